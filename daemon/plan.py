@@ -1,0 +1,71 @@
+"""What a player is asked and what it answers: the one question of the house.
+
+*Given the canvas and the now-line, what should sound right of it?* Both are frozen and picklable, for the worker is a
+process of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from music.note import Metre, Note
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a performer can turn while the band plays.
+
+    style: one of the graph's styles; seed: any integer, the same seed gives the same music; temperature: 0..2, how
+    adventurous; density: 0..2, how many notes, 1 as the style has it; intensity: 0..1, how loud and full;
+    levels: role -> 0..1.5 velocity factor; muted: roles that do not play; swing: 0..1, how far the off-beat sixteenth
+    is delayed towards the triplet.
+    """
+
+    style: str = "pop"
+    seed: int = 0
+    temperature: float = 1.0
+    density: float = 1.0
+    intensity: float = 0.7
+    levels: Mapping[str, float] = field(default_factory=dict)
+    muted: frozenset[str] = frozenset()
+    swing: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRequest:
+    """One question to a player.
+
+    number: rises by one with every question to a player; now: the first step the plan may write (ticks count from
+    bar 1, step = 6 ticks); heard: the tick up to which the melody is known, None when the whole melody is
+    visible (offline); melody: the notes heard in the window, those still held ending at `heard`; committed: role ->
+    notes of the accompaniment already committed (begun before `now`); a committed note still sounding has its planned
+    end; metre: bar 1 starts at tick 0.
+    """
+
+    number: int
+    now: int
+    heard: int | None
+    melody: tuple[Note, ...]
+    committed: Mapping[str, tuple[Note, ...]]
+    metre: Metre = Metre()
+    settings: Settings = Settings()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A player's answer: every note of every role it plays with onset in steps [first, last), nothing else.
+
+    number and heard are the request's; notes: role -> notes sorted by start. A role missing from `notes` is not this
+    player's business and is left as it is; a role with an empty tuple rests. held: role -> committed notes still
+    sounding at `first`, each as the player now wants it to end (never before `first`); a sounding note that is
+    left out keeps the end it had. inference_ns: time spent answering.
+    """
+
+    number: int
+    first: int
+    last: int
+    heard: int | None
+    notes: Mapping[str, tuple[Note, ...]]
+    held: Mapping[str, tuple[Note, ...]] = field(default_factory=dict)
+    inference_ns: int = 0

@@ -1,0 +1,24 @@
+"""The players: gan, arcnn, transformer, behind one Protocol."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from daemon.plan import Plan, PlanRequest
+
+
+class Player(Protocol):
+    """Answers plan requests. Lives in the worker; owned by one thread; may keep state between requests."""
+
+    #: steps left of the now-line that the player looks at
+    past_steps: int
+    #: steps right of the now-line that a plan covers (at least this many)
+    future_steps: int
+    #: the roles it writes
+    roles: tuple[str, ...]
+    #: the styles it knows
+    styles: tuple[str, ...]
+
+    def plan(self, request: PlanRequest) -> Plan:
+        """The answer. Deterministic: equal requests give equal plans, whatever was asked before."""
+        ...

@@ -1,0 +1,91 @@
+"""Chord labels in Harte's notation (Harte et al. 2005, 'Symbolic representation of musical chords') as pitch classes."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Sequence
+
+_NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+_DEGREES = {1: 0, 2: 2, 3: 4, 4: 5, 5: 7, 6: 9, 7: 11, 8: 12, 9: 14, 10: 16, 11: 17, 12: 19, 13: 21}
+
+#: Shorthand -> semitones above the root.
+SHORTHANDS: dict[str, tuple[int, ...]] = {
+    "maj": (0, 4, 7),
+    "min": (0, 3, 7),
+    "dim": (0, 3, 6),
+    "aug": (0, 4, 8),
+    "7": (0, 4, 7, 10),
+    "maj7": (0, 4, 7, 11),
+    "min7": (0, 3, 7, 10),
+    "minmaj7": (0, 3, 7, 11),
+    "dim7": (0, 3, 6, 9),
+    "hdim7": (0, 3, 6, 10),
+    "aug7": (0, 4, 8, 10),
+    "maj6": (0, 4, 7, 9),
+    "min6": (0, 3, 7, 9),
+    "9": (0, 4, 7, 10, 2),
+    "maj9": (0, 4, 7, 11, 2),
+    "min9": (0, 3, 7, 10, 2),
+    "11": (0, 4, 7, 10, 2, 5),
+    "min11": (0, 3, 7, 10, 2, 5),
+    "maj11": (0, 4, 7, 11, 2, 5),
+    "13": (0, 4, 7, 10, 2, 9),
+    "maj13": (0, 4, 7, 11, 2, 9),
+    "min13": (0, 3, 7, 10, 2, 9),
+    "sus2": (0, 2, 7),
+    "sus4": (0, 5, 7),
+    "sus4(b7)": (0, 5, 7, 10),
+    "5": (0, 7),
+    "1": (0,),
+    "": (0, 4, 7),
+}
+
+_LABEL = re.compile(r"^([A-G])([#b]*)(?::([^(/]*)(\([^)]*\))?)?(?:/([#b]*\d+))?$")
+
+
+def _degree(text: str) -> int:
+    alter = text.count("#") - text.count("b")
+    return (_DEGREES[int(text.lstrip("#b"))] + alter) % 12
+
+
+def parse(label: str) -> tuple[int, frozenset[int], int] | None:
+    """(root, pitch classes, bass) of a label, each 0..11; None for `N` (no chord) and `X`.
+
+    Raises ValueError for what is not a chord label.
+    """
+    label = label.strip()
+    if label in ("N", "X", ""):
+        return None
+    found = _LABEL.match(label)
+    if not found:
+        raise ValueError(f"not a chord label: {label!r}")
+    letter, accidentals, quality, extra, bass_degree = found.groups()
+    root = (_NATURALS[letter] + accidentals.count("#") - accidentals.count("b")) % 12
+    quality = "maj" if quality is None else quality
+    if quality + (extra or "") in SHORTHANDS:
+        quality, extra = quality + (extra or ""), None
+    if quality not in SHORTHANDS:
+        raise ValueError(f"unknown chord quality: {label!r}")
+    intervals = set(SHORTHANDS[quality]) if quality or not extra else {0}
+    for degree in (extra or "()").strip("()").split(","):
+        degree = degree.strip()
+        if degree.startswith("*"):
+            intervals.discard(_degree(degree[1:]))
+        elif degree:
+            intervals.add(_degree(degree))
+    bass = (root + (_degree(bass_degree) if bass_degree else 0)) % 12
+    return root, frozenset((root + i) % 12 for i in intervals) | {bass}, bass
+
+
+class ChordTrack:
+    """Chords over time, from (tick, label) markers sorted by tick."""
+
+    def __init__(self, markers: Sequence[tuple[int, str]]) -> None:
+        self._ticks = [t for t, _ in markers]
+        self._chords = [parse(label) for _, label in markers]
+
+    def at(self, tick: int) -> tuple[int, frozenset[int], int] | None:
+        """The chord in force at a tick, as parse() gives it; None where there is none."""
+        index = bisect_right(self._ticks, tick) - 1
+        return self._chords[index] if index >= 0 else None

@@ -1,0 +1,105 @@
+"""Notes on the integer time grid that everything in houseband speaks.
+
+Time is counted in **ticks** of 1/24 beat (the resolution of MIDI clock) and, where models look, in **steps** of a
+sixteenth (6 ticks). Nothing musical is ever a float.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+TICKS_PER_BEAT = 24
+STEPS_PER_BEAT = 4
+TICKS_PER_STEP = TICKS_PER_BEAT // STEPS_PER_BEAT
+
+MELODY = "melody"
+ROLES = ("bass", "chords", "pad", "drums")
+PITCHED_ROLES = ("bass", "chords", "pad")
+
+#: MIDI channel (0..15, as mido counts) of every part, on ports and in files; drums on General MIDI's channel 10.
+CHANNELS = {"melody": 0, "bass": 1, "chords": 2, "pad": 3, "edits": 4, "drums": 9}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Note:
+    """One note.
+
+    start: onset in ticks from bar 1 (may be negative for an upbeat); pitch: 0..127; length: ticks, at least 1;
+    velocity: 1..127. Ordered by (start, pitch, length, velocity). Raises ValueError when out of range.
+    """
+
+    start: int
+    pitch: int
+    length: int
+    velocity: int = 80
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.pitch <= 127 and self.length >= 1 and 1 <= self.velocity <= 127):
+            raise ValueError(f"no such note: {self.start=} {self.pitch=} {self.length=} {self.velocity=}")
+
+    @property
+    def end(self) -> int:
+        """The first tick at which the note no longer sounds."""
+        return self.start + self.length
+
+
+def step_of(tick: int) -> int:
+    """The step an onset at this tick belongs to: the nearest; half a step early belongs to the coming step."""
+    return (tick + TICKS_PER_STEP // 2) // TICKS_PER_STEP
+
+
+def quantise(notes: Iterable[Note]) -> list[Note]:
+    """Notes moved to the step grid, sorted: onsets to the nearest step, lengths at least a step.
+
+    Equal pitches never overlap in the result: an earlier note ends where the next of its pitch begins, and of two
+    that begin on one step the longer (then louder) stays.
+    """
+    kept: dict[tuple[int, int], Note] = {}
+    for note in notes:
+        start = step_of(note.start)
+        end = max(step_of(note.end), start + 1)
+        moved = Note(start * TICKS_PER_STEP, note.pitch, (end - start) * TICKS_PER_STEP, note.velocity)
+        key = (note.pitch, start)
+        if key not in kept or (moved.length, moved.velocity) > (kept[key].length, kept[key].velocity):
+            kept[key] = moved
+    return sorted(without_overlap(kept.values()))
+
+
+def without_overlap(notes: Iterable[Note]) -> list[Note]:
+    """The notes, sorted, each ended where the next of the same pitch begins; of equal onsets the longest stays."""
+    by_pitch: dict[int, list[Note]] = {}
+    for note in sorted(notes, key=lambda n: (n.start, -n.length)):
+        line = by_pitch.setdefault(note.pitch, [])
+        if line and line[-1].start == note.start:
+            continue
+        if line and line[-1].end > note.start:
+            line[-1] = replace(line[-1], length=note.start - line[-1].start)
+        line.append(note)
+    return sorted(note for line in by_pitch.values() for note in line)
+
+
+@dataclass(frozen=True, slots=True)
+class Metre:
+    """A time signature. Raises ValueError unless a bar is a whole number of steps (4/4, 3/4, 6/8, 2/4, 5/4, ...)."""
+
+    numerator: int = 4
+    denominator: int = 4
+
+    def __post_init__(self) -> None:
+        whole = self.numerator > 0 and self.denominator in (1, 2, 4, 8, 16)
+        if not whole:
+            raise ValueError(f"no such metre: {self.numerator}/{self.denominator}")
+
+    @property
+    def ticks_per_bar(self) -> int:
+        """Ticks in a bar: 96 in 4/4, 72 in 3/4 and 6/8."""
+        return self.numerator * 4 * TICKS_PER_BEAT // self.denominator
+
+    @property
+    def steps_per_bar(self) -> int:
+        """Sixteenths in a bar: 16 in 4/4, 12 in 3/4 and 6/8."""
+        return self.ticks_per_bar // TICKS_PER_STEP
+
+    def __str__(self) -> str:
+        return f"{self.numerator}/{self.denominator}"
