@@ -1,0 +1,1 @@
+"""The service unit, as package data."""
