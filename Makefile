@@ -1,0 +1,75 @@
+# Everything lives in .venv; a stamp in it says what has been installed, so that a second call is fast.
+# The interpreter: any Python from 3.11 on; choose one with `make PYTHON=python3.12 ...` (then remove .venv first).
+
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
+	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo $$p; break; fi; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+# A later torch pulls gigabytes of CUDA wheels.
+TORCH := torch==2.13.0
+SOURCES := daemon export models music tests
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help: ## list what can be made
+	@echo 'make jam     the band plays along with a melody in this terminal (under a minute)'
+	@echo 'make test    install what the tests need and run all of them'
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: jam
+jam: $(VENV)/.runtime ## install the runtime (no torch) and play; pass options with ARGS="..."
+	@$(BIN)/houseband jam $(ARGS)
+
+.PHONY: install
+install: $(VENV)/.runtime ## install the runtime only: .venv/bin/houseband
+
+.PHONY: develop
+develop: $(VENV)/.develop ## install what training, tests and linting need
+
+.PHONY: test
+test: $(VENV)/.develop ## run every test; pass pytest's options with ARGS="..."
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: lint
+lint: $(VENV)/.develop ## ruff and mypy (strict)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy $(SOURCES)
+
+.PHONY: format
+format: $(VENV)/.develop ## let ruff lay out the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+.PHONY: wheel
+wheel: $(VENV)/.develop ## build dist/*.whl and dist/*.tar.gz
+	@$(BIN)/python -m build
+
+.PHONY: clean
+clean: ## remove the virtual environment, caches and builds (not runs/, not takes)
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find $(SOURCES) systemd -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.runtime: pyproject.toml | $(BIN)/pip
+	@echo 'Installing the runtime into $(VENV) ...'
+	@$(PIP) install --quiet --editable .
+	@touch $@
+
+$(VENV)/.develop: pyproject.toml | $(BIN)/pip
+	@echo 'Installing what training, tests and linting need into $(VENV) ...'
+	@$(PIP) install --quiet '$(TORCH)' --editable '.[train,dev]'
+	@touch $@ $(VENV)/.runtime
+
+$(BIN)/pip:
+	@if [ -z '$(PYTHON)' ]; then \
+		echo 'houseband needs Python 3.11 or later, and none was found: install it, or name it with PYTHON=/path/to/python3.11.' >&2; \
+		exit 2; fi
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo 'This Python ($(PYTHON)) cannot make virtual environments: install its venv package (Debian and Ubuntu: python3-venv).' >&2; \
+		exit 2; }
+	@$(PYTHON) -m venv $(VENV)
