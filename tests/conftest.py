@@ -1,0 +1,94 @@
+"""What all tests share: a JACK server, the music collections, and the rule that CI skips no port test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).resolve().parent.parent
+JACK_SERVER = "houseband-test"
+UNDER_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
+
+# Examples are bounded by their number: how fast a machine is decides nothing.
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")
+
+
+@pytest.fixture(scope="session")
+def jack_server() -> Iterator[str]:
+    """The name of a running JACK server: the one in JACK_DEFAULT_SERVER, else a `jackd -d dummy` of our own."""
+    os.environ.setdefault("JACK_NO_START_SERVER", "1")
+    os.environ.setdefault("JACK_NO_AUDIO_RESERVATION", "1")
+    if shutil.which("jackd") is None or shutil.which("jack_wait") is None:
+        pytest.skip("needs jackd (Debian: apt install jackd2)")
+    named = os.environ.get("JACK_DEFAULT_SERVER")
+    if named is not None:
+        if not _jack_answers(named, seconds=5):
+            pytest.skip(f"JACK_DEFAULT_SERVER names the server {named}, and it does not run")
+        yield named
+        return
+    os.environ["JACK_DEFAULT_SERVER"] = JACK_SERVER
+    command = ["jackd", "--no-realtime", "--name", JACK_SERVER, "-d", "dummy", "--rate", "48000", "--period", "128"]
+    server = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        if not _jack_answers(JACK_SERVER, seconds=10):
+            pytest.skip("jackd is installed but `jackd -d dummy` does not come up here")
+        yield JACK_SERVER
+    finally:
+        server.terminate()
+        server.wait(timeout=10)
+        del os.environ["JACK_DEFAULT_SERVER"]
+
+
+def _jack_answers(server: str, seconds: int) -> bool:
+    command = ["jack_wait", "--server", server, "--wait", "--timeout", str(seconds)]
+    return subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, check=False).returncode == 0
+
+
+@pytest.fixture(autouse=True)
+def _server_for_jack_tests(request: pytest.FixtureRequest) -> None:
+    """A test marked `jack` gets a server without asking."""
+    if request.node.get_closest_marker("jack"):
+        request.getfixturevalue("jack_server")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of the music collections, beside the checkout."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("needs the music collections in ../shared/data, beside the checkout")
+    return folder
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Under CI a port test that skips has failed: there the server is always there."""
+    report = yield
+    if UNDER_CI and report.skipped and item.get_closest_marker("jack"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        report.outcome = "failed"
+        report.longrepr = f"no port test may be skipped under CI: {reason}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Nor may a whole file of tests skip itself there."""
+    report = yield
+    if UNDER_CI and report.skipped:
+        report.outcome = "failed"
+        report.longrepr = f"no file of tests may be skipped under CI: {report.longrepr}"
+    return report
