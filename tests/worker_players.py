@@ -1,0 +1,56 @@
+"""Players for the worker's tests: made in the child process by their import path."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+
+from daemon.plan import Plan, PlanRequest
+from music.note import Note
+
+
+class Echo:
+    """Answers the melody's notes as bass, and does what the request's seed says besides."""
+
+    past_steps = 8
+    future_steps = 4
+    roles = ("bass",)
+    styles = ("plain",)
+
+    def plan(self, request: PlanRequest) -> Plan:
+        match request.settings.seed:
+            case 1:
+                raise RuntimeError("the graph is tired")
+            case 2:
+                os.kill(os.getpid(), signal.SIGKILL)
+            case 3:
+                threading.Event().wait()
+            case 4:
+                sys.stdout.write("a library prints\n")
+                sys.stdout.flush()
+        notes = tuple(Note(request.now * 6, n.pitch, 6, n.velocity) for n in request.melody)
+        return Plan(request.number, request.now, request.now + 4, request.heard, {"bass": notes}, request.committed)
+
+
+def echo() -> Echo:
+    return Echo()
+
+
+def broken(reason: str) -> Echo:
+    raise ValueError(reason)
+
+
+def forgotten() -> Echo:
+    raise KeyError("nothing by that name")
+
+
+def dies() -> Echo:
+    os._exit(7)
+
+
+def starts_once(flag: str) -> Echo:
+    """Starts the first time only; `flag` is a path that tells."""
+    os.close(os.open(flag, os.O_CREAT | os.O_EXCL))
+    return Echo()
