@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import re
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from daemon import ports
+from daemon.events import MidiIn
+from daemon.ports import PortError, open_ports
+
+# What the DAW scripts look for.
+DAW_IN, DAW_OUT = r"(?i)houseband.*in", r"(?i)houseband.*out"
+
+
+class NoSystemError(OSError):
+    """As rtmidi's: an OSError, and none of Python's own."""
+
+
+class FakePort:
+    """One end of python-rtmidi, as far as we use it."""
+
+    def __init__(self, system: FakeSystem, api: int, name: str) -> None:
+        if api not in system.running:
+            raise NoSystemError("MidiInFake::initialize: error creating fake client object.")
+        self.system, self.name = system, name
+        self.opened: list[str | tuple[int, str]] = []
+
+    def get_ports(self) -> list[str]:
+        return self.system.there
+
+    def open_port(self, index: int, name: str) -> None:
+        self.opened.append((index, name))
+
+    def open_virtual_port(self, name: str) -> None:
+        self.opened.append(name)
+
+    def set_error_callback(self, callback: object) -> None:
+        self.on_error = callback
+
+    def set_callback(self, callback: Any) -> None:
+        self.on_message = callback
+
+    def cancel_callback(self) -> None:
+        del self.on_message
+
+    def send_message(self, data: bytes) -> None:
+        self.system.sent.append(data)
+
+    def close_port(self) -> None:
+        self.system.closed.append(self.name)
+
+    def delete(self) -> None:
+        del self.system
+
+
+class FakeSystem:
+    """A module that looks like python-rtmidi on a machine with these APIs running and these ports."""
+
+    def __init__(self, running: set[int], there: list[str]) -> None:
+        self.running, self.there = running, there
+        self.sent: list[bytes] = []
+        self.closed: list[str] = []
+
+    def module(self) -> SimpleNamespace:
+        return SimpleNamespace(
+            API_LINUX_ALSA=2,
+            API_UNIX_JACK=3,
+            API_MACOSX_CORE=1,
+            API_WINDOWS_MM=4,
+            RtMidiError=NoSystemError,
+            get_compiled_api=lambda: [1, 2, 3, 4],
+            MidiIn=lambda api, name: FakePort(self, api, name),
+            MidiOut=lambda api, name: FakePort(self, api, name),
+        )
+
+
+def machine(
+    monkeypatch: pytest.MonkeyPatch, running: set[int], there: list[str] | None = None, platform: str = "linux"
+) -> FakeSystem:
+    system = FakeSystem(running, there or [])
+    monkeypatch.setitem(sys.modules, "rtmidi", system.module())
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(ports, "DRAIN", {})
+    return system
+
+
+@pytest.mark.parametrize(
+    ("platform", "running", "api"),
+    [("linux", {2}, "alsa"), ("linux", {3}, "jack"), ("linux", {2, 3}, "jack"), ("darwin", {1, 3}, "coremidi")],
+)
+def test_the_system_that_runs_is_found(
+    monkeypatch: pytest.MonkeyPatch, platform: str, running: set[int], api: str
+) -> None:
+    machine(monkeypatch, running, platform=platform)
+    opened = open_ports()
+    assert (opened.api, opened.names) == (api, ("houseband in", "houseband out"))
+
+
+def test_a_system_that_is_asked_for_is_the_only_one_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine(monkeypatch, {3})
+    with pytest.raises(PortError, match=r"^no MIDI system found \(alsa: error creating fake client object\); "):
+        open_ports("alsa")
+
+
+def test_no_system_at_all_is_one_sentence_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine(monkeypatch, set())
+    with pytest.raises(PortError) as caught:
+        open_ports()
+    sentence = str(caught.value)
+    assert "jack: " in sentence
+    assert "alsa: " in sentence
+    assert "start a JACK server" in sentence
+    assert "\n" not in sentence
+
+
+def test_missing_libasound_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "rtmidi":
+                raise ImportError("libasound.so.2: cannot open shared object file: No such file or directory")
+
+    monkeypatch.delitem(sys.modules, "rtmidi", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
+    with pytest.raises(PortError, match=r"install the system's libasound\.so\.2 \(Debian: libasound2\)$"):
+        open_ports()
+
+
+def test_windows_without_names_says_how(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine(monkeypatch, {4}, ["loopMIDI 0"], "win32")
+    with pytest.raises(PortError, match=r"loopMIDI .* --in-port and --out-port \(there are now: loopMIDI 0\)"):
+        open_ports()
+
+
+def test_named_ports_are_attached_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine(monkeypatch, {4}, ["Synth 0", "loop A 1", "loop B 2"], "win32")
+    opened = open_ports("auto", "LOOP a", "^loop b")
+    assert opened.names == ("loop A 1", "loop B 2")
+    assert opened._receiver.opened == [(1, "houseband in")]
+    assert opened._sender.opened == [(2, "houseband out")]
+
+
+@pytest.mark.parametrize("asked", ["nowhere", "no(where"])
+def test_a_port_that_is_not_there_lists_those_that_are(monkeypatch: pytest.MonkeyPatch, asked: str) -> None:
+    machine(monkeypatch, {2}, ["Keys:Keys 20:0", "Pads:Pads 24:0"])
+    with pytest.raises(PortError) as caught:
+        open_ports("alsa", in_port=asked)
+    assert str(caught.value) == f"no MIDI port {asked!r} for --in-port; there are: Keys:Keys 20:0, Pads:Pads 24:0"
+
+
+def test_what_arrives_is_stamped_and_put(monkeypatch: pytest.MonkeyPatch) -> None:
+    system = machine(monkeypatch, {2})
+    opened = open_ports()
+    got: list[MidiIn] = []
+    opened.listen(lambda: 17, got.append)
+    opened._receiver.on_message(([0x90, 60, 100], 0.5), None)
+    assert got == [MidiIn(17, bytes([0x90, 60, 100]))]
+    opened.send(b"\x90\x3c\x40", 5)
+    assert system.sent == [b"\x90\x3c\x40"]
+    opened.close()
+    assert system.closed == ["houseband in", "houseband out"]
+
+
+def test_errors_of_open_ports_are_logged_and_not_printed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    machine(monkeypatch, {2})
+    opened = open_ports()
+    opened._receiver.on_error(1, "the cable is loose", None)
+    assert [record.getMessage() for record in caplog.records] == ["MIDI: the cable is loose (1)"]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("MidiInJack::initialize: JACK server not running?", "JACK server not running"),
+        ("MidiOutAlsa::openVirtualPort: error creating port.", "error creating port"),
+        ("something else", "something else"),
+    ],
+)
+def test_reasons_are_readable(text: str, reason: str) -> None:
+    assert ports._reason(text) == reason
+
+
+@pytest.mark.parametrize("full", ["houseband {}:{}", "houseband {}:houseband {}", "houseband {}"])
+def test_the_names_are_told_apart_by_what_daws_look_for(full: str) -> None:
+    there = [full.format("in", "in"), full.format("out", "out")]
+    assert [re.search(DAW_IN, name) is not None for name in there] == [True, False]
+    assert [re.search(DAW_OUT, name) is not None for name in there] == [False, True]
