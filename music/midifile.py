@@ -24,12 +24,14 @@ class MidiFileError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One track: its name ('' where it has none), its notes in ticks, its MIDI channel, its index in the file."""
+    """One track: its name ('' where it has none), its notes in ticks, its MIDI channel, its index in the file and the
+    first General MIDI program (0..127) chosen on it."""
 
     name: str
     notes: tuple[Note, ...]
     channel: int
     index: int
+    program: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ def from_mido(source: mido.MidiFile) -> Song:
         tick = 0
         open_notes: dict[tuple[int, int], list[tuple[int, int]]] = {}
         notes: dict[int, list[Note]] = {}
+        programs: dict[int, int] = {}
         for message in track:
             tick += message.time
             at = to_tick(tick, source.ticks_per_beat)
@@ -93,6 +96,8 @@ def from_mido(source: mido.MidiFile) -> Song:
                 markers.append((at, message.text))
             elif message.type == "text" and index == 0:
                 texts.append(message.text)
+            elif message.type == "program_change":
+                programs.setdefault(message.channel, message.program)
             elif message.type == "note_on" and message.velocity:
                 open_notes.setdefault((message.channel, message.note), []).append((tick, message.velocity))
             elif message.type in ("note_on", "note_off"):
@@ -106,7 +111,7 @@ def from_mido(source: mido.MidiFile) -> Song:
             for start, velocity in begun:
                 notes.setdefault(channel, []).append(_note(start, tick, pitch, velocity, source.ticks_per_beat))
         for channel in sorted(notes):
-            parts.append(Part(name, tuple(sorted(notes[channel])), channel, index))
+            parts.append(Part(name, tuple(sorted(notes[channel])), channel, index, programs.get(channel, 0)))
     return Song(
         tuple(parts),
         tuple(sorted(tempos.items())),

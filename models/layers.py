@@ -1,0 +1,112 @@
+"""Layers that hear music in any key the same way.
+
+A hidden state here is a vector per time position with two kinds of channel: `pitched` channels, each a value for every
+one of the 12 pitch classes (transposing the music rotates them), and `plain` channels without pitch (rhythm, density,
+style). A linear map that commutes with transposition is block-circulant between pitched channels, a mean over pitch
+classes from pitched to plain, a broadcast from plain to pitched: 12 times fewer weights, and every key is learned
+from every song (group-equivariant convolution, Cohen & Welling 2016, for the cyclic group of 12 transpositions).
+The weight is assembled into one dense Conv1d kernel, so that it runs, and is exported, as an ordinary convolution.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+CLASSES = 12
+
+
+class Width(NamedTuple):
+    """How many pitched and plain channels a state has; its vector is pitched * 12 + plain wide, pitched first."""
+
+    pitched: int
+    plain: int
+
+    @property
+    def total(self) -> int:
+        """Length of the vector."""
+        return self.pitched * CLASSES + self.plain
+
+
+class KeyConv(nn.Module):
+    """A 1-D convolution over time that commutes with transposition. (B, in.total, T) -> (B, out.total, T')."""
+
+    rotation: Tensor
+
+    def __init__(self, source: Width, target: Width, kernel: int = 1, stride: int = 1, gain: float = 1.0) -> None:
+        super().__init__()
+        self.source, self.target, self.kernel, self.stride = source, target, kernel, stride
+        fan_in = source.total * kernel
+        std = gain / math.sqrt(fan_in)
+        self.pp = nn.Parameter(torch.randn(target.pitched, source.pitched, CLASSES, kernel) * std)
+        self.pi = nn.Parameter(torch.randn(target.plain, source.pitched, kernel) * std)
+        self.ip = nn.Parameter(torch.randn(target.pitched, source.plain, kernel) * std)
+        self.ii = nn.Parameter(torch.randn(target.plain, source.plain, kernel) * std)
+        self.bias_pitched = nn.Parameter(torch.zeros(target.pitched))
+        self.bias_plain = nn.Parameter(torch.zeros(target.plain))
+        classes = torch.arange(CLASSES)
+        self.register_buffer("rotation", (classes[:, None] - classes[None, :]) % CLASSES, persistent=False)
+
+    def weight(self) -> tuple[Tensor, Tensor]:
+        """The dense kernel (out.total, in.total, kernel) and bias (out.total,)."""
+        (op, oi), (sp, si), k = self.target, self.source, self.kernel
+        circulant = self.pp[:, :, self.rotation, :]  # (op, sp, 12, 12, k)
+        circulant = circulant.permute(0, 2, 1, 3, 4).reshape(op * CLASSES, sp * CLASSES, k)
+        broadcast = self.ip[:, None].expand(op, CLASSES, si, k).reshape(op * CLASSES, si, k)
+        mean = self.pi[:, :, None].expand(oi, sp, CLASSES, k).reshape(oi, sp * CLASSES, k)
+        weight = torch.cat([torch.cat([circulant, broadcast], 1), torch.cat([mean, self.ii], 1)], 0)
+        bias = torch.cat([self.bias_pitched[:, None].expand(op, CLASSES).reshape(-1), self.bias_plain])
+        return weight, bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight, bias = self.weight()
+        padding = (self.kernel - 1) // 2 if self.stride == 1 else 0
+        return functional.conv1d(x, weight, bias, stride=self.stride, padding=padding)
+
+
+class KeyNorm(nn.Module):
+    """Root-mean-square normalisation over all channels at a position (Zhang & Sennrich 2019); one gain a channel."""
+
+    def __init__(self, width: Width) -> None:
+        super().__init__()
+        self.width = width
+        self.gain_pitched = nn.Parameter(torch.ones(width.pitched))
+        self.gain_plain = nn.Parameter(torch.ones(width.plain))
+
+    def gain(self) -> Tensor:
+        """One gain per vector entry, equal over pitch classes."""
+        pitched = self.gain_pitched[:, None].expand(-1, CLASSES).reshape(-1)
+        return torch.cat([pitched, self.gain_plain])
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, total, T)
+        scale = torch.rsqrt(x.square().mean(1, keepdim=True) + 1e-5)
+        return x * scale * self.gain()[None, :, None]
+
+
+class Block(nn.Module):
+    """A residual block: normalise, convolve over `kernel` positions, SiLU, mix. (B, total, T) -> same."""
+
+    def __init__(self, width: Width, kernel: int = 3) -> None:
+        super().__init__()
+        self.norm = KeyNorm(width)
+        self.spread = KeyConv(width, width, kernel, gain=1.4)
+        self.mix = KeyConv(width, width, 1, gain=0.3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        mixed: Tensor = self.mix(functional.silu(self.spread(self.norm(x))))
+        return x + mixed
+
+
+def join(pitched: Tensor, plain: Tensor) -> Tensor:
+    """(B, C, 12, T) and (B, P, T) as one state (B, C * 12 + P, T)."""
+    return torch.cat([pitched.flatten(1, 2), plain], 1)
+
+
+def concatenate(first: Tensor, width: Width, second: Tensor, other: Width) -> Tensor:
+    """Two states side by side as one state of the summed width."""
+    a, b = width.pitched * CLASSES, other.pitched * CLASSES
+    return torch.cat([first[:, :a], second[:, :b], first[:, a:], second[:, b:]], 1)

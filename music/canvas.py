@@ -1,0 +1,161 @@
+"""The canvas: the window of the rolling roll that a GAN sees and writes, as planes over (octave, pitch class) and time.
+
+Eight bars of 4/4 in steps, cut into beats. Left of the now-line, which lies in the seventh bar, melody and band are
+known; right of it the band is to be written. Shared by training and by the live player, so that both see the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from music.note import STEPS_PER_BEAT, TICKS_PER_STEP, Metre, Note, quantise
+
+STEPS = 128  #: steps of the canvas
+BEATS = STEPS // STEPS_PER_BEAT
+FIRST_NOW = 96  #: the now-line lies in [FIRST_NOW, FIRST_NOW + a bar); everything from FIRST_NOW on may be written
+FUTURE = STEPS - FIRST_NOW
+CLASSES = 12
+
+
+class Register(NamedTuple):
+    """A part's compass: `octaves` octaves from the lowest pitch on; what lies outside is folded in by octaves."""
+
+    lowest: int
+    octaves: int
+
+    def fold(self, pitch: int) -> int:
+        """The pitch, moved by octaves into the compass."""
+        while pitch < self.lowest:
+            pitch += CLASSES
+        while pitch >= self.lowest + self.octaves * CLASSES:
+            pitch -= CLASSES
+        return pitch
+
+    def octave(self, pitch: int) -> int:
+        """Which octave of the compass a (folded) pitch lies in."""
+        return (pitch - self.lowest) // CLASSES
+
+    def pitches(self) -> NDArray[np.int64]:
+        """(octaves, 12): the MIDI pitch of every (octave, pitch class) cell."""
+        first = np.arange(CLASSES)
+        above = (first - self.lowest) % CLASSES
+        return self.lowest + above[None, :] + CLASSES * np.arange(self.octaves)[:, None]
+
+
+REGISTERS = {"melody": Register(48, 4), "bass": Register(28, 2), "chords": Register(40, 4), "pad": Register(48, 4)}
+
+#: First pitched plane of every (part, kind); kind is sustain or onset. The melody's onsets share one plane.
+PLANE = {
+    ("melody", "sustain"): 0,
+    ("melody", "onset"): 4,
+    ("bass", "sustain"): 5,
+    ("bass", "onset"): 7,
+    ("chords", "sustain"): 9,
+    ("chords", "onset"): 13,
+    ("pad", "sustain"): 17,
+    ("pad", "onset"): 21,
+}
+PITCHED_PLANES = 25
+
+#: General MIDI drum notes by class, the one that is played first in each.
+DRUMS = (
+    (36, 35),
+    (38, 40),
+    (37, 39),
+    (42, 44),
+    (46,),
+    (45, 41, 43),
+    (48, 47, 50),
+    (49, 52, 55, 57),
+    (51, 53, 59),
+    (70, 69, 82),
+    (54,),
+)
+DRUM_CLASS = {note: i for i, notes in enumerate(DRUMS) for note in notes}
+DRUM_PLANES = len(DRUMS)
+
+#: Plain planes: drums, melody known, band known, then the beat of the bar (one-hot of four).
+MELODY_KNOWN = DRUM_PLANES
+BAND_KNOWN = DRUM_PLANES + 1
+BEAT_OF_BAR = DRUM_PLANES + 2
+PLAIN_PLANES = DRUM_PLANES + 6
+
+
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """pitched: (PITCHED_PLANES, 12, STEPS), plain: (PLAIN_PLANES, STEPS), float32 of 0 and 1."""
+
+    pitched: NDArray[np.float32]
+    plain: NDArray[np.float32]
+
+
+def first_step(now: int, steps_per_bar: int) -> int:
+    """The step at which the canvas of a now-line begins: on a bar line where the bar is 4/4, on a beat otherwise."""
+    unit = 16 if steps_per_bar == 16 else STEPS_PER_BEAT
+    return now // unit * unit - FIRST_NOW
+
+
+def draw(planes: NDArray[np.generic], part: str, rows: Iterable[tuple[int, int, int]]) -> None:
+    """Draw notes, rows of (start step, pitch, length in steps) relative to the planes (C, 12, T), into a part's planes.
+
+    Steps outside are clipped; a note begun before the planes has no onset in them.
+    """
+    register = REGISTERS[part]
+    sustain, onset = PLANE[part, "sustain"], PLANE[part, "onset"]
+    steps = planes.shape[-1]
+    for start, pitch, length in rows:
+        if start + length <= 0 or start >= steps:
+            continue
+        pitch = register.fold(pitch)
+        octave = register.octave(pitch)
+        planes[sustain + octave, pitch % CLASSES, max(start, 0) : start + length] = 1
+        if start >= 0:
+            planes[onset + (0 if part == "melody" else octave), pitch % CLASSES, start] = 1
+
+
+def of(
+    melody: Iterable[Note],
+    committed: Mapping[str, Iterable[Note]],
+    now: int,
+    heard_all: bool,
+    metre: Metre = Metre(),
+) -> Canvas:
+    """The canvas of a now-line (a step): melody and committed notes in ticks; what is right of the line is left out.
+
+    heard_all: the melody right of the line is known too (offline).
+    """
+    first = first_step(now, metre.steps_per_bar)
+    line = now - first
+    pitched = np.zeros((PITCHED_PLANES, CLASSES, STEPS), np.float32)
+    plain = np.zeros((PLAIN_PLANES, STEPS), np.float32)
+
+    def rows(notes: Iterable[Note]) -> list[tuple[int, int, int]]:
+        near = (n for n in notes if n.end // TICKS_PER_STEP + 1 > first)
+        return [(n.start // TICKS_PER_STEP - first, n.pitch, n.length // TICKS_PER_STEP) for n in quantise(near)]
+
+    draw(pitched, "melody", rows(melody))
+    for part in ("bass", "chords", "pad"):
+        draw(pitched, part, rows(committed.get(part, ())))
+    band = PLANE["bass", "sustain"]
+    pitched[band:, :, line:] = 0
+    if not heard_all:
+        pitched[:band, :, line:] = 0
+    for start, pitch, _ in rows(committed.get("drums", ())):
+        if 0 <= start < line and pitch in DRUM_CLASS:
+            plain[DRUM_CLASS[pitch], start] = 1
+    plain[MELODY_KNOWN, : STEPS if heard_all else line] = 1
+    plain[BAND_KNOWN, :line] = 1
+    beats = beat_of_bar(first, STEPS, metre)
+    plain[BEAT_OF_BAR + beats, np.arange(STEPS)] = 1
+    return Canvas(pitched, plain)
+
+
+def beat_of_bar(first: int, steps: int, metre: Metre) -> NDArray[np.int64]:
+    """For every step from `first` on, which of four beats of a bar it lies in; other metres are told in 4/4's terms."""
+    position = (first + np.arange(steps)) % metre.steps_per_bar
+    return np.minimum(position // STEPS_PER_BEAT, 3)
