@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import configparser
+import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -72,7 +74,8 @@ def room_of(module: str) -> str:
 def test_imports_are_read_wherever_they_stand(tmp_path: Path) -> None:
     text = (
         "from __future__ import annotations\nimport a.b\nfrom typing import TYPE_CHECKING\n"
-        "if TYPE_CHECKING:\n    import unseen\ndef f():\n    from . import near\n    from ..up import x\n    import late\n"
+        "if TYPE_CHECKING:\n    import unseen\ndef f():\n    from . import near\n"
+        "    from ..up import x\n    import late\n"
     )
     path = tmp_path / "module.py"
     path.write_text(text)
@@ -148,6 +151,22 @@ def test_a_daemon_with_every_module_loaded_has_no_torch() -> None:
     assert "daemon.plan" in loaded
     assert {name for name in loaded if room_of(name) in TRAINING | EXTRAS | {"export"}} == set()
     assert {name for name in loaded if room_of(name) == "models"} <= {"models", "models.pretrained"}
+
+
+@pytest.mark.parametrize(("ci", "outcome", "status"), [("true", "1 error", 1), ("", "1 skipped", 0)])
+def test_a_port_test_without_a_server_is_skipped_but_never_under_ci(
+    ci: str, outcome: str, status: int, tmp_path: Path
+) -> None:
+    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path)
+    (tmp_path / "test_port.py").write_text("import pytest\n@pytest.mark.jack\ndef test_port(): pass\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = jack\n")
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(tmp_path)]
+    there_is_no_jackd = {**os.environ, "CI": ci, "PATH": str(tmp_path)}
+    run = subprocess.run(
+        command, cwd=tmp_path, env=there_is_no_jackd, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (run.returncode, outcome in run.stdout) == (status, True), run.stdout
+    assert ("no port test may be skipped under CI: Skipped: needs jackd" in run.stdout) == bool(ci)
 
 
 def unit() -> configparser.ConfigParser:
