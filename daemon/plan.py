@@ -40,7 +40,8 @@ class PlanRequest:
     bar 1, step = 6 ticks); heard: the tick up to which the melody is known, None when the whole melody is
     visible (offline); melody: the notes heard in the window, those still held ending at `heard`; committed: role ->
     notes of the accompaniment already committed (begun before `now`); a committed note still sounding has its planned
-    end; metre: bar 1 starts at tick 0.
+    end; metre: the one in force at `now`; bar_origin: a tick at which a bar of that metre begins (0, where bar 1
+    begins, until the metre changes).
     """
 
     number: int
@@ -50,6 +51,7 @@ class PlanRequest:
     committed: Mapping[str, tuple[Note, ...]]
     metre: Metre = Metre()
     settings: Settings = Settings()
+    bar_origin: int = 0
 
 
 @dataclass(frozen=True, slots=True)

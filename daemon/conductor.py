@@ -1,0 +1,337 @@
+"""The loop: hears the melody, asks for plans, plays what is due. The same code live and on virtual time.
+
+Sole owner of tempo, window, agenda and sounding notes, and the only sender. It waits for an event until a deadline.
+
+In the middle of every step s (tick 6 s + 3) all melody onsets that belong to s have been heard, and the players are
+asked what should sound from step s + 1 on. When a step comes, it is committed from the newest plan that covers it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from daemon import controls
+from daemon.agenda import CLICK, Agenda, Cue
+from daemon.counters import Counters
+from daemon.events import Command, Event, MidiIn, PlanReady, Quit, WorkerFailed
+from daemon.plan import Plan, PlanRequest, Settings
+from daemon.tempo import Tempo, us_per_beat
+from daemon.window import ALL_NOTES_OFF, Window
+from daemon.world import Composer, Output, World
+from music.note import STEPS_PER_BEAT, TICKS_PER_BEAT, TICKS_PER_STEP, Metre, Note, step_of
+
+HALF_STEP = TICKS_PER_STEP // 2
+REPLAN = ("step", "beat", "bar")
+_CLICK_PITCHES = (76, 77)  # General MIDI's high and low wood block
+
+
+class Band(Protocol):
+    """What the conductor must know of a player; `daemon.players.Player` says what it means."""
+
+    @property
+    def past_steps(self) -> int:
+        """Steps left of the now-line that it looks at."""
+        ...
+
+    @property
+    def future_steps(self) -> int:
+        """Steps right of it that a plan covers."""
+        ...
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """What it writes."""
+        ...
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """The styles it knows."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Song:
+    """What is known before it begins.
+
+    tempo: where the ticks lie, None when the first melody note shall say where bar 1 is; bpm: beats per minute in that
+    case; metres: (tick, Metre), the first at or before bar 1; pickup: ticks by which the first note comes before bar 1;
+    count_in: bars of clicks, counted from the start, before bar 1 (they say where the ticks lie); melody: all of it,
+    when the players may see what is still to come; begin: step from which on to ask without waiting for a melody note.
+    """
+
+    tempo: Tempo | None = None
+    bpm: float = 120.0
+    metres: tuple[tuple[int, Metre], ...] = ((0, Metre()),)
+    pickup: int = 0
+    count_in: int = 0
+    melody: tuple[Note, ...] | None = None
+    begin: int | None = None
+
+    def metre_at(self, tick: int) -> tuple[int, Metre]:
+        """(a tick at which a bar begins, metre) as they are at a tick."""
+        found = self.metres[0]
+        for mark in self.metres:
+            if mark[0] <= tick:
+                found = mark
+        return found
+
+
+class Conductor:
+    """One performance. replan: how often a plan is asked for, `step`, `beat` or `bar`.
+
+    Public: `counters`, `settings` and `tempo`, to be read only, and by nobody but the conductor's own thread.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        output: Output,
+        composer: Composer,
+        band: Band,
+        song: Song | None = None,
+        settings: Settings = Settings(),
+        *,
+        replan: str = "step",
+        split: int = 0,
+    ) -> None:
+        self.counters = Counters()
+        self.settings = settings
+        self.song = song or Song()
+        self.tempo = self.song.tempo
+        self._world, self._output, self._composer, self._band = world, output, composer, band
+        self._window = Window(split)
+        self._agenda = Agenda()
+        self._agenda.swing = settings.swing
+        self._replan = replan
+        self._us = us_per_beat(self.song.bpm)
+        self._running = True
+        self._armed = True  # the next melody note starts the band
+        self._grid: int | None = None  # the next tick to look at steps, a multiple of half a step; None: not playing
+        self._number = 0
+        self._oldest = 0  # answers to questions before this one come from before a stop
+        self._asked_for = 0  # first step of the newest question
+        self._renew = True  # a plan is wanted at the next chance, whatever `replan` says
+        self._channels: set[int] = set()  # used so far
+
+    def run(self) -> None:
+        """Play until Quit. However it ends, nothing sounds afterwards."""
+        try:
+            if self.song.count_in:
+                self._count_in()
+            if self.song.begin is not None:
+                self._begin(self.song.begin)
+            while self._running:
+                event = self._world.wait(self._deadline())
+                if event is None:
+                    self._advance(self._world.now())
+                else:
+                    self._handle(event)
+        finally:
+            self._end_all()
+
+    # Time
+
+    def _deadline(self) -> int | None:
+        tick = self._next_tick()
+        return None if tick is None or self.tempo is None else self.tempo.ns_at(tick)
+
+    def _next_tick(self) -> int | None:
+        cue = self._agenda.next_tick()
+        if cue is None or self._grid is None:
+            return self._grid if cue is None else cue
+        return min(cue, self._grid)
+
+    def _advance(self, now: int) -> None:
+        """Do all that is due by now, in order: at one tick, commit the step, end notes, begin notes, ask."""
+        assert self.tempo is not None
+        current = self.tempo.tick_at(now)
+        while (tick := self._next_tick()) is not None and tick <= current:
+            at_grid = tick == self._grid
+            if at_grid and tick % TICKS_PER_STEP == 0:
+                self._commit(tick // TICKS_PER_STEP)
+            for cue in self._agenda.take(tick, current, self.settings.muted):
+                self._send(cue)
+            if at_grid:
+                self._grid = tick + HALF_STEP
+                if tick % TICKS_PER_STEP:
+                    self._ask(tick, late=tick + HALF_STEP <= current)
+
+    def _commit(self, step: int) -> None:
+        number, fresh = self._agenda.commit(step)
+        self._count_step(number)
+        self.counters.used += fresh
+
+    def _count_step(self, number: int | None) -> None:
+        counters = self.counters
+        counters.steps += 1
+        counters.uncovered += number is None
+        counters.in_time += number is not None and number == self._number
+
+    # Asking
+
+    def _begin(self, step: int) -> None:
+        """Ask from the middle of this step on."""
+        self._armed = False
+        self._grid = step * TICKS_PER_STEP + HALF_STEP
+        self._renew = True
+
+    def _ask(self, tick: int, late: bool) -> None:
+        """The question of this tick, the middle of a step, for the steps after it. If the first of them has already come
+        (the machine stood still), it is numbered, but not asked."""
+        step = (tick + HALF_STEP) // TICKS_PER_STEP
+        origin, metre = self.song.metre_at(step * TICKS_PER_STEP)
+        if not (self._renew or self._is_due(step, origin, metre)):
+            return
+        self._number += 1
+        self._renew = late
+        if late:
+            return
+        self._asked_for = step
+        since = (step - self._band.past_steps) * TICKS_PER_STEP - metre.ticks_per_bar
+        self._window.forget(since)
+        offline = self.song.melody is not None
+        self.counters.asked += 1
+        self._composer.ask(
+            PlanRequest(
+                number=self._number,
+                now=step,
+                heard=None if offline else tick,
+                melody=self.song.melody if self.song.melody is not None else self._window.notes(since, tick),
+                committed={role: self._agenda.committed(role, since) for role in self._band.roles},
+                metre=metre,
+                settings=self.settings,
+                bar_origin=origin,
+            )
+        )
+
+    def _is_due(self, step: int, origin: int, metre: Metre) -> bool:
+        if self._replan == "step" or step >= self._asked_for + self._band.future_steps:
+            return True
+        if self._replan == "beat":
+            return step % STEPS_PER_BEAT == 0
+        return (step * TICKS_PER_STEP - origin) % metre.ticks_per_bar < TICKS_PER_STEP
+
+    # Events
+
+    def _handle(self, event: Event) -> None:
+        match event:
+            case MidiIn():
+                self._hear(event)
+            case PlanReady():
+                self._take_plan(event.plan)
+            case WorkerFailed():
+                self.counters.failed += 1
+            case Command():
+                self._command(event)
+            case Quit():
+                self._running = False
+
+    def _hear(self, event: MidiIn) -> None:
+        tick = -self.song.pickup if self.tempo is None else self.tempo.tick_at(event.at)
+        began = self._window.hear(tick, event.data)
+        if began and self._armed:
+            if self.tempo is None:
+                self.tempo = Tempo(self._us, tick, event.at)
+            self._begin(step_of(tick))
+
+    def _take_plan(self, plan: Plan) -> None:
+        self.counters.answered += 1
+        self.counters.inference_ns.add(plan.inference_ns)
+        if plan.number < self._oldest or self._grid is None or self.tempo is None:
+            return
+        current = (self._grid - 1) // TICKS_PER_STEP  # the last step whose beginning has come
+        self._agenda.replace(plan, self.tempo.tick_at(self._world.now()))
+        if plan.first <= current:
+            self.counters.late += 1
+            _, fresh = self._agenda.commit(current)  # roles that had no plan at all for it
+            self.counters.used += fresh
+
+    def _command(self, event: Command) -> None:
+        try:
+            value = controls.parse(event.key, event.value, self._band.styles)
+        except controls.ControlError:
+            self.counters.refused += 1
+            return
+        now = self._world.now()
+        self.settings = controls.applied(self.settings, event.key, value)
+        self._agenda.swing = self.settings.swing
+        self._renew = True
+        key, _, role = event.key.partition(".")
+        if key == "mute" and value:
+            self._send_all(self._agenda.silence(self._tick(now), role))
+        elif key == "bpm" and isinstance(value, float):
+            self._change_tempo(max(event.at, now), value)
+        elif key == "panic":
+            self._end_all()
+        elif key == "stop":
+            self._stop()
+        elif key == "start" and self._grid is None:
+            self._armed = True
+
+    def _change_tempo(self, at: int, bpm: float) -> None:
+        """From the next tick on; no tick before it moves."""
+        self._us = us_per_beat(bpm)
+        if self.tempo is not None:
+            self.tempo.change(self.tempo.tick_from(at), self._us)
+
+    def _stop(self) -> None:
+        """Silence, until `start` and the next melody note; which says anew where bar 1 is, unless that was given."""
+        self._end_all()
+        self._armed = False
+        self._grid = None
+        self._oldest = self._number + 1
+        if self.song.tempo is None and not self.song.count_in:
+            self.tempo = None
+            self._window.clear()
+
+    def _count_in(self) -> None:
+        _, metre = self.song.metre_at(0)
+        first = -self.song.count_in * metre.ticks_per_bar
+        self.tempo = Tempo(self._us, first, self._world.now())
+        beat = 4 * TICKS_PER_BEAT // metre.denominator
+        for tick in range(first, 0, beat):
+            pitch = _CLICK_PITCHES[(tick - first) % metre.ticks_per_bar != 0]
+            self._agenda.add(CLICK, Note(tick, pitch, TICKS_PER_STEP // 2, 100))
+
+    # Sending
+
+    def _tick(self, now: int) -> int:
+        return 0 if self.tempo is None else self.tempo.tick_at(now)
+
+    def _send_all(self, cues: list[Cue]) -> None:
+        for cue in cues:
+            self._send(cue)
+
+    def _send(self, cue: Cue) -> None:
+        assert self.tempo is not None
+        due, entry = self.tempo.ns_at(cue.due), cue.entry
+        if cue.on:
+            self._channels.add(entry.channel)
+            velocity = self._velocity(entry.role, entry.note)
+            self._output.send(bytes((0x90 | entry.channel, entry.note.pitch, velocity)), due)
+            self._count_onset(cue.due, entry.heard)
+        else:
+            self._output.send(bytes((0x80 | entry.channel, entry.note.pitch, 0)), due)
+        self.counters.lateness_ns.add(self._world.now() - due)
+
+    def _velocity(self, role: str, note: Note) -> int:
+        """As planned, times the role's level, the intensity (0.7 leaves it as it is) and, mildly, how hard the melody
+        is played; taken when the note is sent, so that turning a control is heard at once."""
+        loud = self.settings.levels.get(role, 1.0) * (0.3 + self.settings.intensity)
+        if self._window.level:
+            loud *= 1 + 0.4 * (self._window.level - 80) / 80
+        return min(127, max(1, round(note.velocity * loud)))
+
+    def _count_onset(self, tick: int, heard: int | None) -> None:
+        self.counters.onsets += 1
+        if heard is not None and self.tempo is not None:
+            self.counters.age_ticks.add(tick - heard)
+            self.counters.age_ns.add(self._world.now() - self.tempo.ns_at(heard))
+
+    def _end_all(self) -> None:
+        """End every note and forget the plan; then, for a synthesiser that missed something, all notes off."""
+        now = self._world.now()
+        self._send_all(self._agenda.drop(self._tick(now)))
+        for channel in sorted(self._channels):
+            self._output.send(bytes((0xB0 | channel, ALL_NOTES_OFF, 0)), now)

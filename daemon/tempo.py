@@ -1,0 +1,84 @@
+"""Ticks <-> nanoseconds: a list of tempo marks, exact integer arithmetic, nothing accumulated."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable
+
+from music.note import TICKS_PER_BEAT
+
+NS_PER_US = 1_000
+NS_PER_MS = 1_000_000
+NS_PER_S = 1_000_000_000
+
+
+def us_per_beat(bpm: float) -> int:
+    """Beats per minute as microseconds per beat, as MIDI files hold it (120 -> 500,000). bpm is above 0."""
+    return max(1, round(60_000_000 / bpm))
+
+
+class Tempo:
+    """Where every tick lies in time: from each mark on, `us` microseconds per beat.
+
+    A tick begins at the first whole nanosecond at or after its true place, so that `tick_at(ns_at(t)) == t` for every
+    t, on both sides of the first mark (which holds for all that came before it, too).
+    """
+
+    def __init__(self, us: int, tick: int = 0, ns: int = 0) -> None:
+        """One tempo for ever, with `tick` at `ns`. Raises ValueError for a tempo below 1 microsecond per beat."""
+        if us < 1:
+            raise ValueError(f"no such tempo: {us} microseconds per beat")
+        self._ticks = [tick]
+        self._ns = [ns]
+        self._us = [us]
+
+    @classmethod
+    def from_marks(cls, marks: Iterable[tuple[int, int]], tick: int = 0, ns: int = 0) -> Tempo:
+        """The tempo of a file's (tick, microseconds per beat), sorted by tick, not empty, with `tick` at `ns`."""
+        (first, us), *rest = marks
+        tempo = cls(us, first, 0)
+        for at, us in rest:
+            tempo.change(at, us)
+        shift = ns - tempo.ns_at(tick)
+        tempo._ns = [at + shift for at in tempo._ns]
+        return tempo
+
+    def ns_at(self, tick: int) -> int:
+        """When a tick begins."""
+        i = max(0, bisect_right(self._ticks, tick) - 1) if len(self._ticks) > 1 else 0
+        return self._ns[i] - (self._ticks[i] - tick) * self._us[i] * NS_PER_US // TICKS_PER_BEAT
+
+    def tick_at(self, ns: int) -> int:
+        """The tick a moment lies in."""
+        i = max(0, bisect_right(self._ns, ns) - 1) if len(self._ns) > 1 else 0
+        return self._ticks[i] + (ns - self._ns[i]) * TICKS_PER_BEAT // (self._us[i] * NS_PER_US)
+
+    def tick_from(self, ns: int) -> int:
+        """The first tick that begins at or after a moment."""
+        tick = self.tick_at(ns)
+        return tick if self.ns_at(tick) >= ns else tick + 1
+
+    def us_at(self, tick: int) -> int:
+        """Microseconds per beat at a tick."""
+        return self._us[max(0, bisect_right(self._ticks, tick) - 1)]
+
+    def change(self, tick: int, us: int) -> None:
+        """From `tick` on another tempo; marks at and after it are forgotten, ticks before it stay where they are.
+
+        Raises ValueError for a tempo below 1 microsecond per beat.
+        """
+        if us < 1:
+            raise ValueError(f"no such tempo: {us} microseconds per beat")
+        ns = self.ns_at(tick)
+        while self._ticks and self._ticks[-1] >= tick:
+            self._ticks.pop()
+            self._ns.pop()
+            self._us.pop()
+        self._ticks.append(tick)
+        self._ns.append(ns)
+        self._us.append(us)
+
+    @property
+    def marks(self) -> tuple[tuple[int, int], ...]:
+        """(tick, microseconds per beat), sorted."""
+        return tuple(zip(self._ticks, self._us, strict=True))

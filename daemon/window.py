@@ -1,0 +1,166 @@
+"""What was heard: MIDI bytes -> the melody, in ticks.
+
+The melody is the top voice of the keys that are down. The sustain pedal lengthens its notes until the next one begins.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from music.note import TICKS_PER_BEAT, TICKS_PER_STEP, Note
+
+#: A higher key this soon (ticks) after a lower one is the top of the same chord; the lower key was no melody note.
+CHORD_SPREAD = TICKS_PER_STEP // 2
+#: A lower key struck at most this long (ticks) before the top is let go was the next melody note, played legato.
+LEGATO = TICKS_PER_BEAT // 2
+#: A key down for longer (ticks) no longer hides what is played below it: its off may have been lost.
+STALE = 16 * TICKS_PER_BEAT
+
+DRUM_CHANNEL = 9
+NOTE_OFF, NOTE_ON, CONTROL_CHANGE = 0x80, 0x90, 0xB0
+PEDAL, ALL_SOUND_OFF, RESET_CONTROLLERS, ALL_NOTES_OFF = 64, 120, 121, 123
+
+_Key = tuple[int, int]  # channel, pitch
+
+
+@dataclass(slots=True)
+class _Top:
+    """The melody note that sounds; `down` is False once its key is up and the pedal holds it."""
+
+    start: int
+    key: _Key
+    velocity: int
+    down: bool = True
+
+
+class Window:
+    """Hears messages in time order and knows the melody of the last while.
+
+    split: keys below this pitch (0..127) are not heard. Channel 10 (drums) never is.
+    """
+
+    def __init__(self, split: int = 0) -> None:
+        self.split = split
+        #: how hard the player plays: a running mean of melody velocities, 0 before the first note
+        self.level = 0.0
+        self._past: deque[Note] = deque()
+        self._down: dict[_Key, tuple[int, int]] = {}  # key -> (tick, velocity)
+        self._pedals: set[int] = set()
+        self._top: _Top | None = None
+        self._last = -(1 << 62)
+
+    def hear(self, tick: int, data: bytes) -> bool:
+        """Take in one MIDI message that came at `tick`. True when a melody note began; nonsense is ignored."""
+        if len(data) != 3 or data[0] < 0x80 or data[1] > 127 or data[2] > 127:
+            return False
+        tick = self._last = max(tick, self._last)
+        kind, channel = data[0] & 0xF0, data[0] & 0x0F
+        if channel == DRUM_CHANNEL:
+            return False
+        if kind == NOTE_ON and data[2]:
+            return self._key_down(tick, (channel, data[1]), data[2])
+        if kind in (NOTE_ON, NOTE_OFF):
+            self._key_up(tick, (channel, data[1]))
+        elif kind == CONTROL_CHANGE:
+            self._control(tick, channel, data[1], data[2])
+        return False
+
+    def notes(self, since: int, heard: int) -> tuple[Note, ...]:
+        """The melody notes that began before `heard` and sounded after `since`; what sounds at `heard` ends there."""
+        found = [n for n in self._past if n.end > since and n.start < heard]
+        if found and found[-1].end > heard:
+            found[-1] = _note(found[-1].start, found[-1].pitch, heard, found[-1].velocity)
+        if self._top is not None and self._top.start < heard:
+            found.append(_note(self._top.start, self._top.key[1], heard, self._top.velocity))
+        return tuple(found)
+
+    def forget(self, before: int) -> None:
+        """Drop the notes that ended by tick `before`."""
+        while self._past and self._past[0].end <= before:
+            self._past.popleft()
+
+    def clear(self) -> None:
+        """Forget all that was heard; keys still down are taken as up."""
+        self._past.clear()
+        self._down.clear()
+        self._pedals.clear()
+        self._top = None
+        self._last = -(1 << 62)
+
+    def release(self, tick: int) -> None:
+        """Take every key and pedal as up, as when an input is lost."""
+        self._pedals.clear()
+        self._down.clear()
+        self._end_top(max(tick, self._last))
+
+    def _key_down(self, tick: int, key: _Key, velocity: int) -> bool:
+        if key in self._down:  # its off was lost
+            self._key_up(tick, key)
+        if key[1] < self.split:
+            return False
+        self._down[key] = (tick, velocity)
+        top = self._top
+        if top is not None and top.down and key[1] < top.key[1] and tick - top.start <= STALE:
+            return False
+        if top is not None and top.down and tick - top.start < CHORD_SPREAD and key[1] > top.key[1]:
+            self._top = None  # the lower part of a chord
+        self._end_top(tick)
+        self._begin_top(tick, key, velocity)
+        self.level += (velocity - self.level) / 8 if self.level else velocity
+        return True
+
+    def _key_up(self, tick: int, key: _Key) -> None:
+        self._down.pop(key, None)
+        top = self._top
+        if top is None or top.key != key or not top.down:
+            return
+        legato = self._legato_below(tick, top)
+        if legato is not None:
+            start, velocity = self._down[legato]
+            self._end_top(start)
+            self._begin_top(start, legato, velocity)
+        elif key[0] in self._pedals:
+            top.down = False
+        else:
+            self._end_top(tick)
+
+    def _legato_below(self, tick: int, top: _Top) -> _Key | None:
+        """The key that goes on with the melody when the top one is let go: the highest of those struck just now."""
+        late = [
+            key
+            for key, (start, _) in self._down.items()
+            if start >= top.start + CHORD_SPREAD and tick - start <= LEGATO
+        ]
+        return max(late, key=lambda key: key[1], default=None)
+
+    def _control(self, tick: int, channel: int, number: int, value: int) -> None:
+        if number == PEDAL and value >= 64:
+            self._pedals.add(channel)
+        elif number in (PEDAL, RESET_CONTROLLERS):
+            self._pedals.discard(channel)
+            if self._top is not None and not self._top.down and self._top.key[0] == channel:
+                self._end_top(tick)
+        elif number in (ALL_SOUND_OFF, ALL_NOTES_OFF):
+            self._pedals.discard(channel)
+            self._down = {key: struck for key, struck in self._down.items() if key[0] != channel}
+            if self._top is not None and self._top.key[0] == channel:
+                self._end_top(tick)
+
+    def _begin_top(self, tick: int, key: _Key, velocity: int) -> None:
+        """One voice only: what would reach into the new note ends with its start."""
+        while self._past and self._past[-1].start >= tick:
+            self._past.pop()
+        if self._past and self._past[-1].end > tick:
+            last = self._past.pop()
+            self._past.append(_note(last.start, last.pitch, tick, last.velocity))
+        self._top = _Top(tick, key, velocity)
+
+    def _end_top(self, tick: int) -> None:
+        if self._top is not None:
+            self._past.append(_note(self._top.start, self._top.key[1], tick, self._top.velocity))
+            self._top = None
+
+
+def _note(start: int, pitch: int, end: int, velocity: int) -> Note:
+    return Note(start, pitch, max(1, end - start), velocity)
