@@ -177,8 +177,8 @@ class Conductor:
         self._renew = True
 
     def _ask(self, tick: int, late: bool) -> None:
-        """The question of this tick, the middle of a step, for the steps after it. If the first of them has already come
-        (the machine stood still), it is numbered, but not asked."""
+        """The question of this tick, the middle of a step, for the steps after it. If the first of these has come
+        already (the machine stood still), it is numbered, but not asked."""
         step = (tick + HALF_STEP) // TICKS_PER_STEP
         origin, metre = self.song.metre_at(step * TICKS_PER_STEP)
         if not (self._renew or self._is_due(step, origin, metre)):

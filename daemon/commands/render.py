@@ -1,0 +1,127 @@
+"""`houseband render`: a melody file in, a band file out."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from daemon import controls
+from daemon.automation import AutomationError
+from daemon.automation import read as read_automation
+from daemon.plan import Settings
+from daemon.refusal import Refusal, refusing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: the controls that have an option of their own
+CONTROL_OPTIONS = ("style", "seed", "temperature", "density", "intensity", "swing")
+
+
+def control_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The options that set controls at the start; `settings_from` reads them."""
+    function = click.option(
+        "--set",
+        "assigned",
+        metavar="KEY=VALUE",
+        multiple=True,
+        help="Set any live control at the start, e.g. mute.pad=on.",
+    )(function)
+    for key in reversed(CONTROL_OPTIONS):
+        control = controls.CONTROLS[key]
+        about = f"{control.help[0].upper()}{control.help[1:]}: {control.range}."
+        function = click.option(f"--{key}", metavar="VALUE", help=about)(function)
+    return function
+
+
+def settings_from(values: dict[str, str | None], assigned: tuple[str, ...], styles: tuple[str, ...]) -> Settings:
+    """The settings those options stand for; the style is the player's first unless it is said. Raises ControlError."""
+    pairs = [(key, value) for key, value in values.items() if value is not None]
+    for text in assigned:
+        key, separator, value = text.partition("=")
+        if not separator:
+            raise controls.ControlError(f"--set {text}: takes KEY=VALUE")
+        pairs.append((key.strip(), value.strip()))
+    settings = Settings(style=styles[0])
+    for key, value in pairs:
+        settings = controls.applied(settings, key, controls.parse(key, value, styles))
+    return settings
+
+
+@click.command()
+@click.argument("melody", metavar="MELODY.mid", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", metavar="OUT.mid", required=True, type=click.Path(path_type=Path), help="File to write."
+)
+@click.option("--technique", default="gan", show_default=True, help="Which player: gan, arcnn or transformer.")
+@click.option("--graph", metavar="FILE.onnx", type=click.Path(path_type=Path), help="Weights other than the shipped.")
+@click.option("--track", metavar="NAME", help="The melody's track, by name or number; else `melody`, else the first.")
+@click.option("--bpm", metavar="VALUE", help="Beats per minute instead of the file's tempo.")
+@control_options
+@click.option("--automation", metavar="FILE.jsonl", type=click.Path(path_type=Path), help="Controls turned on the way.")
+@click.option(
+    "--latency-ms", type=click.FloatRange(0, 60_000), default=10, show_default=True, help="What inference takes."
+)
+@click.option("--offline", is_flag=True, help="The players see the whole melody, not only what has been heard.")
+@click.option(
+    "--replan", type=click.Choice(["step", "beat", "bar"]), default="step", show_default=True, help="How often to plan."
+)
+def command(
+    melody: Path,
+    output: Path,
+    technique: str,
+    graph: Path | None,
+    track: str | None,
+    bpm: str | None,
+    assigned: tuple[str, ...],
+    automation: Path | None,
+    latency_ms: float,
+    offline: bool,
+    replan: str,
+    **values: str | None,
+) -> None:
+    """Play along with the melody in a MIDI file and write the band to another.
+
+    The very engine that plays live, on virtual time: unless --offline, the players know at any moment only what has
+    been heard by then. OUT.mid has the melody untouched on the track `melody`, and a track for every role.
+    """
+    from daemon import render
+    from daemon.players.load import load_player
+    from daemon.session import GraphError
+    from daemon.tempo import NS_PER_MS
+    from music.midifile import MidiFileError
+
+    if output.is_dir() or not output.parent.is_dir():
+        raise Refusal(f"{output}: cannot be written, for its folder does not exist or it is one itself")
+    with refusing(controls.ControlError, AutomationError, GraphError, MidiFileError):
+        tempo = None if bpm is None else controls.parse("bpm", bpm)
+        player = load_player(technique, graph)
+        options = render.Options(
+            settings=settings_from(values, assigned, player.styles),
+            bpm=tempo if isinstance(tempo, float) else None,
+            latency_ns=round(latency_ms * NS_PER_MS),
+            offline=offline,
+            replan=replan,
+            automation=read_automation(automation, player.styles) if automation else (),
+        )
+        try:
+            with progress_bar(f"playing along with {melody.name}") as progress:
+                render.to_file(melody, output, player, options, track, progress)
+        except OSError as error:
+            raise Refusal(f"{output}: cannot be written: {error.strerror or error}") from None
+
+
+@contextlib.contextmanager
+def progress_bar(text: str) -> Iterator[Callable[[float], None]]:
+    """A bar on stderr while something takes long, where stderr is a terminal; call it with the share done, 0..1."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
+        task = bars.add_task(text, total=1.0)
+        yield lambda share: bars.update(task, completed=share)
