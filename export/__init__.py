@@ -1,0 +1,1 @@
+"""From a training run to one .onnx file: adapters, writing, checking, quantising."""

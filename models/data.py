@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from music.canvas import QUALITY_TONES
 from music.harmony import ChordTrack
 from music.note import TICKS_PER_BEAT, step_of
 
@@ -29,9 +30,6 @@ PARTS = (
 )
 SPLITS = ("train", "valid")
 
-#: Chord qualities told apart, and what each annotated chord is taken for: by its intervals above the root.
-QUALITIES = ("maj", "min", "7", "maj7", "min7", "sus4", "sus2", "dim")
-QUALITY_TONES = ((0, 4, 7), (0, 3, 7), (0, 4, 7, 10), (0, 4, 7, 11), (0, 3, 7, 10), (0, 5, 7), (0, 2, 7), (0, 3, 6))
 NO_CHORD = -1
 
 

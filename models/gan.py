@@ -19,32 +19,27 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.data import QUALITIES
 from models.layers import CLASSES, Block, KeyConv, KeyNorm, Width, concatenate, join
 from models.streams import BAND, RHYTHM, STYLES
 
-from music.canvas import BEATS, DRUM_PLANES, FIRST_NOW, FUTURE, PITCHED_PLANES, PLAIN_PLANES, PLANE, REGISTERS
+from music.canvas import (
+    BEATS,
+    DRUM_PLANES,
+    FIRST_NOW,
+    FUTURE,
+    PITCHED_HEADS,
+    PITCHED_PLANES,
+    PLAIN_HEADS,
+    PLAIN_PLANES,
+    PLANE,
+    QUALITIES,
+    REGISTERS,
+)
 
 PATCH = 4  #: steps in a beat
 WRITTEN = FUTURE // PATCH  #: beats that may be written
 CONTEXT = 12  #: beats of the last level that see the written ones in company
 
-#: What the last layer says about every step: pitched scores (octaves each), then plain ones.
-PITCHED_HEADS = {
-    "bass_pitch": 2,
-    "chords_onset": 4,
-    "chords_hold": 4,
-    "pad_onset": 4,
-    "pad_hold": 4,
-}
-PLAIN_HEADS = {
-    "bass_gate": 1,
-    "bass_hold": 1,
-    "chords_gate": 1,
-    "pad_gate": 1,
-    "drums": DRUM_PLANES,
-    "velocity": 4,
-}
 HEAD = Width(sum(PITCHED_HEADS.values()), sum(PLAIN_HEADS.values()))
 
 
@@ -100,7 +95,7 @@ class Generator(nn.Module):
         fine, coarse = Width(*config.fine), Width(*config.coarse)
         self.fine, self.coarse = fine, coarse
         plain_in = PLAIN_PLANES * PATCH + len(STYLES) + config.z
-        self.read = KeyConv(Width(PITCHED_PLANES * PATCH, plain_in), fine)
+        self.read = KeyConv(Width(PITCHED_PLANES * PATCH, plain_in), fine, gain=4.0)
         self.down_blocks = nn.ModuleList(Block(fine) for _ in range(config.blocks))
         self.down = KeyConv(fine, coarse, kernel=4, stride=4)
         self.coarse_blocks = nn.ModuleList(Block(coarse) for _ in range(config.blocks))
@@ -108,7 +103,7 @@ class Generator(nn.Module):
         self.merge = KeyConv(Width(fine.pitched * 2, fine.plain * 2), fine)
         self.up_blocks = nn.ModuleList(Block(fine) for _ in range(config.blocks))
         self.chord_norm = KeyNorm(fine)
-        self.chord_head = KeyConv(fine, Width(len(QUALITIES), 0), gain=0.3)
+        self.chord_head = KeyConv(fine, Width(len(QUALITIES), 0), gain=0.5)
         self.take_chord = KeyConv(Width(len(QUALITIES), 0), fine, gain=3.0)
         self.pitch_name = nn.Parameter(torch.randn(2, CLASSES) * 0.3)  # registers are absolute: the one break of symmetry
         self.take_name = KeyConv(Width(2, 0), fine)
@@ -210,7 +205,7 @@ class Critic(nn.Module):
         self.hears_future = config.critic_hears_future
         width = Width(*config.critic)
         plain_in = (DRUM_PLANES + 5) * PATCH + len(STYLES)
-        self.read = KeyConv(Width(PITCHED_PLANES * PATCH, plain_in), width)
+        self.read = KeyConv(Width(PITCHED_PLANES * PATCH, plain_in), width, gain=4.0)
         self.blocks = nn.ModuleList(Block(width) for _ in range(3))
         self.down = KeyConv(width, width, kernel=4, stride=4)
         self.bar_block = Block(width)

@@ -18,10 +18,10 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from models import checkpoint, gan
-from models.data import QUALITIES, CachedSong
+from models.data import CachedSong
 from models.gan import CLASSES, WRITTEN, Critic, Encoder, GanConfig, Generator, Roll
 from models.streams import BAND, RHYTHM, STYLES, Batch, Streams, score
-from music.canvas import BAND_KNOWN, BEAT_OF_BAR, DRUM_PLANES, FIRST_NOW, FUTURE, STEPS
+from music.canvas import BAND_KNOWN, BEAT_OF_BAR, DRUM_PLANES, FIRST_NOW, FUTURE, QUALITIES, STEPS
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,8 @@ class KeyConv(nn.Module):
         self.pi = nn.Parameter(torch.randn(target.plain, source.pitched, kernel) * std)
         self.ip = nn.Parameter(torch.randn(target.pitched, source.plain, kernel) * std)
         self.ii = nn.Parameter(torch.randn(target.plain, source.plain, kernel) * std)
+        with torch.no_grad():  # begin with every pitch class mostly hearing itself
+            self.pp[:, :, 0] *= 2.0
         self.bias_pitched = nn.Parameter(torch.zeros(target.pitched))
         self.bias_plain = nn.Parameter(torch.zeros(target.plain))
         classes = torch.arange(CLASSES)
@@ -69,7 +71,8 @@ class KeyConv(nn.Module):
 
 
 class KeyNorm(nn.Module):
-    """Root-mean-square normalisation over all channels at a position (Zhang & Sennrich 2019); one gain a channel."""
+    """Root-mean-square normalisation at a position (Zhang & Sennrich 2019), pitched and plain channels apart, the pitched
+    ones about their mean over pitch classes: what tells pitches apart is never drowned by what they share."""
 
     def __init__(self, width: Width) -> None:
         super().__init__()
@@ -77,14 +80,14 @@ class KeyNorm(nn.Module):
         self.gain_pitched = nn.Parameter(torch.ones(width.pitched))
         self.gain_plain = nn.Parameter(torch.ones(width.plain))
 
-    def gain(self) -> Tensor:
-        """One gain per vector entry, equal over pitch classes."""
-        pitched = self.gain_pitched[:, None].expand(-1, CLASSES).reshape(-1)
-        return torch.cat([pitched, self.gain_plain])
-
     def forward(self, x: Tensor) -> Tensor:  # (B, total, T)
-        scale = torch.rsqrt(x.square().mean(1, keepdim=True) + 1e-5)
-        return x * scale * self.gain()[None, :, None]
+        split = self.width.pitched * CLASSES
+        pitched = x[:, :split].unflatten(1, (self.width.pitched, CLASSES))
+        pitched = pitched - pitched.mean(2, keepdim=True)
+        pitched = pitched * torch.rsqrt(pitched.square().mean((1, 2), keepdim=True) + 1e-4)
+        plain = x[:, split:]
+        plain = plain * torch.rsqrt(plain.square().mean(1, keepdim=True) + 1e-4)
+        return torch.cat([(pitched * self.gain_pitched[:, None, None]).flatten(1, 2), plain * self.gain_plain[:, None]], 1)
 
 
 class Block(nn.Module):

@@ -85,6 +85,29 @@ BAND_KNOWN = DRUM_PLANES + 1
 BEAT_OF_BAR = DRUM_PLANES + 2
 PLAIN_PLANES = DRUM_PLANES + 6
 
+#: What a generator says about every step right of FIRST_NOW, in this order: logits by octave and pitch class, then plain
+#: ones (velocity: of velocity / 127). A gate says whether the role begins anything, an onset which pitches then do, a hold
+#: whether what sounds goes on.
+PITCHED_HEADS = {
+    "bass_pitch": 2,
+    "chords_onset": 4,
+    "chords_hold": 4,
+    "pad_onset": 4,
+    "pad_hold": 4,
+}
+PLAIN_HEADS = {
+    "bass_gate": 1,
+    "bass_hold": 1,
+    "chords_gate": 1,
+    "pad_gate": 1,
+    "drums": DRUM_PLANES,
+    "velocity": 4,
+}
+
+#: The chord bottleneck: qualities by their intervals above the root.
+QUALITIES = ("maj", "min", "7", "maj7", "min7", "sus4", "sus2", "dim")
+QUALITY_TONES = ((0, 4, 7), (0, 3, 7), (0, 4, 7, 10), (0, 4, 7, 11), (0, 3, 7, 10), (0, 5, 7), (0, 2, 7), (0, 3, 6))
+
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
@@ -95,7 +118,8 @@ class Canvas:
 
 
 def first_step(now: int, steps_per_bar: int) -> int:
-    """The step at which the canvas of a now-line begins: on a bar line where the bar is 4/4, on a beat otherwise."""
+    """The step at which the canvas of a now-line begins, both counted from a bar line: on a bar line where a bar has 16
+    steps, on a beat otherwise."""
     unit = 16 if steps_per_bar == 16 else STEPS_PER_BEAT
     return now // unit * unit - FIRST_NOW
 
@@ -124,12 +148,13 @@ def of(
     now: int,
     heard_all: bool,
     metre: Metre = Metre(),
+    bar: int = 0,
 ) -> Canvas:
     """The canvas of a now-line (a step): melody and committed notes in ticks; what is right of the line is left out.
 
-    heard_all: the melody right of the line is known too (offline).
+    heard_all: the melody right of the line is known too (offline). bar: a step at which a bar begins.
     """
-    first = first_step(now, metre.steps_per_bar)
+    first = bar + first_step(now - bar, metre.steps_per_bar)
     line = now - first
     pitched = np.zeros((PITCHED_PLANES, CLASSES, STEPS), np.float32)
     plain = np.zeros((PLAIN_PLANES, STEPS), np.float32)
@@ -150,7 +175,7 @@ def of(
             plain[DRUM_CLASS[pitch], start] = 1
     plain[MELODY_KNOWN, : STEPS if heard_all else line] = 1
     plain[BAND_KNOWN, :line] = 1
-    beats = beat_of_bar(first, STEPS, metre)
+    beats = beat_of_bar(first - bar, STEPS, metre)
     plain[BEAT_OF_BAR + beats, np.arange(STEPS)] = 1
     return Canvas(pitched, plain)
 

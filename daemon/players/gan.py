@@ -1,0 +1,206 @@
+"""The GAN's player: canvas -> graph -> notes.
+
+Everything random hangs on the seed and on where in the song it is, never on when it was asked: two plans made one step
+apart agree wherever the melody gave no reason to change.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daemon.plan import Plan, PlanRequest, Settings
+from daemon.session import Graph, GraphError
+from music import canvas
+from music.canvas import (
+    CLASSES,
+    DRUM_PLANES,
+    DRUMS,
+    FIRST_NOW,
+    FUTURE,
+    PITCHED_HEADS,
+    PITCHED_PLANES,
+    PLAIN_HEADS,
+    PLAIN_PLANES,
+    QUALITIES,
+    REGISTERS,
+    STEPS,
+)
+from music.note import PITCHED_ROLES, ROLES, TICKS_PER_STEP, Note
+
+#: What temperature 1 means: scale of the noise on rhythm and on chords (1 draws from the model's distribution).
+RHYTHM_NOISE = 0.7
+CHORD_NOISE = 0.3
+#: What a density of 2 adds to every gate's logit.
+DENSITY_SPAN = 2.0
+#: Steps of noise drawn together; half of it is a chord's grain.
+_BLOCK = 16
+_GATES = ("bass_gate", "chords_gate", "pad_gate")
+_HALF_BAR = 8
+
+
+class GanPlayer:
+    """A Player on a generator's graph."""
+
+    past_steps = FIRST_NOW + _BLOCK
+    future_steps = FUTURE - _BLOCK + 1
+    roles = ROLES
+
+    def __init__(self, graph: Graph) -> None:
+        """Raises GraphError when the graph's inputs are not those of a canvas."""
+        self._graph = graph
+        self.styles = graph.signature.styles
+        settings = graph.signature.settings
+        z = graph.signature.inputs.get("z", (1, 0))[-1]
+        wanted = {
+            "pitched": (1, PITCHED_PLANES, CLASSES, STEPS),
+            "plain": (1, PLAIN_PLANES, STEPS),
+            "style": (1, len(self.styles)),
+            "z": (1, z),
+            "noise": (1, len(QUALITIES), CLASSES, FUTURE // 4),
+        }
+        if dict(graph.signature.inputs) != wanted:
+            raise GraphError(f"this graph does not fit the GAN's canvas: it takes {dict(graph.signature.inputs)}")
+        try:
+            self._grooves = [np.asarray(bank, np.float32).reshape(-1, z) for bank in settings["grooves"]]
+            self._velocity_std = np.asarray(settings["velocity_std"], np.float32).reshape(len(self.styles), len(ROLES))
+        except (KeyError, ValueError) as error:
+            raise GraphError(f"this graph does not fit: its settings lack {error}") from None
+
+    def plan(self, request: PlanRequest) -> Plan:
+        """The band from request.now to the end of the canvas. Raises ValueError for a style the graph does not know."""
+        begun = time.perf_counter_ns()
+        settings = request.settings
+        if settings.style not in self.styles:
+            raise ValueError(f"no style {settings.style!r}; this graph knows {', '.join(self.styles)}")
+        style = self.styles.index(settings.style)
+        bar = request.bar_origin // TICKS_PER_STEP
+        first = bar + canvas.first_step(request.now - bar, request.metre.steps_per_bar)
+        heard_all = request.heard is None
+        seen = canvas.of(request.melody, request.committed, request.now, heard_all, request.metre, bar)
+        noise = _Noise(settings.seed, first + FIRST_NOW)
+        answer = self._graph.run(
+            {
+                "pitched": seen.pitched[None],
+                "plain": seen.plain[None],
+                "style": np.eye(len(self.styles), dtype=np.float32)[None, style],
+                "z": self._groove(settings, style)[None],
+                "noise": (noise.chords * (CHORD_NOISE * settings.temperature))[None],
+            }
+        )
+        writer = _Writer(request, first + FIRST_NOW, answer, noise, self._velocity_std[style])
+        notes, held = writer.write()
+        last = first + STEPS
+        spent = time.perf_counter_ns() - begun
+        return Plan(request.number, request.now, last, request.heard, notes, held, inference_ns=spent)
+
+    def _groove(self, settings: Settings, style: int) -> NDArray[np.float32]:
+        """The groove vector of a seed: that of a real band of the style, varied a little by temperature."""
+        random = np.random.default_rng([abs(settings.seed), style])
+        bank = self._grooves[style]
+        chosen: NDArray[np.float32] = bank[int(random.integers(len(bank)))]
+        return chosen + random.standard_normal(chosen.shape, np.float32) * np.float32(0.1 * settings.temperature)
+
+
+class _Noise:
+    """The noise of the FUTURE steps from a step on: logistic for rhythm (3 + DRUM_PLANES + 1, FUTURE), normal for velocity
+    (4, FUTURE), Gumbel for chords (qualities, 12, beats), alike over half a bar."""
+
+    def __init__(self, seed: int, first: int) -> None:
+        blocks = [_noise_block(abs(seed), block) for block in range(first // _BLOCK, (first + FUTURE) // _BLOCK + 1)]
+        shift = first % _BLOCK
+        self.rhythm = np.concatenate([b[0] for b in blocks], -1)[:, shift : shift + FUTURE]
+        self.velocity = np.concatenate([b[1] for b in blocks], -1)[:, shift : shift + FUTURE]
+        chords = np.concatenate([b[2] for b in blocks], -1)
+        beats = (shift + 4 * np.arange(FUTURE // 4)) // _HALF_BAR
+        self.chords = chords[..., beats]
+
+
+@lru_cache(maxsize=16)
+def _noise_block(seed: int, block: int) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    random = np.random.default_rng([seed, block & 0xFFFFFFFF])
+    uniform = random.uniform(1e-4, 1 - 1e-4, (4 + DRUM_PLANES, _BLOCK))
+    rhythm = np.log(uniform) - np.log1p(-uniform)
+    chords = -np.log(-np.log(random.uniform(1e-6, 1 - 1e-6, (len(QUALITIES), CLASSES, 2))))
+    velocity = random.standard_normal((4, _BLOCK))
+    return rhythm.astype(np.float32), velocity.astype(np.float32), chords.astype(np.float32)
+
+
+class _Writer:
+    """From a graph's scores to notes, step by step: a note begins only at an onset and sounds while it is held."""
+
+    def __init__(
+        self, request: PlanRequest, first: int, answer: dict[str, NDArray[Any]], noise: _Noise, velocity_std: NDArray[Any]
+    ) -> None:
+        self.request, self.first, self.noise = request, first, noise
+        pitched = _heads(answer["pitched_scores"][0], PITCHED_HEADS)
+        plain = _heads(answer["plain_scores"][0], PLAIN_HEADS)
+        settings = request.settings
+        wild = RHYTHM_NOISE * settings.temperature
+        more = DENSITY_SPAN * (settings.density - 1)
+        gates = np.concatenate([plain[g] for g in _GATES]) + noise.rhythm[:3] * wild + more > 0
+        self.onset, self.hold = {}, {}
+        best = pitched["bass_pitch"].reshape(-1, FUTURE)
+        self.onset["bass"] = (best == best.max(0)) & gates[0]
+        held = plain["bass_hold"][0] + noise.rhythm[3] * wild > 0
+        self.hold["bass"] = np.broadcast_to(held & ~gates[0], best.shape)
+        for gate, part in ((gates[1], "chords"), (gates[2], "pad")):
+            cells = pitched[f"{part}_onset"].reshape(-1, FUTURE)
+            self.onset[part] = ((cells > 0) | (cells == cells.max(0))) & gate
+            self.hold[part] = (pitched[f"{part}_hold"].reshape(-1, FUTURE) > 0) & ~self.onset[part]
+        self.drums = plain["drums"] + noise.rhythm[4:] * wild + more > 0
+        loud = 127 / (1 + np.exp(-plain["velocity"])) + noise.velocity * velocity_std[:, None] * 127 * settings.temperature
+        self.velocity = np.clip(np.rint(loud), 20, 120).astype(int)
+
+    def write(self) -> tuple[dict[str, tuple[Note, ...]], dict[str, tuple[Note, ...]]]:
+        """(notes, held) by role, as a Plan has them."""
+        notes: dict[str, tuple[Note, ...]] = {}
+        held: dict[str, tuple[Note, ...]] = {}
+        line = self.request.now - self.first
+        for i, role in enumerate(PITCHED_ROLES):
+            begun, kept = self._line(role, i, line)
+            notes[role], held[role] = tuple(sorted(begun)), tuple(sorted(kept))
+        notes["drums"] = tuple(sorted(self._drums(line)))
+        return notes, held
+
+    def _line(self, role: str, index: int, line: int) -> tuple[list[Note], list[Note]]:
+        onset, hold = self.onset[role], self.hold[role]
+        pitches = REGISTERS[role].pitches().reshape(-1)
+        cell_of = {int(p): i for i, p in enumerate(pitches)}
+        now = self.request.now * TICKS_PER_STEP
+        begun: list[Note] = []
+        kept: list[Note] = []
+        for note in self.request.committed.get(role, ()):
+            if note.start < now < note.end or note.start < now == note.end:
+                cell = cell_of.get(note.pitch)
+                length = 0 if cell is None else _run(hold[cell, line:])
+                kept.append(Note(note.start, note.pitch, now - note.start + length * TICKS_PER_STEP, note.velocity))
+        cells, steps = np.nonzero(onset[:, line:])
+        for cell, step in zip(cells.tolist(), (steps + line).tolist(), strict=True):
+            length = 1 + _run(hold[cell, step + 1 :])
+            start = (self.first + step) * TICKS_PER_STEP
+            begun.append(Note(start, int(pitches[cell]), length * TICKS_PER_STEP, int(self.velocity[index, step])))
+        return begun, kept
+
+    def _drums(self, line: int) -> Iterator[Note]:
+        kinds, steps = np.nonzero(self.drums[:, line:])
+        for kind, step in zip(kinds.tolist(), (steps + line).tolist(), strict=True):
+            start = (self.first + step) * TICKS_PER_STEP
+            yield Note(start, DRUMS[kind][0], TICKS_PER_STEP, int(self.velocity[3, step]))
+
+
+def _run(held: NDArray[np.bool_]) -> int:
+    """How many steps from the first on are held without a break."""
+    stops = np.flatnonzero(~held)
+    return int(stops[0]) if stops.size else held.size
+
+
+def _heads(scores: NDArray[Any], heads: dict[str, int]) -> dict[str, NDArray[Any]]:
+    """The graph's scores, side by side, by head: (n, ..., FUTURE) each."""
+    ends = np.cumsum(list(heads.values()))[:-1]
+    return dict(zip(heads, np.split(scores, ends), strict=True))

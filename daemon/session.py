@@ -1,0 +1,71 @@
+"""onnxruntime sessions: one thread, one graph, its signature checked before the first note."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from music import signature
+from music.signature import Signature, SignatureError
+
+TECHNIQUES = ("gan", "arcnn", "transformer")
+
+
+class GraphError(ValueError):
+    """A graph that cannot be played; the message is one sentence for the user."""
+
+
+class Graph:
+    """A loaded graph. `signature` says what it takes; `run` answers with its outputs by name."""
+
+    def __init__(self, path: str | Path | None, technique: str) -> None:
+        """Load a file, or the shipped weights of the technique. Raises GraphError."""
+        import onnxruntime  # here, so that --help and errors before it do not pay for it
+
+        name = str(path) if path is not None else f"the shipped {technique} weights"
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 4
+        with ExitStack() as stack:
+            file = Path(path) if path is not None else _shipped(stack, technique)
+            if not file.is_file():
+                raise GraphError(f"{name}: no such file")
+            try:
+                self._session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+            except Exception as error:  # onnxruntime has exceptions of its own for every kind of broken file
+                raise GraphError(f"{name}: not a graph that onnxruntime can load ({_first_line(error)})") from None
+        try:
+            self.signature: Signature = signature.from_metadata(self._session.get_modelmeta().custom_metadata_map)
+            signature.check(self.signature, technique, _shapes(self._session.get_inputs()), _shapes(self._session.get_outputs()))
+        except SignatureError as error:
+            raise GraphError(f"{name}: this graph does not fit: {error}") from None
+        self._outputs = [o.name for o in self._session.get_outputs()]
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
+        """Outputs by name."""
+        return dict(zip(self._outputs, self._session.run(None, dict(inputs)), strict=True))
+
+
+def _shipped(stack: ExitStack, technique: str) -> Path:
+    if technique not in TECHNIQUES:
+        raise GraphError(f"no technique {technique!r}; there are {', '.join(TECHNIQUES)}")
+    file = resources.files("models.pretrained") / f"{technique}.onnx"
+    if not file.is_file():
+        raise GraphError(f"this houseband was built without weights for the {technique}; name a graph with --graph")
+    return stack.enter_context(resources.as_file(file))
+
+
+def _shapes(values: list[Any]) -> dict[str, tuple[int, ...]]:
+    return {v.name: tuple(v.shape) for v in values}
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:160] if lines else type(error).__name__

@@ -1,0 +1,107 @@
+"""`houseband export`: a run's checkpoint -> one .onnx file that holds everything, signature and provenance included."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+import onnx
+import torch
+from torch import nn
+
+from export import check
+from export.adapters import GanGraph
+from models import checkpoint
+from models.checkpoint import CheckpointError
+from models.gan import Generator
+from models.gan_training import recipe_from
+from models.streams import STYLES
+from music import signature
+from music.signature import Signature
+
+
+class Usage(click.ClickException):
+    """A mistake of the user's: one sentence, exit code 2."""
+
+    exit_code = 2
+
+
+def gan_graph(tensors: dict[str, Any], state: dict[str, Any]) -> tuple[GanGraph, Signature]:
+    """The averaged generator of a checkpoint as a graph, with its signature. Raises CheckpointError."""
+    if "extras" not in state:
+        raise CheckpointError("the run has not come to its end; finish it with --resume")
+    recipe = recipe_from(state["recipe"])
+    generator = Generator(recipe.model)
+    generator.load_state_dict({k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")})
+    graph = GanGraph(generator)
+    provenance = {k: state[k] for k in ("commit", "command", "data_hash", "recipe", "step", "torch")}
+    settings = {"grooves": state["extras"]["grooves"], "velocity_std": state["extras"]["velocity_std"]}
+    return graph, Signature("gan", {}, {}, STYLES, settings, provenance)
+
+
+def write(graph: nn.Module, made: Signature, target: Path) -> onnx.ModelProto:
+    """Export `graph` (with example(), inputs, outputs) to `target`, signature inside; nothing half-written is left."""
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            graph,
+            graph.example(),  # type: ignore[operator]
+            input_names=list(graph.inputs),  # type: ignore[arg-type]
+            output_names=list(graph.outputs),  # type: ignore[arg-type]
+            opset_version=18,
+            dynamo=True,
+            optimize=True,
+            verbose=False,
+        )
+    assert program is not None
+    model = program.model_proto
+    return store(model, made, target)
+
+
+def store(model: onnx.ModelProto, made: Signature, target: Path) -> onnx.ModelProto:
+    """Put the signature, with the shapes as they are, into a model and write it."""
+    made = replace(made, inputs=check.shapes(model.graph.input), outputs=check.shapes(model.graph.output))
+    del model.metadata_props[:]
+    for node in model.graph.node:  # where in the Python code a node came from is of no use to a player
+        del node.metadata_props[:]
+        node.doc_string = ""
+    entry = model.metadata_props.add()
+    entry.key, entry.value = signature.KEY, made.to_json()
+    model.producer_name = "houseband"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.part")
+    onnx.save(model, temporary)
+    temporary.replace(target)
+    return model
+
+
+@click.command(name="export")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="The .onnx file to write.")
+@click.option("--report", type=click.Path(path_type=Path), help="Also write the report as JSON.")
+def command(run: Path, out: Path, report: Path | None) -> None:
+    """Export a finished training run to a graph that the daemon plays (needs the `train` extra).
+
+    Checks the file with the ONNX checker, compares it with torch, measures it on one core, and says so.
+    """
+    try:
+        tensors, state = checkpoint.load(run / "checkpoint")
+        if state.get("technique") != "gan":
+            raise CheckpointError(f"{run}: no exporter for the technique {state.get('technique')!r}")
+        graph, made = gan_graph(tensors, state)
+    except CheckpointError as error:
+        raise Usage(str(error)) from None
+    write(graph, made, out)
+    figures = check.report(graph, out)
+    for name, value in figures.items():
+        click.echo(f"{name:>28}  {value}")
+    if report:
+        report.write_text(json.dumps(figures, indent=1))
+    if figures["worst difference to torch"] > 1e-3:
+        raise click.ClickException("the graph does not compute what torch computes")
