@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from daemon import controls
-from daemon.agenda import CLICK, Agenda, Cue
+from daemon.agenda import CLICK, Agenda, Cue, Entry
 from daemon.counters import Counters
 from daemon.events import Command, Event, MidiIn, PlanReady, Quit, WorkerFailed
 from daemon.plan import Plan, PlanRequest, Settings
@@ -24,6 +24,7 @@ from music.note import STEPS_PER_BEAT, TICKS_PER_BEAT, TICKS_PER_STEP, Metre, No
 HALF_STEP = TICKS_PER_STEP // 2
 REPLAN = ("step", "beat", "bar")
 _CLICK_PITCHES = (76, 77)  # General MIDI's high and low wood block
+_MEMORY = 16 * 4 * TICKS_PER_BEAT  # how much (ticks) of what was played while the band was silent is kept
 
 
 class Band(Protocol):
@@ -107,6 +108,7 @@ class Conductor:
         self._us = us_per_beat(self.song.bpm)
         self._running = True
         self._armed = True  # the next melody note starts the band
+        self._floating = self.tempo is None and not self.song.count_in  # and it says where the ticks lie
         self._grid: int | None = None  # the next tick to look at steps, a multiple of half a step; None: not playing
         self._number = 0
         self._oldest = 0  # answers to questions before this one come from before a stop
@@ -222,18 +224,39 @@ class Conductor:
                 self._take_plan(event.plan)
             case WorkerFailed():
                 self.counters.failed += 1
+                self._renew = True
             case Command():
                 self._command(event)
             case Quit():
                 self._running = False
 
     def _hear(self, event: MidiIn) -> None:
-        tick = -self.song.pickup if self.tempo is None else self.tempo.tick_at(event.at)
+        tick = self._first_tick(event.at) if self._floating else self._tick(event.at)
         began = self._window.hear(tick, event.data)
         if began and self._armed:
-            if self.tempo is None:
-                self.tempo = Tempo(self._us, tick, event.at)
+            if self._floating:
+                self._anchor(tick, event.at)
             self._begin(step_of(tick))
+        if self._grid is None:
+            self._window.forget(tick - _MEMORY)
+
+    def _first_tick(self, at: int) -> int:
+        """Where a first note now would lie: its pickup before bar 1, or before the first bar to come when this is not
+        the first performance."""
+        if self.tempo is None:
+            return -self.song.pickup
+        now = self.tempo.tick_at(at)
+        origin, metre = self.song.metre_at(now)
+        return now + metre.ticks_per_bar - (now + self.song.pickup - origin) % metre.ticks_per_bar
+
+    def _anchor(self, tick: int, at: int) -> None:
+        """The first note has come: now it is known where the ticks lie. What was heard before is of no account."""
+        self._floating = False
+        self._window.forget(tick + 1)
+        if self.tempo is None:
+            self.tempo = Tempo(self._us, tick, at)
+        else:
+            self.tempo.jump(tick, at, self._us)
 
     def _take_plan(self, plan: Plan) -> None:
         self.counters.answered += 1
@@ -241,7 +264,7 @@ class Conductor:
         if plan.number < self._oldest or self._grid is None or self.tempo is None:
             return
         current = (self._grid - 1) // TICKS_PER_STEP  # the last step whose beginning has come
-        self._agenda.replace(plan, self.tempo.tick_at(self._world.now()))
+        self._agenda.replace(plan, self.tempo.tick_from(self._world.now()))
         if plan.first <= current:
             self.counters.late += 1
             _, fresh = self._agenda.commit(current)  # roles that had no plan at all for it
@@ -259,7 +282,7 @@ class Conductor:
         self._renew = True
         key, _, role = event.key.partition(".")
         if key == "mute" and value:
-            self._send_all(self._agenda.silence(self._tick(now), role))
+            self._end_now(self._agenda.silence(self._tick(now), role))
         elif key == "bpm" and isinstance(value, float):
             self._change_tempo(max(event.at, now), value)
         elif key == "panic":
@@ -276,14 +299,12 @@ class Conductor:
             self.tempo.change(self.tempo.tick_from(at), self._us)
 
     def _stop(self) -> None:
-        """Silence, until `start` and the next melody note; which says anew where bar 1 is, unless that was given."""
+        """Silence, until `start` and the next melody note, which says anew where a bar begins unless that was given."""
         self._end_all()
         self._armed = False
+        self._floating = self.song.tempo is None and not self.song.count_in
         self._grid = None
         self._oldest = self._number + 1
-        if self.song.tempo is None and not self.song.count_in:
-            self.tempo = None
-            self._window.clear()
 
     def _count_in(self) -> None:
         _, metre = self.song.metre_at(0)
@@ -299,9 +320,10 @@ class Conductor:
     def _tick(self, now: int) -> int:
         return 0 if self.tempo is None else self.tempo.tick_at(now)
 
-    def _send_all(self, cues: list[Cue]) -> None:
+    def _end_now(self, cues: list[Cue]) -> None:
+        now = self._world.now()
         for cue in cues:
-            self._send(cue)
+            self._output.send(_off(cue.entry), now)
 
     def _send(self, cue: Cue) -> None:
         assert self.tempo is not None
@@ -312,7 +334,7 @@ class Conductor:
             self._output.send(bytes((0x90 | entry.channel, entry.note.pitch, velocity)), due)
             self._count_onset(cue.due, entry.heard)
         else:
-            self._output.send(bytes((0x80 | entry.channel, entry.note.pitch, 0)), due)
+            self._output.send(_off(entry), due)
         self.counters.lateness_ns.add(self._world.now() - due)
 
     def _velocity(self, role: str, note: Note) -> int:
@@ -332,6 +354,10 @@ class Conductor:
     def _end_all(self) -> None:
         """End every note and forget the plan; then, for a synthesiser that missed something, all notes off."""
         now = self._world.now()
-        self._send_all(self._agenda.drop(self._tick(now)))
+        self._end_now(self._agenda.drop(self._tick(now)))
         for channel in sorted(self._channels):
             self._output.send(bytes((0xB0 | channel, ALL_NOTES_OFF, 0)), now)
+
+
+def _off(entry: Entry) -> bytes:
+    return bytes((0x80 | entry.channel, entry.note.pitch, 0))

@@ -18,7 +18,7 @@ from daemon.window import CONTROL_CHANGE, PEDAL, Window
 from daemon.world import Composer
 from music import midifile
 from music.midifile import Part
-from music.note import CHANNELS, MELODY, TICKS_PER_STEP, Metre, Note, without_overlap
+from music.note import CHANNELS, MELODY, TICKS_PER_STEP, Metre, Note, quantise, without_overlap
 
 #: called while it goes, with the share done, 0..1
 Progress = Callable[[float], None]
@@ -59,9 +59,10 @@ def perform(
     end of the bar in which it ends."""
     marks = song.tempos if options.bpm is None else ((0, us_per_beat(options.bpm)),)
     known = Song(metres=song.metres)
-    begin, metre = _bar(known, melody.notes[0].start)
-    last, last_metre = _bar(known, max(n.end for n in melody.notes) - 1)
-    end = last + last_metre.ticks_per_bar
+    first, *_, last = sorted({at for note in quantise(melody.notes) for at in (note.start, note.end)})
+    begin, metre = _bar(known, first)
+    last_bar, last_metre = _bar(known, last - 1)
+    end = last_bar + last_metre.ticks_per_bar
     early = min(begin, 0) - metre.ticks_per_bar
     messages = _messages(song, melody)
     tempo = Tempo.from_marks(marks, early)

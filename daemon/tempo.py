@@ -71,12 +71,29 @@ class Tempo:
             raise ValueError(f"no such tempo: {us} microseconds per beat")
         ns = self.ns_at(tick)
         while self._ticks and self._ticks[-1] >= tick:
-            self._ticks.pop()
-            self._ns.pop()
-            self._us.pop()
+            self._pop()
+        self._mark(tick, ns, us)
+
+    def jump(self, tick: int, ns: int, us: int) -> None:
+        """At a moment leap forward to a tick that has not come by then; from there on `us`. Later marks are forgotten.
+
+        Raises ValueError for a leap that is none.
+        """
+        if tick <= self.tick_at(ns) or us < 1:
+            raise ValueError(f"no leap forward to tick {tick}: tick {self.tick_at(ns)} has come")
+        while self._ns and self._ns[-1] >= ns:
+            self._pop()
+        self._mark(tick, ns, us)
+
+    def _mark(self, tick: int, ns: int, us: int) -> None:
         self._ticks.append(tick)
         self._ns.append(ns)
         self._us.append(us)
+
+    def _pop(self) -> None:
+        self._ticks.pop()
+        self._ns.pop()
+        self._us.pop()
 
     @property
     def marks(self) -> tuple[tuple[int, int], ...]:

@@ -80,14 +80,6 @@ class Window:
         while self._past and self._past[0].end <= before:
             self._past.popleft()
 
-    def clear(self) -> None:
-        """Forget all that was heard; keys still down are taken as up."""
-        self._past.clear()
-        self._down.clear()
-        self._pedals.clear()
-        self._top = None
-        self._last = -(1 << 62)
-
     def release(self, tick: int) -> None:
         """Take every key and pedal as up, as when an input is lost."""
         self._pedals.clear()
