@@ -28,6 +28,10 @@ APIS = {
 AUTOMATIC = {"linux": ("jack", "alsa"), "darwin": ("coremidi", "jack"), "win32": ("windows",)}
 #: seconds until what was sent has left: JACK sends at the next period, which may be 8192 frames long
 DRAIN = {"jack": 0.2}
+_LOOPMIDI = (
+    ". Windows has no virtual MIDI ports: make two with loopMIDI, called 'houseband in' and 'houseband out', or name "
+    "others with --in-port and --out-port"
+)
 
 
 class PortError(Exception):
@@ -91,9 +95,10 @@ def open_ports(api: str = "auto", in_port: str | None = None, out_port: str | No
                 log.debug("%s: %s (%s)", name, error, printed())
                 continue
         return _attach(rtmidi, name, receiver, sender, in_port, out_port)
-    raise PortError(
-        f"no MIDI system found ({'; '.join(reasons)}); load ALSA's sequencer (modprobe snd-seq) or start a JACK server"
-    )
+    remedy = "load ALSA's sequencer (modprobe snd-seq) or start a JACK server"
+    if not {"alsa", "jack"} & set(chosen):
+        remedy = f"try --api {' or '.join(AUTOMATIC.get(sys.platform, APIS))}"
+    raise PortError(f"no MIDI system found ({'; '.join(reasons)}); {remedy}")
 
 
 def _attach(rtmidi: Any, api: str, receiver: Any, sender: Any, in_port: str | None, out_port: str | None) -> Ports:
@@ -105,14 +110,12 @@ def _attach(rtmidi: Any, api: str, receiver: Any, sender: Any, in_port: str | No
         ):
             # a JACK port's full name has the client's in front; elsewhere the port's own may be all that is seen
             short = own.rpartition(" ")[2] if api == "jack" else own
-            if asked is not None:
+            if api == "windows":  # which has no virtual ports: loopMIDI's may be called as ours would be
+                index, name = _find(port.get_ports(), asked or own, option, _LOOPMIDI if asked is None else "")
+                port.open_port(index, short)
+            elif asked is not None:
                 index, name = _find(port.get_ports(), asked, option)
                 port.open_port(index, short)
-            elif api == "windows":
-                raise PortError(
-                    f"Windows has no virtual MIDI ports: make two with loopMIDI and name them with --in-port and "
-                    f"--out-port (there are now: {_listed(port.get_ports())})"
-                )
             else:
                 name = own
                 port.open_virtual_port(short)
@@ -123,8 +126,8 @@ def _attach(rtmidi: Any, api: str, receiver: Any, sender: Any, in_port: str | No
     return Ports(api, receiver, sender, (names[0], names[1]))
 
 
-def _find(there: list[str], asked: str, option: str) -> tuple[int, str]:
-    """The port of that name; else the first that holds it, or matches it as a regular expression."""
+def _find(there: list[str], asked: str, option: str, remedy: str = "") -> tuple[int, str]:
+    """The port of that name; else the first that holds it, or matches it as a regular expression. Raises PortError."""
     if asked in there:
         return there.index(asked), asked
     try:
@@ -134,7 +137,7 @@ def _find(there: list[str], asked: str, option: str) -> tuple[int, str]:
     for index, name in enumerate(there):
         if asked.casefold() in name.casefold() or pattern.search(name):
             return index, name
-    raise PortError(f"no MIDI port {asked!r} for {option}; there are: {_listed(there)}")
+    raise PortError(f"no MIDI port {asked!r} for {option}; there are: {_listed(there)}{remedy}")
 
 
 def _listed(names: list[str]) -> str:

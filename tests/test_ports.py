@@ -130,8 +130,13 @@ def test_missing_libasound_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_windows_without_names_says_how(monkeypatch: pytest.MonkeyPatch) -> None:
     machine(monkeypatch, {4}, ["loopMIDI 0"], "win32")
-    with pytest.raises(PortError, match=r"loopMIDI .* --in-port and --out-port \(there are now: loopMIDI 0\)"):
+    with pytest.raises(PortError, match=r"there are: loopMIDI 0\. .* two with loopMIDI, .* --in-port and --out"):
         open_ports()
+
+
+def test_on_windows_ports_called_as_ours_are_attached_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine(monkeypatch, {4}, ["houseband out 0", "houseband in 1"], "win32")
+    assert open_ports().names == ("houseband in 1", "houseband out 0")
 
 
 def test_named_ports_are_attached_to(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,3 +54,10 @@ def starts_once(flag: str) -> Echo:
     """Starts the first time only; `flag` is a path that tells."""
     os.close(os.open(flag, os.O_CREAT | os.O_EXCL))
     return Echo()
+
+
+def fake() -> object:
+    """The engine's fake player: all four roles, under the newest melody note."""
+    from tests.fakes import FakePlayer
+
+    return FakePlayer()

@@ -1,0 +1,124 @@
+"""The live side put together: ports, worker and conductor from start to stop, and what is left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon import service
+from daemon.conductor import Conductor, Song
+from daemon.counters import Counters, Histogram
+from daemon.events import Quit
+from daemon.plan import Settings
+from daemon.ports import PortError, Ports, open_ports
+from daemon.realtime import LiveWorld, undisturbed
+from daemon.take import Take
+from daemon.taps import TappedOutput, TappedWorld
+from daemon.tempo import Tempo, us_per_beat
+from daemon.worker import PlayerSpec, Worker
+from daemon.world import Output, World
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """One live performance. settings: made from the styles that the player knows, once it is loaded.
+
+    api, in_port, out_port: as `open_ports` takes them; record: where to write the take; report: where to write figures.
+    """
+
+    player: PlayerSpec
+    song: Song
+    settings: Callable[[tuple[str, ...]], Settings]
+    api: str = "auto"
+    in_port: str | None = None
+    out_port: str | None = None
+    record: Path | None = None
+    report: Path | None = None
+
+
+class Stop:
+    """What Ctrl-C and SIGTERM do: leave at once while nothing plays yet, then ask the conductor to."""
+
+    def __init__(self, world: LiveWorld) -> None:
+        self.playing = False
+        self._world = world
+
+    def __call__(self) -> None:
+        """Runs as a signal handler, in the main thread."""
+        if not self.playing:
+            raise SystemExit(0)
+        self._world.put(Quit(self._world.now()))
+
+
+def play(setup: Setup, ready: Callable[[Ports, Settings], None]) -> None:
+    """Plays until a signal comes; nothing sounds afterwards. ready: called when it can begin.
+
+    Raises PortError, WorkerError, whatever `settings` raises, and OSError for a file that cannot be written.
+    """
+    for path in (setup.record, setup.report):
+        check_writable(path)
+    world = LiveWorld()
+    stop = Stop(world)
+    with service.on_stop(stop), ExitStack() as stack:
+        worker = stack.enter_context(closing(Worker(setup.player, world.put, world.now)))
+        worker.start()  # it loads while the ports open
+        try:
+            ports = stack.enter_context(closing(open_ports(setup.api, setup.in_port, setup.out_port)))
+        except PortError:
+            setup.settings(worker.wait_ready().styles)  # a mistake in the command line is the nearer one to mend
+            raise
+        band = worker.wait_ready()
+        settings = setup.settings(band.styles)
+        take = Take() if setup.record is not None else None
+        hears: World = world if take is None else TappedWorld(world, take.heard)
+        plays: Output = ports if take is None else TappedOutput(ports, take.sent)
+        conductor = Conductor(hears, plays, worker, band, setup.song, settings)
+        stop.playing = True
+        ports.listen(world.now, world.put)
+        ready(ports, settings)
+        service.notify("READY=1")
+        with undisturbed():
+            conductor.run()
+        service.notify("STOPPING=1")
+    if take is not None and setup.record is not None:
+        keep(take, setup.record, conductor)
+    if setup.report is not None:
+        text = json.dumps(figures(conductor.counters), indent=2)
+        setup.report.write_text(text + "\n", encoding="utf-8")
+
+
+def check_writable(path: Path | None) -> None:
+    """Raises OSError for a file that could not be written in the end; better now than after an hour's playing."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a directory; name a file")
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise NotADirectoryError(f"{path.parent} is no directory one can write to; choose another for {path.name}")
+
+
+def keep(take: Take, path: Path, conductor: Conductor) -> None:
+    """Writes a take of what has been played. Raises OSError."""
+    tempo = conductor.tempo or Tempo(us_per_beat(conductor.song.bpm))
+    take.write(path, tempo, conductor.song.metre_at(0)[1])
+
+
+def figures(counters: Counters) -> dict[str, object]:
+    """Counters as plain numbers: times as quantiles in milliseconds."""
+    found: dict[str, object] = {"isr": counters.isr}
+    for name in Counters.__slots__:
+        value = getattr(counters, name)
+        if isinstance(value, Histogram):
+            scale = 1e6 if name.endswith("_ns") else 1
+            quantiles = {f"p{100 * share:g}": value.quantile(share) for share in (0.5, 0.99, 0.999, 1.0)}
+            found[name.replace("_ns", "_ms")] = {
+                "count": value.count,
+                **{key: None if at is None else at / scale for key, at in quantiles.items()},
+            }
+        else:
+            found[name] = value
+    return found
