@@ -74,6 +74,8 @@ class Agenda:
 
     def __init__(self) -> None:
         self.swing = 0.0
+        #: onsets that came too late to sound
+        self.dropped = 0
         self._lines: dict[str, _Line] = {}
         self._heap: list[tuple[int, int, int, Entry]] = []  # tick, _OFF or _ON, order, entry
         self._order = count()
@@ -136,6 +138,7 @@ class Agenda:
                 yield self._end(entry, due)
             elif now - due > TOO_LATE:
                 entry.state = State.OVER
+                self.dropped += 1
                 del self._lines[entry.role].past[entry.note.start, entry.note.pitch]
             elif entry.role in muted:
                 entry.state = State.SILENT

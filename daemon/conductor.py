@@ -158,6 +158,7 @@ class Conductor:
                 self._grid = tick + HALF_STEP
                 if tick % TICKS_PER_STEP:
                     self._ask(tick, late=tick + HALF_STEP <= current)
+        self.counters.dropped = self._agenda.dropped
 
     def _commit(self, step: int) -> None:
         number, fresh = self._agenda.commit(step)
