@@ -20,8 +20,8 @@ ROOMS = ("daemon", "export", "models", "music", "systemd")
 ARROWS = {"music": set(), "models": {"music"}, "export": {"models", "music"}, "daemon": {"music"}, "systemd": set()}
 #: What the live side may import beside the standard library: the runtime dependencies ...
 RUNTIME = {"click", "mido", "numpy", "onnxruntime", "platformdirs", "rich", "rtmidi"}
-#: ... and the extras audio, jack and link.
-EXTRAS = {"aalink", "fluidsynth", "jack", "sounddevice"}
+#: ... and the extras audio, jack and link, and what draws pictures.
+EXTRAS = {"aalink", "fluidsynth", "jack", "matplotlib", "sounddevice"}
 TRAINING = {"torch", "lightning_fabric", "lightning", "onnx", "onnxscript", "safetensors", "matplotlib"}
 
 

@@ -1,0 +1,139 @@
+"""`houseband evaluate`: what the accompaniment is worth, in figures, beside what it is measured against."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from daemon import controls
+from daemon.commands.render import control_options, settings_from
+from daemon.refusal import refusing
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from daemon.judging import Band
+
+#: Where the collections lie in the project: beside the checkout.
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+LIVE, OFFLINE, NOBODY = "live", "offline", "nobody"
+
+
+class _WithFigures(click.Command):
+    """Its help ends with what the figures mean."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of figures."""
+        from music.metrics import FIGURES
+
+        with formatter.section("Figures"):
+            formatter.write_dl([(figure.title, figure.what) for figure in FIGURES])
+        super().format_epilog(ctx, formatter)
+
+
+@click.command(cls=_WithFigures)
+@click.option("--data", metavar="DIR", type=click.Path(path_type=Path), default=DATA, help="Where the collections are.")
+@click.option("--collection", metavar="NAME", default="pop909", show_default=True, help="Which of them to judge by.")
+@click.option("--split", metavar="NAME", default="valid", show_default=True, help="The songs no player learnt from.")
+@click.option("--songs", metavar="N", type=click.IntRange(min=1), help="Only so many of its songs, drawn by the seed.")
+@click.option("--technique", default="gan", show_default=True, help="Which player: gan, arcnn or transformer.")
+@click.option("--graph", metavar="FILE.onnx", type=click.Path(path_type=Path), help="Weights other than the shipped.")
+@control_options
+@click.option(
+    "--latency-ms", type=click.FloatRange(0, 60_000), default=10, show_default=True, help="What inference takes."
+)
+@click.option("--live", "mode", flag_value=LIVE, help="Only as it plays live, hearing the melody as it comes.")
+@click.option("--offline", "mode", flag_value=OFFLINE, help="Only as it plays with the whole melody in view.")
+@click.option("--baselines", "mode", flag_value=NOBODY, help="No player: only what players are measured against.")
+@click.option("--by-style", is_flag=True, help="Compare the groove with the parts that the style is made of.")
+@click.option("--jobs", metavar="N", type=click.IntRange(min=1), help="So many processes; one a core unless said.")
+@click.option("--pictures", metavar="DIR", type=click.Path(path_type=Path), help="Draw piano rolls there (matplotlib).")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def command(
+    data: Path,
+    collection: str,
+    split: str,
+    songs: int | None,
+    technique: str,
+    graph: Path | None,
+    assigned: tuple[str, ...],
+    latency_ms: float,
+    mode: str | None,
+    by_style: bool,
+    jobs: int | None,
+    pictures: Path | None,
+    as_json: bool,
+    **values: str | None,
+) -> None:
+    """Print what the accompaniment is worth.
+
+    Plays the melodies of a collection to the band and prints figures of its answer beside those of the song's own part,
+    its annotated chords as blocks, a rule that follows the melody causally, somebody else's part, and silence: means
+    over songs, with 95% intervals. On the bands each file is played in its own style unless --style is given.
+    """
+    from daemon.evaluate import Question, evaluate
+    from daemon.pictures import PicturesError
+    from daemon.session import GraphError
+    from daemon.songbook import SongbookError, find
+    from music.midifile import MidiFileError
+
+    modes = {None: (LIVE, OFFLINE), NOBODY: ()}.get(mode, (str(mode),))
+    with refusing(controls.ControlError, GraphError, MidiFileError, SongbookError, PicturesError, OSError):
+        find(data, collection, split)
+        band = _band(technique, graph, values, assigned, collection, latency_ms) if modes else None
+        question = Question(
+            data=data,
+            collection=collection,
+            split=split,
+            songs=songs,
+            seed=band.settings.seed if band else _seed(values),
+            band=band,
+            style=band.style if band else values["style"],
+            modes=modes,
+            by_style=by_style,
+            pictures=pictures,
+            jobs=jobs or os.cpu_count() or 1,
+        )
+        report = evaluate(question)
+    if as_json:
+        click.echo(json.dumps(report.as_json(), indent=1, allow_nan=False))
+    else:
+        _print(report.table())
+
+
+def _band(
+    technique: str,
+    graph: Path | None,
+    values: dict[str, str | None],
+    assigned: tuple[str, ...],
+    collection: str,
+    latency_ms: float,
+) -> Band:
+    """The band as the options say. Raises GraphError, ControlError."""
+    from daemon.judging import Band, player_of
+    from daemon.songbook import BY_RULE
+
+    name = str(graph) if graph is not None else None
+    settings = settings_from(values, assigned, player_of(technique, name).styles)
+    style = None if collection == BY_RULE and values["style"] is None else settings.style
+    return Band(technique, name, settings, style, latency_ms)
+
+
+def _seed(values: dict[str, str | None]) -> int:
+    parsed = controls.parse("seed", values["seed"] or 0)
+    assert isinstance(parsed, int)
+    return parsed
+
+
+def _print(table: Table) -> None:
+    """The table in full: where output goes to a file or a pipe no window cuts it off."""
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal:
+        console.width = 400
+    console.print(table)
