@@ -247,3 +247,15 @@ def test_help_says_what_the_figures_mean() -> None:
     assert result.exit_code == 0
     for figure in FIGURES:
         assert figure.title in result.stdout
+
+
+@pytest.mark.shared
+def test_people_beat_blocks_beat_followers_beat_strangers(shared_data: Path) -> None:
+    result = run("--data", shared_data, "--songs", 4, "--baselines", "--json", "--jobs", 1)
+    assert result.exit_code == 0, result.output
+    rows = json.loads(result.stdout)["rows"]
+    chroma = [rows[row]["chroma"]["value"] for row in ("human part", BLOCKS, FOLLOWER, OTHER, SILENCE)]
+    assert chroma == sorted(chroma, reverse=True)
+    assert rows["human part"]["cr"]["value"] > 0.8
+    assert rows["human part"]["chord_hit"]["value"] > 0.9
+    assert rows["human part"]["clash"]["value"] < rows[OTHER]["clash"]["value"]
