@@ -56,7 +56,7 @@ def write(graph: nn.Module, made: Signature, target: Path) -> onnx.ModelProto:
             output_names=list(graph.outputs),  # type: ignore[arg-type]
             opset_version=18,
             dynamo=True,
-            optimize=True,
+            optimize=False,  # folding the weights here would make the file eight times as large
             verbose=False,
         )
     assert program is not None

@@ -176,7 +176,7 @@ def one_hot_chord(scores: Tensor) -> Tensor:
     hard = (flat >= flat.amax(1, keepdim=True)).to(flat.dtype)
     if torch.is_grad_enabled():
         soft = flat.softmax(1)
-        hard = hard + soft - soft.detach()
+        hard = hard + (soft - soft.detach())  # in this order: the difference is exactly 0
     return hard.reshape(scores.shape)
 
 
@@ -258,7 +258,7 @@ def play(scores: Scores, past: Roll, line: Tensor, noise: Tensor) -> Roll:
         drums = torch.where(ahead[:, None], plain["drums"] + noise[:, 4:] > 0, past.drums > 0.5).to(past.drums.dtype)
     live = ahead.to(hard.dtype)[:, None]
     band_soft, drums_soft = soft.band * live[:, None], soft.drums * live
-    return Roll(hard + band_soft - band_soft.detach(), drums + drums_soft - drums_soft.detach())
+    return Roll(hard + (band_soft - band_soft.detach()), drums + (drums_soft - drums_soft.detach()))
 
 
 def _sound(onset: Tensor, hold: Tensor, past: Tensor, past_onset: Tensor, ahead: Tensor) -> list[Tensor]:
