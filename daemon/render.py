@@ -78,7 +78,8 @@ def perform(
     conductor = Conductor(world, output, composer, player, known, options.settings, replan=options.replan)
     conductor.run()
     parts = {role: _notes(output.sent, CHANNELS[role], tempo) for role in player.roles}
-    return Performance(parts, tempo.marks, song.metres, begin, end, conductor.counters)
+    tempos = {max(0, tick): us for tick, us in tempo.marks}  # what was turned before bar 1 holds from there on
+    return Performance(parts, tuple(tempos.items()), song.metres, begin, end, conductor.counters)
 
 
 def render_notes(
@@ -149,12 +150,13 @@ def _top_voice(messages: Iterable[_Message]) -> tuple[Note, ...]:
 def _script(
     world: VirtualWorld, tempo: Tempo, messages: Iterable[_Message], automation: Iterable[Turn], end: int
 ) -> None:
-    """All that will happen, at its time. Controls turned at a tick come before what is played there; when they turn the
-    tempo, the ticks after them lie elsewhere, for the conductor as for this script."""
+    """All that will happen, at its time. Controls turned at a tick come before what is played there, those turned at
+    tick 0 before anything; when they turn the tempo, the ticks after them lie elsewhere, for the conductor as here."""
     for turn in automation:
-        world.put(Command(tempo.ns_at(turn.tick), turn.key, turn.value))
+        at = tempo.ns_at(turn.tick) if turn.tick else world.now()
+        world.put(Command(at, turn.key, turn.value))
         if turn.key == "bpm" and isinstance(turn.value, float):
-            tempo.change(turn.tick, us_per_beat(turn.value))
+            tempo.change(tempo.tick_from(at), us_per_beat(turn.value))
     for tick, _, data in messages:
         world.put(MidiIn(tempo.ns_at(tick), data))
     world.put(Quit(tempo.ns_at(end)))
