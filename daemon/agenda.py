@@ -62,7 +62,6 @@ class _Line:
 
     plan: Plan | None = None
     committed: int = -(1 << 62)  # last step for which something (a rest, too) was committed
-    used: int = -1  # number of the plan last committed from
     past: dict[tuple[int, int], Entry] = field(default_factory=dict)  # (start, pitch) -> entry, in order of commitment
 
 
@@ -76,6 +75,9 @@ class Agenda:
         self.swing = 0.0
         #: onsets that came too late to sound
         self.dropped = 0
+        #: plans of which at least one step was committed
+        self.used = 0
+        self._newest_used = 0
         self._lines: dict[str, _Line] = {}
         self._heap: list[tuple[int, int, int, Entry]] = []  # tick, _OFF or _ON, order, entry
         self._order = count()
@@ -92,24 +94,23 @@ class Agenda:
             for note in plan.held.get(role, ()):
                 self._move_end(line, note, max(tick, plan.first * TICKS_PER_STEP))
 
-    def commit(self, step: int) -> tuple[int | None, bool]:
+    def commit(self, step: int) -> int | None:
         """Fix what begins in a step: from every role's newest plan, where that covers it and nothing was fixed before.
 
-        Returns (number of the oldest plan drawn from, None if there was none; True when one was drawn from first now).
+        Returns the number of the oldest plan drawn from, None if there was none.
         """
         oldest: int | None = None
-        fresh = False
         for role, line in self._lines.items():
             plan = line.plan
             if plan is None or line.committed >= step or not plan.first <= step < plan.last:
                 continue
             line.committed = step
-            fresh |= line.used != plan.number
-            line.used = plan.number
+            if plan.number > self._newest_used:
+                self.used, self._newest_used = self.used + 1, plan.number
             oldest = plan.number if oldest is None else min(oldest, plan.number)
             for note in _of_step(plan.notes[role], step):
                 self.add(role, note, plan.heard)
-        return oldest, fresh
+        return oldest
 
     def add(self, role: str, note: Note, heard: int | None = None) -> None:
         """Commit one note, none of whose role begins later; a second one of its onset and pitch is ignored, and so is

@@ -103,7 +103,6 @@ class Conductor:
         self._world, self._output, self._composer, self._band = world, output, composer, band
         self._window = Window(split)
         self._agenda = Agenda()
-        self._agenda.swing = settings.swing
         self._replan = replan
         self._us = us_per_beat(self.song.bpm)
         self._running = True
@@ -115,6 +114,7 @@ class Conductor:
         self._asked_for = 0  # first step of the newest question
         self._renew = True  # a plan is wanted at the next chance, whatever `replan` says
         self._channels: set[int] = set()  # used so far
+        self._set(settings)
 
     def run(self) -> None:
         """Play until Quit. However it ends, nothing sounds afterwards."""
@@ -152,7 +152,7 @@ class Conductor:
             at_grid = tick == self._grid
             if at_grid and tick % TICKS_PER_STEP == 0:
                 self._commit(tick // TICKS_PER_STEP)
-            for cue in self._agenda.take(tick, current, self.settings.muted):
+            for cue in self._agenda.take(tick, current, self._silent):
                 self._send(cue)
             if at_grid:
                 self._grid = tick + HALF_STEP
@@ -161,15 +161,12 @@ class Conductor:
         self.counters.dropped = self._agenda.dropped
 
     def _commit(self, step: int) -> None:
-        number, fresh = self._agenda.commit(step)
-        self._count_step(number)
-        self.counters.used += fresh
-
-    def _count_step(self, number: int | None) -> None:
+        number = self._agenda.commit(step)
         counters = self.counters
         counters.steps += 1
         counters.uncovered += number is None
         counters.in_time += number is not None and number == self._number
+        counters.used = self._agenda.used
 
     # Asking
 
@@ -268,8 +265,7 @@ class Conductor:
         self._agenda.replace(plan, self.tempo.tick_from(self._world.now()))
         if plan.first <= current:
             self.counters.late += 1
-            _, fresh = self._agenda.commit(current)  # roles that had no plan at all for it
-            self.counters.used += fresh
+            self._agenda.commit(current)  # for roles that had no plan at all for it
 
     def _command(self, event: Command) -> None:
         try:
@@ -278,8 +274,7 @@ class Conductor:
             self.counters.refused += 1
             return
         now = self._world.now()
-        self.settings = controls.applied(self.settings, event.key, value)
-        self._agenda.swing = self.settings.swing
+        self._set(controls.applied(self.settings, event.key, value))
         self._renew = True
         key, _, role = event.key.partition(".")
         if key == "mute" and value:
@@ -292,6 +287,11 @@ class Conductor:
             self._stop()
         elif key == "start" and self._grid is None:
             self._armed = True
+
+    def _set(self, settings: Settings) -> None:
+        self.settings = settings
+        self._agenda.swing = settings.swing
+        self._silent = settings.muted | {role for role, level in settings.levels.items() if level == 0}
 
     def _change_tempo(self, at: int, bpm: float) -> None:
         """From the next tick on; no tick before it moves."""

@@ -17,11 +17,14 @@ from daemon.virtual import InlineComposer, RecordingOutput, Sent, VirtualWorld
 from daemon.window import CONTROL_CHANGE, PEDAL, Window
 from daemon.world import Composer
 from music import midifile
-from music.midifile import Part
-from music.note import CHANNELS, MELODY, TICKS_PER_STEP, Metre, Note, quantise, without_overlap
+from music.midifile import MidiFileError, Part
+from music.note import CHANNELS, MELODY, TICKS_PER_BEAT, TICKS_PER_STEP, Metre, Note, quantise, without_overlap
 
 #: called while it goes, with the share done, 0..1
 Progress = Callable[[float], None]
+#: ticks; at 120 beats a minute 14 hours
+LONGEST = 100_000 * TICKS_PER_BEAT
+
 _Message = tuple[int, int, bytes]  # tick, order at that tick, data
 
 
@@ -56,7 +59,7 @@ def perform(
     song: midifile.Song, melody: Part, player: Player, options: Options = Options(), progress: Progress | None = None
 ) -> Performance:
     """The band's accompaniment to a part of a song (which has notes), from the bar in which the melody begins to the
-    end of the bar in which it ends."""
+    end of the bar in which it ends. Raises MidiFileError for a melody that lasts for days."""
     marks = song.tempos if options.bpm is None else ((0, us_per_beat(options.bpm)),)
     known = Song(metres=song.metres)
     first, *_, last = sorted({at for note in quantise(melody.notes) for at in (note.start, note.end)})
@@ -64,6 +67,8 @@ def perform(
     last_bar, last_metre = _bar(known, last - 1)
     end = last_bar + last_metre.ticks_per_bar
     early = min(begin, 0) - metre.ticks_per_bar
+    if end - begin > LONGEST:
+        raise MidiFileError(f"the melody lasts {(end - begin) // TICKS_PER_BEAT} beats, and that is too long")
     messages = _messages(song, melody)
     tempo = Tempo.from_marks(marks, early)
     known = replace(known, tempo=tempo)

@@ -19,14 +19,14 @@ def cues(agenda: Agenda, tick: int, now: int | None = None) -> list[tuple[int, b
 
 def test_a_step_is_committed_once_from_the_newest_plan() -> None:
     agenda = Agenda()
-    assert agenda.commit(0) == (None, False)
+    assert agenda.commit(0) is None
     agenda.replace(plan(1, 0, Note(0, 40, 6), Note(6, 41, 6)), 0)
-    assert agenda.commit(0) == (1, True)
+    assert agenda.commit(0) == 1
     agenda.replace(plan(2, 0, Note(0, 50, 6), Note(6, 51, 6)), 0)
-    assert agenda.commit(0) == (None, False)
-    assert agenda.commit(1) == (2, True)
-    assert agenda.commit(2) == (2, False)
-    assert agenda.commit(8) == (None, False)
+    assert agenda.commit(0) is None
+    assert agenda.commit(1) == 2
+    assert agenda.commit(2) == 2
+    assert agenda.commit(8) is None
     assert cues(agenda, 99, now=0) == [(0, True, 40), (6, False, 40), (6, True, 51), (12, False, 51)]
 
 
@@ -34,7 +34,7 @@ def test_an_older_plan_changes_nothing() -> None:
     agenda = Agenda()
     agenda.replace(plan(2, 0, Note(0, 50, 6)), 0)
     agenda.replace(plan(1, 0, Note(0, 40, 6)), 0)
-    assert agenda.commit(0) == (2, True)
+    assert agenda.commit(0) == 2
 
 
 def test_at_one_tick_ends_come_before_onsets() -> None:
@@ -105,7 +105,7 @@ def test_dropping_all_ends_what_sounds_and_remembers_it_as_it_sounded() -> None:
     assert [(cue.on, cue.entry.note.pitch, cue.entry.state) for cue in ended] == [(False, 40, State.SILENT)]
     assert agenda.sounding == {}
     assert agenda.next_tick() is None
-    assert agenda.commit(1) == (None, False)
+    assert agenda.commit(1) is None
     assert agenda.committed("bass", -1) == (Note(0, 40, 4),)
 
 

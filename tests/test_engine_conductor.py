@@ -179,7 +179,9 @@ def test_the_share_in_time_when_every_fourth_plan_is_late() -> None:
     stage = perform(
         numbered(), [Note(0, 60, 24)], until=6 * 41, latency=lambda r: STEP if r.number % 4 == 0 else 10 * MS
     )
-    assert (stage.counters.steps, stage.counters.in_time, stage.counters.late) == (40, 30, 10)
+    counters = stage.counters
+    assert (counters.steps, counters.in_time, counters.late) == (40, 30, 10)
+    assert (counters.asked, counters.answered, counters.used) == (41, 41, 30)
     assert [(tick // 6, number) for tick, _, number, _ in stage.notes][:6] == [
         (1, 1),
         (2, 2),
@@ -442,12 +444,17 @@ def test_levels_and_intensity_are_heard_at_the_next_note(key: str, value: float,
 
 def test_no_velocity_is_out_of_range() -> None:
     player = only("bass", lambda request, step: step, length=5)
-    settings = Settings(intensity=0.0, levels={"bass": 0.0})
+    settings = Settings(intensity=0.0, levels={"bass": 0.01})
     quiet = perform(player, [Note(0, 60, 24)], until=30, settings=settings)
     assert {m.data[2] for m in quiet.sent if m.data[0] == 0x91} == {1}
     settings = Settings(intensity=1.0, levels={"bass": 1.5})
     loud = perform(player, [Note(0, 60, 24, 127)], until=30, settings=settings)
     assert {m.data[2] for m in loud.sent if m.data[0] == 0x91} == {127}
+
+
+def test_a_level_of_zero_is_silence() -> None:
+    stage = perform(FakePlayer(), TUNE, events=[Command(0, "level.pad", 0)])
+    assert [n for n in perform(FakePlayer(), TUNE).notes if n[1] != 3] == stage.notes
 
 
 @pytest.mark.parametrize(("played", "velocity"), [(80, 80), (40, 64), (120, 96)])
