@@ -49,7 +49,8 @@ class Counters:
     in_time: those whose own plan was there; uncovered: those for which there was no plan at all; onsets: notes begun;
     dropped: onsets that would have sounded more than half a step late; refused: commands with an unusable value.
 
-    age_ticks, age_ns: knowledge age of every note begun; inference_ns: time a plan took; lateness_ns: how long after
+    age_ticks, age_ns: knowledge age of every note begun, counted from the tick up to which its plan had heard the
+    melody (all of it seen, none is counted); inference_ns: time a plan took; lateness_ns: how long after
     its due time a message was sent. Times to 50 microseconds.
     """
 

@@ -18,8 +18,8 @@ class Settings:
 
     style: one of the graph's styles; seed: any integer, the same seed gives the same music; temperature: 0..2, how
     adventurous; density: 0..2, how many notes, 1 as the style has it; intensity: 0..1, how loud and full;
-    levels: role -> 0..1.5 velocity factor; muted: roles that do not play; swing: 0..1, how far the off-beat sixteenth
-    is delayed towards the triplet.
+    levels: role -> 0..1.5 velocity factor; muted: roles that go on in silence; swing: 0..1, how far the off-beat
+    sixteenth is delayed towards the triplet.
     """
 
     style: str = "pop"
@@ -39,9 +39,9 @@ class PlanRequest:
     number: rises by one with every question to a player; now: the first step the plan may write (ticks count from
     bar 1, step = 6 ticks); heard: the tick up to which the melody is known, None when the whole melody is
     visible (offline); melody: the notes heard in the window, those still held ending at `heard`; committed: role ->
-    notes of the accompaniment already committed (begun before `now`); a committed note still sounding has its planned
-    end; metre: the one in force at `now`; bar_origin: a tick at which a bar of that metre begins (0, where bar 1
-    begins, until the metre changes).
+    notes of the accompaniment already committed (begun before `now`, those of muted roles too); one still sounding
+    has its planned end; metre: the one in force at `now`; bar_origin: a tick at which a bar of that metre begins (0,
+    where bar 1 begins, until the metre changes).
     """
 
     number: int

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from daemon import render
 from daemon.automation import Turn
 from daemon.cli import main
+from daemon.controls import CONTROLS
 from daemon.plan import PlanRequest, Settings
 from daemon.render import Options
 from daemon.session import GraphError
@@ -262,6 +263,13 @@ def test_track_latency_offline_replan_and_automation_are_passed_on(
     assert [r.now for r in requests][:3] == [0, 4, 8]
     assert {r.heard for r in requests} == {None}
     assert requests[0].settings.seed == 4
+
+
+def test_help_names_every_control() -> None:
+    text = run("--help").output
+    for key in CONTROLS:
+        kind, dot, _ = key.partition(".")
+        assert f"  {kind}.ROLE: " in text if dot else f"  {key}: " in text
 
 
 @pytest.mark.parametrize(

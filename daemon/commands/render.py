@@ -52,7 +52,22 @@ def settings_from(values: dict[str, str | None], assigned: tuple[str, ...], styl
     return settings
 
 
-@click.command()
+def _epilog() -> str:
+    rows = [
+        "FILE.jsonl turns controls on the way, one a line, at ticks of 1/24 beat from bar 1:",
+        '  {"tick": 96, "key": "density", "value": 0.5}',
+        "Controls:",
+    ]
+    for key, control in controls.CONTROLS.items():
+        kind, dot, role = key.partition(".")
+        if not dot:
+            rows.append(f"  {key}: {control.help} ({control.range})")
+        elif role == controls.MIXED_ROLES[0]:
+            rows.append(f"  {kind}.ROLE: {control.help.replace(role, 'a role')} ({control.range})")
+    return "\b\n" + "\n".join(rows)
+
+
+@click.command(epilog=_epilog())
 @click.argument("melody", metavar="MELODY.mid", type=click.Path(path_type=Path))
 @click.option(
     "-o", "--output", metavar="OUT.mid", required=True, type=click.Path(path_type=Path), help="File to write."
