@@ -49,6 +49,7 @@ class Ports:
         self.names = names
         self._receiver = receiver
         self._sender = sender
+        self._listening = False
 
     def listen(self, now: Callable[[], int], put: Callable[[MidiIn], None]) -> None:
         """From now on every message that arrives is stamped and put. Runs in the MIDI system's own thread."""
@@ -57,6 +58,7 @@ class Ports:
             put(MidiIn(now(), bytes(message[0])))
 
         self._receiver.set_callback(arrived)
+        self._listening = True
 
     def send(self, data: bytes, due: int) -> None:  # noqa: ARG002 - the moment it was meant for is for counters
         """Send one MIDI message now."""
@@ -64,7 +66,8 @@ class Ports:
 
     def close(self) -> None:
         """Close both ports, once everything sent has left."""
-        self._receiver.cancel_callback()
+        if self._listening:
+            self._receiver.cancel_callback()
         time.sleep(DRAIN.get(self.api, 0.0))
         for port in (self._receiver, self._sender):
             port.close_port()
@@ -101,6 +104,43 @@ def open_ports(api: str = "auto", in_port: str | None = None, out_port: str | No
     raise PortError(f"no MIDI system found ({'; '.join(reasons)}); {remedy}")
 
 
+class Feed:
+    """An output port connected to one input: somebody who plays into the band. Keep it, as Ports."""
+
+    def __init__(self, sender: Any) -> None:
+        self._sender = sender
+
+    def send(self, data: bytes) -> None:
+        """Send one MIDI message now."""
+        self._sender.send_message(data)
+
+    def close(self) -> None:
+        """Close the port."""
+        self._sender.close_port()
+        self._sender.delete()
+
+
+def open_feed(api: str, name: str, into: str) -> Feed:
+    """A port of that name, connected to an existing input whose name holds `into`. api: one of APIS, that runs. Raises
+    PortError."""
+    rtmidi = _rtmidi()
+    try:
+        with _captured_stderr():
+            sender = rtmidi.MidiOut(getattr(rtmidi, APIS[api]), name=name)
+        index, _ = _find(sender.get_ports(), into, "the melody")
+        sender.open_port(index, _short(api, name))
+        sender.set_error_callback(_failed)
+    except rtmidi.RtMidiError as error:
+        raise PortError(f"{api} gave no MIDI port: {_reason(str(error))}") from None
+    return Feed(sender)
+
+
+def _short(api: str, name: str) -> str:
+    """What to call a client's only port: a JACK port's full name has the client's in front; elsewhere the port's own
+    may be all that is seen."""
+    return name.rpartition(" ")[2] if api == "jack" else name
+
+
 def _attach(rtmidi: Any, api: str, receiver: Any, sender: Any, in_port: str | None, out_port: str | None) -> Ports:
     names = []
     try:
@@ -108,8 +148,7 @@ def _attach(rtmidi: Any, api: str, receiver: Any, sender: Any, in_port: str | No
             (receiver, in_port, IN_NAME, "--in-port"),
             (sender, out_port, OUT_NAME, "--out-port"),
         ):
-            # a JACK port's full name has the client's in front; elsewhere the port's own may be all that is seen
-            short = own.rpartition(" ")[2] if api == "jack" else own
+            short = _short(api, own)
             if api == "windows":  # which has no virtual ports: loopMIDI's may be called as ours would be
                 index, name = _find(port.get_ports(), asked or own, option, _LOOPMIDI if asked is None else "")
                 port.open_port(index, short)

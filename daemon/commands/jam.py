@@ -1,0 +1,93 @@
+"""`houseband jam`: the band plays along with a bundled tune, here in the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from daemon import controls
+from daemon.commands.render import control_options, settings_from
+from daemon.commands.run import start_logging
+from daemon.plan import Settings
+from daemon.ports import APIS, PortError, Ports
+from daemon.refusal import Refusal, refusing
+from daemon.worker import PlayerSpec, WorkerError
+from music.tunes import TUNES
+
+
+@click.command(short_help="Hear and see the band play along with a bundled tune.")
+@click.option("--tune", type=click.Choice([*TUNES]), default="ode", show_default=True, help="Which tune.")
+@click.option("--bars", type=click.IntRange(1), metavar="N", help="Only the first N bars of it.")
+@click.option("--bpm", metavar="VALUE", help="Beats per minute instead of the tune's own tempo.")
+@click.option("--technique", default="gan", show_default=True, help="Which player: gan, arcnn or transformer.")
+@click.option("--graph", metavar="FILE.onnx", type=click.Path(path_type=Path), help="Weights other than the shipped.")
+@control_options
+@click.option(
+    "-o", "--output", metavar="FILE.mid", type=click.Path(path_type=Path), help="The take.  [default: jam-STYLE.mid]"
+)
+@click.option(
+    "--api", type=click.Choice(["auto", *APIS, "none"]), default="auto", show_default=True, help="MIDI system."
+)
+@click.option("--out-port", metavar="NAME", help="Play to this existing port, e.g. a synthesiser's.")
+@click.option("--plain", is_flag=True, help="A line per bar instead of a piano roll.")
+@click.option("-v", "--verbose", count=True, help="Say more; twice: everything.")
+def command(
+    tune: str,
+    bars: int | None,
+    bpm: str | None,
+    technique: str,
+    graph: Path | None,
+    assigned: tuple[str, ...],
+    output: Path | None,
+    api: str,
+    out_port: str | None,
+    plain: bool,
+    verbose: int,
+    **values: str | None,
+) -> None:
+    """Let the live band play along with a bundled tune, in real time and once; watch it, hear it, keep it.
+
+    Everything is sent to the MIDI port `houseband out` where the machine has MIDI ports, the melody on channel 1, bass
+    on 2, chords on 3, pad on 4, drums on 10. What was played is left as a MIDI file.
+    """
+    start_logging(verbose)
+    from daemon.jam import Setup, play
+
+    chosen = TUNES[tune] if bars is None else TUNES[tune].first_bars(bars)
+
+    def begins(ports: Ports | None, settings: Settings) -> None:
+        click.echo(f"{chosen.title}: {settings.style}, {technique}")
+        click.echo(where(ports))
+
+    with refusing(controls.ControlError, PortError, WorkerError):
+        tempo = None if bpm is None else controls.parse("bpm", bpm)
+        setup = Setup(
+            player=PlayerSpec("daemon.players.load:load_player", (technique, None if graph is None else str(graph))),
+            tune=chosen,
+            bpm=tempo if isinstance(tempo, float) else None,
+            settings=lambda styles: settings_from(values, assigned, styles),
+            output=lambda style: output or Path(f"jam-{style}.mid"),
+            api=api,
+            out_port=out_port,
+            plain=plain,
+        )
+        try:
+            done = play(setup, begins)
+        except OSError as error:
+            raise Refusal(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from None
+    isr = done.counters.isr
+    click.echo(f"in time {isr:.3f}, " if isr is not None else "", nl=False)
+    click.echo(f"{done.counters.onsets} notes; the take, melody and band, is in {done.path}")
+
+
+def where(ports: Ports | None) -> str:
+    """What it plays on, and how to hear it."""
+    if ports is None:
+        return (
+            "No MIDI system here, so melody and band meet inside this program. To hear the take, open it in any player."
+        )
+    return (
+        f"MIDI: {ports.api}, port '{ports.names[1]}'. It carries no sound: connect it to a synthesiser, or name one's "
+        "port with --out-port."
+    )
