@@ -41,6 +41,10 @@ lint: $(VENV)/.develop ## ruff and mypy (strict)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy $(SOURCES)
 
+.PHONY: bench-jack
+bench-jack: $(VENV)/.develop ## measure timing through a JACK server (needs jackd2), as JSON; options with ARGS="..."
+	@$(BIN)/python -m tests.jack.bench $(ARGS)
+
 .PHONY: format
 format: $(VENV)/.develop ## let ruff lay out the code
 	@$(BIN)/ruff format .

@@ -23,6 +23,6 @@ if __name__ == "__main__":
             api,
             plain="--plain" in sys.argv,
         ),
-        lambda ports, _: print(where(ports)),  # noqa: T201
+        lambda ports, _: print(where(ports), flush=True),  # noqa: T201
     )
-    print(f"written: {done.path}")  # noqa: T201
+    print(f"written: {done.path}", flush=True)  # noqa: T201

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from daemon.events import Quit
+from daemon.live import Stop
+from daemon.realtime import LiveWorld
+from daemon.service import STOP_SIGNALS, notify, on_stop
+
+posix = pytest.mark.skipif(os.name == "nt", reason="there are no service managers of this kind there")
+
+
+@posix
+@pytest.mark.parametrize("abstract", [False, True])
+def test_the_service_manager_is_told(abstract: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"houseband-test-{os.getpid()}" if abstract else str(tmp_path / "notify")
+    monkeypatch.setenv("NOTIFY_SOCKET", f"@{name}" if abstract else name)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(f"\0{name}" if abstract else name)
+        assert notify("READY=1")
+        assert manager.recv(100) == b"READY=1"
+
+
+@pytest.mark.parametrize("address", ["", "nowhere/at/all"])
+def test_without_one_nothing_happens(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", address)
+    assert not notify("READY=1")
+
+
+@posix
+def test_every_way_of_being_stopped_is_heard_and_the_old_handlers_return() -> None:
+    before = [signal.getsignal(number) for number in STOP_SIGNALS]
+    stops: list[int] = []
+    with on_stop(lambda: stops.append(len(stops))):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.raise_signal(number)
+    assert stops == [0, 1, 2]
+    assert [signal.getsignal(number) for number in STOP_SIGNALS] == before
+
+
+def test_stopping_leaves_at_once_before_it_plays_and_asks_the_conductor_afterwards() -> None:
+    world = LiveWorld()
+    stop = Stop(world)
+    with pytest.raises(SystemExit) as left:
+        stop()
+    assert left.value.code == 0
+    stop.playing = True
+    stop()
+    stop()
+    assert isinstance(world.wait(None), Quit)
+    assert isinstance(world.wait(None), Quit)
