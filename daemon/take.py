@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from daemon.tempo import Tempo
-from music import midifile
 from music.note import CHANNELS, MELODY, ROLES, Metre, Note
 
 _ROLE_OF = {CHANNELS[role]: role for role in ROLES}
@@ -41,6 +40,8 @@ class Take:
 
         An upbeat moves all by whole bars, for a file has nothing before its beginning.
         """
+        from music import midifile  # here, so that getting ready to play does not wait for mido
+
         parts = self.parts(tempo)
         bar = metre.ticks_per_bar
         shift = max((-(n.start // bar) * bar for notes in parts.values() for n in notes), default=0)
