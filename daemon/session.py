@@ -39,11 +39,13 @@ class Graph:
                 raise GraphError(f"{name}: no such file")
             try:
                 self._session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-            except Exception as error:  # onnxruntime has exceptions of its own for every kind of broken file
+            except Exception as error:  # noqa: BLE001 - onnxruntime has exceptions of its own for every kind of broken file
                 raise GraphError(f"{name}: not a graph that onnxruntime can load ({_first_line(error)})") from None
         try:
             self.signature: Signature = signature.from_metadata(self._session.get_modelmeta().custom_metadata_map)
-            signature.check(self.signature, technique, _shapes(self._session.get_inputs()), _shapes(self._session.get_outputs()))
+            signature.check(
+                self.signature, technique, _shapes(self._session.get_inputs()), _shapes(self._session.get_outputs())
+            )
         except SignatureError as error:
             raise GraphError(f"{name}: this graph does not fit: {error}") from None
         self._outputs = [o.name for o in self._session.get_outputs()]

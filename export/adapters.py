@@ -13,8 +13,8 @@ from music.canvas import CLASSES, PITCHED_PLANES, PLAIN_PLANES, QUALITIES, STEPS
 class GanGraph(nn.Module):
     """Generator.forward. Inputs pitched, plain, style, z, noise; outputs the chord, the pitched and the plain scores.
 
-    The weights stay as compact in the file as in training; onnxruntime assembles each convolution's kernel once, when it
-    folds constants at load.
+    The weights stay as compact in the file as in training; onnxruntime assembles each convolution's kernel once, when
+    it folds constants at load.
     """
 
     inputs = ("pitched", "plain", "style", "z", "noise")

@@ -1,4 +1,4 @@
-"""Is the file right, and how fast is it: ONNX checker, parity with torch, time on one core beside the core's GEMM peak."""
+"""Is the file right, and how fast is it: ONNX checker, parity with torch, time on a core beside its GEMM peak."""
 
 from __future__ import annotations
 

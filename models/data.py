@@ -96,7 +96,7 @@ def read_song(data: bytes, name: str, collection: str, style: str, split: str) -
 
     try:
         song = midifile.from_mido(mido.MidiFile(file=io.BytesIO(data)))
-    except Exception:  # a user's folder holds all sorts of files; the caller counts and reports them
+    except Exception:  # noqa: BLE001 - a user's folder holds all sorts of files; the caller counts and reports them
         return None
     if any(str(m) not in ("4/4", "2/2") for _, m in song.metres):
         return None
@@ -141,21 +141,23 @@ def _sources(folder: Path, collections: Iterable[str] | None) -> Iterator[tuple[
                 handle = tar.extractfile(member) if path.suffix == ".mid" else None
                 if handle is not None and path.parts[0] in SPLITS:
                     yield handle.read(), path.stem, collection, _style(collection, path.stem), path.parts[0]
-    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".mid", ".midi")):
-        split = path.parent.name
-        collection = path.parent.parent.name if split in SPLITS else folder.name
+    for file in sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".mid", ".midi")):
+        split = file.parent.name
+        collection = file.parent.parent.name if split in SPLITS else folder.name
         if wanted and collection not in wanted:
             continue
         if split not in SPLITS:  # a user's own folder: every tenth song, by the hash of its name, validates
-            split = SPLITS[int(hashlib.sha256(path.stem.encode()).hexdigest(), 16) % 10 == 0]
-        yield path.read_bytes(), path.stem, collection, _style(collection, path.stem), split
+            split = SPLITS[int(hashlib.sha256(file.stem.encode()).hexdigest(), 16) % 10 == 0]
+        yield file.read_bytes(), file.stem, collection, _style(collection, file.stem), split
 
 
 def _read_packed(source: tuple[bytes, str, str, str, str]) -> CachedSong | None:
     return read_song(*source)
 
 
-def prepare(folder: Path, cache: Path, collections: Iterable[str] | None = None, jobs: int | None = None) -> dict[str, Any]:
+def prepare(
+    folder: Path, cache: Path, collections: Iterable[str] | None = None, jobs: int | None = None
+) -> dict[str, Any]:
     """Read every song below `folder` into the cache file; returns counts. Raises DataError when there is none."""
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder of training music; give one with --data")
@@ -180,7 +182,14 @@ def save(cache: Path, songs: list[CachedSong]) -> None:
     """Write songs as one compressed .npz, beside the target first."""
     notes = np.concatenate([s.notes for s in songs])
     index = [
-        {"name": s.name, "collection": s.collection, "style": s.style, "split": s.split, "notes": len(s.notes), "beats": len(s.chords)}
+        {
+            "name": s.name,
+            "collection": s.collection,
+            "style": s.style,
+            "split": s.split,
+            "notes": len(s.notes),
+            "beats": len(s.chords),
+        }
         for s in songs
     ]
     cache.parent.mkdir(parents=True, exist_ok=True)
@@ -228,5 +237,3 @@ def load(cache: Path) -> list[CachedSong]:
 def file_hash(path: Path) -> str:
     """First 16 hex digits of the SHA-256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-
-

@@ -1,8 +1,9 @@
 """How the GAN learns: one turn of the loop in `models.train`.
 
-Every turn shows a batch of streams. The generator is paid for the likelihood of the real part given its groove vector and
-chords, for the chords themselves, and, from `adversarial_from` of the run on, for what the critic hears in the binary
-roll it plays with its own chords. What it played is then committed to the streams that keep a past of their own.
+Every turn shows a batch of streams. The generator is paid for the likelihood of the real part given its groove vector
+and chords, for the chords themselves, and, from `adversarial_from` of the run on, for what the critic hears in the
+binary roll it plays with its own chords. What it played is then committed to the streams that keep a past of their
+own.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from torch import Tensor, nn
 
 from models import checkpoint, gan
 from models.data import CachedSong
-from models.gan import CLASSES, WRITTEN, Critic, Encoder, GanConfig, Generator, Roll
+from models.gan import WRITTEN, Critic, Encoder, GanConfig, Generator, Roll
+from models.layers import CLASSES
 from models.streams import BAND, RHYTHM, STYLES, Batch, Streams, score
 from music.canvas import BAND_KNOWN, BEAT_OF_BAR, DRUM_PLANES, FIRST_NOW, FUTURE, QUALITIES, STEPS
 
@@ -31,7 +33,8 @@ class GanRecipe:
     model: GanConfig = field(default_factory=GanConfig)
     batch: int = 64
     learning_rate: float = 2e-3
-    own_past: float = 0.75  #: share of streams whose past is the generator's own, reached at own_past_from .. own_past_by
+    #: share of streams whose past is the generator's own, reached at own_past_from .. own_past_by
+    own_past: float = 0.75
     own_past_from: float = 0.03
     own_past_by: float = 0.25
     heard_all: float = 0.2
@@ -53,7 +56,7 @@ class GanRecipe:
 
 def recipe_from(values: dict[str, Any]) -> GanRecipe:
     """The recipe in a checkpoint's JSON. Raises TypeError for unknown keys."""
-    model = {k: tuple(v) if isinstance(v, list) else v for k, v in values.get("model", {}).items()}
+    model: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.get("model", {}).items()}
     return GanRecipe(**{**values, "model": GanConfig(**model)})
 
 
@@ -64,7 +67,7 @@ def logistic(shape: tuple[int, ...], device: torch.device) -> Tensor:
 
 
 def gumbel_chord(count: int, device: torch.device) -> Tensor:
-    """Gumbel noise (count, qualities, 12, WRITTEN) that is the same over each half bar, so that a doubt is settled once."""
+    """Gumbel noise (count, qualities, 12, WRITTEN) that is the same over each half bar: a doubt is settled once."""
     u = torch.rand(count, len(QUALITIES), CLASSES, WRITTEN // 2, device=device).clamp(1e-6, 1 - 1e-6)
     return (-(-u.log()).log()).repeat_interleave(2, 3)
 
@@ -119,7 +122,9 @@ class GanObjective:
         for group in self.player_optimizer.param_groups:
             group["lr"] = float(rate)
 
-    def _player_loss(self, batch: dict[str, Tensor], adversarial: bool) -> tuple[Tensor, dict[str, float], dict[str, Any]]:
+    def _player_loss(
+        self, batch: dict[str, Tensor], adversarial: bool
+    ) -> tuple[Tensor, dict[str, float], dict[str, Any]]:
         recipe = self.recipe
         mean, log_variance = self.encoder(batch["rhythm"])
         z = mean + torch.randn_like(mean) * (0.5 * log_variance).exp() * float(recipe.noise)
@@ -136,7 +141,11 @@ class GanObjective:
         loss = recipe.reconstruction * torch.stack(list(parts.values())).sum() + recipe.chord * chord + recipe.kl * kl
         with torch.set_grad_enabled(adversarial and recipe.adversarial > 0):
             roll = self._play(state, chord_scores, batch)
-        figures = {"reconstruction": sum(float(v.detach()) for v in parts.values()), "chord": float(chord.detach()), "kl": float(kl.detach())}
+        figures = {
+            "reconstruction": sum(float(v.detach()) for v in parts.values()),
+            "chord": float(chord.detach()),
+            "kl": float(kl.detach()),
+        }
         figures |= {name: float(value.detach()) for name, value in parts.items()}
         if adversarial and recipe.adversarial > 0:
             judged = self.critic(*_hearing(batch, roll, self.critic.hears_future)).float().mean()
@@ -159,14 +168,17 @@ class GanObjective:
         melody, fake_whole, phase, style = _hearing(batch, fake, self.critic.hears_future)
         real = Roll(batch["true_pitched"][:, BAND:], batch["true_drums"])
         last = Critic.BEATS * 4
-        keep = (melody[..., -last:], *(Roll(r.band[..., -last:], r.drums[..., -last:]) for r in (real, fake_whole)))
-        self.heard.append((*keep, phase[..., -last:], style))
+        kept, fake_kept = (Roll(r.band[..., -last:], r.drums[..., -last:]) for r in (real, fake_whole))
+        self.heard.append((melody[..., -last:], kept, fake_kept, phase[..., -last:], style))
         total, penalties = [], []
         for _ in range(self.recipe.critic_updates):
             chosen = self.heard[int(self.streams.random.integers(len(self.heard)))]
             melody, real, fake, phase, style = _part(chosen, int(self.streams.random.integers(2)))
             with self.fabric.autocast():
-                gap = self.critic(melody, fake, phase, style).float().mean() - self.critic(melody, real, phase, style).float().mean()
+                gap = (
+                    self.critic(melody, fake, phase, style).float().mean()
+                    - self.critic(melody, real, phase, style).float().mean()
+                )
             few = slice(0, max(4, melody.shape[0] // 3))
             some = (melody[few], Roll(*(r[few] for r in real)), Roll(*(r[few] for r in fake)), phase[few], style[few])
             with torch.autocast(self.fabric.device.type, enabled=False):
@@ -178,7 +190,7 @@ class GanObjective:
 
     def _update(self, optimizer: torch.optim.Optimizer, loss: Tensor, clip: float) -> None:
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         if self.fabric.world_size > 1:
             for p in parameters:
@@ -211,7 +223,9 @@ class GanObjective:
                 state = self.average.trunk(batch["pitched"], batch["plain"], batch["style_hot"], mean)
                 chord_scores = self.average.chord(state)
                 scores = self.average.score(state, _annotated(batch["chords"], state.dtype))
-                true = Roll(batch["true_pitched"][:, BAND:, :, FIRST_NOW - 1 :], batch["true_drums"][:, :, FIRST_NOW - 1 :])
+                true = Roll(
+                    batch["true_pitched"][:, BAND:, :, FIRST_NOW - 1 :], batch["true_drums"][:, :, FIRST_NOW - 1 :]
+                )
                 parts = gan.score_loss(
                     *(scores, true, batch["velocity"][:, :, FIRST_NOW:], batch["style"]),
                     *(self.average.velocity_log_std, batch["line"]),
@@ -261,7 +275,9 @@ class GanObjective:
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Put a checkpoint's tensors back."""
         for name, module in self._modules().items():
-            module.load_state_dict({k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")})
+            module.load_state_dict(
+                {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
+            )
         checkpoint.restore_optimizer("player_optimizer", self.player_optimizer, tensors)
         checkpoint.restore_optimizer("critic_optimizer", self.critic_optimizer, tensors)
 
@@ -286,16 +302,22 @@ def _hearing(batch: dict[str, Tensor], fake: Roll, future: bool = True) -> tuple
     melody = batch["true_pitched" if future else "pitched"][:, :BAND]
     past_band, past_drums = batch["pitched"][:, BAND:, :, :FIRST_NOW], batch["plain"][:, :DRUM_PLANES, :FIRST_NOW]
     whole = Roll(torch.cat([past_band, fake.band], 3), torch.cat([past_drums, fake.drums], 2))
-    phase = torch.cat([batch["plain"][:, BEAT_OF_BAR : BEAT_OF_BAR + 4], batch["plain"][:, BAND_KNOWN : BAND_KNOWN + 1]], 1)
+    phase = torch.cat(
+        [batch["plain"][:, BEAT_OF_BAR : BEAT_OF_BAR + 4], batch["plain"][:, BAND_KNOWN : BAND_KNOWN + 1]], 1
+    )
     return melody, whole, phase, batch["style_hot"]
 
 
-def _part(
-    heard: tuple[Tensor, Roll, Roll, Tensor, Tensor], half: int
-) -> tuple[Tensor, Roll, Roll, Tensor, Tensor]:
+def _part(heard: tuple[Tensor, Roll, Roll, Tensor, Tensor], half: int) -> tuple[Tensor, Roll, Roll, Tensor, Tensor]:
     """Every second example, the even or the odd: a critic update is dear, and neighbours in time are alike."""
     melody, real, fake, phase, style = heard
-    return melody[half::2], Roll(*(r[half::2] for r in real)), Roll(*(r[half::2] for r in fake)), phase[half::2], style[half::2]
+    return (
+        melody[half::2],
+        Roll(*(r[half::2] for r in real)),
+        Roll(*(r[half::2] for r in fake)),
+        phase[half::2],
+        style[half::2],
+    )
 
 
 def _bytes(planes: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:

@@ -71,8 +71,8 @@ class KeyConv(nn.Module):
 
 
 class KeyNorm(nn.Module):
-    """Root-mean-square normalisation at a position (Zhang & Sennrich 2019), pitched and plain channels apart, the pitched
-    ones about their mean over pitch classes: what tells pitches apart is never drowned by what they share."""
+    """Root-mean-square normalisation at a position (Zhang & Sennrich 2019), pitched and plain channels apart, the
+    pitched ones about their mean over pitch classes: what tells pitches apart is never drowned by what they share."""
 
     def __init__(self, width: Width) -> None:
         super().__init__()
@@ -87,7 +87,9 @@ class KeyNorm(nn.Module):
         pitched = pitched * torch.rsqrt(pitched.square().mean((1, 2), keepdim=True) + 1e-4)
         plain = x[:, split:]
         plain = plain * torch.rsqrt(plain.square().mean(1, keepdim=True) + 1e-4)
-        return torch.cat([(pitched * self.gain_pitched[:, None, None]).flatten(1, 2), plain * self.gain_plain[:, None]], 1)
+        return torch.cat(
+            [(pitched * self.gain_pitched[:, None, None]).flatten(1, 2), plain * self.gain_plain[:, None]], 1
+        )
 
 
 class Block(nn.Module):

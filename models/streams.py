@@ -1,7 +1,7 @@
 """Walks through songs, many at a time, the now-line moving on: what the GAN trains on.
 
-A stream plays one stretch of one song. At every turn it shows the canvas at its now-line; then the band's part up to the
-next now-line is committed: the song's own in some streams, the generator's in others, so that the network learns
+A stream plays one stretch of one song. At every turn it shows the canvas at its now-line; then the band's part up to
+the next now-line is committed: the song's own in some streams, the generator's in others, so that the network learns
 from the past it will see on stage. numpy only.
 """
 
@@ -132,9 +132,10 @@ def _rhythm(pitched: NDArray[np.uint8], drums: NDArray[np.uint8]) -> NDArray[np.
 
 
 class Batch(NamedTuple):
-    """What the streams show at one turn (B streams). pitched (B, PITCHED_PLANES, 12, STEPS) and plain (B, PLAIN_PLANES, STEPS) are
-    the canvas as the generator may see it; true_* the song itself; rhythm (B, RHYTHM, STEPS); velocity (B, 4, STEPS); chords
-    (B, 2, BEATS); style (B,); line (B,) the now-line in steps of the canvas; heard_all (B,)."""
+    """What the streams show at one turn (B streams). pitched (B, PITCHED_PLANES, 12, STEPS) and plain (B,
+    PLAIN_PLANES, STEPS) are the canvas as the generator may see it; true_* the song itself; rhythm (B, RHYTHM, STEPS);
+    velocity (B, 4, STEPS); chords (B, 2, BEATS); style (B,); line (B,) the now-line in steps of the canvas; heard_all
+    (B,)."""
 
     pitched: NDArray[np.float32]
     plain: NDArray[np.float32]
@@ -237,7 +238,8 @@ class Streams:
     def commit(self, band: NDArray[np.uint8], drums: NDArray[np.uint8], steps: int) -> None:
         """Move every now-line on by `steps`; streams with a past of their own take the generator's band.
 
-        band (B, BAND_PLANES, 12, FUTURE) and drums (B, DRUM_PLANES, FUTURE) start at step FIRST_NOW of the canvases shown.
+        band (B, BAND_PLANES, 12, FUTURE) and drums (B, DRUM_PLANES, FUTURE) start at step FIRST_NOW of the canvases
+        shown.
         """
         for i, stream in enumerate(self.streams):
             first = stream.now // 16 * 16

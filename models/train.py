@@ -1,7 +1,7 @@
 """`houseband train`: one loop for every technique, on CPU or CUDA, one device or many (Lightning Fabric).
 
-A run is a folder: `losses.csv`, `losses.png`, `run.json` (command, commit, data) and `checkpoint/`. A killed run goes on
-with `--resume`.
+A run is a folder: `losses.csv`, `losses.png`, `run.json` (command, commit, data) and `checkpoint/`. A killed run goes
+on with `--resume`.
 """
 
 from __future__ import annotations
@@ -95,15 +95,27 @@ class Log:
 
 
 def run(
-    objective: Objective, fabric: Fabric, folder: Path, steps: int, state: dict[str, Any], every: int = 200, save_every: float = 60.0
+    objective: Objective,
+    fabric: Fabric,
+    folder: Path,
+    steps: int,
+    state: dict[str, Any],
+    every: int = 200,
+    save_every: float = 60.0,
 ) -> None:
-    """The loop: turns from state['step'] to `steps`, a line of losses every `every`, a checkpoint every `save_every` seconds."""
+    """The loop: turns from state['step'] to `steps`, losses every `every`, a checkpoint every `save_every` seconds."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     log = Log(folder, int(state["step"]))
     begun = time.monotonic() - float(state.get("seconds", 0))
     saved = time.monotonic()
-    columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[losses]}"))
+    columns = (
+        TextColumn("training"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[losses]}"),
+    )
     with Progress(*columns, disable=not (fabric.is_global_zero and sys.stderr.isatty()), auto_refresh=True) as progress:
         task = progress.add_task("training", total=steps, completed=int(state["step"]), losses="")
         for step in range(int(state["step"]), steps):
@@ -111,11 +123,15 @@ def run(
             progress.advance(task)
             last = step + 1 == steps
             if (step + 1) % every == 0 or last:
-                row = log.line(step + 1, time.monotonic() - begun, objective.validate()) if fabric.is_global_zero else {}
-                short = " ".join(f"{k} {row[k]}" for k in row if k in ("reconstruction", "chord", "critic", "generator"))
+                row = (
+                    log.line(step + 1, time.monotonic() - begun, objective.validate()) if fabric.is_global_zero else {}
+                )
+                short = " ".join(
+                    f"{k} {row[k]}" for k in row if k in ("reconstruction", "chord", "critic", "generator")
+                )
                 progress.update(task, losses=short)
                 if fabric.is_global_zero and not sys.stderr.isatty():
-                    print(" ".join(f"{k}={v}" for k, v in row.items()), flush=True)
+                    click.echo(" ".join(f"{k}={v}" for k, v in row.items()))
             if fabric.is_global_zero and (last or time.monotonic() - saved > save_every):
                 state |= {"step": step + 1, "seconds": time.monotonic() - begun}
                 if last:
@@ -154,18 +170,26 @@ def prepare_command(folder: Path, cache: Path, collections: tuple[str, ...]) -> 
 
 
 @command.command(name="gan")
-@click.option("--data", "data_folder", type=click.Path(path_type=Path), help="MIDI files, or archives `<split>/<id>.mid`.")
+@click.option(
+    "--data", "data_folder", type=click.Path(path_type=Path), help="MIDI files, or archives `<split>/<id>.mid`."
+)
 @click.option("--cache", type=click.Path(path_type=Path), help="Prepared music [default: RUN/music.npz].")
 @click.option("--collection", "collections", multiple=True, help="Only these archives or folders (repeatable).")
 @click.option("-o", "--out", "folder", type=click.Path(path_type=Path), required=True, help="The run's folder.")
 @click.option("--steps", type=click.IntRange(1), default=12000, show_default=True, help="Generator updates.")
 @click.option("--seed", type=int, default=1, show_default=True)
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A value of the recipe, e.g. adversarial=0.1.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A value of the recipe, e.g. adversarial=0.1."
+)
 @click.option("--resume", is_flag=True, help="Go on with the run in this folder.")
 @click.option("--accelerator", default="auto", show_default=True, help="cpu, cuda, mps or auto.")
 @click.option("--devices", default="1", show_default=True, help="How many devices.")
-@click.option("--precision", default="bf16-mixed", show_default=True, help="Lightning Fabric's name of it; 32-true for none.")
-@click.option("--every", type=click.IntRange(1), default=200, show_default=True, help="Steps between two lines of losses.")
+@click.option(
+    "--precision", default="bf16-mixed", show_default=True, help="Lightning Fabric's name of it; 32-true for none."
+)
+@click.option(
+    "--every", type=click.IntRange(1), default=200, show_default=True, help="Steps between two lines of losses."
+)
 def gan_command(
     data_folder: Path | None,
     cache: Path | None,
@@ -205,7 +229,8 @@ def gan_command(
     state |= {"recipe": recipe.as_dict(), "cache": str(cache)}
     state |= {"data_hash": data.file_hash(cache), "commit": checkpoint.git_commit(), "torch": torch.__version__}
     state |= {"command": shlex.join(["houseband", *sys.argv[1:]]), "steps": steps}
-    fabric = Fabric(accelerator=accelerator, devices=int(devices) if devices.isdigit() else devices, precision=precision)  # type: ignore[arg-type]
+    count = int(devices) if devices.isdigit() else devices
+    fabric = Fabric(accelerator=accelerator, devices=count, precision=precision)  # type: ignore[arg-type]
     fabric.launch()
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.json").write_text(json.dumps(state, indent=1))

@@ -85,9 +85,9 @@ BAND_KNOWN = DRUM_PLANES + 1
 BEAT_OF_BAR = DRUM_PLANES + 2
 PLAIN_PLANES = DRUM_PLANES + 6
 
-#: What a generator says about every step right of FIRST_NOW, in this order: logits by octave and pitch class, then plain
-#: ones (velocity: of velocity / 127). A gate says whether the role begins anything, an onset which pitches then do, a hold
-#: whether what sounds goes on.
+#: What a generator says about every step right of FIRST_NOW, in this order: logits by octave and pitch class, then
+#: plain ones (velocity: of velocity / 127). A gate says whether the role begins anything, an onset which pitches then
+#: do, a hold whether what sounds goes on.
 PITCHED_HEADS = {
     "bass_pitch": 2,
     "chords_onset": 4,

@@ -1,4 +1,4 @@
-"""Chord labels in Harte's notation (Harte et al. 2005, 'Symbolic representation of musical chords') as pitch classes."""
+"""Chord labels in the notation of Harte et al. 2005 ('Symbolic representation of musical chords') as pitch classes."""
 
 from __future__ import annotations
 

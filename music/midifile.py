@@ -62,7 +62,7 @@ def read(path: str | Path) -> Song:
         source = mido.MidiFile(path)
     except FileNotFoundError:
         raise MidiFileError(f"{path}: no such file") from None
-    except Exception as error:  # mido raises OSError, EOFError, ValueError, KeySignatureError, IndexError, ...
+    except Exception as error:  # noqa: BLE001 - mido raises OSError, EOFError, ValueError, KeySignatureError, IndexError, ...
         raise MidiFileError(f"{path}: not a readable MIDI file ({str(error) or type(error).__name__})") from None
     if source.ticks_per_beat <= 0:
         raise MidiFileError(f"{path}: SMPTE time division is not supported; save the file with ticks per beat")

@@ -32,7 +32,7 @@ def empty(steps: int) -> Roll:
 
 
 def from_notes(notes: Iterable[Note], first_step: int, steps: int) -> Roll:
-    """The roll of [first_step, first_step + steps); notes are quantised first. A note begun before has no onset in it."""
+    """The roll of [first_step, first_step + steps); notes are quantised first. One begun before has no onset."""
     roll = empty(steps)
     for note in quantise(notes):
         start = note.start // TICKS_PER_STEP - first_step

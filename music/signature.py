@@ -42,15 +42,18 @@ def from_metadata(metadata: Mapping[str, str]) -> Signature:
         version = values.pop("version")
         if version != VERSION:
             raise SignatureError(f"its signature is of version {version}, this houseband reads version {VERSION}")
-        shapes = {side: {k: tuple(v) for k, v in values.pop(side).items()} for side in ("inputs", "outputs")}
-        return Signature(**shapes, **{**values, "styles": tuple(values["styles"])})
+        for side in ("inputs", "outputs"):
+            values[side] = {k: tuple(v) for k, v in values[side].items()}
+        return Signature(**{**values, "styles": tuple(values["styles"])})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, SignatureError):
             raise
         raise SignatureError(f"its signature cannot be read ({error})") from None
 
 
-def check(signature: Signature, technique: str, inputs: Mapping[str, tuple[int, ...]], outputs: Mapping[str, tuple[int, ...]]) -> None:
+def check(
+    signature: Signature, technique: str, inputs: Mapping[str, tuple[int, ...]], outputs: Mapping[str, tuple[int, ...]]
+) -> None:
     """Raises SignatureError unless the graph is of that technique with exactly those inputs and outputs."""
     if signature.technique != technique:
         raise SignatureError(f"it is a graph for the {signature.technique}, not for the {technique}")

@@ -92,7 +92,9 @@ def test_training_and_the_daemon_play_the_same_notes_from_the_same_scores(seed: 
     scores = _scores(seed)
     now, first = FIRST_NOW + 3 + seed, FIRST_NOW
     past_notes = {"bass": [Note(90 * 6, 40, 120)], "chords": [Note(95 * 6, 60, 60), Note(97 * 6, 64, 12)], "pad": []}
-    request = PlanRequest(1, now, now * 6, (), {k: tuple(v) for k, v in past_notes.items()}, settings=Settings(temperature=0.0))
+    request = PlanRequest(
+        1, now, now * 6, (), {k: tuple(v) for k, v in past_notes.items()}, settings=Settings(temperature=0.0)
+    )
     answer = {
         "pitched_scores": torch.cat(list(scores.pitched.values()), 1).numpy(),
         "plain_scores": torch.cat(list(scores.plain.values()), 1).numpy(),
@@ -126,7 +128,7 @@ def test_gradients_reach_the_generator_through_the_binary_roll() -> None:
     past = gan.Roll(torch.zeros(1, streams.BAND_PLANES, CLASSES, FUTURE), torch.zeros(1, DRUM_PLANES, FUTURE))
     played = gan.play(scores, past, torch.tensor([FIRST_NOW + 4]), torch.zeros(1, 4 + DRUM_PLANES, FUTURE))
     assert set(played.band.detach().unique().tolist()) <= {0.0, 1.0}
-    (played.band.sum() + played.drums.sum()).backward()  # type: ignore[no-untyped-call]
+    (played.band.sum() + played.drums.sum()).backward()
     assert all(t.grad is not None and t.grad.abs().sum() > 0 for k, t in scores.pitched.items())
 
 
@@ -183,7 +185,8 @@ def test_the_player_answers_with_notes_right_of_the_line_and_repeats_itself(tiny
 def test_density_plays_more_and_fewer(tiny_graph: Path) -> None:
     player = GanPlayer(Graph(tiny_graph, "gan"))
     counts = [
-        sum(len(line) for line in player.plan(_request((Note(0, 60, 100),), density=d)).notes.values()) for d in (0, 1, 2)
+        sum(len(line) for line in player.plan(_request((Note(0, 60, 100),), density=d)).notes.values())
+        for d in (0, 1, 2)
     ]
     assert counts[0] < counts[1] < counts[2]
 
@@ -202,7 +205,12 @@ def test_graphs_that_do_not_fit_are_refused_in_one_sentence(tiny_graph: Path, tm
     del bare.metadata_props[:]
     onnx.save(bare, tmp_path / "bare.onnx")
     store(onnx.load(tiny_graph), Signature("arcnn", {}, {}, ()), tmp_path / "other.onnx")
-    cases = {"missing": "no such file", "broken": "not a graph", "bare": "no signature inside", "other": "not for the gan"}
+    cases = {
+        "missing": "no such file",
+        "broken": "not a graph",
+        "bare": "no signature inside",
+        "other": "not for the gan",
+    }
     for name, words in cases.items():
         with pytest.raises(GraphError, match=words) as error:
             Graph(tmp_path / f"{name}.onnx", "gan")
@@ -225,7 +233,20 @@ def test_a_killed_run_goes_on_and_is_exported(tmp_path: Path) -> None:
     data.save(cache, [song(style=s, split=p) for s in streams.STYLES for p in ("train", "valid")])
     run = tmp_path / "run"
     small = ["--set", 'model={"z":4,"fine":[3,6],"coarse":[4,8],"blocks":1,"critic":[2,4]}', "--set", "batch=2"]
-    options = ["gan", "--cache", str(cache), "-o", str(run), "--steps", "4", "--every", "2", "--accelerator", "cpu", *small]
+    options = [
+        "gan",
+        "--cache",
+        str(cache),
+        "-o",
+        str(run),
+        "--steps",
+        "4",
+        "--every",
+        "2",
+        "--accelerator",
+        "cpu",
+        *small,
+    ]
     first = CliRunner().invoke(training.command, options)
     assert first.exit_code == 0, first.output
     tensors, state = checkpoint.load(run / "checkpoint")
@@ -262,7 +283,10 @@ def test_a_users_own_folder_is_read(tmp_path: Path) -> None:
 
     folder = tmp_path / "mine"
     folder.mkdir()
-    parts = {"Lead vocal": [Note(i * 24, 60 + i % 5, 24) for i in range(64)], "Bass": [Note(i * 24, 40, 24) for i in range(64)]}
+    parts = {
+        "Lead vocal": [Note(i * 24, 60 + i % 5, 24) for i in range(64)],
+        "Bass": [Note(i * 24, 40, 24) for i in range(64)],
+    }
     midifile.write(folder / "one.mid", parts)
     (folder / "two.mid").write_bytes(b"not music")
     counts = data.prepare(folder, tmp_path / "c.npz", jobs=1)

@@ -70,7 +70,9 @@ def test_a_broken_file_is_one_sentence(tmp_path: Path, content: bytes) -> None:
 def test_a_note_never_ended_in_the_file_ends_with_its_track() -> None:
     file = mido.MidiFile(ticks_per_beat=24)
     file.tracks.append(
-        mido.MidiTrack([mido.Message("note_on", note=60, velocity=70, time=0), mido.MetaMessage("end_of_track", time=48)])
+        mido.MidiTrack(
+            [mido.Message("note_on", note=60, velocity=70, time=0), mido.MetaMessage("end_of_track", time=48)]
+        )
     )
     assert midifile.from_mido(file).parts[0].notes == (Note(0, 60, 48, 70),)
 

@@ -49,7 +49,7 @@ class GanPlayer:
 
     past_steps = FIRST_NOW + _BLOCK
     future_steps = FUTURE - _BLOCK + 1
-    roles = ROLES
+    roles: tuple[str, ...] = ROLES
 
     def __init__(self, graph: Graph) -> None:
         """Raises GraphError when the graph's inputs are not those of a canvas."""
@@ -108,8 +108,8 @@ class GanPlayer:
 
 
 class _Noise:
-    """The noise of the FUTURE steps from a step on: logistic for rhythm (3 + DRUM_PLANES + 1, FUTURE), normal for velocity
-    (4, FUTURE), Gumbel for chords (qualities, 12, beats), alike over half a bar."""
+    """The noise of the FUTURE steps from a step on: logistic for rhythm (3 + DRUM_PLANES + 1, FUTURE), normal for
+    velocity (4, FUTURE), Gumbel for chords (qualities, 12, beats), alike over half a bar."""
 
     def __init__(self, seed: int, first: int) -> None:
         blocks = [_noise_block(abs(seed), block) for block in range(first // _BLOCK, (first + FUTURE) // _BLOCK + 1)]
@@ -135,7 +135,12 @@ class _Writer:
     """From a graph's scores to notes, step by step: a note begins only at an onset and sounds while it is held."""
 
     def __init__(
-        self, request: PlanRequest, first: int, answer: dict[str, NDArray[Any]], noise: _Noise, velocity_std: NDArray[Any]
+        self,
+        request: PlanRequest,
+        first: int,
+        answer: dict[str, NDArray[Any]],
+        noise: _Noise,
+        velocity_std: NDArray[Any],
     ) -> None:
         self.request, self.first, self.noise = request, first, noise
         pitched = _heads(answer["pitched_scores"][0], PITCHED_HEADS)
@@ -154,7 +159,9 @@ class _Writer:
             self.onset[part] = ((cells > 0) | (cells == cells.max(0))) & gate
             self.hold[part] = (pitched[f"{part}_hold"].reshape(-1, FUTURE) > 0) & ~self.onset[part]
         self.drums = plain["drums"] + noise.rhythm[4:] * wild + more > 0
-        loud = 127 / (1 + np.exp(-plain["velocity"])) + noise.velocity * velocity_std[:, None] * 127 * settings.temperature
+        loud = (
+            127 / (1 + np.exp(-plain["velocity"])) + noise.velocity * velocity_std[:, None] * 127 * settings.temperature
+        )
         self.velocity = np.clip(np.rint(loud), 20, 120).astype(int)
 
     def write(self) -> tuple[dict[str, tuple[Note, ...]], dict[str, tuple[Note, ...]]]:
