@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Callable
 from contextlib import ExitStack, closing
@@ -21,6 +22,8 @@ from daemon.taps import TappedOutput, TappedWorld
 from daemon.tempo import Tempo, us_per_beat
 from daemon.worker import PlayerSpec, Worker
 from daemon.world import Output, World
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,7 @@ def play(setup: Setup, ready: Callable[[Ports, Settings], None]) -> None:
         with undisturbed():
             conductor.run()
         service.notify("STOPPING=1")
+    log.info("played: %s", figures(conductor.counters))
     if take is not None and setup.record is not None:
         keep(take, setup.record, conductor)
     if setup.report is not None:

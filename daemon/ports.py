@@ -127,11 +127,13 @@ def open_feed(api: str, name: str, into: str) -> Feed:
     try:
         with _captured_stderr():
             sender = rtmidi.MidiOut(getattr(rtmidi, APIS[api]), name=name)
-        index, _ = _find(sender.get_ports(), into, "the melody")
-        sender.open_port(index, _short(api, name))
-        sender.set_error_callback(_failed)
     except rtmidi.RtMidiError as error:
         raise PortError(f"{api} gave no MIDI port: {_reason(str(error))}") from None
+    try:
+        _open(api, sender, into, name, "the melody")
+    except (PortError, rtmidi.RtMidiError) as error:
+        sender.delete()
+        raise PortError(str(error)) from None
     return Feed(sender)
 
 
@@ -142,27 +144,32 @@ def _short(api: str, name: str) -> str:
 
 
 def _attach(rtmidi: Any, api: str, receiver: Any, sender: Any, in_port: str | None, out_port: str | None) -> Ports:
-    names = []
     try:
-        for port, asked, own, option in (
-            (receiver, in_port, IN_NAME, "--in-port"),
-            (sender, out_port, OUT_NAME, "--out-port"),
-        ):
-            short = _short(api, own)
-            if api == "windows":  # which has no virtual ports: loopMIDI's may be called as ours would be
-                index, name = _find(port.get_ports(), asked or own, option, _LOOPMIDI if asked is None else "")
-                port.open_port(index, short)
-            elif asked is not None:
-                index, name = _find(port.get_ports(), asked, option)
-                port.open_port(index, short)
-            else:
-                name = own
-                port.open_virtual_port(short)
-            names.append(name)
-            port.set_error_callback(_failed)
-    except rtmidi.RtMidiError as error:
+        heard = _open(api, receiver, in_port, IN_NAME, "--in-port")
+        played = _open(api, sender, out_port, OUT_NAME, "--out-port")
+    except (PortError, rtmidi.RtMidiError) as error:
+        for port in (receiver, sender):
+            port.delete()
+        if isinstance(error, PortError):
+            raise
         raise PortError(f"{api} gave no MIDI port: {_reason(str(error))}; is another program holding it?") from None
-    return Ports(api, receiver, sender, (names[0], names[1]))
+    return Ports(api, receiver, sender, (heard, played))
+
+
+def _open(api: str, port: Any, asked: str | None, own: str, option: str) -> str:
+    """Opens a port, virtual or attached to the existing one that was asked for; returns the name it goes by."""
+    short = _short(api, own)
+    if api == "windows":  # which has no virtual ports: loopMIDI's may be called as ours would be
+        index, name = _find(port.get_ports(), asked or own, option, _LOOPMIDI if asked is None else "")
+        port.open_port(index, short)
+    elif asked is not None:
+        index, name = _find(port.get_ports(), asked, option)
+        port.open_port(index, short)
+    else:
+        name = own
+        port.open_virtual_port(short)
+    port.set_error_callback(_failed)
+    return name
 
 
 def _find(there: list[str], asked: str, option: str, remedy: str = "") -> tuple[int, str]:

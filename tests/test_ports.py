@@ -9,7 +9,7 @@ import pytest
 
 from daemon import ports
 from daemon.events import MidiIn
-from daemon.ports import PortError, open_ports
+from daemon.ports import PortError, open_feed, open_ports
 
 # What the DAW scripts look for.
 DAW_IN, DAW_OUT = r"(?i)houseband.*in", r"(?i)houseband.*out"
@@ -53,7 +53,7 @@ class FakePort:
         self.system.closed.append(self.name)
 
     def delete(self) -> None:
-        del self.system
+        self.system.deleted.append(self.name)
 
 
 class FakeSystem:
@@ -63,6 +63,7 @@ class FakeSystem:
         self.running, self.there = running, there
         self.sent: list[bytes] = []
         self.closed: list[str] = []
+        self.deleted: list[str] = []
 
     def module(self) -> SimpleNamespace:
         return SimpleNamespace(
@@ -149,10 +150,11 @@ def test_named_ports_are_attached_to(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("asked", ["nowhere", "no(where"])
 def test_a_port_that_is_not_there_lists_those_that_are(monkeypatch: pytest.MonkeyPatch, asked: str) -> None:
-    machine(monkeypatch, {2}, ["Keys:Keys 20:0", "Pads:Pads 24:0"])
+    system = machine(monkeypatch, {2}, ["Keys:Keys 20:0", "Pads:Pads 24:0"])
     with pytest.raises(PortError) as caught:
         open_ports("alsa", in_port=asked)
     assert str(caught.value) == f"no MIDI port {asked!r} for --in-port; there are: Keys:Keys 20:0, Pads:Pads 24:0"
+    assert system.deleted == ["houseband in", "houseband out"]
 
 
 def test_what_arrives_is_stamped_and_put(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,6 +168,18 @@ def test_what_arrives_is_stamped_and_put(monkeypatch: pytest.MonkeyPatch) -> Non
     assert system.sent == [b"\x90\x3c\x40"]
     opened.close()
     assert system.closed == ["houseband in", "houseband out"]
+
+
+def test_somebody_plays_into_the_band(monkeypatch: pytest.MonkeyPatch) -> None:
+    system = machine(monkeypatch, {2}, ["houseband in:houseband in 128:0"])
+    feed = open_feed("alsa", "houseband melody", "houseband in")
+    assert feed._sender.opened == [(0, "houseband melody")]
+    feed.send(b"\x90\x3c\x40")
+    feed.close()
+    assert (system.sent, system.closed) == ([b"\x90\x3c\x40"], ["houseband melody"])
+    with pytest.raises(PortError, match="no MIDI port 'nowhere'"):
+        open_feed("alsa", "houseband melody", "nowhere")
+    assert system.deleted == ["houseband melody", "houseband melody"]
 
 
 def test_errors_of_open_ports_are_logged_and_not_printed(

@@ -27,6 +27,8 @@ ROOT = Path(__file__).resolve().parents[2]
 RUN = [sys.executable, "-m", "daemon", "run"]
 FAKE = [sys.executable, "-m", "tests.jack.fake_band"]
 IN_PORT, OUT_PORT = "houseband in:in", "houseband out:out"
+#: ns between two bare waits
+BARE_INTERVAL = 20_000_000
 Stamped = tuple[int, bytes]
 
 
@@ -56,9 +58,7 @@ def perform(
         recorder = stack.enter_context(process([sys.executable, "-m", "tests.jack.recorder", "recorder"]))
         dump = stack.enter_context((report.parent / "witness.txt").open("w"))
         witness = stack.enter_context(process(["stdbuf", "-oL", "jack_midi_dump", "-a", "witness"], stdout=dump))
-        bare = stack.enter_context(
-            process([sys.executable, "-m", "tests.jack.bare_wait", str(60_000_000_000 // bpm // 4)])
-        )
+        bare = stack.enter_context(process([sys.executable, "-m", "tests.jack.bare_wait", str(BARE_INTERVAL)]))
         band = stack.enter_context(process(command, stderr=subprocess.PIPE))
         stderr = wait_ready(band)
         for port in ("recorder:in", "witness:input"):

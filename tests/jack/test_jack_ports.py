@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import subprocess
+from contextlib import closing
 
 import pytest
 
 from daemon.events import MidiIn
-from daemon.ports import PortError, open_ports
+from daemon.ports import PortError, open_feed, open_ports
 from daemon.realtime import LiveWorld
 
 pytestmark = pytest.mark.jack
@@ -58,3 +59,14 @@ def test_a_port_that_is_not_there_is_one_sentence() -> None:
 def test_a_system_that_does_not_run_is_one_sentence() -> None:
     with pytest.raises(PortError, match="coremidi: not in this build of python-rtmidi"):
         open_ports("coremidi")
+
+
+def test_the_jam_plays_its_melody_into_the_band_through_jack() -> None:
+    world = LiveWorld()
+    with closing(open_ports("jack")) as ports:
+        ports.listen(world.now, world.put)
+        with closing(open_feed("jack", "houseband melody", "houseband in")) as feed:
+            feed.send(b"\x90\x3c\x40")
+            event = world.wait(world.now() + 10_000_000_000)
+    assert isinstance(event, MidiIn)
+    assert event.data == b"\x90\x3c\x40"
