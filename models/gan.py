@@ -33,6 +33,7 @@ from music.canvas import (
     PLAIN_PLANES,
     PLANE,
     QUALITIES,
+    QUALITY_TONES,
     REGISTERS,
 )
 
@@ -162,10 +163,11 @@ class Generator(nn.Module):
         return Scores(heads, dict(zip(PLAIN_HEADS, plain.split(list(PLAIN_HEADS.values()), 1), strict=True)))
 
     def forward(self, pitched: Tensor, plain: Tensor, style: Tensor, z: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
-        """One plan: the chord is the best of scores + noise (B, qualities, 12, WRITTEN). Returns the chord (one-hot), then the
-        heads in the order of PITCHED_HEADS and PLAIN_HEADS, side by side: (B, HEAD.pitched, 12, FUTURE), (B, HEAD.plain, FUTURE)."""
+        """One plan: the chord is the best of agreement() + noise (B, qualities, 12, WRITTEN). Returns the chord (one-hot), then
+        the heads in the order of PITCHED_HEADS and PLAIN_HEADS, side by side: (B, HEAD.pitched, 12, FUTURE), (B, HEAD.plain,
+        FUTURE)."""
         state = self.trunk(pitched, plain, style, z)
-        chord = one_hot_chord(self.chord(state) + noise)
+        chord = one_hot_chord(agreement(self.chord(state)) + noise)
         scores = self.score(state, chord)
         return chord, torch.cat(list(scores.pitched.values()), 1), torch.cat(list(scores.plain.values()), 1)
 
@@ -180,6 +182,33 @@ def one_hot_chord(scores: Tensor) -> Tensor:
     return hard.reshape(scores.shape)
 
 
+AGREEMENT = 12.0  #: how sharply agreement() tells chords apart
+
+
+def chord_kinship() -> Tensor:
+    """(96, 96): cosine between any two chords as sets of pitch classes, the root counting half as much again."""
+    tones = torch.zeros(len(QUALITIES), CLASSES, CLASSES)
+    for quality, intervals in enumerate(QUALITY_TONES):
+        for root in range(CLASSES):
+            tones[quality, root, [(root + i) % CLASSES for i in intervals]] = 1
+            tones[quality, root, root] += 0.5
+    unit = functional.normalize(tones.flatten(0, 1), dim=1)
+    return unit @ unit.T
+
+
+def agreement(scores: Tensor) -> Tensor:
+    """Chord scores (B, qualities, 12, n) as scores of how well each chord would agree with the ones that may be meant.
+
+    In doubt between C and A minor the chord that shares most with both does least harm; the likeliest one alone need not be
+    it (a minimum-risk decision). AGREEMENT * log of the expected kinship.
+    """
+    expected = torch.einsum("cd,bdn->bcn", chord_kinship().to(scores), scores.flatten(1, 2).softmax(1))
+    return (AGREEMENT * expected.clamp(min=1e-6).log()).reshape(scores.shape)
+
+
+BOUND = 2.5  #: no groove vector's mean lies further out
+
+
 class Encoder(nn.Module):
     """What groove is this? rhythm (B, RHYTHM, STEPS) -> mean and log-variance of z, (B, z) each."""
 
@@ -188,11 +217,13 @@ class Encoder(nn.Module):
         self.body = nn.Sequential(
             nn.Conv1d(RHYTHM, 96, PATCH, PATCH), nn.SiLU(), nn.Conv1d(96, 96, 4, 4), nn.SiLU(), nn.Conv1d(96, 96, 3, padding=1), nn.SiLU()
         )
+        self.norm = nn.LayerNorm(96)
         self.head = nn.Linear(96, 2 * config.z)
 
     def forward(self, rhythm: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_variance = self.head(self.body(rhythm).mean(2)).chunk(2, 1)
-        return mean, log_variance.clamp(-6, 2)
+        heard = self.norm(self.body(rhythm).mean(2))
+        mean, log_variance = self.head(heard).float().chunk(2, 1)
+        return BOUND * (mean / BOUND).tanh(), log_variance.clamp(-4, 1)  # unbounded, it ran away (models/LOG.md, run 1)
 
 
 class Critic(nn.Module):
