@@ -26,7 +26,7 @@ def jack_server() -> Iterator[str]:
     os.environ.setdefault("JACK_NO_START_SERVER", "1")
     os.environ.setdefault("JACK_NO_AUDIO_RESERVATION", "1")
     if shutil.which("jackd") is None or shutil.which("jack_wait") is None:
-        pytest.skip("needs jackd (Debian: apt install jackd2)")
+        pytest.skip("needs jackd and jack_wait (Debian: apt install jackd2, later also jack-example-tools)")
     named = os.environ.get("JACK_DEFAULT_SERVER")
     if named is not None:
         if not _jack_answers(named, seconds=5):
