@@ -34,18 +34,18 @@ class GanRecipe:
     batch: int = 64
     learning_rate: float = 2e-3
     #: share of streams whose past is the generator's own, reached at own_past_from .. own_past_by
-    own_past: float = 0.75
+    own_past: float = 1.0
     own_past_from: float = 0.03
     own_past_by: float = 0.25
     heard_all: float = 0.2
-    kl: float = 0.02
+    kl: float = 0.05
     chord: float = 1.0
     reconstruction: float = 1.0
     adversarial: float = 0.05
     adversarial_from: float = 0.6
     critic_updates: int = 3
     penalty: float = 10.0
-    chord_temperature: float = 0.5
+    chord_temperature: float = 0.3
     noise: bool = True
     pop909_weight: float = 2.0
 
@@ -107,7 +107,7 @@ class GanObjective:
         self._update(self.player_optimizer, loss, 1.0)
         self._follow(self.average, 0.999 if done > 0.1 else 0.99)
         roll = outputs["roll"]
-        stride = int(self.streams.random.choice((2, 4, 8, 16)))
+        stride = int(self.streams.random.choice((2, 4, 8)))
         self.streams.commit(_bytes(roll.band), _bytes(roll.drums), stride)
         if recipe.adversarial > 0 and done >= recipe.adversarial_from - 0.05:
             figures |= self._teach_critic(batch, roll)
@@ -157,7 +157,7 @@ class GanObjective:
         """What the generator plays right of the line with chords of its own, binary, gradients straight through."""
         count, device = state.shape[0], state.device
         scale = self.recipe.chord_temperature * float(self.recipe.noise)
-        chord = gan.one_hot_chord(chord_scores.float() + gumbel_chord(count, device) * scale)
+        chord = gan.one_hot_chord(gan.agreement(chord_scores.float()) + gumbel_chord(count, device) * scale)
         scores = self.generator.score(state, chord.to(state.dtype))
         past = Roll(batch["pitched"][:, BAND:, :, FIRST_NOW:], batch["plain"][:, :DRUM_PLANES, FIRST_NOW:])
         noise = logistic((count, 4 + DRUM_PLANES, FUTURE), device) * float(self.recipe.noise)

@@ -196,7 +196,7 @@ class Streams:
             bar = made.first_bar
         now = FIRST_NOW + bar * 16 + int(random.integers(16))
         own = bool(random.random() < self.own_share)
-        fresh = own and random.random() < 0.6
+        fresh = own and random.random() < 0.9
         band, drums = made.pitched[BAND:].copy(), made.drums.copy()
         if fresh:
             band[:, :, :now] = 0
