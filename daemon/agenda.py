@@ -182,6 +182,20 @@ class Agenda:
             del past[key]
         return tuple([entry.note for entry in past.values()])
 
+    def harmony(self, role: str, tick: int, until: int) -> tuple[Note, ...]:
+        """What a role has at a tick: the first notes its plan begins from there up to `until`, else what sounds over
+        it, else what it began last."""
+        line = self._lines.get(role)
+        if line is None:
+            return ()
+        planned = line.plan.notes[role] if line.plan is not None else ()
+        coming = [note for note in planned if tick <= note.start < until]
+        if coming:
+            return tuple(note for note in coming if note.start == coming[0].start)
+        past = [entry.note for entry in line.past.values() if entry.note.start < tick]
+        over = tuple(note for note in past if note.end > tick)
+        return over or tuple(note for note in past if note.start == past[-1].start)
+
     @property
     def sounding(self) -> Mapping[tuple[int, int], Entry]:
         """(channel, pitch) -> the note that sounds there."""

@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from daemon import controls
-from daemon.agenda import CLICK, Agenda, Cue, Entry
+from daemon.agenda import CLICK, DRUMS, Agenda, Cue
 from daemon.counters import Counters
 from daemon.events import Command, Event, MidiIn, PlanReady, Quit, WorkerFailed
+from daemon.form import Form, Phase
+from daemon.outbox import Message, Outbox, end_of, hand, lead
 from daemon.plan import Plan, PlanRequest, Settings
-from daemon.tempo import Tempo, us_per_beat
+from daemon.tapping import Tapping
+from daemon.tempo import NS_PER_MS, Tempo, us_per_beat
 from daemon.window import ALL_NOTES_OFF, Window
 from daemon.world import Composer, Output, World
 from music.note import STEPS_PER_BEAT, TICKS_PER_BEAT, TICKS_PER_STEP, Metre, Note, step_of
@@ -24,6 +27,7 @@ from music.note import STEPS_PER_BEAT, TICKS_PER_BEAT, TICKS_PER_STEP, Metre, No
 HALF_STEP = TICKS_PER_STEP // 2
 REPLAN = ("step", "beat", "bar")
 _CLICK_PITCHES = (76, 77)  # General MIDI's high and low wood block
+_FINALE = (36, 49)  # and its bass drum and crash cymbal, which a final chord has
 _MEMORY = 16 * 4 * TICKS_PER_BEAT  # how much (ticks) of what was played while the band was silent is kept
 
 
@@ -79,7 +83,8 @@ class Song:
 
 
 class Conductor:
-    """One performance. replan: how often a plan is asked for, `step`, `beat` or `bar`.
+    """One performance. replan: how often a plan is asked for, `step`, `beat` or `bar`; channel: the only one on which
+    the melody is heard (0..15), None for all.
 
     Public: `counters`, `settings` and `tempo`, to be read only, and by nobody but the conductor's own thread.
     """
@@ -94,15 +99,18 @@ class Conductor:
         settings: Settings = Settings(),
         *,
         replan: str = "step",
-        split: int = 0,
+        channel: int | None = None,
     ) -> None:
         self.counters = Counters()
         self.settings = settings
         self.song = song or Song()
         self.tempo = self.song.tempo
         self._world, self._output, self._composer, self._band = world, output, composer, band
-        self._window = Window(split)
+        self._window = Window(settings.split, channel)
         self._agenda = Agenda()
+        self._outbox = Outbox()
+        self._form = Form(self.song.metres)
+        self._tapping = Tapping()
         self._replan = replan
         self._us = us_per_beat(self.song.bpm)
         self._running = True
@@ -113,6 +121,7 @@ class Conductor:
         self._oldest = 0  # answers to questions before this one come from before a stop
         self._asked_for = 0  # first step of the newest question
         self._renew = True  # a plan is wanted at the next chance, whatever `replan` says
+        self._asked_with = settings
         self._channels: set[int] = set()  # used so far
         self._set(settings)
 
@@ -135,8 +144,11 @@ class Conductor:
     # Time
 
     def _deadline(self) -> int | None:
-        tick = self._next_tick()
-        return None if tick is None or self.tempo is None else self.tempo.ns_at(tick)
+        tick, message = self._next_tick(), self._outbox.next()
+        if tick is None or self.tempo is None:
+            return message
+        at = self.tempo.ns_at(tick) - self._lead
+        return at if message is None else min(at, message)
 
     def _next_tick(self) -> int | None:
         cue = self._agenda.next_tick()
@@ -145,20 +157,51 @@ class Conductor:
         return min(cue, self._grid)
 
     def _advance(self, now: int) -> None:
-        """Do all that is due by now, in order: at one tick, commit the step, end notes, begin notes, ask."""
+        """Do all that is due by now, in order: at one tick, commit the step, end notes, begin notes, ask.
+
+        The band is ahead of the clock by as much as its slowest output needs, and its messages wait in the outbox.
+        """
         assert self.tempo is not None
-        current = self.tempo.tick_at(now)
+        current = self._band_tick(now)
         while (tick := self._next_tick()) is not None and tick <= current:
             at_grid = tick == self._grid
             if at_grid and tick % TICKS_PER_STEP == 0:
-                self._commit(tick // TICKS_PER_STEP)
+                self._step(tick)
             for cue in self._agenda.take(tick, current, self._silent):
                 self._send(cue)
-            if at_grid:
+            self._release(now)
+            if at_grid and self._grid is not None:
                 self._grid = tick + HALF_STEP
                 if tick % TICKS_PER_STEP:
                     self._ask(tick, late=tick + HALF_STEP <= current)
+        self._release(now)
         self.counters.dropped = self._agenda.dropped
+
+    def _step(self, tick: int) -> None:
+        """A step begins."""
+        self._form.pause(tick, self._window.silent_since, self.settings.pause_bars)
+        match self._form.phase(tick):
+            case Phase.PLAYING:
+                self._commit(tick // TICKS_PER_STEP)
+            case Phase.CHORD:
+                self._finale(tick)
+            case Phase.OVER:
+                paused = self._form.ending is not None and self._form.ending.paused
+                self._stop()
+                self._armed = paused  # who only paused goes on when he likes
+
+    def _finale(self, tick: int) -> None:
+        """The final chord, on the harmony of the last plan."""
+        assert self._form.ending is not None
+        length = self._form.ending.over - tick
+        harmony = {role: self._agenda.harmony(role, tick, tick + TICKS_PER_BEAT) for role in self._band.roles}
+        if DRUMS in harmony:
+            harmony[DRUMS] = tuple(Note(tick, pitch, 1, 100) for pitch in _FINALE)
+        for cue in self._agenda.drop(tick):
+            self._send(cue)
+        for role, notes in harmony.items():
+            for note in notes:
+                self._agenda.add(role, Note(tick, note.pitch, length, note.velocity))
 
     def _commit(self, step: int) -> None:
         number = self._agenda.commit(step)
@@ -179,10 +222,14 @@ class Conductor:
     def _ask(self, tick: int, late: bool) -> None:
         """The question of this tick, the middle of a step, for the steps after it. If the first of these has come
         already (the machine stood still), it is numbered, but not asked."""
+        if self._form.phase(tick) is not Phase.PLAYING:
+            return
         step = (tick + HALF_STEP) // TICKS_PER_STEP
         origin, metre = self.song.metre_at(step * TICKS_PER_STEP)
-        if not (self._renew or self._is_due(step, origin, metre)):
+        settings = self._form.settings(step * TICKS_PER_STEP, self.settings)
+        if not (self._renew or settings != self._asked_with or self._is_due(step, origin, metre)):
             return
+        self._asked_with = settings
         self._number += 1
         self._renew = late
         if late:
@@ -190,17 +237,17 @@ class Conductor:
         self._asked_for = step
         since = (step - self._band.past_steps) * TICKS_PER_STEP - metre.ticks_per_bar
         self._window.forget(since)
-        offline = self.song.melody is not None
+        heard = None if self.song.melody is not None else self._heard_by(tick)
         self.counters.asked += 1
         self._composer.ask(
             PlanRequest(
                 number=self._number,
                 now=step,
-                heard=None if offline else tick,
-                melody=self.song.melody if self.song.melody is not None else self._window.notes(since, tick),
+                heard=heard,
+                melody=self._window.notes(since, heard) if heard is not None else self.song.melody or (),
                 committed={role: self._agenda.committed(role, since) for role in self._band.roles},
                 metre=metre,
-                settings=self.settings,
+                settings=settings,
                 bar_origin=origin,
             )
         )
@@ -231,6 +278,8 @@ class Conductor:
     def _hear(self, event: MidiIn) -> None:
         tick = self._first_tick(event.at) if self._floating else self._tick(event.at)
         began = self._window.hear(tick, event.data)
+        if began:
+            self._form.played(tick)
         if began and self._armed:
             if self._floating:
                 self._anchor(tick, event.at)
@@ -261,15 +310,17 @@ class Conductor:
         self.counters.inference_ns.add(plan.inference_ns)
         if plan.number < self._oldest or self._grid is None or self.tempo is None:
             return
+        if self._form.phase(self._grid - HALF_STEP) is not Phase.PLAYING:
+            return
         current = (self._grid - 1) // TICKS_PER_STEP  # the last step whose beginning has come
-        self._agenda.replace(plan, self.tempo.tick_from(self._world.now()))
+        self._agenda.replace(plan, self.tempo.tick_from(self._world.now() + self._lead))
         if plan.first <= current:
             self.counters.late += 1
             self._agenda.commit(current)  # for roles that had no plan at all for it
 
     def _command(self, event: Command) -> None:
         try:
-            value = controls.parse(event.key, event.value, self._band.styles)
+            value = controls.parse(event.key, event.value, self._band.styles, self._techniques())
         except controls.ControlError:
             self.counters.refused += 1
             return
@@ -277,19 +328,44 @@ class Conductor:
         self._set(controls.applied(self.settings, event.key, value))
         self._renew = True
         key, _, role = event.key.partition(".")
-        if key == "mute" and value:
-            self._end_now(self._agenda.silence(self._tick(now), role))
+        if key == "mute" and role in self.settings.muted:
+            self._end_now(self._agenda.silence(self._band_tick(now), role))
         elif key == "bpm" and isinstance(value, float):
             self._change_tempo(max(event.at, now), value)
+        elif key == "tap":
+            self._tap(event.at, now)
         elif key == "panic":
             self._end_all()
         elif key == "stop":
             self._stop()
         elif key == "start" and self._grid is None:
             self._armed = True
+        elif key in ("fill", "variation", "ending"):
+            self._shape(key, now)
+
+    def _shape(self, key: str, now: int) -> None:
+        """What the form is told, in the bar that is now."""
+        playing = self._grid is not None
+        if key == "variation":
+            self._form.vary(self._band_tick(now) if playing else None)
+        elif playing and key == "fill":
+            self._form.fill(self._band_tick(now))
+        elif playing:
+            self._form.end(self._band_tick(now))
+
+    def _tap(self, at: int, now: int) -> None:
+        bpm = self._tapping.tap(at)
+        if bpm is not None:
+            self._change_tempo(max(at, now), bpm)
+
+    def _techniques(self) -> tuple[str, ...]:
+        """Those that can be switched to."""
+        return tuple(getattr(self._band, "techniques", ())) or (self.settings.technique,)
 
     def _set(self, settings: Settings) -> None:
         self.settings = settings
+        self._lead = lead(settings)
+        self._window.split = settings.split
         self._agenda.swing = settings.swing
         self._silent = settings.muted | {role for role, level in settings.levels.items() if level == 0}
 
@@ -302,6 +378,7 @@ class Conductor:
     def _stop(self) -> None:
         """Silence, until `start` and the next melody note, which says anew where a bar begins unless that was given."""
         self._end_all()
+        self._form.reset()
         self._armed = False
         self._floating = self.song.tempo is None and not self.song.count_in
         self._grid = None
@@ -321,30 +398,53 @@ class Conductor:
     def _tick(self, now: int) -> int:
         return 0 if self.tempo is None else self.tempo.tick_at(now)
 
+    def _band_tick(self, now: int) -> int:
+        """The tick that the band, which is ahead, is at."""
+        return self._tick(now + self._lead)
+
+    def _heard_by(self, tick: int) -> int:
+        """The tick that the clock is at when the band is at `tick`."""
+        if not self._lead or self.tempo is None:
+            return tick
+        return self.tempo.tick_at(self.tempo.ns_at(tick) - self._lead)
+
     def _end_now(self, cues: list[Cue]) -> None:
         now = self._world.now()
         for cue in cues:
-            self._output.send(_off(cue.entry), now)
+            for message in self._outbox.cut((cue.entry.channel, cue.entry.note.pitch), now):
+                self._output.send(message.data, message.due)
 
     def _send(self, cue: Cue) -> None:
+        """Into the outbox, from where it leaves earlier by what its synthesiser needs, and as a human hand plays it."""
         assert self.tempo is not None
         due, entry = self.tempo.ns_at(cue.due), cue.entry
+        played = hand(self.settings, entry.role, entry.note)
+        slow = self.settings.offsets_ms.get(DRUMS if entry.role == CLICK else entry.role, 0)
+        at = due + played.late - round(slow * NS_PER_MS)
+        key = (entry.channel, entry.note.pitch)
         if cue.on:
             self._channels.add(entry.channel)
-            velocity = self._velocity(entry.role, entry.note)
-            self._output.send(bytes((0x90 | entry.channel, entry.note.pitch, velocity)), due)
-            self._count_onset(cue.due, entry.heard)
+            velocity = self._velocity(entry.role, entry.note, played.velocity)
+            data = bytes((0x90 | key[0], key[1], velocity))
+            self._outbox.put(Message(at, due, data, (cue.due, entry.heard)))
         else:
-            self._output.send(_off(entry), due)
-        self.counters.lateness_ns.add(self._world.now() - due)
+            self._outbox.put(Message(at, due, end_of(key)))
 
-    def _velocity(self, role: str, note: Note) -> int:
+    def _release(self, now: int) -> None:
+        """Send what leaves by now."""
+        for message in self._outbox.take(now):
+            self._output.send(message.data, message.due)
+            if message.onset is not None:
+                self._count_onset(*message.onset)
+            self.counters.lateness_ns.add(self._world.now() - message.at)
+
+    def _velocity(self, role: str, note: Note, touch: int) -> int:
         """As planned, times the role's level, the intensity (0.7 leaves it as it is) and, mildly, how hard the melody
         is played; taken when the note is sent, so that turning a control is heard at once."""
         loud = self.settings.levels.get(role, 1.0) * (0.3 + self.settings.intensity)
         if self._window.level:
             loud *= 1 + 0.4 * (self._window.level - 80) / 80
-        return min(127, max(1, round(note.velocity * loud)))
+        return min(127, max(1, round(note.velocity * loud) + touch))
 
     def _count_onset(self, tick: int, heard: int | None) -> None:
         self.counters.onsets += 1
@@ -355,10 +455,8 @@ class Conductor:
     def _end_all(self) -> None:
         """End every note and forget the plan; then, for a synthesiser that missed something, all notes off."""
         now = self._world.now()
-        self._end_now(self._agenda.drop(self._tick(now)))
+        self._end_now(self._agenda.drop(self._band_tick(now)))
+        for message in self._outbox.flush(now):
+            self._output.send(message.data, message.due)
         for channel in sorted(self._channels):
             self._output.send(bytes((0xB0 | channel, ALL_NOTES_OFF, 0)), now)
-
-
-def _off(entry: Entry) -> bytes:
-    return bytes((0x80 | entry.channel, entry.note.pitch, 0))

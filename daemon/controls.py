@@ -1,5 +1,5 @@
 """Everything a performer can turn while the band plays: keys, types, ranges. One table for automation, command line,
-configuration and control socket."""
+configuration, gestures and control socket."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class ControlError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """One control. kind: number, integer, switch (true or false), choice (a text) or trigger (its value is ignored);
-    low, high: the range of a number, both included."""
+    """One control. kind: number, integer, switch (true, false or toggle), choice (a text) or trigger (its value is
+    ignored); low, high: the range of a number, both included; an integer may have none."""
 
     key: str
     kind: str
@@ -32,12 +32,21 @@ class Control:
         if self.kind == "number":
             return f"a number from {self.low:g} to {self.high:g}"
         return {
-            "integer": "a whole number",
+            "integer": f"a whole number from {self.low:g} to {self.high:g}" if self.high else "a whole number",
             "switch": "true or false",
-            "choice": "one of the player's styles",
+            "choice": _CHOICES.get(self.key, ""),
             "trigger": "no value",
         }[self.kind]
 
+
+#: what a choice is one of
+_CHOICES = {
+    "style": "one of the player's styles",
+    "technique": "one of the techniques loaded",
+    "preset": "one of the configuration's presets",
+}
+#: what turns a switch over
+TOGGLE = "toggle"
 
 #: roles that can be muted and levelled
 MIXED_ROLES = (*ROLES, "edits")
@@ -51,11 +60,24 @@ CONTROLS: dict[str, Control] = {
         Control("density", "number", "how many notes they play; 1 as the style has it", 0, 2),
         Control("intensity", "number", "how loud and full they play", 0, 1),
         Control("swing", "number", "how far off-beat sixteenths are delayed, 1 is a triplet", 0, 1),
+        Control("humanise", "number", "how far notes stray from the beat, as a human hand does", 0, 1),
         Control("bpm", "number", "beats per minute", 10, 400),
+        Control("technique", "choice", "which of the players plays, from the next plan on"),
+        Control("pause_bars", "integer", "bars of silence after which the band ends; 0: it goes on for ever", 0, 64),
+        Control("split", "integer", "keys below this pitch are no melody", 0, 127),
         *(Control(f"mute.{role}", "switch", f"{role} goes on in silence") for role in MIXED_ROLES),
         *(Control(f"level.{role}", "number", f"how loud {role} is; 1 as it is", 0, 1.5) for role in MIXED_ROLES),
+        *(
+            Control(f"offset_ms.{role}", "number", f"by how many ms the synthesiser of {role} is slow", -500, 500)
+            for role in MIXED_ROLES
+        ),
         Control("start", "trigger", "wait for the melody, and begin with it"),
         Control("stop", "trigger", "end at once; play again only after start"),
+        Control("fill", "trigger", "more drums and notes over the last half of the bar"),
+        Control("variation", "trigger", "another groove, from the next bar on"),
+        Control("ending", "trigger", "one more bar from the next bar line on, a final chord, then silence until start"),
+        Control("tap", "trigger", "tap twice or more: the tempo is that of the taps"),
+        Control("preset", "choice", "turn all that a preset of the configuration turns"),
         Control("panic", "trigger", "end everything that sounds, at once; go on with the next plan"),
     )
 }
@@ -63,10 +85,12 @@ CONTROLS: dict[str, Control] = {
 _SWITCH = {"true": True, "on": True, "1": True, "yes": True, "false": False, "off": False, "0": False, "no": False}
 
 
-def parse(key: str, value: object, styles: Collection[str] | None = None) -> object:
+def parse(
+    key: str, value: object, styles: Collection[str] | None = None, techniques: Collection[str] | None = None
+) -> object:
     """A control's value in its own type, from what JSON, TOML or a command line gave. Raises ControlError.
 
-    styles: what `style` may be, where it is known.
+    styles, techniques: what `style` and `technique` may be, where it is known.
     """
     control = CONTROLS.get(key)
     if control is None:
@@ -75,13 +99,16 @@ def parse(key: str, value: object, styles: Collection[str] | None = None) -> obj
         case "number":
             parsed: object = _number(value, control)
         case "integer":
-            parsed = _integer(value)
+            parsed = _integer(value, control)
         case "switch":
-            parsed = value if isinstance(value, bool) else _SWITCH.get(str(value).strip().lower())
+            text = str(value).strip().lower()
+            parsed = value if isinstance(value, bool) else TOGGLE if text == TOGGLE else _SWITCH.get(text)
         case "choice":
             parsed = value if isinstance(value, str) else None
-            if parsed is not None and styles is not None and parsed not in styles:
+            if parsed is not None and key == "style" and styles is not None and parsed not in styles:
                 raise ControlError(f"{key}: no style {value!r}; the player knows {', '.join(styles)}")
+            if parsed is not None and key == "technique" and techniques is not None and parsed not in techniques:
+                raise ControlError(f"{key}: no {value!r} is loaded; there are {', '.join(techniques)}")
         case _:
             return True
     if parsed is None:
@@ -99,22 +126,46 @@ def _number(value: object, control: Control) -> float | None:
     return number if math.isfinite(number) and control.low <= number <= control.high else None
 
 
-def _integer(value: object) -> int | None:
+def _integer(value: object, control: Control) -> int | None:
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         return None
     try:
-        return int(value)
+        number = int(value)
     except ValueError:
         return None
+    return number if not control.high or control.low <= number <= control.high else None
+
+
+#: controls that are a field of Settings, and those whose roles are entries of one
+_FIELDS = frozenset(
+    ("style", "seed", "temperature", "density", "intensity", "swing", "technique", "humanise", "pause_bars", "split")
+)
+_BY_ROLE = {"level": "levels", "offset_ms": "offsets_ms"}
 
 
 def applied(settings: Settings, key: str, value: object) -> Settings:
     """The settings with one control set to a parsed value; a control that is no setting (bpm, ...) changes nothing."""
     kind, _, role = key.partition(".")
     if kind == "mute":
-        return replace(settings, muted=settings.muted | {role} if value else settings.muted - {role})
-    if kind == "level":
-        return replace(settings, levels={**settings.levels, role: value})  # type: ignore[dict-item]
-    if key in ("style", "seed", "temperature", "density", "intensity", "swing"):
+        muted = role not in settings.muted if value == TOGGLE else bool(value)
+        return replace(settings, muted=settings.muted | {role} if muted else settings.muted - {role})
+    if kind in _BY_ROLE:
+        field = _BY_ROLE[kind]
+        return replace(settings, **{field: {**getattr(settings, field), role: value}})  # type: ignore[arg-type]
+    if key in _FIELDS:
         return replace(settings, **{key: value})  # type: ignore[arg-type]
     return settings
+
+
+def standing(settings: Settings) -> dict[str, object]:
+    """How the controls that are settings stand: key -> value, in the order of the table."""
+    found: dict[str, object] = {}
+    for key in CONTROLS:
+        kind, _, role = key.partition(".")
+        if kind == "mute":
+            found[key] = role in settings.muted
+        elif kind in _BY_ROLE:
+            found[key] = getattr(settings, _BY_ROLE[kind]).get(role, 1.0 if kind == "level" else 0.0)
+        elif key in _FIELDS:
+            found[key] = getattr(settings, key)
+    return found

@@ -19,7 +19,10 @@ class Settings:
     style: one of the graph's styles; seed: any integer, the same seed gives the same music; temperature: 0..2, how
     adventurous; density: 0..2, how many notes, 1 as the style has it; intensity: 0..1, how loud and full;
     levels: role -> 0..1.5 velocity factor; muted: roles that go on in silence; swing: 0..1, how far the off-beat
-    sixteenth is delayed towards the triplet.
+    sixteenth is delayed towards the triplet; technique: which of the players loaded answers; humanise: 0..1, how far
+    notes stray from the beat; offsets_ms: role -> ms by which its synthesiser is slow, and its notes leave earlier;
+    pause_bars: whole bars of silence after which the band ends, 0 for never; split: pitch below which keys are no
+    melody.
     """
 
     style: str = "pop"
@@ -30,6 +33,11 @@ class Settings:
     levels: Mapping[str, float] = field(default_factory=dict)
     muted: frozenset[str] = frozenset()
     swing: float = 0.0
+    technique: str = "gan"
+    humanise: float = 0.0
+    offsets_ms: Mapping[str, float] = field(default_factory=dict)
+    pause_bars: int = 0
+    split: int = 0
 
 
 @dataclass(frozen=True, slots=True)

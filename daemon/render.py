@@ -12,6 +12,7 @@ from daemon.counters import Counters
 from daemon.events import Command, MidiIn, Quit
 from daemon.plan import PlanRequest, Settings
 from daemon.players import Player
+from daemon.tapping import Tapping
 from daemon.tempo import NS_PER_MS, Tempo, us_per_beat
 from daemon.virtual import InlineComposer, RecordingOutput, Sent, VirtualWorld
 from daemon.window import CONTROL_CHANGE, PEDAL, Window
@@ -157,27 +158,31 @@ def _script(
 ) -> None:
     """All that will happen, at its time. Controls turned at a tick come before what is played there, those turned at
     tick 0 before anything; when they turn the tempo, the ticks after them lie elsewhere, for the conductor as here."""
+    tapping = Tapping()
     for turn in automation:
         at = tempo.ns_at(turn.tick) if turn.tick else world.now()
         world.put(Command(at, turn.key, turn.value))
-        if turn.key == "bpm" and isinstance(turn.value, float):
-            tempo.change(tempo.tick_from(at), us_per_beat(turn.value))
+        bpm = tapping.tap(at) if turn.key == "tap" else turn.value if turn.key == "bpm" else None
+        if isinstance(bpm, float):
+            tempo.change(tempo.tick_from(at), us_per_beat(bpm))
     for tick, _, data in messages:
         world.put(MidiIn(tempo.ns_at(tick), data))
     world.put(Quit(tempo.ns_at(end)))
 
 
 def _notes(sent: Sequence[Sent], channel: int, tempo: Tempo) -> tuple[Note, ...]:
-    """The notes of a channel, at the ticks at which they began and ended."""
+    """The notes of a channel, at the ticks at which they began and ended; what left early, for a slow synthesiser or
+    from a human hand, is where it was meant to be."""
     begun: dict[int, tuple[int, int]] = {}
     notes = []
     for message in sent:
         kind, pitch = message.data[0], message.data[1]
         if kind == 0x90 | channel:
-            begun[pitch] = (tempo.tick_at(message.at), message.data[2])
+            begun[pitch] = (tempo.tick_at(max(message.at, message.due)), message.data[2])
         elif kind == 0x80 | channel:
             start, velocity = begun.pop(pitch)
-            notes.append(Note(start, pitch, max(1, tempo.tick_at(message.at) - start), velocity))
+            end = tempo.tick_at(max(message.at, message.due))
+            notes.append(Note(start, pitch, max(1, end - start), velocity))
     return tuple(without_overlap(notes))
 
 

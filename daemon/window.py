@@ -37,18 +37,24 @@ class _Top:
 class Window:
     """Hears messages in time order and knows the melody of the last while.
 
-    split: keys below this pitch (0..127) are not heard. Channel 10 (drums) never is.
+    split: keys below this pitch (0..127) are no melody; channel: the only one heard (0..15), None for all. Channel 10
+    (drums) never is.
     """
 
-    def __init__(self, split: int = 0) -> None:
+    def __init__(self, split: int = 0, channel: int | None = None) -> None:
         self.split = split
+        #: the tick from which on no key was down and nothing sounded; None before the first note and while one plays
+        self.silent_since: int | None = None
+        self._channel = channel
         #: how hard the player plays: a running mean of melody velocities, 0 before the first note
         self.level = 0.0
         self._past: deque[Note] = deque()
         self._down: dict[_Key, tuple[int, int]] = {}  # key -> (tick, velocity)
+        self._low: set[_Key] = set()  # keys down below the split
         self._pedals: set[int] = set()
         self._top: _Top | None = None
         self._last = -(1 << 62)
+        self._played = False
 
     def hear(self, tick: int, data: bytes) -> bool:
         """Take in one MIDI message that came at `tick`. True when a melody note began; nonsense is ignored."""
@@ -56,9 +62,18 @@ class Window:
             return False
         tick = self._last = max(tick, self._last)
         kind, channel = data[0] & 0xF0, data[0] & 0x0F
-        if channel == DRUM_CHANNEL:
+        if channel == DRUM_CHANNEL or self._channel not in (None, channel):
             return False
+        began = self._take(tick, kind, channel, data)
+        if self._down or self._low or self._top is not None:
+            self.silent_since = None
+        elif kind in (NOTE_ON, NOTE_OFF, CONTROL_CHANGE) and self.silent_since is None and self._played:
+            self.silent_since = tick
+        return began
+
+    def _take(self, tick: int, kind: int, channel: int, data: bytes) -> bool:
         if kind == NOTE_ON and data[2]:
+            self._played = True
             return self._key_down(tick, (channel, data[1]), data[2])
         if kind in (NOTE_ON, NOTE_OFF):
             self._key_up(tick, (channel, data[1]))
@@ -84,12 +99,16 @@ class Window:
         """Take every key and pedal as up, as when an input is lost."""
         self._pedals.clear()
         self._down.clear()
+        self._low.clear()
         self._end_top(max(tick, self._last))
+        if self._played and self.silent_since is None:
+            self.silent_since = max(tick, self._last)
 
     def _key_down(self, tick: int, key: _Key, velocity: int) -> bool:
         if key in self._down:  # its off was lost
             self._key_up(tick, key)
         if key[1] < self.split:
+            self._low.add(key)
             return False
         self._down[key] = (tick, velocity)
         top = self._top
@@ -104,6 +123,7 @@ class Window:
 
     def _key_up(self, tick: int, key: _Key) -> None:
         self._down.pop(key, None)
+        self._low.discard(key)
         top = self._top
         if top is None or top.key != key or not top.down:
             return
@@ -136,6 +156,7 @@ class Window:
         elif number in (ALL_SOUND_OFF, ALL_NOTES_OFF):
             self._pedals.discard(channel)
             self._down = {key: struck for key, struck in self._down.items() if key[0] != channel}
+            self._low = {key for key in self._low if key[0] != channel}
             if self._top is not None and self._top.key[0] == channel:
                 self._end_top(tick)
 
