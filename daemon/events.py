@@ -43,10 +43,36 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
+class Position:
+    """Where a master that tells its position (JACK's transport, Link) is: its `tick` (1/24 beat) lies at `ns`, `us`
+    microseconds per beat; rolling: whether it moves."""
+
+    at: int
+    rolling: bool
+    tick: int
+    ns: int
+    us: int
+
+
+@dataclass(frozen=True, slots=True)
+class PortsLost:
+    """What was sent may not have arrived and what is sent does not: a device or its server is gone."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class PortsBack:
+    """They are there again."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Quit:
     """End what sounds and leave."""
 
     at: int
 
 
-Event = MidiIn | PlanReady | WorkerFailed | Command | Quit
+Event = MidiIn | PlanReady | WorkerFailed | Command | Position | PortsLost | PortsBack | Quit

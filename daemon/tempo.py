@@ -10,6 +10,8 @@ from music.note import TICKS_PER_BEAT
 NS_PER_US = 1_000
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
+#: tempo marks that are kept while a clock is followed
+MOST_MARKS = 200_000
 
 
 def us_per_beat(bpm: float) -> int:
@@ -73,6 +75,16 @@ class Tempo:
         while self._ticks and self._ticks[-1] >= tick:
             self._pop()
         self._mark(tick, ns, us)
+
+    def steer(self, tick: int, target: int, ns: int, us: int) -> None:
+        """From `tick` on so fast that the later tick `target` lies at about `ns`, but at most twice and at least half
+        as fast as `us`, which holds from there on. Ticks before `tick` stay where they are."""
+        hurry = (ns - self.ns_at(tick)) * TICKS_PER_BEAT // ((target - tick) * NS_PER_US)
+        self.change(tick, min(max(hurry, us // 2, 1), 2 * us))
+        self.change(target, us)
+        if len(self._ticks) > MOST_MARKS:  # hours of following a clock: the oldest go
+            for marks in (self._ticks, self._ns, self._us):
+                del marks[: MOST_MARKS // 2]
 
     def jump(self, tick: int, ns: int, us: int) -> None:
         """At a moment leap forward to a tick that has not come by then; from there on `us`. Later marks are forgotten.

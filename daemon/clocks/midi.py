@@ -1,0 +1,143 @@
+"""MIDI clock: 24 ticks a beat, Start, Stop, Continue, Song Position Pointer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from daemon.clocks import Beat, Change, Pace, Started, Stopped
+from daemon.clocks.line import Line
+from daemon.events import MidiIn, Position
+from daemon.tempo import NS_PER_S, NS_PER_US
+from music.note import TICKS_PER_BEAT, TICKS_PER_STEP
+
+TICK, START, CONTINUE, STOP, SONG_POSITION = 0xF8, 0xFA, 0xFB, 0xFC, 0xF2
+#: a clock that has been silent for so long (ns) has stopped, though nobody said so
+COAST = 2 * NS_PER_S
+#: a clock that has only beaten, for so many ticks, and never started, gives the tempo
+PULSE = TICKS_PER_BEAT
+
+
+class MidiClock:
+    """A Clock of MIDI messages. us: microseconds per beat to expect at first; commands: see `Clock`; unit: ticks that
+    Song Position counts in, 6 (the standard's sixteenths), 1 (as Ardour 7), or None to find out."""
+
+    def __init__(self, us: int, commands: bool = True, unit: int | None = None) -> None:
+        self.commands = commands
+        self._line = Line(us * NS_PER_US / TICKS_PER_BEAT)
+        self._known = False  # whether a tempo has been heard
+        self._last: int | None = None  # when the newest tick came
+        self._base = 0  # song position of the line's tick 0
+        self._rolling = False
+        self._lost = False  # it went silent while rolling
+        self._started = False  # a Start or Continue has ever been heard
+        self._pending: int | None = None  # song position of the next tick, where that is news
+        self._fresh = False
+        self._place = SongPosition(unit)
+
+    def hear(self, event: MidiIn | Position) -> Sequence[Change]:
+        """What a message means; any but the five of MIDI clock mean nothing."""
+        if isinstance(event, Position) or not event.data:
+            return ()
+        match event.data[0]:
+            case 0xF8:
+                return self._tick(event.at)
+            case 0xFA:
+                self._go(0, fresh=True)
+            case 0xFB:
+                self._go(self._here())
+            case 0xFC:
+                return self._stop(event.at)
+            case 0xF2 if len(event.data) == 3 and event.data[1] < 0x80 and event.data[2] < 0x80:
+                self._pending = self._place.tick(event.data[1] | event.data[2] << 7, self._here())
+                self._fresh = False
+        return ()
+
+    @property
+    def deadline(self) -> int | None:
+        """When the clock, silent while it rolls, counts as stopped."""
+        return self._last + COAST if self._rolling and self._last is not None else None
+
+    def due(self, now: int) -> Sequence[Change]:
+        """Stopped, if the clock has been silent for too long."""
+        deadline = self.deadline
+        if deadline is None or now < deadline:
+            return ()
+        self._rolling, self._lost = False, True
+        return (Stopped(now),)
+
+    def _here(self) -> int:
+        """The song position of the tick to come."""
+        return self._base + self._line.number + 1 if self._pending is None else self._pending
+
+    def _go(self, position: int, fresh: bool = False) -> None:
+        self._pending, self._fresh = position, fresh
+        self._started = True
+        self._lost = False
+        self._rolling = True
+
+    def _stop(self, at: int) -> Sequence[Change]:
+        self._started = True
+        if self._rolling or self._lost:
+            self._pending = self._here()  # where Continue goes on
+        was, self._rolling, self._lost = self._rolling, False, False
+        return (Stopped(at),) if was else ()
+
+    def _tick(self, at: int) -> Sequence[Change]:
+        """A tick of the clock: the first one after Start is the downbeat."""
+        self._take(at)
+        if not self._rolling and not self._lost:
+            return (Pace(self._us()),) if not self._started and self._line.number >= PULSE else ()
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            self._base = pending - self._line.number
+            fresh, self._fresh = self._fresh, False
+            return (Started(pending, self._line.at(self._line.number), self._us(), fresh),)
+        number = self._line.number
+        place, ns = self._base + number, self._line.at(number)
+        if self._lost:  # it was away, and position goes by the time that has passed
+            self._rolling, self._lost = True, False
+            return (Started(place, ns, self._us()),)
+        return (Beat(place, ns, self._us(), abs(self._line.residual), self._line.lost),)
+
+    def _take(self, at: int) -> None:
+        """Draw the line on. Where the clock begins anew it may lie anywhere: a new line, as fast as the old one."""
+        silent = self._last is not None and at - self._last > COAST
+        apart = self._pending is not None and not self._line.fits(at)
+        if apart or silent:
+            number = self._line.number
+            missing = round((at - self._line.at(number + 1)) / self._line.interval) if silent else 0
+            self._known = self._known or number >= PULSE
+            self._base += max(0, missing) + number + 1
+            self._line = Line(self._line.interval, self._known)
+        self._last = at
+        self._line.tick(at)
+
+    def _us(self) -> int:
+        return max(1, round(self._line.interval * TICKS_PER_BEAT / NS_PER_US))
+
+
+class SongPosition:
+    """Which tick a Song Position Pointer means. The standard counts sixteenths; Ardour 7 counts MIDI clocks, always
+    at a whole beat. Found out where a master goes on from where it stopped; until then sixteenths, which are in step
+    with the bar both ways wherever one jumps to a bar of 4/4 or 3/4."""
+
+    def __init__(self, unit: int | None = None) -> None:
+        self.unit = unit or TICKS_PER_STEP
+        self._sure = unit is not None
+        self._last: int | None = None  # the last value
+        self._from = 0  # and what was counted as its tick
+
+    def tick(self, value: int, counted: int) -> int:
+        """The tick that a value (0..16383) means, where `counted` is the one that would have come next."""
+        if not self._sure:
+            self._look(value, counted)
+        self._last, self._from = value, value * self.unit
+        return value * self.unit
+
+    def _look(self, value: int, counted: int) -> None:
+        if value % TICKS_PER_BEAT:
+            self.unit = TICKS_PER_STEP
+            return
+        passed, step = counted - self._from, value - (self._last or 0)
+        if passed >= 2 * TICKS_PER_BEAT and 0 <= step - passed <= TICKS_PER_BEAT:
+            self.unit = 1
