@@ -28,6 +28,9 @@ APIS = {
 AUTOMATIC = {"linux": ("jack", "alsa"), "darwin": ("coremidi", "jack"), "win32": ("windows",)}
 #: seconds until what was sent has left: JACK sends at the next period, which may be 8192 frames long
 DRAIN = {"jack": 0.2}
+#: an xrun of JACK's loses what is under way, a note's end too: at the end every end is sent again, so many times, in
+#: bursts that a reader's queue holds, seconds apart
+REPEATS, BURST, PAUSE = {"jack": 2}, 32, 0.03
 _LOOPMIDI = (
     ". Windows has no virtual MIDI ports: make two with loopMIDI, called 'houseband in' and 'houseband out', or name "
     "others with --in-port and --out-port"
@@ -50,6 +53,7 @@ class Ports:
         self._receiver = receiver
         self._sender = sender
         self._listening = False
+        self._begun: set[tuple[int, int]] = set()  # (status of the end, pitch) of every note sent so far
 
     def listen(self, now: Callable[[], int], put: Callable[[MidiIn], None]) -> None:
         """From now on every message that arrives is stamped and put. Runs in the MIDI system's own thread."""
@@ -63,11 +67,19 @@ class Ports:
     def send(self, data: bytes, due: int) -> None:  # noqa: ARG002 - the moment it was meant for is for counters
         """Send one MIDI message now."""
         self._sender.send_message(data)
+        if data[0] & 0xF0 == 0x90:
+            self._begun.add((0x80 | data[0] & 0x0F, data[1]))
 
     def close(self) -> None:
         """Close both ports, once everything sent has left."""
         if self._listening:
             self._receiver.cancel_callback()
+        ends = [bytes((status, pitch, 0)) for status, pitch in sorted(self._begun)]
+        for _ in range(REPEATS.get(self.api, 0)):
+            for first in range(0, len(ends), BURST):
+                for end in ends[first : first + BURST]:
+                    self._sender.send_message(end)
+                time.sleep(PAUSE)
         time.sleep(DRAIN.get(self.api, 0.0))
         for port in (self._receiver, self._sender):
             port.close_port()

@@ -170,6 +170,18 @@ def test_what_arrives_is_stamped_and_put(monkeypatch: pytest.MonkeyPatch) -> Non
     assert system.closed == ["houseband in", "houseband out"]
 
 
+def test_where_a_message_can_get_lost_every_end_is_sent_again_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    system = machine(monkeypatch, {3})
+    monkeypatch.setattr(ports, "PAUSE", 0.0)
+    opened = open_ports()
+    for pitch in (60, 60, 62):
+        opened.send(bytes((0x92, pitch, 80)), 0)
+        opened.send(bytes((0x82, pitch, 0)), 0)
+    opened.close()
+    ends = [bytes((0x82, 60, 0)), bytes((0x82, 62, 0))]
+    assert system.sent[6:] == ends + ends
+
+
 def test_somebody_plays_into_the_band(monkeypatch: pytest.MonkeyPatch) -> None:
     system = machine(monkeypatch, {2}, ["houseband in:houseband in 128:0"])
     feed = open_feed("alsa", "houseband melody", "houseband in")

