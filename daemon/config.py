@@ -239,7 +239,7 @@ def _preset(prefix: str, turned: Mapping[str, object]) -> dict[str, object]:
         for name, wanted in rows.items():
             if name == "preset":
                 raise ConfigError(f"{prefix}.{name}: a preset cannot name another")
-            given[f"{prefix}.{name}"] = _named(f"{prefix}.", lambda n=name, w=wanted: controls.parse(n, w))  # type: ignore[misc]
+            given[f"{prefix}.{name}"] = _turned(f"{prefix}.", name, wanted)
     return given
 
 
