@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_left
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from itertools import count
@@ -153,6 +153,14 @@ class Agenda:
         for cue in cues:
             cue.entry.state = State.SILENT
         return cues
+
+    def revive(self, cues: Iterable[Cue], tick: int) -> None:
+        """What was cut off as soon as it had begun, begins again, at `tick`."""
+        for _, _, entry in cues:
+            entry.onset = max(entry.onset, tick)
+            entry.off = max(entry.off, entry.onset + 1)
+            entry.state = State.WAITING
+            self._push(entry.onset, _ON, entry)
 
     def drop(self, tick: int) -> list[Cue]:
         """End what sounds and forget what was to come, committed or not: the cues to do it with."""

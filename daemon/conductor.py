@@ -8,13 +8,18 @@ asked what should sound from step s + 1 on. When a step comes, it is committed f
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 from daemon import controls
 from daemon.agenda import CLICK, DRUMS, Agenda, Cue
+from daemon.clocks import Beat, Change, Clock, Pace, Started, Stopped
+from daemon.clocks.sender import ClockSender
 from daemon.counters import Counters
-from daemon.events import Command, Event, MidiIn, PlanReady, Quit, WorkerFailed
+from daemon.echo import Echo
+from daemon.events import Command, Event, MidiIn, PlanReady, PortsBack, PortsLost, Position, Quit, WorkerFailed
+from daemon.following import LOOP, Astray, Follower
 from daemon.form import Form, Phase
 from daemon.outbox import Message, Outbox, end_of, hand, lead
 from daemon.plan import Plan, PlanRequest, Settings
@@ -28,6 +33,8 @@ HALF_STEP = TICKS_PER_STEP // 2
 REPLAN = ("step", "beat", "bar")
 _CLICK_PITCHES = (76, 77)  # General MIDI's high and low wood block
 _FINALE = (36, 49)  # and its bass drum and crash cymbal, which a final chord has
+_STALL = 4 * TICKS_PER_BEAT  # a machine that stood still for longer (ticks) has slept: what was due is not made up for
+_SYSTEM = 0xF0  # messages from here on are no channel's
 _MEMORY = 16 * 4 * TICKS_PER_BEAT  # how much (ticks) of what was played while the band was silent is kept
 
 
@@ -84,7 +91,8 @@ class Song:
 
 class Conductor:
     """One performance. replan: how often a plan is asked for, `step`, `beat` or `bar`; channel: the only one on which
-    the melody is heard (0..15), None for all.
+    the melody is heard (0..15), None for all; clock: the master to follow, None for the band's own tempo; send_clock:
+    be the master of others.
 
     Public: `counters`, `settings` and `tempo`, to be read only, and by nobody but the conductor's own thread.
     """
@@ -100,6 +108,8 @@ class Conductor:
         *,
         replan: str = "step",
         channel: int | None = None,
+        clock: Clock | None = None,
+        send_clock: bool = False,
     ) -> None:
         self.counters = Counters()
         self.settings = settings
@@ -111,6 +121,9 @@ class Conductor:
         self._outbox = Outbox()
         self._form = Form(self.song.metres)
         self._tapping = Tapping()
+        self._follower = Follower(clock)
+        self._sender = ClockSender() if send_clock else None
+        self._echo = Echo()
         self._replan = replan
         self._us = us_per_beat(self.song.bpm)
         self._running = True
@@ -123,6 +136,9 @@ class Conductor:
         self._renew = True  # a plan is wanted at the next chance, whatever `replan` says
         self._asked_with = settings
         self._channels: set[int] = set()  # used so far
+        self._still: int | None = None  # the master stands still since then (ns): nothing is due
+        self._cut: list[Cue] = []  # notes that it cut off when they had just begun
+        self._unheard: set[tuple[int, int]] = set()  # notes that sounded when the ports were lost
         self._set(settings)
 
     def run(self) -> None:
@@ -135,7 +151,7 @@ class Conductor:
             while self._running:
                 event = self._world.wait(self._deadline())
                 if event is None:
-                    self._advance(self._world.now())
+                    self._due(self._world.now())
                 else:
                     self._handle(event)
         finally:
@@ -144,13 +160,27 @@ class Conductor:
     # Time
 
     def _deadline(self) -> int | None:
-        tick, message = self._next_tick(), self._outbox.next()
-        if tick is None or self.tempo is None:
-            return message
-        at = self.tempo.ns_at(tick) - self._lead
-        return at if message is None else min(at, message)
+        clock, tick, beat = self._follower.clock, self._next_tick(), None if self._sender is None else self._sender.next
+        moments = [self._outbox.next(), None if clock is None else clock.deadline]
+        if self.tempo is not None:
+            moments += [
+                None if tick is None else self.tempo.ns_at(tick) - self._lead,
+                None if beat is None else self.tempo.ns_at(beat),
+            ]
+        return min((at for at in moments if at is not None), default=None)
+
+    def _due(self, now: int) -> None:
+        """Something is: of the clocks, or of the band."""
+        if self._follower.clock is not None:
+            self._follow(self._follower.clock.due(now))
+        if self._sender is not None:
+            self._beat(self._sender, now)
+        if self.tempo is not None:
+            self._advance(now)
 
     def _next_tick(self) -> int | None:
+        if self._still is not None:
+            return None
         cue = self._agenda.next_tick()
         if cue is None or self._grid is None:
             return self._grid if cue is None else cue
@@ -163,6 +193,7 @@ class Conductor:
         """
         assert self.tempo is not None
         current = self._band_tick(now)
+        self._wake(current)
         while (tick := self._next_tick()) is not None and tick <= current:
             at_grid = tick == self._grid
             if at_grid and tick % TICKS_PER_STEP == 0:
@@ -176,6 +207,13 @@ class Conductor:
                     self._ask(tick, late=tick + HALF_STEP <= current)
         self._release(now)
         self.counters.dropped = self._agenda.dropped
+
+    def _wake(self, current: int) -> None:
+        """Has the machine slept, it goes on with what is now."""
+        if self._grid is not None and current - self._grid > _STALL:
+            self.counters.stalls += 1
+            self._end_all()
+            self._begin(step_of(current))
 
     def _step(self, tick: int) -> None:
         """A step begins."""
@@ -216,6 +254,8 @@ class Conductor:
     def _begin(self, step: int) -> None:
         """Ask from the middle of this step on."""
         self._armed = False
+        if self._sender is not None:
+            self._sender.play()
         self._grid = step * TICKS_PER_STEP + HALF_STEP
         self._renew = True
 
@@ -264,7 +304,9 @@ class Conductor:
     def _handle(self, event: Event) -> None:
         match event:
             case MidiIn():
-                self._hear(event)
+                self._listen(event)
+            case Position():
+                self._follow(() if self._follower.clock is None else self._follower.clock.hear(event))
             case PlanReady():
                 self._take_plan(event.plan)
             case WorkerFailed():
@@ -272,8 +314,23 @@ class Conductor:
                 self._renew = True
             case Command():
                 self._command(event)
+            case PortsLost():
+                self._lose_ports()
+            case PortsBack():
+                self._greet_ports()
             case Quit():
                 self._running = False
+
+    def _listen(self, event: MidiIn) -> None:
+        """To the melody, the master's clock, and nothing of one's own."""
+        if self._echo.is_own(event.at, event.data):
+            self.counters.echoes += 1
+        elif event.data and event.data[0] >= _SYSTEM:
+            self._follow(() if self._follower.clock is None else self._follower.clock.hear(event))
+        else:
+            self._follower.remember(event)
+            if not self._follower.waiting:
+                self._hear(event)
 
     def _hear(self, event: MidiIn) -> None:
         tick = self._first_tick(event.at) if self._floating else self._tick(event.at)
@@ -304,6 +361,8 @@ class Conductor:
             self.tempo = Tempo(self._us, tick, at)
         else:
             self.tempo.jump(tick, at, self._us)
+        if self._sender is not None:
+            self._sender.begin(tick)
 
     def _take_plan(self, plan: Plan) -> None:
         self.counters.answered += 1
@@ -340,6 +399,7 @@ class Conductor:
             self._stop()
         elif key == "start" and self._grid is None:
             self._armed = True
+            self._follower.release()
         elif key in ("fill", "variation", "ending"):
             self._shape(key, now)
 
@@ -371,6 +431,8 @@ class Conductor:
 
     def _change_tempo(self, at: int, bpm: float) -> None:
         """From the next tick on; no tick before it moves."""
+        if self._follower.leads:
+            return  # the master says how fast
         self._us = us_per_beat(bpm)
         if self.tempo is not None:
             self.tempo.change(self.tempo.tick_from(at), self._us)
@@ -380,18 +442,134 @@ class Conductor:
         self._end_all()
         self._form.reset()
         self._armed = False
-        self._floating = self.song.tempo is None and not self.song.count_in
+        self._floating = self.song.tempo is None and not self.song.count_in and not self._follower.leads
         self._grid = None
+        for message in () if self._sender is None else self._sender.stop():
+            self._output.send(message, self._world.now())
         self._oldest = self._number + 1
 
     def _count_in(self) -> None:
         _, metre = self.song.metre_at(0)
         first = -self.song.count_in * metre.ticks_per_bar
         self.tempo = Tempo(self._us, first, self._world.now())
+        if self._sender is not None:
+            self._sender.begin(first)
         beat = 4 * TICKS_PER_BEAT // metre.denominator
         for tick in range(first, 0, beat):
             pitch = _CLICK_PITCHES[(tick - first) % metre.ticks_per_bar != 0]
             self._agenda.add(CLICK, Note(tick, pitch, TICKS_PER_STEP // 2, 100))
+
+    # A master
+
+    def _follow(self, changes: Iterable[Change]) -> None:
+        for change in changes:
+            match change:
+                case Started():
+                    self._start(change)
+                case Stopped():
+                    self._follower.stop()
+                    self._stand_still()
+                case Beat():
+                    self.counters.clock_jitter_ns.add(change.jitter)
+                    self.counters.clock_lost = change.lost
+                    if self._follower.rolling:
+                        self._keep_up(change)
+                case Pace():
+                    self._us = change.us
+                    self._follower.pace(change, self.tempo)
+                    self._keep_up(change)
+
+    def _start(self, change: Started) -> None:
+        """The master rolls, or is somewhere else: be there at once. Whatever it is, what sounded ends."""
+        now = self._world.now()
+        playing = self._grid is not None and not (change.fresh and self._still is not None and now - self._still > LOOP)
+        self._stand_still()
+        self._still, self._us, self._floating = None, change.us, False
+        self._follower.start()
+        if self.tempo is None:
+            self.tempo = Tempo(change.us, change.tick, change.ns)
+            tick = change.tick
+        else:
+            near = self._follower.near(change, self.tempo, self.song.metre_at(0)[1])
+            tick = self._leap(change, playing) if near is None or not playing else self._roll_on(near)
+        self._follower.meet(change, tick)
+        self._armed = not playing
+        for event in self._follower.early(change.ns):
+            self._hear(MidiIn(max(event.at, self.tempo.ns_at(tick)), event.data))
+
+    def _leap(self, change: Started, playing: bool) -> int:
+        """To the next tick that has not come and is where the master is in its bar; the plan is of no use there."""
+        assert self.tempo is not None
+        now = max(self._world.now(), change.ns)
+        tick = self._follower.after(change, self._band_tick(now), self.song.metre_at(0)[1])
+        self.counters.jumps += 1
+        self._end_all()
+        self._form.reset()
+        self._oldest = self._number + 1
+        self.tempo.jump(tick, change.ns, change.us)
+        self._grid = None
+        if playing:
+            self._begin(step_of(tick))
+        return tick
+
+    def _roll_on(self, tick: int) -> int:
+        """The master is in its bar where the band is: the plan fits, and what had just begun begins again."""
+        here = self._band_tick(self._world.now())
+        self._agenda.revive(self._cut, max(tick, here))
+        if self._grid is not None:
+            self._grid = max(self._grid, -(-max(tick, here) // HALF_STEP) * HALF_STEP)
+        return tick
+
+    def _stand_still(self) -> None:
+        """The master does: silence, but the plan is kept, for it may only be looping."""
+        if self._still is not None:
+            return
+        now = self._still = self._world.now()
+        tick = self._band_tick(now)
+        cues = self._agenda.silence(tick)
+        self._cut = [cue for cue in cues if cue.entry.onset > tick - HALF_STEP]
+        self._end_now(cues)
+        self._quieten(now)
+        self._window.release(self._tick(now))
+
+    def _keep_up(self, change: Beat | Pace) -> None:
+        """A little faster or slower, so that the band is where the master is."""
+        if self.tempo is None:
+            return
+        try:
+            steer = self._follower.steer(change, self.tempo, self.tempo.tick_from(self._world.now() + self._lead))
+        except Astray:
+            self._start(Started(change.tick, change.ns, change.us))
+            return
+        if steer is not None:
+            self._us = steer.us
+            self.tempo.steer(steer.tick, steer.target, steer.ns, steer.us)
+
+    def _beat(self, sender: ClockSender, now: int) -> None:
+        """Be the master of others."""
+        if self.tempo is None:
+            return
+        origin, metre = self.song.metre_at(0)
+        for tick, message in sender.take(self.tempo.tick_at(now), origin, metre.ticks_per_bar):
+            self._output.send(message, self.tempo.ns_at(tick))
+            self._echo.sent(now, message)
+
+    # Ports
+
+    def _lose_ports(self) -> None:
+        """What sounded will never hear its end; that is made up for when they are back."""
+        self.counters.losses += 1
+        self._unheard |= self._outbox.sounding
+        self._end_all()
+        self._renew = True
+        self._window.release(self._tick(self._world.now()))
+
+    def _greet_ports(self) -> None:
+        now = self._world.now()
+        for channel, pitch in sorted(self._unheard - self._outbox.sounding):
+            self._output.send(bytes((0x80 | channel, pitch, 0)), now)
+        self._unheard.clear()
+        self._renew = True
 
     # Sending
 
@@ -434,6 +612,7 @@ class Conductor:
         """Send what leaves by now."""
         for message in self._outbox.take(now):
             self._output.send(message.data, message.due)
+            self._echo.sent(now, message.data)
             if message.onset is not None:
                 self._count_onset(*message.onset)
             self.counters.lateness_ns.add(self._world.now() - message.at)
@@ -456,6 +635,9 @@ class Conductor:
         """End every note and forget the plan; then, for a synthesiser that missed something, all notes off."""
         now = self._world.now()
         self._end_now(self._agenda.drop(self._band_tick(now)))
+        self._quieten(now)
+
+    def _quieten(self, now: int) -> None:
         for message in self._outbox.flush(now):
             self._output.send(message.data, message.due)
         for channel in sorted(self._channels):

@@ -47,11 +47,15 @@ class Counters:
     """asked: questions to the player; answered: plans that came; used: plans of which at least one step was played;
     late: plans that came after their first step had begun; failed: inferences that failed; steps: steps played;
     in_time: those whose own plan was there; uncovered: those for which there was no plan at all; onsets: notes begun;
-    dropped: onsets that would have sounded more than half a step late; refused: commands with an unusable value.
+    dropped: onsets that would have sounded more than half a step late; refused: commands with an unusable value;
+    echoes: messages of its own that the band heard again; stalls: times at which the machine stood still; losses: times
+    at which the ports were gone; jumps: leaps of the master; clock_lost: ticks of its clock that never came; xruns:
+    as the audio server counts them.
 
     age_ticks, age_ns: knowledge age of every note begun, counted from the tick up to which its plan had heard the
     melody (all of it seen, none is counted); inference_ns: time a plan took; lateness_ns: how long after
-    its due time a message was sent. Times to 50 microseconds.
+    its due time a message was sent; clock_jitter_ns: how far ticks of a followed clock were off. Times to 50
+    microseconds.
     """
 
     asked: int = 0
@@ -65,10 +69,17 @@ class Counters:
     onsets: int = 0
     dropped: int = 0
     refused: int = 0
+    echoes: int = 0
+    stalls: int = 0
+    losses: int = 0
+    jumps: int = 0
+    clock_lost: int = 0
+    xruns: int = 0
     age_ticks: Histogram = field(default_factory=lambda: Histogram(1, 10_000))
     age_ns: Histogram = field(default_factory=_times)
     inference_ns: Histogram = field(default_factory=_times)
     lateness_ns: Histogram = field(default_factory=_times)
+    clock_jitter_ns: Histogram = field(default_factory=_times)
 
     @property
     def isr(self) -> float | None:

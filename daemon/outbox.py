@@ -99,6 +99,11 @@ class Outbox:
         for key in sorted({*self._waiting, *self._on}):
             yield from self.cut(key, now)
 
+    @property
+    def sounding(self) -> frozenset[Key]:
+        """The keys that have begun and not ended."""
+        return frozenset(self._on)
+
     def _push(self, message: Message) -> None:
         heapq.heappush(self._heap, (message.at, message.onset is not None, next(self._order), message))
 

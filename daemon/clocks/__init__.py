@@ -54,8 +54,11 @@ class Beat:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The master beats time without ever having said where it is: `us` microseconds per beat."""
+    """The master beats time without ever having said where it is: its tick `tick`, counted from anywhere, lies at `ns`,
+    `us` microseconds per beat."""
 
+    tick: int
+    ns: int
     us: int
 
 

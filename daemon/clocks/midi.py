@@ -86,7 +86,7 @@ class MidiClock:
         """A tick of the clock: the first one after Start is the downbeat."""
         self._take(at)
         if not self._rolling and not self._lost:
-            return (Pace(self._us()),) if not self._started and self._line.number >= PULSE else ()
+            return self._pace() if not self._started and self._line.number >= PULSE else ()
         pending, self._pending = self._pending, None
         if pending is not None:
             self._base = pending - self._line.number
@@ -98,6 +98,9 @@ class MidiClock:
             self._rolling, self._lost = True, False
             return (Started(place, ns, self._us()),)
         return (Beat(place, ns, self._us(), abs(self._line.residual), self._line.lost),)
+
+    def _pace(self) -> Sequence[Change]:
+        return (Pace(self._base + self._line.number, self._line.at(self._line.number), self._us()),)
 
     def _take(self, at: int) -> None:
         """Draw the line on. Where the clock begins anew it may lie anywhere: a new line, as fast as the old one."""
