@@ -4,8 +4,9 @@ The generator reads the canvas left of the now-line (melody, committed band, mas
 writes onsets and sustains of bass, chords, pad and drums right of it. The critic judges binary rolls, with the *true*
 melody on both sides of the now-line, so that the generator is paid for anticipating. WGAN-GP (Gulrajani et al. 2017);
 the groove vector is learned as in BicycleGAN (Zhu et al. 2017): an encoder hears the rhythm of the real part during
-training, and its posterior is what z is drawn from when playing. Between trunk and score stands a bottleneck, one chord a
-beat, drawn from the trunk's distribution with noise: it keeps a plan in one harmony instead of the mean of several.
+training, and its posterior is what z is drawn from when playing. Between trunk and score stands a bottleneck, one
+chord a beat, drawn from the trunk's distribution with noise: it keeps a plan in one harmony instead of the mean of
+several.
 
 All time positions are beats; a beat's four steps lie side by side in its channels.
 """
@@ -21,7 +22,6 @@ from torch.nn import functional
 
 from models.layers import CLASSES, Block, KeyConv, KeyNorm, Width, concatenate, join
 from models.streams import BAND, RHYTHM, STYLES
-
 from music.canvas import (
     BEATS,
     DRUM_PLANES,
@@ -86,7 +86,7 @@ def patch(pitched: Tensor, plain: Tensor) -> Tensor:
 
 
 class Generator(nn.Module):
-    """The U-Net in three parts: `trunk` (canvas -> state), `chord` (state -> chord scores), `score` (state, chord -> Scores)."""
+    """The U-Net in three parts: `trunk` (canvas -> state), `chord` (state -> chord scores), `score` (both -> Scores)."""
 
     absolute: Tensor
 
@@ -106,7 +106,8 @@ class Generator(nn.Module):
         self.chord_norm = KeyNorm(fine)
         self.chord_head = KeyConv(fine, Width(len(QUALITIES), 0), gain=0.5)
         self.take_chord = KeyConv(Width(len(QUALITIES), 0), fine, gain=3.0)
-        self.pitch_name = nn.Parameter(torch.randn(2, CLASSES) * 0.3)  # registers are absolute: the one break of symmetry
+        # registers are absolute: the one break of symmetry
+        self.pitch_name = nn.Parameter(torch.randn(2, CLASSES) * 0.3)
         self.take_name = KeyConv(Width(2, 0), fine)
         self.score_blocks = nn.ModuleList(Block(fine) for _ in range(2))
         self.score_norm = KeyNorm(fine)
@@ -115,8 +116,8 @@ class Generator(nn.Module):
         self.velocity_log_std = nn.Parameter(torch.full((len(STYLES), 4), -2.0))
 
     def trunk(self, pitched: Tensor, plain: Tensor, style: Tensor, z: Tensor) -> Tensor:
-        """pitched (B, PITCHED_PLANES, 12, STEPS), plain (B, PLAIN_PLANES, STEPS), style (B, styles) one-hot, z (B, z) ->
-        state of the last CONTEXT beats (B, fine.total, CONTEXT)."""
+        """Pitched (B, PITCHED_PLANES, 12, STEPS), plain (B, PLAIN_PLANES, STEPS), style (B, styles) one-hot, z (B, z)
+        -> state of the last CONTEXT beats (B, fine.total, CONTEXT)."""
         condition = torch.cat([style, z], 1)[:, :, None].expand(-1, -1, BEATS)
         x = self.read(torch.cat([patch(pitched, plain), condition], 1))
         for block in self.down_blocks:
@@ -163,9 +164,9 @@ class Generator(nn.Module):
         return Scores(heads, dict(zip(PLAIN_HEADS, plain.split(list(PLAIN_HEADS.values()), 1), strict=True)))
 
     def forward(self, pitched: Tensor, plain: Tensor, style: Tensor, z: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
-        """One plan: the chord is the best of agreement() + noise (B, qualities, 12, WRITTEN). Returns the chord (one-hot), then
-        the heads in the order of PITCHED_HEADS and PLAIN_HEADS, side by side: (B, HEAD.pitched, 12, FUTURE), (B, HEAD.plain,
-        FUTURE)."""
+        """One plan: the chord is the best of agreement() + noise (B, qualities, 12, WRITTEN). Returns the chord
+        (one-hot), then the heads in the order of PITCHED_HEADS and PLAIN_HEADS, side by side: (B, HEAD.pitched, 12,
+        FUTURE), (B, HEAD.plain, FUTURE)."""
         state = self.trunk(pitched, plain, style, z)
         chord = one_hot_chord(agreement(self.chord(state)) + noise)
         scores = self.score(state, chord)
@@ -199,9 +200,8 @@ def chord_kinship() -> Tensor:
 def agreement(scores: Tensor) -> Tensor:
     """Chord scores (B, qualities, 12, n) as scores of how well each chord would agree with the ones that may be meant.
 
-    In doubt between C and A minor the chord that shares most with both does least harm; the likeliest one alone need not be
-    it (a minimum-risk decision). AGREEMENT * log of the expected kinship.
-    """
+    In doubt between C and A minor the chord that shares most with both does least harm; the likeliest one alone need
+    not be it (a minimum-risk decision). AGREEMENT * log of the expected kinship."""
     expected = torch.einsum("cd,bdn->bcn", chord_kinship().to(scores), scores.flatten(1, 2).softmax(1))
     return (AGREEMENT * expected.clamp(min=1e-6).log()).reshape(scores.shape)
 
@@ -215,7 +215,12 @@ class Encoder(nn.Module):
     def __init__(self, config: GanConfig) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv1d(RHYTHM, 96, PATCH, PATCH), nn.SiLU(), nn.Conv1d(96, 96, 4, 4), nn.SiLU(), nn.Conv1d(96, 96, 3, padding=1), nn.SiLU()
+            nn.Conv1d(RHYTHM, 96, PATCH, PATCH),
+            nn.SiLU(),
+            nn.Conv1d(96, 96, 4, 4),
+            nn.SiLU(),
+            nn.Conv1d(96, 96, 3, padding=1),
+            nn.SiLU(),
         )
         self.norm = nn.LayerNorm(96)
         self.head = nn.Linear(96, 2 * config.z)
@@ -243,7 +248,8 @@ class Critic(nn.Module):
         self.judge = KeyConv(width, Width(0, 1), gain=1.0)
 
     def forward(self, melody: Tensor, roll: Roll, phase: Tensor, style: Tensor) -> Tensor:
-        """melody (B, BAND, 12, T), roll over the same T steps, phase (B, 5, T): beat of the bar and the now-line, style (B, styles)."""
+        """Melody (B, BAND, 12, T), roll over the same T steps, phase (B, 5, T): beat of the bar and the now-line,
+        style (B, styles)."""
         steps = self.BEATS * PATCH
         pitched = torch.cat([melody, roll.band], 1)[..., -steps:]
         plain = torch.cat([roll.drums, phase], 1)[..., -steps:]
@@ -262,16 +268,16 @@ def play(scores: Scores, past: Roll, line: Tensor, noise: Tensor) -> Roll:
     """The band the scores say, as planes of 0 and 1 over the FUTURE steps; gradients pass straight through.
 
     past: the committed band at those steps, right of the line (B,; in steps of the canvas) empty. noise: (B, 4 +
-    DRUM_PLANES, FUTURE) logistic, added to the gates of bass, chords, pad, the bass' hold and the drums: noise of scale 1
-    draws from the distribution, 0 takes the likelier. Left of the line the past stays as it is.
-    """
+    DRUM_PLANES, FUTURE) logistic, added to the gates of bass, chords, pad, the bass' hold and the drums: noise of
+    scale 1 draws from the distribution, 0 takes the likelier. Left of the line the past stays as it is."""
     octaves = {part: REGISTERS[part].octaves for part in ("bass", "chords", "pad")}
     soft = _soft(scores)
     with torch.no_grad():
         pitched, plain = scores.pitched, scores.plain
         steps = torch.arange(FUTURE, device=line.device) + FIRST_NOW
         ahead = steps[None] >= line[:, None]  # (B, FUTURE)
-        gates = torch.cat([plain["bass_gate"], plain["chords_gate"], plain["pad_gate"], plain["bass_hold"]], 1) + noise[:, :4] > 0
+        gates = torch.cat([plain["bass_gate"], plain["chords_gate"], plain["pad_gate"], plain["bass_hold"]], 1)
+        gates = gates + noise[:, :4] > 0
         best = pitched["bass_pitch"].flatten(1, 2)
         bass_cells = (best >= best.amax(1, keepdim=True)).reshape(pitched["bass_pitch"].shape)
         onsets = {"bass": bass_cells & gates[:, 0, None, None]}
@@ -284,7 +290,9 @@ def play(scores: Scores, past: Roll, line: Tensor, noise: Tensor) -> Roll:
         planes = []
         for part in ("bass", "chords", "pad"):
             s, o, n = PLANE[part, "sustain"] - BAND, PLANE[part, "onset"] - BAND, octaves[part]
-            planes += _sound(onsets[part], holds[part], past.band[:, s : s + n] > 0.5, past.band[:, o : o + n] > 0.5, ahead)
+            planes += _sound(
+                onsets[part], holds[part], past.band[:, s : s + n] > 0.5, past.band[:, o : o + n] > 0.5, ahead
+            )
         hard = torch.cat(planes, 1).to(past.band.dtype)
         drums = torch.where(ahead[:, None], plain["drums"] + noise[:, 4:] > 0, past.drums > 0.5).to(past.drums.dtype)
     live = ahead.to(hard.dtype)[:, None]
@@ -293,8 +301,8 @@ def play(scores: Scores, past: Roll, line: Tensor, noise: Tensor) -> Roll:
 
 
 def _sound(onset: Tensor, hold: Tensor, past: Tensor, past_onset: Tensor, ahead: Tensor) -> list[Tensor]:
-    """Sustain and onset planes (B, octaves, 12, FUTURE): a note begins only at an onset and sounds while held; a new onset in
-    a monophonic part (the bass) ends the old one because its hold is asked only where no onset is."""
+    """Sustain and onset planes (B, octaves, 12, FUTURE): a note begins only at an onset and sounds while held; a new
+    onset in a monophonic part (the bass) ends the old one because its hold is asked only where no onset is."""
     sounding = torch.zeros_like(past[..., 0])
     monophonic = onset.shape[1] == REGISTERS["bass"].octaves
     sustain = []
@@ -337,12 +345,15 @@ def chord_loss(chord_scores: Tensor, chords: Tensor, ahead: Tensor) -> Tensor:
 
 
 def urgency(line: Tensor) -> Tensor:
-    """(B, FUTURE) weight of every step: 0 left of the line, 1 at it, falling to 1/4 far right, where a newer plan will come."""
+    """(B, FUTURE) weight of every step: 0 left of the line, 1 at it, falling to 1/4 far right, where a newer plan will
+    come."""
     distance = (torch.arange(FUTURE, device=line.device) + FIRST_NOW)[None] - line[:, None]
     return torch.where(distance >= 0, 0.25 + 0.75 * (-distance / 8).exp(), 0.0)
 
 
-def score_loss(scores: Scores, true: Roll, velocity: Tensor, style: Tensor, log_std: Tensor, line: Tensor) -> dict[str, Tensor]:
+def score_loss(
+    scores: Scores, true: Roll, velocity: Tensor, style: Tensor, log_std: Tensor, line: Tensor
+) -> dict[str, Tensor]:
     """Negative log-likelihood of the real part right of the line, in nats a step, by head.
 
     true: the real band over FUTURE steps with one step before it (FUTURE + 1), so that what goes on is known;
@@ -366,7 +377,9 @@ def score_loss(scores: Scores, true: Roll, velocity: Tensor, style: Tensor, log_
         losses[f"{part}_gate"] = binary(scores.plain[f"{part}_gate"][:, 0], gate, weight)
         if part == "bass":
             cell = onset.flatten(1, 2).float().argmax(1)
-            chosen = functional.cross_entropy(scores.pitched["bass_pitch"].flatten(1, 2).float(), cell, reduction="none")
+            chosen = functional.cross_entropy(
+                scores.pitched["bass_pitch"].flatten(1, 2).float(), cell, reduction="none"
+            )
             losses["bass_pitch"] = (chosen * gate * weight).sum() / count
             may_hold = before.flatten(1, 2).any(1) & ~gate
             losses["bass_hold"] = binary(scores.plain["bass_hold"][:, 0], now.flatten(1, 2).any(1), may_hold * weight)
@@ -390,5 +403,3 @@ def gradient_penalty(critic: Critic, melody: Tensor, real: Roll, fake: Roll, pha
     gradients = torch.autograd.grad(judged.sum(), (band, drums), create_graph=True)
     norm = torch.cat([g.flatten(1) for g in gradients], 1).norm(dim=1)
     return (norm - 1).square().mean()
-
-
