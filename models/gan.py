@@ -86,7 +86,7 @@ def patch(pitched: Tensor, plain: Tensor) -> Tensor:
 
 
 class Generator(nn.Module):
-    """The U-Net in three parts: `trunk` (canvas -> state), `chord` (state -> chord scores), `score` (both -> Scores)."""
+    """A U-Net in three parts: `trunk` (canvas -> state), `chord` (state -> chord scores), `score` (both -> Scores)."""
 
     absolute: Tensor
 
