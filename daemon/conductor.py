@@ -213,7 +213,7 @@ class Conductor:
         if self._grid is not None and current - self._grid > _STALL:
             self.counters.stalls += 1
             self._end_all()
-            self._begin(step_of(current))
+            self._begin(-((HALF_STEP - current) // TICKS_PER_STEP))  # the first step whose middle has not passed
 
     def _step(self, tick: int) -> None:
         """A step begins."""
