@@ -141,6 +141,11 @@ class Conductor:
         self._unheard: set[tuple[int, int]] = set()  # notes that sounded when the ports were lost
         self._set(settings)
 
+    @property
+    def playing(self) -> bool:
+        """Whether the band plays, and does not wait for somebody to begin."""
+        return self._grid is not None
+
     def run(self) -> None:
         """Play until Quit. However it ends, nothing sounds afterwards."""
         try:
@@ -212,6 +217,9 @@ class Conductor:
         """Has the machine slept, it goes on with what is now."""
         if self._grid is not None and current - self._grid > _STALL:
             self.counters.stalls += 1
+            missed = current // TICKS_PER_STEP - self._grid // TICKS_PER_STEP
+            self.counters.steps += missed
+            self.counters.uncovered += missed
             self._end_all()
             self._begin(-((HALF_STEP - current) // TICKS_PER_STEP))  # the first step whose middle has not passed
 
@@ -397,9 +405,8 @@ class Conductor:
             self._end_all()
         elif key == "stop":
             self._stop()
-        elif key == "start" and self._grid is None:
-            self._armed = True
-            self._follower.release()
+        elif key == "start":
+            self._rearm()
         elif key in ("fill", "variation", "ending"):
             self._shape(key, now)
 
@@ -447,6 +454,13 @@ class Conductor:
         for message in () if self._sender is None else self._sender.stop():
             self._output.send(message, self._world.now())
         self._oldest = self._number + 1
+
+    def _rearm(self) -> None:
+        """The next melody note starts the band, if it does not play; without its master, if that stands still."""
+        if self._still is not None and self._follower.release():
+            self._stop()
+            self._still = None
+        self._armed = self._armed or self._grid is None
 
     def _count_in(self) -> None:
         _, metre = self.song.metre_at(0)

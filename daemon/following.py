@@ -52,10 +52,11 @@ class Follower:
         """Whether what is played now waits for the master to roll."""
         return self.leads and not self.rolling and not self._paced
 
-    def release(self) -> None:
-        """Play without the master until it rolls again, where the clock allows that."""
+    def release(self) -> bool:
+        """Play without the master until it rolls again, where the clock allows that. True if so."""
         if self.clock is not None and not self.clock.commands and not self.rolling:
             self.leads = False
+        return not self.leads
 
     def remember(self, event: MidiIn) -> None:
         """What was played just now may turn out to belong to a start."""
@@ -121,7 +122,7 @@ class Follower:
             self._paced = True
             self._offset = 0
         if tempo is not None and abs(tempo.ns_at(change.tick + self._offset) - change.ns) > _span(change.us):
-            self._offset = tempo.tick_at(change.ns) - change.tick
+            self._offset = tempo.tick_at(change.ns + _span(change.us) // 2) - change.tick
 
 
 class Astray(Exception):
