@@ -1,6 +1,6 @@
 """Timing through a real JACK server, as JSON: how far the band's notes scatter, how late they leave, what is left on.
 
-    python -m tests.jack.bench [--onsets 1000] [--bpm 140] [--period 128] [--style STYLE] [--graph FILE] [--fake]
+    python -m tests.jack.bench [--onsets 1000] [--bpm 140] [--period 128] [--graph FILE] [--realtime] [--fake]
 
 Starts a `jackd -d dummy` of its own. Scatter is the deviation of recorded onsets from their mean offset to the grid of
 sixteenths, by the machine's clock (the frames of a server without hardware stand still during an xrun); lateness is
@@ -86,10 +86,11 @@ def within_bounds(found: dict[str, Any]) -> bool:
 
 
 @contextmanager
-def jack_server(period: int, log: Path) -> Iterator[None]:
+def jack_server(period: int, log: Path, real_time: bool = False) -> Iterator[None]:
     """A server without hardware, and the environment that finds it. Raises SystemExit when it does not come up."""
     os.environ |= {"JACK_DEFAULT_SERVER": SERVER, "JACK_NO_START_SERVER": "1", "JACK_NO_AUDIO_RESERVATION": "1"}
-    command = ["jackd", "--no-realtime", "-n", SERVER, "-d", "dummy", "-r", str(RATE), "-p", str(period)]
+    priority = "--realtime" if real_time else "--no-realtime"
+    command = ["jackd", priority, "-n", SERVER, "-d", "dummy", "-r", str(RATE), "-p", str(period)]
     with log.open("w") as out:
         server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
     try:
@@ -112,13 +113,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--style", default="pop")
     parser.add_argument("--graph", default="")
+    parser.add_argument("--realtime", action="store_true", help="a server with real-time priority, where one may")
     parser.add_argument("--fake", action="store_true", help="a player without a graph")
     args = parser.parse_args()
     seconds = args.seconds or args.onsets / (args.bpm / 60 * 3)
     options = ["--style", args.style, *(["--graph", args.graph] if args.graph else [])]
     with tempfile.TemporaryDirectory() as folder:
         log, report = Path(folder) / "jackd.log", Path(folder) / "report.json"
-        with jack_server(args.period, log):
+        with jack_server(args.period, log, args.realtime):
             melody = some_melody(seconds, args.bpm, args.seed)
             before = log.read_text(errors="replace").count("XRun")
             done = perform(melody, args.bpm, report, options=options, fake=args.fake)
