@@ -236,22 +236,19 @@ class GanObjective:
 
     @torch.no_grad()
     def grooves(self, each: int = 64) -> list[list[list[float]]]:
-        """Groove vectors of real bands, `each` a style: what z is drawn from when playing."""
+        """Groove vectors of real bands, up to `each` a style, the most typical of the style first: what z is when playing."""
         random = np.random.default_rng(0)
         bank = []
         for style in STYLES:
             songs = [s for s in self.train_songs if s.style == style]
-            vectors: list[list[float]] = []
-            while songs and len(vectors) < each:
-                made = score(songs[int(random.integers(len(songs)))])
-                if made.bars - made.first_bar < 12:
-                    if len(songs) == 1:
-                        break
-                    continue
-                first = FIRST_NOW + int(random.integers(made.first_bar, made.bars - 8)) * 16
-                rhythm = torch.as_tensor(made.rhythm[None, :, first : first + STEPS], device=self.fabric.device)
-                vectors.append([round(float(v), 4) for v in self.encoder(rhythm)[0][0]])
-            bank.append(vectors or [[0.0] * self.recipe.model.z])
+            heard = [_full_band(songs[int(random.integers(len(songs)))], random) for _ in range(4 * each) if songs]
+            rhythms = [r for r in heard if r is not None][:each]
+            if not rhythms:
+                bank.append([[0.0] * self.recipe.model.z])
+                continue
+            vectors, _ = self.encoder(torch.as_tensor(np.stack(rhythms), device=self.fabric.device))
+            order = (vectors - vectors.median(0).values).norm(dim=1).argsort()
+            bank.append([[round(float(v), 4) for v in row] for row in vectors[order]])
         return bank
 
     def _tensors(self, batch: Batch) -> dict[str, Tensor]:
@@ -287,6 +284,19 @@ class GanObjective:
 
     def _modules(self) -> dict[str, nn.Module]:
         return {"generator": self.generator, "average": self.average, "encoder": self.encoder, "critic": self.critic}
+
+
+def _full_band(song: CachedSong, random: np.random.Generator) -> np.ndarray[Any, np.dtype[np.float32]] | None:
+    """The rhythm (RHYTHM, STEPS) of eight bars of a song in which bass, chords and, but for the piano, drums all play; None
+    where there are none at the place that was drawn."""
+    made = score(song)
+    if made.bars - made.first_bar < 12:
+        return None
+    first = FIRST_NOW + int(random.integers(made.first_bar, made.bars - 8)) * 16
+    rhythm = made.rhythm[:, first : first + STEPS]
+    bars = rhythm.reshape(RHYTHM, -1, 16).any(2)
+    everywhere = bars[0].all() and bars[3].all() and (song.style == "piano" or bars[9:].any(0).all())
+    return rhythm if everywhere else None
 
 
 def _annotated(chords: Tensor, dtype: torch.dtype) -> Tensor:

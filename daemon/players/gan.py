@@ -100,10 +100,11 @@ class GanPlayer:
         return Plan(request.number, request.now, last, request.heard, notes, held, inference_ns=spent)
 
     def _groove(self, settings: Settings, style: int) -> NDArray[np.float32]:
-        """The groove vector of a seed: that of a real band of the style, varied a little by temperature."""
+        """The groove vector of a seed: that of a real band of the style (seed 0 the most typical), varied a little by
+        temperature."""
         random = np.random.default_rng([abs(settings.seed), style])
         bank = self._grooves[style]
-        chosen: NDArray[np.float32] = bank[int(random.integers(len(bank)))]
+        chosen: NDArray[np.float32] = bank[settings.seed % len(bank)]
         return chosen + random.standard_normal(chosen.shape, np.float32) * np.float32(0.1 * settings.temperature)
 
 
