@@ -9,14 +9,22 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from daemon.events import MidiIn
+from daemon.events import Event, MidiIn, PortsBack, PortsLost
+from music.note import CHANNELS, MELODY
 
 log = logging.getLogger(__name__)
 
-IN_NAME, OUT_NAME = "houseband in", "houseband out"
+IN_NAME, OUT_NAME, WATCH_NAME = "houseband in", "houseband out", "houseband watch"
+_ROLE_PORTS: dict[int | None, str] = {
+    channel: f"{OUT_NAME} {role}" for role, channel in CHANNELS.items() if role != MELODY
+}
+#: what a JACK client sends to itself, a SysEx of the number for private use, and for how long (ns) it may miss it
+HEARTBEAT, SILENCE = b"\xf0\x7dhb\xf7", 2_000_000_000
 #: what --api takes, and python-rtmidi's name for it
 APIS = {
     "alsa": "API_LINUX_ALSA",
@@ -41,79 +49,200 @@ class PortError(Exception):
     """No MIDI system or no such port; the message is one sentence for the user."""
 
 
-class Ports:
-    """The band's two MIDI ports: what is heard and where it plays.
+@dataclass(slots=True)
+class Plug:
+    """A port of ours and the existing one that it is plugged into. asked: how that was named; option: by which option;
+    short: what ours is called; heard: whether it is an input; there: whether it is plugged in now."""
 
-    Keep the object: ports that nobody refers to go silent. Only the conductor sends.
+    port: Any
+    name: str
+    asked: str
+    option: str
+    short: str
+    heard: bool
+    there: bool = True
+
+
+class Ports:
+    """The band's MIDI ports: what is heard and where it plays.
+
+    Keep the object: ports that nobody refers to go silent. Only the conductor sends. api: one of APIS; names: of what
+    is heard and of what it plays to, as a user knows them; note: what to tell the user about how they came to be.
     """
 
-    def __init__(self, api: str, receiver: Any, sender: Any, names: tuple[str, str]) -> None:
+    def __init__(
+        self,
+        api: str,
+        receivers: Sequence[Any],
+        senders: Mapping[int | None, Any],
+        names: tuple[str, str],
+        *,
+        plugs: Sequence[Plug] = (),
+        watcher: Callable[[], Any] | None = None,
+    ) -> None:
+        """senders: by MIDI channel, None for all that have none of their own; plugs: those that are attached to
+        existing ones; watcher: makes a sender into our own input."""
         self.api = api
         self.names = names
-        self._receiver = receiver
-        self._sender = sender
+        self.note: str | None = None
+        self._receivers = list(receivers)
+        self._senders = dict(senders)
+        self._plugs = list(plugs)
+        self._watcher = watcher
+        self._watch: Any = None
+        self._beat: int | None = None  # when (monotonic ns) the input last heard our own heartbeat
         self._listening = False
         self._begun: set[tuple[int, int]] = set()  # (status of the end, pitch) of every note sent so far
 
-    def listen(self, now: Callable[[], int], put: Callable[[MidiIn], None]) -> None:
+    def listen(self, now: Callable[[], int], put: Callable[[Event], None]) -> None:
         """From now on every message that arrives is stamped and put. Runs in the MIDI system's own thread."""
-
-        def arrived(message: tuple[list[int], float], _data: object) -> None:
-            put(MidiIn(now(), bytes(message[0])))
-
-        self._receiver.set_callback(arrived)
+        self._now, self._put = now, put
+        for number, receiver in enumerate(self._receivers):
+            receiver.set_callback(self._arrived(number, now, put))
         self._listening = True
+
+    def _arrived(
+        self, number: int, now: Callable[[], int], put: Callable[[Event], None]
+    ) -> Callable[[tuple[list[int], float], object], None]:
+        def arrived(message: tuple[list[int], float], _data: object) -> None:
+            data = bytes(message[0])
+            if data == HEARTBEAT:
+                self._beat = time.monotonic_ns()
+            else:
+                put(MidiIn(now(), data, number))
+
+        return arrived
 
     def send(self, data: bytes, due: int) -> None:  # noqa: ARG002 - the moment it was meant for is for counters
         """Send one MIDI message now."""
-        self._sender.send_message(data)
+        if data[0] >= 0xF0:
+            for sender in self._senders.values():
+                sender.send_message(data)
+            return
+        sender = self._senders.get(data[0] & 0x0F) or self._senders.get(None)
+        if sender is None:
+            return
+        sender.send_message(data)
         if data[0] & 0xF0 == 0x90:
             self._begun.add((0x80 | data[0] & 0x0F, data[1]))
 
-    def close(self) -> None:
-        """Close both ports, once everything sent has left."""
+    def trouble(self) -> str | None:
+        """What is wrong with the ports, None while nothing is. To be asked about twice a second, from one thread.
+
+        What is unplugged is plugged in again when it is there. A JACK client whose server has died is told nothing and
+        may send as it likes, so there it listens for its own heartbeat.
+        """
         if self._listening:
-            self._receiver.cancel_callback()
+            for plug in self._plugs:
+                self._look_after(plug)
+        if self._watcher is not None and self._listening:
+            self._watch, self._watcher = self._watcher(), None
+            self._beat = time.monotonic_ns()
+        if self._watch is not None and self._beat is not None:
+            if time.monotonic_ns() - self._beat > SILENCE:
+                return "the JACK server is gone"
+            self._watch.send_message(HEARTBEAT)
+        return None
+
+    def _look_after(self, plug: Plug) -> None:
+        """Notices that what a port is plugged into has gone, or has come back."""
+        there = plug.port.get_ports()
+        if plug.there and plug.name not in there:
+            plug.there = False
+            plug.port.close_port()
+            log.warning("the MIDI port %r is gone; it is looked for", plug.name)
+            if not plug.heard:
+                self._put(PortsLost(self._now()))
+            for channel in range(16) if plug.heard else ():  # its keys that are down will never go up
+                self._put(MidiIn(self._now(), bytes((0xB0 | channel, 123, 0))))
+        elif not plug.there:
+            with contextlib.suppress(PortError):
+                index, plug.name = _find(there, plug.asked, plug.option)
+                plug.port.open_port(index, plug.short)
+                plug.there = True
+                log.warning("the MIDI port %r is there again", plug.name)
+                if not plug.heard:
+                    self._put(PortsBack(self._now()))
+
+    def close(self) -> None:
+        """Close all ports, once everything sent has left."""
+        if self._listening:
+            for receiver in self._receivers:
+                receiver.cancel_callback()
         ends = [bytes((status, pitch, 0)) for status, pitch in sorted(self._begun)]
         for _ in range(REPEATS.get(self.api, 0)):
             for first in range(0, len(ends), BURST):
                 for end in ends[first : first + BURST]:
-                    self._sender.send_message(end)
+                    self.send(end, 0)
                 time.sleep(PAUSE)
         time.sleep(DRAIN.get(self.api, 0.0))
-        for port in (self._receiver, self._sender):
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Drop all ports, of which nothing is to be expected any more. A virtual port cannot be opened again."""
+        for port in (*self._receivers, *self._senders.values(), *([] if self._watch is None else [self._watch])):
             port.close_port()
             port.delete()
+        self._receivers, self._senders, self._plugs, self._watch = [], {}, [], None
 
 
-def open_ports(api: str = "auto", in_port: str | None = None, out_port: str | None = None) -> Ports:
+def open_ports(
+    api: str = "auto", in_port: str | None = None, out_port: str | None = None, per_role: bool = False
+) -> Ports:
     """Opens `houseband in` and `houseband out`, virtual, or attached to existing ports.
 
-    api: auto or one of APIS; in_port, out_port: (part of) the name of an existing port to attach to instead. Raises
-    PortError when there is no MIDI system, no such port, or when the system has no virtual ports and none is named.
+    api: auto or one of APIS; in_port: (parts of) the names of existing ports to attach to instead, separated by commas;
+    out_port: that of one; per_role: an output for each role beside its channel. Raises PortError when there is no MIDI
+    system, no such port, or when the system has no virtual ports and none is named.
     """
     rtmidi = _rtmidi()
     compiled = rtmidi.get_compiled_api()
     chosen = AUTOMATIC.get(sys.platform, ("alsa", "jack")) if api == "auto" else (api,)
+    inputs = _split(in_port)
+    if per_role and out_port is not None:
+        raise PortError("a port per role is a virtual one: leave --out-port or --port-per-role out")
+    outputs: Mapping[int | None, str] = _ROLE_PORTS if per_role else {None: OUT_NAME}
     reasons: list[str] = []
     for name in chosen:
         code = getattr(rtmidi, APIS[name])
         if code not in compiled:
             reasons.append(f"{name}: not in this build of python-rtmidi")
             continue
+        ports: list[Any] = []
         with _captured_stderr() as printed:
             try:
-                receiver = rtmidi.MidiIn(code, name=IN_NAME)
-                sender = rtmidi.MidiOut(code, name=OUT_NAME)
+                ports += [rtmidi.MidiIn(code, name=IN_NAME) for _ in inputs]
+                ports += [rtmidi.MidiOut(code, name=own) for own in outputs.values()]
             except rtmidi.RtMidiError as error:  # its SystemError is an OSError and not the builtin
                 reasons.append(f"{name}: {_reason(str(error))}")
                 log.debug("%s: %s (%s)", name, error, printed())
+                for port in ports:
+                    port.delete()
                 continue
-        return _attach(rtmidi, name, receiver, sender, in_port, out_port)
+        opened = _attach(rtmidi, name, ports, inputs, outputs, out_port)
+        opened.note = _note(name, reasons)
+        return opened
     remedy = "load ALSA's sequencer (modprobe snd-seq) or start a JACK server"
     if not {"alsa", "jack"} & set(chosen):
         remedy = f"try --api {' or '.join(AUTOMATIC.get(sys.platform, APIS))}"
     raise PortError(f"no MIDI system found ({'; '.join(reasons)}); {remedy}")
+
+
+def _split(in_port: str | None) -> list[str | None]:
+    """The ports that are asked for; None for one of our own."""
+    names: list[str | None] = [name.strip() for name in (in_port or "").split(",") if name.strip()]
+    return names or [None]
+
+
+def _note(api: str, reasons: list[str]) -> str | None:
+    """What a user should know who may have expected another system."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    if api == "alsa" and reasons and runtime and Path(runtime, "pipewire-0").exists():
+        return (
+            "PipeWire runs, but python-rtmidi's own JACK library finds no server there: using ALSA, which PipeWire "
+            "shows beside its own ports; with pw-jack and houseband[jack] it is JACK"
+        )
+    return None
 
 
 class Feed:
@@ -155,22 +284,59 @@ def _short(api: str, name: str) -> str:
     return name.rpartition(" ")[2] if api == "jack" else name
 
 
-def _attach(rtmidi: Any, api: str, receiver: Any, sender: Any, in_port: str | None, out_port: str | None) -> Ports:
+def _attach(
+    rtmidi: Any,
+    api: str,
+    ports: list[Any],
+    inputs: list[str | None],
+    outputs: Mapping[int | None, str],
+    out_port: str | None,
+) -> Ports:
+    receivers, senders = ports[: len(inputs)], dict(zip(outputs, ports[len(inputs) :], strict=True))
     try:
-        heard = _open(api, receiver, in_port, IN_NAME, "--in-port")
-        played = _open(api, sender, out_port, OUT_NAME, "--out-port")
+        heard = [_open(api, port, asked, IN_NAME, "--in-port") for port, asked in zip(receivers, inputs, strict=True)]
+        played = [_open(api, senders[key], out_port, own, "--out-port") for key, own in outputs.items()]
     except (PortError, rtmidi.RtMidiError) as error:
-        for port in (receiver, sender):
+        for port in ports:
             port.delete()
         if isinstance(error, PortError):
             raise
         raise PortError(f"{api} gave no MIDI port: {_reason(str(error))}; is another program holding it?") from None
-    return Ports(api, receiver, sender, (heard, played))
+    plugs = [
+        Plug(port, name, asked or IN_NAME, "--in-port", _short(api, IN_NAME), heard=True)
+        for port, name, asked in zip(receivers, heard, inputs, strict=True)
+        if asked or api == "windows"
+    ]
+    if out_port or api == "windows":
+        asked = out_port or OUT_NAME
+        plugs.append(Plug(senders[None], played[0], asked, "--out-port", _short(api, OUT_NAME), heard=False))
+    names = ", ".join(heard), ", ".join(played)
+    return Ports(
+        api, receivers, senders, names, plugs=plugs, watcher=(lambda: _watcher(rtmidi)) if api == "jack" else None
+    )
+
+
+def _watcher(rtmidi: Any) -> Any:
+    """A sender into our own input, for the heartbeat; None where that is not found."""
+    try:
+        with _captured_stderr():
+            watch = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name=WATCH_NAME)
+    except rtmidi.RtMidiError:
+        return None
+    own = [index for index, name in enumerate(watch.get_ports()) if name.startswith(IN_NAME)]
+    if not own:
+        watch.delete()
+        return None
+    watch.open_port(own[-1], "pulse")
+    watch.set_error_callback(_failed)
+    return watch
 
 
 def _open(api: str, port: Any, asked: str | None, own: str, option: str) -> str:
     """Opens a port, virtual or attached to the existing one that was asked for; returns the name it goes by."""
     short = _short(api, own)
+    if hasattr(port, "ignore_types"):  # an input lets no clock and no SysEx through unless it is told to
+        port.ignore_types(sysex=False, timing=False, active_sense=True)
     if api == "windows":  # which has no virtual ports: loopMIDI's may be called as ours would be
         index, name = _find(port.get_ports(), asked or own, option, _LOOPMIDI if asked is None else "")
         port.open_port(index, short)

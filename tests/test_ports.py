@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import re
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from daemon import ports
-from daemon.events import MidiIn
+from daemon.events import Event, MidiIn, PortsBack, PortsLost
 from daemon.ports import PortError, open_feed, open_ports
 
 # What the DAW scripts look for.
@@ -40,6 +41,10 @@ class FakePort:
     def set_error_callback(self, callback: object) -> None:
         self.on_error = callback
 
+    def ignore_types(self, sysex: bool, timing: bool, active_sense: bool) -> None:
+        ignored = {"sysex": sysex, "timing": timing, "active sense": active_sense}
+        self.let_through = {kind for kind, ignore in ignored.items() if not ignore}
+
     def set_callback(self, callback: Any) -> None:
         self.on_message = callback
 
@@ -48,6 +53,7 @@ class FakePort:
 
     def send_message(self, data: bytes) -> None:
         self.system.sent.append(data)
+        self.system.by_port.append((self.name, data))
 
     def close_port(self) -> None:
         self.system.closed.append(self.name)
@@ -62,6 +68,7 @@ class FakeSystem:
     def __init__(self, running: set[int], there: list[str]) -> None:
         self.running, self.there = running, there
         self.sent: list[bytes] = []
+        self.by_port: list[tuple[str, bytes]] = []
         self.closed: list[str] = []
         self.deleted: list[str] = []
 
@@ -144,8 +151,8 @@ def test_named_ports_are_attached_to(monkeypatch: pytest.MonkeyPatch) -> None:
     machine(monkeypatch, {4}, ["Synth 0", "loop A 1", "loop B 2"], "win32")
     opened = open_ports("auto", "LOOP a", "^loop b")
     assert opened.names == ("loop A 1", "loop B 2")
-    assert opened._receiver.opened == [(1, "houseband in")]
-    assert opened._sender.opened == [(2, "houseband out")]
+    assert opened._receivers[0].opened == [(1, "houseband in")]
+    assert opened._senders[None].opened == [(2, "houseband out")]
 
 
 @pytest.mark.parametrize("asked", ["nowhere", "no(where"])
@@ -160,9 +167,9 @@ def test_a_port_that_is_not_there_lists_those_that_are(monkeypatch: pytest.Monke
 def test_what_arrives_is_stamped_and_put(monkeypatch: pytest.MonkeyPatch) -> None:
     system = machine(monkeypatch, {2})
     opened = open_ports()
-    got: list[MidiIn] = []
+    got: list[Event] = []
     opened.listen(lambda: 17, got.append)
-    opened._receiver.on_message(([0x90, 60, 100], 0.5), None)
+    opened._receivers[0].on_message(([0x90, 60, 100], 0.5), None)
     assert got == [MidiIn(17, bytes([0x90, 60, 100]))]
     opened.send(b"\x90\x3c\x40", 5)
     assert system.sent == [b"\x90\x3c\x40"]
@@ -199,7 +206,7 @@ def test_errors_of_open_ports_are_logged_and_not_printed(
 ) -> None:
     machine(monkeypatch, {2})
     opened = open_ports()
-    opened._receiver.on_error(1, "the cable is loose", None)
+    opened._receivers[0].on_error(1, "the cable is loose", None)
     assert [record.getMessage() for record in caplog.records] == ["MIDI: the cable is loose (1)"]
 
 
@@ -220,3 +227,97 @@ def test_the_names_are_told_apart_by_what_daws_look_for(full: str) -> None:
     there = [full.format("in", "in"), full.format("out", "out")]
     assert [re.search(DAW_IN, name) is not None for name in there] == [True, False]
     assert [re.search(DAW_OUT, name) is not None for name in there] == [False, True]
+
+
+# What becomes of them
+
+
+def test_what_an_input_filters_by_itself_is_let_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine(monkeypatch, {2})
+    assert open_ports()._receivers[0].let_through == {"sysex", "timing"}
+
+
+def test_several_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine(monkeypatch, {2}, ["Keys 20:0", "Pads 24:0", "Synth 28:0"])
+    opened = open_ports("alsa", in_port="keys, pa[dt]s")
+    got: list[Event] = []
+    opened.listen(lambda: 5, got.append)
+    for receiver in opened._receivers:
+        receiver.on_message(([0x90, 60, 100], 0.0), None)
+    assert opened.names[0] == "Keys 20:0, Pads 24:0"
+    assert got == [MidiIn(5, b"\x90\x3c\x64", 0), MidiIn(5, b"\x90\x3c\x64", 1)]
+
+
+def test_a_port_for_each_role(monkeypatch: pytest.MonkeyPatch) -> None:
+    system = machine(monkeypatch, {2})
+    opened = open_ports("alsa", per_role=True)
+    for data in (b"\x91\x24\x40", b"\x99\x24\x40", b"\x95\x24\x40", b"\xf8"):
+        opened.send(data, 0)
+    names = [f"houseband out {role}" for role in ("bass", "chords", "pad", "edits", "drums")]
+    assert opened.names[1] == ", ".join(names)
+    assert system.by_port == [
+        (names[0], b"\x91\x24\x40"),
+        (names[4], b"\x99\x24\x40"),
+        *((name, b"\xf8") for name in names),
+    ]
+
+
+def test_a_port_for_each_role_is_virtual(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine(monkeypatch, {2}, ["Synth 28:0"])
+    with pytest.raises(PortError, match="a port per role is a virtual one"):
+        open_ports("alsa", out_port="Synth", per_role=True)
+
+
+def test_a_keyboard_that_is_unplugged_lets_go_of_its_keys_and_is_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    system = machine(monkeypatch, {2}, ["Keys 20:0", "Synth 28:0"])
+    opened = open_ports("alsa", in_port="keys")
+    got: list[Event] = []
+    opened.listen(lambda: 5, got.append)
+    assert opened.trouble() is None
+    system.there = ["Synth 28:0"]
+    for _ in range(3):
+        assert opened.trouble() is None
+    assert got == [MidiIn(5, bytes((0xB0 | channel, 123, 0))) for channel in range(16)]
+    system.there = ["Synth 28:0", "Keys 32:0"]
+    assert opened.trouble() is None
+    assert opened._receivers[0].opened == [(0, "houseband in"), (1, "houseband in")]
+
+
+def test_a_synthesiser_that_is_unplugged_is_said_to_be_lost_and_to_be_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    system = machine(monkeypatch, {2}, ["Synth 28:0"])
+    opened = open_ports("alsa", out_port="synth")
+    got: list[Event] = []
+    opened.listen(lambda: 5, got.append)
+    system.there = []
+    opened.trouble()
+    system.there = ["Synth 36:0"]
+    opened.trouble()
+    assert got == [PortsLost(5), PortsBack(5)]
+    assert opened.names[1] == "Synth 28:0"
+
+
+def test_a_jack_client_that_no_longer_hears_itself_has_lost_its_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    system = machine(monkeypatch, {3}, ["houseband in:in"])
+    clock = SimpleNamespace(now=0)
+    monkeypatch.setattr(ports, "time", SimpleNamespace(monotonic_ns=lambda: clock.now, sleep=lambda _: None))
+    opened = open_ports("jack")
+    got: list[Event] = []
+    opened.listen(lambda: 5, got.append)
+    for _ in range(10):
+        clock.now += 500_000_000
+        assert opened.trouble() is None
+        opened._receivers[0].on_message((list(ports.HEARTBEAT), 0.0), None)
+    assert [data for name, data in system.by_port if name == "houseband watch"] == [ports.HEARTBEAT] * 10
+    clock.now += 2_500_000_000
+    assert opened.trouble() == "the JACK server is gone"
+    assert got == []
+
+
+def test_on_pipewire_the_fall_back_to_alsa_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    machine(monkeypatch, {2})
+    (tmp_path / "pipewire-0").touch()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    note = open_ports().note
+    assert note is not None
+    assert "using ALSA" in note
+    assert open_ports("alsa").note is None

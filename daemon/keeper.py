@@ -1,0 +1,121 @@
+"""Ports that come back: what is lost, a device unplugged, a DAW or a JACK server gone, is looked for and opened again.
+
+One thread asks twice a second whether the ports are well. Where they are not, it says so to the conductor, drops them
+and tries to open the same again until it can. The conductor goes on meanwhile; what it sends goes nowhere.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+from daemon.events import Event, MidiIn, PortsBack, PortsLost
+from daemon.ports import PortError
+
+log = logging.getLogger(__name__)
+
+#: seconds between two looks, and until ports that were just dropped may be deleted: a send may be under way
+LOOK, GRACE = 0.5, 0.1
+
+
+class OpenPorts(Protocol):
+    """Ports of any kind; `daemon.ports.Ports` says what the methods mean."""
+
+    @property
+    def api(self) -> str:
+        """The MIDI system."""
+        ...
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """What is heard and played to."""
+        ...
+
+    @property
+    def note(self) -> str | None:
+        """What to tell the user."""
+        ...
+
+    def listen(self, now: Callable[[], int], put: Callable[[MidiIn], None]) -> None:
+        """Stamp and put what arrives."""
+        ...
+
+    def send(self, data: bytes, due: int) -> None:
+        """Send one MIDI message."""
+        ...
+
+    def trouble(self) -> str | None:
+        """What is wrong."""
+        ...
+
+    def close(self) -> None:
+        """Close in peace."""
+        ...
+
+    def abandon(self) -> None:
+        """Drop."""
+        ...
+
+
+class KeptPorts:
+    """An Output, and what hears, that outlives the ports it is made of. open: opens them, at once and again whenever
+    they were lost; raises PortError. Raises it, too, when the first attempt does."""
+
+    def __init__(self, open: Callable[[], OpenPorts]) -> None:  # noqa: A002 - it does
+        self._open = open
+        self._ports: OpenPorts | None = open()
+        self.api, self.names, self.note = self._ports.api, self._ports.names, self._ports.note
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def listen(self, now: Callable[[], int], put: Callable[[Event], None]) -> None:
+        """From now on what arrives is put, and so is what becomes of the ports."""
+        if self._ports is not None:
+            self._ports.listen(now, put)
+        self._thread = threading.Thread(target=self._keep, args=(now, put), name="port-keeper", daemon=True)
+        self._thread.start()
+
+    def send(self, data: bytes, due: int) -> None:
+        """Send one MIDI message now; to nobody while the ports are gone."""
+        ports = self._ports
+        if ports is not None:
+            ports.send(data, due)
+
+    def close(self) -> None:
+        """Close the ports for good."""
+        self._over.set()
+        if self._thread is not None:
+            self._thread.join()
+        if self._ports is not None:
+            self._ports.close()
+            self._ports = None
+
+    def _keep(self, now: Callable[[], int], put: Callable[[Event], None]) -> None:
+        while not self._over.wait(LOOK):
+            if self._ports is None:
+                self._reopen(now, put)
+                continue
+            trouble = self._ports.trouble()
+            if trouble is not None:
+                self._lose(trouble)
+                put(PortsLost(now()))
+
+    def _lose(self, trouble: str) -> None:
+        log.warning("%s; it is looked for", trouble)
+        lost, self._ports = self._ports, None
+        self._over.wait(GRACE)
+        if lost is not None:
+            lost.abandon()
+
+    def _reopen(self, now: Callable[[], int], put: Callable[[Event], None]) -> None:
+        try:
+            ports = self._open()
+        except PortError as error:
+            log.debug("not yet: %s", error)
+            return
+        ports.listen(now, put)
+        self._ports = ports
+        put(PortsBack(now()))
+        log.warning("the MIDI ports are there again, on %s", ports.api)

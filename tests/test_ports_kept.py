@@ -1,0 +1,98 @@
+"""Ports that come back, with ports that break when they are told to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from daemon import keeper
+from daemon.events import Event, PortsBack, PortsLost
+from daemon.keeper import KeptPorts
+from daemon.ports import PortError
+from daemon.realtime import LiveWorld
+
+
+class Breakable:
+    """Ports that are well until somebody says what is wrong."""
+
+    api = "fake"
+    names = ("in", "out")
+
+    def __init__(self) -> None:
+        self.note: str | None = None
+        self.wrong: str | None = None
+        self.sent: list[bytes] = []
+        self.state = "open"
+
+    def listen(self, now: Callable[[], int], put: Callable[[Event], None]) -> None:
+        self.state = "listening"
+
+    def send(self, data: bytes, due: int) -> None:
+        self.sent.append(data)
+
+    def trouble(self) -> str | None:
+        return self.wrong
+
+    def close(self) -> None:
+        self.state = "closed"
+
+    def abandon(self) -> None:
+        self.state = "abandoned"
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper, "LOOK", 0.005)
+    monkeypatch.setattr(keeper, "GRACE", 0)
+
+
+def test_ports_that_are_lost_are_opened_again_as_soon_as_they_can_be() -> None:
+    opened: list[Breakable] = []
+    refusals = [PortError("not yet")] * 3
+
+    def open_them() -> Breakable:
+        if opened and refusals:
+            raise refusals.pop()
+        opened.append(Breakable())
+        return opened[-1]
+
+    world = LiveWorld()
+    kept = KeptPorts(open_them)
+    kept.listen(world.now, world.put)
+    kept.send(b"1", 0)
+    opened[0].wrong = "the server is gone"
+    patience = world.now() + 10_000_000_000
+    assert isinstance(world.wait(patience), PortsLost)
+    assert isinstance(world.wait(patience), PortsBack)
+    kept.send(b"2", 0)
+    kept.close()
+    assert [(ports.sent, ports.state) for ports in opened] == [([b"1"], "abandoned"), ([b"2"], "closed")]
+    assert refusals == []
+
+
+def test_what_is_sent_while_they_are_gone_goes_nowhere() -> None:
+    opened: list[Breakable] = []
+
+    def open_once() -> Breakable:
+        if opened:
+            raise PortError("gone for good")
+        opened.append(Breakable())
+        return opened[-1]
+
+    world = LiveWorld()
+    kept = KeptPorts(open_once)
+    kept.listen(world.now, world.put)
+    opened[0].wrong = "the server is gone"
+    assert isinstance(world.wait(world.now() + 10_000_000_000), PortsLost)
+    kept.send(b"2", 0)
+    kept.close()
+    assert (opened[0].sent, opened[0].state) == ([], "abandoned")
+
+
+def test_the_first_refusal_is_the_callers() -> None:
+    def refuse() -> Breakable:
+        raise PortError("no MIDI system found")
+
+    with pytest.raises(PortError, match="no MIDI system found"):
+        KeptPorts(refuse)
