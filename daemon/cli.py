@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+from importlib.metadata import EntryPoint, entry_points
 
 import click
 
 from daemon import commands
+from daemon.about import house_version
 from daemon.refusal import Refusal
 
 ENTRY_POINTS = "houseband.commands"
@@ -69,14 +70,7 @@ def _load(point: EntryPoint) -> click.Command:
     return command
 
 
-def _version() -> str:
-    try:
-        return version("houseband")
-    except PackageNotFoundError:  # run from a checkout
-        return "(not installed)"
-
-
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(_version(), prog_name="houseband")
+@click.version_option(house_version(), prog_name="houseband")
 def main() -> None:
     """The band in your laptop: play a melody, and neural players add bass, chords, pad and drums in time."""

@@ -133,7 +133,9 @@ def _integer(value: object, control: Control) -> int | None:
         number = int(value)
     except ValueError:
         return None
-    return number if not control.high or control.low <= number <= control.high else None
+    if not control.high:
+        return number if abs(number) < 1 << 63 else None
+    return number if control.low <= number <= control.high else None
 
 
 #: controls that are a field of Settings, and those whose roles are entries of one

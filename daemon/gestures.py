@@ -138,6 +138,7 @@ class Gestures:
         self._targets: dict[Gesture, Target] = {}
         self._stood: dict[Gesture, int] = {}  # controllers' last values
         self._learnt: dict[str, Gesture] = {}
+        self._covered: dict[Gesture, Target] = {}  # what gestures did before they learnt something else
         for text, what in bindings.items():
             self.bind(text, what)
 
@@ -179,22 +180,31 @@ class Gestures:
         except GestureError:  # a key for a number: it is melody, the knob is still to come
             return None
         self.forget(what)
-        self._learnt[what] = made
-        self._targets[made] = aim
+        self._cover(made, aim, what)
         return made
 
     def forget(self, what: str) -> Gesture | None:
         """Unlearn a target: the gesture it had."""
         made = self._learnt.pop(what, None)
         if made is not None:
-            self._targets.pop(made, None)
+            del self._targets[made]
+            if made in self._covered:
+                self._targets[made] = self._covered.pop(made)
         return made
 
     def was_learnt(self, learnt: Mapping[str, str]) -> None:
         """Bindings (gesture -> target) learnt before, which can be forgotten. Raises GestureError and ControlError."""
         for text, what in learnt.items():
-            self.bind(text, what)
-            self._learnt[what] = gesture(text)
+            made = gesture(text)
+            self._cover(made, target(what, made), what)
+
+    def _cover(self, made: Gesture, aim: Target, what: str) -> None:
+        for other in [there for there, known in self._learnt.items() if known == made]:
+            self.forget(other)
+        if made in self._targets:
+            self._covered[made] = self._targets[made]
+        self._learnt[what] = made
+        self._targets[made] = aim
 
     def _aim(self, made: Gesture) -> Target | None:
         """What a message is bound to: the nearest description of it counts."""

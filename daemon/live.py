@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon import service
@@ -16,6 +16,7 @@ from daemon.counters import Counters, Histogram
 from daemon.events import Quit
 from daemon.plan import Settings
 from daemon.ports import PortError, Ports, open_ports
+from daemon.reach import Reach, reached
 from daemon.realtime import LiveWorld, undisturbed
 from daemon.take import Take
 from daemon.taps import TappedOutput, TappedWorld
@@ -30,7 +31,8 @@ log = logging.getLogger(__name__)
 class Setup:
     """One live performance. settings: made from the styles that the player knows, once it is loaded.
 
-    api, in_port, out_port: as `open_ports` takes them; record: where to write the take; report: where to write figures.
+    api, in_port, out_port: as `open_ports` takes them; record: where to write the take; report: where to write figures;
+    channel: as the conductor takes it; reach: by what else than notes it is played.
     """
 
     player: PlayerSpec
@@ -41,6 +43,8 @@ class Setup:
     out_port: str | None = None
     record: Path | None = None
     report: Path | None = None
+    channel: int | None = None
+    reach: Reach = field(default_factory=Reach)
 
 
 class Stop:
@@ -69,6 +73,7 @@ def play(setup: Setup, ready: Callable[[Ports, Settings], None]) -> None:
     with service.on_stop(stop), ExitStack() as stack:
         worker = stack.enter_context(closing(Worker(setup.player, world.put, world.now)))
         worker.start()  # it loads while the ports open
+        control = setup.reach.start(world, stack)
         try:
             ports = stack.enter_context(closing(open_ports(setup.api, setup.in_port, setup.out_port)))
         except PortError:
@@ -77,9 +82,23 @@ def play(setup: Setup, ready: Callable[[Ports, Settings], None]) -> None:
         band = worker.wait_ready()
         settings = setup.settings(band.styles)
         take = Take() if setup.record is not None else None
-        hears: World = world if take is None else TappedWorld(world, take.heard)
-        plays: Output = ports if take is None else TappedOutput(ports, take.sent)
-        conductor = Conductor(hears, plays, worker, band, setup.song, settings)
+        through = reached(
+            setup.reach,
+            control,
+            world,
+            ports,
+            styles=band.styles,
+            techniques=band.techniques or (settings.technique,),
+            settings=settings,
+            bpm=setup.song.bpm,
+            ports=ports.names,
+        )
+        hears: World = through.world if take is None else TappedWorld(through.world, take.heard)
+        plays: Output = through.output if take is None else TappedOutput(through.output, take.sent)
+        conductor = Conductor(hears, plays, worker, band, setup.song, settings, channel=setup.channel)
+        through.watch(conductor)
+        for message in setup.reach.opening():
+            ports.send(message, world.now())
         stop.playing = True
         ports.listen(world.now, world.put)
         ready(ports, settings)

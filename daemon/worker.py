@@ -70,6 +70,7 @@ class PlayerFacts:
     future_steps: int
     roles: tuple[str, ...]
     styles: tuple[str, ...]
+    techniques: tuple[str, ...] = ()
 
 
 # What the owner thread finds in its mail, beside requests.
@@ -296,7 +297,8 @@ def serve() -> None:
             return
         gc.freeze()
         _give_back_memory()
-        facts = PlayerFacts(player.past_steps, player.future_steps, tuple(player.roles), tuple(player.styles))
+        known = tuple(player.roles), tuple(player.styles), _techniques(player)
+        facts = PlayerFacts(player.past_steps, player.future_steps, *known)
         wire.send(answers, ("ready", facts))
         while True:
             request = wire.unpack_request(wire.receive(questions))
@@ -311,6 +313,11 @@ def _give_back_memory() -> None:
     """Loading a graph leaves glibc's heap full of holes (140 MB for the shipped one): let the system have them."""
     with contextlib.suppress(OSError, AttributeError, TypeError):  # another C library, or none by that name
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def _techniques(player: Player) -> tuple[str, ...]:
+    """Those it can be switched among; none for a player of one."""
+    return tuple(getattr(player, "techniques", ()))
 
 
 def _sentence(error: Exception) -> str:

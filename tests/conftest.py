@@ -15,6 +15,9 @@ from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 JACK_SERVERS = ("houseband-test", "houseband-test-2", "houseband-test-3")
+# No test may read or change what the user of this machine has set up.
+os.environ["HOUSEBAND_CONFIG"] = str(ROOT / "tests" / "no-such-config.toml")
+os.environ["HOUSEBAND_CONTROL"] = "off"
 UNDER_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 
 # Examples are bounded by their number: how fast a machine is decides nothing.

@@ -125,14 +125,14 @@ def test_render_leaves_an_older_file_as_it_was_when_it_fails(desk: Path) -> None
 
 RUN = [
     ("--bpm 0", "bpm: takes a number from 10 to 400, not '0'"),
-    ("--metre 4", "--metre takes a time signature"),
-    ("--pickup 9", "--pickup takes beats"),
-    ("--count-in -1", "--count-in takes a number of bars"),
+    ("--metre 4", "metre: takes a time signature"),
+    ("--pickup 9", "pickup: takes beats"),
+    ("--count-in -1", "count_in: takes a whole number"),
     ("--technique kazoo", "no technique 'kazoo'"),
     ("--style polka", "style: no style 'polka'; the player knows "),
     ("--graph broken.onnx", "broken.onnx: not a graph that onnxruntime can load"),
     ("--graph other.onnx", "it is a graph for the transformer, not for the gan"),
-    ("--api tin-can", "'--api'"),
+    ("--api tin-can", "api: takes one of auto"),
     ("--record nowhere/take.mid", "nowhere is no directory one can write to; choose another for take.mid"),
 ]
 

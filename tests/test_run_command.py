@@ -10,9 +10,9 @@ from click.testing import CliRunner, Result
 
 from daemon import live
 from daemon.cli import main
-from daemon.commands.run import song_from
+from daemon.commands.run import song_of
+from daemon.config import ConfigError, config
 from daemon.counters import Counters
-from daemon.refusal import Refusal
 from music.note import Metre
 from tests.test_ports import FakeSystem
 
@@ -48,10 +48,10 @@ def refused(result: Result) -> str:
     ("options", "sentence"),
     [
         (["--bpm", "0"], "bpm: takes a number from 10 to 400, not '0'"),
-        (["--metre", "7"], "--metre takes a time signature such as 4/4, 3/4 or 6/8, not '7'"),
-        (["--metre", "4/5"], "--metre takes a time signature such as 4/4, 3/4 or 6/8, not '4/5'"),
-        (["--pickup", "4"], "--pickup takes beats from 0 to less than a bar of 4/4, not 4"),
-        (["--count-in", "-1"], "--count-in takes a number of bars from 0, not -1"),
+        (["--metre", "7"], "metre: takes a time signature such as 4/4, 3/4 or 6/8, not '7'"),
+        (["--metre", "4/5"], "metre: takes a time signature such as 4/4, 3/4 or 6/8, not '4/5'"),
+        (["--pickup", "4"], "pickup: takes beats from 0 to less than a bar of 4/4, not 4"),
+        (["--count-in", "-1"], "count_in: takes a whole number from 0 to 16, not '-1'"),
         (["--technique", "kazoo"], "no technique 'kazoo'; there are gan, arcnn, transformer"),
         (["--graph", "nowhere.onnx"], "nowhere.onnx: no such file"),
         (["--style", "polka"], "style: no style 'polka'; the player knows "),
@@ -100,10 +100,10 @@ def test_so_are_those_of_a_jam_and_no_file_is_left(
 
 
 def test_the_song_is_what_the_options_say() -> None:
-    song = song_from("96", "6/8", 1.5, 2)
+    song = song_of(config({}, {"bpm": 96.0, "metre": "6/8", "pickup": 1.5, "count_in": 2}))
     assert (song.bpm, song.metres, song.pickup, song.count_in) == (96.0, ((0, Metre(6, 8)),), 36, 2)
-    with pytest.raises(Refusal):
-        song_from("96", "3/4", 3, 0)
+    with pytest.raises(ConfigError):
+        config({}, {"metre": "3/4", "pickup": 3.0})
 
 
 def test_figures_are_plain_numbers_in_milliseconds() -> None:

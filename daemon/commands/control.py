@@ -1,0 +1,28 @@
+"""`houseband control`: what is spoken on the control socket."""
+
+from __future__ import annotations
+
+import click
+
+from daemon import control
+from daemon.config import ConfigError
+from daemon.control import resolve
+from daemon.options import connect_option, control_of
+from daemon.refusal import refusing
+
+
+@click.command(short_help="Describe the control socket and its protocol.")
+@connect_option
+@click.option("--path", is_flag=True, help="Print only where it is.")
+def command(control: str | None, path: bool) -> None:
+    """Describe the control socket, for programs that want to talk to the band: where it is and what is spoken there."""
+    with refusing(ConfigError):
+        where = resolve(control_of(control))
+    if path:
+        click.echo(where)
+    else:
+        click.echo(f"{_documentation()}\nHere it is {where}.")
+
+
+def _documentation() -> str:
+    return control.__doc__ or ""

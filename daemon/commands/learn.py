@@ -1,0 +1,41 @@
+"""`houseband learn`: bind a knob, a pad, a key or a program change to a control."""
+
+from __future__ import annotations
+
+import click
+
+from daemon.client import Client, ClientError
+from daemon.config import ConfigError
+from daemon.options import config_from, connect_option, control_of
+from daemon.refusal import Refusal, refusing
+
+
+@click.command(short_help="Bind a knob, a pad, a key or a program change to a control.")
+@connect_option
+@click.option("--forget", is_flag=True, help="Unlearn it instead.")
+@click.option("--list", "listing", is_flag=True, help="List what turns what; works without a band, too.")
+@click.argument("key", required=False, metavar="[KEY[=VALUE]]")
+def command(control: str | None, forget: bool, listing: bool, key: str | None) -> None:
+    """Bind the next thing you move on your keyboard to a control: `houseband learn intensity`, then turn a knob.
+
+    Pads, keys and program changes can be learnt for what needs no number (fill, ending, mute.drums, ...) and for a
+    value that is said (`houseband learn style=jazz`). What is learnt is kept, beside the configuration.
+    """
+    if listing:
+        with refusing(ConfigError):
+            chosen = config_from(None, (), {})
+        for made, what in {**chosen.config.gestures, **chosen.learnt}.items():
+            learnt = "  (learnt)" if made in chosen.learnt else ""
+            click.echo(f"{made:<22} {what or 'nothing'}{learnt}")
+        return
+    if key is None:
+        raise Refusal("learn what? Name a control, such as intensity (`houseband set --help` lists them)")
+    with refusing(ClientError, ConfigError):
+        client = Client(control_of(control))
+        if forget:
+            client.ask("forget", key=key)
+            return
+        click.echo(f"move what shall turn {key} (Ctrl-C to give up) ...", err=True)
+        made = client.ask("learn", key=key, patience=None)["gesture"]
+        client.close()
+    click.echo(f"{made} turns {key}")

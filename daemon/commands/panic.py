@@ -1,0 +1,20 @@
+"""`houseband panic`: silence, at once."""
+
+from __future__ import annotations
+
+import click
+
+from daemon.client import Client, ClientError
+from daemon.config import ConfigError
+from daemon.options import connect_option, control_of
+from daemon.refusal import refusing
+
+
+@click.command(short_help="End everything that sounds, at once.")
+@connect_option
+def command(control: str | None) -> None:
+    """End everything that sounds, at once. The band goes on with its next plan; `houseband set stop` ends it."""
+    with refusing(ClientError, ConfigError):
+        client = Client(control_of(control))
+        client.ask("panic")
+        client.close()

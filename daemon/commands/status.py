@@ -1,0 +1,45 @@
+"""`houseband status`: how the band that plays stands."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from daemon.client import Client, ClientError
+from daemon.config import ConfigError
+from daemon.options import connect_option, control_of
+from daemon.refusal import refusing
+
+
+@click.command(short_help="Say how the band that plays stands.")
+@connect_option
+@click.option("--json", "as_json", is_flag=True, help="Print all there is as JSON.")
+def command(control: str | None, as_json: bool) -> None:
+    """Say how the band that plays stands: what it plays, its controls, and how well it keeps up."""
+    with refusing(ClientError, ConfigError):
+        client = Client(control_of(control))
+        state = client.ask("get")["state"]
+        client.close()
+    if as_json:
+        click.echo(json.dumps(state, indent=1))
+        return
+    found, counters = state["controls"], state["counters"]
+    playing = "playing" if state["playing"] else "waiting for the melody"
+    click.echo(f"{playing}: {found['style']}, {found['technique']}, {state['bpm']:g} bpm")
+    click.echo(f"ports: {', '.join(state['ports'])}")
+    turned = [f"{key} {value}" for key, value in found.items() if key not in ("style", "technique") and "." not in key]
+    click.echo(", ".join(turned))
+    muted = [key.partition(".")[2] for key, value in found.items() if key.startswith("mute.") and value]
+    if muted:
+        click.echo(f"muted: {', '.join(muted)}")
+    if counters:
+        late = _or_dash(counters["lateness_ms_p99"])
+        click.echo(
+            f"in time {_or_dash(counters['isr'])}, plan {_or_dash(counters['inference_ms_p99'])} ms, "
+            f"sent {late} ms late (p99), {counters['onsets']} notes, {counters['dropped']} dropped"
+        )
+
+
+def _or_dash(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"
