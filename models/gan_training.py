@@ -236,7 +236,7 @@ class GanObjective:
 
     @torch.no_grad()
     def grooves(self, each: int = 64) -> list[list[list[float]]]:
-        """Groove vectors of real bands, up to `each` a style, the most typical of the style first: what z is when playing."""
+        """What z is when playing: groove vectors of real bands, up to `each` a style, its most typical one first."""
         random = np.random.default_rng(0)
         bank = []
         for style in STYLES:
@@ -287,14 +287,14 @@ class GanObjective:
 
 
 def _full_band(song: CachedSong, random: np.random.Generator) -> np.ndarray[Any, np.dtype[np.float32]] | None:
-    """The rhythm (RHYTHM, STEPS) of eight bars of a song in which bass, chords and, but for the piano, drums all play; None
-    where there are none at the place that was drawn."""
+    """The rhythm (RHYTHM, STEPS) of eight bars drawn from a song, None unless bass, chords and drums (but for the piano)
+    play in each of them."""
     made = score(song)
     if made.bars - made.first_bar < 12:
         return None
     first = FIRST_NOW + int(random.integers(made.first_bar, made.bars - 8)) * 16
     rhythm = made.rhythm[:, first : first + STEPS]
-    bars = rhythm.reshape(RHYTHM, -1, 16).any(2)
+    bars: np.ndarray[Any, np.dtype[np.bool_]] = rhythm.reshape(RHYTHM, -1, 16).max(2) > 0
     everywhere = bars[0].all() and bars[3].all() and (song.style == "piano" or bars[9:].any(0).all())
     return rhythm if everywhere else None
 
