@@ -48,6 +48,7 @@ import os
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -101,7 +102,9 @@ def runtime_path() -> Path:
     """The user's runtime directory for houseband."""
     from platformdirs import user_runtime_path
 
-    return user_runtime_path("houseband")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # where a directory is not to its liking it says so and takes another
+        return user_runtime_path("houseband")
 
 
 def resolve(where: str) -> str:

@@ -1,0 +1,31 @@
+"""`houseband top`: watch the band that plays, in the terminal."""
+
+from __future__ import annotations
+
+import contextlib
+
+import click
+
+from daemon.client import Client, ClientError
+from daemon.config import ConfigError
+from daemon.options import connect_option, control_of
+from daemon.refusal import Refusal, refusing
+
+
+@click.command(short_help="Watch the band that plays: a live roll and meters.")
+@connect_option
+def command(control: str | None) -> None:
+    """Watch the band that plays: what was played and heard, what is planned right of the now-line, meters, and how well
+    it keeps up. Ctrl-C leaves, and the band plays on.
+    """
+    from rich.console import Console
+
+    from daemon.top import watch
+
+    console = Console()
+    if not console.is_terminal:
+        raise Refusal("top draws in a terminal; for programs there is `houseband status --json`")
+    with refusing(ClientError, ConfigError), contextlib.suppress(KeyboardInterrupt):
+        client = Client(control_of(control))
+        watch(client, console)
+        click.echo("the band has gone")
