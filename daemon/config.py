@@ -74,6 +74,9 @@ def _control(name: str, default: object, option: bool = True) -> Key:
     return Key(name, "control", default, f"{about[0].upper()}{about[1:]}", option=option)
 
 
+CLOCKS = ("auto", "internal", "midi", "jack", "link")
+OUTPUTS = ("auto", "rtmidi", "jack")
+SONG_POSITIONS = ("auto", "sixteenths", "clocks")
 _MIDI_SYSTEMS = ("auto", "alsa", "jack", "coremidi", "windows")
 _PLAYS = tuple(role for role in MIXED_ROLES)
 
@@ -99,6 +102,12 @@ KEYS: dict[str, Key] = {
         Key("api", "choice", "auto", "MIDI system", _MIDI_SYSTEMS),
         Key("in_port", "text", "", "Listen to this existing port instead of a virtual one", metavar="NAME"),
         Key("out_port", "text", "", "Play to this existing port instead of a virtual one", metavar="NAME"),
+        Key("port_per_role", "switch", False, "An output port for each role, beside its channel"),
+        Key("output", "choice", "auto", "What plays on JACK; auto: houseband[jack] where it is installed", OUTPUTS),
+        Key("clock", "choice", "auto", "Whose tempo; auto: MIDI clock once it starts, until then one's own", CLOCKS),
+        Key("send_clock", "switch", False, "Send MIDI clock: be the master of others"),
+        Key("song_position", "choice", "auto", "What the master's Song Position counts", SONG_POSITIONS),
+        Key("metrics", "file", "", "Write the counters here once a minute, for Prometheus", metavar="FILE.prom"),
         Key("control", "text", "auto", "Control socket: auto, off, a path, or tcp:PORT on loopback", metavar="WHERE"),
         Key("record", "file", "", "Write the take at the end", metavar="FILE.mid"),
         Key("report", "file", "", "Write figures at the end", metavar="FILE.json"),

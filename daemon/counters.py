@@ -22,17 +22,19 @@ class Histogram:
 
     def quantile(self, share: float) -> int | None:
         """The value (its bucket's lower edge) that `share` (0..1) of all do not exceed; None while there is none."""
-        left = share * self.count
-        for bucket in sorted(self._buckets):
-            left -= self._buckets[bucket]
+        found = self.buckets
+        left = share * sum(found.values())
+        for edge, count in found.items():
+            left -= count
             if left <= 0:
-                return bucket * self.resolution
+                return edge
         return None
 
     @property
     def buckets(self) -> dict[int, int]:
-        """Lower edge -> how often, sorted."""
-        return {bucket * self.resolution: self._buckets[bucket] for bucket in sorted(self._buckets)}
+        """Lower edge -> how often, sorted. Any thread may ask: the copy is made at once."""
+        found = dict(self._buckets)
+        return {bucket * self.resolution: found[bucket] for bucket in sorted(found)}
 
 
 _TEN_SECONDS = 10_000_000_000

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from daemon.events import Event, MidiIn, PortsBack, PortsLost
+from daemon.events import Event, PortsBack, PortsLost
 from daemon.ports import PortError
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class OpenPorts(Protocol):
         """What to tell the user."""
         ...
 
-    def listen(self, now: Callable[[], int], put: Callable[[MidiIn], None]) -> None:
+    def listen(self, now: Callable[[], int], put: Callable[[Event], None]) -> None:
         """Stamp and put what arrives."""
         ...
 
@@ -76,6 +76,11 @@ class KeptPorts:
             self._ports.listen(now, put)
         self._thread = threading.Thread(target=self._keep, args=(now, put), name="port-keeper", daemon=True)
         self._thread.start()
+
+    @property
+    def xruns(self) -> int:
+        """Those of the audio server so far, where the ports know."""
+        return int(getattr(self._ports, "xruns", 0))
 
     def send(self, data: bytes, due: int) -> None:
         """Send one MIDI message now; to nobody while the ports are gone."""

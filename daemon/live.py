@@ -14,13 +14,16 @@ from daemon import service
 from daemon.conductor import Conductor, Song
 from daemon.counters import Counters, Histogram
 from daemon.events import Quit
+from daemon.keeper import KeptPorts
 from daemon.plan import Settings
-from daemon.ports import PortError, Ports, open_ports
+from daemon.ports import PortError
+from daemon.prometheus import Reporter
 from daemon.reach import Reach, reached
 from daemon.realtime import LiveWorld, undisturbed
 from daemon.take import Take
 from daemon.taps import TappedOutput, TappedWorld
 from daemon.tempo import Tempo, us_per_beat
+from daemon.wiring import Wiring
 from daemon.worker import PlayerSpec, Worker
 from daemon.world import Output, World
 
@@ -32,7 +35,7 @@ class Setup:
     """One live performance. settings: made from the styles that the player knows, once it is loaded.
 
     api, in_port, out_port: as `open_ports` takes them; record: where to write the take; report: where to write figures;
-    channel: as the conductor takes it; reach: by what else than notes it is played.
+    channel: as the conductor takes it; reach: by what else than notes it is played; wiring: clock, ports, figures.
     """
 
     player: PlayerSpec
@@ -45,6 +48,7 @@ class Setup:
     report: Path | None = None
     channel: int | None = None
     reach: Reach = field(default_factory=Reach)
+    wiring: Wiring = field(default_factory=Wiring)
 
 
 class Stop:
@@ -61,12 +65,13 @@ class Stop:
         self._world.put(Quit(self._world.now()))
 
 
-def play(setup: Setup, ready: Callable[[Ports, Settings], None]) -> None:
+def play(setup: Setup, ready: Callable[[KeptPorts, Settings], None]) -> None:
     """Plays until a signal comes; nothing sounds afterwards. ready: called when it can begin.
 
-    Raises PortError, WorkerError, whatever `settings` raises, and OSError for a file that cannot be written.
+    Raises PortError, ClockError, WorkerError, whatever `settings` raises, and OSError for a file that cannot be
+    written.
     """
-    for path in (setup.record, setup.report):
+    for path in (setup.record, setup.report, setup.wiring.metrics):
         check_writable(path)
     world = LiveWorld()
     stop = Stop(world)
@@ -75,7 +80,7 @@ def play(setup: Setup, ready: Callable[[Ports, Settings], None]) -> None:
         worker.start()  # it loads while the ports open
         control = setup.reach.start(world, stack)
         try:
-            ports = stack.enter_context(closing(open_ports(setup.api, setup.in_port, setup.out_port)))
+            ports = stack.enter_context(closing(setup.wiring.open(setup.api, setup.in_port, setup.out_port)))
         except PortError:
             setup.settings(worker.wait_ready().styles)  # a mistake in the command line is the nearer one to mend
             raise
@@ -95,11 +100,23 @@ def play(setup: Setup, ready: Callable[[Ports, Settings], None]) -> None:
         )
         hears: World = through.world if take is None else TappedWorld(through.world, take.heard)
         plays: Output = through.output if take is None else TappedOutput(through.output, take.sent)
-        conductor = Conductor(hears, plays, worker, band, setup.song, settings, channel=setup.channel)
+        conductor = Conductor(
+            hears,
+            plays,
+            worker,
+            band,
+            setup.song,
+            settings,
+            channel=setup.channel,
+            clock=setup.wiring.make_clock(setup.song),
+            send_clock=setup.wiring.send_clock,
+        )
         through.watch(conductor)
         for message in setup.reach.opening():
             ports.send(message, world.now())
         stop.playing = True
+        stack.enter_context(closing(Reporter(conductor.counters, setup.wiring.metrics, lambda: ports.xruns)))
+        setup.wiring.listen_to_clock(setup.song, world.now, world.put, stack)
         ports.listen(world.now, world.put)
         ready(ports, settings)
         service.notify("READY=1")

@@ -12,9 +12,6 @@ from typing import Protocol
 
 from daemon.events import MidiIn, Position
 
-#: what --clock takes
-CLOCKS = ("auto", "internal", "midi", "jack", "link")
-
 
 class ClockError(Exception):
     """A clock that cannot be had; the message is one sentence for the user."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from daemon.clocks import ClockError
 from daemon.conductor import Song
 from daemon.config import Config, ConfigError
 from daemon.options import Chosen, config_from, config_options
@@ -38,7 +39,7 @@ def command(file: Path | None, assigned: tuple[str, ...], **values: object) -> N
     start_logging(chosen.config.verbose)
     from daemon.live import Setup, play  # after the options have been looked at
 
-    with refusing(ConfigError, PortError, WorkerError):
+    with refusing(ConfigError, ClockError, PortError, WorkerError):
         setup = setup_of(chosen, Setup)
         try:
             play(
@@ -56,6 +57,7 @@ def command(file: Path | None, assigned: tuple[str, ...], **values: object) -> N
 def setup_of(chosen: Chosen, make: type[Setup]) -> Setup:
     """The live performance that a configuration describes."""
     from daemon.reach import Reach
+    from daemon.wiring import Wiring
 
     said = chosen.config
     return make(
@@ -68,6 +70,7 @@ def setup_of(chosen: Chosen, make: type[Setup]) -> Setup:
         record=said.record,
         report=said.report,
         channel=said.in_channel,
+        wiring=Wiring.of(said.values),
         reach=Reach(said.gestures, chosen.learnt, chosen.learnt_file, said.presets, said.control, said.programs),
     )
 

@@ -1,20 +1,28 @@
-"""`houseband run` on JACK with a player that needs no graph. Usage: fake_band.py BPM REPORT.json"""
+"""`houseband run` on JACK with a player that needs no graph. Usage: fake_band.py BPM REPORT.json [CLOCK [OUTPUT [PLAYER]]]
+
+PLAYER: a function of tests.worker_players. The band's control socket is off.
+"""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from daemon.commands.run import ready_line
+from daemon.commands.run import ready_line, start_logging
 from daemon.conductor import Song
 from daemon.live import Setup, play
 from daemon.plan import Settings
+from daemon.wiring import Wiring
 from daemon.worker import PlayerSpec
 
 if __name__ == "__main__":
-    song = Song(bpm=float(sys.argv[1]))
-    player = PlayerSpec("tests.worker_players:fake")
+    bpm, report, *rest = sys.argv[1:]
+    clock, output, maker = (*rest, *("auto", "rtmidi", "fake")[len(rest) :])
+    start_logging(1)
+    song = Song(bpm=float(bpm))
+    player = PlayerSpec(f"tests.worker_players:{maker}")
+    wiring = Wiring(clock=clock, output=output)
     play(
-        Setup(player, song, lambda styles: Settings(styles[0]), api="jack", report=Path(sys.argv[2])),
+        Setup(player, song, lambda styles: Settings(styles[0]), api="jack", report=Path(report), wiring=wiring),
         lambda ports, settings: print(ready_line(ports.api, ports.names, song, settings.style), file=sys.stderr),  # noqa: T201
     )

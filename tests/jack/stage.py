@@ -53,7 +53,7 @@ def perform(
     if fake:
         command = [*FAKE, str(bpm), str(report)]
     else:
-        command = [*RUN, "--api", "jack", "--bpm", str(bpm), "--report", str(report), *options]
+        command = [*RUN, "--api", "jack", "--output", "rtmidi", "--bpm", str(bpm), "--report", str(report), *options]
     with ExitStack() as stack:
         recorder = stack.enter_context(process([sys.executable, "-m", "tests.jack.recorder", "recorder"]))
         dump = stack.enter_context((report.parent / "witness.txt").open("w"))
