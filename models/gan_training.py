@@ -287,7 +287,7 @@ class GanObjective:
 
 
 def _full_band(song: CachedSong, random: np.random.Generator) -> np.ndarray[Any, np.dtype[np.float32]] | None:
-    """The rhythm (RHYTHM, STEPS) of eight bars drawn from a song, None unless bass, chords and drums (but for the piano)
+    """The rhythm (RHYTHM, STEPS) of eight bars drawn from a song; None unless bass, chords and drums (the piano has none)
     play in each of them."""
     made = score(song)
     if made.bars - made.first_bar < 12:
