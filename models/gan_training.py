@@ -41,7 +41,7 @@ class GanRecipe:
     kl: float = 0.05
     chord: float = 1.0
     reconstruction: float = 1.0
-    adversarial: float = 0.05
+    adversarial: float = 0.3  #: the critic's pull on the last layer as a share of the likelihood's
     adversarial_from: float = 0.6
     critic_updates: int = 3
     penalty: float = 10.0
@@ -149,9 +149,19 @@ class GanObjective:
         figures |= {name: float(value.detach()) for name, value in parts.items()}
         if adversarial and recipe.adversarial > 0:
             judged = self.critic(*_hearing(batch, roll, self.critic.hears_future)).float().mean()
-            loss = loss - recipe.adversarial * judged
+            weight = recipe.adversarial * self._balance(loss, judged)
+            loss = loss - weight * judged
+            figures["adversarial_weight"] = weight
             figures["generator"] = -float(judged.detach())
         return loss, figures, {"roll": Roll(roll.band.detach(), roll.drums.detach())}
+
+    def _balance(self, loss: Tensor, judged: Tensor) -> float:
+        """How much weaker the likelihood's pull on the last layer is than the critic's: the scale of a critic is its own (the
+        adaptive weight of Esser et al. 2021)."""
+        last = self.generator.write.pp
+        (likely,) = torch.autograd.grad(loss, last, retain_graph=True)
+        (critical,) = torch.autograd.grad(judged, last, retain_graph=True)
+        return min(1.0, float(likely.norm() / (critical.norm() + 1e-6)))
 
     def _play(self, state: Tensor, chord_scores: Tensor, batch: dict[str, Tensor]) -> Roll:
         """What the generator plays right of the line with chords of its own, binary, gradients straight through."""
@@ -287,7 +297,7 @@ class GanObjective:
 
 
 def _full_band(song: CachedSong, random: np.random.Generator) -> np.ndarray[Any, np.dtype[np.float32]] | None:
-    """The rhythm (RHYTHM, STEPS) of eight bars drawn from a song; None unless bass, chords and drums (the piano has none)
+    """The rhythm (RHYTHM, STEPS) of eight bars drawn from a song; None unless bass, chords and drums (a piano has none)
     play in each of them."""
     made = score(song)
     if made.bars - made.first_bar < 12:
