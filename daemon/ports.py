@@ -79,9 +79,11 @@ class Ports:
         *,
         plugs: Sequence[Plug] = (),
         watcher: Callable[[], Any] | None = None,
+        missed: Callable[[], bool] | None = None,
     ) -> None:
         """senders: by MIDI channel, None for all that have none of their own; plugs: those that are attached to
-        existing ones; watcher: makes a sender into our own input."""
+        existing ones; watcher: makes a sender into our own input; missed: asks anew whether the
+        server does not know our ports."""
         self.api = api
         self.names = names
         self.note: str | None = None
@@ -90,6 +92,7 @@ class Ports:
         self._plugs = list(plugs)
         self._watcher = watcher
         self._watch: Any = None
+        self._missed = missed
         self._beat: int | None = None  # when (monotonic ns) the input last heard our own heartbeat
         self._listening = False
         self._begun: set[tuple[int, int]] = set()  # (status of the end, pitch) of every note sent so far
@@ -140,7 +143,9 @@ class Ports:
             self._beat = time.monotonic_ns()
         if self._watch is not None and self._beat is not None:
             if time.monotonic_ns() - self._beat > SILENCE:
-                return "the JACK server is gone"
+                if self._missed is None or self._missed():
+                    return "the JACK server is gone"
+                self._beat = time.monotonic_ns()  # it is only very busy
             self._watch.send_message(HEARTBEAT)
         return None
 
@@ -311,8 +316,15 @@ def _attach(
         asked = out_port or OUT_NAME
         plugs.append(Plug(senders[None], played[0], asked, "--out-port", _short(api, OUT_NAME), heard=False))
     names = ", ".join(heard), ", ".join(played)
+    jack = api == "jack"
     return Ports(
-        api, receivers, senders, names, plugs=plugs, watcher=(lambda: _watcher(rtmidi)) if api == "jack" else None
+        api,
+        receivers,
+        senders,
+        names,
+        plugs=plugs,
+        watcher=(lambda: _watcher(rtmidi)) if jack else None,
+        missed=(lambda: _unknown_to_server(rtmidi)) if jack else None,
     )
 
 
@@ -330,6 +342,18 @@ def _watcher(rtmidi: Any) -> Any:
     watch.open_port(own[-1], "pulse")
     watch.set_error_callback(_failed)
     return watch
+
+
+def _unknown_to_server(rtmidi: Any) -> bool:
+    """Whether a new client finds no server, or a server that does not know our input."""
+    try:
+        with _captured_stderr():
+            probe = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name=WATCH_NAME)
+    except rtmidi.RtMidiError:
+        return True
+    known = any(name.startswith(IN_NAME) for name in probe.get_ports())
+    probe.delete()
+    return not known
 
 
 def _open(api: str, port: Any, asked: str | None, own: str, option: str) -> str:

@@ -1,5 +1,6 @@
-"""`houseband run` on JACK with a player that needs no graph. Usage: fake_band.py BPM REPORT.json [CLOCK [OUTPUT [PLAYER]]]
+"""`houseband run` on JACK with a player that needs no graph.
 
+Usage: fake_band.py BPM REPORT.json [CLOCK [OUTPUT [PLAYER]]]
 PLAYER: a function of tests.worker_players. The band's control socket is off.
 """
 
