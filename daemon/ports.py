@@ -200,7 +200,7 @@ def open_ports(
     out_port: that of one; per_role: an output for each role beside its channel. Raises PortError when there is no MIDI
     system, no such port, or when the system has no virtual ports and none is named.
     """
-    rtmidi = _rtmidi()
+    rtmidi = rtmidi_module()
     compiled = rtmidi.get_compiled_api()
     chosen = AUTOMATIC.get(sys.platform, ("alsa", "jack")) if api == "auto" else (api,)
     inputs = _split(in_port)
@@ -214,7 +214,7 @@ def open_ports(
             reasons.append(f"{name}: not in this build of python-rtmidi")
             continue
         ports: list[Any] = []
-        with _captured_stderr() as printed:
+        with quiet() as printed:
             try:
                 ports += [rtmidi.MidiIn(code, name=IN_NAME) for _ in inputs]
                 ports += [rtmidi.MidiOut(code, name=own) for own in outputs.values()]
@@ -269,9 +269,9 @@ class Feed:
 def open_feed(api: str, name: str, into: str) -> Feed:
     """A port of that name, connected to an existing input whose name holds `into`. api: one of APIS, that runs. Raises
     PortError."""
-    rtmidi = _rtmidi()
+    rtmidi = rtmidi_module()
     try:
-        with _captured_stderr():
+        with quiet():
             sender = rtmidi.MidiOut(getattr(rtmidi, APIS[api]), name=name)
     except rtmidi.RtMidiError as error:
         raise PortError(f"{api} gave no MIDI port: {_reason(str(error))}") from None
@@ -331,7 +331,7 @@ def _attach(
 def _watcher(rtmidi: Any) -> Any:
     """A sender into our own input, for the heartbeat; None where that is not found."""
     try:
-        with _captured_stderr():
+        with quiet():
             watch = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name=WATCH_NAME)
     except rtmidi.RtMidiError:
         return None
@@ -347,7 +347,7 @@ def _watcher(rtmidi: Any) -> Any:
 def _unknown_to_server(rtmidi: Any) -> bool:
     """Whether a new client finds no server, or a server that does not know our input."""
     try:
-        with _captured_stderr():
+        with quiet():
             probe = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name=WATCH_NAME)
     except rtmidi.RtMidiError:
         return True
@@ -402,7 +402,7 @@ def _reason(text: str) -> str:
     return re.sub(r"^\w+::\w+:?\s*", "", text).rstrip(".?!")
 
 
-def _rtmidi() -> Any:
+def rtmidi_module() -> Any:
     """python-rtmidi, which needs the system's libasound at import. Raises PortError."""
     try:
         import rtmidi
@@ -414,7 +414,7 @@ def _rtmidi() -> Any:
 
 
 @contextlib.contextmanager
-def _captured_stderr() -> Iterator[Callable[[], str]]:
+def quiet() -> Iterator[Callable[[], str]]:
     """What C libraries print while they look for their server goes to the caller instead of the terminal."""
     with tempfile.TemporaryFile() as sink:
 
