@@ -232,7 +232,10 @@ class Encoder(nn.Module):
 
 
 class Critic(nn.Module):
-    """How real does this band sound under this melody? The last 16 beats of the canvas -> one number a bar, (B, 4)."""
+    """How real does this band sound under this melody? The last 16 beats of the canvas -> one number a bar, (B, 4).
+
+    Without normalisation: near silence it would make the critic arbitrarily steep where no penalty looks.
+    """
 
     BEATS = 16
 
@@ -241,10 +244,10 @@ class Critic(nn.Module):
         self.hears_future = config.critic_hears_future
         width = Width(*config.critic)
         plain_in = (DRUM_PLANES + 5) * PATCH + len(STYLES)
-        self.read = KeyConv(Width(PITCHED_PLANES * PATCH, plain_in), width, gain=4.0)
-        self.blocks = nn.ModuleList(Block(width) for _ in range(3))
+        self.read = KeyConv(Width(PITCHED_PLANES * PATCH, plain_in), width, gain=2.0)
+        self.blocks = nn.ModuleList(Block(width, normal=False) for _ in range(3))
         self.down = KeyConv(width, width, kernel=4, stride=4)
-        self.bar_block = Block(width)
+        self.bar_block = Block(width, normal=False)
         self.judge = KeyConv(width, Width(0, 1), gain=1.0)
 
     def forward(self, melody: Tensor, roll: Roll, phase: Tensor, style: Tensor) -> Tensor:

@@ -156,8 +156,10 @@ class GanObjective:
         return loss, figures, {"roll": Roll(roll.band.detach(), roll.drums.detach())}
 
     def _balance(self, loss: Tensor, judged: Tensor) -> float:
-        """The likelihood's pull on the last layer over the critic's, whose scale is its own (the adaptive weight of Esser et
-        al. 2021); at most 1."""
+        """The likelihood's pull on the last layer over the critic's, whose scale is its own; at most 1.
+
+        The adaptive weight of Esser et al. 2021.
+        """
         last = self.generator.write.pp
         (likely,) = torch.autograd.grad(loss, last, retain_graph=True)
         (critical,) = torch.autograd.grad(judged, last, retain_graph=True)

@@ -93,11 +93,11 @@ class KeyNorm(nn.Module):
 
 
 class Block(nn.Module):
-    """A residual block: normalise, convolve over `kernel` positions, SiLU, mix. (B, total, T) -> same."""
+    """A residual block: normalise (or not), convolve over `kernel` positions, SiLU, mix. (B, total, T) -> same."""
 
-    def __init__(self, width: Width, kernel: int = 3) -> None:
+    def __init__(self, width: Width, kernel: int = 3, normal: bool = True) -> None:
         super().__init__()
-        self.norm = KeyNorm(width)
+        self.norm: nn.Module = KeyNorm(width) if normal else nn.Identity()
         self.spread = KeyConv(width, width, kernel, gain=1.4)
         self.mix = KeyConv(width, width, 1, gain=0.3)
 
