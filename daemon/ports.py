@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import re
+import subprocess
 import sys
 import tempfile
 import time
@@ -324,7 +325,7 @@ def _attach(
         names,
         plugs=plugs,
         watcher=(lambda: _watcher(rtmidi)) if jack else None,
-        missed=(lambda: _unknown_to_server(rtmidi)) if jack else None,
+        missed=_unknown_to_server if jack else None,
     )
 
 
@@ -344,16 +345,24 @@ def _watcher(rtmidi: Any) -> Any:
     return watch
 
 
-def _unknown_to_server(rtmidi: Any) -> bool:
-    """Whether a new client finds no server, or a server that does not know our input."""
-    try:
-        with quiet():
-            probe = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name=WATCH_NAME)
-    except rtmidi.RtMidiError:
-        return True
-    known = any(name.startswith(IN_NAME) for name in probe.get_ports())
-    probe.delete()
-    return not known
+_PROBE = """
+import rtmidi, sys
+try:
+    names = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name="houseband probe").get_ports()
+except Exception:
+    names = []
+sys.exit(not any(name.startswith(sys.argv[1]) for name in names))
+"""
+
+
+def _unknown_to_server() -> bool:
+    """Whether a new client finds no server, or a server that does not know our input. A new client of this process
+    would take the ground from under the old ones if there is no server, so another process asks."""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        probe = [sys.executable, "-P", "-c", _PROBE, IN_NAME]
+        asked = subprocess.run(probe, capture_output=True, stdin=subprocess.DEVNULL, timeout=10, check=False)
+        return asked.returncode != 0
+    return True
 
 
 def _open(api: str, port: Any, asked: str | None, own: str, option: str) -> str:

@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 #: seconds between two questions to JACK's transport, and to Link, which does not tell when it stops
 JACK_EVERY, LINK_EVERY = 0.01, 0.02
+#: seconds until a lost server is looked for: a new client, where there is none, harms old ones that are not closed yet
+JACK_AGAIN = 5.0
 #: seconds to listen to a Link session before anything is made of it: on joining, the tempo is one's own for a while
 LINK_PATIENCE = 2.0
 
@@ -70,7 +72,7 @@ class JackTransport:
 
     def _ask(self) -> None:
         rolled = False
-        while not self._over.wait(JACK_EVERY if self._client is not None else 1.0):
+        while not self._over.wait(JACK_EVERY if self._client is not None else JACK_AGAIN):
             if self._client is None:
                 self._client = self._join()
                 continue
