@@ -1,0 +1,421 @@
+"""The performance figures of the design, each beside a reference that is measured in the same run.
+
+What is compared is measured in turns or at once, in processes of their own (`daemon.bench_parts`), and several times
+over; a ratio is the median of those of the rounds, so that what else the machine does meets both sides alike.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from daemon import measure
+from daemon.measure import quantile
+
+ROOT = Path(__file__).resolve().parents[1]
+#: a JACK server of our own, where no MIDI system runs; one name for ever, for each takes a place in JACK's registry
+SERVER = "houseband-bench"
+#: seconds until a part is thought to hang
+PATIENCE = 120
+Say = Callable[[str], None]
+Round = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure. value, reference: in `unit`; ratio: of the two, the median over rounds, None without a reference;
+    bound: what the design promises, in words, and kept: whether it is; note: why there is no value."""
+
+    figure: str
+    unit: str
+    value: float | None = None
+    against: str = ""
+    reference: float | None = None
+    ratio: float | None = None
+    bound: str = ""
+    kept: bool | None = None
+    note: str = ""
+
+
+@dataclass(slots=True)
+class Bench:
+    """One run. rounds: how often everything is measured; seconds: how long what takes time is; histograms: label ->
+    values, for plots."""
+
+    technique: str = "gan"
+    graph: str | None = None
+    rounds: int = 5
+    seconds: float = 5.0
+    say: Say = lambda _text: None
+    rows: list[Row] = field(default_factory=list)
+    histograms: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+
+    def run(self) -> None:
+        """Measure everything; takes about two minutes."""
+        self._play()
+        self._throughput()
+        with ExitStack() as stack:
+            self.say("MIDI system")
+            api = midi_system(stack)
+            if api is None:
+                note = "no MIDI system runs, and jackd is not there to start one"
+                for name in ("pass-through", "start to ready", "memory", "idle CPU"):
+                    self.rows.append(Row(name, "", note=note))
+                return
+            self._pass_through(api)
+            self._start(api)
+            self._resident(api)
+
+    def _play(self) -> None:
+        """How late notes leave, what plans take and what playing costs: one after the other in every round."""
+        rounds = []
+        why_not = eager_is_missing()
+        for number in range(self.rounds):
+            self.say(f"the band plays beside bare waits, {number + 1} of {self.rounds}")
+            waiting = begin("bare_wait", self.seconds + 2)
+            band = part("band", self.seconds, 140, self.technique, self.graph)
+            found = {"band": band, "waits": ended(waiting)["late"]}
+            found |= part("plans", 60, self.technique, self.graph)
+            if not why_not:
+                found["eager"] = run_eager(self.graph)
+                why_not = "" if found["eager"] else "this graph's network cannot be built in torch here"
+            rounds.append(found)
+        self._send_lateness(rounds)
+        self._cost(rounds)
+        self._plan_time(rounds, why_not)
+
+    def _send_lateness(self, rounds: Sequence[Round]) -> None:
+        late = [x / 1e6 for found in rounds for x in found["band"]["late"]]
+        bare = [x / 1e6 for found in rounds for x in found["waits"]]
+        ratio = statistics.median(middle(found["band"]["late"]) / middle(found["waits"]) for found in rounds)
+        self.histograms["send lateness, ms"] = {"notes": late, "bare waits": bare}
+        self.rows.append(Row("send lateness, p50", "ms", middle(late), "a bare deadline wait", middle(bare), ratio))
+        tail = [quantile(values, 0.999) for values in (late, bare)]
+        bound = "1 ms later than it"
+        self.rows.append(
+            Row("send lateness, p99.9", "ms", tail[0], "a bare wait", tail[1], None, bound, tail[0] - tail[1] <= 1)
+        )
+        isr = min(found["band"]["isr"] for found in rounds)
+        self.rows.append(Row("in-time share", "", isr, bound="1.000", kept=isr == 1))
+
+    def _cost(self, rounds: Sequence[Round]) -> None:
+        if any(found["band"]["cpu"] is None for found in rounds):
+            self.rows.append(Row("CPU while playing", "", note="this system does not tell"))
+            return
+        used = [100 * found["band"]["cpu"] for found in rounds]
+        alone = [found["band"]["answered"] / found["band"]["seconds"] * middle(found["cpu"]) / 1e7 for found in rounds]
+        ratio = statistics.median(u / a for u, a in zip(used, alone, strict=True))
+        against = "its plans alone"
+        self.rows.append(Row("CPU while playing", "% of a core", middle(used), against, middle(alone), ratio))
+
+    def _plan_time(self, rounds: Sequence[Round], why_not: str) -> None:
+        plans, products = ([x / 1e6 for found in rounds for x in found[side]] for side in ("plan", "gemm"))
+        eager = [x for found in rounds for x in (found.get("eager") or {"ms": []})["ms"]]
+        self.histograms["plan, ms"] = {"onnxruntime": plans, "torch eager": eager}
+        peak = 2 * measure.GEMM_SIDE**3 / middle(products) / 1e6
+        against = f"a {measure.GEMM_SIDE}^3 GEMM ({peak:.0f} GFLOP/s)"
+        ratio = statistics.median(middle(found["plan"]) / middle(found["gemm"]) for found in rounds)
+        self.rows.append(Row("plan, p50", "ms", middle(plans), "a GEMM", middle(products), ratio, note=against))
+        self.rows.append(Row("plan, p99", "ms", quantile(plans, 0.99)))
+        if why_not or not eager:
+            self.rows.append(Row("plan, p50", "ms", note=f"not beside torch eager: {why_not}"))
+            return
+        ratio = statistics.median(middle(found["plan"]) / 1e6 / middle(found["eager"]["ms"]) for found in rounds)
+        self.rows.append(Row("plan, p50", "ms", middle(plans), "torch eager", middle(eager), ratio))
+        work = rounds[0]["eager"]["mflop"]
+        share = statistics.median(
+            work / middle(found["plan"]) / (2 * measure.GEMM_SIDE**3 / 1e6 / middle(found["gemm"])) for found in rounds
+        )
+        self.rows.append(Row("plan's work", "GFLOP/s", work / middle(plans), "GEMM peak", peak, share))
+
+    def _throughput(self) -> None:
+        self.say("a flood of events")
+        rounds = [part("flood", 40_000) for _ in range(self.rounds)]
+        rates = {name: statistics.median(r[name]["per_second"] for r in rounds) for name in ("band", "bare")}
+        lost = sum(r["band"]["lost"] for r in rounds)
+        ratio = statistics.median(r["band"]["per_second"] / r["bare"]["per_second"] for r in rounds)
+        self.rows.append(Row("events", "per s", rates["band"], "a bare queue", rates["bare"], ratio))
+        self.rows.append(Row("events lost", "", lost, bound="none", kept=lost == 0))
+
+    def _pass_through(self, api: str) -> None:
+        self.say("messages passed through")
+        times: dict[str, list[float]] = {"band": [], "bare": []}
+        ratios, lost = [], 0
+        with ExitStack() as stack:
+            ways = {}
+            for how in times:
+                stack.enter_context(ready("echo", api, how))
+                ways[how] = stack.enter_context(_way(api, how))
+            for _ in range(self.rounds):
+                middles = {}
+                for how, (send, arrived) in ways.items():
+                    arrived.clear()
+                    sent = measure.send_spaced(send, measure.numbered(120), 0.0053)
+                    time.sleep(0.1)
+                    found = measure.pair(sent, arrived)
+                    times[how] += [t / 1e6 for t in found.times]
+                    lost += found.lost if how == "band" else 0
+                    middles[how] = found.median_ms
+                ratios.append(middles["band"] / middles["bare"])
+        self.histograms["pass-through, ms"] = {"houseband": times["band"], "bare rtmidi": times["bare"]}
+        usual = [middle(times[how]) for how in ("band", "bare")]
+        self.rows.append(
+            Row(f"pass-through ({api}), p50", "ms", usual[0], "bare rtmidi", usual[1], statistics.median(ratios))
+        )
+        worst = [quantile(times[how], 0.99) for how in ("band", "bare")]
+        note = f"{lost} lost" if lost else ""
+        self.rows.append(Row(f"pass-through ({api}), p99", "ms", worst[0], "bare rtmidi", worst[1], note=note))
+
+    def _start(self, api: str) -> None:
+        mine, bare = [], []
+        for number in range(self.rounds):
+            self.say(f"start, {number + 1} of {self.rounds}")
+            begun = time.monotonic()
+            part("start")
+            bare.append(time.monotonic() - begun)
+            begun = time.monotonic()
+            with self._running(api):
+                mine.append(time.monotonic() - begun)
+        value, reference = statistics.median(mine), statistics.median(bare)
+        ratio = statistics.median(m / b for m, b in zip(mine, bare, strict=True))
+        self.rows.append(
+            Row("start to ready", "s", value, "Python with its libraries", reference, ratio, "1 s", value <= 1)
+        )
+
+    def _resident(self, api: str) -> None:
+        """Memory, and what waiting costs, beside bare ports that do nothing."""
+        self.say("waiting")
+        with self._running(api) as band, ready("ports", api) as bare:
+            time.sleep(1)
+            memory = [measure.memory_mb(process.pid) for process in (band, bare)]
+            spent, ratios = [], []
+            for _ in range(self.rounds):
+                before = [measure.cpu_ns(process.pid) for process in (band, bare)]
+                time.sleep(self.seconds / 2)
+                after = [measure.cpu_ns(process.pid) for process in (band, bare)]
+                if None in before or None in after:
+                    break
+                used = [100 * (a - b) / (self.seconds / 2 * 1e9) for a, b in zip(after, before, strict=True)]  # type: ignore[operator]
+                spent.append(used)
+                ratios.append(used[0] / used[1])
+        if memory[0] is None or memory[1] is None or not spent:
+            self.rows.append(Row("memory, idle CPU", "", note="this system does not tell"))
+            return
+        ratio = memory[0] / memory[1]
+        self.rows.append(
+            Row("memory", "MB", memory[0], "bare ports in Python", memory[1], ratio, "200 MB", memory[0] < 200)
+        )
+        idle = [statistics.median(side) for side in zip(*spent, strict=True)]
+        ratio = statistics.median(ratios)
+        self.rows.append(
+            Row("idle CPU", "% of a core", idle[0], "bare idle ports", idle[1], ratio, "1 % of a core", idle[0] < 1)
+        )
+
+    @contextlib.contextmanager
+    def _running(self, api: str) -> Iterator[subprocess.Popen[str]]:
+        """`houseband run`, from when it is ready."""
+        given = ["--graph", self.graph] if self.graph else []
+        command = ["run", "--api", api, "--control", "off", "--technique", self.technique, *given]
+        environment = {**os.environ, "HOUSEBAND_TAKES": "off", "HOUSEBAND_CONFIG": os.devnull}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "daemon", *command], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
+        )
+        try:
+            assert process.stderr
+            said = ""
+            for line in process.stderr:
+                said += line
+                if "is ready" in line:
+                    break
+            else:
+                raise BenchError(f"houseband run does not start: {said.strip().splitlines()[-1:]}")
+            yield process
+        finally:
+            process.terminate()
+            process.communicate(timeout=PATIENCE)
+
+
+class BenchError(RuntimeError):
+    """Something that was to be measured does not run; the message is one sentence."""
+
+
+def middle(values: Sequence[float]) -> float:
+    """The median."""
+    return quantile(values, 0.5)
+
+
+def eager_is_missing() -> str:
+    """Why the network cannot be measured in torch; empty when it can."""
+    missing = [name for name in ("torch", "onnx") if importlib.util.find_spec(name) is None]
+    return f"{' and '.join(missing)} not installed here" if missing else ""
+
+
+def begin(name: str, *arguments: object) -> subprocess.Popen[str]:
+    """Starts a part."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "daemon.bench_parts", name, json.dumps(arguments)],
+        cwd=ROOT,
+        env=measure.one_thread(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ended(running: subprocess.Popen[str]) -> dict[str, Any]:
+    """What a part has found. Raises BenchError."""
+    try:
+        out, err = running.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        running.kill()
+        running.communicate()
+        raise BenchError("a measurement hangs") from None
+    if running.returncode:
+        raise BenchError(f"a measurement failed: {(err.strip().splitlines() or ['no reason given'])[-1]}")
+    found: dict[str, Any] = json.loads(out)
+    return found
+
+
+def part(name: str, *arguments: object) -> dict[str, Any]:
+    """Runs a part to its end. Raises BenchError."""
+    return ended(begin(name, *arguments))
+
+
+@contextlib.contextmanager
+def ready(name: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
+    """A part that stays until the block's end. Raises BenchError."""
+    running = begin(name, *arguments)
+    try:
+        assert running.stdout
+        if running.stdout.readline() != "ready\n":
+            raise BenchError(f"{name}: {(running.communicate()[1].strip().splitlines() or ['does not start'])[-1]}")
+        yield running
+    finally:
+        running.kill() if running.poll() is None and not _left(running) else None
+        running.wait()
+        for pipe in (running.stdin, running.stdout, running.stderr):
+            assert pipe
+            pipe.close()
+
+
+def _left(running: subprocess.Popen[str]) -> bool:
+    """Tells a part to leave; whether it does."""
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        assert running.stdin
+        running.stdin.close()
+        running.wait(5)
+    return running.returncode is not None
+
+
+@contextlib.contextmanager
+def _way(api: str, how: str) -> Iterator[tuple[measure.Sender, list[tuple[int, bytes]]]]:
+    """In and out of an echo: how to send into it, and what comes back."""
+    rtmidi = measure.rtmidi_module()
+    code, name = getattr(rtmidi, measure.APIS[api]), f"houseband {how}"
+    sender, receiver = (make(code, name=f"{name} probe") for make in (rtmidi.MidiOut, rtmidi.MidiIn))
+    arrived: list[tuple[int, bytes]] = []
+    try:
+        for port, end in ((sender, "in"), (receiver, "out")):
+            there = [index for index, text in enumerate(port.get_ports()) if f"{name} {end}" in text]
+            if not there:
+                raise BenchError(f"the port '{name} {end}' does not appear")
+            port.open_port(there[-1], end)
+        receiver.set_callback(lambda message, _data: arrived.append((time.monotonic_ns(), bytes(message[0]))))
+        time.sleep(0.1)
+        yield sender.send_message, arrived
+    finally:
+        for port in (sender, receiver):
+            port.close_port()
+            port.delete()
+
+
+def midi_system(stack: ExitStack) -> str | None:
+    """A MIDI system that runs; else a JACK server of our own, without hardware, until the stack ends; else None."""
+    from daemon.doctor import python_rtmidi, running_apis
+
+    if python_rtmidi().state == "bad":
+        return None
+    running = running_apis("auto")
+    if running:
+        return running[0]
+    if not (shutil.which("jackd") and shutil.which("jack_wait")):
+        return None
+    before = {key: os.environ.get(key) for key in ("JACK_DEFAULT_SERVER", "JACK_NO_START_SERVER")}
+    os.environ |= {"JACK_DEFAULT_SERVER": SERVER, "JACK_NO_START_SERVER": "1"}
+    stack.callback(_restore, before)
+    command = ["jackd", "--no-realtime", "-n", SERVER, "-d", "dummy", "-r", "48000", "-p", "128"]
+    environment = {**os.environ, "JACK_NO_AUDIO_RESERVATION": "1"}
+    nothing = subprocess.DEVNULL
+    server = subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing, env=environment)
+    stack.callback(_stop, server)
+    waited = subprocess.run(["jack_wait", "-s", SERVER, "-w", "-t", "10"], capture_output=True, check=False)
+    return "jack" if waited.returncode == 0 and server.poll() is None else None
+
+
+def _restore(before: dict[str, str | None]) -> None:
+    for key, value in before.items():
+        if value is None:
+            os.environ.pop(key, None)
+        else:
+            os.environ[key] = value
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    server.terminate()
+    server.wait(timeout=10)
+
+
+def run_eager(graph: str | None) -> dict[str, Any] | None:
+    """The same network in torch, by the export room, in a process of its own; None if that cannot be."""
+    command = [sys.executable, "-m", "export.eager", *([graph] if graph else [])]
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, env=measure.one_thread(), capture_output=True, text=True, timeout=PATIENCE, check=True
+        )
+        found: dict[str, Any] = json.loads(done.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return None
+    return found
+
+
+def draw(path: Path, histograms: dict[str, dict[str, list[float]]]) -> None:
+    """Write a PNG of histograms. Raises BenchError without matplotlib, OSError when it cannot be written."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise BenchError("plots are drawn by matplotlib, which is not installed: pip install matplotlib") from None
+    figure = Figure(figsize=(9, 3 * len(histograms)), layout="constrained")
+    for axes, (title, sides) in zip(
+        figure.subplots(len(histograms), squeeze=False)[:, 0], histograms.items(), strict=True
+    ):
+        top = max(quantile(values, 0.995) for values in sides.values() if values)
+        for label, values in sides.items():
+            if values:
+                axes.hist([min(v, top) for v in values], bins=60, range=(0, top), alpha=0.6, label=label, density=True)
+        axes.set_xlabel(title)
+        axes.set_yticks([])
+        axes.legend()
+    figure.savefig(path, dpi=110)
+
+
+def differences(one: Sequence[dict[str, Any]], other: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """By how much (share) the ratios of two runs differ, by figure."""
+    ratios = {(row["figure"], row["against"]): row["ratio"] for row in one if row["ratio"]}
+    return {
+        f"{row['figure']} / {row['against']}": abs(row["ratio"] / ratios[key] - 1)
+        for row in other
+        if (key := (row["figure"], row["against"])) in ratios and row["ratio"]
+    }

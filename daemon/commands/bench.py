@@ -1,0 +1,116 @@
+"""`houseband bench`: the performance figures, each beside a reference measured in the same run."""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from daemon.refusal import Refusal, refusing
+
+if TYPE_CHECKING:
+    from daemon.bench import Bench, Row
+
+
+@click.command(short_help="Measure this machine's performance figures, each beside a reference.")
+@click.option("--technique", default="gan", show_default=True, help="Which player: gan, arcnn or transformer.")
+@click.option("--graph", metavar="FILE.onnx", help="Weights other than the shipped.")
+@click.option("--rounds", type=click.IntRange(1, 100), default=5, show_default=True, help="How often to measure.")
+@click.option("--seconds", type=click.FloatRange(1, 600), default=5, show_default=True, help="How long a round plays.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.option("--plots", metavar="FILE.png", type=click.Path(path_type=Path), help="Draw histograms (matplotlib).")
+@click.option(
+    "--compare", metavar="FILE.json", type=click.Path(path_type=Path), help="Print how its ratios differ from these."
+)
+def command(
+    technique: str,
+    graph: str | None,
+    rounds: int,
+    seconds: float,
+    as_json: bool,
+    plots: Path | None,
+    compare: Path | None,
+) -> None:
+    """Measure how well the band keeps time here, and what it costs. Takes about two minutes; close other programs.
+
+    Every figure stands beside a reference measured in the same run, and the ratio of the two is what can be compared
+    between runs. Where no MIDI system runs, a JACK server without hardware is started for the while, if jackd is there.
+    """
+    from daemon.bench import Bench, BenchError, differences, draw
+    from daemon.commands.render import progress_bar
+    from daemon.players.load import load_player
+    from daemon.ports import PortError
+    from daemon.session import GraphError
+
+    earlier = _earlier(compare)
+    with refusing(GraphError, BenchError, PortError):
+        load_player(technique, graph)
+        if plots is not None:
+            _check_plots(plots)
+        with progress_bar("measuring"):
+            bench = Bench(technique, graph, rounds, seconds, lambda text: click.echo(f"{text} ...", err=True))
+            bench.run()
+        if plots is not None:
+            try:
+                draw(plots, bench.histograms)
+            except OSError as error:
+                raise Refusal(f"{plots}: cannot be written: {error.strerror or error}") from None
+    if as_json:
+        click.echo(json.dumps(_as_json(bench), indent=1))
+    else:
+        _print(bench.rows)
+    if earlier is not None:
+        for name, share in differences(earlier, [asdict(row) for row in bench.rows]).items():
+            click.echo(f"{100 * share:5.1f} % {name}", err=True)
+
+
+def _earlier(path: Path | None) -> list[dict[str, object]] | None:
+    if path is None:
+        return None
+    try:
+        figures: list[dict[str, object]] = json.loads(path.read_text(encoding="utf-8"))["figures"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Refusal(f"{path}: not what `houseband bench --json` wrote ({error})") from None
+    return figures
+
+
+def _check_plots(path: Path) -> None:
+    from daemon.bench import BenchError
+    from daemon.pictures import PicturesError, check
+
+    try:
+        check()
+    except PicturesError as error:
+        raise BenchError(str(error)) from None
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise Refusal(f"{path}: cannot be written, for its folder does not exist or it is one itself")
+
+
+def _as_json(bench: Bench) -> dict[str, object]:
+    machine = {"system": platform.platform(), "python": platform.python_version()}
+    return {"machine": machine, "rounds": bench.rounds, "figures": [asdict(row) for row in bench.rows]}
+
+
+def _print(rows: list[Row]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("figure", "value", "", "beside", "reference", "ratio", "bound")
+    for row in rows:
+        kept = "" if row.kept is None else " (kept)" if row.kept else " (MISSED)"
+        table.add_row(
+            row.figure, _number(row.value), row.unit, row.against or row.note, _number(row.reference),
+            _number(row.ratio), row.bound + kept,
+        )  # fmt: skip
+    console = Console()
+    if not console.is_terminal:
+        console.width = 160
+    console.print(table)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
