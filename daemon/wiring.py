@@ -57,7 +57,9 @@ class Wiring:
         if self.clock in ("jack", "link"):
             return PositionClock()
         if self.clock == "midi" or (self.clock == "auto" and not self.send_clock):
-            return MidiClock(us_per_beat(song.bpm), self.clock == "midi", self.song_position)
+            return MidiClock(
+                us_per_beat(song.bpm), self.clock == "midi", self.song_position, song.metres[0][1].steps_per_bar
+            )
         return None
 
     def listen_to_clock(

@@ -257,7 +257,15 @@ def test_a_clock_that_runs_all_the_time_keeps_its_tempo_over_a_start() -> None:
 
 @pytest.mark.parametrize(
     ("values", "unit"),
-    [([(0, 0), (48, 96)], 6), ([(4, 0), (16, 72)], 6), ([(0, 0), (96, 90)], 1), ([(24, 0), (144, 120)], 1)],
+    [
+        ([(0, 0), (48, 96)], 6),
+        ([(4, 0), (16, 72)], 6),
+        ([(0, 0), (96, 90)], 1),
+        ([(24, 0), (144, 120)], 1),
+        ([(192, 0), (216, 192)], 1),
+        ([(192, 0), (48, 192)], 6),
+        ([(216, 0), (20, 100)], 6),
+    ],
 )
 def test_what_song_position_counts_is_found_out(values: list[tuple[int, int]], unit: int) -> None:
     """(value, ticks counted since the last) of a master that goes on where it stopped."""
@@ -303,3 +311,15 @@ def test_a_line_is_drawn_anew_after_a_tempo_change_and_says_so() -> None:
     for ns in ticks(100, 20, ticks(120, 50)[-1])[1:]:
         line.tick(ns)
     assert abs(line.interval - interval(100)) < 1000
+
+
+@pytest.mark.parametrize("bpm", [100, 120, 140])
+@pytest.mark.parametrize("phase", range(0, 20, 3))
+def test_ticks_that_bunch_up_do_not_rush_the_beginning(bpm: float, phase: int) -> None:
+    """Until the tempo is known, two ticks at one moment are no tempo of 500."""
+    period = 1024 * 1_000_000_000 // 48_000
+    came = [ns + phase * MS for ns in bunched([ns - phase * MS for ns in ticks(bpm, 24)], period)]
+    changes = tell(clock(120), [(came[0], START), *((ns, TICK) for ns in came)])
+    for change in changes:
+        assert isinstance(change, Started | Beat)
+        assert 0.75 < change.us * bpm / 60e6 < 1.33

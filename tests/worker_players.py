@@ -61,3 +61,24 @@ def fake() -> object:
     from tests.fakes import FakePlayer
 
     return FakePlayer()
+
+
+class Marks:
+    """Drums on every step, the bass drum where a bar begins, and a bass note held over a beat."""
+
+    past_steps = 16
+    future_steps = 32
+    roles = ("bass", "drums")
+    styles = ("plain",)
+
+    def plan(self, request: PlanRequest) -> Plan:
+        bar = request.metre.ticks_per_bar
+        steps = range(request.now * 6, (request.now + 32) * 6, 6)
+        drums = [Note(tick, 42 if (tick - request.bar_origin) % bar else 36, 3, 90) for tick in steps]
+        bass = [Note(tick, 40 + tick // 24 % 12, 20, 90) for tick in steps if tick % 24 == 0]
+        notes = {"drums": tuple(drums), "bass": tuple(bass)}
+        return Plan(request.number, request.now, request.now + 32, request.heard, notes)
+
+
+def marks() -> Marks:
+    return Marks()

@@ -8,9 +8,10 @@ off), or a clock that jitters more than was thought. Meanwhile the line goes on 
 from __future__ import annotations
 
 from collections import deque
+from itertools import pairwise
 
-#: ticks that the line is drawn through
-WINDOW = 96
+#: ticks that the line is drawn through: more than the few beats in which a JACK period and a tick come round
+WINDOW = 192
 #: ticks off the line until they are judged, and until they are judged in any case
 FEW, ENOUGH = 4, 8
 #: an interval no clock has: beyond 10 and 500 beats per minute (ns)
@@ -19,6 +20,8 @@ SHORTEST, LONGEST = 5_000_000.0, 250_000_000.0
 FLOOR = 500_000.0
 #: so many of the newest ticks do not say how far off a tick may be: another tempo must not be taken for jitter
 NEWEST = 12
+#: how much the guess weighs when ticks come two at a time
+DOUBT = 40.0
 _FADE = 0.99
 
 
@@ -35,7 +38,8 @@ class Line:
         self.residual = 0
         self._prior = interval
         self._known = known
-        self._old: deque[tuple[int, int]] = deque(maxlen=WINDOW)
+        self._old: deque[tuple[int, int]] = deque()  # number, ns from the first
+        self._sums = (0, 0, 0, 0)  # of numbers, times, numbers squared, products
         self._young: list[tuple[int, int, float]] = []  # number, ns, how far off
         self._slope = interval
         self._mean = (0.0, 0.0)  # number and ns (from the first) that the line goes through
@@ -104,10 +108,17 @@ class Line:
         tolerance = self._tolerance()
         return all(off * drift > 0 and abs(off) > tolerance for off in offs) and abs(offs[-1]) > 1.5 * tolerance
 
+    def _doubt(self) -> float:
+        """What the guess weighs against the first ticks: nothing where they come evenly, much where they bunch up."""
+        times = [ns for _, ns in self._old]
+        gaps = [b - a for a, b in pairwise(times)]
+        return DOUBT * ((max(gaps) - min(gaps)) / self._prior) ** 2
+
     def _restart(self) -> None:
         """Another tempo: draw the line through the newest ticks only."""
         young = self._young
         self._old.clear()
+        self._sums = (0, 0, 0, 0)
         self._recent.clear()
         self._known = True
         self._prior = (young[-1][1] - young[0][1]) / (len(young) - 1)
@@ -117,7 +128,7 @@ class Line:
     def _keep(self, points: list[tuple[int, int, float]]) -> None:
         self._young = []
         for number, ns, off in points:
-            self._old.append((number, ns))
+            self._add(number, ns - self._first, 1)
             self._recent.append(off)
         self._settle(NEWEST)
         self._draw()
@@ -126,13 +137,22 @@ class Line:
         while len(self._recent) > but:
             self._spread = max(abs(self._recent.popleft()), self._spread * _FADE)
 
+    def _add(self, number: int, ns: int, sign: int) -> None:
+        """One point more, or (sign -1) the oldest one less."""
+        if sign > 0:
+            self._old.append((number, ns))
+        n, t, square, product = self._sums
+        self._sums = n + sign * number, t + sign * ns, square + sign * number**2, product + sign * number * ns
+        if len(self._old) > WINDOW:
+            self._add(*self._old.popleft(), -1)
+
     def _draw(self) -> None:
         count = len(self._old)
-        mean_n = sum(n for n, _ in self._old) / count
-        mean_t = sum(ns - self._first for _, ns in self._old) / count
-        self._mean = (mean_n, mean_t)
+        n, t, square, product = self._sums
+        self._mean = (n / count, t / count)
         self._slope = self._prior
-        if count >= (FEW if self._known else 2):
-            across = sum((n - mean_n) * (ns - self._first - mean_t) for n, ns in self._old)
-            self._slope = across / sum((n - mean_n) ** 2 for n, _ in self._old)
+        if count >= (FEW if self._known else 3):
+            weight = self._doubt() if count < NEWEST * 2 and not self._known else 0.0
+            across, wide = (product * count - n * t) / count, (square * count - n * n) / count
+            self._slope = (across + weight * self._prior) / (wide + weight)
         self._slope = min(max(self._slope, SHORTEST), LONGEST)

@@ -19,9 +19,10 @@ PULSE = TICKS_PER_BEAT
 
 class MidiClock:
     """A Clock of MIDI messages. us: microseconds per beat to expect at first; commands: see `Clock`; unit: ticks that
-    Song Position counts in, 6 (the standard's sixteenths), 1 (as Ardour 7), or None to find out."""
+    Song Position counts in, 6 (the standard's sixteenths), 1 (as Ardour 7), or None to find out; bar: sixteenths in
+    one."""
 
-    def __init__(self, us: int, commands: bool = True, unit: int | None = None) -> None:
+    def __init__(self, us: int, commands: bool = True, unit: int | None = None, bar: int = 16) -> None:
         self.commands = commands
         self._line = Line(us * NS_PER_US / TICKS_PER_BEAT)
         self._known = False  # whether a tempo has been heard
@@ -32,7 +33,7 @@ class MidiClock:
         self._started = False  # a Start or Continue has ever been heard
         self._pending: int | None = None  # song position of the next tick, where that is news
         self._fresh = False
-        self._place = SongPosition(unit)
+        self._place = SongPosition(unit, bar)
 
     def hear(self, event: MidiIn | Position) -> Sequence[Change]:
         """What a message means; any but the five of MIDI clock mean nothing."""
@@ -121,12 +122,14 @@ class MidiClock:
 
 class SongPosition:
     """Which tick a Song Position Pointer means. The standard counts sixteenths; Ardour 7 counts MIDI clocks, always
-    at a whole beat. Found out where a master goes on from where it stopped; until then sixteenths, which are in step
-    with the bar both ways wherever one jumps to a bar of 4/4 or 3/4."""
+    at a whole beat. Found out where a master goes on from where it stopped, or jumps to where no bar would begin in
+    sixteenths; until then sixteenths, which are in step with the bar both ways where one jumps to a bar.
+    """
 
-    def __init__(self, unit: int | None = None) -> None:
+    def __init__(self, unit: int | None = None, bar: int = 16) -> None:
         self.unit = unit or TICKS_PER_STEP
         self._sure = unit is not None
+        self._bar = bar
         self._last: int | None = None  # the last value
         self._from = 0  # and what was counted as its tick
 
@@ -140,6 +143,9 @@ class SongPosition:
     def _look(self, value: int, counted: int) -> None:
         if value % TICKS_PER_BEAT:
             self.unit = TICKS_PER_STEP
+            return
+        if value % self._bar:
+            self.unit = 1
             return
         passed, step = counted - self._from, value - (self._last or 0)
         if passed >= 2 * TICKS_PER_BEAT and 0 <= step - passed <= TICKS_PER_BEAT:
