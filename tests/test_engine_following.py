@@ -152,11 +152,11 @@ def test_continue_resumes_where_it_was_and_start_waits_for_the_melody() -> None:
 
 
 def test_the_bar_is_the_masters_after_continuing_anywhere() -> None:
-    """Continue at beat 3 of bar 5: what the players are told agrees with the bar of the master."""
-    events = [MidiIn(0, spp(4 * 16 + 8)), *master(120, 300, 1000, b"\xfb"), *tune(1000)]
+    """Continue at beat 2 of bar 5: what the players are told agrees with the bar of the master."""
+    events = [MidiIn(0, spp(4 * 16 + 4)), *master(120, 300, 1000, b"\xfb"), *tune(1000)]
     done = show(events, until=2 * BAR)
     request = done.player.asked[0]
-    assert (request.now * 6 - request.bar_origin) % 96 == 48 + 6
+    assert (request.now * 6 - request.bar_origin) % 96 == 24 + 6
 
 
 # Tempo
