@@ -62,7 +62,7 @@ DEFAULTS: dict[str, str] = {
 }
 
 #: commands that are for the gestures and not for the conductor
-LEARN, FORGET = "learn", "forget"
+LEARN, FORGET, REBIND = "learn", "forget", "rebind"
 
 CC, NOTE, PROGRAM = "cc", "note", "program"
 #: pedals and channel modes are not to be learnt
@@ -198,6 +198,14 @@ class Gestures:
             made = gesture(text)
             self._cover(made, target(what, made), what)
 
+    def rebind(self, bindings: Mapping[str, str]) -> None:
+        """Other bindings than those it was made with; what was learnt stays. Raises GestureError and ControlError."""
+        learnt = {str(made): what for what, made in self._learnt.items()}
+        self._targets, self._learnt, self._covered = {}, {}, {}
+        for text, what in bindings.items():
+            self.bind(text, what)
+        self.was_learnt(learnt)
+
     def _cover(self, made: Gesture, aim: Target, what: str) -> None:
         for other in [there for there, known in self._learnt.items() if known == made]:
             self.forget(other)
@@ -306,6 +314,10 @@ class GestureWorld:
             made = self._gestures.forget(str(command.value))
             if made is not None:
                 self._learnt(str(made), "")
+            return []
+        if command.key == REBIND and isinstance(command.value, tuple):
+            bindings, self._presets = command.value
+            self._gestures.rebind(bindings)
             return []
         if command.key == "preset" and isinstance(command.value, str) and command.value in self._presets:
             return [Command(command.at, key, value) for key, value in self._presets[command.value]]

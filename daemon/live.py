@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon import service
+from daemon.background import attended
 from daemon.conductor import Conductor, Song
+from daemon.config import Config
 from daemon.counters import Counters, Histogram
 from daemon.events import Quit
 from daemon.keeper import KeptPorts
@@ -23,6 +25,7 @@ from daemon.realtime import LiveWorld, undisturbed
 from daemon.take import Take
 from daemon.taps import TappedOutput, TappedWorld
 from daemon.tempo import Tempo, us_per_beat
+from daemon.watchdog import guarded
 from daemon.wiring import Wiring
 from daemon.worker import PlayerSpec, Worker
 from daemon.world import Output, World
@@ -35,7 +38,8 @@ class Setup:
     """One live performance. settings: made from the styles that the player knows, once it is loaded.
 
     api, in_port, out_port: as `open_ports` takes them; record: where to write the take; report: where to write figures;
-    channel: as the conductor takes it; reach: by what else than notes it is played; wiring: clock, ports, figures.
+    channel: as the conductor takes it; reach: by what else than notes it is played; wiring: clock, ports, figures;
+    reread: the configuration as it stands, and how to read it again.
     """
 
     player: PlayerSpec
@@ -49,6 +53,7 @@ class Setup:
     channel: int | None = None
     reach: Reach = field(default_factory=Reach)
     wiring: Wiring = field(default_factory=Wiring)
+    reread: tuple[Config, Callable[[], Config]] | None = None
 
 
 class Stop:
@@ -101,7 +106,7 @@ def play(setup: Setup, ready: Callable[[KeptPorts, Settings], None]) -> None:
         hears: World = through.world if take is None else TappedWorld(through.world, take.heard)
         plays: Output = through.output if take is None else TappedOutput(through.output, take.sent)
         conductor = Conductor(
-            hears,
+            guarded(hears),
             plays,
             worker,
             band,
@@ -119,10 +124,8 @@ def play(setup: Setup, ready: Callable[[KeptPorts, Settings], None]) -> None:
         setup.wiring.listen_to_clock(setup.song, world.now, world.put, stack)
         ports.listen(world.now, world.put)
         ready(ports, settings)
-        service.notify("READY=1")
-        with undisturbed():
+        with attended(ports, world.now, world.put, band.styles, setup.reread), undisturbed():
             conductor.run()
-        service.notify("STOPPING=1")
     log.info("played: %s", figures(conductor.counters))
     if take is not None and setup.record is not None:
         keep(take, setup.record, conductor)

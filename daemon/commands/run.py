@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import faulthandler
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from daemon import journald
 from daemon.clocks import ClockError
 from daemon.conductor import Song
 from daemon.config import Config, ConfigError
@@ -40,12 +44,16 @@ def command(file: Path | None, assigned: tuple[str, ...], **values: object) -> N
     from daemon.live import Setup, play  # after the options have been looked at
 
     with refusing(ConfigError, ClockError, PortError, WorkerError):
-        setup = setup_of(chosen, Setup)
+        setup = replace(
+            setup_of(chosen, Setup), reread=(chosen.config, lambda: config_from(file, assigned, values).config)
+        )
         try:
             play(
                 setup,
-                lambda ports, settings: click.echo(
-                    ready_line(ports.api, ports.names, setup.song, settings.style), err=True
+                lambda ports, settings: (
+                    None
+                    if journald.is_listening()
+                    else click.echo(ready_line(ports.api, ports.names, setup.song, settings.style), err=True)
                 ),
             )
         except OSError as error:
@@ -91,6 +99,14 @@ def ready_line(api: str, names: tuple[str, str], song: Song, style: str) -> str:
 
 
 def start_logging(verbose: int) -> None:
-    """Messages to stderr: warnings, with -v what happens, with -vv everything."""
+    """Messages to stderr, or to the journal where that is the same: warnings, with -v what happens, with -vv
+    everything."""
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    if journald.is_listening():
+        faulthandler.enable()  # the watchdog's SIGABRT says where it was stuck
+        with contextlib.suppress(OSError):
+            logging.basicConfig(level=level, format="%(message)s", handlers=[journald.JournalHandler()])
+            for name in ("daemon.background", "daemon.reload", "daemon.aftermath"):  # once at a start or a reload
+                logging.getLogger(name).setLevel(min(level, logging.INFO))
+            return
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")

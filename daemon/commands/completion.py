@@ -1,0 +1,27 @@
+"""`houseband completion`: commands and options completed by the shell."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import get_completion_class
+
+_WHERE = {
+    "bash": "~/.local/share/bash-completion/completions/houseband",
+    "zsh": "a file _houseband in a directory of your $fpath",
+    "fish": "~/.config/fish/completions/houseband.fish",
+}
+
+
+@click.command(short_help="Print a script that completes commands in your shell.")
+@click.argument("shell", type=click.Choice(tuple(_WHERE)))
+def command(shell: str) -> None:
+    """Print the script that makes SHELL complete houseband's commands and options.
+
+    Keep what it prints: for bash as ~/.local/share/bash-completion/completions/houseband, for zsh as _houseband in a
+    directory of your $fpath, for fish as ~/.config/fish/completions/houseband.fish.
+    """
+    from daemon.cli import main
+
+    made = get_completion_class(shell)
+    assert made is not None
+    click.echo(made(main, {}, "houseband", "_HOUSEBAND_COMPLETE").source())

@@ -1,0 +1,68 @@
+"""`houseband service`: in the background, from every login on."""
+
+from __future__ import annotations
+
+import subprocess
+
+import click
+
+from daemon import unit
+from daemon.config import ConfigError
+from daemon.options import config_from
+from daemon.refusal import Refusal, refusing
+
+
+@click.group(short_help="Install the band as a service of yours.")
+def command() -> None:
+    """The band in the background, from every login on: a user service of systemd (Linux) or launchd (macOS)."""
+
+
+@command.command(context_settings={"ignore_unknown_options": True})
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def install(options: tuple[str, ...]) -> None:
+    """Write the service for the environment that houseband runs from, enable and start it.
+
+    OPTIONS are those of `houseband run`, after `--`; better is the configuration (`houseband config --edit`), which
+    the service reads again on `systemctl --user reload houseband`. Installing again is how to change them.
+    """
+    with refusing(unit.UnitError, ConfigError):
+        config_from(None, (), {})  # a mistake in it would be the service's only log line
+        manager = unit.manager()
+        manager.install(options)
+    click.echo(f"installed and started: {manager.path}")
+    click.echo("to have it play before anyone logs in (Linux): loginctl enable-linger", err=True)
+
+
+@command.command()
+def uninstall() -> None:
+    """Stop it and take it away."""
+    with refusing(unit.UnitError):
+        there = unit.manager().uninstall()
+    click.echo("removed" if there else "there was none")
+
+
+@command.command()
+@click.pass_context
+def status(context: click.Context) -> None:
+    """How it is, as the service manager says. Exit status 0 when it runs."""
+    with refusing(unit.UnitError):
+        context.exit(_pass_on(unit.manager().status()))
+
+
+@command.command()
+@click.option("-f", "--follow", is_flag=True, help="Go on with what is to come.")
+@click.option("-n", "--lines", metavar="N", default=50, show_default=True, help="The last so many lines.")
+@click.pass_context
+def logs(context: click.Context, follow: bool, lines: int) -> None:
+    """What it has said."""
+    with refusing(unit.UnitError):
+        context.exit(_pass_on(unit.manager().logs(follow, lines)))
+
+
+def _pass_on(command_line: list[str]) -> int:
+    try:
+        return subprocess.run(command_line, check=False).returncode
+    except OSError as error:
+        raise Refusal(f"{command_line[0]} cannot be run: {error.strerror}") from None
+    except KeyboardInterrupt:
+        return 0
