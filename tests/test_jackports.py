@@ -1,0 +1,206 @@
+"""Ports through JACK-Client, with a client that needs no server: frames, delay, order."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from daemon import jackports
+from daemon.events import Event, MidiIn
+from daemon.jackports import SLACK, FrameClock, JackPorts
+from daemon.ports import PortError
+from tests.fakes import MS
+
+RATE, PERIOD = 48_000, 256
+NS = 1_000_000_000
+
+
+class FakePort:
+    def __init__(self, name: str) -> None:
+        self.name = f"houseband:{name}"
+        self.coming: list[tuple[int, bytes]] = []
+        self.written: list[tuple[int, bytes]] = []
+        self.connected: set[str] = set()
+        self.room = 1 << 30
+
+    def incoming_midi_events(self) -> Iterator[tuple[int, bytes]]:
+        coming, self.coming = self.coming, []
+        yield from coming
+
+    def clear_buffer(self) -> None:
+        self.written = []
+
+    def write_midi_event(self, offset: int, message: bytes) -> None:
+        if self.room <= 0:
+            raise RuntimeError("no room")
+        assert not self.written or self.written[-1][0] <= offset < PERIOD
+        self.room -= 1
+        self.written.append((offset, message))
+
+    def is_connected_to(self, port: Any) -> bool:
+        return port.name in self.connected
+
+
+class FakeClient:
+    """A JACK client whose periods the test calls."""
+
+    name, samplerate, blocksize = "houseband", RATE, PERIOD
+
+    def __init__(self, there: list[str] | None = None) -> None:
+        self.there = there or []
+        self.last_frame_time = 1000
+        self.midi_inports = self.midi_outports = SimpleNamespace(register=FakePort)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("set_"):
+            return lambda function: setattr(self, name[4:], function)
+        return lambda *_: None
+
+    def get_ports(self, is_midi: bool, is_output: bool, is_input: bool) -> list[Any]:
+        return [SimpleNamespace(name=name) for name in self.there]
+
+    def connect(self, source: Any, sink: Any) -> None:
+        for port, other in ((source, sink), (sink, source)):
+            if isinstance(port, FakePort):
+                port.connected.add(other.name)
+
+
+class Rig:
+    """Ports on virtual time: a period after the other, each called a little late."""
+
+    def __init__(self, per_role: bool = False) -> None:
+        self.client = FakeClient()
+        self.ports = JackPorts(self.client, None, None, per_role)
+        self.now = 5 * NS
+        self.origin = self.now - self.client.last_frame_time * NS // RATE
+        self.heard: list[Event] = []
+        self.ports.listen(lambda: self.now, self.heard.append)
+
+    def true_ns(self, frame: int) -> int:
+        return self.origin + frame * NS // RATE
+
+    def period(self, late: int = 0) -> list[tuple[int, bytes]]:
+        """One period; what was written in it, by absolute frame."""
+        first = self.client.last_frame_time
+        self.now = max(self.now, self.true_ns(first) + late)
+        self.client.process_callback(PERIOD)
+        self.client.last_frame_time = first + PERIOD
+        port = self.ports._outs.get(None)
+        return [] if port is None else [(first + offset, data) for offset, data in port.written]
+
+
+def test_what_is_sent_sounds_a_constant_delay_after_it_was_due_however_late_it_was_sent() -> None:
+    rig, rng = Rig(), random.Random(1)
+    sent: list[int] = []
+    played: list[int] = []
+    for i in range(2_000):
+        played += [frame for frame, _ in rig.period(late=rng.randrange(0, 2 * MS))]
+        if i > 20 and i % 3 == 0:
+            due = rig.now
+            rig.now += rng.randrange(0, 2 * MS)  # the conductor woke up late
+            sent.append(due)
+            rig.ports.send(bytes((0x90, i % 128, 64)), due)
+    offsets = [rig.true_ns(frame) - due for frame, due in zip(played, sent, strict=False)]
+    assert len(offsets) > 600
+    settled = offsets[100:]
+    assert max(settled) - min(settled) < 0.2 * MS
+    assert abs(sum(settled) / len(settled) - (SLACK + PERIOD * NS // RATE)) < 0.2 * MS
+
+
+def test_what_comes_in_is_stamped_with_its_own_frame() -> None:
+    rig, rng = Rig(), random.Random(2)
+    true = []
+    for _ in range(1_000):
+        first, offset = rig.client.last_frame_time, rng.randrange(PERIOD)
+        rig.ports._in.coming = [(offset, b"\xf8")]
+        true.append(rig.true_ns(first + offset))
+        rig.period(late=rng.randrange(0, 2 * MS))
+    came = [event.at for event in rig.heard if isinstance(event, MidiIn)]
+    off = [a - b for a, b in zip(came, true, strict=True)][200:]
+    assert max(off) - min(off) < 0.2 * MS
+
+
+def test_the_order_of_what_is_sent_at_one_moment_is_kept() -> None:
+    rig = Rig()
+    rig.period()
+    messages = [bytes((0x80 | i % 2 << 4, 60, 0)) for i in range(6)]
+    for message in messages:
+        rig.ports.send(message, rig.now)
+    assert [data for _ in range(5) for _, data in rig.period()] == messages
+
+
+def test_what_does_not_fit_into_a_period_waits_for_the_next() -> None:
+    rig = Rig()
+    rig.period()
+    port = rig.ports._outs[None]
+    for pitch in range(10):
+        rig.ports.send(bytes((0x90, pitch, 1)), rig.now)
+    port.room = 4
+    first = [data[1] for _ in range(5) for _, data in rig.period()]
+    port.room = 100
+    assert first + [data[1] for _ in range(2) for _, data in rig.period()] == list(range(10))
+
+
+def test_a_port_for_each_role() -> None:
+    rig = Rig(per_role=True)
+    rig.period()
+    for message in (b"\x91\x24\x40", b"\x99\x24\x40", b"\xf8"):
+        rig.ports.send(message, rig.now)
+    written: dict[str, list[bytes]] = {}
+    for _ in range(5):
+        rig.period()
+        for port in rig.ports._outs.values():
+            written.setdefault(port.name, []).extend(data for _, data in port.written)
+    assert written["houseband:bass"] == [b"\x91\x24\x40", b"\xf8"]
+    assert written["houseband:drums"] == [b"\x99\x24\x40", b"\xf8"]
+    assert written["houseband:pad"] == [b"\xf8"]
+
+
+def test_frames_are_counted_on_beyond_32_bits_and_anew_after_a_leap() -> None:
+    clock = FrameClock(RATE)
+    clock.saw((1 << 32) - 100, 0)
+    clock.saw(156, 256 * NS // RATE)
+    assert clock.ns_at(clock._near(156)) == 256 * NS // RATE
+    clock.saw(1_000_000, 10 * NS)
+    assert clock.ns_at(clock._near(1_000_000)) == 10 * NS
+
+
+def test_what_is_named_is_connected_and_again_when_it_comes_back() -> None:
+    client = FakeClient(["Keys:out", "Pads:out"])
+    ports = JackPorts(client, "^keys, pads", None, False)
+    ports.connect()
+    assert ports._in.connected == {"Keys:out", "Pads:out"}
+    heard: list[Event] = []
+    ports.listen(lambda: 7, heard.append)
+    client.there = ["Pads:out"]
+    ports._in.connected = {"Pads:out"}
+    for _ in range(3):
+        assert ports.trouble() is None
+    assert heard == [MidiIn(7, bytes((0xB0 | channel, 123, 0))) for channel in range(16)]
+    client.there = ["Keys:out", "Pads:out"]
+    assert ports.trouble() is None
+    assert ports._in.connected == {"Keys:out", "Pads:out"}
+
+
+def test_a_port_that_is_not_there_is_one_sentence() -> None:
+    with pytest.raises(PortError, match=r"^no MIDI port 'Synth' for --out-port; there are: Keys:out$"):
+        JackPorts(FakeClient(["Keys:out"]), None, "Synth", False).connect()
+
+
+def test_a_server_that_is_gone_is_noticed_at_once() -> None:
+    rig = Rig()
+    assert rig.ports.trouble() is None
+    rig.client.shutdown_callback()
+    assert rig.ports.trouble() == "the JACK server is gone"
+
+
+def test_without_the_extra_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "jack", None)
+    with pytest.raises(PortError, match=r"needs houseband\[jack\]"):
+        jackports.open_jack_ports(None, None, False)
