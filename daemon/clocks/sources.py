@@ -123,7 +123,10 @@ class LinkSession:
         asyncio.run(self._follow())
 
     async def _follow(self) -> None:
-        link = self._link(self._bpm, asyncio.get_running_loop())
+        try:
+            link = self._link(self._bpm)
+        except TypeError:  # before 0.2 it wants to be told its loop
+            link = self._link(self._bpm, asyncio.get_running_loop())
         link.start_stop_sync_enabled = True
         link.enabled = True
         heard, played, joined = 0.0, False, 0.0
