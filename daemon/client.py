@@ -29,12 +29,16 @@ class Client:
         self._file = self._socket.makefile("rwb")
         self._id = 0
         self._waiting: list[Json] = []
-        hello = self._read()
-        if hello.get("protocol") != PROTOCOL:
+        try:
+            self._begin(address)
+        except BaseException:
             self.close()
-            raise ClientError(
-                f"the houseband at {address} speaks protocol {hello.get('protocol')}, this one {PROTOCOL}"
-            )
+            raise
+
+    def _begin(self, address: str) -> None:
+        spoken = self._read().get("protocol")
+        if spoken != PROTOCOL:
+            raise ClientError(f"the houseband at {address} speaks protocol {spoken}, this one {PROTOCOL}")
         if address.startswith(TCP):
             self.ask("hello", token=_tcp()[1])
 

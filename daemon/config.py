@@ -396,7 +396,10 @@ def documented() -> str:
             table = prefix
             lines += ["", f"# [{table}]"]
         lines += [f"# {last} = {_toml(key.default)}  # {key.help}: {key.range}"]
-    lines += ["", "# What MIDI turns: gesture = control, 'control=value', or '' for nothing. These are the usual ones:"]
+    lines += [
+        "",
+        "# What MIDI turns: a gesture, then a control, 'control=value' or '' (nothing). These are the usual ones:",
+    ]
     lines += [f"# [{GESTURES}]", *(f"# {_toml(made)} = {_toml(what)}" for made, what in DEFAULTS.items())]
     lines += ["", "# Presets turn several live controls at once (`houseband set preset quiet`, or `--preset quiet`):"]
     lines += [f"# [{PRESETS}.quiet]", "# intensity = 0.4", "# density = 0.6", "# mute.drums = true"]

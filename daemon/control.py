@@ -150,20 +150,24 @@ class Control:
         self._queue.put(("learnt", made, what))
 
     def close(self) -> None:
-        """No socket any more."""
-        self._queue.put(None)
-        if self._threads[0].ident is not None:
-            self._threads[0].join(PATIENCE)
+        """No socket any more. A server that hangs is not waited for."""
         assert self._child.stdin
         assert self._child.stdout
+        feed, read = self._threads
+        self._queue.put(None)
+        if feed.ident is not None:
+            feed.join(PATIENCE)
+            if feed.is_alive():  # in the middle of a write that nobody reads
+                self._child.kill()
+                feed.join()
         with contextlib.suppress(OSError):
             self._child.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._child.wait(PATIENCE)
         self._child.kill()
         self._child.wait()
-        if self._threads[1].ident is not None:
-            self._threads[1].join(PATIENCE)
+        if read.ident is not None:
+            read.join()
         self._child.stdout.close()
 
     def _feed(self) -> None:

@@ -110,17 +110,17 @@ class Desk:
         """Answer a request, or see to it that it is answered when it is done. Raises Refused."""
         match request.get("op"):
             case "get":
-                client.say(self._reply(request, **self._got(request)))
+                client.say(self.reply(request, **self._got(request)))
             case "set":
                 self._command(client, request, self._key(request), request.get("value", True))
             case "panic":
                 self._command(client, request, "panic", True)
             case "subscribe":
                 client.topics |= self._topics(request)
-                client.say(self._reply(request))
+                client.say(self.reply(request))
             case "unsubscribe":
                 client.topics -= self._topics(request)
-                client.say(self._reply(request))
+                client.say(self.reply(request))
             case "learn":
                 self._learn(client, request)
             case "forget":
@@ -169,7 +169,8 @@ class Desk:
                 return "plans", _plan(packed)
         return None
 
-    def _reply(self, request: Json, **also: Any) -> Json:
+    def reply(self, request: Json, **also: Any) -> Json:
+        """A good answer to a request."""
         named = {"id": request["id"]} if "id" in request else {}
         return {**named, "ok": True, **also}
 
@@ -216,7 +217,7 @@ class Desk:
             raise Refused(str(error)) from None
         if self._learner is not None:
             waiting, before = self._learner
-            waiting.say({**self._reply(before), "ok": False, "error": "somebody else began to learn a gesture"})
+            waiting.say({**self.reply(before), "ok": False, "error": "somebody else began to learn a gesture"})
         self._learner = client, request
         self._send(LEARN, what)
 
@@ -230,9 +231,9 @@ class Desk:
         if client is None:
             return
         if ok:
-            client.say(self._reply(request))
+            client.say(self.reply(request))
         else:
-            client.say({**self._reply(request), "ok": False, "error": "the band refused it as things stand"})
+            client.say({**self.reply(request), "ok": False, "error": "the band refused it as things stand"})
 
     def _learnt(self, made: str, what: str) -> None:
         self._kept = {text: there for text, there in self._kept.items() if text != made and there != what}
@@ -246,7 +247,7 @@ class Desk:
         if self._learner is not None and what:
             client, request = self._learner
             self._learner = None
-            client.say(self._reply(request, gesture=made))
+            client.say(self.reply(request, gesture=made))
 
     def _standing_gestures(self) -> None:
         self.state["gestures"] = {**self.hello["gestures"], **self._kept}
@@ -391,7 +392,7 @@ class Server:
         client.leaving = not client.known
         if client.leaving:
             raise Refused('the first request over TCP is {"op": "hello", "token": ...}, with the token in control.tcp')
-        client.say({"ok": True})
+        client.say(self._desk.reply(request))
 
     def _flush(self, client: Client) -> None:
         if client.to_say:

@@ -65,7 +65,7 @@ class WatchedWorld:
         self._settings: Settings | None = None
         self._asked: tuple[int, int] | None = None
         self._position: tuple[int, bool] | None = None
-        self._often = self._seldom = self._steps = -1
+        self._often = self._seldom = -_LATEST
 
     def watch(self, conductor: Watched) -> None:
         """Who waits here."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import click
 
 from daemon.client import Client, ClientError
@@ -30,12 +32,10 @@ def command(control: str | None, forget: bool, listing: bool, key: str | None) -
         return
     if key is None:
         raise Refusal("learn what? Name a control, such as intensity (`houseband set --help` lists them)")
-    with refusing(ClientError, ConfigError):
-        client = Client(control_of(control))
+    with refusing(ClientError, ConfigError), closing(Client(control_of(control))) as client:
         if forget:
             client.ask("forget", key=key)
             return
         click.echo(f"move what shall turn {key} (Ctrl-C to give up) ...", err=True)
         made = client.ask("learn", key=key, patience=None)["gesture"]
-        client.close()
     click.echo(f"{made} turns {key}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import click
 
 from daemon.client import Client, ClientError
@@ -14,7 +16,5 @@ from daemon.refusal import refusing
 @connect_option
 def command(control: str | None) -> None:
     """End everything that sounds, at once. The band goes on with its next plan; `houseband set stop` ends it."""
-    with refusing(ClientError, ConfigError):
-        client = Client(control_of(control))
+    with refusing(ClientError, ConfigError), closing(Client(control_of(control))) as client:
         client.ask("panic")
-        client.close()

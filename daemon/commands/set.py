@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import click
 
 from daemon.client import Client, ClientError
@@ -34,7 +36,5 @@ class _WithControls(click.Command):
 @click.argument("value", required=False, metavar="[VALUE]")
 def command(control: str | None, key: str, value: str | None) -> None:
     """Turn a control of the band that plays: `houseband set intensity 0.9`, `houseband set fill`."""
-    with refusing(ClientError, ConfigError):
-        client = Client(control_of(control))
+    with refusing(ClientError, ConfigError), closing(Client(control_of(control))) as client:
         client.ask("set", key=key, value=value)
-        client.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 
 import click
 
@@ -17,10 +18,8 @@ from daemon.refusal import refusing
 @click.option("--json", "as_json", is_flag=True, help="Print all there is as JSON.")
 def command(control: str | None, as_json: bool) -> None:
     """Say how the band that plays stands: what it plays, its controls, and how well it keeps up."""
-    with refusing(ClientError, ConfigError):
-        client = Client(control_of(control))
+    with refusing(ClientError, ConfigError), closing(Client(control_of(control))) as client:
         state = client.ask("get")["state"]
-        client.close()
     if as_json:
         click.echo(json.dumps(state, indent=1))
         return

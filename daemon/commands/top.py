@@ -25,7 +25,10 @@ def command(control: str | None) -> None:
     console = Console()
     if not console.is_terminal:
         raise Refusal("top draws in a terminal; for programs there is `houseband status --json`")
-    with refusing(ClientError, ConfigError), contextlib.suppress(KeyboardInterrupt):
-        client = Client(control_of(control))
+    with (
+        refusing(ClientError, ConfigError),
+        contextlib.suppress(KeyboardInterrupt),
+        contextlib.closing(Client(control_of(control))) as client,
+    ):
         watch(client, console)
         click.echo("the band has gone")
