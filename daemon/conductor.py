@@ -34,6 +34,7 @@ REPLAN = ("step", "beat", "bar")
 _CLICK_PITCHES = (76, 77)  # General MIDI's high and low wood block
 _FINALE = (36, 49)  # and its bass drum and crash cymbal, which a final chord has
 _STALL = 4 * TICKS_PER_BEAT  # a machine that stood still for longer (ticks) has slept: what was due is not made up for
+_ECHO = 100 * NS_PER_MS  # after a stop, until all notes off is said once more
 _SYSTEM = 0xF0  # messages from here on are no channel's
 _MEMORY = 16 * 4 * TICKS_PER_BEAT  # how much (ticks) of what was played while the band was silent is kept
 
@@ -137,6 +138,7 @@ class Conductor:
         self._asked_with = settings
         self._channels: set[int] = set()  # used so far
         self._still: int | None = None  # the master stands still since then (ns): nothing is due
+        self._again: int | None = None  # when all notes off is said once more (ns)
         self._cut: list[Cue] = []  # notes that it cut off when they had just begun
         self._unheard: set[tuple[int, int]] = set()  # notes that sounded when the ports were lost
         self._set(settings)
@@ -166,7 +168,7 @@ class Conductor:
 
     def _deadline(self) -> int | None:
         clock, tick, beat = self._follower.clock, self._next_tick(), None if self._sender is None else self._sender.next
-        moments = [self._outbox.next(), None if clock is None else clock.deadline]
+        moments = [self._outbox.next(), self._again, None if clock is None else clock.deadline]
         if self.tempo is not None:
             moments += [
                 None if tick is None else self.tempo.ns_at(tick) - self._lead,
@@ -178,6 +180,7 @@ class Conductor:
         """Something is: of the clocks, or of the band."""
         if self._follower.clock is not None:
             self._follow(self._follower.clock.due(now))
+        self._quieten_again(now)
         if self._sender is not None:
             self._beat(self._sender, now)
         if self.tempo is not None:
@@ -544,7 +547,15 @@ class Conductor:
         self._cut = [cue for cue in cues if cue.entry.onset > tick - HALF_STEP]
         self._end_now(cues)
         self._quieten(now)
+        self._again = now + _ECHO
         self._window.release(self._tick(now))
+
+    def _quieten_again(self, now: int) -> None:
+        """What ends at a stop may be lost on its way, as by an xrun: so it is said twice."""
+        if self._again is not None and now >= self._again:
+            self._again = None
+            if self._still is not None:
+                self._quieten(now)
 
     def _keep_up(self, change: Beat | Pace) -> None:
         """A little faster or slower, so that the band is where the master is."""

@@ -20,6 +20,8 @@ EARLY = 50 * NS_PER_MS
 LOOP = NS_PER_S // 2
 #: ticks in which the band comes back to where the master is, and by which they may differ before it leaps there
 HORIZON, APART = TICKS_PER_STEP, TICKS_PER_BEAT // 2
+#: beats (1/24) for which they must differ that much: one that was late on its way says nothing
+PATIENCE = 4
 #: a difference (ns) that is let be
 NEAR = 100_000
 
@@ -45,6 +47,7 @@ class Follower:
         self.leads = clock is not None and clock.commands
         self._offset = 0  # the band's ticks minus the master's
         self._paced = False
+        self._apart = 0  # beats that were too far from where the band is, one after the other
         self._recent: deque[MidiIn] = deque()
 
     @property
@@ -105,9 +108,12 @@ class Follower:
 
     def steer(self, change: Beat | Pace, tempo: Tempo, begin: int) -> Steer | None:
         """How to be where the master is, from the tick `begin` on; None where the band is there already. Raises Astray
-        when they are too far apart."""
+        when they have been too far apart for a while."""
         tick = change.tick + self._offset
-        if abs(tempo.ns_at(tick) - change.ns) > APART * _span(change.us):
+        apart = abs(tempo.ns_at(tick) - change.ns) > APART * _span(change.us)
+        self._apart = self._apart + 1 if apart else 0
+        if self._apart > PATIENCE:
+            self._apart = 0
             raise Astray
         target = max(tick, begin) + HORIZON
         ns = change.ns + (target - tick) * change.us * NS_PER_US // TICKS_PER_BEAT
