@@ -98,6 +98,9 @@ def spread(x: Tensor, width: Width) -> Tensor:
     return torch.cat([pitched, plain], 1)
 
 
+FLOOR = 0.1  #: where the melody rests there is nothing to tell pitches apart; do not blow it up
+
+
 class Harmonist(nn.Module):
     """Which chord does the melody want? A small U-Net that sees the melody and nothing else.
 
@@ -108,14 +111,14 @@ class Harmonist(nn.Module):
         super().__init__()
         fine, coarse = Width(*config.harmony_fine), Width(*config.harmony_coarse)
         self.fine = fine
-        self.read = KeyConv(Width(BAND * PATCH, 5 * PATCH + len(STYLES)), fine, gain=4.0)
-        self.down_blocks = nn.ModuleList(Block(fine) for _ in range(2))
+        self.read = KeyConv(Width(BAND * PATCH, 5 * PATCH + len(STYLES)), fine, gain=2.0)
+        self.down_blocks = nn.ModuleList(Block(fine, floor=FLOOR) for _ in range(2))
         self.down = KeyConv(fine, coarse, kernel=4, stride=4)
-        self.coarse_blocks = nn.ModuleList(Block(coarse) for _ in range(3))
+        self.coarse_blocks = nn.ModuleList(Block(coarse, floor=FLOOR) for _ in range(3))
         self.up = KeyConv(coarse, Width(fine.pitched * 4, fine.plain * 4))
         self.merge = KeyConv(Width(fine.pitched * 2, fine.plain * 2), fine)
-        self.up_blocks = nn.ModuleList(Block(fine) for _ in range(2))
-        self.norm = KeyNorm(fine)
+        self.up_blocks = nn.ModuleList(Block(fine, floor=FLOOR) for _ in range(2))
+        self.norm = KeyNorm(fine, FLOOR)
         self.head = KeyConv(fine, Width(len(QUALITIES), 0), gain=0.5)
 
     def forward(self, pitched: Tensor, plain: Tensor, style: Tensor) -> Tensor:

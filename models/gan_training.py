@@ -49,7 +49,7 @@ class GanRecipe:
     chord_temperature: float = 0.3
     harmony_from: float = 0.0  #: between these shares of the run only the Harmonist learns
     harmony_until: float = 0.2
-    harmony_rate: float = 2e-3
+    harmony_rate: float = 1e-3
     noise: bool = True
     pop909_weight: float = 2.0
 
