@@ -23,6 +23,7 @@ from typing import Any
 
 from daemon import measure
 from daemon.measure import quantile
+from daemon.ports import APIS, rtmidi_module
 
 ROOT = Path(__file__).resolve().parents[1]
 #: a JACK server of our own, where no MIDI system runs; one name for ever, for each takes a place in JACK's registry
@@ -323,8 +324,8 @@ def _left(running: subprocess.Popen[str]) -> bool:
 @contextlib.contextmanager
 def _way(api: str, how: str) -> Iterator[tuple[measure.Sender, list[tuple[int, bytes]]]]:
     """In and out of an echo: how to send into it, and what comes back."""
-    rtmidi = measure.rtmidi_module()
-    code, name = getattr(rtmidi, measure.APIS[api]), f"houseband {how}"
+    rtmidi = rtmidi_module()
+    code, name = getattr(rtmidi, APIS[api]), f"houseband {how}"
     sender, receiver = (make(code, name=f"{name} probe") for make in (rtmidi.MidiOut, rtmidi.MidiIn))
     arrived: list[tuple[int, bytes]] = []
     try:

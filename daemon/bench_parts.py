@@ -19,6 +19,7 @@ from daemon import measure
 from daemon.conductor import Conductor, Song
 from daemon.events import MidiIn, Quit
 from daemon.plan import PlanRequest, Settings
+from daemon.ports import APIS, Ports, rtmidi_module
 from daemon.realtime import LiveWorld, undisturbed
 from daemon.tempo import Tempo, us_per_beat
 from daemon.worker import PlayerFacts, PlayerSpec, Worker
@@ -167,8 +168,6 @@ def start() -> dict[str, Any]:
     import numpy  # noqa: F401
     import onnxruntime  # noqa: F401
 
-    from daemon.ports import rtmidi_module
-
     rtmidi_module()
     return {}
 
@@ -181,8 +180,8 @@ def ports(api: str) -> None:
 
 def echo(api: str, how: str) -> None:
     """Passes on what comes in: `bare`, in rtmidi's own callback; or `band`, by houseband's ports and world."""
-    rtmidi = measure.rtmidi_module()
-    code, name = getattr(rtmidi, measure.APIS[api]), f"houseband {how}"
+    rtmidi = rtmidi_module()
+    code, name = getattr(rtmidi, APIS[api]), f"houseband {how}"
     receiver, sender = rtmidi.MidiIn(code, name=f"{name} in"), rtmidi.MidiOut(code, name=f"{name} out")
     receiver.open_virtual_port("in")
     sender.open_virtual_port("out")
@@ -192,11 +191,15 @@ def echo(api: str, how: str) -> None:
         with undisturbed():
             _until_told()
         return
-    from daemon.ports import Ports
 
     world, open_ports = LiveWorld(), Ports(api, [receiver], {None: sender}, ("in", "out"))
     open_ports.listen(world.now, world.put)
-    threading.Thread(target=lambda: (_until_told(), world.put(Quit(world.now()))), daemon=True).start()
+
+    def end() -> None:
+        _until_told()
+        world.put(Quit(world.now()))
+
+    threading.Thread(target=end, daemon=True).start()
     with undisturbed():
         while isinstance(event := world.wait(None), MidiIn):
             open_ports.send(event.data, event.at)

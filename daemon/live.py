@@ -17,6 +17,7 @@ from daemon.config import Config
 from daemon.counters import Counters, Histogram
 from daemon.events import Quit
 from daemon.keeper import KeptPorts
+from daemon.listeners import Listeners
 from daemon.plan import Settings
 from daemon.ports import PortError
 from daemon.prometheus import Reporter
@@ -39,6 +40,7 @@ class Setup:
 
     api, in_port, out_port: as `open_ports` takes them; record: where to write the take; report: where to write figures;
     channel: as the conductor takes it; reach: by what else than notes it is played; wiring: clock, ports, figures;
+    listeners: takes and sound;
     reread: the configuration as it stands, and how to read it again.
     """
 
@@ -53,6 +55,7 @@ class Setup:
     channel: int | None = None
     reach: Reach = field(default_factory=Reach)
     wiring: Wiring = field(default_factory=Wiring)
+    listeners: Listeners = field(default_factory=Listeners)
     reread: tuple[Config, Callable[[], Config]] | None = None
 
 
@@ -73,8 +76,8 @@ class Stop:
 def play(setup: Setup, ready: Callable[[KeptPorts, Settings], None]) -> None:
     """Plays until a signal comes; nothing sounds afterwards. ready: called when it can begin.
 
-    Raises PortError, ClockError, WorkerError, whatever `settings` raises, and OSError for a file that cannot be
-    written.
+    Raises PortError, ClockError, WorkerError, AudioError, whatever `settings` raises, and OSError for a file that
+    cannot be written.
     """
     for path in (setup.record, setup.report, setup.wiring.metrics):
         check_writable(path)
@@ -84,6 +87,7 @@ def play(setup: Setup, ready: Callable[[KeptPorts, Settings], None]) -> None:
         worker = stack.enter_context(closing(Worker(setup.player, world.put, world.now)))
         worker.start()  # it loads while the ports open
         control = setup.reach.start(world, stack)
+        listening = setup.listeners.start(setup.song.metre_at(0)[1], stack)
         try:
             ports = stack.enter_context(closing(setup.wiring.open(setup.api, setup.in_port, setup.out_port)))
         except PortError:
@@ -105,6 +109,8 @@ def play(setup: Setup, ready: Callable[[KeptPorts, Settings], None]) -> None:
         )
         hears: World = through.world if take is None else TappedWorld(through.world, take.heard)
         plays: Output = through.output if take is None else TappedOutput(through.output, take.sent)
+        listening.wait_ready()
+        hears, plays = listening.around(hears, plays)
         conductor = Conductor(
             guarded(hears),
             plays,
@@ -117,6 +123,7 @@ def play(setup: Setup, ready: Callable[[KeptPorts, Settings], None]) -> None:
             send_clock=setup.wiring.send_clock,
         )
         through.watch(conductor)
+        listening.watch(conductor)
         for message in setup.reach.opening():
             ports.send(message, world.now())
         stop.playing = True

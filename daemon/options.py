@@ -28,6 +28,8 @@ def config_options(function: Callable[..., None]) -> Callable[..., None]:
 def _option(key: Key) -> Callable[[Callable[..., None]], Callable[..., None]]:
     if key.flag:
         return click.option(f"-{key.name[0]}", key.options, count=True, help=f"{key.help}.")
+    if key.kind == "switch":  # `--audio` turns it on, `--audio false` turns off what the configuration turns on
+        return click.option(key.options, is_flag=False, flag_value="true", metavar="[BOOL]", help=f"{key.help}.")
     default = "" if key.default in ("", None, False) else f"  [default: {key.default}]"
     about = f"{key.help}." if key.kind in ("text", "file", "metre") else f"{key.help}: {key.range}."
     return click.option(key.options, metavar=key.metavar, help=about + default)

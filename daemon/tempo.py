@@ -45,6 +45,17 @@ class Tempo:
         tempo._ns = [at + shift for at in tempo._ns]
         return tempo
 
+    @classmethod
+    def from_places(cls, places: Iterable[tuple[int, int, int]]) -> Tempo:
+        """The tempo of marks as `mark_at` gives them: (tick, ns, microseconds per beat), not empty; those that are not
+        later than the one before are left out."""
+        (tick, ns, us), *rest = places
+        tempo = cls(us, tick, ns)
+        for tick, ns, us in rest:
+            if tick > tempo._ticks[-1] and ns > tempo._ns[-1]:
+                tempo._mark(tick, ns, us)
+        return tempo
+
     def ns_at(self, tick: int) -> int:
         """When a tick begins."""
         i = max(0, bisect_right(self._ticks, tick) - 1) if len(self._ticks) > 1 else 0
@@ -63,6 +74,11 @@ class Tempo:
     def us_at(self, tick: int) -> int:
         """Microseconds per beat at a tick."""
         return self._us[max(0, bisect_right(self._ticks, tick) - 1)]
+
+    def mark_at(self, ns: int) -> tuple[int, int, int]:
+        """The mark that holds at a moment: (tick, ns, microseconds per beat from there on)."""
+        i = max(0, bisect_right(self._ns, ns) - 1)
+        return self._ticks[i], self._ns[i], self._us[i]
 
     def change(self, tick: int, us: int) -> None:
         """From `tick` on another tempo; marks at and after it are forgotten, ticks before it stay where they are.

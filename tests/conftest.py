@@ -18,6 +18,7 @@ JACK_SERVERS = ("houseband-test", "houseband-test-2", "houseband-test-3")
 # No test may read or change what the user of this machine has set up.
 os.environ["HOUSEBAND_CONFIG"] = str(ROOT / "tests" / "no-such-config.toml")
 os.environ["HOUSEBAND_CONTROL"] = "off"
+os.environ["HOUSEBAND_TAKES"] = "off"
 UNDER_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 
 # Examples are bounded by their number: how fast a machine is decides nothing.

@@ -18,6 +18,10 @@ from daemon.refusal import Refusal, refusing
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from daemon.players import Player
+    from daemon.render import Options
+    from daemon.synth import Synth
+
 #: the controls that have an option of their own
 CONTROL_OPTIONS = ("style", "seed", "temperature", "density", "intensity", "swing")
 
@@ -70,7 +74,7 @@ def _epilog() -> str:
 @click.command(epilog=_epilog())
 @click.argument("melody", metavar="MELODY.mid", type=click.Path(path_type=Path))
 @click.option(
-    "-o", "--output", metavar="OUT.mid", required=True, type=click.Path(path_type=Path), help="File to write."
+    "-o", "--output", metavar="OUT", required=True, type=click.Path(path_type=Path), help="A .mid to write, or a .wav."
 )
 @click.option("--technique", default="gan", show_default=True, help="Which player: gan, arcnn or transformer.")
 @click.option("--graph", metavar="FILE.onnx", type=click.Path(path_type=Path), help="Weights other than the shipped.")
@@ -85,6 +89,8 @@ def _epilog() -> str:
 @click.option(
     "--replan", type=click.Choice(["step", "beat", "bar"]), default="step", show_default=True, help="How often to plan."
 )
+@click.option("--soundfont", metavar="FILE.sf2", type=click.Path(path_type=Path), help="Instruments for a .wav.")
+@click.option("--click", "clicks", is_flag=True, help="A click on every beat of a .wav.")
 def command(
     melody: Path,
     output: Path,
@@ -97,22 +103,31 @@ def command(
     latency_ms: float,
     offline: bool,
     replan: str,
+    soundfont: Path | None,
+    clicks: bool,
     **values: str | None,
 ) -> None:
     """Play along with the melody in a MIDI file and write the band to another.
 
     The very engine that plays live, on virtual time: unless --offline, the players know at any moment only what has
-    been heard by then. OUT.mid has the melody untouched on the track `melody`, and a track for every role.
+    been heard by then. A .mid has the melody untouched on the track `melody`, and a track for every role; a .wav is
+    what `houseband run --audio` plays.
     """
     from daemon import render
     from daemon.players.load import load_player
     from daemon.session import GraphError
+    from daemon.soundfont import SoundFontError
+    from daemon.synth import open_synth
     from daemon.tempo import NS_PER_MS
     from music.midifile import MidiFileError
 
     if output.is_dir() or not output.parent.is_dir():
         raise Refusal(f"{output}: cannot be written, for its folder does not exist or it is one itself")
-    with refusing(controls.ControlError, AutomationError, GraphError, MidiFileError):
+    sound = output.suffix.lower() == ".wav"
+    if not sound and (soundfont or clicks):
+        raise Refusal(f"{output}: --soundfont and --click are for sound; name a file that ends in .wav")
+    with refusing(controls.ControlError, AutomationError, GraphError, MidiFileError, SoundFontError):
+        synth = open_synth(soundfont) if sound else None
         tempo = None if bpm is None else controls.parse("bpm", bpm)
         player = load_player(technique, graph)
         options = render.Options(
@@ -125,9 +140,36 @@ def command(
         )
         try:
             with progress_bar(f"playing along with {melody.name}") as progress:
-                render.to_file(melody, output, player, options, track, progress)
+                if synth is None:
+                    render.to_file(melody, output, player, options, track, progress)
+                else:
+                    to_wav(melody, output, player, options, track, progress, synth, clicks)
         except OSError as error:
             raise Refusal(f"{output}: cannot be written: {error.strerror or error}") from None
+
+
+def to_wav(
+    source: Path,
+    target: Path,
+    player: Player,
+    options: Options,
+    track: str | None,
+    progress: Callable[[float], None],
+    synth: Synth,
+    clicks: bool,
+) -> None:
+    """Render a MIDI file's melody, and the band, as sound. Raises as `daemon.render.to_file`."""
+    from daemon import wav
+    from daemon.render import perform
+    from daemon.tempo import Tempo
+    from music import midifile
+    from music.note import MELODY
+
+    song = midifile.read(source)
+    melody = midifile.melody_part(song, track)
+    done = perform(song, melody, player, options, progress)
+    metre = done.metres[0][1] if clicks else None
+    wav.write(target, {MELODY: melody.notes, **done.parts}, Tempo.from_marks(done.tempos), synth, metre)
 
 
 @contextlib.contextmanager

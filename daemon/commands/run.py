@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from daemon import journald
+from daemon.audio import AudioError
 from daemon.clocks import ClockError
 from daemon.conductor import Song
 from daemon.config import Config, ConfigError
@@ -22,6 +23,7 @@ from daemon.worker import PlayerSpec, WorkerError
 from music.note import TICKS_PER_BEAT
 
 if TYPE_CHECKING:
+    from daemon.listeners import Listeners
     from daemon.live import Setup
 
 
@@ -43,7 +45,7 @@ def command(file: Path | None, assigned: tuple[str, ...], **values: object) -> N
     start_logging(chosen.config.verbose)
     from daemon.live import Setup, play  # after the options have been looked at
 
-    with refusing(ConfigError, ClockError, PortError, WorkerError):
+    with refusing(AudioError, ConfigError, ClockError, PortError, WorkerError):
         setup = replace(
             setup_of(chosen, Setup), reread=(chosen.config, lambda: config_from(file, assigned, values).config)
         )
@@ -79,8 +81,20 @@ def setup_of(chosen: Chosen, make: type[Setup]) -> Setup:
         report=said.report,
         channel=said.in_channel,
         wiring=Wiring.of(said.values),
+        listeners=listeners_of(said),
         reach=Reach(said.gestures, chosen.learnt, chosen.learnt_file, said.presets, said.control, said.programs),
     )
+
+
+def listeners_of(said: Config) -> Listeners:
+    """Who is told of what is played: the recorder of takes, and the loudspeakers."""
+    from daemon.audio import Sound
+    from daemon.listeners import Listeners
+    from daemon.recorder import folder
+
+    values = said.values
+    sound = Sound(bool(values["audio"]), str(values["soundfont"] or "") or None, bool(values["click"]))
+    return Listeners(folder(str(values["takes"])), int(str(values["takes_mb"])) << 20, sound)
 
 
 def song_of(said: Config) -> Song:

@@ -1,0 +1,101 @@
+"""`houseband takes`: what has been played, and how to get at it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from pathlib import Path
+
+import click
+
+from daemon.config import ConfigError
+from daemon.options import config_from
+from daemon.refusal import Refusal, refusing
+
+
+@click.group(short_help="List and export what has been played.")
+def command() -> None:
+    """List and export what has been played: every take is kept as a MIDI file, until they have more disk space than
+    `takes_mb` of the configuration allows; then the oldest go."""
+
+
+def _folder(said: Path | None) -> Path:
+    from daemon.recorder import OFF, folder
+
+    if said is not None:
+        return said
+    with refusing(ConfigError):
+        found = folder(str(config_from(None, (), {}).config.values["takes"]))
+    if found is None:
+        raise Refusal(f"takes are not kept (takes = '{OFF}'); name a folder with --dir, or change the configuration")
+    return found
+
+
+@command.command("list")
+@click.option("--dir", "where", metavar="DIR", type=click.Path(path_type=Path), help="Instead of the usual folder.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_takes(where: Path | None, as_json: bool) -> None:
+    """List all takes, the oldest first."""
+    from daemon.recorder import files, is_being_played, recover
+
+    where = _folder(where)
+    recover(where)
+    rows = []
+    for file in files(where):
+        about = (
+            _about(file) if file.suffix == ".mid" else {"state": "playing" if is_being_played(file) else "unwritten"}
+        )
+        stamp = time.strftime("%Y-%m-%d %H:%M", time.localtime(file.stat().st_mtime))
+        rows.append({"name": file.stem, "when": stamp, "bytes": file.stat().st_size, **about})
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+        return
+    for row in rows:
+        text = row.get("state") or f"{row['seconds']:6.0f} s {row['notes']:6d} notes  {row['styles']}"
+        click.echo(f"{row['name']}  {text}")
+    click.echo(f"{len(rows)} takes in {where}", err=True)
+
+
+def _about(file: Path) -> dict[str, object]:
+    from music import midifile
+
+    try:
+        song = midifile.read(file)
+    except midifile.MidiFileError:
+        return {"state": "not readable"}
+    source = song.source
+    assert source is not None
+    styles = dict.fromkeys(message.text for track in source.tracks for message in track if message.type == "marker")
+    notes = sum(len(part.notes) for part in song.parts)
+    return {"seconds": round(source.length, 1), "notes": notes, "styles": ", ".join(styles)}
+
+
+@command.command("export")
+@click.argument("name", required=False)
+@click.option("-o", "--output", metavar="FILE.mid", type=click.Path(path_type=Path), help="File to write, or a folder.")
+@click.option("--all", "everything", is_flag=True, help="All takes, into a folder.")
+@click.option("--dir", "where", metavar="DIR", type=click.Path(path_type=Path), help="Instead of the usual folder.")
+def export(name: str | None, output: Path | None, everything: bool, where: Path | None) -> None:
+    """Copy a take, the newest unless NAME is given, as a MIDI file: a track for the melody and for every role, the
+    tempo map, and markers where the style changes. What a crash left is written up first."""
+    from daemon.recorder import files, recover
+
+    where = _folder(where)
+    recover(where)
+    takes = [file for file in files(where) if file.suffix == ".mid"]
+    if name is not None:
+        takes = [file for file in takes if file.stem == name.removesuffix(".mid")]
+    if not takes:
+        there = f"there is no take {name!r} in {where}" if name else f"there are no takes in {where}"
+        raise Refusal(f"{there}; `houseband takes list` shows what there is")
+    target = output or Path()
+    if everything and not target.is_dir():
+        raise Refusal(f"{target}: not a folder; --all wants one")
+    for file in takes if everything else takes[-1:]:
+        to = target / file.name if target.is_dir() else target
+        try:
+            shutil.copyfile(file, to)
+        except (OSError, shutil.SameFileError) as error:
+            raise Refusal(f"{to}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
+        click.echo(to)
