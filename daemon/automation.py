@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,10 +23,16 @@ class Turn:
     value: object
 
 
-def read(path: str | Path, styles: Collection[str] | None = None) -> tuple[Turn, ...]:
+#: name -> what a preset turns, as (key, value)
+Presets = Mapping[str, Sequence[tuple[str, object]]]
+_NONE: Presets = {}
+
+
+def read(path: str | Path, styles: Collection[str] | None = None, presets: Presets = _NONE) -> tuple[Turn, ...]:
     """The turns in a file, sorted by tick; those of one tick in the order of the file. Empty lines are allowed.
 
-    styles: those the player knows. Raises AutomationError, which names the line and the key.
+    styles: those the player knows; presets: those the configuration has, for which stand what they turn. Raises
+    AutomationError, which names the line and the key.
     """
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
@@ -37,10 +43,18 @@ def read(path: str | Path, styles: Collection[str] | None = None) -> tuple[Turn,
     for number, line in enumerate(lines, 1):
         if line.strip():
             try:
-                turns.append(_turn(line, styles))
+                turns += _meant(_turn(line, styles), presets)
             except ValueError as error:
                 raise AutomationError(f"{path}, line {number}: {error}") from None
     return tuple(sorted(turns, key=lambda turn: turn.tick))
+
+
+def _meant(turn: Turn, presets: Presets) -> list[Turn]:
+    if turn.key != "preset":
+        return [turn]
+    if turn.value not in presets:
+        raise ValueError(f"preset: no preset {turn.value!r}; the configuration has {', '.join(presets) or 'none'}")
+    return [Turn(turn.tick, key, value) for key, value in presets[str(turn.value)]]
 
 
 def _turn(line: str, styles: Collection[str] | None) -> Turn:

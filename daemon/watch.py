@@ -10,7 +10,7 @@ from typing import Protocol
 
 from daemon import controls, wire
 from daemon.control import Asked
-from daemon.counters import Counters
+from daemon.counters import Counters, Histogram
 from daemon.events import Event, MidiIn, PlanReady
 from daemon.plan import Settings
 from daemon.tempo import NS_PER_MS, Tempo
@@ -19,19 +19,6 @@ from daemon.world import Output, World
 #: ns between two looks at tempo and position, and at the counters; and how much of a pause they take
 OFTEN, SELDOM, ROOM = 200 * NS_PER_MS, 1_000 * NS_PER_MS, 5 * NS_PER_MS
 _LATEST = 1 << 62  # a tick after all tempo marks
-_SHOWN = (
-    "steps",
-    "in_time",
-    "uncovered",
-    "onsets",
-    "dropped",
-    "asked",
-    "answered",
-    "used",
-    "late",
-    "failed",
-    "refused",
-)
 
 
 class Watcher(Protocol):
@@ -144,12 +131,14 @@ def _is_note(data: bytes) -> bool:
 
 
 def figures(counters: Counters) -> dict[str, object]:
-    """The counters as clients see them; times in ms."""
+    """All counters as clients see them; of times the median and the 99th percentile in ms."""
     found: dict[str, object] = {"isr": counters.isr}
-    found.update({name: getattr(counters, name) for name in _SHOWN})
-    for name in ("lateness_ns", "inference_ns", "age_ns"):
-        histogram = getattr(counters, name)
-        for share in (0.5, 0.99):
-            value = histogram.quantile(share)
-            found[f"{name[:-3]}_ms_p{100 * share:g}"] = None if value is None else value / NS_PER_MS
+    for name in Counters.__slots__:
+        value = getattr(counters, name)
+        if not isinstance(value, Histogram):
+            found[name] = value
+        elif name.endswith("_ns"):
+            for share in (0.5, 0.99):
+                at = value.quantile(share)
+                found[f"{name[:-3]}_ms_p{100 * share:g}"] = None if at is None else at / NS_PER_MS
     return found

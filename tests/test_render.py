@@ -350,3 +350,18 @@ def test_a_full_disk_is_refused_in_a_sentence_and_leaves_nothing(
     assert result.exit_code == 2
     assert "o.mid: cannot be written: No space left on device" in result.stderr
     assert sorted(p.name for p in tmp_path.iterdir()) == ["song.mid"]
+
+
+def test_a_configuration_gives_controls_and_presets(song: Write, tmp_path: Path, players: list[FakePlayer]) -> None:
+    turns, settings = tmp_path / "a.jsonl", tmp_path / "c.toml"
+    turns.write_text(json.dumps({"tick": 96, "key": "preset", "value": "mine"}))
+    settings.write_text("density = 0.5\nbpm = 90\n[presets.mine]\nseed = 7\nswing = 1\n")
+    options = ["--config", settings, "--automation", turns, "--temperature", 0.2]
+    result = run(song(), "-o", tmp_path / "o.mid", *options)
+    assert result.exit_code == 0, result.output
+    (player,) = players
+    seen = {r.now: r.settings for r in player.asked}
+    assert seen[5] == Settings("pop", temperature=0.2, density=0.5)
+    assert seen[30] == Settings("pop", seed=7, temperature=0.2, density=0.5, swing=1.0)
+    assert midifile.read(tmp_path / "o.mid").tempos == ((0, 666_667),)
+    assert "preset: no preset 'mine'; the configuration has none" in run(song(), "-o", "o.mid", *options[2:4]).stderr

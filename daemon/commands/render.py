@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ import click
 from daemon import controls
 from daemon.automation import AutomationError
 from daemon.automation import read as read_automation
+from daemon.config import ConfigError, config
+from daemon.config import read as read_config
 from daemon.plan import Settings
 from daemon.refusal import Refusal, refusing
 
@@ -42,15 +45,18 @@ def control_options(function: Callable[..., None]) -> Callable[..., None]:
     return function
 
 
-def settings_from(values: dict[str, str | None], assigned: tuple[str, ...], styles: tuple[str, ...]) -> Settings:
-    """The settings those options stand for; the style is the player's first unless it is said. Raises ControlError."""
+def settings_from(
+    values: dict[str, str | None], assigned: tuple[str, ...], styles: tuple[str, ...], before: Settings | None = None
+) -> Settings:
+    """The settings those options stand for, where nothing is said those before, else the player's first style. Raises
+    ControlError."""
     pairs = [(key, value) for key, value in values.items() if value is not None]
     for text in assigned:
         key, separator, value = text.partition("=")
         if not separator:
             raise controls.ControlError(f"--set {text}: takes KEY=VALUE")
         pairs.append((key.strip(), value.strip()))
-    settings = Settings(style=styles[0])
+    settings = before or Settings(style=styles[0])
     for key, value in pairs:
         settings = controls.applied(settings, key, controls.parse(key, value, styles))
     return settings
@@ -81,6 +87,7 @@ def _epilog() -> str:
 @click.option("--track", metavar="NAME", help="The melody's track, by name or number; else `melody`, else the first.")
 @click.option("--bpm", metavar="VALUE", help="Beats per minute instead of the file's tempo.")
 @control_options
+@click.option("--config", "file", metavar="FILE.toml", type=click.Path(path_type=Path), help="Controls and presets.")
 @click.option("--automation", metavar="FILE.jsonl", type=click.Path(path_type=Path), help="Controls turned on the way.")
 @click.option(
     "--latency-ms", type=click.FloatRange(0, 60_000), default=10, show_default=True, help="What inference takes."
@@ -99,6 +106,7 @@ def command(
     track: str | None,
     bpm: str | None,
     assigned: tuple[str, ...],
+    file: Path | None,
     automation: Path | None,
     latency_ms: float,
     offline: bool,
@@ -114,7 +122,7 @@ def command(
     what `houseband run --audio` plays.
     """
     from daemon import render
-    from daemon.players.load import load_player
+    from daemon.players.load import load_band
     from daemon.session import GraphError
     from daemon.soundfont import SoundFontError
     from daemon.synth import open_synth
@@ -126,17 +134,20 @@ def command(
     sound = output.suffix.lower() == ".wav"
     if not sound and (soundfont or clicks):
         raise Refusal(f"{output}: --soundfont and --click are for sound; name a file that ends in .wav")
-    with refusing(controls.ControlError, AutomationError, GraphError, MidiFileError, SoundFontError):
+    with refusing(controls.ControlError, ConfigError, AutomationError, GraphError, MidiFileError, SoundFontError):
         synth = open_synth(soundfont) if sound else None
-        tempo = None if bpm is None else controls.parse("bpm", bpm)
-        player = load_player(technique, graph)
+        said = read_config(file) if file else {}
+        whole = config({"pause_bars": 0, **said}, {})
+        tempo = said.get("bpm") if bpm is None else controls.parse("bpm", bpm)
+        player = load_band(technique, graph)
+        before = replace(whole.settings(player.styles), technique=technique)
         options = render.Options(
-            settings=settings_from(values, assigned, player.styles),
+            settings=settings_from(values, assigned, player.styles, before),
             bpm=tempo if isinstance(tempo, float) else None,
             latency_ns=round(latency_ms * NS_PER_MS),
             offline=offline,
             replan=replan,
-            automation=read_automation(automation, player.styles) if automation else (),
+            automation=read_automation(automation, player.styles, whole.presets) if automation else (),
         )
         try:
             with progress_bar(f"playing along with {melody.name}") as progress:
