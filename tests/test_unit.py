@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from daemon import unit
+from daemon import cli, unit
 from daemon.cli import main
 from daemon.unit import Launchd, Systemd, UnitError, quoted, unit_text
 
@@ -142,3 +142,16 @@ def test_completion_knows_commands_and_options() -> None:
     assert {"run", "render", "service"} <= offered("houseband ", 1)
     assert {"install", "uninstall", "status", "logs"} == offered("houseband service ", 2)
     assert "--style" in offered("houseband run --st", 2)
+
+
+def test_the_manual_page_has_every_command_and_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "entry_points", lambda group: [])  # they load torch
+    result = CliRunner().invoke(main, ["man"], prog_name="houseband")
+    assert result.exit_code == 0
+    lines = result.output.splitlines()
+    assert lines[0].startswith('.TH HOUSEBAND 1 ""')
+    for name in ("run", "render", "service install", "completion"):
+        assert [line for line in lines if line.startswith(f".SS houseband {name} ")], name
+    assert ".B \\-\\-style VALUE" in lines
+    requests = {line.split(" ", 1)[0] for line in lines if line.startswith((".", "'"))}
+    assert requests <= {".TH", ".SH", ".SS", ".TP", ".PP", ".B"}

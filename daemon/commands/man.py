@@ -1,0 +1,58 @@
+"""`houseband man`: the manual page, made from the same words as every `--help`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+
+from daemon.about import house_version
+from daemon.refusal import Refusal
+
+
+@click.command(short_help="Print the manual page.")
+@click.pass_context
+def command(context: click.Context) -> None:
+    """Print the manual page of houseband and all its commands, for man: keep it as
+    ~/.local/share/man/man1/houseband.1, or read it at once with `houseband man | man -l -`."""
+    root = context.find_root()
+    click.echo("\n".join(page(root.command, root.info_name or "houseband")))
+
+
+def page(main: click.Command, name: str) -> Iterator[str]:
+    """The lines of the page, in man's own language."""
+    yield f'.TH {name.upper()} 1 "" "{name} {house_version()}" "User commands"'
+    top = click.Context(main, info_name=name)
+    yield from (".SH NAME", f"{name} \\- {_escaped((main.help or '').strip().splitlines()[0])}")
+    yield from (".SH SYNOPSIS", f".B {name}", _escaped(" ".join(main.collect_usage_pieces(top))))
+    yield from (".SH OPTIONS", *_options(main, top), ".SH COMMANDS", *_commands(main, top, name))
+    yield from (".SH EXIT STATUS", "0: well. 1: it failed. 2: it was asked for what cannot be; one sentence says why.")
+
+
+def _commands(group: click.Command, above: click.Context, path: str) -> Iterator[str]:
+    for name in group.list_commands(above) if isinstance(group, click.Group) else ():
+        try:
+            found = group.get_command(above, name) if isinstance(group, click.Group) else None
+        except Refusal:  # it needs an extra that is not installed
+            continue
+        if found is None or found.hidden:
+            continue
+        context = click.Context(found, info_name=name, parent=above)
+        yield f".SS {path} {name} {_escaped(' '.join(found.collect_usage_pieces(context)))}"
+        for paragraph in (found.help or "").split("\n\n"):
+            yield from (_escaped(" ".join(paragraph.replace("\b", "").split())), ".PP")
+        yield from _options(found, context)
+        yield from _commands(found, context, f"{path} {name}")
+
+
+def _options(found: click.Command, context: click.Context) -> Iterator[str]:
+    for parameter in found.get_params(context):
+        record = parameter.get_help_record(context)
+        if record is not None:
+            yield from (".TP", f".B {_escaped(record[0])}", _escaped(record[1]))
+
+
+def _escaped(text: str) -> str:
+    """Plain text for man: no line of it is taken for a request."""
+    text = " ".join(text.split()).replace("\\", "\\e").replace("-", "\\-")
+    return f"\\&{text}" if text[:1] in (".", "'") else text
