@@ -49,6 +49,23 @@ bench-jack: $(VENV)/.develop ## measure timing through a JACK server (needs jack
 test-vm: $(VENV)/.runtime ## the service on a real systemd and ALSA, in QEMU (Debian's qemu-system-x86, debootstrap, e2fsprogs)
 	@$(BIN)/python -m tests.vm
 
+.PHONY: daw
+daw: $(VENV)/.develop ## scenes with Ardour as clock master (needs ../shared/tools/daw and Debian's ardour, jackd2, jack-tools)
+	@$(BIN)/python -m tests.daw.scenes $(ARGS)
+
+.PHONY: faults
+faults: $(VENV)/.develop ## jackd killed, DAW closed, clock gone, worker hung, ... on a real JACK server; ARGS="server --output jack"
+	@$(BIN)/python -m tests.jack.faults $(ARGS)
+
+.PHONY: hour
+hour: $(VENV)/.develop ## a simulated hour at 300 bpm: every step in time
+	@$(BIN)/python -m tests.virtual_hour $(ARGS)
+	@$(BIN)/python -m tests.virtual_hour --clock midi $(ARGS)
+
+.PHONY: endurance
+endurance: $(VENV)/.develop ## ten real minutes at 180 bpm through JACK while a process keeps every core busy
+	@$(BIN)/python -m tests.jack.endurance $(ARGS)
+
 .PHONY: format
 format: $(VENV)/.develop ## let ruff lay out the code
 	@$(BIN)/ruff format .
