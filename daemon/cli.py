@@ -11,6 +11,7 @@ import pkgutil
 from importlib.metadata import EntryPoint, entry_points
 
 import click
+from click.shell_completion import CompletionItem
 
 from daemon import commands
 from daemon.about import house_version
@@ -49,6 +50,11 @@ class Commands(click.Group):
             rows.append((name, command.get_short_help_str(80) if command else _ELSEWHERE.get(name, "")))
         with formatter.section("Commands"):
             formatter.write_dl(rows)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """What could stand here; loads no command for it."""
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        return [*map(CompletionItem, names), *click.Command.shell_complete(self, ctx, incomplete)]
 
 
 def _own() -> set[str]:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from queue import Empty, SimpleQueue
 
+from daemon import rtkit
 from daemon.events import Event
 
 #: a garbage collection may begin only when nothing is due for this long (ns); one takes about a millisecond
@@ -97,8 +98,10 @@ def _real_time_priority() -> Iterator[None]:
         yield
         return
     usual = os.sched_getscheduler(0), os.sched_getparam(0)
-    with contextlib.suppress(OSError):
-        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(10))
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(rtkit.PRIORITY))
+    except OSError:
+        rtkit.ask()
     try:
         yield
     finally:
