@@ -27,7 +27,7 @@ from daemon.take import Take
 from daemon.taps import TappedOutput, TappedWorld
 from daemon.tempo import Tempo, us_per_beat
 from daemon.watchdog import guarded
-from daemon.wiring import Wiring
+from daemon.wiring import Wiring, cannot
 from daemon.worker import PlayerSpec, Worker
 from daemon.world import Output, World
 
@@ -130,6 +130,9 @@ def play(setup: Setup, ready: Callable[[KeptPorts, Settings], None]) -> None:
         stack.enter_context(closing(Reporter(conductor.counters, setup.wiring.metrics, lambda: ports.xruns)))
         setup.wiring.listen_to_clock(setup.song, world.now, world.put, stack)
         ports.listen(world.now, world.put)
+        for told in (ports.note, cannot(setup.song, settings.technique)):
+            if told:
+                log.warning("%s", told)
         ready(ports, settings)
         with attended(ports, world.now, world.put, band.styles, setup.reread), undisturbed():
             conductor.run()
