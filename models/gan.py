@@ -23,12 +23,10 @@ from torch.nn import functional
 from models.layers import CLASSES, Block, KeyConv, KeyNorm, Width, concatenate, join
 from models.streams import BAND, RHYTHM, STYLES
 from music.canvas import (
-    BEAT_OF_BAR,
     BEATS,
     DRUM_PLANES,
     FIRST_NOW,
     FUTURE,
-    MELODY_KNOWN,
     PITCHED_HEADS,
     PITCHED_PLANES,
     PLAIN_HEADS,
@@ -55,8 +53,6 @@ class GanConfig:
     coarse: tuple[int, int] = (28, 112)
     blocks: int = 3
     critic: tuple[int, int] = (12, 48)
-    harmony_fine: tuple[int, int] = (16, 48)
-    harmony_coarse: tuple[int, int] = (20, 64)
     critic_hears_future: bool = True
 
     def as_dict(self) -> dict[str, Any]:
@@ -89,57 +85,6 @@ def patch(pitched: Tensor, plain: Tensor) -> Tensor:
     return join(beats, plain_beats)
 
 
-def spread(x: Tensor, width: Width) -> Tensor:
-    """(B, 4 * width, bars) -> (B, width, beats): each bar's four beats from its channels."""
-    b, _, bars = x.shape
-    (p, i), split = width, width.pitched * 4 * CLASSES
-    pitched = x[:, :split].reshape(b, p, 4, CLASSES, bars).permute(0, 1, 3, 4, 2).reshape(b, p * CLASSES, bars * 4)
-    plain = x[:, split:].reshape(b, i, 4, bars).permute(0, 1, 3, 2).reshape(b, i, bars * 4)
-    return torch.cat([pitched, plain], 1)
-
-
-FLOOR = 0.1  #: where the melody rests there is nothing to tell pitches apart; do not blow it up
-
-
-class Harmonist(nn.Module):
-    """Which chord does the melody want? A small U-Net that sees the melody and nothing else.
-
-    A band that hears its own chords takes a mistake for the key (models/LOG.md, run 2).
-    """
-
-    def __init__(self, config: GanConfig) -> None:
-        super().__init__()
-        fine, coarse = Width(*config.harmony_fine), Width(*config.harmony_coarse)
-        self.fine = fine
-        self.read = KeyConv(Width(BAND * PATCH, 5 * PATCH + len(STYLES)), fine, gain=2.0)
-        self.down_blocks = nn.ModuleList(Block(fine, floor=FLOOR) for _ in range(2))
-        self.down = KeyConv(fine, coarse, kernel=4, stride=4)
-        self.coarse_blocks = nn.ModuleList(Block(coarse, floor=FLOOR) for _ in range(3))
-        self.up = KeyConv(coarse, Width(fine.pitched * 4, fine.plain * 4))
-        self.merge = KeyConv(Width(fine.pitched * 2, fine.plain * 2), fine)
-        self.up_blocks = nn.ModuleList(Block(fine, floor=FLOOR) for _ in range(2))
-        self.norm = KeyNorm(fine, FLOOR)
-        self.head = KeyConv(fine, Width(len(QUALITIES), 0), gain=0.5)
-
-    def forward(self, pitched: Tensor, plain: Tensor, style: Tensor) -> Tensor:
-        """The canvas as the generator sees it -> chord scores (B, qualities, 12, WRITTEN)."""
-        known = torch.cat([plain[:, MELODY_KNOWN : MELODY_KNOWN + 1], plain[:, BEAT_OF_BAR : BEAT_OF_BAR + 4]], 1)
-        condition = style[:, :, None].expand(-1, -1, BEATS)
-        x = self.read(torch.cat([patch(pitched[:, :BAND], known), condition], 1))
-        for block in self.down_blocks:
-            x = block(x)
-        skip = x[:, :, -CONTEXT:]
-        x = self.down(x)
-        for block in self.coarse_blocks:
-            x = block(x)
-        x = spread(self.up(x[:, :, -CONTEXT // 4 :]), self.fine)
-        x = self.merge(concatenate(x, self.fine, skip, self.fine))
-        for block in self.up_blocks:
-            x = block(x)
-        scores = self.head(self.norm(x))[:, :, -WRITTEN:]
-        return scores.reshape(len(x), len(QUALITIES), CLASSES, WRITTEN)
-
-
 class Generator(nn.Module):
     """A U-Net in three parts: `trunk` (canvas -> state), `chord` (state -> chord scores), `score` (both -> Scores)."""
 
@@ -158,7 +103,8 @@ class Generator(nn.Module):
         self.up = KeyConv(coarse, Width(fine.pitched * 4, fine.plain * 4))
         self.merge = KeyConv(Width(fine.pitched * 2, fine.plain * 2), fine)
         self.up_blocks = nn.ModuleList(Block(fine) for _ in range(config.blocks))
-        self.chord = Harmonist(config)
+        self.chord_norm = KeyNorm(fine)
+        self.chord_head = KeyConv(fine, Width(len(QUALITIES), 0), gain=0.5)
         self.take_chord = KeyConv(Width(len(QUALITIES), 0), fine, gain=3.0)
         # registers are absolute: the one break of symmetry
         self.pitch_name = nn.Parameter(torch.randn(2, CLASSES) * 0.3)
@@ -182,11 +128,24 @@ class Generator(nn.Module):
             x = block(x)
         bars = CONTEXT // 4
         x = self.up(x[:, :, -bars:])  # (B, 4 * fine, CONTEXT / 4)
-        x = spread(x, self.fine)[:, :, -CONTEXT:]
+        x = self._spread(x)[:, :, -CONTEXT:]
         x = self.merge(concatenate(x, self.fine, skip[:, :, -CONTEXT:], self.fine))
         for block in self.up_blocks:
             x = block(x)
         return x
+
+    def _spread(self, x: Tensor) -> Tensor:
+        """(B, 4 * fine, bars) -> (B, fine, beats): each bar's four beats from its channels."""
+        b, _, bars = x.shape
+        (p, i), split = self.fine, self.fine.pitched * 4 * CLASSES
+        pitched = x[:, :split].reshape(b, p, 4, CLASSES, bars).permute(0, 1, 3, 4, 2).reshape(b, p * CLASSES, bars * 4)
+        plain = x[:, split:].reshape(b, i, 4, bars).permute(0, 1, 3, 2).reshape(b, i, bars * 4)
+        return torch.cat([pitched, plain], 1)
+
+    def chord(self, state: Tensor) -> Tensor:
+        """Chord scores (B, qualities, 12, WRITTEN)."""
+        x = self.chord_head(self.chord_norm(state))[:, :, -WRITTEN:]
+        return x.reshape(x.shape[0], len(QUALITIES), CLASSES, WRITTEN)
 
     def score(self, state: Tensor, chord: Tensor) -> Scores:
         """Scores given one chord a beat: chord (B, qualities, 12, WRITTEN), one-hot."""
@@ -209,7 +168,7 @@ class Generator(nn.Module):
         (one-hot), then the heads in the order of PITCHED_HEADS and PLAIN_HEADS, side by side: (B, HEAD.pitched, 12,
         FUTURE), (B, HEAD.plain, FUTURE)."""
         state = self.trunk(pitched, plain, style, z)
-        chord = one_hot_chord(agreement(self.chord(pitched, plain, style)) + noise)
+        chord = one_hot_chord(agreement(self.chord(state)) + noise)
         scores = self.score(state, chord)
         return chord, torch.cat(list(scores.pitched.values()), 1), torch.cat(list(scores.plain.values()), 1)
 

@@ -23,7 +23,6 @@ from models.data import CachedSong
 from models.gan import WRITTEN, Critic, Encoder, GanConfig, Generator, Roll
 from models.layers import CLASSES
 from models.streams import BAND, RHYTHM, STYLES, Batch, Streams, score
-from music import canvas
 from music.canvas import BAND_KNOWN, BEAT_OF_BAR, DRUM_PLANES, FIRST_NOW, FUTURE, QUALITIES, STEPS
 
 
@@ -47,9 +46,6 @@ class GanRecipe:
     critic_updates: int = 3
     penalty: float = 10.0
     chord_temperature: float = 0.3
-    harmony_from: float = 0.0  #: between these shares of the run only the Harmonist learns
-    harmony_until: float = 0.2
-    harmony_rate: float = 1e-3
     noise: bool = True
     pop909_weight: float = 2.0
 
@@ -106,8 +102,6 @@ class GanObjective:
         recipe, done = self.recipe, step / self.steps
         self._set_rates(done)
         batch = self._tensors(self.streams.batch())
-        if recipe.harmony_from <= done < recipe.harmony_until:
-            return self._learn_harmony(batch)
         with self.fabric.autocast():
             loss, figures, outputs = self._player_loss(batch, adversarial=done >= recipe.adversarial_from)
         self._update(self.player_optimizer, loss, 1.0)
@@ -119,26 +113,12 @@ class GanObjective:
             figures |= self._teach_critic(batch, roll)
         return figures
 
-    def _learn_harmony(self, batch: dict[str, Tensor]) -> dict[str, float]:
-        """Only the chords: no past is needed for them, and nothing is played."""
-        with self.fabric.autocast():
-            scores = self.generator.chord(batch["pitched"], batch["plain"], batch["style_hot"])
-            loss = gan.chord_loss(scores, batch["chords"], batch["ahead"])
-        self._update(self.player_optimizer, loss, 1.0)
-        self._follow(self.average, 0.995)
-        still = np.zeros((len(scores), canvas.PITCHED_PLANES - BAND, CLASSES, FUTURE), np.uint8)
-        self.streams.commit(still, np.zeros((len(scores), DRUM_PLANES, FUTURE), np.uint8), 16)
-        return {"chord": float(loss.detach())}
-
     def _set_rates(self, done: float) -> None:
         recipe = self.recipe
         ramp = (done - recipe.own_past_from) / max(1e-9, recipe.own_past_by - recipe.own_past_from)
         self.streams.own_share = recipe.own_past * min(1.0, max(0.0, ramp))
         warm = min(1.0, done * self.steps / 200)
         rate = recipe.learning_rate * warm * (0.03 + 0.97 * 0.5 * (1 + np.cos(np.pi * min(1.0, done))))
-        if recipe.harmony_from <= done < recipe.harmony_until:
-            through = (done - recipe.harmony_from) / (recipe.harmony_until - recipe.harmony_from)
-            rate = recipe.harmony_rate * (0.03 + 0.97 * 0.5 * (1 + np.cos(np.pi * through)))
         for group in self.player_optimizer.param_groups:
             group["lr"] = float(rate)
 
@@ -150,7 +130,7 @@ class GanObjective:
         z = mean + torch.randn_like(mean) * (0.5 * log_variance).exp() * float(recipe.noise)
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).float().sum(1).mean()
         state = self.generator.trunk(batch["pitched"], batch["plain"], batch["style_hot"], z)
-        chord_scores = self.generator.chord(batch["pitched"], batch["plain"], batch["style_hot"])
+        chord_scores = self.generator.chord(state)
         scores = self.generator.score(state, _annotated(batch["chords"], state.dtype))
         true = Roll(batch["true_pitched"][:, BAND:, :, FIRST_NOW - 1 :], batch["true_drums"][:, :, FIRST_NOW - 1 :])
         parts = gan.score_loss(
@@ -221,7 +201,7 @@ class GanObjective:
         return {"critic": float(np.mean(total)), "penalty": float(np.mean(penalties))}
 
     def _update(self, optimizer: torch.optim.Optimizer, loss: Tensor, clip: float) -> None:
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
         loss.backward()
         parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         if self.fabric.world_size > 1:
@@ -253,7 +233,7 @@ class GanObjective:
             with self.fabric.autocast():
                 mean, _ = self.encoder(batch["rhythm"])
                 state = self.average.trunk(batch["pitched"], batch["plain"], batch["style_hot"], mean)
-                chord_scores = self.average.chord(batch["pitched"], batch["plain"], batch["style_hot"])
+                chord_scores = self.average.chord(state)
                 scores = self.average.score(state, _annotated(batch["chords"], state.dtype))
                 true = Roll(
                     batch["true_pitched"][:, BAND:, :, FIRST_NOW - 1 :], batch["true_drums"][:, :, FIRST_NOW - 1 :]

@@ -74,10 +74,9 @@ class KeyNorm(nn.Module):
     """Root-mean-square normalisation at a position (Zhang & Sennrich 2019), pitched and plain channels apart, the
     pitched ones about their mean over pitch classes: what tells pitches apart is never drowned by what they share."""
 
-    def __init__(self, width: Width, floor: float = 1e-4) -> None:
-        """floor: added to the mean square; a state much smaller than its root is left small."""
+    def __init__(self, width: Width) -> None:
         super().__init__()
-        self.width, self.floor = width, floor
+        self.width = width
         self.gain_pitched = nn.Parameter(torch.ones(width.pitched))
         self.gain_plain = nn.Parameter(torch.ones(width.plain))
 
@@ -85,9 +84,9 @@ class KeyNorm(nn.Module):
         split = self.width.pitched * CLASSES
         pitched = x[:, :split].unflatten(1, (self.width.pitched, CLASSES))
         pitched = pitched - pitched.mean(2, keepdim=True)
-        pitched = pitched * torch.rsqrt(pitched.square().mean((1, 2), keepdim=True) + self.floor)
+        pitched = pitched * torch.rsqrt(pitched.square().mean((1, 2), keepdim=True) + 1e-4)
         plain = x[:, split:]
-        plain = plain * torch.rsqrt(plain.square().mean(1, keepdim=True) + self.floor)
+        plain = plain * torch.rsqrt(plain.square().mean(1, keepdim=True) + 1e-4)
         return torch.cat(
             [(pitched * self.gain_pitched[:, None, None]).flatten(1, 2), plain * self.gain_plain[:, None]], 1
         )
@@ -96,9 +95,9 @@ class KeyNorm(nn.Module):
 class Block(nn.Module):
     """A residual block: normalise (or not), convolve over `kernel` positions, SiLU, mix. (B, total, T) -> same."""
 
-    def __init__(self, width: Width, kernel: int = 3, normal: bool = True, floor: float = 1e-4) -> None:
+    def __init__(self, width: Width, kernel: int = 3, normal: bool = True) -> None:
         super().__init__()
-        self.norm: nn.Module = KeyNorm(width, floor) if normal else nn.Identity()
+        self.norm: nn.Module = KeyNorm(width) if normal else nn.Identity()
         self.spread = KeyConv(width, width, kernel, gain=1.4)
         self.mix = KeyConv(width, width, 1, gain=0.3)
 

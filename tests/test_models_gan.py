@@ -26,7 +26,7 @@ from music.canvas import DRUM_PLANES, FIRST_NOW, FUTURE, PITCHED_HEADS, PLAIN_HE
 from music.note import Note
 from music.signature import Signature
 
-SMALL = gan.GanConfig(4, (3, 6), (4, 8), 1, (2, 4), (3, 6), (4, 8))
+SMALL = gan.GanConfig(z=4, fine=(3, 6), coarse=(4, 8), blocks=1, critic=(2, 4))
 
 
 def song(name: str = "a", style: str = "pop", split: str = "train", bars: int = 20) -> data.CachedSong:
@@ -134,7 +134,7 @@ def test_gradients_reach_the_generator_through_the_binary_roll() -> None:
 def test_a_turn_teaches_generator_and_critic() -> None:
     fabric = Fabric(accelerator="cpu", devices=1)
     songs = [song(style=s, split=p) for s in streams.STYLES for p in ("train", "valid")]
-    recipe = GanRecipe(SMALL, batch=4, adversarial_from=0.0, learning_rate=0.01, harmony_until=0.02)
+    recipe = GanRecipe(model=SMALL, batch=4, adversarial_from=0.0, learning_rate=0.01)
     objective = GanObjective(fabric, recipe, songs, 100, seed=1)
     before = {k: v.clone() for k, v in objective.tensors().items()}
     figures = [objective.turn(step) for step in range(3)]
@@ -231,7 +231,7 @@ def test_a_killed_run_goes_on_and_is_exported(tmp_path: Path) -> None:
     cache = tmp_path / "c.npz"
     data.save(cache, [song(style=s, split=p) for s in streams.STYLES for p in ("train", "valid")])
     run = tmp_path / "run"
-    small = ["--set", 'model={"z":4,"fine":[3,6],"coarse":[4,8],"blocks":1,"critic":[2,4],"harmony_fine":[3,6],"harmony_coarse":[4,8]}', "--set", "batch=2"]
+    small = ["--set", 'model={"z":4,"fine":[3,6],"coarse":[4,8],"blocks":1,"critic":[2,4]}', "--set", "batch=2"]
     options = [
         "gan",
         "--cache",
