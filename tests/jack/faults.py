@@ -106,6 +106,12 @@ class Master:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
+    def end(self) -> None:
+        """Say Stop."""
+        self._over.set()
+        self._thread.join()
+        self.port.send_message([0xFC])
+
     def close(self) -> None:
         """Go, without a word."""
         self._over.set()
@@ -263,9 +269,9 @@ def suffer(fault: str, output: str, period: int) -> dict[str, Any]:
         again = stage.witness.played(began, 15)
         recovered = time.monotonic() - began
         time.sleep(3)
-        stage.master.port.send_message([0xFC])
+        stage.master.end()
+        stopped = stage.witness.quiet(0.5)
         stage.master.close()
-        stopped = stage.witness.quiet(2)
         alive = stage.band.poll() is None
         stage.band.terminate()
         status = stage.band.wait(20)
