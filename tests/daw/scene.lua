@@ -28,8 +28,8 @@ for action in string.gmatch(script, "[^,]+") do
   elseif what == "loop" then Session:request_play_loop(true, false)
   elseif what == "at" then while Session:transport_sample() < sample(x) do sleep(0.01) end
   elseif what == "wait" then sleep(x)
-  elseif what == "locate" then Session:request_locate(sample(x), true, ARDOUR.LocateTransportDisposition.MustRoll, TRS)
-  elseif what == "goto" then Session:request_locate(sample(x), false, ARDOUR.LocateTransportDisposition.MustStop, TRS); sleep(0.5)
+  elseif what == "locate" then Session:request_locate(sample(x), true, ARDOUR.LocateTransportDisposition.MustRoll, TRS); sleep(0.5)
+  elseif what == "goto" then Session:request_locate(sample(x), false, ARDOUR.LocateTransportDisposition.MustStop, TRS); sleep(1.5)
   elseif what == "roll" then Session:request_roll(TRS); print("ROLLING"); io.stdout:flush()
   elseif what == "stop" then Session:request_stop(false, false, TRS)
   end
