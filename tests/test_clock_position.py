@@ -42,6 +42,15 @@ def test_a_tempo_change_is_none() -> None:
     assert [type(change) for change in changes] == [Started, Beat, Beat]
 
 
+def test_a_question_that_was_late_moves_little_and_a_lasting_difference_is_made_up_for() -> None:
+    late = told(*((i * 20 * MS + (8 * MS if i == 50 else 0), True, i * 0.04, 120) for i in range(100)))
+    assert max(abs(change.ns - change.tick * BEAT / 24) for change in late if isinstance(change, Beat)) < 1.1 * MS
+    moved = told(*((i * 20 * MS + (8 * MS if i >= 50 else 0), True, i * 0.04, 120) for i in range(100)))
+    last = moved[-1]
+    assert isinstance(last, Beat)
+    assert abs(last.ns - last.tick * BEAT / 24 - 8 * MS) < 0.1 * MS
+
+
 def test_stop_is_told_once() -> None:
     assert told((0, True, 0, 120), (9, False, 0, 120), (10, False, 0, 120))[1:] == [Stopped(9)]
 

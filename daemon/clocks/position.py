@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from daemon.clocks import Beat, Change, Started, Stopped
 from daemon.clocks.midi import COAST
@@ -12,6 +13,8 @@ from music.note import TICKS_PER_BEAT, TICKS_PER_STEP
 
 #: a position (ticks) that far from where the last one led is a jump
 JUMP = TICKS_PER_STEP // 2
+#: how much of what a position is off is believed at once
+PULL = 1 / 8
 
 
 class PositionClock:
@@ -35,7 +38,9 @@ class PositionClock:
         off = event.ns - before.ns - (event.tick - before.tick) * before.us * NS_PER_US / TICKS_PER_BEAT
         if abs(off) > JUMP * span:
             return (Started(event.tick, event.ns, event.us),)
-        return (Beat(event.tick, event.ns, event.us, round(abs(off))),)
+        ns = event.ns - round(off * (1 - PULL))  # who asks is late now and then: most of what is off is that
+        self._last = replace(event, ns=ns)
+        return (Beat(event.tick, ns, event.us, round(abs(off))),)
 
     @property
     def deadline(self) -> int | None:
