@@ -161,9 +161,14 @@ def playing(synth: Synth, bars: int = 60) -> Iterator[None]:
 
 def install() -> None:
     start = time.monotonic()
-    made = user("python3", "-m", "venv", HOME / "houseband", limit=400)
-    pip = HOME / "houseband" / "bin" / "pip"
-    done = user(pip, "install", "-q", "--no-index", "--find-links", "/mnt/wheels", "houseband", limit=600)
+    made = user("python3", "-m", "venv", "--without-pip", HOME / "houseband", limit=400)
+    [pip] = Path("/usr/share/python-wheels").glob(
+        "pip-*.whl"
+    )  # Debian's own, as venv would unpack it; so it is quicker
+    python = HOME / "houseband" / "bin" / "python"
+    wheels = sorted(Path("/mnt/wheels").iterdir())
+    options = ("--quiet", "--no-compile", "--no-index", "--no-deps", "--disable-pip-version-check")
+    done = user("env", f"PYTHONPATH={pip}", python, "-m", "pip", "install", *options, *wheels, limit=600)
     check(
         "installed offline from the wheel",
         not made.returncode and not done.returncode,
