@@ -66,6 +66,14 @@ hour: $(VENV)/.develop ## a simulated hour at 300 bpm: every step in time
 endurance: $(VENV)/.develop ## ten real minutes at 180 bpm through JACK while a process keeps every core busy
 	@$(BIN)/python -m tests.jack.endurance $(ARGS)
 
+.PHONY: judge-takes
+judge-takes: $(VENV)/.develop ## kill -9 in the middle of 100 takes: what is lost, as JSON (minutes)
+	@$(BIN)/python -m tests.killed_takes $(ARGS)
+
+.PHONY: judge-audio
+judge-audio: $(VENV)/.develop ## record what --audio plays on a JACK server (needs jackd2 and the extras audio, jack)
+	@$(BIN)/python -m tests.jack.heard $(ARGS)
+
 .PHONY: format
 format: $(VENV)/.develop ## let ruff lay out the code
 	@$(BIN)/ruff format .

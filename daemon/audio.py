@@ -30,8 +30,8 @@ from music.note import TICKS_PER_BEAT, Metre
 log = logging.getLogger(__name__)
 
 RECORD = struct.Struct("<qB7s")  # due, bytes of the message (0: end what sounds), the message
-#: frames at a time; with MARGIN (ns) it is what sound comes later than meant, besides the sound system's own latency
-BLOCK, MARGIN = 256, 5 * NS_PER_MS
+#: ns that sound comes later than meant, besides a block and the sound system's own latency
+MARGIN = 3 * NS_PER_MS
 #: onsets that come later than this (ns) are not played any more
 STALE = 200 * NS_PER_MS
 #: seconds until an audio device is thought to hang, and for the last sound to die away
@@ -155,6 +155,7 @@ class Desk:
         self._heap: list[tuple[int, int, bytes]] = []
         self._number = 0
         self._frames = 0
+        self._length = 0  # ns of the longest block so far
         self._origin: int | None = None  # ns of the first frame, as far as is known
 
     def put(self, due: int, data: bytes) -> None:
@@ -167,20 +168,21 @@ class Desk:
         import numpy as np
 
         begin = self._begin(frames)
-        length = frames * NS_PER_S // self._rate
+        self._length = max(self._length, frames * NS_PER_S // self._rate)
+        end, delay = begin + frames * NS_PER_S // self._rate, self._length + MARGIN
         mail, self._mail = self._mail, []
         for item in mail:
             heapq.heappush(self._heap, item)
         pieces, at = [], 0
-        while self._heap and self._heap[0][0] + length + MARGIN < begin + length:
+        while self._heap and self._heap[0][0] + delay < end:
             due, _, data = heapq.heappop(self._heap)
-            place = min(frames, max(at, (due + length + MARGIN - begin) * self._rate // NS_PER_S))
+            place = min(frames, max(at, (due + delay - begin) * self._rate // NS_PER_S))
             if place > at:
                 pieces.append(self._synth.render(place - at))
                 at = place
             if not data:
                 self._synth.quiet()
-            elif data[0] & 0xF0 != 0x90 or begin - due - length - MARGIN < STALE:
+            elif data[0] & 0xF0 != 0x90 or begin - due - delay < STALE:
                 self._synth.play(data)
         if at < frames:
             pieces.append(self._synth.render(frames - at))
@@ -189,12 +191,12 @@ class Desk:
 
     def _begin(self, frames: int) -> int:
         """When (ns) this block begins: callbacks come late by chance and never early, so the earliest is right; it may
-        rise by 100 ppm, for sound cards have clocks of their own."""
+        rise by a thousandth, for sound cards have clocks of their own, and an xrun loses frames."""
         played = self._frames * NS_PER_S // self._rate
         seen = self._now() - played
-        if self._origin is None or seen - self._origin > 50 * NS_PER_MS:
+        if self._origin is None or seen - self._origin > 20 * NS_PER_MS:
             self._origin = seen
-        self._origin = min(seen, self._origin + frames * NS_PER_S // self._rate // 10_000)
+        self._origin = min(seen, self._origin + frames * NS_PER_S // self._rate // 1_000)
         return self._origin + played
 
 
@@ -244,10 +246,10 @@ def _open(soundfont: str) -> tuple[Desk, Any, str]:
     def fill(out: Any, frames: int, _time: object, _status: object) -> None:
         out[:] = desk.block(frames)
 
-    desk.block(BLOCK)  # what is slow only once is over before anybody listens
+    desk.block(256)  # what is slow only once is over before anybody listens
     desk = Desk(synth, rate)
     stream = sounddevice.OutputStream(
-        samplerate=rate, blocksize=BLOCK, channels=2, dtype="float32", latency="low", callback=fill
+        samplerate=rate, blocksize=0, channels=2, dtype="float32", latency="low", callback=fill
     )
     return desk, stream, f"{synth.name}, on {device['name']}"
 

@@ -1,8 +1,9 @@
 """Every take is kept: what the conductor hears and sends goes through a queue to a thread that writes it down.
 
-The thread writes twice a second, to the disk itself, so that whatever ends the program loses less than a second. A
-take is a journal while it is played (`daemon.takefile`) and a MIDI file afterwards. When it cannot be written, for the
-disk is full or the folder not ours, that is said once, and the band plays on.
+The thread writes five times a second, so that whatever ends the program loses less than a second; another sees to it
+that the disk has it, which may take long. A take is a journal while it is played (`daemon.takefile`) and a MIDI file
+afterwards. When it cannot be written, for the disk is full or the folder not ours, that is said once, and the band
+plays on.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from music.note import Metre
 log = logging.getLogger(__name__)
 
 #: seconds between two writes
-RHYTHM = 0.4
+RHYTHM = 0.2
 #: messages that are remembered from before the band begins: an upbeat belongs to the take; and for how long (ns)
 UPBEAT, UPBEAT_NS = 64, 4_000_000_000
 #: names the folder instead of the configuration, or is `off`
@@ -143,6 +144,7 @@ class _Scribe:
         self.folder = where
         self.silent = False
         self._limit, self._head, self._queue = limit, head, queue
+        self._syncer = _Syncer()
         self._file: int | None = None
         self._path = where
         self._size = 0
@@ -154,12 +156,12 @@ class _Scribe:
         while not last:
             last = over.wait(RHYTHM)
             try:
-                self._drain()
+                self._drain(last)
             except OSError as error:
                 self._give_up(error.strerror or str(error))
         self._end()
 
-    def _drain(self) -> None:
+    def _drain(self, last: bool) -> None:
         lines: list[str] = []
         with contextlib.suppress(Empty):
             while True:
@@ -171,7 +173,8 @@ class _Scribe:
                 lines = []
                 if self._file is not None:
                     self._end()
-                    convert_beside(self.folder)
+                    if not last:  # whoever closes writes them up
+                        convert_beside(self.folder)
         self._write(lines)
 
     def _write(self, lines: list[str]) -> None:
@@ -185,7 +188,9 @@ class _Scribe:
             written = os.write(self._file, data)
             self._size += written
             data = data[written:]
-        os.fsync(self._file)
+        self._syncer.sync(self._file)
+        if self._syncer.trouble is not None:
+            raise self._syncer.trouble
         if self._size > self._limit:
             self._give_up(f"this one alone is longer than the {self._limit >> 20} MB that takes may have")
 
@@ -214,8 +219,36 @@ class _Scribe:
 
     def _end(self) -> None:
         if self._file is not None:
+            _unlock(self._file)  # the disk may still be at it
             os.close(self._file)
             self._file = None
+
+
+class _Syncer:
+    """Brings to the disk what has been written, in a thread of its own: a slow disk holds up no write."""
+
+    def __init__(self) -> None:
+        self.trouble: OSError | None = None
+        self._wanted: SimpleQueue[int] = SimpleQueue()
+        self._busy = False
+        threading.Thread(target=self._run, name="recorder-sync", daemon=True).start()
+
+    def sync(self, file: int) -> None:
+        """What has been written to a file; nothing while the disk is still at it."""
+        if not self._busy:
+            self._busy = True
+            self._wanted.put(os.dup(file))
+
+    def _run(self) -> None:
+        while True:
+            file = self._wanted.get()
+            try:
+                os.fsync(file)
+            except OSError as error:
+                self.trouble = error
+            finally:
+                os.close(file)
+                self._busy = False
 
 
 def convert_beside(where: Path) -> None:
@@ -295,6 +328,13 @@ def _left_alone(path: Path) -> Iterator[None]:
         if not path.exists():
             raise FileNotFoundError(path)
         yield
+
+
+def _unlock(file: int) -> None:
+    if sys.platform != "win32":
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def _lock(file: int) -> None:

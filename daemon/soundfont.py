@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+#: instead of a file: the built-in synthesiser, even where there is a soundfont
+BUILT_IN = "built-in"
 #: names it without an option
 VARIABLE = "HOUSEBAND_SOUNDFONT"
 #: the usual places, best first: files, and folders whose first soundfont will do
@@ -35,6 +37,8 @@ def find(named: str | Path | None = None, places: Iterable[Path] = PLACES) -> Pa
     """The file that is named, by the caller or by HOUSEBAND_SOUNDFONT, else the first of the usual places; None where
     there is none. Raises SoundFontError for a name that is no soundfont."""
     said = named or os.environ.get(VARIABLE)
+    if str(said) == BUILT_IN:
+        return None
     if said:
         return _checked(Path(said))
     for place in places:

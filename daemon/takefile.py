@@ -70,15 +70,15 @@ def read(path: Path) -> Journal | None:
     with contextlib.suppress(ValueError):
         metre = Metre(*(int(word) for word in lines[0].split()[2:4]))
     for line in lines[1:]:
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, IndexError):
             kind, at, *words = line.split(" ")
             if kind == "t":
                 marks.append((int(at), int(words[0]), int(words[1])))
             elif kind == "s":
                 styles.append((int(at), " ".join(words)))
             elif kind in ("i", "o") and words:
+                (take.heard if kind == "i" else take.sent)(int(at), bytes.fromhex(words[0]))
                 moments.append(int(at))
-                (take.heard if kind == "i" else take.sent)(moments[-1], bytes.fromhex(words[0]))
     marks = [mark for mark in marks if mark[2] > 0]
     if not moments or not marks:
         return None
