@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 #: seconds until an unanswered question means a hung child; longer for loading a graph on a cold disk
 ANSWER_LIMIT = 3.0
-START_LIMIT = 30.0
+START_LIMIT = 60.0
 #: seconds between the attempts to replace a child that cannot even start: doubled each time up to the last
 RETRY_FIRST, RETRY_LAST = 0.5, 30.0
 

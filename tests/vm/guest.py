@@ -189,6 +189,8 @@ def install() -> None:
         is_active() and systemctl("is-enabled", UNIT) == "enabled" and shown("Type") == "notify",
         f"{ready_after():.2f} s from start to ready; {shown('StatusText')}",
     )
+    if done.returncode:
+        raise RuntimeError("the service does not start, so there is nothing more to check")
     drop = HOME / ".config/systemd/user/houseband.service.d"
     check("all of the unit holds (user namespaces)", not drop.exists(), "no drop-in was needed")
 
