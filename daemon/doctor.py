@@ -292,7 +292,7 @@ def audio(
     try:
         load("fluidsynth")
         yield Finding("soundfont player", GOOD, "fluidsynth")
-    except ImportError as error:
+    except (ImportError, OSError) as error:
         remedy = f"{extra} and the system's fluidsynth (Debian: apt install libfluidsynth3)"
         yield Finding("soundfont player", ODD, f"none ({error}); the built-in synthesiser plays instead", remedy)
     try:

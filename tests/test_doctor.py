@@ -93,6 +93,8 @@ def test_no_audio_packages() -> None:
     loud, player, _ = doctor.audio(None, importer(**failures))
     assert "libportaudio2" in loud.remedy
     assert "libfluidsynth3" in player.remedy
+    _, player, _ = doctor.audio(None, importer(fluidsynth=OSError("libfluidsynth.so.3: file too short")))
+    assert player.state == ODD
     loud, *_ = doctor.audio(None, importer(sounddevice=ImportError("no module")))
     assert "houseband[audio]" in loud.remedy
 
