@@ -43,7 +43,11 @@ def test_gestures_are_bound_anew_and_what_was_learnt_stays() -> None:
     gestures = Gestures({"cc 80": "fill"}, {})
     gestures.was_learnt({"cc 20": "intensity"})
     rebind = Command(0, REBIND, ({"cc 81": "panic"}, {"loud": (("intensity", 1.0),)}))
-    events = [rebind, *(MidiIn(1, bytes((0xB0, number, 127))) for number in (80, 81, 20)), Command(2, "preset", "loud")]
+    events: list[Event] = [
+        rebind,
+        *(MidiIn(1, bytes((0xB0, number, 127))) for number in (80, 81, 20)),
+        Command(2, "preset", "loud"),
+    ]
     world = GestureWorld(Scripted(*events), gestures)
     heard = [world.wait(None) for _ in range(4)]
     assert heard == [
