@@ -99,7 +99,7 @@ def test_the_unit_says_what_the_daemon_keeps() -> None:
     told = settings(unit_text(["/opt/houseband"], []))
     assert told["ExecStart"] == ["/opt/houseband run"]
     assert told["ExecStopPost"] == ["-/opt/houseband silence"]
-    assert told["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
+    assert told["ExecReload"] == ["/bin/sh -c 'kill -HUP $MAINPID'"]
     assert (told["Type"], told["Restart"], told["KillMode"]) == (["notify"], ["on-failure"], ["mixed"])
     assert int(told["WatchdogSec"][0]) > 0
     assert not {"RestrictRealtime", "MemoryDenyWriteExecute", "PrivateDevices", "PrivateIPC"} & set(told)
