@@ -24,9 +24,11 @@ from models.layers import CLASSES, Block, KeyConv, KeyNorm, Width, concatenate, 
 from models.streams import BAND, RHYTHM, STYLES
 from music.canvas import (
     BEATS,
+    BEGIN_ABOVE,
     DRUM_PLANES,
     FIRST_NOW,
     FUTURE,
+    HOLD_ABOVE,
     PITCHED_HEADS,
     PITCHED_PLANES,
     PLAIN_HEADS,
@@ -288,8 +290,8 @@ def play(scores: Scores, past: Roll, line: Tensor, noise: Tensor) -> Roll:
         for i, part in ((1, "chords"), (2, "pad")):
             cells = pitched[f"{part}_onset"]
             likeliest = cells >= cells.flatten(1, 2).amax(1)[:, None, None]
-            onsets[part] = ((cells > 0) | likeliest) & gates[:, i, None, None]
-            holds[part] = pitched[f"{part}_hold"] > 0
+            onsets[part] = ((cells > BEGIN_ABOVE) | likeliest) & gates[:, i, None, None]
+            holds[part] = pitched[f"{part}_hold"] > HOLD_ABOVE
         planes = []
         for part in ("bass", "chords", "pad"):
             s, o, n = PLANE[part, "sustain"] - BAND, PLANE[part, "onset"] - BAND, octaves[part]

@@ -104,6 +104,11 @@ PLAIN_HEADS = {
     "velocity": 4,
 }
 
+#: A pitch begins with its role when the logit of its onset is above this; it is held while its logit is above that. Below 0
+#: for fuller chords (models/LOG.md, 'Reading the scores').
+BEGIN_ABOVE = -0.3
+HOLD_ABOVE = -0.5
+
 #: The chord bottleneck: qualities by their intervals above the root.
 QUALITIES = ("maj", "min", "7", "maj7", "min7", "sus4", "sus2", "dim")
 QUALITY_TONES = ((0, 4, 7), (0, 3, 7), (0, 4, 7, 10), (0, 4, 7, 11), (0, 3, 7, 10), (0, 5, 7), (0, 2, 7), (0, 3, 6))

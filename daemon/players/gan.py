@@ -18,11 +18,13 @@ from daemon.plan import Plan, PlanRequest, Settings
 from daemon.session import Graph, GraphError
 from music import canvas
 from music.canvas import (
+    BEGIN_ABOVE,
     CLASSES,
     DRUM_PLANES,
     DRUMS,
     FIRST_NOW,
     FUTURE,
+    HOLD_ABOVE,
     PITCHED_HEADS,
     PITCHED_PLANES,
     PLAIN_HEADS,
@@ -157,8 +159,8 @@ class _Writer:
         self.hold["bass"] = np.broadcast_to(held & ~gates[0], best.shape)
         for gate, part in ((gates[1], "chords"), (gates[2], "pad")):
             cells = pitched[f"{part}_onset"].reshape(-1, FUTURE)
-            self.onset[part] = ((cells > 0) | (cells == cells.max(0))) & gate
-            self.hold[part] = (pitched[f"{part}_hold"].reshape(-1, FUTURE) > 0) & ~self.onset[part]
+            self.onset[part] = ((cells > BEGIN_ABOVE) | (cells == cells.max(0))) & gate
+            self.hold[part] = (pitched[f"{part}_hold"].reshape(-1, FUTURE) > HOLD_ABOVE) & ~self.onset[part]
         self.drums = plain["drums"] + noise.rhythm[4:] * wild + more > 0
         loud = (
             127 / (1 + np.exp(-plain["velocity"])) + noise.velocity * velocity_std[:, None] * 127 * settings.temperature
