@@ -104,8 +104,8 @@ PLAIN_HEADS = {
     "velocity": 4,
 }
 
-#: A pitch begins with its role when its onset's logit is above the one, and is held while its hold's is above the other:
-#: below 0 for fuller chords (models/LOG.md, 'Reading the scores').
+#: A pitch begins with its role when its onset's logit is above the one, is held while its hold's is above the other;
+#: both lie below 0 for fuller chords (models/LOG.md, 'Reading the scores').
 BEGIN_ABOVE = -0.3
 HOLD_ABOVE = -0.5
 
