@@ -28,6 +28,7 @@ def alsa(monkeypatch: pytest.MonkeyPatch) -> FakeSystem:
 @pytest.fixture
 def no_midi(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rtmidi", FakeSystem(set(), []).module())
+    monkeypatch.setitem(sys.modules, "jack", None)  # nor a JACK server that another test has started
     monkeypatch.setattr(sys, "platform", "linux")
 
 
