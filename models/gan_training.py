@@ -130,7 +130,7 @@ class GanObjective:
         z = mean + torch.randn_like(mean) * (0.5 * log_variance).exp() * float(recipe.noise)
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).float().sum(1).mean()
         state = self.generator.trunk(batch["pitched"], batch["plain"], batch["style_hot"], z)
-        chord_scores = self.generator.chord(state)
+        chord_scores = self.generator.harmony(batch["pitched"], batch["plain"], batch["style_hot"], z)
         scores = self.generator.score(state, _annotated(batch["chords"], state.dtype))
         true = Roll(batch["true_pitched"][:, BAND:, :, FIRST_NOW - 1 :], batch["true_drums"][:, :, FIRST_NOW - 1 :])
         parts = gan.score_loss(
@@ -233,7 +233,7 @@ class GanObjective:
             with self.fabric.autocast():
                 mean, _ = self.encoder(batch["rhythm"])
                 state = self.average.trunk(batch["pitched"], batch["plain"], batch["style_hot"], mean)
-                chord_scores = self.average.chord(state)
+                chord_scores = self.average.harmony(batch["pitched"], batch["plain"], batch["style_hot"], mean)
                 scores = self.average.score(state, _annotated(batch["chords"], state.dtype))
                 true = Roll(
                     batch["true_pitched"][:, BAND:, :, FIRST_NOW - 1 :], batch["true_drums"][:, :, FIRST_NOW - 1 :]
