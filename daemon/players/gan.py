@@ -30,6 +30,7 @@ from music.canvas import (
     PLAIN_HEADS,
     PLAIN_PLANES,
     QUALITIES,
+    QUALITY_TONES,
     REGISTERS,
     STEPS,
 )
@@ -159,13 +160,39 @@ class _Writer:
         self.hold["bass"] = np.broadcast_to(held & ~gates[0], best.shape)
         for gate, part in ((gates[1], "chords"), (gates[2], "pad")):
             cells = pitched[f"{part}_onset"].reshape(-1, FUTURE)
+            self.pad_scores = cells  # of the last part, the pad
             self.onset[part] = ((cells > BEGIN_ABOVE) | (cells == cells.max(0))) & gate
             self.hold[part] = (pitched[f"{part}_hold"].reshape(-1, FUTURE) > HOLD_ABOVE) & ~self.onset[part]
+        if "chord_choice" in answer:
+            self._follow(_tones(answer["chord_choice"][0]))
         self.drums = plain["drums"] + noise.rhythm[4:] * wild + more > 0
         loud = (
             127 / (1 + np.exp(-plain["velocity"])) + noise.velocity * velocity_std[:, None] * 127 * settings.temperature
         )
         self.velocity = np.clip(np.rint(loud), 20, 120).astype(int)
+
+    def _follow(self, tones: NDArray[np.bool_]) -> None:
+        """On every beat chords and pad let go of what its chord (tones: (12, FUTURE)) lacks; the pad takes it up anew.
+
+        Within a beat nothing is cut, so that a melody note that changes the plan does not make them stutter.
+        """
+        line = self.request.now - self.first
+        beat = -(-line // 4) * 4
+        fits = tones.copy()
+        fits[:, :beat] = True
+        for part in ("chords", "pad"):
+            inside = fits[REGISTERS[part].pitches().reshape(-1) % CLASSES]
+            self.hold[part] &= inside
+        now = self.request.now * TICKS_PER_STEP
+        sounding = [n.pitch % CLASSES for n in self.request.committed.get("pad", ()) if n.start < now <= n.end]
+        cut = np.zeros(FUTURE, np.bool_)
+        cut[1:] = (tones[:, 1:] != tones[:, :-1]).any(0)
+        if beat < FUTURE:
+            cut[beat] = not all(tones[p, beat] for p in sounding)
+        cut[:beat] = False
+        onset = (self.pad_scores > BEGIN_ABOVE) | (self.pad_scores == self.pad_scores.max(0))
+        self.onset["pad"] |= onset & tones[REGISTERS["pad"].pitches().reshape(-1) % CLASSES] & cut
+        self.hold["pad"] &= ~self.onset["pad"]
 
     def write(self) -> tuple[dict[str, tuple[Note, ...]], dict[str, tuple[Note, ...]]]:
         """(notes, held) by role, as a Plan has them."""
@@ -202,6 +229,15 @@ class _Writer:
         for kind, step in zip(kinds.tolist(), (steps + line).tolist(), strict=True):
             start = (self.first + step) * TICKS_PER_STEP
             yield Note(start, DRUMS[kind][0], TICKS_PER_STEP, int(self.velocity[3, step]))
+
+
+def _tones(chord: NDArray[Any]) -> NDArray[np.bool_]:
+    """The pitch classes of the chosen chords: (qualities, 12, beats) one-hot -> (12, FUTURE)."""
+    beats = np.zeros(chord.shape[1:], np.bool_)
+    for quality, intervals in enumerate(QUALITY_TONES):
+        for interval in intervals:
+            beats |= np.roll(chord[quality] > 0.5, interval, 0)
+    return np.repeat(beats, 4, 1)
 
 
 def _run(held: NDArray[np.bool_]) -> int:
