@@ -21,14 +21,9 @@ from models.checkpoint import CheckpointError
 from models.gan import Generator
 from models.gan_training import recipe_from
 from models.streams import STYLES
+from models.train import Usage
 from music import signature
 from music.signature import Signature
-
-
-class Usage(click.ClickException):
-    """A mistake of the user's: one sentence, exit code 2."""
-
-    exit_code = 2
 
 
 def gan_graph(tensors: dict[str, Any], state: dict[str, Any]) -> tuple[GanGraph, Signature]:

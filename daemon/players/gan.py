@@ -154,14 +154,15 @@ class _Writer:
         more = DENSITY_SPAN * (settings.density - 1)
         gates = np.concatenate([plain[g] for g in _GATES]) + noise.rhythm[:3] * wild + more > 0
         self.onset, self.hold = {}, {}
+        self.begins = {}  # which pitches an onset of the role would take
         best = pitched["bass_pitch"].reshape(-1, FUTURE)
         self.onset["bass"] = (best == best.max(0)) & gates[0]
         held = plain["bass_hold"][0] + noise.rhythm[3] * wild > 0
         self.hold["bass"] = np.broadcast_to(held & ~gates[0], best.shape)
         for gate, part in ((gates[1], "chords"), (gates[2], "pad")):
             cells = pitched[f"{part}_onset"].reshape(-1, FUTURE)
-            self.pad_scores = cells  # of the last part, the pad
-            self.onset[part] = ((cells > BEGIN_ABOVE) | (cells == cells.max(0))) & gate
+            self.begins[part] = (cells > BEGIN_ABOVE) | (cells == cells.max(0))
+            self.onset[part] = self.begins[part] & gate
             self.hold[part] = (pitched[f"{part}_hold"].reshape(-1, FUTURE) > HOLD_ABOVE) & ~self.onset[part]
         if "chord_choice" in answer:
             self._follow(_tones(answer["chord_choice"][0]))
@@ -190,8 +191,7 @@ class _Writer:
         if beat < FUTURE:
             cut[beat] = not all(tones[p, beat] for p in sounding)
         cut[:beat] = False
-        onset = (self.pad_scores > BEGIN_ABOVE) | (self.pad_scores == self.pad_scores.max(0))
-        self.onset["pad"] |= onset & tones[REGISTERS["pad"].pitches().reshape(-1) % CLASSES] & cut
+        self.onset["pad"] |= self.begins["pad"] & tones[REGISTERS["pad"].pitches().reshape(-1) % CLASSES] & cut
         self.hold["pad"] &= ~self.onset["pad"]
 
     def write(self) -> tuple[dict[str, tuple[Note, ...]], dict[str, tuple[Note, ...]]]:
