@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Protocol
@@ -130,8 +130,8 @@ class Recorder:
 
     def close(self) -> None:
         """Write what is left, and make a MIDI file of it."""
+        self._over.set()  # before the last line, which the thread waits for
         self._queue.put(None)
-        self._over.set()
         self._thread.join()
         if not self._scribe.silent:
             recover(self._scribe.folder)
@@ -154,27 +154,29 @@ class _Scribe:
             convert_beside(self.folder)
         last = False
         while not last:
+            found = [self._queue.get()]  # while nobody plays nothing wakes us
             last = over.wait(RHYTHM)
+            with contextlib.suppress(Empty):
+                while True:
+                    found.append(self._queue.get_nowait())
             try:
-                self._drain(last)
+                self._take(found, last)
             except OSError as error:
                 self._give_up(error.strerror or str(error))
         self._end()
 
-    def _drain(self, last: bool) -> None:
+    def _take(self, found: Sequence[str | None], last: bool) -> None:
         lines: list[str] = []
-        with contextlib.suppress(Empty):
-            while True:
-                line = self._queue.get_nowait()
-                if line is not None:
-                    lines.append(line)
-                    continue
-                self._write(lines)
-                lines = []
-                if self._file is not None:
-                    self._end()
-                    if not last:  # whoever closes writes them up
-                        convert_beside(self.folder)
+        for line in found:
+            if line is not None:
+                lines.append(line)
+                continue
+            self._write(lines)
+            lines = []
+            if self._file is not None:
+                self._end()
+                if not last:  # whoever closes writes them up
+                    convert_beside(self.folder)
         self._write(lines)
 
     def _write(self, lines: list[str]) -> None:

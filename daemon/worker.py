@@ -20,7 +20,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import IO, Any
 
@@ -35,7 +35,9 @@ log = logging.getLogger(__name__)
 
 #: seconds until an unanswered question means a hung child; longer for loading a graph on a cold disk
 ANSWER_LIMIT = 3.0
-START_LIMIT = 60.0
+START_LIMIT = 120.0
+#: a slow machine has so many times what the first plan took, where that is longer
+PATIENCE = 5.0
 #: seconds between the attempts to replace a child that cannot even start: doubled each time up to the last
 RETRY_FIRST, RETRY_LAST = 0.5, 30.0
 
@@ -64,13 +66,16 @@ class PlayerSpec:
 
 @dataclass(frozen=True, slots=True)
 class PlayerFacts:
-    """What the conductor must know of a player it never sees: `daemon.players.Player` without the playing."""
+    """What the conductor must know of a player it never sees: `daemon.players.Player` without the playing.
+
+    first: seconds that the first plan took, which is slower than those that follow."""
 
     past_steps: int
     future_steps: int
     roles: tuple[str, ...]
     styles: tuple[str, ...]
     techniques: tuple[str, ...] = ()
+    first: float = field(default=0.0, compare=False)
 
 
 # What the owner thread finds in its mail, beside requests.
@@ -90,7 +95,7 @@ class Worker:
     """The Composer of the live side. `start` it, ask, `close` it.
 
     put: where PlanReady and WorkerFailed go; now: the world's clock; answer_limit: seconds until an unanswered
-    question means a hung child, which is then replaced.
+    question means a hung child, which is then replaced; a slow machine has longer.
     """
 
     def __init__(
@@ -139,7 +144,8 @@ class _Owner:
         self.mail: SimpleQueue[PlanRequest | _FromChild | _Close] = SimpleQueue()
         self.first: SimpleQueue[PlayerFacts | str] = SimpleQueue()
         self.pid: int | None = None
-        self._spec, self._put, self._now, self._answer_limit = spec, put, now, answer_limit
+        self._spec, self._put, self._now = spec, put, now
+        self._answer_limit = self._least_limit = answer_limit
         self._child: subprocess.Popen[bytes] | None = None
         self._life = 0
         self._slot: PlanRequest | None = None  # the newest question, not yet passed on
@@ -202,6 +208,7 @@ class _Owner:
         asked, self._asked, self._limit = self._asked, None, None
         if message.kind == "ready":
             self._ready, self._retry = True, RETRY_FIRST
+            self._answer_limit = max(self._least_limit, PATIENCE * message.content.first)
             if not self._ever_ready:
                 self._ever_ready = True
                 self.first.put(message.content)
@@ -291,14 +298,16 @@ def serve() -> None:
         try:
             player: Player = wire.receive(questions).make()
             # a first question, so that what is slow only once is over before anybody plays
+            begun = time.monotonic()
             player.plan(PlanRequest(0, 4, 24, (Note(0, 60, 24),), {}, settings=Settings(player.styles[0])))
+            first = time.monotonic() - begun
         except Exception as error:  # noqa: BLE001 - whatever a broken graph raises, the user gets one sentence
             wire.send(answers, ("failed", _sentence(error)))
             return
         gc.freeze()
         _give_back_memory()
         known = tuple(player.roles), tuple(player.styles), _techniques(player)
-        facts = PlayerFacts(player.past_steps, player.future_steps, *known)
+        facts = PlayerFacts(player.past_steps, player.future_steps, *known, first)
         wire.send(answers, ("ready", facts))
         while True:
             request = wire.unpack_request(wire.receive(questions))
