@@ -12,8 +12,9 @@ import shlex
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import click
 import torch
@@ -127,7 +128,9 @@ def run(
                     log.line(step + 1, time.monotonic() - begun, objective.validate()) if fabric.is_global_zero else {}
                 )
                 short = " ".join(
-                    f"{k} {row[k]}" for k in row if k in ("reconstruction", "chord", "critic", "generator")
+                    f"{k} {row[k]}"
+                    for k in row
+                    if k in ("reconstruction", "chord", "critic", "generator", "edit", "nats")
                 )
                 progress.update(task, losses=short)
                 if fabric.is_global_zero and not sys.stderr.isatty():
@@ -169,28 +172,68 @@ def prepare_command(folder: Path, cache: Path, collections: tuple[str, ...]) -> 
     click.echo(f"{counts['songs']} songs, {counts['skipped']} files skipped, {cache} ({counts['hash']})")
 
 
+def run_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The options that every technique's run has."""
+    path = click.Path(path_type=Path)
+    precision = "Lightning Fabric's name of it; 32-true for none."
+    for option in reversed(
+        (
+            click.option("--data", "data_folder", type=path, help="MIDI files, or archives `<split>/<id>.mid`."),
+            click.option("--cache", type=path, help="Prepared music [default: RUN/music.npz]."),
+            click.option(
+                "--collection", "collections", multiple=True, help="Only these archives or folders (repeatable)."
+            ),
+            click.option("-o", "--out", "folder", type=path, required=True, help="The run's folder."),
+            click.option("--steps", type=click.IntRange(1), default=12000, show_default=True, help="Updates."),
+            click.option("--seed", type=int, default=1, show_default=True),
+            click.option(
+                "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A value of the recipe, e.g. batch=32."
+            ),
+            click.option("--resume", is_flag=True, help="Go on with the run in this folder."),
+            click.option("--accelerator", default="auto", show_default=True, help="cpu, cuda, mps or auto."),
+            click.option("--devices", default="1", show_default=True, help="How many devices."),
+            click.option("--precision", default="bf16-mixed", show_default=True, help=precision),
+            click.option(
+                "--every", type=click.IntRange(1), default=200, show_default=True, help="Steps between lines of losses."
+            ),
+        )
+    ):
+        function = option(function)
+    return function
+
+
 @command.command(name="gan")
-@click.option(
-    "--data", "data_folder", type=click.Path(path_type=Path), help="MIDI files, or archives `<split>/<id>.mid`."
-)
-@click.option("--cache", type=click.Path(path_type=Path), help="Prepared music [default: RUN/music.npz].")
-@click.option("--collection", "collections", multiple=True, help="Only these archives or folders (repeatable).")
-@click.option("-o", "--out", "folder", type=click.Path(path_type=Path), required=True, help="The run's folder.")
-@click.option("--steps", type=click.IntRange(1), default=12000, show_default=True, help="Generator updates.")
-@click.option("--seed", type=int, default=1, show_default=True)
-@click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A value of the recipe, e.g. adversarial=0.1."
-)
-@click.option("--resume", is_flag=True, help="Go on with the run in this folder.")
-@click.option("--accelerator", default="auto", show_default=True, help="cpu, cuda, mps or auto.")
-@click.option("--devices", default="1", show_default=True, help="How many devices.")
-@click.option(
-    "--precision", default="bf16-mixed", show_default=True, help="Lightning Fabric's name of it; 32-true for none."
-)
-@click.option(
-    "--every", type=click.IntRange(1), default=200, show_default=True, help="Steps between two lines of losses."
-)
-def gan_command(
+@run_options
+def gan_command(**options: Any) -> None:
+    """Train the GAN that accompanies."""
+    from models.gan_training import GanObjective, recipe_from
+
+    train("gan", recipe_from, GanObjective, **options)
+
+
+@command.command(name="arcnn")
+@run_options
+def arcnn_command(**options: Any) -> None:
+    """Train the AR-CNN that edits. `--set published=true` trains the published recipe on the same network."""
+    from models.arcnn_training import ArcnnObjective, recipe_from
+
+    train("arcnn", recipe_from, ArcnnObjective, **options)
+
+
+class Recipe(Protocol):
+    """What a run is told, by technique."""
+
+    def as_dict(self) -> dict[str, Any]: ...
+
+
+R = TypeVar("R", bound=Recipe)
+
+
+def train(
+    technique: str,
+    recipe_from: Callable[[dict[str, Any]], R],
+    make: Callable[[Fabric, R, list[CachedSong], int, int], Objective],
+    *,
     data_folder: Path | None,
     cache: Path | None,
     collections: tuple[str, ...],
@@ -204,15 +247,15 @@ def gan_command(
     precision: str,
     every: int,
 ) -> None:
-    """Train the GAN that accompanies."""
-    from models.gan_training import GanObjective, recipe_from
-
+    """One run of a technique, begun or gone on with. Raises Usage."""
     cache = cache or folder / "music.npz"
-    state: dict[str, Any] = {"technique": "gan", "step": 0, "seed": seed}
+    state: dict[str, Any] = {"technique": technique, "step": 0, "seed": seed}
     tensors: dict[str, Tensor] = {}
     try:
         if resume:
             tensors, state = checkpoint.load(folder / "checkpoint")
+            if state.get("technique") != technique:
+                raise Usage(f"{folder} holds a run of the {state.get('technique')}, not of the {technique}")
             recipe = recipe_from(state["recipe"])
             cache = Path(state["cache"]) if not cache.exists() else cache
         else:
@@ -234,11 +277,12 @@ def gan_command(
     fabric.launch()
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.json").write_text(json.dumps(state, indent=1))
-    objective = GanObjective(fabric, recipe, songs, steps, seed + int(state["step"]))
+    objective = make(fabric, recipe, songs, steps, seed + int(state["step"]))
     if tensors:
         objective.restore(tensors)
     run(objective, fabric, folder, steps, state, every)
-    click.echo(f"done: {folder / 'losses.png'}; export it with: houseband export {folder} -o gan.onnx", err=True)
+    made = f"houseband export {folder} -o {technique}.onnx"
+    click.echo(f"done: {folder / 'losses.png'}; export it with: {made}", err=True)
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -1,0 +1,179 @@
+"""The AR-CNN: which edit next? A U-Net over 8 bars of piano roll: one logit a cell, and the length of what is added.
+
+Two views of the roll meet. The near one keeps every pitch (a beat x 128 pitches, few channels) and sees neighbours:
+steps of a voice, clashes. The far one folds octaves onto pitch classes (`models.layers`: transposition-equivariant
+convolutions over time, at beats and at bars) and sees harmony and form. Time is cut into patches of a beat.
+
+A cell's logit s says how probable it is that the cell differs between this roll and the real piece: P = sigmoid(s), a
+missing onset where none is, a wrong one where one is. P over the sum of P is the distribution of the next edit (the XOR
+as one distribution over all cells), and the sum of P is how many edits are left. The published recipe (an AR-CNN as of
+AWS DeepComposer: cross-entropy of a softmax against the uniform XOR, no conditioning) is a setting of the same network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.layers import CLASSES, Block, KeyConv, KeyNorm, Width
+from music.sheet import LENGTHS, PITCHES, PLANES, WINDOW
+
+#: the styles of the style input, in its order, and the collection each was learnt from
+STYLES = {"chorale": "chorales", "pop": "pop909", "romantic": "lieder", "classical": "quartets"}
+PATCH = 4
+BEATS = WINDOW // PATCH
+BEATS_PER_BAR = 4
+#: pitches at the tops of the hats that say how high a note is: one an octave, each reaching to its neighbours'
+HEIGHTS = (28, 40, 52, 64, 76, 88, 100)
+
+
+@dataclass(frozen=True, slots=True)
+class ArcnnConfig:
+    """Sizes. near: channels of a beat x pitch cell; beat, bar: (pitched, plain) channels of the far view; cell:
+    channels in which both views meet; conditioned: hear the style and which notes are kept."""
+
+    near: int = 12
+    beat: tuple[int, int] = (16, 32)
+    bar: tuple[int, int] = (24, 48)
+    bar_blocks: int = 2
+    write_blocks: int = 2
+    cell: int = 24
+    conditioned: bool = True
+
+
+def hats() -> Tensor:
+    """(128, heights * 12): folds pitches onto classes, kept apart by height; neighbouring hats sum to 1."""
+    tops = torch.tensor(HEIGHTS, dtype=torch.float32)
+    pitch = torch.arange(PITCHES, dtype=torch.float32).clamp(HEIGHTS[0], HEIGHTS[-1])
+    hat = (1 - (pitch[:, None] - tops[None]).abs() / (HEIGHTS[1] - HEIGHTS[0])).clamp(min=0)  # (128, heights)
+    classes = torch.eye(CLASSES)[torch.arange(PITCHES) % CLASSES]  # (128, 12)
+    return (hat[:, :, None] * classes[:, None]).flatten(1)
+
+
+class Arcnn(nn.Module):
+    """planes (B, 3, 128 steps, 128 pitches), style (B, styles) -> edit logits (B, 128, 128), length scores
+    (B, lengths, 128, 128)."""
+
+    fold: Tensor
+    phase: Tensor
+
+    def __init__(self, config: ArcnnConfig) -> None:
+        super().__init__()
+        self.config = config
+        near, cell = config.near, config.cell
+        beat, bar = Width(*config.beat), Width(*config.bar)
+        self.read_near = nn.Conv2d(len(PLANES), near, (PATCH, 9), (PATCH, 1), (0, 4))
+        self.height = nn.Parameter(torch.zeros(near, 1, PITCHES))
+        self.near = nn.Conv2d(near, near, 3, padding=1)
+        self.read_far = KeyConv(Width(near * len(HEIGHTS), len(STYLES) + BEATS_PER_BAR), beat, gain=2.0)
+        self.beat_block = Block(beat)
+        self.down = KeyConv(beat, bar, BEATS_PER_BAR, BEATS_PER_BAR)
+        self.bar_blocks = nn.ModuleList(Block(bar) for _ in range(config.bar_blocks))
+        self.up = KeyConv(bar, Width(beat.pitched * BEATS_PER_BAR, beat.plain * BEATS_PER_BAR), gain=0.5)
+        self.write_blocks = nn.ModuleList(Block(beat) for _ in range(config.write_blocks))
+        self.norm = KeyNorm(beat)
+        self.to_cells = KeyConv(beat, Width(cell, 0))
+        self.near_to_cells = nn.Conv2d(near, cell, (1, 5), padding=(0, 2))
+        self.cell_height = nn.Parameter(torch.zeros(cell, 1, PITCHES))
+        self.mix = nn.Conv2d(cell, cell, 1)
+        self.write = nn.Conv2d(cell, PATCH * 2, 1)
+        self.write_lengths = nn.Linear(cell, PATCH * len(LENGTHS))
+        self.register_buffer("fold", hats(), persistent=False)
+        phase = torch.eye(BEATS_PER_BAR).repeat(1, BEATS // BEATS_PER_BAR)
+        self.register_buffer("phase", phase[None], persistent=False)
+        with torch.no_grad():
+            self.write.weight *= 0.3
+            self.write.bias[:PATCH] = -5.0  # most cells hold no missing note
+            self.write.bias[PATCH:] = -1.5  # some notes are wrong
+
+    def forward(self, planes: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
+        edit, cells = self.look(planes, style)
+        return edit, self.all_lengths(cells)
+
+    def look(self, planes: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
+        """(edit logits, what is known of every cell of a beat x pitch: (B, cell, 32, 128))."""
+        seen = planes
+        if not self.config.conditioned:
+            style, seen = torch.zeros_like(style), torch.cat([planes[:, :2], torch.zeros_like(planes[:, 2:])], 1)
+        near = functional.silu(self.read_near(seen) + self.height)  # (B, near, 32, 128)
+        near = near + functional.silu(self.near(near))
+        far = self.far(near, style)  # (B, cell * 12, 32)
+        cells = far.unflatten(1, (-1, CLASSES)).transpose(2, 3)  # (B, cell, 32, 12)
+        cells = torch.cat([cells] * (PITCHES // CLASSES + 1), 3)[..., :PITCHES]
+        cells = functional.silu(cells + self.near_to_cells(near) + self.cell_height)
+        cells = cells + functional.silu(self.mix(cells))
+        scores = self.write(cells).float()  # (B, 2 * 4, 32, 128)
+        scores = scores.unflatten(1, (2, PATCH)).transpose(2, 3).flatten(2, 3)  # (B, 2, 128, 128)
+        return torch.where(planes[:, 0] > 0.5, scores[:, 1], scores[:, 0]), cells
+
+    def all_lengths(self, cells: Tensor) -> Tensor:
+        """(B, lengths, 128, 128)."""
+        scores = self.write_lengths(cells.permute(0, 2, 3, 1))  # (B, 32, 128, 4 * lengths)
+        return scores.unflatten(3, (PATCH, -1)).permute(0, 4, 1, 3, 2).flatten(2, 3)
+
+    def lengths_at(self, cells: Tensor, at: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        """(n, lengths) for n cells (example, step, pitch), without working out all others."""
+        example, step, pitch = at
+        beat, place = step // PATCH, step % PATCH
+        scores = self.write_lengths(cells[example, :, beat, pitch]).unflatten(1, (PATCH, -1))
+        return scores[torch.arange(len(step), device=step.device), place]
+
+    def far(self, near: Tensor, style: Tensor) -> Tensor:
+        """The view at pitch classes: (B, near, 32, 128) -> (B, cell * 12, 32)."""
+        b = near.shape[0]
+        folded = (near @ self.fold.to(near.dtype)).transpose(2, 3)  # (B, near, heights * 12, 32)
+        told = torch.cat([style[:, :, None].expand(-1, -1, BEATS), self.phase.expand(b, -1, -1)], 1)
+        x = self.read_far(torch.cat([folded.flatten(1, 2), told.to(folded.dtype)], 1))
+        x = self.beat_block(x)
+        bars = self.down(x)
+        for block in self.bar_blocks:
+            bars = block(bars)
+        x = x + self._apart(self.up(bars))
+        for block in self.write_blocks:
+            x = block(x)
+        return self.to_cells(self.norm(x))
+
+    def _apart(self, bars: Tensor) -> Tensor:
+        """Bars to beats: (B, 4 * beat.total, 8) -> (B, beat.total, 32)."""
+        beat = Width(*self.config.beat)
+        split = beat.pitched * BEATS_PER_BAR * CLASSES
+        pitched = bars[:, :split].reshape(-1, BEATS_PER_BAR, beat.pitched * CLASSES, BEATS // BEATS_PER_BAR)
+        plain = bars[:, split:].reshape(-1, BEATS_PER_BAR, beat.plain, BEATS // BEATS_PER_BAR)
+        both = torch.cat([pitched, plain], 2)  # (B, 4, beat.total, 8)
+        return both.permute(0, 2, 3, 1).flatten(2)
+
+
+def log_weights(edit: Tensor, calibrated: bool) -> Tensor:
+    """Logits as log-weights of the edit distribution: log P where P says how probable a difference is, the logits
+    themselves where they were trained as a softmax."""
+    return functional.logsigmoid(edit) if calibrated else edit
+
+
+# --- losses ---------------------------------------------------------------------------------------------------------
+
+
+def edit_loss(edit: Tensor, differs: Tensor, calibrated: bool) -> tuple[Tensor, Tensor]:
+    """(loss, nats of the next edit). edit (B, 128, 128) logits; differs: the XOR, bool. Examples without a difference
+    count for the calibration only."""
+    target = differs.flatten(1).float()
+    left = target.sum(1)
+    some = (left > 0).float()
+    log_p = log_weights(edit, calibrated).flatten(1).log_softmax(1)
+    nats = -(log_p * target).sum(1) / left.clamp(min=1)
+    next_edit = (nats * some).sum() / some.sum().clamp(min=1)
+    if not calibrated:
+        return next_edit, next_edit
+    binary = functional.binary_cross_entropy_with_logits(edit.flatten(1), target, reduction="sum")
+    return 0.3 * next_edit + binary / left.sum().clamp(min=1), next_edit
+
+
+def length_loss(scores: Tensor, lengths: Tensor) -> Tensor:
+    """Cross-entropy (nats) of notes' lengths: scores (n, lengths), lengths (n,) in steps."""
+    if not len(lengths):
+        return scores.sum() * 0
+    classes = torch.tensor(LENGTHS, device=scores.device)
+    target = (lengths[:, None] - classes[None]).abs().argmin(1)
+    return functional.cross_entropy(scores.float(), target)

@@ -1,0 +1,218 @@
+"""How the AR-CNN learns: one turn of the loop in `models.train`.
+
+Every turn shows a batch of spoilt windows. Part of them come back at the next turn with edits applied that the network
+itself has sampled: right or wrong, that is the roll it will look at when it plays.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from models import arcnn, checkpoint, corruption
+from models.arcnn import STYLES, Arcnn, ArcnnConfig
+from models.corruption import Example, Piece, Pool, Recipe
+from models.data import CachedSong
+from music.sheet import LENGTHS, planes
+
+
+@dataclass(frozen=True, slots=True)
+class ArcnnRecipe:
+    """What a run is told. calibrated: a logit a cell for "this differs" instead of a softmax alone; own: share of
+    examples that go on with the network's own edits; weights: how often each style is drawn; spoil: how pieces are
+    spoilt."""
+
+    model: ArcnnConfig = field(default_factory=ArcnnConfig)
+    spoil: Recipe = field(default_factory=Recipe)
+    batch: int = 24
+    learning_rate: float = 2e-3
+    calibrated: bool = True
+    own: float = 0.4
+    oldest: int = 5
+    most_edits: int = 24
+    weights: tuple[float, ...] = (0.4, 0.22, 0.18, 0.2)
+    shift: int = 6
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the checkpoint's JSON."""
+        return asdict(self)
+
+
+#: `--set published=true`: what the published recipe says, on the same network
+PUBLISHED = {
+    "model": {"conditioned": False},
+    "spoil": {"plausible": False, "keep": 0.0},
+    "calibrated": False,
+    "own": 0.0,
+}
+
+
+def recipe_from(values: dict[str, Any]) -> ArcnnRecipe:
+    """The recipe in a checkpoint's JSON. Raises TypeError for unknown keys."""
+    values = dict(values)
+    if values.pop("published", False):
+        values = {**PUBLISHED, **values}
+    model, spoil = _tuples(values.pop("model", {})), values.pop("spoil", {})
+    return ArcnnRecipe(model=ArcnnConfig(**model), spoil=Recipe(**spoil), **_tuples(values))
+
+
+def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+    """JSON has lists where a recipe has tuples."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+
+
+class ArcnnObjective:
+    """Model, optimiser and examples of one run."""
+
+    def __init__(self, fabric: Fabric, recipe: ArcnnRecipe, songs: list[CachedSong], steps: int, seed: int) -> None:
+        torch.manual_seed(seed)
+        self.fabric, self.recipe, self.steps = fabric, recipe, steps
+        self.net = Arcnn(recipe.model).to(fabric.device)
+        self.average = copy.deepcopy(self.net).requires_grad_(False)
+        self.optimizer = torch.optim.AdamW(self.net.parameters(), recipe.learning_rate, (0.9, 0.98), weight_decay=0.01)
+        train, valid, self.dropped = pieces_of(songs)
+        self.random = np.random.default_rng(seed * 1000 + fabric.global_rank)
+        self.pool = Pool(train, recipe.weights, recipe.spoil, self.random, recipe.shift)
+        self.waiting: list[Example] = []
+        self.valid = validation(valid)
+
+    # --- one turn ---------------------------------------------------------------------------------------------------
+
+    def turn(self, step: int) -> dict[str, float]:
+        """One update; returns the losses."""
+        self._set_rate(step)
+        batch = self.waiting + [self.pool.draw() for _ in range(self.recipe.batch - len(self.waiting))]
+        seen, style, true = tensors(batch, self.fabric.device)
+        with self.fabric.autocast():
+            edit, cells = self.net.look(seen, style)
+            missing = (true > 0) & (seen[:, 0] < 0.5)
+            example, step_of_it, pitch = missing.nonzero(as_tuple=True)
+            at = example, step_of_it, pitch
+            length = arcnn.length_loss(self.net.lengths_at(cells, at), true[at])
+        differs = (true > 0) != (seen[:, 0] > 0.5)
+        loss, nats = arcnn.edit_loss(edit, differs, self.recipe.calibrated)
+        self.optimizer.zero_grad()
+        self.fabric.backward(loss + 0.2 * length)
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        self.optimizer.step()
+        self._follow(0.999 if step > 0.1 * self.steps else 0.99)
+        with torch.no_grad():
+            self._go_on(batch, edit.detach(), cells.detach())
+        return {"edit": float(loss.detach()), "nats": float(nats.detach()), "length": float(length.detach())}
+
+    def _set_rate(self, step: int) -> None:
+        done = step / self.steps
+        warm = min(1.0, step / 200)
+        rate = self.recipe.learning_rate * warm * (0.03 + 0.97 * 0.5 * (1 + np.cos(np.pi * min(1.0, done))))
+        for group in self.optimizer.param_groups:
+            group["lr"] = float(rate)
+
+    def _follow(self, decay: float) -> None:
+        with torch.no_grad():
+            for mean, now in zip(self.average.parameters(), self.net.parameters(), strict=True):
+                mean.lerp_(now, 1 - decay)
+
+    def _go_on(self, batch: list[Example], edit: Tensor, cells: Tensor) -> None:
+        """Apply sampled edits to some of the examples, which wait for the next turn."""
+        self.waiting = []
+        for i in np.flatnonzero(self.random.random(len(batch)) < self.recipe.own).tolist():
+            example = batch[i]
+            if example.age >= self.recipe.oldest:
+                continue
+            count = int(self.random.integers(1, self.recipe.most_edits + 1))
+            weights = arcnn.log_weights(edit[i], self.recipe.calibrated)
+            weights = weights.masked_fill(torch.from_numpy(example.kept & (example.sheet > 0)).to(edit.device), -1e9)
+            uniform = torch.rand(weights.shape, device=weights.device).clamp(1e-9, 1 - 1e-7)
+            chosen = (weights - (-uniform.log()).log()).flatten().topk(count).indices
+            steps, pitches = chosen // weights.shape[1], chosen % weights.shape[1]
+            here = torch.full_like(steps, i)
+            drawn = torch.distributions.Categorical(logits=self.net.lengths_at(cells, (here, steps, pitches)).float())
+            lengths = drawn.sample()
+            for step, pitch, length in zip(steps.tolist(), pitches.tolist(), lengths.tolist(), strict=True):
+                if example.sheet[step, pitch]:
+                    example.sheet[step, pitch] = 0
+                else:
+                    corruption.add(example.sheet, step, pitch, LENGTHS[length])
+            example.age += 1
+            self.waiting.append(example)
+
+    # --- what the loop asks -----------------------------------------------------------------------------------------
+
+    def validate(self) -> dict[str, float]:
+        """Nats of the next edit of the averaged network on spoilt windows of the validation split, by style, and on
+        chorales how often its likeliest edit is right."""
+        found: dict[str, float] = {}
+        with torch.no_grad():
+            for name, batch in self.valid.items():
+                nats, hits = [], []
+                for i in range(0, len(batch), 16):
+                    seen, style, true = tensors(batch[i : i + 16], self.fabric.device)
+                    edit, _ = self.average.look(seen, style)
+                    differs = (true > 0) != (seen[:, 0] > 0.5)
+                    nats.append(float(arcnn.edit_loss(edit, differs, self.recipe.calibrated)[1]))
+                    best = arcnn.log_weights(edit, self.recipe.calibrated).flatten(1).argmax(1)
+                    hits.append(float(differs.flatten(1).gather(1, best[:, None]).float().mean()))
+                found[f"valid_{name}_nats"] = float(np.mean(nats))
+                found[f"valid_{name}_hit"] = float(np.mean(hits))
+        return found
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything to go on from."""
+        found = {f"net.{k}": v for k, v in self.net.state_dict().items()}
+        found |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
+        return found | checkpoint.optimizer_tensors("optimizer", self.optimizer)
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Go on from what `tensors` returned."""
+        for name, module in (("net", self.net), ("average", self.average)):
+            module.load_state_dict(
+                {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
+            )
+        checkpoint.restore_optimizer("optimizer", self.optimizer, tensors)
+
+    def extras(self) -> dict[str, Any]:
+        """What the exporter needs beside the weights."""
+        return {"calibrated": self.recipe.calibrated, "dropped_for_a_shared_tune": self.dropped}
+
+
+def pieces_of(songs: list[CachedSong]) -> tuple[list[Piece], list[Piece], int]:
+    """(pieces to learn from, pieces to validate on, how many chorales were dropped because their tune validates)."""
+    mine = [s for s in songs if s.collection in STYLES.values()]
+    train = [s for s in mine if s.split == "train"]
+    valid = [s for s in mine if s.split == "valid"]
+    chorales, dropped = corruption.without_known_tunes(
+        [s for s in train if s.collection == "chorales"], [s for s in valid if s.collection == "chorales"]
+    )
+    kept = chorales + [s for s in train if s.collection != "chorales"]
+    return [corruption.piece_of(s) for s in kept], [corruption.piece_of(s) for s in valid], dropped
+
+
+def validation(pieces: list[Piece], count: int = 32) -> dict[str, list[Example]]:
+    """Spoilt first windows of pieces of every style, always the same; spoilt as plausibly as it gets for every
+    recipe."""
+    found: dict[str, list[Example]] = {}
+    for index, style in enumerate(STYLES):
+        random = np.random.default_rng(index)
+        mine = [p for p in pieces if p.style == index and len(corruption.window(p, 0)) > 30][:count]
+        examples = []
+        for piece in mine:
+            notes = corruption.window(piece, 0)
+            sheet, kept = corruption.spoil(notes, Recipe(keep=0.0), random, least=0.2)
+            examples.append(Example(sheet, kept, corruption.lengths_of(notes), index))
+        if examples:
+            found[style] = examples
+    return found
+
+
+def tensors(batch: list[Example], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """(planes (B, 3, 128, 128), style (B, styles), the real lengths (B, 128, 128)) of examples."""
+    seen = torch.from_numpy(np.stack([planes(e.sheet, e.kept) for e in batch])).to(device)
+    style = torch.eye(len(STYLES))[[e.style for e in batch]].to(device)
+    true = torch.from_numpy(np.stack([e.true for e in batch])).to(device)
+    return seen, style, true

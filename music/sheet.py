@@ -1,0 +1,70 @@
+"""A sheet: the notes of some bars on the step grid, as arrays that edits change.
+
+Cell (step, pitch) of `lengths` holds the length in steps of the note that begins there, 0 for none. Notes of one pitch
+never overlap. What the AR-CNN looks at are windows of a sheet, as planes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from music.note import TICKS_PER_STEP, Note, quantise
+
+PITCHES = 128
+#: steps of the AR-CNN's window: 8 bars of 4/4
+WINDOW = 128
+#: what the network sees of every cell: a note begins, a note sounds, the note that begins may not be removed
+PLANES = ("onset", "sounding", "kept")
+#: lengths in steps that an added note can have
+LENGTHS = (1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32)
+
+Lengths = NDArray[np.int16]
+Cells = NDArray[np.bool_]
+
+
+def of_notes(notes: Iterable[Note], first_step: int, steps: int) -> tuple[Lengths, NDArray[np.uint8]]:
+    """(lengths, velocities), (steps, 128) each, of the notes that begin in [first_step, first_step + steps), quantised;
+    what would sound longer ends with the sheet."""
+    lengths = np.zeros((steps, PITCHES), np.int16)
+    velocities = np.zeros((steps, PITCHES), np.uint8)
+    for note in quantise(notes):
+        step = note.start // TICKS_PER_STEP - first_step
+        if 0 <= step < steps:
+            lengths[step, note.pitch] = min(note.length // TICKS_PER_STEP, steps - step)
+            velocities[step, note.pitch] = note.velocity
+    return lengths, velocities
+
+
+def to_notes(lengths: Lengths, velocities: NDArray[np.uint8], first_step: int = 0) -> list[Note]:
+    """The notes of a sheet, sorted."""
+    steps, pitches = np.nonzero(lengths)
+    return [
+        Note(
+            (first_step + step) * TICKS_PER_STEP,
+            pitch,
+            int(lengths[step, pitch]) * TICKS_PER_STEP,
+            int(velocities[step, pitch]),
+        )
+        for step, pitch in zip(steps.tolist(), pitches.tolist(), strict=True)
+    ]
+
+
+def sounding(lengths: Lengths, ring: bool = False) -> Cells:
+    """(steps, 128): where a note sounds, its first step included. ring: what is longer goes on at the beginning."""
+    steps = lengths.shape[0]
+    change = np.zeros((2 * steps + 1, PITCHES), np.int16)
+    starts, pitches = np.nonzero(lengths)
+    ends = starts + np.minimum(lengths[starts, pitches], steps)
+    np.add.at(change, (starts, pitches), 1)
+    np.add.at(change, (ends, pitches), -1)
+    sounds = np.cumsum(change[:-1], 0) > 0
+    return np.asarray(sounds[:steps] | sounds[steps:] if ring else sounds[:steps], np.bool_)
+
+
+def planes(lengths: Lengths, kept: Cells, ring: bool = False) -> NDArray[np.float32]:
+    """(3, steps, 128): a sheet as the network sees it. kept: cells whose notes may not be removed."""
+    onset = lengths > 0
+    return np.stack([onset, sounding(lengths, ring), onset & kept]).astype(np.float32)
