@@ -5,6 +5,7 @@ from __future__ import annotations
 import plistlib
 import subprocess
 import sys
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -155,3 +156,11 @@ def test_the_manual_page_has_every_command_and_option(monkeypatch: pytest.Monkey
     assert ".B \\-\\-style VALUE" in lines
     requests = {line.split(" ", 1)[0] for line in lines if line.startswith((".", "'"))}
     assert requests <= {".TH", ".SH", ".SS", ".TP", ".PP", ".B"}
+
+
+def test_the_manual_page_says_what_a_command_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    point = EntryPoint("train", "nothing_by_that_name:command", cli.ENTRY_POINTS)
+    monkeypatch.setattr(cli, "entry_points", lambda group: [point])
+    lines = CliRunner().invoke(main, ["man"], prog_name="houseband").output.splitlines()
+    about = lines[lines.index(".SS houseband train") + 1]
+    assert about.startswith("houseband train needs the package nothing_by_that_name")

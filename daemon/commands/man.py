@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import click
 
+from daemon import config, control, recorder, soundfont
 from daemon.about import house_version
 from daemon.refusal import Refusal
+
+_ENVIRONMENT = {
+    config.VARIABLE: "Another configuration than the user's own.",
+    control.VARIABLE: "Where the control socket is: a path, tcp:PORT, or off.",
+    recorder.VARIABLE: "The folder that takes are kept in, or off.",
+    soundfont.VARIABLE: "The soundfont of `--audio` and of WAV files.",
+}
+_FILES = {
+    "~/.config/houseband/config.toml": "The configuration; `houseband config --path` says where it is on this system.",
+    "~/.local/share/houseband/takes/": "What was played; `houseband takes list`.",
+    "$XDG_RUNTIME_DIR/houseband/control.sock": "The control socket; `houseband control` describes it.",
+    "~/.config/systemd/user/houseband.service": "The service; `houseband service install` writes it.",
+}
 
 
 @click.command(short_help="Print the manual page.")
@@ -22,10 +36,11 @@ def command(context: click.Context) -> None:
 def page(main: click.Command, name: str) -> Iterator[str]:
     """The lines of the page, in man's own language."""
     yield f'.TH {name.upper()} 1 "" "{name} {house_version()}" "User commands"'
-    top = click.Context(main, info_name=name)
+    top = click.Context(main, info_name=name, **main.context_settings)
     yield from (".SH NAME", f"{name} \\- {_escaped((main.help or '').strip().splitlines()[0])}")
     yield from (".SH SYNOPSIS", f".B {name}", _escaped(" ".join(main.collect_usage_pieces(top))))
     yield from (".SH OPTIONS", *_options(main, top), ".SH COMMANDS", *_commands(main, top, name))
+    yield from (".SH ENVIRONMENT", *_entries(_ENVIRONMENT.items()), ".SH FILES", *_entries(_FILES.items()))
     yield from (".SH EXIT STATUS", "0: well. 1: it failed. 2: it was asked for what cannot be; one sentence says why.")
 
 
@@ -33,7 +48,8 @@ def _commands(group: click.Command, above: click.Context, path: str) -> Iterator
     for name in group.list_commands(above) if isinstance(group, click.Group) else ():
         try:
             found = group.get_command(above, name) if isinstance(group, click.Group) else None
-        except Refusal:  # it needs an extra that is not installed
+        except Refusal as error:  # it needs an extra that is not installed
+            yield from (f".SS {path} {name}", _escaped(f"{error.message}."))
             continue
         if found is None or found.hidden:
             continue
@@ -46,10 +62,13 @@ def _commands(group: click.Command, above: click.Context, path: str) -> Iterator
 
 
 def _options(found: click.Command, context: click.Context) -> Iterator[str]:
-    for parameter in found.get_params(context):
-        record = parameter.get_help_record(context)
-        if record is not None:
-            yield from (".TP", f".B {_escaped(record[0])}", _escaped(record[1]))
+    records = (parameter.get_help_record(context) for parameter in found.get_params(context))
+    return _entries(record for record in records if record is not None)
+
+
+def _entries(entries: Iterable[tuple[str, str]]) -> Iterator[str]:
+    for name, about in entries:
+        yield from (".TP", f".B {_escaped(name)}", _escaped(about))
 
 
 def _escaped(text: str) -> str:

@@ -187,7 +187,7 @@ def install() -> None:
 def enable() -> None:
     start = time.monotonic()
     done = user(BAND, "service", "install")
-    said = done.stdout.partition("\n")[0] + done.stderr[-300:]
+    said = " ".join((done.stdout.partition("\n")[0], done.stderr[-300:]))
     check("houseband service install", not done.returncode, f"{time.monotonic() - start:.1f} s; {said}")
     if done.returncode:
         raise RuntimeError("the service does not start, so there is nothing more to check")
