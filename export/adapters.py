@@ -5,9 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from models import arcnn
+from models.arcnn import Arcnn
 from models.gan import WRITTEN, Generator
 from models.streams import STYLES
 from music.canvas import CLASSES, PITCHED_PLANES, PLAIN_PLANES, QUALITIES, STEPS
+from music.sheet import PITCHES, PLANES, WINDOW
 
 
 class GanGraph(nn.Module):
@@ -39,3 +42,35 @@ class GanGraph(nn.Module):
             torch.randn(1, self.z, generator=make),
             torch.randn(1, len(QUALITIES), CLASSES, WRITTEN, generator=make),
         )
+
+
+#: log-weights below this are as good as never
+IMPOSSIBLE = -16.0
+
+
+class ArcnnGraph(nn.Module):
+    """Arcnn.forward. Inputs planes, style; outputs the log-weights of the next edit (1, steps, 128) and the scores of
+    an added note's length (1, steps, 128, lengths)."""
+
+    inputs = ("planes", "style")
+    outputs = ("weights", "lengths")
+
+    def __init__(self, net: Arcnn, calibrated: bool) -> None:
+        super().__init__()
+        self.net = net.requires_grad_(False).eval()
+        self.calibrated = calibrated
+
+    def forward(self, planes: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
+        edit, lengths = self.net(planes, style)
+        weights = arcnn.log_weights(edit, self.calibrated).clamp(min=IMPOSSIBLE)
+        return weights, lengths.permute(0, 2, 3, 1)
+
+    def example(self) -> tuple[Tensor, ...]:
+        """As GanGraph's."""
+        make = torch.Generator().manual_seed(0)
+        onset = torch.rand(1, WINDOW, PITCHES, generator=make) < 0.01
+        sounding = onset | onset.roll(1, 1) | onset.roll(2, 1)
+        kept = onset & (torch.rand(1, WINDOW, PITCHES, generator=make) < 0.5)
+        planes = torch.stack([onset, sounding, kept], 1).float()
+        assert planes.shape[1] == len(PLANES)
+        return planes, torch.eye(len(arcnn.STYLES))[:1]

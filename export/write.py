@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ import torch
 from torch import nn
 
 from export import check
-from export.adapters import GanGraph
-from models import checkpoint
+from export.adapters import ArcnnGraph, GanGraph
+from models import arcnn, arcnn_training, checkpoint
+from models.arcnn import Arcnn
 from models.checkpoint import CheckpointError
 from models.gan import Generator
 from models.gan_training import recipe_from
@@ -26,17 +28,41 @@ from music import signature
 from music.signature import Signature
 
 
-def gan_graph(tensors: dict[str, Any], state: dict[str, Any]) -> tuple[GanGraph, Signature]:
+def gan_graph(tensors: dict[str, Any], state: dict[str, Any]) -> tuple[nn.Module, Signature]:
     """The averaged generator of a checkpoint as a graph, with its signature. Raises CheckpointError."""
-    if "extras" not in state:
-        raise CheckpointError("the run has not come to its end; finish it with --resume")
-    recipe = recipe_from(state["recipe"])
-    generator = Generator(recipe.model)
-    generator.load_state_dict({k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")})
+    provenance = _provenance(state)
+    generator = Generator(recipe_from(state["recipe"]).model)
+    generator.load_state_dict(_averaged(tensors))
     graph = GanGraph(generator)
-    provenance = {k: state[k] for k in ("commit", "command", "data_hash", "recipe", "step", "torch")}
     settings = {"grooves": state["extras"]["grooves"], "velocity_std": state["extras"]["velocity_std"]}
     return graph, Signature("gan", {}, {}, STYLES, settings, provenance)
+
+
+def arcnn_graph(tensors: dict[str, Any], state: dict[str, Any]) -> tuple[nn.Module, Signature]:
+    """The averaged AR-CNN of a checkpoint as a graph, with its signature. Raises CheckpointError."""
+    provenance = _provenance(state)
+    recipe = arcnn_training.recipe_from(state["recipe"])
+    net = Arcnn(recipe.model)
+    net.load_state_dict(_averaged(tensors))
+    settings = {"calibrated": recipe.calibrated}
+    return ArcnnGraph(net, recipe.calibrated), Signature("arcnn", {}, {}, tuple(arcnn.STYLES), settings, provenance)
+
+
+#: technique -> what makes a graph of its checkpoint
+GRAPHS: dict[str, Callable[[dict[str, Any], dict[str, Any]], tuple[nn.Module, Signature]]] = {
+    "gan": gan_graph,
+    "arcnn": arcnn_graph,
+}
+
+
+def _provenance(state: dict[str, Any]) -> dict[str, Any]:
+    if "extras" not in state:
+        raise CheckpointError("the run has not come to its end; finish it with --resume")
+    return {k: state[k] for k in ("commit", "command", "data_hash", "recipe", "step", "torch")}
+
+
+def _averaged(tensors: dict[str, Any]) -> dict[str, Any]:
+    return {k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")}
 
 
 def write(graph: nn.Module, made: Signature, target: Path) -> onnx.ModelProto:
@@ -87,9 +113,10 @@ def command(run: Path, out: Path, report: Path | None) -> None:
     """
     try:
         tensors, state = checkpoint.load(run / "checkpoint")
-        if state.get("technique") != "gan":
+        make = GRAPHS.get(str(state.get("technique")))
+        if make is None:
             raise CheckpointError(f"{run}: no exporter for the technique {state.get('technique')!r}")
-        graph, made = gan_graph(tensors, state)
+        graph, made = make(tensors, state)
     except CheckpointError as error:
         raise Usage(str(error)) from None
     write(graph, made, out)

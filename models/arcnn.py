@@ -86,8 +86,8 @@ class Arcnn(nn.Module):
         self.register_buffer("phase", phase[None], persistent=False)
         with torch.no_grad():
             self.write.weight *= 0.3
-            self.write.bias[:PATCH] = -5.0  # most cells hold no missing note
-            self.write.bias[PATCH:] = -1.5  # some notes are wrong
+            bias = torch.tensor([-5.0] * PATCH + [-1.5] * PATCH)  # most cells hold no missing note, some a wrong one
+            self.write.bias = nn.Parameter(bias)
 
     def forward(self, planes: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
         edit, cells = self.look(planes, style)

@@ -1,0 +1,116 @@
+"""Scores of a network -> edits, under the player's limits.
+
+Several edits are taken from one evaluation, drawn without replacement (Gumbel top-k: Kool et al. 2019): those that lie
+far enough apart hardly depend on each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from music.edits import ADD, REMOVE, Draft, Edit, Limits
+from music.sheet import LENGTHS
+
+#: edits of one evaluation begin at least so many steps apart
+APART = 4
+#: where the network says how probable a difference is: below these, adding or removing makes more wrong than right
+LEAST_ADD, LEAST_REMOVE = 0.25, 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What a network says of a sheet. weights: (steps, 128) log-weights of the edit distribution; lengths: (steps, 128,
+    lengths), scores; calibrated: exp(weights) is the probability that the cell is to be edited."""
+
+    weights: NDArray[np.float32]
+    lengths: NDArray[np.float32]
+    calibrated: bool = True
+
+
+def take(
+    draft: Draft,
+    scores: Scores,
+    limits: Limits,
+    random: np.random.Generator,
+    *,
+    count: int = 1,
+    risk: float = 1.0,
+    iteration: int = 1,
+    apart: int = APART,
+    least: tuple[float, float] = (LEAST_ADD, LEAST_REMOVE),
+) -> list[Edit]:
+    """Draw up to `count` edits from one evaluation and apply them to the draft; fewer, or none, where the limits or
+    the network leave no more to do. risk: temperature, 0 takes the likeliest; least: see LEAST_ADD."""
+    add, remove = draft.open_cells(limits)
+    if scores.calibrated:
+        add &= scores.weights >= np.log(least[0])
+        remove &= scores.weights >= np.log(least[1])
+    cells = np.flatnonzero(add | remove)
+    if not cells.size or count < 1:
+        return []
+    log_p = _normal(scores.weights.ravel()[cells] / max(risk, 1e-3))
+    noise = random.gumbel(size=cells.size) if risk > 0 else 0.0
+    keys = log_p + noise
+    best = np.argsort(-keys, kind="stable")[: 16 * count]
+    locked = draft.locked(limits) if limits.locked_bars else None
+    done: list[Edit] = []
+    for index in best.tolist():
+        step, pitch = divmod(int(cells[index]), draft.lengths.shape[1])
+        if len(done) >= count:
+            break
+        if any(_distance(draft, step, other.step) < apart for other in done):
+            continue
+        edit = _edit(draft, scores, limits, locked, iteration, step, pitch, float(log_p[index]))
+        if edit is not None:
+            draft.apply(edit)
+            done.append(edit)
+    return done
+
+
+def _edit(
+    draft: Draft,
+    scores: Scores,
+    limits: Limits,
+    locked: NDArray[np.bool_] | None,
+    iteration: int,
+    step: int,
+    pitch: int,
+    log_p: float,
+) -> Edit | None:
+    """The edit of a cell, None where a cap or the edits before it leave no room for it."""
+    length = int(draft.lengths[step, pitch])
+    if length:
+        if not draft.own[step, pitch] and draft.may_remove(limits) <= 0:
+            return None
+        return Edit(iteration, REMOVE, step, pitch, length, int(draft.velocities[step, pitch]), log_p)
+    room = draft.room(step, pitch)
+    if room < 1 or draft.may_add(limits) <= 0:
+        return None
+    length = min(room, LENGTHS[int(scores.lengths[step, pitch].argmax())])
+    if locked is not None:
+        into = locked[(step + np.arange(length)) % draft.steps, pitch]
+        length = int(into.argmax()) if into.any() else length
+    return Edit(iteration, ADD, step, pitch, length, _loudness(draft, step), log_p)
+
+
+def _distance(draft: Draft, one: int, other: int) -> int:
+    apart = abs(one - other)
+    return min(apart, draft.steps - apart) if draft.ring else apart
+
+
+def _loudness(draft: Draft, step: int) -> int:
+    """An added note is as loud as those around it (half a bar either way), or as all, or 80."""
+    for first, last in ((max(0, step - 8), step + 9), (0, draft.steps)):
+        near = draft.velocities[first:last][draft.lengths[first:last] > 0]
+        if near.size:
+            return int(near.mean())
+    return 80
+
+
+def _normal(weights: NDArray[np.float32]) -> NDArray[np.float64]:
+    wide = weights.astype(np.float64)
+    wide -= wide.max()
+    return np.asarray(wide - np.log(np.exp(wide).sum()), np.float64)

@@ -1,0 +1,295 @@
+"""Edits: whole notes added to a sheet or removed from it, one after another, so that they can be undone and replayed.
+
+An edit never changes another note: `add` needs a place where its pitch does not sound, `remove` takes a whole note. So
+the edits of a log, applied in order to the notes they were made from, always give the same notes.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from music.sheet import PITCHES, Cells, Lengths, sounding
+
+ADD: Final = "add"
+REMOVE: Final = "remove"
+Action = Literal["add", "remove"]
+
+
+class EditError(ValueError):
+    """An edit that does not fit the notes there are; the message is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One note added or removed. iteration: the evaluation it came from, from 1; step: its onset in steps from the
+    sheet's beginning; length: steps; log_probability: nats, of its cell among all that could be edited."""
+
+    iteration: int
+    action: Action
+    step: int
+    pitch: int
+    length: int
+    velocity: int = 80
+    log_probability: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a player allows. remove_max: percent of the input's notes that may be gone; add_max: how many added notes
+    there may be (a removed one makes room again); locked_pitches: pitches that stay as they are; locked_bars: bars,
+    from 1, in which nothing begins or ends to be; low, high: the register that may be edited, both included."""
+
+    remove_max: float = 100.0
+    add_max: int = 1000
+    locked_pitches: frozenset[int] = frozenset()
+    locked_bars: frozenset[int] = frozenset()
+    low: int = 0
+    high: int = PITCHES - 1
+
+
+class Draft:
+    """Notes under edit. lengths, velocities: as `music.sheet` has them, copied; bars: the steps at which bars begin,
+    the first 0; ring: the end leads back to the beginning.
+
+    `log` holds the edits applied and not undone, in order.
+    """
+
+    def __init__(
+        self, lengths: Lengths, velocities: NDArray[np.uint8], bars: Sequence[int] = (0,), ring: bool = False
+    ) -> None:
+        self.lengths, self.velocities = lengths.copy(), velocities.copy()
+        self.bars, self.ring = tuple(bars), ring
+        #: notes of the input
+        self.given = int((lengths > 0).sum())
+        #: cells whose note was put there by an edit
+        self.own: Cells = np.zeros(lengths.shape, np.bool_)
+        #: notes of the input that are gone, added notes that are there
+        self.removed = self.added = 0
+        self._log: list[tuple[Edit, bool]] = []  # and whether a removed note was an added one
+
+    @property
+    def steps(self) -> int:
+        """How many steps the sheet is long."""
+        return int(self.lengths.shape[0])
+
+    @property
+    def log(self) -> list[Edit]:
+        """The edits applied and not undone."""
+        return [edit for edit, _ in self._log]
+
+    def room(self, step: int, pitch: int) -> int:
+        """For how many steps from `step` on nothing sounds at a pitch; 0 where something does."""
+        column = self.lengths[:, pitch]
+        onsets = np.flatnonzero(column)
+        before, after = step - onsets, onsets - step
+        if self.ring:
+            before, after = before % self.steps, after % self.steps
+            if (before < column[onsets]).any():
+                return 0
+            return int(after.min()) if onsets.size else self.steps
+        if ((before >= 0) & (before < column[onsets])).any():
+            return 0
+        after = after[after > 0]
+        return int(after.min()) if after.size else self.steps - step
+
+    def fits(self, edit: Edit) -> bool:
+        """Whether it can be applied as things stand."""
+        if not (0 <= edit.step < self.steps and 0 <= edit.pitch < PITCHES and edit.length >= 1):
+            return False
+        if edit.action == REMOVE:
+            return int(self.lengths[edit.step, edit.pitch]) == edit.length
+        return edit.length <= self.room(edit.step, edit.pitch)
+
+    def apply(self, edit: Edit) -> None:
+        """Do it. Raises EditError when it does not fit."""
+        if not self.fits(edit):
+            raise EditError(f"there is no note to remove, or no room for one: {edit}")
+        self._log.append((edit, bool(self.own[edit.step, edit.pitch])))
+        if edit.action == ADD:
+            self._put(edit, own=True)
+        else:
+            self._take(edit)
+
+    def undo(self, count: int = 1) -> list[Edit]:
+        """Take back the last edits: what was done instead, newest first. Fewer where there are not so many."""
+        done = []
+        for _ in range(min(count, len(self._log))):
+            edit, was_own = self._log.pop()
+            if edit.action == ADD:
+                self._take(edit)
+            else:
+                self._put(edit, own=was_own)
+            done.append(opposite(edit))
+        return done
+
+    def _put(self, edit: Edit, own: bool) -> None:
+        cell = edit.step, edit.pitch
+        self.lengths[cell], self.velocities[cell], self.own[cell] = edit.length, edit.velocity, own
+        if own:
+            self.added += 1
+        else:
+            self.removed -= 1
+
+    def _take(self, edit: Edit) -> None:
+        cell = edit.step, edit.pitch
+        if self.own[cell]:
+            self.added -= 1
+        else:
+            self.removed += 1
+        self.lengths[cell], self.velocities[cell], self.own[cell] = 0, 0, False
+
+    def may_remove(self, limits: Limits) -> int:
+        """How many more notes of the input may go."""
+        return int(limits.remove_max * self.given / 100 + 1e-9) - self.removed
+
+    def may_add(self, limits: Limits) -> int:
+        """How many more notes may be added."""
+        return limits.add_max - self.added
+
+    def locked(self, limits: Limits) -> Cells:
+        """(steps, 128): cells that stay as they are."""
+        found = np.zeros((self.steps, PITCHES), np.bool_)
+        found[:, : limits.low] = found[:, limits.high + 1 :] = True
+        found[:, [p for p in limits.locked_pitches if 0 <= p < PITCHES]] = True
+        for bar in limits.locked_bars:
+            if 1 <= bar <= len(self.bars):
+                found[slice(*self._bar(bar))] = True
+        return found
+
+    def open_cells(self, limits: Limits) -> tuple[Cells, Cells]:
+        """((steps, 128) where a note may be added, likewise where one may be removed). A note that reaches into a
+        locked bar is part of it."""
+        locked = self.locked(limits)
+        onset = self.lengths > 0
+        add = ~sounding(self.lengths, self.ring) & ~locked
+        remove = onset & ~locked
+        if limits.locked_bars:
+            for step, pitch in zip(*(i.tolist() for i in np.nonzero(remove)), strict=True):
+                covers = (step + np.arange(int(self.lengths[step, pitch]))) % self.steps
+                remove[step, pitch] = not locked[covers, pitch].any()
+        if self.may_remove(limits) <= 0:
+            remove &= self.own
+        if self.may_add(limits) <= 0:
+            add[:] = False
+        return add, remove
+
+    def place(self, step: int) -> tuple[int, int]:
+        """(bar, from 1; step in it, from 0)."""
+        bar = bisect_right(self.bars, step)
+        return bar, step - self.bars[bar - 1]
+
+    def _bar(self, bar: int) -> tuple[int, int]:
+        return self.bars[bar - 1], self.bars[bar] if bar < len(self.bars) else self.steps
+
+
+def opposite(edit: Edit) -> Edit:
+    """The edit that takes it back."""
+    action: Action = REMOVE if edit.action == ADD else ADD
+    return Edit(edit.iteration, action, edit.step, edit.pitch, edit.length, edit.velocity, edit.log_probability)
+
+
+def settled(log: Iterable[Edit]) -> list[Edit]:
+    """A log without the notes that were added and removed again: it gives the same notes."""
+    kept: list[Edit | None] = []
+    added: dict[tuple[int, int], int] = {}
+    for edit in log:
+        cell = edit.step, edit.pitch
+        if edit.action == ADD:
+            added[cell] = len(kept)
+            kept.append(edit)
+        elif cell in added:
+            kept[added.pop(cell)] = None
+        else:
+            kept.append(edit)
+    return [edit for edit in kept if edit is not None]
+
+
+# --- lines of JSON --------------------------------------------------------------------------------------------------
+
+
+def to_line(edit: Edit, draft: Draft) -> str:
+    """One line of EDITS.jsonl: `bar` counts from 1, `step` within the bar from 0, `start` is steps from bar 1."""
+    bar, step = draft.place(edit.step)
+    return json.dumps(
+        {
+            "iteration": edit.iteration,
+            "action": edit.action,
+            "bar": bar,
+            "step": step,
+            "pitch": edit.pitch,
+            "length": edit.length,
+            "log_probability": round(edit.log_probability, 4),
+            "velocity": edit.velocity,
+            "start": edit.step,
+        }
+    )
+
+
+def from_line(line: str) -> Edit:
+    """The edit in such a line. Raises EditError."""
+    try:
+        found: dict[str, Any] = json.loads(line)
+        action = found["action"]
+        if action not in (ADD, REMOVE):
+            raise EditError(f"no such action: {action!r}")
+        step, pitch, length, velocity = (int(found[key]) for key in ("start", "pitch", "length", "velocity"))
+        return Edit(int(found["iteration"]), action, step, pitch, length, velocity, float(found["log_probability"]))
+    except (ValueError, KeyError, TypeError) as error:
+        if isinstance(error, EditError):
+            raise
+        raise EditError(f"not a line of edits: {line.strip()[:80]!r}") from None
+
+
+def replay(draft: Draft, edits: Iterable[Edit]) -> None:
+    """Apply edits in order. Raises EditError at the first that does not fit."""
+    for edit in edits:
+        draft.apply(edit)
+
+
+# --- MIDI -----------------------------------------------------------------------------------------------------------
+
+#: non-commercial id, then `hb`, then the version of this layout
+_HEADER = bytes((0xF0, 0x7D, 0x68, 0x62, 0x01))
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """What a SysEx message tells of an edit. bar from 1, step in it from 0, length in steps."""
+
+    action: Action
+    bar: int
+    step: int
+    pitch: int
+    length: int
+    velocity: int
+    log_probability: float = field(compare=False, default=0.0)
+
+
+def to_sysex(edit: Edit, draft: Draft) -> bytes:
+    """An edit as a MIDI message that a DAW can record.
+
+    `F0 7D 68 62 01`, then action (0 add, 1 remove), bar (from 1), step in the bar (from 0), pitch, length in steps as
+    two bytes (high 7 bits first), velocity, minus the log-probability in hundredths of a nat as two bytes likewise,
+    then `F7`. Bars beyond 127 and lengths and probabilities beyond 16383 are told as those.
+    """
+    bar, step = draft.place(edit.step)
+    length = min(edit.length, 16383)
+    nats = min(16383, max(0, round(-100 * edit.log_probability)))
+    data = (edit.action == REMOVE, min(bar, 127), min(step, 127), edit.pitch, length >> 7, length & 127)
+    return _HEADER + bytes((*data, edit.velocity, nats >> 7, nats & 127, 0xF7))
+
+
+def from_sysex(data: bytes) -> Announced:
+    """What such a message tells. Raises EditError for another."""
+    if len(data) != len(_HEADER) + 10 or data[:5] != _HEADER or data[-1] != 0xF7 or data[5] > 1:
+        raise EditError("not a message of an edit")
+    _, bar, step, pitch, high, low, velocity, nats_high, nats_low = data[5:-1]
+    action: Action = REMOVE if data[5] else ADD
+    return Announced(action, bar, step, pitch, high << 7 | low, velocity, -(nats_high << 7 | nats_low) / 100)
