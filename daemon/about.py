@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
-
 
 def house_version() -> str:
     """The version that is installed."""
+    from importlib.metadata import PackageNotFoundError, version  # here, for it is slow to load and seldom asked
+
     try:
         return version("houseband")
     except PackageNotFoundError:  # run from a checkout

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem
@@ -16,6 +16,9 @@ from click.shell_completion import CompletionItem
 from daemon import commands
 from daemon.about import house_version
 from daemon.refusal import Refusal
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 ENTRY_POINTS = "houseband.commands"
 
@@ -62,7 +65,14 @@ def _own() -> set[str]:
 
 
 def _elsewhere() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    return {point.name: point for point in entry_points(ENTRY_POINTS)}
+
+
+def entry_points(group: str) -> list[EntryPoint]:
+    """What installed packages offer under this name."""
+    from importlib import metadata  # here, for it is slow to load
+
+    return list(metadata.entry_points(group=group))
 
 
 def _load(point: EntryPoint) -> click.Command:
@@ -76,7 +86,16 @@ def _load(point: EntryPoint) -> click.Command:
     return command
 
 
+def _tell_version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        click.echo(f"houseband, version {house_version()}")
+        context.exit()
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(house_version(), prog_name="houseband")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_tell_version,
+    help="Show the version and exit.",
+)  # fmt: skip
 def main() -> None:
     """The band in your laptop: play a melody, and neural players add bass, chords, pad and drums in time."""
