@@ -143,11 +143,13 @@ class Bench:
 
     def _throughput(self) -> None:
         self.say("a flood of events")
-        rounds = [part("flood", 40_000) for _ in range(self.rounds)]
-        rates = {name: statistics.median(r[name]["per_second"] for r in rounds) for name in ("band", "bare")}
-        lost = sum(r["band"]["lost"] for r in rounds)
-        ratio = statistics.median(r["band"]["per_second"] / r["bare"]["per_second"] for r in rounds)
-        self.rows.append(Row("events", "per s", rates["band"], "a bare queue", rates["bare"], ratio))
+        count = 4000
+        rounds = [part("flood", count, 2 * self.rounds) for _ in range(self.rounds)]
+        band, bare = ([spent for found in rounds for spent in found[name]] for name in ("band", "bare"))
+        rates = [count / middle(spent) * 1e9 for spent in (band, bare)]
+        lost = sum(found["lost"] for found in rounds)
+        ratio = statistics.median(b / a for a, b in zip(band, bare, strict=True))
+        self.rows.append(Row("events", "per s", rates[0], "a bare queue", rates[1], ratio))
         self.rows.append(Row("events lost", "", lost, bound="none", kept=lost == 0))
 
     def _pass_through(self, api: str) -> None:
@@ -181,8 +183,8 @@ class Bench:
 
     def _start(self, api: str) -> None:
         mine, bare = [], []
-        for number in range(self.rounds):
-            self.say(f"start, {number + 1} of {self.rounds}")
+        for number in range(2 * self.rounds):
+            self.say(f"start, {number + 1} of {2 * self.rounds}")
             begun = time.monotonic()
             part("start")
             bare.append(time.monotonic() - begun)
@@ -190,7 +192,7 @@ class Bench:
             with self._running(api):
                 mine.append(time.monotonic() - begun)
         value, reference = statistics.median(mine), statistics.median(bare)
-        ratio = statistics.median(m / b for m, b in zip(mine, bare, strict=True))
+        ratio = min(mine) / min(bare)  # what else the machine does only ever adds
         self.rows.append(
             Row("start to ready", "s", value, "Python with its libraries", reference, ratio, "1 s", value <= 1)
         )

@@ -50,6 +50,10 @@ class WorkerError(Exception):
     """The player could not be loaded; the message is one sentence for the user."""
 
 
+class WorkerLost(WorkerError):
+    """It hung or died while it loaded: another attempt may do better."""
+
+
 @dataclass(frozen=True, slots=True)
 class PlayerSpec:
     """Which player the worker loads: `module:function` that makes it, and what that function is given."""
@@ -113,11 +117,12 @@ class Worker:
         self._thread.start()
 
     def wait_ready(self) -> PlayerFacts:
-        """What the player is, once it is loaded and has answered a first question. Raises WorkerError."""
+        """What the player is, once it is loaded and has answered a first question. Raises WorkerError; WorkerLost where
+        another attempt may do better."""
         first = self._owner.first.get()
         if isinstance(first, PlayerFacts):
             return first
-        raise WorkerError(first)
+        raise first
 
     def ask(self, request: PlanRequest) -> None:
         """Latest wins: a request that has not been begun is replaced by a newer one."""
@@ -142,7 +147,7 @@ class _Owner:
         self, spec: PlayerSpec, put: Callable[[Event], None], now: Callable[[], int], answer_limit: float
     ) -> None:
         self.mail: SimpleQueue[PlanRequest | _FromChild | _Close] = SimpleQueue()
-        self.first: SimpleQueue[PlayerFacts | str] = SimpleQueue()
+        self.first: SimpleQueue[PlayerFacts | WorkerError] = SimpleQueue()
         self.pid: int | None = None
         self._spec, self._put, self._now = spec, put, now
         self._answer_limit = self._least_limit = answer_limit
@@ -219,16 +224,18 @@ class _Owner:
             self._complain(asked.number, message.content)
         else:  # it could not load, or it is gone
             self._asked = asked
-            self._lost(message.content)
+            self._lost(message.content, told=message.kind == "failed")
 
-    def _lost(self, reason: str) -> None:
-        """The child is of no use any more: end it, say so, and be ready to start another."""
+    def _lost(self, reason: str, *, told: bool = False) -> None:
+        """The child is of no use any more: end it, say so, and be ready to start another. told: by the child itself."""
         number = self._asked.number if self._asked is not None else 0
         started = self._ready
         status = self._end(patience=0.0 if reason else 1.0)
         reason = reason or f"ended with {_how_it_ended(status)}"
-        if not self._ever_ready:
-            self.first.put(reason)  # nobody plays yet: the caller decides
+        if not self._ever_ready:  # nobody plays yet: the caller decides
+            self.first.put(
+                WorkerError(reason) if told else WorkerLost(f"the worker {reason} while it loaded its player")
+            )
             self._limit = None
             return
         self._complain(number, f"the worker {reason}" if started else f"the worker does not start again: {reason}")

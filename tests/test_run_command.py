@@ -13,6 +13,7 @@ from daemon.cli import main
 from daemon.commands.run import song_of
 from daemon.config import ConfigError, config
 from daemon.counters import Counters
+from daemon.worker import WorkerLost
 from music.note import Metre
 from tests.test_ports import FakeSystem
 
@@ -116,3 +117,15 @@ def test_figures_are_plain_numbers_in_milliseconds() -> None:
     late = {"count": 1, "p50": 1.25, "p99": 1.25, "p99.9": 1.25, "p100": 1.25}
     assert found["lateness_ms"] == late
     assert found["age_ticks"] == {"count": 0, "p50": None, "p99": None, "p99.9": None, "p100": None}
+
+
+def test_a_worker_that_dies_is_a_failure_and_no_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    def play(*_: object) -> None:
+        raise WorkerLost("the worker ended with signal SIGKILL while it loaded its player")
+
+    monkeypatch.setattr(live, "play", play)
+    result = houseband("run")
+    assert (result.exit_code, result.output) == (
+        1,
+        "Error: the worker ended with signal SIGKILL while it loaded its player\n",
+    )

@@ -13,7 +13,7 @@ from daemon import wire
 from daemon.events import PlanReady, WorkerFailed
 from daemon.plan import Plan, PlanRequest, Settings
 from daemon.realtime import LiveWorld
-from daemon.worker import PlayerFacts, PlayerSpec, Worker, WorkerError
+from daemon.worker import PlayerFacts, PlayerSpec, Worker, WorkerError, WorkerLost
 from music.note import Note
 
 C, E, G = Note(0, 60, 6), Note(6, 64, 6, 90), Note(12, 67, 6)
@@ -130,7 +130,6 @@ def test_a_worker_that_cannot_start_again_is_reported_and_closes(tmp_path: Path)
     [
         ("broken", ("band.onnx: not a graph",), "band.onnx: not a graph"),
         ("forgotten", (), "KeyError: 'nothing by that name'"),
-        ("dies", (), "ended with exit status 7"),
         ("nobody", (), "AttributeError: module 'tests.worker_players' has no attribute 'nobody'"),
     ],
 )
@@ -138,6 +137,13 @@ def test_a_player_that_does_not_load_is_one_sentence(maker: str, arguments: tupl
     with working(maker, *arguments) as (worker, _), pytest.raises(WorkerError) as caught:
         worker.wait_ready()
     assert str(caught.value) == sentence
+    assert not isinstance(caught.value, WorkerLost)
+
+
+def test_a_player_that_dies_while_it_loads_may_do_better_another_time() -> None:
+    with working("dies") as (worker, _), pytest.raises(WorkerLost) as caught:
+        worker.wait_ready()
+    assert str(caught.value) == "the worker ended with exit status 7 while it loaded its player"
 
 
 def test_closing_ends_the_child_even_one_that_hangs() -> None:

@@ -19,7 +19,7 @@ from daemon.config import Config, ConfigError
 from daemon.options import Chosen, config_from, config_options
 from daemon.ports import PortError
 from daemon.refusal import Refusal, refusing
-from daemon.worker import PlayerSpec, WorkerError
+from daemon.worker import PlayerSpec, WorkerError, WorkerLost
 from music.note import TICKS_PER_BEAT
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ def command(file: Path | None, assigned: tuple[str, ...], **values: object) -> N
                     else click.echo(ready_line(ports.api, ports.names, setup.song, settings.style), err=True)
                 ),
             )
+        except WorkerLost as error:  # a failure, and no mistake of the user's: a service manager tries again
+            raise click.ClickException(str(error)) from None
         except OSError as error:
             raise Refusal(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from None
     if setup.record is not None:
