@@ -154,6 +154,20 @@ class Agenda:
             cue.entry.state = State.SILENT
         return cues
 
+    def end(self, role: str, start: int, pitch: int, tick: int) -> list[Cue]:
+        """End one committed note of a role that began, or is about to, at tick `start`: the cues to do it with."""
+        line = self._lines.get(role)
+        entry = None if line is None else line.past.get((start, pitch))
+        if line is None or entry is None:
+            return []
+        if entry.state is State.SOUNDING:
+            _cut(entry, tick)
+            return [self._end(entry, tick)]
+        if entry.state is State.WAITING:
+            entry.state = State.OVER
+            del line.past[start, pitch]
+        return []
+
     def revive(self, cues: Iterable[Cue], tick: int) -> None:
         """What was cut off as soon as it had begun, begins again, at `tick`."""
         for _, _, entry in cues:

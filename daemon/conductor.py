@@ -20,14 +20,16 @@ from daemon.counters import Counters
 from daemon.echo import Echo
 from daemon.events import Command, Event, MidiIn, PlanReady, PortsBack, PortsLost, Position, Quit, WorkerFailed
 from daemon.following import LOOP, Astray, Follower
-from daemon.form import Form, Phase
+from daemon.form import Form, Phase, bar_at
+from daemon.loop import TECHNIQUE, Loop
 from daemon.outbox import Message, Outbox, end_of, hand, lead
 from daemon.plan import Plan, PlanRequest, Settings
 from daemon.tapping import Tapping
 from daemon.tempo import NS_PER_MS, Tempo, us_per_beat
 from daemon.window import ALL_NOTES_OFF, Window
 from daemon.world import Composer, Output, World
-from music.note import STEPS_PER_BEAT, TICKS_PER_BEAT, TICKS_PER_STEP, Metre, Note, step_of
+from music.edits import REMOVE, Edit, to_sysex
+from music.note import EDITS, STEPS_PER_BEAT, TICKS_PER_BEAT, TICKS_PER_STEP, Metre, Note, step_of
 
 HALF_STEP = TICKS_PER_STEP // 2
 REPLAN = ("step", "beat", "bar")
@@ -95,7 +97,7 @@ class Conductor:
     the melody is heard (0..15), None for all; clock: the master to follow, None for the band's own tempo; send_clock:
     be the master of others.
 
-    Public: `counters`, `settings` and `tempo`, to be read only, and by nobody but the conductor's own thread.
+    Public: `counters`, `settings`, `tempo` and `loop`, to be read only, and by nobody but the conductor's own thread.
     """
 
     def __init__(
@@ -118,6 +120,7 @@ class Conductor:
         self.tempo = self.song.tempo
         self._world, self._output, self._composer, self._band = world, output, composer, band
         self._window = Window(settings.split, channel)
+        self.loop = Loop(channel)
         self._agenda = Agenda()
         self._outbox = Outbox()
         self._form = Form(self.song.metres)
@@ -228,7 +231,8 @@ class Conductor:
 
     def _step(self, tick: int) -> None:
         """A step begins."""
-        self._form.pause(tick, self._window.silent_since, self.settings.pause_bars)
+        bars = 0 if self._looping else self.settings.pause_bars  # a loop is there to be listened to
+        self._form.pause(tick, self._window.silent_since, bars)
         match self._form.phase(tick):
             case Phase.PLAYING:
                 self._commit(tick // TICKS_PER_STEP)
@@ -253,6 +257,8 @@ class Conductor:
                 self._agenda.add(role, Note(tick, note.pitch, length, note.velocity))
 
     def _commit(self, step: int) -> None:
+        for note in self.loop.notes_at(step):
+            self._agenda.add(EDITS, note)
         number = self._agenda.commit(step)
         counters = self.counters
         counters.steps += 1
@@ -269,6 +275,8 @@ class Conductor:
             self._sender.play()
         self._grid = step * TICKS_PER_STEP + HALF_STEP
         self._renew = True
+        if self._looping and self.loop.draft is None:
+            self._begin_loop(step)
 
     def _ask(self, tick: int, late: bool) -> None:
         """The question of this tick, the middle of a step, for the steps after it. If the first of these has come
@@ -300,6 +308,7 @@ class Conductor:
                 metre=metre,
                 settings=settings,
                 bar_origin=origin,
+                loop=self.loop.state(self._world.now(), settings),
             )
         )
 
@@ -352,6 +361,7 @@ class Conductor:
             if self._floating:
                 self._anchor(tick, event.at)
             self._begin(step_of(tick))
+        self._end_places(self.loop.hear(tick, event.data, self.settings.overdub, self._number))
         if self._grid is None:
             self._window.forget(tick - _MEMORY)
 
@@ -368,6 +378,7 @@ class Conductor:
         """The first note has come: now it is known where the ticks lie. What was heard before is of no account."""
         self._floating = False
         self._window.forget(tick + 1)
+        self.loop.forget()
         if self.tempo is None:
             self.tempo = Tempo(self._us, tick, at)
         else:
@@ -383,7 +394,10 @@ class Conductor:
         if self._form.phase(self._grid - HALF_STEP) is not Phase.PLAYING:
             return
         current = (self._grid - 1) // TICKS_PER_STEP  # the last step whose beginning has come
-        self._agenda.replace(plan, self.tempo.tick_from(self._world.now() + self._lead))
+        now = self._world.now()
+        self._agenda.replace(plan, self.tempo.tick_from(now + self._lead))
+        if plan.edits:
+            self._hear_of(self.loop.take(plan.edits, plan.number, now, self._band_tick(now), self.settings), now)
         if plan.first <= current:
             self.counters.late += 1
             self._agenda.commit(current)  # for roles that had no plan at all for it
@@ -395,8 +409,11 @@ class Conductor:
             self.counters.refused += 1
             return
         now = self._world.now()
+        before = self.settings
         self._set(controls.applied(self.settings, event.key, value))
         self._renew = True
+        if (before.technique, before.loop_bars) != (self.settings.technique, self.settings.loop_bars):
+            self._change_loop(now)
         key, _, role = event.key.partition(".")
         if key == "mute" and role in self.settings.muted:
             self._end_now(self._agenda.silence(self._band_tick(now), role))
@@ -410,6 +427,8 @@ class Conductor:
             self._stop()
         elif key == "start":
             self._rearm()
+        elif key == "undo":
+            self._hear_of(self.loop.undo(self._number, now, self._band_tick(now)), now)
         elif key in ("fill", "variation", "ending"):
             self._shape(key, now)
 
@@ -435,7 +454,7 @@ class Conductor:
     def _set(self, settings: Settings) -> None:
         self.settings = settings
         self._lead = lead(settings)
-        self._window.split = settings.split
+        self._window.split = self.loop.split = settings.split
         self._agenda.swing = settings.swing
         self._silent = settings.muted | {role for role, level in settings.levels.items() if level == 0}
 
@@ -451,6 +470,7 @@ class Conductor:
         """Silence, until `start` and the next melody note, which says anew where a bar begins unless that was given."""
         self._end_all()
         self._form.reset()
+        self.loop.forget()
         self._armed = False
         self._floating = self.song.tempo is None and not self.song.count_in and not self._follower.leads
         self._grid = None
@@ -475,6 +495,47 @@ class Conductor:
         for tick in range(first, 0, beat):
             pitch = _CLICK_PITCHES[(tick - first) % metre.ticks_per_bar != 0]
             self._agenda.add(CLICK, Note(tick, pitch, TICKS_PER_STEP // 2, 100))
+
+    # The loop
+
+    @property
+    def _looping(self) -> bool:
+        """Whether what was played goes round and is edited."""
+        return self.settings.technique == TECHNIQUE and EDITS in self._band.roles
+
+    def _begin_loop(self, step: int) -> None:
+        """From this step on."""
+        tick = step * TICKS_PER_STEP
+        _, metre = self.song.metre_at(tick)
+        bar = bar_at(self.song.metres, tick).start
+        whole = (bar - self.song.metre_at(tick)[0]) // metre.ticks_per_bar % self.settings.loop_bars
+        origin = bar - whole * metre.ticks_per_bar
+        self.loop.begin(step, origin // TICKS_PER_STEP, metre, self.settings.loop_bars)
+
+    def _change_loop(self, now: int) -> None:
+        """The technique, or how many bars go round, is another: what is going round ends its notes and begins anew, or
+        not."""
+        self._end_now(self._agenda.silence(self._band_tick(now), EDITS))
+        if not self._looping:
+            self.loop.end()
+        elif self._grid is not None:
+            self._begin_loop((self._grid - 1) // TICKS_PER_STEP + 1)
+
+    def _hear_of(self, edits: list[Edit], now: int) -> None:
+        """Edits have been made: what they removed ends, and they are told."""
+        self._end_places([(edit.step, edit.pitch) for edit in edits if edit.action == REMOVE])
+        if self.settings.edit_sysex and self.loop.draft is not None:
+            for edit in edits:
+                self._output.send(to_sysex(edit, self.loop.draft), now)
+
+    def _end_places(self, places: list[tuple[int, int]]) -> None:
+        """Notes of the loop, by (place, pitch), that are no longer in it."""
+        if not places or self._grid is None:
+            return
+        now, current = self._world.now(), (self._grid - 1) // TICKS_PER_STEP
+        for place, pitch in places:
+            start = self.loop.passed(place, current) * TICKS_PER_STEP
+            self._end_now(self._agenda.end(EDITS, start, pitch, self._band_tick(now)))
 
     # A master
 
@@ -549,6 +610,7 @@ class Conductor:
         self._quieten(now)
         self._again = now + _ECHO
         self._window.release(self._tick(now))
+        self.loop.release(self._tick(now), self._number)
 
     def _quieten_again(self, now: int) -> None:
         """What ends at a stop may be lost on its way, as by an xrun: so it is said twice."""
@@ -588,6 +650,7 @@ class Conductor:
         self._end_all()
         self._renew = True
         self._window.release(self._tick(self._world.now()))
+        self.loop.release(self._tick(self._world.now()), self._number)
 
     def _greet_ports(self) -> None:
         now = self._world.now()

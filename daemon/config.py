@@ -98,6 +98,7 @@ KEYS: dict[str, Key] = {
         Key("count_in", "integer", 0, "Bars of clicks first; they say where bar 1 is", high=16, metavar="BARS"),
         _control("pause_bars", 4),
         _control("split", 0),
+        *(_control(key, getattr(Settings(), key)) for key in controls.EDITING),
         Key("in_channel", "integer", 0, "Hear the melody on this MIDI channel only; 0: on all", high=16, metavar="N"),
         Key("api", "choice", "auto", "MIDI system", _MIDI_SYSTEMS),
         Key("in_port", "text", "", "Listen to this existing port instead of a virtual one", metavar="NAME"),

@@ -8,7 +8,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from daemon.plan import Settings
-from music.note import ROLES
+from music.edits import spans
+from music.note import EDITS, ROLES
 
 
 class ControlError(ValueError):
@@ -17,8 +18,9 @@ class ControlError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """One control. kind: number, integer, switch (true, false or toggle), choice (a text) or trigger (its value is
-    ignored); low, high: the range of a number, both included; an integer may have none."""
+    """One control. kind: number, integer, switch (true, false or toggle), choice (a text), spans (numbers and ranges
+    such as 1-4,7, or nothing) or trigger (its value is ignored); low, high: the range of a number, both included; an
+    integer may have none."""
 
     key: str
     kind: str
@@ -35,6 +37,7 @@ class Control:
             "integer": f"a whole number from {self.low:g} to {self.high:g}" if self.high else "a whole number",
             "switch": "true or false",
             "choice": _CHOICES.get(self.key, ""),
+            "spans": "numbers and ranges such as 1-4,7, or nothing",
             "trigger": "no value",
         }[self.kind]
 
@@ -49,7 +52,7 @@ _CHOICES = {
 TOGGLE = "toggle"
 
 #: roles that can be muted and levelled
-MIXED_ROLES = (*ROLES, "edits")
+MIXED_ROLES = (*ROLES, EDITS)
 
 CONTROLS: dict[str, Control] = {
     control.key: control
@@ -71,6 +74,18 @@ CONTROLS: dict[str, Control] = {
             Control(f"offset_ms.{role}", "number", f"by how many ms the synthesiser of {role} is slow", -500, 500)
             for role in MIXED_ROLES
         ),
+        Control("loop_bars", "integer", "how many bars go round (AR-CNN)", 1, 8),
+        Control("overdub", "switch", "what is played is added to the loop instead of replacing its bars"),
+        Control("edits_per_second", "number", "how fast the loop is edited, at most", 0, 50),
+        Control("edit_sysex", "switch", "edits are sent as MIDI (SysEx), too"),
+        Control("creative_risk", "number", "how unlikely an edit may be; 0 takes the likeliest", 0, 6),
+        Control("remove_max", "number", "percent of the notes played that edits may remove", 0, 100),
+        Control("add_max", "integer", "how many notes edits may add", 0, 100_000),
+        Control("lock_pitches", "spans", "pitches that edits leave alone"),
+        Control("lock_bars", "spans", "bars that edits leave alone, counted from 1"),
+        Control("register_low", "integer", "the lowest pitch that is edited", 0, 127),
+        Control("register_high", "integer", "the highest pitch that is edited", 0, 127),
+        Control("undo", "trigger", "takes back the last edit of the loop"),
         Control("start", "trigger", "wait for the melody, and begin with it"),
         Control("stop", "trigger", "end at once; play again only after start"),
         Control("fill", "trigger", "more drums and notes over the last half of the bar"),
@@ -103,6 +118,8 @@ def parse(
         case "switch":
             text = str(value).strip().lower()
             parsed = value if isinstance(value, bool) else TOGGLE if text == TOGGLE else _SWITCH.get(text)
+        case "spans":
+            parsed = _spans(value)
         case "choice":
             parsed = value if isinstance(value, str) else None
             if parsed is not None and key == "style" and styles is not None and parsed not in styles:
@@ -126,6 +143,17 @@ def _number(value: object, control: Control) -> float | None:
     return number if math.isfinite(number) and control.low <= number <= control.high else None
 
 
+def _spans(value: object) -> str | None:
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str):
+        return None
+    try:
+        spans(text)
+    except ValueError:
+        return None
+    return text
+
+
 def _integer(value: object, control: Control) -> int | None:
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         return None
@@ -138,8 +166,13 @@ def _integer(value: object, control: Control) -> int | None:
     return number if control.low <= number <= control.high else None
 
 
+#: controls of the AR-CNN
+EDITING = (
+    *("loop_bars", "overdub", "edits_per_second", "edit_sysex", "creative_risk", "remove_max", "add_max"),
+    *("lock_pitches", "lock_bars", "register_low", "register_high"),
+)
 #: controls that are a field of Settings, and those whose roles are entries of one
-_FIELDS = frozenset(
+_FIELDS = frozenset(EDITING) | frozenset(
     ("style", "seed", "temperature", "density", "intensity", "swing", "technique", "humanise", "pause_bars", "split")
 )
 _BY_ROLE = {"level": "levels", "offset_ms": "offsets_ms"}
@@ -155,6 +188,8 @@ def applied(settings: Settings, key: str, value: object) -> Settings:
         field = _BY_ROLE[kind]
         return replace(settings, **{field: {**getattr(settings, field), role: value}})  # type: ignore[arg-type]
     if key in _FIELDS:
+        if value == TOGGLE and CONTROLS[key].kind == "switch":
+            value = not getattr(settings, key)
         return replace(settings, **{key: value})  # type: ignore[arg-type]
     return settings
 

@@ -33,6 +33,7 @@ DEFAULTS: dict[str, str] = {
     "cc 81": "variation",
     "cc 82": "ending",
     "cc 83": "tap",
+    "cc 85": "undo",
     "cc 102": "start",
     "cc 103": "stop",
     "cc 104": "panic",
@@ -58,6 +59,7 @@ DEFAULTS: dict[str, str] = {
     "note 44 channel 16": "mute.chords",
     "note 45 channel 16": "mute.pad",
     "note 46 channel 16": "mute.drums",
+    "note 47 channel 16": "undo",
     "program channel 16": "style",
 }
 
@@ -122,8 +124,9 @@ def target(text: str, made_by: Gesture) -> Target:
     if separator:
         return Target(key, controls.parse(key, value))
     kind = CONTROLS[key].kind if key in CONTROLS else controls.parse(key, None)
-    if kind in ("number", "integer", "choice") and (
-        made_by.kind == NOTE or (made_by.kind == PROGRAM and (kind != "choice" or made_by.number is not None))
+    if kind == "spans" or (
+        kind in ("number", "integer", "choice")
+        and (made_by.kind == NOTE or (made_by.kind == PROGRAM and (kind != "choice" or made_by.number is not None)))
     ):
         raise GestureError(f"{key} takes {CONTROLS[key].range}: say which, as in '{key}=...'")
     return Target(key)

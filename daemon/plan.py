@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from music.edits import Edit, Limits, spans
 from music.note import Metre, Note
 
 
@@ -23,6 +24,12 @@ class Settings:
     notes stray from the beat; offsets_ms: role -> ms by which its synthesiser is slow, and its notes leave earlier;
     pause_bars: whole bars of silence after which the band ends, 0 for never; split: pitch below which keys are no
     melody.
+
+    For the AR-CNN: loop_bars: 1..8 bars that go round; overdub: what is played is added to them, otherwise it replaces
+    the bars it is played in; edits_per_second: how fast they change; edit_sysex: whether edits are told as MIDI, too;
+    creative_risk: 0..6, its temperature; remove_max: percent of what was played that may go; add_max: the most notes
+    added; lock_pitches, lock_bars: what stays as it is, as `music.edits.spans` reads it; register_low, register_high:
+    the pitches that may be edited.
     """
 
     style: str = "pop"
@@ -38,6 +45,44 @@ class Settings:
     offsets_ms: Mapping[str, float] = field(default_factory=dict)
     pause_bars: int = 0
     split: int = 0
+    loop_bars: int = 4
+    overdub: bool = False
+    edits_per_second: float = 4.0
+    edit_sysex: bool = False
+    creative_risk: float = 1.0
+    remove_max: float = 50.0
+    add_max: int = 200
+    lock_pitches: str = ""
+    lock_bars: str = ""
+    register_low: int = 0
+    register_high: int = 127
+
+    @property
+    def limits(self) -> Limits:
+        """What the AR-CNN may do."""
+        return Limits(
+            self.remove_max,
+            self.add_max,
+            spans(self.lock_pitches),
+            spans(self.lock_bars),
+            self.register_low,
+            self.register_high,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LoopState:
+    """The loop as a player is shown it. steps: how long it is; bars: the steps at which its bars begin; notes: rows of
+    (step, pitch, length, velocity, put there by an edit) in steps; given, removed: notes of the player's that were in
+    it, and how many of these are gone; want: how many edits are wanted; turn: rises with every question."""
+
+    steps: int
+    bars: tuple[int, ...]
+    notes: tuple[tuple[int, int, int, int, bool], ...]
+    given: int
+    removed: int
+    want: int
+    turn: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +94,7 @@ class PlanRequest:
     visible (offline); melody: the notes heard in the window, those still held ending at `heard`; committed: role ->
     notes of the accompaniment already committed (begun before `now`, those of muted roles too); one still sounding
     has its planned end; metre: the one in force at `now`; bar_origin: a tick at which a bar of that metre begins (0,
-    where bar 1 begins, until the metre changes).
+    where bar 1 begins, until the metre changes); loop: what goes round, for a player that edits it.
     """
 
     number: int
@@ -60,6 +105,7 @@ class PlanRequest:
     metre: Metre = Metre()
     settings: Settings = Settings()
     bar_origin: int = 0
+    loop: LoopState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +115,8 @@ class Plan:
     number and heard are the request's; notes: role -> notes sorted by start. A role missing from `notes` is not this
     player's business and is left as it is; a role with an empty tuple rests. held: role -> committed notes still
     sounding at `first`, each as the player now wants it to end (never before `first`); a sounding note that is
-    left out keeps the end it had. inference_ns: time spent answering.
+    left out keeps the end it had. inference_ns: time spent answering. edits: of the loop in the request, to be applied
+    in order; the loop itself is the conductor's, and what it holds is no part of `notes`.
     """
 
     number: int
@@ -79,3 +126,4 @@ class Plan:
     notes: Mapping[str, tuple[Note, ...]]
     held: Mapping[str, tuple[Note, ...]] = field(default_factory=dict)
     inference_ns: int = 0
+    edits: tuple[Edit, ...] = ()

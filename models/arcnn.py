@@ -93,17 +93,20 @@ class Arcnn(nn.Module):
         edit, cells = self.look(planes, style)
         return edit, self.all_lengths(cells)
 
-    def look(self, planes: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
-        """(edit logits, what is known of every cell of a beat x pitch: (B, cell, 32, 128))."""
+    def look(self, planes: Tensor, style: Tensor, low: int = 0) -> tuple[Tensor, Tensor]:
+        """(edit logits, what is known of every cell of a beat x pitch: (B, cell, 32, 128)).
+
+        To save time the planes may be those of some octaves only, from the pitch `low`, a C, on; so is the answer."""
+        here = slice(low, low + planes.shape[3])
         seen = planes
         if not self.config.conditioned:
             style, seen = torch.zeros_like(style), torch.cat([planes[:, :2], torch.zeros_like(planes[:, 2:])], 1)
-        near = functional.silu(self.read_near(seen) + self.height)  # (B, near, 32, 128)
+        near = functional.silu(self.read_near(seen) + self.height[..., here])  # (B, near, 32, 128)
         near = near + functional.silu(self.near(near))
-        far = self.far(near, style)  # (B, cell * 12, 32)
+        far = self.far(near, style, here)  # (B, cell * 12, 32)
         cells = far.unflatten(1, (-1, CLASSES)).transpose(2, 3)  # (B, cell, 32, 12)
-        cells = torch.cat([cells] * (PITCHES // CLASSES + 1), 3)[..., :PITCHES]
-        cells = functional.silu(cells + self.near_to_cells(near) + self.cell_height)
+        cells = torch.cat([cells] * (PITCHES // CLASSES + 1), 3)[..., : planes.shape[3]]
+        cells = functional.silu(cells + self.near_to_cells(near) + self.cell_height[..., here])
         cells = cells + functional.silu(self.mix(cells))
         scores = self.write(cells).float()  # (B, 2 * 4, 32, 128)
         scores = scores.unflatten(1, (2, PATCH)).transpose(2, 3).flatten(2, 3)  # (B, 2, 128, 128)
@@ -121,10 +124,10 @@ class Arcnn(nn.Module):
         scores = self.write_lengths(cells[example, :, beat, pitch]).unflatten(1, (PATCH, -1))
         return scores[torch.arange(len(step), device=step.device), place]
 
-    def far(self, near: Tensor, style: Tensor) -> Tensor:
+    def far(self, near: Tensor, style: Tensor, here: slice) -> Tensor:
         """The view at pitch classes: (B, near, 32, 128) -> (B, cell * 12, 32)."""
         b = near.shape[0]
-        folded = (near @ self.fold.to(near.dtype)).transpose(2, 3)  # (B, near, heights * 12, 32)
+        folded = (near @ self.fold[here].to(near.dtype)).transpose(2, 3)  # (B, near, heights * 12, 32)
         told = torch.cat([style[:, :, None].expand(-1, -1, BEATS), self.phase.expand(b, -1, -1)], 1)
         x = self.read_far(torch.cat([folded.flatten(1, 2), told.to(folded.dtype)], 1))
         x = self.beat_block(x)

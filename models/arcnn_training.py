@@ -21,6 +21,9 @@ from models.corruption import Example, Piece, Pool, Recipe
 from models.data import CachedSong
 from music.sheet import LENGTHS, planes
 
+#: the pitches that are looked at in training; hardly a note lies outside
+LOW, HIGH = 24, 108
+
 
 @dataclass(frozen=True, slots=True)
 class ArcnnRecipe:
@@ -30,13 +33,13 @@ class ArcnnRecipe:
 
     model: ArcnnConfig = field(default_factory=ArcnnConfig)
     spoil: Recipe = field(default_factory=Recipe)
-    batch: int = 24
-    learning_rate: float = 2e-3
+    batch: int = 16
+    learning_rate: float = 3e-3
     calibrated: bool = True
     own: float = 0.4
     oldest: int = 5
     most_edits: int = 24
-    weights: tuple[float, ...] = (0.4, 0.22, 0.18, 0.2)
+    weights: tuple[float, ...] = (0.5, 0.16, 0.16, 0.18)
     shift: int = 6
 
     def as_dict(self) -> dict[str, Any]:
@@ -74,6 +77,7 @@ class ArcnnObjective:
         torch.manual_seed(seed)
         self.fabric, self.recipe, self.steps = fabric, recipe, steps
         self.net = Arcnn(recipe.model).to(fabric.device)
+        self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a tenth faster on a CPU
         self.average = copy.deepcopy(self.net).requires_grad_(False)
         self.optimizer = torch.optim.AdamW(self.net.parameters(), recipe.learning_rate, (0.9, 0.98), weight_decay=0.01)
         train, valid, self.dropped = pieces_of(songs)
@@ -90,7 +94,7 @@ class ArcnnObjective:
         batch = self.waiting + [self.pool.draw() for _ in range(self.recipe.batch - len(self.waiting))]
         seen, style, true = tensors(batch, self.fabric.device)
         with self.fabric.autocast():
-            edit, cells = self.net.look(seen, style)
+            edit, cells = self.net.look(seen, style, LOW)
             missing = (true > 0) & (seen[:, 0] < 0.5)
             example, step_of_it, pitch = missing.nonzero(as_tuple=True)
             at = example, step_of_it, pitch
@@ -101,7 +105,7 @@ class ArcnnObjective:
         self.fabric.backward(loss + 0.2 * length)
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.optimizer.step()
-        self._follow(0.999 if step > 0.1 * self.steps else 0.99)
+        self._follow(min(0.998, (step + 1) / (step + 50)))
         with torch.no_grad():
             self._go_on(batch, edit.detach(), cells.detach())
         return {"edit": float(loss.detach()), "nats": float(nats.detach()), "length": float(length.detach())}
@@ -127,14 +131,15 @@ class ArcnnObjective:
                 continue
             count = int(self.random.integers(1, self.recipe.most_edits + 1))
             weights = arcnn.log_weights(edit[i], self.recipe.calibrated)
-            weights = weights.masked_fill(torch.from_numpy(example.kept & (example.sheet > 0)).to(edit.device), -1e9)
+            sure = torch.from_numpy((example.kept & (example.sheet > 0))[:, LOW:HIGH]).to(edit.device)
+            weights = weights.masked_fill(sure, -1e9)
             uniform = torch.rand(weights.shape, device=weights.device).clamp(1e-9, 1 - 1e-7)
             chosen = (weights - (-uniform.log()).log()).flatten().topk(count).indices
             steps, pitches = chosen // weights.shape[1], chosen % weights.shape[1]
             here = torch.full_like(steps, i)
             drawn = torch.distributions.Categorical(logits=self.net.lengths_at(cells, (here, steps, pitches)).float())
             lengths = drawn.sample()
-            for step, pitch, length in zip(steps.tolist(), pitches.tolist(), lengths.tolist(), strict=True):
+            for step, pitch, length in zip(steps.tolist(), (pitches + LOW).tolist(), lengths.tolist(), strict=True):
                 if example.sheet[step, pitch]:
                     example.sheet[step, pitch] = 0
                 else:
@@ -153,7 +158,7 @@ class ArcnnObjective:
                 nats, hits = [], []
                 for i in range(0, len(batch), 16):
                     seen, style, true = tensors(batch[i : i + 16], self.fabric.device)
-                    edit, _ = self.average.look(seen, style)
+                    edit, _ = self.average.look(seen, style, LOW)
                     differs = (true > 0) != (seen[:, 0] > 0.5)
                     nats.append(float(arcnn.edit_loss(edit, differs, self.recipe.calibrated)[1]))
                     best = arcnn.log_weights(edit, self.recipe.calibrated).flatten(1).argmax(1)
@@ -211,8 +216,9 @@ def validation(pieces: list[Piece], count: int = 32) -> dict[str, list[Example]]
 
 
 def tensors(batch: list[Example], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """(planes (B, 3, 128, 128), style (B, styles), the real lengths (B, 128, 128)) of examples."""
-    seen = torch.from_numpy(np.stack([planes(e.sheet, e.kept) for e in batch])).to(device)
+    """(planes (B, 3, 128, pitches), style (B, styles), the real lengths (B, 128, pitches)) of examples."""
+    seen = torch.from_numpy(np.stack([planes(e.sheet, e.kept)[..., LOW:HIGH] for e in batch])).to(device)
+    seen = seen.contiguous(memory_format=torch.channels_last)
     style = torch.eye(len(STYLES))[[e.style for e in batch]].to(device)
-    true = torch.from_numpy(np.stack([e.true for e in batch])).to(device)
+    true = torch.from_numpy(np.stack([e.true[:, LOW:HIGH] for e in batch])).to(device)
     return seen, style, true

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from music.edits import ADD, REMOVE, Draft, Edit, Limits
-from music.sheet import LENGTHS
 
 #: edits of one evaluation begin at least so many steps apart
 APART = 4
@@ -22,11 +21,11 @@ LEAST_ADD, LEAST_REMOVE = 0.25, 0.5
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What a network says of a sheet. weights: (steps, 128) log-weights of the edit distribution; lengths: (steps, 128,
-    lengths), scores; calibrated: exp(weights) is the probability that the cell is to be edited."""
+    """What a network says of a sheet. weights: (steps, 128) log-weights of the edit distribution; lengths: (steps,
+    128), of a note added there, in steps; calibrated: exp(weights) is the probability that the cell is to be edited."""
 
     weights: NDArray[np.float32]
-    lengths: NDArray[np.float32]
+    lengths: NDArray[np.int16]
     calibrated: bool = True
 
 
@@ -89,7 +88,7 @@ def _edit(
     room = draft.room(step, pitch)
     if room < 1 or draft.may_add(limits) <= 0:
         return None
-    length = min(room, LENGTHS[int(scores.lengths[step, pitch].argmax())])
+    length = min(room, int(scores.lengths[step, pitch]))
     if locked is not None:
         into = locked[(step + np.arange(length)) % draft.steps, pitch]
         length = int(into.argmax()) if into.any() else length

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from music.sheet import PITCHES, Cells, Lengths, sounding
 
+#: no bar that can be locked has a higher number
+LARGEST = 100_000
 ADD: Final = "add"
 REMOVE: Final = "remove"
 Action = Literal["add", "remove"]
@@ -52,6 +54,18 @@ class Limits:
     locked_bars: frozenset[int] = frozenset()
     low: int = 0
     high: int = PITCHES - 1
+
+
+def spans(text: str) -> frozenset[int]:
+    """The numbers in a list of numbers and ranges such as `1-4,7`; none in an empty one. Raises ValueError."""
+    found: set[int] = set()
+    for part in filter(None, (p.strip() for p in text.split(","))):
+        first, dash, last = part.partition("-")
+        numbers = range(int(first), (int(last) if dash else int(first)) + 1)
+        if not numbers or numbers[-1] > LARGEST:
+            raise ValueError(f"{part}: not a number or a range of them")
+        found.update(numbers)
+    return frozenset(found)
 
 
 class Draft:
@@ -118,16 +132,58 @@ class Draft:
             self._take(edit)
 
     def undo(self, count: int = 1) -> list[Edit]:
-        """Take back the last edits: what was done instead, newest first. Fewer where there are not so many."""
+        """Take back the last edits: what was done instead, newest first. Fewer where there are not so many; what new
+        notes have made impossible is left out."""
         done = []
         for _ in range(min(count, len(self._log))):
             edit, was_own = self._log.pop()
+            back = opposite(edit)
+            if not self.fits(back):
+                continue
             if edit.action == ADD:
                 self._take(edit)
             else:
                 self._put(edit, own=was_own)
-            done.append(opposite(edit))
+            done.append(back)
         return done
+
+    def give(self, step: int, pitch: int, length: int, velocity: int) -> None:
+        """A new note of the input; what sounds in its way goes. Edits of what goes cannot be undone any more."""
+        length = min(length, self.steps if self.ring else self.steps - step)
+        while True:
+            onsets = np.flatnonzero(self.lengths[:, pitch])
+            behind, ahead = step - onsets, onsets - step
+            if self.ring:
+                behind, ahead = behind % self.steps, ahead % self.steps
+            over = (behind >= 0) & (behind < self.lengths[onsets, pitch]) | (ahead >= 0) & (ahead < length)
+            if not over.any():
+                break
+            self._forget(int(onsets[over][0]), pitch)
+        self.lengths[step, pitch], self.velocities[step, pitch] = length, velocity
+        self.given += 1
+
+    def clear(self, first: int, last: int) -> list[tuple[int, int]]:
+        """Take out all that begins in steps [first, last), input and edits: the (step, pitch)s of what was there."""
+        steps, pitches = np.nonzero(self.lengths[first:last])
+        gone = [(step + first, pitch) for step, pitch in zip(steps.tolist(), pitches.tolist(), strict=True)]
+        for step, pitch in gone:
+            self._forget(step, pitch)
+        lost = [edit for edit, own in self._log if first <= edit.step < last and edit.action == REMOVE and not own]
+        self.given -= len(lost)
+        self.removed -= len(lost)
+        self._log = [(edit, own) for edit, own in self._log if not first <= edit.step < last]
+        return gone
+
+    def _forget(self, step: int, pitch: int) -> None:
+        """Take a note out, and the edit that put it there out of the log."""
+        if self.own[step, pitch]:
+            self.added -= 1
+            self._log = [
+                entry for entry in self._log if (entry[0].action, entry[0].step, entry[0].pitch) != (ADD, step, pitch)
+            ]
+        else:
+            self.given -= 1
+        self.lengths[step, pitch], self.velocities[step, pitch], self.own[step, pitch] = 0, 0, False
 
     def _put(self, edit: Edit, own: bool) -> None:
         cell = edit.step, edit.pitch

@@ -14,6 +14,8 @@ STEPS_PER_BEAT = 4
 TICKS_PER_STEP = TICKS_PER_BEAT // STEPS_PER_BEAT
 
 MELODY = "melody"
+#: the role of the AR-CNN
+EDITS = "edits"
 ROLES = ("bass", "chords", "pad", "drums")
 PITCHED_ROLES = ("bass", "chords", "pad")
 

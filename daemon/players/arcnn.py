@@ -6,17 +6,25 @@ loops are repeated until they fill a window, so that their end hears their begin
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
+from daemon.loop import draft_of
+from daemon.plan import Plan, PlanRequest
 from daemon.session import Graph, GraphError
+from music import editing
 from music.editing import Scores
-from music.edits import Draft, Limits
+from music.edits import Draft, Edit, Limits
+from music.note import EDITS
 from music.sheet import LENGTHS, PITCHES, PLANES, WINDOW, planes
 
 HOP = WINDOW // 2
+_LENGTHS = np.array(LENGTHS, np.int16)
+#: windows whose scores are remembered
+_MOST_KNOWN = 256
 #: how much a window counts at each of its steps: less and less towards its edges
 _FADE = np.minimum(np.arange(WINDOW) + 1, WINDOW - np.arange(WINDOW)).astype(np.float32)
 
@@ -33,6 +41,7 @@ class Editor:
         if dict(graph.signature.inputs) != wanted or dict(graph.signature.outputs) != given:
             raise GraphError(f"this graph does not fit the AR-CNN's window: it takes {dict(graph.signature.inputs)}")
         self._calibrated = bool(graph.signature.settings.get("calibrated", False))
+        self._said: dict[int, tuple[tuple[bytes, bytes], Scores]] = {}
         #: evaluations so far
         self.evaluations = 0
 
@@ -44,20 +53,34 @@ class Editor:
         ring = draft.ring or draft.steps < WINDOW
         seen = planes(draft.lengths, self._kept(draft, limits), ring)
         weights = np.zeros((draft.steps, PITCHES), np.float32)
-        lengths = np.zeros((draft.steps, PITCHES, len(LENGTHS)), np.float32)
+        lengths = np.ones((draft.steps, PITCHES), np.int16)
         total = np.zeros(draft.steps, np.float32)
+        best = np.zeros(draft.steps, np.float32)
         for first in windows(draft.steps, ring):
-            index = (first + np.arange(WINDOW)) % draft.steps
-            answer = self._graph.run({"planes": np.ascontiguousarray(seen[None][:, :, index]), "style": hot})
-            self.evaluations += 1
+            answer = self._window(first, np.take(seen, (first + np.arange(WINDOW)) % draft.steps, 1), hot)
             for here, there in _stretches(first, draft.steps):
                 fade = _FADE[here]
-                weights[there] += answer["weights"][0, here] * fade[:, None]
-                lengths[there] += answer["lengths"][0, here] * fade[:, None, None]
+                weights[there] += answer.weights[here] * fade[:, None]
+                nearer = fade > best[there]
+                lengths[there][nearer] = answer.lengths[here][nearer]
                 total[there] += fade
-        weights /= total[:, None]
-        lengths /= total[:, None, None]
-        return Scores(weights, lengths, self._calibrated)
+                best[there] = np.maximum(best[there], fade)
+        return Scores(weights / total[:, None], lengths, self._calibrated)
+
+    def _window(self, first: int, seen: NDArray[np.float32], hot: NDArray[np.float32]) -> Scores:
+        """What the graph says of a window; what it has said of the same notes there it need not say again."""
+        key = (seen.tobytes(), hot.tobytes())
+        known = self._said.get(first)
+        if known is not None and known[0] == key:
+            return known[1]
+        answer = self._graph.run({"planes": seen[None], "style": hot})
+        self.evaluations += 1
+        lengths = _LENGTHS[answer["lengths"][0].argmax(2)]
+        said = Scores(answer["weights"][0], lengths, self._calibrated)
+        self._said[first] = key, said
+        if len(self._said) > _MOST_KNOWN:
+            del self._said[next(iter(self._said))]
+        return said
 
     @staticmethod
     def _kept(draft: Draft, limits: Limits) -> NDArray[np.bool_]:
@@ -83,3 +106,43 @@ def _stretches(first: int, steps: int) -> Iterator[tuple[slice, slice]]:
         size = min(WINDOW - at, steps - there)
         yield slice(at, at + size), slice(there, there + size)
         at += size
+
+
+class ArcnnPlayer:
+    """A Player that answers with edits of the loop it is shown; the notes of the loop are the conductor's to play."""
+
+    past_steps = WINDOW
+    future_steps = HOP
+    roles: tuple[str, ...] = (EDITS,)
+
+    def __init__(self, graph: Graph) -> None:
+        """Raises GraphError when the graph's inputs are not those of the AR-CNN."""
+        self._editor = Editor(graph)
+        self.styles = self._editor.styles
+        empty = np.zeros((WINDOW, PITCHES), np.int16)
+        self._editor.look(Draft(empty, empty.astype(np.uint8)), Limits(), self.styles[0])  # the first takes longest
+
+    def plan(self, request: PlanRequest) -> Plan:
+        """As many edits of request.loop as are wanted, or fewer. Raises ValueError for a style the graph does not
+        know."""
+        begun = time.perf_counter_ns()
+        last = request.now + self.future_steps
+        return Plan(
+            *(request.number, request.now, last, request.heard, {EDITS: ()}),
+            edits=self._edits(request),
+            inference_ns=time.perf_counter_ns() - begun,
+        )
+
+    def _edits(self, request: PlanRequest) -> tuple[Edit, ...]:
+        state, settings = request.loop, request.settings
+        if state is None or not state.want or not state.given:
+            return ()
+        draft, limits = draft_of(state), settings.limits
+        if not any(cells.any() for cells in draft.open_cells(limits)):
+            return ()
+        scores = self._editor.look(draft, limits, settings.style)
+        random = np.random.default_rng([abs(settings.seed), state.turn])
+        edits = editing.take(
+            draft, scores, limits, random, count=state.want, risk=settings.creative_risk, iteration=state.turn
+        )
+        return tuple(edits)

@@ -11,7 +11,10 @@ from daemon.players.switch import Switch
 from daemon.session import TECHNIQUES, Graph, GraphError
 
 #: technique -> module and class of its player, which is made from a Graph; those that are not here do not play yet
-_PLAYERS: Mapping[str, tuple[str, str]] = {"gan": ("daemon.players.gan", "GanPlayer")}
+_PLAYERS: Mapping[str, tuple[str, str]] = {
+    "gan": ("daemon.players.gan", "GanPlayer"),
+    "arcnn": ("daemon.players.arcnn", "ArcnnPlayer"),
+}
 
 
 def load_player(technique: str, graph: str | Path | None = None) -> Player:
