@@ -112,7 +112,7 @@ class MidiClock:
             missing = round((at - self._line.at(number + 1)) / self._line.interval) if silent else 0
             self._known = self._known or number >= PULSE
             self._base += max(0, missing) + number + 1
-            self._line = Line(self._line.interval, self._known)
+            self._line = Line(self._line.interval, self._line if self._known else None)
         self._last = at
         self._line.tick(at)
 

@@ -1,5 +1,5 @@
 -- usage: ardour7-lua scene.lua SESSION_DIR NAME IN_PORT OUT_PORT SCRIPT
--- Rolls a session with MIDI clock on. The melody and the clock go to IN_PORT and to clocks:input, what OUT_PORT says to
+-- Rolls a session with MIDI clock on. The melody and the clock go to IN_PORT; the clock and what OUT_PORT says to
 -- witness:input. SCRIPT is a list of actions, split by commas: tempo:BEAT:BPM (before it rolls), loop (play the session's
 -- loop range), at:BEAT (wait until the playhead has passed it), wait:SECONDS, locate:BEAT (while it rolls), goto:BEAT
 -- (while it stands), roll, stop.
@@ -13,7 +13,7 @@ Session:cfg():set_auto_return(false)
 local function con(a, b) print("connect", a, b, AudioEngine:connect(a, b)) end
 con("ardour:Melody/midi_out 1", inport)
 con("ardour:MIDI Clock out", inport)
-con("ardour:MIDI Clock out", "clocks:input")
+con("ardour:MIDI Clock out", "witness:input")
 con(outport, "witness:input")
 Session:master_out():output():disconnect_all(nil) -- else latency compensation sends notes ahead of the clock
 local tempo = 120

@@ -1,0 +1,124 @@
+"""The scenes of `make daw` on virtual time: a DAW's clock as JACK hands it over, and where the band's notes come to lie.
+
+Judged as the real ones are, by the same bounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.daw.scenes import bounds, judge
+from tests.fakes import MS
+from tests.virtual_daw import RATE, Daw, Link, gauss, perform
+
+
+def begun(period: int, bpm: Callable[[float], float] = lambda _: 120) -> Daw:
+    daw = Daw(bpm, period)
+    daw.wait(1)
+    return daw
+
+
+def take(period: int) -> Daw:
+    daw = begun(period)
+    daw.roll(0, 40, fresh=True)
+    daw.stop()
+    return daw
+
+
+def tempo(period: int) -> Daw:
+    daw = begun(period, lambda beat: 120 if beat < 16 else 90 if beat < 28 else 140)
+    daw.roll(0, 56, fresh=True)
+    daw.stop()
+    return daw
+
+
+def relocate(period: int) -> Daw:
+    daw = begun(period)
+    daw.roll(0, 13.3, fresh=True)
+    for begin, end in ((32, 41.7), (5, 12.9), (64, 80)):
+        daw.stop()
+        daw.wait(0.05)
+        daw.roll(begin, end)
+    daw.stop()
+    return daw
+
+
+def loop(period: int) -> Daw:
+    """Every other time round Ardour says where it is a beat late."""
+    daw = begun(period)
+    daw.roll(8, 16)
+    for again in range(4):
+        daw.stop()
+        daw.roll(8, 16, ahead=1 - again % 2)
+    daw.stop()
+    return daw
+
+
+def stop(period: int) -> Daw:
+    daw = begun(period)
+    daw.roll(0, 14.4, fresh=True)
+    daw.stop()
+    daw.wait(2)
+    daw.roll(14.4, 30.2, ahead=0.6)
+    daw.stop()
+    daw.wait(1.5)
+    daw.roll(8, 24)
+    daw.stop()
+    return daw
+
+
+LINKS = {
+    "rtmidi": Link("rtmidi"),
+    "rtmidi, jittery": Link("rtmidi", gauss(1.6 * MS)),
+    "jack": Link("jack"),
+}
+
+
+@pytest.mark.parametrize("scene", [take, tempo, relocate, loop, stop])
+@pytest.mark.parametrize(("link", "period"), [*((link, 1024) for link in LINKS), ("rtmidi", 256), ("rtmidi", 2048)])
+def test_the_band_is_where_the_daw_is(scene: Callable[[int], Daw], link: str, period: int) -> None:
+    daw = scene(period)
+    band, conductor = perform(daw, LINKS[link])
+    found = judge(daw.sent, band)
+    most = bounds(LINKS[link].kind, period)
+    assert found["p99_ms"] <= most["p99_ms"]
+    assert found["silent_after_stop_ms"] <= most["silent_after_stop_ms"]
+    assert found["bars_in_step"] == found["bars"] > 0
+    assert found["hanging"] == conductor.counters.clock_lost == 0
+
+
+@pytest.mark.parametrize("guess", [60, 100, 140])
+@pytest.mark.parametrize("period", [1024, 2048])
+def test_a_wrong_guess_of_the_tempo_does_no_harm(guess: float, period: int) -> None:
+    daw = take(period)
+    band, conductor = perform(daw, LINKS["rtmidi"], guess)
+    found = judge(daw.sent, band)
+    assert found["p99_ms"] <= 2 * period / RATE * 1000
+    assert found["bars_in_step"] == found["bars"] > 0
+    assert conductor.counters.clock_lost == 0
+
+
+@pytest.mark.parametrize("bpm", [60, 90, 116, 118, 160, 240])
+@pytest.mark.parametrize("link", ["rtmidi", "rtmidi, jittery"])
+def test_no_tick_is_missed_however_they_bunch_up(bpm: float, link: str) -> None:
+    daw = begun(1024, lambda _: bpm)
+    daw.roll(0, 64, fresh=True)
+    daw.stop()
+    band, conductor = perform(daw, LINKS[link], bpm)
+    found = judge(daw.sent, band)
+    assert conductor.counters.clock_lost == 0
+    assert found["bars_in_step"] == found["bars"] > 0
+    assert found["p99_ms"] <= 1.25 * bounds("rtmidi", 1024)["p99_ms"]  # at 118 it takes bars until they bunch up at all
+
+
+@pytest.mark.parametrize("periods", [2, 3, 5])
+def test_what_an_xrun_loses_is_known_from_time(periods: int) -> None:
+    """Some periods' messages never come: the ticks in them are counted all the same."""
+    daw = take(1024)
+    gone = range(600, 600 + periods)
+    band, conductor = perform(daw, Link("rtmidi", lose=lambda number: number in gone))
+    found = judge(daw.sent, band)
+    assert conductor.counters.clock_lost == sum(frame // 1024 in gone for frame, data in daw.sent if data == b"\xf8")
+    assert found["bars_in_step"] == found["bars"] > 0
