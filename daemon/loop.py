@@ -67,7 +67,7 @@ class Loop:
     def hear(self, tick: int, data: bytes, overdub: bool, number: int) -> list[tuple[int, int]]:
         """Take in a MIDI message that came at a tick. number: of the newest question. Returns (step of the loop, pitch)
         of the notes that it replaced."""
-        if len(data) != 3 or data[1] > 127 or data[0] & 0xF0 not in (NOTE_ON, NOTE_OFF):
+        if len(data) != 3 or max(data[1:]) > 127 or data[0] & 0xF0 not in (NOTE_ON, NOTE_OFF):
             return []
         channel, key = data[0] & 0x0F, (data[0] & 0x0F, data[1])
         if channel == DRUM_CHANNEL or self._channel not in (None, channel) or data[1] < self.split:

@@ -1,4 +1,4 @@
-"""The scenes of `make daw` on virtual time: a DAW's clock as JACK hands it over, and where the band's notes come to lie.
+"""The scenes of `make daw` on virtual time: a DAW's clock as JACK hands it over, and where the band's notes lie.
 
 Judged as the real ones are, by the same bounds.
 """

@@ -68,8 +68,8 @@ class Marks:
 
     past_steps = 16
     future_steps = 32
-    roles = ("bass", "drums")
-    styles = ("plain",)
+    roles: tuple[str, ...] = ("bass", "drums")
+    styles: tuple[str, ...] = ("plain",)
 
     def plan(self, request: PlanRequest) -> Plan:
         bar = request.metre.ticks_per_bar

@@ -64,7 +64,7 @@ class Line:
         self._known = before is not None
         self._first = 0
         self._prior, self._doubt = interval, (KNOWN if before else GUESSED) * interval  # interval, give or take
-        self._width = before._width if before else 0.0
+        self._width: float = before._width if before else 0.0
         self._clear()
 
     def _clear(self) -> None:
@@ -167,7 +167,7 @@ class Line:
         """How fast (ns per tick, give or take) they run away, on a line that leaves this one some ticks before the
         first of them; None where no such line has all of them where they may be."""
         last = self._old[-1][0]
-        places = [(n - last, self._first + ns - self.at(n)) for n, ns in self._old[-BEFORE:]]
+        places: list[tuple[int, float]] = [(n - last, self._first + ns - self.at(n)) for n, ns in self._old[-BEFORE:]]
         places += [(tick.after, tick.off) for tick in self._young]
         best: tuple[float, float] | None = None
         for before in range(0, BEFORE + 1, 2):
@@ -277,14 +277,14 @@ class Line:
 
 
 def _once_a_period(interval: float) -> float:
-    """The period that an interval is, to a fraction: it may be the server's, and not the clock's. 0 where it is none."""
+    """The period that an interval is: it may be the server's, and not the clock's; 0 where it is none."""
     return next((period for period in PERIODS if abs(interval - period) < 0.002 * period), 0.0)
 
 
 def _slope(points: list[tuple[int, float]]) -> float:
     """Least squares."""
     x, y = (sum(place) / len(points) for place in zip(*points, strict=True))
-    return sum((a - x) * (b - y) for a, b in points) / sum((a - x) ** 2 for a, _ in points)
+    return float(sum((a - x) * (b - y) for a, b in points) / sum((a - x) ** 2 for a, _ in points))
 
 
 def _turns(a: Point, b: Point, c: Point) -> int:
