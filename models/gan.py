@@ -5,24 +5,27 @@ writes onsets and sustains of bass, chords, pad and drums right of it. The criti
 melody on both sides of the now-line, so that the generator is paid for anticipating. WGAN-GP (Gulrajani et al. 2017);
 the groove vector is learned as in BicycleGAN (Zhu et al. 2017): an encoder hears the rhythm of the real part during
 training, and its posterior is what z is drawn from when playing. Between trunk and score stands a bottleneck, one
-chord a beat, drawn from the trunk's distribution with noise: it keeps a plan in one harmony instead of the mean of
-several.
+chord a beat: it keeps a plan in one harmony instead of the mean of several. The chords are the harmonist's
+(models/harmonist.py), who hears nothing but the melody.
 
 All time positions are beats; a beat's four steps lie side by side in its channels.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models import harmonist
+from models.harmonist import Harmonist, HarmonistConfig
 from models.layers import CLASSES, Block, KeyConv, KeyNorm, Width, concatenate, join
 from models.streams import BAND, RHYTHM, STYLES
 from music.canvas import (
+    BAND_KNOWN,
     BEATS,
     BEGIN_ABOVE,
     DRUM_PLANES,
@@ -38,6 +41,7 @@ from music.canvas import (
     QUALITY_TONES,
     REGISTERS,
 )
+from music.hearing import AHEAD
 
 PATCH = 4  #: steps in a beat
 WRITTEN = FUTURE // PATCH  #: beats that may be written
@@ -56,6 +60,7 @@ class GanConfig:
     blocks: int = 3
     critic: tuple[int, int] = (12, 48)
     critic_hears_future: bool = True
+    harmonist: HarmonistConfig = field(default_factory=HarmonistConfig)
 
     def as_dict(self) -> dict[str, Any]:
         """For the checkpoint's JSON."""
@@ -88,7 +93,7 @@ def patch(pitched: Tensor, plain: Tensor) -> Tensor:
 
 
 class Generator(nn.Module):
-    """A U-Net in three parts: `trunk` (canvas -> state), `chord` (state -> chord scores), `score` (both -> Scores)."""
+    """A U-Net in two parts, `trunk` (canvas -> state) and `score` (state and chords -> Scores), and a harmonist."""
 
     absolute: Tensor
 
@@ -105,8 +110,6 @@ class Generator(nn.Module):
         self.up = KeyConv(coarse, Width(fine.pitched * 4, fine.plain * 4))
         self.merge = KeyConv(Width(fine.pitched * 2, fine.plain * 2), fine)
         self.up_blocks = nn.ModuleList(Block(fine) for _ in range(config.blocks))
-        self.chord_norm = KeyNorm(fine)
-        self.chord_head = KeyConv(fine, Width(len(QUALITIES), 0), gain=0.5)
         self.take_chord = KeyConv(Width(len(QUALITIES), 0), fine, gain=3.0)
         # registers are absolute: the one break of symmetry
         self.pitch_name = nn.Parameter(torch.randn(2, CLASSES) * 0.3)
@@ -116,6 +119,7 @@ class Generator(nn.Module):
         self.write = KeyConv(fine, Width(HEAD.pitched * PATCH, HEAD.plain * PATCH), gain=0.5)
         self.cell_bias = nn.Parameter(torch.zeros(HEAD.pitched, CLASSES))
         self.velocity_log_std = nn.Parameter(torch.full((len(STYLES), 4), -2.0))
+        self.harmonist = Harmonist(config.harmonist)
 
     def trunk(self, pitched: Tensor, plain: Tensor, style: Tensor, z: Tensor) -> Tensor:
         """Pitched (B, PITCHED_PLANES, 12, STEPS), plain (B, PLAIN_PLANES, STEPS), style (B, styles) one-hot, z (B, z)
@@ -144,22 +148,8 @@ class Generator(nn.Module):
         plain = x[:, split:].reshape(b, i, 4, bars).permute(0, 1, 3, 2).reshape(b, i, bars * 4)
         return torch.cat([pitched, plain], 1)
 
-    def harmony(self, pitched: Tensor, plain: Tensor, style: Tensor, z: Tensor) -> Tensor:
-        """Chord scores of a canvas whose band is hidden: the melody must carry the harmony.
-
-        A band that hears its own chords takes a mistake for the key (models/LOG.md, run 5).
-        """
-        melody = torch.cat([pitched[:, :BAND], torch.zeros_like(pitched[:, BAND:])], 1)
-        silent = torch.cat([torch.zeros_like(plain[:, :DRUM_PLANES]), plain[:, DRUM_PLANES:]], 1)
-        return self.chord(self.trunk(melody, silent, style, z))
-
-    def chord(self, state: Tensor) -> Tensor:
-        """Chord scores (B, qualities, 12, WRITTEN)."""
-        x = self.chord_head(self.chord_norm(state))[:, :, -WRITTEN:]
-        return x.reshape(x.shape[0], len(QUALITIES), CLASSES, WRITTEN)
-
     def score(self, state: Tensor, chord: Tensor) -> Scores:
-        """Scores given one chord a beat: chord (B, qualities, 12, WRITTEN), one-hot."""
+        """Scores given one chord a beat: chord (B, qualities, 12, WRITTEN), one-hot, nothing left of the line."""
         b = state.shape[0]
         name = self.take_name(self.pitch_name.reshape(1, -1, 1).expand(b, -1, 1))
         taken = functional.pad(self.take_chord(chord.flatten(1, 2)), (CONTEXT - WRITTEN, 0))
@@ -174,47 +164,39 @@ class Generator(nn.Module):
         heads = dict(zip(PITCHED_HEADS, pitched.split(list(PITCHED_HEADS.values()), 1), strict=True))
         return Scores(heads, dict(zip(PLAIN_HEADS, plain.split(list(PLAIN_HEADS.values()), 1), strict=True)))
 
-    def forward(self, pitched: Tensor, plain: Tensor, style: Tensor, z: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
-        """One plan: the chord is the best of agreement() + noise (B, qualities, 12, WRITTEN). Returns the chord
-        (one-hot), then the heads in the order of PITCHED_HEADS and PLAIN_HEADS, side by side: (B, HEAD.pitched, 12,
-        FUTURE), (B, HEAD.plain, FUTURE)."""
-        state = self.trunk(pitched, plain, style, z)
-        chord = one_hot_chord(agreement(self.harmony(pitched, plain, style, z)) + noise)
-        scores = self.score(state, chord)
+    def forward(
+        self,
+        pitched: Tensor,
+        plain: Tensor,
+        style: Tensor,
+        z: Tensor,
+        noise: Tensor,
+        melody: Tensor,
+        phase: Tensor,
+        known: Tensor,
+    ) -> tuple[Tensor, ...]:
+        """One plan. The chord of a beat is the best by the harmonist's agreement plus noise (B, qualities, 12,
+        WRITTEN); melody, phase and known are the hearing's, see music.hearing. Returns the chord (one-hot), then the
+        heads in the order of PITCHED_HEADS and PLAIN_HEADS, side by side: (B, HEAD.pitched, 12, FUTURE), (B,
+        HEAD.plain, FUTURE)."""
+        chord = choose_chords(self.harmonist.ahead(melody, phase, known), plain, noise)
+        scores = self.score(self.trunk(pitched, plain, style, z), chord)
         return chord, torch.cat(list(scores.pitched.values()), 1), torch.cat(list(scores.plain.values()), 1)
 
 
-def one_hot_chord(scores: Tensor) -> Tensor:
-    """The best chord of every beat as a one-hot; gradients pass straight through to the softmax."""
-    flat = scores.flatten(1, 2)
-    hard = (flat >= flat.amax(1, keepdim=True)).to(flat.dtype)
-    if torch.is_grad_enabled():
-        soft = flat.softmax(1)
-        hard = hard + (soft - soft.detach())  # in this order: the difference is exactly 0
-    return hard.reshape(scores.shape)
+AGREEMENT = 12.0  #: how sharply a doubt about the chord is settled against the noise
 
 
-AGREEMENT = 12.0  #: how sharply agreement() tells chords apart
-
-
-def chord_kinship() -> Tensor:
-    """(96, 96): cosine between any two chords as sets of pitch classes, the root counting half as much again."""
-    tones = torch.zeros(len(QUALITIES), CLASSES, CLASSES)
-    for quality, intervals in enumerate(QUALITY_TONES):
-        for root in range(CLASSES):
-            tones[quality, root, [(root + i) % CLASSES for i in intervals]] = 1
-            tones[quality, root, root] += 0.5
-    unit = functional.normalize(tones.flatten(0, 1), dim=1)
-    return unit @ unit.T
-
-
-def agreement(scores: Tensor) -> Tensor:
-    """Chord scores (B, qualities, 12, n) as scores of how well each chord would agree with the ones that may be meant.
-
-    In doubt between C and A minor the chord that shares most with both does least harm; the likeliest one alone need
-    not be it (a minimum-risk decision). AGREEMENT * log of the expected kinship."""
-    expected = torch.einsum("cd,bdn->bcn", chord_kinship().to(scores), scores.flatten(1, 2).softmax(1))
-    return (AGREEMENT * expected.clamp(min=1e-6).log()).reshape(scores.shape)
+def choose_chords(told: Tensor, plain: Tensor, noise: Tensor) -> Tensor:
+    """What the harmonist told (B, AHEAD, CHORDS) as one chord for every written beat that is not over at the now-line
+    of the plain planes: (B, qualities, 12, WRITTEN), one-hot; zeros for beats that are."""
+    scores = AGREEMENT * harmonist.agreement(told).clamp(min=1e-6).log()
+    ahead = 1 - plain[:, BAND_KNOWN, FIRST_NOW:].reshape(-1, WRITTEN, PATCH)[..., -1]  # (B, WRITTEN)
+    count = (ahead.cumsum(1) - 1) * ahead + (ahead - 1)  # which of the beats told this is, -1 for none
+    place = (count[:, :, None] == torch.arange(AHEAD, device=told.device)).to(scores.dtype)  # (B, WRITTEN, AHEAD)
+    wanted = place @ scores + noise.flatten(1, 2).transpose(1, 2)  # (B, WRITTEN, CHORDS)
+    best = (wanted >= wanted.amax(2, keepdim=True)).to(scores.dtype) * ahead[:, :, None]
+    return best.transpose(1, 2).reshape(-1, len(QUALITIES), CLASSES, WRITTEN)
 
 
 BOUND = 2.5  #: no groove vector's mean lies further out
@@ -278,57 +260,76 @@ class Critic(nn.Module):
 # --- from scores to a roll -----------------------------------------------------------------------------------------
 
 
-def play(scores: Scores, past: Roll, line: Tensor, noise: Tensor) -> Roll:
+#: Rows of the noise that `play` takes: gates of bass, chords, pad, their holds, the drums.
+RHYTHM_NOISES = 6 + DRUM_PLANES
+
+
+def tones(chord: Tensor) -> Tensor:
+    """The pitch classes of one chord a beat, (B, qualities, 12, WRITTEN) one-hot -> bool (B, 12, FUTURE)."""
+    found = torch.zeros_like(chord[:, 0])
+    for quality, intervals in enumerate(QUALITY_TONES):
+        for interval in intervals:
+            found = found + chord[:, quality].roll(interval, 1)
+    return (found > 0.5).repeat_interleave(PATCH, 2)
+
+
+def play(scores: Scores, past: Roll, line: Tensor, noise: Tensor, fits: Tensor) -> Roll:
     """The band the scores say, as planes of 0 and 1 over the FUTURE steps; gradients pass straight through.
 
-    past: the committed band at those steps, right of the line (B,; in steps of the canvas) empty. noise: (B, 4 +
-    DRUM_PLANES, FUTURE) logistic, added to the gates of bass, chords, pad, the bass' hold and the drums: noise of
-    scale 1 draws from the distribution, 0 takes the likelier. Left of the line the past stays as it is."""
+    past: the committed band at those steps, right of the line (B,; in steps of the canvas) empty. noise: (B,
+    RHYTHM_NOISES, FUTURE) logistic, added to gates, holds and drums: noise of scale 1 draws from the distribution, 0
+    takes the likelier. fits: tones() of the chords. Left of the line the past stays as it is. The player does the same
+    in numpy (daemon/players/gan.py; a test holds the two together)."""
     octaves = {part: REGISTERS[part].octaves for part in ("bass", "chords", "pad")}
     soft = _soft(scores)
     with torch.no_grad():
         pitched, plain = scores.pitched, scores.plain
         steps = torch.arange(FUTURE, device=line.device) + FIRST_NOW
         ahead = steps[None] >= line[:, None]  # (B, FUTURE)
-        gates = torch.cat([plain["bass_gate"], plain["chords_gate"], plain["pad_gate"], plain["bass_hold"]], 1)
-        gates = gates + noise[:, :4] > 0
+        gates = torch.cat([plain["bass_gate"], plain["chords_gate"], plain["pad_gate"]], 1) + noise[:, :3] > 0
         best = pitched["bass_pitch"].flatten(1, 2)
-        bass_cells = (best >= best.amax(1, keepdim=True)).reshape(pitched["bass_pitch"].shape)
-        onsets = {"bass": bass_cells & gates[:, 0, None, None]}
-        holds = {"bass": gates[:, 3, None, None].expand_as(bass_cells)}
+        begins = {"bass": (best >= best.amax(1, keepdim=True)).reshape(pitched["bass_pitch"].shape)}
+        holds = {"bass": (plain["bass_hold"][:, :1, None] + noise[:, 3, None, None] > 0).expand_as(begins["bass"])}
         for i, part in ((1, "chords"), (2, "pad")):
             cells = pitched[f"{part}_onset"]
-            likeliest = cells >= cells.flatten(1, 2).amax(1)[:, None, None]
-            onsets[part] = ((cells > BEGIN_ABOVE) | likeliest) & gates[:, i, None, None]
-            holds[part] = pitched[f"{part}_hold"] > HOLD_ABOVE
+            begins[part] = (cells > BEGIN_ABOVE) | (cells >= cells.flatten(1, 2).amax(1)[:, None, None])
+            holds[part] = pitched[f"{part}_hold"] + noise[:, 3 + i, None, None] > HOLD_ABOVE
         planes = []
-        for part in ("bass", "chords", "pad"):
+        for i, part in enumerate(("bass", "chords", "pad")):
             s, o, n = PLANE[part, "sustain"] - BAND, PLANE[part, "onset"] - BAND, octaves[part]
-            planes += _sound(
-                onsets[part], holds[part], past.band[:, s : s + n] > 0.5, past.band[:, o : o + n] > 0.5, ahead
-            )
+            known = past.band[:, s : s + n] > 0.5, past.band[:, o : o + n] > 0.5
+            planes += _sound(part, begins[part], gates[:, i], holds[part], *known, ahead, fits)
         hard = torch.cat(planes, 1).to(past.band.dtype)
-        drums = torch.where(ahead[:, None], plain["drums"] + noise[:, 4:] > 0, past.drums > 0.5).to(past.drums.dtype)
+        drums = torch.where(ahead[:, None], plain["drums"] + noise[:, 6:] > 0, past.drums > 0.5).to(past.drums.dtype)
     live = ahead.to(hard.dtype)[:, None]
     band_soft, drums_soft = soft.band * live[:, None], soft.drums * live
     return Roll(hard + (band_soft - band_soft.detach()), drums + (drums_soft - drums_soft.detach()))
 
 
-def _sound(onset: Tensor, hold: Tensor, past: Tensor, past_onset: Tensor, ahead: Tensor) -> list[Tensor]:
-    """Sustain and onset planes (B, octaves, 12, FUTURE): a note begins only at an onset and sounds while held; a new
-    onset in a monophonic part (the bass) ends the old one because its hold is asked only where no onset is."""
+def _sound(
+    part: str, begins: Tensor, gate: Tensor, hold: Tensor, past: Tensor, past_onset: Tensor, ahead: Tensor, fits: Tensor
+) -> list[Tensor]:
+    """Sustain and onset planes (B, octaves, 12, FUTURE): a note begins only at an onset and sounds while held.
+
+    A new onset of the bass ends its old one. On every beat chords and pad let go of what its chord lacks; where the pad
+    would lose a note, it begins the chord anew."""
     sounding = torch.zeros_like(past[..., 0])
-    monophonic = onset.shape[1] == REGISTERS["bass"].octaves
-    sustain = []
+    sustain, onsets = [], []
     for t in range(FUTURE):
-        begins, known = onset[..., t], ~ahead[:, None, None, t]
-        go_on = sounding & hold[..., t]
-        if monophonic:
-            go_on = go_on & ~begins.flatten(1).any(1)[:, None, None]
-        sounding = torch.where(known, past[..., t], begins | go_on)
+        known = ~ahead[:, None, None, t]
+        begin, go_on = begins[..., t] & gate[:, None, None, t], sounding & hold[..., t]
+        if part == "bass":
+            go_on = go_on & ~begin.flatten(1).any(1)[:, None, None]
+        elif t % PATCH == 0:
+            inside = fits[:, None, :, t]
+            if part == "pad":
+                lost = (sounding & ~inside).flatten(1).any(1)[:, None, None]
+                begin = begin | (begins[..., t] & inside & lost)
+            go_on = go_on & inside
+        onsets.append(torch.where(known, past_onset[..., t], begin))
+        sounding = torch.where(known, past[..., t], begin | go_on)
         sustain.append(sounding)
-    now_onset = torch.where(ahead[:, None, None], onset, past_onset)
-    return [torch.stack(sustain, -1), now_onset]
+    return [torch.stack(sustain, -1), torch.stack(onsets, -1)]
 
 
 def _soft(scores: Scores) -> Roll:
@@ -346,16 +347,6 @@ def _soft(scores: Scores) -> Roll:
 
 
 # --- losses ---------------------------------------------------------------------------------------------------------
-
-
-def chord_loss(chord_scores: Tensor, chords: Tensor, ahead: Tensor) -> Tensor:
-    """Mean cross-entropy (nats) of the annotated chord (B, 2, BEATS; root and quality, -1 unknown), weighed by `ahead`
-    (B, FUTURE), see urgency()."""
-    root, quality = chords[:, 0, -WRITTEN:], chords[:, 1, -WRITTEN:]
-    weight = ahead.reshape(ahead.shape[0], WRITTEN, PATCH).amax(2) * (root >= 0)
-    target = quality.clamp(min=0) * CLASSES + root.clamp(min=0)
-    loss = functional.cross_entropy(chord_scores.flatten(1, 2).float(), target, reduction="none")
-    return (loss * weight).sum() / weight.sum().clamp(min=1)
 
 
 def urgency(line: Tensor) -> Tensor:

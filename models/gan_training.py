@@ -1,9 +1,9 @@
 """How the GAN learns: one turn of the loop in `models.train`.
 
 Every turn shows a batch of streams. The generator is paid for the likelihood of the real part given its groove vector
-and chords, for the chords themselves, and, from `adversarial_from` of the run on, for what the critic hears in the
-binary roll it plays with its own chords. What it played is then committed to the streams that keep a past of their
-own.
+and the annotated chords, and, from `adversarial_from` of the run on, for what the critic hears in the binary roll it
+plays with the harmonist's chords. What it played is then committed to the streams that keep a past of their own. The
+harmonist comes from a run of its own and stays as it is.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 from collections import deque
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from torch import Tensor, nn
 from models import checkpoint, gan
 from models.data import CachedSong
 from models.gan import WRITTEN, Critic, Encoder, GanConfig, Generator, Roll
+from models.harmonist import HarmonistConfig
+from models.harmonist_training import harmonist_of
 from models.layers import CLASSES
 from models.streams import BAND, RHYTHM, STYLES, Batch, Streams, score
 from music.canvas import BAND_KNOWN, BEAT_OF_BAR, DRUM_PLANES, FIRST_NOW, FUTURE, QUALITIES, STEPS
@@ -28,8 +31,13 @@ from music.canvas import BAND_KNOWN, BEAT_OF_BAR, DRUM_PLANES, FIRST_NOW, FUTURE
 
 @dataclass(frozen=True, slots=True)
 class GanRecipe:
-    """What a run is told. Shares are of the run's steps; weights multiply losses."""
+    """What a run is told. Shares are of the run's steps; weights multiply losses.
 
+    harmonist: folder of the run whose harmonist is taken over; begin_with: of a GAN's run whose weights are, as far as
+    they fit."""
+
+    harmonist: str = ""
+    begin_with: str = ""
     model: GanConfig = field(default_factory=GanConfig)
     batch: int = 64
     learning_rate: float = 2e-3
@@ -39,7 +47,6 @@ class GanRecipe:
     own_past_by: float = 0.25
     heard_all: float = 0.2
     kl: float = 0.05
-    chord: float = 1.0
     reconstruction: float = 1.0
     adversarial: float = 0.3  #: the critic's pull on the last layer as a share of the likelihood's
     adversarial_from: float = 0.6
@@ -57,7 +64,8 @@ class GanRecipe:
 def recipe_from(values: dict[str, Any]) -> GanRecipe:
     """The recipe in a checkpoint's JSON. Raises TypeError for unknown keys."""
     model: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.get("model", {}).items()}
-    return GanRecipe(**{**values, "model": GanConfig(**model)})
+    ear: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in model.pop("harmonist", {}).items()}
+    return GanRecipe(**{**values, "model": GanConfig(**model, harmonist=HarmonistConfig(**ear))})
 
 
 def logistic(shape: tuple[int, ...], device: torch.device) -> Tensor:
@@ -81,6 +89,7 @@ class GanObjective:
         self.generator = Generator(recipe.model).to(fabric.device)
         self.encoder = Encoder(recipe.model).to(fabric.device)
         self.critic = Critic(recipe.model).to(fabric.device)
+        self._take_over()
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         train = [s for s in songs if s.split == "train" and s.style in STYLES]
         valid = [s for s in songs if s.split == "valid" and s.style in STYLES]
@@ -89,11 +98,23 @@ class GanObjective:
         self.streams = Streams(train, recipe.batch, mine, weights, recipe.heard_all)
         self.train_songs = train
         self.valid_batches = self._validation(valid) if valid else []
-        players = [*self.generator.parameters(), *self.encoder.parameters()]
+        players = [*(p for p in self.generator.parameters() if p.requires_grad), *self.encoder.parameters()]
         self.player_optimizer = torch.optim.AdamW(players, recipe.learning_rate, (0.9, 0.98), weight_decay=0.01)
         self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), 3e-4, (0.0, 0.9))
         self.heard: deque[tuple[Tensor, Roll, Roll, Tensor, Tensor]] = deque(maxlen=8)
         torch.manual_seed(mine + 1)
+
+    def _take_over(self) -> None:
+        """Weights of earlier runs. Raises CheckpointError where one is not there."""
+        if self.recipe.begin_with:
+            tensors, _ = checkpoint.load(Path(self.recipe.begin_with) / "checkpoint")
+            for name, module in (("average", self.generator), ("encoder", self.encoder), ("critic", self.critic)):
+                begun = {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
+                module.load_state_dict(begun, strict=False)
+        if self.recipe.harmonist:
+            heard = harmonist_of(Path(self.recipe.harmonist))
+            self.generator.harmonist.load_state_dict(heard.state_dict())
+        self.generator.harmonist.requires_grad_(False)
 
     # --- one turn ---------------------------------------------------------------------------------------------------
 
@@ -130,20 +151,17 @@ class GanObjective:
         z = mean + torch.randn_like(mean) * (0.5 * log_variance).exp() * float(recipe.noise)
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).float().sum(1).mean()
         state = self.generator.trunk(batch["pitched"], batch["plain"], batch["style_hot"], z)
-        chord_scores = self.generator.harmony(batch["pitched"], batch["plain"], batch["style_hot"], z)
-        scores = self.generator.score(state, _annotated(batch["chords"], state.dtype))
+        scores = self.generator.score(state, _annotated(batch, state.dtype))
         true = Roll(batch["true_pitched"][:, BAND:, :, FIRST_NOW - 1 :], batch["true_drums"][:, :, FIRST_NOW - 1 :])
         parts = gan.score_loss(
             *(scores, true, batch["velocity"][:, :, FIRST_NOW:], batch["style"]),
             *(self.generator.velocity_log_std, batch["line"]),
         )
-        chord = gan.chord_loss(chord_scores, batch["chords"], batch["ahead"])
-        loss = recipe.reconstruction * torch.stack(list(parts.values())).sum() + recipe.chord * chord + recipe.kl * kl
+        loss = recipe.reconstruction * torch.stack(list(parts.values())).sum() + recipe.kl * kl
         with torch.set_grad_enabled(adversarial and recipe.adversarial > 0):
-            roll = self._play(state, chord_scores, batch)
+            roll = self._play(state, batch)
         figures = {
             "reconstruction": sum(float(v.detach()) for v in parts.values()),
-            "chord": float(chord.detach()),
             "kl": float(kl.detach()),
         }
         figures |= {name: float(value.detach()) for name, value in parts.items()}
@@ -165,15 +183,17 @@ class GanObjective:
         (critical,) = torch.autograd.grad(judged, last, retain_graph=True)
         return min(1.0, float(likely.norm() / (critical.norm() + 1e-6)))
 
-    def _play(self, state: Tensor, chord_scores: Tensor, batch: dict[str, Tensor]) -> Roll:
-        """What the generator plays right of the line with chords of its own, binary, gradients straight through."""
+    def _play(self, state: Tensor, batch: dict[str, Tensor]) -> Roll:
+        """What the generator plays right of the line to the harmonist's chords, binary, gradients straight through."""
         count, device = state.shape[0], state.device
         scale = self.recipe.chord_temperature * float(self.recipe.noise)
-        chord = gan.one_hot_chord(gan.agreement(chord_scores.float()) + gumbel_chord(count, device) * scale)
+        with torch.no_grad(), torch.autocast(device.type, enabled=False):
+            told = self.generator.harmonist.ahead(batch["melody"], batch["phase"], batch["heard_all"].float()[:, None])
+            chord = gan.choose_chords(told, batch["plain"], gumbel_chord(count, device) * scale)
         scores = self.generator.score(state, chord.to(state.dtype))
         past = Roll(batch["pitched"][:, BAND:, :, FIRST_NOW:], batch["plain"][:, :DRUM_PLANES, FIRST_NOW:])
-        noise = logistic((count, 4 + DRUM_PLANES, FUTURE), device) * float(self.recipe.noise)
-        return gan.play(scores, past, batch["line"], noise)
+        noise = logistic((count, gan.RHYTHM_NOISES, FUTURE), device) * float(self.recipe.noise)
+        return gan.play(scores, past, batch["line"], noise, gan.tones(chord))
 
     def _teach_critic(self, batch: dict[str, Tensor], fake: Roll) -> dict[str, float]:
         """Several critic updates on what was played in the last turns."""
@@ -233,8 +253,7 @@ class GanObjective:
             with self.fabric.autocast():
                 mean, _ = self.encoder(batch["rhythm"])
                 state = self.average.trunk(batch["pitched"], batch["plain"], batch["style_hot"], mean)
-                chord_scores = self.average.harmony(batch["pitched"], batch["plain"], batch["style_hot"], mean)
-                scores = self.average.score(state, _annotated(batch["chords"], state.dtype))
+                scores = self.average.score(state, _annotated(batch, state.dtype))
                 true = Roll(
                     batch["true_pitched"][:, BAND:, :, FIRST_NOW - 1 :], batch["true_drums"][:, :, FIRST_NOW - 1 :]
                 )
@@ -242,7 +261,6 @@ class GanObjective:
                     *(scores, true, batch["velocity"][:, :, FIRST_NOW:], batch["style"]),
                     *(self.average.velocity_log_std, batch["line"]),
                 )
-                figures[f"valid_{name}_chord"] = float(gan.chord_loss(chord_scores, batch["chords"], batch["ahead"]))
             figures[f"valid_{name}_reconstruction"] = sum(float(v) for v in parts.values())
         return figures
 
@@ -311,12 +329,14 @@ def _full_band(song: CachedSong, random: np.random.Generator) -> np.ndarray[Any,
     return rhythm if everywhere else None
 
 
-def _annotated(chords: Tensor, dtype: torch.dtype) -> Tensor:
-    """Chord labels (B, 2, BEATS) of the written beats as (B, qualities, 12, WRITTEN); zeros where unknown."""
-    root, quality = chords[:, 0, -WRITTEN:], chords[:, 1, -WRITTEN:]
+def _annotated(batch: dict[str, Tensor], dtype: torch.dtype) -> Tensor:
+    """Chord labels of the written beats that are not over at the line as (B, qualities, 12, WRITTEN); zeros where
+    unknown."""
+    root, quality = batch["chords"][:, 0, -WRITTEN:], batch["chords"][:, 1, -WRITTEN:]
     index = quality.clamp(min=0) * CLASSES + root.clamp(min=0)
-    hot = nn.functional.one_hot(index, len(QUALITIES) * CLASSES) * (root >= 0)[..., None]
-    return hot.permute(0, 2, 1).reshape(len(chords), len(QUALITIES), CLASSES, WRITTEN).to(dtype)
+    told = (root >= 0) & (batch["ahead"].reshape(len(root), WRITTEN, -1).amax(2) > 0)
+    hot = nn.functional.one_hot(index, len(QUALITIES) * CLASSES) * told[..., None]
+    return hot.permute(0, 2, 1).reshape(len(root), len(QUALITIES), CLASSES, WRITTEN).to(dtype)
 
 
 def _hearing(batch: dict[str, Tensor], fake: Roll, future: bool = True) -> tuple[Tensor, Roll, Tensor, Tensor]:

@@ -35,7 +35,10 @@ class Width(NamedTuple):
 class KeyConv(nn.Module):
     """A 1-D convolution over time that commutes with transposition. (B, in.total, T) -> (B, out.total, T')."""
 
+    # where each entry of the dense kernel comes from; single gathers, so that the exported graph stays small
     rotation: Tensor
+    source_channel: Tensor
+    target_channel: Tensor
 
     def __init__(self, source: Width, target: Width, kernel: int = 1, stride: int = 1, gain: float = 1.0) -> None:
         super().__init__()
@@ -51,17 +54,21 @@ class KeyConv(nn.Module):
         self.bias_pitched = nn.Parameter(torch.zeros(target.pitched))
         self.bias_plain = nn.Parameter(torch.zeros(target.plain))
         classes = torch.arange(CLASSES)
-        self.register_buffer("rotation", (classes[:, None] - classes[None, :]) % CLASSES, persistent=False)
+        rotation = (classes[:, None] - classes[None, :]) % CLASSES
+        self.register_buffer("rotation", rotation.flatten(), persistent=False)
+        for name, width in (("source_channel", source), ("target_channel", target)):
+            channel = torch.arange(width.pitched).repeat_interleave(CLASSES)
+            self.register_buffer(name, channel, persistent=False)
 
     def weight(self) -> tuple[Tensor, Tensor]:
         """The dense kernel (out.total, in.total, kernel) and bias (out.total,)."""
         (op, oi), (sp, si), k = self.target, self.source, self.kernel
-        circulant = self.pp[:, :, self.rotation, :]  # (op, sp, 12, 12, k)
+        circulant = self.pp.index_select(2, self.rotation).reshape(op, sp, CLASSES, CLASSES, k)
         circulant = circulant.permute(0, 2, 1, 3, 4).reshape(op * CLASSES, sp * CLASSES, k)
-        broadcast = self.ip[:, None].expand(op, CLASSES, si, k).reshape(op * CLASSES, si, k)
-        mean = self.pi[:, :, None].expand(oi, sp, CLASSES, k).reshape(oi, sp * CLASSES, k)
+        broadcast = self.ip.index_select(0, self.target_channel)
+        mean = self.pi.index_select(1, self.source_channel)
         weight = torch.cat([torch.cat([circulant, broadcast], 1), torch.cat([mean, self.ii], 1)], 0)
-        bias = torch.cat([self.bias_pitched[:, None].expand(op, CLASSES).reshape(-1), self.bias_plain])
+        bias = torch.cat([self.bias_pitched.index_select(0, self.target_channel), self.bias_plain])
         return weight, bias
 
     def forward(self, x: Tensor) -> Tensor:
@@ -72,11 +79,14 @@ class KeyConv(nn.Module):
 
 class KeyNorm(nn.Module):
     """Root-mean-square normalisation at a position (Zhang & Sennrich 2019), pitched and plain channels apart, the
-    pitched ones about their mean over pitch classes: what tells pitches apart is never drowned by what they share."""
+    pitched ones about their mean over pitch classes: what tells pitches apart is never drowned by what they share.
 
-    def __init__(self, width: Width) -> None:
+    floor: the mean square below which a state counts as silent; where rests are common, a small one makes gradients
+    explode."""
+
+    def __init__(self, width: Width, floor: float = 1e-4) -> None:
         super().__init__()
-        self.width = width
+        self.width, self.floor = width, floor
         self.gain_pitched = nn.Parameter(torch.ones(width.pitched))
         self.gain_plain = nn.Parameter(torch.ones(width.plain))
 
@@ -84,9 +94,9 @@ class KeyNorm(nn.Module):
         split = self.width.pitched * CLASSES
         pitched = x[:, :split].unflatten(1, (self.width.pitched, CLASSES))
         pitched = pitched - pitched.mean(2, keepdim=True)
-        pitched = pitched * torch.rsqrt(pitched.square().mean((1, 2), keepdim=True) + 1e-4)
+        pitched = pitched * torch.rsqrt(pitched.square().mean((1, 2), keepdim=True) + self.floor)
         plain = x[:, split:]
-        plain = plain * torch.rsqrt(plain.square().mean(1, keepdim=True) + 1e-4)
+        plain = plain * torch.rsqrt(plain.square().mean(1, keepdim=True) + self.floor)
         return torch.cat(
             [(pitched * self.gain_pitched[:, None, None]).flatten(1, 2), plain * self.gain_plain[:, None]], 1
         )

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.data import NO_CHORD, PARTS, CachedSong
-from music import canvas
+from music import canvas, hearing
 from music.canvas import BAND_KNOWN, BEAT_OF_BAR, CLASSES, DRUM_CLASS, DRUM_PLANES, FIRST_NOW, MELODY_KNOWN, STEPS
 from music.note import Metre
 
@@ -135,7 +135,7 @@ class Batch(NamedTuple):
     """What the streams show at one turn (B streams). pitched (B, PITCHED_PLANES, 12, STEPS) and plain (B,
     PLAIN_PLANES, STEPS) are the canvas as the generator may see it; true_* the song itself; rhythm (B, RHYTHM, STEPS);
     velocity (B, 4, STEPS); chords (B, 2, BEATS); style (B,); line (B,) the now-line in steps of the canvas; heard_all
-    (B,)."""
+    (B,); melody (B, MELODY_PLANES, 12, PAST + FUTURE) and phase (B, PHASES) as the harmonist hears them."""
 
     pitched: NDArray[np.float32]
     plain: NDArray[np.float32]
@@ -147,6 +147,8 @@ class Batch(NamedTuple):
     style: NDArray[np.int64]
     line: NDArray[np.int64]
     heard_all: NDArray[np.bool_]
+    melody: NDArray[np.float32]
+    phase: NDArray[np.float32]
 
 
 @dataclass(slots=True)
@@ -233,6 +235,7 @@ class Streams:
         return (
             *(pitched, plain, true, true_drums, song.rhythm[:, window], song.velocity[:, window]),
             *(song.chords[:, beats].astype(np.int64), np.int64(song.style), np.int64(line), np.bool_(stream.heard_all)),
+            *_heard(stream),
         )
 
     def commit(self, band: NDArray[np.uint8], drums: NDArray[np.uint8], steps: int) -> None:
@@ -251,3 +254,14 @@ class Streams:
             stream.now = stop
             if stream.now >= stream.last:
                 self.streams[i] = self._begin()
+
+
+def _heard(stream: _Stream) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The melody around a stream's now-line and the phase of the bar there, see music.hearing."""
+    planes = stream.score.pitched[:BAND]
+    steps = planes.shape[-1]
+    first = stream.now - hearing.PAST
+    low, high = max(0, stream.melody_from, first), min(steps, stream.now + hearing.FUTURE * stream.heard_all)
+    melody = np.zeros((BAND, CLASSES, hearing.PAST + hearing.FUTURE), np.float32)
+    melody[:, :, low - first : high - first] = planes[:, :, low:high]
+    return melody, np.eye(hearing.PHASES, dtype=np.float32)[stream.now % hearing.PHASES]

@@ -20,13 +20,14 @@ from export.write import store, write
 from models import checkpoint, data, gan, streams
 from models import train as training
 from models.gan_training import GanObjective, GanRecipe
+from models.harmonist import HarmonistConfig
 from models.layers import CLASSES, Block, KeyConv, KeyNorm, Width
 from music import canvas
-from music.canvas import DRUM_PLANES, FIRST_NOW, FUTURE, PITCHED_HEADS, PLAIN_HEADS
+from music.canvas import DRUM_PLANES, FIRST_NOW, FUTURE, PITCHED_HEADS, PLAIN_HEADS, QUALITIES
 from music.note import Note
 from music.signature import Signature
 
-SMALL = gan.GanConfig(z=4, fine=(3, 6), coarse=(4, 8), blocks=1, critic=(2, 4))
+SMALL = gan.GanConfig(z=4, fine=(3, 6), coarse=(4, 8), blocks=1, critic=(2, 4), harmonist=HarmonistConfig(width=(2, 4)))
 
 
 def song(name: str = "a", style: str = "pop", split: str = "train", bars: int = 20) -> data.CachedSong:
@@ -86,7 +87,15 @@ def _scores(seed: int) -> gan.Scores:
     return gan.Scores(pitched, plain)
 
 
-@pytest.mark.parametrize("seed", range(5))
+def _chords(seed: int) -> torch.Tensor:
+    """One chord a beat, drawn at random: (1, qualities, 12, WRITTEN), one-hot."""
+    make = torch.Generator().manual_seed(seed)
+    chosen = torch.randint(len(QUALITIES) * CLASSES, (gan.WRITTEN,), generator=make)
+    hot = torch.nn.functional.one_hot(chosen, len(QUALITIES) * CLASSES).T
+    return hot.reshape(1, len(QUALITIES), CLASSES, gan.WRITTEN).float()
+
+
+@pytest.mark.parametrize("seed", range(12))
 def test_training_and_the_daemon_play_the_same_notes_from_the_same_scores(seed: int) -> None:
     scores = _scores(seed)
     now, first = FIRST_NOW + 3 + seed, FIRST_NOW
@@ -95,6 +104,7 @@ def test_training_and_the_daemon_play_the_same_notes_from_the_same_scores(seed: 
         1, now, now * 6, (), {k: tuple(v) for k, v in past_notes.items()}, settings=Settings(temperature=0.0)
     )
     answer = {
+        "chord_choice": _chords(seed).numpy(),
         "pitched_scores": torch.cat(list(scores.pitched.values()), 1).numpy(),
         "plain_scores": torch.cat(list(scores.plain.values()), 1).numpy(),
     }
@@ -105,8 +115,8 @@ def test_training_and_the_daemon_play_the_same_notes_from_the_same_scores(seed: 
         torch.as_tensor(seen.pitched[None, streams.BAND :, :, FIRST_NOW:]),
         torch.as_tensor(seen.plain[None, :DRUM_PLANES, FIRST_NOW:]),
     )
-    noise = torch.zeros(1, 4 + DRUM_PLANES, FUTURE)
-    played = gan.play(scores, past, torch.tensor([now]), noise)
+    noise = torch.zeros(1, gan.RHYTHM_NOISES, FUTURE)
+    played = gan.play(scores, past, torch.tensor([now]), noise, gan.tones(_chords(seed)))
 
     drawn = np.zeros((canvas.PITCHED_PLANES, CLASSES, FUTURE), np.float32)
     for part in ("bass", "chords", "pad"):
@@ -125,7 +135,8 @@ def test_gradients_reach_the_generator_through_the_binary_roll() -> None:
     for tensor in (*scores.pitched.values(), *scores.plain.values()):
         tensor.requires_grad_(True)
     past = gan.Roll(torch.zeros(1, streams.BAND_PLANES, CLASSES, FUTURE), torch.zeros(1, DRUM_PLANES, FUTURE))
-    played = gan.play(scores, past, torch.tensor([FIRST_NOW + 4]), torch.zeros(1, 4 + DRUM_PLANES, FUTURE))
+    noise = torch.zeros(1, gan.RHYTHM_NOISES, FUTURE)
+    played = gan.play(scores, past, torch.tensor([FIRST_NOW + 4]), noise, gan.tones(_chords(0)))
     assert set(played.band.detach().unique().tolist()) <= {0.0, 1.0}
     (played.band.sum() + played.drums.sum()).backward()
     assert all(t.grad is not None and t.grad.abs().sum() > 0 for k, t in scores.pitched.items())
@@ -141,10 +152,11 @@ def test_a_turn_teaches_generator_and_critic() -> None:
     changed = {k.split(".")[0] for k, v in objective.tensors().items() if k in before and not torch.equal(before[k], v)}
     assert {"generator", "average", "encoder", "critic"} <= changed
     assert all(np.isfinite(v) for f in figures for v in f.values())
-    assert {"critic", "penalty", "generator", "chord", "reconstruction"} <= set(figures[-1])
-    assert set(objective.validate()) == {
-        f"valid_{w}_{k}" for w in ("live", "offline") for k in ("chord", "reconstruction")
-    }
+    assert {"critic", "penalty", "generator", "reconstruction"} <= set(figures[-1])
+    assert set(objective.validate()) == {"valid_live_reconstruction", "valid_offline_reconstruction"}
+    harmonist = {k: v for k, v in objective.tensors().items() if k.startswith("generator.harmonist.")}
+    assert harmonist
+    assert all(torch.equal(before[k], v) for k, v in harmonist.items())
 
 
 @pytest.fixture(scope="module")
@@ -231,7 +243,8 @@ def test_a_killed_run_goes_on_and_is_exported(tmp_path: Path) -> None:
     cache = tmp_path / "c.npz"
     data.save(cache, [song(style=s, split=p) for s in streams.STYLES for p in ("train", "valid")])
     run = tmp_path / "run"
-    small = ["--set", 'model={"z":4,"fine":[3,6],"coarse":[4,8],"blocks":1,"critic":[2,4]}', "--set", "batch=2"]
+    model = '{"z":4,"fine":[3,6],"coarse":[4,8],"blocks":1,"critic":[2,4],"harmonist":{"width":[2,4]}}'
+    small = ["--set", f"model={model}", "--set", "batch=2"]
     options = [
         "gan",
         "--cache",

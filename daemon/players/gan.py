@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from daemon.plan import Plan, PlanRequest, Settings
 from daemon.session import Graph, GraphError
-from music import canvas
+from music import canvas, hearing
 from music.canvas import (
     BEGIN_ABOVE,
     CLASSES,
@@ -34,7 +35,7 @@ from music.canvas import (
     REGISTERS,
     STEPS,
 )
-from music.note import PITCHED_ROLES, ROLES, TICKS_PER_STEP, Note
+from music.note import PITCHED_ROLES, ROLES, STEPS_PER_BEAT, TICKS_PER_STEP, Note
 
 #: What temperature 1 means: scale of the noise on rhythm and on chords (1 draws from the model's distribution).
 RHYTHM_NOISE = 0.7
@@ -44,13 +45,15 @@ DENSITY_SPAN = 2.0
 #: Steps of noise drawn together; half of it is a chord's grain.
 _BLOCK = 16
 _GATES = ("bass_gate", "chords_gate", "pad_gate")
+_RHYTHM = 6 + DRUM_PLANES
 _HALF_BAR = 8
+_CLASSES = {role: register.pitches().reshape(-1) % CLASSES for role, register in REGISTERS.items()}
 
 
 class GanPlayer:
     """A Player on a generator's graph."""
 
-    past_steps = FIRST_NOW + _BLOCK
+    past_steps = hearing.PAST
     future_steps = FUTURE - _BLOCK + 1
     roles: tuple[str, ...] = ROLES
 
@@ -66,6 +69,9 @@ class GanPlayer:
             "style": (1, len(self.styles)),
             "z": (1, z),
             "noise": (1, len(QUALITIES), CLASSES, FUTURE // 4),
+            "melody": (1, hearing.MELODY_PLANES, CLASSES, hearing.PAST + hearing.FUTURE),
+            "phase": (1, hearing.PHASES),
+            "known": (1, 1),
         }
         if dict(graph.signature.inputs) != wanted:
             raise GraphError(f"this graph does not fit the GAN's canvas: it takes {dict(graph.signature.inputs)}")
@@ -86,6 +92,7 @@ class GanPlayer:
         first = bar + canvas.first_step(request.now - bar, request.metre.steps_per_bar)
         heard_all = request.heard is None
         seen = canvas.of(request.melody, request.committed, request.now, heard_all, request.metre, bar)
+        heard = hearing.of(request.melody, request.now, heard_all, request.metre, bar)
         noise = _Noise(settings.seed, first + FIRST_NOW)
         answer = self._graph.run(
             {
@@ -94,6 +101,9 @@ class GanPlayer:
                 "style": np.eye(len(self.styles), dtype=np.float32)[None, style],
                 "z": self._groove(settings, style)[None],
                 "noise": (noise.chords * (CHORD_NOISE * settings.temperature))[None],
+                "melody": heard.melody[None],
+                "phase": heard.phase[None],
+                "known": heard.known[None],
             }
         )
         writer = _Writer(request, first + FIRST_NOW, answer, noise, self._velocity_std[style])
@@ -112,8 +122,8 @@ class GanPlayer:
 
 
 class _Noise:
-    """The noise of the FUTURE steps from a step on: logistic for rhythm (3 + DRUM_PLANES + 1, FUTURE), normal for
-    velocity (4, FUTURE), Gumbel for chords (qualities, 12, beats), alike over half a bar."""
+    """The noise of the FUTURE steps from a step on: logistic for rhythm (_RHYTHM, FUTURE; gates, holds, drums), normal
+    for velocity (4, FUTURE), Gumbel for chords (qualities, 12, beats), alike over half a bar."""
 
     def __init__(self, seed: int, first: int) -> None:
         blocks = [_noise_block(abs(seed), block) for block in range(first // _BLOCK, (first + FUTURE) // _BLOCK + 1)]
@@ -128,7 +138,7 @@ class _Noise:
 @lru_cache(maxsize=16)
 def _noise_block(seed: int, block: int) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     random = np.random.default_rng([seed, block & 0xFFFFFFFF])
-    uniform = random.uniform(1e-4, 1 - 1e-4, (4 + DRUM_PLANES, _BLOCK))
+    uniform = random.uniform(1e-4, 1 - 1e-4, (_RHYTHM, _BLOCK))
     rhythm = np.log(uniform) - np.log1p(-uniform)
     chords = -np.log(-np.log(random.uniform(1e-6, 1 - 1e-6, (len(QUALITIES), CLASSES, 2))))
     velocity = random.standard_normal((4, _BLOCK))
@@ -152,47 +162,21 @@ class _Writer:
         settings = request.settings
         wild = RHYTHM_NOISE * settings.temperature
         more = DENSITY_SPAN * (settings.density - 1)
-        gates = np.concatenate([plain[g] for g in _GATES]) + noise.rhythm[:3] * wild + more > 0
-        self.onset, self.hold = {}, {}
-        self.begins = {}  # which pitches an onset of the role would take
+        self.gates = np.concatenate([plain[g] for g in _GATES]) + noise.rhythm[:3] * wild + more > 0
+        held = noise.rhythm[3:6] * wild
         best = pitched["bass_pitch"].reshape(-1, FUTURE)
-        self.onset["bass"] = (best == best.max(0)) & gates[0]
-        held = plain["bass_hold"][0] + noise.rhythm[3] * wild > 0
-        self.hold["bass"] = np.broadcast_to(held & ~gates[0], best.shape)
-        for gate, part in ((gates[1], "chords"), (gates[2], "pad")):
+        self.begins = {"bass": best == best.max(0)}  # which pitches an onset of the role would take
+        self.hold = {"bass": np.broadcast_to(plain["bass_hold"] + held[:1] > 0, best.shape)}
+        for i, part in ((1, "chords"), (2, "pad")):
             cells = pitched[f"{part}_onset"].reshape(-1, FUTURE)
             self.begins[part] = (cells > BEGIN_ABOVE) | (cells == cells.max(0))
-            self.onset[part] = self.begins[part] & gate
-            self.hold[part] = (pitched[f"{part}_hold"].reshape(-1, FUTURE) > HOLD_ABOVE) & ~self.onset[part]
-        if "chord_choice" in answer:
-            self._follow(_tones(answer["chord_choice"][0]))
-        self.drums = plain["drums"] + noise.rhythm[4:] * wild + more > 0
+            self.hold[part] = pitched[f"{part}_hold"].reshape(-1, FUTURE) + held[i] > HOLD_ABOVE
+        self.tones = _tones(answer["chord_choice"][0])
+        self.drums = plain["drums"] + noise.rhythm[6:] * wild + more > 0
         loud = (
             127 / (1 + np.exp(-plain["velocity"])) + noise.velocity * velocity_std[:, None] * 127 * settings.temperature
         )
         self.velocity = np.clip(np.rint(loud), 20, 120).astype(int)
-
-    def _follow(self, tones: NDArray[np.bool_]) -> None:
-        """On every beat chords and pad let go of what its chord (tones: (12, FUTURE)) lacks; the pad takes it up anew.
-
-        Within a beat nothing is cut, so that a melody note that changes the plan does not make them stutter.
-        """
-        line = self.request.now - self.first
-        beat = -(-line // 4) * 4
-        fits = tones.copy()
-        fits[:, :beat] = True
-        for part in ("chords", "pad"):
-            inside = fits[REGISTERS[part].pitches().reshape(-1) % CLASSES]
-            self.hold[part] &= inside
-        now = self.request.now * TICKS_PER_STEP
-        sounding = [n.pitch % CLASSES for n in self.request.committed.get("pad", ()) if n.start < now <= n.end]
-        cut = np.zeros(FUTURE, np.bool_)
-        cut[1:] = (tones[:, 1:] != tones[:, :-1]).any(0)
-        if beat < FUTURE:
-            cut[beat] = not all(tones[p, beat] for p in sounding)
-        cut[:beat] = False
-        self.onset["pad"] |= self.begins["pad"] & tones[REGISTERS["pad"].pitches().reshape(-1) % CLASSES] & cut
-        self.hold["pad"] &= ~self.onset["pad"]
 
     def write(self) -> tuple[dict[str, tuple[Note, ...]], dict[str, tuple[Note, ...]]]:
         """(notes, held) by role, as a Plan has them."""
@@ -206,23 +190,56 @@ class _Writer:
         return notes, held
 
     def _line(self, role: str, index: int, line: int) -> tuple[list[Note], list[Note]]:
-        onset, hold = self.onset[role], self.hold[role]
+        """Notes begun from the line on, and committed ones that sound there, as `play` in models/gan.py sounds them."""
         pitches = REGISTERS[role].pitches().reshape(-1)
         cell_of = {int(p): i for i, p in enumerate(pitches)}
         now = self.request.now * TICKS_PER_STEP
+        over = [n for n in self.request.committed.get(role, ()) if n.start < now <= n.end]
+        before = {cell_of[n.pitch]: n for n in over if n.pitch in cell_of}
+        kept = [replace(n, length=now - n.start) for n in over if n.pitch not in cell_of]
         begun: list[Note] = []
-        kept: list[Note] = []
-        for note in self.request.committed.get(role, ()):
-            if note.start < now < note.end or note.start < now == note.end:
-                cell = cell_of.get(note.pitch)
-                length = 0 if cell is None else _run(hold[cell, line:])
-                kept.append(Note(note.start, note.pitch, now - note.start + length * TICKS_PER_STEP, note.velocity))
-        cells, steps = np.nonzero(onset[:, line:])
-        for cell, step in zip(cells.tolist(), (steps + line).tolist(), strict=True):
-            length = 1 + _run(hold[cell, step + 1 :])
-            start = (self.first + step) * TICKS_PER_STEP
-            begun.append(Note(start, int(pitches[cell]), length * TICKS_PER_STEP, int(self.velocity[index, step])))
+        open_since = dict.fromkeys(before, line)
+
+        def end(cell: int, step: int) -> None:
+            since, length = open_since.pop(cell), (step - line) * TICKS_PER_STEP
+            if cell in before:
+                note = before.pop(cell)
+                kept.append(replace(note, length=now - note.start + length))
+                return
+            start = (self.first + since) * TICKS_PER_STEP
+            length = (step - since) * TICKS_PER_STEP
+            begun.append(Note(start, int(pitches[cell]), length, int(self.velocity[index, since])))
+
+        sounding = np.zeros(len(pitches), np.bool_)
+        sounding[list(before)] = True
+        for step in range(line, FUTURE):
+            begin, go_on = self._step(role, index, step, sounding)
+            for cell in np.flatnonzero(sounding & (begin | ~go_on)).tolist():
+                end(cell, step)
+            open_since |= dict.fromkeys(np.flatnonzero(begin).tolist(), step)
+            sounding = begin | go_on
+        for cell in np.flatnonzero(sounding).tolist():
+            end(cell, FUTURE)
         return begun, kept
+
+    def _step(
+        self, role: str, index: int, step: int, sounding: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Which pitches begin at a step and which of those sounding go on, all over (cells,).
+
+        A new onset of the bass ends its old one. On every beat chords and pad let go of what its chord lacks; where the
+        pad would lose a note, it begins the chord anew. Within a beat nothing is cut, so that a melody note that
+        changes the plan does not make them stutter."""
+        begin = self.begins[role][:, step] & self.gates[index, step]
+        go_on = sounding & self.hold[role][:, step]
+        if role == "bass":
+            return begin, go_on & ~begin.any()
+        if step % STEPS_PER_BEAT == 0:
+            inside = self.tones[_CLASSES[role], step]
+            if role == "pad" and (sounding & ~inside).any():
+                begin = begin | (self.begins[role][:, step] & inside)
+            go_on = go_on & inside
+        return begin, go_on
 
     def _drums(self, line: int) -> Iterator[Note]:
         kinds, steps = np.nonzero(self.drums[:, line:])
@@ -238,12 +255,6 @@ def _tones(chord: NDArray[Any]) -> NDArray[np.bool_]:
         for interval in intervals:
             beats |= np.roll(chord[quality] > 0.5, interval, 0)
     return np.repeat(beats, 4, 1)
-
-
-def _run(held: NDArray[np.bool_]) -> int:
-    """How many steps from the first on are held without a break."""
-    stops = np.flatnonzero(~held)
-    return int(stops[0]) if stops.size else held.size
 
 
 def _heads(scores: NDArray[Any], heads: dict[str, int]) -> dict[str, NDArray[Any]]:

@@ -1,0 +1,197 @@
+"""How the harmonist learns: every patch of a stretch of song is asked for the chords of the next beats."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from models import checkpoint
+from models.checkpoint import CheckpointError
+from models.data import NO_CHORD, CachedSong
+from models.harmonist import CHORDS, Harmonist, HarmonistConfig, chord_loss
+from models.layers import CLASSES
+from models.streams import role_rows
+from music import canvas
+from music.canvas import PITCHED_PLANES
+from music.hearing import AHEAD, MELODY_PLANES, PATCH, PHASES
+
+
+@dataclass(frozen=True, slots=True)
+class HarmonistRecipe:
+    """What a run is told. patches: length of an example; heard_all: share of examples that hear the future."""
+
+    model: HarmonistConfig = field(default_factory=HarmonistConfig)
+    batch: int = 24
+    patches: int = 96
+    learning_rate: float = 2e-3
+    heard_all: float = 0.35
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the checkpoint's JSON."""
+        return asdict(self)
+
+
+def recipe_from(values: dict[str, Any]) -> HarmonistRecipe:
+    """The recipe in a checkpoint's JSON. Raises TypeError for unknown keys."""
+    model: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.get("model", {}).items()}
+    return HarmonistRecipe(**{**values, "model": HarmonistConfig(**model)})
+
+
+def harmonist_of(run: Path) -> Harmonist:
+    """The averaged harmonist of a run, which learns no more. Raises CheckpointError."""
+    tensors, state = checkpoint.load(run / "checkpoint")
+    if state.get("technique") != "harmonist":
+        raise CheckpointError(f"{run} holds a run of the {state.get('technique')}, not of the harmonist")
+    model = Harmonist(recipe_from(state["recipe"]).model)
+    model.load_state_dict({k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")})
+    return model.requires_grad_(False).eval()
+
+
+class Tune(NamedTuple):
+    """A song's melody planes, uint8 (MELODY_PLANES, 12, steps), and its chords, int8 (2, beats)."""
+
+    melody: NDArray[np.uint8]
+    chords: NDArray[np.int8]
+
+
+class Examples(NamedTuple):
+    """melody (B, MELODY_PLANES, 12, 4 n), phase (B, PHASES, n), chords (B, 2, AHEAD, n)."""
+
+    melody: NDArray[np.float32]
+    phase: NDArray[np.float32]
+    chords: NDArray[np.int64]
+
+
+def tune_of(song: CachedSong) -> Tune | None:
+    """The melody and chords of a song; None where one of them is missing."""
+    melody = role_rows(song)["melody"]
+    if not len(melody) or (song.chords >= 0).sum() < 16:
+        return None
+    planes = np.zeros((PITCHED_PLANES, CLASSES, song.steps), np.uint8)
+    canvas.draw(planes, "melody", map(tuple, melody[:, :3].tolist()))
+    chords = np.full((2, song.steps // 4), NO_CHORD, np.int8)
+    known = song.chords[: chords.shape[1]].T
+    chords[:, : known.shape[1]] = known
+    return Tune(planes[:MELODY_PLANES].copy(), chords)
+
+
+def tunes(songs: list[CachedSong], split: str) -> list[Tune]:
+    """One tune for every melody of a split: the bands play some songs in several styles over the same chords."""
+    met: set[tuple[str, str]] = set()
+    found = []
+    for song in songs:
+        name = song.name.rsplit("-", 1)[0] if song.collection == "bands" else song.name
+        if song.split != split or (song.collection, name) in met:
+            continue
+        met.add((song.collection, name))
+        tune = tune_of(song)
+        if tune is not None:
+            found.append(tune)
+    return found
+
+
+def examples(found: list[Tune], random: np.random.Generator, count: int, patches: int) -> Examples:
+    """Stretches of songs, each patch's end a now-line; some begin in the silence before the song."""
+    melody = np.zeros((count, MELODY_PLANES, CLASSES, patches * PATCH), np.float32)
+    phase = np.zeros((count, PHASES, patches), np.float32)
+    chords = np.full((count, 2, AHEAD, patches), NO_CHORD, np.int64)
+    for i in range(count):
+        tune = found[int(random.integers(len(found)))]
+        steps = tune.melody.shape[-1]
+        start = int(random.integers(-patches // 2, max(1, steps // 4 - patches // 4))) * 4 + int(random.integers(4))
+        low, high = max(0, start), min(steps, start + patches * PATCH)
+        melody[i, :, :, low - start : high - start] = tune.melody[:, :, low:high]
+        nows = start + PATCH * np.arange(1, patches + 1)
+        phase[i, nows % PHASES, np.arange(patches)] = 1
+        beats = nows // 4 + np.arange(AHEAD)[:, None]  # (AHEAD, patches)
+        inside = (beats >= 0) & (beats < tune.chords.shape[1])
+        chords[i][:, inside] = tune.chords[:, beats[inside]]
+    return Examples(melody, phase, chords)
+
+
+class HarmonistObjective:
+    """Model, optimiser and songs of one run."""
+
+    def __init__(self, fabric: Fabric, recipe: HarmonistRecipe, songs: list[CachedSong], steps: int, seed: int) -> None:
+        torch.manual_seed(seed)
+        self.fabric, self.recipe, self.steps = fabric, recipe, steps
+        self.model = Harmonist(recipe.model).to(fabric.device)
+        self.average = copy.deepcopy(self.model).requires_grad_(False)
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), recipe.learning_rate, (0.9, 0.98), weight_decay=0.02
+        )
+        self.random = np.random.default_rng(seed * 1000 + fabric.global_rank)
+        self.tunes = tunes(songs, "train")
+        pop = [s for s in songs if s.collection == "pop909"] or songs
+        held_out = tunes(pop, "valid")
+        look = np.random.default_rng(7)
+        self.valid = [examples(held_out, look, 32, recipe.patches) for _ in range(6)] if held_out else []
+
+    def turn(self, step: int) -> dict[str, float]:
+        """One update; returns the losses."""
+        recipe, done = self.recipe, step / self.steps
+        rate = recipe.learning_rate * min(1.0, (step + 1) / 100) * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * done)))
+        for group in self.optimizer.param_groups:
+            group["lr"] = float(rate)
+        batch = examples(self.tunes, self.random, recipe.batch, recipe.patches)
+        known = (torch.rand(recipe.batch, 1, 1) < recipe.heard_all).float().expand(-1, 1, recipe.patches)
+        losses = self._losses(self.model, batch, known.to(self.fabric.device))
+        loss = losses.sum() / (losses > 0).sum().clamp(min=1)
+        self.optimizer.zero_grad()
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        with torch.no_grad():
+            for slow, fast in zip(self.average.parameters(), self.model.parameters(), strict=True):
+                slow.lerp_(fast, 1 - min(0.998, 1 - 1 / (step / 3 + 1)))
+        return {"chord": float(loss.detach()), "gradient": float(norm)}
+
+    def _losses(self, model: Harmonist, batch: Examples, known: Tensor) -> Tensor:
+        melody, phase, chords = (torch.as_tensor(x, device=self.fabric.device) for x in batch)
+        with self.fabric.autocast():
+            told = model(melody, phase, known)
+        return chord_loss(told, chords)
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """Cross-entropy of this beat's chord and share of right roots, live and offline, of the averaged model."""
+        figures: dict[str, float] = {}
+        for name, heard in (("live", 0.0), ("offline", 1.0)):
+            total, right, count = 0.0, 0, 0
+            for batch in self.valid:
+                melody, phase, chords = (torch.as_tensor(x, device=self.fabric.device) for x in batch)
+                told = self.average(melody, phase, torch.full((len(melody), 1, phase.shape[2]), heard))[:, :1]
+                asked = chords[:, :, :1]
+                known = asked[:, 0] >= 0
+                total += float(chord_loss(told, asked).sum())
+                right += int(((told.argmax(2) % CLASSES == asked[:, 0]) & known).sum())
+                count += int(known.sum())
+            if count:
+                figures |= {f"valid_{name}_chord": total / count, f"valid_{name}_root": right / count}
+        return figures
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything a checkpoint keeps."""
+        kept = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        kept |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
+        return kept | checkpoint.optimizer_tensors("optimizer", self.optimizer)
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Put a checkpoint's tensors back."""
+        for name, module in (("model", self.model), ("average", self.average)):
+            module.load_state_dict(
+                {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
+            )
+        checkpoint.restore_optimizer("optimizer", self.optimizer, tensors)
+
+    def extras(self) -> dict[str, Any]:
+        """Nothing beside the weights."""
+        return {"chords": CHORDS}

@@ -1,0 +1,132 @@
+"""The harmonist: it hears nothing but the melody it may hear, in every key alike, and plays what it was trained as."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from models import checkpoint, data, streams
+from models import train as training
+from models.checkpoint import CheckpointError
+from models.harmonist import CHORDS, KINSHIP, Harmonist, HarmonistConfig, agreement
+from models.harmonist_training import examples, harmonist_of, tunes
+from models.layers import CLASSES
+from music import hearing
+from music.canvas import QUALITIES
+from music.hearing import AHEAD, FUTURE, MELODY_PLANES, PAST, PATCH, PHASES
+from music.note import Metre, Note
+from tests.test_models_gan import song
+
+SMALL = HarmonistConfig(width=(3, 5))
+LINE = PAST // PATCH
+
+
+@pytest.fixture
+def model() -> Harmonist:
+    torch.manual_seed(1)
+    made = Harmonist(SMALL).eval().requires_grad_(False)
+    for parameter in made.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    return made
+
+
+def _melody(seed: int, count: int = 2) -> torch.Tensor:
+    make = torch.Generator().manual_seed(seed)
+    return (torch.rand(count, MELODY_PLANES, CLASSES, PAST + FUTURE, generator=make) < 0.1).float()
+
+
+@pytest.mark.parametrize("known", [0.0, 1.0])
+@pytest.mark.parametrize("phase", [0, 7])
+def test_what_plays_is_what_was_trained(model: Harmonist, known: float, phase: int) -> None:
+    melody = _melody(0)
+    patches = (PAST + FUTURE) // PATCH
+    phases = torch.zeros(2, PHASES, patches)
+    for patch in range(patches):
+        phases[:, (phase + PATCH * (patch + 1 - LINE)) % PHASES, patch] = 1
+    dense = model(melody, phases, torch.full((2, 1, patches), known))[..., LINE - 1]
+    here = torch.eye(PHASES)[phase].expand(2, -1)
+    assert torch.allclose(model.ahead(melody, here, torch.full((2, 1), known)), dense, atol=1e-5)
+
+
+def test_live_it_hears_nothing_right_of_the_line(model: Harmonist) -> None:
+    one, other = _melody(0), _melody(1)
+    other[..., :PAST] = one[..., :PAST]
+    here = torch.eye(PHASES)[:1].expand(2, -1)
+    live, offline = torch.zeros(2, 1), torch.ones(2, 1)
+    assert torch.equal(model.ahead(one, here, live), model.ahead(other, here, live))
+    assert not torch.equal(model.ahead(one, here, offline), model.ahead(other, here, offline))
+
+
+def test_a_melody_in_another_key_has_its_chords_in_that_key(model: Harmonist) -> None:
+    here = torch.eye(PHASES)[3:4].expand(2, -1)
+    told = model.ahead(_melody(0), here, torch.zeros(2, 1))
+    moved = model.ahead(_melody(0).roll(5, 2), here, torch.zeros(2, 1))
+    turned = told.reshape(2, AHEAD, -1, CLASSES).roll(5, 3).reshape(2, AHEAD, CHORDS)
+    assert torch.allclose(moved, turned, atol=1e-5)
+
+
+def test_agreement_prefers_the_chord_that_shares_most_with_what_may_be_meant() -> None:
+    assert torch.allclose(KINSHIP.diagonal(), torch.ones(CHORDS))
+    scores = torch.full((1, 1, CHORDS), -30.0)
+    scores[0, 0, 0], scores[0, 0, CLASSES + 9] = 0.0, 0.0  # C or A minor, evenly
+    assert int(agreement(scores)[0, 0].argmax()) == QUALITIES.index("min7") * CLASSES + 9  # both
+    sure = torch.full((1, 1, CHORDS), -30.0)
+    sure[0, 0, CLASSES + 2] = 0.0
+    assert int(agreement(sure)[0, 0].argmax()) == CLASSES + 2
+
+
+def test_training_and_the_player_hear_the_same() -> None:
+    made = streams.Streams([song(style="pop")], 4, seed=2, heard_all=0.5)
+    batch = made.batch()
+    for i, stream in enumerate(made.streams):
+        rows = streams.role_rows(song(style="pop"))["melody"]
+        by = next(t for t in range(-5, 7) if np.array_equal(streams.score(song(), t).pitched, stream.score.pitched))
+        notes = [Note((r[0] + streams.FIRST_NOW) * 6, r[1] + by, r[2] * 6, r[3]) for r in rows.tolist()]
+        heard = hearing.of(notes, stream.now, bool(batch.heard_all[i]))
+        from_here = max(0, stream.melody_from - (stream.now - PAST))
+        assert np.array_equal(heard.melody[..., from_here:], batch.melody[i][..., from_here:])
+        assert np.array_equal(heard.phase, batch.phase[i])
+        assert heard.known[0] == batch.heard_all[i]
+
+
+def test_phases_of_other_metres_are_told_in_the_terms_of_four_four() -> None:
+    assert [hearing.phase_of(s) for s in (0, 5, 15, 16)] == [0, 5, 15, 0]
+    assert [hearing.phase_of(s, Metre(3, 4)) for s in (0, 11, 12)] == [0, 11, 0]
+
+
+def test_examples_begin_on_any_step_and_know_the_chords_of_their_beats() -> None:
+    found = tunes([song(bars=20)], "train")
+    made = examples(found, np.random.default_rng(0), 8, 24)
+    assert made.melody.shape == (8, MELODY_PLANES, CLASSES, 24 * PATCH)
+    assert (made.phase.sum(1) == 1).all()
+    assert set(np.unique(made.chords[:, 0])) <= {-1, 0, 5, 7, 9}
+    assert len({int(p.argmax()) % 4 for p in made.phase[:, :, 0]}) > 1
+
+
+def test_a_run_is_taken_over_by_the_gan(tmp_path: Path) -> None:
+    cache = tmp_path / "c.npz"
+    data.save(cache, [song(n, style=s, split=p) for n in "ab" for s in ("pop", "jazz") for p in ("train", "valid")])
+    common = ["--cache", str(cache), "--steps", "2", "--every", "1", "--accelerator", "cpu", "--set", "batch=2"]
+    run = str(tmp_path / "harmonist")
+    width = '{"width":[2,4]}'
+    first = CliRunner().invoke(
+        training.command, ["harmonist", "-o", run, *common, "--set", f"model={width}", "--set", "patches=16"]
+    )
+    assert first.exit_code == 0, first.output
+    assert "valid_live_root" in (tmp_path / "harmonist" / "losses.csv").read_text()
+    model = f'{{"z":4,"fine":[3,6],"coarse":[4,8],"blocks":1,"critic":[2,4],"harmonist":{width}}}'
+    gan_run = ["gan", "-o", str(tmp_path / "gan"), *common, "--set", f"model={model}", "--set", f"harmonist={run}"]
+    second = CliRunner().invoke(training.command, gan_run)
+    assert second.exit_code == 0, second.output
+    tensors, _ = checkpoint.load(tmp_path / "gan" / "checkpoint")
+    heard = harmonist_of(Path(run)).state_dict()
+    assert all(torch.equal(tensors[f"average.harmonist.{k}"], v) for k, v in heard.items())
+    with pytest.raises(CheckpointError, match="not of the harmonist"):
+        harmonist_of(tmp_path / "gan")
+    missing = CliRunner().invoke(training.command, [*gan_run[:2], str(tmp_path / "x"), *gan_run[3:-1], "harmonist=no"])
+    assert missing.exit_code == 2
+    assert "not a checkpoint" in missing.output
