@@ -6,10 +6,11 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon import service
+from daemon.audio import Audio, Sound
 from daemon.conductor import Conductor, Song
 from daemon.counters import Counters
 from daemon.display import Display, Poster
@@ -38,7 +39,8 @@ LEAD_IN = 300_000_000
 @dataclass(frozen=True, slots=True)
 class Setup:
     """One jam. bpm: None for the tune's own; settings: made from the styles that the player knows; output: the file to
-    leave, made from the style; api: as `open_ports` takes it, or `none`; out_port: likewise; plain: no drawing."""
+    leave, made from the style; api: as `open_ports` takes it, or `none`; out_port: likewise; plain: no drawing; sound:
+    whether melody and band are heard through loudspeakers, too."""
 
     player: PlayerSpec
     tune: Tune
@@ -48,6 +50,7 @@ class Setup:
     api: str = "auto"
     out_port: str | None = None
     plain: bool = False
+    sound: Sound = field(default_factory=Sound)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +128,12 @@ class Performer:
             self._over()
 
 
-def play(setup: Setup, begins: Callable[[Ports | None, Settings], None]) -> Done:
+def play(setup: Setup, begins: Callable[[Ports | None, str | None, Settings], None]) -> Done:
     """Plays the tune once, or until a signal comes; nothing sounds afterwards. begins: called just before it does, with
-    the ports, None where there are none, and the settings.
+    the ports and what makes the sound, None where there are none, and the settings.
 
-    Raises PortError for a port that was asked for, WorkerError, whatever `settings` raises, and OSError.
+    Raises PortError for a port that was asked for, AudioError for sound that was, WorkerError, whatever `settings`
+    raises, and OSError.
     """
     world = LiveWorld()
     stop = Stop(world)
@@ -137,6 +141,7 @@ def play(setup: Setup, begins: Callable[[Ports | None, Settings], None]) -> Done
     with service.on_stop(stop), ExitStack() as stack:
         worker = stack.enter_context(closing(Worker(setup.player, world.put, world.now)))
         worker.start()  # it loads while the ports open
+        audio = stack.enter_context(closing(Audio(setup.sound.soundfont))) if setup.sound.on else None
         ports = open_any(setup)
         if ports is not None:
             stack.enter_context(closing(ports))
@@ -145,11 +150,14 @@ def play(setup: Setup, begins: Callable[[Ports | None, Settings], None]) -> Done
         path = setup.output(settings.style)
         check_writable(path)
         output: Output = ports or Nowhere()
+        heard = None if audio is None else audio.wait_ready()
+        if audio is not None:
+            output = TappedOutput(output, audio.send)
         thru, take = Thru(output), Take()
         stack.callback(lambda: thru.end(world.now()))
         stop.playing = True
         play_in = way_in(ports, world, stack)
-        begins(ports, settings)
+        begins(ports, heard, settings)
         display = Display(poster_of(setup, song, settings), lambda: conductor.counters.isr, setup.plain)
         stack.enter_context(closing(display))
         hears = TappedWorld(world, thru.heard, take.heard, display.heard)

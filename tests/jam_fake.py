@@ -1,10 +1,16 @@
-"""`houseband jam` with a player that needs no graph. Usage: jam_fake.py OUT.mid BARS API [--plain]"""
+"""`houseband jam` with a player that needs no graph. Usage: jam_fake.py OUT.mid BARS API [--plain] [--sound]
+
+--sound: what would be heard is written to OUT.mid.sound, as the audio process is told it.
+"""
 
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
+from daemon import jam
+from daemon.audio import Audio, Sound
 from daemon.commands.jam import where
 from daemon.jam import Setup, play
 from daemon.plan import Settings
@@ -13,6 +19,8 @@ from music.tunes import TUNES
 
 if __name__ == "__main__":
     output, bars, api = sys.argv[1:4]
+    kept = f"import shutil, sys; print('ready a file', flush=True); out = open({output + '.sound'!r}, 'wb')"
+    setattr(jam, "Audio", partial(Audio, serve=f"{kept}; shutil.copyfileobj(sys.stdin.buffer, out)"))  # noqa: B010
     done = play(
         Setup(
             PlayerSpec("tests.worker_players:fake"),
@@ -22,7 +30,8 @@ if __name__ == "__main__":
             lambda _: Path(output),
             api,
             plain="--plain" in sys.argv,
+            sound=Sound("--sound" in sys.argv),
         ),
-        lambda ports, _: print(where(ports), flush=True),  # noqa: T201
+        lambda ports, sound, _: print(where(ports, sound), flush=True),  # noqa: T201
     )
     print(f"written: {done.path}", flush=True)  # noqa: T201

@@ -7,10 +7,12 @@ import re
 import signal
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from daemon.audio import RECORD
 from daemon.jam import Performer, Setup, Thru, open_any, poster_of, song_of, way_in
 from daemon.plan import Settings
 from daemon.ports import PortError
@@ -19,7 +21,7 @@ from daemon.tempo import Tempo
 from daemon.virtual import RecordingOutput, VirtualWorld
 from daemon.worker import PlayerSpec
 from music import midifile
-from music.note import ROLES, TICKS_PER_STEP, Note
+from music.note import CHANNELS, ROLES, TICKS_PER_STEP, Note
 from music.tunes import TUNES, Tune, written
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -67,6 +69,21 @@ def test_it_plays_once_without_ports_or_terminal_and_leaves_a_file(tmp_path: Pat
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGINT to a process alone there")
+def test_melody_and_band_are_heard_and_every_note_ends(tmp_path: Path) -> None:
+    running = jam(tmp_path / "take.mid", 2, "--sound")
+    out, err = running.communicate(timeout=60)
+    assert (running.returncode, err) == (0, "")
+    assert out.startswith("No MIDI system here, so melody and band meet inside this program. Sound: a file.")
+    told = [data[:length] for _, length, data in RECORD.iter_unpack((tmp_path / "take.mid.sound").read_bytes())]
+    begun = Counter((data[0] & 0x0F, data[1]) for data in told if data[0] & 0xF0 == 0x90)
+    ended = Counter((data[0] & 0x0F, data[1]) for data in told if data[0] & 0xF0 == 0x80)
+    assert begun == ended
+    parts = {part.name: part for part in midifile.read(tmp_path / "take.mid").parts}
+    for role in ("melody", *ROLES):
+        notes = Counter((CHANNELS[role], note.pitch) for note in parts[role].notes)
+        assert {key: count for key, count in begun.items() if key[0] == CHANNELS[role]} == notes
+
+
 def test_ctrl_c_ends_it_and_keeps_what_was_played(tmp_path: Path) -> None:
     running = jam(tmp_path / "take.mid", 16)
     assert running.stdout is not None

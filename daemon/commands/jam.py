@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from daemon import controls
+from daemon.audio import AudioError, Sound
 from daemon.commands.render import control_options, settings_from
 from daemon.commands.run import start_logging
 from daemon.plan import Settings
@@ -30,6 +31,8 @@ from music.tunes import TUNES
     "--api", type=click.Choice(["auto", *APIS, "none"]), default="auto", show_default=True, help="MIDI system."
 )
 @click.option("--out-port", metavar="NAME", help="Play to this existing port, e.g. a synthesiser's.")
+@click.option("--audio", is_flag=True, help="Play through this machine's loudspeakers, too.")
+@click.option("--soundfont", metavar="FILE.sf2", help="With --audio: the instruments.")
 @click.option("--plain", is_flag=True, help="A line per bar instead of a piano roll.")
 @click.option("-v", "--verbose", count=True, help="Say more; twice: everything.")
 def command(
@@ -42,6 +45,8 @@ def command(
     output: Path | None,
     api: str,
     out_port: str | None,
+    audio: bool,
+    soundfont: str | None,
     plain: bool,
     verbose: int,
     **values: str | None,
@@ -56,11 +61,11 @@ def command(
 
     chosen = TUNES[tune] if bars is None else TUNES[tune].first_bars(bars)
 
-    def begins(ports: Ports | None, settings: Settings) -> None:
+    def begins(ports: Ports | None, sound: str | None, settings: Settings) -> None:
         click.echo(f"{chosen.title}: {settings.style}, {technique}")
-        click.echo(where(ports))
+        click.echo(where(ports, sound))
 
-    with refusing(controls.ControlError, PortError, WorkerError):
+    with refusing(AudioError, controls.ControlError, PortError, WorkerError):
         tempo = None if bpm is None else controls.parse("bpm", bpm)
         setup = Setup(
             player=PlayerSpec("daemon.players.load:load_player", (technique, None if graph is None else str(graph))),
@@ -71,6 +76,7 @@ def command(
             api=api,
             out_port=out_port,
             plain=plain,
+            sound=Sound(audio or soundfont is not None, soundfont),
         )
         try:
             done = play(setup, begins)
@@ -81,13 +87,13 @@ def command(
     click.echo(f"{done.counters.onsets} notes; the take, melody and band, is in {done.path}")
 
 
-def where(ports: Ports | None) -> str:
-    """What it plays on, and how to hear it."""
+def where(ports: Ports | None, sound: str | None) -> str:
+    """What it plays on, and how to hear it. sound: what makes it audible here, if anything does."""
+    heard = f" Sound: {sound}." if sound else ""
     if ports is None:
-        return (
-            "No MIDI system here, so melody and band meet inside this program. To hear the take, open it in any player."
-        )
-    return (
-        f"MIDI: {ports.api}, port '{ports.names[1]}'. It carries no sound: connect it to a synthesiser, or name one's "
-        "port with --out-port."
+        hint = heard or " To hear it, use --audio, or open the take in any player."
+        return f"No MIDI system here, so melody and band meet inside this program.{hint}"
+    hint = (
+        heard or " It carries no sound: use --audio, connect it to a synthesiser, or name one's port with --out-port."
     )
+    return f"MIDI: {ports.api}, port '{ports.names[1]}'.{hint}"
