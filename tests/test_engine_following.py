@@ -436,8 +436,8 @@ def test_whatever_a_master_does_nothing_hangs_and_the_band_is_there_again(data: 
     end = at + 4 * SECOND
     events += [*master(120, 400, end), *tune(end)]
     done = show(events, until=end + 4 * BAR, commands=data.draw(st.booleans()), whole=False)
-    after = [onset for onset in done.onsets if onset > end + BAR]
-    assert len(after) > 40
+    after = [onset for onset in done.onsets if onset > end + 2 * BAR]  # it has to learn that this one does not jitter
+    assert len(after) > 24
     assert all(min((onset - end) % STEP, (end - onset) % STEP) < 1 * MS for onset in after)
 
 

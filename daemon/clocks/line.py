@@ -251,7 +251,8 @@ class Line:
         if count > 1:
             a, b = next((a, b) for a, b in pairwise(self._hulls[0]) if b[0] >= middle)
             edge = (b[1] - a[1]) / (b[0] - a[0])
-            width = max(self._width, self._above(edge)[1] if count >= ENOUGH else self._bunching())
+            seen = self._above(edge)[1] if count >= ENOUGH else self._bunching()
+            width = max(self._width * min(1.0, max(0.0, 2 - count / SETTLED)), seen)
             worth = (2 * count * self._doubt) ** 2
             if self._known or abs(edge - self._prior) > width / count:  # else the guess may well be right
                 slope = (edge * worth + self._prior * width**2) / (worth + width**2)

@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,15 +41,18 @@ RATE = 48_000
 #: of the JACK server, where it is allowed
 PRIORITY = 70
 BEATS = 96
+#: how often a scene is played until it has no more xruns than that: the server, too, can get stuck while clients come
+TAKES, MOST_XRUNS = 3, 4
 #: what happens (see scene.lua), and after which events (in clock messages) the first beat is no matter of timing
 SCENES = {
     "take": "goto:0,roll,at:64,stop,wait:1",
-    "tempo": "tempo:12:90,tempo:20:140,goto:0,roll,at:64,stop,wait:1",
+    "tempo": "goto:0,roll,at:24,tempo:90,at:40,tempo:140,at:64,stop,wait:1",
     "loop": "goto:0,loop,roll,wait:24,stop,wait:1",
     "relocate": "goto:0,roll,at:13.3,locate:32,at:41.7,locate:5,at:12.9,locate:64,at:80,stop,wait:1",
-    "stop": "goto:0,roll,at:14.4,stop,wait:2,roll,at:30.2,stop,goto:8,roll,at:24,stop,wait:1",
+    "stop": "goto:0,roll,at:14.4,stop,wait:2,roll,at:30.2,stop,wait:1,goto:8,roll,at:24,stop,wait:1",
 }
 LOOP = (8, 16)  # beats
+SUPERCLOCKS = 282_240_000  # Ardour's, a second
 
 
 @dataclass
@@ -205,16 +208,13 @@ def melody_file(path: Path, bpm: float) -> Path:
     return path
 
 
-def add_loop(session: Path, name: str) -> None:
+def add_loop(root: ET.Element) -> None:
     """Gives a saved session a loop range, for which the DAW's Lua has no function."""
-    file = session / f"{name}.ardour"
-    tree = ET.parse(file)
-    root = tree.getroot()
     number = int(root.get("id-counter", "0"))
     places = root.find("Locations")
     if places is None:
         places = ET.SubElement(root, "Locations")
-    begin, end = (beat * 60 / 120 * 282_240_000 for beat in LOOP)
+    begin, end = (beat * 60 / 120 * SUPERCLOCKS for beat in LOOP)
     ET.SubElement(
         places,
         "Location",
@@ -224,7 +224,17 @@ def add_loop(session: Path, name: str) -> None:
         },
     )  # fmt: skip
     root.set("id-counter", str(number + 1))
+
+
+def edit(session: Path, name: str, change: Callable[[ET.Element], None]) -> None:
+    """Changes a saved session."""
+    file = session / f"{name}.ardour"
+    tree = ET.parse(file)
+    change(tree.getroot())
     tree.write(file, encoding="UTF-8", xml_declaration=True)
+
+
+EDITS = {"loop": add_loop}
 
 
 def tools() -> Any:
@@ -276,8 +286,8 @@ def play(scene: str, output: str, period: int, player: str, keep: Path | None = 
         running.append(start_jack(daw, period, work / "jackd.log", priority))
         daw.make_session(session, name, 120, work / "make.log")
         daw.put_melody(session, name, melody_file(work / "melody.mid", 120), 0)
-        if scene == "loop":
-            add_loop(session, name)
+        if scene in EDITS:
+            edit(session, name, EDITS[scene])
         dump = (work / "witness.txt").open("w")
         command = ["stdbuf", "-oL", "jack_midi_dump", "-a", "witness"]
         running.append(subprocess.Popen(command, env=environment, stdout=dump, stderr=subprocess.DEVNULL))
@@ -388,7 +398,11 @@ def main() -> int:
     for scene in args.scenes or SCENES:
         if scene not in SCENES:
             parser.error(f"no scene {scene!r}; there are {', '.join(SCENES)}")
-        found = play(scene, args.output, args.period, args.player, args.keep)
+        found: dict[str, Any] = {}
+        for take in range(1, TAKES + 1):
+            found = {"takes": take, **play(scene, args.output, args.period, args.player, args.keep)}
+            if found["xruns"] is not None and found["xruns"] <= MOST_XRUNS:
+                break
         found["bounds"], found["missed"] = bounds(args.output, args.period), missed(found)
         good = good and not found["missed"]
         sys.stdout.write(json.dumps(found) + "\n")
