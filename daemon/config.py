@@ -123,6 +123,7 @@ KEYS: dict[str, Key] = {
         *(_control(f"mute.{role}", False, option=False) for role in _PLAYS),
         *(_control(f"level.{role}", 1.0, option=False) for role in _PLAYS),
         *(_control(f"offset_ms.{role}", 0.0, option=False) for role in _PLAYS),
+        *(_control(f"player.{role}", "", option=False) for role in _PLAYS),
         *(
             Key(
                 f"program.{role}", "integer", 0, f"General MIDI program of {role} at the start; 0: none", high=128,

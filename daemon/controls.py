@@ -36,7 +36,7 @@ class Control:
         return {
             "integer": f"a whole number from {self.low:g} to {self.high:g}" if self.high else "a whole number",
             "switch": "true or false",
-            "choice": _CHOICES.get(self.key, ""),
+            "choice": _CHOICES.get(self.key.partition(".")[0], ""),
             "spans": "numbers and ranges such as 1-4,7, or nothing",
             "trigger": "no value",
         }[self.kind]
@@ -47,6 +47,7 @@ _CHOICES = {
     "style": "one of the player's styles",
     "technique": "one of the techniques loaded",
     "preset": "one of the configuration's presets",
+    "player": "one of the techniques loaded, or nothing",
 }
 #: what turns a switch over
 TOGGLE = "toggle"
@@ -72,6 +73,10 @@ CONTROLS: dict[str, Control] = {
         *(Control(f"level.{role}", "number", f"how loud {role} is; 1 as it is", 0, 1.5) for role in MIXED_ROLES),
         *(
             Control(f"offset_ms.{role}", "number", f"by how many ms the synthesiser of {role} is slow", -500, 500)
+            for role in MIXED_ROLES
+        ),
+        *(
+            Control(f"player.{role}", "choice", f"which of the players plays {role}, if another than the rest")
             for role in MIXED_ROLES
         ),
         Control("loop_bars", "integer", "how many bars go round (AR-CNN)", 1, 8),
@@ -124,7 +129,8 @@ def parse(
             parsed = value if isinstance(value, str) else None
             if parsed is not None and key == "style" and styles is not None and parsed not in styles:
                 raise ControlError(f"{key}: no style {value!r}; the player knows {', '.join(styles)}")
-            if parsed is not None and key == "technique" and techniques is not None and parsed not in techniques:
+            asked = parsed if key == "technique" or key.startswith("player.") else None
+            if asked and techniques is not None and asked not in techniques:
                 raise ControlError(f"{key}: no {value!r} is loaded; there are {', '.join(techniques)}")
         case _:
             return True
@@ -175,7 +181,8 @@ EDITING = (
 _FIELDS = frozenset(EDITING) | frozenset(
     ("style", "seed", "temperature", "density", "intensity", "swing", "technique", "humanise", "pause_bars", "split")
 )
-_BY_ROLE = {"level": "levels", "offset_ms": "offsets_ms"}
+_BY_ROLE = {"level": "levels", "offset_ms": "offsets_ms", "player": "players"}
+_STANDING = {"level": 1.0, "offset_ms": 0.0, "player": ""}
 
 
 def applied(settings: Settings, key: str, value: object) -> Settings:
@@ -202,7 +209,7 @@ def standing(settings: Settings) -> dict[str, object]:
         if kind == "mute":
             found[key] = role in settings.muted
         elif kind in _BY_ROLE:
-            found[key] = getattr(settings, _BY_ROLE[kind]).get(role, 1.0 if kind == "level" else 0.0)
+            found[key] = getattr(settings, _BY_ROLE[kind]).get(role, _STANDING[kind])
         elif key in _FIELDS:
             found[key] = getattr(settings, key)
     return found

@@ -23,7 +23,7 @@ class Settings:
     sixteenth is delayed towards the triplet; technique: which of the players loaded answers; humanise: 0..1, how far
     notes stray from the beat; offsets_ms: role -> ms by which its synthesiser is slow, and its notes leave earlier;
     pause_bars: whole bars of silence after which the band ends, 0 for never; split: pitch below which keys are no
-    melody.
+    melody; players: role -> the technique that plays it, where that is another (an empty one: the same).
 
     For the AR-CNN: loop_bars: 1..8 bars that go round; overdub: what is played is added to them, otherwise it replaces
     the bars it is played in; edits_per_second: how fast they change; edit_sysex: whether edits are told as MIDI, too;
@@ -45,6 +45,7 @@ class Settings:
     offsets_ms: Mapping[str, float] = field(default_factory=dict)
     pause_bars: int = 0
     split: int = 0
+    players: Mapping[str, str] = field(default_factory=dict)
     loop_bars: int = 4
     overdub: bool = False
     edits_per_second: float = 4.0

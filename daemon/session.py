@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from contextlib import ExitStack
 from importlib import resources
@@ -26,19 +27,13 @@ class Graph:
 
     def __init__(self, path: str | Path | None, technique: str) -> None:
         """Load a file, or the shipped weights of the technique. Raises GraphError."""
-        import onnxruntime  # here, so that --help and errors before it do not pay for it
-
         name = str(path) if path is not None else f"the shipped {technique} weights"
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 4
         with ExitStack() as stack:
             file = Path(path) if path is not None else _shipped(stack, technique)
             if not file.is_file():
                 raise GraphError(f"{name}: no such file")
             try:
-                self._session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+                self._session = self._open(str(file))
             except Exception as error:  # noqa: BLE001 - onnxruntime has exceptions of its own for every kind of broken file
                 raise GraphError(f"{name}: not a graph that onnxruntime can load ({_first_line(error)})") from None
         try:
@@ -49,6 +44,33 @@ class Graph:
         except SignatureError as error:
             raise GraphError(f"{name}: this graph does not fit: {error}") from None
         self._outputs = [o.name for o in self._session.get_outputs()]
+        self._parts = {
+            key.removeprefix(f"{signature.PART}."): text
+            for key, text in self._session.get_modelmeta().custom_metadata_map.items()
+            if key.startswith(f"{signature.PART}.")
+        }
+
+    @staticmethod
+    def _open(source: str | bytes) -> Any:
+        import onnxruntime  # here, so that --help and errors before it do not pay for it
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 4
+        return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+
+    @property
+    def session(self) -> Any:
+        """The onnxruntime session, for who binds inputs and outputs himself."""
+        return self._session
+
+    def part(self, name: str) -> Any:
+        """The session of a further graph that this one carries, which is opened once. Raises GraphError."""
+        try:
+            return self._open(base64.b64decode(self._parts.pop(name)))
+        except KeyError:
+            raise GraphError(f"this graph does not fit: it carries no {name!r}") from None
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
         """Outputs by name."""
@@ -64,7 +86,7 @@ def _shipped(stack: ExitStack, technique: str) -> Path:
     return stack.enter_context(resources.as_file(file))
 
 
-def _shapes(values: list[Any]) -> dict[str, tuple[int, ...]]:
+def _shapes(values: list[Any]) -> dict[str, tuple[int | str, ...]]:
     return {v.name: tuple(v.shape) for v in values}
 
 

@@ -14,17 +14,19 @@ import torch
 from torch import nn
 
 
-def shapes(values: Iterable[onnx.ValueInfoProto]) -> dict[str, tuple[int, ...]]:
-    """Name -> shape of a graph's inputs or outputs."""
-    return {v.name: tuple(d.dim_value for d in v.type.tensor_type.shape.dim) for v in values}
+def shapes(values: Iterable[onnx.ValueInfoProto]) -> dict[str, tuple[int | str, ...]]:
+    """Name -> shape of a graph's inputs or outputs; a size that varies by its name."""
+    return {v.name: tuple(d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim) for v in values}
 
 
-def session(path: Path) -> onnxruntime.InferenceSession:
+def session(path: Path | bytes) -> onnxruntime.InferenceSession:
     """A session as the daemon opens it: one thread."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(
+        path if isinstance(path, bytes) else str(path), options, providers=["CPUExecutionProvider"]
+    )
 
 
 def multiply_adds(model: onnx.ModelProto) -> int:
@@ -57,7 +59,7 @@ def gemm_peak(seconds: float = 0.5) -> float:
     return float(2 * 512**3 / best / 1e9)
 
 
-def worst_difference(graph: nn.Module, path: Path) -> float:
+def worst_difference(graph: nn.Module, path: Path | bytes) -> float:
     """Largest absolute difference of any output between torch and onnxruntime on the graph's example."""
     example = graph.example()  # type: ignore[operator]
     with torch.no_grad():
@@ -66,7 +68,7 @@ def worst_difference(graph: nn.Module, path: Path) -> float:
     return max(float(np.abs(e.numpy() - f).max()) for e, f in zip(expected, found, strict=True))
 
 
-def milliseconds(path: Path, inputs: dict[str, np.ndarray[Any, Any]], runs: int = 300) -> np.ndarray[Any, Any]:
+def milliseconds(path: Path | bytes, inputs: dict[str, np.ndarray[Any, Any]], runs: int = 300) -> np.ndarray[Any, Any]:
     """Times of single runs on one thread, sorted."""
     one = session(path)
     times = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,11 @@ def _averaged(tensors: dict[str, Any]) -> dict[str, Any]:
 
 def write(graph: nn.Module, made: Signature, target: Path) -> onnx.ModelProto:
     """Export `graph` (with example(), inputs, outputs) to `target`, signature inside; nothing half-written is left."""
+    return store(export(graph), made, target)
+
+
+def export(graph: nn.Module) -> onnx.ModelProto:
+    """A module with example(), inputs, outputs and, where sizes vary, dynamic() as an ONNX model."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -75,25 +80,34 @@ def write(graph: nn.Module, made: Signature, target: Path) -> onnx.ModelProto:
             graph.example(),  # type: ignore[operator]
             input_names=list(graph.inputs),  # type: ignore[arg-type]
             output_names=list(graph.outputs),  # type: ignore[arg-type]
+            dynamic_shapes=graph.dynamic() if hasattr(graph, "dynamic") else None,  # type: ignore[operator]
             opset_version=18,
             dynamo=True,
             optimize=False,  # folding the weights here would make the file eight times as large
             verbose=False,
         )
     assert program is not None
-    model = program.model_proto
-    return store(model, made, target)
+    model: onnx.ModelProto = program.model_proto
+    return model
 
 
-def store(model: onnx.ModelProto, made: Signature, target: Path) -> onnx.ModelProto:
-    """Put the signature, with the shapes as they are, into a model and write it."""
-    made = replace(made, inputs=check.shapes(model.graph.input), outputs=check.shapes(model.graph.output))
+def strip(model: onnx.ModelProto) -> None:
+    """Take out where in the Python code things came from: it is of no use to a player."""
     del model.metadata_props[:]
-    for node in model.graph.node:  # where in the Python code a node came from is of no use to a player
+    for node in model.graph.node:
         del node.metadata_props[:]
         node.doc_string = ""
-    entry = model.metadata_props.add()
-    entry.key, entry.value = signature.KEY, made.to_json()
+
+
+def store(
+    model: onnx.ModelProto, made: Signature, target: Path, parts: Mapping[str, str] | None = None
+) -> onnx.ModelProto:
+    """Put the signature, with the shapes as they are, and further parts (key -> text) into a model and write it."""
+    made = replace(made, inputs=check.shapes(model.graph.input), outputs=check.shapes(model.graph.output))
+    strip(model)
+    for key, value in {signature.KEY: made.to_json(), **(parts or {})}.items():
+        entry = model.metadata_props.add()
+        entry.key, entry.value = key, value
     model.producer_name = "houseband"
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.part")
@@ -113,6 +127,9 @@ def command(run: Path, out: Path, report: Path | None) -> None:
     """
     try:
         tensors, state = checkpoint.load(run / "checkpoint")
+        if state.get("technique") == "transformer":
+            _tell(_write_transformer(tensors, state, out), report)
+            return
         make = GRAPHS.get(str(state.get("technique")))
         if make is None:
             raise CheckpointError(f"{run}: no exporter for the technique {state.get('technique')!r}")
@@ -120,7 +137,18 @@ def command(run: Path, out: Path, report: Path | None) -> None:
     except CheckpointError as error:
         raise Usage(str(error)) from None
     write(graph, made, out)
-    figures = check.report(graph, out)
+    _tell(check.report(graph, out), report)
+
+
+def _write_transformer(tensors: dict[str, Any], state: dict[str, Any], out: Path) -> dict[str, Any]:
+    from export import transformer
+
+    parts, made = transformer.graphs(tensors, state, _provenance(state))
+    transformer.write(parts, made, out)
+    return transformer.report(parts, out)
+
+
+def _tell(figures: dict[str, Any], report: Path | None) -> None:
     for name, value in figures.items():
         click.echo(f"{name:>28}  {value}")
     if report:

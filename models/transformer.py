@@ -1,19 +1,20 @@
 """The transformer: a hand that writes, at every sixteenth, what the band does at the next one.
 
 A decoder over steps: one position a sixteenth, which has heard everything up to that sixteenth and speaks of the next
-one. Rotary positions (Su et al. 2021), root-mean-square norms, gated MLPs (Shazeer 2020), a sliding window in every layer
-(Beltagy et al. 2020), so that the state at a step depends on the last CONTEXT steps and on nothing else: what a key/value
-ring holds after an hour is what it would hold had the band just come in.
+one. Rotary positions (Su et al. 2021), root-mean-square norms, gated MLPs (Shazeer 2020), a sliding window in every
+layer (Beltagy et al. 2020), so that the state at a step depends on the last CONTEXT steps and on nothing else: what a
+key/value ring holds after an hour is what it would hold had the band just come in.
 
 The melody carries the harmony: the chord comes from the harmonist, which hears nothing but the melody, and the hand is
 told everything from the chord's root. Its own past tells it rhythm and voicing, not the key; a band that reads its own
-wrong chords believes them (DESIGN, 'Own past'). The tokens of one step are written by a small recurrent net conditioned on
-the hand's state (a depth decoder, as in Lee et al. 2022): a step costs one pass through the hand and one small one a token.
+wrong chords believes them (DESIGN, 'Own past'). The tokens of one step are written by a small recurrent net conditioned
+on the hand's state (a depth decoder, as in Lee et al. 2022): a step costs one pass through the hand and one small one a
+token.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -46,7 +47,7 @@ class TransformerConfig:
     hand: int = 192
     inside: int = 512
     writer: int = 192
-    harmonist: HarmonistConfig = HarmonistConfig()
+    harmonist: HarmonistConfig = field(default_factory=HarmonistConfig)
 
     def as_dict(self) -> dict[str, Any]:
         """For the checkpoint's JSON."""
@@ -108,7 +109,7 @@ class Layer(nn.Module):
         return rotate(query, turn).to(value.dtype), rotate(key, turn).to(value.dtype), value
 
     def finish(self, x: Tensor, query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
-        """The state after attention over keys and values (B, S, heads, 32), mask (T, S) True where seen, and the MLP."""
+        """The state after attention over keys and values (B, S, heads, 32), mask (T, S) True where seen, and MLP."""
         q, k, v = (t.transpose(1, 2) for t in (query, key, value))
         return self._after(x, attention(q, k, v, mask).transpose(1, 2))
 
@@ -154,7 +155,7 @@ class Hand(nn.Module):
         self.loud_log_std = nn.Parameter(torch.full((len(STYLES), 4), -2.0))
 
     def enter(self, features: Tensor, style: Tensor) -> Tensor:
-        """features (B, T, steps.FEATURES), style (B, styles) one-hot -> states (B, T, hand)."""
+        """Features (B, T, steps.FEATURES), style (B, styles) one-hot -> states (B, T, hand)."""
         state: Tensor = self.read(torch.cat([features, style[:, None].expand(-1, features.shape[1], -1)], -1))
         return state
 

@@ -151,8 +151,9 @@ Listen = Callable[["Score"], Ints]
 
 
 class HandBatch(NamedTuple):
-    """B stretches: features (B, T, FEATURES), style (B, styles); what is written one step later: line (B, T, MOST_TOKENS),
-    length (B, T) of it, 0 where it is not to be learnt; velocity (B, T, 4) / 127, 0 where nothing begins; tune (B, T) what the melody does."""
+    """B stretches: features (B, T, FEATURES), style (B, styles); what is written one step later: line (B, T,
+    MOST_TOKENS), length (B, T) of it, 0 where it is not to be learnt; velocity (B, T, 4) / 127, 0 where nothing begins;
+    tune (B, T) what the melody does."""
 
     features: Floats
     style: Floats
@@ -201,8 +202,8 @@ class Stretches:
         return score.first if self.random.random() < 0.2 else int(self.random.integers(score.first, last + 1))
 
     def hand(self, count: int, spoil: float = 0.0, told: float = 0.0) -> HandBatch:
-        """`count` stretches for the hand. spoil: share of those whose past is not what it should be; told: share of those
-        that are played on the chords that the harmonist would have told."""
+        """`count` stretches for the hand. spoil: share of those whose past is not what it should be; told: share of
+        those that are played on the chords that the harmonist would have told."""
         shown = []
         for _ in range(count):
             score = self.draw()
@@ -327,8 +328,8 @@ def _written(score: Score, begin: int, count: int, roots: Ints) -> tuple[Ints, I
 def _spoilt(
     past: steps.Band, chords: Ints, begin: int, other: Score, random: np.random.Generator
 ) -> tuple[steps.Band, int]:
-    """What the hand may find on stage: a past that is not the song's (another band's, thinned, or none) up to some step;
-    and since when the band plays."""
+    """What the hand may find on stage: a past that is not the song's (another band's, thinned, or none) up to some
+    step; and since when the band plays."""
     count, since = len(past.drums), 0
     begun, sounding, long, drums = (a.copy() for a in (past.begun, past.sounding, past.length, past.drums))
     kind = random.random()

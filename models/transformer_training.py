@@ -1,7 +1,8 @@
 """How the transformer learns: one turn of the loop in `models.train`.
 
 The hand is paid for the tokens of the next step. The past it is shown is often not the song's: somebody else's, full of
-holes, none, or played under chords that the harmonist got wrong; and it learns only where the chord it is told is right.
+holes, none, or played under chords that the harmonist got wrong; and it learns only where the chord it is told is
+right.
 """
 
 from __future__ import annotations
@@ -34,9 +35,11 @@ WEIGHTS |= {"romantic": 0.7, "classical": 0.7, "chorale": 0.3}
 
 @dataclass(frozen=True, slots=True)
 class TransformerRecipe:
-    """What a run is told. harmonist: the folder of the run whose harmonist tells the chords ("": none, and wrong chords
-    are made up); spoil: share of stretches whose past is not the song's; some: share of steps whose tokens are learnt in
-    a turn."""
+    """What a run is told.
+
+    harmonist: the folder of the run whose harmonist tells the chords, "" for none; spoil: share of stretches whose past
+    is not the song's; told: share of those on the harmonist's chords; some: share of steps whose tokens are learnt in a
+    turn; tune: weight of the melody's own next step."""
 
     model: TransformerConfig = field(default_factory=TransformerConfig)
     harmonist: str = ""
@@ -173,7 +176,7 @@ class TransformerObjective:
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Nats a step of the averaged weights on fixed stretches of the validation split, with the true past and spoilt."""
+        """Nats a step of the averaged weights on fixed stretches of the validation split, true past and spoilt."""
         figures: dict[str, float] = {}
         for name, shown in self.valid:
             batch = self._tensors(shown)

@@ -14,7 +14,7 @@ def choose(
     allowed: NDArray[np.bool_] | None = None,
 ) -> int:
     """An index of `logits` (n,), drawn from softmax(logits / temperature) among the likeliest that together hold at
-    least `top_p` (0..1] of the probability; temperature 0 takes the likeliest. allowed: (n,) which may be chosen at all.
+    least `top_p` (0..1] of the probability; temperature 0 takes the likeliest. allowed: (n,) which may be chosen.
 
     Draws one number from `random` whatever the outcome. Raises ValueError when nothing is allowed.
     """

@@ -10,6 +10,10 @@ from typing import Any
 #: The metadata key it is stored under, and the version of its layout.
 KEY = "houseband"
 VERSION = 1
+#: The metadata key, followed by a dot and a name, under which a graph carries further graphs, in base64.
+PART = "houseband.part"
+#: What a graph's inputs and outputs are like: sizes that vary have a name.
+Shapes = Mapping[str, tuple[int | str, ...]]
 
 
 class SignatureError(ValueError):
@@ -22,8 +26,8 @@ class Signature:
     settings: what the player must know beside the graph; provenance: commit, command, configuration, data hash."""
 
     technique: str
-    inputs: Mapping[str, tuple[int, ...]]
-    outputs: Mapping[str, tuple[int, ...]]
+    inputs: Shapes
+    outputs: Shapes
     styles: tuple[str, ...]
     settings: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -51,9 +55,7 @@ def from_metadata(metadata: Mapping[str, str]) -> Signature:
         raise SignatureError(f"its signature cannot be read ({error})") from None
 
 
-def check(
-    signature: Signature, technique: str, inputs: Mapping[str, tuple[int, ...]], outputs: Mapping[str, tuple[int, ...]]
-) -> None:
+def check(signature: Signature, technique: str, inputs: Shapes, outputs: Shapes) -> None:
     """Raises SignatureError unless the graph is of that technique with exactly those inputs and outputs."""
     if signature.technique != technique:
         raise SignatureError(f"it is a graph for the {signature.technique}, not for the {technique}")

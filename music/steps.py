@@ -90,7 +90,8 @@ def features(
     melody: Heard, played: Band, chords: NDArray[np.int64], phase: Ints, known: int | None = None, begun: int = 0
 ) -> Floats:
     """(T, FEATURES). chords: (2, T + 1) root (-1: none) and quality, in force at every step and the one after the last;
-    phase: (T,) the place in its bar of the step *after* each; known: from which step on the melody is not; begun: since which the band plays."""
+    phase: (T,) the place in its bar of the step *after* each; known: from which step on the melody is not; begun: since
+    which the band plays."""
     steps = len(melody.pitch)
     rows = np.arange(steps)
     root, quality = np.maximum(chords[0], 0), np.where(chords[0] < 0, NO_QUALITY, chords[1])

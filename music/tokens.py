@@ -156,7 +156,8 @@ def begun_of(tokens: Sequence[int], root: int) -> list[Begun]:
 
 
 def begins(notes: Iterable[Note], role: str) -> dict[int, list[tuple[int, int]]]:
-    """Step -> (length, pitch) of what begins there, tied notes cut into pieces of LONGEST (as LONGEST + 1) and a rest."""
+    """Step -> (length, pitch) of what begins there; tied notes cut into pieces of LONGEST (said as LONGEST + 1) and a
+    rest."""
     found: dict[int, list[tuple[int, int]]] = {}
     for note in notes:
         step, length = note.start // TICKS_PER_STEP, note.length // TICKS_PER_STEP

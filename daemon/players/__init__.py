@@ -8,7 +8,11 @@ from daemon.plan import Plan, PlanRequest
 
 
 class Player(Protocol):
-    """Answers plan requests. Lives in the worker; owned by one thread; may keep state between requests."""
+    """Answers plan requests. Lives in the worker; owned by one thread; may keep state between requests.
+
+    One that has `hurry(budget_ns)` is told, where time is real, how long an answer may take: what it has by then is its
+    plan.
+    """
 
     #: steps left of the now-line that the player looks at
     past_steps: int

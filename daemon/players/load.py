@@ -14,6 +14,7 @@ from daemon.session import TECHNIQUES, Graph, GraphError
 _PLAYERS: Mapping[str, tuple[str, str]] = {
     "gan": ("daemon.players.gan", "GanPlayer"),
     "arcnn": ("daemon.players.arcnn", "ArcnnPlayer"),
+    "transformer": ("daemon.players.transformer", "TransformerPlayer"),
 }
 
 

@@ -1,0 +1,50 @@
+"""`houseband extend`: a song goes on for some bars."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from daemon import controls
+from daemon.commands.render import control_options, settings_from
+from daemon.refusal import Refusal, refusing
+
+
+@click.command()
+@click.argument("song", metavar="IN.mid", type=click.Path(path_type=Path))
+@click.option("-o", "--output", metavar="OUT.mid", required=True, type=click.Path(path_type=Path), help="To write.")
+@click.option("--bars", metavar="N", type=click.IntRange(1, 512), required=True, help="How many bars to add.")
+@click.option("--graph", metavar="FILE.onnx", type=click.Path(path_type=Path), help="Weights other than the shipped.")
+@click.option("--track", metavar="NAME", help="The melody's track, by name or number; else `melody`, else the first.")
+@control_options
+def command(
+    song: Path,
+    output: Path,
+    bars: int,
+    graph: Path | None,
+    track: str | None,
+    assigned: tuple[str, ...],
+    **values: str | None,
+) -> None:
+    """Continue a melody, and its accompaniment, by some bars.
+
+    The transformer hears what is there, melody and band (told by their tracks' names: bass, chords, pad, drums, piano),
+    and goes on from the bar line after the end. The same seed goes on the same way.
+    """
+    from daemon.extend import Extension, to_file
+    from daemon.players.load import load_player
+    from daemon.players.transformer import TransformerPlayer
+    from daemon.session import GraphError
+    from music.midifile import MidiFileError
+
+    if output.is_dir() or not output.parent.is_dir():
+        raise Refusal(f"{output}: cannot be written, for its folder does not exist or it is one itself")
+    with refusing(controls.ControlError, GraphError, MidiFileError):
+        player = load_player("transformer", graph)
+        assert isinstance(player, TransformerPlayer)
+        settings = settings_from(values, assigned, player.styles)
+        try:
+            to_file(song, output, player, Extension(bars, settings), track)
+        except OSError as error:
+            raise Refusal(f"{output}: cannot be written: {error.strerror or error}") from None

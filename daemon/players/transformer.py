@@ -1,0 +1,301 @@
+"""The transformer's player: at every step it hears what was played, and writes what the band does at the next one.
+
+Chords come from the melody alone (`harmony`), the hand's past lies in a ring (`ring`), the tokens of a step are drawn
+one by one under a grammar. A plan reaches some steps further than the one that is asked for, as if the melody went on
+as it is, so that the band goes on when the next answer is late. Equal requests give equal plans, whatever was asked
+before: the ring holds what it would hold had the player just come in.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daemon.plan import Plan, PlanRequest
+from daemon.players.harmony import Harmony, Outlook, Song, line
+from daemon.players.ring import Intent, Pen, Ring
+from daemon.session import Graph, GraphError
+from music import hearing, sampling, steps, tokens
+from music.note import MELODY, PITCHED_ROLES, ROLES, TICKS_PER_STEP, Metre, Note, step_of
+
+Floats = NDArray[np.float32]
+
+#: Steps that a plan covers.
+AHEAD = 4
+#: What temperature 1 means for the tokens, and how much of the probability is drawn from.
+TEMPERATURE = 0.9
+TOP_P = 0.95
+#: What a density of 2 adds to the logit of every role that may begin something.
+DENSITY_SPAN = 1.5
+#: How much a doubtful tone is avoided when a pitch is chosen: weight of the logarithm of its probability.
+DOUBT = 1.5
+#: A note that sounds is let go when its pitch class is so much less likely than the likeliest one of the chord.
+LET_GO = 0.35
+#: Tokens of one step, at most.
+MOST_TOKENS = 40
+#: A note tied over lasts so long, unless it is let go or begun anew.
+TIED_STEPS = 2 * tokens.LONGEST
+
+_COMPASS = {role: steps.compass(role) for role in (*PITCHED_ROLES, MELODY)}
+
+
+@dataclass(slots=True)
+class _Part:
+    """What the plan has of a role so far: notes begun, and the ends of committed ones that still sound."""
+
+    begun: list[Note] = field(default_factory=list)
+    held: dict[tuple[int, int], Note] = field(default_factory=dict)
+
+    def sounding(self, tick: int) -> list[Note]:
+        """What sounds over a tick."""
+        return [n for n in (*self.held.values(), *self.begun) if n.start < tick < n.end]
+
+    def end(self, note: Note, tick: int) -> None:
+        """End a note that sounds, at a tick."""
+        self.change(note, replace(note, length=tick - note.start))
+
+    def change(self, note: Note, changed: Note) -> None:
+        """The same note with another end."""
+        if note in self.begun:
+            self.begun[self.begun.index(note)] = changed
+        else:
+            self.held[note.start, note.pitch] = changed
+
+
+class TransformerPlayer:
+    """A Player on a transformer's graph."""
+
+    past_steps = 2 * hearing.PAST
+    future_steps = AHEAD
+    roles: tuple[str, ...] = ROLES
+
+    def __init__(self, graph: Graph) -> None:
+        """Raises GraphError for a graph that is none of a transformer's."""
+        self.styles = graph.signature.styles
+        settings = graph.signature.settings
+        self._ring = Ring(graph)
+        self._pen = Pen(graph, tokens.WRITER)
+        self._harmony = Harmony(graph)
+        self._budget_ns: int | None = None
+        try:
+            self._velocity_std = np.asarray(settings["velocity_std"], np.float32).reshape(len(self.styles), len(ROLES))
+        except (KeyError, ValueError) as error:
+            raise GraphError(f"this graph does not fit: its settings lack {error}") from None
+
+    def hurry(self, budget_ns: int) -> None:
+        """From now on an answer takes no longer than this, as far as its first step allows: what it has by then is the
+        plan. Without it a plan has all its steps, and does not depend on the machine."""
+        self._budget_ns = budget_ns
+
+    def plan(self, request: PlanRequest) -> Plan:
+        """The band from request.now on. Raises ValueError for a style the graph does not know."""
+        begun = time.perf_counter_ns()
+        if request.settings.style not in self.styles:
+            raise ValueError(f"no style {request.settings.style!r}; this graph knows {', '.join(self.styles)}")
+        answer = _Answer(self, request, begun)
+        last = answer.write()
+        notes = {role: tuple(sorted(part.begun)) for role, part in answer.parts.items()}
+        held = {role: tuple(sorted(part.held.values())) for role, part in answer.parts.items()}
+        spent = time.perf_counter_ns() - begun
+        return Plan(request.number, request.now, last, request.heard, notes, held, inference_ns=spent)
+
+    def continued(self, request: PlanRequest) -> tuple[Plan, Note | None]:
+        """A plan of one step for a melody that goes on by itself: what the band plays at request.now, and the melody
+        note that begins there, or goes on from the last one of the request (the same note, a step longer); None for a
+        rest."""
+        answer = _Answer(self, request, time.perf_counter_ns())
+        note = answer.write_both()
+        notes = {role: tuple(sorted(part.begun)) for role, part in answer.parts.items()}
+        held = {role: tuple(sorted(part.held.values())) for role, part in answer.parts.items()}
+        return Plan(request.number, request.now, request.now + 1, request.heard, notes, held), note
+
+    def late(self, begun: int) -> bool:
+        """Whether an answer that began then must come to its end."""
+        return self._budget_ns is not None and time.perf_counter_ns() - begun > self._budget_ns
+
+
+class _Answer:
+    """One plan in the making."""
+
+    def __init__(self, player: TransformerPlayer, request: PlanRequest, begun: int) -> None:
+        self._player, self._request, self._begun = player, request, begun
+        settings, self.now = request.settings, request.now
+        self._bar = request.bar_origin // TICKS_PER_STEP
+        style = player.styles.index(settings.style)
+        self._style = np.eye(len(player.styles), dtype=np.float32)[None, style]
+        self._std = player._velocity_std[style]
+        self._melody = line(request.melody)
+        whole = request.heard is None
+        self._song = Song(self._melody, whole, request.metre, self._bar, settings.seed, settings.temperature)
+        self.parts = {role: _Part() for role in ROLES}
+        tick = self.now * TICKS_PER_STEP
+        for role in PITCHED_ROLES:
+            over = (n for n in request.committed.get(role, ()) if n.start < tick <= n.end)
+            self.parts[role].held = {(n.start, n.pitch): n for n in over}
+        since = tick - (player._ring.context + tokens.LONGEST) * TICKS_PER_STEP
+        self._committed = {role: _rows(request.committed.get(role, ()), since) for role in ROLES}
+        self._first_played = min((int(r[0, 0]) for r in self._committed.values() if len(r)), default=self.now)
+
+    def write(self) -> int:
+        """Write step after step; the step at which the plan ends."""
+        outlook = self._player._harmony.outlook(self._song, self.now, AHEAD)
+        rows, chord = self._past(outlook.chords[0])
+        for k in range(AHEAD):
+            if k:
+                if self._player.late(self._begun):
+                    return self.now + k
+                row, chord = self._row(k, outlook, chord), outlook.chords[k]
+                rows = np.concatenate([rows, row])
+            intent = self._player._ring.follow(rows, self.now + k - len(rows), self._style)
+            self._step(self.now + k, chord, outlook.tones[k], intent)
+        return self.now + AHEAD
+
+    def write_both(self) -> Note | None:
+        """Write one step, and what the melody does there."""
+        outlook = self._player._harmony.outlook(self._song, self.now, 1)
+        rows, chord = self._past(outlook.chords[0])
+        intent = self._player._ring.follow(rows, self.now - len(rows), self._style)
+        self._step(self.now, chord, outlook.tones[0], intent)
+        return self._tune(chord, intent)
+
+    def _tune(self, chord: tuple[int, int], intent: Intent) -> Note | None:
+        """The melody's step, drawn like the band's tokens."""
+        tick, last = self.now * TICKS_PER_STEP, self._request.melody[-1] if self._request.melody else None
+        sounds = last is not None and last.end >= tick
+        above = np.arange(tokens.PITCHES) - 12 + max(chord[0], 0)
+        low, high = _COMPASS["melody"]
+        allowed = np.concatenate([[True, sounds], (above >= low) & (above <= high)])
+        random = np.random.default_rng([abs(self._request.settings.seed), self.now & 0xFFFFFFFF, 3])
+        heat = TEMPERATURE * self._request.settings.temperature
+        choice = sampling.choose(intent.tune, random, heat, TOP_P, allowed)
+        if choice == 0:
+            return None
+        if choice == 1 and last is not None:
+            return replace(last, length=tick + TICKS_PER_STEP - last.start)
+        return Note(tick, int(above[choice - 2]), TICKS_PER_STEP, last.velocity if last else 80)
+
+    # --- what the hand is told ---------------------------------------------------------------------------------------
+
+    def _past(self, coming: tuple[int, int]) -> tuple[Floats, tuple[int, int]]:
+        """The features of all steps that count, up to now; and the chord of the step to come."""
+        heard = self._melody[0][0] if self._melody else self.now - 1
+        origin = min(heard, self._first_played)
+        per_bar = self._request.metre.steps_per_bar
+        origin = self._bar + (origin - self._bar) // per_bar * per_bar
+        first = max(min(origin, self.now - 1), self.now - self._player._ring.context)
+        chords = self._player._harmony.recall(self._song, first, self.now, coming)
+        return self._features(first, self.now - first, chords, self._committed, self._melody), coming
+
+    def _row(self, k: int, outlook: Outlook, before: tuple[int, int]) -> Floats:
+        """The features of the step before now + k, as they will be if the melody goes on as it is."""
+        step = self.now + k - 1
+        melody = self._melody
+        if not self._song.heard_all and melody and sum(melody[-1][::2]) >= self.now:
+            melody = ((*melody[-1][:2], step + 1 - melody[-1][0]),)  # what sounds goes on
+        tick = step * TICKS_PER_STEP
+        planned = {role: _rows((*part.held.values(), *part.begun), tick) for role, part in self.parts.items()}
+        return self._features(step, 1, [before, outlook.chords[k]], planned, melody)
+
+    def _features(
+        self,
+        first: int,
+        count: int,
+        chords: Sequence[tuple[int, int]],
+        played: Mapping[str, NDArray[np.int64]],
+        melody: Sequence[tuple[int, int, int]],
+    ) -> Floats:
+        metre = self._request.metre
+        at = first + 1 + np.arange(count) - self._bar
+        phase = at % metre.steps_per_bar if metre != Metre() else at % steps.PHASES
+        return steps.features(
+            steps.heard(melody, first, count),
+            steps.band(played, first, count),
+            np.array(chords, np.int64).T,
+            np.minimum(phase, steps.PHASES - 1),
+            begun=min(count, max(0, self._first_played - first)),
+        )
+
+    # --- what it writes ----------------------------------------------------------------------------------------------
+
+    def _step(self, step: int, chord: tuple[int, int], tones: Floats, intent: Intent) -> None:
+        """Write one step into the parts."""
+        tick = step * TICKS_PER_STEP
+        self._let_go(tick, tones)
+        settings = self._request.settings
+        random = np.random.default_rng([abs(settings.seed), step & 0xFFFFFFFF, 2])
+        loud = 127 / (1 + np.exp(-intent.loudness))
+        loud = loud + random.standard_normal(len(ROLES)) * self._std * 127 * settings.temperature
+        velocity = np.clip(np.rint(loud), 20, 120).astype(int).tolist()
+        for begun in tokens.begun_of(self._draw(chord, tones, intent, random), chord[0]):
+            self._begin(begun, tick, velocity[ROLES.index(begun.role)])
+
+    def _draw(self, chord: tuple[int, int], tones: Floats, intent: Intent, random: np.random.Generator) -> list[int]:
+        """The tokens of one step."""
+        settings, pen = self._request.settings, self._player._pen
+        bias = _bias(chord[0], tones, settings.density)
+        grammar = tokens.Grammar(ROLES, _COMPASS, chord[0])
+        logits, memory = pen.begin(intent)
+        while True:
+            heat = TEMPERATURE * settings.temperature
+            token = sampling.choose(logits + bias, random, heat, TOP_P, grammar.allowed())
+            grammar.take(token)
+            if grammar.over:
+                return grammar.tokens
+            if len(grammar.tokens) >= MOST_TOKENS or self._player.late(self._begun):
+                return grammar.finish()
+            logits, memory = pen.go_on(intent, memory, token)
+
+    def _begin(self, begun: tokens.Begun, tick: int, velocity: int) -> None:
+        """Begin a role's notes; what sounds of the same pitch ends there, or goes on if it was tied."""
+        part = self.parts[begun.role]
+        sounding = {n.pitch: n for n in part.sounding(tick)}
+        for length, pitch in begun.notes:
+            many = TIED_STEPS if length > tokens.LONGEST else length
+            before = sounding.pop(pitch, None)
+            if before is not None:
+                if begun.role != "drums" and _tie_is_due(before, tick):
+                    part.change(before, replace(before, length=tick - before.start + many * TICKS_PER_STEP))
+                    continue
+                part.end(before, tick)
+            part.begun.append(Note(tick, pitch, many * TICKS_PER_STEP, velocity))
+        if begun.role == "bass":  # one voice
+            for note in sounding.values():
+                part.end(note, tick)
+
+    def _let_go(self, tick: int, tones: Floats) -> None:
+        """End what sounds and has no place in the harmony any more."""
+        keep = tones >= LET_GO * tones.max()
+        for role in PITCHED_ROLES:
+            for note in self.parts[role].sounding(tick):
+                if not keep[note.pitch % 12]:
+                    self.parts[role].end(note, tick)
+
+
+def _tie_is_due(note: Note, tick: int) -> bool:
+    lasted = (tick - note.start) // TICKS_PER_STEP
+    return note.length > tokens.LONGEST * TICKS_PER_STEP and lasted % tokens.LONGEST == 0
+
+
+def _bias(root: int, tones: Floats, density: float) -> NDArray[np.floating[Any]]:
+    """(WRITER,) what is added to the logits: for how many begin, and for pitches that may be foreign."""
+    bias = np.zeros(tokens.WRITER)
+    sets = np.arange(tokens.LENGTH - tokens.WHO)
+    bias[tokens.WHO : tokens.LENGTH] = _COUNTS[sets] * DENSITY_SPAN * (density - 1)
+    above = np.arange(tokens.PITCHES) - 12 + max(root, 0)
+    likely = np.log((tones + 0.02) / (tones.max() + 0.02))
+    bias[tokens.PITCH : tokens.DRUM] = DOUBT * likely[above % 12]
+    return bias
+
+
+_COUNTS = np.array([who.bit_count() for who in range(1 << len(ROLES))])
+
+
+def _rows(notes: Iterable[Note], since: int) -> NDArray[np.int64]:
+    """Start step, pitch, length in steps of the notes that sound after a tick, moved to the grid."""
+    made = [(step_of(n.start), n.pitch, max(1, step_of(n.end) - step_of(n.start))) for n in notes if n.end > since]
+    return np.array(made, np.int64).reshape(-1, 3)
