@@ -412,7 +412,7 @@ class Conductor:
         before = self.settings
         self._set(controls.applied(self.settings, event.key, value))
         self._renew = True
-        if (before.technique, before.loop_bars) != (self.settings.technique, self.settings.loop_bars):
+        if _who_edits(before) != _who_edits(self.settings):
             self._change_loop(now)
         key, _, role = event.key.partition(".")
         if key == "mute" and role in self.settings.muted:
@@ -501,7 +501,8 @@ class Conductor:
     @property
     def _looping(self) -> bool:
         """Whether what was played goes round and is edited."""
-        return self.settings.technique == TECHNIQUE and EDITS in self._band.roles
+        theirs = self.settings.players.get(EDITS) or self.settings.technique
+        return theirs == TECHNIQUE and EDITS in self._band.roles
 
     def _begin_loop(self, step: int) -> None:
         """From this step on."""
@@ -730,3 +731,8 @@ class Conductor:
             self._output.send(message.data, message.due)
         for channel in sorted(self._channels):
             self._output.send(bytes((0xB0 | channel, ALL_NOTES_OFF, 0)), now)
+
+
+def _who_edits(settings: Settings) -> tuple[str, str, int]:
+    """What, when it is turned, ends the loop or begins it anew."""
+    return settings.technique, settings.players.get(EDITS, ""), settings.loop_bars
