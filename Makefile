@@ -74,6 +74,14 @@ judge-takes: $(VENV)/.develop ## kill -9 in the middle of 100 takes: what is los
 judge-audio: $(VENV)/.develop ## record what --audio plays on a JACK server (needs jackd2 and the extras audio, jack)
 	@$(BIN)/python -m tests.jack.heard $(ARGS)
 
+.PHONY: judge-belonging
+judge-belonging: $(VENV)/.develop ## how often the band's part is ranked first of 32 for its melody (needs ../shared/data)
+	@$(BIN)/python -m tests.judges belonging $(ARGS)
+
+.PHONY: judge-styles
+judge-styles: $(VENV)/.develop ## how well a classifier tells the band's styles apart, bar by bar (needs ../shared/data)
+	@$(BIN)/python -m tests.judges styles $(ARGS)
+
 .PHONY: format
 format: $(VENV)/.develop ## let ruff lay out the code
 	@$(BIN)/ruff format .
