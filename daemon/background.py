@@ -19,8 +19,9 @@ from daemon.reload import Reloading
 log = logging.getLogger(__name__)
 
 CONNECTIONS = "connections.json"
-#: mlockall(2): what is there now, each page once it is used
+#: mlockall(2): what is there now, each page once it is used; prctl(2)
 _MCL_CURRENT, _MCL_ONFAULT = 1, 4
+_PR_SET_THP_DISABLE = 41
 
 
 @contextmanager
@@ -55,6 +56,17 @@ def attended(
             yield
         finally:
             service.notify("STOPPING=1\nSTATUS=ending what sounds")
+
+
+def small_pages() -> bool:
+    """No huge pages for us and the processes we start: over the hours the kernel would fill the holes in their memory
+    with them. False where that cannot be."""
+    if sys.platform != "linux":
+        return False
+    try:
+        return int(ctypes.CDLL(None).prctl(_PR_SET_THP_DISABLE, 1, 0, 0, 0)) == 0
+    except (OSError, AttributeError):
+        return False
 
 
 def lock_memory() -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon import service
-from daemon.background import attended
+from daemon.background import attended, small_pages
 from daemon.conductor import Conductor, Song
 from daemon.config import Config
 from daemon.counters import Counters, Histogram
@@ -83,6 +83,8 @@ def play(setup: Setup, ready: Callable[[KeptPorts, Settings], None]) -> None:
         check_writable(path)
     world = LiveWorld()
     stop = Stop(world)
+    if service.is_managed():
+        small_pages()
     with service.on_stop(stop), ExitStack() as stack:
         worker = stack.enter_context(closing(Worker(setup.player, world.put, world.now)))
         worker.start()  # it loads while the ports open

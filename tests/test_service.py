@@ -3,6 +3,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from daemon.live import Stop
 from daemon.realtime import LiveWorld
 from daemon.service import STOP_SIGNALS, notify, on_stop
 
+ROOT = Path(__file__).resolve().parents[1]
 posix = pytest.mark.skipif(os.name == "nt", reason="there are no service managers of this kind there")
 
 
@@ -54,3 +57,13 @@ def test_stopping_leaves_at_once_before_it_plays_and_asks_the_conductor_afterwar
     stop()
     assert isinstance(world.wait(None), Quit)
     assert isinstance(world.wait(None), Quit)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells in /proc")
+def test_processes_started_later_have_no_huge_pages_either() -> None:
+    code = (
+        "import subprocess; from daemon.background import small_pages; assert small_pages(); "
+        "subprocess.run(['cat', '/proc/self/status'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert "THP_enabled:\t0" in done.stdout
