@@ -32,10 +32,12 @@ TEMPERATURE = 0.9
 TOP_P = 0.95
 #: What a density of 2 adds to the logit of every role that may begin something.
 DENSITY_SPAN = 1.5
+#: What every step in which no pitch sounds adds to the logits of roles with pitches, and for how many it does.
+SILENCE, SILENT_STEPS = 0.5, 8
 #: How much a doubtful tone is avoided when a pitch is chosen: weight of the logarithm of its probability.
-DOUBT = 1.5
+DOUBT = 2.5
 #: A note that sounds is let go when its pitch class is so much less likely than the likeliest one of the chord.
-LET_GO = 0.35
+LET_GO = 0.5
 #: Tokens of one step, at most.
 MOST_TOKENS = 40
 #: A note tied over lasts so long, unless it is let go or begun anew.
@@ -135,10 +137,12 @@ class _Answer:
         self.parts = {role: _Part() for role in ROLES}
         tick = self.now * TICKS_PER_STEP
         for role in PITCHED_ROLES:
-            over = (n for n in request.committed.get(role, ()) if n.start < tick <= n.end)
-            self.parts[role].held = {(n.start, n.pitch): n for n in over}
+            sounding = (n for n in request.committed.get(role, ()) if n.start < tick <= n.end)
+            self.parts[role].held = {(n.start, n.pitch): n for n in sounding}
         since = tick - (player._ring.context + tokens.LONGEST) * TICKS_PER_STEP
         self._committed = {role: _rows(request.committed.get(role, ()), since) for role in ROLES}
+        over = [n.end for role in PITCHED_ROLES for n in request.committed.get(role, ()) if n.end <= tick]
+        self._last_end = max(over, default=tick - SILENT_STEPS * TICKS_PER_STEP)
         self._first_played = min((int(r[0, 0]) for r in self._committed.values() if len(r)), default=self.now)
 
     def write(self) -> int:
@@ -231,13 +235,16 @@ class _Answer:
         loud = 127 / (1 + np.exp(-intent.loudness))
         loud = loud + random.standard_normal(len(ROLES)) * self._std * 127 * settings.temperature
         velocity = np.clip(np.rint(loud), 20, 120).astype(int).tolist()
-        for begun in tokens.begun_of(self._draw(chord, tones, intent, random), chord[0]):
+        written = self._draw(chord, tones, intent, random, self._silent(step))
+        for begun in tokens.begun_of(written, chord[0]):
             self._begin(begun, tick, velocity[ROLES.index(begun.role)])
 
-    def _draw(self, chord: tuple[int, int], tones: Floats, intent: Intent, random: np.random.Generator) -> list[int]:
-        """The tokens of one step."""
+    def _draw(
+        self, chord: tuple[int, int], tones: Floats, intent: Intent, random: np.random.Generator, silent: int
+    ) -> list[int]:
+        """The tokens of one step; silent: for how many steps no pitch has sounded."""
         settings, pen = self._request.settings, self._player._pen
-        bias = _bias(chord[0], tones, settings.density)
+        bias = _bias(chord[0], tones, settings.density) + _PITCHED * SILENCE * min(silent, SILENT_STEPS)
         grammar = tokens.Grammar(ROLES, _COMPASS, chord[0])
         logits, memory = pen.begin(intent)
         while True:
@@ -249,6 +256,13 @@ class _Answer:
             if len(grammar.tokens) >= MOST_TOKENS or self._player.late(self._begun):
                 return grammar.finish()
             logits, memory = pen.go_on(intent, memory, token)
+
+    def _silent(self, step: int) -> int:
+        """For how many steps nothing with a pitch has sounded, this one included."""
+        ends = [self._last_end]
+        for role in PITCHED_ROLES:
+            ends += [n.end for n in (*self.parts[role].held.values(), *self.parts[role].begun)]
+        return max(0, step + 1 - max(ends) // TICKS_PER_STEP)
 
     def _begin(self, begun: tokens.Begun, tick: int, velocity: int) -> None:
         """Begin a role's notes; what sounds of the same pitch ends there, or goes on if it was tied."""
@@ -292,6 +306,10 @@ def _bias(root: int, tones: Floats, density: float) -> NDArray[np.floating[Any]]
     return bias
 
 
+_PITCHED = np.zeros(tokens.WRITER)
+_PITCHED[tokens.WHO : tokens.LENGTH] = [
+    any(who >> ROLES.index(role) & 1 for role in PITCHED_ROLES) for who in range(1 << len(ROLES))
+]
 _COUNTS = np.array([who.bit_count() for who in range(1 << len(ROLES))])
 
 
