@@ -110,16 +110,17 @@ def to_file(
     *,
     track: str | None = None,
     edits: Path | None = None,
-    bpm_us: int | None = None,
+    us: int | None = None,
     progress: Progress | None = None,
 ) -> Edited:
-    """Edit a MIDI file into another, the input on `melody`, the edited notes on `edits`; and the edits, one a line.
+    """Edit a MIDI file into another, the input on `melody`, the edited notes on `edits`; and the edits, one a line. us:
+    microseconds a beat instead of the file's.
 
     Raises MidiFileError, ValueError as `edit_song`, OSError when a file cannot be written.
     """
     song = midifile.read(source)
     done = edit_song(song, editor, options, track, progress)
-    tempos = song.tempos if bpm_us is None else ((0, bpm_us),)
+    tempos = song.tempos if us is None else ((0, us),)
     if edits is not None:
         write_edits(edits, done)
     midifile.write(target, {MELODY: done.given, EDITS: done.notes}, tempos=tempos, metres=song.metres)

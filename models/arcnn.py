@@ -152,7 +152,8 @@ class Arcnn(nn.Module):
 def log_weights(edit: Tensor, calibrated: bool) -> Tensor:
     """Logits as log-weights of the edit distribution: log P where P says how probable a difference is, the logits
     themselves where they were trained as a softmax."""
-    return functional.logsigmoid(edit) if calibrated else edit
+    # not logsigmoid: the exporter writes that as log(sigmoid), which fp32 cannot do far from 0
+    return edit.clamp(max=0) - (1 + (-edit.abs()).exp()).log() if calibrated else edit
 
 
 # --- losses ---------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from music.edits import ADD, REMOVE, Draft, Edit, Limits
 #: edits of one evaluation begin at least so many steps apart
 APART = 4
 #: where the network says how probable a difference is: below these, adding or removing makes more wrong than right
-LEAST_ADD, LEAST_REMOVE = 0.25, 0.5
+LEAST_ADD, LEAST_REMOVE = 0.3, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def take(
     cells = np.flatnonzero(add | remove)
     if not cells.size or count < 1:
         return []
-    log_p = _normal(scores.weights.ravel()[cells] / max(risk, 1e-3))
+    log_p = normal(scores.weights.ravel()[cells] / max(risk, 1e-3))
     noise = random.gumbel(size=cells.size) if risk > 0 else 0.0
     keys = log_p + noise
     best = np.argsort(-keys, kind="stable")[: 16 * count]
@@ -109,7 +109,8 @@ def _loudness(draft: Draft, step: int) -> int:
     return 80
 
 
-def _normal(weights: NDArray[np.float32]) -> NDArray[np.float64]:
+def normal(weights: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Log-weights as log-probabilities: they sum to 1."""
     wide = weights.astype(np.float64)
     wide -= wide.max()
     return np.asarray(wide - np.log(np.exp(wide).sum()), np.float64)

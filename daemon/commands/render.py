@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 
 #: the controls that have an option of their own
 CONTROL_OPTIONS = ("style", "seed", "temperature", "density", "intensity", "swing")
+#: and those of the AR-CNN, which hold for nobody else
+EDIT_OPTIONS = (
+    *("remove_max", "add_max", "creative_risk", "lock_pitches", "lock_bars", "register_low", "register_high"),
+)
+ARCNN = "arcnn"
 
 
 def control_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -38,11 +43,27 @@ def control_options(function: Callable[..., None]) -> Callable[..., None]:
         multiple=True,
         help="Set any live control at the start, e.g. mute.pad=on.",
     )(function)
-    for key in reversed(CONTROL_OPTIONS):
+    return _control_options(CONTROL_OPTIONS, function)
+
+
+def _control_options(keys: tuple[str, ...], function: Callable[..., None]) -> Callable[..., None]:
+    for key in reversed(keys):
         control = controls.CONTROLS[key]
         about = f"{control.help[0].upper()}{control.help[1:]}: {control.range}."
-        function = click.option(f"--{key}", metavar="VALUE", help=about)(function)
+        function = click.option(f"--{key.replace('_', '-')}", key, metavar="VALUE", help=about)(function)
     return function
+
+
+def edit_options(function: Callable[..., None]) -> Callable[..., None]:
+    """What the AR-CNN takes beside; `None` where it is not said."""
+    for option in (
+        click.option("--undo", type=click.IntRange(0), help="AR-CNN: take back so many of the last edits at the end."),
+        click.option("--at-once", type=click.IntRange(1, 64), help="AR-CNN: edits from one evaluation of 8 bars."),
+        click.option("--iterations", type=click.IntRange(0), help="AR-CNN: the most evaluations [default: 100]."),
+        click.option("--edits", metavar="FILE.jsonl", type=click.Path(path_type=Path), help="AR-CNN: keep every edit."),
+    ):
+        function = option(function)
+    return _control_options(EDIT_OPTIONS, function)
 
 
 def settings_from(
@@ -98,6 +119,7 @@ def _epilog() -> str:
 )
 @click.option("--soundfont", metavar="FILE.sf2", type=click.Path(path_type=Path), help="Instruments for a .wav.")
 @click.option("--click", "clicks", is_flag=True, help="A click on every beat of a .wav.")
+@edit_options
 def command(
     melody: Path,
     output: Path,
@@ -113,13 +135,21 @@ def command(
     replan: str,
     soundfont: Path | None,
     clicks: bool,
+    edits: Path | None,
+    iterations: int | None,
+    at_once: int | None,
+    undo: int | None,
     **values: str | None,
 ) -> None:
     """Play along with the melody in a MIDI file and write the band to another.
 
-    The very engine that plays live, on virtual time: unless --offline, the players know at any moment only what has
-    been heard by then. A .mid has the melody untouched on the track `melody`, and a track for every role; a .wav is
-    what `houseband run --audio` plays.
+    With --technique arcnn the notes themselves are edited: OUT.mid has what was given, on the grid, on the track
+    `melody`, and the edited notes on the track `edits`; FILE.jsonl of --edits has one line for every edit, which
+    lead from one to the other. Given is the track `melody`, else --track, else all pitched tracks together.
+
+    All others are the very engine that plays live, on virtual time: unless --offline, the players know at any moment
+    only what has been heard by then. A .mid has the melody untouched on the track `melody`, and a track for every role;
+    a .wav is what `houseband run --audio` plays.
     """
     from daemon import render
     from daemon.players.load import load_band
@@ -134,6 +164,15 @@ def command(
     sound = output.suffix.lower() == ".wav"
     if not sound and (soundfont or clicks):
         raise Refusal(f"{output}: --soundfont and --click are for sound; name a file that ends in .wav")
+    said_of_edits = {"edits": edits, "iterations": iterations, "at_once": at_once, "undo": undo}
+    if technique == ARCNN:
+        if automation or offline or sound:
+            raise Refusal(f"{output}: with --technique arcnn there is no --automation, no --offline and no .wav")
+        edit_file(melody, output, graph, track, bpm, assigned, file, values, said_of_edits)
+        return
+    unused = [k for k, v in (said_of_edits | {k: values[k] for k in EDIT_OPTIONS}).items() if v is not None]
+    if unused:
+        raise Refusal(f"--{unused[0].replace('_', '-')}: is for --technique arcnn, not for the {technique}")
     with refusing(controls.ControlError, ConfigError, AutomationError, GraphError, MidiFileError, SoundFontError):
         synth = open_synth(soundfont) if sound else None
         said = read_config(file) if file else {}
@@ -157,6 +196,53 @@ def command(
                     to_wav(melody, output, player, options, track, progress, synth, clicks)
         except OSError as error:
             raise Refusal(f"{output}: cannot be written: {error.strerror or error}") from None
+
+
+def edit_file(
+    source: Path,
+    target: Path,
+    graph: Path | None,
+    track: str | None,
+    bpm: str | None,
+    assigned: tuple[str, ...],
+    file: Path | None,
+    values: dict[str, str | None],
+    said: dict[str, Any],
+) -> None:
+    """A MIDI file edited by the AR-CNN, as the options say. Raises Refusal."""
+    from daemon import editing
+    from daemon.players.arcnn import Editor
+    from daemon.session import Graph, GraphError
+    from daemon.tempo import us_per_beat
+    from music.midifile import MidiFileError
+
+    edits: Path | None = said["edits"]
+    if edits is not None and (edits.is_dir() or not edits.parent.is_dir()):
+        raise Refusal(f"{edits}: cannot be written, for its folder does not exist or it is one itself")
+    if edits is not None and edits.resolve() == target.resolve():
+        raise Refusal(f"{edits}: is the output already; keep the edits in another file")
+    with refusing(controls.ControlError, ConfigError, GraphError, MidiFileError):
+        whole = config(read_config(file) if file else {}, {})
+        tempo = None if bpm is None else controls.parse("bpm", bpm)
+        editor = Editor(Graph(graph, ARCNN))
+        settings = settings_from(values, assigned, editor.styles, whole.settings(editor.styles))
+        options = editing.Options(
+            style=settings.style,
+            limits=settings.limits,
+            iterations=100 if said["iterations"] is None else said["iterations"],
+            risk=settings.creative_risk,
+            seed=settings.seed,
+            at_once=said["at_once"] or editing.AT_ONCE,
+            undo=said["undo"] or 0,
+        )
+        if options.limits.low > options.limits.high:
+            raise Refusal("register_low: lies above register_high, so nothing could be edited")
+        us = us_per_beat(tempo) if isinstance(tempo, float) else None
+        try:
+            with progress_bar(f"editing {source.name}") as progress:
+                editing.to_file(source, target, editor, options, track=track, edits=edits, us=us, progress=progress)
+        except OSError as error:
+            raise Refusal(f"{error.filename or target}: cannot be written: {error.strerror or error}") from None
 
 
 def to_wav(
