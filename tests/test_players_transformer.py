@@ -128,7 +128,7 @@ def test_a_song_goes_on(player: TransformerPlayer) -> None:
     added = extend(song(melody(4)), melody(4), player, Extension(3, Settings(player.styles[0], 4)))
     assert set(added) == {"melody", *ROLES}
     for notes in added.values():
-        assert all(4 * 96 <= n.start and n.end <= 7 * 96 for n in notes)
+        assert all(n.start >= 4 * 96 and n.end <= 7 * 96 for n in notes)
     assert sum(map(len, added.values())) > 20
     assert added == extend(song(melody(4)), melody(4), player, Extension(3, Settings(player.styles[0], 4)))
 

@@ -13,6 +13,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import numpy as np
 
 from daemon.plan import Settings
@@ -60,9 +61,9 @@ def main() -> None:
     bars = np.nanmean(after, axis=0)
     pairs = [float(np.mean(bars[i : i + 2])) for i in range(BARS - 1)]
     back = next((i for i, value in enumerate(pairs) if value >= 0.95 * level), None)
-    print(f"{len(before)} songs, moved by {options.by} semitones: NiC before {level:.3f}")
-    print("bars after:", " ".join(f"{value:.3f}" for value in bars))
-    print(f"back within 5 % after {back} bars" if back is not None else f"not back within {BARS} bars")
+    click.echo(f"{len(before)} songs, moved by {options.by} semitones: NiC before {level:.3f}")
+    click.echo("bars after:", " ".join(f"{value:.3f}" for value in bars))
+    click.echo(f"back within 5 % after {back} bars" if back is not None else f"not back within {BARS} bars")
 
 
 if __name__ == "__main__":
