@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import onnx
@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from export import check
 from export.write import export, store, strip
 from models.harmonist import agreement
-from models.transformer import PERIOD, STYLES, WINDOWS, Hand, Transformer, Writer
+from models.transformer import PERIOD, STYLES, WINDOWS, Hand, Layer, Transformer, Writer
 from models.transformer_training import recipe_from
 from music import hearing, signature, steps, tokens
 from music.canvas import CLASSES
@@ -66,10 +66,12 @@ class HandGraph(nn.Module):
         ring_3: Tensor,
     ) -> tuple[Tensor, ...]:
         state, kept = self.hand.enter(features, style), []
-        for i, (layer, ring) in enumerate(zip(self.hand.layers, (ring_0, ring_1, ring_2, ring_3), strict=True)):
+        rings = (ring_0, ring_1, ring_2, ring_3)
+        for i, (module, before) in enumerate(zip(self.hand.layers, rings, strict=True)):
+            layer = cast(Layer, module)
             query, key, value = layer.keys(state, position)
             rows = torch.cat([key.flatten(-2), value.flatten(-2)], -1)[0]  # (T, 2 * width)
-            ring = ring.index_put((slots,), rows)
+            ring = before.index_put((slots,), rows)
             kept.append(ring)
             k, v = (r.unflatten(-1, (layer.heads, -1)).unsqueeze(0) for r in ring.chunk(2, -1))
             state = layer.finish(state, query, k, v, seen[i])

@@ -331,7 +331,8 @@ def _spoilt(
     """What the hand may find on stage: a past that is not the song's (another band's, thinned, or none) up to some
     step; and since when the band plays."""
     count, since = len(past.drums), 0
-    begun, sounding, long, drums = (a.copy() for a in (past.begun, past.sounding, past.length, past.drums))
+    begun, sounding = past.begun.copy(), past.sounding.copy()
+    long, drums = past.length.copy(), past.drums.copy()
     kind = random.random()
     until = int(random.integers(16, count - 32))
     if kind < 0.3:  # the band has just come in

@@ -58,7 +58,7 @@ class TransformerRecipe:
 def recipe_from(values: dict[str, Any]) -> TransformerRecipe:
     """The recipe in a checkpoint's JSON. Raises TypeError for unknown keys."""
     model = dict(values.get("model", {}))
-    heard = {k: tuple(v) if isinstance(v, list) else v for k, v in model.pop("harmonist", {}).items()}
+    heard: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in model.pop("harmonist", {}).items()}
     config = TransformerConfig(**model, harmonist=HarmonistConfig(**heard))
     return TransformerRecipe(**{**values, "model": config})
 
@@ -93,8 +93,8 @@ class TransformerObjective:
     ) -> None:
         self.fabric, self.recipe, self.turns = fabric, recipe, turns
         torch.manual_seed(seed)
-        self.model = fabric.to_device(Transformer(recipe.model))
-        self.average = copy.deepcopy(self.model).requires_grad_(False).eval()
+        self.model: Transformer = Transformer(recipe.model).to(fabric.device)
+        self.average: Transformer = copy.deepcopy(self.model).requires_grad_(False).eval()
         mine = seed * 1000 + fabric.global_rank
         kinds = [s for s in songs if s.style in STYLES]
         listen = None

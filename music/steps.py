@@ -127,20 +127,21 @@ def features(
 
 
 def _one_hot(index: NDArray[np.integer], size: int) -> Floats:
-    return np.eye(size, dtype=np.float32)[index]
+    made: Floats = np.eye(size, dtype=np.float32)[index]
+    return made
 
 
 def _classes(notes: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """(T, 128) -> (T, 12) whether any octave of a pitch class is there."""
     whole = np.zeros((len(notes), 132), np.bool_)
     whole[:, :128] = notes
-    found: NDArray[np.bool_] = whole.reshape(-1, 11, CLASSES).any(1)
+    found: NDArray[np.bool_] = np.asarray(whole.reshape(-1, 11, CLASSES).any(1), np.bool_)
     return found
 
 
 def _octaves(notes: NDArray[np.bool_]) -> Floats:
     """(T, 128) -> (T, _OCTAVES) how many notes in every octave from MIDI 24 on, in thirds."""
-    return notes[:, 24:96].reshape(-1, _OCTAVES, CLASSES).sum(2, dtype=np.float32) / 3
+    return np.asarray(notes[:, 24:96].reshape(-1, _OCTAVES, CLASSES).sum(2) / 3, np.float32)
 
 
 def compass(role: str) -> tuple[int, int]:

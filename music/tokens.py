@@ -86,7 +86,7 @@ class Piece:
 
 def chord_token(root: int, quality: int) -> int:
     """The token of a chord."""
-    return CHORD if root < 0 else CHORD + 1 + root * len(QUALITIES) + quality
+    return int(CHORD if root < 0 else CHORD + 1 + root * len(QUALITIES) + quality)
 
 
 def chord_of(token: int) -> tuple[int, int]:
@@ -99,12 +99,12 @@ def chord_of(token: int) -> tuple[int, int]:
 
 def pitch_token(pitch: int, root: int) -> int:
     """The token of a pitch under a chord's root (-1: none)."""
-    return PITCH + pitch - max(root, 0) + 12
+    return int(PITCH + pitch - max(root, 0) + 12)
 
 
 def pitch_of(token: int, root: int) -> int:
     """The pitch of a token under a chord's root."""
-    return token - PITCH + max(root, 0) - 12
+    return int(token - PITCH + max(root, 0) - 12)
 
 
 def section(begun: Begun, root: int) -> list[int]:
@@ -290,7 +290,7 @@ class Grammar:
             mask[max(low, self._last + 1) : high + 1] = True
             mask[list(self._used)] = False
         if rising or not self._length:
-            mask[LENGTH + self._length : PITCH] = len(self._used) < high - low if self._length else True
+            mask[LENGTH + self._length : PITCH] = True
         return mask
 
     def take(self, token: int) -> None:

@@ -29,11 +29,10 @@ _GRAIN = 8
 #: Chords missing from the past, up to so many, are asked for one by one.
 _FEW = 4
 
-_TONES = np.zeros((len(QUALITIES), CLASSES, CLASSES), np.float32)
+_TONES: Floats = np.zeros((len(QUALITIES) * CLASSES, CLASSES), np.float32)
 for _quality, _intervals in enumerate(QUALITY_TONES):
     for _root in range(CLASSES):
-        _TONES[_quality, _root, [(_root + i) % CLASSES for i in _intervals]] = 1
-_TONES = _TONES.reshape(-1, CLASSES)
+        _TONES[_quality * CLASSES + _root, [(_root + i) % CLASSES for i in _intervals]] = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ class Ring:
         try:
             self._windows = np.array(settings["windows"], np.int64)
             self.size, self._period = int(settings["ring"]), int(settings["period"])
-            layers = [shapes[f"ring_{i}"] for i in range(len(self._windows))]
+            layers = [tuple(map(int, shapes[f"ring_{i}"])) for i in range(len(self._windows))]
             fits = shapes["features"] == (1, "steps", steps.FEATURES) and all(s[0] == self.size for s in layers)
         except (KeyError, TypeError, ValueError) as error:
             raise GraphError(f"this graph does not fit: it is no transformer's hand ({error})") from None

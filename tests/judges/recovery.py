@@ -62,7 +62,7 @@ def main() -> None:
     pairs = [float(np.mean(bars[i : i + 2])) for i in range(BARS - 1)]
     back = next((i for i, value in enumerate(pairs) if value >= 0.95 * level), None)
     click.echo(f"{len(before)} songs, moved by {options.by} semitones: NiC before {level:.3f}")
-    click.echo("bars after:", " ".join(f"{value:.3f}" for value in bars))
+    click.echo("bars after: " + " ".join(f"{value:.3f}" for value in bars))
     click.echo(f"back within 5 % after {back} bars" if back is not None else f"not back within {BARS} bars")
 
 
