@@ -62,7 +62,7 @@ class GanPlayer:
         self._graph = graph
         self.styles = graph.signature.styles
         settings = graph.signature.settings
-        z = graph.signature.inputs.get("z", (1, 0))[-1]
+        z = int(graph.signature.inputs.get("z", (1, 0))[-1])
         wanted = {
             "pitched": (1, PITCHED_PLANES, CLASSES, STEPS),
             "plain": (1, PLAIN_PLANES, STEPS),
