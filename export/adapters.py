@@ -5,31 +5,44 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from export.fold import fold
 from models import arcnn
 from models.arcnn import Arcnn
 from models.gan import WRITTEN, Generator
-from models.streams import STYLES
+from models.streams import BAND, STYLES
+from music import hearing
 from music.canvas import CLASSES, PITCHED_PLANES, PLAIN_PLANES, QUALITIES, STEPS
 from music.sheet import PITCHES, PLANES, WINDOW
 
 
 class GanGraph(nn.Module):
-    """Generator.forward. Inputs pitched, plain, style, z, noise; outputs the chord, the pitched and the plain scores.
+    """Generator.forward. Inputs the canvas (pitched, plain), style, z, noise and the hearing (melody, phase, known);
+    outputs the chord, the pitched and the plain scores.
 
     The weights stay as compact in the file as in training; onnxruntime assembles each convolution's kernel once, when
     it folds constants at load.
     """
 
-    inputs = ("pitched", "plain", "style", "z", "noise")
+    inputs = ("pitched", "plain", "style", "z", "noise", "melody", "phase", "known")
     outputs = ("chord_choice", "pitched_scores", "plain_scores")
 
     def __init__(self, generator: Generator) -> None:
         super().__init__()
-        self.generator = generator.requires_grad_(False).eval()
+        self.generator = fold(generator.requires_grad_(False).eval())
         self.z = generator.config.z
 
-    def forward(self, pitched: Tensor, plain: Tensor, style: Tensor, z: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
-        made: tuple[Tensor, ...] = self.generator(pitched, plain, style, z, noise)
+    def forward(  # torch.onnx names inputs by position
+        self,
+        pitched: Tensor,
+        plain: Tensor,
+        style: Tensor,
+        z: Tensor,
+        noise: Tensor,
+        melody: Tensor,
+        phase: Tensor,
+        known: Tensor,
+    ) -> tuple[Tensor, ...]:
+        made: tuple[Tensor, ...] = self.generator(pitched, plain, style, z, noise, melody, phase, known)
         return made
 
     def example(self) -> tuple[Tensor, ...]:
@@ -41,6 +54,9 @@ class GanGraph(nn.Module):
             torch.eye(len(STYLES))[:1],
             torch.randn(1, self.z, generator=make),
             torch.randn(1, len(QUALITIES), CLASSES, WRITTEN, generator=make),
+            (torch.rand(1, BAND, CLASSES, hearing.PAST + hearing.FUTURE, generator=make) < 0.05).float(),
+            torch.eye(hearing.PHASES)[:1],
+            torch.zeros(1, 1),
         )
 
 

@@ -51,6 +51,7 @@ class GanRecipe:
     adversarial: float = 0.3  #: the critic's pull on the last layer as a share of the likelihood's
     adversarial_from: float = 0.6
     critic_updates: int = 3
+    critic_rate: float = 3e-5  #: at 3e-4 the penalty overshoots and the critic runs away (models/LOG.md, run 7)
     penalty: float = 10.0
     chord_temperature: float = 0.3
     noise: bool = True
@@ -100,15 +101,15 @@ class GanObjective:
         self.valid_batches = self._validation(valid) if valid else []
         players = [*(p for p in self.generator.parameters() if p.requires_grad), *self.encoder.parameters()]
         self.player_optimizer = torch.optim.AdamW(players, recipe.learning_rate, (0.9, 0.98), weight_decay=0.01)
-        self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), 3e-4, (0.0, 0.9))
+        self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), recipe.critic_rate, (0.0, 0.9))
         self.heard: deque[tuple[Tensor, Roll, Roll, Tensor, Tensor]] = deque(maxlen=8)
         torch.manual_seed(mine + 1)
 
     def _take_over(self) -> None:
-        """Weights of earlier runs. Raises CheckpointError where one is not there."""
+        """Weights of earlier runs; the critic begins anew. Raises CheckpointError where a run is not there."""
         if self.recipe.begin_with:
             tensors, _ = checkpoint.load(Path(self.recipe.begin_with) / "checkpoint")
-            for name, module in (("average", self.generator), ("encoder", self.encoder), ("critic", self.critic)):
+            for name, module in (("average", self.generator), ("encoder", self.encoder)):
                 begun = {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
                 module.load_state_dict(begun, strict=False)
         if self.recipe.harmonist:
