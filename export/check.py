@@ -60,12 +60,16 @@ def gemm_peak(seconds: float = 0.5) -> float:
 
 
 def worst_difference(graph: nn.Module, path: Path | bytes) -> float:
-    """Largest absolute difference of any output between torch and onnxruntime on the graph's example."""
+    """Largest difference of any output between torch and onnxruntime on the graph's example, as a share of the output's
+    largest value where that is above 1."""
     example = graph.example()  # type: ignore[operator]
     with torch.no_grad():
         expected = graph(*example)
     found = session(path).run(None, {n: v.numpy() for n, v in zip(graph.inputs, example, strict=True)})  # type: ignore[arg-type]
-    return max(float(np.abs(e.numpy() - f).max()) for e, f in zip(expected, found, strict=True))
+    return max(
+        float(np.abs(e.numpy() - f).max() / max(1.0, np.abs(e.numpy()).max()))
+        for e, f in zip(expected, found, strict=True)
+    )
 
 
 def milliseconds(path: Path | bytes, inputs: dict[str, np.ndarray[Any, Any]], runs: int = 300) -> np.ndarray[Any, Any]:

@@ -1,4 +1,4 @@
-"""The same function in fewer operations: what a normalisation shares with the convolution after it goes into the weights.
+"""The same function in fewer operations: what a normalisation shares with the convolution after it goes into weights.
 
 A KeyNorm centres, scales and weighs its state. The weights are linear, so the next KeyConv can hold them; centring and
 scaling become a handful of small matrix products. On a canvas of 32 beats the convolutions take half of a plan's time
@@ -63,7 +63,7 @@ def fold(model: M) -> M:
         if isinstance(part, (Block, Dilated, Pointwise)) and isinstance(part.norm, KeyNorm):
             part.norm = fold_norm(part.norm, part.spread)
         if isinstance(part, Harmonist):
-            part.norm = fold_norm(part.norm, part.head)
+            part.norm = fold_norm(part.norm, part.head)  # type: ignore[assignment]
         if isinstance(part, Generator):
-            part.score_norm = fold_norm(part.score_norm, part.write)
+            part.score_norm = fold_norm(part.score_norm, part.write)  # type: ignore[assignment]
     return model

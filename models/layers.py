@@ -62,7 +62,7 @@ class KeyConv(nn.Module):
 
     def weight(self) -> tuple[Tensor, Tensor]:
         """The dense kernel (out.total, in.total, kernel) and bias (out.total,)."""
-        (op, oi), (sp, si), k = self.target, self.source, self.kernel
+        op, sp, k = self.target.pitched, self.source.pitched, self.kernel
         circulant = self.pp.index_select(2, self.rotation).reshape(op, sp, CLASSES, CLASSES, k)
         circulant = circulant.permute(0, 2, 1, 3, 4).reshape(op * CLASSES, sp * CLASSES, k)
         broadcast = self.ip.index_select(0, self.target_channel)

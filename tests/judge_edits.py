@@ -199,7 +199,7 @@ def harmony(
 
 def at_once_costs(editor: Editor, pieces: Sequence[Lengths], edits: int) -> dict[str, Any]:
     """k edits an evaluation: F1 and nats after the same number of edits, evaluations, edits a second."""
-    found = {}
+    found: dict[str, Any] = {}
     for count in AT_ONCE:
         ends, left, spent, made, evaluations = [], [], 0.0, 0, 0
         for index, true in enumerate(pieces):

@@ -15,7 +15,7 @@ from models.checkpoint import CheckpointError
 from models.harmonist import CHORDS, KINSHIP, Harmonist, HarmonistConfig, agreement
 from models.harmonist_training import examples, harmonist_of, tunes
 from models.layers import CLASSES
-from music import hearing
+from music import canvas, hearing
 from music.canvas import QUALITIES
 from music.hearing import AHEAD, FUTURE, MELODY_PLANES, PAST, PATCH, PHASES
 from music.note import Metre, Note
@@ -85,7 +85,7 @@ def test_training_and_the_player_hear_the_same() -> None:
     for i, stream in enumerate(made.streams):
         rows = streams.role_rows(song(style="pop"))["melody"]
         by = next(t for t in range(-5, 7) if np.array_equal(streams.score(song(), t).pitched, stream.score.pitched))
-        notes = [Note((r[0] + streams.FIRST_NOW) * 6, r[1] + by, r[2] * 6, r[3]) for r in rows.tolist()]
+        notes = [Note((r[0] + canvas.FIRST_NOW) * 6, r[1] + by, r[2] * 6, r[3]) for r in rows.tolist()]
         heard = hearing.of(notes, stream.now, bool(batch.heard_all[i]))
         from_here = max(0, stream.melody_from - (stream.now - PAST))
         assert np.array_equal(heard.melody[..., from_here:], batch.melody[i][..., from_here:])
