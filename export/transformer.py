@@ -23,7 +23,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from export import check
-from export.write import export, store, strip
+from export.graphs import export, store, strip
 from models.harmonist import agreement
 from models.transformer import PERIOD, STYLES, WINDOWS, Hand, Layer, Transformer, Writer
 from models.transformer_training import recipe_from

@@ -197,9 +197,9 @@ def harmony(
     }
 
 
-def at_once_costs(editor: Editor, pieces: Sequence[Lengths], edits: int) -> dict[str, Any]:
+def at_once_costs(editor: Editor, pieces: Sequence[Lengths], edits: int) -> dict[int, Any]:
     """k edits an evaluation: F1 and nats after the same number of edits, evaluations, edits a second."""
-    found: dict[str, Any] = {}
+    found: dict[int, Any] = {}
     for count in AT_ONCE:
         ends, left, spent, made, evaluations = [], [], 0.0, 0, 0
         for index, true in enumerate(pieces):

@@ -16,7 +16,7 @@ from daemon.session import Graph, GraphError
 from export import write as exporting
 from export.adapters import GanGraph
 from export.check import worst_difference
-from export.write import store, write
+from export.graphs import store, write
 from models import checkpoint, data, gan, streams
 from models import train as training
 from models.gan_training import GanObjective, GanRecipe
