@@ -53,7 +53,7 @@ def evaluate(question: Question) -> Report:
         Job(entry, next_of_another_song(entries, index), question.band, question.modes, question.pictures)
         for index, entry in enumerate(entries)
     ]
-    verdicts = [v for v in _each(judging.judge, work, question.jobs, "judging") if v is not None]
+    verdicts = [v for v in each(judging.judge, work, question.jobs, "judging") if v is not None]
     if not verdicts:
         raise SongbookError(f"no file of {question.collection} has a melody and an accompaniment of its own")
     return Report(
@@ -82,7 +82,7 @@ def _facts(band: Band | None, entries: Sequence[Entry]) -> dict[str, Any]:
 
 def _parts_of_style(question: Question) -> tuple[Verdict, ...]:
     """The parts of the style as they are made: what a band that claims to play it can be held against."""
-    found = _each(judging.own_groove, _entries(question, BY_RULE), question.jobs, "parts of the style")
+    found = each(judging.own_groove, _entries(question, BY_RULE), question.jobs, "parts of the style")
     return tuple(verdict for verdict in found if verdict is not None)
 
 
@@ -97,12 +97,12 @@ def _entries(question: Question, collection: str) -> list[Entry]:
     )
 
 
-def _each(function: Callable[[Given], Found], items: Sequence[Given], jobs: int, what: str) -> Iterator[Found]:
+def each(function: Callable[[Given], Found], items: Sequence[Given], jobs: int, what: str) -> Iterator[Found]:
     """What the function makes of each item, in order, by that many processes, with a progress bar on stderr."""
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(what, total=len(items))
-        if min(jobs, len(items)) == 1:
+        if min(jobs, len(items)) <= 1:
             for item in items:
                 yield function(item)
                 progress.advance(task)

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from export import check
 from export.graphs import export, store, strip
+from models import checkpoint
 from models.harmonist import agreement
 from models.transformer import PERIOD, STYLES, WINDOWS, Hand, Layer, Transformer, Writer
 from models.transformer_training import recipe_from
@@ -186,7 +187,7 @@ def graphs(
 ) -> tuple[dict[str, nn.Module], Signature]:
     """The parts of a checkpoint's averaged model, the hand first, and the signature; rounded: as int8 has them."""
     model = Transformer(recipe_from(state["recipe"]).model)
-    model.load_state_dict({k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")})
+    model.load_state_dict(checkpoint.part(tensors, "average"))
     if rounded:
         for module in (model.hand, model.writer):
             round_weights(module)

@@ -27,7 +27,7 @@ def gan_graph(tensors: dict[str, Any], state: dict[str, Any]) -> tuple[nn.Module
     """The averaged generator of a checkpoint as a graph, with its signature. Raises CheckpointError."""
     provenance = _provenance(state)
     generator = Generator(recipe_from(state["recipe"]).model)
-    generator.load_state_dict(_averaged(tensors))
+    generator.load_state_dict(checkpoint.part(tensors, "average"))
     graph = GanGraph(generator)
     settings = {"grooves": state["extras"]["grooves"], "velocity_std": state["extras"]["velocity_std"]}
     return graph, Signature("gan", {}, {}, STYLES, settings, provenance)
@@ -38,7 +38,7 @@ def arcnn_graph(tensors: dict[str, Any], state: dict[str, Any]) -> tuple[nn.Modu
     provenance = _provenance(state)
     recipe = arcnn_training.recipe_from(state["recipe"])
     net = Arcnn(recipe.model)
-    net.load_state_dict(_averaged(tensors))
+    net.load_state_dict(checkpoint.part(tensors, "average"))
     settings = {"calibrated": recipe.calibrated}
     return ArcnnGraph(net, recipe.calibrated), Signature("arcnn", {}, {}, tuple(arcnn.STYLES), settings, provenance)
 
@@ -54,10 +54,6 @@ def _provenance(state: dict[str, Any]) -> dict[str, Any]:
     if "extras" not in state:
         raise CheckpointError("the run has not come to its end; finish it with --resume")
     return {k: state[k] for k in ("commit", "command", "data_hash", "recipe", "step", "torch")}
-
-
-def _averaged(tensors: dict[str, Any]) -> dict[str, Any]:
-    return {k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")}
 
 
 @click.command(name="export")

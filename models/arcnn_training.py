@@ -61,13 +61,8 @@ def recipe_from(values: dict[str, Any]) -> ArcnnRecipe:
     values = dict(values)
     if values.pop("published", False):
         values = {**PUBLISHED, **values}
-    model, spoil = _tuples(values.pop("model", {})), values.pop("spoil", {})
-    return ArcnnRecipe(model=ArcnnConfig(**model), spoil=Recipe(**spoil), **_tuples(values))
-
-
-def _tuples(values: dict[str, Any]) -> dict[str, Any]:
-    """JSON has lists where a recipe has tuples."""
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    model, spoil = checkpoint.tuples(values.pop("model", {})), values.pop("spoil", {})
+    return ArcnnRecipe(model=ArcnnConfig(**model), spoil=Recipe(**spoil), **checkpoint.tuples(values))
 
 
 class ArcnnObjective:
@@ -176,9 +171,7 @@ class ArcnnObjective:
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Go on from what `tensors` returned."""
         for name, module in (("net", self.net), ("average", self.average)):
-            module.load_state_dict(
-                {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
-            )
+            module.load_state_dict(checkpoint.part(tensors, name))
         checkpoint.restore_optimizer("optimizer", self.optimizer, tensors)
 
     def extras(self) -> dict[str, Any]:

@@ -49,6 +49,16 @@ def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     raise CheckpointError(f"{folder}: weights and state do not belong together")
 
 
+def part(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
+    """The tensors of one module among a checkpoint's: those under `name.`, without it."""
+    return {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
+
+
+def tuples(values: dict[str, Any]) -> dict[str, Any]:
+    """JSON has lists where a recipe has tuples."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+
+
 def _step(path: Path) -> str:
     from safetensors import safe_open
 

@@ -64,8 +64,8 @@ class GanRecipe:
 
 def recipe_from(values: dict[str, Any]) -> GanRecipe:
     """The recipe in a checkpoint's JSON. Raises TypeError for unknown keys."""
-    model: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.get("model", {}).items()}
-    ear: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in model.pop("harmonist", {}).items()}
+    model = checkpoint.tuples(values.get("model", {}))
+    ear = checkpoint.tuples(model.pop("harmonist", {}))
     return GanRecipe(**{**values, "model": GanConfig(**model, harmonist=HarmonistConfig(**ear))})
 
 
@@ -110,8 +110,7 @@ class GanObjective:
         if self.recipe.begin_with:
             tensors, _ = checkpoint.load(Path(self.recipe.begin_with) / "checkpoint")
             for name, module in (("average", self.generator), ("encoder", self.encoder)):
-                begun = {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
-                module.load_state_dict(begun, strict=False)
+                module.load_state_dict(checkpoint.part(tensors, name), strict=False)
         if self.recipe.harmonist:
             heard = harmonist_of(Path(self.recipe.harmonist))
             self.generator.harmonist.load_state_dict(heard.state_dict())
@@ -303,9 +302,7 @@ class GanObjective:
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Put a checkpoint's tensors back."""
         for name, module in self._modules().items():
-            module.load_state_dict(
-                {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
-            )
+            module.load_state_dict(checkpoint.part(tensors, name))
         checkpoint.restore_optimizer("player_optimizer", self.player_optimizer, tensors)
         checkpoint.restore_optimizer("critic_optimizer", self.critic_optimizer, tensors)
 

@@ -41,8 +41,8 @@ class HarmonistRecipe:
 
 def recipe_from(values: dict[str, Any]) -> HarmonistRecipe:
     """The recipe in a checkpoint's JSON. Raises TypeError for unknown keys."""
-    model: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.get("model", {}).items()}
-    return HarmonistRecipe(**{**values, "model": HarmonistConfig(**model)})
+    model = HarmonistConfig(**checkpoint.tuples(values.get("model", {})))
+    return HarmonistRecipe(**{**values, "model": model})
 
 
 def harmonist_of(run: Path) -> Harmonist:
@@ -51,7 +51,7 @@ def harmonist_of(run: Path) -> Harmonist:
     if state.get("technique") != "harmonist":
         raise CheckpointError(f"{run} holds a run of the {state.get('technique')}, not of the harmonist")
     model = Harmonist(recipe_from(state["recipe"]).model)
-    model.load_state_dict({k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")})
+    model.load_state_dict(checkpoint.part(tensors, "average"))
     return model.requires_grad_(False).eval()
 
 
@@ -187,9 +187,7 @@ class HarmonistObjective:
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Put a checkpoint's tensors back."""
         for name, module in (("model", self.model), ("average", self.average)):
-            module.load_state_dict(
-                {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
-            )
+            module.load_state_dict(checkpoint.part(tensors, name))
         checkpoint.restore_optimizer("optimizer", self.optimizer, tensors)
 
     def extras(self) -> dict[str, Any]:

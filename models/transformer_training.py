@@ -58,7 +58,7 @@ class TransformerRecipe:
 def recipe_from(values: dict[str, Any]) -> TransformerRecipe:
     """The recipe in a checkpoint's JSON. Raises TypeError for unknown keys."""
     model = dict(values.get("model", {}))
-    heard: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in model.pop("harmonist", {}).items()}
+    heard = checkpoint.tuples(model.pop("harmonist", {}))
     config = TransformerConfig(**model, harmonist=HarmonistConfig(**heard))
     return TransformerRecipe(**{**values, "model": config})
 
@@ -199,7 +199,7 @@ class TransformerObjective:
     def restore(self, kept: dict[str, Tensor]) -> None:
         """Put a checkpoint's tensors back."""
         for name, module in (("model", self.model), ("average", self.average)):
-            module.load_state_dict({k.removeprefix(f"{name}."): v for k, v in kept.items() if k.startswith(f"{name}.")})
+            module.load_state_dict(checkpoint.part(kept, name))
         checkpoint.restore_optimizer("optimizer", self.optimizer, kept)
 
     def extras(self) -> dict[str, Any]:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 
 import numpy as np
-from rich.console import Console
-from rich.progress import Progress
 
 from daemon import judging
+from daemon.evaluate import each
 from daemon.judging import BLOCKS, FOLLOWER, LIVE, OFFLINE, OWN, Band
 from daemon.render import render_notes
 from daemon.songbook import Entry
@@ -48,7 +44,7 @@ class Tried:
 
 def play_all(tasks: Sequence[Task], jobs: int) -> list[Tried]:
     """What became of each file that is in 4/4 and has a melody and an accompaniment of its own."""
-    return [tried for tried in _each(tasks, jobs) if tried is not None]
+    return [tried for tried in each(play, tasks, jobs, "the band plays") if tried is not None]
 
 
 def play(task: Task) -> Tried | None:
@@ -94,19 +90,3 @@ def _beginning(song: Song, bars: int | None) -> Song:
     end = (notes[0].start // per_bar + bars) * per_bar if notes else 0
     parts = (replace(part, notes=tuple(n for n in part.notes if n.start < end)) for part in song.parts)
     return replace(song, parts=tuple(parts), source=None)
-
-
-def _each(tasks: Sequence[Task], jobs: int) -> Iterator[Tried | None]:
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("the band plays", total=len(tasks))
-        if min(jobs, len(tasks)) <= 1:
-            for task in tasks:
-                yield play(task)
-                progress.advance(bar)
-            return
-        context, ended = get_context("spawn"), (signal.SIGINT, signal.SIG_DFL)
-        with ProcessPoolExecutor(min(jobs, len(tasks)), context, signal.signal, ended) as pool:
-            for tried in pool.map(play, tasks):
-                yield tried
-                progress.advance(bar)
