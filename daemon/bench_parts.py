@@ -159,7 +159,7 @@ def _conduct(events: list[bytes]) -> int:
             world.put(MidiIn(world.now(), data))
         world.put(Quit(world.now()))
 
-    facts = PlayerFacts(32, 32, ROLES, ("pop",))
+    facts = PlayerFacts(32, 32, 32, ROLES, ("pop",))
     conductor = Conductor(TappedWorld(world, count), _Late(), _Nobody(), facts)
     threading.Thread(target=feed, daemon=True).start()
     with undisturbed():

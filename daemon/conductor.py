@@ -46,7 +46,12 @@ class Band(Protocol):
 
     @property
     def past_steps(self) -> int:
-        """Steps left of the now-line that it looks at."""
+        """Steps left of the now-line in which it looks at what was played."""
+        ...
+
+    @property
+    def memory_steps(self) -> int:
+        """Steps left of the now-line of which it wants to know the melody."""
         ...
 
     @property
@@ -295,7 +300,8 @@ class Conductor:
             return
         self._asked_for = step
         since = (step - self._band.past_steps) * TICKS_PER_STEP - metre.ticks_per_bar
-        self._window.forget(since)
+        remembered = (step - self._band.memory_steps) * TICKS_PER_STEP - metre.ticks_per_bar
+        self._window.forget(remembered)
         heard = None if self.song.melody is not None else self._heard_by(tick)
         self.counters.asked += 1
         self._composer.ask(
@@ -303,7 +309,7 @@ class Conductor:
                 number=self._number,
                 now=step,
                 heard=heard,
-                melody=self._window.notes(since, heard) if heard is not None else self.song.melody or (),
+                melody=self._window.notes(remembered, heard) if heard is not None else self.song.melody or (),
                 committed={role: self._agenda.committed(role, since) for role in self._band.roles},
                 metre=metre,
                 settings=settings,

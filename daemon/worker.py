@@ -77,6 +77,7 @@ class PlayerFacts:
     first: seconds that the first plan took, which is slower than those that follow."""
 
     past_steps: int
+    memory_steps: int
     future_steps: int
     roles: tuple[str, ...]
     styles: tuple[str, ...]
@@ -318,7 +319,7 @@ def serve() -> None:
         gc.freeze()
         _give_back_memory()
         known = tuple(player.roles), tuple(player.styles), _techniques(player)
-        facts = PlayerFacts(player.past_steps, player.future_steps, *known, first)
+        facts = PlayerFacts(player.past_steps, player.memory_steps, player.future_steps, *known, first)
         wire.send(answers, ("ready", facts))
         while True:
             request = wire.unpack_request(wire.receive(questions))

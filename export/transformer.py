@@ -163,7 +163,8 @@ class HindsightGraph(nn.Module):
         self.harmonist = model.harmonist.requires_grad_(False).eval()
 
     def forward(self, melody: Tensor, phase: Tensor, known: Tensor) -> tuple[Tensor]:
-        told = self.harmonist(melody, phase, known)[:, 0]  # (1, CHORDS, n)
+        own = torch.arange(PATCHES, device=melody.device)[None]
+        told = self.harmonist(melody, phase, own, known)[:, 0]  # (1, CHORDS, n)
         return (agreement(told.transpose(1, 2))[0],)
 
     def example(self) -> tuple[Tensor, ...]:

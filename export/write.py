@@ -50,23 +50,42 @@ GRAPHS: dict[str, Callable[[dict[str, Any], dict[str, Any]], tuple[nn.Module, Si
 }
 
 
+def put_in(run: Path, tensors: dict[str, Any], state: dict[str, Any]) -> None:
+    """Another run's harmonist in the place of a checkpoint's own. Raises CheckpointError."""
+    other, of = checkpoint.load(run / "checkpoint")
+    if of.get("technique") != "harmonist":
+        raise CheckpointError(f"{run} holds a run of the {of.get('technique')}, not of the harmonist")
+    theirs = {f"average.harmonist.{k}": v for k, v in checkpoint.part(other, "average").items()}
+    own = {k: v for k, v in tensors.items() if k.startswith("average.harmonist.")}
+    if {k: v.shape for k, v in own.items()} != {k: v.shape for k, v in theirs.items()}:
+        raise CheckpointError(f"the harmonist of {run} is of another size than the run's own")
+    tensors |= theirs
+    state["harmonist"] = {k: of[k] for k in ("commit", "command", "data_hash", "step")}
+
+
 def _provenance(state: dict[str, Any]) -> dict[str, Any]:
     if "extras" not in state:
         raise CheckpointError("the run has not come to its end; finish it with --resume")
-    return {k: state[k] for k in ("commit", "command", "data_hash", "recipe", "step", "torch")}
+    kept = ("commit", "command", "data_hash", "recipe", "step", "torch", "harmonist")
+    return {k: state[k] for k in kept if k in state}
 
 
 @click.command(name="export")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="The .onnx file to write.")
+@click.option(
+    "--harmonist", type=click.Path(path_type=Path), help="A run whose harmonist is put in the place of the run's own."
+)
 @click.option("--report", type=click.Path(path_type=Path), help="Also write the report as JSON.")
-def command(run: Path, out: Path, report: Path | None) -> None:
+def command(run: Path, out: Path, harmonist: Path | None, report: Path | None) -> None:
     """Export a finished training run to a graph that the daemon plays (needs the `train` extra).
 
     Checks the file with the ONNX checker, compares it with torch, measures it on one core, and says so.
     """
     try:
         tensors, state = checkpoint.load(run / "checkpoint")
+        if harmonist is not None:
+            put_in(harmonist, tensors, state)
         if state.get("technique") == "transformer":
             _tell(_write_transformer(tensors, state, out), report)
             return

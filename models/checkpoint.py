@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 from pathlib import Path
@@ -10,8 +11,11 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
+
+from music import signature
+from music.signature import PART, SignatureError
 
 
 class CheckpointError(ValueError):
@@ -52,6 +56,40 @@ def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def part(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
     """The tensors of one module among a checkpoint's: those under `name.`, without it."""
     return {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
+
+
+def learnt(source: Path, name: str) -> dict[str, Tensor]:
+    """What a model called `name` in its graphs has learnt: the averaged weights of a run's folder, or those of an
+    exported graph, where norms have been folded into the weights after them (which is the same model with every gain 1)
+    and big matrices may have been rounded. Raises CheckpointError."""
+    if source.suffix != ".onnx":
+        return part(load(source / "checkpoint")[0], "average")
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        graph = onnx.load(source)
+        told = signature.from_metadata({e.key: e.value for e in graph.metadata_props}).settings
+        hidden = [base64.b64decode(e.value) for e in graph.metadata_props if e.key.startswith(f"{PART}.")]
+        graphs = [graph, *(onnx.load_from_string(bytes_) for bytes_ in hidden)]
+    except (OSError, ValueError, DecodeError, SignatureError) as error:
+        raise CheckpointError(f"{source}: no graph to begin with ({error})") from None
+    found = {
+        w.name: torch.from_numpy(onnx.numpy_helper.to_array(w).copy()) for g in graphs for w in g.graph.initializer
+    }
+    for rounded in [key for key in found if key.endswith(".int8")]:
+        plain = rounded.removesuffix(".int8")
+        found[plain] = found.pop(rounded).float() * found.pop(f"{plain}.scale")
+    if "velocity_std" in told:  # not in the graph, but beside it
+        deviation = torch.tensor(told["velocity_std"]).log()
+        found |= {f"{name}.velocity_log_std": deviation, "hand.loud_log_std": deviation}
+    return part(found, name) if name else found
+
+
+def take(module: nn.Module, learnt: dict[str, Tensor]) -> None:
+    """Put weights into a module as far as they fit; the others stay as they are."""
+    mine = module.state_dict()
+    module.load_state_dict({k: v for k, v in learnt.items() if k in mine and v.shape == mine[k].shape}, strict=False)
 
 
 def tuples(values: dict[str, Any]) -> dict[str, Any]:

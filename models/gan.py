@@ -3,8 +3,8 @@
 The generator reads the canvas left of the now-line (melody, committed band, masks, phase, style, groove vector z) and
 writes onsets and sustains of bass, chords, pad and drums right of it. The critic judges binary rolls, with the *true*
 melody on both sides of the now-line, so that the generator is paid for anticipating. WGAN-GP (Gulrajani et al. 2017);
-the groove vector is learned as in BicycleGAN (Zhu et al. 2017): an encoder hears the rhythm of the real part during
-training, and its posterior is what z is drawn from when playing. Between trunk and score stands a bottleneck, one
+the groove vector z tells how a band moves: an encoder hears the mean bar of the real part during training, and what
+it makes of real bands is what z is drawn from when playing. Between trunk and score stands a bottleneck, one
 chord a beat: it keeps a plan in one harmony instead of the mean of several. The chords are the harmonist's
 (models/harmonist.py), who hears nothing but the melody.
 
@@ -44,6 +44,7 @@ from music.canvas import (
 from music.hearing import AHEAD
 
 PATCH = 4  #: steps in a beat
+BAR = 16  #: steps in a bar
 WRITTEN = FUTURE // PATCH  #: beats that may be written
 CONTEXT = 12  #: beats of the last level that see the written ones in company
 
@@ -199,29 +200,26 @@ def choose_chords(told: Tensor, plain: Tensor, noise: Tensor) -> Tensor:
     return best.transpose(1, 2).reshape(-1, len(QUALITIES), CLASSES, WRITTEN)
 
 
-BOUND = 2.5  #: no groove vector's mean lies further out
+BOUND = 2.5  #: no groove vector lies further out
 
 
 class Encoder(nn.Module):
-    """What groove is this? rhythm (B, RHYTHM, STEPS) -> mean and log-variance of z, (B, z) each."""
+    """What groove is this? rhythm (B, RHYTHM, STEPS) -> z (B, z).
+
+    It hears the mean bar only, over the bars in which anything begins: what begins at each sixteenth of it, how often,
+    and how much sounds. So z tells how a band moves, and nothing of when it plays what."""
 
     def __init__(self, config: GanConfig) -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv1d(RHYTHM, 96, PATCH, PATCH),
-            nn.SiLU(),
-            nn.Conv1d(96, 96, 4, 4),
-            nn.SiLU(),
-            nn.Conv1d(96, 96, 3, padding=1),
-            nn.SiLU(),
-        )
-        self.norm = nn.LayerNorm(96)
-        self.head = nn.Linear(96, 2 * config.z)
+        self.body = nn.Sequential(nn.Linear(RHYTHM * BAR, 128), nn.SiLU(), nn.Linear(128, 128), nn.SiLU())
+        self.head = nn.Linear(128, config.z)
 
-    def forward(self, rhythm: Tensor) -> tuple[Tensor, Tensor]:
-        heard = self.norm(self.body(rhythm).mean(2))
-        mean, log_variance = self.head(heard).float().chunk(2, 1)
-        return BOUND * (mean / BOUND).tanh(), log_variance.clamp(-4, 1)  # unbounded, it ran away (models/LOG.md, run 1)
+    def forward(self, rhythm: Tensor) -> Tensor:
+        bars = rhythm.unflatten(2, (-1, BAR))  # (B, RHYTHM, bars, 16)
+        plays = (bars.amax((1, 3)) > 0).to(rhythm.dtype)  # (B, bars)
+        mean = (bars * plays[:, None, :, None]).sum(2) / plays.sum(1).clamp(min=1)[:, None, None]
+        z: Tensor = self.head(self.body(2 * mean.flatten(1))).float()
+        return BOUND * (z / BOUND).tanh()  # unbounded, it ran away (models/LOG.md, run 1)
 
 
 class Critic(nn.Module):

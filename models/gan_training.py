@@ -25,16 +25,18 @@ from models.gan import WRITTEN, Critic, Encoder, GanConfig, Generator, Roll
 from models.harmonist import HarmonistConfig
 from models.harmonist_training import harmonist_of
 from models.layers import CLASSES
-from models.streams import BAND, RHYTHM, STYLES, Batch, Streams, score
+from models.streams import BAND, RHYTHM, STYLES, Batch, Streams, role_rows, score
+from music import metrics
 from music.canvas import BAND_KNOWN, BEAT_OF_BAR, DRUM_PLANES, FIRST_NOW, FUTURE, QUALITIES, STEPS
+from music.note import TICKS_PER_STEP, Note
 
 
 @dataclass(frozen=True, slots=True)
 class GanRecipe:
     """What a run is told. Shares are of the run's steps; weights multiply losses.
 
-    harmonist: folder of the run whose harmonist is taken over; begin_with: of a GAN's run whose weights are, as far as
-    they fit."""
+    harmonist: folder of the run whose harmonist is taken over; begin_with: a GAN's run, or the
+    graph made of one, whose generator's weights are, as far as they fit."""
 
     harmonist: str = ""
     begin_with: str = ""
@@ -46,7 +48,6 @@ class GanRecipe:
     own_past_from: float = 0.03
     own_past_by: float = 0.25
     heard_all: float = 0.2
-    kl: float = 0.05
     reconstruction: float = 1.0
     adversarial: float = 0.3  #: the critic's pull on the last layer as a share of the likelihood's
     adversarial_from: float = 0.6
@@ -67,6 +68,9 @@ def recipe_from(values: dict[str, Any]) -> GanRecipe:
     model = checkpoint.tuples(values.get("model", {}))
     ear = checkpoint.tuples(model.pop("harmonist", {}))
     return GanRecipe(**{**values, "model": GanConfig(**model, harmonist=HarmonistConfig(**ear))})
+
+
+GROOVE_NOISE = 0.1  #: how far from a band's groove vector its part is still taught, and temperature 1 may stray
 
 
 def logistic(shape: tuple[int, ...], device: torch.device) -> Tensor:
@@ -106,11 +110,10 @@ class GanObjective:
         torch.manual_seed(mine + 1)
 
     def _take_over(self) -> None:
-        """Weights of earlier runs; the critic begins anew. Raises CheckpointError where a run is not there."""
+        """Weights of earlier runs; encoder and critic begin anew. Raises CheckpointError where a run is not there."""
         if self.recipe.begin_with:
-            tensors, _ = checkpoint.load(Path(self.recipe.begin_with) / "checkpoint")
-            for name, module in (("average", self.generator), ("encoder", self.encoder)):
-                module.load_state_dict(checkpoint.part(tensors, name), strict=False)
+            learnt = checkpoint.learnt(Path(self.recipe.begin_with), "generator")
+            checkpoint.take(self.generator, learnt)
         if self.recipe.harmonist:
             heard = harmonist_of(Path(self.recipe.harmonist))
             self.generator.harmonist.load_state_dict(heard.state_dict())
@@ -147,9 +150,8 @@ class GanObjective:
         self, batch: dict[str, Tensor], adversarial: bool
     ) -> tuple[Tensor, dict[str, float], dict[str, Any]]:
         recipe = self.recipe
-        mean, log_variance = self.encoder(batch["rhythm"])
-        z = mean + torch.randn_like(mean) * (0.5 * log_variance).exp() * float(recipe.noise)
-        kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).float().sum(1).mean()
+        z = self.encoder(batch["rhythm"])
+        z = z + torch.randn_like(z) * GROOVE_NOISE * float(recipe.noise)
         state = self.generator.trunk(batch["pitched"], batch["plain"], batch["style_hot"], z)
         scores = self.generator.score(state, _annotated(batch, state.dtype))
         true = Roll(batch["true_pitched"][:, BAND:, :, FIRST_NOW - 1 :], batch["true_drums"][:, :, FIRST_NOW - 1 :])
@@ -157,13 +159,10 @@ class GanObjective:
             *(scores, true, batch["velocity"][:, :, FIRST_NOW:], batch["style"]),
             *(self.generator.velocity_log_std, batch["line"]),
         )
-        loss = recipe.reconstruction * torch.stack(list(parts.values())).sum() + recipe.kl * kl
+        loss = recipe.reconstruction * torch.stack(list(parts.values())).sum()
         with torch.set_grad_enabled(adversarial and recipe.adversarial > 0):
             roll = self._play(state, batch)
-        figures = {
-            "reconstruction": sum(float(v.detach()) for v in parts.values()),
-            "kl": float(kl.detach()),
-        }
+        figures = {"reconstruction": sum(float(v.detach()) for v in parts.values())}
         figures |= {name: float(value.detach()) for name, value in parts.items()}
         if adversarial and recipe.adversarial > 0:
             judged = self.critic(*_hearing(batch, roll, self.critic.hears_future)).float().mean()
@@ -188,7 +187,7 @@ class GanObjective:
         count, device = state.shape[0], state.device
         scale = self.recipe.chord_temperature * float(self.recipe.noise)
         with torch.no_grad(), torch.autocast(device.type, enabled=False):
-            told = self.generator.harmonist.ahead(batch["melody"], batch["phase"], batch["heard_all"].float()[:, None])
+            told = self.generator.harmonist.ahead(batch["melody"], batch["phase"], batch["known"])
             chord = gan.choose_chords(told, batch["plain"], gumbel_chord(count, device) * scale)
         scores = self.generator.score(state, chord.to(state.dtype))
         past = Roll(batch["pitched"][:, BAND:, :, FIRST_NOW:], batch["plain"][:, :DRUM_PLANES, FIRST_NOW:])
@@ -251,8 +250,8 @@ class GanObjective:
         for name, shown in zip(("live", "offline"), self.valid_batches, strict=False):
             batch = self._tensors(shown)
             with self.fabric.autocast():
-                mean, _ = self.encoder(batch["rhythm"])
-                state = self.average.trunk(batch["pitched"], batch["plain"], batch["style_hot"], mean)
+                z = self.encoder(batch["rhythm"])
+                state = self.average.trunk(batch["pitched"], batch["plain"], batch["style_hot"], z)
                 scores = self.average.score(state, _annotated(batch, state.dtype))
                 true = Roll(
                     batch["true_pitched"][:, BAND:, :, FIRST_NOW - 1 :], batch["true_drums"][:, :, FIRST_NOW - 1 :]
@@ -271,13 +270,14 @@ class GanObjective:
         bank = []
         for style in STYLES:
             songs = [s for s in self.train_songs if s.style == style]
-            heard = [_full_band(songs[int(random.integers(len(songs)))], random) for _ in range(4 * each) if songs]
-            rhythms = [r for r in heard if r is not None][:each]
-            if not rhythms:
+            drawn = [songs[int(random.integers(len(songs)))] for _ in range(4 * each) if songs]
+            found = [(rhythm, song) for song in drawn if (rhythm := _full_band(song, random)) is not None][:each]
+            if not found:
                 bank.append([[0.0] * self.recipe.model.z])
                 continue
-            vectors, _ = self.encoder(torch.as_tensor(np.stack(rhythms), device=self.fabric.device))
-            order = (vectors - vectors.median(0).values).norm(dim=1).argsort()
+            rhythms = np.stack([rhythm for rhythm, _ in found])
+            vectors = self.encoder(torch.as_tensor(rhythms, device=self.fabric.device)).cpu().numpy()
+            order = typical_first(np.array([_moves(song) for _, song in found]))
             bank.append([[round(float(v), 4) for v in row] for row in vectors[order]])
         return bank
 
@@ -325,6 +325,25 @@ def _full_band(song: CachedSong, random: np.random.Generator) -> np.ndarray[Any,
     bars: np.ndarray[Any, np.dtype[np.bool_]] = rhythm.reshape(RHYTHM, -1, 16).max(2) > 0
     everywhere = bars[0].all() and bars[3].all() and (song.style == "piano" or bars[9:].any(0).all())
     return rhythm if everywhere else None
+
+
+def _moves(song: CachedSong) -> list[float]:
+    """The figures by which a song's band is told to play its style: see `music.metrics.groove`."""
+    parts = {
+        role: [Note(s * TICKS_PER_STEP, p, n * TICKS_PER_STEP) for s, p, n in rows[:, :3].tolist()]
+        for role, rows in role_rows(song).items()
+    }
+    where = metrics.passage(parts["melody"])
+    band = {role: notes for role, notes in parts.items() if role != "melody"}
+    figures = metrics.figures(where, band)
+    return [figures[key] for key in ("onsets", "on_beat", "crumbs", "groove", "drum_onsets")]
+
+
+def typical_first(figures: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """The rows of figures (n, k), nearest to their mean first; every figure is measured in its own spread."""
+    spread = figures.std(0) + 1e-6
+    order: np.ndarray[Any, np.dtype[np.int64]] = np.abs((figures - figures.mean(0)) / spread).sum(1).argsort()
+    return order
 
 
 def _annotated(batch: dict[str, Tensor], dtype: torch.dtype) -> Tensor:

@@ -2,7 +2,9 @@
 
 A band that reads the harmony off its own past takes a mistake for the key; a net that hears nothing but the melody
 cannot (models/LOG.md). Causal dilated convolutions (van den Oord et al. 2016) over patches that end at the now-line, in
-layers that hear every key alike; where the whole melody is visible, a second stack hears it from the other side.
+layers that hear every key alike; where the whole melody is visible, a second stack hears it from the other side. Live,
+that stack hears what followed when the melody last went like this (music.recall): from the second verse on the
+harmonist knows what is probably coming, as a player does.
 
 Dense in training, `forward` tells the chords at every patch of a long melody; `ahead` computes only what the last patch
 needs, a pyramid of strided convolutions, and is what plays.
@@ -97,6 +99,7 @@ class Harmonist(nn.Module):
         self.read_future = KeyConv(heard, width, gain=3.0)
         self.future = nn.ModuleList(Dilated(width, 2**i, right=True) for i in range(config.future))
         self.take_future = KeyConv(width, width)
+        self.take_trust = KeyConv(Width(0, 2), width)
         self.take_key = KeyConv(Width(len(FADES), 0), width, gain=3.0)
         self.think = nn.ModuleList(Pointwise(width) for _ in range(2))
         self.norm = KeyNorm(width, FLOOR)
@@ -104,9 +107,10 @@ class Harmonist(nn.Module):
         age = torch.arange(MEMORY - 1, -1, -1)
         self.register_buffer("fade", torch.stack([(-age / f).exp() for f in FADES])[:, None], persistent=False)
 
-    def forward(self, melody: Tensor, phase: Tensor, known: Tensor) -> Tensor:
-        """Everywhere. melody (B, MELODY_PLANES, 12, 4 n), phase (B, PHASES, n) of the step after each patch, known
-        (B, 1, n): whether what follows the patch is heard. Returns (B, AHEAD, CHORDS, n), quality-major."""
+    def forward(self, melody: Tensor, phase: Tensor, place: Tensor, known: Tensor) -> Tensor:
+        """Everywhere. melody (B, MELODY_PLANES, 12, 4 n), phase (B, PHASES, n) of the step after each patch; place (B,
+        n): the patch after which it is heard what follows, its own or an earlier one; known (B, 1, n): how sure it is
+        that this is what follows, see music.hearing. Returns (B, AHEAD, CHORDS, n), quality-major."""
         x = join(_patches(melody), phase)
         state = self.read(x)
         for block in self.past:
@@ -114,13 +118,15 @@ class Harmonist(nn.Module):
         right = self.read_future(x)
         for block in self.future:
             right = block(right)
-        right = functional.pad(self.take_future(right)[:, :, 1:], (0, 1)) * known
+        right = functional.pad(right[:, :, 1:], (0, 1))
+        right = right.gather(2, place[:, None].expand(-1, right.shape[1], -1))
         key = functional.pad(_durations(melody).flatten(0, 1)[:, None], (MEMORY - 1, 0))
-        return self._tell(state + right, functional.conv1d(key, self.fade.to(key)))
+        return self._tell(state + self._follows(right, known), functional.conv1d(key, self.fade.to(key)))
 
     def ahead(self, melody: Tensor, phase: Tensor, known: Tensor) -> Tensor:
-        """At the now-line. melody (B, MELODY_PLANES, 12, PAST + FUTURE), phase (B, PHASES), known (B, 1). Returns (B,
-        AHEAD, CHORDS). As forward() tells it for the last patch of the past."""
+        """At the now-line. melody (B, MELODY_PLANES, 12, PAST + FUTURE), phase (B, PHASES), known (B, 1): how sure it
+        is that what stands right of the line follows. Returns (B, AHEAD, CHORDS). As forward() tells it for the last
+        patch of the past."""
         patches, b = _patches(melody), len(melody)
         line = PAST // PATCH
         # the step after every patch of the past and of the future, one patch further each: phases rotate by a beat
@@ -134,10 +140,15 @@ class Harmonist(nn.Module):
             state = self._block(self.past[i]).halve(state)
         for i in range(self.config.future):
             right = self._block(self.future[i]).halve(right)
-        state = state[:, :, -1:] + self.take_future(right[:, :, :1]) * known[:, :, None]
+        state = state[:, :, -1:] + self._follows(right[:, :, :1], known[:, :, None])
         key = _durations(melody[..., :PAST]).flatten(0, 1)[:, None]  # (B * 12, 1, MEMORY)
         told = self._tell(state, functional.conv1d(key, self.fade.to(key)))
         return told.reshape(b, AHEAD, CHORDS)
+
+    def _follows(self, right: Tensor, known: Tensor) -> Tensor:
+        """What follows, (B, width, n), as far as it is known."""
+        told: Tensor = self.take_future(right) * known + self.take_trust(torch.cat([known, known.square()], 1))
+        return told
 
     @staticmethod
     def _block(module: nn.Module) -> Dilated:
@@ -180,17 +191,23 @@ def chord_loss(told: Tensor, chords: Tensor) -> Tensor:
 # --- choosing -------------------------------------------------------------------------------------------------------
 
 
+#: What counts in kinship: the share of the played chord's tones that are meant, beside the cosine.
+HITS = 0.5
+
+
 def _kinship() -> Tensor:
     tones = torch.zeros(len(QUALITIES), CLASSES, CLASSES)
     for quality, intervals in enumerate(QUALITY_TONES):
         for root in range(CLASSES):
             tones[quality, root, [(root + i) % CLASSES for i in intervals]] = 1
-            tones[quality, root, root] += 1
-    unit = functional.normalize(tones.flatten(0, 1), dim=1)
-    return unit @ unit.T
+    inside = tones.flatten(0, 1)
+    hits = inside @ inside.T / inside.sum(1)  # (meant, played)
+    unit = functional.normalize(inside + torch.eye(CLASSES).repeat(len(QUALITIES), 1), dim=1)
+    return (1 - HITS) * unit @ unit.T + HITS * hits
 
 
-#: (CHORDS, CHORDS): cosine between any two chords as weighted pitch classes, the root counting twice.
+#: (CHORDS meant, CHORDS played): the cosine between the two as weighted pitch classes, the root counting twice, and the
+#: share of what is played that is meant.
 KINSHIP = _kinship()
 
 

@@ -19,18 +19,20 @@ from models.data import NO_CHORD, CachedSong
 from models.harmonist import CHORDS, Harmonist, HarmonistConfig, chord_loss
 from models.layers import CLASSES
 from models.streams import role_rows
-from music import canvas
+from music import canvas, recall
 from music.canvas import PITCHED_PLANES
 from music.hearing import AHEAD, MELODY_PLANES, PATCH, PHASES
 
 
 @dataclass(frozen=True, slots=True)
 class HarmonistRecipe:
-    """What a run is told. patches: length of an example; heard_all: share of examples that hear the future."""
+    """What a run is told. begin_with: a run, or a GAN's graph, whose harmonist is gone on with; patches: length of an
+    example; heard_all: share of examples that hear the future."""
 
+    begin_with: str = ""
     model: HarmonistConfig = field(default_factory=HarmonistConfig)
-    batch: int = 24
-    patches: int = 96
+    batch: int = 10
+    patches: int = 192
     learning_rate: float = 2e-3
     heard_all: float = 0.35
 
@@ -55,19 +57,30 @@ def harmonist_of(run: Path) -> Harmonist:
     return model.requires_grad_(False).eval()
 
 
+#: What a beat's chord counts, from this beat's on: the nearer ones are played, the others only looked ahead to.
+NEARER = (1.0, 1.0, 0.7, 0.5, 0.4, 0.3, 0.3, 0.3)
+assert len(NEARER) == AHEAD
+
+
 class Tune(NamedTuple):
-    """A song's melody planes, uint8 (MELODY_PLANES, 12, steps), and its chords, int8 (2, beats)."""
+    """A song's melody planes, uint8 (MELODY_PLANES, 12, steps), its chords, int8 (2, beats), and for every line
+    0..steps the one that it recalls (-1: none) and how much that is trusted, (steps + 1,)."""
 
     melody: NDArray[np.uint8]
     chords: NDArray[np.int8]
+    lines: NDArray[np.int32]
+    trust: NDArray[np.float32]
 
 
 class Examples(NamedTuple):
-    """melody (B, MELODY_PLANES, 12, 4 n), phase (B, PHASES, n), chords (B, 2, AHEAD, n)."""
+    """melody (B, MELODY_PLANES, 12, 4 n), phase (B, PHASES, n), chords (B, 2, AHEAD, n); what each patch recalls:
+    place (B, n), its patch, and trust (B, 1, n)."""
 
     melody: NDArray[np.float32]
     phase: NDArray[np.float32]
     chords: NDArray[np.int64]
+    place: NDArray[np.int64]
+    trust: NDArray[np.float32]
 
 
 def tune_of(song: CachedSong) -> Tune | None:
@@ -80,7 +93,8 @@ def tune_of(song: CachedSong) -> Tune | None:
     chords = np.full((2, song.steps // 4), NO_CHORD, np.int8)
     known = song.chords[: chords.shape[1]].T
     chords[:, : known.shape[1]] = known
-    return Tune(planes[:MELODY_PLANES].copy(), chords)
+    lines, trust = recall.recall_all(recall.voice(map(tuple, melody[:, :3].tolist()), song.steps))
+    return Tune(planes[:MELODY_PLANES].copy(), chords, lines, trust)
 
 
 def tunes(songs: list[CachedSong], split: str) -> list[Tune]:
@@ -99,10 +113,12 @@ def tunes(songs: list[CachedSong], split: str) -> list[Tune]:
 
 
 def examples(found: list[Tune], random: np.random.Generator, count: int, patches: int) -> Examples:
-    """Stretches of songs, each patch's end a now-line; some begin in the silence before the song."""
+    """Stretches of songs, each patch's end a now-line; some begin in the silence before the song. What lies before a
+    stretch is not recalled."""
     melody = np.zeros((count, MELODY_PLANES, CLASSES, patches * PATCH), np.float32)
     phase = np.zeros((count, PHASES, patches), np.float32)
     chords = np.full((count, 2, AHEAD, patches), NO_CHORD, np.int64)
+    place, trust = np.zeros((count, patches), np.int64), np.zeros((count, 1, patches), np.float32)
     for i in range(count):
         tune = found[int(random.integers(len(found)))]
         steps = tune.melody.shape[-1]
@@ -114,7 +130,20 @@ def examples(found: list[Tune], random: np.random.Generator, count: int, patches
         beats = nows // 4 + np.arange(AHEAD)[:, None]  # (AHEAD, patches)
         inside = (beats >= 0) & (beats < tune.chords.shape[1])
         chords[i][:, inside] = tune.chords[:, beats[inside]]
-    return Examples(melody, phase, chords)
+        place[i], trust[i, 0] = recalled(tune, start, patches)
+    return Examples(melody, phase, chords, place, trust)
+
+
+def recalled(tune: Tune, start: int, patches: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """What the ends of the patches of a stretch that begins at a step recall: the patch that ends where the recalled
+    line is (n,), and how much it is trusted (n,), 0 where nothing in the stretch is recalled."""
+    ends = start + PATCH * np.arange(1, patches + 1)
+    inside = (ends > 0) & (ends < len(tune.lines))
+    line = np.where(inside, tune.lines[np.where(inside, ends, 0)], -1)
+    patch = (line - start) // PATCH - 1
+    found = (line >= 0) & (patch >= 0)
+    trust = np.where(found, tune.trust[np.where(inside, ends, 0)], 0)
+    return np.where(found, patch, 0).astype(np.int64), trust.astype(np.float32)
 
 
 class HarmonistObjective:
@@ -124,6 +153,9 @@ class HarmonistObjective:
         torch.manual_seed(seed)
         self.fabric, self.recipe, self.steps = fabric, recipe, steps
         self.model = Harmonist(recipe.model).to(fabric.device)
+        if recipe.begin_with:
+            learnt = checkpoint.learnt(Path(recipe.begin_with), "generator.harmonist")
+            checkpoint.take(self.model, learnt)
         self.average = copy.deepcopy(self.model).requires_grad_(False)
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), recipe.learning_rate, (0.9, 0.98), weight_decay=0.02
@@ -133,7 +165,7 @@ class HarmonistObjective:
         pop = [s for s in songs if s.collection == "pop909"] or songs
         held_out = tunes(pop, "valid")
         look = np.random.default_rng(7)
-        self.valid = [examples(held_out, look, 32, recipe.patches) for _ in range(6)] if held_out else []
+        self.valid = [examples(held_out, look, 32, recipe.patches) for _ in range(3)] if held_out else []
 
     def turn(self, step: int) -> dict[str, float]:
         """One update; returns the losses."""
@@ -142,9 +174,11 @@ class HarmonistObjective:
         for group in self.optimizer.param_groups:
             group["lr"] = float(rate)
         batch = examples(self.tunes, self.random, recipe.batch, recipe.patches)
-        known = (torch.rand(recipe.batch, 1, 1) < recipe.heard_all).float().expand(-1, 1, recipe.patches)
-        losses = self._losses(self.model, batch, known.to(self.fabric.device))
-        loss = losses.sum() / (losses > 0).sum().clamp(min=1)
+        heard_all = (torch.rand(recipe.batch, 1, 1) < recipe.heard_all).to(self.fabric.device)
+        told, chords = self._told(self.model, batch, heard_all)
+        losses = chord_loss(told, chords)
+        weight = torch.tensor(NEARER, device=losses.device)[:, None]
+        loss = (losses * weight).sum() / ((losses > 0) * weight).sum().clamp(min=1)
         self.optimizer.zero_grad()
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -154,26 +188,31 @@ class HarmonistObjective:
                 slow.lerp_(fast, 1 - min(0.998, 1 - 1 / (step / 3 + 1)))
         return {"chord": float(loss.detach()), "gradient": float(norm)}
 
-    def _losses(self, model: Harmonist, batch: Examples, known: Tensor) -> Tensor:
-        melody, phase, chords = (torch.as_tensor(x, device=self.fabric.device) for x in batch)
+    def _told(self, model: Harmonist, batch: Examples, heard_all: Tensor, memory: float = 1.0) -> tuple[Tensor, Tensor]:
+        """What the model tells (B, AHEAD, CHORDS, n), and the chords (B, 2, AHEAD, n). heard_all (B, 1, 1): who hears
+        what follows; memory: 0 where nobody recalls."""
+        melody, phase, chords, place, trust = (torch.as_tensor(x, device=self.fabric.device) for x in batch)
+        own = torch.arange(place.shape[1], device=place.device).expand_as(place)
+        known = torch.where(heard_all, 1.0, trust * memory)
         with self.fabric.autocast():
-            told = model(melody, phase, known)
-        return chord_loss(told, chords)
+            told = model(melody, phase, torch.where(heard_all[:, 0], own, place), known)
+        return told, chords
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Cross-entropy of this beat's chord and share of right roots, live and offline, of the averaged model."""
+        """Cross-entropy of this beat's chord and share of right roots, of the averaged model: live, live without memory
+        of what came before, and offline."""
         figures: dict[str, float] = {}
-        for name, heard in (("live", 0.0), ("offline", 1.0)):
+        for name, heard, memory in (("live", False, 1.0), ("forgetful", False, 0.0), ("offline", True, 0.0)):
             total, right, count = 0.0, 0, 0
             for batch in self.valid:
-                melody, phase, chords = (torch.as_tensor(x, device=self.fabric.device) for x in batch)
-                told = self.average(melody, phase, torch.full((len(melody), 1, phase.shape[2]), heard))[:, :1]
-                asked = chords[:, :, :1]
-                known = asked[:, 0] >= 0
+                heard_all = torch.full((len(batch.melody), 1, 1), heard, device=self.fabric.device)
+                told, chords = self._told(self.average, batch, heard_all, memory)
+                told, asked = told[:, :1], chords[:, :, :1]
+                named = asked[:, 0] >= 0
                 total += float(chord_loss(told, asked).sum())
-                right += int(((told.argmax(2) % CLASSES == asked[:, 0]) & known).sum())
-                count += int(known.sum())
+                right += int(((told.argmax(2) % CLASSES == asked[:, 0]) & named).sum())
+                count += int(named.sum())
             if count:
                 figures |= {f"valid_{name}_chord": total / count, f"valid_{name}_root": right / count}
         return figures

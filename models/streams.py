@@ -65,12 +65,13 @@ def _monophonic(rows: Rows) -> Rows:
 class Score:
     """A song as planes. Step 0 of the arrays is FIRST_NOW steps before bar 1, and STEPS of silence follow the end.
 
-    pitched: uint8 (PITCHED_PLANES, 12, T); drums: uint8 (DRUM_PLANES, T); velocity: float32 (4, T), mean of the
-    role's onsets / 127, 0 where none; rhythm: float32 (RHYTHM, T), what a groove is, without pitch classes;
+    tune: the melody; pitched: uint8 (PITCHED_PLANES, 12, T); drums: uint8 (DRUM_PLANES, T); velocity: float32 (4, T),
+    mean of the role's onsets / 127, 0 where none; rhythm: float32 (RHYTHM, T), what a groove is, without pitch classes;
     chords: int8 (2, T / 4), root and quality.
     """
 
     style: int
+    tune: list[hearing.Row]
     pitched: NDArray[np.uint8]
     drums: NDArray[np.uint8]
     velocity: NDArray[np.float32]
@@ -84,6 +85,7 @@ def score(song: CachedSong, transpose: int = 0) -> Score:
     """Planes of a song moved by `transpose` semitones (drums stay)."""
     roles = role_rows(song)
     steps = FIRST_NOW + song.steps + STEPS
+    tune: list[hearing.Row] = []
     pitched = np.zeros((canvas.PITCHED_PLANES, CLASSES, steps), np.uint8)
     drums = np.zeros((DRUM_PLANES, steps), np.uint8)
     velocity = np.zeros((4, steps), np.float32)
@@ -92,6 +94,8 @@ def score(song: CachedSong, transpose: int = 0) -> Score:
         rows[:, 0] += FIRST_NOW
         rows[:, 1] += transpose
         canvas.draw(pitched, role, map(tuple, rows.tolist()))
+        if role == "melody":
+            tune = [(start, pitch, length) for start, pitch, length in rows.tolist()]
     _clear_under_onsets(pitched)
     for start, pitch, _, _ in roles["drums"].tolist():
         if pitch in DRUM_CLASS:
@@ -109,7 +113,7 @@ def score(song: CachedSong, transpose: int = 0) -> Score:
     chords[0] = np.where(chords[0] >= 0, (chords[0] + transpose) % CLASSES, NO_CHORD)
     first = int(roles["melody"][0, 0]) // 16 if len(roles["melody"]) else 0
     rhythm = _rhythm(pitched, drums)
-    return Score(STYLES.index(song.style), pitched, drums, velocity, rhythm, chords, first, song.steps // 16)
+    return Score(STYLES.index(song.style), tune, pitched, drums, velocity, rhythm, chords, first, song.steps // 16)
 
 
 def _clear_under_onsets(pitched: NDArray[np.uint8]) -> None:
@@ -135,7 +139,7 @@ class Batch(NamedTuple):
     """What the streams show at one turn (B streams). pitched (B, PITCHED_PLANES, 12, STEPS) and plain (B,
     PLAIN_PLANES, STEPS) are the canvas as the generator may see it; true_* the song itself; rhythm (B, RHYTHM, STEPS);
     velocity (B, 4, STEPS); chords (B, 2, BEATS); style (B,); line (B,) the now-line in steps of the canvas; heard_all
-    (B,); melody (B, MELODY_PLANES, 12, PAST + FUTURE) and phase (B, PHASES) as the harmonist hears them."""
+    (B,); melody (B, MELODY_PLANES, 12, PAST + FUTURE), known (B, 1) and phase (B, PHASES): what the harmonist hears."""
 
     pitched: NDArray[np.float32]
     plain: NDArray[np.float32]
@@ -148,6 +152,7 @@ class Batch(NamedTuple):
     line: NDArray[np.int64]
     heard_all: NDArray[np.bool_]
     melody: NDArray[np.float32]
+    known: NDArray[np.float32]
     phase: NDArray[np.float32]
 
 
@@ -256,12 +261,9 @@ class Streams:
                 self.streams[i] = self._begin()
 
 
-def _heard(stream: _Stream) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The melody around a stream's now-line and the phase of the bar there, see music.hearing."""
-    planes = stream.score.pitched[:BAND]
-    steps = planes.shape[-1]
-    first = stream.now - hearing.PAST
-    low, high = max(0, stream.melody_from, first), min(steps, stream.now + hearing.FUTURE * stream.heard_all)
-    melody = np.zeros((BAND, CLASSES, hearing.PAST + hearing.FUTURE), np.float32)
-    melody[:, :, low - first : high - first] = planes[:, :, low:high]
-    return melody, np.eye(hearing.PHASES, dtype=np.float32)[stream.now % hearing.PHASES]
+def _heard(stream: _Stream) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """The melody around a stream's now-line, how sure its future is, and the phase of the bar, see music.hearing."""
+    begun = stream.melody_from
+    tune = [(max(s, begun), p, s + n - max(s, begun)) for s, p, n in stream.score.tune if s + n > begun]
+    melody, known = hearing.around(tune, stream.now, stream.heard_all)
+    return melody, np.array([known], np.float32), np.eye(hearing.PHASES, dtype=np.float32)[stream.now % hearing.PHASES]

@@ -25,7 +25,7 @@ from models.harmonist import HarmonistConfig, agreement
 from models.harmonist_training import harmonist_of
 from models.transformer import STYLES, Transformer, TransformerConfig
 from models.transformer_data import HandBatch, Score, Stretches
-from music import canvas, hearing, tokens
+from music import canvas, hearing, recall, tokens
 from music.canvas import CLASSES, PITCHED_PLANES
 
 #: How often a style's songs are drawn.
@@ -37,12 +37,14 @@ WEIGHTS |= {"romantic": 0.7, "classical": 0.7, "chorale": 0.3}
 class TransformerRecipe:
     """What a run is told.
 
-    harmonist: the folder of the run whose harmonist tells the chords, "" for none; spoil: share of stretches whose past
+    harmonist: the folder of the run whose harmonist tells the chords, "" for none; begin_with: a run, or the graph made
+    of one, whose hand and writer are gone on with; spoil: share of stretches whose past
     is not the song's; told: share of those on the harmonist's chords; some: share of steps whose tokens are learnt in a
     turn; tune: weight of the melody's own next step."""
 
     model: TransformerConfig = field(default_factory=TransformerConfig)
     harmonist: str = ""
+    begin_with: str = ""
     batch: int = 16
     learning_rate: float = 1.5e-3
     spoil: float = 0.5
@@ -94,6 +96,8 @@ class TransformerObjective:
         self.fabric, self.recipe, self.turns = fabric, recipe, turns
         torch.manual_seed(seed)
         self.model: Transformer = Transformer(recipe.model).to(fabric.device)
+        if recipe.begin_with:
+            checkpoint.take(self.model, checkpoint.learnt(Path(recipe.begin_with), ""))
         self.average: Transformer = copy.deepcopy(self.model).requires_grad_(False).eval()
         mine = seed * 1000 + fabric.global_rank
         kinds = [s for s in songs if s.style in STYLES]
@@ -127,22 +131,24 @@ class TransformerObjective:
         """The chord that the harmonist tells at every step of a song's melody, (2, steps + 1)."""
         melody = score.roles["melody"]
         lead = hearing.PATCH
+        lines, trust = recall.recall_all(recall.voice(map(tuple, melody[:, :3].tolist()), score.steps))
         count = -(-(score.steps + lead) // hearing.PATCH) + 1
         told = np.full((2, score.steps + 1), NO_CHORD, np.int64)
         for late in range(hearing.PATCH):  # now-lines late, late + 4, ...
             planes = np.zeros((PITCHED_PLANES, CLASSES, count * hearing.PATCH), np.float32)
             canvas.draw(planes, "melody", (melody[:, :3] + np.array([lead - late, 0, 0])).tolist())
-            lines = late + hearing.PATCH * np.arange(count)
+            now = late + hearing.PATCH * np.arange(count)
             phase = np.zeros((hearing.PHASES, count), np.float32)
-            phase[lines % hearing.PHASES, np.arange(count)] = 1
-            heard = torch.as_tensor(planes[None, : hearing.MELODY_PLANES], device=self.fabric.device)
+            phase[now % hearing.PHASES, np.arange(count)] = 1
+            inside = now < told.shape[1]
+            at = np.where(inside, now, 0)
+            place = np.maximum((lines[at] - late) // hearing.PATCH, 0)
+            known = np.where(inside & (lines[at] >= 0), trust[at], 0).astype(np.float32)
+            shown = planes[None, : hearing.MELODY_PLANES], phase[None], place[None].astype(np.int64), known[None, None]
             with self.fabric.autocast():
-                said = self.model.harmonist(
-                    heard, torch.as_tensor(phase[None], device=heard.device), heard.new_zeros(1, 1, count)
-                )
+                said = self.model.harmonist(*(torch.as_tensor(x, device=self.fabric.device) for x in shown))
             best = agreement(said[:, 0].float().transpose(1, 2))[0].argmax(1).cpu().numpy()
-            inside = lines < told.shape[1]
-            told[0, lines[inside]], told[1, lines[inside]] = best[inside] % CLASSES, best[inside] // CLASSES
+            told[0, now[inside]], told[1, now[inside]] = best[inside] % CLASSES, best[inside] // CLASSES
         return told
 
     def _teach(self, rate: float) -> dict[str, float]:

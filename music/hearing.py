@@ -1,7 +1,9 @@
 """What a harmonist hears: the melody on both sides of the now-line, cut into patches of a beat's length that end at it.
 
-Unlike the canvas, which begins on a bar line, it moves on with every step, and it reaches back further. Shared by
-training and by the live players, so that both hear the same.
+Right of the line stands what follows where the whole melody is visible, and otherwise what followed when the melody
+had last gone like this (music.recall): what is known of the future, and how sure it is. Unlike the canvas, which begins
+on a bar line, it moves on with every step, and it reaches back further. Shared by training and by the live players, so
+that both hear the same.
 """
 
 from __future__ import annotations
@@ -12,21 +14,25 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from music import canvas
+from music import canvas, recall
 from music.note import STEPS_PER_BEAT, TICKS_PER_STEP, Metre, Note, quantise
 
 PATCH = 4  #: steps in a patch
 PAST = 256  #: steps left of the now-line: 16 bars of 4/4
-FUTURE = 64  #: steps right of it, heard only where the whole melody is visible
+FUTURE = recall.NEAREST  #: steps right of it
+MEMORY = recall.MEMORY  #: steps of melody that a player wants to be told of
 AHEAD = 8  #: beats whose chords are told, from the one that the now-line lies in on
 PHASES = 16  #: where in the bar the now-line lies, in steps, in the terms of 4/4
 MELODY_PLANES = canvas.PLANE["bass", "sustain"]
 
+Row = tuple[int, int, int]  #: start, pitch, length, in steps
+
 
 @dataclass(frozen=True, slots=True)
 class Hearing:
-    """melody: (MELODY_PLANES, 12, PAST + FUTURE), the now-line after PAST steps; known: (1,), 1 where the future is
-    visible; phase: (PHASES,) one-hot. All float32 of 0 and 1."""
+    """melody: (MELODY_PLANES, 12, PAST + FUTURE) of 0 and 1, the now-line after PAST steps; known: (1,), how sure it is
+    that what stands right of it follows: 1 where the whole melody is visible, 0 where nothing stands there; phase:
+    (PHASES,) one-hot. All float32."""
 
     melody: NDArray[np.float32]
     known: NDArray[np.float32]
@@ -38,17 +44,35 @@ def of(melody: Iterable[Note], now: int, heard_all: bool, metre: Metre = Metre()
 
     bar: a step at which a bar begins.
     """
-    planes = np.zeros((canvas.PITCHED_PLANES, canvas.CLASSES, PAST + FUTURE), np.float32)
-    first = now - PAST
-    near = [n for n in melody if n.end // TICKS_PER_STEP + 1 > first and n.start < (now + FUTURE) * TICKS_PER_STEP]
-    rows = ((n.start // TICKS_PER_STEP - first, n.pitch, n.length // TICKS_PER_STEP) for n in quantise(near))
-    canvas.draw(planes, "melody", rows)
-    heard = planes[:MELODY_PLANES]
-    if not heard_all:
-        heard[:, :, PAST:] = 0
+    since = now - (PAST if heard_all else MEMORY)
+    near = [n for n in melody if n.end // TICKS_PER_STEP + 1 > since and n.start < (now + FUTURE) * TICKS_PER_STEP]
+    rows = [(n.start // TICKS_PER_STEP, n.pitch, n.length // TICKS_PER_STEP) for n in quantise(near)]
     phase = np.zeros(PHASES, np.float32)
     phase[phase_of(now - bar, metre)] = 1
-    return Hearing(heard, np.array([heard_all], np.float32), phase)
+    heard, known = around(rows, now, heard_all, metre)
+    return Hearing(heard, np.array([known], np.float32), phase)
+
+
+def around(rows: Iterable[Row], now: int, heard_all: bool, metre: Metre = Metre()) -> tuple[NDArray[np.float32], float]:
+    """The melody (MELODY_PLANES, 12, PAST + FUTURE) around a now-line, and how sure its future is, 0..1. rows: (start,
+    pitch, length) of one voice, in steps; of those right of the line nothing is told unless heard_all."""
+    rows = list(rows)
+    if heard_all:
+        return drawn(rows, now - PAST, PAST + FUTURE), 1.0
+    first = now - MEMORY
+    if rows:
+        first = max(first, rows[0][0])
+    voice = recall.voice(((start - first, pitch, length) for start, pitch, length in rows), max(0, now - first))
+    said = recall.recall(voice, metre.steps_per_bar)
+    followed = drawn(rows if said.trust else (), first + said.line, FUTURE)
+    return np.concatenate([drawn(rows, now - PAST, PAST), followed], 2), said.trust
+
+
+def drawn(rows: Iterable[Row], first: int, steps: int) -> NDArray[np.float32]:
+    """The melody's planes (MELODY_PLANES, 12, steps) from a step on."""
+    planes = np.zeros((MELODY_PLANES, canvas.CLASSES, steps), np.float32)
+    canvas.draw(planes, "melody", ((start - first, pitch, length) for start, pitch, length in rows))
+    return planes
 
 
 def phase_of(step: int, metre: Metre = Metre()) -> int:

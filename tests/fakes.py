@@ -23,6 +23,7 @@ class FakePlayer:
 
     write: Callable[[PlanRequest, int], dict[str, list[Note]]] | None = None
     past_steps: int = 32
+    memory_steps: int = 32
     future_steps: int = 16
     roles: tuple[str, ...] = ROLES
     styles: tuple[str, ...] = ("pop", "rock")

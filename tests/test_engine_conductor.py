@@ -88,6 +88,16 @@ def test_what_is_told_is_the_last_while_only() -> None:
     assert [n.start for n in last.committed["bass"]] == list(range(since, (last.now - 1) * 6 + 1, 6))
 
 
+def test_a_player_with_a_memory_is_told_more_of_the_melody_than_of_what_was_played() -> None:
+    player = only("bass", lambda request, step: step % 128)
+    player.memory_steps = 320
+    perform(player, [Note(i * 12, 60 + i % 2, 12) for i in range(400)], until=4800)
+    last = player.asked[-1]
+    since, remembered = ((last.now - steps) * 6 - 96 for steps in (player.past_steps, player.memory_steps))
+    assert last.melody[0].end > remembered >= last.melody[0].start - 12
+    assert last.committed["bass"][0].start == since
+
+
 @pytest.mark.parametrize(("replan", "steps"), [("beat", [3, 4, 8, 12, 16, 20]), ("bar", [3, 16])])
 def test_asking_less_often(replan: str, steps: list[int]) -> None:
     player = FakePlayer()

@@ -107,7 +107,7 @@ def test_inference_hangs_for_five_seconds(clock: bool) -> None:
 class Dying:
     """A player whose process is killed at some steps: the worker reports a failure."""
 
-    past_steps, future_steps = 32, 16
+    past_steps, memory_steps, future_steps = 32, 32, 16
     roles: tuple[str, ...] = FakePlayer().roles
     styles: tuple[str, ...] = ("pop",)
 

@@ -35,6 +35,7 @@ class Editor:
 
     edits: Asked = lambda request: []
     past_steps: int = 128
+    memory_steps: int = 128
     future_steps: int = 64
     roles: tuple[str, ...] = ("edits",)
     styles: tuple[str, ...] = ("chorale", "pop")

@@ -108,7 +108,7 @@ def test_training_and_the_daemon_play_the_same_notes_from_the_same_scores(seed: 
         "pitched_scores": torch.cat(list(scores.pitched.values()), 1).numpy(),
         "plain_scores": torch.cat(list(scores.plain.values()), 1).numpy(),
     }
-    notes, held = _Writer(request, first, answer, _Noise(0, first), np.zeros(4, np.float32)).write()
+    notes, held = _Writer(request, first, answer, _Noise(0, first, 0, 16), np.zeros(4, np.float32)).write()
 
     seen = canvas.of((), past_notes, now, heard_all=False)
     past = gan.Roll(

@@ -41,7 +41,7 @@ def working(maker: str, *arguments: str, limit: float = 20.0) -> Iterator[tuple[
 
 def test_asked_it_answers_in_order() -> None:
     with working("echo") as (worker, world):
-        assert worker.wait_ready() == PlayerFacts(8, 4, ("bass",), ("plain",))
+        assert worker.wait_ready() == PlayerFacts(8, 8, 4, ("bass",), ("plain",))
         for number, melody in enumerate([(C,), (C, E), (C, E, G)], 1):
             asked = request(number, *melody)
             worker.ask(asked)

@@ -14,7 +14,7 @@ from music.note import Note
 class Echo:
     """Answers the melody's notes as bass, and does what the request's seed says besides."""
 
-    past_steps = 8
+    past_steps = memory_steps = 8
     future_steps = 4
     roles = ("bass",)
     styles = ("plain",)
@@ -66,7 +66,7 @@ def fake() -> object:
 class Marks:
     """Drums on every step, the bass drum where a bar begins, and a bass note held over a beat."""
 
-    past_steps = 16
+    past_steps = memory_steps = 16
     future_steps = 32
     roles: tuple[str, ...] = ("bass", "drums")
     styles: tuple[str, ...] = ("plain",)

@@ -14,8 +14,10 @@ class Player(Protocol):
     plan.
     """
 
-    #: steps left of the now-line that the player looks at
+    #: steps left of the now-line in which the player looks at what was played
     past_steps: int
+    #: steps left of the now-line of which it wants to know the melody; at least as many
+    memory_steps: int
     #: steps right of the now-line that a plan covers (at least this many)
     future_steps: int
     #: the roles it writes

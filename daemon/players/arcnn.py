@@ -112,6 +112,7 @@ class ArcnnPlayer:
     """A Player that answers with edits of the loop it is shown; the notes of the loop are the conductor's to play."""
 
     past_steps = WINDOW
+    memory_steps = WINDOW
     future_steps = HOP
     roles: tuple[str, ...] = (EDITS,)
 

@@ -44,6 +44,9 @@ CHORD_NOISE = 0.3
 DENSITY_SPAN = 2.0
 #: Steps of noise drawn together; half of it is a chord's grain.
 _BLOCK = 16
+#: Bars whose rhythm noise is the same, and the share of it that is drawn anew all the same.
+_SECTION = 8
+FRESH = 0.15
 _GATES = ("bass_gate", "chords_gate", "pad_gate")
 _RHYTHM = 6 + DRUM_PLANES
 _HALF_BAR = 8
@@ -54,6 +57,7 @@ class GanPlayer:
     """A Player on a generator's graph."""
 
     past_steps = hearing.PAST
+    memory_steps = hearing.MEMORY
     future_steps = FUTURE - _BLOCK + 1
     roles: tuple[str, ...] = ROLES
 
@@ -93,7 +97,7 @@ class GanPlayer:
         heard_all = request.heard is None
         seen = canvas.of(request.melody, request.committed, request.now, heard_all, request.metre, bar)
         heard = hearing.of(request.melody, request.now, heard_all, request.metre, bar)
-        noise = _Noise(settings.seed, first + FIRST_NOW)
+        noise = _Noise(settings.seed, first + FIRST_NOW, bar, request.metre.steps_per_bar)
         answer = self._graph.run(
             {
                 "pitched": seen.pitched[None],
@@ -123,26 +127,48 @@ class GanPlayer:
 
 class _Noise:
     """The noise of the FUTURE steps from a step on: logistic for rhythm (_RHYTHM, FUTURE; gates, holds, drums), normal
-    for velocity (4, FUTURE), Gumbel for chords (qualities, 12, beats), alike over half a bar."""
+    for velocity (4, FUTURE), Gumbel for chords (qualities, 12, beats), alike over half a bar.
 
-    def __init__(self, seed: int, first: int) -> None:
+    A groove repeats itself: a doubt about the rhythm is settled the same way in every bar of a section (_SECTION bars),
+    but for a share of FRESH."""
+
+    def __init__(self, seed: int, first: int, bar: int, steps_per_bar: int) -> None:
+        steps = first + np.arange(FUTURE)
         blocks = [_noise_block(abs(seed), block) for block in range(first // _BLOCK, (first + FUTURE) // _BLOCK + 1)]
         shift = first % _BLOCK
-        self.rhythm = np.concatenate([b[0] for b in blocks], -1)[:, shift : shift + FUTURE]
-        self.velocity = np.concatenate([b[1] for b in blocks], -1)[:, shift : shift + FUTURE]
-        chords = np.concatenate([b[2] for b in blocks], -1)
+        fresh, rarely, self.velocity = (
+            np.concatenate([b[i] for b in blocks], -1)[:, shift : shift + FUTURE] for i in range(3)
+        )
+        place, section = (steps - bar) % steps_per_bar, (steps - bar) // (steps_per_bar * _SECTION)
+        sections = sorted({int(s) for s in section})
+        loops = np.stack([_loop(abs(seed), s, steps_per_bar) for s in sections])  # (sections, _RHYTHM, steps)
+        again = loops[section - sections[0], :, place].T
+        self.rhythm = np.where(rarely < FRESH, fresh, again)
+        chords = np.concatenate([b[3] for b in blocks], -1)
         beats = (shift + 4 * np.arange(FUTURE // 4)) // _HALF_BAR
         self.chords = chords[..., beats]
 
 
 @lru_cache(maxsize=16)
-def _noise_block(seed: int, block: int) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+def _noise_block(seed: int, block: int) -> tuple[NDArray[np.float32], ...]:
+    """Of _BLOCK steps: rhythm, a uniform number for each of its cells, velocity, chords."""
     random = np.random.default_rng([seed, block & 0xFFFFFFFF])
-    uniform = random.uniform(1e-4, 1 - 1e-4, (_RHYTHM, _BLOCK))
-    rhythm = np.log(uniform) - np.log1p(-uniform)
+    rhythm = _logistic(random, (_RHYTHM, _BLOCK))
     chords = -np.log(-np.log(random.uniform(1e-6, 1 - 1e-6, (len(QUALITIES), CLASSES, 2))))
     velocity = random.standard_normal((4, _BLOCK))
-    return rhythm.astype(np.float32), velocity.astype(np.float32), chords.astype(np.float32)
+    rarely = random.uniform(0, 1, (_RHYTHM, _BLOCK))
+    return rhythm, rarely.astype(np.float32), velocity.astype(np.float32), chords.astype(np.float32)
+
+
+@lru_cache(maxsize=16)
+def _loop(seed: int, section: int, steps: int) -> NDArray[np.float32]:
+    """The rhythm noise (_RHYTHM, steps) that the bars of a section share."""
+    return _logistic(np.random.default_rng([seed, section & 0xFFFFFFFF, 1]), (_RHYTHM, steps))
+
+
+def _logistic(random: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    uniform = random.uniform(1e-4, 1 - 1e-4, shape)
+    return (np.log(uniform) - np.log1p(-uniform)).astype(np.float32)
 
 
 class _Writer:

@@ -70,12 +70,10 @@ class Harmony:
 
     def outlook(self, song: Song, now: int, count: int) -> Outlook:
         """The chords of the steps [now, now + count) as they look at the now-line."""
-        planes = _planes(song, now - hearing.PAST, hearing.PAST + hearing.FUTURE)
-        if not song.heard_all:
-            planes[:, :, hearing.PAST :] = 0
+        planes, sure = hearing.around(song.melody, now, song.heard_all, song.metre)
         phase = np.zeros((1, hearing.PHASES), np.float32)
         phase[0, hearing.phase_of(now - song.bar, song.metre)] = 1
-        known = np.full((1, 1), song.heard_all, np.float32)
+        known = np.full((1, 1), sure, np.float32)
         odds, agreement = self._now.run(None, {"melody": planes[None], "phase": phase, "known": known})
         beats = _beats(now - song.bar, count, song.metre)
         chords = [_choose(agreement[0, beat], song, now + k) for k, beat in enumerate(beats)]

@@ -22,6 +22,7 @@ class Switch:
         self.techniques = tuple(self._players)
         everybody = self._players.values()
         self.past_steps = max(player.past_steps for player in everybody)
+        self.memory_steps = max(player.memory_steps for player in everybody)
         self.future_steps = min(player.future_steps for player in everybody)
         self.roles = tuple(dict.fromkeys(role for player in everybody for role in player.roles))
         self.styles = tuple(dict.fromkeys(style for player in everybody for style in player.styles))

@@ -73,6 +73,7 @@ class TransformerPlayer:
     """A Player on a transformer's graph."""
 
     past_steps = 2 * hearing.PAST
+    memory_steps = hearing.MEMORY
     future_steps = AHEAD
     roles: tuple[str, ...] = ROLES
 
