@@ -82,6 +82,10 @@ judge-belonging: $(VENV)/.develop ## how often the band's part is ranked first o
 judge-styles: $(VENV)/.develop ## how well a classifier tells the band's styles apart, bar by bar (needs ../shared/data)
 	@$(BIN)/python -m tests.judges styles $(ARGS)
 
+.PHONY: ablation
+ablation: $(VENV)/.develop ## what each idea of the GAN brings: trains variants, an hour of a core; ARGS="--cache FILE.npz"
+	@$(BIN)/python -m tests.ablation $(ARGS)
+
 .PHONY: judge-edits
 judge-edits: $(VENV)/.develop ## what the AR-CNN's edits are worth on chorales, as JSON (needs ../shared/data; ARGS="--data DIR")
 	@$(BIN)/python -m tests.judge_edits $(ARGS)

@@ -32,13 +32,14 @@ GROOVE = ("onsets", "on_beat", "crumbs", "empty", "repeated", "distinct", "groov
 @dataclass(frozen=True, slots=True)
 class Band:
     """Who is judged: a technique, its graph (None: the shipped weights), how its controls stand, the style it plays
-    (None: the one each file was made in), and the inference time it is charged."""
+    (None: the one each file was made in), the inference time it is charged, and how often it plans anew."""
 
     technique: str = "gan"
     graph: str | None = None
     settings: Settings = Settings()
     style: str | None = None
     latency_ms: float = 10.0
+    replan: str = "step"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,7 @@ def _play(song: Song, job: Job, mode: str) -> tuple[Accompaniment, Timing]:
     assert job.band is not None
     player = player_of(job.band.technique, job.band.graph)
     settings = replace(job.band.settings, style=job.band.style or job.entry.style or player.styles[0])
-    parts, counters = render_notes(song, player, settings, job.band.latency_ms, mode == OFFLINE)
+    parts, counters = render_notes(song, player, settings, job.band.latency_ms, mode == OFFLINE, job.band.replan)
     ages = Counter(counters.age_ticks.buckets), Counter(counters.age_ns.buckets)
     played = {role: list(notes) for role, notes in parts.items()}
     return played, Timing(counters.steps, counters.in_time, *ages)

@@ -89,11 +89,16 @@ def perform(
 
 
 def render_notes(
-    song: midifile.Song, player: Player, settings: Settings, latency_ms: float = 10, offline: bool = False
+    song: midifile.Song,
+    player: Player,
+    settings: Settings,
+    latency_ms: float = 10,
+    offline: bool = False,
+    replan: str = "step",
 ) -> tuple[dict[str, tuple[Note, ...]], Counters]:
     """What the band plays to a song's melody, by role, and what was counted on the way. Raises MidiFileError for a song
     without a melody."""
-    options = Options(settings, latency_ns=round(latency_ms * NS_PER_MS), offline=offline)
+    options = Options(settings, latency_ns=round(latency_ms * NS_PER_MS), offline=offline, replan=replan)
     performance = perform(song, midifile.melody_part(song), player, options)
     return performance.parts, performance.counters
 

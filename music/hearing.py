@@ -59,13 +59,23 @@ def around(rows: Iterable[Row], now: int, heard_all: bool, metre: Metre = Metre(
     rows = list(rows)
     if heard_all:
         return drawn(rows, now - PAST, PAST + FUTURE), 1.0
+    said = _recalled(rows, now, metre)
+    followed = drawn(rows if said.trust else (), said.line, FUTURE)
+    return np.concatenate([drawn(rows, now - PAST, PAST), followed], 2), said.trust
+
+
+def sure(rows: Iterable[Row], now: int, metre: Metre = Metre()) -> float:
+    """How sure the future is at a now-line, as `around` has it for who does not hear all."""
+    return _recalled(list(rows), now, metre).trust
+
+
+def _recalled(rows: list[Row], now: int, metre: Metre) -> recall.Recalled:
     first = now - MEMORY
     if rows:
         first = max(first, rows[0][0])
     voice = recall.voice(((start - first, pitch, length) for start, pitch, length in rows), max(0, now - first))
-    said = recall.recall(voice, metre.steps_per_bar)
-    followed = drawn(rows if said.trust else (), first + said.line, FUTURE)
-    return np.concatenate([drawn(rows, now - PAST, PAST), followed], 2), said.trust
+    line, trust = recall.recall(voice, metre.steps_per_bar)
+    return recall.Recalled(first + line, trust)
 
 
 def drawn(rows: Iterable[Row], first: int, steps: int) -> NDArray[np.float32]:

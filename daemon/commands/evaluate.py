@@ -46,6 +46,9 @@ class _WithFigures(click.Command):
 @click.option(
     "--latency-ms", type=click.FloatRange(0, 60_000), default=10, show_default=True, help="What inference takes."
 )
+@click.option(
+    "--replan", type=click.Choice(["step", "beat", "bar"]), default="step", show_default=True, help="How often to plan."
+)
 @click.option("--live", "mode", flag_value=LIVE, help="Only as it plays live, hearing the melody as it comes.")
 @click.option("--offline", "mode", flag_value=OFFLINE, help="Only as it plays with the whole melody in view.")
 @click.option("--baselines", "mode", flag_value=NOBODY, help="No player: only what players are measured against.")
@@ -62,6 +65,7 @@ def command(
     graph: Path | None,
     assigned: tuple[str, ...],
     latency_ms: float,
+    replan: str,
     mode: str | None,
     by_style: bool,
     jobs: int | None,
@@ -84,7 +88,7 @@ def command(
     modes = {None: (LIVE, OFFLINE), NOBODY: ()}.get(mode, (str(mode),))
     with refusing(controls.ControlError, GraphError, MidiFileError, SongbookError, PicturesError, OSError):
         find(data, collection, split)
-        band = _band(technique, graph, values, assigned, collection, latency_ms) if modes else None
+        band = _band(technique, graph, values, assigned, collection, latency_ms, replan) if modes else None
         question = Question(
             data=data,
             collection=collection,
@@ -112,6 +116,7 @@ def _band(
     assigned: tuple[str, ...],
     collection: str,
     latency_ms: float,
+    replan: str,
 ) -> Band:
     """The band as the options say. Raises GraphError, ControlError."""
     from daemon.judging import Band, player_of
@@ -120,7 +125,7 @@ def _band(
     name = str(graph) if graph is not None else None
     settings = settings_from(values, assigned, player_of(technique, name).styles)
     style = None if collection == BY_RULE and values["style"] is None else settings.style
-    return Band(technique, name, settings, style, latency_ms)
+    return Band(technique, name, settings, style, latency_ms, replan)
 
 
 def _seed(values: dict[str, str | None]) -> int:

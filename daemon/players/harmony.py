@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon.session import Graph
-from music import canvas, hearing
+from music import hearing
 from music.canvas import CLASSES, QUALITIES, QUALITY_TONES
 from music.note import STEPS_PER_BEAT, Metre, Note, step_of
 
@@ -85,9 +85,14 @@ class Harmony:
         self._said[now] = coming
         missing = [step for step in range(first, now) if step not in self._said]
         if len(missing) > _FEW:
-            self._look_back(song, now)
-        else:
-            for step in missing:
+            again = (
+                set(missing)
+                if song.heard_all
+                else {step for step in missing if not hearing.sure(song.melody, step, song.metre)}
+            )
+            self._look_back(song, now, again)
+        for step in missing:
+            if step not in self._said:  # few, or the melody recalled something, which hindsight does not
                 self._said[step] = self.outlook(song, step, 1).chords[0]
         for step in [s for s in self._said if s < first - hearing.PAST]:
             del self._said[step]
@@ -108,12 +113,12 @@ class Harmony:
         changed = _first_difference(old, new)
         self._said = {step: chord for step, chord in self._said.items() if step < now and step <= changed}
 
-    def _look_back(self, song: Song, now: int) -> None:
-        """All of the last steps at once: four passes, for what was heard begins a step later in each."""
+    def _look_back(self, song: Song, now: int, wanted: set[int]) -> None:
+        """Of the last steps those wanted, at once: four passes, for what was heard begins a step later in each."""
         steps = self._patches * hearing.PATCH
         for late in range(hearing.PATCH):
             end = now - 1 - late + hearing.FUTURE
-            planes = _planes(song, end - steps, steps)
+            planes = hearing.drawn(song.melody, end - steps, steps)
             lines = end - hearing.PATCH * np.arange(self._patches)[::-1]
             phase = np.zeros((hearing.PHASES, self._patches), np.float32)
             places = [hearing.phase_of(int(line) - song.bar, song.metre) for line in lines]
@@ -122,19 +127,12 @@ class Harmony:
             shown = {"melody": planes[None], "phase": phase[None], "known": known}
             (agreement,) = self._past.run(None, shown)
             for line, scores in zip(lines.tolist(), agreement, strict=True):
-                if now - hearing.PAST <= line < now:
+                if line in wanted and now - hearing.PAST <= line < now:
                     self._said.setdefault(line, _choose(scores, song, line))
 
 
 def _kind(song: Song) -> tuple[object, ...]:
     return song.heard_all, song.metre, song.bar, song.seed, song.temperature
-
-
-def _planes(song: Song, first: int, steps: int) -> Floats:
-    """(MELODY_PLANES, 12, steps) from a step on."""
-    planes = np.zeros((hearing.MELODY_PLANES, CLASSES, steps), np.float32)
-    canvas.draw(planes, "melody", ((start - first, pitch, length) for start, pitch, length in song.melody))
-    return planes
 
 
 def _first_difference(old: Sequence[tuple[int, int, int]], new: Sequence[tuple[int, int, int]]) -> int:

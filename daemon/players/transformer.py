@@ -34,6 +34,8 @@ TOP_P = 0.95
 DENSITY_SPAN = 1.5
 #: What every step in which no pitch sounds adds to the logits of roles with pitches, and for how many it does.
 SILENCE, SILENT_STEPS = 0.5, 8
+#: What is added to the logits of a role that has just let go of all it held: it begins anew rather than fall silent.
+ANEW = 3.0
 #: How much a doubtful tone is avoided when a pitch is chosen: weight of the logarithm of its probability.
 DOUBT = 2.5
 #: A note that sounds is let go when its pitch class is so much less likely than the likeliest one of the chord.
@@ -73,7 +75,7 @@ class TransformerPlayer:
     """A Player on a transformer's graph."""
 
     past_steps = 2 * hearing.PAST
-    memory_steps = hearing.MEMORY
+    memory_steps = hearing.MEMORY + 2 * hearing.PAST  # as much as was remembered when the past was played
     future_steps = AHEAD
     roles: tuple[str, ...] = ROLES
 
@@ -230,22 +232,30 @@ class _Answer:
     def _step(self, step: int, chord: tuple[int, int], tones: Floats, intent: Intent) -> None:
         """Write one step into the parts."""
         tick = step * TICKS_PER_STEP
-        self._let_go(tick, tones)
+        bare = self._let_go(tick, tones)
         settings = self._request.settings
         random = np.random.default_rng([abs(settings.seed), step & 0xFFFFFFFF, 2])
         loud = 127 / (1 + np.exp(-intent.loudness))
         loud = loud + random.standard_normal(len(ROLES)) * self._std * 127 * settings.temperature
         velocity = np.clip(np.rint(loud), 20, 120).astype(int).tolist()
-        written = self._draw(chord, tones, intent, random, self._silent(step))
+        pull = _PITCHED * SILENCE * min(self._silent(step), SILENT_STEPS)
+        for role in bare:
+            pull = pull + _PLAYS[role] * ANEW
+        written = self._draw(chord, tones, intent, random, pull)
         for begun in tokens.begun_of(written, chord[0]):
             self._begin(begun, tick, velocity[ROLES.index(begun.role)])
 
     def _draw(
-        self, chord: tuple[int, int], tones: Floats, intent: Intent, random: np.random.Generator, silent: int
+        self,
+        chord: tuple[int, int],
+        tones: Floats,
+        intent: Intent,
+        random: np.random.Generator,
+        pull: NDArray[np.floating[Any]],
     ) -> list[int]:
-        """The tokens of one step; silent: for how many steps no pitch has sounded."""
+        """The tokens of one step; pull: (WRITER,) what is added to their logits beside what the harmony does."""
         settings, pen = self._request.settings, self._player._pen
-        bias = _bias(chord[0], tones, settings.density) + _PITCHED * SILENCE * min(silent, SILENT_STEPS)
+        bias = _bias(chord[0], tones, settings.density) + pull
         grammar = tokens.Grammar(ROLES, _COMPASS, chord[0])
         logits, memory = pen.begin(intent)
         while True:
@@ -282,13 +292,17 @@ class _Answer:
             for note in sounding.values():
                 part.end(note, tick)
 
-    def _let_go(self, tick: int, tones: Floats) -> None:
-        """End what sounds and has no place in the harmony any more."""
-        keep = tones >= LET_GO * tones.max()
+    def _let_go(self, tick: int, tones: Floats) -> list[str]:
+        """End what sounds and has no place in the harmony any more; the roles that are silent by that."""
+        keep, bare = tones >= LET_GO * tones.max(), []
         for role in PITCHED_ROLES:
-            for note in self.parts[role].sounding(tick):
-                if not keep[note.pitch % 12]:
-                    self.parts[role].end(note, tick)
+            sounding = self.parts[role].sounding(tick)
+            ending = [note for note in sounding if not keep[note.pitch % 12]]
+            for note in ending:
+                self.parts[role].end(note, tick)
+            if ending and len(ending) == len(sounding):
+                bare.append(role)
+        return bare
 
 
 def _tie_is_due(note: Note, tick: int) -> bool:
@@ -307,10 +321,17 @@ def _bias(root: int, tones: Floats, density: float) -> NDArray[np.floating[Any]]
     return bias
 
 
-_PITCHED = np.zeros(tokens.WRITER)
-_PITCHED[tokens.WHO : tokens.LENGTH] = [
-    any(who >> ROLES.index(role) & 1 for role in PITCHED_ROLES) for who in range(1 << len(ROLES))
-]
+def _where(roles: Iterable[str]) -> NDArray[np.floating[Any]]:
+    """(WRITER,) 1 at the tokens by which any of the roles begins."""
+    found = np.zeros(tokens.WRITER)
+    found[tokens.WHO : tokens.LENGTH] = [
+        any(who >> ROLES.index(r) & 1 for r in roles) for who in range(1 << len(ROLES))
+    ]
+    return found
+
+
+_PITCHED = _where(PITCHED_ROLES)
+_PLAYS = {role: _where([role]) for role in PITCHED_ROLES}
 _COUNTS = np.array([who.bit_count() for who in range(1 << len(ROLES))])
 
 
