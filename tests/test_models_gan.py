@@ -11,19 +11,19 @@ from click.testing import CliRunner
 from lightning_fabric import Fabric
 
 from daemon.plan import PlanRequest, Settings
-from daemon.players.gan import GanPlayer, _Noise, _Writer
+from daemon.players.gan import FRESH, GanPlayer, _Noise, _Writer
 from daemon.session import Graph, GraphError
 from export import write as exporting
 from export.adapters import GanGraph
 from export.check import worst_difference
 from export.graphs import store, write
-from models import checkpoint, data, gan, streams
+from models import checkpoint, data, gan, gan_training, streams
 from models import train as training
 from models.gan_training import GanObjective, GanRecipe
 from models.harmonist import HarmonistConfig
 from models.layers import CLASSES, Block, KeyConv, KeyNorm, Width
 from music import canvas
-from music.canvas import DRUM_PLANES, FIRST_NOW, FUTURE, PITCHED_HEADS, PLAIN_HEADS, QUALITIES
+from music.canvas import DRUM_PLANES, FIRST_NOW, FUTURE, PITCHED_HEADS, PLAIN_HEADS, QUALITIES, STEPS
 from music.note import Note
 from music.signature import Signature
 
@@ -175,6 +175,42 @@ def test_the_graph_computes_what_torch_computes(tiny_graph: Path) -> None:
 
 def _request(melody: tuple[Note, ...], now: int = 20, **settings: object) -> PlanRequest:
     return PlanRequest(7, now, now * 6 - 3, melody, {}, settings=Settings(**settings))  # type: ignore[arg-type]
+
+
+def test_a_graph_can_be_gone_on_with(tiny_graph: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    made, again = gan.Generator(SMALL), gan.Generator(SMALL)
+    checkpoint.take(again, checkpoint.learnt(tiny_graph, "generator"))
+    shown = GanGraph(made).example()
+    for one, other in zip(made.eval()(*shown), again.eval()(*shown), strict=True):
+        assert torch.allclose(one, other, atol=1e-4)
+    assert torch.allclose(again.velocity_log_std, torch.tensor(0.1).log())
+    (tmp_path / "broken.onnx").write_bytes(b"no graph")
+    with pytest.raises(checkpoint.CheckpointError, match="no graph to begin with"):
+        checkpoint.learnt(tmp_path / "broken.onnx", "generator")
+
+
+def test_a_doubt_about_the_rhythm_is_settled_alike_in_all_bars_of_a_section() -> None:
+    bars = [_Noise(3, 5 + 12 * bar, 5, 12).rhythm[:, :12] for bar in range(16)]
+    alike = [[np.isclose(a, b).mean() for b in bars] for a in bars]
+    fresh = (1 - FRESH) ** 2
+    assert all(abs(alike[0][bar] - fresh) < 0.12 for bar in range(1, 8))
+    assert alike[0][8] < 0.05  # the next section
+    assert abs(alike[8][15] - fresh) < 0.12
+    assert np.array_equal(_Noise(3, 7, 5, 12).rhythm[:, :10], bars[0][:, 2:])  # whenever it was asked for
+    assert not np.isclose(_Noise(4, 5, 5, 12).rhythm[:, :12], bars[0]).any()
+
+
+def test_the_most_typical_groove_comes_first() -> None:
+    figures = np.array([[9.0, 0.1], [5.0, 0.5], [4.6, 0.5], [1.0, 0.9]])
+    assert gan_training.typical_first(figures).tolist()[:2] == [1, 2]
+
+
+def test_what_a_groove_is_does_not_depend_on_which_bar_it_is_played_in() -> None:
+    encoder = gan.Encoder(SMALL)
+    rhythm = (torch.rand(1, streams.RHYTHM, STEPS) < 0.2).float()
+    assert torch.allclose(encoder(rhythm), encoder(rhythm.roll(32, 2)), atol=1e-6)
+    assert encoder(rhythm * 0).isfinite().all()
 
 
 def test_the_player_answers_with_notes_right_of_the_line_and_repeats_itself(tiny_graph: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from export import write as exporting
 from models import checkpoint, data, streams
 from models import train as training
 from models.checkpoint import CheckpointError
@@ -139,9 +140,8 @@ def test_a_run_is_taken_over_by_the_gan(tmp_path: Path) -> None:
     common = ["--cache", str(cache), "--steps", "2", "--every", "1", "--accelerator", "cpu", "--set", "batch=2"]
     run = str(tmp_path / "harmonist")
     width = '{"width":[2,4]}'
-    first = CliRunner().invoke(
-        training.command, ["harmonist", "-o", run, *common, "--set", f"model={width}", "--set", "patches=16"]
-    )
+    first_model = ["--set", f"model={width}", "--set", "patches=16"]
+    first = CliRunner().invoke(training.command, ["harmonist", "-o", run, *common, *first_model])
     assert first.exit_code == 0, first.output
     assert "valid_live_root" in (tmp_path / "harmonist" / "losses.csv").read_text()
     model = f'{{"z":4,"fine":[3,6],"coarse":[4,8],"blocks":1,"critic":[2,4],"harmonist":{width}}}'
@@ -153,6 +153,19 @@ def test_a_run_is_taken_over_by_the_gan(tmp_path: Path) -> None:
     assert all(torch.equal(tensors[f"average.harmonist.{k}"], v) for k, v in heard.items())
     with pytest.raises(CheckpointError, match="not of the harmonist"):
         harmonist_of(tmp_path / "gan")
+    other = str(tmp_path / "other")
+    CliRunner().invoke(training.command, ["harmonist", "-o", other, *common, *first_model, "--seed", "5"])
+    made = CliRunner().invoke(
+        exporting.command, [str(tmp_path / "gan"), "-o", str(tmp_path / "g.onnx"), "--harmonist", other]
+    )
+    assert made.exit_code == 0, made.output
+    inside = checkpoint.learnt(tmp_path / "g.onnx", "generator")
+    assert torch.equal(inside["harmonist.read.pp"], harmonist_of(Path(other)).read.pp)
+    wrong = CliRunner().invoke(
+        exporting.command, [str(tmp_path / "gan"), "-o", str(tmp_path / "h.onnx"), "--harmonist", str(tmp_path / "gan")]
+    )
+    assert wrong.exit_code == 2
+    assert "not of the harmonist" in wrong.output
     missing = CliRunner().invoke(training.command, [*gan_run[:2], str(tmp_path / "x"), *gan_run[3:-1], "harmonist=no"])
     assert missing.exit_code == 2
     assert "not a checkpoint" in missing.output
