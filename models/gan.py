@@ -120,7 +120,7 @@ class Generator(nn.Module):
         self.write = KeyConv(fine, Width(HEAD.pitched * PATCH, HEAD.plain * PATCH), gain=0.5)
         self.cell_bias = nn.Parameter(torch.zeros(HEAD.pitched, CLASSES))
         self.velocity_log_std = nn.Parameter(torch.full((len(STYLES), 4), -2.0))
-        self.harmonist = Harmonist(config.harmonist)
+        self.harmonist = Harmonist(config.harmonist).eval()
 
     def trunk(self, pitched: Tensor, plain: Tensor, style: Tensor, z: Tensor) -> Tensor:
         """Pitched (B, PITCHED_PLANES, 12, STEPS), plain (B, PLAIN_PLANES, STEPS), style (B, styles) one-hot, z (B, z)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.layers import CLASSES, KeyConv, KeyNorm, Width, join
+from models.layers import CLASSES, Drop, KeyConv, KeyNorm, Width, join
 from music.canvas import QUALITIES, QUALITY_TONES
 from music.hearing import AHEAD, MELODY_PLANES, PAST, PATCH, PHASES
 
@@ -32,11 +32,13 @@ FLOOR = 1e-2
 
 @dataclass(frozen=True, slots=True)
 class HarmonistConfig:
-    """Sizes. width: (pitched, plain) channels; past, future: layers, each hearing twice as far as the one before."""
+    """Sizes. width: (pitched, plain) channels; past, future: layers, each hearing twice as far as the one before; drop:
+    share of channels left out of every block in training."""
 
     width: tuple[int, int] = (16, 64)
     past: int = 5
     future: int = 3
+    drop: float = 0.1
 
     def as_dict(self) -> dict[str, Any]:
         """For the checkpoint's JSON."""
@@ -46,8 +48,9 @@ class HarmonistConfig:
 class Dilated(nn.Module):
     """A residual block that hears three patches, `dilation` apart, to the left (or right) of every position."""
 
-    def __init__(self, width: Width, dilation: int, right: bool = False) -> None:
+    def __init__(self, width: Width, dilation: int, right: bool = False, drop: float = 0.0) -> None:
         super().__init__()
+        self.drop = Drop(width, drop)
         self.norm = KeyNorm(width, FLOOR)
         self.spread = KeyConv(width, width, 3, gain=1.4)
         self.mix = KeyConv(width, width, 1, gain=0.3)
@@ -58,7 +61,8 @@ class Dilated(nn.Module):
         reach = 2 * self.dilation
         weight, bias = self.spread.weight()
         y = functional.pad(self.norm(x), (0, reach) if self.right else (reach, 0))
-        mixed: Tensor = self.mix(functional.silu(functional.conv1d(y, weight, bias, dilation=self.dilation)))
+        spread = functional.silu(functional.conv1d(y, weight, bias, dilation=self.dilation))
+        mixed: Tensor = self.mix(self.drop(spread))
         return x + mixed
 
     def halve(self, x: Tensor) -> Tensor:
@@ -73,14 +77,15 @@ class Dilated(nn.Module):
 class Pointwise(nn.Module):
     """A residual block at one position."""
 
-    def __init__(self, width: Width) -> None:
+    def __init__(self, width: Width, drop: float = 0.0) -> None:
         super().__init__()
+        self.drop = Drop(width, drop)
         self.norm = KeyNorm(width, FLOOR)
         self.spread = KeyConv(width, width, 1, gain=1.4)
         self.mix = KeyConv(width, width, 1, gain=0.3)
 
     def forward(self, x: Tensor) -> Tensor:
-        mixed: Tensor = self.mix(functional.silu(self.spread(self.norm(x))))
+        mixed: Tensor = self.mix(self.drop(functional.silu(self.spread(self.norm(x)))))
         return x + mixed
 
 
@@ -95,13 +100,13 @@ class Harmonist(nn.Module):
         width = Width(*config.width)
         heard = Width(MELODY_PLANES * PATCH, PHASES)
         self.read = KeyConv(heard, width, gain=3.0)
-        self.past = nn.ModuleList(Dilated(width, 2**i) for i in range(config.past))
+        self.past = nn.ModuleList(Dilated(width, 2**i, drop=config.drop) for i in range(config.past))
         self.read_future = KeyConv(heard, width, gain=3.0)
-        self.future = nn.ModuleList(Dilated(width, 2**i, right=True) for i in range(config.future))
+        self.future = nn.ModuleList(Dilated(width, 2**i, right=True, drop=config.drop) for i in range(config.future))
         self.take_future = KeyConv(width, width)
         self.take_trust = KeyConv(Width(0, 2), width)
         self.take_key = KeyConv(Width(len(FADES), 0), width, gain=3.0)
-        self.think = nn.ModuleList(Pointwise(width) for _ in range(2))
+        self.think = nn.ModuleList(Pointwise(width, config.drop) for _ in range(2))
         self.norm = KeyNorm(width, FLOOR)
         self.head = KeyConv(width, Width(AHEAD * len(QUALITIES), 0), gain=0.5)
         age = torch.arange(MEMORY - 1, -1, -1)

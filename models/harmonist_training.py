@@ -27,7 +27,8 @@ from music.hearing import AHEAD, MELODY_PLANES, PATCH, PHASES
 @dataclass(frozen=True, slots=True)
 class HarmonistRecipe:
     """What a run is told. begin_with: a run, or a GAN's graph, whose harmonist is gone on with; patches: length of an
-    example; heard_all: share of examples that hear the future."""
+    example; heard_all: share of examples that hear the future; hidden: share of patches whose melody is not heard
+    (Park et al. 2019)."""
 
     begin_with: str = ""
     model: HarmonistConfig = field(default_factory=HarmonistConfig)
@@ -35,6 +36,7 @@ class HarmonistRecipe:
     patches: int = 192
     learning_rate: float = 2e-3
     heard_all: float = 0.35
+    hidden: float = 0.08
 
     def as_dict(self) -> dict[str, Any]:
         """For the checkpoint's JSON."""
@@ -156,7 +158,7 @@ class HarmonistObjective:
         if recipe.begin_with:
             learnt = checkpoint.learnt(Path(recipe.begin_with), "generator.harmonist")
             checkpoint.take(self.model, learnt)
-        self.average = copy.deepcopy(self.model).requires_grad_(False)
+        self.average = copy.deepcopy(self.model).requires_grad_(False).eval()
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), recipe.learning_rate, (0.9, 0.98), weight_decay=0.02
         )
@@ -174,6 +176,8 @@ class HarmonistObjective:
         for group in self.optimizer.param_groups:
             group["lr"] = float(rate)
         batch = examples(self.tunes, self.random, recipe.batch, recipe.patches)
+        heard = self.random.random((recipe.batch, 1, 1, recipe.patches)) >= recipe.hidden
+        batch = batch._replace(melody=batch.melody * heard.repeat(PATCH, 3))
         heard_all = (torch.rand(recipe.batch, 1, 1) < recipe.heard_all).to(self.fabric.device)
         told, chords = self._told(self.model, batch, heard_all)
         losses = chord_loss(told, chords)

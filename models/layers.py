@@ -102,6 +102,22 @@ class KeyNorm(nn.Module):
         )
 
 
+class Drop(nn.Module):
+    """Dropout of whole channels (Tompson et al. 2015), a pitched one for all pitch classes at once. (B, total, T) ->
+    same."""
+
+    def __init__(self, width: Width, share: float) -> None:
+        super().__init__()
+        self.width, self.share = width, share
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or not self.share:
+            return x
+        keep = torch.rand(x.shape[0], sum(self.width), 1, device=x.device) >= self.share
+        pitched, plain = keep[:, : self.width.pitched], keep[:, self.width.pitched :]
+        return x * torch.cat([pitched.repeat_interleave(CLASSES, 1), plain], 1) / (1 - self.share)
+
+
 class Block(nn.Module):
     """A residual block: normalise (or not), convolve over `kernel` positions, SiLU, mix. (B, total, T) -> same."""
 

@@ -220,7 +220,7 @@ class Transformer(nn.Module):
         super().__init__()
         self.config = config
         self.hand, self.writer = Hand(config), Writer(config)
-        self.harmonist = Harmonist(config.harmonist).requires_grad_(False)
+        self.harmonist = Harmonist(config.harmonist).requires_grad_(False).eval()
 
 
 def seen_from(step: Tensor, other: Tensor, window: int) -> Tensor:

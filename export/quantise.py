@@ -1,0 +1,132 @@
+"""python -m export.quantise: is a GAN's graph faster in int8? Tried, not believed.
+
+Quantises a graph statically (QDQ, calibrated on canvases of real songs) and dynamically, measures each beside fp32 on
+one core, and says how far its scores stray. Writes the static one on request, so that `houseband evaluate --graph` can
+tell whether its music holds; what ships is the faster of those whose music does.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
+
+from export import check
+from models import data
+from models.gan import WRITTEN
+from models.layers import CLASSES
+from models.streams import STYLES, Streams
+from music import signature
+from music.canvas import QUALITIES
+
+Feed = dict[str, NDArray[np.float32]]
+
+
+class Canvases(CalibrationDataReader):  # type: ignore[misc] # onnxruntime has no types
+    """Feeds one after another, as the calibrator asks for them."""
+
+    def __init__(self, feeds: list[Feed]) -> None:
+        self._feeds = iter(feeds)
+
+    def get_next(self) -> Feed | None:
+        """The next feed."""
+        return next(self._feeds, None)
+
+
+def feeds(cache: Path, made: signature.Signature, count: int) -> Iterator[Feed]:
+    """What the graph is fed while songs of the training split are played: every now-line of `count` streams."""
+    songs = [s for s in data.load(cache) if s.split == "train" and s.style in STYLES]
+    shown = Streams(songs, count, seed=11).batch()
+    random = np.random.default_rng(0)
+    for i in range(count):
+        grooves = made.settings["grooves"][int(shown.style[i])]
+        yield {
+            "pitched": shown.pitched[i : i + 1],
+            "plain": shown.plain[i : i + 1],
+            "style": np.eye(len(STYLES), dtype=np.float32)[None, int(shown.style[i])],
+            "z": np.asarray(grooves[i % len(grooves)], np.float32)[None],
+            "noise": 0.3 * random.gumbel(size=(1, len(QUALITIES), CLASSES, WRITTEN)).astype(np.float32),
+            "melody": shown.melody[i : i + 1],
+            "phase": shown.phase[i : i + 1],
+            "known": shown.known[i : i + 1],
+        }
+
+
+def folded(graph: Path, target: Path) -> None:
+    """The graph with its kernels assembled, as onnxruntime folds them at load: only those can be quantised."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(target)
+    onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+
+
+def stray(one: Path, other: Path, given: list[Feed]) -> float:
+    """Root mean square of the difference of all scores, as a share of that of the scores themselves."""
+    sessions = [check.session(path) for path in (one, other)]
+    error = whole = 0.0
+    for feed in given:
+        a, b = (np.concatenate([x.ravel() for x in s.run(None, feed)[1:]]) for s in sessions)
+        error, whole = error + float(np.square(a - b).sum()), whole + float(np.square(a).sum())
+    return float(np.sqrt(error / whole))
+
+
+def trial(graph: Path, cache: Path, keep: Path | None = None, count: int = 48) -> dict[str, dict[str, float]]:
+    """By kind: milliseconds a plan (p50, p99), megabytes and stray, of fp32 and its int8 versions."""
+    whole = onnx.load(graph)
+    made = signature.from_metadata({e.key: e.value for e in whole.metadata_props})
+    given = list(feeds(cache, made, count))
+    with tempfile.TemporaryDirectory() as folder:
+        plain, static, dynamic = (Path(folder) / f"{name}.onnx" for name in ("plain", "static", "dynamic"))
+        folded(graph, plain)
+        quantize_static(
+            *(plain, static, Canvases(given)),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            op_types_to_quantize=["Conv"],
+        )
+        quantize_dynamic(plain, dynamic, op_types_to_quantize=["Conv", "MatMul"], weight_type=QuantType.QUInt8)
+        found = {}
+        for name, path in {"fp32": graph, "static int8": static, "dynamic int8": dynamic}.items():
+            times = check.milliseconds(path, given[0], 200)
+            found[name] = {
+                "p50": round(float(times[len(times) // 2]), 2),
+                "p99": round(float(times[int(0.99 * len(times))]), 2),
+                "megabytes": round(path.stat().st_size / 1e6, 2),
+                "stray": round(stray(graph, path, given[:16]), 4),
+            }
+        if keep is not None:
+            small = onnx.load(static)
+            del small.metadata_props[:]
+            small.metadata_props.extend(whole.metadata_props)
+            onnx.save(small, keep)
+    return found
+
+
+@click.command()
+@click.argument("graph", type=click.Path(path_type=Path))
+@click.option("--cache", type=click.Path(path_type=Path), required=True, help="Prepared music to calibrate with.")
+@click.option("--keep", type=click.Path(path_type=Path), help="Write the static int8 graph there.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def main(graph: Path, cache: Path, keep: Path | None, as_json: bool) -> None:
+    """Try a GAN's GRAPH in int8, and say what it brings."""
+    found: dict[str, Any] = trial(graph, cache, keep)
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+        return
+    for name, figures in found.items():
+        click.echo(f"{name:>13}  " + "  ".join(f"{key} {value}" for key, value in figures.items()))
+
+
+if __name__ == "__main__":
+    main()
