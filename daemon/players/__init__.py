@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from daemon.plan import Plan, PlanRequest
+from daemon.plan import Plan, PlanRequest, Settings
+from music.note import Note
 
 
 class Player(Protocol):
@@ -26,3 +27,8 @@ class Player(Protocol):
     def plan(self, request: PlanRequest) -> Plan:
         """The answer. Deterministic: equal requests give equal plans, whatever was asked before."""
         ...
+
+
+def warm(player: Player) -> None:
+    """Asks a first question, so that what is slow only once is over before anybody waits for an answer."""
+    player.plan(PlanRequest(0, 4, 24, (Note(0, 60, 24),), {}, settings=Settings(player.styles[0])))
