@@ -100,6 +100,8 @@ class Early:
         child = self.take()
         if child is not None:
             _kill(child)
+            assert child.stdout
+            child.stdout.close()
 
 
 def _start(spec: PlayerSpec) -> subprocess.Popen[bytes]:

@@ -29,6 +29,18 @@ def test_the_service_manager_is_told(abstract: bool, tmp_path: Path, monkeypatch
         assert manager.recv(100) == b"READY=1"
 
 
+@posix
+def test_one_that_does_not_read_is_not_waited_for_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    monkeypatch.setattr("daemon.service.PATIENCE", 0.01)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        told = 0
+        while notify("STOPPING=1"):
+            told += 1
+        assert told > 0
+
+
 @pytest.mark.parametrize("address", ["", "nowhere/at/all"])
 def test_without_one_nothing_happens(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", address)

@@ -76,9 +76,11 @@ class Switch:
         """The answers of the players whose turn it is, as one. Raises whatever those raise; ValueError, once, when one
         that is chosen cannot be loaded: who played before goes on in its place."""
         settings = request.settings
-        self._have(self._chosen(settings))
+        chosen = self._chosen(settings)
+        self._have(chosen)
         if settings.technique in self._players:
             self._main = settings.technique
+        self._make_room(chosen)
         main = self._main
         theirs = {role: name for role, name in settings.players.items() if self._plays(name, role) and name != main}
         plan = self._ask(main, request)
@@ -126,8 +128,6 @@ class Switch:
         elif missing and self._loading is None:
             self._loading = missing[0]
             threading.Thread(target=self._load, args=(missing[0],), name="load", daemon=True).start()
-        elif not missing:
-            self._make_room(chosen)
 
     def _load(self, name: str) -> None:
         """Load a player and say what came of it. May run on a thread of its own: the player is nobody else's yet."""
@@ -156,7 +156,9 @@ class Switch:
         self._players[name] = arrived
 
     def _make_room(self, chosen: list[str]) -> None:
-        """Only who plays stays in memory: another is soon loaded again."""
+        """Where time is real only who plays stays in memory: another is soon loaded again."""
+        if self._budget_ns is None or self._loading is not None:
+            return
         idle = [name for name in self._players if name in self._offers and name not in (*chosen, self._main)]
         for name in idle:
             del self._players[name]
