@@ -10,6 +10,7 @@ import json
 import os
 import re
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -59,6 +60,19 @@ def user(*command: object, limit: float = 240) -> subprocess.CompletedProcess[st
         check=False,
         cwd=HOME,
     )
+
+
+def ask(op: str, **members: object) -> dict[str, object]:
+    """Asks the band through its control socket; a program for it would take an emulated processor seconds."""
+    with socket.socket(socket.AF_UNIX) as band:
+        band.settimeout(30)
+        band.connect(f"{RUNTIME}/houseband/control.sock")
+        lines = band.makefile("rwb")
+        lines.readline()
+        lines.write(json.dumps({"op": op, **members}).encode() + b"\n")
+        lines.flush()
+        answer: dict[str, object] = json.loads(lines.readline())
+        return answer
 
 
 def systemctl(*words: object) -> str:
@@ -227,7 +241,7 @@ def plays(synth: Synth) -> None:
     user(BAND, "set", "stop")
     ended = until(lambda: not synth.sounding, 10)
     check("stop: no note left sounding", ended is not None, f"{len(synth.sounding)} sound")
-    user(BAND, "set", "start")
+    ask("set", key="start")
 
 
 def reloads(synth: Synth) -> None:
@@ -352,7 +366,7 @@ def spent(process: int) -> float:
 
 def rest() -> list[int]:
     """The service's processes once it idles."""
-    user(BAND, "set", "stop")
+    ask("set", key="stop")
     until(lambda: len(family(pid())) == len(PROCESSES), 60, 1)  # a take may still be written up
     time.sleep(5)
     return [process for process in family(pid()) if called(process) in PROCESSES]
@@ -393,16 +407,16 @@ def idle(seconds: float) -> None:
 
 def another_technique(synth: Synth) -> None:
     """Loaded while the band plays, by who played before until then."""
-    user(BAND, "set", "start")
+    ask("set", key="start")
     with playing(synth):
         main, before = pid(), synth.count
-        user(BAND, "set", "technique", "transformer")
+        answer = ask("set", key="technique", value="transformer")
         on = until(lambda: synth.count > before + 20, 90)
     complaints = [entry["MESSAGE"] for entry in entries() if "cannot be loaded" in str(entry.get("MESSAGE"))]
-    well = on is not None and pid() == main and not complaints
+    well = answer["ok"] and on is not None and pid() == main and not complaints
     check("another technique, chosen while it plays", well, f"{synth.count - before} onsets since; {complaints}")
     resident("idle memory after it")
-    user(BAND, "set", "technique", "gan")
+    ask("set", key="technique", value="gan")
 
 
 def memory(process: int, key: str) -> float:
@@ -503,7 +517,7 @@ def main() -> None:
     recovers(synth, "SIGKILL", signal.SIGKILL, 120)
     recovers(synth, "watchdog (SIGSTOP)", signal.SIGSTOP, 120)
     stuck_worker(synth)
-    idle(60)
+    idle(45)
     another_technique(synth)
     journal(synth)
     by_hand()
