@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import re
 import signal
 import socket
@@ -19,6 +20,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 USER, HOME, UNIT = "player", Path("/home/player"), "houseband.service"
 RUNTIME = "/run/user/1000"
@@ -48,17 +50,25 @@ def check(name: str, well: object, text: object = "", **figures: float) -> bool:
     return bool(well)
 
 
+def as_user() -> dict[str, Any]:
+    """What makes a program run as the user whose service it is."""
+    found = pwd.getpwnam(USER)
+    return {
+        "user": found.pw_uid, "group": found.pw_gid, "extra_groups": os.getgrouplist(USER, found.pw_gid), "cwd": HOME,
+        "env": {"PATH": os.environ["PATH"], "HOME": str(HOME), "XDG_RUNTIME_DIR": RUNTIME, "LANG": "C.UTF-8"},
+    }  # fmt: skip
+
+
 def user(*command: object, limit: float = 240) -> subprocess.CompletedProcess[str]:
-    """Runs a command as the user whose service it is."""
-    words = ["runuser", "-u", USER, "--", "env", f"HOME={HOME}", f"XDG_RUNTIME_DIR={RUNTIME}", "LANG=C.UTF-8"]
+    """Runs a program as that user."""
     return subprocess.run(
-        [*words, *map(str, command)],
+        [*map(str, command)],
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
         timeout=limit,
         check=False,
-        cwd=HOME,
+        **as_user(),
     )
 
 
@@ -131,10 +141,11 @@ class Synth:
         self.onsets: dict[int, int] = {}
         self.silenced: set[int] = set()  # channels that were told that all notes are off
         self._dump = subprocess.Popen(
-            ["runuser", "-u", USER, "--", "stdbuf", "-oL", "aseqdump", "-p", "houseband out"],
+            ["stdbuf", "-oL", "aseqdump", "-p", "houseband out"],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            **as_user(),
         )
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -183,7 +194,7 @@ def playing(synth: Synth, bars: int = 60) -> Iterator[None]:
     file = Path("/tmp/melody.mid")
     melody(file, bars)
     before = synth.count
-    player = subprocess.Popen(["runuser", "-u", USER, "--", "aplaymidi", "-p", "houseband in", str(file)])
+    player = subprocess.Popen(["aplaymidi", "-p", "houseband in", str(file)], **as_user())
     heard = until(lambda: synth.count > before, 60)
     try:
         if heard is None:
