@@ -17,7 +17,7 @@ from typing import Any
 #: bytes from which on a graph is worth keeping
 WORTH = 1 << 20
 #: how many are kept: those used last
-MOST = 16
+MOST = 8
 
 
 def open_session(model: bytes) -> Any:

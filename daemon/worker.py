@@ -132,7 +132,7 @@ def _kill(child: subprocess.Popen[bytes]) -> int:
 @dataclass(frozen=True, slots=True)
 class _FromChild:
     life: int
-    kind: str  # ready, plan, failed, or gone
+    kind: str  # ready, plan, failed, told (what went wrong between two questions), or gone
     content: Any
 
 
@@ -255,6 +255,9 @@ class _Owner:
         reader.start()
 
     def _heard(self, message: _FromChild) -> None:
+        if message.kind == "told":
+            log.warning("%s", message.content)
+            return
         asked, self._asked, self._limit = self._asked, None, None
         if message.kind == "ready":
             self._ready, self._retry = True, RETRY_FIRST
@@ -357,13 +360,27 @@ def serve() -> None:
         known = tuple(player.roles), tuple(player.styles), _techniques(player)
         facts = PlayerFacts(player.past_steps, player.future_steps, *known, first)
         wire.send(answers, ("ready", facts))
-        while True:
-            request = wire.unpack_request(wire.receive(questions))
+        mail: SimpleQueue[Any] = SimpleQueue()  # questions, what a player wants called between them, None at the end
+        if hasattr(player, "between"):
+            player.between(mail.put)
+        threading.Thread(target=_take_questions, args=(questions, mail), name="questions", daemon=True).start()
+        while (found := mail.get()) is not None:
             try:
-                answer = "plan", wire.pack_plan(player.plan(request))
+                if callable(found):
+                    found()
+                    continue
+                answer = "plan", wire.pack_plan(player.plan(wire.unpack_request(found)))
             except Exception as error:  # noqa: BLE001 - reported; the band goes on with the plan it has
-                answer = "failed", _sentence(error)
+                answer = "told" if callable(found) else "failed", _sentence(error)
             wire.send(answers, answer)
+
+
+def _take_questions(pipe: IO[bytes], mail: SimpleQueue[Any]) -> None:
+    """Runs in a thread of its own."""
+    with contextlib.suppress(EOFError):
+        while True:
+            mail.put(wire.receive(pipe))
+    mail.put(None)
 
 
 def _techniques(player: Player) -> tuple[str, ...]:

@@ -158,6 +158,17 @@ def test_closing_ends_the_child_even_one_that_hangs() -> None:
             os.kill(pid, 0)
 
 
+def test_what_goes_wrong_between_two_questions_is_told_and_costs_no_answer(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING), working("restless") as (worker, world):
+        worker.wait_ready()
+        for number in (1, 2):
+            worker.ask(request(number))
+            event = world.wait(None)
+            assert isinstance(event, PlanReady)
+            assert event.plan == answer(request(number))
+    assert "the organ cannot be loaded" in [record.getMessage() for record in caplog.records]
+
+
 def test_a_child_begun_early_is_the_workers_and_another_is_none_of_its() -> None:
     spec = PlayerSpec("tests.worker_players:echo")
     with closing(Early(spec)) as early:

@@ -12,7 +12,8 @@ class Player(Protocol):
     """Answers plan requests. Lives in the worker; owned by one thread; may keep state between requests.
 
     One that has `hurry(budget_ns)` is told, where time is real, how long an answer may take: what it has by then is its
-    plan.
+    plan. One that has `between(post)` may have functions called between two questions by passing them to `post`, from
+    any thread.
     """
 
     #: steps left of the now-line that the player looks at

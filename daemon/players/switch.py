@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from daemon import memory
@@ -60,27 +59,28 @@ class Switch:
         self.styles = tuple(dict.fromkeys(style for name in self.techniques for style in everybody[name].styles))
         self._roles = {name: one.roles for name, one in everybody.items()}
         self._main = self.techniques[0]
+        self._settings = Settings(technique=self._main)  # the newest
         self._failed: set[str] = set()  # chosen, could not be loaded, and that was said
         self._budget_ns: int | None = None
-        self._loading: str | None = None  # by a thread, which says here what came of it
-        self._arrived: SimpleQueue[Player | Exception] = SimpleQueue()
+        self._post: Callable[[Callable[[], None]], None] | None = None
+        self._loading = False
 
     def hurry(self, budget_ns: int) -> None:
-        """Time is real from now on: no plan waits for a player to be loaded, and those who can are told what an answer
-        may take."""
+        """What an answer may take, for those who can hurry."""
         self._budget_ns = budget_ns
         for player in self._players.values():
             _hurry(player, budget_ns)
 
+    def between(self, post: Callable[[Callable[[], None]], None]) -> None:
+        """From now on no plan waits for a player to be loaded. post: has a function called between two questions, by
+        whoever asks them."""
+        self._post = post
+
     def plan(self, request: PlanRequest) -> Plan:
         """The answers of the players whose turn it is, as one. Raises whatever those raise; ValueError, once, when one
         that is chosen cannot be loaded: who played before goes on in its place."""
-        settings = request.settings
-        chosen = self._chosen(settings)
-        self._have(chosen)
-        if settings.technique in self._players:
-            self._main = settings.technique
-        self._make_room(chosen)
+        settings = self._settings = request.settings
+        self._gather()
         main = self._main
         theirs = {role: name for role, name in settings.players.items() if self._plays(name, role) and name != main}
         plan = self._ask(main, request)
@@ -109,57 +109,59 @@ class Switch:
 
     # Who is there
 
-    def _chosen(self, settings: Settings) -> list[str]:
-        """The techniques that the settings want."""
-        main = settings.technique if settings.technique in self.techniques else self._main
-        theirs = [name for role, name in settings.players.items() if role in self._roles.get(name, ())]
-        return list(dict.fromkeys((main, *theirs)))
-
-    def _have(self, chosen: list[str]) -> None:
-        """See to it that those who are chosen are there, or will be. Raises ValueError, once, for one that cannot."""
+    def _gather(self) -> None:
+        """Those who are chosen are there, or will be; who is not any more leaves, where players are loaded beside the
+        playing. Raises ValueError, once, for one that cannot be loaded."""
+        main, players = self._settings.technique, self._settings.players
+        theirs = [name for role, name in players.items() if role in self._roles.get(name, ())]
+        chosen = list(dict.fromkeys((main if main in self.techniques else self._main, *theirs)))
         self._failed &= set(chosen)  # who is chosen again has another chance
-        self._take_in()
-        missing = [name for name in chosen if name not in self._players and name not in self._failed]
-        if self._budget_ns is None:
-            for name in missing:
-                self._loading = name
-                self._load(name)
-                self._take_in()
-        elif missing and self._loading is None:
-            self._loading = missing[0]
-            threading.Thread(target=self._load, args=(missing[0],), name="load", daemon=True).start()
+        for name in chosen:
+            if name not in self._players and name not in self._failed:
+                self._fetch(name)
+        if main in self._players:
+            self._main = main
+        if self._post is not None and not self._loading:
+            self._make_room({*chosen, self._main})
 
-    def _load(self, name: str) -> None:
-        """Load a player and say what came of it. May run on a thread of its own: the player is nobody else's yet."""
+    def _fetch(self, name: str) -> None:
+        if self._post is None:
+            self._take_in(name, self._load(name))
+        elif not self._loading:
+            self._loading = True
+            threading.Thread(target=self._load_beside, args=(name, self._post), name="load", daemon=True).start()
+
+    def _load(self, name: str) -> Player | Exception:
+        """The player, warm, or what is wrong with it. It is nobody else's yet."""
         try:
             player = self._offers[name].load()
             if self._budget_ns is not None:
                 warm(player)
                 _hurry(player, self._budget_ns)
-            self._arrived.put(player)
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the others play on
-            self._arrived.put(error)
-        memory.give_back()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others play on
+            return error
+        return player
 
-    def _take_in(self) -> None:
-        """A player that has been loaded is ours now."""
-        if self._loading is None:
-            return
-        try:
-            arrived = self._arrived.get_nowait()
-        except Empty:
-            return
-        name, self._loading = self._loading, None
+    def _load_beside(self, name: str, post: Callable[[Callable[[], None]], None]) -> None:
+        """Runs on a thread of its own."""
+        arrived = self._load(name)
+        memory.give_back()
+        post(lambda: self._arrive(name, arrived))
+
+    def _arrive(self, name: str, arrived: Player | Exception) -> None:
+        self._loading = False
+        self._take_in(name, arrived)
+        self._gather()
+
+    def _take_in(self, name: str, arrived: Player | Exception) -> None:
         if isinstance(arrived, Exception):
             self._failed.add(name)
             raise ValueError(f"the {name} cannot be loaded, who played before plays on: {arrived}") from arrived
         self._players[name] = arrived
 
-    def _make_room(self, chosen: list[str]) -> None:
-        """Where time is real only who plays stays in memory: another is soon loaded again."""
-        if self._budget_ns is None or self._loading is not None:
-            return
-        idle = [name for name in self._players if name in self._offers and name not in (*chosen, self._main)]
+    def _make_room(self, needed: set[str]) -> None:
+        """Only who plays stays in memory: another is soon loaded again."""
+        idle = [name for name in self._players if name in self._offers and name not in needed]
         for name in idle:
             del self._players[name]
         if idle:
