@@ -49,6 +49,10 @@ bench-jack: $(VENV)/.develop ## measure timing through a JACK server (needs jack
 test-vm: $(VENV)/.runtime ## the service on a real systemd and ALSA, in QEMU (Debian's qemu-system-x86, debootstrap, e2fsprogs)
 	@$(BIN)/python -m tests.vm
 
+.PHONY: idle
+idle: $(VENV)/.develop ## start, memory and processor of the service that idles for ten minutes, as JSON (needs jackd2)
+	@$(BIN)/python -m tests.jack.idle $(ARGS)
+
 .PHONY: daw
 daw: $(VENV)/.develop ## scenes with Ardour as clock master (needs ../shared/tools/daw and Debian's ardour, jackd2, jack-tools)
 	@$(BIN)/python -m tests.daw.scenes $(ARGS)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 
-from daemon import aftermath, service
+from daemon import aftermath, memory, service
 from daemon.config import Config
 from daemon.control import runtime_path
 from daemon.events import Event
@@ -19,9 +17,6 @@ from daemon.reload import Reloading
 log = logging.getLogger(__name__)
 
 CONNECTIONS = "connections.json"
-#: mlockall(2): what is there now, each page once it is used; prctl(2)
-_MCL_CURRENT, _MCL_ONFAULT = 1, 4
-_PR_SET_THP_DISABLE = 41
 
 
 @contextmanager
@@ -38,13 +33,13 @@ def attended(
     with ExitStack() as stack:
         if service.is_managed():
             if ports.api == "alsa":
-                memory = aftermath.Memory(runtime_path() / CONNECTIONS)
-                memory.start()
-                stack.enter_context(closing(memory))
+                connections = aftermath.Memory(runtime_path() / CONNECTIONS)
+                connections.start()
+                stack.enter_context(closing(connections))
             if reread is not None:
                 known, read = reread
                 stack.enter_context(service.on_reload(Reloading(read, now, put, known, styles)))
-            lock_memory()
+            memory.lock()
         for message in aftermath.all_notes_off():
             ports.send(message, now())
         log.info(
@@ -56,24 +51,3 @@ def attended(
             yield
         finally:
             service.notify("STOPPING=1\nSTATUS=ending what sounds")
-
-
-def small_pages() -> bool:
-    """No huge pages for us and the processes we start: over the hours the kernel would fill the holes in their memory
-    with them. False where that cannot be."""
-    if sys.platform != "linux":
-        return False
-    try:
-        return int(ctypes.CDLL(None).prctl(_PR_SET_THP_DISABLE, 1, 0, 0, 0)) == 0
-    except (OSError, AttributeError):
-        return False
-
-
-def lock_memory() -> bool:
-    """Keep what is loaded in memory, where the limits allow it; False where they do not."""
-    if sys.platform != "linux":
-        return False
-    try:
-        return int(ctypes.CDLL(None).mlockall(_MCL_CURRENT | _MCL_ONFAULT)) == 0
-    except (OSError, AttributeError):
-        return False

@@ -8,7 +8,7 @@ asked what should sound from step s + 1 on. When a step comes, it is committed f
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,7 +28,8 @@ from daemon.tapping import Tapping
 from daemon.tempo import NS_PER_MS, Tempo, us_per_beat
 from daemon.window import ALL_NOTES_OFF, Window
 from daemon.world import Composer, Output, World
-from music.edits import REMOVE, Edit, to_sysex
+from music.edit_event import REMOVE, Edit
+from music.edits import to_sysex
 from music.note import EDITS, STEPS_PER_BEAT, TICKS_PER_BEAT, TICKS_PER_STEP, Metre, Note, step_of
 
 HALF_STEP = TICKS_PER_STEP // 2
@@ -420,6 +421,8 @@ class Conductor:
         self._renew = True
         if _who_edits(before) != _who_edits(self.settings):
             self._change_loop(now)
+        if self._grid is None and _who_plays(before) != _who_plays(self.settings):
+            self._call_in()
         key, _, role = event.key.partition(".")
         if key == "mute" and role in self.settings.muted:
             self._end_now(self._agenda.silence(self._band_tick(now), role))
@@ -437,6 +440,13 @@ class Conductor:
             self._hear_of(self.loop.undo(self._number, now, self._band_tick(now)), now)
         elif key in ("fill", "variation", "ending"):
             self._shape(key, now)
+
+    def _call_in(self) -> None:
+        """Nobody plays, so who is to play next may come in without haste: a question whose answer is of no use."""
+        self._number += 1
+        self._oldest = self._number + 1
+        self.counters.asked += 1
+        self._composer.ask(PlanRequest(self._number, 4, 24, (Note(0, 60, 24),), {}, settings=self.settings))
 
     def _shape(self, key: str, now: int) -> None:
         """What the form is told, in the bar that is now."""
@@ -737,6 +747,10 @@ class Conductor:
             self._output.send(message.data, message.due)
         for channel in sorted(self._channels):
             self._output.send(bytes((0xB0 | channel, ALL_NOTES_OFF, 0)), now)
+
+
+def _who_plays(settings: Settings) -> tuple[str, Mapping[str, str]]:
+    return settings.technique, settings.players
 
 
 def _who_edits(settings: Settings) -> tuple[str, str, int]:

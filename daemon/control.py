@@ -99,7 +99,12 @@ class Hello:
 
 
 def runtime_path() -> Path:
-    """The user's runtime directory for houseband."""
+    """The user's runtime directory for houseband. What the session says is taken as it is: from inside a service's user
+    namespace root is nobody, and platformdirs trusts no directory in one of nobody's. Raises OSError where there is
+    none, and none can be had."""
+    said = os.environ.get("XDG_RUNTIME_DIR", "")
+    if sys.platform.startswith("linux") and Path(said).is_absolute() and Path(said).is_dir():
+        return Path(said) / "houseband"
     from platformdirs import user_runtime_path
 
     with warnings.catch_warnings():

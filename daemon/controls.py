@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from daemon.plan import Settings
-from music.edits import spans
+from music.edit_event import spans
 from music.note import EDITS, ROLES
 
 

@@ -12,7 +12,8 @@ from daemon.form import bar_at
 from daemon.players.arcnn import Editor
 from daemon.render import LONGEST
 from music import editing, midifile, sheet
-from music.edits import Draft, Edit, Limits, settled, to_line
+from music.edit_event import Edit, Limits
+from music.edits import Draft, settled, to_line
 from music.midifile import MidiFileError, Song
 from music.note import CHANNELS, EDITS, MELODY, TICKS_PER_BEAT, TICKS_PER_STEP, Metre, Note
 from music.sheet import WINDOW

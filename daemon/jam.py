@@ -22,7 +22,7 @@ from daemon.realtime import LiveWorld, undisturbed
 from daemon.take import Take
 from daemon.taps import TappedOutput, TappedWorld
 from daemon.tempo import Tempo, us_per_beat
-from daemon.worker import PlayerSpec, Worker
+from daemon.worker import Early, PlayerSpec, Worker
 from daemon.world import Output
 from music.note import CHANNELS, MELODY
 from music.tunes import Tune
@@ -40,7 +40,7 @@ LEAD_IN = 300_000_000
 class Setup:
     """One jam. bpm: None for the tune's own; settings: made from the styles that the player knows; output: the file to
     leave, made from the style; api: as `open_ports` takes it, or `none`; out_port: likewise; plain: no drawing; sound:
-    whether melody and band are heard through loudspeakers, too."""
+    whether melody and band are heard through loudspeakers, too; early: the player's process, if it was begun."""
 
     player: PlayerSpec
     tune: Tune
@@ -51,6 +51,7 @@ class Setup:
     out_port: str | None = None
     plain: bool = False
     sound: Sound = field(default_factory=Sound)
+    early: Early | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,7 @@ def play(setup: Setup, begins: Callable[[Ports | None, str | None, Settings], No
     stop = Stop(world)
     song = song_of(setup)
     with service.on_stop(stop), ExitStack() as stack:
-        worker = stack.enter_context(closing(Worker(setup.player, world.put, world.now)))
+        worker = stack.enter_context(closing(Worker(setup.player, world.put, world.now, early=setup.early)))
         worker.start()  # it loads while the ports open
         audio = stack.enter_context(closing(Audio(setup.sound.soundfont))) if setup.sound.on else None
         ports = open_any(setup)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon import service
-from daemon.background import attended, small_pages
+from daemon.background import attended
 from daemon.conductor import Conductor, Song
 from daemon.config import Config
 from daemon.counters import Counters, Histogram
@@ -28,7 +28,7 @@ from daemon.taps import TappedOutput, TappedWorld
 from daemon.tempo import Tempo, us_per_beat
 from daemon.watchdog import guarded
 from daemon.wiring import Wiring, cannot
-from daemon.worker import PlayerSpec, Worker
+from daemon.worker import Early, PlayerSpec, Worker
 from daemon.world import Output, World
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class Setup:
     api, in_port, out_port: as `open_ports` takes them; record: where to write the take; report: where to write figures;
     channel: as the conductor takes it; reach: by what else than notes it is played; wiring: clock, ports, figures;
     listeners: takes and sound;
-    reread: the configuration as it stands, and how to read it again.
+    reread: the configuration as it stands, and how to read it again; early: the player's process, if it was begun.
     """
 
     player: PlayerSpec
@@ -57,6 +57,7 @@ class Setup:
     wiring: Wiring = field(default_factory=Wiring)
     listeners: Listeners = field(default_factory=Listeners)
     reread: tuple[Config, Callable[[], Config]] | None = None
+    early: Early | None = None
 
 
 class Stop:
@@ -83,10 +84,8 @@ def play(setup: Setup, ready: Callable[[KeptPorts, Settings], None]) -> None:
         check_writable(path)
     world = LiveWorld()
     stop = Stop(world)
-    if service.is_managed():
-        small_pages()
     with service.on_stop(stop), ExitStack() as stack:
-        worker = stack.enter_context(closing(Worker(setup.player, world.put, world.now)))
+        worker = stack.enter_context(closing(Worker(setup.player, world.put, world.now, early=setup.early)))
         worker.start()  # it loads while the ports open
         control = setup.reach.start(world, stack)
         listening = setup.listeners.start(setup.song.metre_at(0)[1], stack)

@@ -15,7 +15,8 @@ import numpy as np
 
 from daemon.plan import LoopState, Settings
 from daemon.window import DRUM_CHANNEL, NOTE_OFF, NOTE_ON
-from music.edits import Draft, Edit
+from music.edit_event import Edit
+from music.edits import Draft
 from music.note import TICKS_PER_STEP, Metre, Note, step_of
 from music.sheet import PITCHES
 

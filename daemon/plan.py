@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from music.edits import Edit, Limits, spans
+from music.edit_event import Edit, Limits, spans
 from music.note import Metre, Note
 
 
@@ -28,8 +28,8 @@ class Settings:
     For the AR-CNN: loop_bars: 1..8 bars that go round; overdub: what is played is added to them, otherwise it replaces
     the bars it is played in; edits_per_second: how fast they change; edit_sysex: whether edits are told as MIDI, too;
     creative_risk: 0..6, its temperature; remove_max: percent of what was played that may go; add_max: the most notes
-    added; lock_pitches, lock_bars: what stays as it is, as `music.edits.spans` reads it; register_low, register_high:
-    the pitches that may be edited.
+    added; lock_pitches, lock_bars: what stays as it is, as `music.edit_event.spans` reads it; register_low,
+    register_high: the pitches that may be edited.
     """
 
     style: str = "pop"

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
+#: seconds that one is waited for which does not read
+PATIENCE = 2.0
 STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
@@ -42,7 +44,7 @@ def notify(state: str) -> bool:
     if manager is None:
         return False
     with contextlib.suppress(OSError), manager:
-        manager.setblocking(True)
+        manager.settimeout(PATIENCE)
         manager.sendall(state.encode())
         return True
     return False

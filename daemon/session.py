@@ -1,10 +1,9 @@
-"""onnxruntime sessions: one thread, one graph, its signature checked before the first note."""
+"""A graph file for the players: its signature checked before the first note, its sessions opened when wanted."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from contextlib import ExitStack
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from daemon.unfolded import open_session
 from music import signature
 from music.signature import Signature, SignatureError
 
@@ -27,17 +27,13 @@ class Graph:
 
     def __init__(self, path: str | Path | None, technique: str) -> None:
         """Load a file, or the shipped weights of the technique. Raises GraphError."""
-        name = str(path) if path is not None else f"the shipped {technique} weights"
-        with ExitStack() as stack:
-            file = Path(path) if path is not None else _shipped(stack, technique)
-            if not file.is_file():
-                raise GraphError(f"{name}: no such file")
-            try:
-                self._session = self._open(str(file))
-            except Exception as error:  # noqa: BLE001 - onnxruntime has exceptions of its own for every kind of broken file
-                raise GraphError(f"{name}: not a graph that onnxruntime can load ({_first_line(error)})") from None
+        name, metadata, model = _read(path, technique)
         try:
-            self.signature: Signature = signature.from_metadata(self._session.get_modelmeta().custom_metadata_map)
+            self._session = open_session(model)
+        except Exception as error:  # noqa: BLE001 - onnxruntime has exceptions of its own for every kind of broken file
+            raise GraphError(f"{name}: not a graph that onnxruntime can load ({_first_line(error)})") from None
+        try:
+            self.signature: Signature = signature.from_metadata(metadata)
             signature.check(
                 self.signature, technique, _shapes(self._session.get_inputs()), _shapes(self._session.get_outputs())
             )
@@ -46,19 +42,9 @@ class Graph:
         self._outputs = [o.name for o in self._session.get_outputs()]
         self._parts = {
             key.removeprefix(f"{signature.PART}."): text
-            for key, text in self._session.get_modelmeta().custom_metadata_map.items()
+            for key, text in metadata.items()
             if key.startswith(f"{signature.PART}.")
         }
-
-    @staticmethod
-    def _open(source: str | bytes) -> Any:
-        import onnxruntime  # here, so that --help and errors before it do not pay for it
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 4
-        return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
     @property
     def session(self) -> Any:
@@ -68,7 +54,7 @@ class Graph:
     def part(self, name: str) -> Any:
         """The session of a further graph that this one carries, which is opened once. Raises GraphError."""
         try:
-            return self._open(base64.b64decode(self._parts.pop(name)))
+            return open_session(base64.b64decode(self._parts.pop(name)))
         except KeyError:
             raise GraphError(f"this graph does not fit: it carries no {name!r}") from None
 
@@ -77,13 +63,40 @@ class Graph:
         return dict(zip(self._outputs, self._session.run(None, dict(inputs)), strict=True))
 
 
-def _shipped(stack: ExitStack, technique: str) -> Path:
+def read_signature(path: str | Path | None, technique: str) -> Signature:
+    """What a graph says of itself, without loading it. Raises GraphError."""
+    name, metadata, _ = _read(path, technique)
+    try:
+        found = signature.from_metadata(metadata)
+    except SignatureError as error:
+        raise GraphError(f"{name}: this graph does not fit: {error}") from None
+    if found.technique != technique:
+        raise GraphError(f"{name}: it is a graph for the {found.technique}, not for the {technique}")
+    return found
+
+
+def _read(path: str | Path | None, technique: str) -> tuple[str, dict[str, str], bytes]:
+    """(what to call it, its metadata, the graph without them) of a file, or of the shipped weights. Raises
+    GraphError."""
+    name = str(path) if path is not None else f"the shipped {technique} weights"
+    file = Path(path) if path is not None else _shipped(technique)
+    if not file.is_file():
+        raise GraphError(f"{name}: no such file")
+    try:
+        return name, *signature.split(file.read_bytes())
+    except OSError as error:
+        raise GraphError(f"{name}: {error.strerror}") from None
+    except SignatureError as error:
+        raise GraphError(f"{name}: not a graph that onnxruntime can load ({error})") from None
+
+
+def _shipped(technique: str) -> Any:
     if technique not in TECHNIQUES:
         raise GraphError(f"no technique {technique!r}; there are {', '.join(TECHNIQUES)}")
     file = resources.files("models.pretrained") / f"{technique}.onnx"
     if not file.is_file():
         raise GraphError(f"this houseband was built without weights for the {technique}; name a graph with --graph")
-    return stack.enter_context(resources.as_file(file))
+    return file
 
 
 def _shapes(values: list[Any]) -> dict[str, tuple[int | str, ...]]:

@@ -8,7 +8,6 @@ The child (`serve`) is a fresh interpreter, not a fork, so that no lock or threa
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import importlib
 import json
@@ -24,12 +23,11 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import IO, Any
 
-from daemon import wire
+from daemon import memory, wire
 from daemon.events import Event, PlanReady, WorkerFailed
-from daemon.plan import PlanRequest, Settings
-from daemon.players import Player
+from daemon.plan import PlanRequest
+from daemon.players import Player, warm
 from daemon.service import STOP_SIGNALS
-from music.note import Note
 
 log = logging.getLogger(__name__)
 
@@ -85,11 +83,57 @@ class PlayerFacts:
     first: float = field(default=0.0, compare=False)
 
 
+class Early:
+    """A worker's process begun before anybody wants its answers, so that it loads while they get ready themselves."""
+
+    def __init__(self, spec: PlayerSpec) -> None:
+        self._child: subprocess.Popen[bytes] | None = None
+        with contextlib.suppress(OSError):  # the worker tries it again, and says why it cannot be
+            self._child = _start(spec)
+
+    def take(self) -> subprocess.Popen[bytes] | None:
+        """It is the caller's from now on; None for none."""
+        child, self._child = self._child, None
+        return child
+
+    def close(self) -> None:
+        """End what nobody has taken."""
+        child = self.take()
+        if child is not None:
+            _kill(child)
+            assert child.stdout
+            child.stdout.close()
+
+
+def _start(spec: PlayerSpec) -> subprocess.Popen[bytes]:
+    """A process that loads a player. Raises OSError."""
+    child = subprocess.Popen(
+        [sys.executable, "-P", "-c", _CHILD, json.dumps(sys.path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, **_ONE_THREAD},
+    )
+    assert child.stdin
+    with contextlib.suppress(OSError):  # it is gone; its reader says so
+        wire.send(child.stdin, spec)
+    return child
+
+
+def _kill(child: subprocess.Popen[bytes]) -> int:
+    """Ends a child and gives its exit status. It holds nothing that could be half-written."""
+    child.kill()
+    status = child.wait()
+    assert child.stdin
+    with contextlib.suppress(OSError):  # what was not yet flushed has nowhere to go
+        child.stdin.close()
+    return status
+
+
 # What the owner thread finds in its mail, beside requests.
 @dataclass(frozen=True, slots=True)
 class _FromChild:
     life: int
-    kind: str  # ready, plan, failed, or gone
+    kind: str  # ready, plan, failed, told (what went wrong between two questions), or gone
     content: Any
 
 
@@ -102,7 +146,8 @@ class Worker:
     """The Composer of the live side. `start` it, ask, `close` it.
 
     put: where PlanReady and WorkerFailed go; now: the world's clock; answer_limit: seconds until an unanswered
-    question means a hung child, which is then replaced; a slow machine has longer.
+    question means a hung child, which is then replaced; a slow machine has longer; early: a child of the same spec that
+    has been begun already.
     """
 
     def __init__(
@@ -111,8 +156,10 @@ class Worker:
         put: Callable[[Event], None],
         now: Callable[[], int],
         answer_limit: float = ANSWER_LIMIT,
+        early: Early | None = None,
     ) -> None:
         self._owner = _Owner(spec, put, now, answer_limit)
+        self._owner.early = early
         self._thread = threading.Thread(target=self._owner.run, name="worker-owner", daemon=True)
 
     def start(self) -> None:
@@ -152,6 +199,7 @@ class _Owner:
         self.mail: SimpleQueue[PlanRequest | _FromChild | _Close] = SimpleQueue()
         self.first: SimpleQueue[PlayerFacts | WorkerError] = SimpleQueue()
         self.pid: int | None = None
+        self.early: Early | None = None
         self._spec, self._put, self._now = spec, put, now
         self._answer_limit = self._least_limit = answer_limit
         self._child: subprocess.Popen[bytes] | None = None
@@ -193,13 +241,9 @@ class _Owner:
     def _begin(self) -> None:
         """Starts a child and the thread that reads what it says."""
         self._life += 1
+        early, self.early = self.early, None
         try:
-            self._child = subprocess.Popen(
-                [sys.executable, "-P", "-c", _CHILD, json.dumps(sys.path)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env={**os.environ, **_ONE_THREAD},
-            )
+            self._child = (early.take() if early is not None else None) or _start(self._spec)
         except OSError as error:
             self._lost(f"cannot be started ({error})")
             return
@@ -210,9 +254,11 @@ class _Owner:
             target=_read, args=(self._child.stdout, self._life, self.mail), name="worker-reader", daemon=True
         )
         reader.start()
-        self._tell(self._spec)
 
     def _heard(self, message: _FromChild) -> None:
+        if message.kind == "told":
+            log.warning("%s", message.content)
+            return
         asked, self._asked, self._limit = self._asked, None, None
         if message.kind == "ready":
             self._ready, self._retry = True, RETRY_FIRST
@@ -272,12 +318,7 @@ class _Owner:
         self._life += 1  # what it may still have said is stale
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(patience)
-        child.kill()  # it holds nothing that could be half-written
-        status = child.wait()
-        assert child.stdin
-        with contextlib.suppress(OSError):  # what was not yet flushed has nowhere to go
-            child.stdin.close()
-        return status
+        return _kill(child)
 
 
 def _read(pipe: IO[bytes], life: int, mail: SimpleQueue[PlanRequest | _FromChild | _Close]) -> None:
@@ -307,9 +348,8 @@ def serve() -> None:
     with contextlib.suppress(EOFError, OSError):
         try:
             player: Player = wire.receive(questions).make()
-            # a first question, so that what is slow only once is over before anybody plays
             begun = time.monotonic()
-            player.plan(PlanRequest(0, 4, 24, (Note(0, 60, 24),), {}, settings=Settings(player.styles[0])))
+            warm(player)
             if hasattr(player, "hurry"):
                 player.hurry(BUDGET_NS)
             first = time.monotonic() - begun
@@ -317,23 +357,31 @@ def serve() -> None:
             wire.send(answers, ("failed", _sentence(error)))
             return
         gc.freeze()
-        _give_back_memory()
+        memory.give_back()
         known = tuple(player.roles), tuple(player.styles), _techniques(player)
         facts = PlayerFacts(player.past_steps, player.memory_steps, player.future_steps, *known, first)
         wire.send(answers, ("ready", facts))
-        while True:
-            request = wire.unpack_request(wire.receive(questions))
+        mail: SimpleQueue[Any] = SimpleQueue()  # questions, what a player wants called between them, None at the end
+        if hasattr(player, "between"):
+            player.between(mail.put)
+        threading.Thread(target=_take_questions, args=(questions, mail), name="questions", daemon=True).start()
+        while (found := mail.get()) is not None:
             try:
-                answer = "plan", wire.pack_plan(player.plan(request))
+                if callable(found):
+                    found()
+                    continue
+                answer = "plan", wire.pack_plan(player.plan(wire.unpack_request(found)))
             except Exception as error:  # noqa: BLE001 - reported; the band goes on with the plan it has
-                answer = "failed", _sentence(error)
+                answer = "told" if callable(found) else "failed", _sentence(error)
             wire.send(answers, answer)
 
 
-def _give_back_memory() -> None:
-    """Loading a graph leaves glibc's heap full of holes (140 MB for the shipped one): let the system have them."""
-    with contextlib.suppress(OSError, AttributeError, TypeError):  # another C library, or none by that name
-        ctypes.CDLL(None).malloc_trim(0)
+def _take_questions(pipe: IO[bytes], mail: SimpleQueue[Any]) -> None:
+    """Runs in a thread of its own."""
+    with contextlib.suppress(EOFError):
+        while True:
+            mail.put(wire.receive(pipe))
+    mail.put(None)
 
 
 def _techniques(player: Player) -> tuple[str, ...]:

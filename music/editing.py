@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from music.edits import ADD, REMOVE, Draft, Edit, Limits
+from music.edit_event import ADD, REMOVE, Edit, Limits
+from music.edits import Draft
 
 #: edits of one evaluation begin at least so many steps apart
 APART = 4

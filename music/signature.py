@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -53,6 +53,59 @@ def from_metadata(metadata: Mapping[str, str]) -> Signature:
         if isinstance(error, SignatureError):
             raise
         raise SignatureError(f"its signature cannot be read ({error})") from None
+
+
+def split(model: bytes) -> tuple[dict[str, str], bytes]:
+    """(the metadata of a model's file, the file without it). Reads no graph, so it takes a moment, and what the graph
+    is made of need not be right. Raises SignatureError for what is no such file."""
+    metadata, graph = {}, []
+    view, kept = memoryview(model), 0
+    try:
+        for number, begin, content, end in _fields(view):
+            if number == _METADATA:
+                pair = {key: str(view[at:after], "utf-8") for key, _, at, after in _fields(view[:end], content)}
+                metadata[pair.get(_KEY, "")] = pair.get(_VALUE, "")
+                graph.append(view[kept:begin])
+                kept = end
+    except (ValueError, IndexError):
+        raise SignatureError("it is no ONNX file, or a damaged one") from None
+    return metadata, b"".join([*graph, view[kept:]])
+
+
+#: fields of ONNX's ModelProto, and of the pairs of text that metadata are
+_METADATA, _KEY, _VALUE = 14, 1, 2
+
+
+def _fields(message: memoryview, at: int = 0) -> Iterator[tuple[int, int, int, int]]:
+    """(number, where it begins, where its content begins, where it ends) of every field of a protocol buffers message
+    from a place on. Raises ValueError, IndexError for what is none."""
+    while at < len(message):
+        begin = at
+        key, at = _varint(message, at)
+        match key & 7:
+            case 0:
+                content, (_, at) = at, _varint(message, at)
+            case 2:
+                size, content = _varint(message, at)
+                at = content + size
+            case 1 | 5:
+                content, at = at, at + (8 if key & 7 == 1 else 4)
+            case _:
+                raise ValueError("no field is of that kind")
+        if at > len(message) or not key >> 3:
+            raise ValueError("cut off")
+        yield key >> 3, begin, content, at
+
+
+def _varint(message: memoryview, at: int) -> tuple[int, int]:
+    """(a number of seven bits a byte, where it ends)."""
+    value = 0
+    for shift in range(0, 70, 7):
+        value |= (message[at] & 127) << shift
+        at += 1
+        if message[at - 1] < 128:
+            return value, at
+    raise ValueError("no number is that long")
 
 
 def check(signature: Signature, technique: str, inputs: Shapes, outputs: Shapes) -> None:

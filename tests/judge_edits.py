@@ -25,8 +25,9 @@ from daemon.session import Graph
 from daemon.songbook import open_book
 from models.corruption import put_in
 from music import editing, metrics, sheet
+from music.edit_event import Limits
 from music.editing import Scores
-from music.edits import Draft, Limits
+from music.edits import Draft
 from music.midifile import Song
 from music.note import TICKS_PER_STEP, Note
 from music.sheet import WINDOW, Lengths

@@ -15,7 +15,8 @@ from daemon.loop import Loop
 from daemon.plan import Plan, PlanRequest, Settings
 from daemon.players.switch import Switch
 from daemon.tempo import Tempo
-from music.edits import ADD, REMOVE, Edit, from_sysex
+from music.edit_event import ADD, REMOVE, Edit
+from music.edits import from_sysex
 from music.note import Metre, Note
 from tests.fakes import MS, FakePlayer, Stage, only, perform
 

@@ -153,6 +153,12 @@ def test_a_daemon_with_every_module_loaded_has_no_torch() -> None:
     assert {name for name in loaded if room_of(name) == "models"} <= {"models", "models.pretrained"}
 
 
+@pytest.mark.parametrize("module", ["daemon.commands.run", "daemon.control_server", "daemon.worker"])
+def test_what_runs_before_or_beside_the_players_loads_no_arrays(module: str) -> None:
+    code = f"import sys, {module}; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60, check=False).returncode == 0
+
+
 @pytest.mark.parametrize(("ci", "outcome", "status"), [("true", "1 error", 1), ("", "1 skipped", 0)])
 def test_a_port_test_without_a_server_is_skipped_but_never_under_ci(
     ci: str, outcome: str, status: int, tmp_path: Path

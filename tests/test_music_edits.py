@@ -8,19 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from music import editing, sheet
+from music.edit_event import ADD, REMOVE, Edit, Limits, spans
 from music.editing import Scores
 from music.edits import (
-    ADD,
-    REMOVE,
     Draft,
-    Edit,
     EditError,
-    Limits,
     from_line,
     from_sysex,
     replay,
     settled,
-    spans,
     to_line,
     to_sysex,
 )

@@ -49,7 +49,11 @@ def players(monkeypatch: pytest.MonkeyPatch) -> list[FakePlayer]:
         given.append(FakePlayer())
         return given[-1]
 
+    def none(graph: Path | None, technique: str) -> None:
+        raise GraphError(f"{graph or technique}: not to be had")
+
     monkeypatch.setattr("daemon.players.load.load_player", load)
+    monkeypatch.setattr("daemon.players.load.read_signature", none)
     return given
 
 

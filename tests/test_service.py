@@ -29,6 +29,18 @@ def test_the_service_manager_is_told(abstract: bool, tmp_path: Path, monkeypatch
         assert manager.recv(100) == b"READY=1"
 
 
+@posix
+def test_one_that_does_not_read_is_not_waited_for_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    monkeypatch.setattr("daemon.service.PATIENCE", 0.01)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        told = 0
+        while notify("STOPPING=1"):
+            told += 1
+        assert told > 0
+
+
 @pytest.mark.parametrize("address", ["", "nowhere/at/all"])
 def test_without_one_nothing_happens(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", address)
@@ -62,7 +74,7 @@ def test_stopping_leaves_at_once_before_it_plays_and_asks_the_conductor_afterwar
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells in /proc")
 def test_processes_started_later_have_no_huge_pages_either() -> None:
     code = (
-        "import subprocess; from daemon.background import small_pages; assert small_pages(); "
+        "import subprocess; from daemon.memory import small_pages; assert small_pages(); "
         "subprocess.run(['cat', '/proc/self/status'])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)

@@ -4,7 +4,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from daemon import wire
 from daemon.events import PlanReady, WorkerFailed
 from daemon.plan import Plan, PlanRequest, Settings
 from daemon.realtime import LiveWorld
-from daemon.worker import PlayerFacts, PlayerSpec, Worker, WorkerError, WorkerLost
+from daemon.worker import Early, PlayerFacts, PlayerSpec, Worker, WorkerError, WorkerLost
 from music.note import Note
 
 C, E, G = Note(0, 60, 6), Note(6, 64, 6, 90), Note(12, 67, 6)
@@ -156,6 +156,42 @@ def test_closing_ends_the_child_even_one_that_hangs() -> None:
     if os.name != "nt":
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+def test_what_goes_wrong_between_two_questions_is_told_and_costs_no_answer(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING), working("restless") as (worker, world):
+        worker.wait_ready()
+        for number in (1, 2):
+            worker.ask(request(number))
+            event = world.wait(None)
+            assert isinstance(event, PlanReady)
+            assert event.plan == answer(request(number))
+    assert "the organ cannot be loaded" in [record.getMessage() for record in caplog.records]
+
+
+def test_a_child_begun_early_is_the_workers_and_another_is_none_of_its() -> None:
+    spec = PlayerSpec("tests.worker_players:echo")
+    with closing(Early(spec)) as early:
+        child = early._child
+        assert child is not None
+        world = LiveWorld()
+        with closing(Worker(spec, world.put, world.now, early=early)) as worker:
+            worker.start()
+            worker.wait_ready()
+            assert worker.pid == child.pid
+            worker.ask(request(1, seed=2))  # it crashes, and the next one is begun as usual
+            assert isinstance(world.wait(None), WorkerFailed)
+            worker.ask(request(2))
+            assert isinstance(world.wait(None), PlanReady)
+            assert worker.pid != child.pid
+    assert child.returncode is not None
+
+
+def test_a_child_begun_early_that_nobody_takes_is_ended() -> None:
+    with closing(Early(PlayerSpec("tests.worker_players:echo"))) as early:
+        child = early._child
+    assert child is not None
+    assert child.returncode is not None
 
 
 @pytest.mark.parametrize("pack_and_back", [lambda p: wire.unpack_plan(wire.pack_plan(p))])

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 
 from daemon.plan import Plan, PlanRequest
 from music.note import Note
@@ -82,3 +83,26 @@ class Marks:
 
 def marks() -> Marks:
     return Marks()
+
+
+class Restless(Echo):
+    """Has something done between two questions, from another thread, which goes wrong."""
+
+    _post: Callable[[Callable[[], None]], None] | None = None
+
+    def between(self, post: Callable[[Callable[[], None]], None]) -> None:
+        self._post = post
+
+    def plan(self, request: PlanRequest) -> Plan:
+        def fail() -> None:
+            raise ValueError("the organ cannot be loaded")
+
+        if self._post is not None:
+            thread = threading.Thread(target=self._post, args=(fail,))
+            thread.start()
+            thread.join()
+        return super().plan(request)
+
+
+def restless() -> Restless:
+    return Restless()

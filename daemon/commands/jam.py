@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -13,7 +14,7 @@ from daemon.commands.run import start_logging
 from daemon.plan import Settings
 from daemon.ports import APIS, PortError, Ports
 from daemon.refusal import Refusal, refusing
-from daemon.worker import PlayerSpec, WorkerError
+from daemon.worker import Early, PlayerSpec, WorkerError
 from music.tunes import TUNES
 
 
@@ -57,18 +58,19 @@ def command(
     on 2, chords on 3, pad on 4, drums on 10. What was played is left as a MIDI file.
     """
     start_logging(verbose)
-    from daemon.jam import Setup, play
-
     chosen = TUNES[tune] if bars is None else TUNES[tune].first_bars(bars)
 
     def begins(ports: Ports | None, sound: str | None, settings: Settings) -> None:
         click.echo(f"{chosen.title}: {settings.style}, {technique}")
         click.echo(where(ports, sound))
 
-    with refusing(AudioError, controls.ControlError, PortError, WorkerError):
+    spec = PlayerSpec("daemon.players.load:load_player", (technique, None if graph is None else str(graph)))
+    with closing(Early(spec)) as early, refusing(AudioError, controls.ControlError, PortError, WorkerError):
+        from daemon.jam import Setup, play  # while the player is loaded
+
         tempo = None if bpm is None else controls.parse("bpm", bpm)
         setup = Setup(
-            player=PlayerSpec("daemon.players.load:load_player", (technique, None if graph is None else str(graph))),
+            player=spec,
             tune=chosen,
             bpm=tempo if isinstance(tempo, float) else None,
             settings=lambda styles: settings_from(values, assigned, styles),
@@ -77,6 +79,7 @@ def command(
             out_port=out_port,
             plain=plain,
             sound=Sound(audio or soundfont is not None, soundfont),
+            early=early,
         )
         try:
             done = play(setup, begins)

@@ -19,6 +19,7 @@ _ENVIRONMENT = {
 _FILES = {
     "~/.config/houseband/config.toml": "The configuration; `houseband config --path` says where it is on this system.",
     "~/.local/share/houseband/takes/": "What was played; `houseband takes list`.",
+    "~/.cache/houseband/graphs/": "Graphs made ready to load; made anew where they are missing.",
     "$XDG_RUNTIME_DIR/houseband/control.sock": "The control socket; `houseband control` describes it.",
     "~/.config/systemd/user/houseband.service": "The service; `houseband service install` writes it.",
 }

@@ -5,24 +5,25 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import logging
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from daemon import journald
+from daemon import journald, memory, service
 from daemon.audio import AudioError
 from daemon.clocks import ClockError
-from daemon.conductor import Song
 from daemon.config import Config, ConfigError
 from daemon.options import Chosen, config_from, config_options
 from daemon.ports import PortError
 from daemon.refusal import Refusal, refusing
-from daemon.worker import PlayerSpec, WorkerError, WorkerLost
+from daemon.worker import Early, PlayerSpec, WorkerError, WorkerLost
 from music.note import TICKS_PER_BEAT
 
 if TYPE_CHECKING:
+    from daemon.conductor import Song
     from daemon.listeners import Listeners
     from daemon.live import Setup
 
@@ -43,11 +44,18 @@ def command(file: Path | None, assigned: tuple[str, ...], **values: object) -> N
     with refusing(ConfigError):
         chosen = config_from(file, assigned, values)
     start_logging(chosen.config.verbose)
-    from daemon.live import Setup, play  # after the options have been looked at
+    if service.is_managed():
+        memory.small_pages()  # before there is a process to be given them, too
+    with (
+        closing(Early(player_of(chosen.config))) as early,
+        refusing(AudioError, ConfigError, ClockError, PortError, WorkerError),
+    ):
+        from daemon.live import Setup, play  # after the options have been looked at, and while the player is loaded
 
-    with refusing(AudioError, ConfigError, ClockError, PortError, WorkerError):
         setup = replace(
-            setup_of(chosen, Setup), reread=(chosen.config, lambda: config_from(file, assigned, values).config)
+            setup_of(chosen, Setup),
+            reread=(chosen.config, lambda: config_from(file, assigned, values).config),
+            early=early,
         )
         try:
             play(
@@ -73,7 +81,7 @@ def setup_of(chosen: Chosen, make: type[Setup]) -> Setup:
 
     said = chosen.config
     return make(
-        player=PlayerSpec("daemon.players.load:load_band", (said.technique, str(said.graph) if said.graph else None)),
+        player=player_of(said),
         song=song_of(said),
         settings=said.settings,
         api=said.api,
@@ -86,6 +94,11 @@ def setup_of(chosen: Chosen, make: type[Setup]) -> Setup:
         listeners=listeners_of(said),
         reach=Reach(said.gestures, chosen.learnt, chosen.learnt_file, said.presets, said.control, said.programs),
     )
+
+
+def player_of(said: Config) -> PlayerSpec:
+    """The players that a configuration names."""
+    return PlayerSpec("daemon.players.load:load_band", (said.technique, str(said.graph) if said.graph else None))
 
 
 def listeners_of(said: Config) -> Listeners:
@@ -101,6 +114,8 @@ def listeners_of(said: Config) -> Listeners:
 
 def song_of(said: Config) -> Song:
     """The song that a configuration describes."""
+    from daemon.conductor import Song
+
     pickup = round(said.pickup * TICKS_PER_BEAT)
     return Song(bpm=said.bpm, metres=((0, said.metre),), pickup=pickup, count_in=said.count_in)
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from daemon.plan import Plan, PlanRequest
+from daemon.plan import Plan, PlanRequest, Settings
+from music.note import Note
 
 
 class Player(Protocol):
     """Answers plan requests. Lives in the worker; owned by one thread; may keep state between requests.
 
     One that has `hurry(budget_ns)` is told, where time is real, how long an answer may take: what it has by then is its
-    plan.
+    plan. One that has `between(post)` may have functions called between two questions by passing them to `post`, from
+    any thread.
     """
 
     #: steps left of the now-line in which the player looks at what was played
@@ -28,3 +30,8 @@ class Player(Protocol):
     def plan(self, request: PlanRequest) -> Plan:
         """The answer. Deterministic: equal requests give equal plans, whatever was asked before."""
         ...
+
+
+def warm(player: Player) -> None:
+    """Asks a first question, so that what is slow only once is over before anybody waits for an answer."""
+    player.plan(PlanRequest(0, 4, 24, (Note(0, 60, 24),), {}, settings=Settings(player.styles[0])))

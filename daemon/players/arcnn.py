@@ -16,8 +16,9 @@ from daemon.loop import draft_of
 from daemon.plan import Plan, PlanRequest
 from daemon.session import Graph, GraphError
 from music import editing
+from music.edit_event import Edit, Limits
 from music.editing import Scores
-from music.edits import Draft, Edit, Limits
+from music.edits import Draft
 from music.note import EDITS
 from music.sheet import LENGTHS, PITCHES, PLANES, WINDOW, planes
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from daemon.players import Player
-from daemon.players.switch import Switch
-from daemon.session import TECHNIQUES, Graph, GraphError
+from daemon.players.switch import Offer, Switch
+from daemon.session import TECHNIQUES, Graph, GraphError, read_signature
 
 #: technique -> module and class of its player, which is made from a Graph; those that are not here do not play yet
 _PLAYERS: Mapping[str, tuple[str, str]] = {
@@ -24,20 +26,26 @@ def load_player(technique: str, graph: str | Path | None = None) -> Player:
         raise GraphError(f"no technique {technique!r}; there are {', '.join(TECHNIQUES)}")
     if technique not in _PLAYERS:
         raise GraphError(f"this version has no player for the {technique} yet; play the {' or the '.join(_PLAYERS)}")
-    module, name = _PLAYERS[technique]
-    maker = getattr(importlib.import_module(module), name)
-    player: Player = maker(Graph(graph, technique))
+    player: Player = _maker(technique)(Graph(graph, technique))
     return player
 
 
 def load_band(technique: str, graph: str | Path | None = None) -> Switch:
-    """All players that can be switched among while the band plays: the one of this technique first, then the others as
-    far as their weights are here. Raises GraphError for the first."""
-    players = {technique: load_player(technique, graph)}
+    """All players that can be switched among while the band plays: the one of this technique, loaded, and the others as
+    far as their weights are here, which are loaded when they are first chosen. Raises GraphError for the first."""
+    first = load_player(technique, graph)
+    offers = {technique: Offer.of(first, first.styles, partial(load_player, technique, graph))}
     for other in _PLAYERS:
-        if other not in players:
+        if other != technique:
             try:
-                players[other] = load_player(other)
+                styles = read_signature(None, other).styles
             except GraphError:  # it cannot be chosen, and `technique` says so
                 continue
-    return Switch(players)
+            offers[other] = Offer.of(_maker(other), styles, partial(load_player, other))
+    return Switch({technique: first}, offers)
+
+
+def _maker(technique: str) -> Any:
+    """The class of a technique's player."""
+    module, name = _PLAYERS[technique]
+    return getattr(importlib.import_module(module), name)

@@ -1,0 +1,91 @@
+"""onnxruntime sessions, and graphs as onnxruntime has unfolded and optimised them, kept in the user's cache.
+
+A shipped graph is a small file because its weights are folded up. Unfolding them takes half a second, a core and 200 MB
+at every start; what comes of it loads in a tenth of that. It is kept under what it was made from, so that another
+graph, or another onnxruntime, is another file. Where nothing can be kept, everything works as it does at a first start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+#: bytes from which on a graph is worth keeping
+WORTH = 1 << 20
+#: how many are kept: those used last
+MOST = 8
+
+
+def open_session(model: bytes) -> Any:
+    """A session of one thread. Raises what onnxruntime does for a graph that it cannot load."""
+    where = folder() if len(model) >= WORTH else None
+    if where is None:
+        return _session(model)
+    file = where / f"{_name(model)}.onnx"
+    return _kept(file) or _kept(_keep(model, file)) or _session(model)
+
+
+def folder() -> Path | None:
+    """Where they are kept; None where there is no such place."""
+    from platformdirs import user_cache_path
+
+    with warnings.catch_warnings(), contextlib.suppress(OSError, RuntimeError):  # somebody without a home
+        warnings.simplefilter("ignore")
+        return user_cache_path("houseband") / "graphs"
+    return None
+
+
+def _name(model: bytes) -> str:
+    import onnxruntime
+
+    return hashlib.sha256(onnxruntime.__version__.encode() + b"\0" + model).hexdigest()[:32]
+
+
+def _kept(file: Path | None) -> Any:
+    """The session of a graph that was kept; None for none, or a damaged one."""
+    if file is None or not file.is_file():
+        return None
+    with contextlib.suppress(Exception):  # whatever is wrong with it, it is made anew
+        opened = _session(str(file))
+        os.utime(file)
+        return opened
+    return None
+
+
+def _keep(model: bytes, file: Path) -> Path | None:
+    """Unfolds a graph into the file; None when that cannot be. Whole or not at all, whoever else does the same."""
+    part = file.with_name(f".{file.stem}.{os.getpid()}.part")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _session(model, part)
+        part.replace(file)
+        _tidy(file.parent)
+    except Exception:  # noqa: BLE001 - no room, no right to write, or no good graph: the caller finds out which
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        return None
+    return file
+
+
+def _tidy(where: Path) -> None:
+    for file in sorted(where.glob("*.onnx"), key=lambda f: f.stat().st_mtime, reverse=True)[MOST:]:
+        file.unlink(missing_ok=True)
+
+
+def _session(source: str | bytes, unfolded: Path | None = None) -> Any:
+    """unfolded: where to write the graph as it is now, for any processor; what suits this one is done when that is
+    loaded."""
+    import onnxruntime  # here, so that --help and errors before it do not pay for it
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 4
+    if unfolded is not None:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+        options.optimized_model_filepath = str(unfolded)
+    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
