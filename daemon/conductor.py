@@ -221,7 +221,7 @@ class Conductor:
 
     def _wake(self, current: int) -> None:
         """Has the machine slept, it goes on with what is now."""
-        if self._grid is not None and current - self._grid > _STALL:
+        if self._still is None and self._grid is not None and current - self._grid > _STALL:
             self.counters.stalls += 1
             missed = current // TICKS_PER_STEP - self._grid // TICKS_PER_STEP
             self.counters.steps += missed
