@@ -25,7 +25,7 @@ from daemon.loop import TECHNIQUE, Loop
 from daemon.outbox import Message, Outbox, end_of, hand, lead
 from daemon.plan import Plan, PlanRequest, Settings
 from daemon.tapping import Tapping
-from daemon.tempo import NS_PER_MS, Tempo, us_per_beat
+from daemon.tempo import NS_PER_MS, NS_PER_S, Tempo, us_per_beat
 from daemon.window import ALL_NOTES_OFF, Window
 from daemon.world import Composer, Output, World
 from music.edits import REMOVE, Edit, to_sysex
@@ -36,6 +36,7 @@ REPLAN = ("step", "beat", "bar")
 _CLICK_PITCHES = (76, 77)  # General MIDI's high and low wood block
 _FINALE = (36, 49)  # and its bass drum and crash cymbal, which a final chord has
 _STALL = 4 * TICKS_PER_BEAT  # a machine that stood still for longer (ticks) has slept: what was due is not made up for
+_UNNOTICED = 15 * NS_PER_S  # ports may be gone for so long (ns) before it is noticed
 _ECHO = 100 * NS_PER_MS  # after a stop, until all notes off is said once more
 _SYSTEM = 0xF0  # messages from here on are no channel's
 _MEMORY = 16 * 4 * TICKS_PER_BEAT  # how much (ticks) of what was played while the band was silent is kept
@@ -143,7 +144,8 @@ class Conductor:
         self._still: int | None = None  # the master stands still since then (ns): nothing is due
         self._again: int | None = None  # when all notes off is said once more (ns)
         self._cut: list[Cue] = []  # notes that it cut off when they had just begun
-        self._unheard: set[tuple[int, int]] = set()  # notes that sounded when the ports were lost
+        self._ended: dict[tuple[int, int], int] = {}  # when (ns) a key was last told to end
+        self._unheard: set[tuple[int, int]] = set()  # keys whose end may have gone to lost ports
         self._set(settings)
 
     @property
@@ -645,13 +647,15 @@ class Conductor:
     # Ports
 
     def _lose_ports(self) -> None:
-        """What sounded will never hear its end; that is made up for when they are back."""
+        """What sounded will never hear its end, and what ended since they were lost has not; that is made up for when
+        they are back."""
         self.counters.losses += 1
-        self._unheard |= self._outbox.sounding
+        now = self._world.now()
+        self._unheard |= self._outbox.sounding | {key for key, at in self._ended.items() if now - at < _UNNOTICED}
         self._end_all()
         self._renew = True
-        self._window.release(self._tick(self._world.now()))
-        self.loop.release(self._tick(self._world.now()), self._number)
+        self._window.release(self._tick(now))
+        self.loop.release(self._tick(now), self._number)
 
     def _greet_ports(self) -> None:
         now = self._world.now()
@@ -679,7 +683,7 @@ class Conductor:
         now = self._world.now()
         for cue in cues:
             for message in self._outbox.cut((cue.entry.channel, cue.entry.note.pitch), now):
-                self._output.send(message.data, message.due)
+                self._emit(message)
 
     def _send(self, cue: Cue) -> None:
         """Into the outbox, from where it leaves earlier by what its synthesiser needs, and as a human hand plays it."""
@@ -700,11 +704,16 @@ class Conductor:
     def _release(self, now: int) -> None:
         """Send what leaves by now."""
         for message in self._outbox.take(now):
-            self._output.send(message.data, message.due)
+            self._emit(message)
             self._echo.sent(now, message.data)
             if message.onset is not None:
                 self._count_onset(*message.onset)
             self.counters.lateness_ns.add(self._world.now() - message.at)
+
+    def _emit(self, message: Message) -> None:
+        self._output.send(message.data, message.due)
+        if message.onset is None:
+            self._ended[message.key] = self._world.now()
 
     def _velocity(self, role: str, note: Note, touch: int) -> int:
         """As planned, times the role's level, the intensity (0.7 leaves it as it is) and, mildly, how hard the melody
@@ -728,7 +737,7 @@ class Conductor:
 
     def _quieten(self, now: int) -> None:
         for message in self._outbox.flush(now):
-            self._output.send(message.data, message.due)
+            self._emit(message)
         for channel in sorted(self._channels):
             self._output.send(bytes((0xB0 | channel, ALL_NOTES_OFF, 0)), now)
 

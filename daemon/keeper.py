@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 #: seconds between two looks, and until ports that were just dropped may be deleted: a send may be under way
 LOOK, GRACE = 0.5, 0.1
+#: seconds that a MIDI system may take for its last words
+PATIENCE = 5.0
 
 
 class OpenPorts(Protocol):
@@ -89,27 +91,30 @@ class KeptPorts:
             ports.send(data, due)
 
     def close(self) -> None:
-        """Close the ports for good."""
+        """Close the ports for good. A server that hangs keeps nobody from leaving."""
         self._over.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(PATIENCE)
         if self._ports is not None:
-            self._ports.close()
-            self._ports = None
+            closing = threading.Thread(target=self._ports.close, name="port-closer", daemon=True)
+            closing.start()
+            closing.join(PATIENCE)
+        self._ports = None
 
     def _keep(self, now: Callable[[], int], put: Callable[[Event], None]) -> None:
         while not self._over.wait(LOOK):
-            if self._ports is None:
-                self._reopen(now, put)
-                continue
-            trouble = self._ports.trouble()
-            if trouble is not None:
-                self._lose(trouble)
-                put(PortsLost(now()))
+            try:
+                if self._ports is None:
+                    self._reopen(now, put)
+                elif (trouble := self._ports.trouble()) is not None:
+                    self._lose(trouble, now, put)
+            except Exception as error:  # noqa: BLE001 - whatever a MIDI system raises as it falls apart: look again
+                log.debug("the MIDI ports: %s", error)
 
-    def _lose(self, trouble: str) -> None:
+    def _lose(self, trouble: str, now: Callable[[], int], put: Callable[[Event], None]) -> None:
         log.warning("%s; it is looked for", trouble)
         lost, self._ports = self._ports, None
+        put(PortsLost(now()))
         self._over.wait(GRACE)
         if lost is not None:
             lost.abandon()

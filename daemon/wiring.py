@@ -85,7 +85,7 @@ class Wiring:
             except PortError:
                 if self.output == "jack":
                     raise
-        return open_ports(api, in_port, out_port, self.per_role)
+        return open_ports(api, in_port, out_port, self.per_role, wait=True)
 
 
 def cannot(song: Song, technique: str) -> str | None:

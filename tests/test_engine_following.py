@@ -314,23 +314,26 @@ def test_half_a_beat_without_clock_is_not_heard() -> None:
     assert done.onsets == [i * STEP for i in range(1, 48)]
 
 
+@pytest.mark.parametrize("noticed", [0, 1, 16, 100])
 @pytest.mark.parametrize("lost", [0, 1, 3, 50])
-def test_ports_that_are_lost_leave_nothing_on_when_they_are_back(lost: int) -> None:
-    """What was on when they went is ended again when they are there: the first end went nowhere."""
+def test_ports_that_are_lost_leave_nothing_on_when_they_are_back(lost: int, noticed: int) -> None:
+    """What was on when they went is ended again when they are there: the first end went nowhere, and so may have those
+    that were sent before the loss was noticed."""
     player = only("bass", lambda request, step: 40 + step % 40, length=30)
-    at = 10 * STEP + 20 * MS
+    gone = 10 * STEP + 20 * MS
+    at = gone + noticed * STEP
     events = [*tune(), PortsLost(at), PortsBack(at + lost * STEP)]
-    done = show(events, until=4 * BAR, player=player, clock=False, whole=False)
+    done = show(events, until=at + 64 * STEP, player=player, clock=False, whole=False)
     sounding: set[int] = set()
     for message in done.sent:
-        if at <= message.at < at + lost * STEP:
+        if gone <= message.at < at + lost * STEP:
             continue  # nobody heard this
         if message.data[0] & 0xF0 == 0x90:
             sounding.add(message.data[1])
         elif message.data[0] & 0xF0 == 0x80:
             sounding.discard(message.data[1])
     assert not sounding
-    assert max(done.onsets) > 3 * BAR
+    assert max(done.onsets) > at + 60 * STEP
     assert done.counters.losses == 1
 
 
