@@ -18,7 +18,7 @@ from daemon.clocks import Beat, Change, Clock, Pace, Started, Stopped
 from daemon.clocks.sender import ClockSender
 from daemon.counters import Counters
 from daemon.echo import Echo
-from daemon.events import Command, Event, MidiIn, PlanReady, PortsBack, PortsLost, Position, Quit, WorkerFailed
+from daemon.events import Command, Event, MidiIn, PlanReady, PortsBack, PortsLost, Position, Quit, Slept, WorkerFailed
 from daemon.following import LOOP, Astray, Follower
 from daemon.form import Form, Phase, bar_at
 from daemon.loop import TECHNIQUE, Loop
@@ -37,6 +37,7 @@ _CLICK_PITCHES = (76, 77)  # General MIDI's high and low wood block
 _FINALE = (36, 49)  # and its bass drum and crash cymbal, which a final chord has
 _STALL = 4 * TICKS_PER_BEAT  # a machine that stood still for longer (ticks) has slept: what was due is not made up for
 _UNNOTICED = 15 * NS_PER_S  # ports may be gone for so long (ns) before it is noticed
+_SLEEP = 20 * NS_PER_S  # and for longer (ns) than that, as if somebody had put it to sleep
 _ECHO = 100 * NS_PER_MS  # after a stop, until all notes off is said once more
 _SYSTEM = 0xF0  # messages from here on are no channel's
 _MEMORY = 16 * 4 * TICKS_PER_BEAT  # how much (ticks) of what was played while the band was silent is kept
@@ -222,14 +223,36 @@ class Conductor:
         self.counters.dropped = self._agenda.dropped
 
     def _wake(self, current: int) -> None:
-        """Has the machine slept, it goes on with what is now."""
+        """Has the machine stood still, it goes on with what is now; as after a sleep when that was long."""
+        assert self.tempo is not None
         if self._still is None and self._grid is not None and current - self._grid > _STALL:
             self.counters.stalls += 1
+            if self.tempo.ns_at(current) - self.tempo.ns_at(self._grid) > _SLEEP:
+                self._wake_up()
+                return
             missed = current // TICKS_PER_STEP - self._grid // TICKS_PER_STEP
             self.counters.steps += missed
             self.counters.uncovered += missed
-            self._end_all()
-            self._begin(-((HALF_STEP - current) // TICKS_PER_STEP))  # the first step whose middle has not passed
+            self._go_on(current)
+
+    def _wake_up(self) -> None:
+        """The machine has slept. Nobody waits for the music to go on where it was: the band begins again with the next
+        note, or with its master."""
+        now = self._world.now()
+        self._window.release(self._tick(now))
+        self.loop.release(self._tick(now), self._number)
+        if self._grid is None or self._still is not None:
+            return
+        if self._follower.leads:
+            self._go_on(self._band_tick(now))
+        else:
+            self._stop()
+            self._armed = True
+
+    def _go_on(self, current: int) -> None:
+        """Where the band would be now, had it not been held up."""
+        self._end_all()
+        self._begin(-((HALF_STEP - current) // TICKS_PER_STEP))  # the first step whose middle has not passed
 
     def _step(self, tick: int) -> None:
         """A step begins."""
@@ -340,6 +363,9 @@ class Conductor:
                 self._lose_ports()
             case PortsBack():
                 self._greet_ports()
+            case Slept():
+                self.counters.stalls += 1
+                self._wake_up()
             case Quit():
                 self._running = False
 

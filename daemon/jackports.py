@@ -14,7 +14,7 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
@@ -97,6 +97,11 @@ class JackPorts:
         self._order = count()
         self._calls = 0  # of the callback
         self._seen, self._idle = 0, 0  # as of the last look, and looks since then
+        #: (what a port of ours is called, a port it is connected to), as of the last look after which we were called:
+        #: who is no longer called has lost them already
+        self.links: Sequence[tuple[str, str]] = ()
+        self._linked: Sequence[tuple[str, str]] = ()  # as of the last look
+        self._owed: list[tuple[str, str]] = []  # connections that were there before the server was lost
         self._begun: set[tuple[int, int]] = set()
         self._gone = threading.Event()
         self._now: Callable[[], int] = time.monotonic_ns
@@ -134,7 +139,19 @@ class JackPorts:
             return "the JACK server does not call any more"
         for asked, heard in self._wanted:
             self._connect(asked, heard)
+        self._owed = [link for link in self._owed if not self._join(*link)]
+        if not self._idle:
+            ours = (self._in, *self._outs.values())
+            there = [(own.shortname, port.name) for own in ours for port in self._client.get_all_connections(own)]
+            self.links, self._linked = self._linked, there
         return None
+
+    def relink(self, links: Sequence[tuple[str, str]]) -> None:
+        """Connect what was connected to the client before this one, each port as soon as it is there."""
+        self._owed = list(links)
+
+    def replug(self) -> None:
+        """What is no longer connected is connected at every look."""
 
     def close(self) -> None:
         """Close once everything has been played, all ends twice: an xrun may lose some."""
@@ -178,6 +195,18 @@ class JackPorts:
             self._lost.add(asked)
             self._miss(asked, heard)
         return False
+
+    def _join(self, own: str, other: str) -> bool:
+        """Whether a port of ours and another, by name, are connected now."""
+        ours = next((port for port in (self._in, *self._outs.values()) if port.shortname == own), None)
+        if ours is None:
+            return True  # there is no such port any more
+        try:
+            if not ours.is_connected_to(other):
+                self._client.connect(*((other, ours) if ours is self._in else (ours, other)))
+        except Exception:  # noqa: BLE001 - JackError, whose module may not be there: it is not there yet
+            return False
+        return True
 
     def _miss(self, asked: str, heard: bool) -> None:
         """A port that was asked for is not there, or no longer."""

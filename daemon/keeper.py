@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from daemon.events import Event, PortsBack, PortsLost
 from daemon.ports import PortError
+from daemon.sleep import Sleep
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +21,10 @@ log = logging.getLogger(__name__)
 LOOK, GRACE = 0.5, 0.1
 #: seconds that a MIDI system may take for its last words
 PATIENCE = 5.0
+
+
+#: (what a port of ours is called, a port that it is connected to)
+Links = Sequence[tuple[str, str]]
 
 
 class OpenPorts(Protocol):
@@ -40,6 +45,15 @@ class OpenPorts(Protocol):
         """What to tell the user."""
         ...
 
+    @property
+    def links(self) -> Links:
+        """Who was connected to us at the last look, where that ends with us."""
+        ...
+
+    def relink(self, links: Links) -> None:
+        """Connect them again, each as soon as it is there."""
+        ...
+
     def listen(self, now: Callable[[], int], put: Callable[[Event], None]) -> None:
         """Stamp and put what arrives."""
         ...
@@ -50,6 +64,10 @@ class OpenPorts(Protocol):
 
     def trouble(self) -> str | None:
         """What is wrong."""
+        ...
+
+    def replug(self) -> None:
+        """The machine has slept: devices may have been away."""
         ...
 
     def close(self) -> None:
@@ -69,6 +87,7 @@ class KeptPorts:
         self._open = open
         self._ports: OpenPorts | None = open()
         self.api, self.names, self.note = self._ports.api, self._ports.names, self._ports.note
+        self._links: Links = ()
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -102,8 +121,11 @@ class KeptPorts:
         self._ports = None
 
     def _keep(self, now: Callable[[], int], put: Callable[[Event], None]) -> None:
+        sleep = Sleep()
         while not self._over.wait(LOOK):
             try:
+                if sleep.over() and self._ports is not None:
+                    self._ports.replug()
                 if self._ports is None:
                     self._reopen(now, put)
                 elif (trouble := self._ports.trouble()) is not None:
@@ -117,6 +139,7 @@ class KeptPorts:
         put(PortsLost(now()))
         self._over.wait(GRACE)
         if lost is not None:
+            self._links = lost.links or self._links
             lost.abandon()
 
     def _reopen(self, now: Callable[[], int], put: Callable[[Event], None]) -> None:
@@ -125,6 +148,7 @@ class KeptPorts:
         except PortError as error:
             log.debug("not yet: %s", error)
             return
+        ports.relink(self._links)
         ports.listen(now, put)
         self._ports = ports
         put(PortsBack(now()))

@@ -93,6 +93,12 @@ class Ports:
         self._listening = False
         self._begun: set[tuple[int, int]] = set()  # (status of the end, pitch) of every note sent so far
 
+    #: connections made by others: there is no way to make them again
+    links: Sequence[tuple[str, str]] = ()
+
+    def relink(self, links: Sequence[tuple[str, str]]) -> None:
+        """There are none."""
+
     def listen(self, now: Callable[[], int], put: Callable[[Event], None]) -> None:
         """From now on every message that arrives is stamped and put. Runs in the MIDI system's own thread."""
         self._now, self._put = now, put
@@ -127,18 +133,19 @@ class Ports:
             self._pulse, self._make_pulse = self._make_pulse(), None
         return None if self._pulse is None else self._pulse.trouble()
 
+    def replug(self) -> None:
+        """The machine has slept, and devices that are there again under their old names may be connected no more: they
+        are plugged in anew with the next look. From the thread that looks."""
+        for plug in self._plugs:
+            if plug.there:
+                self._unplug(plug)
+
     def _look_after(self, plug: Plug) -> None:
         """Notices that what a port is plugged into has gone, or has come back."""
         there = plug.port.get_ports()
         if plug.there and plug.name not in there:
-            plug.there = False
-            self._away.add(plug.port)
-            plug.port.close_port()
             log.warning("the MIDI port %r is gone; it is looked for", plug.name)
-            if not plug.heard:
-                self._put(PortsLost(self._now()))
-            for channel in range(16) if plug.heard else ():  # its keys that are down will never go up
-                self._put(MidiIn(self._now(), bytes((0xB0 | channel, 123, 0))))
+            self._unplug(plug)
         elif not plug.there:
             with contextlib.suppress(PortError):
                 index, plug.name = _find(there, plug.asked, plug.option)
@@ -148,6 +155,15 @@ class Ports:
                 log.warning("the MIDI port %r is there now", plug.name)
                 if not plug.heard:
                     self._put(PortsBack(self._now()))
+
+    def _unplug(self, plug: Plug) -> None:
+        plug.there = False
+        self._away.add(plug.port)
+        plug.port.close_port()
+        if not plug.heard:
+            self._put(PortsLost(self._now()))
+        for channel in range(16) if plug.heard else ():  # its keys that are down will never go up
+            self._put(MidiIn(self._now(), bytes((0xB0 | channel, 123, 0))))
 
     def close(self) -> None:
         """Close all ports, once everything sent has left."""

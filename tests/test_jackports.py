@@ -21,7 +21,7 @@ NS = 1_000_000_000
 
 class FakePort:
     def __init__(self, name: str) -> None:
-        self.name = f"houseband:{name}"
+        self.name, self.shortname = f"houseband:{name}", name
         self.coming: list[tuple[int, bytes]] = []
         self.written: list[tuple[int, bytes]] = []
         self.connected: set[str] = set()
@@ -42,7 +42,11 @@ class FakePort:
         self.written.append((offset, message))
 
     def is_connected_to(self, port: Any) -> bool:
-        return port.name in self.connected
+        return name_of(port) in self.connected
+
+
+def name_of(port: Any) -> str:
+    return port if isinstance(port, str) else str(port.name)
 
 
 class FakeClient:
@@ -66,7 +70,12 @@ class FakeClient:
     def connect(self, source: Any, sink: Any) -> None:
         for port, other in ((source, sink), (sink, source)):
             if isinstance(port, FakePort):
-                port.connected.add(other.name)
+                if name_of(other) not in self.there:
+                    raise RuntimeError("no such port")
+                port.connected.add(name_of(other))
+
+    def get_all_connections(self, port: FakePort) -> list[Any]:
+        return [SimpleNamespace(name=name) for name in sorted(port.connected)]
 
 
 class Rig:
@@ -214,6 +223,32 @@ def test_a_synthesiser_that_goes_is_said_to_be_lost_and_to_be_back() -> None:
         client.process_callback(PERIOD)
         assert ports.trouble() is None
     assert heard == [PortsLost(7), PortsBack(7)]
+
+
+def test_what_others_had_connected_is_connected_again() -> None:
+    rig = Rig()
+    rig.ports._in.connected, rig.ports._outs[None].connected = {"Keys:out"}, {"Synth:in", "Tape:in"}
+    rig.period()
+    assert rig.ports.trouble() is None
+    rig.period()
+    rig.ports._in.connected, rig.ports._outs[None].connected = set(), set()  # thrown out, just after it was called
+    assert [rig.ports.trouble() for _ in range(3)] == [None] * 3
+    links = rig.ports.links
+    assert links == [("in", "Keys:out"), ("out", "Synth:in"), ("out", "Tape:in")]
+    again = Rig()
+    again.client.there = ["Synth:in"]
+    again.ports.relink(links)
+    for there in ("Keys:out", "Tape:in"):
+        again.period()
+        assert again.ports.trouble() is None
+        again.client.there.append(there)
+    again.period()
+    assert again.ports.trouble() is None
+    assert (again.ports._in.connected, again.ports._outs[None].connected) == ({"Keys:out"}, {"Synth:in", "Tape:in"})
+    again.ports._in.connected = set()  # somebody takes one away
+    again.period()
+    assert again.ports.trouble() is None
+    assert again.ports._in.connected == set()
 
 
 def test_a_server_that_does_not_call_any_more_is_lost() -> None:

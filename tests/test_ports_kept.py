@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -34,6 +34,16 @@ class Breakable:
 
     def trouble(self) -> str | None:
         return self.wrong
+
+    @property
+    def links(self) -> Sequence[tuple[str, str]]:
+        return [("in", f"keys {len(self.sent)}")] if self.state == "listening" else []
+
+    def relink(self, links: Sequence[tuple[str, str]]) -> None:
+        self.linked = list(links)
+
+    def replug(self) -> None:
+        self.state = "replugged"
 
     def close(self) -> None:
         self.state = "closed"
@@ -69,6 +79,7 @@ def test_ports_that_are_lost_are_opened_again_as_soon_as_they_can_be() -> None:
     kept.send(b"2", 0)
     kept.close()
     assert [(ports.sent, ports.state) for ports in opened] == [([b"1"], "abandoned"), ([b"2"], "closed")]
+    assert opened[1].linked == [("in", "keys 1")]
     assert refusals == []
 
 

@@ -15,6 +15,10 @@ TICK, START, CONTINUE, STOP, SONG_POSITION = 0xF8, 0xFA, 0xFB, 0xFC, 0xF2
 COAST = 2 * NS_PER_S
 #: a clock that has only beaten, for so many ticks, and never started, gives the tempo
 PULSE = TICKS_PER_BEAT
+#: whoever looks so much (ns) later than he should was held up, and the master with him, or its ticks wait to be heard
+HELD_UP = NS_PER_S // 2
+#: no tick comes so much (ns) too early, unless many have waited
+AHEAD = NS_PER_S // 2
 
 
 class MidiClock:
@@ -31,6 +35,7 @@ class MidiClock:
         self._rolling = False  # a Start or Continue holds
         self._told = False  # and its first tick has come, so that somebody follows
         self._lost = False  # it went silent while rolling
+        self._held_up = False  # and not by itself
         self._started = False  # a Start or Continue has ever been heard
         self._pending: int | None = None  # song position of the next tick, where that is news
         self._fresh = False
@@ -65,7 +70,7 @@ class MidiClock:
         if deadline is None or now < deadline:
             return ()
         self._rolling = self._told = False
-        self._lost = True
+        self._lost, self._held_up = True, now - deadline > HELD_UP
         return (Stopped(now),)
 
     def _here(self) -> int:
@@ -111,13 +116,14 @@ class MidiClock:
         """Draw the line on. Where the clock begins anew it may lie anywhere: a new line, as fast as the old one."""
         silent = self._last is not None and at - self._last > COAST
         apart = self._pending is not None and not self._line.fits(at)
-        if apart or silent:
-            number = self._line.number
-            missing = round((at - self._line.at(number + 1)) / self._line.interval) if silent else 0
+        number = self._line.number
+        due = self._line.at(number + 1)
+        if apart or silent or (number >= 0 and due - at > AHEAD):
+            missing = round((at - due) / self._line.interval) if silent and not self._held_up else 0
             self._known = self._known or number >= PULSE
             self._base += max(0, missing) + number + 1
             self._line = Line(self._line.interval, self._line if self._known else None)
-        self._last = at
+        self._last, self._held_up = at, False
         self._line.tick(at)
 
     def _us(self) -> int:
