@@ -167,6 +167,8 @@ class Ports:
 
     def close(self) -> None:
         """Close all ports, once everything sent has left."""
+        if self._pulse is not None:
+            self._pulse.wait()
         if self._listening:
             for receiver in self._receivers:
                 receiver.cancel_callback()
@@ -182,6 +184,7 @@ class Ports:
     def abandon(self) -> None:
         """Drop all ports, of which nothing is to be expected any more. A virtual port cannot be opened again."""
         if self._pulse is not None:
+            self._pulse.wait()
             self._pulse.close()
         for port in (*self._receivers, *self._senders.values()):
             port.close_port()

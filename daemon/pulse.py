@@ -3,10 +3,10 @@ before. So something is sent to ourselves, over and over, and the server is aske
 
 from __future__ import annotations
 
-import contextlib
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +15,8 @@ WATCH_NAME, _PORT = "houseband watch", "pulse"
 HEARTBEAT, PATIENCE = b"\xf0\x7dhb\xf7", 4
 #: seconds that a server may take to say whether it knows us
 _ANSWER = 10
+#: looks for a heartbeat's way back, and seconds between them
+_PINGS, _PING = 50, 0.01
 
 _PROBE = """
 import rtmidi, sys
@@ -48,14 +50,27 @@ class Pulse:
         self._idle = 0 if self._beats != self._seen else self._idle + 1
         self._seen = self._beats
         if self._idle > PATIENCE:
-            if _unknown_to_server():
-                return "the JACK server is gone"
+            known = _asked()
+            if not known:
+                return "the JACK server is gone" if known is False else "the JACK server gives no answer"
             self._idle = 0  # it is only very busy
         lost = [name for name in self._own if not self._ports_of(name)]
         if lost:
             return f"the JACK server has thrown out {', '.join(map(repr, lost))}"
         self._says.send_message(HEARTBEAT)
         return None
+
+    def wait(self) -> None:
+        """Until the server carries something or is gone. What is asked of one that hangs, python-rtmidi waits for with
+        the interpreter's lock in its hands."""
+        before = self._beats
+        self._says.send_message(HEARTBEAT)
+        for _ in range(_PINGS):
+            if self._beats != before:
+                return
+            time.sleep(_PING)
+        while _asked() is None:
+            pass
 
     def close(self) -> None:
         """Be gone."""
@@ -72,11 +87,14 @@ class Pulse:
         return [name for name in there if re.match(rf"{re.escape(client)}(-\d+)?:", name)]
 
 
-def _unknown_to_server() -> bool:
-    """Whether a new client finds no server, or a server that does not know us. A new client of this process would take
-    the ground from under the old ones if there is no server, so another process asks."""
-    with contextlib.suppress(OSError, subprocess.SubprocessError):
-        probe = [sys.executable, "-P", "-c", _PROBE, WATCH_NAME]
+def _asked() -> bool | None:
+    """Whether a new client finds a server that knows us; None when the server gives no answer. A new client of this
+    process would take the ground from under the old ones if there is no server, so another process asks."""
+    probe = [sys.executable, "-P", "-c", _PROBE, WATCH_NAME]
+    try:
         asked = subprocess.run(probe, capture_output=True, stdin=subprocess.DEVNULL, timeout=_ANSWER, check=False)
-        return asked.returncode != 0
-    return True
+    except subprocess.TimeoutExpired:
+        return None
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return asked.returncode == 0

@@ -302,8 +302,8 @@ class OnJack:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *others: str) -> None:
         mine = ["houseband in:in", "houseband out:out", "houseband watch:pulse"]
         self.system = machine(monkeypatch, {3}, [*others, *mine])
-        self.knows = True
-        monkeypatch.setattr(pulse, "_unknown_to_server", lambda: not self.knows)
+        self.knows: bool | None = True
+        monkeypatch.setattr(pulse, "_asked", lambda: self.knows)
         self.ports = open_ports("jack")
         self.ports.listen(lambda: 5, lambda _: None)
 
@@ -316,13 +316,32 @@ class OnJack:
         return trouble
 
 
-def test_a_jack_client_that_no_longer_hears_itself_has_lost_its_server(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("knows", "what"), [(False, "is gone"), (None, "gives no answer")])
+def test_a_jack_client_that_no_longer_hears_itself_has_lost_its_server(
+    monkeypatch: pytest.MonkeyPatch, knows: bool | None, what: str
+) -> None:
     stage = OnJack(monkeypatch)
     assert {stage.look() for _ in range(10)} == {None}
     watched = [data for name, data in stage.system.by_port if name == "houseband watch"]
     assert watched == [pulse.HEARTBEAT] * 10
-    stage.knows = False
-    assert [stage.look(heard=False) for _ in range(6)] == [None] * 5 + ["the JACK server is gone"]
+    stage.knows = knows
+    assert [stage.look(heard=False) for _ in range(6)] == [None] * 5 + [f"the JACK server {what}"]
+
+
+def test_nothing_is_asked_of_a_server_that_hangs_until_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulse, "_PING", 0)
+    stage = OnJack(monkeypatch)
+    stage.look()
+    answers: list[tuple[bool | None, list[str]]] = []
+
+    def asked() -> bool | None:
+        answers.append((True if len(answers) == 2 else None, list(stage.system.closed)))
+        return answers[-1][0]
+
+    monkeypatch.setattr(pulse, "_asked", asked)
+    stage.ports.abandon()
+    assert answers == [(None, []), (None, []), (True, [])]
+    assert stage.system.closed == ["houseband watch", "houseband watch", "houseband in", "houseband out"]
 
 
 def test_a_server_that_only_is_busy_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
