@@ -18,14 +18,14 @@ from daemon.clocks import Beat, Change, Clock, Pace, Started, Stopped
 from daemon.clocks.sender import ClockSender
 from daemon.counters import Counters
 from daemon.echo import Echo
-from daemon.events import Command, Event, MidiIn, PlanReady, PortsBack, PortsLost, Position, Quit, WorkerFailed
+from daemon.events import Command, Event, MidiIn, PlanReady, PortsBack, PortsLost, Position, Quit, Slept, WorkerFailed
 from daemon.following import LOOP, Astray, Follower
 from daemon.form import Form, Phase, bar_at
 from daemon.loop import TECHNIQUE, Loop
 from daemon.outbox import Message, Outbox, end_of, hand, lead
 from daemon.plan import Plan, PlanRequest, Settings
 from daemon.tapping import Tapping
-from daemon.tempo import NS_PER_MS, Tempo, us_per_beat
+from daemon.tempo import NS_PER_MS, NS_PER_S, Tempo, us_per_beat
 from daemon.window import ALL_NOTES_OFF, Window
 from daemon.world import Composer, Output, World
 from music.edit_event import REMOVE, Edit
@@ -37,6 +37,8 @@ REPLAN = ("step", "beat", "bar")
 _CLICK_PITCHES = (76, 77)  # General MIDI's high and low wood block
 _FINALE = (36, 49)  # and its bass drum and crash cymbal, which a final chord has
 _STALL = 4 * TICKS_PER_BEAT  # a machine that stood still for longer (ticks) has slept: what was due is not made up for
+_UNNOTICED = 15 * NS_PER_S  # ports may be gone for so long (ns) before it is noticed
+_SLEEP = 20 * NS_PER_S  # and for longer (ns) than that, as if somebody had put it to sleep
 _ECHO = 100 * NS_PER_MS  # after a stop, until all notes off is said once more
 _SYSTEM = 0xF0  # messages from here on are no channel's
 _MEMORY = 16 * 4 * TICKS_PER_BEAT  # how much (ticks) of what was played while the band was silent is kept
@@ -149,7 +151,8 @@ class Conductor:
         self._still: int | None = None  # the master stands still since then (ns): nothing is due
         self._again: int | None = None  # when all notes off is said once more (ns)
         self._cut: list[Cue] = []  # notes that it cut off when they had just begun
-        self._unheard: set[tuple[int, int]] = set()  # notes that sounded when the ports were lost
+        self._ended: dict[tuple[int, int], int] = {}  # when (ns) a key was last told to end
+        self._unheard: set[tuple[int, int]] = set()  # keys whose end may have gone to lost ports
         self._set(settings)
 
     @property
@@ -226,14 +229,36 @@ class Conductor:
         self.counters.dropped = self._agenda.dropped
 
     def _wake(self, current: int) -> None:
-        """Has the machine slept, it goes on with what is now."""
-        if self._grid is not None and current - self._grid > _STALL:
+        """Has the machine stood still, it goes on with what is now; as after a sleep when that was long."""
+        assert self.tempo is not None
+        if self._still is None and self._grid is not None and current - self._grid > _STALL:
             self.counters.stalls += 1
+            if self.tempo.ns_at(current) - self.tempo.ns_at(self._grid) > _SLEEP:
+                self._wake_up()
+                return
             missed = current // TICKS_PER_STEP - self._grid // TICKS_PER_STEP
             self.counters.steps += missed
             self.counters.uncovered += missed
-            self._end_all()
-            self._begin(-((HALF_STEP - current) // TICKS_PER_STEP))  # the first step whose middle has not passed
+            self._go_on(current)
+
+    def _wake_up(self) -> None:
+        """The machine has slept. Nobody waits for the music to go on where it was: the band begins again with the next
+        note, or with its master."""
+        now = self._world.now()
+        self._window.release(self._tick(now))
+        self.loop.release(self._tick(now), self._number)
+        if self._grid is None or self._still is not None:
+            return
+        if self._follower.leads:
+            self._go_on(self._band_tick(now))
+        else:
+            self._stop()
+            self._armed = True
+
+    def _go_on(self, current: int) -> None:
+        """Where the band would be now, had it not been held up."""
+        self._end_all()
+        self._begin(-((HALF_STEP - current) // TICKS_PER_STEP))  # the first step whose middle has not passed
 
     def _step(self, tick: int) -> None:
         """A step begins."""
@@ -345,6 +370,9 @@ class Conductor:
                 self._lose_ports()
             case PortsBack():
                 self._greet_ports()
+            case Slept():
+                self.counters.stalls += 1
+                self._wake_up()
             case Quit():
                 self._running = False
 
@@ -661,13 +689,15 @@ class Conductor:
     # Ports
 
     def _lose_ports(self) -> None:
-        """What sounded will never hear its end; that is made up for when they are back."""
+        """What sounded will never hear its end, and what ended since they were lost has not; that is made up for when
+        they are back."""
         self.counters.losses += 1
-        self._unheard |= self._outbox.sounding
+        now = self._world.now()
+        self._unheard |= self._outbox.sounding | {key for key, at in self._ended.items() if now - at < _UNNOTICED}
         self._end_all()
         self._renew = True
-        self._window.release(self._tick(self._world.now()))
-        self.loop.release(self._tick(self._world.now()), self._number)
+        self._window.release(self._tick(now))
+        self.loop.release(self._tick(now), self._number)
 
     def _greet_ports(self) -> None:
         now = self._world.now()
@@ -695,7 +725,7 @@ class Conductor:
         now = self._world.now()
         for cue in cues:
             for message in self._outbox.cut((cue.entry.channel, cue.entry.note.pitch), now):
-                self._output.send(message.data, message.due)
+                self._emit(message)
 
     def _send(self, cue: Cue) -> None:
         """Into the outbox, from where it leaves earlier by what its synthesiser needs, and as a human hand plays it."""
@@ -716,11 +746,16 @@ class Conductor:
     def _release(self, now: int) -> None:
         """Send what leaves by now."""
         for message in self._outbox.take(now):
-            self._output.send(message.data, message.due)
+            self._emit(message)
             self._echo.sent(now, message.data)
             if message.onset is not None:
                 self._count_onset(*message.onset)
             self.counters.lateness_ns.add(self._world.now() - message.at)
+
+    def _emit(self, message: Message) -> None:
+        self._output.send(message.data, message.due)
+        if message.onset is None:
+            self._ended[message.key] = self._world.now()
 
     def _velocity(self, role: str, note: Note, touch: int) -> int:
         """As planned, times the role's level, the intensity (0.7 leaves it as it is) and, mildly, how hard the melody
@@ -744,7 +779,7 @@ class Conductor:
 
     def _quieten(self, now: int) -> None:
         for message in self._outbox.flush(now):
-            self._output.send(message.data, message.due)
+            self._emit(message)
         for channel in sorted(self._channels):
             self._output.send(bytes((0xB0 | channel, ALL_NOTES_OFF, 0)), now)
 

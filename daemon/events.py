@@ -69,10 +69,17 @@ class PortsBack:
 
 
 @dataclass(frozen=True, slots=True)
+class Slept:
+    """The machine has slept, and is awake again."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Quit:
     """End what sounds and leave."""
 
     at: int
 
 
-Event = MidiIn | PlanReady | WorkerFailed | Command | Position | PortsLost | PortsBack | Quit
+Event = MidiIn | PlanReady | WorkerFailed | Command | Position | PortsLost | PortsBack | Slept | Quit

@@ -14,12 +14,12 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
-from daemon.events import Event, MidiIn
-from daemon.ports import PortError
+from daemon.events import Event, MidiIn, PortsBack, PortsLost
+from daemon.ports import PortError, waited_for
 from daemon.tempo import NS_PER_MS, NS_PER_S
 from music.note import CHANNELS, MELODY
 
@@ -28,6 +28,10 @@ log = logging.getLogger(__name__)
 CLIENT = "houseband"
 #: how late (ns) the conductor may be and still be on time, beside a period
 SLACK = 5 * NS_PER_MS
+#: an onset that would sound later (ns) than that, because the server stood still, is left out; its end never is
+TOO_LATE = 100 * NS_PER_MS
+#: looks without a callback between them, after which the server has forgotten us
+PATIENCE = 4
 #: a callback so far (ns) from where the last ones lead means that the server counts anew
 ADRIFT = 20 * NS_PER_MS
 #: how fast the clock's own drift is followed, a callback's lateness being none
@@ -45,7 +49,7 @@ class FrameClock:
 
     def saw(self, frame: int, ns: int) -> None:
         """The callback of the period that begins with `frame` came at `ns`."""
-        frame = self._near(frame)
+        frame = self.near(frame)
         off = 0 if self._ns is None else ns - self.ns_at(frame)
         if self._ns is None or abs(off) > ADRIFT:
             self._frame, self._ns = frame, ns
@@ -61,14 +65,15 @@ class FrameClock:
         """The frame of a moment."""
         return self._frame + (ns - (self._ns or 0)) * self.rate // NS_PER_S
 
-    def _near(self, frame: int) -> int:
+    def near(self, frame: int) -> int:
         """JACK counts in 32 bits; here it goes on."""
         return frame + round((self._frame - frame) / (1 << 32)) * (1 << 32)
 
 
 class JackPorts:
     """One JACK client with an input and an output, or an output for each role. As `daemon.ports.Ports`, but that
-    `due` is when a message sounds, plus a constant."""
+    `due` is when a message sounds, plus a constant. in_port, out_port: (parts of) the names of existing ports to be
+    connected to, whenever they are there."""
 
     api = "jack"
 
@@ -86,18 +91,30 @@ class JackPorts:
         self._outs = {channel: client.midi_outports.register(name) for channel, name in outs.items()}
         self.names = self._in.name, ", ".join(port.name for port in self._outs.values())
         self._clock = FrameClock(client.samplerate)
-        self._waiting: deque[tuple[int, bytes]] = deque()  # from the conductor's thread: frame, message
+        self._delay = SLACK + client.blocksize * NS_PER_S // client.samplerate
+        self._waiting: deque[tuple[int, bytes]] = deque()  # from the conductor's thread: when it sounds (ns), message
         self._heap: list[tuple[int, int, bytes]] = []  # the callback's own
         self._order = count()
+        self._calls = 0  # of the callback
+        self._seen, self._idle = 0, 0  # as of the last look, and looks since then
+        #: (what a port of ours is called, a port it is connected to), as of the last look after which we were called:
+        #: who is no longer called has lost them already
+        self.links: Sequence[tuple[str, str]] = ()
+        self._linked: Sequence[tuple[str, str]] = ()  # as of the last look
+        self._owed: list[tuple[str, str]] = []  # connections that were there before the server was lost
         self._begun: set[tuple[int, int]] = set()
         self._gone = threading.Event()
         self._now: Callable[[], int] = time.monotonic_ns
         self._put: Callable[[Event], None] = lambda _: None
+        self._met = False  # what was asked for has been looked for
         client.set_process_callback(self._process)
         client.set_shutdown_callback(lambda *_: self._gone.set())
         client.set_xrun_callback(self._xrun)
         client.activate()
         self._lost: set[str] = set()
+        for asked, heard in self._wanted:
+            self._connect(asked, heard)
+        self._met = True
 
     def listen(self, now: Callable[[], int], put: Callable[[Event], None]) -> None:
         """From now on every message that arrives is stamped with its own frame's time and put."""
@@ -108,8 +125,7 @@ class JackPorts:
         now = self._now()
         if not 0 <= now - due <= SLACK:
             due = now
-        delay = SLACK + self._client.blocksize * NS_PER_S // self._clock.rate
-        self._waiting.append((self._clock.frame_at(due + delay), data))
+        self._waiting.append((due + self._delay, data))
         if data[0] & 0xF0 == 0x90:
             self._begun.add((0x80 | data[0] & 0x0F, data[1]))
 
@@ -117,9 +133,25 @@ class JackPorts:
         """What is wrong, None while nothing is; connects what has come back."""
         if self._gone.is_set():
             return "the JACK server is gone"
+        self._idle = 0 if self._calls != self._seen else self._idle + 1
+        self._seen = self._calls
+        if self._idle >= PATIENCE:
+            return "the JACK server does not call any more"
         for asked, heard in self._wanted:
             self._connect(asked, heard)
+        self._owed = [link for link in self._owed if not self._join(*link)]
+        if not self._idle:
+            ours = (self._in, *self._outs.values())
+            there = [(own.shortname, port.name) for own in ours for port in self._client.get_all_connections(own)]
+            self.links, self._linked = self._linked, there
         return None
+
+    def relink(self, links: Sequence[tuple[str, str]]) -> None:
+        """Connect what was connected to the client before this one, each port as soon as it is there."""
+        self._owed = list(links)
+
+    def replug(self) -> None:
+        """What is no longer connected is connected at every look."""
 
     def close(self) -> None:
         """Close once everything has been played, all ends twice: an xrun may lose some."""
@@ -141,14 +173,6 @@ class JackPorts:
         with contextlib.suppress(Exception):
             self._client.close()
 
-    def connect(self) -> None:
-        """Connects what was asked for. Raises PortError for what is not there."""
-        for asked, heard in self._wanted:
-            if not self._connect(asked, heard):
-                there = [port.name for port in self._there(heard)]
-                option = "--in-port" if heard else "--out-port"
-                raise PortError(f"no MIDI port {asked!r} for {option}; there are: {', '.join(there) or 'none'}")
-
     def _there(self, heard: bool) -> list[Any]:
         found = self._client.get_ports(is_midi=True, is_output=heard, is_input=not heard)
         return [port for port in found if not port.name.startswith(f"{self._client.name}:")]
@@ -163,31 +187,60 @@ class JackPorts:
                         self._client.connect(*((port, own) if heard else (own, port)))
                 if asked in self._lost:
                     self._lost.discard(asked)
-                    log.warning("the MIDI port %r is there again", port.name)
+                    log.warning("the MIDI port %r is there now", port.name)
+                    if not heard:
+                        self._put(PortsBack(self._now()))
                 return True
         if asked not in self._lost:
             self._lost.add(asked)
-            log.warning("the MIDI port %r is gone; it is looked for", asked)
-            for channel in range(16) if heard else ():
-                self._put(MidiIn(self._now(), bytes((0xB0 | channel, 123, 0))))
+            self._miss(asked, heard)
         return False
+
+    def _join(self, own: str, other: str) -> bool:
+        """Whether a port of ours and another, by name, are connected now."""
+        ours = next((port for port in (self._in, *self._outs.values()) if port.shortname == own), None)
+        if ours is None:
+            return True  # there is no such port any more
+        try:
+            if not ours.is_connected_to(other):
+                self._client.connect(*((other, ours) if ours is self._in else (ours, other)))
+        except Exception:  # noqa: BLE001 - JackError, whose module may not be there: it is not there yet
+            return False
+        return True
+
+    def _miss(self, asked: str, heard: bool) -> None:
+        """A port that was asked for is not there, or no longer."""
+        if not self._met:
+            there = [port.name for port in self._there(heard)]
+            log.warning("%s", waited_for(asked, "--in-port" if heard else "--out-port", there))
+            return
+        log.warning("the MIDI port %r is gone; it is looked for", asked)
+        if not heard:
+            self._put(PortsLost(self._now()))
+        for channel in range(16) if heard else ():
+            self._put(MidiIn(self._now(), bytes((0xB0 | channel, 123, 0))))
 
     def _xrun(self, *_: object) -> None:
         self.xruns += 1
 
     def _process(self, frames: int) -> None:
-        first = self._clock._near(self._client.last_frame_time)
-        self._clock.saw(first, self._now())
+        """One period. Must not raise: JACK would never call again."""
+        now, clock = self._now(), self._clock
+        first = clock.near(self._client.last_frame_time)
+        clock.saw(first, now)
+        self._calls += 1
+        self._delay = SLACK + frames * NS_PER_S // clock.rate
         for offset, data in self._in.incoming_midi_events():
-            self._put(MidiIn(self._clock.ns_at(first + offset), bytes(data)))
+            self._put(MidiIn(clock.ns_at(first + offset), bytes(data)))
         for port in self._outs.values():
             port.clear_buffer()
         while self._waiting:
-            frame, message = self._waiting.popleft()
-            heapq.heappush(self._heap, (frame, next(self._order), message))
-        while self._heap and self._heap[0][0] < first + frames:
-            frame, _, message = self._heap[0]
-            if not self._write(max(0, frame - first), message):
+            at, message = self._waiting.popleft()
+            heapq.heappush(self._heap, (at, next(self._order), message))
+        while self._heap and (frame := clock.frame_at(self._heap[0][0])) < first + frames:
+            at, _, message = self._heap[0]
+            stale = message[0] & 0xF0 == 0x90 and now - at > TOO_LATE
+            if not stale and not self._write(max(0, frame - first), message):
                 return  # the period is full: the rest with the next
             heapq.heappop(self._heap)
 
@@ -214,8 +267,8 @@ def _broken(pattern: str) -> bool:
 
 
 def open_jack_ports(in_port: str | None, out_port: str | None, per_role: bool) -> JackPorts:
-    """The ports of a JACK client `houseband`. in_port, out_port: (parts of) the names of ports to connect them to.
-    Raises PortError when the extra `jack`, JACK's library or a server is missing, or a port."""
+    """The ports of a JACK client `houseband`. in_port, out_port: (parts of) the names of ports to connect them to;
+    what is not there is waited for. Raises PortError when the extra `jack`, JACK's library or a server is missing."""
     try:
         import jack
     except (ImportError, OSError) as error:
@@ -226,10 +279,4 @@ def open_jack_ports(in_port: str | None, out_port: str | None, per_role: bool) -
         client = jack.Client(CLIENT, no_start_server=True)
     except jack.JackError as error:
         raise PortError(f"no JACK server for --output jack: start one, or leave --output out ({error})") from None
-    ports = JackPorts(client, in_port, out_port, per_role)
-    try:
-        ports.connect()
-    except PortError:
-        ports.abandon()
-        raise
-    return ports
+    return JackPorts(client, in_port, out_port, per_role)

@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from daemon.events import Event, PortsBack, PortsLost
 from daemon.ports import PortError
+from daemon.sleep import Sleep
 
 log = logging.getLogger(__name__)
 
 #: seconds between two looks, and until ports that were just dropped may be deleted: a send may be under way
 LOOK, GRACE = 0.5, 0.1
+#: seconds that a MIDI system may take for its last words
+PATIENCE = 5.0
+
+
+#: (what a port of ours is called, a port that it is connected to)
+Links = Sequence[tuple[str, str]]
 
 
 class OpenPorts(Protocol):
@@ -38,6 +45,15 @@ class OpenPorts(Protocol):
         """What to tell the user."""
         ...
 
+    @property
+    def links(self) -> Links:
+        """Who was connected to us at the last look, where that ends with us."""
+        ...
+
+    def relink(self, links: Links) -> None:
+        """Connect them again, each as soon as it is there."""
+        ...
+
     def listen(self, now: Callable[[], int], put: Callable[[Event], None]) -> None:
         """Stamp and put what arrives."""
         ...
@@ -48,6 +64,10 @@ class OpenPorts(Protocol):
 
     def trouble(self) -> str | None:
         """What is wrong."""
+        ...
+
+    def replug(self) -> None:
+        """The machine has slept: devices may have been away."""
         ...
 
     def close(self) -> None:
@@ -67,6 +87,7 @@ class KeptPorts:
         self._open = open
         self._ports: OpenPorts | None = open()
         self.api, self.names, self.note = self._ports.api, self._ports.names, self._ports.note
+        self._links: Links = ()
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -89,29 +110,36 @@ class KeptPorts:
             ports.send(data, due)
 
     def close(self) -> None:
-        """Close the ports for good."""
+        """Close the ports for good. A server that hangs keeps nobody from leaving."""
         self._over.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(PATIENCE)
         if self._ports is not None:
-            self._ports.close()
-            self._ports = None
+            closing = threading.Thread(target=self._ports.close, name="port-closer", daemon=True)
+            closing.start()
+            closing.join(PATIENCE)
+        self._ports = None
 
     def _keep(self, now: Callable[[], int], put: Callable[[Event], None]) -> None:
+        sleep = Sleep()
         while not self._over.wait(LOOK):
-            if self._ports is None:
-                self._reopen(now, put)
-                continue
-            trouble = self._ports.trouble()
-            if trouble is not None:
-                self._lose(trouble)
-                put(PortsLost(now()))
+            try:
+                if sleep.over() and self._ports is not None:
+                    self._ports.replug()
+                if self._ports is None:
+                    self._reopen(now, put)
+                elif (trouble := self._ports.trouble()) is not None:
+                    self._lose(trouble, now, put)
+            except Exception as error:  # noqa: BLE001 - whatever a MIDI system raises as it falls apart: look again
+                log.debug("the MIDI ports: %s", error)
 
-    def _lose(self, trouble: str) -> None:
+    def _lose(self, trouble: str, now: Callable[[], int], put: Callable[[Event], None]) -> None:
         log.warning("%s; it is looked for", trouble)
         lost, self._ports = self._ports, None
+        put(PortsLost(now()))
         self._over.wait(GRACE)
         if lost is not None:
+            self._links = lost.links or self._links
             lost.abandon()
 
     def _reopen(self, now: Callable[[], int], put: Callable[[Event], None]) -> None:
@@ -120,6 +148,7 @@ class KeptPorts:
         except PortError as error:
             log.debug("not yet: %s", error)
             return
+        ports.relink(self._links)
         ports.listen(now, put)
         self._ports = ports
         put(PortsBack(now()))

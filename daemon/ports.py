@@ -6,7 +6,6 @@ import contextlib
 import logging
 import os
 import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -16,16 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from daemon.events import Event, MidiIn, PortsBack, PortsLost
+from daemon.pulse import Pulse
 from music.note import CHANNELS, MELODY
 
 log = logging.getLogger(__name__)
 
-IN_NAME, OUT_NAME, WATCH_NAME = "houseband in", "houseband out", "houseband watch"
+IN_NAME, OUT_NAME = "houseband in", "houseband out"
 _ROLE_PORTS: dict[int | None, str] = {
     channel: f"{OUT_NAME} {role}" for role, channel in CHANNELS.items() if role != MELODY
 }
-#: what a JACK client sends to itself, a SysEx of the number for private use, and for how long (ns) it may miss it
-HEARTBEAT, SILENCE = b"\xf0\x7dhb\xf7", 2_000_000_000
 #: what --api takes, and python-rtmidi's name for it
 APIS = {
     "alsa": "API_LINUX_ALSA",
@@ -79,52 +77,44 @@ class Ports:
         names: tuple[str, str],
         *,
         plugs: Sequence[Plug] = (),
-        watcher: Callable[[], Any] | None = None,
-        missed: Callable[[], bool] | None = None,
+        pulse: Callable[[], Pulse | None] | None = None,
     ) -> None:
         """senders: by MIDI channel, None for all that have none of their own; plugs: those that are attached to
-        existing ones; watcher: makes a sender into our own input; missed: asks anew whether the
-        server does not know our ports."""
+        existing ones; pulse: makes what notices that the server is gone."""
         self.api = api
         self.names = names
         self.note: str | None = None
         self._receivers = list(receivers)
         self._senders = dict(senders)
         self._plugs = list(plugs)
-        self._watcher = watcher
-        self._watch: Any = None
-        self._missed = missed
-        self._beat: int | None = None  # when (monotonic ns) the input last heard our own heartbeat
+        self._away = {plug.port for plug in self._plugs if not plug.there}  # what is sent there would pile up
+        self._make_pulse = pulse
+        self._pulse: Pulse | None = None
         self._listening = False
         self._begun: set[tuple[int, int]] = set()  # (status of the end, pitch) of every note sent so far
+
+    #: connections made by others: there is no way to make them again
+    links: Sequence[tuple[str, str]] = ()
+
+    def relink(self, links: Sequence[tuple[str, str]]) -> None:
+        """There are none."""
 
     def listen(self, now: Callable[[], int], put: Callable[[Event], None]) -> None:
         """From now on every message that arrives is stamped and put. Runs in the MIDI system's own thread."""
         self._now, self._put = now, put
         for number, receiver in enumerate(self._receivers):
-            receiver.set_callback(self._arrived(number, now, put))
+            receiver.set_callback(_arrived(number, now, put))
         self._listening = True
-
-    def _arrived(
-        self, number: int, now: Callable[[], int], put: Callable[[Event], None]
-    ) -> Callable[[tuple[list[int], float], object], None]:
-        def arrived(message: tuple[list[int], float], _data: object) -> None:
-            data = bytes(message[0])
-            if data == HEARTBEAT:
-                self._beat = time.monotonic_ns()
-            else:
-                put(MidiIn(now(), data, number))
-
-        return arrived
 
     def send(self, data: bytes, due: int) -> None:  # noqa: ARG002 - the moment it was meant for is for counters
         """Send one MIDI message now."""
         if data[0] >= 0xF0:
             for sender in self._senders.values():
-                sender.send_message(data)
+                if sender not in self._away:
+                    sender.send_message(data)
             return
         sender = self._senders.get(data[0] & 0x0F) or self._senders.get(None)
-        if sender is None:
+        if sender is None or sender in self._away:
             return
         sender.send_message(data)
         if data[0] & 0xF0 == 0x90:
@@ -133,45 +123,52 @@ class Ports:
     def trouble(self) -> str | None:
         """What is wrong with the ports, None while nothing is. To be asked about twice a second, from one thread.
 
-        What is unplugged is plugged in again when it is there. A JACK client whose server has died is told nothing and
-        may send as it likes, so there it listens for its own heartbeat.
+        What is unplugged is plugged in again when it is there.
         """
-        if self._listening:
-            for plug in self._plugs:
-                self._look_after(plug)
-        if self._watcher is not None and self._listening:
-            self._watch, self._watcher = self._watcher(), None
-            self._beat = time.monotonic_ns()
-        if self._watch is not None and self._beat is not None:
-            if time.monotonic_ns() - self._beat > SILENCE:
-                if self._missed is None or self._missed():
-                    return "the JACK server is gone"
-                self._beat = time.monotonic_ns()  # it is only very busy
-            self._watch.send_message(HEARTBEAT)
-        return None
+        if not self._listening:
+            return None
+        for plug in self._plugs:
+            self._look_after(plug)
+        if self._make_pulse is not None:
+            self._pulse, self._make_pulse = self._make_pulse(), None
+        return None if self._pulse is None else self._pulse.trouble()
+
+    def replug(self) -> None:
+        """The machine has slept, and devices that are there again under their old names may be connected no more: they
+        are plugged in anew with the next look. From the thread that looks."""
+        for plug in self._plugs:
+            if plug.there:
+                self._unplug(plug)
 
     def _look_after(self, plug: Plug) -> None:
         """Notices that what a port is plugged into has gone, or has come back."""
         there = plug.port.get_ports()
         if plug.there and plug.name not in there:
-            plug.there = False
-            plug.port.close_port()
             log.warning("the MIDI port %r is gone; it is looked for", plug.name)
-            if not plug.heard:
-                self._put(PortsLost(self._now()))
-            for channel in range(16) if plug.heard else ():  # its keys that are down will never go up
-                self._put(MidiIn(self._now(), bytes((0xB0 | channel, 123, 0))))
+            self._unplug(plug)
         elif not plug.there:
             with contextlib.suppress(PortError):
                 index, plug.name = _find(there, plug.asked, plug.option)
                 plug.port.open_port(index, plug.short)
                 plug.there = True
-                log.warning("the MIDI port %r is there again", plug.name)
+                self._away.discard(plug.port)
+                log.warning("the MIDI port %r is there now", plug.name)
                 if not plug.heard:
                     self._put(PortsBack(self._now()))
 
+    def _unplug(self, plug: Plug) -> None:
+        plug.there = False
+        self._away.add(plug.port)
+        plug.port.close_port()
+        if not plug.heard:
+            self._put(PortsLost(self._now()))
+        for channel in range(16) if plug.heard else ():  # its keys that are down will never go up
+            self._put(MidiIn(self._now(), bytes((0xB0 | channel, 123, 0))))
+
     def close(self) -> None:
         """Close all ports, once everything sent has left."""
+        if self._pulse is not None:
+            self._pulse.wait()
         if self._listening:
             for receiver in self._receivers:
                 receiver.cancel_callback()
@@ -186,20 +183,38 @@ class Ports:
 
     def abandon(self) -> None:
         """Drop all ports, of which nothing is to be expected any more. A virtual port cannot be opened again."""
-        for port in (*self._receivers, *self._senders.values(), *([] if self._watch is None else [self._watch])):
+        if self._pulse is not None:
+            self._pulse.wait()
+            self._pulse.close()
+        for port in (*self._receivers, *self._senders.values()):
             port.close_port()
             port.delete()
-        self._receivers, self._senders, self._plugs, self._watch = [], {}, [], None
+        self._receivers, self._senders, self._plugs, self._pulse = [], {}, [], None
+
+
+def _arrived(
+    number: int, now: Callable[[], int], put: Callable[[Event], None]
+) -> Callable[[tuple[list[int], float], object], None]:
+    def arrived(message: tuple[list[int], float], _data: object) -> None:
+        put(MidiIn(now(), bytes(message[0]), number))
+
+    return arrived
 
 
 def open_ports(
-    api: str = "auto", in_port: str | None = None, out_port: str | None = None, per_role: bool = False
+    api: str = "auto",
+    in_port: str | None = None,
+    out_port: str | None = None,
+    per_role: bool = False,
+    *,
+    wait: bool = False,
 ) -> Ports:
     """Opens `houseband in` and `houseband out`, virtual, or attached to existing ports.
 
     api: auto or one of APIS; in_port: (parts of) the names of existing ports to attach to instead, separated by commas;
-    out_port: that of one; per_role: an output for each role beside its channel. Raises PortError when there is no MIDI
-    system, no such port, or when the system has no virtual ports and none is named.
+    out_port: that of one; per_role: an output for each role beside its channel; wait: a port that was asked for and is
+    not there is plugged in as soon as it is. Raises PortError when there is no MIDI system, no such port (unless it is
+    waited for), or when the system has no virtual ports and none is named.
     """
     rtmidi = rtmidi_module()
     compiled = rtmidi.get_compiled_api()
@@ -225,7 +240,7 @@ def open_ports(
                 for port in ports:
                     port.delete()
                 continue
-        opened = _attach(rtmidi, name, ports, inputs, outputs, out_port)
+        opened = _attach(rtmidi, name, ports, inputs, outputs, out_port, wait)
         opened.note = _note(name, reasons)
         return opened
     remedy = "load ALSA's sequencer (modprobe snd-seq) or start a JACK server"
@@ -297,77 +312,68 @@ def _attach(
     inputs: list[str | None],
     outputs: Mapping[int | None, str],
     out_port: str | None,
+    wait: bool,
 ) -> Ports:
     receivers, senders = ports[: len(inputs)], dict(zip(outputs, ports[len(inputs) :], strict=True))
+    wanted = [(port, asked, IN_NAME, True) for port, asked in zip(receivers, inputs, strict=True)]
+    wanted += [(senders[key], out_port, own, False) for key, own in outputs.items()]
     try:
-        heard = [_open(api, port, asked, IN_NAME, "--in-port") for port, asked in zip(receivers, inputs, strict=True)]
-        played = [_open(api, senders[key], out_port, own, "--out-port") for key, own in outputs.items()]
+        opened = [_plug(api, *each, wait=wait) for each in wanted]
     except (PortError, rtmidi.RtMidiError) as error:
         for port in ports:
             port.delete()
         if isinstance(error, PortError):
             raise
         raise PortError(f"{api} gave no MIDI port: {_reason(str(error))}; is another program holding it?") from None
-    plugs = [
-        Plug(port, name, asked or IN_NAME, "--in-port", _short(api, IN_NAME), heard=True)
-        for port, name, asked in zip(receivers, heard, inputs, strict=True)
-        if asked or api == "windows"
-    ]
-    if out_port or api == "windows":
-        asked = out_port or OUT_NAME
-        plugs.append(Plug(senders[None], played[0], asked, "--out-port", _short(api, OUT_NAME), heard=False))
-    names = ", ".join(heard), ", ".join(played)
-    jack = api == "jack"
+    own = [plug.name for plug in opened if not plug.asked]
     return Ports(
         api,
         receivers,
         senders,
-        names,
-        plugs=plugs,
-        watcher=(lambda: _watcher(rtmidi)) if jack else None,
-        missed=_unknown_to_server if jack else None,
+        (_named([plug for plug in opened if plug.heard]), _named([plug for plug in opened if not plug.heard])),
+        plugs=[plug for plug in opened if plug.asked],
+        pulse=(lambda: _pulse(rtmidi, own)) if api == "jack" else None,
     )
 
 
-def _watcher(rtmidi: Any) -> Any:
-    """A sender into our own input, for the heartbeat; None where that is not found."""
+def _plug(api: str, port: Any, asked: str | None, own: str, heard: bool, *, wait: bool) -> Plug:
+    """Opens a port of ours, virtual or attached to the one that was asked for. A virtual one was not asked for."""
+    option = "--in-port" if heard else "--out-port"
+    named = asked or (own if api == "windows" else "")
+    plug = Plug(port, "", named, option, _short(api, own), heard)
+    try:
+        plug.name = _open(api, port, asked, own, option)
+    except PortError:
+        if not wait or asked is None:
+            raise
+        plug.there = False
+        log.warning("%s", waited_for(asked, option, port.get_ports()))
+    return plug
+
+
+def _named(plugs: list[Plug]) -> str:
+    """The names they go by."""
+    return ", ".join(plug.name if plug.there else f"{plug.asked} (not there yet)" for plug in plugs)
+
+
+def waited_for(asked: str, option: str, there: list[str]) -> str:
+    """What is said of a port that is not there at the start: it may not be switched on yet, or mistyped."""
+    return f"no MIDI port {asked!r} for {option} yet: it is waited for; there are now: {_listed(there)}"
+
+
+def _pulse(rtmidi: Any, own: list[str]) -> Pulse | None:
+    """What notices that the server is gone; None where there is none already."""
     try:
         with quiet():
-            watch = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name=WATCH_NAME)
+            return Pulse(rtmidi, own)
     except rtmidi.RtMidiError:
         return None
-    own = [index for index, name in enumerate(watch.get_ports()) if name.startswith(IN_NAME)]
-    if not own:
-        watch.delete()
-        return None
-    watch.open_port(own[-1], "pulse")
-    watch.set_error_callback(_failed)
-    return watch
-
-
-_PROBE = """
-import rtmidi, sys
-try:
-    names = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name="houseband probe").get_ports()
-except Exception:
-    names = []
-sys.exit(not any(name.startswith(sys.argv[1]) for name in names))
-"""
-
-
-def _unknown_to_server() -> bool:
-    """Whether a new client finds no server, or a server that does not know our input. A new client of this process
-    would take the ground from under the old ones if there is no server, so another process asks."""
-    with contextlib.suppress(OSError, subprocess.SubprocessError):
-        probe = [sys.executable, "-P", "-c", _PROBE, IN_NAME]
-        asked = subprocess.run(probe, capture_output=True, stdin=subprocess.DEVNULL, timeout=10, check=False)
-        return asked.returncode != 0
-    return True
 
 
 def _open(api: str, port: Any, asked: str | None, own: str, option: str) -> str:
     """Opens a port, virtual or attached to the existing one that was asked for; returns the name it goes by."""
     short = _short(api, own)
+    port.set_error_callback(_failed)
     if hasattr(port, "ignore_types"):  # an input lets no clock and no SysEx through unless it is told to
         port.ignore_types(sysex=False, timing=False, active_sense=True)
     if api == "windows":  # which has no virtual ports: loopMIDI's may be called as ours would be
@@ -379,7 +385,6 @@ def _open(api: str, port: Any, asked: str | None, own: str, option: str) -> str:
     else:
         name = own
         port.open_virtual_port(short)
-    port.set_error_callback(_failed)
     return name
 
 

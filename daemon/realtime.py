@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from queue import Empty, SimpleQueue
 
 from daemon import rtkit
-from daemon.events import Event
+from daemon.events import Event, Slept
+from daemon.sleep import Sleep
 
 #: a garbage collection may begin only when nothing is due for this long (ns); one takes about a millisecond
 COLLECT_SLACK = 40_000_000
@@ -28,6 +29,7 @@ class LiveWorld:
     def __init__(self) -> None:
         self._inbox: SimpleQueue[Event] = SimpleQueue()
         self._held: Event | None = None
+        self._sleep = Sleep()
 
     def now(self) -> int:
         """Nanoseconds of the machine's monotonic clock."""
@@ -46,6 +48,9 @@ class LiveWorld:
         event, self._held = self._held, None
         if event is None:
             event = self._take(until)
+        if self._sleep.over():
+            self._held = event
+            return Slept(self.now())
         if event is not None and until is not None and event.at > until:
             self._held = event
             return None

@@ -15,6 +15,7 @@ from daemon.events import Event
 from daemon.keeper import KeptPorts, OpenPorts
 from daemon.ports import PortError, open_ports
 from daemon.tempo import us_per_beat
+from music.note import TICKS_PER_BEAT
 
 #: the ticks that what --song-position takes counts in
 UNITS: Mapping[str, int | None] = {"auto": None, "sixteenths": 6, "clocks": 1}
@@ -69,8 +70,9 @@ class Wiring:
         if self.clock in ("jack", "link"):
             from daemon.clocks.sources import JackTransport, LinkSession
 
-            source = JackTransport if self.clock == "jack" else LinkSession
-            stack.enter_context(closing(source(now, put, song.bpm)))
+            bar = song.metres[0][1].ticks_per_bar / TICKS_PER_BEAT
+            source = JackTransport(now, put, song.bpm) if self.clock == "jack" else LinkSession(now, put, song.bpm, bar)
+            stack.enter_context(closing(source))
 
     def open(self, api: str, in_port: str | None, out_port: str | None) -> KeptPorts:
         """Opens the ports, and keeps them open. Raises PortError."""
@@ -85,7 +87,7 @@ class Wiring:
             except PortError:
                 if self.output == "jack":
                     raise
-        return open_ports(api, in_port, out_port, self.per_role)
+        return open_ports(api, in_port, out_port, self.per_role, wait=True)
 
 
 def cannot(song: Song, technique: str) -> str | None:

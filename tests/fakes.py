@@ -78,6 +78,20 @@ def midi(notes: Iterable[Note], tempo: Tempo, channel: int = 0) -> list[MidiIn]:
     return [MidiIn(tempo.ns_at(tick), data) for tick, _, data in sorted(events)]
 
 
+class StandingStill(VirtualWorld):
+    """A machine that stands still once, from `since` for `ns`."""
+
+    def __init__(self, since: int, ns: int) -> None:
+        super().__init__()
+        self._since, self._lost = since, ns
+
+    def wait(self, until: int | None) -> Event | None:
+        event = super().wait(until)
+        if self.now() >= self._since:
+            self._now, self._lost = self._now + self._lost, 0
+        return event
+
+
 @dataclass
 class Stage:
     """What came of a performance: messages, and the notes in them as (tick, channel, pitch, ticks)."""

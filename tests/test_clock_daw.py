@@ -86,7 +86,29 @@ def test_the_band_is_where_the_daw_is(scene: Callable[[int], Daw], link: str, pe
     assert found["p99_ms"] <= most["p99_ms"]
     assert found["silent_after_stop_ms"] <= most["silent_after_stop_ms"]
     assert found["bars_in_step"] == found["bars"] > 0
-    assert found["hanging"] == conductor.counters.clock_lost == 0
+    assert found["hanging"] == conductor.counters.clock_lost == conductor.counters.stalls == 0
+    assert conductor.counters.isr == 1.0
+
+
+@pytest.mark.parametrize("seconds", [0.05, 1, 2, 2.3, 4, 60])
+@pytest.mark.parametrize("link", ["rtmidi", "jack"])
+def test_steps_that_the_master_stood_still_for_are_not_counted_as_late(seconds: float, link: str) -> None:
+    daw = begun(1024)
+    daw.roll(0, 14.4, fresh=True)
+    daw.stop()
+    daw.wait(seconds)
+    daw.roll(14.4, 30.2, ahead=0.6)
+    daw.stop()
+    daw.wait(seconds)
+    daw.roll(8, 24)
+    daw.stop()
+    band, conductor = perform(daw, LINKS[link])
+    counters = conductor.counters
+    assert (counters.isr, counters.uncovered, counters.stalls) == (1.0, 0, 0)
+    assert counters.steps in range(175, 185)
+    found = judge(daw.sent, band)
+    assert found["bars_in_step"] == found["bars"] > 0
+    assert found["hanging"] == 0
 
 
 @pytest.mark.parametrize("guess", [60, 100, 140])

@@ -214,6 +214,27 @@ def test_ticks_while_it_stands_still_do_not_move_it() -> None:
     assert change.tick == 30
 
 
+def test_going_on_after_a_long_stop_is_one_start() -> None:
+    """That it was silent while it stood still is no silence of a clock that rolls."""
+    events = [*start(120, 30), (630 * MS, STOP), (20_000 * MS, CONTINUE)]
+    clocked = tell(clock(), [*events, *((20_010 * MS + ns, TICK) for ns in ticks(120, 3))])
+    assert [type(change) for change in clocked][29:] == [Beat, Stopped, Started, Beat, Beat]
+
+
+def test_a_start_that_no_tick_follows_is_nothing() -> None:
+    silent = clock()
+    assert tell(silent, [(0, START), (5_000 * MS, STOP), (6_000 * MS, CONTINUE)]) == []
+    assert silent.deadline is None
+
+
+def test_a_position_told_while_the_clock_is_away_is_one_start() -> None:
+    times = ticks(120, 1_000)
+    events = [(0, START), *((ns, TICK) for ns in times[:50])]
+    changes = tell(clock(), [*events, (times[500], spp(8)), *((ns, TICK) for ns in times[500:503])])
+    assert [type(change) for change in changes][49:] == [Beat, Stopped, Started, Beat, Beat]
+    assert changes[51] == Started(48, times[500], 500_000)
+
+
 def test_song_position_says_where_continue_goes_on() -> None:
     assert tell(clock(), [(0, spp(34)), (1, CONTINUE), (2, TICK)]) == [Started(34 * 6, 2, 500_000)]
 

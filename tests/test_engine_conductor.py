@@ -10,12 +10,12 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from daemon.conductor import Conductor, Song
-from daemon.events import Command, Event, MidiIn, Quit
+from daemon.events import Command, Event, MidiIn, Quit, Slept
 from daemon.plan import Plan, PlanRequest, Settings
 from daemon.tempo import Tempo
 from daemon.virtual import InlineComposer, RecordingOutput, VirtualWorld
 from music.note import Metre, Note
-from tests.fakes import MS, FakePlayer, Stage, midi, only, pairs, perform
+from tests.fakes import MS, FakePlayer, Stage, StandingStill, midi, only, pairs, perform
 
 AT_120 = Tempo(500_000)
 STEP = 125 * MS  # at 120 bpm
@@ -650,23 +650,9 @@ def test_an_exception_ends_what_sounds() -> None:
     assert [m.data for m in output.sent][-4:] == [b"\x81\x01\x00", b"\x81\x02\x00", b"\x81\x03\x00", b"\xb1\x7b\x00"]
 
 
-class StandingStill(VirtualWorld):
-    """A machine that stands still once, from `since` for `ns`."""
-
-    def __init__(self, since: int, ns: int) -> None:
-        super().__init__()
-        self._since, self._lost = since, ns
-
-    def wait(self, until: int | None) -> Event | None:
-        event = super().wait(until)
-        if self.now() >= self._since:
-            self._now, self._lost = self._now + self._lost, 0
-        return event
-
-
-@pytest.mark.parametrize(("seconds", "first"), [(1, [0, 3, 9]), (3_600, [3, 9, 15])])
+@pytest.mark.parametrize(("seconds", "first"), [(1, [0, 3, 9]), (19, [3, 9, 15])])
 def test_after_the_machine_stood_still_the_band_is_where_it_would_have_been(seconds: int, first: list[int]) -> None:
-    """A plan's tail still covers what comes after a second; after an hour there is nothing before the next plan."""
+    """A plan's tail still covers what comes after a second; later there is nothing before the next plan."""
     player = only("bass", lambda request, step: step % 128, length=24)
     world = StandingStill(at(27), seconds * 1_000 * MS)
     resumed = AT_120.tick_at(at(27) + seconds * 1_000 * MS)
@@ -682,6 +668,35 @@ def test_after_the_machine_stood_still_the_band_is_where_it_would_have_been(seco
     assert conductor.counters.isr is not None
     assert conductor.counters.isr < 1
     assert conductor.counters.asked < 20
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_after_a_sleep_the_band_begins_again_with_the_next_note(told: bool) -> None:
+    """told: by the system, whose clock stands still meanwhile; otherwise the clock has leapt."""
+    player = only("bass", lambda request, step: step % 128, length=24)
+    world = VirtualWorld() if told else StandingStill(at(27), 3_600 * 1_000 * MS)
+    awake = at(27) + (0 if told else 3_600 * 1_000 * MS)
+    for event in midi([Note(0, 60, 400)], AT_120):
+        world.put(event)
+    if told:
+        world.put(Slept(awake))
+    again = awake + 2_500 * MS + 7
+    for event in midi([Note(0, 60, 24), Note(24, 62, 24)], Tempo(500_000, 0, again)):
+        world.put(event)
+    world.put(Quit(again + 1_000 * MS))
+    output = RecordingOutput(world)
+    conductor = Conductor(world, output, InlineComposer(world, player), player, Song())
+    conductor.run()
+    sounded = sorted(pairs(output.sent), key=lambda pair: pair[2])
+    before = [pair for pair in sounded if pair[2] < again]
+    assert [on for _, _, on, _ in before] == [at(6), at(12), at(18), at(24)]
+    assert max(off for *_, off in before) == awake
+    onsets = [on for _, _, on, _ in sounded if on > again]
+    assert onsets == [again + i * 125 * MS for i in range(1, 8)]
+    request = player.asked[-1]
+    assert conductor.tempo is not None
+    assert conductor.tempo.tick_at(again) % 96 == request.bar_origin == 0
+    assert (conductor.counters.stalls, conductor.counters.isr) == (1, 1.0)
 
 
 def test_an_hour_leaves_nothing_behind() -> None:

@@ -18,7 +18,7 @@ from daemon.events import Command, Event, MidiIn, PortsBack, PortsLost, Quit
 from daemon.tempo import Tempo
 from daemon.virtual import InlineComposer, RecordingOutput, Sent, VirtualWorld
 from music.note import Metre, Note
-from tests.fakes import MS, FakePlayer, midi, only, pairs
+from tests.fakes import MS, FakePlayer, StandingStill, midi, only, pairs
 
 STEP = 125 * MS  # at 120 bpm
 BEAT, BAR = 4 * STEP, 16 * STEP
@@ -314,23 +314,76 @@ def test_half_a_beat_without_clock_is_not_heard() -> None:
     assert done.onsets == [i * STEP for i in range(1, 48)]
 
 
+@pytest.mark.parametrize(
+    ("how", "seconds"),
+    [
+        *((how, seconds) for how in ("clock goes on", "clock bunches up") for seconds in (0.3, 1.7, 3, 12)),
+        *(("clock stood still, too", seconds) for seconds in (0.3, 1.7, 3, 12, 3_600)),
+    ],
+)
+def test_when_the_machine_has_stood_still_nothing_hangs_and_the_band_is_where_its_master_is(
+    how: str, seconds: float
+) -> None:
+    """The program was held up in the middle of a bar: what its master said meanwhile was stamped in time, or all at
+    once when it went on, or the master, on the same machine, was held up as well."""
+    since, held = BAR + 5 * STEP + 30 * MS, round(seconds * SECOND)
+    awake = since + held
+    world = StandingStill(since, held)
+    events = master(120, 24 * (30 + round(2 * min(seconds, 20))))
+    for event in events:
+        assert isinstance(event, MidiIn)
+        at = event.at
+        if how == "clock bunches up" and since < at < awake:
+            at = awake
+        elif how == "clock stood still, too" and at > since:
+            at += held
+        world.put(MidiIn(at, event.data))
+    for event in tune(notes=[Note(0, 60, 20_000_000)]):
+        world.put(event)
+    world.put(Quit(awake + 4 * BAR))
+    output, player = RecordingOutput(world), only("bass", lambda request, step: 40 + step % 40, length=5)
+    clock = MidiClock(500_000)
+    conductor = Conductor(world, output, InlineComposer(world, player, 5 * MS), player, Song(), clock=clock)
+    conductor.run()
+    sounded = pairs([message for message in output.sent if message.data[0] < 0xF0])
+    onsets = [on for _, _, on, _ in sounded]
+    assert sum(awake <= on < awake + 20 * MS for on in onsets) <= 2  # no burst of what is late
+    assert all(off <= awake + 40 * MS or off - on < 2 * STEP for _, _, on, off in sounded)
+    origin = held if how == "clock stood still, too" else 0
+    late = [on - origin for on in onsets if on > awake + BAR]
+    assert len(late) > 16
+    assert all(min(on % STEP, -on % STEP) < 1.5 * MS for on in late)
+    assert conductor.tempo is not None
+    request = player.asked[-1]
+    bars = (conductor.tempo.tick_at(origin + conductor_bar(awake - origin) + 1000) - request.bar_origin) % 96
+    assert bars == 0
+
+
+def conductor_bar(at: int) -> int:
+    """When the master's next bar but one begins."""
+    return (at // BAR + 2) * BAR
+
+
+@pytest.mark.parametrize("noticed", [0, 1, 16, 100])
 @pytest.mark.parametrize("lost", [0, 1, 3, 50])
-def test_ports_that_are_lost_leave_nothing_on_when_they_are_back(lost: int) -> None:
-    """What was on when they went is ended again when they are there: the first end went nowhere."""
+def test_ports_that_are_lost_leave_nothing_on_when_they_are_back(lost: int, noticed: int) -> None:
+    """What was on when they went is ended again when they are there: the first end went nowhere, and so may have those
+    that were sent before the loss was noticed."""
     player = only("bass", lambda request, step: 40 + step % 40, length=30)
-    at = 10 * STEP + 20 * MS
+    gone = 10 * STEP + 20 * MS
+    at = gone + noticed * STEP
     events = [*tune(), PortsLost(at), PortsBack(at + lost * STEP)]
-    done = show(events, until=4 * BAR, player=player, clock=False, whole=False)
+    done = show(events, until=at + 64 * STEP, player=player, clock=False, whole=False)
     sounding: set[int] = set()
     for message in done.sent:
-        if at <= message.at < at + lost * STEP:
+        if gone <= message.at < at + lost * STEP:
             continue  # nobody heard this
         if message.data[0] & 0xF0 == 0x90:
             sounding.add(message.data[1])
         elif message.data[0] & 0xF0 == 0x80:
             sounding.discard(message.data[1])
     assert not sounding
-    assert max(done.onsets) > 3 * BAR
+    assert max(done.onsets) > at + 60 * STEP
     assert done.counters.losses == 1
 
 

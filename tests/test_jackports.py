@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from daemon import jackports
-from daemon.events import Event, MidiIn
+from daemon.events import Event, MidiIn, PortsBack, PortsLost
 from daemon.jackports import SLACK, FrameClock, JackPorts
 from daemon.ports import PortError
 from tests.fakes import MS
@@ -21,7 +21,7 @@ NS = 1_000_000_000
 
 class FakePort:
     def __init__(self, name: str) -> None:
-        self.name = f"houseband:{name}"
+        self.name, self.shortname = f"houseband:{name}", name
         self.coming: list[tuple[int, bytes]] = []
         self.written: list[tuple[int, bytes]] = []
         self.connected: set[str] = set()
@@ -42,7 +42,11 @@ class FakePort:
         self.written.append((offset, message))
 
     def is_connected_to(self, port: Any) -> bool:
-        return port.name in self.connected
+        return name_of(port) in self.connected
+
+
+def name_of(port: Any) -> str:
+    return port if isinstance(port, str) else str(port.name)
 
 
 class FakeClient:
@@ -66,7 +70,12 @@ class FakeClient:
     def connect(self, source: Any, sink: Any) -> None:
         for port, other in ((source, sink), (sink, source)):
             if isinstance(port, FakePort):
-                port.connected.add(other.name)
+                if name_of(other) not in self.there:
+                    raise RuntimeError("no such port")
+                port.connected.add(name_of(other))
+
+    def get_all_connections(self, port: FakePort) -> list[Any]:
+        return [SimpleNamespace(name=name) for name in sorted(port.connected)]
 
 
 class Rig:
@@ -164,21 +173,21 @@ def test_frames_are_counted_on_beyond_32_bits_and_anew_after_a_leap() -> None:
     clock = FrameClock(RATE)
     clock.saw((1 << 32) - 100, 0)
     clock.saw(156, 256 * NS // RATE)
-    assert clock.ns_at(clock._near(156)) == 256 * NS // RATE
+    assert clock.ns_at(clock.near(156)) == 256 * NS // RATE
     clock.saw(1_000_000, 10 * NS)
-    assert clock.ns_at(clock._near(1_000_000)) == 10 * NS
+    assert clock.ns_at(clock.near(1_000_000)) == 10 * NS
 
 
 def test_what_is_named_is_connected_and_again_when_it_comes_back() -> None:
     client = FakeClient(["Keys:out", "Pads:out"])
     ports = JackPorts(client, "^keys, pads", None, False)
-    ports.connect()
     assert ports._in.connected == {"Keys:out", "Pads:out"}
     heard: list[Event] = []
     ports.listen(lambda: 7, heard.append)
     client.there = ["Pads:out"]
     ports._in.connected = {"Pads:out"}
     for _ in range(3):
+        client.process_callback(PERIOD)
         assert ports.trouble() is None
     assert heard == [MidiIn(7, bytes((0xB0 | channel, 123, 0))) for channel in range(16)]
     client.there = ["Keys:out", "Pads:out"]
@@ -186,9 +195,102 @@ def test_what_is_named_is_connected_and_again_when_it_comes_back() -> None:
     assert ports._in.connected == {"Keys:out", "Pads:out"}
 
 
-def test_a_port_that_is_not_there_is_one_sentence() -> None:
-    with pytest.raises(PortError, match=r"^no MIDI port 'Synth' for --out-port; there are: Keys:out$"):
-        JackPorts(FakeClient(["Keys:out"]), None, "Synth", False).connect()
+def test_what_is_named_and_not_there_yet_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+    client = FakeClient(["Pads:out"])
+    ports = JackPorts(client, "keys", "synth", False)
+    heard: list[Event] = []
+    ports.listen(lambda: 7, heard.append)
+    assert ports.trouble() is None
+    assert [record.getMessage() for record in caplog.records] == [
+        "no MIDI port 'keys' for --in-port yet: it is waited for; there are now: Pads:out",
+        "no MIDI port 'synth' for --out-port yet: it is waited for; there are now: Pads:out",
+    ]
+    client.there += ["Keys:out", "Synth:in"]
+    client.process_callback(PERIOD)
+    assert ports.trouble() is None
+    assert ports._in.connected == {"Keys:out"}
+    assert ports._outs[None].connected == {"Synth:in"}
+    assert heard == [PortsBack(7)]
+
+
+def test_a_synthesiser_that_goes_is_said_to_be_lost_and_to_be_back() -> None:
+    client = FakeClient(["Synth:in"])
+    ports = JackPorts(client, None, "synth", False)
+    heard: list[Event] = []
+    ports.listen(lambda: 7, heard.append)
+    for there in ([], ["Synth:in"]):
+        client.there = list(there)
+        client.process_callback(PERIOD)
+        assert ports.trouble() is None
+    assert heard == [PortsLost(7), PortsBack(7)]
+
+
+def test_what_others_had_connected_is_connected_again() -> None:
+    rig = Rig()
+    rig.ports._in.connected, rig.ports._outs[None].connected = {"Keys:out"}, {"Synth:in", "Tape:in"}
+    rig.period()
+    assert rig.ports.trouble() is None
+    rig.period()
+    rig.ports._in.connected, rig.ports._outs[None].connected = set(), set()  # thrown out, just after it was called
+    assert [rig.ports.trouble() for _ in range(3)] == [None] * 3
+    links = rig.ports.links
+    assert links == [("in", "Keys:out"), ("out", "Synth:in"), ("out", "Tape:in")]
+    again = Rig()
+    again.client.there = ["Synth:in"]
+    again.ports.relink(links)
+    for there in ("Keys:out", "Tape:in"):
+        again.period()
+        assert again.ports.trouble() is None
+        again.client.there.append(there)
+    again.period()
+    assert again.ports.trouble() is None
+    assert (again.ports._in.connected, again.ports._outs[None].connected) == ({"Keys:out"}, {"Synth:in", "Tape:in"})
+    again.ports._in.connected = set()  # somebody takes one away
+    again.period()
+    assert again.ports.trouble() is None
+    assert again.ports._in.connected == set()
+
+
+def test_a_server_that_does_not_call_any_more_is_lost() -> None:
+    """However long the machine slept between two looks; one that calls now and then is only slow."""
+    rig = Rig()
+    for _ in range(20):
+        rig.period()
+        assert [rig.ports.trouble() for _ in range(jackports.PATIENCE)] == [None] * jackports.PATIENCE
+        rig.now += 3_600 * NS
+    rig.period()
+    silent = [rig.ports.trouble() for _ in range(jackports.PATIENCE + 1)]
+    assert silent == [None] * jackports.PATIENCE + ["the JACK server does not call any more"]
+
+
+@pytest.mark.parametrize("seconds", [1, 10, 3_600])
+@pytest.mark.parametrize("frames_go_on", [False, True])
+def test_a_server_that_stood_still_plays_what_ended_at_once_and_no_late_onsets(
+    seconds: int, frames_go_on: bool
+) -> None:
+    """As after an xrun of seconds, or when the machine has slept: its frames may have stood still or not."""
+    rig = Rig()
+    for _ in range(50):
+        rig.period()
+    rig.ports.send(b"\x91\x24\x40", rig.now)
+    before = [data for _ in range(5) for _, data in rig.period()]
+    for pitch in range(40, 50):  # while it stands still
+        rig.now += seconds * NS // 20
+        rig.ports.send(bytes((0x91, pitch, 80)), rig.now)
+        rig.now += seconds * NS // 20
+        rig.ports.send(bytes((0x81, pitch, 0)), rig.now)
+    rig.ports.send(b"\x81\x24\x00", rig.now)
+    rig.ports.send(b"\x91\x25\x40", rig.now)  # and one in time, as it begins again
+    if frames_go_on:
+        rig.client.last_frame_time += (seconds * RATE) // PERIOD * PERIOD
+    else:
+        rig.origin += seconds * NS
+    after = [data for _ in range(8) for _, data in rig.period()]
+    assert before == [b"\x91\x24\x40"]
+    onsets = [data for data in after if data[0] == 0x91]
+    assert onsets in ([b"\x91\x25\x40"], [bytes((0x91, 49, 80)), b"\x91\x25\x40"])
+    ended = {data[1] for data in after if data[0] == 0x81}
+    assert {0x24, *range(40, 50)} == ended
 
 
 def test_a_server_that_is_gone_is_noticed_at_once() -> None:

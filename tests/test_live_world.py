@@ -5,7 +5,10 @@ import sys
 import threading
 import time
 
-from daemon.events import Command, Event, Quit
+import pytest
+
+from daemon import sleep
+from daemon.events import Command, Event, Quit, Slept
 from daemon.realtime import LiveWorld, undisturbed
 
 SECOND = 1_000_000_000
@@ -120,3 +123,23 @@ def test_garbage_is_collected_in_pauses_only_and_all_is_put_back() -> None:
             gc.callbacks.remove(watch)
     assert gc.isenabled()
     assert sys.getswitchinterval() == interval
+
+
+def test_a_sleep_of_the_machine_is_told_before_what_came_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The world's clock stands still meanwhile; the other one goes on."""
+    away = 0
+    monkeypatch.setattr(sleep, "_away", lambda: away)
+    world = LiveWorld()
+    world.put(at(world.now()))
+    assert isinstance(world.wait(None), Command)
+    away = 3_600_000_000_000
+    world.put(at(world.now()))
+    assert isinstance(world.wait(None), Slept)
+    assert isinstance(world.wait(world.now()), Command)
+    assert world.wait(world.now()) is None
+    away += sleep.SHORTEST  # which is no sleep
+    assert world.wait(world.now()) is None
+
+
+def test_the_clock_that_goes_on_is_there() -> None:
+    assert not sleep.Sleep().over()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from daemon import ports
+from daemon import ports, pulse
 from daemon.events import Event, MidiIn, PortsBack, PortsLost
 from daemon.ports import PortError, open_feed, open_ports
 
@@ -296,25 +296,118 @@ def test_a_synthesiser_that_is_unplugged_is_said_to_be_lost_and_to_be_back(monke
     assert opened.names[1] == "Synth 28:0"
 
 
-def test_a_jack_client_that_no_longer_hears_itself_has_lost_its_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    system = machine(monkeypatch, {3}, ["houseband in:in"])
-    clock = SimpleNamespace(now=0)
-    monkeypatch.setattr(ports, "time", SimpleNamespace(monotonic_ns=lambda: clock.now, sleep=lambda _: None))
-    unknown = iter([False, True])
-    monkeypatch.setattr(ports, "_unknown_to_server", lambda: next(unknown))
-    opened = open_ports("jack")
+class OnJack:
+    """Ports on a JACK server, looked at now and then."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *others: str) -> None:
+        mine = ["houseband in:in", "houseband out:out", "houseband watch:pulse"]
+        self.system = machine(monkeypatch, {3}, [*others, *mine])
+        self.knows: bool | None = True
+        monkeypatch.setattr(pulse, "_asked", lambda: self.knows)
+        self.ports = open_ports("jack")
+        self.ports.listen(lambda: 5, lambda _: None)
+
+    def look(self, heard: bool = True) -> str | None:
+        """heard: whether what was sent to oneself has arrived by the next look."""
+        trouble = self.ports.trouble()
+        watch = self.ports._pulse
+        if heard and watch is not None:
+            watch._hears.on_message((list(pulse.HEARTBEAT), 0.0), None)
+        return trouble
+
+
+@pytest.mark.parametrize(("knows", "what"), [(False, "is gone"), (None, "gives no answer")])
+def test_a_jack_client_that_no_longer_hears_itself_has_lost_its_server(
+    monkeypatch: pytest.MonkeyPatch, knows: bool | None, what: str
+) -> None:
+    stage = OnJack(monkeypatch)
+    assert {stage.look() for _ in range(10)} == {None}
+    watched = [data for name, data in stage.system.by_port if name == "houseband watch"]
+    assert watched == [pulse.HEARTBEAT] * 10
+    stage.knows = knows
+    assert [stage.look(heard=False) for _ in range(6)] == [None] * 5 + [f"the JACK server {what}"]
+
+
+def test_nothing_is_asked_of_a_server_that_hangs_until_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulse, "_PING", 0)
+    stage = OnJack(monkeypatch)
+    stage.look()
+    answers: list[tuple[bool | None, list[str]]] = []
+
+    def asked() -> bool | None:
+        answers.append((True if len(answers) == 2 else None, list(stage.system.closed)))
+        return answers[-1][0]
+
+    monkeypatch.setattr(pulse, "_asked", asked)
+    stage.ports.abandon()
+    assert answers == [(None, []), (None, []), (True, [])]
+    assert stage.system.closed == ["houseband watch", "houseband watch", "houseband in", "houseband out"]
+
+
+def test_a_server_that_only_is_busy_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = OnJack(monkeypatch)
+    assert {stage.look(heard=False) for _ in range(20)} == {None}
+
+
+@pytest.mark.parametrize("port", ["houseband out:out", "houseband in:in"])
+def test_a_client_that_the_server_has_thrown_out_is_noticed(monkeypatch: pytest.MonkeyPatch, port: str) -> None:
+    stage = OnJack(monkeypatch)
+    assert stage.look() is None
+    stage.system.there.remove(port)
+    assert stage.look() == f"the JACK server has thrown out {port.partition(':')[0]!r}"
+
+
+def test_another_band_on_the_same_server_may_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = OnJack(monkeypatch, "houseband out-01:out")
+    assert stage.look() is None
+    stage.system.there.remove("houseband out-01:out")
+    assert stage.look() is None
+
+
+def test_a_port_that_is_not_there_yet_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It says what there is, in case it was mistyped; nothing is sent to where nobody is."""
+    system = machine(monkeypatch, {2}, ["Through 14:0"])
+    opened = open_ports("alsa", in_port="keys, through", out_port="synth", wait=True)
+    assert opened.names == ("keys (not there yet), Through 14:0", "synth (not there yet)")
+    assert [record.getMessage() for record in caplog.records] == [
+        "no MIDI port 'keys' for --in-port yet: it is waited for; there are now: Through 14:0",
+        "no MIDI port 'synth' for --out-port yet: it is waited for; there are now: Through 14:0",
+    ]
     got: list[Event] = []
     opened.listen(lambda: 5, got.append)
-    for _ in range(10):
-        clock.now += 500_000_000
-        assert opened.trouble() is None
-        opened._receivers[0].on_message((list(ports.HEARTBEAT), 0.0), None)
-    assert [data for name, data in system.by_port if name == "houseband watch"] == [ports.HEARTBEAT] * 10
-    clock.now += 2_500_000_000
-    assert opened.trouble() is None  # the server, asked anew, knows the ports: it is only busy
-    clock.now += 2_500_000_000
-    assert opened.trouble() == "the JACK server is gone"
-    assert got == []
+    assert opened.trouble() is None
+    opened.send(b"\x91\x24\x40", 0)
+    opened.send(b"\xf8", 0)
+    assert system.sent == []
+    system.there += ["Keys 20:0", "Synth 28:0"]
+    assert opened.trouble() is None
+    opened.send(b"\x91\x24\x40", 0)
+    assert system.sent == [b"\x91\x24\x40"]
+    assert got == [PortsBack(5)]
+    opened._receivers[0].on_message(([0x90, 60, 100], 0.0), None)
+    assert got[1:] == [MidiIn(5, b"\x90\x3c\x64", 0)]
+    assert caplog.records[-1].getMessage() == "the MIDI port 'Synth 28:0' is there now"
+
+
+def test_nothing_is_sent_to_a_synthesiser_that_is_unplugged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On JACK it would pile up until sending never returns."""
+    system = machine(monkeypatch, {2}, ["Synth 28:0"])
+    opened = open_ports("alsa", out_port="synth")
+    opened.listen(lambda: 5, lambda _: None)
+    system.there = []
+    opened.trouble()
+    opened.send(b"\x91\x24\x40", 0)
+    assert system.sent == []
+
+
+def test_where_no_port_can_be_made_and_none_is_named_there_is_nothing_to_wait_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    machine(monkeypatch, {4}, ["loopMIDI 0"], "win32")
+    with pytest.raises(PortError, match="loopMIDI"):
+        open_ports(wait=True)
 
 
 def test_on_pipewire_the_fall_back_to_alsa_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

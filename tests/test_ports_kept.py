@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -33,6 +34,16 @@ class Breakable:
 
     def trouble(self) -> str | None:
         return self.wrong
+
+    @property
+    def links(self) -> Sequence[tuple[str, str]]:
+        return [("in", f"keys {len(self.sent)}")] if self.state == "listening" else []
+
+    def relink(self, links: Sequence[tuple[str, str]]) -> None:
+        self.linked = list(links)
+
+    def replug(self) -> None:
+        self.state = "replugged"
 
     def close(self) -> None:
         self.state = "closed"
@@ -68,6 +79,7 @@ def test_ports_that_are_lost_are_opened_again_as_soon_as_they_can_be() -> None:
     kept.send(b"2", 0)
     kept.close()
     assert [(ports.sent, ports.state) for ports in opened] == [([b"1"], "abandoned"), ([b"2"], "closed")]
+    assert opened[1].linked == [("in", "keys 1")]
     assert refusals == []
 
 
@@ -96,3 +108,61 @@ def test_the_first_refusal_is_the_callers() -> None:
 
     with pytest.raises(PortError, match="no MIDI system found"):
         KeptPorts(refuse)
+
+
+class Confused(Breakable):
+    """A MIDI system that falls apart while it is asked."""
+
+    def trouble(self) -> str | None:
+        if self.wrong is None:
+            return None
+        wrong, self.wrong = self.wrong, "it is gone"
+        if wrong == "confused":
+            raise RuntimeError("jack_get_ports() failed")
+        return wrong
+
+
+def test_what_a_falling_system_raises_does_not_end_the_watch() -> None:
+    opened: list[Breakable] = []
+    errors: list[Exception] = [OSError("error creating client"), ValueError("no such port")]
+
+    def open_them() -> Breakable:
+        if opened and errors:
+            raise errors.pop()
+        opened.append(Confused())
+        return opened[-1]
+
+    world = LiveWorld()
+    kept = KeptPorts(open_them)
+    kept.listen(world.now, world.put)
+    opened[0].wrong = "confused"
+    patience = world.now() + 10_000_000_000
+    assert isinstance(world.wait(patience), PortsLost)
+    assert isinstance(world.wait(patience), PortsBack)
+    kept.close()
+    assert [ports.state for ports in opened] == ["abandoned", "closed"]
+
+
+def test_a_loss_is_told_though_the_dead_server_holds_up_who_leaves_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper, "PATIENCE", 0.01)
+    hold = threading.Event()
+
+    class Stuck(Breakable):
+        def abandon(self) -> None:
+            hold.wait()
+
+        def close(self) -> None:
+            hold.wait()
+
+    stuck = Stuck()
+    world = LiveWorld()
+    kept = KeptPorts(lambda: stuck)
+    kept.listen(world.now, world.put)
+    stuck.wrong = "the server hangs"
+    assert isinstance(world.wait(world.now() + 10_000_000_000), PortsLost)
+    kept.send(b"1", 0)
+    assert stuck.sent == []
+    kept.close()
+    again = KeptPorts(lambda: stuck)
+    again.close()  # returns, though that hangs, too
+    hold.set()

@@ -58,7 +58,6 @@ def refused(result: Result) -> str:
         (["--graph", "nowhere.onnx"], "nowhere.onnx: no such file"),
         (["--style", "polka"], "style: no style 'polka'; the player knows "),
         (["--temperature", "9"], "temperature: takes a number from 0 to 2, not '9'"),
-        (["--in-port", "Drums"], "no MIDI port 'Drums' for --in-port; there are: Keys 20:0"),
         (["--record", "nowhere/take.mid"], "nowhere is no directory one can write to; choose another for take.mid"),
         (["--report", "."], ". is a directory; name a file"),
     ],

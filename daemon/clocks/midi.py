@@ -15,6 +15,10 @@ TICK, START, CONTINUE, STOP, SONG_POSITION = 0xF8, 0xFA, 0xFB, 0xFC, 0xF2
 COAST = 2 * NS_PER_S
 #: a clock that has only beaten, for so many ticks, and never started, gives the tempo
 PULSE = TICKS_PER_BEAT
+#: whoever looks so much (ns) later than he should was held up, and the master with him, or its ticks wait to be heard
+HELD_UP = NS_PER_S // 2
+#: no tick comes so much (ns) too early, unless many have waited
+AHEAD = NS_PER_S // 2
 
 
 class MidiClock:
@@ -28,8 +32,10 @@ class MidiClock:
         self._known = False  # whether a tempo has been heard
         self._last: int | None = None  # when the newest tick came
         self._base = 0  # song position of the line's tick 0
-        self._rolling = False
+        self._rolling = False  # a Start or Continue holds
+        self._told = False  # and its first tick has come, so that somebody follows
         self._lost = False  # it went silent while rolling
+        self._held_up = False  # and not by itself
         self._started = False  # a Start or Continue has ever been heard
         self._pending: int | None = None  # song position of the next tick, where that is news
         self._fresh = False
@@ -55,15 +61,16 @@ class MidiClock:
 
     @property
     def deadline(self) -> int | None:
-        """When the clock, silent while it rolls, counts as stopped."""
-        return self._last + COAST if self._rolling and self._last is not None else None
+        """When the clock, silent while it rolls, counts as stopped. A start that no tick has followed yet is none."""
+        return self._last + COAST if self._told and self._last is not None else None
 
     def due(self, now: int) -> Sequence[Change]:
         """Stopped, if the clock has been silent for too long."""
         deadline = self.deadline
         if deadline is None or now < deadline:
             return ()
-        self._rolling, self._lost = False, True
+        self._rolling = self._told = False
+        self._lost, self._held_up = True, now - deadline > HELD_UP
         return (Stopped(now),)
 
     def _here(self) -> int:
@@ -80,8 +87,9 @@ class MidiClock:
         self._started = True
         if self._rolling or self._lost:
             self._pending = self._here()  # where Continue goes on
-        was, self._rolling, self._lost = self._rolling, False, False
-        return (Stopped(at),) if was else ()
+        told = self._told
+        self._rolling = self._told = self._lost = False
+        return (Stopped(at),) if told else ()
 
     def _tick(self, at: int) -> Sequence[Change]:
         """A tick of the clock: the first one after Start is the downbeat."""
@@ -89,14 +97,15 @@ class MidiClock:
         if not self._rolling and not self._lost:
             return self._pace() if not self._started and self._line.number >= PULSE else ()
         pending, self._pending = self._pending, None
+        lost, self._lost = self._lost, False
+        self._rolling = self._told = True
         if pending is not None:
             self._base = pending - self._line.number
             fresh, self._fresh = self._fresh, False
             return (Started(pending, self._line.at(self._line.number), self._us(), fresh),)
         number = self._line.number
         place, ns = self._base + number, self._line.at(number)
-        if self._lost:  # it was away, and position goes by the time that has passed
-            self._rolling, self._lost = True, False
+        if lost:  # it was away, and position goes by the time that has passed
             return (Started(place, ns, self._us()),)
         return (Beat(place, ns, self._us(), abs(self._line.residual), self._line.lost),)
 
@@ -107,13 +116,14 @@ class MidiClock:
         """Draw the line on. Where the clock begins anew it may lie anywhere: a new line, as fast as the old one."""
         silent = self._last is not None and at - self._last > COAST
         apart = self._pending is not None and not self._line.fits(at)
-        if apart or silent:
-            number = self._line.number
-            missing = round((at - self._line.at(number + 1)) / self._line.interval) if silent else 0
+        number = self._line.number
+        due = self._line.at(number + 1)
+        if apart or silent or (number >= 0 and due - at > AHEAD):
+            missing = round((at - due) / self._line.interval) if silent and not self._held_up else 0
             self._known = self._known or number >= PULSE
             self._base += max(0, missing) + number + 1
             self._line = Line(self._line.interval, self._line if self._known else None)
-        self._last = at
+        self._last, self._held_up = at, False
         self._line.tick(at)
 
     def _us(self) -> int:

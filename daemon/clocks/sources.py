@@ -100,15 +100,16 @@ def transport_beat(where: Mapping[str, Any], bpm: float) -> tuple[float, float]:
 
 class LinkSession:
     """An Ableton Link session, asked in a thread. It is followed, never led: no tempo is ever set, so that joining
-    cannot overwrite the session's. Raises ClockError."""
+    cannot overwrite the session's. bar: crotchets in one; what peers share of their positions is where they are in a
+    bar. Raises ClockError."""
 
-    def __init__(self, now: Callable[[], int], put: Put, bpm: float) -> None:
+    def __init__(self, now: Callable[[], int], put: Put, bpm: float, bar: float = 4.0) -> None:
         try:
             import aalink
         except (ImportError, OSError) as error:
             raise ClockError(f"--clock link needs houseband[link] ({error})") from None
         self._link: Any = aalink.Link
-        self._bpm = bpm
+        self._bpm, self._bar = bpm, bar
         self._now, self._put = now, put
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="link", daemon=True)
@@ -127,6 +128,7 @@ class LinkSession:
             link = self._link(self._bpm)
         except TypeError:  # before 0.2 it wants to be told its loop
             link = self._link(self._bpm, asyncio.get_running_loop())
+        link.quantum = self._bar
         link.start_stop_sync_enabled = True
         link.enabled = True
         heard, played, joined = 0.0, False, 0.0

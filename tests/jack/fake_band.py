@@ -6,15 +6,34 @@ PLAYER: a function of tests.worker_players. The band's control socket is off.
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 from daemon.commands.run import ready_line, start_logging
 from daemon.conductor import Song
+from daemon.jackports import JackPorts
+from daemon.keeper import KeptPorts
 from daemon.live import Setup, play
 from daemon.plan import Settings
 from daemon.wiring import Wiring
 from daemon.worker import PlayerSpec
+
+
+def wedge(kept: KeptPorts) -> None:
+    """From now on nothing that is sent arrives, as where JACK has given up on a client."""
+    ports: Any = kept._ports
+    if isinstance(ports, JackPorts):
+        ports._clock = Any  # type: ignore[assignment]  # so that the callback raises, after which JACK does not call again
+    else:
+        ports._senders[None].close_port()
+
+
+def ready(ports: KeptPorts, settings: Settings) -> None:
+    signal.signal(signal.SIGUSR1, lambda *_: wedge(ports))
+    print(ready_line(ports.api, ports.names, song, settings.style), file=sys.stderr)  # noqa: T201
+
 
 if __name__ == "__main__":
     bpm, report, *rest = sys.argv[1:]
@@ -25,5 +44,5 @@ if __name__ == "__main__":
     wiring = Wiring(clock=clock, output=output)
     play(
         Setup(player, song, lambda styles: Settings(styles[0]), api="jack", report=Path(report), wiring=wiring),
-        lambda ports, settings: print(ready_line(ports.api, ports.names, song, settings.style), file=sys.stderr),  # noqa: T201
+        ready,
     )

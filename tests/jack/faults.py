@@ -6,7 +6,8 @@ restart.
 A clock master of python-rtmidi plays a melody with MIDI clock to a band without a graph; then something happens to it:
 server (jackd killed and started again), closed (the master goes without a word), silent (the clock stops in the
 middle of a bar and goes on later), jitter (10 ms), bytes (a million at random), notes (2,000 in a second), hung (an
-inference that takes 5 s), killed (the worker process). Exit status 1 when a note stays on or the band does not play
+inference that takes 5 s), killed (the worker process), stuck (the server stands still for 5 s), frozen (the band does),
+wedged (JACK does not call the band's client any more). Exit status 1 when a note stays on or the band does not play
 again.
 """
 
@@ -106,6 +107,10 @@ class Master:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
+    def relink(self) -> None:
+        """The band's input is another."""
+        connect("fault master:out", self._sink)
+
     def end(self) -> None:
         """Say Stop."""
         self._over.set()
@@ -137,7 +142,7 @@ class Stage:
     """A server, a band, a master and a witness."""
 
     def __init__(self, stack: ExitStack, output: str, period: int, player: str) -> None:
-        self._period = period
+        self._period, self.output = period, output
         self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         os.environ |= {"JACK_DEFAULT_SERVER": SERVER, "JACK_NO_START_SERVER": "1", "JACK_NO_AUDIO_RESERVATION": "1"}
         self.server = self.serve()
@@ -241,6 +246,36 @@ def hung(stage: Stage) -> None:
         os.kill(child, signal.SIGCONT)
 
 
+def stuck(stage: Stage) -> None:
+    """The server stands still for a while, as when the machine sleeps."""
+    stage.server.send_signal(signal.SIGSTOP)
+    time.sleep(5)
+    stage.server.send_signal(signal.SIGCONT)
+
+
+def frozen(stage: Stage) -> None:
+    """The band stands still for a while, its worker too."""
+    child = stage.child()
+    for pid in (stage.band.pid, child):
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(5)
+    for pid in (stage.band.pid, child):
+        os.kill(pid, signal.SIGCONT)
+
+
+def wedged(stage: Stage) -> None:
+    """The way out leads nowhere any more, though the server runs: JACK calls it no more, or has thrown it out."""
+    os.kill(stage.band.pid, signal.SIGUSR1)
+    time.sleep(1)
+    began = time.monotonic()
+    assert not stage.witness.played(began, 0.5), "it is not wedged"
+    time.sleep(3)
+    if stage.output == "rtmidi":  # which cannot make the connections of others again
+        stage.witness.close()
+        stage.witness.open()
+        stage.master.relink()
+
+
 def killed(stage: Stage) -> None:
     """The worker process is killed."""
     os.kill(stage.child(), signal.SIGKILL)
@@ -255,6 +290,9 @@ FAULTS: dict[str, Callable[[Stage], None]] = {
     "notes": notes,
     "hung": hung,
     "killed": killed,
+    "stuck": stuck,
+    "frozen": frozen,
+    "wedged": wedged,
 }
 
 

@@ -54,6 +54,28 @@ def test_a_port_that_is_not_there_is_one_sentence() -> None:
         open_ports("jack", out_port="nowhere")
 
 
+def test_a_port_that_is_not_there_yet_is_plugged_in_when_it_comes(caplog: pytest.LogCaptureFixture) -> None:
+    world = LiveWorld()
+    with closing(open_ports("jack", ":out$", ":in$", wait=True)) as ours:
+        assert "no MIDI port ':out$' for --in-port yet: it is waited for; there are now: " in caplog.text
+        ours.listen(world.now, world.put)
+        for _ in range(3_000):  # more than the way out holds: nobody is there to take it
+            ours.send(b"\x90\x3c\x40", 0)
+        assert ours.trouble() is None
+        with closing(open_ports("jack")) as theirs:
+            theirs.listen(world.now, world.put)
+            assert ours.trouble() is None
+            heard = set()
+            for _ in range(20):  # an xrun may lose one
+                ours.send(b"\x90\x3d\x40", 0)
+                theirs.send(b"\x90\x3e\x40", 0)
+                while (event := world.wait(world.now() + 300_000_000)) is not None:
+                    heard.add(event.data if isinstance(event, MidiIn) else b"back")
+                if len(heard) == 3:
+                    break
+    assert heard == {b"back", b"\x90\x3d\x40", b"\x90\x3e\x40"}
+
+
 def test_a_system_that_does_not_run_is_one_sentence() -> None:
     with pytest.raises(PortError, match="coremidi: not in this build of python-rtmidi"):
         open_ports("coremidi")
