@@ -15,7 +15,8 @@ from click.testing import CliRunner
 from daemon import bench, doctor
 from daemon.cli import main
 from daemon.doctor import BAD, GOOD, ODD
-from daemon.measure import Loop
+from daemon.measure import Loop, questions
+from daemon.plan import Settings
 from daemon.soundfont import SoundFontError, find
 
 
@@ -145,3 +146,21 @@ def test_bench_compares_ratios_and_draws(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     bench.draw(tmp_path / "a.png", {"plan, ms": {"a": [1.0, 2.0], "b": []}})
     assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_the_ratio_of_a_bench_is_that_of_the_best_rounds() -> None:
+    measured = bench.Bench()
+    measured._row("late", "ms", [[9.0, 9.0, 9.0], [2.0, 1.0, 2.0]], "waits", [[1.0], [5.0]], "6 ms", 6)
+    (row,) = measured.rows
+    assert (row.value, row.reference, row.ratio, row.kept) == (9.0, 5.0, 2.0, False)
+    assert bench.pieces([1.0, 2.0, 3.0, 4.0]) == [[1.0, 2.0], [3.0, 4.0]]
+    assert bench.pieces([]) == []
+
+
+def test_who_edits_is_asked_about_a_loop_that_is_never_the_same() -> None:
+    first, second = (request for request, _ in zip(questions(Settings(), edits=True), range(2), strict=False))
+    assert first.loop
+    assert second.loop
+    assert first.loop.want == 1
+    assert first.loop.notes != second.loop.notes
+    assert next(questions(Settings())).loop is None
