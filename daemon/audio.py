@@ -23,6 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO, Any
 
+from daemon.realtime import undisturbed
 from daemon.service import STOP_SIGNALS
 from daemon.tempo import NS_PER_MS, NS_PER_S
 from music.note import TICKS_PER_BEAT, Metre
@@ -214,7 +215,7 @@ def serve(soundfont: str = "") -> None:
         answers.write(f"failed {_sentence(error)}\n")
         answers.flush()
         return
-    with stream:
+    with stream, undisturbed():  # who reads holds the interpreter, which the device's own thread must not wait for
         answers.write(f"ready {name}\n")
         answers.flush()
         read(sys.stdin.buffer, desk)

@@ -1,7 +1,8 @@
 """The performance figures of the design, each beside a reference that is measured in the same run.
 
 What is compared is measured in turns or at once, in processes of their own (`daemon.bench_parts`), and several times
-over; a ratio is the median of those of the rounds, so that what else the machine does meets both sides alike.
+over. Values are medians of everything; a ratio is that of the best rounds of either side, for what else the machine
+does only ever adds.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import importlib.util
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import time
@@ -28,15 +28,21 @@ from daemon.ports import APIS, rtmidi_module
 ROOT = Path(__file__).resolve().parents[1]
 #: a JACK server of our own, where no MIDI system runs; one name for ever, for each takes a place in JACK's registry
 SERVER = "houseband-bench"
+#: frames of its period: a short one for what passes through, and the one that JACK itself takes for everything else
+SHORT, USUAL = 128, 1024
+#: parts of a round that are rounds of their own, where lateness is concerned
+PIECES = 3
 #: seconds until a part is thought to hang
 PATIENCE = 120
 Say = Callable[[str], None]
 Round = dict[str, Any]
+#: values by rounds
+Rounds = Sequence[list[float]]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure. value, reference: in `unit`; ratio: of the two, the median over rounds, None without a reference;
+    """One figure. value, reference: in `unit`; ratio: of the two in their best rounds, None without a reference;
     bound: what the design promises, in words, and kept: whether it is; note: why there is no value."""
 
     figure: str
@@ -67,22 +73,23 @@ class Bench:
         """Measure everything; takes about two minutes."""
         self._play()
         self._throughput()
+        self._with_midi(SHORT, self._pass_through, "pass-through")
+        self._with_midi(USUAL, self._start, "start to ready")
+        self._with_midi(USUAL, self._resident, "memory", "idle CPU")
+
+    def _with_midi(self, period: int, measured: Callable[[str, str], None], *figures: str) -> None:
         with ExitStack() as stack:
-            self.say("MIDI system")
-            api = midi_system(stack)
-            if api is None:
+            found = midi_system(stack, period)
+            if found is None:
                 note = "no MIDI system runs, and jackd is not there to start one"
-                for name in ("pass-through", "start to ready", "memory", "idle CPU"):
-                    self.rows.append(Row(name, "", note=note))
-                return
-            self._pass_through(api)
-            self._start(api)
-            self._resident(api)
+                self.rows += [Row(name, "", note=note) for name in figures]
+            else:
+                measured(*found)
 
     def _play(self) -> None:
         """How late notes leave, what plans take and what playing costs: one after the other in every round."""
         rounds = []
-        why_not = eager_is_missing()
+        why_not = no_eager(self.technique)
         for number in range(self.rounds):
             self.say(f"the band plays beside bare waits, {number + 1} of {self.rounds}")
             waiting = begin("bare_wait", self.seconds + 2)
@@ -90,7 +97,7 @@ class Bench:
             found = {"band": band, "waits": ended(waiting)["late"]}
             found |= part("plans", 60, self.technique, self.graph)
             if not why_not:
-                found["eager"] = run_eager(self.graph)
+                found["eager"] = run_eager(self.technique, self.graph)
                 why_not = "" if found["eager"] else "this graph's network cannot be built in torch here"
             rounds.append(found)
         self._send_lateness(rounds)
@@ -98,133 +105,122 @@ class Bench:
         self._plan_time(rounds, why_not)
 
     def _send_lateness(self, rounds: Sequence[Round]) -> None:
-        late = [x / 1e6 for found in rounds for x in found["band"]["late"]]
-        bare = [x / 1e6 for found in rounds for x in found["waits"]]
-        ratio = statistics.median(middle(found["band"]["late"]) / middle(found["waits"]) for found in rounds)
-        self.histograms["send lateness, ms"] = {"notes": late, "bare waits": bare}
-        self.rows.append(Row("send lateness, p50", "ms", middle(late), "a bare deadline wait", middle(bare), ratio))
-        tail = [quantile(values, 0.999) for values in (late, bare)]
+        late = [[x / 1e6 for x in piece] for found in rounds for piece in pieces(found["band"]["late"])]
+        bare = [[x / 1e6 for x in piece] for found in rounds for piece in pieces(found["waits"])]
+        self._row("send lateness, p50", "ms", late, "a bare deadline wait", bare)
+        all_late, all_bare = flat(late), flat(bare)
+        self.histograms["send lateness, ms"] = {"notes": all_late, "bare waits": all_bare}
+        tail = [quantile(values, 0.999) for values in (all_late, all_bare)]
         bound = "1 ms later than it"
         self.rows.append(
             Row("send lateness, p99.9", "ms", tail[0], "a bare wait", tail[1], None, bound, tail[0] - tail[1] <= 1)
         )
-        isr = min(found["band"]["isr"] for found in rounds)
-        self.rows.append(Row("in-time share", "", isr, bound="1.000", kept=isr == 1))
+        shares = [found["band"]["isr"] for found in rounds if found["band"]["isr"] is not None]
+        if shares:
+            self.rows.append(Row("in-time share", "", min(shares), bound="1.000", kept=min(shares) == 1))
+
+    def _row(
+        self, figure: str, unit: str, mine: Rounds, against: str, theirs: Rounds, bound: str = "", most: float = 0.0
+    ) -> None:
+        """A figure beside its reference, both by rounds; most: what the bound allows."""
+        values = [middle(flat(side)) for side in (mine, theirs)]
+        kept = values[0] <= most if bound else None
+        self.rows.append(Row(figure, unit, values[0], against, values[1], best(mine) / best(theirs), bound, kept))
 
     def _cost(self, rounds: Sequence[Round]) -> None:
         if any(found["band"]["cpu"] is None for found in rounds):
             self.rows.append(Row("CPU while playing", "", note="this system does not tell"))
             return
-        used = [100 * found["band"]["cpu"] for found in rounds]
-        alone = [found["band"]["answered"] / found["band"]["seconds"] * middle(found["cpu"]) / 1e7 for found in rounds]
-        ratio = statistics.median(u / a for u, a in zip(used, alone, strict=True))
-        against = "its plans alone"
-        self.rows.append(Row("CPU while playing", "% of a core", middle(used), against, middle(alone), ratio))
+        used = [[100 * found["band"]["cpu"]] for found in rounds]
+        alone = [
+            [found["band"]["answered"] / found["band"]["seconds"] * middle(found["cpu"]) / 1e7] for found in rounds
+        ]
+        self._row("CPU while playing", "% of a core", used, "its plans alone", alone)
 
     def _plan_time(self, rounds: Sequence[Round], why_not: str) -> None:
-        plans, products = ([x / 1e6 for found in rounds for x in found[side]] for side in ("plan", "gemm"))
-        eager = [x for found in rounds for x in (found.get("eager") or {"ms": []})["ms"]]
-        self.histograms["plan, ms"] = {"onnxruntime": plans, "torch eager": eager}
-        peak = 2 * measure.GEMM_SIDE**3 / middle(products) / 1e6
-        against = f"a {measure.GEMM_SIDE}^3 GEMM ({peak:.0f} GFLOP/s)"
-        ratio = statistics.median(middle(found["plan"]) / middle(found["gemm"]) for found in rounds)
-        self.rows.append(Row("plan, p50", "ms", middle(plans), "a GEMM", middle(products), ratio, note=against))
-        self.rows.append(Row("plan, p99", "ms", quantile(plans, 0.99)))
+        plans, products = ([[x / 1e6 for x in found[side]] for found in rounds] for side in ("plan", "gemm"))
+        eager = [found["eager"]["ms"] for found in rounds if found.get("eager")]
+        self.histograms["plan, ms"] = {"onnxruntime": flat(plans), "torch eager": flat(eager)}
+        work = 2 * measure.GEMM_SIDE**3 / 1e6  # MFLOP
+        self._row("plan, p50", "ms", plans, f"a {measure.GEMM_SIDE}^3 GEMM", products)
+        self.rows.append(Row("plan, p99", "ms", quantile(flat(plans), 0.99)))
         if why_not or not eager:
             self.rows.append(Row("plan, p50", "ms", note=f"not beside torch eager: {why_not}"))
             return
-        ratio = statistics.median(middle(found["plan"]) / 1e6 / middle(found["eager"]["ms"]) for found in rounds)
-        self.rows.append(Row("plan, p50", "ms", middle(plans), "torch eager", middle(eager), ratio))
-        work = rounds[0]["eager"]["mflop"]
-        share = statistics.median(
-            work / middle(found["plan"]) / (2 * measure.GEMM_SIDE**3 / 1e6 / middle(found["gemm"])) for found in rounds
-        )
-        self.rows.append(Row("plan's work", "GFLOP/s", work / middle(plans), "GEMM peak", peak, share))
+        self._row("plan, p50", "ms", plans, "torch eager", eager)
+        mflop = next(found["eager"]["mflop"] for found in rounds if found.get("eager"))
+        speeds = [mflop / middle(flat(plans)), work / middle(flat(products))]
+        share = mflop / best(plans) / (work / best(products))
+        self.rows.append(Row("plan's work", "GFLOP/s", speeds[0], "GEMM peak", speeds[1], share))
 
     def _throughput(self) -> None:
         self.say("a flood of events")
         count = 4000
         rounds = [part("flood", count, 2 * self.rounds) for _ in range(self.rounds)]
-        band, bare = ([spent for found in rounds for spent in found[name]] for name in ("band", "bare"))
-        rates = [count / middle(spent) * 1e9 for spent in (band, bare)]
+        band, bare = ([found[name] for found in rounds] for name in ("band", "bare"))
+        rates = [count / middle(flat(spent)) * 1e9 for spent in (band, bare)]
         lost = sum(found["lost"] for found in rounds)
-        ratio = statistics.median(b / a for a, b in zip(band, bare, strict=True))
-        self.rows.append(Row("events", "per s", rates[0], "a bare queue", rates[1], ratio))
+        self.rows.append(Row("events", "per s", rates[0], "a bare queue", rates[1], best(bare) / best(band)))
         self.rows.append(Row("events lost", "", lost, bound="none", kept=lost == 0))
 
-    def _pass_through(self, api: str) -> None:
+    def _pass_through(self, api: str, label: str) -> None:
         self.say("messages passed through")
-        times: dict[str, list[float]] = {"band": [], "bare": []}
-        ratios, lost = [], 0
+        times: dict[str, list[list[float]]] = {"band": [], "bare": []}
+        lost = dict.fromkeys(times, 0)
         with ExitStack() as stack:
             ways = {}
             for how in times:
                 stack.enter_context(ready("echo", api, how))
                 ways[how] = stack.enter_context(_way(api, how))
-            for _ in range(self.rounds):
-                middles = {}
+            for number in range(self.rounds + 1):
                 for how, (send, arrived) in ways.items():
                     arrived.clear()
                     sent = measure.send_spaced(send, measure.numbered(120), 0.0053)
                     time.sleep(0.1)
-                    found = measure.pair(sent, arrived)
-                    times[how] += [t / 1e6 for t in found.times]
-                    lost += found.lost if how == "band" else 0
-                    middles[how] = found.median_ms
-                ratios.append(middles["band"] / middles["bare"])
-        self.histograms["pass-through, ms"] = {"houseband": times["band"], "bare rtmidi": times["bare"]}
-        usual = [middle(times[how]) for how in ("band", "bare")]
-        self.rows.append(
-            Row(f"pass-through ({api}), p50", "ms", usual[0], "bare rtmidi", usual[1], statistics.median(ratios))
-        )
-        worst = [quantile(times[how], 0.99) for how in ("band", "bare")]
-        note = f"{lost} lost" if lost else ""
-        self.rows.append(Row(f"pass-through ({api}), p99", "ms", worst[0], "bare rtmidi", worst[1], note=note))
+                    if number:  # the first warms up
+                        found = measure.pair(sent, arrived)
+                        times[how].append([t / 1e6 for t in found.times])
+                        lost[how] += found.lost
+        mine, theirs = times.values()
+        self.histograms[f"pass-through ({label}), ms"] = {"houseband": flat(mine), "bare rtmidi": flat(theirs)}
+        self._row(f"pass-through ({label}), p50", "ms", mine, "bare rtmidi", theirs)
+        worst = [quantile(flat(side), 0.99) for side in (mine, theirs)]
+        self.rows.append(Row(f"pass-through ({label}), p99", "ms", worst[0], "bare rtmidi", worst[1]))
+        self.rows.append(Row("messages lost on the way", "", lost["band"], "bare rtmidi", lost["bare"]))
 
-    def _start(self, api: str) -> None:
+    def _start(self, api: str, label: str) -> None:
         mine, bare = [], []
         for number in range(2 * self.rounds):
             self.say(f"start, {number + 1} of {2 * self.rounds}")
             begun = time.monotonic()
             part("start")
-            bare.append(time.monotonic() - begun)
+            bare.append([time.monotonic() - begun])
             begun = time.monotonic()
             with self._running(api):
-                mine.append(time.monotonic() - begun)
-        value, reference = statistics.median(mine), statistics.median(bare)
-        ratio = min(mine) / min(bare)  # what else the machine does only ever adds
-        self.rows.append(
-            Row("start to ready", "s", value, "Python with its libraries", reference, ratio, "1 s", value <= 1)
-        )
+                mine.append([time.monotonic() - begun])
+        self._row(f"start to ready ({label})", "s", mine, "Python with its libraries", bare, "1 s", 1)
 
-    def _resident(self, api: str) -> None:
+    def _resident(self, api: str, label: str) -> None:
         """Memory, and what waiting costs, beside bare ports that do nothing."""
         self.say("waiting")
         with self._running(api) as band, ready("ports", api) as bare:
-            time.sleep(1)
+            time.sleep(2)
             memory = [measure.memory_mb(process.pid) for process in (band, bare)]
-            spent, ratios = [], []
-            for _ in range(self.rounds):
+            spent: tuple[list[list[float]], list[list[float]]] = [], []
+            for _ in range(4 * self.rounds):
                 before = [measure.cpu_ns(process.pid) for process in (band, bare)]
-                time.sleep(self.seconds / 2)
+                begun = time.monotonic_ns()
+                time.sleep(0.3 * self.seconds)
                 after = [measure.cpu_ns(process.pid) for process in (band, bare)]
-                if None in before or None in after:
-                    break
-                used = [100 * (a - b) / (self.seconds / 2 * 1e9) for a, b in zip(after, before, strict=True)]  # type: ignore[operator]
-                spent.append(used)
-                ratios.append(used[0] / used[1])
-        if memory[0] is None or memory[1] is None or not spent:
+                length = time.monotonic_ns() - begun
+                for side, b, a in zip(spent, before, after, strict=True):
+                    if a is not None and b is not None:
+                        side.append([100 * (a - b) / length])
+        if memory[0] is None or memory[1] is None or not all(spent):
             self.rows.append(Row("memory, idle CPU", "", note="this system does not tell"))
             return
-        ratio = memory[0] / memory[1]
-        self.rows.append(
-            Row("memory", "MB", memory[0], "bare ports in Python", memory[1], ratio, "200 MB", memory[0] < 200)
-        )
-        idle = [statistics.median(side) for side in zip(*spent, strict=True)]
-        ratio = statistics.median(ratios)
-        self.rows.append(
-            Row("idle CPU", "% of a core", idle[0], "bare idle ports", idle[1], ratio, "1 % of a core", idle[0] < 1)
-        )
+        self._row("memory", "MB", [[memory[0]]], "bare ports in Python", [[memory[1]]], "200 MB", 200)
+        self._row(f"idle CPU ({label})", "% of a core", spent[0], "bare idle ports", spent[1], "1 % of a core", 1)
 
     @contextlib.contextmanager
     def _running(self, api: str) -> Iterator[subprocess.Popen[str]]:
@@ -259,8 +255,26 @@ def middle(values: Sequence[float]) -> float:
     return quantile(values, 0.5)
 
 
-def eager_is_missing() -> str:
+def flat(rounds: Rounds) -> list[float]:
+    """All values."""
+    return [value for turn in rounds for value in turn]
+
+
+def best(rounds: Rounds) -> float:
+    """The least of the rounds' medians."""
+    return min(middle(turn) for turn in rounds if turn)
+
+
+def pieces(values: Sequence[float]) -> list[Sequence[float]]:
+    """A round cut into PIECES, as they came."""
+    size = -(-len(values) // PIECES) or 1
+    return [values[first : first + size] for first in range(0, len(values), size)]
+
+
+def no_eager(technique: str) -> str:
     """Why the network cannot be measured in torch; empty when it can."""
+    if technique == "transformer":
+        return "a plan of the transformer's is many runs of several small graphs"
     missing = [name for name in ("torch", "onnx") if importlib.util.find_spec(name) is None]
     return f"{' and '.join(missing)} not installed here" if missing else ""
 
@@ -345,27 +359,31 @@ def _way(api: str, how: str) -> Iterator[tuple[measure.Sender, list[tuple[int, b
             port.delete()
 
 
-def midi_system(stack: ExitStack) -> str | None:
-    """A MIDI system that runs; else a JACK server of our own, without hardware, until the stack ends; else None."""
-    from daemon.doctor import python_rtmidi, running_apis
+def midi_system(stack: ExitStack, period: int) -> tuple[str, str] | None:
+    """A MIDI system that runs, and what to call it; else a JACK server of our own, without hardware, until the stack
+    ends; else None."""
+    from daemon.doctor import may_be_real_time, python_rtmidi, running_apis
 
     if python_rtmidi().state == "bad":
         return None
     running = running_apis("auto")
     if running:
-        return running[0]
+        return running[0], running[0]
     if not (shutil.which("jackd") and shutil.which("jack_wait")):
         return None
     before = {key: os.environ.get(key) for key in ("JACK_DEFAULT_SERVER", "JACK_NO_START_SERVER")}
     os.environ |= {"JACK_DEFAULT_SERVER": SERVER, "JACK_NO_START_SERVER": "1"}
     stack.callback(_restore, before)
-    command = ["jackd", "--no-realtime", "-n", SERVER, "-d", "dummy", "-r", "48000", "-p", "128"]
+    priority = "--realtime" if may_be_real_time() else "--no-realtime"
+    command = ["jackd", priority, "-n", SERVER, "-d", "dummy", "-r", "48000", "-p", str(period)]
     environment = {**os.environ, "JACK_NO_AUDIO_RESERVATION": "1"}
     nothing = subprocess.DEVNULL
     server = subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing, env=environment)
     stack.callback(_stop, server)
     waited = subprocess.run(["jack_wait", "-s", SERVER, "-w", "-t", "10"], capture_output=True, check=False)
-    return "jack" if waited.returncode == 0 and server.poll() is None else None
+    if waited.returncode or server.poll() is not None:
+        return None
+    return "jack", f"jack, periods of {period}"
 
 
 def _restore(before: dict[str, str | None]) -> None:
@@ -381,9 +399,9 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
     server.wait(timeout=10)
 
 
-def run_eager(graph: str | None) -> dict[str, Any] | None:
+def run_eager(technique: str, graph: str | None) -> dict[str, Any] | None:
     """The same network in torch, by the export room, in a process of its own; None if that cannot be."""
-    command = [sys.executable, "-m", "export.eager", *([graph] if graph else [])]
+    command = [sys.executable, "-m", "export.eager", technique, *([graph] if graph else [])]
     try:
         done = subprocess.run(
             command, cwd=ROOT, env=measure.one_thread(), capture_output=True, text=True, timeout=PATIENCE, check=True

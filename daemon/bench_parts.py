@@ -51,7 +51,7 @@ def band(seconds: float, bpm: float, technique: str, graph: str | None) -> dict[
     with closing(Worker(PlayerSpec(_LOAD, (technique, graph)), world.put, world.now)) as worker:
         worker.start()
         facts = worker.wait_ready()
-        settings = Settings(style=facts.styles[0])
+        settings = Settings(style=facts.styles[0], technique=technique)
         conductor = Conductor(world, output, worker, facts, Song(bpm=bpm), settings)
         performer = threading.Thread(target=_perform, args=(world, bpm, seconds), daemon=True)
         before, begun = _cpu(worker), time.monotonic_ns()

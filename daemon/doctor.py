@@ -10,12 +10,16 @@ import importlib
 import math
 import os
 import platform
+import re
+import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon import measure
+import numpy as np
+
+from daemon import absent, measure
 from daemon.measure import Loop, quantile
 from daemon.ports import APIS, AUTOMATIC, PortError, quiet, rtmidi_module
 
@@ -24,8 +28,15 @@ GOOD, ODD, BAD = "good", "odd", "bad"
 FASTEST = 300
 #: bytes that the two processes may want to lock
 LOCKED = 256 << 20
-SEQUENCER = Path("/dev/snd/seq")
-JACK_FILES = Path("/dev/shm")  # noqa: S108 - where JACK's servers leave their names
+#: bytes that a disk should have left for takes, at least
+ROOM = 50 << 20
+#: what a system's library is called in Debian
+PACKAGES = {
+    "libportaudio": "libportaudio2",
+    "libasound": "libasound2, or libasound2t64",
+    "libfluidsynth": "libfluidsynth3",
+    "libjack": "libjack-jackd2-0",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,28 +51,67 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Patient:
+    """What a band is to play with. takes: the folder of its takes, None for none, which may have takes_limit bytes;
+    audio: whether the band is to be heard here."""
+
+    api: str = "auto"
+    technique: str = "gan"
+    graph: str | None = None
+    soundfont: str | None = None
+    audio: bool = False
+    takes: Path | None = None
+    takes_limit: int = 500 << 20
+
+
+@dataclass(frozen=True, slots=True)
 class Examined:
     """All that was found, and figures for programs."""
 
     findings: tuple[Finding, ...]
     figures: dict[str, float | int | str | None]
 
+    @property
+    def fit(self) -> bool:
+        """Whether the band can play."""
+        return all(finding.state != BAD for finding in self.findings)
 
-def examine(
-    api: str = "auto", technique: str = "gan", graph: str | None = None, soundfont: str | None = None
-) -> Examined:
-    """Looks at everything; takes a few seconds."""
+
+def verdict(findings: Sequence[Finding]) -> str:
+    """What it comes to, in a line."""
+    worst = [finding.what for finding in findings if finding.state == BAD]
+    odd = sum(finding.state == ODD for finding in findings)
+    if worst:
+        return f"The band cannot play like this; mend first: {', '.join(worst)}."
+    if odd:
+        return f"The band can play; {odd} thing{'s' if odd > 1 else ''} could be better."
+    return "All is well: the band can play."
+
+
+def examine(patient: Patient, tell: Callable[[Finding], None] = lambda _: None) -> Examined:
+    """Looks at everything; takes a few seconds. tell: told of every finding at once."""
+    findings: list[Finding] = []
     figures: dict[str, float | int | str | None] = {}
-    findings = [python_rtmidi()]
-    running: list[str] = []
-    if findings[0].state != BAD:
-        running = running_apis(api)
-        findings.append(midi_system(api, running))
-    findings += [real_time(), locking()]
-    if running:
-        findings.append(_looped(running[0], figures))
-    findings += [_inference(technique, graph, figures), _lookahead(figures), *audio(soundfont)]
+    for finding in _look(patient, figures):
+        findings.append(finding)
+        tell(finding)
     return Examined(tuple(findings), figures)
+
+
+def _look(patient: Patient, figures: dict[str, float | int | str | None]) -> Iterator[Finding]:
+    library = python_rtmidi()
+    yield library
+    if library.state != BAD:
+        running = running_apis(patient.api)
+        yield midi_system(patient.api, running)
+        if running:
+            yield _looped(running[0], figures)
+    yield real_time()
+    yield locking()
+    yield _inference(patient.technique, patient.graph, figures)
+    yield _lookahead(figures)
+    yield from audio(patient.soundfont, wanted=patient.audio)
+    yield takes(patient.takes, patient.takes_limit)
 
 
 def python_rtmidi() -> Finding:
@@ -95,61 +145,18 @@ def running_apis(api: str) -> list[str]:
     return found
 
 
-def midi_system(api: str, running: list[str], sequencer: Path = SEQUENCER, jack: Path = JACK_FILES) -> Finding:
+def midi_system(api: str, running: list[str], places: absent.Places | None = None) -> Finding:
     """Which MIDI system runs, and why not, where none does."""
     what = "MIDI system"
     if running:
         return Finding(what, GOOD, f"{running[0]} gives ports" + (f" ({running[1]} would, too)" if running[1:] else ""))
     wanted = AUTOMATIC.get(sys.platform, ("alsa", "jack")) if api == "auto" else (api,)
-    reasons = [reason for name in wanted for reason in (_why_not(name, sequencer, jack),) if reason]
-    causes = "; ".join(cause for cause, _ in reasons) or f"{' and '.join(wanted)}: no ports"
-    remedies = [remedy for _, remedy in reasons if remedy]
-    if any("permission" in cause for cause, _ in reasons):  # the nearest way: what is there already
-        remedies = [remedy for cause, remedy in reasons if "permission" in cause]
-    return Finding(what, BAD, causes, "; or ".join(remedies))
-
-
-def _why_not(api: str, sequencer: Path, jack: Path) -> tuple[str, str] | None:
-    if api == "alsa":
-        if not sequencer.exists():
-            return "ALSA: the kernel has no sequencer", "load it: sudo modprobe snd-seq"
-        if not os.access(sequencer, os.R_OK | os.W_OK):
-            group = f"sudo usermod -aG {_group(sequencer)} {_user()}, then log in anew"
-            return f"ALSA: no permission to open {sequencer}", group
-        return f"ALSA: {sequencer} is there, but gives no ports", "see whether another program holds it: fuser -v"
-    if api == "jack":
-        others = sorted(_jack_users(jack) - {_user_id()})
-        if others:
-            text = f"JACK: no permission, the server is that of user {others[0]}"
-            return text, "start houseband as the same user, or a JACK server of your own"
-        return "JACK: no server runs", "start a JACK server: jackd -d alsa, qjackctl or PipeWire's"
-    if api == "windows":
-        return "Windows: no MIDI ports", "install loopMIDI and make two ports, 'houseband in' and 'houseband out'"
-    return f"{api}: gives no ports", ""
-
-
-def _jack_users(folder: Path) -> set[int]:
-    """The user ids of JACK servers that have been here."""
-    found = set()
-    for file in [*folder.glob("jack_default_*"), *folder.glob("jack-*-*"), *folder.glob("jack_sem.*_*")]:
-        with contextlib.suppress(OSError):
-            found.add(file.stat().st_uid)
-    return found
-
-
-def _group(path: Path) -> str:
-    try:
-        return path.group()
-    except (KeyError, OSError, NotImplementedError):
-        return "audio"
+    reasons = absent.reasons(wanted, places)
+    return Finding(what, BAD, "; ".join(reason.cause for reason in reasons), absent.remedy(reasons))
 
 
 def _user() -> str:
     return os.environ.get("USER") or os.environ.get("LOGNAME") or "$USER"
-
-
-def _user_id() -> int:
-    return os.getuid() if hasattr(os, "getuid") else 0
 
 
 def real_time(limit: int | None = None, granted: bool | None = None) -> Finding:
@@ -229,19 +236,24 @@ def looped(api: str, found: Loop) -> Finding:
 def _inference(technique: str, graph: str | None, figures: dict[str, float | int | str | None]) -> Finding:
     """Whether the graph plays, and how long a plan takes here."""
     from daemon.players.load import load_player
-    from daemon.session import GraphError
+    from daemon.session import TECHNIQUES, GraphError
 
     what = "graph and inference"
     remedy = "leave --graph out to play the shipped weights, or write the file anew with `houseband export`"
-    if graph is None:
+    if technique not in TECHNIQUES:
+        remedy = f"choose --technique {' or '.join(TECHNIQUES)}"
+    elif graph is None:
         remedy = "install houseband anew, or name a graph with --graph"
     try:
-        times = measure.plan_times(load_player(technique, graph), 80)
+        with np.errstate(invalid="raise"):
+            times = measure.plan_times(load_player(technique, graph), 200)
     except GraphError as error:
         return Finding(what, BAD, str(error), remedy)
+    except FloatingPointError:
+        return Finding(what, BAD, f"{graph or technique}: it answers with NaN: its weights are broken", remedy)
     except Exception as error:  # noqa: BLE001 - whatever a broken graph raises when it runs
         return Finding(what, BAD, f"{graph or technique}: does not play ({type(error).__name__}: {error})", remedy)
-    waits = measure.bare_waits(1.0)
+    waits = measure.bare_waits(2.0)
     figures |= {
         "plan_ms_p50": quantile(times, 0.5) / 1e6,
         "plan_ms_p99": quantile(times, 0.99) / 1e6,
@@ -267,7 +279,7 @@ def lookahead(needs_ms: float) -> tuple[Finding, int]:
     spare = 1.5 * needs_ms
     steps = max(1, math.ceil(spare / 125))
     fastest = 15_000 / spare
-    text = f"{spare:.1f} ms, {steps} step{'s' if steps > 1 else ''} at 120 bpm"
+    text = f"recommended are {spare:.1f} ms, {steps} step{'s' if steps > 1 else ''} at 120 bpm"
     if fastest >= FASTEST:
         return Finding("lookahead", GOOD, f"{text}; one step is enough at every tempo up to {FASTEST} bpm"), steps
     remedy = "close what else keeps the processor busy, choose its performance governor, or take a smaller graph"
@@ -275,30 +287,36 @@ def lookahead(needs_ms: float) -> tuple[Finding, int]:
 
 
 def audio(
-    soundfont: str | None = None, load: Callable[[str], object] = importlib.import_module, fonts: tuple[Path, ...] = ()
+    soundfont: str | None = None,
+    load: Callable[[str], object] = importlib.import_module,
+    fonts: tuple[Path, ...] = (),
+    *,
+    wanted: bool = False,
 ) -> Iterator[Finding]:
-    """What --audio would play through. load: imports a module; fonts: where to look instead of the usual places."""
+    """What --audio would play through. load: imports a module; fonts: where to look instead of the usual places;
+    wanted: whether the band is to be heard here, and does not play if it cannot be."""
     from daemon.soundfont import PLACES, SoundFontError, find
 
     extra = "pip install 'houseband[audio]'"
+    silent = BAD if wanted else ODD
     try:
-        sounddevice = load("sounddevice")
-        yield _loudspeaker(sounddevice)
+        yield _loudspeaker(load("sounddevice"), silent)
     except ImportError:
-        yield Finding("loudspeakers", ODD, "sounddevice is not installed; --audio does not work", extra)
+        yield Finding("loudspeakers", silent, "sounddevice is not installed; --audio does not work", extra)
     except OSError as error:
-        remedy = "install PortAudio (Debian: apt install libportaudio2)"
-        yield Finding("loudspeakers", ODD, f"sounddevice cannot be used ({error})", remedy)
+        remedy = _library(str(error), "libportaudio")
+        yield Finding("loudspeakers", silent, f"sounddevice cannot be used ({error}); --audio does not work", remedy)
     try:
         load("fluidsynth")
         yield Finding("soundfont player", GOOD, "fluidsynth")
     except (ImportError, OSError) as error:
-        remedy = f"{extra} and the system's fluidsynth (Debian: apt install libfluidsynth3)"
+        missing = isinstance(error, ModuleNotFoundError)
+        remedy = extra if missing else _library(str(error), "libfluidsynth")
         yield Finding("soundfont player", ODD, f"none ({error}); the built-in synthesiser plays instead", remedy)
     try:
         found = find(soundfont, fonts or PLACES)
     except SoundFontError as error:
-        yield Finding("soundfont", BAD, str(error), "name one that is there with --soundfont")
+        yield Finding("soundfont", silent, str(error), "name one that is there with --soundfont")
         return
     if found is None:
         remedy = "install one (Debian: apt install fluid-soundfont-gm), or name one with --soundfont"
@@ -307,12 +325,37 @@ def audio(
         yield Finding("soundfont", GOOD, str(found))
 
 
-def _loudspeaker(sounddevice: object) -> Finding:
+def _library(error: str, usual: str) -> str:
+    """How to get the library that a loader names last: the one it could not find."""
+    named = re.findall(r"(lib[a-z]+)[\w.-]*\.so", error)
+    library = next((name for name in reversed(named) if name in PACKAGES), usual)
+    return f"install {library} (Debian: apt install {PACKAGES[library]})"
+
+
+def _loudspeaker(sounddevice: object, silent: str) -> Finding:
     try:
         with quiet():
             device = sounddevice.query_devices(kind="output")  # type: ignore[attr-defined]
-    except Exception as error:  # noqa: BLE001 - PortAudioError, ValueError: no device
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        remedy = "plug one in, or start JACK or PipeWire; `render -o OUT.wav` needs none"
-        return Finding("loudspeakers", ODD, f"no audio device ({said})", remedy)
+    except Exception:  # noqa: BLE001 - PortAudioError, ValueError: no device
+        remedy = "plug one in, or start JACK or PipeWire; `houseband render -o OUT.wav` needs none"
+        return Finding("loudspeakers", silent, "no audio device; --audio does not work", remedy)
     return Finding("loudspeakers", GOOD, str(device["name"]))
+
+
+def takes(where: Path | None, limit: int) -> Finding:
+    """Whether what is played can be kept. where: a folder, which need not be there yet, None for not keeping takes."""
+    from daemon.recorder import files
+
+    what = "takes"
+    if where is None:
+        return Finding(what, GOOD, "are not kept, as the configuration says")
+    here = next(folder for folder in (where.absolute(), *where.absolute().parents) if folder.exists())
+    choose = 'choose another folder: takes = "DIR" in the configuration, or --takes DIR'
+    if not here.is_dir() or not os.access(here, os.W_OK | os.X_OK):
+        return Finding(what, ODD, f"cannot be kept: {here} is no folder one can write to", choose)
+    room = shutil.disk_usage(here).free
+    if room < ROOM:
+        return Finding(what, ODD, f"{room >> 20} MB are left on the disk of {where}", f"make room, or {choose}")
+    there = files(where)
+    size = sum(file.stat().st_size for file in there)
+    return Finding(what, GOOD, f"{len(there)} in {where}, {size / (1 << 20):.1f} of {limit >> 20} MB")

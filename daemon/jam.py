@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon import service
-from daemon.audio import Audio, Sound
+from daemon.audio import Audio, Clicker, Sound
 from daemon.conductor import Conductor, Song
 from daemon.counters import Counters
 from daemon.display import Display, Poster
 from daemon.events import MidiIn, Quit
+from daemon.listeners import Listening
 from daemon.live import Stop, check_writable, keep
 from daemon.plan import Settings
 from daemon.ports import IN_NAME, PortError, Ports, open_feed, open_ports
@@ -163,7 +164,10 @@ def play(setup: Setup, begins: Callable[[Ports | None, str | None, Settings], No
         stack.enter_context(closing(display))
         hears = TappedWorld(world, thru.heard, take.heard, display.heard)
         plays = TappedOutput(output, take.sent, display.sent)
-        conductor = Conductor(hears, plays, worker, band, song, settings)
+        clicker = Clicker(setup.tune.metre, audio.send) if audio and setup.sound.click else None
+        clicking = Listening(None, None, clicker, melody=False)
+        conductor = Conductor(*clicking.around(hears, plays), worker, band, song, settings)
+        clicking.watch(conductor)
         tempo = Tempo(us_per_beat(song.bpm), setup.tune.notes[0].start, world.now() + LEAD_IN)
         performer = Performer(setup.tune, tempo, play_in, lambda: world.put(Quit(world.now())))
         stack.enter_context(closing(performer))

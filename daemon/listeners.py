@@ -53,7 +53,7 @@ class Listening:
 
     def around(self, world: World, output: Output) -> tuple[World, Output]:
         """World and output as the conductor is to have them."""
-        if self._recorder is None and self._audio is None:
+        if self._recorder is None and self._audio is None and self._clicker is None:
             return world, output
         return _HeardWorld(world, self._look, self._heard), _HeardOutput(output, self._sent)
 

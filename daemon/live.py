@@ -126,7 +126,7 @@ def play(setup: Setup, ready: Callable[[KeptPorts, Settings], None]) -> None:
         through.watch(conductor)
         listening.watch(conductor)
         for message in setup.reach.opening():
-            ports.send(message, world.now())
+            plays.send(message, world.now())
         stop.playing = True
         stack.enter_context(closing(Reporter(conductor.counters, setup.wiring.metrics, lambda: ports.xruns)))
         setup.wiring.listen_to_clock(setup.song, world.now, world.put, stack)

@@ -11,10 +11,10 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from daemon.plan import PlanRequest, Settings
+from daemon.plan import LoopState, PlanRequest, Settings
 from daemon.players import Player
 from daemon.ports import APIS, PortError, quiet, rtmidi_module
-from music.note import TICKS_PER_BEAT, TICKS_PER_STEP, Note
+from music.note import EDITS, TICKS_PER_BEAT, TICKS_PER_STEP, Note
 
 #: the product of two square matrices of this side is what GEMM is measured by
 GEMM_SIDE = 512
@@ -40,8 +40,9 @@ def bare_waits(seconds: float, interval_ns: int = 20_000_000) -> list[int]:
     return late
 
 
-def questions(settings: Settings) -> Iterator[PlanRequest]:
-    """What a band is asked one step after the other while a melody of quavers goes up and down a scale, for ever."""
+def questions(settings: Settings, edits: bool = False) -> Iterator[PlanRequest]:
+    """What a band is asked one step after the other while a melody of quavers goes up and down a scale, for ever; where
+    it edits, a loop of eight bars of them that is never the same."""
     scale = (60, 62, 64, 65, 67, 69, 71, 72, 71, 69, 67, 65, 64, 62)
     melody = [Note(0, scale[0], 11, 90)]
     number = 0
@@ -51,7 +52,13 @@ def questions(settings: Settings) -> Iterator[PlanRequest]:
         tick = now * TICKS_PER_STEP
         if tick % (TICKS_PER_BEAT // 2) == 0:
             melody = [*melody[-64:], Note(tick, scale[tick // 12 % len(scale)], 6, 90)]
-        yield PlanRequest(number, now, tick, tuple(melody), {}, settings=settings)
+        loop = _loop(scale, number) if edits else None
+        yield PlanRequest(number, now, tick, tuple(melody), {}, settings=settings, loop=loop)
+
+
+def _loop(scale: Sequence[int], turn: int) -> LoopState:
+    notes = tuple((step, scale[(step // 2 + turn) % len(scale)], 2, 90, False) for step in range(0, 128, 2))
+    return LoopState(128, tuple(range(0, 128, 16)), notes, len(notes), 0, 1, turn)
 
 
 def plan_times(
@@ -64,7 +71,7 @@ def plan_times(
 
     between: called after every plan; clock: by which to measure.
     """
-    asked = questions(replace(Settings(), style=player.styles[0]))
+    asked = questions(replace(Settings(), style=player.styles[0]), EDITS in player.roles)
     spent = []
     for request, _ in zip(asked, range(count + 5), strict=False):
         begun = clock()

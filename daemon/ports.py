@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from daemon import absent
 from daemon.events import Event, MidiIn, PortsBack, PortsLost
 from daemon.pulse import Pulse
 from music.note import CHANNELS, MELODY
@@ -243,10 +244,10 @@ def open_ports(
         opened = _attach(rtmidi, name, ports, inputs, outputs, out_port, wait)
         opened.note = _note(name, reasons)
         return opened
-    remedy = "load ALSA's sequencer (modprobe snd-seq) or start a JACK server"
+    remedy = absent.remedy(absent.reasons(chosen))
     if not {"alsa", "jack"} & set(chosen):
         remedy = f"try --api {' or '.join(AUTOMATIC.get(sys.platform, APIS))}"
-    raise PortError(f"no MIDI system found ({'; '.join(reasons)}); {remedy}")
+    raise PortError(f"no MIDI system found ({'; '.join(reasons)}); {remedy} (`houseband doctor` says more)")
 
 
 def _split(in_port: str | None) -> list[str | None]:
@@ -422,8 +423,10 @@ def rtmidi_module() -> Any:
         import rtmidi
     except ImportError as error:
         missing = re.search(r"lib\w+\.so[.\d]*", str(error))
-        remedy = f"install the system's {missing[0]} (Debian: libasound2)" if missing else "pip install python-rtmidi"
-        raise PortError(f"MIDI is not available ({error}); {remedy}") from None
+        remedy = "pip install python-rtmidi"
+        if missing:
+            remedy = f"install the system's {missing[0]} (Debian: apt install libasound2, or libasound2t64)"
+        raise PortError(f"python-rtmidi cannot be loaded ({error}); {remedy}") from None
     return rtmidi
 
 

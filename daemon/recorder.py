@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 #: seconds between two writes
 RHYTHM = 0.2
+#: bytes of a take after which older ones are looked at again: all together are never more than that above the limit
+LOOK = 1 << 18
 #: messages that are remembered from before the band begins: an upbeat belongs to the take; and for how long (ns)
 UPBEAT, UPBEAT_NS = 64, 4_000_000_000
 #: names the folder instead of the configuration, or is `off`
@@ -133,8 +135,13 @@ class Recorder:
         self._over.set()  # before the last line, which the thread waits for
         self._queue.put(None)
         self._thread.join()
-        if not self._scribe.silent:
-            recover(self._scribe.folder)
+        if self._scribe.silent:
+            return
+        trouble: list[OSError] = []
+        recover(self._scribe.folder, trouble)
+        if trouble:
+            reason = trouble[0].strerror or str(trouble[0])
+            log.warning("a take is not a MIDI file yet: %s (%s); it is kept as it is", reason, self._scribe.folder)
 
 
 class _Scribe:
@@ -147,7 +154,7 @@ class _Scribe:
         self._syncer = _Syncer()
         self._file: int | None = None
         self._path = where
-        self._size = 0
+        self._size = self._looked = 0
 
     def run(self, over: threading.Event) -> None:
         if any(_journals(self.folder)):
@@ -193,6 +200,9 @@ class _Scribe:
         self._syncer.sync(self._file)
         if self._syncer.trouble is not None:
             raise self._syncer.trouble
+        if self._size - self._looked > LOOK:
+            self._looked = self._size
+            prune(self.folder, self._limit)
         if self._size > self._limit:
             self._give_up(f"this one alone is longer than the {self._limit >> 20} MB that takes may have")
 
@@ -211,7 +221,7 @@ class _Scribe:
             raise FileExistsError(f"{self.folder} has a thousand takes of this second")
         _lock(self._file)
         self._path = path
-        self._size = os.write(self._file, self._head.encode())
+        self._size = self._looked = os.write(self._file, self._head.encode())
 
     def _give_up(self, reason: str) -> None:
         if not self.silent:
@@ -271,14 +281,19 @@ def convert_beside(where: Path) -> None:
         threading.Thread(target=child.wait, daemon=True).start()
 
 
-def recover(where: Path | None = None) -> list[Path]:
+def recover(where: Path | None = None, trouble: list[OSError] | None = None) -> list[Path]:
     """Makes MIDI files of the journals that nobody writes any more, in a folder or the one of HOUSEBAND_TAKES; which
-    were made. What cannot be written stays for another time."""
+    were made. What cannot be written stays for another time; trouble: takes the reasons."""
     where = where or folder()
     made = []
     for path in _journals(where) if where is not None else ():
         with contextlib.suppress(OSError), _left_alone(path):
-            target = takefile.convert(path)
+            try:
+                target = takefile.convert(path)
+            except OSError as error:
+                if trouble is not None:
+                    trouble.append(error)
+                continue
             if target is not None:
                 made.append(target)
     return made

@@ -62,7 +62,7 @@ class FluidSynth:
 
         self.name = f"fluidsynth, {path.name}"
         self._synth: Any = fluidsynth.Synth(gain=0.5, samplerate=float(RATE))
-        font = self._synth.sfload(str(path))
+        font = self._synth.sfload(str(path), 1)  # every channel gets an instrument, the tenth drums
         if font < 0:
             raise SoundFontError(f"{path}: fluidsynth cannot load it")
         for role, program in PROGRAMS.items():

@@ -51,7 +51,7 @@ class WatchedWorld:
         self._conductor: Watched | None = None
         self._settings: Settings | None = None
         self._asked: tuple[int, int] | None = None
-        self._position: tuple[int, bool] | None = None
+        self._playing = False
         self._often = self._seldom = -_LATEST
 
     def watch(self, conductor: Watched) -> None:
@@ -83,10 +83,11 @@ class WatchedWorld:
             self._settings = conductor.settings
             self._watcher.tell("controls", controls.standing(conductor.settings))
         now = self._world.now()
-        if self._asked is not None or now >= self._often:
+        turned, self._playing = conductor.playing != self._playing, conductor.playing
+        if self._asked is not None or turned or now >= self._often:
             self._often = now + OFTEN
             self._tell_tempo(conductor, now)
-        if now >= self._seldom and (until is None or until - now > ROOM):
+        if (turned or now >= self._seldom) and (until is None or until - now > ROOM):
             self._seldom = now + SELDOM
             self._watcher.tell("counters", figures(conductor.counters))
         if self._asked is not None:

@@ -1,6 +1,6 @@
 """How long the network of a graph takes in torch itself, eagerly, on one thread; and the work in it.
 
-    python -m export.eager [GRAPH.onnx]
+    python -m export.eager gan|arcnn [GRAPH.onnx]
 
 Prints JSON: `ms` a forward pass (sorted), `mflop` of the graph. The weights are random: they change no times.
 """
@@ -12,14 +12,17 @@ import sys
 import time
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import onnx
 import torch
+from torch import nn
 
 from export import check
-from export.adapters import GanGraph
+from export.adapters import ArcnnGraph, GanGraph
+from models import arcnn_training, gan_training
+from models.arcnn import Arcnn
 from models.gan import Generator
-from models.gan_training import recipe_from
 from music import signature
 
 RUNS = 60
@@ -29,8 +32,8 @@ def measure(path: Path) -> dict[str, object]:
     """Times and work. Raises SignatureError for a graph without a signature."""
     model = onnx.load(path)
     inside = signature.from_metadata({entry.key: entry.value for entry in model.metadata_props})
-    graph = GanGraph(Generator(recipe_from(dict(inside.provenance["recipe"])).model))
-    example = graph.example()
+    graph = network(inside.technique, dict(inside.provenance["recipe"]))
+    example = graph.example()  # type: ignore[operator]
     times = []
     with torch.inference_mode():
         for _ in range(RUNS + 10):
@@ -40,12 +43,23 @@ def measure(path: Path) -> dict[str, object]:
     return {"ms": sorted(times[10:]), "mflop": 2 * check.multiply_adds(model) / 1e6}
 
 
+def network(technique: str, recipe: dict[str, Any]) -> nn.Module:
+    """The network of a recipe, with weights of chance. Raises ValueError for one that is several graphs."""
+    if technique == "gan":
+        return GanGraph(Generator(gan_training.recipe_from(recipe).model))
+    if technique == "arcnn":
+        made = arcnn_training.recipe_from(recipe)
+        return ArcnnGraph(Arcnn(made.model), made.calibrated)
+    raise ValueError(f"the {technique} is not one network")
+
+
 def main() -> None:
     """Measure and print."""
     torch.set_num_threads(1)
-    shipped = resources.files("models.pretrained") / "gan.onnx"
+    technique, *named = sys.argv[1:]
+    shipped = resources.files("models.pretrained") / f"{technique}.onnx"
     with resources.as_file(shipped) as path:
-        json.dump(measure(Path(sys.argv[1]) if len(sys.argv) > 1 else path), sys.stdout)
+        json.dump(measure(Path(named[0]) if named else path), sys.stdout)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`houseband jam` with a player that needs no graph. Usage: jam_fake.py OUT.mid BARS API [--plain] [--sound]
+"""`houseband jam` with a player that needs no graph. Usage: jam_fake.py OUT.mid BARS API [--plain] [--sound] [--click]
 
 --sound: what would be heard is written to OUT.mid.sound, as the audio process is told it.
 """
@@ -30,7 +30,7 @@ if __name__ == "__main__":
             lambda _: Path(output),
             api,
             plain="--plain" in sys.argv,
-            sound=Sound("--sound" in sys.argv),
+            sound=Sound("--sound" in sys.argv, click="--click" in sys.argv),
         ),
         lambda ports, sound, _: print(where(ports, sound), flush=True),  # noqa: T201
     )

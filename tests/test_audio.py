@@ -13,7 +13,8 @@ from click.testing import CliRunner
 from daemon import audio, wav
 from daemon.audio import Audio, AudioError, Clicker, Desk
 from daemon.cli import main
-from daemon.synth import RATE, BuiltIn, render_messages
+from daemon.soundfont import PLACES, find
+from daemon.synth import RATE, BuiltIn, open_synth, render_messages
 from daemon.tempo import Tempo
 from music import midifile
 from music.note import CHANNELS, MELODY, Metre, Note
@@ -159,5 +160,21 @@ def test_render_writes_sound(tmp_path: Path) -> None:
         assert np.abs(np.frombuffer(file.readframes(file.getnframes()), "<i2")).max() > 1000
     run = CliRunner().invoke(main, ["render", str(melody), "-o", str(tmp_path / "m.mid.mid"), "--click"])
     assert (run.exit_code, "name a file that ends in .wav" in run.output) == (2, True)
+    run = CliRunner().invoke(main, ["render", str(melody), "-o", str(tmp_path / "m.mp3")])
+    assert (run.exit_code, "sound is written as .wav" in run.output) == (2, True)
     run = CliRunner().invoke(main, ["render", str(melody), "-o", str(target), "--soundfont", str(melody)])
     assert (run.exit_code, "not a soundfont" in run.output) == (2, True)
+
+
+def test_a_soundfont_gives_every_channel_an_instrument_and_the_tenth_drums() -> None:
+    pytest.importorskip("fluidsynth", reason="needs the extra `audio` and the system's fluidsynth")
+    font = find(places=PLACES)
+    if font is None:
+        pytest.skip("needs a soundfont (Debian: timgm6mb-soundfont)")
+    synth = open_synth(font)
+    assert synth.name.startswith("fluidsynth")
+    for channel in CHANNELS.values():
+        synth.play(bytes((0x90 | channel, 42, 110)))
+        assert np.abs(synth.render(9600)).max() > 0.005, channel
+        synth.quiet()
+        synth.render(48_000)

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 from onnx import TensorProto, helper
 
+from daemon import absent
 from daemon.cli import main
 from music import signature
 from music.signature import Signature
@@ -156,6 +157,8 @@ def no_midi_system(monkeypatch: pytest.MonkeyPatch) -> None:
     fake.RtMidiError = OSError  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "rtmidi", fake)
     monkeypatch.setitem(sys.modules, "jack", None)  # nor a JACK server that another test has started
+    nowhere = Path("/nowhere")
+    monkeypatch.setattr(absent, "PLACES", absent.Places(nowhere, nowhere, nowhere))
 
 
 def test_run_without_a_midi_system_says_how_to_get_one(desk: Path, no_midi_system: None) -> None:

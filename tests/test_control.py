@@ -474,6 +474,14 @@ def test_what_a_watcher_is_told() -> None:
     assert next(fact for fact in watcher.told if fact[0] == "tempo")[1:] == (500_000, False, -96, AT_120.ns_at(-96))
 
 
+def test_the_end_of_the_music_is_told_at_once() -> None:
+    watcher = Watcher()
+    watcher.wanted = frozenset()
+    played(watcher, [Command(AT_120.ns_at(250), "stop", True)])
+    told = {fact[4]: fact[2] for fact in watcher.told if fact[0] == "tempo"}
+    assert told[AT_120.ns_at(250)] is False
+
+
 def test_nobody_subscribed_nothing_is_worked_out() -> None:
     watcher = Watcher()
     watcher.wanted = frozenset()

@@ -9,14 +9,18 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from daemon import bench, doctor
+from daemon import absent, bench, doctor
+from daemon.absent import Places
 from daemon.cli import main
 from daemon.doctor import BAD, GOOD, ODD
-from daemon.measure import Loop
+from daemon.measure import Loop, questions
+from daemon.plan import Plan, PlanRequest, Settings
 from daemon.soundfont import SoundFontError, find
+from tests.fakes import FakePlayer
 
 
 def importer(**failures: Exception) -> Callable[[str], Any]:
@@ -28,31 +32,71 @@ def importer(**failures: Exception) -> Callable[[str], Any]:
     return load
 
 
-def test_no_midi_system(tmp_path: Path) -> None:
-    found = doctor.midi_system("auto", [], tmp_path / "seq", tmp_path)
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    """Where nothing is."""
+    return Places(tmp_path / "seq", tmp_path / "clients", tmp_path / "unix")
+
+
+def test_no_midi_system(places: Places) -> None:
+    found = doctor.midi_system("auto", [], places)
     assert found.state == BAD
-    assert "no server runs" in found.found
-    assert "no sequencer" in found.found
-    assert "modprobe snd-seq" in found.remedy
-    assert "start a JACK server" in found.remedy
+    assert "JACK: no server runs" in found.found
+    assert "ALSA: the kernel's sequencer is not loaded" in found.found
+    assert found.remedy.startswith("load ALSA's sequencer: sudo modprobe snd-seq; or start a JACK server (")
 
 
-def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sequencer = tmp_path / "seq"
-    sequencer.touch()
-    monkeypatch.setattr("os.access", lambda *_: False)
-    found = doctor.midi_system("auto", [], sequencer, tmp_path)
-    assert (found.state, "no permission to open" in found.found) == (BAD, True)
-    assert "usermod -aG" in found.remedy
-    assert "modprobe" not in found.remedy
+def test_no_permission(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    places.sequencer.touch()
+
+    def refuse(*_: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("os.open", refuse)
+    monkeypatch.setenv("USER", "ann")
+    monkeypatch.setattr(absent, "_group", lambda _: "audio")
+    monkeypatch.setattr(absent, "_joined", lambda _: False)
+    found = doctor.midi_system("auto", [], places)
+    assert (found.state, f"no permission to open {places.sequencer}" in found.found) == (BAD, True)
+    assert found.remedy == "join the group audio: sudo usermod -aG audio ann, then log in anew"
+    monkeypatch.setattr(absent, "_joined", lambda _: True)
+    assert doctor.midi_system("auto", [], places).remedy.endswith(
+        "into the group audio since you logged in: log in anew"
+    )
 
 
-def test_a_jack_server_of_somebody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "jack_default_7_0").touch()
-    monkeypatch.setattr(doctor, "_user_id", lambda: (tmp_path / "jack_default_7_0").stat().st_uid + 1)
-    found = doctor.midi_system("jack", [], tmp_path / "seq", tmp_path)
-    assert "is that of user" in found.found
+def test_a_container_without_the_device(places: Places) -> None:
+    places.kernel.touch()
+    found = doctor.midi_system("alsa", [], places)
+    assert "the kernel has a sequencer" in found.found
+    assert "--device /dev/snd" in found.remedy
+
+
+def _listening(places: Places, *names: str) -> None:
+    lines = [f"00: 00000002 00000000 00010000 0001 01 7 /dev/shm/jack_{name}_0" for name in names]
+    lines.append("00: 00000003 00000000 00000000 0001 03 7 /dev/shm/jack_client_5_0")
+    places.sockets.write_text("\n".join(lines) + "\n")
+
+
+def test_a_jack_server_of_somebody_else(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JACK_DEFAULT_SERVER", raising=False)
+    monkeypatch.setattr(absent, "_user_id", lambda: 5)
+    _listening(places, "default_7")
+    found = doctor.midi_system("jack", [], places)
+    assert "is that of user 7" in found.found
     assert "same user" in found.remedy
+    _listening(places, "studio_5")
+    found = doctor.midi_system("auto", [], places)
+    assert "called 'studio', not 'default'" in found.found
+    assert found.remedy == "say which one: export JACK_DEFAULT_SERVER=studio"
+    _listening(places)
+    assert "no server runs" in doctor.midi_system("jack", [], places).found
+
+
+def test_pipewire_without_its_jack(places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pipewire-0").touch()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    assert "pw-jack houseband run" in doctor.midi_system("jack", [], places).remedy
 
 
 def test_python_rtmidi_without_libasound(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +111,7 @@ def test_python_rtmidi_without_libasound(monkeypatch: pytest.MonkeyPatch) -> Non
     found = doctor.python_rtmidi()
     assert found.state == BAD
     assert "libasound.so.2: cannot open" in found.found
-    assert "Debian: libasound2" in found.remedy
+    assert "apt install libasound2" in found.remedy
     run = CliRunner().invoke(main, ["doctor", "--json"])
     assert run.exit_code == 1
     assert "MIDI system" not in [finding["what"] for finding in json.loads(run.output)["findings"]]
@@ -85,6 +129,8 @@ def test_a_soundfont_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(SoundFontError, match=r"a\.sf2: not a soundfont"):
         find(tmp_path / "a.sf2")
     *_, found = doctor.audio(str(tmp_path / "a.sf2"), importer())
+    assert (found.state, bool(found.remedy)) == (ODD, True)
+    *_, found = doctor.audio(str(tmp_path / "a.sf2"), importer(), wanted=True)
     assert (found.state, bool(found.remedy)) == (BAD, True)
 
 
@@ -97,6 +143,11 @@ def test_no_audio_packages() -> None:
     assert player.state == ODD
     loud, *_ = doctor.audio(None, importer(sounddevice=ImportError("no module")))
     assert "houseband[audio]" in loud.remedy
+    assert loud.state == ODD
+    deeper = OSError("cannot load library 'libportaudio.so.2': libasound.so.2: cannot open shared object file")
+    loud, *_ = doctor.audio(None, importer(sounddevice=deeper), wanted=True)
+    assert loud.remedy == "install libasound (Debian: apt install libasound2, or libasound2t64)"
+    assert loud.state == BAD
 
 
 def test_a_broken_graph(tmp_path: Path) -> None:
@@ -108,6 +159,57 @@ def test_a_broken_graph(tmp_path: Path) -> None:
     assert found["state"] == BAD
     assert "not a graph that onnxruntime can load" in found["found"]
     assert "leave --graph out" in found["remedy"]
+
+
+def test_a_graph_that_answers_with_no_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(FakePlayer):
+        def plan(self, request: PlanRequest) -> Plan:
+            np.full(3, np.nan, np.float32).astype(int)
+            return super().plan(request)
+
+    monkeypatch.setattr("daemon.players.load.load_player", lambda *_: Broken())
+    found = doctor._inference("gan", "mine.onnx", {})
+    assert (found.state, "answers with NaN" in found.found) == (BAD, True)
+    assert "leave --graph out" in found.remedy
+
+
+def test_where_takes_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert doctor.takes(None, 1).state == GOOD
+    assert doctor.takes(tmp_path / "not" / "yet", 1 << 20).found.startswith("0 in ")
+    (tmp_path / "a.mid").write_bytes(bytes(1 << 20))
+    assert doctor.takes(tmp_path, 4 << 20).found == f"1 in {tmp_path}, 1.0 of 4 MB"
+    (tmp_path / "file").touch()
+    found = doctor.takes(tmp_path / "file", 1)
+    assert (found.state, "no folder one can write to" in found.found, "--takes DIR" in found.remedy) == (
+        ODD,
+        True,
+        True,
+    )
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=3 << 20))
+    assert doctor.takes(tmp_path, 1).found.startswith("3 MB are left")
+
+
+def test_what_is_looked_at_is_what_the_configuration_plays_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[doctor.Patient] = []
+
+    def examine(patient: doctor.Patient, _tell: object) -> doctor.Examined:
+        seen.append(patient)
+        return doctor.Examined((), {})
+
+    monkeypatch.setattr(doctor, "examine", examine)
+    mine = tmp_path / "mine.toml"
+    mine.write_text('graph = "mine.onnx"\naudio = true\ntakes = "here"\ntakes_mb = 7\n')
+    run = CliRunner().invoke(main, ["doctor", "--config", str(mine), "--technique", "arcnn"])
+    assert (run.exit_code, "All is well" in run.output) == (0, True)
+    assert seen == [doctor.Patient("auto", "arcnn", "mine.onnx", None, True, seen[0].takes, 7 << 20)]
+    mine.write_text("bpm = 0\n")
+    run = CliRunner().invoke(main, ["doctor", "--config", str(mine), "--json"])
+    told = json.loads(run.output)
+    assert (run.exit_code, told["fit"]) == (1, False)
+    assert [(f["what"], f["state"]) for f in told["findings"]] == [("configuration", BAD)]
+    assert "bpm: takes a number" in told["findings"][0]["found"]
 
 
 def test_real_time_and_memory() -> None:
@@ -145,3 +247,21 @@ def test_bench_compares_ratios_and_draws(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     bench.draw(tmp_path / "a.png", {"plan, ms": {"a": [1.0, 2.0], "b": []}})
     assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_the_ratio_of_a_bench_is_that_of_the_best_rounds() -> None:
+    measured = bench.Bench()
+    measured._row("late", "ms", [[9.0, 9.0, 9.0], [2.0, 1.0, 2.0]], "waits", [[1.0], [5.0]], "6 ms", 6)
+    (row,) = measured.rows
+    assert (row.value, row.reference, row.ratio, row.kept) == (9.0, 5.0, 2.0, False)
+    assert bench.pieces([1.0, 2.0, 3.0, 4.0]) == [[1.0, 2.0], [3.0, 4.0]]
+    assert bench.pieces([]) == []
+
+
+def test_who_edits_is_asked_about_a_loop_that_is_never_the_same() -> None:
+    first, second = (request for request, _ in zip(questions(Settings(), edits=True), range(2), strict=False))
+    assert first.loop
+    assert second.loop
+    assert first.loop.want == 1
+    assert first.loop.notes != second.loop.notes
+    assert next(questions(Settings())).loop is None

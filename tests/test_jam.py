@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.audio import RECORD
+from daemon.audio import CLICK_HIGH, CLICK_LOW, RECORD
 from daemon.jam import Performer, Setup, Thru, open_any, poster_of, song_of, way_in
 from daemon.plan import Settings
 from daemon.ports import PortError
@@ -82,6 +82,16 @@ def test_melody_and_band_are_heard_and_every_note_ends(tmp_path: Path) -> None:
     for role in ("melody", *ROLES):
         notes = Counter((CHANNELS[role], note.pitch) for note in parts[role].notes)
         assert {key: count for key, count in begun.items() if key[0] == CHANNELS[role]} == notes
+
+
+def test_a_click_is_heard_on_every_beat_and_is_not_in_the_take(tmp_path: Path) -> None:
+    running = jam(tmp_path / "take.mid", 2, "--sound", "--click")
+    assert running.communicate(timeout=60)[1] == ""
+    told = [data[:length] for _, length, data in RECORD.iter_unpack((tmp_path / "take.mid.sound").read_bytes())]
+    clicks = [data[1] for data in told if data[0] == 0x99 and data[1] in (CLICK_HIGH, CLICK_LOW)]
+    assert clicks[:8] == [CLICK_HIGH, *3 * [CLICK_LOW]] * 2
+    drums = next(part for part in midifile.read(tmp_path / "take.mid").parts if part.name == "drums")
+    assert not {CLICK_HIGH, CLICK_LOW} & {note.pitch for note in drums.notes}
 
 
 def test_ctrl_c_ends_it_and_keeps_what_was_played(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from daemon import ports, pulse
+from daemon import absent, ports, pulse
 from daemon.events import Event, MidiIn, PortsBack, PortsLost
 from daemon.ports import PortError, open_feed, open_ports
 
@@ -92,6 +92,8 @@ def machine(
     monkeypatch.setitem(sys.modules, "rtmidi", system.module())
     monkeypatch.setattr(sys, "platform", platform)
     monkeypatch.setattr(ports, "DRAIN", {})
+    nowhere = Path("/nowhere")
+    monkeypatch.setattr(absent, "PLACES", absent.Places(nowhere, nowhere, nowhere))
     return system
 
 
@@ -132,7 +134,9 @@ def test_missing_libasound_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.delitem(sys.modules, "rtmidi", raising=False)
     monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
-    with pytest.raises(PortError, match=r"install the system's libasound\.so\.2 \(Debian: libasound2\)$"):
+    with pytest.raises(
+        PortError, match=r"install the system's libasound\.so\.2 \(Debian: apt install libasound2, or libasound2t64\)$"
+    ):
         open_ports()
 
 

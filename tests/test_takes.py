@@ -130,6 +130,19 @@ def test_the_oldest_takes_go_first(tmp_path: Path) -> None:
     assert sorted(file.name for file in tmp_path.iterdir()) == ["3.mid", "4.mid", "mine.txt"]
 
 
+def test_older_takes_make_room_while_a_long_one_is_played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder, "LOOK", 500)
+    for number in range(3):
+        file = tmp_path / f"{number}.mid"
+        file.write_bytes(bytes(1000))
+        os.utime(file, (number, number))
+    monkeypatch.setattr(recorder, "recover", lambda *_: [])
+    played(tmp_path, limit=5500)
+    names = [file.name for file in recorder.files(tmp_path)]
+    assert [name for name in names if name.endswith(".mid")] == ["2.mid"]
+    assert len(names) == 2
+
+
 def test_a_full_disk_is_one_warning_and_the_band_plays_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -143,6 +156,28 @@ def test_a_full_disk_is_one_warning_and_the_band_plays_on(
         f"takes are no longer recorded: No space left on device ({tmp_path})"
     ]
     assert sum(m.data[0] & 0xF0 == 0x90 for m in sent) > 20
+
+
+def test_no_room_for_the_midi_file_is_one_warning_and_the_take_can_be_exported_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    takes, out = tmp_path / "takes", tmp_path / "out.mid"
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as short:
+        short.setattr(takefile, "write_midi", full)
+        played(takes)
+    assert [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING] == [
+        f"a take is not a MIDI file yet: No space left on device ({takes}); it is kept as it is"
+    ]
+    (left,) = recorder.files(takes)
+    assert left.suffix == takefile.ENDING
+    monkeypatch.setattr(recorder, "recover", lambda *_: [])  # there is no room still
+    run = CliRunner().invoke(main, ["takes", "export", left.stem, "--dir", str(takes), "-o", str(out)])
+    assert run.exit_code == 0, run.output
+    assert {part.name for part in midifile.read(out).parts} == {MELODY, *ROLES}
 
 
 def test_a_folder_that_cannot_be_is_one_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

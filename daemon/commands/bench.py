@@ -37,8 +37,10 @@ def command(
 ) -> None:
     """Measure how well the band keeps time here, and what it costs. Takes about two minutes; close other programs.
 
-    Every figure stands beside a reference measured in the same run, and the ratio of the two is what can be compared
-    between runs. Where no MIDI system runs, a JACK server without hardware is started for the while, if jackd is there.
+    Every figure stands beside a reference measured in the same run. Values are medians of all rounds; the ratio is that
+    of the best round of either side, which is what can be compared between runs. Where no MIDI system runs, a JACK
+    server without hardware is started for the while, if jackd is there: with periods of 128 frames for what passes
+    through, and of 1024, JACK's own, for everything else.
     """
     from daemon.bench import Bench, BenchError, differences, draw
     from daemon.commands.render import progress_bar

@@ -34,6 +34,7 @@ from music.tunes import TUNES
 @click.option("--out-port", metavar="NAME", help="Play to this existing port, e.g. a synthesiser's.")
 @click.option("--audio", is_flag=True, help="Play through this machine's loudspeakers, too.")
 @click.option("--soundfont", metavar="FILE.sf2", help="With --audio: the instruments.")
+@click.option("--click", "clicks", is_flag=True, help="With --audio: a click on every beat.")
 @click.option("--plain", is_flag=True, help="A line per bar instead of a piano roll.")
 @click.option("-v", "--verbose", count=True, help="Say more; twice: everything.")
 def command(
@@ -48,6 +49,7 @@ def command(
     out_port: str | None,
     audio: bool,
     soundfont: str | None,
+    clicks: bool,
     plain: bool,
     verbose: int,
     **values: str | None,
@@ -78,7 +80,7 @@ def command(
             api=api,
             out_port=out_port,
             plain=plain,
-            sound=Sound(audio or soundfont is not None, soundfont),
+            sound=Sound(audio or clicks or soundfont is not None, soundfont, clicks),
             early=early,
         )
         try:

@@ -98,6 +98,10 @@ def _epilog() -> str:
     return "\b\n" + "\n".join(rows)
 
 
+#: what is neither written nor meant as the name of a MIDI file
+_OTHER_SOUND = (".mp3", ".ogg", ".opus", ".flac", ".m4a", ".aac", ".aif", ".aiff")
+
+
 @click.command(epilog=_epilog())
 @click.argument("melody", metavar="MELODY.mid", type=click.Path(path_type=Path))
 @click.option(
@@ -161,6 +165,8 @@ def command(
 
     if output.is_dir() or not output.parent.is_dir():
         raise Refusal(f"{output}: cannot be written, for its folder does not exist or it is one itself")
+    if output.suffix.lower() in _OTHER_SOUND:
+        raise Refusal(f"{output}: sound is written as .wav; name such a file, and convert it afterwards")
     sound = output.suffix.lower() == ".wav"
     if not sound and (soundfont or clicks):
         raise Refusal(f"{output}: --soundfont and --click are for sound; name a file that ends in .wav")

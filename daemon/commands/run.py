@@ -109,6 +109,8 @@ def listeners_of(said: Config) -> Listeners:
 
     values = said.values
     sound = Sound(bool(values["audio"]), str(values["soundfont"] or "") or None, bool(values["click"]))
+    if sound.click and not sound.on:
+        logging.getLogger(__name__).warning("the click is heard with --audio only")
     return Listeners(folder(str(values["takes"])), int(str(values["takes_mb"])) << 20, sound)
 
 

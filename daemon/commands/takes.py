@@ -54,7 +54,7 @@ def list_takes(where: Path | None, as_json: bool) -> None:
     for row in rows:
         text = row.get("state") or f"{row['seconds']:6.0f} s {row['notes']:6d} notes  {row['styles']}"
         click.echo(f"{row['name']}  {text}")
-    click.echo(f"{len(rows)} takes in {where}", err=True)
+    click.echo(f"{len(rows)} take{'' if len(rows) == 1 else 's'} in {where}", err=True)
 
 
 def _about(file: Path) -> dict[str, object]:
@@ -78,12 +78,13 @@ def _about(file: Path) -> dict[str, object]:
 @click.option("--dir", "where", metavar="DIR", type=click.Path(path_type=Path), help="Instead of the usual folder.")
 def export(name: str | None, output: Path | None, everything: bool, where: Path | None) -> None:
     """Copy a take, the newest unless NAME is given, as a MIDI file: a track for the melody and for every role, the
-    tempo map, and markers where the style changes. What a crash left is written up first."""
-    from daemon.recorder import files, recover
+    tempo map, and markers where the style changes. What a crash left is written up first; one that is being played is
+    left out."""
+    from daemon.recorder import files, is_being_played, recover
 
     where = _folder(where)
     recover(where)
-    takes = [file for file in files(where) if file.suffix == ".mid"]
+    takes = [file for file in files(where) if file.suffix == ".mid" or not is_being_played(file)]
     if name is not None:
         takes = [file for file in takes if file.stem == name.removesuffix(".mid")]
     if not takes:
@@ -93,9 +94,22 @@ def export(name: str | None, output: Path | None, everything: bool, where: Path 
     if everything and not target.is_dir():
         raise Refusal(f"{target}: not a folder; --all wants one")
     for file in takes if everything else takes[-1:]:
-        to = target / file.name if target.is_dir() else target
+        to = target / f"{file.stem}.mid" if target.is_dir() else target
         try:
-            shutil.copyfile(file, to)
+            _copy(file, to)
         except (OSError, shutil.SameFileError) as error:
             raise Refusal(f"{to}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
         click.echo(to)
+
+
+def _copy(file: Path, to: Path) -> None:
+    """A take, be it a MIDI file or, on a disk too full for one, still a journal. Raises OSError, Refusal."""
+    from daemon import takefile
+
+    if file.suffix == ".mid":
+        shutil.copyfile(file, to)
+        return
+    journal = takefile.read(file)
+    if journal is None:
+        raise Refusal(f"{file}: nothing was played in this take")
+    takefile.write_midi(journal, to)

@@ -1,11 +1,11 @@
 """What is heard, beside what was sent: the audio process on JACK through PortAudio, recorded by another JACK client.
 
-    python -m tests.jack.heard [--hang]
+    python -m tests.jack.heard [--hang] [--soundfont FILE.sf2]
 
-For a while the live band plays, with a player without a graph, on the built-in synthesiser. Every stretch of the
-recording is compared with what the messages sent should sound like at their moments, and an onset's lag is where the
-two agree best; the melody's pitches are read from the recording's spectrum. --hang: the audio process is stopped in the
-middle, and the lateness of sending is compared. Prints JSON; exit status 1 when a bound is missed.
+For a while the live band plays, with a player without a graph, on the built-in synthesiser or on a soundfont. Every
+stretch of the recording is compared with what the messages sent should sound like at their moments, and an onset's lag
+is where the two agree best; a scale's pitches are read from the recording's spectrum. --hang: the audio process is
+stopped in the middle, and the lateness of sending is compared. Prints JSON; exit status 1 when a bound is missed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from daemon.listeners import Listening
 from daemon.measure import quantile
 from daemon.realtime import LiveWorld, undisturbed
 from daemon.soundfont import BUILT_IN
-from daemon.synth import RATE, BuiltIn, render_messages
+from daemon.synth import RATE, open_synth, render_messages
 from daemon.worker import PlayerSpec, Worker
 from tests.jack.bench import jack_server
 from tests.jack.stage import process
@@ -101,12 +101,17 @@ def onset_lag(samples: np.ndarray, begin: int, at: int) -> float:
 
 
 def pitch_at(samples: np.ndarray, begin: int, at: int, low: int = 40) -> int:
-    """The MIDI pitch of the strongest partial from 30 to 130 ms after a moment; low: the lowest to be thought of."""
+    """The MIDI pitch heard from 30 to 130 ms after a moment: the strongest partial's, or that of one an octave below it
+    that is a tenth as strong, for strings often sound so; low: the lowest to be thought of."""
     first = (at - begin) * RATE // 1_000_000_000 + RATE * 3 // 100
     piece = samples[first : first + RATE // 10] * np.hanning(RATE // 10)
     spectrum = np.abs(np.fft.rfft(piece, 1 << 16))
     spectrum[: int(440 * 2 ** ((low - 69.5) / 12) * (1 << 16) / RATE)] = 0
-    return round(69 + 12 * float(np.log2(spectrum.argmax() * RATE / (1 << 16) / 440)))
+    peak = int(spectrum.argmax())
+    below = spectrum[peak // 2 - 8 : peak // 2 + 9]
+    if below.max() > spectrum[peak] / 10:
+        peak = peak // 2 - 8 + int(below.argmax())
+    return round(69 + 12 * float(np.log2(peak * RATE / (1 << 16) / 440)))
 
 
 def band(audio: Audio, seconds: float, middle: Any = None) -> Kept:
@@ -137,12 +142,12 @@ def band(audio: Audio, seconds: float, middle: Any = None) -> Kept:
     return output
 
 
-def agreement(samples: np.ndarray, begin: int, sent: Sequence[Message]) -> list[tuple[float, float]]:
+def agreement(samples: np.ndarray, begin: int, sent: Sequence[Message], soundfont: str) -> list[tuple[float, float]]:
     """For every moment at which notes begin: (lag in ms at which both agree best, and how well, 0..1)."""
     first = min(at for at, _ in sent)
     origin = first - 500_000_000
     frames = [((at - origin) * RATE // 1_000_000_000, data) for at, data in sorted(sent, key=lambda m: m[0])]
-    expected = render_messages(BuiltIn(), frames, frames[-1][0] + RATE)[:, 0]
+    expected = render_messages(open_synth(soundfont), frames, frames[-1][0] + RATE)[:, 0]
     shift = (origin - begin) * RATE // 1_000_000_000
     reach, length = RATE * 40 // 1000, RATE * 150 // 1000
     found = []
@@ -162,26 +167,27 @@ def agreement(samples: np.ndarray, begin: int, sent: Sequence[Message]) -> list[
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hang", action="store_true", help="stop the audio process in the middle")
+    parser.add_argument("--soundfont", default=BUILT_IN, help="instead of the built-in synthesiser")
     parser.add_argument("--seconds", type=float, default=12)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         stack.enter_context(jack_server(256, Path(folder) / "jackd.log", may_be_real_time()))
-        audio = stack.enter_context(closing(Audio(BUILT_IN)))
+        audio = stack.enter_context(closing(Audio(args.soundfont)))
         found: dict[str, Any] = {"audio": audio.wait_ready()}
-        good = hung(audio, args.seconds, found) if args.hang else compared(audio, args.seconds, Path(folder), found)
+        good = hung(audio, args.seconds, found) if args.hang else compared(audio, args, Path(folder), found)
     json.dump(found, sys.stdout, indent=1)
     return 0 if good else 1
 
 
-def compared(audio: Audio, seconds: float, folder: Path, found: dict[str, Any]) -> bool:
+def compared(audio: Audio, args: argparse.Namespace, folder: Path, found: dict[str, Any]) -> bool:
     onsets: list[Message] = []
     samples, begin = listened(folder / "scale.npz", lambda: onsets.extend(scale(audio, range(48, 85, 3), 0.3)))
     lags = [1000 * onset_lag(samples, begin, at) for at, _ in onsets]
     read = [(data[1], pitch_at(samples, begin, at)) for at, data in onsets]
     wrong = [f"{pitch} heard as {heard}" for pitch, heard in read if heard != pitch]
     kept: list[Kept] = []
-    samples, begin = listened(folder / "band.npz", lambda: kept.append(band(audio, seconds)))
-    agreed = agreement(samples, begin, kept[0].messages)
+    samples, begin = listened(folder / "band.npz", lambda: kept.append(band(audio, args.seconds)))
+    agreed = agreement(samples, begin, kept[0].messages, args.soundfont)
     found["scale"] = {"onsets": len(onsets), "lag_ms": [round(lag, 1) for lag in lags], "wrong_pitches": wrong}
     found["band"] = {
         "moments": len(agreed),
