@@ -26,7 +26,9 @@ are 1/24 beat from bar 1:
     {"event": "note", "role", "on", "pitch", "velocity", "tick", "due"}      the band begins or ends a note
     {"event": "heard", "on", "pitch", "velocity", "channel", "tick", "at"}   so does the player
     {"event": "plan", "number", "first", "last", "heard", "ms", "notes"}     steps; role -> [[tick, pitch, ticks, vel.]]
-    {"event": "edit", ...}                                                   of the AR-CNN, which this version lacks
+    {"event": "edit", "serial", "action", "bar", "step", "pitch", "length", "velocity", "log_probability",
+     "iteration", "undone", "tick", "at"}    the AR-CNN adds a note to the loop, or removes one: as in EDITS.jsonl, bar
+                                             of the loop from 1, step in it from 0, length in steps
     {"event": "tempo", "bpm", "playing", "tick", "at"}                       `tick` was at `at`
     {"event": "counters", "counters"}                                        once a second while something happens
     {"event": "controls", "controls"}                                        after a control was turned, all of them

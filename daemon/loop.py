@@ -212,6 +212,15 @@ class Loop:
             done.append(edit)
         return done
 
+    def told_since(self, serial: int) -> list[Told]:
+        """The edits made after the one of that serial, oldest first; of very many the last."""
+        found = []
+        for told in reversed(self.told):
+            if told.serial <= serial:
+                break
+            found.append(told)
+        return found[::-1]
+
     def undo(self, number: int, now: int, tick: int) -> list[Edit]:
         """Take back the last edit: what was done instead."""
         if self.draft is None:

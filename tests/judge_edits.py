@@ -74,7 +74,7 @@ def spoilt(true: Lengths, level: float, near: bool, random: np.random.Generator)
     left = true.copy()
     gone = random.random(len(rows)) < level
     left[steps[gone], pitches[gone]] = 0
-    put_in(left, rows, round(level * len(rows) / 2), near, random)
+    put_in(left, rows, round(level * len(rows) / 2), 1.0 if near else 0.0, random)
     return left
 
 
