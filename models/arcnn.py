@@ -5,10 +5,12 @@ clashes, and, through kernels that reach over all pitches, how many notes sound 
 The far one folds octaves onto pitch classes (`models.layers`: transposition-equivariant convolutions over time, at
 beats and at bars) and sees harmony and form. Time is cut into patches of a beat.
 
-A cell's logit s says how probable it is that the cell differs between this roll and the real piece: P = sigmoid(s), a
-missing onset where none is, a wrong one where one is. P over the sum of P is the distribution of the next edit (the XOR
-as one distribution over all cells), and the sum of P is how many edits are left. The published recipe (an AR-CNN as of
-AWS DeepComposer: cross-entropy of a softmax against the uniform XOR, no conditioning) is a setting of the same network.
+The softmax of all cells' logits is the distribution of the next edit: the XOR between this roll and the real piece, a
+missing onset where none is, a wrong one where one is. How many edits are left, it does not say. `Calibration` does:
+from those logits, and what is known of the whole window, it tells how probable each cell is to differ, which says how
+many edits to take at once and when to stop. It learns beside the network and never moves it: learnt together, on the
+same windows, the order of the edits came out worse (models/LOG.md). The published recipe (an AR-CNN as of AWS
+DeepComposer: uniform XOR, no conditioning) is a setting of the same network.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ BEATS_PER_BAR = 4
 HEIGHTS = (28, 40, 52, 64, 76, 88, 100)
 
 
+#: the pitches that are looked at in training, from a C to a B; hardly a note lies outside
+LOW, HIGH = 24, 108
 #: semitones either way in which a kernel over pitches tells distances apart; all that is further counts alike
 REACH = 30
 #: over how many semitones such kernels fade, at the beginning
@@ -111,9 +115,35 @@ class CellBlock(nn.Module):
         return x + mixed
 
 
+class Calibration(nn.Module):
+    """Logits of a softmax -> logits of probabilities: scaled, and moved by what the whole window is like."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.read = nn.Linear(channels + 3, 32)
+        self.move = nn.Linear(32, 1)
+        self.scale = nn.Parameter(torch.ones(2))  # of what is to be added, of what is to be removed
+        self.offset = nn.Parameter(torch.full((2,), -4.0))
+
+    def window(self, edit: Tensor, cells: Tensor, planes: Tensor) -> Tensor:
+        """How far the window moves them, (B, 1)."""
+        onset = planes[:, 0]
+        there = edit.masked_fill(onset < 0.5, -30.0)
+        known = (edit.logsumexp((1, 2)) - 8, there.logsumexp((1, 2)), onset.sum((1, 2)).log1p() - 4)
+        seen = torch.cat([cells.mean((2, 3)), torch.stack(known, 1)], 1)
+        moved: Tensor = self.move(functional.silu(self.read(seen)))
+        return moved - known[0][:, None]
+
+    def forward(self, edit: Tensor, planes: Tensor, window: Tensor) -> Tensor:
+        moved = edit + window[:, :, None]
+        return torch.where(
+            planes[:, 0] > 0.5, moved * self.scale[1] + self.offset[1], moved * self.scale[0] + self.offset[0]
+        )
+
+
 class Arcnn(nn.Module):
-    """planes (B, 3, 128 steps, 128 pitches), style (B, styles) -> edit logits (B, 128, 128), length scores
-    (B, lengths, 128, 128)."""
+    """planes (B, 3, 128 steps, 128 pitches), style (B, styles) -> edit logits (B, 128, 128), the logits of a cell's
+    probability to differ (B, 128, 128), length scores (B, lengths, 128, 128)."""
 
     fold: Tensor
     phase: Tensor
@@ -141,6 +171,7 @@ class Arcnn(nn.Module):
         self.cell_blocks = nn.ModuleList(CellBlock(cell) for _ in range(config.cell_blocks))
         self.write = nn.Conv2d(cell, PATCH * 2, 1)
         self.write_lengths = nn.Linear(cell, PATCH * len(LENGTHS))
+        self.calibration = Calibration(cell)
         self.register_buffer("fold", hats(), persistent=False)
         self.register_buffer("heights", heights(), persistent=False)
         phase = torch.eye(BEATS_PER_BAR).repeat(1, BEATS // BEATS_PER_BAR)
@@ -150,9 +181,11 @@ class Arcnn(nn.Module):
             bias = torch.tensor([-5.0] * PATCH + [-1.5] * PATCH)  # most cells hold no missing note, some a wrong one
             self.write.bias = nn.Parameter(bias)
 
-    def forward(self, planes: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, planes: Tensor, style: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         edit, cells = self.look(planes, style)
-        return edit, self.all_lengths(cells)
+        here = slice(LOW, HIGH)
+        window = self.calibration.window(edit[..., here], cells[..., here], planes[..., here])
+        return edit, self.calibration(edit, planes, window), self.all_lengths(cells)
 
     def look(self, planes: Tensor, style: Tensor, low: int = 0) -> tuple[Tensor, Tensor]:
         """(edit logits, what is known of every cell of a beat x pitch: (B, cell, 32, 128)).
@@ -213,29 +246,28 @@ class Arcnn(nn.Module):
         return both.permute(0, 2, 3, 1).flatten(2)
 
 
-def log_weights(edit: Tensor, calibrated: bool) -> Tensor:
-    """Logits as log-weights of the edit distribution: log P where P says how probable a difference is, the logits
-    themselves where they were trained as a softmax."""
+def log_weights(logit: Tensor) -> Tensor:
+    """Logits of probabilities as log-probabilities."""
     # not logsigmoid: the exporter writes that as log(sigmoid), which fp32 cannot do far from 0
-    return edit.clamp(max=0) - (1 + (-edit.abs()).exp()).log() if calibrated else edit
+    return logit.clamp(max=0) - (1 + (-logit.abs()).exp()).log()
 
 
 # --- losses ---------------------------------------------------------------------------------------------------------
 
 
-def edit_loss(edit: Tensor, differs: Tensor, calibrated: bool) -> tuple[Tensor, Tensor]:
-    """(loss, nats of the next edit). edit (B, 128, 128) logits; differs: the XOR, bool. Examples without a difference
-    count for the calibration only."""
+def edit_loss(edit: Tensor, differs: Tensor) -> Tensor:
+    """Nats of the next edit. edit (B, 128, 128) logits; differs: the XOR, bool. Examples without one do not count."""
     target = differs.flatten(1).float()
     left = target.sum(1)
     some = (left > 0).float()
-    log_p = log_weights(edit, calibrated).flatten(1).log_softmax(1)
-    nats = -(log_p * target).sum(1) / left.clamp(min=1)
-    next_edit = (nats * some).sum() / some.sum().clamp(min=1)
-    if not calibrated:
-        return next_edit, next_edit
-    binary = functional.binary_cross_entropy_with_logits(edit.flatten(1), target, reduction="sum")
-    return 0.3 * next_edit + binary / left.sum().clamp(min=1), next_edit
+    nats = -(edit.flatten(1).log_softmax(1) * target).sum(1) / left.clamp(min=1)
+    return (nats * some).sum() / some.sum().clamp(min=1)
+
+
+def calibration_loss(logit: Tensor, differs: Tensor) -> Tensor:
+    """Nats a difference, of what differs and what does not."""
+    binary = functional.binary_cross_entropy_with_logits(logit, differs.float(), reduction="sum")
+    return binary / differs.sum().clamp(min=1)
 
 
 def length_loss(scores: Tensor, lengths: Tensor) -> Tensor:

@@ -16,18 +16,15 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from models import arcnn, checkpoint, corruption
-from models.arcnn import STYLES, Arcnn, ArcnnConfig
+from models.arcnn import HIGH, LOW, STYLES, Arcnn, ArcnnConfig
 from models.corruption import Example, Piece, Pool, Recipe
 from models.data import CachedSong
 from music.sheet import LENGTHS, planes
 
-#: the pitches that are looked at in training; hardly a note lies outside
-LOW, HIGH = 24, 108
-
 
 @dataclass(frozen=True, slots=True)
 class ArcnnRecipe:
-    """What a run is told. calibrated: a logit a cell for "this differs" instead of a softmax alone; own: share of
+    """What a run is told. calibrated: learn, too, how probable each edit is; own: share of
     examples that go on with the network's own edits, from a share own_from of the run on; weights: how often each style
     is drawn; spoil: how pieces are spoilt; descent: the last share of the run, in which the rate falls."""
 
@@ -97,10 +94,13 @@ class ArcnnObjective:
             at = example, step_of_it, pitch
             length = arcnn.length_loss(self.net.lengths_at(cells, at), true[at])
         differs = (true > 0) != (seen[:, 0] > 0.5)
-        loss, nats = arcnn.edit_loss(edit, differs, self.recipe.calibrated)
+        nats = arcnn.edit_loss(edit, differs)
+        sure = arcnn.calibration_loss(self._calibrated(self.net, edit.detach(), cells.detach(), seen), differs)
         self.optimizer.zero_grad()
-        self.fabric.backward(loss + 0.2 * length)
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        self.fabric.backward(nats + 0.2 * length + (0.2 * sure if self.recipe.calibrated else 0))
+        beside = set(self.net.calibration.parameters())  # whose gradient must not make the others' smaller
+        for group in (beside, set(self.net.parameters()) - beside):
+            torch.nn.utils.clip_grad_norm_(group, 1.0)
         self.optimizer.step()
         self._follow(min(0.997, (step + 1) / (step + 50)))
         with torch.no_grad():
@@ -110,7 +110,11 @@ class ArcnnObjective:
                 cells.detach(),
                 self.recipe.own if step >= self.recipe.own_from * self.steps else 0,
             )
-        return {"edit": float(loss.detach()), "nats": float(nats.detach()), "length": float(length.detach())}
+        return {"nats": float(nats.detach()), "calibration": float(sure.detach()), "length": float(length.detach())}
+
+    @staticmethod
+    def _calibrated(net: Arcnn, edit: Tensor, cells: Tensor, seen: Tensor) -> Tensor:
+        return net.calibration(edit, seen, net.calibration.window(edit, cells, seen))
 
     def _own(self, step: int) -> float:
         return self.recipe.own if step >= self.recipe.own_from * self.steps else 0.0
@@ -138,7 +142,7 @@ class ArcnnObjective:
                 continue
             count = int(self.random.integers(1, self.recipe.most_edits + 1))
             risk = self.random.uniform(0.1, 1)  # as carefully as it will play, or less so
-            weights = arcnn.log_weights(edit[i], self.recipe.calibrated) / risk
+            weights = edit[i] / risk
             sure = torch.from_numpy((example.kept & (example.sheet > 0))[:, LOW:HIGH]).to(edit.device)
             weights = weights.masked_fill(sure, -1e9)
             uniform = torch.rand(weights.shape, device=weights.device).clamp(1e-9, 1 - 1e-7)
@@ -166,10 +170,11 @@ class ArcnnObjective:
                 nats, f1 = [], []
                 for i in range(0, len(batch), 16):
                     seen, style, true = tensors(batch[i : i + 16], self.fabric.device)
-                    edit, _ = self.average.look(seen, style, LOW)
+                    edit, cells = self.average.look(seen, style, LOW)
                     onset, real = seen[:, 0] > 0.5, true > 0
-                    nats.append(float(arcnn.edit_loss(edit, real != onset, self.recipe.calibrated)[1]))
-                    for score, here, right in zip(edit, onset, real, strict=True):
+                    nats.append(float(arcnn.edit_loss(edit, real != onset)))
+                    logit = self._calibrated(self.average, edit, cells, seen)
+                    for score, here, right in zip(logit, onset, real, strict=True):
                         chosen = best_notes(torch.where(here, -score, score).sigmoid())
                         f1.append(float(2 * (chosen & right).sum() / (chosen.sum() + right.sum()).clamp(min=1)))
                 found[f"valid_{name}_nats"] = float(np.mean(nats))

@@ -42,8 +42,8 @@ class Recipe:
     plausible: bool = True
     wrong: float = 0.5
     keep: float = 0.2
-    voices: float = 0.25
-    bars: float = 0.1
+    voices: float = 0.15
+    bars: float = 0.05
 
 
 def tune(song: CachedSong, part: str = "soprano") -> NDArray[np.int32]:
