@@ -202,9 +202,11 @@ class Loop:
         if draft is None or number <= self._changed_for:
             return []
         self._earn(now, settings.edits_per_second)
-        done = []
+        limits, done = settings.limits, []
         for edit in edits:
             if self._affordable(settings.edits_per_second) < 1 or not draft.fits(edit):
+                continue
+            if not draft.allows(edit, limits):  # they may have been turned since it was asked for
                 continue
             draft.apply(edit)
             self._credit -= _price(settings.edits_per_second)

@@ -104,12 +104,7 @@ class ArcnnObjective:
         self.optimizer.step()
         self._follow(min(0.997, (step + 1) / (step + 50)))
         with torch.no_grad():
-            self._go_on(
-                batch,
-                edit.detach(),
-                cells.detach(),
-                self.recipe.own if step >= self.recipe.own_from * self.steps else 0,
-            )
+            self._go_on(batch, edit.detach(), cells.detach(), self._own(step))
         return {"nats": float(nats.detach()), "calibration": float(sure.detach()), "length": float(length.detach())}
 
     @staticmethod
