@@ -47,7 +47,7 @@ class ArcnnRecipe:
 
 
 #: `--set published=true`: what the published recipe says, on the same network
-PUBLISHED = {
+PUBLISHED: dict[str, Any] = {
     "model": {"conditioned": False},
     "spoil": {"plausible": False, "keep": 0.0},
     "calibrated": False,
@@ -59,7 +59,7 @@ def recipe_from(values: dict[str, Any]) -> ArcnnRecipe:
     """The recipe in a checkpoint's JSON. Raises TypeError for unknown keys."""
     values = dict(values)
     if values.pop("published", False):
-        values = {**PUBLISHED, **values}
+        values = {**PUBLISHED, **values, "model": {**PUBLISHED["model"], **values.get("model", {})}}
     model, spoil = checkpoint.tuples(values.pop("model", {})), values.pop("spoil", {})
     return ArcnnRecipe(model=ArcnnConfig(**model), spoil=Recipe(**spoil), **checkpoint.tuples(values))
 
