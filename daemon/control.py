@@ -34,6 +34,13 @@ are 1/24 beat from bar 1:
     {"event": "controls", "controls"}                                        after a control was turned, all of them
     {"event": "lost", "count"}                                               so many events were dropped: read faster
 
+With the control `edit_sysex` on, edits are also sent as MIDI, a system exclusive message each, which a DAW can record:
+
+    F0 7D 68 62 01  action  bar  step  pitch  length (2)  velocity  nats (2)  F7
+
+action: 0 adds, 1 removes (an edit taken back is told as its opposite); bar of the loop from 1, step in it from 0;
+length in steps and nats, minus the log-probability in hundredths, are two bytes of 7 bits each, the high one first.
+
 Members may be added within a protocol version, none is taken away or changes its meaning.
 
 The server is a process of its own. It takes no more than 50 requests a second from a client, and 200 from all of them;

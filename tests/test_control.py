@@ -414,7 +414,8 @@ def test_the_commands_speak_with_a_band(band: Band) -> None:
 
 def test_the_protocol_is_documented() -> None:
     said = CliRunner().invoke(main, ["control"]).output
-    for word in (*TOPICS, "subscribe", "unsubscribe", "learn", "forget", "panic", "hello", "lost", "0600", "tcp:PORT"):
+    words = ("subscribe", "unsubscribe", "learn", "forget", "panic", "hello", "lost", "0600", "tcp:PORT", "F0 7D 68 62")
+    for word in (*TOPICS, *words):
         assert word.rstrip("s") in said
 
 
