@@ -25,7 +25,8 @@ from music.sheet import LENGTHS, planes
 @dataclass(frozen=True, slots=True)
 class ArcnnRecipe:
     """What a run is told. calibrated: learn, too, how probable each edit is; own: share of
-    examples that go on with the network's own edits, from a share own_from of the run on; weights: how often each style
+    new examples that go on with the network's own edits, from a share own_from of the run on; further: of those that
+    have; oldest, most_edits: how often at most, and how many at once; weights: how often each style
     is drawn; spoil: how pieces are spoilt; descent: the last share of the run, in which the rate falls."""
 
     model: ArcnnConfig = field(default_factory=ArcnnConfig)
@@ -35,9 +36,10 @@ class ArcnnRecipe:
     descent: float = 0.3
     calibrated: bool = True
     own: float = 0.25
-    own_from: float = 0.5
-    oldest: int = 5
-    most_edits: int = 24
+    own_from: float = 0.2
+    further: float = 0.7
+    oldest: int = 8
+    most_edits: int = 40
     weights: tuple[float, ...] = (0.5, 0.16, 0.16, 0.18)
     shift: int = 6
 
@@ -95,7 +97,8 @@ class ArcnnObjective:
             length = arcnn.length_loss(self.net.lengths_at(cells, at), true[at])
         differs = (true > 0) != (seen[:, 0] > 0.5)
         nats = arcnn.edit_loss(edit, differs)
-        sure = arcnn.calibration_loss(self._calibrated(self.net, edit.detach(), cells.detach(), seen), differs)
+        logit = self._calibrated(self.net, edit.detach(), cells.detach(), seen)
+        sure = arcnn.calibration_loss(logit, differs)
         self.optimizer.zero_grad()
         self.fabric.backward(nats + 0.2 * length + (0.2 * sure if self.recipe.calibrated else 0))
         beside = set(self.net.calibration.parameters())  # whose gradient must not make the others' smaller
@@ -104,7 +107,7 @@ class ArcnnObjective:
         self.optimizer.step()
         self._follow(min(0.997, (step + 1) / (step + 50)))
         with torch.no_grad():
-            self._go_on(batch, edit.detach(), cells.detach(), self._own(step))
+            self._go_on(batch, edit.detach(), cells.detach(), logit.detach(), self._own(step))
         return {"nats": float(nats.detach()), "calibration": float(sure.detach()), "length": float(length.detach())}
 
     @staticmethod
@@ -128,31 +131,40 @@ class ArcnnObjective:
             for mean, now in zip(self.average.parameters(), self.net.parameters(), strict=True):
                 mean.lerp_(now, 1 - decay)
 
-    def _go_on(self, batch: list[Example], edit: Tensor, cells: Tensor, share: float) -> None:
-        """Apply sampled edits to some of the examples, which wait for the next turn."""
+    def _go_on(self, batch: list[Example], edit: Tensor, cells: Tensor, logit: Tensor, share: float) -> None:
+        """Edit some of the examples, as it does when it plays, more or less boldly; they wait for the next turn. What
+        there is nothing more to do about has come to its end."""
         self.waiting = []
-        for i in np.flatnonzero(self.random.random(len(batch)) < share).tolist():
-            example = batch[i]
-            if example.age >= self.recipe.oldest:
+        recipe = self.recipe
+        for i, example in enumerate(batch):
+            if example.age >= recipe.oldest or self.random.random() >= (recipe.further if example.age else share):
                 continue
-            count = int(self.random.integers(1, self.recipe.most_edits + 1))
-            risk = self.random.uniform(0.1, 1)  # as carefully as it will play, or less so
-            weights = edit[i] / risk
-            sure = torch.from_numpy((example.kept & (example.sheet > 0))[:, LOW:HIGH]).to(edit.device)
-            weights = weights.masked_fill(sure, -1e9)
-            uniform = torch.rand(weights.shape, device=weights.device).clamp(1e-9, 1 - 1e-7)
-            chosen = (weights - (-uniform.log()).log()).flatten().topk(count).indices
-            steps, pitches = chosen // weights.shape[1], chosen % weights.shape[1]
-            here = torch.full_like(steps, i)
-            drawn = torch.distributions.Categorical(logits=self.net.lengths_at(cells, (here, steps, pitches)).float())
-            lengths = drawn.sample()
-            for step, pitch, length in zip(steps.tolist(), (pitches + LOW).tolist(), lengths.tolist(), strict=True):
-                if example.sheet[step, pitch]:
-                    example.sheet[step, pitch] = 0
-                else:
-                    corruption.add(example.sheet, step, pitch, LENGTHS[length])
-            example.age += 1
+            onset = torch.from_numpy(example.sheet[:, LOW:HIGH] > 0).to(edit.device)
+            real = torch.where(onset, -logit[i], logit[i]).sigmoid()
+            bar = half_of_best(real) * self.random.uniform(0.6, 1.2)
+            sure = onset & torch.from_numpy(example.kept[:, LOW:HIGH]).to(edit.device)
+            worthwhile = torch.where(onset, real < bar, real >= bar) & ~sure
+            count = min(int(self.random.integers(1, recipe.most_edits + 1)), int(worthwhile.sum()))
+            if not count:
+                continue
+            uniform = torch.rand(onset.shape, device=edit.device).clamp(1e-9, 1 - 1e-7)
+            keys = edit[i] / self.random.uniform(0.05, 1) - (-uniform.log()).log()
+            self._edit(example, i, cells, keys.masked_fill(~worthwhile, -torch.inf), count)
             self.waiting.append(example)
+
+    def _edit(self, example: Example, index: int, cells: Tensor, keys: Tensor, count: int) -> None:
+        """The edits of the highest keys."""
+        chosen = keys.flatten().topk(count).indices
+        steps, pitches = chosen // keys.shape[1], chosen % keys.shape[1]
+        here = torch.full_like(steps, index)
+        scores = self.net.lengths_at(cells, (here, steps, pitches)).float()
+        lengths = torch.distributions.Categorical(logits=scores).sample()
+        for step, pitch, length in zip(steps.tolist(), (pitches + LOW).tolist(), lengths.tolist(), strict=True):
+            if example.sheet[step, pitch]:
+                example.sheet[step, pitch] = 0
+            else:
+                corruption.add(example.sheet, step, pitch, LENGTHS[length])
+        example.age += 1
 
     # --- what the loop asks -----------------------------------------------------------------------------------------
 
@@ -206,12 +218,18 @@ def pieces_of(songs: list[CachedSong]) -> tuple[list[Piece], list[Piece], int]:
     return [corruption.piece_of(s) for s in kept], [corruption.piece_of(s) for s in valid], dropped
 
 
-def best_notes(real: Tensor) -> Tensor:
-    """The cells to call notes for the highest expected F1, when `real` says how probable each is to be one: the
-    likelier ones, down to half of the F1 that is expected (Lipton et al. 2014)."""
-    likely = real.flatten().sort(descending=True).values
+def half_of_best(real: Tensor) -> float:
+    """Half of the highest F1 that a choice of notes can be expected to have, when `real` says how probable each cell
+    is to be one."""
+    likely = real.flatten().topk(min(real.numel(), 1024)).values
     count = torch.arange(1, len(likely) + 1, device=likely.device)
-    return real > (likely.cumsum(0) / (count + likely.sum())).max()
+    return float((likely.cumsum(0) / (count + real.sum())).max())
+
+
+def best_notes(real: Tensor) -> Tensor:
+    """The cells to call notes for the highest expected F1: the likelier ones, down to half of it (Lipton et al.
+    2014)."""
+    return real > half_of_best(real)
 
 
 def validation(pieces: list[Piece], count: int = 32) -> dict[str, list[Example]]:
