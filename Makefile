@@ -45,6 +45,10 @@ lint: $(VENV)/.develop ## ruff and mypy (strict)
 bench-jack: $(VENV)/.develop ## measure timing through a JACK server (needs jackd2), as JSON; options with ARGS="..."
 	@$(BIN)/python -m tests.jack.bench $(ARGS)
 
+.PHONY: bench-loop
+bench-loop: $(VENV)/.develop ## the loop that the AR-CNN edits, through a JACK server (needs jackd2), as JSON; options with ARGS="..."
+	@$(BIN)/python -m tests.jack.loop $(ARGS)
+
 .PHONY: test-vm
 test-vm: $(VENV)/.runtime ## the service on a real systemd and ALSA, in QEMU (Debian's qemu-system-x86, debootstrap, e2fsprogs)
 	@$(BIN)/python -m tests.vm

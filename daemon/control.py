@@ -26,11 +26,20 @@ are 1/24 beat from bar 1:
     {"event": "note", "role", "on", "pitch", "velocity", "tick", "due"}      the band begins or ends a note
     {"event": "heard", "on", "pitch", "velocity", "channel", "tick", "at"}   so does the player
     {"event": "plan", "number", "first", "last", "heard", "ms", "notes"}     steps; role -> [[tick, pitch, ticks, vel.]]
-    {"event": "edit", ...}                                                   of the AR-CNN, which this version lacks
+    {"event": "edit", "serial", "action", "bar", "step", "pitch", "length", "velocity", "log_probability",
+     "iteration", "undone", "tick", "at"}    the AR-CNN adds a note to the loop, or removes one: as in EDITS.jsonl, bar
+                                             of the loop from 1, step in it from 0, length in steps
     {"event": "tempo", "bpm", "playing", "tick", "at"}                       `tick` was at `at`
     {"event": "counters", "counters"}                                        once a second while something happens
     {"event": "controls", "controls"}                                        after a control was turned, all of them
     {"event": "lost", "count"}                                               so many events were dropped: read faster
+
+With the control `edit_sysex` on, edits are also sent as MIDI, a system exclusive message each, which a DAW can record:
+
+    F0 7D 68 62 01  action  bar  step  pitch  length (2)  velocity  nats (2)  F7
+
+action: 0 adds, 1 removes (an edit taken back is told as its opposite); bar of the loop from 1, step in it from 0;
+length in steps and nats, minus the log-probability in hundredths, are two bytes of 7 bits each, the high one first.
 
 Members may be added within a protocol version, none is taken away or changes its meaning.
 

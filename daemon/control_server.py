@@ -15,7 +15,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -167,6 +167,8 @@ class Desk:
                 return "heard", {"event": "heard", **_note(data), "channel": channel, "tick": tick, "at": at}
             case ("plan", packed):
                 return "plans", _plan(packed)
+            case ("edit", *told):
+                return "edits", _edit(*told)
         return None
 
     def reply(self, request: Json, **also: Any) -> Json:
@@ -263,6 +265,14 @@ def _plan(packed: Any) -> Json:
     return {
         "event": "plan", "number": plan.number, "first": plan.first, "last": plan.last, "heard": plan.heard,
         "ms": round(plan.inference_ns / 1e6, 3), "notes": notes,
+    }  # fmt: skip
+
+
+def _edit(serial: int, at: int, tick: int, bar: int, step: int, undone: bool, fields: Sequence[object]) -> Json:
+    names = ("iteration", "action", "pitch", "length", "velocity", "log_probability")
+    found = dict(zip(names, fields, strict=True))
+    return {
+        "event": "edit", "serial": serial, **found, "bar": bar, "step": step, "undone": undone, "tick": tick, "at": at,
     }  # fmt: skip
 
 

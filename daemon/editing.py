@@ -27,14 +27,15 @@ _DRUMS = CHANNELS["drums"]
 @dataclass(frozen=True, slots=True)
 class Options:
     """How to edit. iterations: the most evaluations of every window; risk: temperature, 0 takes the likeliest; at_once:
-    edits from one evaluation of 8 bars; undo: how many of the last edits are taken back at the end."""
+    edits from one evaluation of 8 bars, None for AT_ONCE, and more where the iterations would not suffice; undo: how
+    many of the last edits are taken back at the end."""
 
     style: str
     limits: Limits = field(default_factory=Limits)
     iterations: int = 100
     risk: float = 1.0
     seed: int = 0
-    at_once: int = AT_ONCE
+    at_once: int | None = None
     undo: int = 0
 
 
@@ -54,11 +55,15 @@ def edit(draft: Draft, editor: Editor, options: Options, progress: Progress | No
     Raises ValueError for a style the graph does not know.
     """
     random = np.random.default_rng(options.seed)
-    count = max(1, round(options.at_once * draft.steps / WINDOW))
+    few = max(1, round((options.at_once or AT_ONCE) * draft.steps / WINDOW))
     for iteration in range(1, options.iterations + 1):
         if not any(cells.any() for cells in draft.open_cells(options.limits)):
             break
         scores = editor.look(draft, options.limits, options.style)
+        count = few
+        if options.at_once is None:
+            left = int(editing.worthwhile(draft, scores, options.limits).sum())
+            count = max(few, -(-left // (options.iterations - iteration + 1)))
         if not editing.take(draft, scores, options.limits, random, count=count, risk=options.risk, iteration=iteration):
             break
         if progress is not None:

@@ -1,4 +1,5 @@
-"""Who listens while the band plays: the recorder of takes, and the audio process. Each off unless it is wanted."""
+"""Who listens while the band plays: the recorder of takes, the audio process, and the log of edits. Each off unless it
+is wanted."""
 
 from __future__ import annotations
 
@@ -7,9 +8,13 @@ from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
+from daemon import editlog
 from daemon.audio import Audio, Clicker, Sound
+from daemon.editlog import EditLog
 from daemon.events import Event, MidiIn
+from daemon.loop import Loop
 from daemon.recorder import Played, Recorder
 from daemon.world import Output, World
 from music.note import CHANNELS, MELODY, Metre
@@ -29,22 +34,38 @@ class Listeners:
 
     def start(self, metre: Metre, stack: ExitStack) -> Listening:
         """Start them, until the stack ends; the audio device takes a moment."""
-        recorder = audio = None
+        recorder = audio = edits = None
+        if editlog.log.isEnabledFor(logging.DEBUG):
+            edits = stack.enter_context(closing(EditLog()))
         if self.takes is not None:
             recorder = stack.enter_context(closing(Recorder(self.takes, self.takes_limit, metre)))
         if self.sound.on:
             audio = stack.enter_context(closing(Audio(self.sound.soundfont)))
         return Listening(
-            recorder, audio, Clicker(metre, audio.send) if audio and self.sound.click else None, self.melody
+            recorder, audio, Clicker(metre, audio.send) if audio and self.sound.click else None, self.melody, edits
         )
+
+
+class Looped(Played, Protocol):
+    """Whom they listen to, on its own thread: the conductor."""
+
+    loop: Loop
 
 
 class Listening:
     """Those that listen. All of it runs on the conductor's thread."""
 
-    def __init__(self, recorder: Recorder | None, audio: Audio | None, clicker: Clicker | None, melody: bool) -> None:
+    def __init__(
+        self,
+        recorder: Recorder | None,
+        audio: Audio | None,
+        clicker: Clicker | None,
+        melody: bool,
+        edits: EditLog | None = None,
+    ) -> None:
         self._recorder, self._audio, self._clicker, self._melody = recorder, audio, clicker, melody
-        self._conductor: Played | None = None
+        self._edits = edits
+        self._conductor: Looped | None = None
 
     def wait_ready(self) -> None:
         """Until there is sound, if there is to be any. Raises AudioError."""
@@ -53,11 +74,11 @@ class Listening:
 
     def around(self, world: World, output: Output) -> tuple[World, Output]:
         """World and output as the conductor is to have them."""
-        if self._recorder is None and self._audio is None and self._clicker is None:
+        if self._recorder is None and self._audio is None and self._clicker is None and self._edits is None:
             return world, output
         return _HeardWorld(world, self._look, self._heard), _HeardOutput(output, self._sent)
 
-    def watch(self, conductor: Played) -> None:
+    def watch(self, conductor: Looped) -> None:
         """Who it is that plays."""
         self._conductor = conductor
         if self._recorder is not None:
@@ -68,6 +89,8 @@ class Listening:
             self._recorder.look(now)
         if self._clicker is not None and self._conductor is not None:
             self._clicker.look(self._conductor.tempo, self._conductor.playing, now)
+        if self._edits is not None and self._conductor is not None:
+            self._edits.look(self._conductor.loop)
 
     def _heard(self, at: int, data: bytes) -> None:
         if self._recorder is not None:

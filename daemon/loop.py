@@ -203,15 +203,26 @@ class Loop:
         if draft is None or number <= self._changed_for:
             return []
         self._earn(now, settings.edits_per_second)
-        done = []
+        limits, done = settings.limits, []
         for edit in edits:
             if self._affordable(settings.edits_per_second) < 1 or not draft.fits(edit):
+                continue
+            if not draft.allows(edit, limits):  # they may have been turned since it was asked for
                 continue
             draft.apply(edit)
             self._credit -= _price(settings.edits_per_second)
             self._tell(edit, now, tick)
             done.append(edit)
         return done
+
+    def told_since(self, serial: int) -> list[Told]:
+        """The edits made after the one of that serial, oldest first; of very many the last."""
+        found = []
+        for told in reversed(self.told):
+            if told.serial <= serial:
+                break
+            found.append(told)
+        return found[::-1]
 
     def undo(self, number: int, now: int, tick: int) -> list[Edit]:
         """Take back the last edit: what was done instead."""

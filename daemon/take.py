@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from daemon.tempo import Tempo
-from music.note import CHANNELS, MELODY, ROLES, Metre, Note
+from music.note import CHANNELS, MELODY, Metre, Note
 
-_ROLE_OF = {CHANNELS[role]: role for role in ROLES}
+_ROLE_OF = {channel: role for role, channel in CHANNELS.items() if role != MELODY}
 _Message = tuple[int, bytes]
 
 

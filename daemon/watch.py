@@ -12,6 +12,7 @@ from daemon import controls, wire
 from daemon.control import Asked
 from daemon.counters import Counters, Histogram
 from daemon.events import Event, MidiIn, PlanReady
+from daemon.loop import Loop
 from daemon.plan import Settings
 from daemon.tempo import NS_PER_MS, Tempo
 from daemon.world import Output, World
@@ -36,6 +37,7 @@ class Watched(Protocol):
     settings: Settings
     tempo: Tempo | None
     counters: Counters
+    loop: Loop
 
     @property
     def playing(self) -> bool:
@@ -53,6 +55,7 @@ class WatchedWorld:
         self._asked: tuple[int, int] | None = None
         self._playing = False
         self._often = self._seldom = -_LATEST
+        self._told = 0  # the last edit that was looked at
 
     def watch(self, conductor: Watched) -> None:
         """Who waits here."""
@@ -82,6 +85,7 @@ class WatchedWorld:
         if conductor.settings is not self._settings:
             self._settings = conductor.settings
             self._watcher.tell("controls", controls.standing(conductor.settings))
+        self._tell_edits(conductor.loop)
         now = self._world.now()
         turned, self._playing = conductor.playing != self._playing, conductor.playing
         if self._asked is not None or turned or now >= self._often:
@@ -94,6 +98,16 @@ class WatchedWorld:
             serial, refused = self._asked
             self._asked = None
             self._watcher.tell("done", serial, self._refused() == refused)
+
+    def _tell_edits(self, loop: Loop) -> None:
+        if not loop.told or loop.told[-1].serial <= self._told:
+            return
+        if "edits" in self._watcher.wanted:
+            for told in loop.told_since(self._told):
+                edit = told.edit
+                fields = (edit.iteration, edit.action, edit.pitch, edit.length, edit.velocity, edit.log_probability)
+                self._watcher.tell("edit", told.serial, told.at, told.tick, told.bar, told.step, told.undone, fields)
+        self._told = loop.told[-1].serial
 
     def _tell_tempo(self, conductor: Watched, now: int) -> None:
         if conductor.tempo is None:

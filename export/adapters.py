@@ -77,8 +77,9 @@ class ArcnnGraph(nn.Module):
         self.calibrated = calibrated
 
     def forward(self, planes: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
-        edit, lengths = self.net(planes, style)
-        weights = arcnn.log_weights(edit, self.calibrated).clamp(min=IMPOSSIBLE)
+        edit, logit, lengths = self.net(planes, style)
+        weights = arcnn.log_weights(logit) if self.calibrated else edit - edit.amax((1, 2), keepdim=True)
+        weights = weights.clamp(min=IMPOSSIBLE)
         return weights, lengths.permute(0, 2, 3, 1)
 
     def example(self) -> tuple[Tensor, ...]:

@@ -16,29 +16,30 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from models import arcnn, checkpoint, corruption
-from models.arcnn import STYLES, Arcnn, ArcnnConfig
+from models.arcnn import HIGH, LOW, STYLES, Arcnn, ArcnnConfig
 from models.corruption import Example, Piece, Pool, Recipe
 from models.data import CachedSong
 from music.sheet import LENGTHS, planes
 
-#: the pitches that are looked at in training; hardly a note lies outside
-LOW, HIGH = 24, 108
-
 
 @dataclass(frozen=True, slots=True)
 class ArcnnRecipe:
-    """What a run is told. calibrated: a logit a cell for "this differs" instead of a softmax alone; own: share of
-    examples that go on with the network's own edits; weights: how often each style is drawn; spoil: how pieces are
-    spoilt."""
+    """What a run is told. calibrated: learn, too, how probable each edit is; own: share of
+    new examples that go on with the network's own edits, from a share own_from of the run on; further: of those that
+    have; oldest, most_edits: how often at most, and how many at once; weights: how often each style
+    is drawn; spoil: how pieces are spoilt; descent: the last share of the run, in which the rate falls."""
 
     model: ArcnnConfig = field(default_factory=ArcnnConfig)
     spoil: Recipe = field(default_factory=Recipe)
     batch: int = 16
     learning_rate: float = 3e-3
+    descent: float = 0.3
     calibrated: bool = True
-    own: float = 0.4
-    oldest: int = 5
-    most_edits: int = 24
+    own: float = 0.25
+    own_from: float = 0.2
+    further: float = 0.7
+    oldest: int = 8
+    most_edits: int = 40
     weights: tuple[float, ...] = (0.5, 0.16, 0.16, 0.18)
     shift: int = 6
 
@@ -48,7 +49,7 @@ class ArcnnRecipe:
 
 
 #: `--set published=true`: what the published recipe says, on the same network
-PUBLISHED = {
+PUBLISHED: dict[str, Any] = {
     "model": {"conditioned": False},
     "spoil": {"plausible": False, "keep": 0.0},
     "calibrated": False,
@@ -60,7 +61,7 @@ def recipe_from(values: dict[str, Any]) -> ArcnnRecipe:
     """The recipe in a checkpoint's JSON. Raises TypeError for unknown keys."""
     values = dict(values)
     if values.pop("published", False):
-        values = {**PUBLISHED, **values}
+        values = {**PUBLISHED, **values, "model": {**PUBLISHED["model"], **values.get("model", {})}}
     model, spoil = checkpoint.tuples(values.pop("model", {})), values.pop("spoil", {})
     return ArcnnRecipe(model=ArcnnConfig(**model), spoil=Recipe(**spoil), **checkpoint.tuples(values))
 
@@ -95,20 +96,33 @@ class ArcnnObjective:
             at = example, step_of_it, pitch
             length = arcnn.length_loss(self.net.lengths_at(cells, at), true[at])
         differs = (true > 0) != (seen[:, 0] > 0.5)
-        loss, nats = arcnn.edit_loss(edit, differs, self.recipe.calibrated)
+        nats = arcnn.edit_loss(edit, differs)
+        logit = self._calibrated(self.net, edit.detach(), cells.detach(), seen)
+        sure = arcnn.calibration_loss(logit, differs)
         self.optimizer.zero_grad()
-        self.fabric.backward(loss + 0.2 * length)
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        self.fabric.backward(nats + 0.2 * length + (0.2 * sure if self.recipe.calibrated else 0))
+        beside = set(self.net.calibration.parameters())  # whose gradient must not make the others' smaller
+        for group in (beside, set(self.net.parameters()) - beside):
+            torch.nn.utils.clip_grad_norm_(group, 1.0)
         self.optimizer.step()
-        self._follow(min(0.998, (step + 1) / (step + 50)))
+        self._follow(min(0.997, (step + 1) / (step + 50)))
         with torch.no_grad():
-            self._go_on(batch, edit.detach(), cells.detach())
-        return {"edit": float(loss.detach()), "nats": float(nats.detach()), "length": float(length.detach())}
+            self._go_on(batch, edit.detach(), cells.detach(), logit.detach(), self._own(step))
+        return {"nats": float(nats.detach()), "calibration": float(sure.detach()), "length": float(length.detach())}
+
+    @staticmethod
+    def _calibrated(net: Arcnn, edit: Tensor, cells: Tensor, seen: Tensor) -> Tensor:
+        return net.calibration(edit, seen, net.calibration.window(edit, cells, seen))
+
+    def _own(self, step: int) -> float:
+        return self.recipe.own if step >= self.recipe.own_from * self.steps else 0.0
 
     def _set_rate(self, step: int) -> None:
-        done = step / self.steps
-        warm = min(1.0, step / 200)
-        rate = self.recipe.learning_rate * warm * (0.03 + 0.97 * 0.5 * (1 + np.cos(np.pi * min(1.0, done))))
+        """Up, then level, then down to nothing over the last part: so that a run can be ended whenever time is up, by
+        going on with `--resume` and fewer steps."""
+        warm = min(1.0, (step + 1) / 150)
+        left = (self.steps - step) / (self.recipe.descent * self.steps)
+        rate = self.recipe.learning_rate * min(warm, left)
         for group in self.optimizer.param_groups:
             group["lr"] = float(rate)
 
@@ -117,49 +131,62 @@ class ArcnnObjective:
             for mean, now in zip(self.average.parameters(), self.net.parameters(), strict=True):
                 mean.lerp_(now, 1 - decay)
 
-    def _go_on(self, batch: list[Example], edit: Tensor, cells: Tensor) -> None:
-        """Apply sampled edits to some of the examples, which wait for the next turn."""
+    def _go_on(self, batch: list[Example], edit: Tensor, cells: Tensor, logit: Tensor, share: float) -> None:
+        """Edit some of the examples, as it does when it plays, more or less boldly; they wait for the next turn. What
+        there is nothing more to do about has come to its end."""
         self.waiting = []
-        for i in np.flatnonzero(self.random.random(len(batch)) < self.recipe.own).tolist():
-            example = batch[i]
-            if example.age >= self.recipe.oldest:
+        recipe = self.recipe
+        for i, example in enumerate(batch):
+            if example.age >= recipe.oldest or self.random.random() >= (recipe.further if example.age else share):
                 continue
-            count = int(self.random.integers(1, self.recipe.most_edits + 1))
-            weights = arcnn.log_weights(edit[i], self.recipe.calibrated)
-            sure = torch.from_numpy((example.kept & (example.sheet > 0))[:, LOW:HIGH]).to(edit.device)
-            weights = weights.masked_fill(sure, -1e9)
-            uniform = torch.rand(weights.shape, device=weights.device).clamp(1e-9, 1 - 1e-7)
-            chosen = (weights - (-uniform.log()).log()).flatten().topk(count).indices
-            steps, pitches = chosen // weights.shape[1], chosen % weights.shape[1]
-            here = torch.full_like(steps, i)
-            drawn = torch.distributions.Categorical(logits=self.net.lengths_at(cells, (here, steps, pitches)).float())
-            lengths = drawn.sample()
-            for step, pitch, length in zip(steps.tolist(), (pitches + LOW).tolist(), lengths.tolist(), strict=True):
-                if example.sheet[step, pitch]:
-                    example.sheet[step, pitch] = 0
-                else:
-                    corruption.add(example.sheet, step, pitch, LENGTHS[length])
-            example.age += 1
+            onset = torch.from_numpy(example.sheet[:, LOW:HIGH] > 0).to(edit.device)
+            real = torch.where(onset, -logit[i], logit[i]).sigmoid()
+            bar = half_of_best(real) * self.random.uniform(0.6, 1.2)
+            sure = onset & torch.from_numpy(example.kept[:, LOW:HIGH]).to(edit.device)
+            worthwhile = torch.where(onset, real < bar, real >= bar) & ~sure
+            count = min(int(self.random.integers(1, recipe.most_edits + 1)), int(worthwhile.sum()))
+            if not count:
+                continue
+            uniform = torch.rand(onset.shape, device=edit.device).clamp(1e-9, 1 - 1e-7)
+            keys = edit[i] / self.random.uniform(0.05, 1) - (-uniform.log()).log()
+            self._edit(example, i, cells, keys.masked_fill(~worthwhile, -torch.inf), count)
             self.waiting.append(example)
+
+    def _edit(self, example: Example, index: int, cells: Tensor, keys: Tensor, count: int) -> None:
+        """The edits of the highest keys."""
+        chosen = keys.flatten().topk(count).indices
+        steps, pitches = chosen // keys.shape[1], chosen % keys.shape[1]
+        here = torch.full_like(steps, index)
+        scores = self.net.lengths_at(cells, (here, steps, pitches)).float()
+        lengths = torch.distributions.Categorical(logits=scores).sample()
+        for step, pitch, length in zip(steps.tolist(), (pitches + LOW).tolist(), lengths.tolist(), strict=True):
+            if example.sheet[step, pitch]:
+                example.sheet[step, pitch] = 0
+            else:
+                corruption.add(example.sheet, step, pitch, LENGTHS[length])
+        example.age += 1
 
     # --- what the loop asks -----------------------------------------------------------------------------------------
 
     def validate(self) -> dict[str, float]:
-        """Nats of the next edit of the averaged network on spoilt windows of the validation split, by style, and on
-        chorales how often its likeliest edit is right."""
+        """Nats of the next edit of the averaged network on spoilt windows of the validation split, by style; and, where
+        it is calibrated, the note F1 (onset and pitch) of doing at once all that is expected to raise it."""
         found: dict[str, float] = {}
         with torch.no_grad():
             for name, batch in self.valid.items():
-                nats, hits = [], []
+                nats, f1 = [], []
                 for i in range(0, len(batch), 16):
                     seen, style, true = tensors(batch[i : i + 16], self.fabric.device)
-                    edit, _ = self.average.look(seen, style, LOW)
-                    differs = (true > 0) != (seen[:, 0] > 0.5)
-                    nats.append(float(arcnn.edit_loss(edit, differs, self.recipe.calibrated)[1]))
-                    best = arcnn.log_weights(edit, self.recipe.calibrated).flatten(1).argmax(1)
-                    hits.append(float(differs.flatten(1).gather(1, best[:, None]).float().mean()))
+                    edit, cells = self.average.look(seen, style, LOW)
+                    onset, real = seen[:, 0] > 0.5, true > 0
+                    nats.append(float(arcnn.edit_loss(edit, real != onset)))
+                    logit = self._calibrated(self.average, edit, cells, seen)
+                    for score, here, right in zip(logit, onset, real, strict=True):
+                        chosen = best_notes(torch.where(here, -score, score).sigmoid())
+                        f1.append(float(2 * (chosen & right).sum() / (chosen.sum() + right.sum()).clamp(min=1)))
                 found[f"valid_{name}_nats"] = float(np.mean(nats))
-                found[f"valid_{name}_hit"] = float(np.mean(hits))
+                if self.recipe.calibrated:
+                    found[f"valid_{name}_f1"] = float(np.mean(f1))
         return found
 
     def tensors(self) -> dict[str, Tensor]:
@@ -191,18 +218,33 @@ def pieces_of(songs: list[CachedSong]) -> tuple[list[Piece], list[Piece], int]:
     return [corruption.piece_of(s) for s in kept], [corruption.piece_of(s) for s in valid], dropped
 
 
+def half_of_best(real: Tensor) -> float:
+    """Half of the highest F1 that a choice of notes can be expected to have, when `real` says how probable each cell
+    is to be one."""
+    likely = real.flatten().topk(min(real.numel(), 1024)).values
+    count = torch.arange(1, len(likely) + 1, device=likely.device)
+    return float((likely.cumsum(0) / (count + real.sum())).max())
+
+
+def best_notes(real: Tensor) -> Tensor:
+    """The cells to call notes for the highest expected F1: the likelier ones, down to half of it (Lipton et al.
+    2014)."""
+    return real > half_of_best(real)
+
+
 def validation(pieces: list[Piece], count: int = 32) -> dict[str, list[Example]]:
-    """Spoilt first windows of pieces of every style, always the same; spoilt as plausibly as it gets for every
-    recipe."""
+    """Spoilt first windows of pieces of every style, always the same and for every recipe: 10 to 70% of the notes gone
+    and half as many wrong ones put in, near right ones, anywhere, or both."""
     found: dict[str, list[Example]] = {}
     for index, style in enumerate(STYLES):
         random = np.random.default_rng(index)
         mine = [p for p in pieces if p.style == index and len(corruption.window(p, 0)) > 30][:count]
         examples = []
-        for piece in mine:
-            notes = corruption.window(piece, 0)
-            sheet, kept = corruption.spoil(notes, Recipe(keep=0.0), random, least=0.2)
-            examples.append(Example(sheet, kept, corruption.lengths_of(notes), index))
+        for i, piece in enumerate(mine):
+            notes, level = corruption.window(piece, 0), (0.1, 0.3, 0.5, 0.7)[i % 4]
+            sheet = corruption.lengths_of(notes[random.random(len(notes)) >= level])
+            corruption.put_in(sheet, notes, round(level * len(notes) / 2), (0.0, 0.5, 1.0)[i % 3], random)
+            examples.append(Example(sheet, np.zeros_like(sheet, np.bool_), corruption.lengths_of(notes), index))
         if examples:
             found[style] = examples
     return found

@@ -34,13 +34,16 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How pieces are spoilt. plausible: wrong notes lie near right ones and whole voices and bars are taken away;
-    otherwise (the published recipe) each note goes with one probability and wrong notes lie anywhere. wrong: the most
-    wrong notes as a share of the piece's; keep: how often the notes left are said to be right."""
+    """How pieces are spoilt. Plain: each note goes with one probability and wrong notes lie anywhere near the piece's
+    (the published recipe). plausible: some of the time wrong notes lie near right ones, or really anywhere, and whole
+    voices or bars are taken away; wrong: the most wrong notes as a share of the piece's; keep: how often the notes left
+    are said to be right; voices, bars: how often whole ones go."""
 
     plausible: bool = True
     wrong: float = 0.5
-    keep: float = 0.35
+    keep: float = 0.2
+    voices: float = 0.15
+    bars: float = 0.05
 
 
 def tune(song: CachedSong, part: str = "soprano") -> NDArray[np.int32]:
@@ -104,8 +107,10 @@ def spoil(
     """A spoilt sheet and which of its notes are said to be right."""
     left = notes[_stay(notes, recipe, random, least)]
     sheet = lengths_of(left)
-    if random.random() < (0.6 if recipe.plausible else 1.0):
-        put_in(sheet, notes, round(len(notes) * random.uniform(0, recipe.wrong)), recipe.plausible, random)
+    if random.random() < (0.8 if recipe.plausible else 1.0):
+        most = recipe.wrong * (2 if recipe.plausible and random.random() < 0.1 else 1)
+        near = random.choice((0.0, 0.5, 1.0)) if recipe.plausible else 0.0
+        put_in(sheet, notes, round(len(notes) * random.uniform(0, most)), near, random, wide=recipe.plausible)
     kept = np.zeros((WINDOW, PITCHES), np.bool_)
     if len(left) and random.random() < recipe.keep:
         share = 1.0 if random.random() < 0.6 else random.random()
@@ -119,9 +124,9 @@ def _stay(notes: NDArray[np.int32], recipe: Recipe, random: np.random.Generator,
     if not recipe.plausible or not len(notes):
         return stay
     kind = random.random()
-    if kind < 0.45:
+    if kind >= recipe.voices + recipe.bars:
         return stay
-    if kind < 0.85:  # whole voices; of a piano part only what is left of chance
+    if kind < recipe.voices:  # whole voices; of a piano part only what is left of chance
         parts = np.unique(notes[:, 3])
         voices = random.permutation(parts)[: random.integers(1, max(2, len(parts)))]
         if random.random() < 0.5:
@@ -134,21 +139,28 @@ def _stay(notes: NDArray[np.int32], recipe: Recipe, random: np.random.Generator,
     return np.asarray(~gone | (stay & (random.random() < 0.3)), np.bool_)
 
 
-def put_in(sheet: Lengths, notes: NDArray[np.int32], count: int, plausible: bool, random: np.random.Generator) -> None:
-    """Put wrong notes into a sheet, none where one of `notes` begins and none into one that sounds there."""
+def put_in(
+    sheet: Lengths, notes: NDArray[np.int32], count: int, near: float, random: np.random.Generator, wide: bool = False
+) -> None:
+    """Put wrong notes into a sheet, none where one of `notes` begins and none into one that sounds there. near: the
+    share that lies near right ones, beside or before or after them; the others lie anywhere among the pitches of
+    `notes`, or, some of them, if it is to be wide, among all, and last as long as they like."""
     if not len(notes):
         return
     true = {(int(step), int(pitch)) for step, pitch in notes[:, :2]}
     low, high = int(notes[:, 1].min()) - 5, int(notes[:, 1].max()) + 5
+    if wide and random.random() < 0.3:
+        low, high = 0, PITCHES - 1
     for _ in range(count):
         step, pitch, length, _ = notes[random.integers(len(notes))].tolist()
-        kind = random.random() if plausible else 1.0
-        if kind < 0.55:
-            pitch += int(random.choice((-1, 1)) * random.choice((1, 1, 2, 2, 3, 4, 5, 7, 12)))
-        elif kind < 0.75:
-            step += int(random.integers(-4, 5))
-        else:
+        if random.random() >= near:
             step, pitch = int(random.integers(WINDOW)), int(random.integers(low, high + 1))
+            if wide and random.random() < 0.3:
+                length = int(random.integers(1, 9))
+        elif random.random() < 0.7:
+            pitch += int(random.choice((-1, 1)) * random.choice((1, 1, 2, 2, 3, 4, 5, 7, 12)))
+        else:
+            step += int(random.integers(-4, 5))
         if 0 <= step < WINDOW and 0 <= pitch < PITCHES and (step, pitch) not in true:
             add(sheet, step, pitch, length)
 

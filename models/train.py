@@ -178,6 +178,7 @@ def run_options(function: Callable[..., None]) -> Callable[..., None]:
     precision = (
         "Lightning Fabric's name of it. With bf16-mixed gradients explode where the melody rests (models/LOG.md)."
     )
+    set_help = "A value of the recipe, e.g. batch=32; with --resume, one that changes."
     for option in reversed(
         (
             click.option("--data", "data_folder", type=path, help="MIDI files, or archives `<split>/<id>.mid`."),
@@ -189,7 +190,11 @@ def run_options(function: Callable[..., None]) -> Callable[..., None]:
             click.option("--steps", type=click.IntRange(1), default=12000, show_default=True, help="Updates."),
             click.option("--seed", type=int, default=1, show_default=True),
             click.option(
-                "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A value of the recipe, e.g. batch=32."
+                "--set",
+                "settings",
+                multiple=True,
+                metavar="KEY=VALUE",
+                help=set_help,
             ),
             click.option("--resume", is_flag=True, help="Go on with the run in this folder."),
             click.option("--accelerator", default="auto", show_default=True, help="cpu, cuda, mps or auto."),
@@ -276,7 +281,7 @@ def train(
             tensors, state = checkpoint.load(folder / "checkpoint")
             if state.get("technique") != technique:
                 raise Usage(f"{folder} holds a run of the {state.get('technique')}, not of the {technique}")
-            recipe = recipe_from(state["recipe"])
+            recipe = recipe_from({**state["recipe"], **dict(_setting(s) for s in settings)})
             cache = Path(state["cache"]) if not cache.exists() else cache
         else:
             if (folder / "checkpoint").exists():

@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 
 from music.edit_event import ADD, REMOVE, Edit, Limits
 from music.edits import Draft
+from music.sheet import Cells
 
-#: edits of one evaluation begin at least so many steps apart
+#: edits of one evaluation begin at least so many steps apart, where there is room for as many
 APART = 4
-#: where the network says how probable a difference is: below these, adding or removing makes more wrong than right
-LEAST_ADD, LEAST_REMOVE = 0.3, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +38,13 @@ def take(
     count: int = 1,
     risk: float = 1.0,
     iteration: int = 1,
-    apart: int = APART,
-    least: tuple[float, float] = (LEAST_ADD, LEAST_REMOVE),
+    apart: int | None = None,
 ) -> list[Edit]:
     """Draw up to `count` edits from one evaluation and apply them to the draft; fewer, or none, where the limits or
-    the network leave no more to do. risk: temperature, 0 takes the likeliest; least: see LEAST_ADD."""
-    add, remove = draft.open_cells(limits)
-    if scores.calibrated:
-        add &= scores.weights >= np.log(least[0])
-        remove &= scores.weights >= np.log(least[1])
-    cells = np.flatnonzero(add | remove)
+    the network (`worthwhile`) leave no more to do. risk: temperature, 0 takes the likeliest; apart: see APART."""
+    if apart is None:
+        apart = min(APART, draft.steps // (2 * max(1, count)))
+    cells = np.flatnonzero(worthwhile(draft, scores, limits))
     if not cells.size or count < 1:
         return []
     log_p = normal(scores.weights.ravel()[cells] / max(risk, 1e-3))
@@ -68,6 +64,29 @@ def take(
             draft.apply(edit)
             done.append(edit)
     return done
+
+
+def worthwhile(draft: Draft, scores: Scores, limits: Limits) -> Cells:
+    """(steps, 128): the cells whose edit the limits allow and a calibrated network expects to do more good than harm.
+
+    Good is what brings the notes nearer to the real piece's, measured as F1: of notes that are each real with some
+    probability, the best to have are those likelier than half of the F1 that they will have (Lipton et al. 2014)."""
+    add, remove = draft.open_cells(limits)
+    if not scores.calibrated:
+        return add | remove
+    differs = np.exp(np.minimum(scores.weights, 0))
+    real = np.where(draft.lengths > 0, 1 - differs, differs)
+    bar = _half_of_best(real)
+    return np.asarray(add & (real >= bar) | remove & (real < bar), np.bool_)
+
+
+def _half_of_best(real: NDArray[np.float32]) -> float:
+    """Half of the F1 that the best choice of notes is expected to have."""
+    wanted = float(real.sum())
+    likely = -np.sort(-real[real > 0.01])  # no choice gains from less likely ones
+    if not likely.size:
+        return 1.0
+    return float((likely.cumsum() / (np.arange(1, likely.size + 1) + wanted)).max())
 
 
 def _edit(

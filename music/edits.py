@@ -191,6 +191,16 @@ class Draft:
             add[:] = False
         return add, remove
 
+    def allows(self, edit: Edit, limits: Limits) -> bool:
+        """Whether the limits, as they are now, leave room for an edit that fits."""
+        if edit.action == ADD:
+            within = self.may_add(limits) > 0
+        else:
+            within = bool(self.own[edit.step, edit.pitch]) or self.may_remove(limits) > 0
+        covers = (edit.step + np.arange(edit.length)) % self.steps
+        locked = self.locked(limits)[:, edit.pitch]
+        return within and not locked[covers if limits.locked_bars else edit.step].any()
+
     def place(self, step: int) -> tuple[int, int]:
         """(bar, from 1; step in it, from 0)."""
         bar = bisect_right(self.bars, step)

@@ -1,11 +1,14 @@
-"""What the AR-CNN's edits are worth, on chorales of the validation split, as JSON.
+"""What the AR-CNN's edits are worth, on music of the validation split, as JSON.
 
     python -m tests.judge_edits [--data DIR] [--graph FILE.onnx] [--published FILE.onnx] [--pieces 16] [--pictures DIR]
 
-Restoration: notes are taken away (a share of them) and wrong ones put in (half as many), near right ones or anywhere;
-note F1 (onset and pitch) before and after the same number of evaluations, beside the published recipe where its graph
-is given. It makes one edit an evaluation. Harmony: the soprano alone goes in, none of it may go, and the chorale comes
-out. `nats`: what the network gives the edits that would lead to the real piece, a mean over them, less is better.
+Restoration: notes of 8 bars are taken away (a share of them) and wrong ones put in (half as many), near right ones or
+anywhere; or a voice goes, or all but the first. Note F1 (onset and pitch) before and after the same number of
+evaluations of the same pieces, spoilt in the same way, through `daemon.editing`, which is what `houseband render` does;
+beside the published recipe where its graph is given: it makes one edit an evaluation and does not know when to stop.
+The difference is that of pairs, with half of its 95% interval. Harmony: the soprano alone goes in, none of it may go,
+and the chorale comes out. `nats`: what the network gives the edits that would lead to the real piece, a mean over
+them, less is better.
 """
 
 from __future__ import annotations
@@ -15,11 +18,14 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from daemon.editing import Options
+from daemon.editing import edit as edit_as_rendered
 from daemon.players.arcnn import Editor
 from daemon.session import Graph
 from daemon.songbook import open_book
@@ -29,12 +35,15 @@ from music.edit_event import Limits
 from music.editing import Scores
 from music.edits import Draft
 from music.midifile import Song
-from music.note import TICKS_PER_STEP, Note
+from music.note import CHANNELS, TICKS_PER_STEP, Note
 from music.sheet import WINDOW, Lengths
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+DRUMS = CHANNELS["drums"]
 VOICES = ("soprano", "alto", "tenor", "bass_voice")
 STYLE = "chorale"
+#: collection -> style
+COLLECTIONS = {"chorales": "chorale", "pop909": "pop", "lieder": "romantic", "quartets": "classical"}
 LEVELS = (0.1, 0.3, 0.5, 0.7)
 EVALUATIONS = 32
 AT_ONCE = (1, 2, 4, 8, 16)
@@ -68,6 +77,30 @@ def nats(scores: Scores, draft: Draft, true: Lengths) -> float | None:
     return float(-log_p[left].mean()) if left.any() else None
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """8 bars of a song: all its notes, and part by part."""
+
+    style: str
+    true: Lengths
+    parts: tuple[Lengths, ...]
+
+
+def pieces_of(data: Path, collection: str, count: int) -> list[Piece]:
+    """Eight bars of the middle of `count` songs, one of each."""
+    found: dict[str, Piece] = {}
+    for entry in open_book(data, collection, "valid", songs=count):
+        song = entry.read()
+        lines = [part.notes for part in song.parts if part.notes and part.channel != DRUMS]
+        first = max(0, (song.end // TICKS_PER_STEP // 16 - WINDOW // 16) // 2) * 16
+        parts = tuple(sheet.of_notes(line, first, WINDOW)[0] for line in lines)
+        parts = tuple(part for part in parts if part.any())
+        true = np.max(parts, 0) if parts else np.zeros((WINDOW, 128), np.int16)
+        if len(parts) > 1 and (true > 0).sum() > 30:
+            found.setdefault(entry.song, Piece(COLLECTIONS[collection], true, parts))
+    return list(found.values())
+
+
 def spoilt(true: Lengths, level: float, near: bool, random: np.random.Generator) -> Lengths:
     """A share of the notes taken away, half as many wrong ones put in."""
     steps, pitches = np.nonzero(true)
@@ -75,36 +108,54 @@ def spoilt(true: Lengths, level: float, near: bool, random: np.random.Generator)
     left = true.copy()
     gone = random.random(len(rows)) < level
     left[steps[gone], pitches[gone]] = 0
-    put_in(left, rows, round(level * len(rows) / 2), near, random)
+    put_in(left, rows, round(level * len(rows) / 2), 1.0 if near else 0.0, random)
     return left
 
 
-def edit(
-    editor: Editor, draft: Draft, limits: Limits, seed: int, evaluations: int, at_once: int, risk: float = 0.0
-) -> None:
-    """So many evaluations, or until there is nothing left to do."""
-    random = np.random.default_rng(seed)
-    for turn in range(1, evaluations + 1):
-        scores = editor.look(draft, limits, STYLE)
-        if not editing.take(draft, scores, limits, random, count=at_once, risk=risk, iteration=turn):
-            return
+def spoilt_ways(piece: Piece, index: int) -> dict[str, Lengths]:
+    """Kind -> the piece spoilt in that way."""
+    found = {
+        f"{level:g}, wrong notes {'near' if near else 'anywhere'}": spoilt(
+            piece.true, level, near, np.random.default_rng([index, round(100 * level), near])
+        )
+        for near in (True, False)
+        for level in LEVELS
+    }
+    gone = 1 + index % (len(piece.parts) - 1)
+    found["a voice gone"] = np.max([part for i, part in enumerate(piece.parts) if i != gone], 0)
+    found["all but the first gone"] = piece.parts[0]
+    return found
 
 
-def restoration(editor: Editor, pieces: Sequence[Lengths], at_once: int, evaluations: int) -> dict[str, Any]:
-    """Level -> F1 before and after, by kind of wrong notes."""
-    found: dict[str, Any] = {}
-    for near in (True, False):
-        for level in LEVELS:
-            before, after = [], []
-            for index, true in enumerate(pieces):
-                left = spoilt(true, level, near, np.random.default_rng([index, round(100 * level)]))
-                draft = draft_of(left)
-                edit(editor, draft, Limits(add_max=10_000), index, evaluations, at_once)
-                before.append(f1(left, true))
-                after.append(f1(draft.lengths, true))
-            found[f"{level:g}, wrong notes {'near' if near else 'anywhere'}"] = [
-                round(float(np.mean(values)), 3) for values in (before, after)
-            ]
+def restoration(
+    editor: Editor, pieces: Sequence[Piece], evaluations: int, at_once: int | None
+) -> dict[str, list[tuple[float, float]]]:
+    """Kind -> F1 before and after, of every piece. at_once: edits of an evaluation, None as `houseband render`."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for index, piece in enumerate(pieces):
+        for kind, left in spoilt_ways(piece, index).items():
+            draft = draft_of(left)
+            limits = Limits(add_max=10_000)
+            options = Options(piece.style, limits, iterations=evaluations, risk=0, seed=index, at_once=at_once)
+            edit_as_rendered(draft, editor, options)
+            found.setdefault(kind, []).append((f1(left, piece.true), f1(draft.lengths, piece.true)))
+    return found
+
+
+def side_by_side(
+    ours: dict[str, list[tuple[float, float]]], theirs: dict[str, list[tuple[float, float]]] | None
+) -> dict[str, dict[str, float]]:
+    """Means by kind, and the mean difference with half of its 95% interval."""
+    found: dict[str, dict[str, float]] = {}
+    for kind, pairs in ours.items():
+        before, after = np.array(pairs).T
+        row = {"before": before.mean(), "after": after.mean()}
+        if theirs is not None:
+            other = np.array(theirs[kind])[:, 1]
+            better = after - other
+            row |= {"published": other.mean(), "better by": better.mean()}
+            row["+-"] = 1.96 * better.std(ddof=1) / len(better) ** 0.5 if len(better) > 1 else float("nan")
+        found[kind] = {name: round(float(value), 3) for name, value in row.items()}
     return found
 
 
@@ -235,26 +286,32 @@ def main() -> int:
     parser.add_argument("--graph", type=Path, help="instead of the shipped weights")
     parser.add_argument("--published", type=Path, help="a graph of `houseband train arcnn --set published=true`")
     parser.add_argument("--pieces", type=int, default=16)
+    parser.add_argument("--evaluations", type=int, action="append", help="how many (repeatable; default: 32)")
+    parser.add_argument("--collection", action="append", choices=list(COLLECTIONS), help="repeatable; default: all")
+    parser.add_argument("--restoration-only", action="store_true")
     parser.add_argument("--pictures", type=Path)
     args = parser.parse_args()
     if not (args.data / "chorales.tar.gz").is_file() and not (args.data / "chorales").is_dir():
         sys.stderr.write(f"{args.data}: no chorales there; name the folder of the music collections with --data\n")
         return 2
-    songs = [entry.read() for entry in open_book(args.data, "chorales", "valid")][: args.pieces]
-    pieces = [lengths_of([n for v in voices_of(song) for n in v]) for song in songs]
     editor = Editor(Graph(args.graph, "arcnn"))
-    if args.pictures is not None:
-        args.pictures.mkdir(parents=True, exist_ok=True)
-    found: dict[str, Any] = {
-        "pieces": len(pieces),
-        f"restoration in {EVALUATIONS} evaluations": restoration(editor, pieces, 8, EVALUATIONS),
-    }
-    if args.published is not None:
-        other = Editor(Graph(args.published, "arcnn"))
-        found[f"published recipe, {EVALUATIONS} evaluations"] = restoration(other, pieces, 1, EVALUATIONS)
-    found["at once"] = at_once_costs(editor, pieces, 48)
-    found["soprano in, risk 0"] = harmony(editor, songs, 8, 400, 0.0, args.pictures)
-    found["soprano in, risk 1"] = harmony(editor, songs, 8, 400, 1.0, None)
+    other = None if args.published is None else Editor(Graph(args.published, "arcnn"))
+    found: dict[str, Any] = {}
+    for collection in args.collection or COLLECTIONS:
+        pieces = pieces_of(args.data, collection, args.pieces)
+        for evaluations in args.evaluations or (EVALUATIONS,):
+            ours = restoration(editor, pieces, evaluations, None)
+            theirs = None if other is None else restoration(other, pieces, evaluations, 1)
+            title = f"{collection}, {len(pieces)} pieces, {evaluations} evaluations"
+            found[title] = side_by_side(ours, theirs)
+            sys.stderr.write(f"{title}: {json.dumps(found[title])}\n")
+    if not args.restoration_only:
+        songs = [entry.read() for entry in open_book(args.data, "chorales", "valid")][: args.pieces]
+        if args.pictures is not None:
+            args.pictures.mkdir(parents=True, exist_ok=True)
+        found["at once"] = at_once_costs(editor, [lengths_of([n for v in voices_of(s) for n in v]) for s in songs], 48)
+        found["soprano in, risk 0"] = harmony(editor, songs, 8, 400, 0.0, args.pictures)
+        found["soprano in, risk 1"] = harmony(editor, songs, 8, 400, 1.0, None)
     json.dump(found, sys.stdout, indent=1)
     sys.stdout.write("\n")
     return 0

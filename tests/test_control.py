@@ -213,11 +213,17 @@ def test_events_come_to_whom_they_concern(band: Band) -> None:
     band.control.tell("tempo", 500_000, True, 97, 124)
     band.control.tell("controls", {"intensity": 0.2})
     events = client.events()
+    client.ask("subscribe", to=["edits"])
+    band.control.tell("edit", 4, 130, 98, 2, 3, False, (7, "add", 60, 5, 80, -1.5))
     assert [next(events) for _ in range(3)] == [
         {"event": "note", "role": "bass", "on": True, "pitch": 40, "velocity": 80, "tick": 96, "due": 123},
         {"event": "tempo", "bpm": 120.0, "playing": True, "tick": 97, "at": 124},
         {"event": "controls", "controls": {"intensity": 0.2}},
     ]
+    assert next(events) == {
+        "event": "edit", "serial": 4, "iteration": 7, "action": "add", "pitch": 60, "length": 5, "velocity": 80,
+        "log_probability": -1.5, "bar": 2, "step": 3, "undone": False, "tick": 98, "at": 130,
+    }  # fmt: skip
     state = other.ask("get")["state"]
     assert (state["counters"], state["controls"], state["tick"]) == ({"onsets": 3}, {"intensity": 0.2}, 97)
     client.close()
@@ -408,7 +414,8 @@ def test_the_commands_speak_with_a_band(band: Band) -> None:
 
 def test_the_protocol_is_documented() -> None:
     said = CliRunner().invoke(main, ["control"]).output
-    for word in (*TOPICS, "subscribe", "unsubscribe", "learn", "forget", "panic", "hello", "lost", "0600", "tcp:PORT"):
+    words = ("subscribe", "unsubscribe", "learn", "forget", "panic", "hello", "lost", "0600", "tcp:PORT", "F0 7D 68 62")
+    for word in (*TOPICS, *words):
         assert word.rstrip("s") in said
 
 

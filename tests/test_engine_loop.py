@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.conductor import Song
-from daemon.events import Command, Event, MidiIn, PortsBack, PortsLost
+from daemon.conductor import Conductor, Song
+from daemon.editlog import EditLog
+from daemon.events import Command, Event, MidiIn, PortsBack, PortsLost, Quit
+from daemon.listeners import Listeners, Listening
 from daemon.loop import Loop
 from daemon.plan import Plan, PlanRequest, Settings
 from daemon.players.switch import Switch
 from daemon.tempo import Tempo
+from daemon.virtual import InlineComposer, RecordingOutput, VirtualWorld
+from daemon.watch import WatchedWorld
 from music.edit_event import ADD, REMOVE, Edit
 from music.edits import from_sysex
 from music.note import Metre, Note
-from tests.fakes import MS, FakePlayer, Stage, only, perform
+from tests.fakes import MS, FakePlayer, Stage, midi, only, perform
 
 AT_120 = Tempo(500_000)
 STEP = 125 * MS
-LOOPING = Settings(style="chorale", technique="arcnn", loop_bars=1, edits_per_second=50.0)
+LOOPING = Settings(style="chorale", technique="arcnn", loop_bars=1, edits_per_second=50.0, remove_max=100.0)
 Asked = Callable[[PlanRequest], list[Edit]]
 
 
@@ -202,6 +208,30 @@ def test_no_edits_a_second_are_none() -> None:
     assert not stage.conductor.loop.told
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "made"),
+    [
+        ("add_max", 0, ["remove"]),
+        ("remove_max", 0.0, ["add"]),
+        ("lock_bars", "1", []),
+        ("lock_pitches", "60", ["add"]),
+        ("register_low", 61, ["add"]),
+        ("register_high", 65, ["remove"]),
+    ],
+)
+def test_what_is_forbidden_while_an_answer_is_under_way_is_not_done(key: str, value: object, made: list[str]) -> None:
+    turned = [Command(at(96 + 30), key, value)]  # asked in the middle of step 20, answered a step later
+    stage = play(BAR, once(21, add(9, 70), remove(0, 60, 4)), until=290, latency=STEP, events=turned)
+    assert [told.edit.action for told in stage.conductor.loop.told] == made
+
+
+def test_a_cap_is_exact_though_two_answers_know_nothing_of_each_other() -> None:
+    settings = Settings(style="chorale", technique="arcnn", loop_bars=1, edits_per_second=50.0, add_max=3)
+    stage = play(BAR, lambda request: [add(request.now % 16, 70), add(request.now % 16, 72)], until=600,
+                 latency=STEP, settings=settings)  # fmt: skip
+    assert len(stage.conductor.loop.told) == 3
+
+
 def test_an_edit_that_does_not_fit_any_more_is_left_out() -> None:
     stage = play(BAR, once(21, add(1, 60), remove(3, 50), add(9, 64)), until=290)
     assert not stage.conductor.loop.told
@@ -209,8 +239,9 @@ def test_an_edit_that_does_not_fit_any_more_is_left_out() -> None:
 
 def test_an_answer_to_a_question_from_before_something_was_played_is_dropped() -> None:
     tune = [*BAR, Note(96 + 30, 72, 12)]
-    stage = play(tune, once(21, add(14, 70)), until=290, latency=2 * STEP)
-    assert not stage.conductor.loop.told
+    edits = once(21, add(14, 70))
+    assert play(BAR, edits, until=290, latency=STEP).conductor.loop.told
+    assert not play(tune, edits, until=290, latency=STEP).conductor.loop.told
 
 
 def test_undo_takes_edits_back_newest_first() -> None:
@@ -359,3 +390,69 @@ def test_a_gan_alone_knows_no_loop() -> None:
     player = FakePlayer()
     perform(player, BAR, until=100, settings=LOOPING)
     assert all(request.loop is None for request in player.asked)
+
+
+# Telling
+
+
+class Watcher:
+    """Wants to hear of some topics."""
+
+    def __init__(self, *wanted: str) -> None:
+        self.wanted = frozenset(wanted)
+        self.told: list[tuple[object, ...]] = []
+
+    def tell(self, *fact: object) -> None:
+        self.told.append(fact)
+
+
+def watched(watcher: Watcher, log: EditLog | None = None) -> Conductor:
+    """An edit in the loop's second pass, and its undoing, with somebody watching."""
+    world = VirtualWorld(at(-96))
+    events: list[Event] = [*midi(BAR, AT_120), Command(at(140), "undo", True), Quit(at(200))]
+    for event in events:
+        world.put(event)
+    player = Editor(once(21, add(5, 70), remove(0, 60, 4)))
+    hears = WatchedWorld(world, watcher)
+    looks = Listening(None, None, None, melody=False, edits=log)
+    heard, output = looks.around(hears, RecordingOutput(world))
+    composer = InlineComposer(world, player, 0)
+    conductor = Conductor(heard, output, composer, player, Song(AT_120), LOOPING)
+    hears.watch(conductor)
+    looks.watch(conductor)
+    conductor.run()
+    return conductor
+
+
+def test_every_edit_is_told_once_to_who_has_subscribed_and_to_nobody_else() -> None:
+    watcher = Watcher("edits")
+    watched(watcher)
+    edits = [fact for fact in watcher.told if fact[0] == "edit"]
+    assert [(f[1], f[2], f[3], f[4], f[5], f[6], f[7][1:4]) for f in edits] == [  # type: ignore[index]
+        (1, at(123), 123, 1, 5, False, ("add", 70, 1)),
+        (2, at(123), 123, 1, 0, False, ("remove", 60, 4)),
+        (3, at(140), 140, 1, 0, True, ("add", 60, 4)),
+    ]
+    deaf = Watcher("notes")
+    watched(deaf)
+    assert not [fact for fact in deaf.told if fact[0] == "edit"]
+
+
+def test_every_edit_is_a_line_of_the_log_where_everything_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, "daemon.editlog"):
+        log = EditLog()
+        watched(Watcher(), log)
+        log.close()
+    assert [record.getMessage() for record in caplog.records] == [
+        "edit 1: made, add pitch 70, bar 1 step 5, 1 steps long, log-probability 0.00",
+        "edit 2: made, remove pitch 60, bar 1 step 0, 4 steps long, log-probability 0.00",
+        "edit 3: undone, add pitch 60, bar 1 step 0, 4 steps long, log-probability 0.00",
+    ]
+    assert {record.levelno for record in caplog.records} == {logging.DEBUG}
+
+
+@pytest.mark.parametrize(("level", "wanted"), [(logging.DEBUG, True), (logging.INFO, False)])
+def test_edits_are_logged_with_vv_only(level: int, wanted: bool, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(level, "daemon.editlog"), ExitStack() as stack:
+        listening = Listeners().start(Metre(), stack)
+        assert (listening._edits is not None) == wanted

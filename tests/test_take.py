@@ -48,6 +48,14 @@ def test_a_melody_note_a_little_off_a_tick_belongs_to_the_nearest() -> None:
     assert take.parts(TEMPO) == {"melody": [Note(24, 60, 24, 80)]}
 
 
+def test_the_edited_loop_is_a_part_of_its_own_and_its_edits_as_midi_are_no_notes() -> None:
+    take = Take()
+    take.sent(TEMPO.ns_at(0), on(4, 67))
+    take.sent(TEMPO.ns_at(6), bytes.fromhex("f07d6862010001003c000450007bf7"))
+    take.sent(TEMPO.ns_at(12), off(4, 67))
+    assert take.parts(TEMPO) == {"melody": [], "edits": [Note(0, 67, 12, 80)]}
+
+
 def test_a_note_never_ended_ends_with_the_last_message_and_a_second_onset_ends_the_first() -> None:
     take = Take()
     take.sent(TEMPO.ns_at(0), on(9, 42))

@@ -238,7 +238,7 @@ def edit_file(
             iterations=100 if said["iterations"] is None else said["iterations"],
             risk=settings.creative_risk,
             seed=settings.seed,
-            at_once=said["at_once"] or editing.AT_ONCE,
+            at_once=said["at_once"],
             undo=said["undo"] or 0,
         )
         if options.limits.low > options.limits.high:

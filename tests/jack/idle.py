@@ -152,11 +152,11 @@ def main() -> int:
     asked = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        api = midi_system(stack)
-        if api is None:
+        system = midi_system(stack, PERIOD)
+        if system is None:
             sys.stderr.write("Error: no MIDI system, and no jackd to start one\n")
             return 2
-        found = measured(asked, folder, api)
+        found = measured(asked, folder, system[0])
     median = found["ready_s"][len(found["ready_s"]) // 2]
     found["bounds"] = {
         "RSS": [found["idle_mb"]["rss"]["all"], MEGABYTES],

@@ -27,6 +27,8 @@ ROOT = Path(__file__).resolve().parents[2]
 RUN = [sys.executable, "-m", "daemon", "run"]
 FAKE = [sys.executable, "-m", "tests.jack.fake_band"]
 IN_PORT, OUT_PORT = "houseband in:in", "houseband out:out"
+#: output -> (in, out)
+PORTS = {"rtmidi": (IN_PORT, OUT_PORT), "jack": ("houseband:in", "houseband:out")}
 #: ns between two bare waits
 BARE_INTERVAL = 20_000_000
 Stamped = tuple[int, bytes]
@@ -47,13 +49,20 @@ class Performance:
 
 
 def perform(
-    melody: Sequence[Note], bpm: int, report: Path, *, options: Sequence[str] = (), fake: bool = False
+    melody: Sequence[Note],
+    bpm: int,
+    report: Path,
+    *,
+    options: Sequence[str] = (),
+    fake: bool = False,
+    output: str = "rtmidi",
 ) -> Performance:
-    """Let the band play along with a melody; it is told to leave (SIGTERM) while the melody's last note sounds."""
+    """Let the band play along with a melody; it is told to leave (SIGTERM) while the melody's last note sounds.
+    output: as `houseband run` has it."""
     if fake:
         command = [*FAKE, str(bpm), str(report)]
     else:
-        command = [*RUN, "--api", "jack", "--output", "rtmidi", "--bpm", str(bpm), "--report", str(report), *options]
+        command = [*RUN, "--api", "jack", "--output", output, "--bpm", str(bpm), "--report", str(report), *options]
     with ExitStack() as stack:
         recorder = stack.enter_context(process([sys.executable, "-m", "tests.jack.recorder", "recorder"]))
         dump = stack.enter_context((report.parent / "witness.txt").open("w"))
@@ -62,8 +71,8 @@ def perform(
         band = stack.enter_context(process(command, stderr=subprocess.PIPE))
         stderr = wait_ready(band)
         for port in ("recorder:in", "witness:input"):
-            connect(OUT_PORT, port)
-        played = play(melody, bpm)
+            connect(PORTS[output][1], port)
+        played = play(melody, bpm, PORTS[output][0])
         band.terminate()
         stderr += band.communicate(timeout=20)[1]
         time.sleep(1)
@@ -124,12 +133,12 @@ def connect(source: str, sink: str) -> None:
         time.sleep(0.05)
 
 
-def play(melody: Sequence[Note], bpm: int) -> list[Stamped]:
+def play(melody: Sequence[Note], bpm: int, into: str = IN_PORT) -> list[Stamped]:
     """Plays it to the band in real time; all but the last note's end. Returns what was sent and when (ns)."""
     port = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name="melody")
     port.open_virtual_port("out")
     try:
-        connect("melody:out", IN_PORT)
+        connect("melody:out", into)
         world = LiveWorld()
         begin = world.now() + 300_000_000
         events = [(n.start, 1, bytes((0x90, n.pitch, n.velocity))) for n in melody]
