@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon import measure
-from daemon.bench import midi_system
+from daemon.bench import USUAL, midi_system
 from tests.jack.bench import some_melody
 from tests.jack.stage import ROOT, play
 
@@ -152,7 +152,7 @@ def main() -> int:
     asked = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        system = midi_system(stack, PERIOD)
+        system = midi_system(stack, USUAL)
         if system is None:
             sys.stderr.write("Error: no MIDI system, and no jackd to start one\n")
             return 2
