@@ -70,7 +70,7 @@ class Bench:
     histograms: dict[str, dict[str, list[float]]] = field(default_factory=dict)
 
     def run(self) -> None:
-        """Measure everything; takes about two minutes."""
+        """Measure everything; takes two to three minutes."""
         self._play()
         self._throughput()
         self._with_midi(SHORT, self._pass_through, "pass-through")

@@ -58,7 +58,7 @@ class Key:
             "file": "a file's name",
             "metre": "a time signature such as 4/4, 3/4 or 6/8",
             "number": f"a number from {self.low:g} to {self.high:g}",
-            "integer": f"a whole number from {self.low:g} to {self.high:g}",
+            "integer": f"a whole number from {self.low:.0f} to {self.high:.0f}",
             "switch": "true or false",
             "choice": f"one of {', '.join(self.choices)}",
         }[self.kind]

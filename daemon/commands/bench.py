@@ -35,7 +35,7 @@ def command(
     plots: Path | None,
     compare: Path | None,
 ) -> None:
-    """Measure how well the band keeps time here, and what it costs. Takes about two minutes; close other programs.
+    """Measure how well the band keeps time here, and what it costs. Takes two to three minutes; close other programs.
 
     Every figure stands beside a reference measured in the same run. Values are medians of all rounds; the ratio is that
     of the best round of either side, which is what can be compared between runs. Where no MIDI system runs, a JACK
