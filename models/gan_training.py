@@ -264,20 +264,20 @@ class GanObjective:
         return figures
 
     @torch.no_grad()
-    def grooves(self, each: int = 64) -> list[list[list[float]]]:
-        """What z is when playing: groove vectors of real bands, up to `each` a style, its most typical one first."""
+    def grooves(self, each: int = 48) -> list[list[list[float]]]:
+        """What z is when playing: groove vectors of real bands, the `each` most typical of a style, that one first."""
         random = np.random.default_rng(0)
         bank = []
         for style in STYLES:
             songs = [s for s in self.train_songs if s.style == style]
-            drawn = [songs[int(random.integers(len(songs)))] for _ in range(4 * each) if songs]
-            found = [(rhythm, song) for song in drawn if (rhythm := _full_band(song, random)) is not None][:each]
+            drawn = [songs[int(random.integers(len(songs)))] for _ in range(8 * each) if songs]
+            found = [(rhythm, song) for song in drawn if (rhythm := _full_band(song, random)) is not None]
             if not found:
                 bank.append([[0.0] * self.recipe.model.z])
                 continue
             rhythms = np.stack([rhythm for rhythm, _ in found])
             vectors = self.encoder(torch.as_tensor(rhythms, device=self.fabric.device)).cpu().numpy()
-            order = typical_first(np.array([_moves(song) for _, song in found]))
+            order = typical_first(np.array([_moves(song) for _, song in found]))[:each]
             bank.append([[round(float(v), 4) for v in row] for row in vectors[order]])
         return bank
 
@@ -340,9 +340,11 @@ def _moves(song: CachedSong) -> list[float]:
 
 
 def typical_first(figures: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """The rows of figures (n, k), nearest to their mean first; every figure is measured in its own spread."""
-    spread = figures.std(0) + 1e-6
-    order: np.ndarray[Any, np.dtype[np.int64]] = np.abs((figures - figures.mean(0)) / spread).sum(1).argsort()
+    """The rows of figures (n, k), nearest to their mean first: the one first whose farthest figure strays least from it,
+    as a share of the mean."""
+    mean = figures.mean(0)
+    away = np.abs(figures - mean) / np.maximum(np.abs(mean), 1e-6)
+    order: np.ndarray[Any, np.dtype[np.int64]] = (away.max(1) + 0.1 * away.sum(1)).argsort()
     return order
 
 
