@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 from collections import deque
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,13 @@ from torch import Tensor, nn
 
 from models import checkpoint, gan
 from models.data import CachedSong
-from models.gan import WRITTEN, Critic, Encoder, GanConfig, Generator, Roll
+from models.gan import BAR, PATCH, WRITTEN, Critic, Encoder, GanConfig, Generator, Roll
 from models.harmonist import HarmonistConfig
 from models.harmonist_training import harmonist_of
 from models.layers import CLASSES
 from models.streams import BAND, RHYTHM, STYLES, Batch, Streams, role_rows, score
 from music import metrics
-from music.canvas import BAND_KNOWN, BEAT_OF_BAR, DRUM_PLANES, FIRST_NOW, FUTURE, QUALITIES, STEPS
+from music.canvas import BAND_KNOWN, BEAT_OF_BAR, DRUM_PLANES, FIRST_NOW, FUTURE, PLANE, QUALITIES, REGISTERS, STEPS
 from music.note import TICKS_PER_STEP, Note
 
 
@@ -70,6 +71,8 @@ def recipe_from(values: dict[str, Any]) -> GanRecipe:
     return GanRecipe(**{**values, "model": GanConfig(**model, harmonist=HarmonistConfig(**ear))})
 
 
+Figures = np.ndarray[Any, np.dtype[np.float64]]
+HEARD_NOISE = 0.7  #: scale of the noise on rhythm as it is played at temperature 1
 GROOVE_NOISE = 0.1  #: how far from a band's groove vector its part is still taught, and temperature 1 may stray
 
 
@@ -161,7 +164,7 @@ class GanObjective:
         )
         loss = recipe.reconstruction * torch.stack(list(parts.values())).sum()
         with torch.set_grad_enabled(adversarial and recipe.adversarial > 0):
-            roll = self._play(state, batch)
+            roll = self._play(self.generator, state, batch)
         figures = {"reconstruction": sum(float(v.detach()) for v in parts.values())}
         figures |= {name: float(value.detach()) for name, value in parts.items()}
         if adversarial and recipe.adversarial > 0:
@@ -182,16 +185,17 @@ class GanObjective:
         (critical,) = torch.autograd.grad(judged, last, retain_graph=True)
         return min(1.0, float(likely.norm() / (critical.norm() + 1e-6)))
 
-    def _play(self, state: Tensor, batch: dict[str, Tensor]) -> Roll:
-        """What the generator plays right of the line to the harmonist's chords, binary, gradients straight through."""
+    def _play(self, generator: Generator, state: Tensor, batch: dict[str, Tensor], wild: float = 1.0) -> Roll:
+        """What a generator plays right of the line to the harmonist's chords, binary, gradients straight through. wild:
+        scale of the noise on rhythm; 1 draws from the model's distribution."""
         count, device = state.shape[0], state.device
         scale = self.recipe.chord_temperature * float(self.recipe.noise)
         with torch.no_grad(), torch.autocast(device.type, enabled=False):
-            told = self.generator.harmonist.ahead(batch["melody"], batch["phase"], batch["known"])
+            told = generator.harmonist.ahead(batch["melody"], batch["phase"], batch["known"])
             chord = gan.choose_chords(told, batch["plain"], gumbel_chord(count, device) * scale)
-        scores = self.generator.score(state, chord.to(state.dtype))
+        scores = generator.score(state, chord.to(state.dtype))
         past = Roll(batch["pitched"][:, BAND:, :, FIRST_NOW:], batch["plain"][:, :DRUM_PLANES, FIRST_NOW:])
-        noise = logistic((count, gan.RHYTHM_NOISES, FUTURE), device) * float(self.recipe.noise)
+        noise = logistic((count, gan.RHYTHM_NOISES, FUTURE), device) * wild * float(self.recipe.noise)
         return gan.play(scores, past, batch["line"], noise, gan.tones(chord))
 
     def _teach_critic(self, batch: dict[str, Tensor], fake: Roll) -> dict[str, float]:
@@ -265,7 +269,8 @@ class GanObjective:
 
     @torch.no_grad()
     def grooves(self, each: int = 48) -> list[list[list[float]]]:
-        """What z is when playing: groove vectors of real bands, the `each` most typical of a style, that one first."""
+        """What z is when playing: groove vectors of real bands, the `each` most typical of a style; first those whose
+        groove, as the generator plays it, is most that of the style's bands."""
         random = np.random.default_rng(0)
         bank = []
         for style in STYLES:
@@ -275,11 +280,31 @@ class GanObjective:
             if not found:
                 bank.append([[0.0] * self.recipe.model.z])
                 continue
-            rhythms = np.stack([rhythm for rhythm, _ in found])
-            vectors = self.encoder(torch.as_tensor(rhythms, device=self.fabric.device)).cpu().numpy()
-            order = typical_first(np.array([_moves(song) for _, song in found]))[:each]
-            bank.append([[round(float(v), 4) for v in row] for row in vectors[order]])
+            moves = np.array([_moves(song) for _, song in found])
+            order = typical_first(moves, moves.mean(0))[:each]
+            rhythms = torch.as_tensor(np.stack([found[i][0] for i in order]), device=self.fabric.device)
+            vectors = self.encoder(rhythms)
+            vectors = vectors[typical_first(self.audition(songs, vectors), moves.mean(0)).tolist()]
+            bank.append([[round(float(v), 4) for v in row] for row in vectors])
         return bank
+
+    @torch.no_grad()
+    def audition(self, songs: list[CachedSong], vectors: Tensor, bars: int = 12, turns: int = 2) -> Figures:
+        """How the averaged generator's band moves with each groove vector (n, z), from a blank page, under melodies of
+        these songs: figures as `_moves` has them, (n, 5)."""
+        heard = []
+        for turn in range(turns):
+            streams = Streams(songs, len(vectors), 5 + turn, heard_all=0.0, bars=bars + 4)
+            streams.own_share = 1.0
+            streams.streams = [streams.begin() for _ in vectors]
+            players = [(stream, -(-stream.now // BAR) * BAR) for stream in streams.streams]  # from the next bar line on
+            for _ in range(bars * 4):
+                batch = self._tensors(streams.batch())
+                state = self.average.trunk(batch["pitched"], batch["plain"], batch["style_hot"], vectors)
+                roll = self._play(self.average, state, batch, HEARD_NOISE)
+                streams.commit(_bytes(roll.band), _bytes(roll.drums), 4)
+            heard.append([planes_move(s.band[:, :, since : s.now], s.drums[:, since : s.now]) for s, since in players])
+        return np.nanmean(np.array(heard), 0)
 
     def _tensors(self, batch: Batch) -> dict[str, Tensor]:
         tensors = {k: torch.as_tensor(v, device=self.fabric.device) for k, v in batch._asdict().items()}
@@ -339,11 +364,32 @@ def _moves(song: CachedSong) -> list[float]:
     return [figures[key] for key in ("onsets", "on_beat", "crumbs", "groove", "drum_onsets")]
 
 
-def typical_first(figures: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """The rows of figures (n, k), nearest to their mean first: the one first whose farthest figure strays least from it,
-    as a share of the mean."""
-    mean = figures.mean(0)
-    away = np.abs(figures - mean) / np.maximum(np.abs(mean), 1e-6)
+def planes_move(band: np.ndarray[Any, np.dtype[np.uint8]], drums: np.ndarray[Any, np.dtype[np.uint8]]) -> list[float]:
+    """The figures of `_moves` for committed planes (BAND_PLANES, 12, T), (DRUM_PLANES, T), which begin with a bar; NaN
+    where nothing begins."""
+    bars = band.shape[-1] // BAR
+    onsets, single = np.zeros(bars * BAR), 0.0
+    for part in ("bass", "chords", "pad"):
+        s, o, n = PLANE[part, "sustain"] - BAND, PLANE[part, "onset"] - BAND, REGISTERS[part].octaves
+        begins, sounds = band[o : o + n] > 0, band[s : s + n] > 0
+        goes_on = np.zeros_like(begins)
+        goes_on[..., :-1] = sounds[..., 1:] & ~begins[..., 1:]
+        onsets += begins.sum((0, 1))[: bars * BAR]
+        single += float((begins & ~goes_on)[..., : bars * BAR].sum())
+    total = float(onsets.sum())
+    if not bars or not total:
+        return [np.nan] * 5
+    on_beat = float(onsets[::PATCH].sum()) / total
+    rows = onsets.reshape(bars, BAR)
+    alike = [np.corrcoef(a, b)[0, 1] for a, b in pairwise(rows) if a.std() and b.std()]
+    groove = float(np.mean(alike)) if alike else np.nan
+    return [total / bars, on_beat, single / total, groove, float(drums[:, : bars * BAR].sum()) / bars]
+
+
+def typical_first(figures: Figures, mean: Figures) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """The order of rows of figures (n, k), nearest to a mean (k,) first: that one whose farthest figure strays least
+    from it, as a share of it."""
+    away = np.nan_to_num(np.abs(figures - mean) / np.maximum(np.abs(mean), 1e-6), nan=9.0) * (np.abs(mean) > 1e-6)
     order: np.ndarray[Any, np.dtype[np.int64]] = (away.max(1) + 0.1 * away.sum(1)).argsort()
     return order
 

@@ -188,9 +188,10 @@ class Streams:
         self.weights = np.array([weights.get(s, 1.0) for s in present])
         self.weights /= self.weights.sum()
         self.heard_all, self.bars, self.own_share = heard_all, bars, 0.0
-        self.streams = [self._begin() for _ in range(count)]
+        self.streams = [self.begin() for _ in range(count)]
 
-    def _begin(self) -> _Stream:
+    def begin(self) -> _Stream:
+        """A new stream."""
         random = self.random
         while True:
             style = self.styles[int(random.choice(len(self.styles), p=self.weights))]
@@ -258,7 +259,7 @@ class Streams:
                 stream.drums[:, stream.now : stop] = drums[i, :, inside]
             stream.now = stop
             if stream.now >= stream.last:
-                self.streams[i] = self._begin()
+                self.streams[i] = self.begin()
 
 
 def _heard(stream: _Stream) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:

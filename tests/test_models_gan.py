@@ -203,7 +203,7 @@ def test_a_doubt_about_the_rhythm_is_settled_alike_in_all_bars_of_a_section() ->
 
 def test_the_most_typical_groove_comes_first() -> None:
     figures = np.array([[9.0, 0.1], [5.0, 0.5], [4.6, 0.5], [1.0, 0.9]])
-    assert gan_training.typical_first(figures).tolist()[:2] == [1, 2]
+    assert gan_training.typical_first(figures, figures.mean(0)).tolist()[:2] == [1, 2]
 
 
 def test_what_a_groove_is_does_not_depend_on_which_bar_it_is_played_in() -> None:
@@ -336,3 +336,13 @@ def test_a_users_own_folder_is_read(tmp_path: Path) -> None:
     assert (counts["songs"], counts["skipped"]) == (1, 1)
     roles = streams.role_rows(data.load(tmp_path / "c.npz")[0])
     assert {role for role, rows in roles.items() if len(rows)} == {"melody", "bass"}
+
+
+def test_planes_move_as_the_notes_in_them_do() -> None:
+    music = song("a", bars=20)
+    made = streams.score(music)
+    bars = slice(FIRST_NOW, FIRST_NOW + 16 * 20)
+    found = gan_training.planes_move(made.pitched[streams.BAND :, :, bars], made.drums[:, bars])
+    assert np.allclose(found, gan_training._moves(music), atol=1e-6)
+    silence = np.zeros_like(made.pitched[streams.BAND :, :, bars])
+    assert np.isnan(gan_training.planes_move(silence, made.drums[:, bars])).all()
