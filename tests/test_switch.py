@@ -11,7 +11,7 @@ import pytest
 
 from daemon.events import Command
 from daemon.plan import PlanRequest, Settings
-from daemon.players import Player
+from daemon.players import Player, warm
 from daemon.players.switch import Offer, Switch
 from music.note import Note
 from tests.fakes import MS, FakePlayer, only, perform
@@ -78,6 +78,14 @@ def test_everybody_is_known_before_anybody_else_is_loaded() -> None:
         ("pop", "rock", "chorale"),
     )
     assert (band.past_steps, band.future_steps) == (64, 8)
+
+
+def test_a_first_question_loads_nobody_else() -> None:
+    shelf = Shelf()
+    high, gan = bass(50), bass(40)
+    band = Switch({"high": high}, {"high": shelf.offer("high", high), "gan": shelf.offer("gan", gan)})
+    warm(band)
+    assert (len(high.asked), shelf.loaded) == (1, [])
 
 
 def test_without_hurry_the_next_plan_is_the_chosen_players() -> None:

@@ -33,5 +33,7 @@ class Player(Protocol):
 
 
 def warm(player: Player) -> None:
-    """Asks a first question, so that what is slow only once is over before anybody waits for an answer."""
-    player.plan(PlanRequest(0, 4, 24, (Note(0, 60, 24),), {}, settings=Settings(player.styles[0])))
+    """Asks a first question, so that what is slow only once is over before anybody waits for an answer. It is for
+    whoever plays where no technique is said."""
+    settings = Settings(player.styles[0], technique="")
+    player.plan(PlanRequest(0, 4, 24, (Note(0, 60, 24),), {}, settings=settings))
