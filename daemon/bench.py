@@ -30,8 +30,9 @@ ROOT = Path(__file__).resolve().parents[1]
 SERVER = "houseband-bench"
 #: frames of its period: a short one for what passes through, and the one that JACK itself takes for everything else
 SHORT, USUAL = 128, 1024
-#: parts of a round that are rounds of their own, where lateness is concerned
-PIECES = 3
+#: so many bands, one after the other and each for a third of a round, play in it: every process has a lateness of its
+#: own, by where it lies in memory and which core it is on
+TURNS = 4
 #: seconds until a part is thought to hang
 PATIENCE = 120
 Say = Callable[[str], None]
@@ -92,9 +93,12 @@ class Bench:
         why_not = no_eager(self.technique)
         for number in range(self.rounds):
             self.say(f"the band plays beside bare waits, {number + 1} of {self.rounds}")
-            waiting = begin("bare_wait", self.seconds + 2)
-            band = part("band", self.seconds, 140, self.technique, self.graph)
-            found = {"band": band, "waits": ended(waiting)["late"]}
+            bands, waits = [], []
+            for _ in range(TURNS):
+                waiting = begin("bare_wait", self.seconds / 3 + 1)
+                bands.append(part("band", self.seconds / 3, 140, self.technique, self.graph))
+                waits.append(ended(waiting)["late"])
+            found: Round = {"bands": bands, "waits": waits}
             found |= part("plans", 60, self.technique, self.graph)
             if not why_not:
                 found["eager"] = run_eager(self.technique, self.graph)
@@ -105,8 +109,9 @@ class Bench:
         self._plan_time(rounds, why_not)
 
     def _send_lateness(self, rounds: Sequence[Round]) -> None:
-        late = [[x / 1e6 for x in piece] for found in rounds for piece in pieces(found["band"]["late"])]
-        bare = [[x / 1e6 for x in piece] for found in rounds for piece in pieces(found["waits"])]
+        bands = [band for found in rounds for band in found["bands"]]
+        late = [[x / 1e6 for x in band["late"]] for band in bands]
+        bare = [[x / 1e6 for x in waits] for found in rounds for waits in found["waits"]]
         self._row("send lateness, p50", "ms", late, "a bare deadline wait", bare)
         all_late, all_bare = flat(late), flat(bare)
         self.histograms["send lateness, ms"] = {"notes": all_late, "bare waits": all_bare}
@@ -115,9 +120,9 @@ class Bench:
         self.rows.append(
             Row("send lateness, p99.9", "ms", tail[0], "a bare wait", tail[1], None, bound, tail[0] - tail[1] <= 1)
         )
-        shares = [found["band"]["isr"] for found in rounds if found["band"]["isr"] is not None]
-        if shares:
-            self.rows.append(Row("in-time share", "", min(shares), bound="1.000", kept=min(shares) == 1))
+        steps, in_time = (sum(band[name] for band in bands) for name in ("steps", "in_time"))
+        if steps:
+            self.rows.append(Row("in-time share", "", in_time / steps, bound="1.000", kept=in_time == steps))
 
     def _row(
         self, figure: str, unit: str, mine: Rounds, against: str, theirs: Rounds, bound: str = "", most: float = 0.0
@@ -128,13 +133,12 @@ class Bench:
         self.rows.append(Row(figure, unit, values[0], against, values[1], best(mine) / best(theirs), bound, kept))
 
     def _cost(self, rounds: Sequence[Round]) -> None:
-        if any(found["band"]["cpu"] is None for found in rounds):
+        turns = [(band, middle(found["cpu"])) for found in rounds for band in found["bands"]]
+        if any(band["cpu"] is None for band, _ in turns):
             self.rows.append(Row("CPU while playing", "", note="this system does not tell"))
             return
-        used = [[100 * found["band"]["cpu"]] for found in rounds]
-        alone = [
-            [found["band"]["answered"] / found["band"]["seconds"] * middle(found["cpu"]) / 1e7] for found in rounds
-        ]
+        used = [[100 * band["cpu"]] for band, _ in turns]
+        alone = [[band["answered"] / band["seconds"] * plan / 1e7] for band, plan in turns]
         self._row("CPU while playing", "% of a core", used, "its plans alone", alone)
 
     def _plan_time(self, rounds: Sequence[Round], why_not: str) -> None:
@@ -263,12 +267,6 @@ def flat(rounds: Rounds) -> list[float]:
 def best(rounds: Rounds) -> float:
     """The least of the rounds' medians."""
     return min(middle(turn) for turn in rounds if turn)
-
-
-def pieces(values: Sequence[float]) -> list[Sequence[float]]:
-    """A round cut into PIECES, as they came."""
-    size = -(-len(values) // PIECES) or 1
-    return [values[first : first + size] for first in range(0, len(values), size)]
 
 
 def no_eager(technique: str) -> str:
@@ -401,15 +399,10 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
 
 def run_eager(technique: str, graph: str | None) -> dict[str, Any] | None:
     """The same network in torch, by the export room, in a process of its own; None if that cannot be."""
-    command = [sys.executable, "-m", "export.eager", technique, *([graph] if graph else [])]
     try:
-        done = subprocess.run(
-            command, cwd=ROOT, env=measure.one_thread(), capture_output=True, text=True, timeout=PATIENCE, check=True
-        )
-        found: dict[str, Any] = json.loads(done.stdout)
-    except (OSError, subprocess.SubprocessError, ValueError):
+        return part("eager", technique, graph)
+    except BenchError:
         return None
-    return found
 
 
 def draw(path: Path, histograms: dict[str, dict[str, list[float]]]) -> None:

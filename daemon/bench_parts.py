@@ -65,7 +65,8 @@ def band(seconds: float, bpm: float, technique: str, graph: str | None) -> dict[
         "late": output.late,
         "cpu": None if None in (before, after) else (after - before) / spent,  # type: ignore[operator]
         "answered": counters.answered,
-        "isr": counters.isr,
+        "steps": counters.steps,
+        "in_time": counters.in_time,
         "age_ms_p99": (counters.age_ns.quantile(0.99) or 0) / 1e6,
         "seconds": spent / 1e9,
     }
@@ -106,6 +107,15 @@ def plans(count: int, technique: str, graph: str | None) -> dict[str, Any]:
         spent = measure.plan_times(player, count, lambda: products.append(multiply()))
         cpu = measure.plan_times(player, count // 2, clock=time.process_time_ns)
     return {"plan": spent, "gemm": products[5:], "cpu": cpu}
+
+
+def eager(technique: str, graph: str | None) -> None:
+    """Times of the same network in torch, printed by the export room's own program; as urgent as plans are."""
+    import runpy
+
+    sys.argv[1:] = [technique, *([graph] if graph else [])]
+    with undisturbed():
+        runpy.run_module("export.eager", run_name="__main__")
 
 
 class _Nobody:
@@ -216,7 +226,8 @@ def _until_told() -> None:
 
 
 PARTS: dict[str, Callable[..., dict[str, Any] | None]] = {
-    "bare_wait": bare_wait, "band": band, "plans": plans, "flood": flood, "start": start, "ports": ports, "echo": echo,
+    "bare_wait": bare_wait, "band": band, "plans": plans, "eager": eager, "flood": flood, "start": start,
+    "ports": ports, "echo": echo,
 }  # fmt: skip
 
 

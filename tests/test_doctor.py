@@ -254,8 +254,6 @@ def test_the_ratio_of_a_bench_is_that_of_the_best_rounds() -> None:
     measured._row("late", "ms", [[9.0, 9.0, 9.0], [2.0, 1.0, 2.0]], "waits", [[1.0], [5.0]], "6 ms", 6)
     (row,) = measured.rows
     assert (row.value, row.reference, row.ratio, row.kept) == (9.0, 5.0, 2.0, False)
-    assert bench.pieces([1.0, 2.0, 3.0, 4.0]) == [[1.0, 2.0], [3.0, 4.0]]
-    assert bench.pieces([]) == []
 
 
 def test_who_edits_is_asked_about_a_loop_that_is_never_the_same() -> None:
