@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from music.edits import ADD, REMOVE, Draft, Edit, Limits
 from music.sheet import Cells
 
+#: how much of the bar a note must clear (`worthwhile`): the looks still to come find more that fits what is there
+#: already; and where nothing of the input may go, for then the piece is wanted whole (figures: models/LOG.md)
+EAGER, COMPLETING = 0.7, 0.5
 #: edits of one evaluation begin at least so many steps apart, where there is room for as many
 APART = 4
 
@@ -93,14 +96,15 @@ def worthwhile(draft: Draft, scores: Scores, limits: Limits, risk: float = 1.0, 
     """(steps, 128): the cells whose edit the limits allow and a calibrated network expects to do more good than harm.
 
     Good is what brings the notes nearer to the real piece's, measured as F1: of notes that are each real with some
-    probability, the best to have are those likelier than half of the F1 that they will have (Lipton et al. 2014). A
-    risk above 1 lowers that bar."""
+    probability, the best to have are those likelier than half of the F1 that they will have (Lipton et al. 2014). The
+    bar is lower than that (EAGER), and lower still for a risk above 1."""
     add, remove = draft.open_cells(limits)
     if not scores.calibrated:
         return add | remove
+    share = (COMPLETING if limits.remove_max <= 0 else EAGER) / max(1.0, risk)
     for real in (_real(draft, scores), None if belief is None else belief.real):
         if real is not None:
-            good = real >= _half_of_best(real) / max(1.0, risk)
+            good = real >= _half_of_best(real) * share
             add, remove = add & good, remove & ~good
     return np.asarray(add | remove, np.bool_)
 

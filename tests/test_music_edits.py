@@ -248,7 +248,7 @@ def test_a_belief_about_a_draft_of_another_size_begins_anew() -> None:
 
 def test_risk_above_1_lowers_the_bar() -> None:
     weights = np.full((STEPS, 128), -12.0, np.float32)
-    weights[::8, 60], weights[4::8, 62] = np.log(0.9), np.log(0.3)
+    weights[::8, 60], weights[4::8, 62] = np.log(0.9), np.log(0.2)
     scores = Scores(weights, np.ones((STEPS, 128), np.int16))
     counts = [int(editing.worthwhile(draft_of([]), scores, Limits(), risk).sum()) for risk in (0.0, 1.0, 3.0)]
     assert counts == [6, 6, 12]
