@@ -17,6 +17,8 @@ from music.sheet import Cells
 #: how much of the bar a note must clear (`worthwhile`): the looks still to come find more that fits what is there
 #: already; and where nothing of the input may go, for then the piece is wanted whole (figures: models/LOG.md)
 EAGER, COMPLETING = 0.7, 0.5
+#: a note that is there may be so much less probable than one that is to be added before it goes
+LENIENT = 0.7
 #: edits of one evaluation begin at least so many steps apart, where there is room for as many
 APART = 4
 
@@ -104,8 +106,8 @@ def worthwhile(draft: Draft, scores: Scores, limits: Limits, risk: float = 1.0, 
     share = (COMPLETING if limits.remove_max <= 0 else EAGER) / max(1.0, risk)
     for real in (_real(draft, scores), None if belief is None else belief.real):
         if real is not None:
-            good = real >= _half_of_best(real) * share
-            add, remove = add & good, remove & ~good
+            bar = _half_of_best(real) * share
+            add, remove = add & (real >= bar), remove & (real < LENIENT * bar)
     return np.asarray(add | remove, np.bool_)
 
 
