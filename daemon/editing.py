@@ -55,16 +55,27 @@ def edit(draft: Draft, editor: Editor, options: Options, progress: Progress | No
     Raises ValueError for a style the graph does not know.
     """
     random = np.random.default_rng(options.seed)
+    belief = editing.Belief()
     few = max(1, round((options.at_once or AT_ONCE) * draft.steps / WINDOW))
     for iteration in range(1, options.iterations + 1):
         if not any(cells.any() for cells in draft.open_cells(options.limits)):
             break
         scores = editor.look(draft, options.limits, options.style)
+        belief.look(draft, scores)
         count = few
         if options.at_once is None:
-            left = int(editing.worthwhile(draft, scores, options.limits).sum())
+            left = int(editing.worthwhile(draft, scores, options.limits, options.risk, belief).sum())
             count = max(few, -(-left // (options.iterations - iteration + 1)))
-        if not editing.take(draft, scores, options.limits, random, count=count, risk=options.risk, iteration=iteration):
+        if not editing.take(
+            draft,
+            scores,
+            options.limits,
+            random,
+            count=count,
+            risk=options.risk,
+            iteration=iteration,
+            belief=belief,
+        ):
             break
         if progress is not None:
             progress(iteration / options.iterations)

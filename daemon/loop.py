@@ -195,7 +195,8 @@ class Loop:
             strict=True,
         )
         want = min(AT_ONCE, self._affordable(settings.edits_per_second))
-        return LoopState(draft.steps, draft.bars, tuple(rows), draft.given, draft.removed, want, self._turn)
+        refused = tuple((step, pitch) for step, pitch in np.argwhere(draft.refused).tolist())
+        return LoopState(draft.steps, draft.bars, tuple(rows), draft.given, draft.removed, want, self._turn, refused)
 
     def take(self, edits: Iterable[Edit], number: int, now: int, tick: int, settings: Settings) -> list[Edit]:
         """A player's answer to question `number`: the edits of it that could be made, and are."""
@@ -265,5 +266,7 @@ def draft_of(state: LoopState) -> Draft:
         lengths[step, pitch], velocities[step, pitch], own[step, pitch] = length, velocity, mine
     draft = Draft(lengths, velocities, state.bars, ring=True)
     draft.own[:] = own
+    for cell in state.refused:
+        draft.refused[cell] = True
     draft.given, draft.removed, draft.added = state.given, state.removed, int(own.sum())
     return draft

@@ -75,7 +75,8 @@ class Settings:
 class LoopState:
     """The loop as a player is shown it. steps: how long it is; bars: the steps at which its bars begin; notes: rows of
     (step, pitch, length, velocity, put there by an edit) in steps; given, removed: notes of the player's that were in
-    it, and how many of these are gone; want: how many edits are wanted; turn: rises with every question."""
+    it, and how many of these are gone; want: how many edits are wanted; turn: rises with every question; refused:
+    (step, pitch) of what the player has taken back."""
 
     steps: int
     bars: tuple[int, ...]
@@ -84,6 +85,7 @@ class LoopState:
     removed: int
     want: int
     turn: int
+    refused: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,11 @@ from music.edit_event import ADD, REMOVE, Edit, Limits
 from music.edits import Draft
 from music.sheet import Cells
 
+#: how much of the bar a note must clear (`worthwhile`): the looks still to come find more that fits what is there
+#: already; and where nothing of the input may go, for then the piece is wanted whole (figures: models/LOG.md)
+EAGER, COMPLETING = 0.7, 0.5
+#: a note that is there may be so much less probable than one that is to be added before it goes
+LENIENT = 0.7
 #: edits of one evaluation begin at least so many steps apart, where there is room for as many
 APART = 4
 
@@ -39,12 +44,14 @@ def take(
     risk: float = 1.0,
     iteration: int = 1,
     apart: int | None = None,
+    belief: Belief | None = None,
 ) -> list[Edit]:
     """Draw up to `count` edits from one evaluation and apply them to the draft; fewer, or none, where the limits or
-    the network (`worthwhile`) leave no more to do. risk: temperature, 0 takes the likeliest; apart: see APART."""
+    the network (`worthwhile`) leave no more to do. risk: temperature, 0 takes the likeliest; apart: see APART;
+    belief: that of all looks at this draft, this one included."""
     if apart is None:
         apart = min(APART, draft.steps // (2 * max(1, count)))
-    cells = np.flatnonzero(worthwhile(draft, scores, limits))
+    cells = np.flatnonzero(worthwhile(draft, scores, limits, risk, belief))
     if not cells.size or count < 1:
         return []
     log_p = normal(scores.weights.ravel()[cells] / max(risk, 1e-3))
@@ -66,18 +73,48 @@ def take(
     return done
 
 
-def worthwhile(draft: Draft, scores: Scores, limits: Limits) -> Cells:
+class Belief:
+    """How probable each cell is to be a note of the real piece, on the average of all looks so far.
+
+    After its own edits a network sees a roll that it likes better than it should, and of many looks some find something
+    to do anywhere. So an edit must be worthwhile now and by this, which the looks move slowly: without it, notes get
+    worse with every further look from the second on (models/LOG.md)."""
+
+    #: how much of it a look is
+    SHARE = 0.1
+
+    def __init__(self) -> None:
+        self.real: NDArray[np.float32] | None = None
+
+    def look(self, draft: Draft, scores: Scores) -> None:
+        """Learn from a look at a draft; one of another size begins anew."""
+        seen = _real(draft, scores)
+        if self.real is None or self.real.shape != seen.shape:
+            self.real = seen
+        else:
+            self.real += self.SHARE * (seen - self.real)
+
+
+def worthwhile(draft: Draft, scores: Scores, limits: Limits, risk: float = 1.0, belief: Belief | None = None) -> Cells:
     """(steps, 128): the cells whose edit the limits allow and a calibrated network expects to do more good than harm.
 
     Good is what brings the notes nearer to the real piece's, measured as F1: of notes that are each real with some
-    probability, the best to have are those likelier than half of the F1 that they will have (Lipton et al. 2014)."""
+    probability, the best to have are those likelier than half of the F1 that they will have (Lipton et al. 2014). The
+    bar is lower than that (EAGER), and lower still for a risk above 1."""
     add, remove = draft.open_cells(limits)
     if not scores.calibrated:
         return add | remove
+    share = (COMPLETING if limits.remove_max <= 0 else EAGER) / max(1.0, risk)
+    for real in (_real(draft, scores), None if belief is None else belief.real):
+        if real is not None:
+            bar = _half_of_best(real) * share
+            add, remove = add & (real >= bar), remove & (real < LENIENT * bar)
+    return np.asarray(add | remove, np.bool_)
+
+
+def _real(draft: Draft, scores: Scores) -> NDArray[np.float32]:
     differs = np.exp(np.minimum(scores.weights, 0))
-    real = np.where(draft.lengths > 0, 1 - differs, differs)
-    bar = _half_of_best(real)
-    return np.asarray(add & (real >= bar) | remove & (real < bar), np.bool_)
+    return np.asarray(np.where(draft.lengths > 0, 1 - differs, differs), np.float32)
 
 
 def _half_of_best(real: NDArray[np.float32]) -> float:

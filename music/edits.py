@@ -39,6 +39,8 @@ class Draft:
         self.given = int((lengths > 0).sum())
         #: cells whose note was put there by an edit
         self.own: Cells = np.zeros(lengths.shape, np.bool_)
+        #: cells of which an edit was taken back: they are left alone
+        self.refused: Cells = np.zeros(lengths.shape, np.bool_)
         #: notes of the input that are gone, added notes that are there
         self.removed = self.added = 0
         self._log: list[tuple[Edit, bool]] = []  # and whether a removed note was an added one
@@ -92,6 +94,7 @@ class Draft:
         done = []
         for _ in range(min(count, len(self._log))):
             edit, was_own = self._log.pop()
+            self.refused[edit.step, edit.pitch] = True
             back = opposite(edit)
             if not self.fits(back):
                 continue
@@ -115,6 +118,7 @@ class Draft:
                 break
             self._forget(int(onsets[over][0]), pitch)
         self.lengths[step, pitch], self.velocities[step, pitch] = length, velocity
+        self.refused[step, pitch] = False
         self.given += 1
 
     def clear(self, first: int, last: int) -> list[tuple[int, int]]:
@@ -127,6 +131,7 @@ class Draft:
         self.given -= len(lost)
         self.removed -= len(lost)
         self._log = [(edit, own) for edit, own in self._log if not first <= edit.step < last]
+        self.refused[first:last] = False
         return gone
 
     def _forget(self, step: int, pitch: int) -> None:
@@ -166,7 +171,7 @@ class Draft:
 
     def locked(self, limits: Limits) -> Cells:
         """(steps, 128): cells that stay as they are."""
-        found = np.zeros((self.steps, PITCHES), np.bool_)
+        found = self.refused.copy()
         found[:, : limits.low] = found[:, limits.high + 1 :] = True
         found[:, [p for p in limits.locked_pitches if 0 <= p < PITCHES]] = True
         for bar in limits.locked_bars:
@@ -199,7 +204,7 @@ class Draft:
             within = bool(self.own[edit.step, edit.pitch]) or self.may_remove(limits) > 0
         covers = (edit.step + np.arange(edit.length)) % self.steps
         locked = self.locked(limits)[:, edit.pitch]
-        return within and not locked[covers if limits.locked_bars else edit.step].any()
+        return within and not locked[edit.step] and not (limits.locked_bars and locked[covers].any())
 
     def place(self, step: int) -> tuple[int, int]:
         """(bar, from 1; step in it, from 0)."""

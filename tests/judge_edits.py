@@ -215,15 +215,16 @@ def harmony(
         voices = voices_of(song)
         true = lengths_of([n for v in voices for n in v])
         draft, limits = draft_of(lengths_of(voices[0])), Limits(remove_max=0, add_max=10_000)
-        random = np.random.default_rng(index)
+        random, belief = np.random.default_rng(index), editing.Belief()
         for turn in range(1, 65):
             scores = editor.look(draft, limits, STYLE)
+            belief.look(draft, scores)
             made, left = len(draft.log), nats(scores, draft, true)
             mark = next((k for k in (0, 8, 16, 32, 64, 96) if k <= made < k + at_once), None)
             if mark is not None and left is not None:
                 after.setdefault(mark, []).append((f1(draft.lengths, true), left))
             if made >= most or not editing.take(
-                draft, scores, limits, random, count=at_once, risk=risk, iteration=turn
+                draft, scores, limits, random, count=at_once, risk=risk, iteration=turn, belief=belief
             ):
                 break
         notes = sheet.to_notes(draft.lengths, np.full_like(draft.velocities, 80))
@@ -256,13 +257,14 @@ def at_once_costs(editor: Editor, pieces: Sequence[Lengths], edits: int) -> dict
         ends, left, spent, made, evaluations = [], [], 0.0, 0, 0
         for index, true in enumerate(pieces):
             draft = draft_of(spoilt(true, 0.5, True, np.random.default_rng([index, 50])))
-            limits, random = Limits(add_max=10_000), np.random.default_rng(index)
+            limits, random, belief = Limits(add_max=10_000), np.random.default_rng(index), editing.Belief()
             begun = time.process_time()
             while len(draft.log) < edits:
                 wanted = min(count, edits - len(draft.log))
                 scores = editor.look(draft, limits, STYLE)
                 evaluations += 1
-                if not editing.take(draft, scores, limits, random, count=wanted, risk=0.5, iteration=1):
+                belief.look(draft, scores)
+                if not editing.take(draft, scores, limits, random, count=wanted, risk=0.5, iteration=1, belief=belief):
                     break
             spent += time.process_time() - begun
             made += len(draft.log)

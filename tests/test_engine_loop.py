@@ -252,6 +252,16 @@ def test_undo_takes_edits_back_newest_first() -> None:
     assert heard(stage) == [(96, 60, 9), (144, 64, 12), (192, 60, 24), (240, 64, 12)]
 
 
+def test_what_was_taken_back_is_not_done_again_until_something_new_is_played_there() -> None:
+    again = lambda request: [add(12, 70), remove(0, 60, 4)]  # noqa: E731
+    undo = [Command(at(150), "undo", True), Command(at(151), "undo", True)]
+    stage = play(BAR, again, until=96 * 6, events=undo)
+    assert [(t.edit.action, t.undone) for t in stage.conductor.loop.told][-2:] == [("add", True), ("remove", True)]
+    tune = [*BAR, Note(96 * 3 + 30, 65, 6)]  # replaces the bar, in which C may now be edited again
+    more = [told.edit.pitch for told in play(tune, again, until=96 * 6, events=undo).conductor.loop.told][4:]
+    assert more == [70]
+
+
 def test_undoing_what_sounds_ends_it() -> None:
     stage = play(BAR, once(18, add(2, 70, 6)), until=190, events=[Command(at(96 + 20), "undo", True)])
     assert [n for n in heard(stage) if n[1] == 70] == [(96 + 12, 70, 8)]

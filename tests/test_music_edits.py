@@ -208,6 +208,48 @@ def test_a_calibrated_network_that_has_nothing_to_say_ends_it() -> None:
     assert editing.take(draft_of([(0, 60, 4, 80)]), quiet, Limits(), np.random.default_rng(0), count=4) == []
 
 
+def looked(random: np.random.Generator, draft: Draft, right: np.ndarray) -> Scores:
+    """A noisy look, to which right cells seem likely on the average and others do not."""
+    logit = np.where(right != (draft.lengths > 0), 1.5, -7.0) + random.normal(0, 2.0, right.shape)
+    return Scores(-np.log1p(np.exp(-logit)).astype(np.float32), np.ones(right.shape, np.int16))
+
+
+def test_of_many_noisy_looks_a_belief_keeps_what_is_seen_again_and_again() -> None:
+    random = np.random.default_rng(0)
+    right = np.zeros((STEPS, 128), np.bool_)
+    right[::4, 60] = True
+    left = {}
+    for name, belief in (("without", None), ("with", editing.Belief())):
+        draft = draft_of([])
+        for iteration in range(1, 40):
+            scores = looked(random, draft, right)
+            if belief is not None:
+                belief.look(draft, scores)
+            editing.take(draft, scores, Limits(), random, count=4, risk=0, iteration=iteration, belief=belief)
+        there = draft.lengths > 0
+        left[name] = 2 * int((there & right).sum()) / int(there.sum() + right.sum())
+    assert left["with"] > 0.9
+    assert left["with"] > left["without"] + 0.1
+
+
+def test_a_belief_about_a_draft_of_another_size_begins_anew() -> None:
+    belief = editing.Belief()
+    belief.look(draft_of([]), drawn(0))
+    short = Draft(np.zeros((16, 128), np.int16), np.zeros((16, 128), np.uint8))
+    scores = Scores(np.full((16, 128), -0.5, np.float32), np.ones((16, 128), np.int16))
+    belief.look(short, scores)
+    assert belief.real is not None
+    assert belief.real.shape == (16, 128)
+
+
+def test_risk_above_1_lowers_the_bar() -> None:
+    weights = np.full((STEPS, 128), -12.0, np.float32)
+    weights[::8, 60], weights[4::8, 62] = np.log(0.9), np.log(0.2)
+    scores = Scores(weights, np.ones((STEPS, 128), np.int16))
+    counts = [int(editing.worthwhile(draft_of([]), scores, Limits(), risk).sum()) for risk in (0.0, 1.0, 3.0)]
+    assert counts == [6, 6, 12]
+
+
 def test_draws_follow_the_distribution() -> None:
     weights = np.full((STEPS, 128), -16.0, np.float32)
     weights[0, 60], weights[24, 62] = np.log(0.8), np.log(0.4)

@@ -120,6 +120,8 @@ class ArcnnPlayer:
     def __init__(self, graph: Graph) -> None:
         """Raises GraphError when the graph's inputs are not those of the AR-CNN."""
         self._editor = Editor(graph)
+        self._belief = editing.Belief()
+        self._about: object = None  # what that is about
         self.styles = self._editor.styles
         empty = np.zeros((WINDOW, PITCHES), np.int16)
         self._editor.look(Draft(empty, empty.astype(np.uint8)), Limits(), self.styles[0])  # the first takes longest
@@ -143,8 +145,19 @@ class ArcnnPlayer:
         if not any(cells.any() for cells in draft.open_cells(limits)):
             return ()
         scores = self._editor.look(draft, limits, settings.style)
+        about = state.steps, state.bars, settings.style, limits
+        if about != self._about:
+            self._belief, self._about = editing.Belief(), about
+        self._belief.look(draft, scores)
         random = np.random.default_rng([abs(settings.seed), state.turn])
         edits = editing.take(
-            draft, scores, limits, random, count=state.want, risk=settings.creative_risk, iteration=state.turn
+            draft,
+            scores,
+            limits,
+            random,
+            count=state.want,
+            risk=settings.creative_risk,
+            iteration=state.turn,
+            belief=self._belief,
         )
         return tuple(edits)
