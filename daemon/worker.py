@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import IO, Any
 
-from daemon import memory, wire
+from daemon import memory, rtkit, wire
 from daemon.events import Event, PlanReady, WorkerFailed
 from daemon.plan import PlanRequest
 from daemon.players import Player, warm
@@ -361,6 +361,7 @@ def serve() -> None:
         known = tuple(player.roles), tuple(player.styles), _techniques(player)
         facts = PlayerFacts(player.past_steps, player.memory_steps, player.future_steps, *known, first)
         wire.send(answers, ("ready", facts))
+        rtkit.hurry()  # a plan is asked for half a step before it is played, however busy the machine is
         mail: SimpleQueue[Any] = SimpleQueue()  # questions, what a player wants called between them, None at the end
         if hasattr(player, "between"):
             player.between(mail.put)

@@ -5,13 +5,14 @@ Judged as the real ones are, by the same bounds.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 
 import pytest
 
 from tests.daw.scenes import bounds, judge
 from tests.fakes import MS
-from tests.virtual_daw import RATE, Daw, Link, gauss, perform
+from tests.virtual_daw import RATE, Daw, Link, gauss, ns, perform
 
 
 def begun(period: int, bpm: Callable[[float], float] = lambda _: 120) -> Daw:
@@ -133,6 +134,30 @@ def test_no_tick_is_missed_however_they_bunch_up(bpm: float, link: str) -> None:
     assert conductor.counters.clock_lost == 0
     assert found["bars_in_step"] == found["bars"] > 0
     assert found["p99_ms"] <= 1.25 * bounds("rtmidi", 1024)["p99_ms"]  # at 118 it takes bars until they bunch up at all
+
+
+def held_up(seed: int, frames: int, period: int) -> Callable[[int], int]:
+    """Every three seconds or so, for up to half a second, nothing arrives; then all at once."""
+    rng, late, number = random.Random(seed), [MS] * (frames // period + 50), 0
+    while number < len(late):
+        number += max(1, round(rng.expovariate(1 / 3) * RATE / period))
+        held = 500 * MS * rng.random()
+        for after in range(number, len(late)):
+            late[after] = max(late[after], round(held - (after - number) * ns(period)))
+    return lambda number: late[number]
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("period", [256, 1024])
+def test_what_is_held_up_and_comes_all_at_once_is_neither_lost_nor_another_tempo(seed: int, period: int) -> None:
+    daw = begun(period)
+    daw.roll(0, 64, fresh=True)
+    daw.stop()
+    band, conductor = perform(daw, Link("rtmidi", held_up(seed, daw.frame, period)))
+    found = judge(daw.sent, band)
+    assert conductor.counters.clock_lost == 0
+    assert found["bars_in_step"] == found["bars"] > 0
+    assert found["hanging"] == 0
 
 
 @pytest.mark.parametrize("periods", [2, 3, 5])

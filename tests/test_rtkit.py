@@ -50,6 +50,28 @@ def test_a_refusal_or_no_answer_is_no_error(status: int | None, tmp_path: Path) 
     assert said.endswith(" False")
 
 
+@pytest.mark.parametrize(("allowed", "granted"), [(True, True), (False, True), (False, False)])
+def test_a_worker_goes_before_others_where_that_is_allowed_or_granted(
+    allowed: bool, granted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[object, ...]] = []
+
+    def setpriority(*what: int) -> None:
+        if not allowed:
+            raise PermissionError
+        told.append(what)
+
+    def call(*what: object) -> bool:
+        told.append(what)
+        return granted
+
+    monkeypatch.setattr(os, "setpriority", setpriority)
+    monkeypatch.setattr(rtkit, "_call", call)
+    assert rtkit.hurry() == (allowed or granted)
+    asked = ("MakeThreadHighPriorityWithPID", "tti", rtkit.NICE)
+    assert told == [(os.PRIO_PROCESS, 0, rtkit.NICE) if allowed else asked]
+
+
 def test_who_computes_too_long_gives_it_up(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[tuple[int, int]] = []
     monkeypatch.setattr(os, "sched_setscheduler", lambda pid, policy, _param: given.append((pid, policy)))

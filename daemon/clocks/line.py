@@ -62,7 +62,7 @@ class Line:
         #: how far (ns) the newest tick was from the line
         self.residual = 0
         self._known = before is not None
-        self._first = 0
+        self._first = self._newest = 0
         self._prior, self._doubt = interval, (KNOWN if before else GUESSED) * interval  # interval, give or take
         self._width: float = before._width if before else 0.0
         self._clear()
@@ -74,6 +74,7 @@ class Line:
         self._slope, self._start = self._prior, 0.0  # the line: ns per tick, and where (ns from the first) tick 0 is
         self._range = 0.0  # how far above it the latest lies
         self._young: list[Young] = []
+        self._caught_up = False  # late ones came with a later tick
 
     @property
     def interval(self) -> float:
@@ -94,17 +95,22 @@ class Line:
         self.number += 1
         if self.number == 0:
             self._first = ns
+        rushed, self._newest = ns - self._newest < self._slope / 2, ns
         off = float(ns - self.at(self.number)) if self._old else 0.0
         self.residual = round(off)
         if not self._old or (self._is_inside(off) and not self._young):
             self._keep([(self.number, ns)])
             return
+        if rushed and self._known and self._young and self._young[-1].off > self._bounds()[1]:
+            self._young.pop()  # only the last of those that come all at once says where they lie
+            self._caught_up = True
         self._young.append(Young(self.number, ns, self.number - self._old[-1][0], off))
-        if len(self._young) >= 2 and all(self._is_inside(young.off) for young in self._young[-2:]):
+        last = self._young[-2:]
+        if (len(last) == 2 or self._caught_up) and all(self._is_inside(young.off) for young in last):
             self._forgive()
         elif self._blends():
             self._keep([(young.number, young.ns) for young in self._young])
-        elif len(self._young) >= FEW:
+        elif len(self._young) >= FEW and not rushed:
             self._judge()
 
     def _blends(self) -> bool:
@@ -213,7 +219,7 @@ class Line:
         self._keep([(tick.number, tick.ns) for tick in young])
 
     def _keep(self, points: Iterable[Point]) -> None:
-        self._young = []
+        self._young, self._caught_up = [], False
         for number, ns in points:
             self._add((number, ns - self._first))
             if len(self._old) % AGAIN == 0:
