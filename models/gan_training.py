@@ -268,28 +268,27 @@ class GanObjective:
         return figures
 
     @torch.no_grad()
-    def grooves(self, each: int = 48) -> list[list[list[float]]]:
-        """What z is when playing: groove vectors of real bands, the `each` most typical of a style; first those whose
-        groove, as the generator plays it, is most that of the style's bands."""
+    def grooves(self, each: int = 48, heard: int = 96) -> list[list[list[list[float]]]]:
+        """What z is when playing: pairs of groove vectors of real bands, which a song's sections take in turns, up to
+        `each` a style; first those that, as the generator plays them, move most as the style's bands do."""
         random = np.random.default_rng(0)
         bank = []
         for style in STYLES:
             songs = [s for s in self.train_songs if s.style == style]
-            drawn = [songs[int(random.integers(len(songs)))] for _ in range(8 * each) if songs]
-            found = [(rhythm, song) for song in drawn if (rhythm := _full_band(song, random)) is not None]
+            drawn = [songs[int(random.integers(len(songs)))] for _ in range(6 * heard) if songs]
+            found = [(rhythm, song) for song in drawn if (rhythm := _full_band(song, random)) is not None][:heard]
             if not found:
-                bank.append([[0.0] * self.recipe.model.z])
+                bank.append([[[0.0] * self.recipe.model.z] * 2])
                 continue
-            moves = np.array([_moves(song) for _, song in found])
-            order = typical_first(moves, moves.mean(0))[:each]
-            rhythms = torch.as_tensor(np.stack([found[i][0] for i in order]), device=self.fabric.device)
+            mean = np.array([_moves(song) for _, song in found]).mean(0)
+            rhythms = torch.as_tensor(np.stack([rhythm for rhythm, _ in found]), device=self.fabric.device)
             vectors = self.encoder(rhythms)
-            vectors = vectors[typical_first(self.audition(songs, vectors), moves.mean(0)).tolist()]
-            bank.append([[round(float(v), 4) for v in row] for row in vectors])
+            pairs = typical_pairs(self.audition(songs, vectors), mean)[:each]
+            bank.append([[[round(float(v), 4) for v in vectors[i]] for i in pair] for pair in pairs])
         return bank
 
     @torch.no_grad()
-    def audition(self, songs: list[CachedSong], vectors: Tensor, bars: int = 12, turns: int = 2) -> Figures:
+    def audition(self, songs: list[CachedSong], vectors: Tensor, bars: int = 12, turns: int = 1) -> Figures:
         """How the averaged generator's band moves with each groove vector (n, z), from a blank page, under melodies of
         these songs: figures as `_moves` has them, (n, 5)."""
         heard = []
@@ -386,12 +385,26 @@ def planes_move(band: np.ndarray[Any, np.dtype[np.uint8]], drums: np.ndarray[Any
     return [total / bars, on_beat, single / total, groove, float(drums[:, : bars * BAR].sum()) / bars]
 
 
-def typical_first(figures: Figures, mean: Figures) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """The order of rows of figures (n, k), nearest to a mean (k,) first: that one whose farthest figure strays least
-    from it, as a share of it."""
-    away = np.nan_to_num(np.abs(figures - mean) / np.maximum(np.abs(mean), 1e-6), nan=9.0) * (np.abs(mean) > 1e-6)
-    order: np.ndarray[Any, np.dtype[np.int64]] = (away.max(1) + 0.1 * away.sum(1)).argsort()
-    return order
+def typical_pairs(figures: Figures, mean: Figures, often: int = 3) -> list[tuple[int, int]]:
+    """Pairs of rows of figures (n, 5; as `_moves` has them), those first that are together nearest to a mean (5,):
+    whose farthest figure strays least from it, as a share of it. No row is in more than `often` pairs."""
+    one, other = np.triu_indices(len(figures))
+    onsets = figures[:, :1]
+    weighted = figures * np.concatenate([np.ones_like(onsets), onsets, onsets, np.ones_like(figures[:, 3:])], 1)
+    both = weighted[one] + weighted[other]
+    both[:, 1:3] /= both[:, :1]  # shares of all onsets
+    both[:, [0, 3, 4]] /= 2
+    away = np.abs(both - mean) / np.maximum(np.abs(mean), 1e-6) * (np.abs(mean) > 1e-6)
+    away = np.nan_to_num(away, nan=9.0)
+    used = np.zeros(len(figures), int)
+    found = []
+    for i in (away.max(1) + 0.1 * away.sum(1)).argsort():
+        pair = int(one[i]), int(other[i])
+        if max(used[pair[0]], used[pair[1]]) < often:
+            used[pair[0]] += 1
+            used[pair[1]] += pair[0] != pair[1]
+            found.append(pair)
+    return found
 
 
 def _annotated(batch: dict[str, Tensor], dtype: torch.dtype) -> Tensor:

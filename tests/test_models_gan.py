@@ -201,9 +201,17 @@ def test_a_doubt_about_the_rhythm_is_settled_alike_in_all_bars_of_a_section() ->
     assert not np.isclose(_Noise(4, 5, 5, 12).rhythm[:, :12], bars[0]).any()
 
 
-def test_the_most_typical_groove_comes_first() -> None:
-    figures = np.array([[9.0, 0.1], [5.0, 0.5], [4.6, 0.5], [1.0, 0.9]])
-    assert gan_training.typical_first(figures, figures.mean(0)).tolist()[:2] == [1, 2]
+def test_the_pair_of_grooves_that_moves_most_like_its_style_comes_first() -> None:
+    mean = np.array([20.0, 0.6, 0.3, 0.9, 10.0])
+    sparse, busy = (
+        [10.0, 0.9, 0.0, 0.9, 10.0],
+        [30.0, 0.5, 0.4, 0.9, 10.0],
+    )  # together: 20 onsets, 0.6 of them on the beat
+    figures = np.array([[5.0, 0.1, 0.9, 0.2, 1.0], sparse, busy, [np.nan] * 5])
+    pairs = gan_training.typical_pairs(figures, mean, often=1)
+    assert pairs[0] == (1, 2)
+    assert len({i for pair in pairs for i in pair}) == 4
+    assert gan_training.typical_pairs(np.array([mean]), mean) == [(0, 0)]
 
 
 def test_what_a_groove_is_does_not_depend_on_which_bar_it_is_played_in() -> None:
@@ -227,6 +235,15 @@ def test_the_player_answers_with_notes_right_of_the_line_and_repeats_itself(tiny
     assert all(20 * 6 <= s < plan.last * 6 for s in starts)
     other = player.plan(_request(melody, style="jazz", seed=6))
     assert other.notes != plan.notes
+
+
+def test_sections_take_a_seeds_grooves_in_turns(tiny_graph: Path) -> None:
+    player = GanPlayer(Graph(tiny_graph, "gan"))
+    player._grooves[0] = np.array([[[1.0] * 4, [2.0] * 4], [[3.0] * 4, [4.0] * 4]], np.float32)
+    heard = [
+        player._groove(Settings("pop", seed=seed, temperature=0.0), 0, s)[0] for seed in (0, 1, 2) for s in (0, 1, 2)
+    ]
+    assert heard == [1, 2, 1, 3, 4, 3, 1, 2, 1]
 
 
 def test_density_plays_more_and_fewer(tiny_graph: Path) -> None:

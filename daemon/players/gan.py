@@ -44,7 +44,7 @@ CHORD_NOISE = 0.3
 DENSITY_SPAN = 2.0
 #: Steps of noise drawn together; half of it is a chord's grain.
 _BLOCK = 16
-#: Bars whose rhythm noise is the same, and the share of it that is drawn anew all the same.
+#: Bars of a section: its groove is one, and so is its rhythm noise, but for a share that is drawn anew all the same.
 _SECTION = 8
 FRESH = 0.15
 _GATES = ("bass_gate", "chords_gate", "pad_gate")
@@ -80,7 +80,7 @@ class GanPlayer:
         if dict(graph.signature.inputs) != wanted:
             raise GraphError(f"this graph does not fit the GAN's canvas: it takes {dict(graph.signature.inputs)}")
         try:
-            self._grooves = [np.asarray(bank, np.float32).reshape(-1, z) for bank in settings["grooves"]]
+            self._grooves = [np.asarray(bank, np.float32).reshape(len(bank), -1, z) for bank in settings["grooves"]]
             self._velocity_std = np.asarray(settings["velocity_std"], np.float32).reshape(len(self.styles), len(ROLES))
         except (KeyError, ValueError) as error:
             raise GraphError(f"this graph does not fit: its settings lack {error}") from None
@@ -103,7 +103,9 @@ class GanPlayer:
                 "pitched": seen.pitched[None],
                 "plain": seen.plain[None],
                 "style": np.eye(len(self.styles), dtype=np.float32)[None, style],
-                "z": self._groove(settings, style)[None],
+                "z": self._groove(settings, style, (request.now - bar) // (request.metre.steps_per_bar * _SECTION))[
+                    None
+                ],
                 "noise": (noise.chords * (CHORD_NOISE * settings.temperature))[None],
                 "melody": heard.melody[None],
                 "phase": heard.phase[None],
@@ -116,12 +118,13 @@ class GanPlayer:
         spent = time.perf_counter_ns() - begun
         return Plan(request.number, request.now, last, request.heard, notes, held, inference_ns=spent)
 
-    def _groove(self, settings: Settings, style: int) -> NDArray[np.float32]:
-        """The groove vector of a seed: that of a real band of the style (seed 0 the most typical), varied a little by
-        temperature."""
+    def _groove(self, settings: Settings, style: int, section: int) -> NDArray[np.float32]:
+        """The groove vector of a seed's section: that of a real band of the style (seed 0 has the most typical ones),
+        varied a little by temperature. Sections take a seed's grooves in turns."""
         random = np.random.default_rng([abs(settings.seed), style])
         bank = self._grooves[style]
-        chosen: NDArray[np.float32] = bank[settings.seed % len(bank)]
+        grooves = bank[settings.seed % len(bank)]
+        chosen: NDArray[np.float32] = grooves[section % len(grooves)]
         return chosen + random.standard_normal(chosen.shape, np.float32) * np.float32(0.1 * settings.temperature)
 
 
