@@ -28,7 +28,19 @@ from models.harmonist_training import harmonist_of
 from models.layers import CLASSES
 from models.streams import BAND, RHYTHM, STYLES, Batch, Streams, role_rows, score
 from music import metrics
-from music.canvas import BAND_KNOWN, BEAT_OF_BAR, DRUM_PLANES, FIRST_NOW, FUTURE, PLANE, QUALITIES, REGISTERS, STEPS
+from music.canvas import (
+    BAND_KNOWN,
+    BEAT_OF_BAR,
+    DRUM_PLANES,
+    FIRST_NOW,
+    FRESH,
+    FUTURE,
+    PLANE,
+    QUALITIES,
+    REGISTERS,
+    RHYTHM_NOISE,
+    STEPS,
+)
 from music.note import TICKS_PER_STEP, Note
 
 
@@ -72,7 +84,6 @@ def recipe_from(values: dict[str, Any]) -> GanRecipe:
 
 
 Figures = np.ndarray[Any, np.dtype[np.float64]]
-HEARD_NOISE = 0.7  #: scale of the noise on rhythm as it is played at temperature 1
 GROOVE_NOISE = 0.1  #: how far from a band's groove vector its part is still taught, and temperature 1 may stray
 
 
@@ -185,9 +196,9 @@ class GanObjective:
         (critical,) = torch.autograd.grad(judged, last, retain_graph=True)
         return min(1.0, float(likely.norm() / (critical.norm() + 1e-6)))
 
-    def _play(self, generator: Generator, state: Tensor, batch: dict[str, Tensor], wild: float = 1.0) -> Roll:
-        """What a generator plays right of the line to the harmonist's chords, binary, gradients straight through. wild:
-        scale of the noise on rhythm; 1 draws from the model's distribution."""
+    def _play(self, generator: Generator, state: Tensor, batch: dict[str, Tensor], noise: Tensor | None = None) -> Roll:
+        """What a generator plays right of the line to the harmonist's chords, binary, gradients straight through.
+        noise: on rhythm; None draws from the model's distribution."""
         count, device = state.shape[0], state.device
         scale = self.recipe.chord_temperature * float(self.recipe.noise)
         with torch.no_grad(), torch.autocast(device.type, enabled=False):
@@ -195,7 +206,8 @@ class GanObjective:
             chord = gan.choose_chords(told, batch["plain"], gumbel_chord(count, device) * scale)
         scores = generator.score(state, chord.to(state.dtype))
         past = Roll(batch["pitched"][:, BAND:, :, FIRST_NOW:], batch["plain"][:, :DRUM_PLANES, FIRST_NOW:])
-        noise = logistic((count, gan.RHYTHM_NOISES, FUTURE), device) * wild * float(self.recipe.noise)
+        if noise is None:
+            noise = logistic((count, gan.RHYTHM_NOISES, FUTURE), device) * float(self.recipe.noise)
         return gan.play(scores, past, batch["line"], noise, gan.tones(chord))
 
     def _teach_critic(self, batch: dict[str, Tensor], fake: Roll) -> dict[str, float]:
@@ -268,7 +280,7 @@ class GanObjective:
         return figures
 
     @torch.no_grad()
-    def grooves(self, each: int = 48, heard: int = 96) -> list[list[list[list[float]]]]:
+    def grooves(self, each: int = 48, heard: int = 64) -> list[list[list[list[float]]]]:
         """What z is when playing: pairs of groove vectors of real bands, which a song's sections take in turns, up to
         `each` a style; first those that, as the generator plays them, move most as the style's bands do."""
         random = np.random.default_rng(0)
@@ -297,11 +309,15 @@ class GanObjective:
             streams.own_share = 1.0
             streams.streams = [streams.begin() for _ in vectors]
             players = [(stream, -(-stream.now // BAR) * BAR) for stream in streams.streams]  # from the next bar line on
-            for _ in range(bars * 4):
+            shape = len(vectors), gan.RHYTHM_NOISES
+            loop = logistic((*shape, BAR), vectors.device).repeat(1, 1, FUTURE // BAR)  # as the player does
+            for _ in range(bars * BAR):
+                fresh = torch.rand((*shape, FUTURE), device=vectors.device) < FRESH
+                noise = torch.where(fresh, logistic((*shape, FUTURE), vectors.device), loop) * RHYTHM_NOISE
                 batch = self._tensors(streams.batch())
                 state = self.average.trunk(batch["pitched"], batch["plain"], batch["style_hot"], vectors)
-                roll = self._play(self.average, state, batch, HEARD_NOISE)
-                streams.commit(_bytes(roll.band), _bytes(roll.drums), 4)
+                roll = self._play(self.average, state, batch, noise)
+                streams.commit(_bytes(roll.band), _bytes(roll.drums), 1)
             heard.append([planes_move(s.band[:, :, since : s.now], s.drums[:, since : s.now]) for s, since in players])
         return np.nanmean(np.array(heard), 0)
 

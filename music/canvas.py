@@ -109,6 +109,12 @@ PLAIN_HEADS = {
 BEGIN_ABOVE = -0.3
 HOLD_ABOVE = -0.5
 
+#: How a band is drawn from the scores at temperature 1: scale of the noise on rhythm (1 draws from the distribution).
+#: A doubt about the rhythm is settled alike in all bars of a section, but for a share that is drawn anew.
+RHYTHM_NOISE = 0.7
+SECTION = 8
+FRESH = 0.15
+
 #: The chord bottleneck: qualities by their intervals above the root.
 QUALITIES = ("maj", "min", "7", "maj7", "min7", "sus4", "sus2", "dim")
 QUALITY_TONES = ((0, 4, 7), (0, 3, 7), (0, 4, 7, 10), (0, 4, 7, 11), (0, 3, 7, 10), (0, 5, 7), (0, 2, 7), (0, 3, 6))

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from lightning_fabric import Fabric
 
 from daemon.plan import PlanRequest, Settings
-from daemon.players.gan import FRESH, GanPlayer, _Noise, _Writer
+from daemon.players.gan import GanPlayer, _Noise, _Writer
 from daemon.session import Graph, GraphError
 from export import write as exporting
 from export.adapters import GanGraph
@@ -23,7 +23,7 @@ from models.gan_training import GanObjective, GanRecipe
 from models.harmonist import HarmonistConfig
 from models.layers import CLASSES, Block, KeyConv, KeyNorm, Width
 from music import canvas
-from music.canvas import DRUM_PLANES, FIRST_NOW, FUTURE, PITCHED_HEADS, PLAIN_HEADS, QUALITIES, STEPS
+from music.canvas import DRUM_PLANES, FIRST_NOW, FRESH, FUTURE, PITCHED_HEADS, PLAIN_HEADS, QUALITIES, STEPS
 from music.note import Note
 from music.signature import Signature
 

@@ -24,6 +24,7 @@ from music.canvas import (
     DRUM_PLANES,
     DRUMS,
     FIRST_NOW,
+    FRESH,
     FUTURE,
     HOLD_ABOVE,
     PITCHED_HEADS,
@@ -33,20 +34,18 @@ from music.canvas import (
     QUALITIES,
     QUALITY_TONES,
     REGISTERS,
+    RHYTHM_NOISE,
+    SECTION,
     STEPS,
 )
 from music.note import PITCHED_ROLES, ROLES, STEPS_PER_BEAT, TICKS_PER_STEP, Note
 
-#: What temperature 1 means: scale of the noise on rhythm and on chords (1 draws from the model's distribution).
-RHYTHM_NOISE = 0.7
+#: What temperature 1 means: scale of the noise on chords (1 draws from the model's distribution).
 CHORD_NOISE = 0.3
 #: What a density of 2 adds to every gate's logit.
 DENSITY_SPAN = 2.0
 #: Steps of noise drawn together; half of it is a chord's grain.
 _BLOCK = 16
-#: Bars of a section: its groove is one, and so is its rhythm noise, but for a share that is drawn anew all the same.
-_SECTION = 8
-FRESH = 0.15
 _GATES = ("bass_gate", "chords_gate", "pad_gate")
 _RHYTHM = 6 + DRUM_PLANES
 _HALF_BAR = 8
@@ -103,7 +102,7 @@ class GanPlayer:
                 "pitched": seen.pitched[None],
                 "plain": seen.plain[None],
                 "style": np.eye(len(self.styles), dtype=np.float32)[None, style],
-                "z": self._groove(settings, style, (request.now - bar) // (request.metre.steps_per_bar * _SECTION))[
+                "z": self._groove(settings, style, (request.now - bar) // (request.metre.steps_per_bar * SECTION))[
                     None
                 ],
                 "noise": (noise.chords * (CHORD_NOISE * settings.temperature))[None],
@@ -132,7 +131,7 @@ class _Noise:
     """The noise of the FUTURE steps from a step on: logistic for rhythm (_RHYTHM, FUTURE; gates, holds, drums), normal
     for velocity (4, FUTURE), Gumbel for chords (qualities, 12, beats), alike over half a bar.
 
-    A groove repeats itself: a doubt about the rhythm is settled the same way in every bar of a section (_SECTION bars),
+    A groove repeats itself: a doubt about the rhythm is settled the same way in every bar of a section (SECTION bars),
     but for a share of FRESH."""
 
     def __init__(self, seed: int, first: int, bar: int, steps_per_bar: int) -> None:
@@ -142,7 +141,7 @@ class _Noise:
         fresh, rarely, self.velocity = (
             np.concatenate([b[i] for b in blocks], -1)[:, shift : shift + FUTURE] for i in range(3)
         )
-        place, section = (steps - bar) % steps_per_bar, (steps - bar) // (steps_per_bar * _SECTION)
+        place, section = (steps - bar) % steps_per_bar, (steps - bar) // (steps_per_bar * SECTION)
         sections = sorted({int(s) for s in section})
         loops = np.stack([_loop(abs(seed), s, steps_per_bar) for s in sections])  # (sections, _RHYTHM, steps)
         again = loops[section - sections[0], :, place].T

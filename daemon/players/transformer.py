@@ -33,7 +33,7 @@ TOP_P = 0.95
 #: What a density of 2 adds to the logit of every role that may begin something.
 DENSITY_SPAN = 1.5
 #: What every step in which no pitch sounds adds to the logits of roles with pitches, and for how many it does.
-SILENCE, SILENT_STEPS = 0.5, 8
+SILENCE, SILENT_STEPS = 1.5, 8
 #: What is added to the logits of a role that has just let go of all it held: it begins anew rather than fall silent.
 ANEW = 3.0
 #: How much a doubtful tone is avoided when a pitch is chosen: weight of the logarithm of its probability.
