@@ -163,7 +163,7 @@ def test_the_bar_is_the_masters_after_continuing_anywhere() -> None:
 # Tempo
 
 
-@pytest.mark.parametrize(("before", "after"), [(120, 132), (120, 90), (100, 160)])
+@pytest.mark.parametrize(("before", "after"), [(120, 132), (120, 90), (100, 160), (60, 121), (60, 200), (200, 90)])
 def test_a_tempo_change_is_followed_within_a_beat(before: float, after: float) -> None:
     events = master(before, 97)
     change = events[-1].at
@@ -461,6 +461,19 @@ def test_as_master_the_band_beats_and_starts_on_bar_one_and_stops() -> None:
 
 
 # Whatever comes
+
+
+@pytest.mark.parametrize(("masters", "between"), [((60, 120), 4 * SECOND), ((60, 60, 120, 120), 1_495_929_609)])
+def test_after_several_masters_at_once_one_is_followed(masters: tuple[int, ...], between: int) -> None:
+    """Their ticks together make no line; the one that follows does."""
+    events = [*tune(), *(event for bpm in masters for event in master(bpm, 60))]
+    if between < 4 * SECOND:
+        events += [MidiIn(0, b"\xfb"), *master(60, 60, between)]
+    end = between + 4 * SECOND
+    done = show([*events, *master(120, 400, end), *tune(end)], until=end + 4 * BAR, commands=False, whole=False)
+    after = [onset for onset in done.onsets if onset > end + 2 * BAR]
+    assert len(after) > 24
+    assert all(min((onset - end) % STEP, (end - onset) % STEP) < 1 * MS for onset in after)
 
 
 @examples(max_examples=60)

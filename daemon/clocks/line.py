@@ -95,8 +95,9 @@ class Line:
         self.number += 1
         if self.number == 0:
             self._first = ns
-        rushed, self._newest = ns - self._newest < self._slope / 2, ns
         off = float(ns - self.at(self.number)) if self._old else 0.0
+        # Those that waited and come all at once are late, up to the last of them; a faster clock's are early.
+        rushed, self._newest = off >= -FLOOR and ns - self._newest < self._slope / 2, ns
         self.residual = round(off)
         if not self._old or (self._is_inside(off) and not self._young):
             self._keep([(self.number, ns)])

@@ -118,11 +118,13 @@ class MidiClock:
         apart = self._pending is not None and not self._line.fits(at)
         number = self._line.number
         due = self._line.at(number + 1)
-        if apart or silent or (number >= 0 and due - at > AHEAD):
+        ahead = number >= 0 and due - at > AHEAD
+        if apart or silent or ahead:
             missing = round((at - due) / self._line.interval) if silent and not self._held_up else 0
             self._known = self._known or number >= PULSE
             self._base += max(0, missing) + number + 1
-            self._line = Line(self._line.interval, self._line if self._known else None)
+            before = self._line if self._known and not ahead else None  # one that was overtaken was wrong
+            self._line = Line(self._line.interval, before)
         self._last, self._held_up = at, False
         self._line.tick(at)
 
