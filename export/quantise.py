@@ -53,7 +53,7 @@ def feeds(cache: Path, made: signature.Signature, count: int) -> Iterator[Feed]:
             "pitched": shown.pitched[i : i + 1],
             "plain": shown.plain[i : i + 1],
             "style": np.eye(len(STYLES), dtype=np.float32)[None, int(shown.style[i])],
-            "z": np.asarray(grooves[i % len(grooves)], np.float32)[None],
+            "z": np.asarray(grooves[i % len(grooves)][0], np.float32)[None],
             "noise": 0.3 * random.gumbel(size=(1, len(QUALITIES), CLASSES, WRITTEN)).astype(np.float32),
             "melody": shown.melody[i : i + 1],
             "phase": shown.phase[i : i + 1],

@@ -29,7 +29,7 @@ def gan_graph(tensors: dict[str, Any], state: dict[str, Any]) -> tuple[nn.Module
     generator = Generator(recipe_from(state["recipe"]).model)
     generator.load_state_dict(checkpoint.part(tensors, "average"))
     graph = GanGraph(generator)
-    settings = {"grooves": state["extras"]["grooves"], "velocity_std": state["extras"]["velocity_std"]}
+    settings = {key: state["extras"][key] for key in ("grooves", "habits", "velocity_std")}
     return graph, Signature("gan", {}, {}, STYLES, settings, provenance)
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import copy
 from collections import deque
 from dataclasses import asdict, dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,28 +19,21 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from models import checkpoint, gan
+from models import checkpoint, gan, gan_grooves
 from models.data import CachedSong
-from models.gan import BAR, PATCH, WRITTEN, Critic, Encoder, GanConfig, Generator, Roll
+from models.gan import WRITTEN, Critic, Encoder, GanConfig, Generator, Roll
 from models.harmonist import HarmonistConfig
 from models.harmonist_training import harmonist_of
 from models.layers import CLASSES
-from models.streams import BAND, RHYTHM, STYLES, Batch, Streams, role_rows, score
-from music import metrics
+from models.streams import BAND, RHYTHM, STYLES, Batch, Streams
 from music.canvas import (
     BAND_KNOWN,
     BEAT_OF_BAR,
     DRUM_PLANES,
     FIRST_NOW,
-    FRESH,
     FUTURE,
-    PLANE,
     QUALITIES,
-    REGISTERS,
-    RHYTHM_NOISE,
-    STEPS,
 )
-from music.note import TICKS_PER_STEP, Note
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,48 +271,6 @@ class GanObjective:
             figures[f"valid_{name}_reconstruction"] = sum(float(v) for v in parts.values())
         return figures
 
-    @torch.no_grad()
-    def grooves(self, each: int = 48, heard: int = 64) -> list[list[list[list[float]]]]:
-        """What z is when playing: pairs of groove vectors of real bands, which a song's sections take in turns, up to
-        `each` a style; first those that, as the generator plays them, move most as the style's bands do."""
-        random = np.random.default_rng(0)
-        bank = []
-        for style in STYLES:
-            songs = [s for s in self.train_songs if s.style == style]
-            drawn = [songs[int(random.integers(len(songs)))] for _ in range(6 * heard) if songs]
-            found = [(rhythm, song) for song in drawn if (rhythm := _full_band(song, random)) is not None][:heard]
-            if not found:
-                bank.append([[[0.0] * self.recipe.model.z] * 2])
-                continue
-            mean = np.array([_moves(song) for _, song in found]).mean(0)
-            rhythms = torch.as_tensor(np.stack([rhythm for rhythm, _ in found]), device=self.fabric.device)
-            vectors = self.encoder(rhythms)
-            pairs = typical_pairs(self.audition(songs, vectors), mean)[:each]
-            bank.append([[[round(float(v), 4) for v in vectors[i]] for i in pair] for pair in pairs])
-        return bank
-
-    @torch.no_grad()
-    def audition(self, songs: list[CachedSong], vectors: Tensor, bars: int = 12, turns: int = 1) -> Figures:
-        """How the averaged generator's band moves with each groove vector (n, z), from a blank page, under melodies of
-        these songs: figures as `_moves` has them, (n, 5)."""
-        heard = []
-        for turn in range(turns):
-            streams = Streams(songs, len(vectors), 5 + turn, heard_all=0.0, bars=bars + 4)
-            streams.own_share = 1.0
-            streams.streams = [streams.begin() for _ in vectors]
-            players = [(stream, -(-stream.now // BAR) * BAR) for stream in streams.streams]  # from the next bar line on
-            shape = len(vectors), gan.RHYTHM_NOISES
-            loop = logistic((*shape, BAR), vectors.device).repeat(1, 1, FUTURE // BAR)  # as the player does
-            for _ in range(bars * BAR):
-                fresh = torch.rand((*shape, FUTURE), device=vectors.device) < FRESH
-                noise = torch.where(fresh, logistic((*shape, FUTURE), vectors.device), loop) * RHYTHM_NOISE
-                batch = self._tensors(streams.batch())
-                state = self.average.trunk(batch["pitched"], batch["plain"], batch["style_hot"], vectors)
-                roll = self._play(self.average, state, batch, noise)
-                streams.commit(_bytes(roll.band), _bytes(roll.drums), 1)
-            heard.append([planes_move(s.band[:, :, since : s.now], s.drums[:, since : s.now]) for s, since in players])
-        return np.nanmean(np.array(heard), 0)
-
     def _tensors(self, batch: Batch) -> dict[str, Tensor]:
         tensors = {k: torch.as_tensor(v, device=self.fabric.device) for k, v in batch._asdict().items()}
         tensors["style_hot"] = torch.eye(len(STYLES), device=self.fabric.device)[tensors["style"]]
@@ -348,79 +298,11 @@ class GanObjective:
 
     def extras(self) -> dict[str, Any]:
         """What the exporter needs beside the weights."""
-        return {"grooves": self.grooves(), "velocity_std": self.average.velocity_log_std.exp().tolist()}
+        grooves, habits = gan_grooves.bank(self.train_songs, self.encoder, self.recipe.model.z)
+        return {"grooves": grooves, "habits": habits, "velocity_std": self.average.velocity_log_std.exp().tolist()}
 
     def _modules(self) -> dict[str, nn.Module]:
         return {"generator": self.generator, "average": self.average, "encoder": self.encoder, "critic": self.critic}
-
-
-def _full_band(song: CachedSong, random: np.random.Generator) -> np.ndarray[Any, np.dtype[np.float32]] | None:
-    """The rhythm (RHYTHM, STEPS) of eight bars drawn from a song; None unless bass, chords and drums (a piano has none)
-    play in each of them."""
-    made = score(song)
-    if made.bars - made.first_bar < 12:
-        return None
-    first = FIRST_NOW + int(random.integers(made.first_bar, made.bars - 8)) * 16
-    rhythm = made.rhythm[:, first : first + STEPS]
-    bars: np.ndarray[Any, np.dtype[np.bool_]] = rhythm.reshape(RHYTHM, -1, 16).max(2) > 0
-    everywhere = bars[0].all() and bars[3].all() and (song.style == "piano" or bars[9:].any(0).all())
-    return rhythm if everywhere else None
-
-
-def _moves(song: CachedSong) -> list[float]:
-    """The figures by which a song's band is told to play its style: see `music.metrics.groove`."""
-    parts = {
-        role: [Note(s * TICKS_PER_STEP, p, n * TICKS_PER_STEP) for s, p, n in rows[:, :3].tolist()]
-        for role, rows in role_rows(song).items()
-    }
-    where = metrics.passage(parts["melody"])
-    band = {role: notes for role, notes in parts.items() if role != "melody"}
-    figures = metrics.figures(where, band)
-    return [figures[key] for key in ("onsets", "on_beat", "crumbs", "groove", "drum_onsets")]
-
-
-def planes_move(band: np.ndarray[Any, np.dtype[np.uint8]], drums: np.ndarray[Any, np.dtype[np.uint8]]) -> list[float]:
-    """The figures of `_moves` for committed planes (BAND_PLANES, 12, T), (DRUM_PLANES, T), which begin with a bar; NaN
-    where nothing begins."""
-    bars = band.shape[-1] // BAR
-    onsets, single = np.zeros(bars * BAR), 0.0
-    for part in ("bass", "chords", "pad"):
-        s, o, n = PLANE[part, "sustain"] - BAND, PLANE[part, "onset"] - BAND, REGISTERS[part].octaves
-        begins, sounds = band[o : o + n] > 0, band[s : s + n] > 0
-        goes_on = np.zeros_like(begins)
-        goes_on[..., :-1] = sounds[..., 1:] & ~begins[..., 1:]
-        onsets += begins.sum((0, 1))[: bars * BAR]
-        single += float((begins & ~goes_on)[..., : bars * BAR].sum())
-    total = float(onsets.sum())
-    if not bars or not total:
-        return [np.nan] * 5
-    on_beat = float(onsets[::PATCH].sum()) / total
-    rows = onsets.reshape(bars, BAR)
-    alike = [np.corrcoef(a, b)[0, 1] for a, b in pairwise(rows) if a.std() and b.std()]
-    groove = float(np.mean(alike)) if alike else np.nan
-    return [total / bars, on_beat, single / total, groove, float(drums[:, : bars * BAR].sum()) / bars]
-
-
-def typical_pairs(figures: Figures, mean: Figures, often: int = 3) -> list[tuple[int, int]]:
-    """Pairs of rows of figures (n, 5; as `_moves` has them), those first that are together nearest to a mean (5,):
-    whose farthest figure strays least from it, as a share of it. No row is in more than `often` pairs."""
-    one, other = np.triu_indices(len(figures))
-    onsets = figures[:, :1]
-    weighted = figures * np.concatenate([np.ones_like(onsets), onsets, onsets, np.ones_like(figures[:, 3:])], 1)
-    both = weighted[one] + weighted[other]
-    both[:, 1:3] /= both[:, :1]  # shares of all onsets
-    both[:, [0, 3, 4]] /= 2
-    away = np.abs(both - mean) / np.maximum(np.abs(mean), 1e-6) * (np.abs(mean) > 1e-6)
-    away = np.nan_to_num(away, nan=9.0)
-    used = np.zeros(len(figures), int)
-    found = []
-    for i in (away.max(1) + 0.1 * away.sum(1)).argsort():
-        pair = int(one[i]), int(other[i])
-        if max(used[pair[0]], used[pair[1]]) < often:
-            used[pair[0]] += 1
-            used[pair[1]] += pair[0] != pair[1]
-            found.append(pair)
-    return found
 
 
 def _annotated(batch: dict[str, Tensor], dtype: torch.dtype) -> Tensor:

@@ -99,7 +99,7 @@ def _evaluate(graph: Path, data: Path, songs: int, jobs: int | None, replan: str
     asked = ["--graph", str(graph), "--data", str(data), "--songs", str(songs), "--live", "--json", "--replan", replan]
     report = json.loads(_houseband("evaluate", *asked, *few))
     means = report["rows"]["gan live"]
-    return {key: float(means[key]["mean"]) for key in FIGURES}
+    return {key: float(means[key]["value"]) for key in FIGURES}
 
 
 def _houseband(*words: str) -> str:

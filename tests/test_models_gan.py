@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from export import write as exporting
 from export.adapters import GanGraph
 from export.check import worst_difference
 from export.graphs import store, write
-from models import checkpoint, data, gan, gan_training, streams
+from models import checkpoint, data, gan, gan_grooves, streams
 from models import train as training
 from models.gan_training import GanObjective, GanRecipe
 from models.harmonist import HarmonistConfig
@@ -108,15 +109,16 @@ def test_training_and_the_daemon_play_the_same_notes_from_the_same_scores(seed: 
         "pitched_scores": torch.cat(list(scores.pitched.values()), 1).numpy(),
         "plain_scores": torch.cat(list(scores.plain.values()), 1).numpy(),
     }
-    notes, held = _Writer(request, first, answer, _Noise(0, first, 0, 16), np.zeros(4, np.float32)).write()
+    noise, still = _Noise(0, first, 0, 16, wild=0.0), (np.zeros(4), np.zeros(3))
+    notes, held = _Writer(request, first, answer, noise, np.zeros(4, np.float32), still).write()
 
     seen = canvas.of((), past_notes, now, heard_all=False)
     past = gan.Roll(
         torch.as_tensor(seen.pitched[None, streams.BAND :, :, FIRST_NOW:]),
         torch.as_tensor(seen.plain[None, :DRUM_PLANES, FIRST_NOW:]),
     )
-    noise = torch.zeros(1, gan.RHYTHM_NOISES, FUTURE)
-    played = gan.play(scores, past, torch.tensor([now]), noise, gan.tones(_chords(seed)))
+    none = torch.zeros(1, gan.RHYTHM_NOISES, FUTURE)
+    played = gan.play(scores, past, torch.tensor([now]), none, gan.tones(_chords(seed)))
 
     drawn = np.zeros((canvas.PITCHED_PLANES, CLASSES, FUTURE), np.float32)
     for part in ("bass", "chords", "pad"):
@@ -163,7 +165,8 @@ def test_a_turn_teaches_generator_and_critic() -> None:
 def tiny_graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("graphs") / "gan.onnx"
-    settings = {"grooves": [[[0.0] * 4]] * 5, "velocity_std": [[0.1] * 4] * 5}
+    habit = [4.0, 8.0, 2.0, 12.0, 0.2, 0.2, 0.2]
+    settings = {"grooves": [[[0.0] * 4]] * 5, "habits": [[[habit]]] * 5, "velocity_std": [[0.1] * 4] * 5}
     write(GanGraph(gan.Generator(SMALL)), Signature("gan", {}, {}, streams.STYLES, settings), path)
     return path
 
@@ -208,10 +211,10 @@ def test_the_pair_of_grooves_that_moves_most_like_its_style_comes_first() -> Non
         [30.0, 0.5, 0.4, 0.9, 10.0],
     )  # together: 20 onsets, 0.6 of them on the beat
     figures = np.array([[5.0, 0.1, 0.9, 0.2, 1.0], sparse, busy, [np.nan] * 5])
-    pairs = gan_training.typical_pairs(figures, mean, often=1)
+    pairs = gan_grooves.typical_pairs(figures, mean, often=1)
     assert pairs[0] == (1, 2)
     assert len({i for pair in pairs for i in pair}) == 4
-    assert gan_training.typical_pairs(np.array([mean]), mean) == [(0, 0)]
+    assert gan_grooves.typical_pairs(np.array([mean]), mean) == [(0, 0)]
 
 
 def test_what_a_groove_is_does_not_depend_on_which_bar_it_is_played_in() -> None:
@@ -244,6 +247,18 @@ def test_sections_take_a_seeds_grooves_in_turns(tiny_graph: Path) -> None:
         player._groove(Settings("pop", seed=seed, temperature=0.0), 0, s)[0] for seed in (0, 1, 2) for s in (0, 1, 2)
     ]
     assert heard == [1, 2, 1, 3, 4, 3, 1, 2, 1]
+
+
+def test_a_band_that_strays_from_its_groove_is_called_back(tiny_graph: Path) -> None:
+    player, now = GanPlayer(Graph(tiny_graph, "gan")), 256
+    melody = tuple(Note(i * 24, 60, 24) for i in range(64))
+    drums = tuple(Note(i * 12, 36, 6) for i in range(now // 2))  # eight a bar
+
+    def drummed(a_bar: float) -> int:
+        player._habits[0][..., 3] = a_bar
+        return len(player.plan(replace(_request(melody, now), committed={"drums": drums})).notes["drums"])
+
+    assert drummed(2) < drummed(8) < drummed(32)
 
 
 def test_density_plays_more_and_fewer(tiny_graph: Path) -> None:
@@ -353,13 +368,3 @@ def test_a_users_own_folder_is_read(tmp_path: Path) -> None:
     assert (counts["songs"], counts["skipped"]) == (1, 1)
     roles = streams.role_rows(data.load(tmp_path / "c.npz")[0])
     assert {role for role, rows in roles.items() if len(rows)} == {"melody", "bass"}
-
-
-def test_planes_move_as_the_notes_in_them_do() -> None:
-    music = song("a", bars=20)
-    made = streams.score(music)
-    bars = slice(FIRST_NOW, FIRST_NOW + 16 * 20)
-    found = gan_training.planes_move(made.pitched[streams.BAND :, :, bars], made.drums[:, bars])
-    assert np.allclose(found, gan_training._moves(music), atol=1e-6)
-    silence = np.zeros_like(made.pitched[streams.BAND :, :, bars])
-    assert np.isnan(gan_training.planes_move(silence, made.drums[:, bars])).all()

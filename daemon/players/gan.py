@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from daemon.plan import Plan, PlanRequest, Settings
 from daemon.session import Graph, GraphError
-from music import canvas, hearing
+from music import canvas, habits, hearing
 from music.canvas import (
     BEGIN_ABOVE,
     CLASSES,
@@ -42,6 +42,9 @@ from music.note import PITCHED_ROLES, ROLES, STEPS_PER_BEAT, TICKS_PER_STEP, Not
 
 #: What temperature 1 means: scale of the noise on chords (1 draws from the model's distribution).
 CHORD_NOISE = 0.3
+#: How loose a style's rhythm is: scale of the noise on it, and the share of that which is new in every bar. Those whose
+#: bands repeat themselves less than others (models/LOG.md, run 12).
+LOOSE = {"jazz": (1.0, 1.0)}
 #: What a density of 2 adds to every gate's logit.
 DENSITY_SPAN = 2.0
 #: Steps of noise drawn together; half of it is a chord's grain.
@@ -80,6 +83,10 @@ class GanPlayer:
             raise GraphError(f"this graph does not fit the GAN's canvas: it takes {dict(graph.signature.inputs)}")
         try:
             self._grooves = [np.asarray(bank, np.float32).reshape(len(bank), -1, z) for bank in settings["grooves"]]
+            self._habits = [
+                np.asarray(kept, np.float64).reshape(*bank.shape[:2], habits.HABITS)
+                for kept, bank in zip(settings["habits"], self._grooves, strict=True)
+            ]
             self._velocity_std = np.asarray(settings["velocity_std"], np.float32).reshape(len(self.styles), len(ROLES))
         except (KeyError, ValueError) as error:
             raise GraphError(f"this graph does not fit: its settings lack {error}") from None
@@ -96,22 +103,25 @@ class GanPlayer:
         heard_all = request.heard is None
         seen = canvas.of(request.melody, request.committed, request.now, heard_all, request.metre, bar)
         heard = hearing.of(request.melody, request.now, heard_all, request.metre, bar)
-        noise = _Noise(settings.seed, first + FIRST_NOW, bar, request.metre.steps_per_bar)
+        wild, fresh = LOOSE.get(settings.style, (RHYTHM_NOISE, FRESH))
+        noise = _Noise(
+            settings.seed, first + FIRST_NOW, bar, request.metre.steps_per_bar, fresh, wild * settings.temperature
+        )
+        section = request.metre.steps_per_bar * SECTION
         answer = self._graph.run(
             {
                 "pitched": seen.pitched[None],
                 "plain": seen.plain[None],
                 "style": np.eye(len(self.styles), dtype=np.float32)[None, style],
-                "z": self._groove(settings, style, (request.now - bar) // (request.metre.steps_per_bar * SECTION))[
-                    None
-                ],
+                "z": self._groove(settings, style, (request.now - bar) // section)[None],
                 "noise": (noise.chords * (CHORD_NOISE * settings.temperature))[None],
                 "melody": heard.melody[None],
                 "phase": heard.phase[None],
                 "known": heard.known[None],
             }
         )
-        writer = _Writer(request, first + FIRST_NOW, answer, noise, self._velocity_std[style])
+        pull = self._pull(request, style, (np.arange(-habits.WINDOW, 0) + request.now - bar) // section)
+        writer = _Writer(request, first + FIRST_NOW, answer, noise, self._velocity_std[style], pull)
         notes, held = writer.write()
         last = first + STEPS
         spent = time.perf_counter_ns() - begun
@@ -126,26 +136,36 @@ class GanPlayer:
         chosen: NDArray[np.float32] = grooves[section % len(grooves)]
         return chosen + random.standard_normal(chosen.shape, np.float32) * np.float32(0.1 * settings.temperature)
 
+    def _pull(
+        self, request: PlanRequest, style: int, sections: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What calls the band back to its groove: see `habits.pull`. sections: of the steps before now."""
+        bank = self._habits[style]
+        promised = bank[request.settings.seed % len(bank)]
+        return habits.pull(request.committed, request.now, promised[sections % len(promised)], request.settings.density)
+
 
 class _Noise:
     """The noise of the FUTURE steps from a step on: logistic for rhythm (_RHYTHM, FUTURE; gates, holds, drums), normal
     for velocity (4, FUTURE), Gumbel for chords (qualities, 12, beats), alike over half a bar.
 
     A groove repeats itself: a doubt about the rhythm is settled the same way in every bar of a section (SECTION bars),
-    but for a share of FRESH."""
+    but for a share that is `fresh`. wild: scale of the rhythm's."""
 
-    def __init__(self, seed: int, first: int, bar: int, steps_per_bar: int) -> None:
+    def __init__(
+        self, seed: int, first: int, bar: int, steps_per_bar: int, fresh: float = FRESH, wild: float = 1.0
+    ) -> None:
         steps = first + np.arange(FUTURE)
         blocks = [_noise_block(abs(seed), block) for block in range(first // _BLOCK, (first + FUTURE) // _BLOCK + 1)]
         shift = first % _BLOCK
-        fresh, rarely, self.velocity = (
+        anew, rarely, self.velocity = (
             np.concatenate([b[i] for b in blocks], -1)[:, shift : shift + FUTURE] for i in range(3)
         )
         place, section = (steps - bar) % steps_per_bar, (steps - bar) // (steps_per_bar * SECTION)
         sections = sorted({int(s) for s in section})
         loops = np.stack([_loop(abs(seed), s, steps_per_bar) for s in sections])  # (sections, _RHYTHM, steps)
         again = loops[section - sections[0], :, place].T
-        self.rhythm = np.where(rarely < FRESH, fresh, again)
+        self.rhythm = wild * np.where(rarely < fresh, anew, again)
         chords = np.concatenate([b[3] for b in blocks], -1)
         beats = (shift + 4 * np.arange(FUTURE // 4)) // _HALF_BAR
         self.chords = chords[..., beats]
@@ -183,15 +203,16 @@ class _Writer:
         answer: dict[str, NDArray[Any]],
         noise: _Noise,
         velocity_std: NDArray[Any],
+        pull: tuple[NDArray[np.float64], NDArray[np.float64]],
     ) -> None:
         self.request, self.first, self.noise = request, first, noise
         pitched = _heads(answer["pitched_scores"][0], PITCHED_HEADS)
         plain = _heads(answer["plain_scores"][0], PLAIN_HEADS)
         settings = request.settings
-        wild = RHYTHM_NOISE * settings.temperature
         more = DENSITY_SPAN * (settings.density - 1)
-        self.gates = np.concatenate([plain[g] for g in _GATES]) + noise.rhythm[:3] * wild + more > 0
-        held = noise.rhythm[3:6] * wild
+        begin, longer = more + pull[0][:, None], pull[1][:, None]
+        self.gates = np.concatenate([plain[g] for g in _GATES]) + noise.rhythm[:3] + begin[:3] > 0
+        held = noise.rhythm[3:6] + longer
         best = pitched["bass_pitch"].reshape(-1, FUTURE)
         self.begins = {"bass": best == best.max(0)}  # which pitches an onset of the role would take
         self.hold = {"bass": np.broadcast_to(plain["bass_hold"] + held[:1] > 0, best.shape)}
@@ -200,7 +221,7 @@ class _Writer:
             self.begins[part] = (cells > BEGIN_ABOVE) | (cells == cells.max(0))
             self.hold[part] = pitched[f"{part}_hold"].reshape(-1, FUTURE) + held[i] > HOLD_ABOVE
         self.tones = _tones(answer["chord_choice"][0])
-        self.drums = plain["drums"] + noise.rhythm[6:] * wild + more > 0
+        self.drums = plain["drums"] + noise.rhythm[6:] + begin[3] > 0
         loud = (
             127 / (1 + np.exp(-plain["velocity"])) + noise.velocity * velocity_std[:, None] * 127 * settings.temperature
         )

@@ -1,0 +1,80 @@
+"""How much a band plays, role by role: what a groove promises, and how far the band has strayed from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from music.note import PITCHED_ROLES, ROLES, TICKS_PER_STEP, Note
+
+#: notes a bar of 16 steps (ROLES), then the share of notes one step long (PITCHED_ROLES)
+HABITS = len(ROLES) + len(PITCHED_ROLES)
+BAR = 16
+
+Parts = Mapping[str, Sequence[Note]]
+Floats = NDArray[np.float64]
+
+
+def counted(parts: Parts, since: int, until: int) -> tuple[Floats, Floats, Floats]:
+    """What began from step `since` to before `until`: notes (ROLES), and of the pitched roles notes that are over by
+    `until`, and how many of those are one step long."""
+    begun = [[n for n in parts.get(role, ()) if since <= n.start // TICKS_PER_STEP < until] for role in ROLES]
+    over = [[n for n in notes if n.end <= until * TICKS_PER_STEP] for notes in begun[: len(PITCHED_ROLES)]]
+    single = [sum(2 * n.length < 3 * TICKS_PER_STEP for n in notes) for notes in over]
+    return (
+        np.array([len(notes) for notes in begun], np.float64),
+        np.array([len(notes) for notes in over], np.float64),
+        np.array(single, np.float64),
+    )
+
+
+def of(parts: Parts, since: int, until: int) -> Floats:
+    """The habits (HABITS,) of a band over these steps."""
+    notes, over, single = counted(parts, since, until)
+    return np.concatenate([notes * BAR / max(1, until - since), single / np.maximum(over, 1)])
+
+
+#: steps that are looked back on, whole bars; and how many steps' worth of the promise counts as kept to begin with
+WINDOW, TRUST = 128, 16
+#: what is added to a gate's logit where a role plays e times too few notes; many drums are far from any doubt
+NOTES_PULL = np.array([6.0, 6.0, 6.0, 12.0])
+#: what is added to a hold's logit for each logit that the share of one-step notes strays
+HOLD_PULL = 2.5
+#: the most that is added
+MOST = 3.0
+#: ended notes whose share of one-step notes counts as kept to begin with
+_TRUSTED = 8
+_EPSILON = 0.02
+
+
+def pull(parts: Parts, now: int, promised: Floats, density: float = 1.0) -> tuple[Floats, Floats]:
+    """What to add to the logits of beginning (ROLES) and of holding (PITCHED_ROLES), so that a band that has strayed
+    from its habits comes back to them.
+
+    promised: the habits (WINDOW, HABITS) of each of the WINDOW steps before `now`, the newest last; density multiplies
+    their notes. Bars in which nobody began a note do not count, nor those before the first note. A role that has played
+    nothing is left alone: somebody may have silenced it.
+    """
+    starts = np.array([n.start // TICKS_PER_STEP for notes in parts.values() for n in notes], np.int64)
+    bars = [now - BAR * (i + 1) for i in range(WINDOW // BAR)]
+    played = [since for since in bars if ((starts >= since) & (starts < since + BAR)).any()]
+    if not played:
+        return np.zeros(len(ROLES)), np.zeros(len(PITCHED_ROLES))
+    first = max(now - WINDOW, int(starts.min()))
+    notes, over, single = counted(parts, first, now)
+    steps = np.concatenate([np.arange(max(since, first), since + BAR) for since in played]) - now + WINDOW
+    rates = promised[:, : len(ROLES)] * max(density, _EPSILON) / BAR
+    kept = TRUST * rates[-1] + _EPSILON
+    missing = np.log((rates[steps].sum(0) + kept) / (notes + kept))
+    more = np.where(notes > 0, np.clip(NOTES_PULL * missing, -MOST, MOST), 0)
+    shares = promised[steps, len(ROLES) :].mean(0)
+    longer = HOLD_PULL * (_logit((single + _TRUSTED * shares) / (over + _TRUSTED)) - _logit(shares))
+    return more, np.clip(longer, -MOST, MOST)
+
+
+def _logit(share: Floats) -> Floats:
+    share = np.clip(share, _EPSILON, 1 - _EPSILON)
+    found: Floats = np.log(share / (1 - share))
+    return found
