@@ -138,7 +138,7 @@ class HarmonyGraph(nn.Module):
 
     def forward(self, melody: Tensor, phase: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
         told = self.harmonist.ahead(melody, phase, known)
-        return told.softmax(2), agreement(told)
+        return told.softmax(2), agreement(told, known)
 
     def example(self) -> tuple[Tensor, ...]:
         """Inputs of the right shapes."""
@@ -165,7 +165,7 @@ class HindsightGraph(nn.Module):
     def forward(self, melody: Tensor, phase: Tensor, known: Tensor) -> tuple[Tensor]:
         own = torch.arange(PATCHES, device=melody.device)[None]
         told = self.harmonist(melody, phase, own, known)[:, 0]  # (1, CHORDS, n)
-        return (agreement(told.transpose(1, 2))[0],)
+        return (agreement(told.transpose(1, 2), known[:, 0])[0],)
 
     def example(self) -> tuple[Tensor, ...]:
         """Inputs of the right shapes, 128 patches."""

@@ -180,7 +180,7 @@ class Generator(nn.Module):
         WRITTEN); melody, phase and known are the hearing's, see music.hearing. Returns the chord (one-hot), then the
         heads in the order of PITCHED_HEADS and PLAIN_HEADS, side by side: (B, HEAD.pitched, 12, FUTURE), (B,
         HEAD.plain, FUTURE)."""
-        chord = choose_chords(self.harmonist.ahead(melody, phase, known), plain, noise)
+        chord = choose_chords(self.harmonist.ahead(melody, phase, known), plain, noise, known)
         scores = self.score(self.trunk(pitched, plain, style, z), chord)
         return chord, torch.cat(list(scores.pitched.values()), 1), torch.cat(list(scores.plain.values()), 1)
 
@@ -188,10 +188,11 @@ class Generator(nn.Module):
 AGREEMENT = 12.0  #: how sharply a doubt about the chord is settled against the noise
 
 
-def choose_chords(told: Tensor, plain: Tensor, noise: Tensor) -> Tensor:
+def choose_chords(told: Tensor, plain: Tensor, noise: Tensor, known: Tensor) -> Tensor:
     """What the harmonist told (B, AHEAD, CHORDS) as one chord for every written beat that is not over at the now-line
-    of the plain planes: (B, qualities, 12, WRITTEN), one-hot; zeros for beats that are."""
-    scores = AGREEMENT * harmonist.agreement(told).clamp(min=1e-6).log()
+    of the plain planes: (B, qualities, 12, WRITTEN), one-hot; zeros for beats that are. known: (B, 1), see
+    music.hearing."""
+    scores = AGREEMENT * harmonist.agreement(told, known).clamp(min=1e-6).log()
     ahead = 1 - plain[:, BAND_KNOWN, FIRST_NOW:].reshape(-1, WRITTEN, PATCH)[..., -1]  # (B, WRITTEN)
     count = (ahead.cumsum(1) - 1) * ahead + (ahead - 1)  # which of the beats told this is, -1 for none
     place = (count[:, :, None] == torch.arange(AHEAD, device=told.device)).to(scores.dtype)  # (B, WRITTEN, AHEAD)

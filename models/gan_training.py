@@ -195,7 +195,7 @@ class GanObjective:
         scale = self.recipe.chord_temperature * float(self.recipe.noise)
         with torch.no_grad(), torch.autocast(device.type, enabled=False):
             told = generator.harmonist.ahead(batch["melody"], batch["phase"], batch["known"])
-            chord = gan.choose_chords(told, batch["plain"], gumbel_chord(count, device) * scale)
+            chord = gan.choose_chords(told, batch["plain"], gumbel_chord(count, device) * scale, batch["known"])
         scores = generator.score(state, chord.to(state.dtype))
         past = Roll(batch["pitched"][:, BAND:, :, FIRST_NOW:], batch["plain"][:, :DRUM_PLANES, FIRST_NOW:])
         if noise is None:

@@ -196,11 +196,12 @@ def chord_loss(told: Tensor, chords: Tensor) -> Tensor:
 # --- choosing -------------------------------------------------------------------------------------------------------
 
 
-#: What counts in kinship: the share of the played chord's tones that are meant, beside the cosine.
+#: What counts in kinship: the share of the played chord's tones that are meant, beside the cosine. Where nothing more
+#: will be heard the cosine alone counts, which asks for the right chord rather than for a safe one.
 HITS = 0.5
 
 
-def _kinship() -> Tensor:
+def _kinship() -> tuple[Tensor, Tensor]:
     tones = torch.zeros(len(QUALITIES), CLASSES, CLASSES)
     for quality, intervals in enumerate(QUALITY_TONES):
         for root in range(CLASSES):
@@ -208,17 +209,20 @@ def _kinship() -> Tensor:
     inside = tones.flatten(0, 1)
     hits = inside @ inside.T / inside.sum(1)  # (meant, played)
     unit = functional.normalize(inside + torch.eye(CLASSES).repeat(len(QUALITIES), 1), dim=1)
-    return (1 - HITS) * unit @ unit.T + HITS * hits
+    return unit @ unit.T, hits
 
 
-#: (CHORDS meant, CHORDS played): the cosine between the two as weighted pitch classes, the root counting twice, and the
+#: (CHORDS meant, CHORDS played): the cosine between the two as weighted pitch classes, the root counting twice; and the
 #: share of what is played that is meant.
-KINSHIP = _kinship()
+COSINE, SHARE = _kinship()
 
 
-def agreement(scores: Tensor) -> Tensor:
-    """Chord scores (B, n, CHORDS) -> how well each chord is expected to agree with the one that is meant, 0..1.
+def agreement(scores: Tensor, known: Tensor) -> Tensor:
+    """Chord scores (B, n, CHORDS) -> how well each chord is expected to agree with the one that is meant, 0..1. known
+    (B, n or 1): 1 where what follows has been heard, see music.hearing.
 
     In doubt between C and A minor the chord that shares most with both does least harm; the likeliest one alone need
     not be it (a minimum-risk decision)."""
-    return scores.softmax(2) @ KINSHIP.to(scores)
+    safe = HITS * (known < 1).to(scores)[:, :, None]
+    odds = scores.softmax(2)
+    return (1 - safe) * (odds @ COSINE.to(scores)) + safe * (odds @ SHARE.to(scores))

@@ -144,10 +144,11 @@ class TransformerObjective:
             at = np.where(inside, now, 0)
             place = np.maximum((lines[at] - late) // hearing.PATCH, 0)
             known = np.where(inside & (lines[at] >= 0), trust[at], 0).astype(np.float32)
-            shown = planes[None, : hearing.MELODY_PLANES], phase[None], place[None].astype(np.int64), known[None, None]
+            arrays = planes[None, : hearing.MELODY_PLANES], phase[None], place[None].astype(np.int64), known[None, None]
+            shown = [torch.as_tensor(x, device=self.fabric.device) for x in arrays]
             with self.fabric.autocast():
-                said = self.model.harmonist(*(torch.as_tensor(x, device=self.fabric.device) for x in shown))
-            best = agreement(said[:, 0].float().transpose(1, 2))[0].argmax(1).cpu().numpy()
+                said = self.model.harmonist(*shown)
+            best = agreement(said[:, 0].float().transpose(1, 2), shown[3][:, 0])[0].argmax(1).cpu().numpy()
             told[0, now[inside]], told[1, now[inside]] = best[inside] % CLASSES, best[inside] // CLASSES
         return told
 

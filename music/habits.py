@@ -39,11 +39,11 @@ def of(parts: Parts, since: int, until: int) -> Floats:
 #: steps that are looked back on, whole bars; and how many steps' worth of the promise counts as kept to begin with
 WINDOW, TRUST = 128, 16
 #: what is added to a gate's logit where a role plays e times too few notes; many drums are far from any doubt
-NOTES_PULL = np.array([6.0, 6.0, 6.0, 12.0])
+NOTES_PULL = np.array([8.0, 8.0, 8.0, 16.0])
 #: what is added to a hold's logit for each logit that the share of one-step notes strays
 HOLD_PULL = 2.5
 #: the most that is added
-MOST = 3.0
+MOST = 4.0
 #: ended notes whose share of one-step notes counts as kept to begin with
 _TRUSTED = 8
 _EPSILON = 0.02

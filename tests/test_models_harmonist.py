@@ -13,7 +13,7 @@ from export import write as exporting
 from models import checkpoint, data, streams
 from models import train as training
 from models.checkpoint import CheckpointError
-from models.harmonist import CHORDS, KINSHIP, Harmonist, HarmonistConfig, agreement
+from models.harmonist import CHORDS, COSINE, SHARE, Harmonist, HarmonistConfig, agreement
 from models.harmonist_training import examples, harmonist_of, tunes
 from models.layers import CLASSES
 from music import canvas, hearing
@@ -90,15 +90,20 @@ def test_a_melody_in_another_key_has_its_chords_in_that_key(model: Harmonist) ->
 
 
 def test_agreement_prefers_the_chord_that_does_least_harm() -> None:
-    assert torch.allclose(KINSHIP.diagonal(), torch.ones(CHORDS))
+    assert torch.allclose(COSINE.diagonal(), torch.ones(CHORDS))
+    assert torch.allclose(SHARE.diagonal(), torch.ones(CHORDS))
     scores = torch.full((1, 1, CHORDS), -30.0)
     scores[0, 0, 0], scores[0, 0, CLASSES + 9] = 0.0, 0.0  # C or A minor, evenly
-    both = agreement(scores)[0, 0].reshape(len(QUALITIES), CLASSES)
+    unsure, certain = torch.zeros(1, 1), torch.ones(1, 1)
+    both = agreement(scores, unsure)[0, 0].reshape(len(QUALITIES), CLASSES)
     assert both.argmax() in (0, CLASSES + 9)  # one of them, not one that is neither
     assert both[QUALITIES.index("min7"), 9] > both[QUALITIES.index("7"), 0]  # A minor 7 has the tones of both
     sure = torch.full((1, 1, CHORDS), -30.0)
     sure[0, 0, CLASSES + 2] = 0.0
-    assert int(agreement(sure)[0, 0].argmax()) == CLASSES + 2
+    assert int(agreement(sure, unsure)[0, 0].argmax()) == CLASSES + 2
+    assert torch.allclose(
+        agreement(scores, certain), scores.softmax(2) @ COSINE
+    )  # whoever has heard all plays no safe one
 
 
 def test_training_and_the_player_hear_the_same() -> None:
