@@ -34,7 +34,7 @@ def bank(
     grooves, kept = [], []
     for style in STYLES:
         own = [s for s in songs if s.style == style]
-        drawn = [own[int(random.integers(len(own)))] for _ in range(2 * heard) if own]
+        drawn = [own[int(random.integers(len(own)))] for _ in range(2 * heard)] if len(own) > 2 * heard else own
         found = [passage for song in drawn if (passage := full_band(song, random)) is not None][:heard]
         if not found:
             grooves.append([[[0.0] * z] * 2])

@@ -15,6 +15,8 @@ from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 JACK_SERVERS = ("houseband-test", "houseband-test-2", "houseband-test-3")
+# Tests run side by side; none is the faster for several threads.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # No test may read or change what the user of this machine has set up.
 os.environ["HOUSEBAND_CONFIG"] = str(ROOT / "tests" / "no-such-config.toml")
 os.environ["HOUSEBAND_CONTROL"] = "off"
@@ -25,6 +27,15 @@ UNDER_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 # that a failure is the change's; elsewhere they go on looking.
 settings.register_profile("house", deadline=None, derandomize=UNDER_CI)
 settings.load_profile("house")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where several processes run the tests (pytest-xdist), a file is one process's, and so are all that use JACK."""
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            shared = "jack" if item.get_closest_marker("jack") else item.path.stem
+            item.add_marker(pytest.mark.xdist_group(shared))
 
 
 @pytest.fixture(scope="session")

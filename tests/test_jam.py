@@ -55,7 +55,7 @@ def test_it_plays_once_without_ports_or_terminal_and_leaves_a_file(tmp_path: Pat
     lines = out.splitlines()
     assert lines[0].startswith("No MIDI system here")
     assert [re.match(r"bar +(\d+)/3  melody ", line) is not None for line in lines[1:-1]] == [True] * 3
-    assert lines[1].startswith("bar  1/3  melody F#4 F#4 G4 A4  ")
+    assert lines[1].startswith("bar  1/3  melody F#4 F#4 G4 A4 ")
     assert lines[-1] == f"written: {tmp_path / 'take.mid'}"
     song = midifile.read(tmp_path / "take.mid")
     parts = {part.name: part for part in song.parts}
