@@ -39,7 +39,9 @@ ANEW = 3.0
 #: How much a doubtful tone is avoided when a pitch is chosen: weight of the logarithm of its probability.
 DOUBT = 2.5
 #: A note that sounds is let go when its pitch class is so much less likely than the likeliest one of the chord.
-LET_GO = 0.5
+LET_GO = 0.6
+#: Steps between two looks at what is to be let go. At every step the band stutters wherever the harmony is in doubt.
+LOOK = 2
 #: Tokens of one step, at most.
 MOST_TOKENS = 40
 #: A note tied over lasts so long, unless it is let go or begun anew.
@@ -232,7 +234,7 @@ class _Answer:
     def _step(self, step: int, chord: tuple[int, int], tones: Floats, intent: Intent) -> None:
         """Write one step into the parts."""
         tick = step * TICKS_PER_STEP
-        bare = self._let_go(tick, tones)
+        bare = self._let_go(tick, tones) if (step - self._bar) % LOOK == 0 else []
         settings = self._request.settings
         random = np.random.default_rng([abs(settings.seed), step & 0xFFFFFFFF, 2])
         loud = 127 / (1 + np.exp(-intent.loudness))
