@@ -1,7 +1,8 @@
 """The GAN's player: canvas -> graph -> notes.
 
 Everything random hangs on the seed and on where in the song it is, never on when it was asked: two plans made one step
-apart agree wherever neither the melody nor what calls the band back to its groove (music.habits) gave a reason to change.
+apart agree wherever neither the melody nor what calls the band back to its groove (music.habits) gave a reason to
+change.
 """
 
 from __future__ import annotations
