@@ -15,11 +15,11 @@ from music.edit_event import ADD, REMOVE, Edit, Limits
 from music.edits import Draft
 from music.sheet import Cells
 
-#: how much of the bar a note must clear (`worthwhile`): the looks still to come find more that fits what is there
-#: already; and where nothing of the input may go, for then the piece is wanted whole (figures: models/LOG.md)
-EAGER, COMPLETING = 0.7, 0.5
+#: how much of the bar (`worthwhile`) a note must clear where nothing of the input may go, for then the piece is wanted
+#: whole (figures: models/LOG.md)
+COMPLETING = 0.5
 #: a note that is there may be so much less probable than one that is to be added before it goes
-LENIENT = 0.7
+LENIENT = 0.6
 #: edits of one evaluation begin at least so many steps apart, where there is room for as many
 APART = 4
 
@@ -100,11 +100,11 @@ def worthwhile(draft: Draft, scores: Scores, limits: Limits, risk: float = 1.0, 
 
     Good is what brings the notes nearer to the real piece's, measured as F1: of notes that are each real with some
     probability, the best to have are those likelier than half of the F1 that they will have (Lipton et al. 2014). The
-    bar is lower than that (EAGER), and lower still for a risk above 1."""
+    bar is lower where nothing of the input may go (COMPLETING), and for a risk above 1."""
     add, remove = draft.open_cells(limits)
     if not scores.calibrated:
         return add | remove
-    share = (COMPLETING if limits.remove_max <= 0 else EAGER) / max(1.0, risk)
+    share = (COMPLETING if limits.remove_max <= 0 else 1.0) / max(1.0, risk)
     for real in (_real(draft, scores), None if belief is None else belief.real):
         if real is not None:
             bar = _half_of_best(real) * share
