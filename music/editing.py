@@ -17,7 +17,7 @@ from music.sheet import Cells
 
 #: how much of the bar (`worthwhile`) a note must clear where nothing of the input may go, for then the piece is wanted
 #: whole (figures: models/LOG.md)
-COMPLETING = 0.5
+COMPLETING = 0.85
 #: a note that is there may be so much less probable than one that is to be added before it goes
 LENIENT = 0.6
 #: edits of one evaluation begin at least so many steps apart, where there is room for as many
