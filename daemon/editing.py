@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from daemon.form import bar_at
-from daemon.players.arcnn import Editor
+from daemon.players.arcnn import STRICT, Editor
 from daemon.render import LONGEST
 from music import editing, midifile, sheet
 from music.edit_event import Edit, Limits
@@ -75,6 +75,7 @@ def edit(draft: Draft, editor: Editor, options: Options, progress: Progress | No
             risk=options.risk,
             iteration=iteration,
             belief=belief,
+            strict=options.style in STRICT,
         ):
             break
         if progress is not None:

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from music.edit_event import ADD, REMOVE, Edit, Limits
 from music.edits import Draft
-from music.sheet import Cells
+from music.sheet import WINDOW, Cells, sounding
 
-#: how much of the bar a note must clear (`worthwhile`): the looks still to come find more that fits what is there
-#: already; and where nothing of the input may go, for then the piece is wanted whole (figures: models/LOG.md)
-EAGER, COMPLETING = 0.7, 0.5
+#: how much of the bar (`worthwhile`) a note must clear where nothing of the input may go, for then the piece is wanted
+#: whole (figures: models/LOG.md)
+COMPLETING = 0.85
 #: a note that is there may be so much less probable than one that is to be added before it goes
-LENIENT = 0.7
+LENIENT = 0.6
 #: edits of one evaluation begin at least so many steps apart, where there is room for as many
 APART = 4
 
@@ -45,10 +45,11 @@ def take(
     iteration: int = 1,
     apart: int | None = None,
     belief: Belief | None = None,
+    strict: bool = False,
 ) -> list[Edit]:
     """Draw up to `count` edits from one evaluation and apply them to the draft; fewer, or none, where the limits or
     the network (`worthwhile`) leave no more to do. risk: temperature, 0 takes the likeliest; apart: see APART;
-    belief: that of all looks at this draft, this one included."""
+    belief: that of all looks at this draft, this one included; strict: add nothing that makes `parallels`."""
     if apart is None:
         apart = min(APART, draft.steps // (2 * max(1, count)))
     cells = np.flatnonzero(worthwhile(draft, scores, limits, risk, belief))
@@ -67,7 +68,7 @@ def take(
         if any(_distance(draft, step, other.step) < apart for other in done):
             continue
         edit = _edit(draft, scores, limits, locked, iteration, step, pitch, float(log_p[index]))
-        if edit is not None:
+        if edit is not None and not (strict and edit.action == ADD and parallels(draft, edit)):
             draft.apply(edit)
             done.append(edit)
     return done
@@ -100,11 +101,11 @@ def worthwhile(draft: Draft, scores: Scores, limits: Limits, risk: float = 1.0, 
 
     Good is what brings the notes nearer to the real piece's, measured as F1: of notes that are each real with some
     probability, the best to have are those likelier than half of the F1 that they will have (Lipton et al. 2014). The
-    bar is lower than that (EAGER), and lower still for a risk above 1."""
+    bar is lower where nothing of the input may go (COMPLETING), and for a risk above 1."""
     add, remove = draft.open_cells(limits)
     if not scores.calibrated:
         return add | remove
-    share = (COMPLETING if limits.remove_max <= 0 else EAGER) / max(1.0, risk)
+    share = (COMPLETING if limits.remove_max <= 0 else 1.0) / max(1.0, risk)
     for real in (_real(draft, scores), None if belief is None else belief.real):
         if real is not None:
             bar = _half_of_best(real) * share
@@ -124,6 +125,26 @@ def _half_of_best(real: NDArray[np.float32]) -> float:
     if not likely.size:
         return 1.0
     return float((likely.cumsum() / (np.arange(1, likely.size + 1) + wanted)).max())
+
+
+def parallels(draft: Draft, edit: Edit) -> bool:
+    """Whether two of the four highest voices would move in fifths, octaves or unisons where an added note begins or
+    ends. The network hears what fits, not how voices move (models/LOG.md)."""
+    steps = np.arange(edit.step - WINDOW, edit.step + edit.length + 1)
+    inside = np.ones(len(steps), np.bool_) if draft.ring else (steps >= 0) & (steps < draft.steps)
+    part = np.where(inside[:, None], draft.lengths[steps % draft.steps], 0)
+    part[WINDOW, edit.pitch] = edit.length
+    heard = sounding(part)
+    for step in (WINDOW, WINDOW + edit.length):
+        before, after = (np.flatnonzero(heard[at])[::-1][:4] for at in (step - 1, step))
+        count = min(len(before), len(after))
+        before, after = before[:count], after[:count]
+        moves, lie = after - before, after[:, None] - after[None]
+        same_way = (moves[:, None] * moves[None]) > 0
+        kept = (lie % 12 == (before[:, None] - before[None]) % 12) & np.isin(-lie % 12, (0, 7))
+        if (np.tri(count, k=-1, dtype=np.bool_) & same_way & kept).any():
+            return True
+    return False
 
 
 def _edit(

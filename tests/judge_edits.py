@@ -224,7 +224,7 @@ def harmony(
             if mark is not None and left is not None:
                 after.setdefault(mark, []).append((f1(draft.lengths, true), left))
             if made >= most or not editing.take(
-                draft, scores, limits, random, count=at_once, risk=risk, iteration=turn, belief=belief
+                draft, scores, limits, random, count=at_once, risk=risk, iteration=turn, belief=belief, strict=True
             ):
                 break
         notes = sheet.to_notes(draft.lengths, np.full_like(draft.velocities, 80))

@@ -250,6 +250,28 @@ def test_risk_above_1_lowers_the_bar() -> None:
     assert counts == [6, 6, 12]
 
 
+@pytest.mark.parametrize(
+    ("step", "pitch", "wrong"),
+    [
+        (4, 69, True),  # a fifth again
+        (4, 74, False),  # an octave after a fifth
+        (4, 65, False),  # a third
+        (8, 69, False),  # nothing before it moves
+    ],
+)
+def test_parallel_fifths_are_noticed(step: int, pitch: int, wrong: bool) -> None:
+    lengths = np.zeros((sheet.WINDOW, sheet.PITCHES), np.int16)
+    for at, key in ((0, 60), (4, 62), (0, 67)):
+        lengths[at, key] = 4
+    draft = Draft(lengths, np.where(lengths > 0, 80, 0).astype(np.uint8))
+    assert editing.parallels(draft, Edit(1, "add", step, pitch, 4)) is wrong
+    weights = np.full((sheet.WINDOW, sheet.PITCHES), -16.0, np.float32)
+    weights[step, pitch] = -0.01
+    scores = editing.Scores(weights, np.full((sheet.WINDOW, sheet.PITCHES), 4, np.int16))
+    made = editing.take(draft, scores, Limits(), np.random.default_rng(0), risk=0, strict=True)
+    assert bool(made) is not wrong
+
+
 def test_draws_follow_the_distribution() -> None:
     weights = np.full((STEPS, 128), -16.0, np.float32)
     weights[0, 60], weights[24, 62] = np.log(0.8), np.log(0.4)

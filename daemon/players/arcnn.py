@@ -24,6 +24,8 @@ from music.sheet import LENGTHS, PITCHES, PLANES, WINDOW, planes
 
 HOP = WINDOW // 2
 _LENGTHS = np.array(LENGTHS, np.int16)
+#: styles in which no added note may make voices move in parallel fifths or octaves
+STRICT = frozenset({"chorale"})
 #: windows whose scores are remembered
 _MOST_KNOWN = 256
 #: how much a window counts at each of its steps: less and less towards its edges
@@ -159,5 +161,6 @@ class ArcnnPlayer:
             risk=settings.creative_risk,
             iteration=state.turn,
             belief=self._belief,
+            strict=settings.style in STRICT,
         )
         return tuple(edits)
