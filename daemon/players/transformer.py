@@ -38,9 +38,8 @@ SILENCE, SILENT_STEPS = 1.5, 8
 ANEW = 3.0
 #: How much a doubtful tone is avoided when a pitch is chosen: weight of the logarithm of its probability.
 DOUBT = 2.5
-#: A note that sounds is let go when its pitch class is so much less likely than the likeliest one of the chord: live, and
-#: where the whole melody has been heard, so that nothing will turn out to have been right after all.
-LET_GO, LET_GO_KNOWING = 0.6, 0.8
+#: A note that sounds is let go when its pitch class is so much less likely than the likeliest one of the chord.
+LET_GO = 0.6
 #: Steps between two looks at what is to be let go. At every step the band stutters wherever the harmony is in doubt.
 LOOK = 2
 #: Tokens of one step, at most.
@@ -297,7 +296,7 @@ class _Answer:
 
     def _let_go(self, tick: int, tones: Floats) -> list[str]:
         """End what sounds and has no place in the harmony any more; the roles that are silent by that."""
-        keep, bare = tones >= (LET_GO_KNOWING if self._song.heard_all else LET_GO) * tones.max(), []
+        keep, bare = tones >= LET_GO * tones.max(), []
         for role in PITCHED_ROLES:
             sounding = self.parts[role].sounding(tick)
             ending = [note for note in sounding if not keep[note.pitch % 12]]
