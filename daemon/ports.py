@@ -78,10 +78,10 @@ class Ports:
         names: tuple[str, str],
         *,
         plugs: Sequence[Plug] = (),
-        pulse: Callable[[], Pulse | None] | None = None,
+        pulse: Pulse | None = None,
     ) -> None:
         """senders: by MIDI channel, None for all that have none of their own; plugs: those that are attached to
-        existing ones; pulse: makes what notices that the server is gone."""
+        existing ones; pulse: what notices that the server is gone."""
         self.api = api
         self.names = names
         self.note: str | None = None
@@ -89,8 +89,7 @@ class Ports:
         self._senders = dict(senders)
         self._plugs = list(plugs)
         self._away = {plug.port for plug in self._plugs if not plug.there}  # what is sent there would pile up
-        self._make_pulse = pulse
-        self._pulse: Pulse | None = None
+        self._pulse = pulse
         self._listening = False
         self._begun: set[tuple[int, int]] = set()  # (status of the end, pitch) of every note sent so far
 
@@ -130,8 +129,6 @@ class Ports:
             return None
         for plug in self._plugs:
             self._look_after(plug)
-        if self._make_pulse is not None:
-            self._pulse, self._make_pulse = self._make_pulse(), None
         return None if self._pulse is None else self._pulse.trouble()
 
     def replug(self) -> None:
@@ -333,7 +330,9 @@ def _attach(
         senders,
         (_named([plug for plug in opened if plug.heard]), _named([plug for plug in opened if not plug.heard])),
         plugs=[plug for plug in opened if plug.asked],
-        pulse=(lambda: _pulse(rtmidi, own)) if api == "jack" else None,
+        # Now, while nobody is called back yet: a client that is opened holds the interpreter's lock for a while, for
+        # which a callback would wait, and with it everybody's graph.
+        pulse=_pulse(rtmidi, own) if api == "jack" else None,
     )
 
 

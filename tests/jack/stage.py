@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -31,6 +31,8 @@ IN_PORT, OUT_PORT = "houseband in:in", "houseband out:out"
 PORTS = {"rtmidi": (IN_PORT, OUT_PORT), "jack": ("houseband:in", "houseband:out")}
 #: ns between two bare waits
 BARE_INTERVAL = 20_000_000
+#: of a real-time JACK server, where it is allowed
+PRIORITY = 70
 Stamped = tuple[int, bytes]
 
 
@@ -110,6 +112,16 @@ def process(
     finally:
         running.kill()
         running.communicate()
+
+
+def realtime() -> bool:
+    """Whether a server with real-time priority may be had."""
+    with suppress(OSError, AttributeError):
+        usual = os.sched_getscheduler(0), os.sched_getparam(0)
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
+        os.sched_setscheduler(0, *usual)
+        return True
+    return False
 
 
 def wait_ready(band: subprocess.Popen[str]) -> str:
