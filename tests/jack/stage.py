@@ -136,13 +136,19 @@ def wait_ready(band: subprocess.Popen[str]) -> str:
 
 
 def connect(source: str, sink: str) -> None:
-    """Connects two JACK ports, as soon as both are there."""
+    """Connects two JACK ports, as soon as both are there, unless somebody else has."""
     for attempt in range(100, -1, -1):
         done = subprocess.run(["jack_connect", source, sink], capture_output=True, text=True, check=False)
-        if done.returncode == 0:
+        if done.returncode == 0 or connected(source, sink):
             return
         assert attempt, f"{source} -> {sink}: {done.stderr}"
         time.sleep(0.05)
+
+
+def connected(source: str, sink: str) -> bool:
+    """Whether one JACK port plays into another."""
+    listed = subprocess.run(["jack_lsp", "-c", source], capture_output=True, text=True, check=False).stdout
+    return sink in (line.strip() for line in listed.splitlines() if line.startswith(" "))
 
 
 def play(melody: Sequence[Note], bpm: int, into: str = IN_PORT) -> list[Stamped]:
