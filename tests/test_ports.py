@@ -347,7 +347,22 @@ def test_nothing_is_asked_of_a_server_that_hangs_until_it_answers(monkeypatch: p
     monkeypatch.setattr(pulse, "_asked", asked)
     stage.ports.abandon()
     assert answers == [(None, []), (None, []), (True, [])]
-    assert stage.system.closed == ["houseband watch", "houseband watch", "houseband in", "houseband out"]
+    assert stage.system.closed[:2] == ["houseband watch", "houseband in"]
+    assert stage.system.deleted == ["houseband watch", "houseband watch", "houseband in", "houseband out"]
+
+
+def test_a_callback_that_has_begun_is_done_before_its_client_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """JACK would end its thread in the middle of Python."""
+    stage = OnJack(monkeypatch)
+    before: list[tuple[list[str], list[str]]] = []
+
+    def moment(seconds: float) -> None:
+        before.append((list(stage.system.closed), list(stage.system.deleted)))
+
+    monkeypatch.setattr(ports, "time", SimpleNamespace(sleep=moment))
+    stage.look()
+    stage.ports.abandon()
+    assert before == [(["houseband watch", "houseband in"], [])]
 
 
 def test_no_client_is_opened_once_the_ports_are_heard(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 """What the service costs when nobody plays, on this machine, as JSON: start, memory, processor.
 
-    python -m tests.jack.idle [--minutes 10] [--play 20] [--starts 5] [--output rtmidi|jack] [options of `houseband run` after --]
+    python -m tests.jack.idle [--minutes 10] [--play 20] [--starts 5] [--output rtmidi|jack] [run-options after --]
 
 The band runs as its unit runs it (readiness and watchdog are a service manager's, played here), on a JACK server of
 no hardware. It is started a few times, then plays along for some seconds, is told to stop, and is watched while it
