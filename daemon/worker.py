@@ -266,6 +266,7 @@ class _Owner:
             if not self._ever_ready:
                 self._ever_ready = True
                 self.first.put(message.content)
+                rtkit.hurry(pass_on=False)  # questions and answers pass through this thread, and its reader's
         elif message.kind == "plan":
             self._complained = False
             self._put(PlanReady(self._now(), wire.unpack_plan(message.content)))
@@ -327,6 +328,8 @@ def _read(pipe: IO[bytes], life: int, mail: SimpleQueue[PlanRequest | _FromChild
         while True:
             kind, content = wire.receive(pipe)
             mail.put(_FromChild(life, kind, content))
+            if kind == "ready":
+                rtkit.hurry(pass_on=False)
     mail.put(_FromChild(life, "gone", ""))
 
 
