@@ -39,6 +39,8 @@ DRAIN = {"jack": 0.2}
 #: an xrun of JACK's loses what is under way, a note's end too: at the end every end is sent again, so many times, in
 #: bursts that a reader's queue holds, seconds apart
 REPEATS, BURST, PAUSE = {"jack": 2}, 32, 0.03
+#: seconds in which a callback that has begun is done
+HUSH = 0.1
 _LOOPMIDI = (
     ". Windows has no virtual MIDI ports: make two with loopMIDI, called 'houseband in' and 'houseband out', or name "
     "others with --in-port and --out-port"
@@ -78,10 +80,10 @@ class Ports:
         names: tuple[str, str],
         *,
         plugs: Sequence[Plug] = (),
-        pulse: Callable[[], Pulse | None] | None = None,
+        pulse: Pulse | None = None,
     ) -> None:
         """senders: by MIDI channel, None for all that have none of their own; plugs: those that are attached to
-        existing ones; pulse: makes what notices that the server is gone."""
+        existing ones; pulse: what notices that the server is gone."""
         self.api = api
         self.names = names
         self.note: str | None = None
@@ -89,9 +91,8 @@ class Ports:
         self._senders = dict(senders)
         self._plugs = list(plugs)
         self._away = {plug.port for plug in self._plugs if not plug.there}  # what is sent there would pile up
-        self._make_pulse = pulse
-        self._pulse: Pulse | None = None
-        self._listening = False
+        self._pulse = pulse
+        self._listening = self._hushed = False
         self._begun: set[tuple[int, int]] = set()  # (status of the end, pitch) of every note sent so far
 
     #: connections made by others: there is no way to make them again
@@ -130,8 +131,6 @@ class Ports:
             return None
         for plug in self._plugs:
             self._look_after(plug)
-        if self._make_pulse is not None:
-            self._pulse, self._make_pulse = self._make_pulse(), None
         return None if self._pulse is None else self._pulse.trouble()
 
     def replug(self) -> None:
@@ -168,11 +167,7 @@ class Ports:
 
     def close(self) -> None:
         """Close all ports, once everything sent has left."""
-        if self._pulse is not None:
-            self._pulse.wait()
-        if self._listening:
-            for receiver in self._receivers:
-                receiver.cancel_callback()
+        self._hush()
         ends = [bytes((status, pitch, 0)) for status, pitch in sorted(self._begun)]
         for _ in range(REPEATS.get(self.api, 0)):
             for first in range(0, len(ends), BURST):
@@ -182,10 +177,27 @@ class Ports:
         time.sleep(DRAIN.get(self.api, 0.0))
         self.abandon()
 
-    def abandon(self) -> None:
-        """Drop all ports, of which nothing is to be expected any more. A virtual port cannot be opened again."""
+    def _hush(self) -> None:
+        """Let nobody call back any more, and let those who do be done. JACK ends the thread of a client that is closed
+        wherever it is: one that waits for the interpreter leaves that in ruins. Neither may what it is about to call be
+        forgotten, so that on JACK it is the port that goes first, with which no message comes."""
+        if self._hushed:
+            return
+        self._hushed = True
         if self._pulse is not None:
             self._pulse.wait()
+            self._pulse.hush()
+        for receiver in self._receivers if self._listening else ():
+            if self.api == "jack":
+                receiver.close_port()
+            else:
+                receiver.cancel_callback()
+        time.sleep(HUSH)
+
+    def abandon(self) -> None:
+        """Drop all ports, of which nothing is to be expected any more. A virtual port cannot be opened again."""
+        self._hush()
+        if self._pulse is not None:
             self._pulse.close()
         for port in (*self._receivers, *self._senders.values()):
             port.close_port()
@@ -333,7 +345,9 @@ def _attach(
         senders,
         (_named([plug for plug in opened if plug.heard]), _named([plug for plug in opened if not plug.heard])),
         plugs=[plug for plug in opened if plug.asked],
-        pulse=(lambda: _pulse(rtmidi, own)) if api == "jack" else None,
+        # Now, while nobody is called back yet: a client that is opened holds the interpreter's lock for a while, for
+        # which a callback would wait, and with it everybody's graph.
+        pulse=_pulse(rtmidi, own) if api == "jack" else None,
     )
 
 

@@ -6,6 +6,7 @@ import contextlib
 import gc
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from queue import Empty, SimpleQueue
@@ -79,7 +80,7 @@ class LiveWorld:
 def undisturbed() -> Iterator[None]:
     """While the band plays: what has been loaded is no garbage collector's business, collections wait for pauses, a
     thread that wants the interpreter gets it within half a millisecond, and the conductor has real-time priority where
-    the system grants it. All is put back afterwards."""
+    the system grants it, its other threads a lower one. All is put back afterwards."""
     interval = sys.getswitchinterval()
     enabled = gc.isenabled()
     sys.setswitchinterval(0.0005)
@@ -98,17 +99,40 @@ def undisturbed() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _real_time_priority() -> Iterator[None]:
-    """SCHED_FIFO for the calling thread alone, where there is such a thing and it is allowed."""
+    """SCHED_FIFO for the calling thread, where there is such a thing and it is allowed; and real-time priority below it
+    for the program's other threads: one that holds the interpreter's lock and does not get the processor, because
+    others are busy, would hold up the conductor."""
     if sys.platform != "linux":
         yield
         return
     usual = os.sched_getscheduler(0), os.sched_getparam(0)
+    others: list[int] = []
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(rtkit.PRIORITY))
     except OSError:
         rtkit.ask()
+    else:
+        others = _lift_others()
     try:
         yield
     finally:
+        for thread in others:
+            with contextlib.suppress(OSError):  # it has ended
+                os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
         with contextlib.suppress(OSError):  # the flag that keeps children out of it may not be given back
             os.sched_setscheduler(0, *usual)
+
+
+def _lift_others() -> list[int]:
+    """Those that were not urgent, and are now."""
+    lifted = []
+    for thread in threading.enumerate():
+        number = thread.native_id
+        if number is None or number == threading.get_native_id():
+            continue
+        with contextlib.suppress(OSError):
+            if os.sched_getscheduler(number) == os.SCHED_OTHER:
+                policy = os.SCHED_RR | os.SCHED_RESET_ON_FORK
+                os.sched_setscheduler(number, policy, os.sched_param(rtkit.BELOW))
+                lifted.append(number)
+    return lifted

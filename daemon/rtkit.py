@@ -6,6 +6,7 @@ thread computes without a pause; who comes near it here goes on without the prio
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
@@ -18,6 +19,8 @@ from types import FrameType
 log = logging.getLogger(__name__)
 
 PRIORITY = 10
+#: that of who works for the one that has PRIORITY
+BELOW = 9
 #: microseconds of computing without a pause: when to give the priority up, and the most that RealtimeKit allows
 SOFT, HARD = 150_000, 200_000
 #: how nice a worker is that others wait for; RealtimeKit's least is -15
@@ -46,11 +49,20 @@ def ask() -> bool:
     return granted
 
 
-def hurry() -> bool:
-    """The calling process, which must have one thread that matters, goes before others that are busy, without real-time
-    priority; False where that is not granted. Takes a moment."""
+def hurry(pass_on: bool = True) -> bool:
+    """The calling thread goes before others that are busy; False where that is not granted. Takes a moment.
+
+    With real-time priority below the conductor's where the limits allow it: being less nice counts for little against
+    what another session runs (Linux shares the processor among sessions first). pass_on: whether threads and processes
+    that it begins do so, too.
+    """
     if sys.platform == "win32":
         return False
+    if sys.platform == "linux":
+        policy = os.SCHED_RR | (0 if pass_on else os.SCHED_RESET_ON_FORK)
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, policy, os.sched_param(BELOW))
+            return True
     try:
         os.setpriority(os.PRIO_PROCESS, 0, NICE)
     except OSError:

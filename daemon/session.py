@@ -81,9 +81,12 @@ def _read(path: str | Path | None, technique: str) -> tuple[str, dict[str, str],
     name = str(path) if path is not None else f"the shipped {technique} weights"
     file = Path(path) if path is not None else _shipped(technique)
     if not file.is_file():
-        raise GraphError(f"{name}: no such file")
+        raise GraphError(f"{name}: {'a folder, not a graph' if file.is_dir() else 'no such file'}")
     try:
-        return name, *signature.split(file.read_bytes())
+        graph = file.read_bytes()
+        if not graph:
+            raise GraphError(f"{name}: an empty file, not a graph")
+        return name, *signature.split(graph)
     except OSError as error:
         raise GraphError(f"{name}: {error.strerror}") from None
     except SignatureError as error:

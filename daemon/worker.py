@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 #: seconds until an unanswered question means a hung child; longer for loading a graph on a cold disk
 ANSWER_LIMIT = 3.0
 START_LIMIT = 120.0
+#: until a child that is to replace another hangs as it loads: at least, and how many times what the first start took
+AGAIN_LIMIT, AGAIN_TIMES = 8.0, 8.0
 #: a slow machine has so many times what the first plan took, where that is longer
 PATIENCE = 5.0
 #: what a player that can hurry may take for an answer: a step at 300 bpm lasts 50 ms
@@ -208,6 +210,7 @@ class _Owner:
         self._asked: PlanRequest | None = None  # the question the child is at
         self._ready = False
         self._ever_ready = False
+        self._began, self._start_limit = 0.0, START_LIMIT
         self._limit: float | None = None  # when the child's silence, or the pause before the next, is over
         self._retry = RETRY_FIRST
         self._complained = False
@@ -248,7 +251,8 @@ class _Owner:
             self._lost(f"cannot be started ({error})")
             return
         self.pid = self._child.pid
-        self._limit = time.monotonic() + START_LIMIT
+        self._began = time.monotonic()
+        self._limit = self._began + self._start_limit
         assert self._child.stdout
         reader = threading.Thread(
             target=_read, args=(self._child.stdout, self._life, self.mail), name="worker-reader", daemon=True
@@ -265,7 +269,9 @@ class _Owner:
             self._answer_limit = max(self._least_limit, PATIENCE * message.content.first)
             if not self._ever_ready:
                 self._ever_ready = True
+                self._start_limit = max(AGAIN_LIMIT, AGAIN_TIMES * (time.monotonic() - self._began))
                 self.first.put(message.content)
+                rtkit.hurry(pass_on=False)  # questions and answers pass through this thread, and its reader's
         elif message.kind == "plan":
             self._complained = False
             self._put(PlanReady(self._now(), wire.unpack_plan(message.content)))
@@ -289,6 +295,8 @@ class _Owner:
             return
         self._complain(number, f"the worker {reason}" if started else f"the worker does not start again: {reason}")
         self._limit = time.monotonic() + (0.0 if started else self._retry)
+        if not started:  # it may only be slow
+            self._start_limit = min(2 * self._start_limit, START_LIMIT)
         self._retry = self._retry if started else min(2 * self._retry, RETRY_LAST)
 
     def _complain(self, number: int, reason: str) -> None:
@@ -327,6 +335,8 @@ def _read(pipe: IO[bytes], life: int, mail: SimpleQueue[PlanRequest | _FromChild
         while True:
             kind, content = wire.receive(pipe)
             mail.put(_FromChild(life, kind, content))
+            if kind == "ready":
+                rtkit.hurry(pass_on=False)
     mail.put(_FromChild(life, "gone", ""))
 
 

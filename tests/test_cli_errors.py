@@ -101,7 +101,7 @@ RENDER = [
     ("good.mid -o out.mid --automation wrong.jsonl", "wrong.jsonl, line 2: volume: no such control"),
     ("good.mid -o out.mid --technique kazoo", "no technique 'kazoo'; there are gan, arcnn, transformer"),
     ("good.mid -o out.mid --graph absent.onnx", "absent.onnx: no such file"),
-    ("good.mid -o out.mid --graph folder", "folder: no such file"),
+    ("good.mid -o out.mid --graph folder", "folder: a folder, not a graph"),
     ("good.mid -o out.mid --graph broken.onnx", "broken.onnx: not a graph that onnxruntime can load"),
     ("good.mid -o out.mid --graph unsigned.onnx", "it was not made by `houseband export`"),
     ("good.mid -o out.mid --graph other.onnx", "it is a graph for the transformer, not for the gan"),

@@ -164,6 +164,29 @@ def test_lost_ticks_are_known_from_time(lost: int, sd: float) -> None:
     assert all(abs(change.us - 500_000) < 6_000 for change in changes[100:] if isinstance(change, Beat))
 
 
+@pytest.mark.parametrize("bpm", [90, 120, 140])
+@pytest.mark.parametrize("heard", [2, 3, 5, 8, 16, 40])
+@pytest.mark.parametrize("lost", [2, 3, 8])
+def test_ticks_that_are_lost_while_the_tempo_is_hardly_known_are_told_from_what_follows(
+    bpm: float, heard: int, lost: int
+) -> None:
+    times = ticks(bpm, 150)
+    changes = tell(clock(120), [(0, START), *((ns, TICK) for ns in times[:heard] + times[heard + lost :])])
+    last = changes[-1]
+    assert isinstance(last, Beat)
+    assert (last.tick, last.lost) == (149, lost)
+    assert all(astray(change, bpm) < 1 for change in changes[heard + 24 :])
+
+
+def test_ticks_that_come_late_at_the_beginning_are_none_that_were_lost() -> None:
+    times = ticks(110, 150)
+    came = [max(ns, times[14]) if i > 3 else ns for i, ns in enumerate(times)]
+    changes = tell(clock(120), [(0, START), *((ns, TICK) for ns in came)])
+    last = changes[-1]
+    assert isinstance(last, Beat)
+    assert (last.tick, last.lost) == (149, 0)
+
+
 def test_single_ticks_lost_now_and_then_do_not_make_it_slower() -> None:
     times = [ns for i, ns in enumerate(ticks(140, 1990)) if i < 24 or i % 37]
     changes = tell(clock(140), [(0, START), *((ns, TICK) for ns in times)])

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import threading
 import time
 
 import pytest
 
-from daemon import sleep
+from daemon import rtkit, sleep
 from daemon.events import Command, Event, Quit, Slept
 from daemon.realtime import LiveWorld, undisturbed
 
@@ -123,6 +124,32 @@ def test_garbage_is_collected_in_pauses_only_and_all_is_put_back() -> None:
             gc.callbacks.remove(watch)
     assert gc.isenabled()
     assert sys.getswitchinterval() == interval
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux's")
+@pytest.mark.parametrize("allowed", [True, False])
+def test_the_other_threads_are_urgent_too_but_less_so(allowed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that holds the interpreter's lock and waits for the processor would hold up the conductor."""
+    over = threading.Event()
+    other = threading.Thread(target=over.wait, daemon=True)
+    other.start()
+    given: list[tuple[int, int, int]] = []
+
+    def schedule(thread: int, policy: int, what: os.sched_param) -> None:
+        if not allowed:
+            raise PermissionError
+        if thread in (0, other.native_id):
+            given.append((thread, policy & ~os.SCHED_RESET_ON_FORK, what.sched_priority))
+
+    monkeypatch.setattr(os, "sched_setscheduler", schedule)
+    monkeypatch.setattr(os, "sched_getscheduler", lambda _: os.SCHED_OTHER)
+    monkeypatch.setattr(rtkit, "ask", lambda: False)
+    with undisturbed():
+        pass
+    over.set()
+    number = other.native_id or 0
+    lifted = [(0, os.SCHED_FIFO, rtkit.PRIORITY), (number, os.SCHED_RR, rtkit.BELOW)]
+    assert given == ([*lifted, (number, os.SCHED_OTHER, 0), (0, os.SCHED_OTHER, 0)] if allowed else [])
 
 
 def test_a_sleep_of_the_machine_is_told_before_what_came_with_it(monkeypatch: pytest.MonkeyPatch) -> None:

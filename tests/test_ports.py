@@ -26,6 +26,7 @@ class FakePort:
     def __init__(self, system: FakeSystem, api: int, name: str) -> None:
         if api not in system.running:
             raise NoSystemError("MidiInFake::initialize: error creating fake client object.")
+        system.made.append(name)
         self.system, self.name = system, name
         self.opened: list[str | tuple[int, str]] = []
 
@@ -71,6 +72,7 @@ class FakeSystem:
         self.by_port: list[tuple[str, bytes]] = []
         self.closed: list[str] = []
         self.deleted: list[str] = []
+        self.made: list[str] = []
 
     def module(self) -> SimpleNamespace:
         return SimpleNamespace(
@@ -190,7 +192,7 @@ def test_where_a_message_can_get_lost_every_end_is_sent_again_at_the_end(monkeyp
         opened.send(bytes((0x82, pitch, 0)), 0)
     opened.close()
     ends = [bytes((0x82, 60, 0)), bytes((0x82, 62, 0))]
-    assert system.sent[6:] == ends + ends
+    assert [data for name, data in system.by_port if name == "houseband out"][6:] == ends + ends
 
 
 def test_somebody_plays_into_the_band(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -345,7 +347,31 @@ def test_nothing_is_asked_of_a_server_that_hangs_until_it_answers(monkeypatch: p
     monkeypatch.setattr(pulse, "_asked", asked)
     stage.ports.abandon()
     assert answers == [(None, []), (None, []), (True, [])]
-    assert stage.system.closed == ["houseband watch", "houseband watch", "houseband in", "houseband out"]
+    assert stage.system.closed[:2] == ["houseband watch", "houseband in"]
+    assert stage.system.deleted == ["houseband watch", "houseband watch", "houseband in", "houseband out"]
+
+
+def test_a_callback_that_has_begun_is_done_before_its_client_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """JACK would end its thread in the middle of Python."""
+    stage = OnJack(monkeypatch)
+    before: list[tuple[list[str], list[str]]] = []
+
+    def moment(seconds: float) -> None:
+        before.append((list(stage.system.closed), list(stage.system.deleted)))
+
+    monkeypatch.setattr(ports, "time", SimpleNamespace(sleep=moment))
+    stage.look()
+    stage.ports.abandon()
+    assert before == [(["houseband watch", "houseband in"], [])]
+
+
+def test_no_client_is_opened_once_the_ports_are_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would hold the interpreter's lock meanwhile, and the callback, with all of JACK's graph, would wait for it."""
+    stage = OnJack(monkeypatch)
+    made = list(stage.system.made)
+    for _ in range(3):
+        stage.look()
+    assert stage.system.made == made == ["houseband in", "houseband out", "houseband watch", "houseband watch"]
 
 
 def test_a_server_that_only_is_busy_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:

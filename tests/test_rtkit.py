@@ -50,6 +50,17 @@ def test_a_refusal_or_no_answer_is_no_error(status: int | None, tmp_path: Path) 
     assert said.endswith(" False")
 
 
+@pytest.mark.parametrize("pass_on", [True, False])
+def test_a_worker_has_real_time_priority_below_the_conductors_where_that_is_allowed(
+    pass_on: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[tuple[int, int, int]] = []
+    monkeypatch.setattr(os, "sched_setscheduler", lambda pid, how, what: given.append((pid, how, what.sched_priority)))
+    assert rtkit.hurry(pass_on)
+    assert given == [(0, os.SCHED_RR | (0 if pass_on else os.SCHED_RESET_ON_FORK), rtkit.BELOW)]
+    assert 0 < rtkit.BELOW < rtkit.PRIORITY
+
+
 @pytest.mark.parametrize(("allowed", "granted"), [(True, True), (False, True), (False, False)])
 def test_a_worker_goes_before_others_where_that_is_allowed_or_granted(
     allowed: bool, granted: bool, monkeypatch: pytest.MonkeyPatch
@@ -65,6 +76,10 @@ def test_a_worker_goes_before_others_where_that_is_allowed_or_granted(
         told.append(what)
         return granted
 
+    def refused(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setscheduler", refused)
     monkeypatch.setattr(os, "setpriority", setpriority)
     monkeypatch.setattr(rtkit, "_call", call)
     assert rtkit.hurry() == (allowed or granted)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from daemon import wire
+from daemon import worker as worker_module
 from daemon.events import PlanReady, WorkerFailed
 from daemon.plan import Plan, PlanRequest, Settings
 from daemon.realtime import LiveWorld
@@ -123,6 +124,22 @@ def test_a_worker_that_cannot_start_again_is_reported_and_closes(tmp_path: Path)
         assert first.number == 1
         assert isinstance(second, WorkerFailed)
         assert second.reason.startswith("the worker does not start again: ")
+
+
+def test_a_child_that_hangs_as_it_takes_anothers_place_is_replaced_in_its_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "AGAIN_LIMIT", 0.0)
+    with working("starts_twice", str(tmp_path)) as (worker, world):
+        worker.wait_ready()
+        worker.ask(request(1, seed=2))
+        reasons = []
+        while isinstance(event := world.wait(None), WorkerFailed):
+            reasons.append(event.reason)
+            worker.ask(request(2))
+        assert isinstance(event, PlanReady)
+        assert event.plan.number == 2
+        assert reasons[1] == "the worker does not start again: gave no answer in time"
 
 
 @pytest.mark.parametrize(

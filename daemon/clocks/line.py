@@ -15,6 +15,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
+from daemon.clocks.beginning import Beginning, Point, turns
+
 #: ticks that the line is drawn through; from this many on the older half is left out
 WINDOW = 256
 #: ticks outside until they are judged, until they are judged though nothing fits, and in any case
@@ -36,8 +38,6 @@ _INSIDE, _FADE, _SLACK = 0.97, 0.8, 1.1
 LEARN = 0.1
 #: what a server hands over at a time, ns
 PERIODS = tuple(2**i * 1e9 / rate for i in range(6, 14) for rate in (44_100, 48_000, 96_000))
-
-Point = tuple[int, int]  # number, ns from the first
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,7 @@ class Line:
         self._first = self._newest = 0
         self._prior, self._doubt = interval, (KNOWN if before else GUESSED) * interval  # interval, give or take
         self._width: float = before._width if before else 0.0
+        self._beginning = None if before else Beginning(interval)
         self._clear()
 
     def _clear(self) -> None:
@@ -95,6 +96,8 @@ class Line:
         self.number += 1
         if self.number == 0:
             self._first = ns
+        if self._beginning is not None and self._begins(self._beginning, ns):
+            return
         off = float(ns - self.at(self.number)) if self._old else 0.0
         # Those that waited and come all at once are late, up to the last of them; a faster clock's are early.
         rushed, self._newest = off >= -FLOOR and ns - self._newest < self._slope / 2, ns
@@ -113,6 +116,20 @@ class Line:
             self._keep([(young.number, young.ns) for young in self._young])
         elif len(self._young) >= FEW and not rushed:
             self._judge()
+
+    def _begins(self, beginning: Beginning, ns: int) -> bool:
+        """Whether all has been drawn anew, with this tick, because it is clear now what was lost at the beginning."""
+        found = beginning.tick(ns)
+        self._beginning = None if beginning.over else beginning
+        if not found:
+            return False
+        number = beginning.ticks[-1][0]
+        self.lost += number - self.number
+        self.number, self._newest, self.residual = number, ns, 0
+        self._known, self._width = False, 0.0
+        self._clear()
+        self._keep(beginning.ticks)
+        return True
 
     def _blends(self) -> bool:
         """Whether there is a line for old and young together, no wider than the width: this one was not drawn well."""
@@ -237,7 +254,7 @@ class Line:
         self._old.append(point)
         self._sum += point[0]
         for hull, side in zip(self._hulls, (1, -1), strict=True):
-            while len(hull) >= 2 and side * _turns(hull[-2], hull[-1], point) <= 0:
+            while len(hull) >= 2 and side * turns(hull[-2], hull[-1], point) <= 0:
                 hull.pop()
             hull.append(point)
 
@@ -293,8 +310,3 @@ def _slope(points: list[tuple[int, float]]) -> float:
     """Least squares."""
     x, y = (sum(place) / len(points) for place in zip(*points, strict=True))
     return float(sum((a - x) * (b - y) for a, b in points) / sum((a - x) ** 2 for a, _ in points))
-
-
-def _turns(a: Point, b: Point, c: Point) -> int:
-    """Above 0 where the way from a over b to c turns to later."""
-    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])

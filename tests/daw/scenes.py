@@ -12,7 +12,6 @@ status 1 when a bound is missed. A scene with xruns says nothing about timing: r
 from __future__ import annotations
 
 import argparse
-import contextlib
 import importlib.util
 import json
 import os
@@ -32,14 +31,12 @@ import mido
 
 from music.note import TICKS_PER_BEAT
 from music.tunes import TUNES
-from tests.jack.stage import dumped
+from tests.jack.stage import PRIORITY, dumped, realtime
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 TOOLS = ROOT.parent / "shared" / "tools" / "daw" / "daw.py"
 RATE = 48_000
-#: of the JACK server, where it is allowed
-PRIORITY = 70
 BEATS = 96
 #: how often a scene is played until it has no more xruns than that: the server, too, can get stuck while clients come
 TAKES, MOST_XRUNS = 3, 4
@@ -247,16 +244,6 @@ def tools() -> Any:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def realtime() -> bool:
-    """Whether a server with real-time priority may be had."""
-    with contextlib.suppress(OSError, AttributeError):
-        usual = os.sched_getscheduler(0), os.sched_getparam(0)
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
-        os.sched_setscheduler(0, *usual)
-        return True
-    return False
 
 
 def start_jack(daw: Any, period: int, log: Path, priority: bool) -> subprocess.Popen[bytes]:

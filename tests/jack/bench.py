@@ -1,6 +1,6 @@
 """Timing through a real JACK server, as JSON: how far the band's notes scatter, how late they leave, what is left on.
 
-    python -m tests.jack.bench [--onsets 1000] [--bpm 140] [--period 128] [--graph FILE] [--realtime] [--fake]
+    python -m tests.jack.bench [--onsets 1000] [--bpm 140] [--period 128] [--graph FILE] [--no-realtime] [--fake]
 
 Starts a `jackd -d dummy` of its own. Scatter is the deviation of recorded onsets from their mean offset to the grid of
 sixteenths, by the machine's clock (the frames of a server without hardware stand still during an xrun); lateness is
@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from music.note import TICKS_PER_BEAT, Note
-from tests.jack.stage import Performance, hanging, offsets, onsets, perform, quantile
+from tests.jack.stage import Performance, hanging, offsets, onsets, perform, quantile, realtime
 
 RATE = 48_000
 #: one name for ever: each new one takes a place in JACK's registry
@@ -73,6 +73,7 @@ def figures(done: Performance, bpm: int, period: int, xruns: int) -> dict[str, A
         "inference_ms": done.report["inference_ms"],
         "status": done.status,
         "xruns": xruns,
+        "steps": {name: done.report[name] for name in ("steps", "in_time", "late", "uncovered", "failed")},
     }
 
 
@@ -114,7 +115,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--style", default="pop")
     parser.add_argument("--graph", default="")
-    parser.add_argument("--realtime", action="store_true", help="a server with real-time priority, where one may")
+    parser.add_argument(
+        "--realtime",
+        action=argparse.BooleanOptionalAction,
+        default=realtime(),
+        help="a server with real-time priority (default: where it is allowed)",
+    )
     parser.add_argument("--fake", action="store_true", help="a player without a graph")
     args = parser.parse_args()
     seconds = args.seconds or args.onsets / (args.bpm / 60 * 3)

@@ -1,6 +1,6 @@
 """What the service costs when nobody plays, on this machine, as JSON: start, memory, processor.
 
-    python -m tests.jack.idle [--minutes 10] [--play 20] [--starts 5] [options of `houseband run` after --]
+    python -m tests.jack.idle [--minutes 10] [--play 20] [--starts 5] [--output rtmidi|jack] [run-options after --]
 
 The band runs as its unit runs it (readiness and watchdog are a service manager's, played here), on a JACK server of
 no hardware. It is started a few times, then plays along for some seconds, is told to stop, and is watched while it
@@ -27,7 +27,7 @@ from typing import Any
 from daemon import measure
 from daemon.bench import USUAL, midi_system
 from tests.jack.bench import some_melody
-from tests.jack.stage import ROOT, play
+from tests.jack.stage import PORTS, ROOT, play
 
 BPM = 120
 #: what is asked of the service: MB resident, per cent of a core, seconds from start to ready
@@ -112,7 +112,7 @@ def told(folder: Path, *words: str) -> None:
 
 def measured(asked: argparse.Namespace, folder: Path, api: str) -> dict[str, Any]:
     """All figures."""
-    options = ["--api", api, *asked.options]
+    options = ["--api", api, "--output", asked.output, *asked.options]
     starts = []
     for _ in range(asked.starts):
         with service(options, folder) as (_, seconds):
@@ -125,7 +125,7 @@ def measured(asked: argparse.Namespace, folder: Path, api: str) -> dict[str, Any
             for technique in asked.techniques:
                 told(folder, "set", "technique", technique)
                 told(folder, "set", "start")
-                play(some_melody(asked.play, BPM, 0), BPM)
+                play(some_melody(asked.play, BPM, 0), BPM, PORTS[asked.output][0])
                 told(folder, "set", "stop")
                 time.sleep(3)
                 found.setdefault("played_mb", {})[technique] = memory(family(band.pid))
@@ -147,6 +147,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--play", type=float, default=20)
     parser.add_argument("--starts", type=int, default=5)
+    parser.add_argument("--output", choices=list(PORTS), default="rtmidi")
     parser.add_argument("--techniques", nargs="+", default=["gan"])
     parser.add_argument("options", nargs="*")
     asked = parser.parse_args()

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -31,6 +31,8 @@ IN_PORT, OUT_PORT = "houseband in:in", "houseband out:out"
 PORTS = {"rtmidi": (IN_PORT, OUT_PORT), "jack": ("houseband:in", "houseband:out")}
 #: ns between two bare waits
 BARE_INTERVAL = 20_000_000
+#: of a real-time JACK server, where it is allowed
+PRIORITY = 70
 Stamped = tuple[int, bytes]
 
 
@@ -112,6 +114,16 @@ def process(
         running.communicate()
 
 
+def realtime() -> bool:
+    """Whether a server with real-time priority may be had."""
+    with suppress(OSError, AttributeError):
+        usual = os.sched_getscheduler(0), os.sched_getparam(0)
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
+        os.sched_setscheduler(0, *usual)
+        return True
+    return False
+
+
 def wait_ready(band: subprocess.Popen[str]) -> str:
     """Reads what the band says until it is ready. Raises AssertionError when it ends before."""
     said = ""
@@ -124,13 +136,19 @@ def wait_ready(band: subprocess.Popen[str]) -> str:
 
 
 def connect(source: str, sink: str) -> None:
-    """Connects two JACK ports, as soon as both are there."""
+    """Connects two JACK ports, as soon as both are there, unless somebody else has."""
     for attempt in range(100, -1, -1):
         done = subprocess.run(["jack_connect", source, sink], capture_output=True, text=True, check=False)
-        if done.returncode == 0:
+        if done.returncode == 0 or connected(source, sink):
             return
         assert attempt, f"{source} -> {sink}: {done.stderr}"
         time.sleep(0.05)
+
+
+def connected(source: str, sink: str) -> bool:
+    """Whether one JACK port plays into another."""
+    listed = subprocess.run(["jack_lsp", "-c", source], capture_output=True, text=True, check=False).stdout
+    return sink in (line.strip() for line in listed.splitlines() if line.startswith(" "))
 
 
 def play(melody: Sequence[Note], bpm: int, into: str = IN_PORT) -> list[Stamped]:
