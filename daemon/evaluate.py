@@ -17,7 +17,7 @@ from daemon import judging, pictures
 from daemon.judging import Band, Job, Verdict
 from daemon.report import Report
 from daemon.session import Graph, GraphError
-from daemon.songbook import BY_RULE, Entry, SongbookError, next_of_another_song, open_book
+from daemon.songbook import BY_RULE, MADE_OF, Entry, SongbookError, next_of_another_song, open_book
 
 Given = TypeVar("Given")
 Found = TypeVar("Found")
@@ -44,7 +44,14 @@ class Question:
 
 def evaluate(question: Question) -> Report:
     """The answer. Raises SongbookError, MidiFileError, GraphError or PicturesError, whose messages are for the user."""
-    entries = _entries(question, question.collection)
+    entries = open_book(
+        question.data,
+        question.collection,
+        question.split,
+        songs=question.songs,
+        seed=question.seed,
+        style=question.style,
+    )
     facts = _facts(question.band, entries)
     if question.pictures is not None:
         pictures.check()
@@ -81,20 +88,12 @@ def _facts(band: Band | None, entries: Sequence[Entry]) -> dict[str, Any]:
 
 
 def _parts_of_style(question: Question) -> tuple[Verdict, ...]:
-    """The parts of the style as they are made: what a band that claims to play it can be held against."""
-    found = each(judging.own_groove, _entries(question, BY_RULE), question.jobs, "parts of the style")
+    """The parts of the style as they are made, all of the split, for they differ much from each other: what a band that
+    claims to play it can be held against."""
+    collection = MADE_OF.get(question.style or "", BY_RULE)
+    parts = open_book(question.data, collection, question.split, style=question.style)
+    found = each(judging.own_groove, parts, question.jobs, "parts of the style")
     return tuple(verdict for verdict in found if verdict is not None)
-
-
-def _entries(question: Question, collection: str) -> list[Entry]:
-    return open_book(
-        question.data,
-        collection,
-        question.split,
-        songs=question.songs,
-        seed=question.seed,
-        style=question.style,
-    )
 
 
 def each(function: Callable[[Given], Found], items: Sequence[Given], jobs: int, what: str) -> Iterator[Found]:

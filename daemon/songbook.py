@@ -15,6 +15,8 @@ from music.midifile import MidiFileError, Song, from_mido
 
 #: The collection whose accompaniments are made by rule; its file names end in the style they are made in.
 BY_RULE = "bands"
+#: style -> the collection that it is made of, where that is another.
+MADE_OF = {"piano": "pop909", "chorale": "chorales", "romantic": "lieder", "classical": "quartets"}
 
 
 class SongbookError(ValueError):
