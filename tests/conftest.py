@@ -17,6 +17,10 @@ ROOT = Path(__file__).resolve().parent.parent
 JACK_SERVERS = ("houseband-test", "houseband-test-2", "houseband-test-3")
 # Tests run side by side; none is the faster for several threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Only tests of ports may see the JACK server that was named: others beside them would take their ports' names.
+os.environ["JACK_NO_START_SERVER"] = os.environ["JACK_NO_AUDIO_RESERVATION"] = "1"
+if "JACK_DEFAULT_SERVER" in os.environ:
+    os.environ["HOUSEBAND_TEST_SERVER"] = os.environ.pop("JACK_DEFAULT_SERVER")
 # No test may read or change what the user of this machine has set up.
 os.environ["HOUSEBAND_CONFIG"] = str(ROOT / "tests" / "no-such-config.toml")
 os.environ["HOUSEBAND_CONTROL"] = "off"
@@ -41,12 +45,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def jack_server() -> Iterator[str]:
     """The name of a running JACK server: the one in JACK_DEFAULT_SERVER, else a `jackd -d dummy` of our own."""
-    os.environ.setdefault("JACK_NO_START_SERVER", "1")
-    os.environ.setdefault("JACK_NO_AUDIO_RESERVATION", "1")
     if shutil.which("jackd") is None or shutil.which("jack_wait") is None:
         pytest.skip("needs jackd and jack_wait (Debian: apt install jackd2, later also jack-example-tools)")
-    named = os.environ.get("JACK_DEFAULT_SERVER")
+    named = os.environ.get("HOUSEBAND_TEST_SERVER")
     if named is not None:
+        os.environ["JACK_DEFAULT_SERVER"] = named
         if not _jack_answers(named, seconds=5):
             pytest.skip(f"JACK_DEFAULT_SERVER names the server {named}, and it does not run")
         yield named
