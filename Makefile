@@ -33,7 +33,7 @@ develop: $(VENV)/.develop ## install what training, tests and linting need
 
 .PHONY: test
 test: $(VENV)/.develop ## run every test; pass pytest's options with ARGS="..."
-	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 .PHONY: lint
 lint: $(VENV)/.develop ## ruff and mypy (strict)

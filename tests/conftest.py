@@ -33,13 +33,17 @@ settings.register_profile("house", deadline=None, derandomize=UNDER_CI)
 settings.load_profile("house")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where several processes run the tests (pytest-xdist), a file is one process's, and so are all that use JACK."""
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            shared = "jack" if item.get_closest_marker("jack") else item.path.stem
-            item.add_marker(pytest.mark.xdist_group(shared))
+@pytest.fixture(scope="module", autouse=True)
+def _one_file_at_a_time_uses_jack(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Where several processes run the tests (pytest-xdist), the ports of one file must not meet those of another."""
+    if not request.node.get_closest_marker("jack"):
+        yield
+        return
+    import fcntl
+
+    with (Path(tempfile.gettempdir()) / f"houseband-test-jack-{os.getuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture(scope="session")
