@@ -39,10 +39,7 @@ def _one_file_at_a_time_uses_jack(request: pytest.FixtureRequest) -> Iterator[No
     if not request.node.get_closest_marker("jack"):
         yield
         return
-    import fcntl
-
-    with (Path(tempfile.gettempdir()) / f"houseband-test-jack-{os.getuid()}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _alone("ports"):
         yield
 
 
@@ -61,21 +58,33 @@ def jack_server() -> Iterator[str]:
     with _free_name() as name:
         os.environ["JACK_DEFAULT_SERVER"] = name
         dummy = ["-d", "dummy", "--rate", "48000", "--period", "128"]
-        server = subprocess.Popen(
-            ["jackd", *_scheduling(), "--name", name, *dummy],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        with _alone("start"):  # two that start at once are in each other's way
+            server = subprocess.Popen(
+                ["jackd", *_scheduling(), "--name", name, *dummy],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            up = _jack_answers(name, seconds=10)
         try:
-            if not _jack_answers(name, seconds=10):
+            if not up:
                 pytest.skip("jackd is installed but `jackd -d dummy` does not come up here")
             yield name
         finally:
             server.terminate()
             server.wait(timeout=10)
             del os.environ["JACK_DEFAULT_SERVER"]
+
+
+@contextlib.contextmanager
+def _alone(doing: str) -> Iterator[None]:
+    """While this holds, no other process of these tests does the same."""
+    import fcntl
+
+    with (Path(tempfile.gettempdir()) / f"houseband-test-{doing}-{os.getuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextlib.contextmanager
