@@ -75,7 +75,6 @@ def recipe_from(values: dict[str, Any]) -> GanRecipe:
     return GanRecipe(**{**values, "model": GanConfig(**model, harmonist=HarmonistConfig(**ear))})
 
 
-Figures = np.ndarray[Any, np.dtype[np.float64]]
 GROOVE_NOISE = 0.1  #: how far from a band's groove vector its part is still taught, and temperature 1 may stray
 
 
@@ -188,9 +187,8 @@ class GanObjective:
         (critical,) = torch.autograd.grad(judged, last, retain_graph=True)
         return min(1.0, float(likely.norm() / (critical.norm() + 1e-6)))
 
-    def _play(self, generator: Generator, state: Tensor, batch: dict[str, Tensor], noise: Tensor | None = None) -> Roll:
-        """What a generator plays right of the line to the harmonist's chords, binary, gradients straight through.
-        noise: on rhythm; None draws from the model's distribution."""
+    def _play(self, generator: Generator, state: Tensor, batch: dict[str, Tensor]) -> Roll:
+        """What a generator plays right of the line to the harmonist's chords, binary, gradients straight through."""
         count, device = state.shape[0], state.device
         scale = self.recipe.chord_temperature * float(self.recipe.noise)
         with torch.no_grad(), torch.autocast(device.type, enabled=False):
@@ -198,8 +196,7 @@ class GanObjective:
             chord = gan.choose_chords(told, batch["plain"], gumbel_chord(count, device) * scale, batch["known"])
         scores = generator.score(state, chord.to(state.dtype))
         past = Roll(batch["pitched"][:, BAND:, :, FIRST_NOW:], batch["plain"][:, :DRUM_PLANES, FIRST_NOW:])
-        if noise is None:
-            noise = logistic((count, gan.RHYTHM_NOISES, FUTURE), device) * float(self.recipe.noise)
+        noise = logistic((count, gan.RHYTHM_NOISES, FUTURE), device) * float(self.recipe.noise)
         return gan.play(scores, past, batch["line"], noise, gan.tones(chord))
 
     def _teach_critic(self, batch: dict[str, Tensor], fake: Roll) -> dict[str, float]:
