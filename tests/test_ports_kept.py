@@ -58,19 +58,25 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeper, "GRACE", 0)
 
 
-def test_ports_that_are_lost_are_opened_again_as_soon_as_they_can_be() -> None:
+def watched(make: type[Breakable], errors: list[Exception]) -> tuple[LiveWorld, KeptPorts, list[Breakable]]:
+    """A world in which ports are kept: those opened so far, the first at once, every later one after all the errors."""
     opened: list[Breakable] = []
-    refusals = [PortError("not yet")] * 3
 
     def open_them() -> Breakable:
-        if opened and refusals:
-            raise refusals.pop()
-        opened.append(Breakable())
+        if opened and errors:
+            raise errors.pop()
+        opened.append(make())
         return opened[-1]
 
     world = LiveWorld()
     kept = KeptPorts(open_them)
     kept.listen(world.now, world.put)
+    return world, kept, opened
+
+
+def test_ports_that_are_lost_are_opened_again_as_soon_as_they_can_be() -> None:
+    refusals: list[Exception] = [PortError("not yet")] * 3
+    world, kept, opened = watched(Breakable, refusals)
     kept.send(b"1", 0)
     opened[0].wrong = "the server is gone"
     patience = world.now() + 10_000_000_000
@@ -123,18 +129,8 @@ class Confused(Breakable):
 
 
 def test_what_a_falling_system_raises_does_not_end_the_watch() -> None:
-    opened: list[Breakable] = []
     errors: list[Exception] = [OSError("error creating client"), ValueError("no such port")]
-
-    def open_them() -> Breakable:
-        if opened and errors:
-            raise errors.pop()
-        opened.append(Confused())
-        return opened[-1]
-
-    world = LiveWorld()
-    kept = KeptPorts(open_them)
-    kept.listen(world.now, world.put)
+    world, kept, opened = watched(Confused, errors)
     opened[0].wrong = "confused"
     patience = world.now() + 10_000_000_000
     assert isinstance(world.wait(patience), PortsLost)
