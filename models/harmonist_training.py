@@ -28,7 +28,7 @@ from music.hearing import AHEAD, MELODY_PLANES, PATCH, PHASES
 class HarmonistRecipe:
     """What a run is told. begin_with: a run, or a GAN's graph, whose harmonist is gone on with; patches: length of an
     example; heard_all: share of examples that hear the future; hidden: share of patches whose melody is not heard
-    (Park et al. 2019)."""
+    (Park et al. 2019); moved: share of examples that go to another key, melody and chords, somewhere in the middle."""
 
     begin_with: str = ""
     model: HarmonistConfig = field(default_factory=HarmonistConfig)
@@ -37,6 +37,8 @@ class HarmonistRecipe:
     learning_rate: float = 2e-3
     heard_all: float = 0.35
     hidden: float = 0.08
+    moved: float = 0.3
+    weight_decay: float = 0.02
 
     def as_dict(self) -> dict[str, Any]:
         """For the checkpoint's JSON."""
@@ -136,6 +138,21 @@ def examples(found: list[Tune], random: np.random.Generator, count: int, patches
     return Examples(melody, phase, chords, place, trust)
 
 
+def moved(batch: Examples, random: np.random.Generator, share: float) -> Examples:
+    """The examples, of which a share goes to another key somewhere in the middle. Who comes from the old key does not
+    recall it in the new one."""
+    batch = copy.deepcopy(batch)
+    count, patches = batch.place.shape
+    for i in np.flatnonzero(random.random(count) < share):
+        at, by = int(random.integers(patches // 4, patches * 3 // 4)), int(random.integers(1, CLASSES))
+        batch.melody[i, :, :, at * PATCH :] = np.roll(batch.melody[i, :, :, at * PATCH :], by, 1)
+        new = (np.arange(1, patches + 1) + np.arange(AHEAD)[:, None] >= at) & (batch.chords[i, 0] >= 0)
+        batch.chords[i, 0][new] = (batch.chords[i, 0][new] + by) % CLASSES
+        lost = (np.arange(patches) >= at) & (batch.place[i] < at)
+        batch.place[i, lost], batch.trust[i, 0, lost] = 0, 0
+    return batch
+
+
 def recalled(tune: Tune, start: int, patches: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """What the ends of the patches of a stretch that begins at a step recall: the patch that ends where the recalled
     line is (n,), and how much it is trusted (n,), 0 where nothing in the stretch is recalled."""
@@ -160,7 +177,7 @@ class HarmonistObjective:
             checkpoint.take(self.model, learnt)
         self.average = copy.deepcopy(self.model).requires_grad_(False).eval()
         self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), recipe.learning_rate, (0.9, 0.98), weight_decay=0.02
+            self.model.parameters(), recipe.learning_rate, (0.9, 0.98), weight_decay=recipe.weight_decay
         )
         self.random = np.random.default_rng(seed * 1000 + fabric.global_rank)
         self.tunes = tunes(songs, "train")
@@ -168,6 +185,7 @@ class HarmonistObjective:
         held_out = tunes(pop, "valid")
         look = np.random.default_rng(7)
         self.valid = [examples(held_out, look, 32, recipe.patches) for _ in range(3)] if held_out else []
+        self.elsewhere = [moved(batch, look, 1.0) for batch in self.valid]
 
     def turn(self, step: int) -> dict[str, float]:
         """One update; returns the losses."""
@@ -176,6 +194,7 @@ class HarmonistObjective:
         for group in self.optimizer.param_groups:
             group["lr"] = float(rate)
         batch = examples(self.tunes, self.random, recipe.batch, recipe.patches)
+        batch = moved(batch, self.random, recipe.moved)
         heard = self.random.random((recipe.batch, 1, 1, recipe.patches)) >= recipe.hidden
         batch = batch._replace(melody=batch.melody * heard.repeat(PATCH, 3))
         heard_all = (torch.rand(recipe.batch, 1, 1) < recipe.heard_all).to(self.fabric.device)
@@ -205,11 +224,17 @@ class HarmonistObjective:
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Cross-entropy of this beat's chord and share of right roots, of the averaged model: live, live without memory
-        of what came before, and offline."""
+        of what came before, live where every song goes to another key, and offline."""
         figures: dict[str, float] = {}
-        for name, heard, memory in (("live", False, 1.0), ("forgetful", False, 0.0), ("offline", True, 0.0)):
+        asked_in = (
+            ("live", self.valid, False, 1.0),
+            ("forgetful", self.valid, False, 0.0),
+            ("moved", self.elsewhere, False, 1.0),
+            ("offline", self.valid, True, 0.0),
+        )
+        for name, batches, heard, memory in asked_in:
             total, right, count = 0.0, 0, 0
-            for batch in self.valid:
+            for batch in batches:
                 heard_all = torch.full((len(batch.melody), 1, 1), heard, device=self.fabric.device)
                 told, chords = self._told(self.average, batch, heard_all, memory)
                 told, asked = told[:, :1], chords[:, :, :1]

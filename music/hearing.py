@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from music import canvas, recall
+from music.key_change import in_the_new_key, key_change
 from music.note import STEPS_PER_BEAT, TICKS_PER_STEP, Metre, Note, quantise
 
 PATCH = 4  #: steps in a patch
@@ -56,17 +57,24 @@ def of(melody: Iterable[Note], now: int, heard_all: bool, metre: Metre = Metre()
 def around(rows: Iterable[Row], now: int, heard_all: bool, metre: Metre = Metre()) -> tuple[NDArray[np.float32], float]:
     """The melody (MELODY_PLANES, 12, PAST + FUTURE) around a now-line, and how sure its future is, 0..1. rows: (start,
     pitch, length) of one voice, in steps; of those right of the line nothing is told unless heard_all."""
-    rows = list(rows)
     if heard_all:
         return drawn(rows, now - PAST, PAST + FUTURE), 1.0
+    rows = in_the_new_key(heard_before(rows, now))
     said = _recalled(rows, now, metre)
     followed = drawn(rows if said.trust else (), said.line, FUTURE)
     return np.concatenate([drawn(rows, now - PAST, PAST), followed], 2), said.trust
 
 
-def sure(rows: Iterable[Row], now: int, metre: Metre = Metre()) -> float:
-    """How sure the future is at a now-line, as `around` has it for who does not hear all."""
-    return _recalled(list(rows), now, metre).trust
+def remembers(rows: Iterable[Row], now: int, metre: Metre = Metre()) -> bool:
+    """Whether who does not hear all is told more at a now-line than the last PAST steps as they were played: what
+    followed when it went like this before, or those before a change of key moved to the new one."""
+    rows = heard_before(rows, now)
+    return key_change(rows) is not None or _recalled(rows, now, metre).trust > 0
+
+
+def heard_before(rows: Iterable[Row], now: int) -> list[Row]:
+    """What a memory of MEMORY steps has of the rows at a now-line: those that began, as far as they were heard."""
+    return [(s, p, min(n, now - s)) for s, p, n in rows if now - MEMORY <= s < now]
 
 
 def _recalled(rows: list[Row], now: int, metre: Metre) -> recall.Recalled:

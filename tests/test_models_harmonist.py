@@ -14,7 +14,7 @@ from models import checkpoint, data, streams
 from models import train as training
 from models.checkpoint import CheckpointError
 from models.harmonist import CHORDS, COSINE, SHARE, Harmonist, HarmonistConfig, agreement
-from models.harmonist_training import examples, harmonist_of, tunes
+from models.harmonist_training import examples, harmonist_of, moved, tunes
 from models.layers import CLASSES
 from music import canvas, hearing
 from music.canvas import QUALITIES
@@ -137,6 +137,26 @@ def test_examples_begin_on_any_step_and_know_the_chords_of_their_beats() -> None
     assert (made.phase.sum(1) == 1).all()
     assert set(np.unique(made.chords[:, 0])) <= {-1, 0, 5, 7, 9}
     assert len({int(p.argmax()) % 4 for p in made.phase[:, :, 0]}) > 1
+
+
+def test_examples_go_to_another_key_with_their_chords() -> None:
+    here = examples(tunes([song(bars=40)], "train"), np.random.default_rng(0), 6, 96)
+    there = moved(here, np.random.default_rng(1), 1.0)
+    same = moved(here, np.random.default_rng(1), 0.0)
+    assert np.array_equal(here.melody, same.melody)
+    assert np.array_equal(here.chords, same.chords)
+    for i in range(6):
+        changed = np.flatnonzero((here.melody[i] != there.melody[i]).any((0, 1)))
+        at = int(changed[0]) // PATCH  # a rest may hide the change itself
+        by = {
+            int(x) for x in ((there.chords[i, 0] - here.chords[i, 0]) % CLASSES)[:, at:][here.chords[i, 0][:, at:] >= 0]
+        }
+        assert len(by - {0}) == len(by) == 1
+        assert np.array_equal(
+            np.roll(here.melody[i][..., at * PATCH :], by.pop(), 1), there.melody[i][..., at * PATCH :]
+        )
+        assert (there.trust[i, 0][(there.place[i] < at - 1) & (np.arange(96) > at)] == 0).all()
+    assert np.array_equal(here.chords[:, 1], there.chords[:, 1])
 
 
 def test_a_run_is_taken_over_by_the_gan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -14,8 +15,9 @@ from daemon.players.switch import Switch
 from daemon.players.transformer import AHEAD, TransformerPlayer
 from daemon.render import render_notes
 from daemon.session import Graph
+from music.key_change import key_change
 from music.midifile import Part, Song
-from music.note import ROLES, TICKS_PER_STEP, Note
+from music.note import PITCHED_ROLES, ROLES, TICKS_PER_STEP, Note
 
 TUNE = (60, 62, 64, 67, 65, 64, 62, 59, 60, 64, 69, 67, 65, 62, 59, 60)
 
@@ -56,6 +58,33 @@ def test_equal_requests_give_equal_plans_whatever_was_asked_before(player: Trans
     for request, plan in (asked[70], asked[20], asked[106], asked[106]):
         again = other.plan(request)
         assert (again.notes, again.held) == (plan.notes, plan.held)
+
+
+def test_a_melody_that_changes_its_key_is_remembered_alike_by_who_comes_in_then(player: TransformerPlayer) -> None:
+    notes = tuple(replace(n, pitch=n.pitch + 6 * (i >= 28)) for i, n in enumerate(melody(10)))
+    asked = list(requests(player, notes, 156))
+    request, plan = asked[-1]
+    rows = [(n.start // TICKS_PER_STEP, n.pitch, n.length // TICKS_PER_STEP) for n in request.melody]
+    change = key_change(rows)
+    assert change is not None
+    assert change.semitones == 6
+    again = load_player("transformer").plan(request)
+    assert (again.notes, again.held) == (plan.notes, plan.held)
+
+
+def test_a_tone_that_the_band_has_neglected_comes_sooner(player: TransformerPlayer) -> None:
+    request = list(requests(player, melody(4), 60))[-1][0]
+    long_since = {role: tuple(n for n in notes if n.end < 50 * 6) for role, notes in request.committed.items()}
+
+    def begun(*sounded: int) -> Counter[int]:
+        held = tuple(Note(52 * TICKS_PER_STEP, 48 + tone, 7 * TICKS_PER_STEP, 70) for tone in sounded)
+        asked = replace(request, committed={**long_since, "pad": held})
+        plans = [player.plan(replace(asked, settings=replace(asked.settings, seed=seed))) for seed in range(24)]
+        return Counter(n.pitch % 12 for plan in plans for role in PITCHED_ROLES for n in plan.notes[role])
+
+    (one, _), (other, _) = begun().most_common(2)
+    assert begun(one)[other] > begun(other)[other]
+    assert begun(other)[one] > begun(one)[one]
 
 
 def test_a_plan_keeps_to_its_steps_and_every_note_ends(player: TransformerPlayer) -> None:

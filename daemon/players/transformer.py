@@ -38,6 +38,9 @@ SILENCE, SILENT_STEPS = 1.5, 8
 ANEW = 3.0
 #: How much a doubtful tone is avoided when a pitch is chosen: weight of the logarithm of its probability.
 DOUBT = 2.5
+#: How much a tone is preferred that the harmony wants and the band has neglected over the last BALANCED steps; shares
+#: of what sounds below SLIGHT hardly count. Without it roots and fifths pile up.
+BALANCE, BALANCED, SLIGHT = 2.0, 8, 0.05
 #: A note that sounds is let go when its pitch class is so much less likely than the likeliest one of the chord.
 LET_GO = 0.6
 #: Steps between two looks at what is to be let go. At every step the band stutters wherever the harmony is in doubt.
@@ -146,6 +149,8 @@ class _Answer:
             self.parts[role].held = {(n.start, n.pitch): n for n in sounding}
         since = tick - (player._ring.context + tokens.LONGEST) * TICKS_PER_STEP
         self._committed = {role: _rows(request.committed.get(role, ()), since) for role in ROLES}
+        ended = [n for role in PITCHED_ROLES for n in request.committed.get(role, ()) if n.end < tick]
+        self._ended = _rows(ended, tick - BALANCED * TICKS_PER_STEP)
         over = [n.end for role in PITCHED_ROLES for n in request.committed.get(role, ()) if n.end <= tick]
         self._last_end = max(over, default=tick - SILENT_STEPS * TICKS_PER_STEP)
         self._first_played = min((int(r[0, 0]) for r in self._committed.values() if len(r)), default=self.now)
@@ -161,7 +166,7 @@ class _Answer:
                 row, chord = self._row(k, outlook, chord), outlook.chords[k]
                 rows = np.concatenate([rows, row])
             intent = self._player._ring.follow(rows, self.now + k - len(rows), self._style)
-            self._step(self.now + k, chord, outlook.tones[k], intent)
+            self._step(self.now + k, chord, outlook, k, intent)
         return self.now + AHEAD
 
     def write_both(self) -> Note | None:
@@ -169,7 +174,7 @@ class _Answer:
         outlook = self._player._harmony.outlook(self._song, self.now, 1)
         rows, chord = self._past(outlook.chords[0])
         intent = self._player._ring.follow(rows, self.now - len(rows), self._style)
-        self._step(self.now, chord, outlook.tones[0], intent)
+        self._step(self.now, chord, outlook, 0, intent)
         return self._tune(chord, intent)
 
     def _tune(self, chord: tuple[int, int], intent: Intent) -> Note | None:
@@ -231,9 +236,9 @@ class _Answer:
 
     # --- what it writes ----------------------------------------------------------------------------------------------
 
-    def _step(self, step: int, chord: tuple[int, int], tones: Floats, intent: Intent) -> None:
-        """Write one step into the parts."""
-        tick = step * TICKS_PER_STEP
+    def _step(self, step: int, chord: tuple[int, int], outlook: Outlook, k: int, intent: Intent) -> None:
+        """Write one step, the k-th of the outlook, into the parts."""
+        tick, tones = step * TICKS_PER_STEP, outlook.tones[k]
         bare = self._let_go(tick, tones) if (step - self._bar) % LOOK == 0 else []
         settings = self._request.settings
         random = np.random.default_rng([abs(settings.seed), step & 0xFFFFFFFF, 2])
@@ -243,6 +248,7 @@ class _Answer:
         pull = _PITCHED * SILENCE * min(self._silent(step), SILENT_STEPS)
         for role in bare:
             pull = pull + _PLAYS[role] * ANEW
+        pull = pull + _at_pitches(chord[0], BALANCE * _lack(outlook.shares[k], self._sounded(step)))
         written = self._draw(chord, tones, intent, random, pull)
         for begun in tokens.begun_of(written, chord[0]):
             self._begin(begun, tick, velocity[ROLES.index(begun.role)])
@@ -276,6 +282,15 @@ class _Answer:
         for role in PITCHED_ROLES:
             ends += [n.end for n in (*self.parts[role].held.values(), *self.parts[role].begun)]
         return max(0, step + 1 - max(ends) // TICKS_PER_STEP)
+
+    def _sounded(self, step: int) -> NDArray[np.float64]:
+        """(12,) note-steps of every pitch class over the last BALANCED steps, what sounds into this one included."""
+        since = step - BALANCED
+        parts = [self.parts[role] for role in PITCHED_ROLES]
+        rows = [_rows((*part.held.values(), *part.begun), since * TICKS_PER_STEP) for part in parts]
+        start, pitch, length = np.concatenate([self._ended, *rows]).T
+        much = np.minimum(start + length, step + 1) - np.maximum(start, since)
+        return np.bincount(pitch % 12, np.maximum(much, 0), 12).astype(np.float64)
 
     def _begin(self, begun: tokens.Begun, tick: int, velocity: int) -> None:
         """Begin a role's notes; what sounds of the same pitch ends there, or goes on if it was tied."""
@@ -317,9 +332,21 @@ def _bias(root: int, tones: Floats, density: float) -> NDArray[np.floating[Any]]
     bias = np.zeros(tokens.WRITER)
     sets = np.arange(tokens.LENGTH - tokens.WHO)
     bias[tokens.WHO : tokens.LENGTH] = _COUNTS[sets] * DENSITY_SPAN * (density - 1)
-    above = np.arange(tokens.PITCHES) - 12 + max(root, 0)
-    likely = np.log((tones + 0.02) / (tones.max() + 0.02))
-    bias[tokens.PITCH : tokens.DRUM] = DOUBT * likely[above % 12]
+    bias += _at_pitches(root, DOUBT * np.log((tones + 0.02) / (tones.max() + 0.02)))
+    return bias
+
+
+def _lack(wanted: Floats, sounded: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(12,) how much less of each pitch class sounded than its share of what is wanted, a difference of logarithms."""
+    share = sounded / max(float(sounded.sum()), 1.0)
+    lack: NDArray[np.float64] = np.log(wanted / wanted.sum() + SLIGHT) - np.log(share + SLIGHT)
+    return lack
+
+
+def _at_pitches(root: int, classes: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """(WRITER,) at every pitch, counted from the root, what its pitch class has of (12,)."""
+    bias = np.zeros(tokens.WRITER)
+    bias[tokens.PITCH : tokens.DRUM] = classes[(np.arange(tokens.PITCHES) - 12 + max(root, 0)) % 12]
     return bias
 
 
