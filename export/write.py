@@ -10,7 +10,7 @@ from typing import Any
 import click
 from torch import nn
 
-from export import check
+from export import again, check
 from export.adapters import ArcnnGraph, GanGraph
 from export.graphs import write
 from models import arcnn, arcnn_training, checkpoint
@@ -80,10 +80,12 @@ def _provenance(state: dict[str, Any]) -> dict[str, Any]:
 def command(run: Path, out: Path, harmonist: Path | None, report: Path | None) -> None:
     """Export a finished training run to a graph that the daemon plays (needs the `train` extra).
 
+    RUN is the run's folder, or a graph of the GAN or the transformer, which --harmonist gives other chords.
+
     Checks the file with the ONNX checker, compares it with torch, measures it on one core, and says so.
     """
     try:
-        tensors, state = checkpoint.load(run / "checkpoint")
+        tensors, state = again.load(run)
         if harmonist is not None:
             put_in(harmonist, tensors, state)
         if state.get("technique") == "transformer":
