@@ -345,6 +345,31 @@ def test_a_killed_run_goes_on_and_is_exported(tmp_path: Path) -> None:
     graph = Graph(tmp_path / "g.onnx", "gan")
     assert graph.signature.provenance["step"] == 4
     assert {"commit", "command", "data_hash", "recipe"} <= set(graph.signature.provenance)
+    copied = CliRunner().invoke(exporting.command, [str(tmp_path / "g.onnx"), "-o", str(tmp_path / "copy.onnx")])
+    assert copied.exit_code == 0, copied.output
+    copy = Graph(tmp_path / "copy.onnx", "gan")
+    assert copy.signature.settings == graph.signature.settings
+    assert copy.signature.provenance == graph.signature.provenance
+    shown = {
+        name: value.numpy()
+        for name, value in zip(GanGraph.inputs, GanGraph(gan.Generator(SMALL)).example(), strict=True)
+    }
+    for name, answer in graph.run(shown).items():
+        assert np.array_equal(answer, copy.run(shown)[name])
+
+
+def test_what_is_no_graph_of_ours_is_not_exported_again(tiny_graph: Path, tmp_path: Path) -> None:
+    import onnx
+
+    (tmp_path / "broken.onnx").write_bytes(b"no graph")
+    store(onnx.load(tiny_graph), Signature("arcnn", {}, {}, ()), tmp_path / "other.onnx")
+    strange = Signature("gan", {}, {}, streams.STYLES, {}, {"recipe": {"model": {"fine": [5, 10]}}})
+    store(onnx.load(tiny_graph), strange, tmp_path / "strange.onnx")
+    for name, words in {"broken": "no graph to export again", "other": "no harmonist", "strange": "lacks"}.items():
+        told = CliRunner().invoke(exporting.command, [str(tmp_path / f"{name}.onnx"), "-o", str(tmp_path / "x.onnx")])
+        assert told.exit_code == 2
+        assert words in told.output
+        assert not (tmp_path / "x.onnx").exists()
 
 
 def test_a_folder_without_music_is_one_sentence(tmp_path: Path) -> None:

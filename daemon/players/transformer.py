@@ -37,7 +37,7 @@ SILENCE, SILENT_STEPS = 1.5, 8
 #: What is added to the logits of a role that has just let go of all it held: it begins anew rather than fall silent.
 ANEW = 3.0
 #: How much a doubtful tone is avoided when a pitch is chosen: weight of the logarithm of its probability.
-DOUBT = 2.5
+DOUBT = 4.0
 #: How much a tone is preferred that the harmony wants and the band has neglected over the last BALANCED steps; shares
 #: of what sounds below SLIGHT hardly count. Without it roots and fifths pile up.
 BALANCE, BALANCED, SLIGHT = 2.0, 8, 0.05
