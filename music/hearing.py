@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from music import canvas, recall
-from music.key_change import in_the_new_key, key_change
+from music.key_change import key_change, moved
 from music.note import STEPS_PER_BEAT, TICKS_PER_STEP, Metre, Note, quantise
 
 PATCH = 4  #: steps in a patch
@@ -59,7 +59,10 @@ def around(rows: Iterable[Row], now: int, heard_all: bool, metre: Metre = Metre(
     pitch, length) of one voice, in steps; of those right of the line nothing is told unless heard_all."""
     if heard_all:
         return drawn(rows, now - PAST, PAST + FUTURE), 1.0
-    rows = in_the_new_key(heard_before(rows, now))
+    rows = heard_before(rows, now)
+    change = key_change(rows, now, metre.steps_per_bar)
+    if change is not None:
+        rows = moved(rows, change)
     said = _recalled(rows, now, metre)
     followed = drawn(rows if said.trust else (), said.line, FUTURE)
     return np.concatenate([drawn(rows, now - PAST, PAST), followed], 2), said.trust
@@ -69,7 +72,7 @@ def remembers(rows: Iterable[Row], now: int, metre: Metre = Metre()) -> bool:
     """Whether who does not hear all is told more at a now-line than the last PAST steps as they were played: what
     followed when it went like this before, or those before a change of key moved to the new one."""
     rows = heard_before(rows, now)
-    return key_change(rows) is not None or _recalled(rows, now, metre).trust > 0
+    return key_change(rows, now, metre.steps_per_bar) is not None or _recalled(rows, now, metre).trust > 0
 
 
 def heard_before(rows: Iterable[Row], now: int) -> list[Row]:

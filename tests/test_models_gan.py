@@ -110,7 +110,9 @@ def test_training_and_the_daemon_play_the_same_notes_from_the_same_scores(seed: 
         "plain_scores": torch.cat(list(scores.plain.values()), 1).numpy(),
     }
     noise, still = _Noise(0, first, 0, 16, wild=0.0), (np.zeros(4), np.zeros(3))
-    notes, held = _Writer(request, first, answer, noise, np.zeros(4, np.float32), still).write()
+    notes, held = _Writer(
+        request, first, answer, noise, np.zeros(4, np.float32), still, np.zeros((CLASSES, FUTURE))
+    ).write()
 
     seen = canvas.of((), past_notes, now, heard_all=False)
     past = gan.Roll(

@@ -65,7 +65,7 @@ def test_a_melody_that_changes_its_key_is_remembered_alike_by_who_comes_in_then(
     asked = list(requests(player, notes, 156))
     request, plan = asked[-1]
     rows = [(n.start // TICKS_PER_STEP, n.pitch, n.length // TICKS_PER_STEP) for n in request.melody]
-    change = key_change(rows)
+    change = key_change(rows, request.now)
     assert change is not None
     assert change.semitones == 6
     again = load_player("transformer").plan(request)

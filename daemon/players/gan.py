@@ -1,8 +1,7 @@
 """The GAN's player: canvas -> graph -> notes.
 
 Everything random hangs on the seed and on where in the song it is, never on when it was asked: two plans made one step
-apart agree wherever neither the melody nor what calls the band back to its groove (music.habits) gave a reason to
-change.
+apart agree wherever neither the melody nor what the band has played (music.habits, balance) gave a reason to change.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon.plan import Plan, PlanRequest, Settings
+from daemon.players import balance
 from daemon.session import Graph, GraphError
 from music import canvas, habits, hearing
 from music.canvas import (
@@ -46,6 +46,8 @@ CHORD_NOISE = 0.3
 #: How loose a style's rhythm is: scale of the noise on it, and the share of that which is new in every bar. Those whose
 #: bands repeat themselves less than others (models/LOG.md, run 12).
 LOOSE = {"jazz": (1.0, 1.0)}
+#: How much of the chord's tones those are preferred that the band has neglected.
+BALANCE = 1.0
 #: What a density of 2 adds to every gate's logit.
 DENSITY_SPAN = 2.0
 #: Steps of noise drawn together; half of it is a chord's grain.
@@ -122,7 +124,8 @@ class GanPlayer:
             }
         )
         pull = self._pull(request, style, (np.arange(-habits.WINDOW, 0) + request.now - bar) // section)
-        writer = _Writer(request, first + FIRST_NOW, answer, noise, self._velocity_std[style], pull)
+        neglected = BALANCE * _neglected(request, answer["chord_choice"][0])
+        writer = _Writer(request, first + FIRST_NOW, answer, noise, self._velocity_std[style], pull, neglected)
         notes, held = writer.write()
         last = first + STEPS
         spent = time.perf_counter_ns() - begun
@@ -205,7 +208,9 @@ class _Writer:
         noise: _Noise,
         velocity_std: NDArray[Any],
         pull: tuple[NDArray[np.float64], NDArray[np.float64]],
+        neglected: NDArray[np.float64],
     ) -> None:
+        """neglected: (12, FUTURE) what is added to the onset scores of chords and pad, by pitch class."""
         self.request, self.first, self.noise = request, first, noise
         pitched = _heads(answer["pitched_scores"][0], PITCHED_HEADS)
         plain = _heads(answer["plain_scores"][0], PLAIN_HEADS)
@@ -218,7 +223,7 @@ class _Writer:
         self.begins = {"bass": best == best.max(0)}  # which pitches an onset of the role would take
         self.hold = {"bass": np.broadcast_to(plain["bass_hold"] + held[:1] > 0, best.shape)}
         for i, part in ((1, "chords"), (2, "pad")):
-            cells = pitched[f"{part}_onset"].reshape(-1, FUTURE)
+            cells = pitched[f"{part}_onset"].reshape(-1, FUTURE) + neglected[_CLASSES[part]]
             self.begins[part] = (cells > BEGIN_ABOVE) | (cells == cells.max(0))
             self.hold[part] = pitched[f"{part}_hold"].reshape(-1, FUTURE) + held[i] > HOLD_ABOVE
         self.tones = _tones(answer["chord_choice"][0])
@@ -296,6 +301,17 @@ class _Writer:
         for kind, step in zip(kinds.tolist(), (steps + line).tolist(), strict=True):
             start = (self.first + step) * TICKS_PER_STEP
             yield Note(start, DRUMS[kind][0], TICKS_PER_STEP, int(self.velocity[3, step]))
+
+
+def _neglected(request: PlanRequest, chord: NDArray[Any]) -> NDArray[np.float64]:
+    """(12, FUTURE) which tones of the chosen chords (qualities, 12, beats; one-hot, 0 where
+    none is chosen) the band has neglected, beside the other tones of the chord: chords do not grow by it."""
+    committed = (n for role in PITCHED_ROLES for n in request.committed.get(role, ()))
+    wanted = balance.SHARES.T @ chord.reshape(-1, chord.shape[-1])  # (12, beats)
+    missing = balance.lack(wanted, balance.sounded(committed, request.now))
+    inside = wanted > 0
+    missing -= (missing * inside).sum(0) / np.maximum(inside.sum(0), 1)
+    return np.repeat(missing * inside, STEPS_PER_BEAT, 1)
 
 
 def _tones(chord: NDArray[Any]) -> NDArray[np.bool_]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from daemon.players.balance import SHARES
 from daemon.session import Graph
 from music import hearing
 from music.canvas import CLASSES, QUALITIES, QUALITY_TONES
@@ -29,25 +30,10 @@ _GRAIN = 8
 #: Chords missing from the past, up to so many, are asked for one by one.
 _FEW = 4
 
-#: How much of what a human accompaniment sounds over a chord each of its tones has, root first, as QUALITIES and
-#: QUALITY_TONES have them; the rest are tones foreign to it (POP909's training split, all beats with a chord).
-PROFILES = (
-    (0.46, 0.19, 0.29),
-    (0.46, 0.20, 0.29),
-    (0.33, 0.16, 0.23, 0.20),
-    (0.32, 0.18, 0.21, 0.21),
-    (0.33, 0.20, 0.21, 0.20),
-    (0.43, 0.19, 0.23),
-    (0.43, 0.17, 0.28),
-    (0.42, 0.21, 0.23),
-)
-
 _TONES: Floats = np.zeros((len(QUALITIES) * CLASSES, CLASSES), np.float32)
-_SHARES: Floats = np.zeros_like(_TONES)
 for _quality, _intervals in enumerate(QUALITY_TONES):
     for _root in range(CLASSES):
         _TONES[_quality * CLASSES + _root, [(_root + i) % CLASSES for i in _intervals]] = 1
-        _SHARES[_quality * CLASSES + _root, [(_root + i) % CLASSES for i in _intervals]] = PROFILES[_quality]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +56,7 @@ class Outlook:
 
     chords: list[tuple[int, int]]
     tones: Floats
-    shares: Floats
+    shares: NDArray[np.float64]
 
 
 class Harmony:
@@ -93,7 +79,7 @@ class Harmony:
         odds, agreement = self._now.run(None, {"melody": planes[None], "phase": phase, "known": known})
         beats = _beats(now - song.bar, count, song.metre)
         chords = [_choose(agreement[0, beat], song, now + k) for k, beat in enumerate(beats)]
-        return Outlook(chords, (odds[0] @ _TONES)[beats], (odds[0] @ _SHARES)[beats])
+        return Outlook(chords, (odds[0] @ _TONES)[beats], (odds[0] @ SHARES)[beats])
 
     def recall(self, song: Song, first: int, now: int, coming: tuple[int, int]) -> list[tuple[int, int]]:
         """The chords of the steps [first, now] as they were chosen, that of `now` being `coming`."""

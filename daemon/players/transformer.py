@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon.plan import Plan, PlanRequest
+from daemon.players import balance
 from daemon.players.harmony import Harmony, Outlook, Song, line
 from daemon.players.ring import Intent, Pen, Ring
 from daemon.session import Graph, GraphError
@@ -38,9 +39,8 @@ SILENCE, SILENT_STEPS = 1.5, 8
 ANEW = 3.0
 #: How much a doubtful tone is avoided when a pitch is chosen: weight of the logarithm of its probability.
 DOUBT = 4.0
-#: How much a tone is preferred that the harmony wants and the band has neglected over the last BALANCED steps; shares
-#: of what sounds below SLIGHT hardly count. Without it roots and fifths pile up.
-BALANCE, BALANCED, SLIGHT = 2.0, 8, 0.05
+#: How much a tone is preferred that the harmony wants and the band has neglected.
+BALANCE = 2.0
 #: A note that sounds is let go when its pitch class is so much less likely than the likeliest one of the chord.
 LET_GO = 0.6
 #: Steps between two looks at what is to be let go. At every step the band stutters wherever the harmony is in doubt.
@@ -149,9 +149,10 @@ class _Answer:
             self.parts[role].held = {(n.start, n.pitch): n for n in sounding}
         since = tick - (player._ring.context + tokens.LONGEST) * TICKS_PER_STEP
         self._committed = {role: _rows(request.committed.get(role, ()), since) for role in ROLES}
-        ended = [n for role in PITCHED_ROLES for n in request.committed.get(role, ()) if n.end < tick]
-        self._ended = _rows(ended, tick - BALANCED * TICKS_PER_STEP)
-        over = [n.end for role in PITCHED_ROLES for n in request.committed.get(role, ()) if n.end <= tick]
+        lately = tick - balance.BALANCED * TICKS_PER_STEP
+        pitched = [n for role in PITCHED_ROLES for n in request.committed.get(role, ())]
+        self._ended = [n for n in pitched if lately < n.end < tick]
+        over = [n.end for n in pitched if n.end <= tick]
         self._last_end = max(over, default=tick - SILENT_STEPS * TICKS_PER_STEP)
         self._first_played = min((int(r[0, 0]) for r in self._committed.values() if len(r)), default=self.now)
 
@@ -248,7 +249,7 @@ class _Answer:
         pull = _PITCHED * SILENCE * min(self._silent(step), SILENT_STEPS)
         for role in bare:
             pull = pull + _PLAYS[role] * ANEW
-        pull = pull + _at_pitches(chord[0], BALANCE * _lack(outlook.shares[k], self._sounded(step)))
+        pull = pull + _at_pitches(chord[0], BALANCE * balance.lack(outlook.shares[k], self._sounded(step)))
         written = self._draw(chord, tones, intent, random, pull)
         for begun in tokens.begun_of(written, chord[0]):
             self._begin(begun, tick, velocity[ROLES.index(begun.role)])
@@ -284,13 +285,9 @@ class _Answer:
         return max(0, step + 1 - max(ends) // TICKS_PER_STEP)
 
     def _sounded(self, step: int) -> NDArray[np.float64]:
-        """(12,) note-steps of every pitch class over the last BALANCED steps, what sounds into this one included."""
-        since = step - BALANCED
+        """(12,) what sounded of every pitch class lately, see `balance`."""
         parts = [self.parts[role] for role in PITCHED_ROLES]
-        rows = [_rows((*part.held.values(), *part.begun), since * TICKS_PER_STEP) for part in parts]
-        start, pitch, length = np.concatenate([self._ended, *rows]).T
-        much = np.minimum(start + length, step + 1) - np.maximum(start, since)
-        return np.bincount(pitch % 12, np.maximum(much, 0), 12).astype(np.float64)
+        return balance.sounded((*self._ended, *(n for p in parts for n in (*p.held.values(), *p.begun))), step)
 
     def _begin(self, begun: tokens.Begun, tick: int, velocity: int) -> None:
         """Begin a role's notes; what sounds of the same pitch ends there, or goes on if it was tied."""
@@ -334,13 +331,6 @@ def _bias(root: int, tones: Floats, density: float) -> NDArray[np.floating[Any]]
     bias[tokens.WHO : tokens.LENGTH] = _COUNTS[sets] * DENSITY_SPAN * (density - 1)
     bias += _at_pitches(root, DOUBT * np.log((tones + 0.02) / (tones.max() + 0.02)))
     return bias
-
-
-def _lack(wanted: Floats, sounded: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(12,) how much less of each pitch class sounded than its share of what is wanted, a difference of logarithms."""
-    share = sounded / max(float(sounded.sum()), 1.0)
-    lack: NDArray[np.float64] = np.log(wanted / wanted.sum() + SLIGHT) - np.log(share + SLIGHT)
-    return lack
 
 
 def _at_pitches(root: int, classes: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
