@@ -41,9 +41,9 @@ WINDOW, TRUST = 128, 16
 #: what is added to a gate's logit where a role plays e times too few notes; many drums are far from any doubt
 NOTES_PULL = np.array([8.0, 8.0, 8.0, 16.0])
 #: what is added to a hold's logit for each logit that the share of one-step notes strays
-HOLD_PULL = 2.5
+HOLD_PULL = 5.0
 #: the most that is added
-MOST = 4.0
+MOST = 6.0
 #: ended notes whose share of one-step notes counts as kept to begin with
 _TRUSTED = 8
 _EPSILON = 0.02

@@ -40,7 +40,7 @@ ANEW = 3.0
 #: How much a doubtful tone is avoided when a pitch is chosen: weight of the logarithm of its probability.
 DOUBT = 4.0
 #: How much a tone is preferred that the harmony wants and the band has neglected.
-BALANCE = 2.0
+BALANCE = 3.0
 #: A note that sounds is let go when its pitch class is so much less likely than the likeliest one of the chord.
 LET_GO = 0.6
 #: Steps between two looks at what is to be let go. At every step the band stutters wherever the harmony is in doubt.
