@@ -4,7 +4,8 @@
 
 Renders validation songs of pop909 live with the second half of the melody transposed; prints, over songs, NiC (the
 share of melody steps whose pitch class the accompaniment plays within the beat) of the eight bars before the change, of
-every bar after it, and after how many bars the mean of two is back within 5 % of the level before.
+every bar after it, of the same bars had the melody stayed, and after how many bars the mean of two is back within 5 %
+of the level before.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ def main() -> None:
     asked.add_argument("--by", type=int, default=6)
     options = asked.parse_args()
     player = load_player(options.technique)
-    before, after = [], []
+    before: list[list[float]] = []
+    after: list[list[float]] = []
+    stayed: list[list[float]] = []
     for entry in open_book(options.data, "pop909", "valid", songs=options.songs, seed=0, style="pop"):
         song = entry.read()
         part = melody_part(song)
@@ -51,18 +54,21 @@ def main() -> None:
         if whole.bars < 4 * BARS:
             continue
         moved = tuple(n if n.start < half * 96 else replace(n, pitch=n.pitch + options.by) for n in part.notes)
-        heard = Song((replace(part, notes=moved),), song.tempos, song.metres)
-        parts, _ = render_notes(heard, player, Settings(player.styles[0]))
-        where = metrics.passage(moved)
-        middle = half - where.first_step // 16
-        before.append([nic(where, parts, middle - BARS + bar) for bar in range(BARS)])
-        after.append([nic(where, parts, middle + bar) for bar in range(BARS)])
+        for notes, kept in ((moved, after), (part.notes, stayed)):
+            heard = Song((replace(part, notes=notes),), song.tempos, song.metres)
+            parts, _ = render_notes(heard, player, Settings(player.styles[0]))
+            where = metrics.passage(notes)
+            middle = half - where.first_step // 16
+            kept.append([nic(where, parts, middle + bar) for bar in range(BARS)])
+            if notes is moved:
+                before.append([nic(where, parts, middle - BARS + bar) for bar in range(BARS)])
     level = float(np.nanmean(before))
     bars = np.nanmean(after, axis=0)
     pairs = [float(np.mean(bars[i : i + 2])) for i in range(BARS - 1)]
     back = next((i for i, value in enumerate(pairs) if value >= 0.95 * level), None)
     click.echo(f"{len(before)} songs, moved by {options.by} semitones: NiC before {level:.3f}")
     click.echo("bars after: " + " ".join(f"{value:.3f}" for value in bars))
+    click.echo("not moved:  " + " ".join(f"{value:.3f}" for value in np.nanmean(stayed, axis=0)))
     click.echo(f"back within 5 % after {back} bars" if back is not None else f"not back within {BARS} bars")
 
 
