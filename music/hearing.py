@@ -72,7 +72,7 @@ def remembers(rows: Iterable[Row], now: int, metre: Metre = Metre()) -> bool:
     """Whether who does not hear all is told more at a now-line than the last PAST steps as they were played: what
     followed when it went like this before, or those before a change of key moved to the new one."""
     rows = heard_before(rows, now)
-    return key_change(rows, now, metre.steps_per_bar) is not None or _recalled(rows, now, metre).trust > 0
+    return _recalled(rows, now, metre).trust > 0 or key_change(rows, now, metre.steps_per_bar) is not None
 
 
 def heard_before(rows: Iterable[Row], now: int) -> list[Row]:

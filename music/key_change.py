@@ -33,6 +33,9 @@ _LONG = 8
 #: What is added to every pitch class before the change, on the same scale.
 _ALPHA = 0.25
 
+#: (up, pitch class): which pitch class comes to lie there when all are moved up.
+_FROM = (np.arange(CLASSES) - np.arange(CLASSES)[:, None]) % CLASSES
+
 Row = tuple[int, int, int]  #: start, pitch, length, in steps
 
 
@@ -73,7 +76,7 @@ def _proof(before: NDArray[np.float64], since: NDArray[np.float64]) -> NDArray[n
     """(notes, 12) in nats: what speaks for a change at each note, by so many semitones up. before, since: (notes, 12)
     what was heard of every pitch class before each note, and from it on."""
     shares = np.log((before + _ALPHA) / (before.sum(1, keepdims=True) + CLASSES * _ALPHA))
-    likely = np.stack([(since * np.roll(shares, up, 1)).sum(1) for up in range(CLASSES)], 1)
+    likely = (shares[:, _FROM] @ since[:, :, None])[:, :, 0]
     proof: NDArray[np.float64] = likely - likely[:, :1] - A_NOTE * since.sum(1, keepdims=True)
     return proof
 
