@@ -44,8 +44,8 @@ from music.note import PITCHED_ROLES, ROLES, STEPS_PER_BEAT, TICKS_PER_STEP, Not
 #: What temperature 1 means: scale of the noise on chords (1 draws from the model's distribution).
 CHORD_NOISE = 0.3
 #: How loose a style's rhythm is: scale of the noise on it, and the share of that which is new in every bar. Those whose
-#: bands repeat themselves less than others (models/LOG.md, run 12).
-LOOSE = {"jazz": (1.0, 1.0)}
+#: bands repeat themselves less than others, or (rock) more (models/LOG.md, runs 12 and 13).
+LOOSE = {"jazz": (1.0, 1.0), "rock": (0.6, 0.05)}
 #: How much of the chord's tones those are preferred that the band has neglected.
 BALANCE = 1.0
 #: What a density of 2 adds to every gate's logit.
