@@ -28,6 +28,8 @@ PARTS = (
     *("melody", "counter", "piano", "bass", "chords", "pad", "drums"),
     *("soprano", "alto", "tenor", "bass_voice", "violin1", "violin2", "viola", "cello"),
 )
+#: Those that are a melody.
+MELODIES = ("melody", "soprano", "violin1")
 SPLITS = ("train", "valid")
 
 NO_CHORD = -1
@@ -101,7 +103,7 @@ def read_song(data: bytes, name: str, collection: str, style: str, split: str) -
     if any(str(m) not in ("4/4", "2/2") for _, m in song.metres):
         return None
     guessed = [(_guess_part(p.name, p.channel, p.program), p) for p in song.parts]
-    if not any(part in ("melody", "soprano", "violin1") for part, _ in guessed):
+    if not any(part in MELODIES for part, _ in guessed):
         pitched = next((i for i, (part, _) in enumerate(guessed) if part != "drums"), None)
         if pitched is None:
             return None

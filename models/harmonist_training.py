@@ -15,20 +15,25 @@ from torch import Tensor, nn
 
 from models import checkpoint
 from models.checkpoint import CheckpointError
-from models.data import NO_CHORD, CachedSong
+from models.chord_guess import chords_of
+from models.data import MELODIES, NO_CHORD, PARTS, CachedSong
 from models.harmonist import CHORDS, Harmonist, HarmonistConfig, chord_loss
 from models.layers import CLASSES
-from models.streams import role_rows
+from models.streams import top_line
 from music import canvas, recall
 from music.canvas import PITCHED_PLANES
 from music.hearing import AHEAD, MELODY_PLANES, PATCH, PHASES
+
+#: Kind of a melody -> how often one is drawn. Lead sheets are those of the bands that are not of pop909.
+WEIGHTS = {"pop909": 1.0, "bands": 1.0, "lead sheets": 2.0, "lieder": 0.5, "quartets": 0.3, "chorales": 0.5}
 
 
 @dataclass(frozen=True, slots=True)
 class HarmonistRecipe:
     """What a run is told. begin_with: a run, or a GAN's graph, whose harmonist is gone on with; patches: length of an
     example; heard_all: share of examples that hear the future; hidden: share of patches whose melody is not heard
-    (Park et al. 2019); moved: share of examples that go to another key, melody and chords, somewhere in the middle."""
+    (Park et al. 2019); moved: share of examples that go to another key, melody and chords, somewhere in the middle;
+    weights: over WEIGHTS."""
 
     begin_with: str = ""
     model: HarmonistConfig = field(default_factory=HarmonistConfig)
@@ -39,6 +44,7 @@ class HarmonistRecipe:
     hidden: float = 0.08
     moved: float = 0.3
     weight_decay: float = 0.02
+    weights: dict[str, float] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """For the checkpoint's JSON."""
@@ -67,9 +73,11 @@ assert len(NEARER) == AHEAD
 
 
 class Tune(NamedTuple):
-    """A song's melody planes, uint8 (MELODY_PLANES, 12, steps), its chords, int8 (2, beats), and for every line
-    0..steps the one that it recalls (-1: none) and how much that is trusted, (steps + 1,)."""
+    """A song's kind, its collection or "lead sheets"; its melody planes, uint8 (MELODY_PLANES, 12, steps), its chords,
+    int8 (2, beats), and for every line 0..steps the one that it recalls (-1: none) and how much that is trusted,
+    (steps + 1,)."""
 
+    kind: str
     melody: NDArray[np.uint8]
     chords: NDArray[np.int8]
     lines: NDArray[np.int32]
@@ -88,17 +96,25 @@ class Examples(NamedTuple):
 
 
 def tune_of(song: CachedSong) -> Tune | None:
-    """The melody and chords of a song; None where one of them is missing."""
-    melody = role_rows(song)["melody"]
-    if not len(melody) or (song.chords >= 0).sum() < 16:
+    """The melody and chords of a song, guessed where nobody wrote them down; None where one of them is missing."""
+    melody = _melody(song)
+    known = chords_of(song) if len(melody) else song.chords
+    if (known >= 0).sum() < 16:
         return None
     planes = np.zeros((PITCHED_PLANES, CLASSES, song.steps), np.uint8)
     canvas.draw(planes, "melody", map(tuple, melody[:, :3].tolist()))
     chords = np.full((2, song.steps // 4), NO_CHORD, np.int8)
-    known = song.chords[: chords.shape[1]].T
+    known = known[: chords.shape[1]].T
     chords[:, : known.shape[1]] = known
     lines, trust = recall.recall_all(recall.voice(map(tuple, melody[:, :3].tolist()), song.steps))
-    return Tune(planes[:MELODY_PLANES].copy(), chords, lines, trust)
+    kind = "lead sheets" if song.collection == "bands" and song.name.startswith("ewld") else song.collection
+    return Tune(kind, planes[:MELODY_PLANES].copy(), chords, lines, trust)
+
+
+def _melody(song: CachedSong) -> NDArray[np.int64]:
+    """(n, 4) rows of start, pitch, length, velocity: one line, as the live window hears it."""
+    parts = (song.notes[song.notes[:, 0] == PARTS.index(part), 1:] for part in MELODIES)
+    return top_line(next((rows for rows in parts if len(rows)), song.notes[:0, 1:]))
 
 
 def tunes(songs: list[CachedSong], split: str) -> list[Tune]:
@@ -116,15 +132,17 @@ def tunes(songs: list[CachedSong], split: str) -> list[Tune]:
     return found
 
 
-def examples(found: list[Tune], random: np.random.Generator, count: int, patches: int) -> Examples:
-    """Stretches of songs, each patch's end a now-line; some begin in the silence before the song. What lies before a
-    stretch is not recalled."""
+def examples(
+    found: list[Tune], random: np.random.Generator, count: int, patches: int, odds: NDArray[np.float64] | None = None
+) -> Examples:
+    """Stretches of songs, drawn with these odds (none: all alike), each patch's end a now-line; some begin in the
+    silence before the song. What lies before a stretch is not recalled."""
     melody = np.zeros((count, MELODY_PLANES, CLASSES, patches * PATCH), np.float32)
     phase = np.zeros((count, PHASES, patches), np.float32)
     chords = np.full((count, 2, AHEAD, patches), NO_CHORD, np.int64)
     place, trust = np.zeros((count, patches), np.int64), np.zeros((count, 1, patches), np.float32)
     for i in range(count):
-        tune = found[int(random.integers(len(found)))]
+        tune = found[int(random.choice(len(found), p=odds))]
         steps = tune.melody.shape[-1]
         start = int(random.integers(-patches // 2, max(1, steps // 4 - patches // 4))) * 4 + int(random.integers(4))
         low, high = max(0, start), min(steps, start + patches * PATCH)
@@ -181,11 +199,15 @@ class HarmonistObjective:
         )
         self.random = np.random.default_rng(seed * 1000 + fabric.global_rank)
         self.tunes = tunes(songs, "train")
+        odds = np.array([{**WEIGHTS, **recipe.weights}.get(tune.kind, 1.0) for tune in self.tunes])
+        self.odds = odds / odds.sum()
         pop = [s for s in songs if s.collection == "pop909"] or songs
         held_out = tunes(pop, "valid")
         look = np.random.default_rng(7)
         self.valid = [examples(held_out, look, 32, recipe.patches) for _ in range(3)] if held_out else []
         self.elsewhere = [moved(batch, look, 1.0) for batch in self.valid]
+        folk = [tune for tune in tunes(songs, "valid") if tune.kind == "lead sheets"]
+        self.folk = [examples(folk, look, 32, recipe.patches) for _ in range(2)] if folk else []
 
     def turn(self, step: int) -> dict[str, float]:
         """One update; returns the losses."""
@@ -193,7 +215,7 @@ class HarmonistObjective:
         rate = recipe.learning_rate * min(1.0, (step + 1) / 100) * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * done)))
         for group in self.optimizer.param_groups:
             group["lr"] = float(rate)
-        batch = examples(self.tunes, self.random, recipe.batch, recipe.patches)
+        batch = examples(self.tunes, self.random, recipe.batch, recipe.patches, self.odds)
         batch = moved(batch, self.random, recipe.moved)
         heard = self.random.random((recipe.batch, 1, 1, recipe.patches)) >= recipe.hidden
         batch = batch._replace(melody=batch.melody * heard.repeat(PATCH, 3))
@@ -224,13 +246,15 @@ class HarmonistObjective:
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Cross-entropy of this beat's chord and share of right roots, of the averaged model: live, live without memory
-        of what came before, live where every song goes to another key, and offline."""
+        of what came before, live where every song goes to another key, and offline; of lead sheets live and offline."""
         figures: dict[str, float] = {}
         asked_in = (
             ("live", self.valid, False, 1.0),
             ("forgetful", self.valid, False, 0.0),
             ("moved", self.elsewhere, False, 1.0),
             ("offline", self.valid, True, 0.0),
+            ("folk", self.folk, False, 1.0),
+            ("folk_offline", self.folk, True, 0.0),
         )
         for name, batches, heard, memory in asked_in:
             total, right, count = 0.0, 0, 0

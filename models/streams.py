@@ -8,7 +8,7 @@ from the past it will see on stage. numpy only.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,18 @@ def role_rows(song: CachedSong) -> dict[str, Rows]:
         roles["pad"] = np.concatenate([roles["pad"], by_part["counter"]])
     roles["bass"] = _monophonic(roles["bass"])
     return {role: rows[np.argsort(rows[:, 0], kind="stable")] for role, rows in roles.items()}
+
+
+def top_line(rows: NDArray[Any]) -> NDArray[np.int64]:
+    """The melody as the live window hears it: one voice, the highest that begins, ended where the next one begins."""
+    kept: list[list[int]] = []
+    for start, pitch, length, velocity in sorted(rows.tolist(), key=lambda r: (r[0], -r[1])):
+        if kept and kept[-1][0] == start:
+            continue
+        if kept:
+            kept[-1][2] = min(kept[-1][2], start - kept[-1][0])
+        kept.append([start, pitch, length, velocity])
+    return np.array(kept, np.int64).reshape(-1, 4)
 
 
 def _monophonic(rows: Rows) -> Rows:

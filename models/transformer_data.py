@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data import NO_CHORD, PARTS, CachedSong
-from models.streams import role_rows
+from models.chord_guess import chords_of
+from models.data import MELODIES, NO_CHORD, PARTS, CachedSong
+from models.streams import role_rows, top_line
 from models.transformer import STYLES
 from music import steps, tokens
-from music.canvas import QUALITIES, QUALITY_TONES, REGISTERS
+from music.canvas import REGISTERS
 from music.note import PITCHED_ROLES, ROLES
 
 Floats = NDArray[np.float32]
@@ -27,7 +27,7 @@ VELOCITY_ROLES = ("bass", "chords", "pad", "drums")
 
 #: Parts of music that is no band's, by role.
 _PARTS = {
-    "melody": ("melody", "soprano", "violin1"),
+    "melody": MELODIES,
     "bass": ("bass", "bass_voice", "cello"),
     "chords": ("chords", "alto", "tenor", "violin2", "viola"),
     "pad": ("pad",),
@@ -54,7 +54,7 @@ def score_of(song: CachedSong) -> Score | None:
         roles = {k: np.asarray(v, np.int64) for k, v in role_rows(song).items()}
     else:
         roles = {role: np.concatenate([rows[p] for p in parts]) for role, parts in _PARTS.items()}
-    roles["melody"] = _top_line(roles["melody"])
+    roles["melody"] = top_line(roles["melody"])
     for role in PITCHED_ROLES:
         register = REGISTERS[role]
         roles[role][:, 1] = [register.fold(int(p)) for p in roles[role][:, 1]]
@@ -67,22 +67,9 @@ def score_of(song: CachedSong) -> Score | None:
     if total - first < 64:
         return None
     chords = np.full((2, total + 1), NO_CHORD, np.int64)
-    known = song.chords if (song.chords[:, 0] >= 0).any() else guess_chords(song)
-    spread = np.repeat(known.astype(np.int64), 4, 0)[: total + 1].T
+    spread = np.repeat(chords_of(song).astype(np.int64), 4, 0)[: total + 1].T
     chords[:, : spread.shape[1]] = spread
     return Score(STYLES.index(song.style), roles, chords, first, total)
-
-
-def _top_line(rows: Ints) -> Ints:
-    """The melody as the live window hears it: one voice, the highest that begins, ended where the next one begins."""
-    kept: list[list[int]] = []
-    for start, pitch, length, velocity in sorted(rows.tolist(), key=lambda r: (r[0], -r[1])):
-        if kept and kept[-1][0] == start:
-            continue
-        if kept:
-            kept[-1][2] = min(kept[-1][2], start - kept[-1][0])
-        kept.append([start, pitch, length, velocity])
-    return np.array(kept, np.int64).reshape(-1, 4)
 
 
 def _apart(rows: Ints) -> Ints:
@@ -98,52 +85,6 @@ def _apart(rows: Ints) -> Ints:
         last[row[1]] = row
         kept.append(row)
     return np.array(kept, np.int64).reshape(-1, 4)
-
-
-@lru_cache(maxsize=1)
-def _templates() -> NDArray[np.float64]:
-    """(96, 12): quality * 12 + root, what a chord has of every pitch class; the sum of each is 1."""
-    made = np.full((len(QUALITIES), 12, 12), 0.02)
-    for quality, tones in enumerate(QUALITY_TONES):
-        for root in range(12):
-            made[quality, root, [(root + t) % 12 for t in tones]] = 0.9 if len(tones) == 3 else 0.75
-            made[quality, root, root] += 0.2
-    flat = made.reshape(-1, 12)
-    return np.asarray(flat / flat.sum(1, keepdims=True))
-
-
-def guess_chords(song: CachedSong) -> NDArray[np.int8]:
-    """(beats, 2) root and quality of every beat, read off all that sounds, by template and the likeliest path."""
-    beats = song.steps // 4
-    weight = np.zeros((beats, 12))
-    lowest = np.full(beats, 128)
-    for part, start, pitch, length, _ in song.notes.tolist():
-        if PARTS[part] == "drums":
-            continue
-        for beat in range(start // 4, min(beats, (start + length - 1) // 4 + 1)):
-            shared = min(start + length, beat * 4 + 4) - max(start, beat * 4)
-            weight[beat, pitch % 12] += shared
-            lowest[beat] = min(lowest[beat], pitch)
-    found = weight.sum(1) > 0
-    weight /= np.maximum(weight.sum(1, keepdims=True), 1)
-    likely = 6 * weight @ np.log(_templates()).T
-    roots = np.arange(likely.shape[1]) % 12
-    likely += 0.8 * (roots[None] == (lowest % 12)[:, None])
-    change = np.where(np.arange(beats) % 2 == 0, 1.0, 1.6)
-    best = likely[0].copy() if beats else np.zeros(0)
-    back = np.zeros(likely.shape, np.int64)
-    for beat in range(1, beats):
-        leader = int(best.argmax())
-        stay = best >= best[leader] - change[beat]
-        back[beat] = np.where(stay, np.arange(len(best)), leader)
-        best = np.where(stay, best, best[leader] - change[beat]) + likely[beat]
-    path = np.full((beats, 2), NO_CHORD, np.int8)
-    state = int(best.argmax()) if beats else 0
-    for beat in range(beats - 1, -1, -1):
-        if found[beat]:
-            path[beat] = state % 12, state // 12
-        state = int(back[beat][state])
-    return path
 
 
 #: The chords (2, steps + 1) that are told of a song, step by step, by who hears its melody only.
