@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from export import write as exporting
 from models import checkpoint, data, streams
 from models import train as training
 from models.checkpoint import CheckpointError
+from models.chord_guess import chords_of
 from models.harmonist import CHORDS, COSINE, SHARE, Harmonist, HarmonistConfig, agreement
 from models.harmonist_training import examples, harmonist_of, moved, tunes
 from models.layers import CLASSES
@@ -157,6 +159,30 @@ def test_examples_go_to_another_key_with_their_chords() -> None:
         )
         assert (there.trust[i, 0][(there.place[i] < at - 1) & (np.arange(96) > at)] == 0).all()
     assert np.array_equal(here.chords[:, 1], there.chords[:, 1])
+
+
+@pytest.mark.parametrize("by", [0, 7])
+def test_chords_that_nobody_wrote_down_are_guessed(by: int) -> None:
+    written = song(bars=8)
+    notes = written.notes + np.array([0, 0, by, 0, 0], np.int32) * (written.notes[:, :1] != 6)
+    silent = replace(written, notes=notes.astype(np.int32), chords=np.full_like(written.chords, data.NO_CHORD))
+    assert np.array_equal(chords_of(written), written.chords)
+    guessed = chords_of(silent)
+    assert np.array_equal(guessed[:, 0], (written.chords[:, 0] + by) % CLASSES)
+    assert {QUALITIES[q] for q in guessed[:, 1].tolist()} <= {"maj", "7"}
+    soprano = replace(silent, notes=notes + np.array([7, 0, 0, 0, 0], np.int32) * (notes[:, :1] == 0), collection="x")
+    tune, sung = tunes([silent], "train")[0], tunes([soprano], "train")[0]
+    assert np.array_equal(tune.melody, sung.melody)
+    assert (tune.kind, sung.kind) == ("bands", "x")
+    assert np.array_equal(tune.chords, guessed.T)
+
+
+def test_who_weighs_nothing_is_not_drawn() -> None:
+    found = tunes([song("a", bars=20), song("b", bars=20)], "train")
+    found[1] = found[1]._replace(chords=np.full_like(found[1].chords, 4))
+    drawn = examples(found, np.random.default_rng(0), 20, 24, np.array([1.0, 0.0]))
+    assert 4 not in drawn.chords
+    assert 4 in examples(found, np.random.default_rng(0), 20, 24).chords
 
 
 def test_a_run_is_taken_over_by_the_gan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
