@@ -83,13 +83,16 @@ class Log:
         for name in names:
             groups[name.split("_")[-1] if name.startswith("valid") else name].append(name)
         rows = -(-len(groups) // 4)
-        figure, axes = pyplot.subplots(rows, 4, figsize=(16, 2.6 * rows), squeeze=False)
+        columns = min(4, len(groups)) or 1
+        figure, axes = pyplot.subplots(rows, columns, figsize=(4 * columns, 2.6 * rows), squeeze=False)
         for axis, (title, members) in zip(axes.flat, groups.items(), strict=False):
             for name in members:
                 points = [(int(r["step"]), float(r[name])) for r in self.rows if r.get(name)]
                 axis.plot(*zip(*points, strict=True), label=name, linewidth=1)
             axis.set_title(title, fontsize=9)
-            axis.legend(fontsize=6)
+            axis.legend(fontsize=6, framealpha=0.4)
+        for axis in axes.flat[len(groups) :]:
+            axis.set_axis_off()
         figure.tight_layout()
         figure.savefig(self.path.with_suffix(".png"), dpi=80)
         pyplot.close(figure)
