@@ -98,7 +98,9 @@ class Examples(NamedTuple):
 def tune_of(song: CachedSong) -> Tune | None:
     """The melody and chords of a song, guessed where nobody wrote them down; None where one of them is missing."""
     melody = _melody(song)
-    known = chords_of(song) if len(melody) else song.chords
+    if not len(melody):
+        return None
+    known = chords_of(song)
     if (known >= 0).sum() < 16:
         return None
     planes = np.zeros((PITCHED_PLANES, CLASSES, song.steps), np.uint8)
@@ -107,8 +109,12 @@ def tune_of(song: CachedSong) -> Tune | None:
     known = known[: chords.shape[1]].T
     chords[:, : known.shape[1]] = known
     lines, trust = recall.recall_all(recall.voice(map(tuple, melody[:, :3].tolist()), song.steps))
-    kind = "lead sheets" if song.collection == "bands" and song.name.startswith("ewld") else song.collection
-    return Tune(kind, planes[:MELODY_PLANES].copy(), chords, lines, trust)
+    return Tune(kind_of(song), planes[:MELODY_PLANES].copy(), chords, lines, trust)
+
+
+def kind_of(song: CachedSong) -> str:
+    """Its collection, or "lead sheets", see WEIGHTS."""
+    return "lead sheets" if song.collection == "bands" and song.name.startswith("ewld") else song.collection
 
 
 def _melody(song: CachedSong) -> NDArray[np.int64]:
@@ -206,7 +212,7 @@ class HarmonistObjective:
         look = np.random.default_rng(7)
         self.valid = [examples(held_out, look, 32, recipe.patches) for _ in range(3)] if held_out else []
         self.elsewhere = [moved(batch, look, 1.0) for batch in self.valid]
-        folk = [tune for tune in tunes(songs, "valid") if tune.kind == "lead sheets"]
+        folk = tunes([s for s in songs if kind_of(s) == "lead sheets"], "valid")
         self.folk = [examples(folk, look, 32, recipe.patches) for _ in range(2)] if folk else []
 
     def turn(self, step: int) -> dict[str, float]:

@@ -52,25 +52,23 @@ def role_rows(song: CachedSong) -> dict[str, Rows]:
 
 def top_line(rows: NDArray[Any]) -> NDArray[np.int64]:
     """The melody as the live window hears it: one voice, the highest that begins, ended where the next one begins."""
-    kept: list[list[int]] = []
-    for start, pitch, length, velocity in sorted(rows.tolist(), key=lambda r: (r[0], -r[1])):
-        if kept and kept[-1][0] == start:
-            continue
-        if kept:
-            kept[-1][2] = min(kept[-1][2], start - kept[-1][0])
-        kept.append([start, pitch, length, velocity])
-    return np.array(kept, np.int64).reshape(-1, 4)
+    return np.array(_one_voice(sorted(rows.tolist(), key=lambda r: (r[0], -r[1]))), np.int64).reshape(-1, 4)
 
 
 def _monophonic(rows: Rows) -> Rows:
+    return np.array(_one_voice(sorted(rows.tolist())), np.int32).reshape(-1, 4)
+
+
+def _one_voice(rows: list[list[int]]) -> list[list[int]]:
+    """Of sorted rows those that begin first of what begins at once, each ended where the next one begins."""
     kept: list[list[int]] = []
-    for row in sorted(rows.tolist()):
+    for row in rows:
         if kept and kept[-1][0] == row[0]:
             continue
         if kept:
             kept[-1][2] = min(kept[-1][2], row[0] - kept[-1][0])
         kept.append(row)
-    return np.array(kept, np.int32).reshape(-1, 4)
+    return kept
 
 
 @dataclass(slots=True)

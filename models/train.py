@@ -83,7 +83,7 @@ class Log:
         for name in names:
             groups[name.split("_")[-1] if name.startswith("valid") else name].append(name)
         rows = -(-len(groups) // 4)
-        columns = min(4, len(groups)) or 1
+        columns = min(4, len(groups))
         figure, axes = pyplot.subplots(rows, columns, figsize=(4 * columns, 2.6 * rows), squeeze=False)
         for axis, (title, members) in zip(axes.flat, groups.items(), strict=False):
             for name in members:

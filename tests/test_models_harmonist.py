@@ -177,6 +177,11 @@ def test_chords_that_nobody_wrote_down_are_guessed(by: int) -> None:
     assert np.array_equal(tune.chords, guessed.T)
 
 
+def test_a_song_without_a_melody_is_no_tune() -> None:
+    whole = song(bars=8)
+    assert tunes([replace(whole, notes=whole.notes[whole.notes[:, 0] != 0])], "train") == []
+
+
 def test_who_weighs_nothing_is_not_drawn() -> None:
     found = tunes([song("a", bars=20), song("b", bars=20)], "train")
     found[1] = found[1]._replace(chords=np.full_like(found[1].chords, 4))
