@@ -43,60 +43,60 @@ lint: $(VENV)/.develop ## ruff and mypy (strict)
 
 .PHONY: bench-jack
 bench-jack: $(VENV)/.develop ## measure timing through a JACK server (needs jackd2), as JSON; options with ARGS="..."
-	@$(BIN)/python -m tests.jack.bench $(ARGS)
+	@$(BIN)/python -m tests.programs.jack.bench $(ARGS)
 
 .PHONY: bench-loop
 bench-loop: $(VENV)/.develop ## the loop that the AR-CNN edits, through a JACK server (needs jackd2), as JSON; options with ARGS="..."
-	@$(BIN)/python -m tests.jack.loop $(ARGS)
+	@$(BIN)/python -m tests.programs.jack.loop $(ARGS)
 
 .PHONY: test-vm
 test-vm: $(VENV)/.runtime ## the service on a real systemd and ALSA, in QEMU (Debian's qemu-system-x86, debootstrap, e2fsprogs)
-	@$(BIN)/python -m tests.vm
+	@$(BIN)/python -m tests.programs.vm
 
 .PHONY: idle
 idle: $(VENV)/.develop ## start, memory and processor of the service that idles for ten minutes, as JSON (needs jackd2)
-	@$(BIN)/python -m tests.jack.idle $(ARGS)
+	@$(BIN)/python -m tests.programs.jack.idle $(ARGS)
 
 .PHONY: daw
 daw: $(VENV)/.develop ## scenes with Ardour as clock master (needs ../shared/tools/daw and Debian's ardour, jackd2, jack-tools)
-	@$(BIN)/python -m tests.daw.scenes $(ARGS)
+	@$(BIN)/python -m tests.programs.daw.scenes $(ARGS)
 
 .PHONY: faults
 faults: $(VENV)/.develop ## jackd killed, DAW closed, clock gone, worker hung, ... on a real JACK server; ARGS="server --output jack"
-	@$(BIN)/python -m tests.jack.faults $(ARGS)
+	@$(BIN)/python -m tests.programs.jack.faults $(ARGS)
 
 .PHONY: hour
 hour: $(VENV)/.develop ## a simulated hour at 300 bpm: every step in time
-	@$(BIN)/python -m tests.virtual_hour $(ARGS)
-	@$(BIN)/python -m tests.virtual_hour --clock midi $(ARGS)
+	@$(BIN)/python -m tests.programs.virtual_hour $(ARGS)
+	@$(BIN)/python -m tests.programs.virtual_hour --clock midi $(ARGS)
 
 .PHONY: endurance
 endurance: $(VENV)/.develop ## ten real minutes at 180 bpm through JACK while a process keeps every core busy
-	@$(BIN)/python -m tests.jack.endurance $(ARGS)
+	@$(BIN)/python -m tests.programs.jack.endurance $(ARGS)
 
 .PHONY: judge-takes
 judge-takes: $(VENV)/.develop ## kill -9 in the middle of 100 takes: what is lost, as JSON (minutes)
-	@$(BIN)/python -m tests.killed_takes $(ARGS)
+	@$(BIN)/python -m tests.programs.killed_takes $(ARGS)
 
 .PHONY: judge-audio
 judge-audio: $(VENV)/.develop ## record what --audio plays on a JACK server (needs jackd2 and the extras audio, jack)
-	@$(BIN)/python -m tests.jack.heard $(ARGS)
+	@$(BIN)/python -m tests.programs.jack.heard $(ARGS)
 
 .PHONY: judge-belonging
 judge-belonging: $(VENV)/.develop ## how often the band's part is ranked first of 32 for its melody (needs ../shared/data)
-	@$(BIN)/python -m tests.judges belonging $(ARGS)
+	@$(BIN)/python -m tests.programs.judges belonging $(ARGS)
 
 .PHONY: judge-styles
 judge-styles: $(VENV)/.develop ## how well a classifier tells the band's styles apart, bar by bar (needs ../shared/data)
-	@$(BIN)/python -m tests.judges styles $(ARGS)
+	@$(BIN)/python -m tests.programs.judges styles $(ARGS)
 
 .PHONY: ablation
 ablation: $(VENV)/.develop ## what each idea of the GAN brings: trains variants, an hour of a core; ARGS="--cache FILE.npz"
-	@$(BIN)/python -m tests.ablation $(ARGS)
+	@$(BIN)/python -m tests.programs.ablation $(ARGS)
 
 .PHONY: judge-edits
 judge-edits: $(VENV)/.develop ## what the AR-CNN's edits are worth on chorales, as JSON (needs ../shared/data; ARGS="--data DIR")
-	@$(BIN)/python -m tests.judge_edits $(ARGS)
+	@$(BIN)/python -m tests.programs.judge_edits $(ARGS)
 
 .PHONY: format
 format: $(VENV)/.develop ## let ruff lay out the code

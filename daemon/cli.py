@@ -14,8 +14,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from daemon import commands
-from daemon.about import house_version
-from daemon.refusal import Refusal
+from daemon.core.errors import Refusal
+from daemon.core.version import house_version
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint

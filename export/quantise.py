@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
 
 from export import check
-from models import data
-from models.gan import WRITTEN
-from models.layers import CLASSES
-from models.streams import STYLES, Streams
+from models.data import song_cache
+from models.gan.dataset import STYLES, Streams
+from models.gan.network import WRITTEN
+from models.key_equivariant import CLASSES
 from music import signature
-from music.canvas import QUALITIES
+from music.encoding.gan_canvas import QUALITIES
 
 Feed = dict[str, NDArray[np.float32]]
 
@@ -44,7 +44,7 @@ class Canvases(CalibrationDataReader):  # type: ignore[misc] # onnxruntime has n
 
 def feeds(cache: Path, made: signature.Signature, count: int) -> Iterator[Feed]:
     """What the graph is fed while songs of the training split are played: every now-line of `count` streams."""
-    songs = [s for s in data.load(cache) if s.split == "train" and s.style in STYLES]
+    songs = [s for s in song_cache.load(cache) if s.split == "train" and s.style in STYLES]
     shown = Streams(songs, count, seed=11).batch()
     random = np.random.default_rng(0)
     for i in range(count):

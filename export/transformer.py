@@ -23,13 +23,14 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from export import check
-from export.graphs import export, store, strip
+from export.onnx_file import export, store, strip
 from models import checkpoint
-from models.harmonist import agreement
-from models.transformer import PERIOD, STYLES, WINDOWS, Hand, Layer, Transformer, Writer
-from models.transformer_training import recipe_from
-from music import hearing, signature, steps, tokens
-from music.canvas import CLASSES
+from models.harmonist.network import agreement
+from models.transformer.network import PERIOD, STYLES, WINDOWS, Hand, Layer, Transformer, Writer
+from models.transformer.objective import recipe_from
+from music import signature
+from music.encoding import melody_context, step_features, step_tokens
+from music.encoding.gan_canvas import CLASSES
 from music.signature import Signature
 
 #: steps that the ring holds: those that a state depends on, and what may be written ahead
@@ -86,7 +87,7 @@ class HandGraph(nn.Module):
         rings = (torch.randn(RING, 2 * self.width, generator=make) for _ in WINDOWS)
         at = torch.arange(count)
         return (
-            (torch.rand(1, count, steps.FEATURES, generator=make) < 0.1).float(),
+            (torch.rand(1, count, step_features.FEATURES, generator=make) < 0.1).float(),
             torch.eye(len(STYLES))[:1],
             at + 7,
             at,
@@ -126,7 +127,8 @@ class WriterGraph(nn.Module):
 
 
 class HarmonyGraph(nn.Module):
-    """Chords at one now-line, see `music.hearing`: melody (1, planes, 12, PAST + FUTURE), phase (1, PHASES), known (1,
+    """Chords at one now-line, see `music.encoding.melody_context`: melody (1, planes, 12, PAST + FUTURE), phase (1,
+    PHASES), known (1,
     1). Gives the probability of every chord over the next beats (1, AHEAD, CHORDS), and its expected agreement."""
 
     inputs = ("melody", "phase", "known")
@@ -143,8 +145,12 @@ class HarmonyGraph(nn.Module):
     def example(self) -> tuple[Tensor, ...]:
         """Inputs of the right shapes."""
         make = torch.Generator().manual_seed(0)
-        size = (1, hearing.MELODY_PLANES, CLASSES, hearing.PAST + hearing.FUTURE)
-        return (torch.rand(size, generator=make) < 0.05).float(), torch.eye(hearing.PHASES)[:1], torch.zeros(1, 1)
+        size = (1, melody_context.MELODY_PLANES, CLASSES, melody_context.PAST + melody_context.FUTURE)
+        return (
+            (torch.rand(size, generator=make) < 0.05).float(),
+            torch.eye(melody_context.PHASES)[:1],
+            torch.zeros(1, 1),
+        )
 
     def dynamic(self) -> None:
         """No size varies."""
@@ -170,8 +176,8 @@ class HindsightGraph(nn.Module):
     def example(self) -> tuple[Tensor, ...]:
         """Inputs of the right shapes, 128 patches."""
         make = torch.Generator().manual_seed(0)
-        melody = torch.rand(1, hearing.MELODY_PLANES, CLASSES, 4 * PATCHES, generator=make) < 0.05
-        phase = torch.eye(hearing.PHASES)[torch.arange(PATCHES) * 4 % hearing.PHASES].T[None].contiguous()
+        melody = torch.rand(1, melody_context.MELODY_PLANES, CLASSES, 4 * PATCHES, generator=make) < 0.05
+        phase = torch.eye(melody_context.PHASES)[torch.arange(PATCHES) * 4 % melody_context.PHASES].T[None].contiguous()
         return melody.float(), phase, torch.zeros(1, 1, PATCHES)
 
     def dynamic(self) -> None:
@@ -180,7 +186,7 @@ class HindsightGraph(nn.Module):
 
 
 #: patches that hindsight hears: as many as the harmonist remembers, twice
-PATCHES = 2 * hearing.PAST // hearing.PATCH
+PATCHES = 2 * melody_context.PAST // melody_context.PATCH
 
 
 def graphs(
@@ -202,7 +208,7 @@ def graphs(
         "windows": list(WINDOWS),
         "ring": RING,
         "period": PERIOD,
-        "vocabulary": tokens.WRITER,
+        "vocabulary": step_tokens.WRITER,
         "velocity_std": state["extras"]["velocity_std"],
     }
     return parts, Signature("transformer", {}, {}, STYLES, settings, provenance)

@@ -10,10 +10,10 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from daemon.clocks import ClockError
-from daemon.clocks.position import position
-from daemon.events import Position
-from daemon.tempo import NS_PER_S, NS_PER_US
+from daemon.clocks.clock import ClockError
+from daemon.clocks.position_clock import position
+from daemon.core.events import Position
+from daemon.core.tempo import NS_PER_S, NS_PER_US
 
 log = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from daemon.refusal import Refusal, refusing
+from daemon.core.errors import Refusal, refusing
 
 if TYPE_CHECKING:
-    from daemon.bench import Bench, Row
+    from daemon.diagnostics.bench import Bench, Row
 
 
 @click.command(short_help="Measure this machine's performance figures, each beside a reference.")
@@ -42,11 +42,11 @@ def command(
     server without hardware is started for the while, if jackd is there: with periods of 128 frames for what passes
     through, and of 1024, JACK's own, for everything else.
     """
-    from daemon.bench import Bench, BenchError, differences, draw
     from daemon.commands.render import progress_bar
+    from daemon.diagnostics.bench import Bench, BenchError, differences, draw
+    from daemon.midi.rtmidi_ports import PortError
+    from daemon.players.graph import GraphError
     from daemon.players.load import load_player
-    from daemon.ports import PortError
-    from daemon.session import GraphError
 
     earlier = _earlier(compare)
     with refusing(GraphError, BenchError, PortError):
@@ -81,8 +81,8 @@ def _earlier(path: Path | None) -> list[dict[str, object]] | None:
 
 
 def _check_plots(path: Path) -> None:
-    from daemon.bench import BenchError
-    from daemon.pictures import PicturesError, check
+    from daemon.diagnostics.bench import BenchError
+    from daemon.evaluation.piano_roll_png import PicturesError, check
 
     try:
         check()

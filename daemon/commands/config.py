@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from daemon import config
-from daemon.config import ConfigError
-from daemon.options import config_from
-from daemon.refusal import Refusal, refusing
+from daemon.config import config
+from daemon.config.cli_options import config_from
+from daemon.config.config import ConfigError
+from daemon.core.errors import Refusal, refusing
 
 
 @click.command(short_help="Show or edit the configuration.")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from daemon import control
-from daemon.config import ConfigError
-from daemon.control import resolve
-from daemon.options import connect_option, control_of
-from daemon.refusal import refusing
+from daemon.config.cli_options import connect_option, control_of
+from daemon.config.config import ConfigError
+from daemon.control import control_socket
+from daemon.control.control_socket import resolve
+from daemon.core.errors import refusing
 
 
 @click.command(short_help="Describe the control socket and its protocol.")
@@ -25,4 +25,4 @@ def command(control: str | None, path: bool) -> None:
 
 
 def _documentation() -> str:
-    return control.__doc__ or ""
+    return control_socket.__doc__ or ""

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from daemon.ports import APIS
+from daemon.midi.rtmidi_ports import APIS
 
 if TYPE_CHECKING:
-    from daemon.doctor import Finding, Patient
+    from daemon.diagnostics.doctor import Finding, Patient
 
 
 @click.command(short_help="Say what is wrong with this machine's MIDI, timing or sound, and the remedy.")
@@ -30,7 +30,7 @@ def command(context: click.Context, /, file: Path | None, as_json: bool, **said:
 
     Exit status 1 where the band cannot play.
     """
-    from daemon.doctor import Examined, examine, verdict
+    from daemon.diagnostics.doctor import Examined, examine, verdict
 
     tell = (lambda _: None) if as_json else _tell
     patient, configuration = _patient(file, said)
@@ -54,11 +54,11 @@ def _tell(finding: Finding) -> None:
 
 def _patient(file: Path | None, said: dict[str, str | None]) -> tuple[Patient, Finding]:
     """What is looked at, and whether the configuration that says so can be used; the defaults where it cannot."""
-    from daemon import config
-    from daemon.config import ConfigError
-    from daemon.doctor import BAD, GOOD, Finding, Patient
-    from daemon.options import config_from
-    from daemon.recorder import folder
+    from daemon.config import config
+    from daemon.config.cli_options import config_from
+    from daemon.config.config import ConfigError
+    from daemon.diagnostics.doctor import BAD, GOOD, Finding, Patient
+    from daemon.takes.recorder import folder
 
     what = "configuration"
     try:

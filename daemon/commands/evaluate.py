@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from daemon import controls
 from daemon.commands.render import control_options, settings_from
-from daemon.refusal import refusing
+from daemon.core import controls
+from daemon.core.errors import refusing
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from daemon.judging import Band
+    from daemon.evaluation.scoring import Band
 
 #: Where the collections lie in the project: beside the checkout.
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -28,7 +28,7 @@ class _WithFigures(click.Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of figures."""
-        from music.metrics import FIGURES
+        from music.evaluation.metrics import FIGURES
 
         with formatter.section("Figures"):
             formatter.write_dl([(figure.title, figure.what) for figure in FIGURES])
@@ -79,10 +79,10 @@ def command(
     its annotated chords as blocks, a rule that follows the melody causally, somebody else's part, and silence: means
     over songs, with 95% intervals. On the bands each file is played in its own style unless --style is given.
     """
-    from daemon.evaluate import Question, evaluate
-    from daemon.pictures import PicturesError
-    from daemon.session import GraphError
-    from daemon.songbook import SongbookError, find
+    from daemon.evaluation.evaluate import Question, evaluate
+    from daemon.evaluation.piano_roll_png import PicturesError
+    from daemon.evaluation.songbook import SongbookError, find
+    from daemon.players.graph import GraphError
     from music.midifile import MidiFileError
 
     modes = {None: (LIVE, OFFLINE), NOBODY: ()}.get(mode, (str(mode),))
@@ -119,8 +119,8 @@ def _band(
     replan: str,
 ) -> Band:
     """The band as the options say. Raises GraphError, ControlError."""
-    from daemon.judging import Band, player_of
-    from daemon.songbook import BY_RULE
+    from daemon.evaluation.scoring import Band, player_of
+    from daemon.evaluation.songbook import BY_RULE
 
     name = str(graph) if graph is not None else None
     settings = settings_from(values, assigned, player_of(technique, name).styles)

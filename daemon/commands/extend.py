@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from daemon import controls
 from daemon.commands.render import control_options, settings_from
-from daemon.refusal import Refusal, refusing
+from daemon.core import controls
+from daemon.core.errors import Refusal, refusing
 
 
 @click.command()
@@ -32,10 +32,10 @@ def command(
     The transformer hears what is there, melody and band (told by their tracks' names: bass, chords, pad, drums, piano),
     and goes on from the bar line after the end. The same seed goes on the same way.
     """
-    from daemon.extend import Extension, to_file
+    from daemon.offline.extend import Extension, to_file
+    from daemon.players.graph import GraphError
     from daemon.players.load import load_player
     from daemon.players.transformer import TransformerPlayer
-    from daemon.session import GraphError
     from music.midifile import MidiFileError
 
     if output.is_dir() or not output.parent.is_dir():

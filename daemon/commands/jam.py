@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
-from daemon import controls
-from daemon.audio import AudioError, Sound
 from daemon.commands.render import control_options, settings_from
 from daemon.commands.run import start_logging
-from daemon.plan import Settings
-from daemon.ports import APIS, PortError, Ports
-from daemon.refusal import Refusal, refusing
-from daemon.worker import Early, PlayerSpec, WorkerError
+from daemon.core import controls
+from daemon.core.errors import Refusal, refusing
+from daemon.core.plan import Settings
+from daemon.midi.rtmidi_ports import APIS, PortError, Ports
+from daemon.players.worker import Early, PlayerSpec, WorkerError
+from daemon.sound.audio import AudioError, Sound
 from music.tunes import TUNES
 
 
@@ -68,7 +68,7 @@ def command(
 
     spec = PlayerSpec("daemon.players.load:load_player", (technique, None if graph is None else str(graph)))
     with closing(Early(spec)) as early, refusing(AudioError, controls.ControlError, PortError, WorkerError):
-        from daemon.jam import Setup, play  # while the player is loaded
+        from daemon.live.jam import Setup, play  # while the player is loaded
 
         tempo = None if bpm is None else controls.parse("bpm", bpm)
         setup = Setup(

@@ -6,10 +6,10 @@ from contextlib import closing
 
 import click
 
-from daemon.client import Client, ClientError
-from daemon.config import ConfigError
-from daemon.options import config_from, connect_option, control_of
-from daemon.refusal import Refusal, refusing
+from daemon.config.cli_options import config_from, connect_option, control_of
+from daemon.config.config import ConfigError
+from daemon.control.client import Client, ClientError
+from daemon.core.errors import Refusal, refusing
 
 
 @click.command(short_help="Bind a knob, a pad, a key or a program change to a control.")

@@ -6,13 +6,16 @@ from collections.abc import Iterable, Iterator
 
 import click
 
-from daemon import config, control, recorder, soundfont
-from daemon.about import house_version
-from daemon.refusal import Refusal
+from daemon.config import config
+from daemon.control import control_socket
+from daemon.core.errors import Refusal
+from daemon.core.version import house_version
+from daemon.sound import soundfont
+from daemon.takes import recorder
 
 _ENVIRONMENT = {
     config.VARIABLE: "Another configuration than the user's own.",
-    control.VARIABLE: "Where the control socket is: a path, tcp:PORT, or off.",
+    control_socket.VARIABLE: "Where the control socket is: a path, tcp:PORT, or off.",
     recorder.VARIABLE: "The folder that takes are kept in, or off.",
     soundfont.VARIABLE: "The soundfont of `--audio` and of WAV files.",
 }

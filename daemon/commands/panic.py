@@ -6,10 +6,10 @@ from contextlib import closing
 
 import click
 
-from daemon.client import Client, ClientError
-from daemon.config import ConfigError
-from daemon.options import connect_option, control_of
-from daemon.refusal import refusing
+from daemon.config.cli_options import connect_option, control_of
+from daemon.config.config import ConfigError
+from daemon.control.client import Client, ClientError
+from daemon.core.errors import refusing
 
 
 @click.command(short_help="End everything that sounds, at once.")

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from daemon import controls
-from daemon.automation import AutomationError
-from daemon.automation import read as read_automation
-from daemon.config import ConfigError, config
-from daemon.config import read as read_config
-from daemon.plan import Settings
-from daemon.refusal import Refusal, refusing
+from daemon.config.config import ConfigError, config
+from daemon.config.config import read as read_config
+from daemon.control.automation import AutomationError
+from daemon.control.automation import read as read_automation
+from daemon.core import controls
+from daemon.core.errors import Refusal, refusing
+from daemon.core.plan import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from daemon.players import Player
-    from daemon.render import Options
-    from daemon.synth import Synth
+    from daemon.offline.render import Options
+    from daemon.players.player import Player
+    from daemon.sound.synth import Synth
 
 #: the controls that have an option of their own
 CONTROL_OPTIONS = ("style", "seed", "temperature", "density", "intensity", "swing")
@@ -155,12 +155,12 @@ def command(
     only what has been heard by then. A .mid has the melody untouched on the track `melody`, and a track for every role;
     a .wav is what `houseband run --audio` plays.
     """
-    from daemon import render
+    from daemon.core.tempo import NS_PER_MS
+    from daemon.offline import render
+    from daemon.players.graph import GraphError
     from daemon.players.load import load_band
-    from daemon.session import GraphError
-    from daemon.soundfont import SoundFontError
-    from daemon.synth import open_synth
-    from daemon.tempo import NS_PER_MS
+    from daemon.sound.soundfont import SoundFontError
+    from daemon.sound.synth import open_synth
     from music.midifile import MidiFileError
 
     if output.is_dir() or not output.parent.is_dir():
@@ -216,10 +216,10 @@ def edit_file(
     said: dict[str, Any],
 ) -> None:
     """A MIDI file edited by the AR-CNN, as the options say. Raises Refusal."""
-    from daemon import editing
+    from daemon.core.tempo import us_per_beat
+    from daemon.offline import file_editing
     from daemon.players.arcnn import Editor
-    from daemon.session import Graph, GraphError
-    from daemon.tempo import us_per_beat
+    from daemon.players.graph import Graph, GraphError
     from music.midifile import MidiFileError
 
     edits: Path | None = said["edits"]
@@ -232,7 +232,7 @@ def edit_file(
         tempo = None if bpm is None else controls.parse("bpm", bpm)
         editor = Editor(Graph(graph, ARCNN))
         settings = settings_from(values, assigned, editor.styles, whole.settings(editor.styles))
-        options = editing.Options(
+        options = file_editing.Options(
             style=settings.style,
             limits=settings.limits,
             iterations=100 if said["iterations"] is None else said["iterations"],
@@ -246,7 +246,9 @@ def edit_file(
         us = us_per_beat(tempo) if isinstance(tempo, float) else None
         try:
             with progress_bar(f"editing {source.name}") as progress:
-                editing.to_file(source, target, editor, options, track=track, edits=edits, us=us, progress=progress)
+                file_editing.to_file(
+                    source, target, editor, options, track=track, edits=edits, us=us, progress=progress
+                )
         except OSError as error:
             raise Refusal(f"{error.filename or target}: cannot be written: {error.strerror or error}") from None
 
@@ -261,10 +263,10 @@ def to_wav(
     synth: Synth,
     clicks: bool,
 ) -> None:
-    """Render a MIDI file's melody, and the band, as sound. Raises as `daemon.render.to_file`."""
-    from daemon import wav
-    from daemon.render import perform
-    from daemon.tempo import Tempo
+    """Render a MIDI file's melody, and the band, as sound. Raises as `daemon.offline.render.to_file`."""
+    from daemon.core.tempo import Tempo
+    from daemon.offline.render import perform
+    from daemon.sound import wav
     from music import midifile
     from music.note import MELODY
 

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from daemon import journald, memory, service
-from daemon.audio import AudioError
-from daemon.clocks import ClockError
-from daemon.config import Config, ConfigError
-from daemon.options import Chosen, config_from, config_options
-from daemon.ports import PortError
-from daemon.refusal import Refusal, refusing
-from daemon.worker import Early, PlayerSpec, WorkerError, WorkerLost
+from daemon.clocks.clock import ClockError
+from daemon.config.cli_options import Chosen, config_from, config_options
+from daemon.config.config import Config, ConfigError
+from daemon.core.errors import Refusal, refusing
+from daemon.midi.rtmidi_ports import PortError
+from daemon.players.worker import Early, PlayerSpec, WorkerError, WorkerLost
+from daemon.sound.audio import AudioError
+from daemon.system import journald, memory, sd_notify
 from music.note import TICKS_PER_BEAT
 
 if TYPE_CHECKING:
-    from daemon.conductor import Song
-    from daemon.listeners import Listeners
-    from daemon.live import Setup
+    from daemon.engine.conductor import Song
+    from daemon.live.listeners import Listeners
+    from daemon.live.performance import Setup
 
 
 @click.command(short_help="Play along live, through virtual MIDI ports.")
@@ -44,13 +44,16 @@ def command(file: Path | None, assigned: tuple[str, ...], **values: object) -> N
     with refusing(ConfigError):
         chosen = config_from(file, assigned, values)
     start_logging(chosen.config.verbose)
-    if service.is_managed():
+    if sd_notify.is_managed():
         memory.small_pages()  # before there is a process to be given them, too
     with (
         closing(Early(player_of(chosen.config))) as early,
         refusing(AudioError, ConfigError, ClockError, PortError, WorkerError),
     ):
-        from daemon.live import Setup, play  # after the options have been looked at, and while the player is loaded
+        from daemon.live.performance import (  # after the options have been looked at, and while the player is loaded
+            Setup,
+            play,
+        )
 
         setup = replace(
             setup_of(chosen, Setup),
@@ -76,8 +79,8 @@ def command(file: Path | None, assigned: tuple[str, ...], **values: object) -> N
 
 def setup_of(chosen: Chosen, make: type[Setup]) -> Setup:
     """The live performance that a configuration describes."""
-    from daemon.reach import Reach
-    from daemon.wiring import Wiring
+    from daemon.live.connections import Wiring
+    from daemon.live.remote_control import Reach
 
     said = chosen.config
     return make(
@@ -103,9 +106,9 @@ def player_of(said: Config) -> PlayerSpec:
 
 def listeners_of(said: Config) -> Listeners:
     """Who is told of what is played: the recorder of takes, and the loudspeakers."""
-    from daemon.audio import Sound
-    from daemon.listeners import Listeners
-    from daemon.recorder import folder
+    from daemon.live.listeners import Listeners
+    from daemon.sound.audio import Sound
+    from daemon.takes.recorder import folder
 
     values = said.values
     sound = Sound(bool(values["audio"]), str(values["soundfont"] or "") or None, bool(values["click"]))
@@ -116,7 +119,7 @@ def listeners_of(said: Config) -> Listeners:
 
 def song_of(said: Config) -> Song:
     """The song that a configuration describes."""
-    from daemon.conductor import Song
+    from daemon.engine.conductor import Song
 
     pickup = round(said.pickup * TICKS_PER_BEAT)
     return Song(bpm=said.bpm, metres=((0, said.metre),), pickup=pickup, count_in=said.count_in)
@@ -139,7 +142,11 @@ def start_logging(verbose: int) -> None:
         faulthandler.enable()  # the watchdog's SIGABRT says where it was stuck
         with contextlib.suppress(OSError):
             logging.basicConfig(level=level, format="%(message)s", handlers=[journald.JournalHandler()])
-            for name in ("daemon.background", "daemon.reload", "daemon.aftermath"):  # once at a start or a reload
+            for name in (
+                "daemon.live.service_mode",
+                "daemon.live.reload",
+                "daemon.midi.alsa_reconnect",
+            ):  # once at a start or a reload
                 logging.getLogger(name).setLevel(min(level, logging.INFO))
             return
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")

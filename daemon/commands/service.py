@@ -6,10 +6,10 @@ import subprocess
 
 import click
 
-from daemon import unit
-from daemon.config import ConfigError
-from daemon.options import config_from
-from daemon.refusal import Refusal, refusing
+from daemon.config.cli_options import config_from
+from daemon.config.config import ConfigError
+from daemon.core.errors import Refusal, refusing
+from daemon.system import service_units
 
 
 @click.group(short_help="Install the band as a service of yours.")
@@ -25,9 +25,9 @@ def install(options: tuple[str, ...]) -> None:
     OPTIONS are those of `houseband run`, after `--`; better is the configuration (`houseband config --edit`), which
     the service reads again on `systemctl --user reload houseband`. Installing again is how to change them.
     """
-    with refusing(unit.UnitError, ConfigError):
+    with refusing(service_units.UnitError, ConfigError):
         config_from(None, (), {})  # a mistake in it would be the service's only log line
-        manager = unit.manager()
+        manager = service_units.manager()
         manager.install(options)
     click.echo(f"installed and started: {manager.path}")
     click.echo("to have it play before anyone logs in (Linux): loginctl enable-linger", err=True)
@@ -36,8 +36,8 @@ def install(options: tuple[str, ...]) -> None:
 @command.command()
 def uninstall() -> None:
     """Stop it and take it away."""
-    with refusing(unit.UnitError):
-        there = unit.manager().uninstall()
+    with refusing(service_units.UnitError):
+        there = service_units.manager().uninstall()
     click.echo("removed" if there else "there was none")
 
 
@@ -45,8 +45,8 @@ def uninstall() -> None:
 @click.pass_context
 def status(context: click.Context) -> None:
     """How it is, as the service manager says. Exit status 0 when it runs."""
-    with refusing(unit.UnitError):
-        context.exit(_pass_on(unit.manager().status()))
+    with refusing(service_units.UnitError):
+        context.exit(_pass_on(service_units.manager().status()))
 
 
 @command.command()
@@ -55,8 +55,8 @@ def status(context: click.Context) -> None:
 @click.pass_context
 def logs(context: click.Context, follow: bool, lines: int) -> None:
     """What it has said."""
-    with refusing(unit.UnitError):
-        context.exit(_pass_on(unit.manager().logs(follow, lines)))
+    with refusing(service_units.UnitError):
+        context.exit(_pass_on(service_units.manager().logs(follow, lines)))
 
 
 def _pass_on(command_line: list[str]) -> int:

@@ -6,11 +6,11 @@ from contextlib import closing
 
 import click
 
-from daemon.client import Client, ClientError
-from daemon.config import ConfigError
-from daemon.controls import CONTROLS, MIXED_ROLES
-from daemon.options import connect_option, control_of
-from daemon.refusal import refusing
+from daemon.config.cli_options import connect_option, control_of
+from daemon.config.config import ConfigError
+from daemon.control.client import Client, ClientError
+from daemon.core.controls import CONTROLS, MIXED_ROLES
+from daemon.core.errors import refusing
 
 
 class _WithControls(click.Command):

@@ -16,9 +16,9 @@ def command() -> None:
     """
     if os.environ.get("SERVICE_RESULT") == "success":
         return  # it has ended its notes itself
-    from daemon.aftermath import silence
-    from daemon.background import CONNECTIONS
-    from daemon.control import runtime_path
+    from daemon.control.control_socket import runtime_path
+    from daemon.live.service_mode import CONNECTIONS
+    from daemon.midi.alsa_reconnect import silence
 
     told = silence(runtime_path() / CONNECTIONS)
     click.echo(f"all notes off was told to {told} that listened", err=True)

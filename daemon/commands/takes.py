@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
-from daemon.config import ConfigError
-from daemon.options import config_from
-from daemon.refusal import Refusal, refusing
+from daemon.config.cli_options import config_from
+from daemon.config.config import ConfigError
+from daemon.core.errors import Refusal, refusing
 
 
 @click.group(short_help="List and export what has been played.")
@@ -21,7 +21,7 @@ def command() -> None:
 
 
 def _folder(said: Path | None) -> Path:
-    from daemon.recorder import OFF, folder
+    from daemon.takes.recorder import OFF, folder
 
     if said is not None:
         return said
@@ -37,7 +37,7 @@ def _folder(said: Path | None) -> Path:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_takes(where: Path | None, as_json: bool) -> None:
     """List all takes, the oldest first."""
-    from daemon.recorder import files, is_being_played, recover
+    from daemon.takes.recorder import files, is_being_played, recover
 
     where = _folder(where)
     recover(where)
@@ -80,7 +80,7 @@ def export(name: str | None, output: Path | None, everything: bool, where: Path 
     """Copy a take, the newest unless NAME is given, as a MIDI file: a track for the melody and for every role, the
     tempo map, and markers where the style changes. What a crash left is written up first; one that is being played is
     left out."""
-    from daemon.recorder import files, is_being_played, recover
+    from daemon.takes.recorder import files, is_being_played, recover
 
     where = _folder(where)
     recover(where)
@@ -104,12 +104,12 @@ def export(name: str | None, output: Path | None, everything: bool, where: Path 
 
 def _copy(file: Path, to: Path) -> None:
     """A take, be it a MIDI file or, on a disk too full for one, still a journal. Raises OSError, Refusal."""
-    from daemon import takefile
+    from daemon.takes import take_log
 
     if file.suffix == ".mid":
         shutil.copyfile(file, to)
         return
-    journal = takefile.read(file)
+    journal = take_log.read(file)
     if journal is None:
         raise Refusal(f"{file}: nothing was played in this take")
-    takefile.write_midi(journal, to)
+    take_log.write_midi(journal, to)

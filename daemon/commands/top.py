@@ -6,10 +6,10 @@ import contextlib
 
 import click
 
-from daemon.client import Client, ClientError
-from daemon.config import ConfigError
-from daemon.options import connect_option, control_of
-from daemon.refusal import Refusal, refusing
+from daemon.config.cli_options import connect_option, control_of
+from daemon.config.config import ConfigError
+from daemon.control.client import Client, ClientError
+from daemon.core.errors import Refusal, refusing
 
 
 @click.command(short_help="Watch the band that plays: a live roll and meters.")
@@ -20,7 +20,7 @@ def command(control: str | None) -> None:
     """
     from rich.console import Console
 
-    from daemon.top import watch
+    from daemon.screen.top import watch
 
     console = Console()
     if not console.is_terminal:

@@ -12,15 +12,15 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from daemon.loop import draft_of
-from daemon.plan import Plan, PlanRequest
-from daemon.session import Graph, GraphError
-from music import editing
-from music.edit_event import Edit, Limits
-from music.editing import Scores
-from music.edits import Draft
+from daemon.core.plan import Plan, PlanRequest
+from daemon.engine.looper import draft_of
+from daemon.players.graph import Graph, GraphError
+from music.edits import selection
+from music.edits.draft import Draft
+from music.edits.edit import Edit, Limits
+from music.edits.selection import Scores
+from music.encoding.edit_grid import LENGTHS, PITCHES, PLANES, WINDOW, planes
 from music.note import EDITS
-from music.sheet import LENGTHS, PITCHES, PLANES, WINDOW, planes
 
 HOP = WINDOW // 2
 _LENGTHS = np.array(LENGTHS, np.int16)
@@ -122,7 +122,7 @@ class ArcnnPlayer:
     def __init__(self, graph: Graph) -> None:
         """Raises GraphError when the graph's inputs are not those of the AR-CNN."""
         self._editor = Editor(graph)
-        self._belief = editing.Belief()
+        self._belief = selection.Belief()
         self._about: object = None  # what that is about
         self.styles = self._editor.styles
         empty = np.zeros((WINDOW, PITCHES), np.int16)
@@ -149,10 +149,10 @@ class ArcnnPlayer:
         scores = self._editor.look(draft, limits, settings.style)
         about = state.steps, state.bars, settings.style, limits
         if about != self._about:
-            self._belief, self._about = editing.Belief(), about
+            self._belief, self._about = selection.Belief(), about
         self._belief.look(draft, scores)
         random = np.random.default_rng([abs(settings.seed), state.turn])
-        edits = editing.take(
+        edits = selection.take(
             draft,
             scores,
             limits,

@@ -1,7 +1,8 @@
 """The GAN's player: canvas -> graph -> notes.
 
 Everything random hangs on the seed and on where in the song it is, never on when it was asked: two plans made one step
-apart agree wherever neither the melody nor what the band has played (music.habits, balance) gave a reason to change.
+apart agree wherever neither the melody nor what the band has played (music.analysis.note_density, balance) gave a
+reason to change.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from daemon.plan import Plan, PlanRequest, Settings
-from daemon.players import balance
-from daemon.session import Graph, GraphError
-from music import canvas, habits, hearing
-from music.canvas import (
+from daemon.core.plan import Plan, PlanRequest, Settings
+from daemon.players import chord_balance
+from daemon.players.graph import Graph, GraphError
+from music.analysis import note_density
+from music.encoding import gan_canvas, melody_context
+from music.encoding.gan_canvas import (
     BEGIN_ABOVE,
     CLASSES,
     DRUM_PLANES,
@@ -61,8 +63,8 @@ _CLASSES = {role: register.pitches().reshape(-1) % CLASSES for role, register in
 class GanPlayer:
     """A Player on a generator's graph."""
 
-    past_steps = hearing.PAST
-    memory_steps = hearing.MEMORY
+    past_steps = melody_context.PAST
+    memory_steps = melody_context.MEMORY
     future_steps = FUTURE - _BLOCK + 1
     roles: tuple[str, ...] = ROLES
 
@@ -78,8 +80,8 @@ class GanPlayer:
             "style": (1, len(self.styles)),
             "z": (1, z),
             "noise": (1, len(QUALITIES), CLASSES, FUTURE // 4),
-            "melody": (1, hearing.MELODY_PLANES, CLASSES, hearing.PAST + hearing.FUTURE),
-            "phase": (1, hearing.PHASES),
+            "melody": (1, melody_context.MELODY_PLANES, CLASSES, melody_context.PAST + melody_context.FUTURE),
+            "phase": (1, melody_context.PHASES),
             "known": (1, 1),
         }
         if dict(graph.signature.inputs) != wanted:
@@ -87,7 +89,7 @@ class GanPlayer:
         try:
             self._grooves = [np.asarray(bank, np.float32).reshape(len(bank), -1, z) for bank in settings["grooves"]]
             self._habits = [
-                np.asarray(kept, np.float64).reshape(*bank.shape[:2], habits.HABITS)
+                np.asarray(kept, np.float64).reshape(*bank.shape[:2], note_density.HABITS)
                 for kept, bank in zip(settings["habits"], self._grooves, strict=True)
             ]
             self._velocity_std = np.asarray(settings["velocity_std"], np.float32).reshape(len(self.styles), len(ROLES))
@@ -102,10 +104,10 @@ class GanPlayer:
             raise ValueError(f"no style {settings.style!r}; this graph knows {', '.join(self.styles)}")
         style = self.styles.index(settings.style)
         bar = request.bar_origin // TICKS_PER_STEP
-        first = bar + canvas.first_step(request.now - bar, request.metre.steps_per_bar)
+        first = bar + gan_canvas.first_step(request.now - bar, request.metre.steps_per_bar)
         heard_all = request.heard is None
-        seen = canvas.of(request.melody, request.committed, request.now, heard_all, request.metre, bar)
-        heard = hearing.of(request.melody, request.now, heard_all, request.metre, bar)
+        seen = gan_canvas.of(request.melody, request.committed, request.now, heard_all, request.metre, bar)
+        heard = melody_context.of(request.melody, request.now, heard_all, request.metre, bar)
         wild, fresh = LOOSE.get(settings.style, (RHYTHM_NOISE, FRESH))
         noise = _Noise(
             settings.seed, first + FIRST_NOW, bar, request.metre.steps_per_bar, fresh, wild * settings.temperature
@@ -123,7 +125,7 @@ class GanPlayer:
                 "known": heard.known[None],
             }
         )
-        pull = self._pull(request, style, (np.arange(-habits.WINDOW, 0) + request.now - bar) // section)
+        pull = self._pull(request, style, (np.arange(-note_density.WINDOW, 0) + request.now - bar) // section)
         neglected = BALANCE * _neglected(request, answer["chord_choice"][0])
         writer = _Writer(request, first + FIRST_NOW, answer, noise, self._velocity_std[style], pull, neglected)
         notes, held = writer.write()
@@ -146,7 +148,9 @@ class GanPlayer:
         """What calls the band back to its groove: see `habits.pull`. sections: of the steps before now."""
         bank = self._habits[style]
         promised = bank[request.settings.seed % len(bank)]
-        return habits.pull(request.committed, request.now, promised[sections % len(promised)], request.settings.density)
+        return note_density.pull(
+            request.committed, request.now, promised[sections % len(promised)], request.settings.density
+        )
 
 
 class _Noise:
@@ -245,7 +249,8 @@ class _Writer:
         return notes, held
 
     def _line(self, role: str, index: int, line: int) -> tuple[list[Note], list[Note]]:
-        """Notes begun from the line on, and committed ones that sound there, as `play` in models/gan.py sounds them."""
+        """Notes begun from the line on, and committed ones that sound there, as `play` in models/gan/network.py sounds
+        them."""
         pitches = REGISTERS[role].pitches().reshape(-1)
         cell_of = {int(p): i for i, p in enumerate(pitches)}
         now = self.request.now * TICKS_PER_STEP
@@ -307,8 +312,8 @@ def _neglected(request: PlanRequest, chord: NDArray[Any]) -> NDArray[np.float64]
     """(12, FUTURE) which tones of the chosen chords (qualities, 12, beats; one-hot, 0 where
     none is chosen) the band has neglected, beside the other tones of the chord: chords do not grow by it."""
     committed = (n for role in PITCHED_ROLES for n in request.committed.get(role, ()))
-    wanted = balance.SHARES.T @ chord.reshape(-1, chord.shape[-1])  # (12, beats)
-    missing = balance.lack(wanted, balance.sounded(committed, request.now))
+    wanted = chord_balance.SHARES.T @ chord.reshape(-1, chord.shape[-1])  # (12, beats)
+    missing = chord_balance.lack(wanted, chord_balance.sounded(committed, request.now))
     inside = wanted > 0
     missing -= (missing * inside).sum(0) / np.maximum(inside.sum(0), 1)
     return np.repeat(missing * inside, STEPS_PER_BEAT, 1)

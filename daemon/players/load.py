@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from daemon.players import Player
-from daemon.players.switch import Offer, Switch
-from daemon.session import TECHNIQUES, Graph, GraphError, read_signature
+from daemon.players.ensemble import Offer, Switch
+from daemon.players.graph import TECHNIQUES, Graph, GraphError, read_signature
+from daemon.players.player import Player
 
 #: technique -> module and class of its player, which is made from a Graph; those that are not here do not play yet
 _PLAYERS: Mapping[str, tuple[str, str]] = {

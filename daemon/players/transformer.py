@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from daemon.plan import Plan, PlanRequest
-from daemon.players import balance
-from daemon.players.harmony import Harmony, Outlook, Song, line
-from daemon.players.ring import Intent, Pen, Ring
-from daemon.session import Graph, GraphError
-from music import hearing, sampling, steps, tokens
+from daemon.core.plan import Plan, PlanRequest
+from daemon.players import chord_balance
+from daemon.players.chords import Harmony, Outlook, Song, line
+from daemon.players.graph import Graph, GraphError
+from daemon.players.kv_cache import Intent, Pen, Ring
+from music.encoding import melody_context, sampling, step_features, step_tokens
 from music.note import MELODY, PITCHED_ROLES, ROLES, TICKS_PER_STEP, Metre, Note, step_of
 
 Floats = NDArray[np.float32]
@@ -48,9 +48,9 @@ LOOK = 2
 #: Tokens of one step, at most.
 MOST_TOKENS = 40
 #: A note tied over lasts so long, unless it is let go or begun anew.
-TIED_STEPS = 2 * tokens.LONGEST
+TIED_STEPS = 2 * step_tokens.LONGEST
 
-_COMPASS = {role: steps.compass(role) for role in (*PITCHED_ROLES, MELODY)}
+_COMPASS = {role: step_features.compass(role) for role in (*PITCHED_ROLES, MELODY)}
 
 
 @dataclass(slots=True)
@@ -79,8 +79,8 @@ class _Part:
 class TransformerPlayer:
     """A Player on a transformer's graph."""
 
-    past_steps = 2 * hearing.PAST
-    memory_steps = hearing.MEMORY + 2 * hearing.PAST  # as much as was remembered when the past was played
+    past_steps = 2 * melody_context.PAST
+    memory_steps = melody_context.MEMORY + 2 * melody_context.PAST  # as much as was remembered when the past was played
     future_steps = AHEAD
     roles: tuple[str, ...] = ROLES
 
@@ -89,7 +89,7 @@ class TransformerPlayer:
         self.styles = graph.signature.styles
         settings = graph.signature.settings
         self._ring = Ring(graph)
-        self._pen = Pen(graph, tokens.WRITER)
+        self._pen = Pen(graph, step_tokens.WRITER)
         self._harmony = Harmony(graph)
         self._budget_ns: int | None = None
         try:
@@ -147,9 +147,9 @@ class _Answer:
         for role in PITCHED_ROLES:
             sounding = (n for n in request.committed.get(role, ()) if n.start < tick <= n.end)
             self.parts[role].held = {(n.start, n.pitch): n for n in sounding}
-        since = tick - (player._ring.context + tokens.LONGEST) * TICKS_PER_STEP
+        since = tick - (player._ring.context + step_tokens.LONGEST) * TICKS_PER_STEP
         self._committed = {role: _rows(request.committed.get(role, ()), since) for role in ROLES}
-        lately = tick - balance.BALANCED * TICKS_PER_STEP
+        lately = tick - chord_balance.BALANCED * TICKS_PER_STEP
         pitched = [n for role in PITCHED_ROLES for n in request.committed.get(role, ())]
         self._ended = [n for n in pitched if lately < n.end < tick]
         over = [n.end for n in pitched if n.end <= tick]
@@ -182,7 +182,7 @@ class _Answer:
         """The melody's step, drawn like the band's tokens."""
         tick, last = self.now * TICKS_PER_STEP, self._request.melody[-1] if self._request.melody else None
         sounds = last is not None and last.end >= tick
-        above = np.arange(tokens.PITCHES) - 12 + max(chord[0], 0)
+        above = np.arange(step_tokens.PITCHES) - 12 + max(chord[0], 0)
         low, high = _COMPASS["melody"]
         allowed = np.concatenate([[True, sounds], (above >= low) & (above <= high)])
         random = np.random.default_rng([abs(self._request.settings.seed), self.now & 0xFFFFFFFF, 3])
@@ -226,12 +226,12 @@ class _Answer:
     ) -> Floats:
         metre = self._request.metre
         at = first + 1 + np.arange(count) - self._bar
-        phase = at % metre.steps_per_bar if metre != Metre() else at % steps.PHASES
-        return steps.features(
-            steps.heard(melody, first, count),
-            steps.band(played, first, count),
+        phase = at % metre.steps_per_bar if metre != Metre() else at % step_features.PHASES
+        return step_features.features(
+            step_features.heard(melody, first, count),
+            step_features.band(played, first, count),
             np.array(chords, np.int64).T,
-            np.minimum(phase, steps.PHASES - 1),
+            np.minimum(phase, step_features.PHASES - 1),
             begun=min(count, max(0, self._first_played - first)),
         )
 
@@ -249,9 +249,9 @@ class _Answer:
         pull = _PITCHED * SILENCE * min(self._silent(step), SILENT_STEPS)
         for role in bare:
             pull = pull + _PLAYS[role] * ANEW
-        pull = pull + _at_pitches(chord[0], BALANCE * balance.lack(outlook.shares[k], self._sounded(step)))
+        pull = pull + _at_pitches(chord[0], BALANCE * chord_balance.lack(outlook.shares[k], self._sounded(step)))
         written = self._draw(chord, tones, intent, random, pull)
-        for begun in tokens.begun_of(written, chord[0]):
+        for begun in step_tokens.begun_of(written, chord[0]):
             self._begin(begun, tick, velocity[ROLES.index(begun.role)])
 
     def _draw(
@@ -265,7 +265,7 @@ class _Answer:
         """The tokens of one step; pull: (WRITER,) what is added to their logits beside what the harmony does."""
         settings, pen = self._request.settings, self._player._pen
         bias = _bias(chord[0], tones, settings.density) + pull
-        grammar = tokens.Grammar(ROLES, _COMPASS, chord[0])
+        grammar = step_tokens.Grammar(ROLES, _COMPASS, chord[0])
         logits, memory = pen.begin(intent)
         while True:
             heat = TEMPERATURE * settings.temperature
@@ -287,14 +287,14 @@ class _Answer:
     def _sounded(self, step: int) -> NDArray[np.float64]:
         """(12,) what sounded of every pitch class lately, see `balance`."""
         parts = [self.parts[role] for role in PITCHED_ROLES]
-        return balance.sounded((*self._ended, *(n for p in parts for n in (*p.held.values(), *p.begun))), step)
+        return chord_balance.sounded((*self._ended, *(n for p in parts for n in (*p.held.values(), *p.begun))), step)
 
-    def _begin(self, begun: tokens.Begun, tick: int, velocity: int) -> None:
+    def _begin(self, begun: step_tokens.Begun, tick: int, velocity: int) -> None:
         """Begin a role's notes; what sounds of the same pitch ends there, or goes on if it was tied."""
         part = self.parts[begun.role]
         sounding = {n.pitch: n for n in part.sounding(tick)}
         for length, pitch in begun.notes:
-            many = TIED_STEPS if length > tokens.LONGEST else length
+            many = TIED_STEPS if length > step_tokens.LONGEST else length
             before = sounding.pop(pitch, None)
             if before is not None:
                 if begun.role != "drums" and _tie_is_due(before, tick):
@@ -321,29 +321,29 @@ class _Answer:
 
 def _tie_is_due(note: Note, tick: int) -> bool:
     lasted = (tick - note.start) // TICKS_PER_STEP
-    return note.length > tokens.LONGEST * TICKS_PER_STEP and lasted % tokens.LONGEST == 0
+    return note.length > step_tokens.LONGEST * TICKS_PER_STEP and lasted % step_tokens.LONGEST == 0
 
 
 def _bias(root: int, tones: Floats, density: float) -> NDArray[np.floating[Any]]:
     """(WRITER,) what is added to the logits: for how many begin, and for pitches that may be foreign."""
-    bias = np.zeros(tokens.WRITER)
-    sets = np.arange(tokens.LENGTH - tokens.WHO)
-    bias[tokens.WHO : tokens.LENGTH] = _COUNTS[sets] * DENSITY_SPAN * (density - 1)
+    bias = np.zeros(step_tokens.WRITER)
+    sets = np.arange(step_tokens.LENGTH - step_tokens.WHO)
+    bias[step_tokens.WHO : step_tokens.LENGTH] = _COUNTS[sets] * DENSITY_SPAN * (density - 1)
     bias += _at_pitches(root, DOUBT * np.log((tones + 0.02) / (tones.max() + 0.02)))
     return bias
 
 
 def _at_pitches(root: int, classes: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     """(WRITER,) at every pitch, counted from the root, what its pitch class has of (12,)."""
-    bias = np.zeros(tokens.WRITER)
-    bias[tokens.PITCH : tokens.DRUM] = classes[(np.arange(tokens.PITCHES) - 12 + max(root, 0)) % 12]
+    bias = np.zeros(step_tokens.WRITER)
+    bias[step_tokens.PITCH : step_tokens.DRUM] = classes[(np.arange(step_tokens.PITCHES) - 12 + max(root, 0)) % 12]
     return bias
 
 
 def _where(roles: Iterable[str]) -> NDArray[np.floating[Any]]:
     """(WRITER,) 1 at the tokens by which any of the roles begins."""
-    found = np.zeros(tokens.WRITER)
-    found[tokens.WHO : tokens.LENGTH] = [
+    found = np.zeros(step_tokens.WRITER)
+    found[step_tokens.WHO : step_tokens.LENGTH] = [
         any(who >> ROLES.index(r) & 1 for r in roles) for who in range(1 << len(ROLES))
     ]
     return found

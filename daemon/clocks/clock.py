@@ -1,0 +1,85 @@
+"""Whose beat it is: clocks that the band follows, as pure state machines.
+
+A clock is told what came in and says what its master did. It counts ticks (1/24 beat) of the master's own song
+position; where they lie on the band's timeline, which never runs backwards, is `daemon.engine.clock_sync`'s business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from daemon.core.events import MidiIn, Position
+
+
+class ClockError(Exception):
+    """A clock that cannot be had; the message is one sentence for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The master rolls, or rolls on from somewhere else: its `tick` lies at `ns`, `us` microseconds per beat.
+
+    fresh: from the top, as a Start; otherwise it went on, jumped, or came back after a pause.
+    """
+
+    tick: int
+    ns: int
+    us: int
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The master stands still, or has been silent for too long."""
+
+    ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """The master rolls on: its `tick` lies at `ns`, `us` microseconds per beat. jitter: how far (ns) what came in was
+    from where it should have been; lost: ticks of this clock that never came, since it began."""
+
+    tick: int
+    ns: int
+    us: int
+    jitter: int = 0
+    lost: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The master beats time without ever having said where it is: its tick `tick`, counted from anywhere, lies at `ns`,
+    `us` microseconds per beat."""
+
+    tick: int
+    ns: int
+    us: int
+
+
+Change = Started | Stopped | Beat | Pace
+
+
+class Clock(Protocol):
+    """What the conductor follows. `commands` is True when notes wait for this clock to roll, False when it takes over
+    only once it rolls (`--clock auto`)."""
+
+    @property
+    def commands(self) -> bool:
+        """Whether the band is silent until this clock has rolled."""
+        ...
+
+    def hear(self, event: MidiIn | Position) -> Sequence[Change]:
+        """What a message means. Messages come in time order."""
+        ...
+
+    @property
+    def deadline(self) -> int | None:
+        """When (ns) silence will mean something."""
+        ...
+
+    def due(self, now: int) -> Sequence[Change]:
+        """What the silence until now means."""
+        ...

@@ -1,0 +1,62 @@
+"""A master that tells its position, over and over: JACK's transport, Ableton Link."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from daemon.clocks.clock import Beat, Change, Started, Stopped
+from daemon.clocks.midi_clock import COAST
+from daemon.core.events import MidiIn, Position
+from daemon.core.tempo import NS_PER_US
+from music.note import TICKS_PER_BEAT, TICKS_PER_STEP
+
+#: a position (ticks) that far from where the last one led is a jump
+JUMP = TICKS_PER_STEP // 2
+#: how much of what a position is off is believed at once
+PULL = 1 / 8
+
+
+class PositionClock:
+    """A Clock of positions."""
+
+    commands = True
+
+    def __init__(self) -> None:
+        self._last: Position | None = None
+
+    def hear(self, event: MidiIn | Position) -> Sequence[Change]:
+        """What a position means, beside the one before."""
+        if not isinstance(event, Position):
+            return ()
+        before, self._last = self._last, event if event.rolling else None
+        if not event.rolling:
+            return (Stopped(event.at),) if before is not None else ()
+        span = event.us * NS_PER_US / TICKS_PER_BEAT
+        if before is None:
+            return (Started(event.tick, event.ns, event.us, fresh=0 <= event.tick < TICKS_PER_STEP),)
+        off = event.ns - before.ns - (event.tick - before.tick) * before.us * NS_PER_US / TICKS_PER_BEAT
+        if abs(off) > JUMP * span:
+            return (Started(event.tick, event.ns, event.us),)
+        ns = event.ns - round(off * (1 - PULL))  # who asks is late now and then: most of what is off is that
+        self._last = replace(event, ns=ns)
+        return (Beat(event.tick, ns, event.us, round(abs(off))),)
+
+    @property
+    def deadline(self) -> int | None:
+        """When a master that has stopped telling counts as stopped."""
+        return None if self._last is None else self._last.at + COAST
+
+    def due(self, now: int) -> Sequence[Change]:
+        """Stopped, if it has told nothing for too long."""
+        if self._last is None or now < self._last.at + COAST:
+            return ()
+        self._last = None
+        return (Stopped(now),)
+
+
+def position(at: int, rolling: bool, beat: float, bpm: float) -> Position:
+    """The position of a master that is at a beat (crotchets from bar 1) at a moment (ns)."""
+    us = max(1, round(60_000_000 / bpm))
+    tick = int(beat * TICKS_PER_BEAT // 1)
+    return Position(at, rolling, tick, at - round((beat * TICKS_PER_BEAT - tick) * us * NS_PER_US / TICKS_PER_BEAT), us)

@@ -1,0 +1,108 @@
+"""The other end of the control socket, for the command line's `status`, `set`, `panic`, `learn` and `top`."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+from daemon.control.control_socket import OFF, PROTOCOL, TCP, resolve, runtime_path
+
+Json = dict[str, Any]
+#: seconds for an answer; a band answers in milliseconds
+PATIENCE = 5.0
+
+
+class ClientError(Exception):
+    """No band answers, or it refuses; the message is one sentence."""
+
+
+class Client:
+    """A connection to a band that plays. where: as the configuration's `control`. Raises ClientError."""
+
+    def __init__(self, where: str) -> None:
+        address = resolve(where)
+        if address == OFF:
+            raise ClientError("the control socket is off in the configuration; set `control` to auto, or say --control")
+        self._socket = _connect(address)
+        self._file = self._socket.makefile("rwb")
+        self._id = 0
+        self._waiting: list[Json] = []
+        try:
+            self._begin(address)
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self, address: str) -> None:
+        spoken = self._read().get("protocol")
+        if spoken != PROTOCOL:
+            raise ClientError(f"the houseband at {address} speaks protocol {spoken}, this one {PROTOCOL}")
+        if address.startswith(TCP):
+            self.ask("hello", token=_tcp()[1])
+
+    def ask(self, op: str, *, patience: float | None = PATIENCE, **members: Any) -> Json:
+        """The answer to a request. patience: seconds, None for ever. Raises ClientError for a refusal."""
+        self._id += 1
+        self._socket.settimeout(patience)
+        try:
+            self._file.write(json.dumps({"id": self._id, "op": op, **members}).encode() + b"\n")
+            self._file.flush()
+            while True:
+                found = self._read()
+                if "ok" in found and found.get("id") == self._id:
+                    break
+                self._waiting.append(found)
+        except TimeoutError:
+            raise ClientError("the band does not answer") from None
+        except OSError as error:
+            raise ClientError(f"the band has gone ({error.strerror or error})") from None
+        if not found["ok"]:
+            raise ClientError(str(found["error"]))
+        return found
+
+    def events(self) -> Iterator[Json]:
+        """What comes, as it comes, until the band leaves."""
+        self._socket.settimeout(None)
+        while True:
+            while self._waiting:
+                yield self._waiting.pop(0)
+            try:
+                yield self._read()
+            except (ClientError, OSError):
+                return
+
+    def close(self) -> None:
+        """Hang up."""
+        self._file.close()
+        self._socket.close()
+
+    def _read(self) -> Json:
+        line = self._file.readline()
+        if not line:
+            raise ClientError("the band has gone")
+        found: Json = json.loads(line)
+        return found
+
+
+def _connect(address: str) -> socket.socket:
+    try:
+        if address.startswith(TCP):
+            return socket.create_connection(("127.0.0.1", _tcp()[0]), timeout=PATIENCE)
+        there = socket.socket(socket.AF_UNIX)
+        there.settimeout(PATIENCE)
+        try:
+            there.connect(address)
+        except OSError:
+            there.close()
+            raise
+    except (OSError, ValueError):
+        raise ClientError(f"no houseband answers at {address}; start one with `houseband run`") from None
+    return there
+
+
+def _tcp() -> tuple[int, str]:
+    """(port, secret) of the band on this machine. Raises OSError and ValueError."""
+    port, token = (runtime_path() / "control.tcp").read_text(encoding="ascii").split()
+    return int(port), token

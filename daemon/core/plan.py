@@ -1,0 +1,132 @@
+"""What a player is asked and what it answers: the one question of the house.
+
+*Given the canvas and the now-line, what should sound right of it?* Both are frozen and picklable, for the worker is a
+process of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from music.edits.edit import Edit, Limits, spans
+from music.note import Metre, Note
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a performer can turn while the band plays.
+
+    style: one of the graph's styles; seed: any integer, the same seed gives the same music; temperature: 0..2, how
+    adventurous; density: 0..2, how many notes, 1 as the style has it; intensity: 0..1, how loud and full;
+    levels: role -> 0..1.5 velocity factor; muted: roles that go on in silence; swing: 0..1, how far the off-beat
+    sixteenth is delayed towards the triplet; technique: which of the players loaded answers; humanise: 0..1, how far
+    notes stray from the beat; offsets_ms: role -> ms by which its synthesiser is slow, and its notes leave earlier;
+    pause_bars: whole bars of silence after which the band ends, 0 for never; split: pitch below which keys are no
+    melody; players: role -> the technique that plays it, where that is another (an empty one: the same).
+
+    For the AR-CNN: loop_bars: 1..8 bars that go round; overdub: what is played is added to them, otherwise it replaces
+    the bars it is played in; edits_per_second: how fast they change; edit_sysex: whether edits are told as MIDI, too;
+    creative_risk: 0..6, its temperature; remove_max: percent of what was played that may go; add_max: the most notes
+    added; lock_pitches, lock_bars: what stays as it is, as `music.edits.edit.spans` reads it; register_low,
+    register_high: the pitches that may be edited.
+    """
+
+    style: str = "pop"
+    seed: int = 0
+    temperature: float = 1.0
+    density: float = 1.0
+    intensity: float = 0.7
+    levels: Mapping[str, float] = field(default_factory=dict)
+    muted: frozenset[str] = frozenset()
+    swing: float = 0.0
+    technique: str = "gan"
+    humanise: float = 0.0
+    offsets_ms: Mapping[str, float] = field(default_factory=dict)
+    pause_bars: int = 0
+    split: int = 0
+    players: Mapping[str, str] = field(default_factory=dict)
+    loop_bars: int = 4
+    overdub: bool = False
+    edits_per_second: float = 4.0
+    edit_sysex: bool = False
+    creative_risk: float = 1.0
+    remove_max: float = 50.0
+    add_max: int = 200
+    lock_pitches: str = ""
+    lock_bars: str = ""
+    register_low: int = 0
+    register_high: int = 127
+
+    @property
+    def limits(self) -> Limits:
+        """What the AR-CNN may do."""
+        return Limits(
+            self.remove_max,
+            self.add_max,
+            spans(self.lock_pitches),
+            spans(self.lock_bars),
+            self.register_low,
+            self.register_high,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LoopState:
+    """The loop as a player is shown it. steps: how long it is; bars: the steps at which its bars begin; notes: rows of
+    (step, pitch, length, velocity, put there by an edit) in steps; given, removed: notes of the player's that were in
+    it, and how many of these are gone; want: how many edits are wanted; turn: rises with every question; refused:
+    (step, pitch) of what the player has taken back."""
+
+    steps: int
+    bars: tuple[int, ...]
+    notes: tuple[tuple[int, int, int, int, bool], ...]
+    given: int
+    removed: int
+    want: int
+    turn: int
+    refused: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRequest:
+    """One question to a player.
+
+    number: rises by one with every question to a player; now: the first step the plan may write (ticks count from
+    bar 1, step = 6 ticks); heard: the tick up to which the melody is known, None when the whole melody is
+    visible (offline); melody: the notes heard in the window, those still held ending at `heard`; committed: role ->
+    notes of the accompaniment already committed (begun before `now`, those of muted roles too); one still sounding
+    has its planned end; metre: the one in force at `now`; bar_origin: a tick at which a bar of that metre begins (0,
+    where bar 1 begins, until the metre changes); loop: what goes round, for a player that edits it.
+    """
+
+    number: int
+    now: int
+    heard: int | None
+    melody: tuple[Note, ...]
+    committed: Mapping[str, tuple[Note, ...]]
+    metre: Metre = Metre()
+    settings: Settings = Settings()
+    bar_origin: int = 0
+    loop: LoopState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A player's answer: every note of every role it plays with onset in steps [first, last), nothing else.
+
+    number and heard are the request's; notes: role -> notes sorted by start. A role missing from `notes` is not this
+    player's business and is left as it is; a role with an empty tuple rests. held: role -> committed notes still
+    sounding at `first`, each as the player now wants it to end (never before `first`); a sounding note that is
+    left out keeps the end it had. inference_ns: time spent answering. edits: of the loop in the request, to be applied
+    in order; the loop itself is the conductor's, and what it holds is no part of `notes`.
+    """
+
+    number: int
+    first: int
+    last: int
+    heard: int | None
+    notes: Mapping[str, tuple[Note, ...]]
+    held: Mapping[str, tuple[Note, ...]] = field(default_factory=dict)
+    inference_ns: int = 0
+    edits: tuple[Edit, ...] = ()

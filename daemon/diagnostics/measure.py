@@ -1,0 +1,214 @@
+"""Measurements that `doctor` and `bench` share: waits, plans, matrix products, a MIDI loop, what a process costs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from daemon.core.plan import LoopState, PlanRequest, Settings
+from daemon.midi.rtmidi_ports import APIS, PortError, quiet, rtmidi_module
+from daemon.players.player import Player
+from music.note import EDITS, TICKS_PER_BEAT, TICKS_PER_STEP, Note
+
+#: the product of two square matrices of this side is what GEMM is measured by
+GEMM_SIDE = 512
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The smallest value that `share` (0..1) of all do not exceed; nan of none."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
+
+
+def bare_waits(seconds: float, interval_ns: int = 20_000_000) -> list[int]:
+    """How late (ns) waits for a deadline end that do nothing else, one every `interval_ns`."""
+    queue: SimpleQueue[None] = SimpleQueue()
+    late = []
+    due = time.monotonic_ns()
+    for _ in range(int(seconds * 1e9 / interval_ns)):
+        due += interval_ns
+        with contextlib.suppress(Empty):
+            while (left := due - time.monotonic_ns()) > 0:
+                queue.get(timeout=left / 1e9)
+        late.append(time.monotonic_ns() - due)
+    return late
+
+
+def questions(settings: Settings, edits: bool = False) -> Iterator[PlanRequest]:
+    """What a band is asked one step after the other while a melody of quavers goes up and down a scale, for ever; where
+    it edits, a loop of eight bars of them that is never the same."""
+    scale = (60, 62, 64, 65, 67, 69, 71, 72, 71, 69, 67, 65, 64, 62)
+    melody = [Note(0, scale[0], 11, 90)]
+    number = 0
+    while True:
+        number += 1
+        now = 4 + number
+        tick = now * TICKS_PER_STEP
+        if tick % (TICKS_PER_BEAT // 2) == 0:
+            melody = [*melody[-64:], Note(tick, scale[tick // 12 % len(scale)], 6, 90)]
+        loop = _loop(scale, number) if edits else None
+        yield PlanRequest(number, now, tick, tuple(melody), {}, settings=settings, loop=loop)
+
+
+def _loop(scale: Sequence[int], turn: int) -> LoopState:
+    notes = tuple((step, scale[(step // 2 + turn) % len(scale)], 2, 90, False) for step in range(0, 128, 2))
+    return LoopState(128, tuple(range(0, 128, 16)), notes, len(notes), 0, 1, turn)
+
+
+def plan_times(
+    player: Player,
+    count: int,
+    between: Callable[[], object] | None = None,
+    clock: Callable[[], int] = time.perf_counter_ns,
+) -> list[int]:
+    """How long (ns) plans take, whole, from the question to the notes; the first five, which warm up, are left out.
+
+    between: called after every plan; clock: by which to measure.
+    """
+    asked = questions(replace(Settings(), style=player.styles[0]), EDITS in player.roles)
+    spent = []
+    for request, _ in zip(asked, range(count + 5), strict=False):
+        begun = clock()
+        player.plan(request)
+        spent.append(clock() - begun)
+        if between is not None:
+            between()
+    return spent[5:]
+
+
+def gemm_timer() -> Callable[[], int]:
+    """A function that multiplies two fp32 matrices of side GEMM_SIDE by numpy and says how long (ns) that took. One
+    thread only where OPENBLAS_NUM_THREADS=1 (or its like) was set before numpy was loaded."""
+    import numpy as np
+
+    random = np.random.default_rng(0)
+    a, b = (random.standard_normal((GEMM_SIDE, GEMM_SIDE), np.float32) for _ in range(2))
+    out = np.empty_like(a)
+
+    def multiply() -> int:
+        begun = time.perf_counter_ns()
+        np.matmul(a, b, out=out)
+        return time.perf_counter_ns() - begun
+
+    return multiply
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """What came round. times: ns from sending to arrival, of those that did; lost: how many did not."""
+
+    times: tuple[int, ...]
+    lost: int
+
+    @property
+    def median_ms(self) -> float:
+        """Latency."""
+        return quantile(self.times, 0.5) / 1e6
+
+    @property
+    def jitter_ms(self) -> float:
+        """How far from the median 99 of 100 are at the most."""
+        middle = quantile(self.times, 0.5)
+        return quantile([abs(t - middle) for t in self.times], 0.99) / 1e6
+
+
+#: sends a message, and is told (by the number in it) when one arrives
+Sender = Callable[[bytes], None]
+
+
+@contextlib.contextmanager
+def wire_loop(api: str, name: str = "houseband test") -> Iterator[tuple[Sender, list[tuple[int, bytes]]]]:
+    """A virtual output connected to a virtual input of the same program: how to send, and where arrivals (ns, message)
+    are appended. api: one of APIS. Raises PortError."""
+    rtmidi = rtmidi_module()
+    code = getattr(rtmidi, APIS[api])
+    made: list[Any] = []
+    arrived: list[tuple[int, bytes]] = []
+    try:
+        with quiet():
+            made.append(rtmidi.MidiIn(code, name=f"{name} in"))
+            made.append(rtmidi.MidiOut(code, name=f"{name} out"))
+        receiver, sender = made
+        receiver.open_virtual_port("in")
+        receiver.set_callback(lambda message, _data: arrived.append((time.monotonic_ns(), bytes(message[0]))))
+        wanted = [index for index, port in enumerate(sender.get_ports()) if f"{name} in" in port]
+        if not wanted:
+            raise PortError(f"{api}: our own virtual port does not appear")
+        sender.open_port(wanted[-1], "out")
+        time.sleep(0.1)  # JACK connects at the next cycle
+        yield sender.send_message, arrived
+    except (rtmidi.RtMidiError, NotImplementedError) as error:
+        raise PortError(f"{api}: {error}") from None
+    finally:
+        for port in made:
+            port.close_port()
+            port.delete()
+
+
+def send_spaced(send: Sender, messages: Iterable[bytes], interval: float) -> list[tuple[int, bytes]]:
+    """Sends messages `interval` seconds apart; returns what was sent when (ns)."""
+    sent = []
+    for message in messages:
+        sent.append((time.monotonic_ns(), message))
+        send(message)
+        time.sleep(interval)
+    return sent
+
+
+def pair(sent: Sequence[tuple[int, bytes]], arrived: Sequence[tuple[int, bytes]]) -> Loop:
+    """Which of what was sent arrived, and how much later; every message is another."""
+    when = {data: at for at, data in reversed(arrived)}
+    times = tuple(when[data] - at for at, data in sent if data in when)
+    return Loop(times, len(sent) - len(times))
+
+
+def numbered(count: int, channel: int = 15) -> list[bytes]:
+    """So many different messages, at most 128 * 128: controllers that nothing listens to."""
+    return [bytes((0xB0 | channel, 20 + number // 128 % 12, number % 128)) for number in range(count)]
+
+
+def loop(api: str, count: int = 200) -> Loop:
+    """A virtual port's loop, measured. Raises PortError."""
+    with wire_loop(api) as (send, arrived):
+        sent = send_spaced(send, numbered(count), 0.0053)
+        time.sleep(0.1)
+        return pair(sent, arrived)
+
+
+def cpu_ns(pid: int) -> int | None:
+    """CPU time (ns) that a process and its children that live have used; None where the system does not tell."""
+    try:
+        spent = sum(int(file.read_text().split()[0]) for file in Path(f"/proc/{pid}/task").glob("*/schedstat"))
+    except (OSError, ValueError, IndexError):
+        return None
+    return spent + sum(cpu_ns(child) or 0 for child in children(pid)) if spent else None
+
+
+def memory_mb(pid: int) -> float | None:
+    """Memory (MB) of a process and its children: what is shared counts once, in shares; None if it is not told."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        own = next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    except (OSError, ValueError, IndexError, StopIteration):
+        return None
+    return own / 1024 + sum(memory_mb(child) or 0.0 for child in children(pid))
+
+
+def children(pid: int) -> list[int]:
+    """The processes that one has started."""
+    found: list[int] = []
+    with contextlib.suppress(OSError, ValueError):
+        for file in Path(f"/proc/{pid}/task").glob("*/children"):
+            found += map(int, file.read_text().split())
+    return found
+
+
+def one_thread() -> dict[str, str]:
+    """An environment in which libraries start no pools of threads."""
+    return {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}

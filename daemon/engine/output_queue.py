@@ -1,0 +1,150 @@
+"""Between the agenda and the port: when a message leaves, and the last guard of what is left sounding.
+
+A synthesiser that is slow gets its notes earlier by its `offset_ms`; notes of a human hand lie a little before or
+behind the beat. Both move a message in nanoseconds, which the agenda, in ticks, knows nothing of. Whatever the order
+they come in here, a key that began is ended once, and a note never ends one that begins after it.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from random import Random
+
+from daemon.core.plan import Settings
+from daemon.core.tempo import NS_PER_MS
+from music.note import Note
+
+#: how far (ns, either way) the most human hand strays from the beat, and by how much velocity
+STRAY, TOUCH = 12 * NS_PER_MS, 10
+
+Key = tuple[int, int]  # channel, pitch
+
+
+@dataclass(slots=True, eq=False)
+class Message:
+    """A note's beginning or end. at: when it is to leave, ns; due: the moment it was meant for; heard: on an onset, the
+    ticks (of the note, up to which its plan knew the melody)."""
+
+    at: int
+    due: int
+    data: bytes
+    onset: tuple[int, int | None] | None = None
+    waiting: bool = True
+
+    @property
+    def key(self) -> Key:
+        """Channel and pitch."""
+        return self.data[0] & 0x0F, self.data[1]
+
+
+class Outbox:
+    """What waits to leave, by time; ends before beginnings."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, bool, int, Message]] = []
+        self._order = count()
+        self._waiting: dict[Key, list[Message]] = {}
+        self._on: set[Key] = set()
+
+    def put(self, message: Message) -> None:
+        """A message that the agenda has come to."""
+        waiting = self._waiting.setdefault(message.key, [])
+        if message.onset is not None:
+            for other in waiting:  # what sounded at this pitch is over by then
+                if other.onset is None and other.at > message.at:
+                    other.at = message.at
+                    self._push(other)
+        else:
+            for other in waiting:  # and nothing ends before it has begun
+                if other.onset is not None and other.at >= message.at:
+                    message.at = other.at + 1
+        waiting.append(message)
+        self._push(message)
+
+    def next(self) -> int | None:
+        """When the next message leaves, None while there is none."""
+        while self._heap and not _valid(self._heap[0]):
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
+    def take(self, now: int) -> Iterator[Message]:
+        """What leaves by now, in order."""
+        while (at := self.next()) is not None and at <= now:
+            message = heapq.heappop(self._heap)[3]
+            key = message.key
+            self._forget(message)
+            if message.onset is not None:
+                if key in self._on:
+                    yield Message(message.at, message.due, end_of(key))
+                self._on.add(key)
+            elif key in self._on:
+                self._on.discard(key)
+            else:
+                continue
+            yield message
+
+    def cut(self, key: Key, now: int) -> Iterator[Message]:
+        """End a key at once: what of it has not begun never does."""
+        for message in self._waiting.pop(key, ()):
+            message.waiting = False
+        if key in self._on:
+            self._on.discard(key)
+            yield Message(now, now, end_of(key))
+
+    def flush(self, now: int) -> Iterator[Message]:
+        """End all there is."""
+        for key in sorted({*self._waiting, *self._on}):
+            yield from self.cut(key, now)
+
+    @property
+    def sounding(self) -> frozenset[Key]:
+        """The keys that have begun and not ended."""
+        return frozenset(self._on)
+
+    def _push(self, message: Message) -> None:
+        heapq.heappush(self._heap, (message.at, message.onset is not None, next(self._order), message))
+
+    def _forget(self, message: Message) -> None:
+        message.waiting = False
+        waiting = self._waiting[message.key]
+        waiting.remove(message)
+        if not waiting:
+            del self._waiting[message.key]
+
+
+def _valid(item: tuple[int, bool, int, Message]) -> bool:
+    return item[3].waiting and item[0] == item[3].at
+
+
+def end_of(key: Key) -> bytes:
+    """The note-off of a key."""
+    return bytes((0x80 | key[0], key[1], 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """How one note is played other than written. late: ns behind the beat, below 0 before it; velocity: added."""
+
+    late: int = 0
+    velocity: int = 0
+
+
+_STEADY = Hand()
+
+
+def hand(settings: Settings, role: str, note: Note) -> Hand:
+    """How a human hand plays this note: the same for the same seed and note, most often near the beat."""
+    if not settings.humanise:
+        return _STEADY
+    random = Random(f"{settings.seed}/{role}/{note.start}/{note.pitch}")
+    late = (random.random() + random.random() - 1) * settings.humanise * STRAY
+    return Hand(round(late), round(random.uniform(-1, 1) * settings.humanise * TOUCH))
+
+
+def lead(settings: Settings) -> int:
+    """By how much (ns) the band must be ahead of its own notes: for the slowest output, and for what comes early."""
+    slowest = max((0.0, *settings.offsets_ms.values()))
+    return round(slowest * NS_PER_MS) + round(settings.humanise * STRAY)

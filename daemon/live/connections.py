@@ -1,0 +1,98 @@
+"""How the live side is wired up: which clock, which ports, and where its figures are reported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon.clocks.clock import Clock, ClockError
+from daemon.clocks.midi_clock import MidiClock
+from daemon.clocks.position_clock import PositionClock
+from daemon.core.events import Event
+from daemon.core.tempo import us_per_beat
+from daemon.engine.conductor import Song
+from daemon.midi.reconnecting import KeptPorts, OpenPorts
+from daemon.midi.rtmidi_ports import PortError, open_ports
+from music.note import TICKS_PER_BEAT
+
+#: the ticks that what --song-position takes counts in
+UNITS: Mapping[str, int | None] = {"auto": None, "sixteenths": 6, "clocks": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """clock: auto, internal, midi, jack or link; send_clock: be the master of others; song_position: ticks that a
+    master's Song Position counts in, None to find out; output: auto, rtmidi or jack; per_role: an output port for
+    each role; metrics: a file for Prometheus."""
+
+    clock: str = "auto"
+    send_clock: bool = False
+    song_position: int | None = None
+    output: str = "auto"
+    per_role: bool = False
+    metrics: Path | None = None
+
+    @classmethod
+    def of(cls, values: Mapping[str, object]) -> Wiring:
+        """That of a configuration's values. Raises ClockError for what does not go together."""
+        said = cls(
+            clock=str(values["clock"]),
+            send_clock=bool(values["send_clock"]),
+            song_position=UNITS[str(values["song_position"])],
+            output=str(values["output"]),
+            per_role=bool(values["port_per_role"]),
+            metrics=Path(str(values["metrics"])) if values["metrics"] else None,
+        )
+        if said.send_clock and said.clock == "midi":
+            raise ClockError("send_clock: there can be one master only; with --clock midi it is not the band")
+        if int(str(values["count_in"])) and said.clock in ("midi", "jack", "link"):
+            raise ClockError(
+                f"count_in: with --clock {said.clock} the master says where bar 1 is; leave --count-in out"
+            )
+        return said
+
+    def make_clock(self, song: Song) -> Clock | None:
+        """The clock to follow; None for none but the band's own tempo."""
+        if self.clock in ("jack", "link"):
+            return PositionClock()
+        if self.clock == "midi" or (self.clock == "auto" and not self.send_clock):
+            return MidiClock(
+                us_per_beat(song.bpm), self.clock == "midi", self.song_position, song.metres[0][1].steps_per_bar
+            )
+        return None
+
+    def listen_to_clock(
+        self, song: Song, now: Callable[[], int], put: Callable[[Event], None], stack: ExitStack
+    ) -> None:
+        """Joins a clock that does not come through the ports. Raises ClockError."""
+        if self.clock in ("jack", "link"):
+            from daemon.clocks.sources import JackTransport, LinkSession
+
+            bar = song.metres[0][1].ticks_per_bar / TICKS_PER_BEAT
+            source = JackTransport(now, put, song.bpm) if self.clock == "jack" else LinkSession(now, put, song.bpm, bar)
+            stack.enter_context(closing(source))
+
+    def open(self, api: str, in_port: str | None, out_port: str | None) -> KeptPorts:
+        """Opens the ports, and keeps them open. Raises PortError."""
+        return KeptPorts(lambda: self._open(api, in_port, out_port))
+
+    def _open(self, api: str, in_port: str | None, out_port: str | None) -> OpenPorts:
+        if self.output == "jack" or (self.output == "auto" and api in ("auto", "jack")):
+            try:
+                from daemon.midi.jack_ports import open_jack_ports
+
+                return open_jack_ports(in_port, out_port, self.per_role)
+            except PortError:
+                if self.output == "jack":
+                    raise
+        return open_ports(api, in_port, out_port, self.per_role, wait=True)
+
+
+def cannot(song: Song, technique: str) -> str | None:
+    """What a player cannot do of what was asked, in words for the user; None if it can all."""
+    metre = song.metres[0][1]
+    if str(metre) == "4/4" or technique != "gan":
+        return None
+    return f"the gan has learned from music in 4/4: in {metre} it keeps your bars, but its grooves are those of 4/4"

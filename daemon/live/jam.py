@@ -1,0 +1,217 @@
+"""The live engine playing along with a bundled tune, in real time: on real ports where there are any, else in here."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from daemon.core.counters import Counters
+from daemon.core.events import MidiIn, Quit
+from daemon.core.observers import TappedOutput, TappedWorld
+from daemon.core.plan import Settings
+from daemon.core.tempo import Tempo, us_per_beat
+from daemon.core.world import Output
+from daemon.engine.conductor import Conductor, Song
+from daemon.live.listeners import Listening
+from daemon.live.performance import Stop, check_writable, keep
+from daemon.midi.rtmidi_ports import IN_NAME, PortError, Ports, open_feed, open_ports
+from daemon.players.worker import Early, PlayerSpec, Worker
+from daemon.screen.jam_display import Display, Poster
+from daemon.sound.audio import Audio, Clicker, Sound
+from daemon.system import sd_notify
+from daemon.system.live_world import LiveWorld, undisturbed
+from daemon.takes.take import Take
+from music.note import CHANNELS, MELODY
+from music.tunes import Tune
+
+log = logging.getLogger(__name__)
+
+MELODY_PORT = "houseband melody"
+#: --api for no ports at all
+NOWHERE = "none"
+#: ns from ready to the first note
+LEAD_IN = 300_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """One jam. bpm: None for the tune's own; settings: made from the styles that the player knows; output: the file to
+    leave, made from the style; api: as `open_ports` takes it, or `none`; out_port: likewise; plain: no drawing; sound:
+    whether melody and band are heard through loudspeakers, too; early: the player's process, if it was begun."""
+
+    player: PlayerSpec
+    tune: Tune
+    bpm: float | None
+    settings: Callable[[tuple[str, ...]], Settings]
+    output: Callable[[str], Path]
+    api: str = "auto"
+    out_port: str | None = None
+    plain: bool = False
+    sound: Sound = field(default_factory=Sound)
+    early: Early | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of it."""
+
+    path: Path
+    counters: Counters
+
+
+class Nowhere:
+    """An Output where there is no MIDI system: what the band plays is seen and kept all the same."""
+
+    def send(self, data: bytes, due: int) -> None:
+        """Nothing hears it."""
+
+
+class Thru:
+    """Passes the melody on to the band's port, on the melody's channel, so that one synthesiser plays everything."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._sounding: set[int] = set()
+
+    def heard(self, at: int, data: bytes) -> None:
+        """A message came in."""
+        if len(data) != 3 or data[0] & 0xF0 not in (0x80, 0x90):
+            return
+        if data[0] & 0xF0 == 0x90 and data[2]:
+            self._sounding.add(data[1])
+        else:
+            self._sounding.discard(data[1])
+        self._output.send(bytes((data[0] & 0xF0 | CHANNELS[MELODY], data[1], data[2])), at)
+
+    def end(self, at: int) -> None:
+        """Ends what sounds."""
+        for pitch in sorted(self._sounding):
+            self._output.send(bytes((0x80 | CHANNELS[MELODY], pitch, 0)), at)
+        self._sounding.clear()
+
+
+class Performer:
+    """Plays a tune in real time, in a thread of its own; `over` is called at the end of its last bar."""
+
+    def __init__(self, tune: Tune, tempo: Tempo, play: Callable[[bytes], None], over: Callable[[], None]) -> None:
+        events = [(n.start, 1, bytes((0x90 | CHANNELS[MELODY], n.pitch, n.velocity))) for n in tune.notes]
+        events += [(n.end, 0, bytes((0x80 | CHANNELS[MELODY], n.pitch, 0))) for n in tune.notes]
+        self._events = [(tempo.ns_at(tick), data) for tick, _, data in sorted(events)]
+        self._end = tempo.ns_at(tune.bars * tune.metre.ticks_per_bar)
+        self._play, self._over = play, over
+        self._left = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="performer", daemon=True)
+
+    def start(self) -> None:
+        """Begins; the tempo says when."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stops, in the middle if need be, and ends the note that sounds."""
+        self._left.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        world = LiveWorld()
+        sounding: set[int] = set()
+        for at, data in self._events:
+            if self._left.wait(max(0, at - world.now()) / 1e9):
+                break
+            (sounding.add if data[0] & 0xF0 == 0x90 else sounding.discard)(data[1])
+            self._play(data)
+        for pitch in sounding:
+            self._play(bytes((0x80 | CHANNELS[MELODY], pitch, 0)))
+        if not self._left.wait(max(0, self._end - world.now()) / 1e9):
+            self._over()
+
+
+def play(setup: Setup, begins: Callable[[Ports | None, str | None, Settings], None]) -> Done:
+    """Plays the tune once, or until a signal comes; nothing sounds afterwards. begins: called just before it does, with
+    the ports and what makes the sound, None where there are none, and the settings.
+
+    Raises PortError for a port that was asked for, AudioError for sound that was, WorkerError, whatever `settings`
+    raises, and OSError.
+    """
+    world = LiveWorld()
+    stop = Stop(world)
+    song = song_of(setup)
+    with sd_notify.on_stop(stop), ExitStack() as stack:
+        worker = stack.enter_context(closing(Worker(setup.player, world.put, world.now, early=setup.early)))
+        worker.start()  # it loads while the ports open
+        audio = stack.enter_context(closing(Audio(setup.sound.soundfont))) if setup.sound.on else None
+        ports = open_any(setup)
+        if ports is not None:
+            stack.enter_context(closing(ports))
+        band = worker.wait_ready()
+        settings = setup.settings(band.styles)
+        path = setup.output(settings.style)
+        check_writable(path)
+        output: Output = ports or Nowhere()
+        heard = None if audio is None else audio.wait_ready()
+        if audio is not None:
+            output = TappedOutput(output, audio.send)
+        thru, take = Thru(output), Take()
+        stack.callback(lambda: thru.end(world.now()))
+        stop.playing = True
+        play_in = way_in(ports, world, stack)
+        begins(ports, heard, settings)
+        display = Display(poster_of(setup, song, settings), lambda: conductor.counters.isr, setup.plain)
+        stack.enter_context(closing(display))
+        hears = TappedWorld(world, thru.heard, take.heard, display.heard)
+        plays = TappedOutput(output, take.sent, display.sent)
+        clicker = Clicker(setup.tune.metre, audio.send) if audio and setup.sound.click else None
+        clicking = Listening(None, None, clicker, melody=False)
+        conductor = Conductor(*clicking.around(hears, plays), worker, band, song, settings)
+        clicking.watch(conductor)
+        tempo = Tempo(us_per_beat(song.bpm), setup.tune.notes[0].start, world.now() + LEAD_IN)
+        performer = Performer(setup.tune, tempo, play_in, lambda: world.put(Quit(world.now())))
+        stack.enter_context(closing(performer))
+        performer.start()
+        with undisturbed():
+            conductor.run()
+    keep(take, path, conductor)
+    return Done(path, conductor.counters)
+
+
+def song_of(setup: Setup) -> Song:
+    """A tune as the conductor knows it beforehand: an upbeat is an upbeat to bar 1."""
+    tune = setup.tune
+    first = tune.notes[0].start
+    pickup = tune.metre.ticks_per_bar - first if first else 0
+    return Song(bpm=setup.bpm or tune.bpm, metres=((0, tune.metre),), pickup=pickup)
+
+
+def poster_of(setup: Setup, song: Song, settings: Settings) -> Poster:
+    """What the display says of it."""
+    bars = setup.tune.bars - (song.pickup > 0)
+    return Poster(setup.tune.title, settings.style, song.bpm, setup.tune.metre, song.pickup, bars)
+
+
+def open_any(setup: Setup) -> Ports | None:
+    """The ports, None where there is no MIDI system. Raises PortError where one was asked for."""
+    if setup.api == NOWHERE:
+        return None
+    try:
+        return open_ports(setup.api, out_port=setup.out_port)
+    except PortError:
+        if setup.api != "auto" or setup.out_port is not None:
+            raise
+        return None
+
+
+def way_in(ports: Ports | None, world: LiveWorld, stack: ExitStack) -> Callable[[bytes], None]:
+    """How the melody comes to the band: through its input port, or in this process where that cannot be."""
+    if ports is not None:
+        try:
+            feed = stack.enter_context(closing(open_feed(ports.api, MELODY_PORT, IN_NAME)))
+        except PortError as error:
+            log.info("the melody comes without a port: %s", error)
+        else:
+            ports.listen(world.now, world.put)
+            return feed.send
+    return lambda data: world.put(MidiIn(world.now(), data))

@@ -1,0 +1,69 @@
+"""The configuration read again while the band plays: what can be turned live is turned, no note is dropped for it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from daemon.config.config import KEYS, Config, ConfigError
+from daemon.control.gestures import REBIND
+from daemon.core.controls import ControlError, standing
+from daemon.core.events import Command, Event
+from daemon.system import sd_notify
+from daemon.system.journald import fields
+
+log = logging.getLogger(__name__)
+
+
+def changes(before: Config, after: Config, styles: tuple[str, ...]) -> tuple[list[tuple[str, object]], list[str]]:
+    """What to turn, as (key, value), and the names of the keys that hold from the next start only. Raises ConfigError
+    where the player knows no such style."""
+    old, new = standing(before.settings(styles)), standing(after.settings(styles))
+    turned = [(key, value) for key, value in new.items() if old.get(key) != value]
+    if before.bpm != after.bpm:
+        turned.append(("bpm", after.bpm))
+    if (before.gestures, before.presets) != (after.gestures, after.presets):
+        turned.append((REBIND, (after.gestures, after.presets)))
+    later = [name for name, key in KEYS.items() if key.kind != "control" and before.values[name] != after.values[name]]
+    return turned, [name for name in later if name not in ("preset", "default_gestures")]
+
+
+class Reloading:
+    """Reads the configuration on a thread of its own whenever it is called, and puts commands for what has changed."""
+
+    def __init__(
+        self,
+        read: Callable[[], Config],
+        now: Callable[[], int],
+        put: Callable[[Event], None],
+        known: Config,
+        styles: tuple[str, ...],
+    ) -> None:
+        """read: raises ConfigError; known: how it stood at the start."""
+        self._read, self._now, self._put, self._known, self._styles = read, now, put, known, styles
+        self._lock = threading.Lock()  # two reloads do not overtake each other
+
+    def __call__(self) -> None:
+        """Begin to. Runs as a signal handler."""
+        threading.Thread(target=self.reload, name="reload", daemon=True).start()
+
+    def reload(self) -> None:
+        """Do it. What cannot be read is refused as a whole, and the band plays on as it did."""
+        with self._lock:
+            sd_notify.reloading()
+            try:
+                found = self._read()
+                turned, later = changes(self._known, found, self._styles)
+            except (ConfigError, ControlError) as error:
+                log.error("the configuration is not taken: %s", error, extra=fields(event="refused"))
+                sd_notify.notify("READY=1")
+                return
+            for key, value in turned:
+                self._put(Command(self._now(), key, value))
+            self._known = found
+            keys = [key for key, _ in turned]
+            log.info("configuration read again: %s", ", ".join(keys) or "nothing new", extra=fields(event="reloaded"))
+            if later:
+                log.warning("these hold after a restart: %s", ", ".join(later), extra=fields(event="restart-needed"))
+            sd_notify.notify("READY=1")

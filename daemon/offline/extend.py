@@ -1,0 +1,87 @@
+"""A song goes on: the transformer continues its melody and its accompaniment, step by step, as if it were playing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from daemon.core.plan import PlanRequest, Settings
+from daemon.players.transformer import TransformerPlayer
+from music import midifile
+from music.evaluation.baselines import human_parts
+from music.midifile import MidiFileError, Song
+from music.note import MELODY, TICKS_PER_STEP, Note, quantise, without_overlap
+
+Parts = dict[str, tuple[Note, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """What is to be added: bars, in which settings (None for the style: the player's first)."""
+
+    bars: int
+    settings: Settings = Settings()
+
+
+def extend(song: Song, melody: tuple[Note, ...], player: TransformerPlayer, wanted: Extension) -> Parts:
+    """The new notes of the melody and of every role, from the bar line after the song's end on.
+
+    What the file's own band played is continued; without one, only the new bars are accompanied. Raises MidiFileError
+    for a melody without notes.
+    """
+    if not melody:
+        raise MidiFileError("there is no melody to go on from")
+    own = human_parts(song)
+    line = quantise(melody)
+    end = max(n.end for notes in (line, *own.values()) for n in notes)
+    origin, metre = song.metres[0]
+    for mark in song.metres:
+        if mark[0] < end:
+            origin, metre = mark
+    first = origin + -(-(end - origin) // metre.ticks_per_bar) * metre.ticks_per_bar
+    now, last = first // TICKS_PER_STEP, (first + wanted.bars * metre.ticks_per_bar) // TICKS_PER_STEP
+    played = {role: tuple(quantise(own.get(role, ()))) for role in player.roles}
+    for number, step in enumerate(range(now, last), 1):
+        request = PlanRequest(
+            *(number, step, step * TICKS_PER_STEP, tuple(line), played, metre, wanted.settings), bar_origin=origin
+        )
+        plan, note = player.continued(request)
+        if note is not None and note.start < step * TICKS_PER_STEP:
+            line[-1] = note
+        elif note is not None:
+            line.append(note)
+        for role in player.roles:
+            ends = {(n.start, n.pitch): n for n in plan.held.get(role, ())}
+            kept = (ends.get((n.start, n.pitch), n) for n in played[role])
+            played[role] = tuple(sorted((*kept, *plan.notes.get(role, ()))))
+    whole = {MELODY: tuple(line), **played}
+    return {part: _within(notes, first, last * TICKS_PER_STEP) for part, notes in whole.items()}
+
+
+def _within(notes: tuple[Note, ...], first: int, last: int) -> tuple[Note, ...]:
+    """Those that begin in [first, last), ended there at the latest."""
+    inside = (n for n in notes if first <= n.start < last)
+    return tuple(without_overlap(replace(n, length=min(n.end, last) - n.start) for n in inside))
+
+
+def to_file(
+    source: str | Path,
+    target: str | Path,
+    player: TransformerPlayer,
+    wanted: Extension,
+    track: str | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> None:
+    """Write the song in a MIDI file, and what follows, into another: `melody` and a track for every role.
+
+    Raises MidiFileError for a source without a melody, OSError when the target cannot be written.
+    """
+    song = midifile.read(source)
+    melody = midifile.melody_part(song, track).notes
+    added = extend(song, melody, player, wanted)
+    before = {MELODY: melody, **{role: tuple(notes) for role, notes in human_parts(song).items()}}
+    parts = {part: (*before.get(part, ()), *added[part]) for part in added}
+    midifile.write(target, parts, tempos=song.tempos, metres=song.metres)
+    if progress is not None:
+        progress(1.0)

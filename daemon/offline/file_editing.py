@@ -1,0 +1,157 @@
+"""A MIDI file edited by the AR-CNN: its notes in, the edited notes and every edit out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from daemon.engine.form import bar_at
+from daemon.offline.render import LONGEST
+from daemon.players.arcnn import STRICT, Editor
+from music import midifile
+from music.edits import selection
+from music.edits.draft import Draft, settled, to_line
+from music.edits.edit import Edit, Limits
+from music.encoding import edit_grid
+from music.encoding.edit_grid import WINDOW
+from music.midifile import MidiFileError, Song
+from music.note import CHANNELS, EDITS, MELODY, TICKS_PER_BEAT, TICKS_PER_STEP, Metre, Note
+
+Progress = Callable[[float], None]
+#: edits from one evaluation of 8 bars
+AT_ONCE = 8
+_DRUMS = CHANNELS["drums"]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to edit. iterations: the most evaluations of every window; risk: temperature, 0 takes the likeliest; at_once:
+    edits from one evaluation of 8 bars, None for AT_ONCE, and more where the iterations would not suffice; undo: how
+    many of the last edits are taken back at the end."""
+
+    style: str
+    limits: Limits = field(default_factory=Limits)
+    iterations: int = 100
+    risk: float = 1.0
+    seed: int = 0
+    at_once: int | None = None
+    undo: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """What came of it. given: the input on the grid; notes: the edited notes; edits: how one becomes the other."""
+
+    given: tuple[Note, ...]
+    notes: tuple[Note, ...]
+    edits: tuple[Edit, ...]
+    draft: Draft
+
+
+def edit(draft: Draft, editor: Editor, options: Options, progress: Progress | None = None) -> list[Edit]:
+    """Edit a draft in place until the iterations, the limits or the network end it; the edits that made a difference.
+
+    Raises ValueError for a style the graph does not know.
+    """
+    random = np.random.default_rng(options.seed)
+    belief = selection.Belief()
+    few = max(1, round((options.at_once or AT_ONCE) * draft.steps / WINDOW))
+    for iteration in range(1, options.iterations + 1):
+        if not any(cells.any() for cells in draft.open_cells(options.limits)):
+            break
+        scores = editor.look(draft, options.limits, options.style)
+        belief.look(draft, scores)
+        count = few
+        if options.at_once is None:
+            left = int(selection.worthwhile(draft, scores, options.limits, options.risk, belief).sum())
+            count = max(few, -(-left // (options.iterations - iteration + 1)))
+        if not selection.take(
+            draft,
+            scores,
+            options.limits,
+            random,
+            count=count,
+            risk=options.risk,
+            iteration=iteration,
+            belief=belief,
+            strict=options.style in STRICT,
+        ):
+            break
+        if progress is not None:
+            progress(iteration / options.iterations)
+    draft.undo(options.undo)
+    return settled(draft.log)
+
+
+def edit_song(
+    song: Song, editor: Editor, options: Options, track: str | None = None, progress: Progress | None = None
+) -> Edited:
+    """A song's notes edited. Raises MidiFileError for a song without notes, ValueError as `edit`."""
+    given = given_notes(song, track)
+    bars = bar_starts(song.metres, max(n.end for n in given))
+    lengths, velocities = edit_grid.of_notes(given, 0, bars[-1])
+    draft = Draft(lengths, velocities, bars[:-1])
+    quantised = edit_grid.to_notes(lengths, velocities)
+    edits = edit(draft, editor, options, progress)
+    return Edited(tuple(quantised), tuple(edit_grid.to_notes(draft.lengths, draft.velocities)), tuple(edits), draft)
+
+
+def given_notes(song: Song, track: str | None = None) -> list[Note]:
+    """What is edited: the track that is named, else `melody`, else all pitched tracks together. Raises
+    MidiFileError."""
+    if track is not None or song.part(MELODY) is not None:
+        notes = list(midifile.melody_part(song, track).notes)
+    else:
+        notes = [note for part in song.parts if part.channel != _DRUMS for note in part.notes]
+    if not notes:
+        raise MidiFileError("there are no notes to edit; name a track that has some with --track")
+    if max(n.end for n in notes) > LONGEST:
+        raise MidiFileError(f"the notes last {max(n.end for n in notes) // TICKS_PER_BEAT} beats: that is too long")
+    return notes
+
+
+def bar_starts(metres: Sequence[tuple[int, Metre]], end: int) -> list[int]:
+    """The steps at which bars begin, from bar 1 to the first bar line at or after a tick."""
+    starts, tick = [0], 0
+    while tick < end:
+        tick = bar_at(metres, tick).end
+        starts.append(tick // TICKS_PER_STEP)
+    return starts
+
+
+def to_file(
+    source: Path,
+    target: Path,
+    editor: Editor,
+    options: Options,
+    *,
+    track: str | None = None,
+    edits: Path | None = None,
+    us: int | None = None,
+    progress: Progress | None = None,
+) -> Edited:
+    """Edit a MIDI file into another, the input on `melody`, the edited notes on `edits`; and the edits, one a line. us:
+    microseconds a beat instead of the file's.
+
+    Raises MidiFileError, ValueError as `edit_song`, OSError when a file cannot be written.
+    """
+    song = midifile.read(source)
+    done = edit_song(song, editor, options, track, progress)
+    tempos = song.tempos if us is None else ((0, us),)
+    if edits is not None:
+        write_edits(edits, done)
+    midifile.write(target, {MELODY: done.given, EDITS: done.notes}, tempos=tempos, metres=song.metres)
+    return done
+
+
+def write_edits(path: Path, done: Edited) -> None:
+    """One line of JSON an edit, written beside the target and renamed. Raises OSError."""
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        temporary.write_text("".join(f"{to_line(edit, done.draft)}\n" for edit in done.edits), encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

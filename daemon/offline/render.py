@@ -1,0 +1,204 @@
+"""The engine on virtual time: a song's melody in, what the band plays out. The very same conductor as live."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from daemon.control.automation import Turn
+from daemon.core.counters import Counters
+from daemon.core.events import Command, MidiIn, Quit
+from daemon.core.plan import PlanRequest, Settings
+from daemon.core.tempo import NS_PER_MS, Tempo, us_per_beat
+from daemon.core.world import Composer
+from daemon.engine.conductor import Conductor, Song
+from daemon.engine.melody import CONTROL_CHANGE, PEDAL, Window
+from daemon.engine.tap_tempo import Tapping
+from daemon.offline.virtual_world import InlineComposer, RecordingOutput, Sent, VirtualWorld
+from daemon.players.player import Player
+from music import midifile
+from music.midifile import MidiFileError, Part
+from music.note import CHANNELS, MELODY, TICKS_PER_BEAT, TICKS_PER_STEP, Metre, Note, quantise, without_overlap
+
+#: called while it goes, with the share done, 0..1
+Progress = Callable[[float], None]
+#: ticks; at 120 beats a minute 14 hours
+LONGEST = 100_000 * TICKS_PER_BEAT
+
+_Message = tuple[int, int, bytes]  # tick, order at that tick, data
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to render. settings: how the controls stand at the start; bpm: instead of the file's tempo map; latency_ns:
+    what inference takes on the virtual clock; offline: the players see the whole melody; replan: step, beat or bar;
+    automation: controls turned on the way."""
+
+    settings: Settings = Settings()
+    bpm: float | None = None
+    latency_ns: int = 10 * NS_PER_MS
+    offline: bool = False
+    replan: str = "step"
+    automation: tuple[Turn, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """What came of it. parts: role -> notes as they sounded, on ticks; tempos, metres: as `music.midifile.Song` has
+    them; begin, end: the ticks of the bar of the first melody note and of the end of the bar of the last."""
+
+    parts: dict[str, tuple[Note, ...]]
+    tempos: tuple[tuple[int, int], ...]
+    metres: tuple[tuple[int, Metre], ...]
+    begin: int
+    end: int
+    counters: Counters
+
+
+def perform(
+    song: midifile.Song, melody: Part, player: Player, options: Options = Options(), progress: Progress | None = None
+) -> Performance:
+    """The band's accompaniment to a part of a song (which has notes), from the bar in which the melody begins to the
+    end of the bar in which it ends. Raises MidiFileError for a melody that lasts for days."""
+    marks = song.tempos if options.bpm is None else ((0, us_per_beat(options.bpm)),)
+    known = Song(metres=song.metres)
+    first, *_, last = sorted({at for note in quantise(melody.notes) for at in (note.start, note.end)})
+    begin, metre = _bar(known, first)
+    last_bar, last_metre = _bar(known, last - 1)
+    end = last_bar + last_metre.ticks_per_bar
+    early = min(begin, 0) - metre.ticks_per_bar
+    if end - begin > LONGEST:
+        raise MidiFileError(f"the melody lasts {(end - begin) // TICKS_PER_BEAT} beats, and that is too long")
+    messages = _messages(song, melody)
+    tempo = Tempo.from_marks(marks, early)
+    known = replace(known, tempo=tempo)
+    if options.offline:
+        known = replace(known, melody=_top_voice(messages), begin=begin // TICKS_PER_STEP - 1)
+    world = VirtualWorld()
+    _script(world, Tempo.from_marks(marks, early), messages, options.automation, end)
+    output = RecordingOutput(world)
+    composer: Composer = InlineComposer(world, player, options.latency_ns)
+    if progress is not None:
+        composer = _Reporting(composer, progress, begin, end)
+    conductor = Conductor(world, output, composer, player, known, options.settings, replan=options.replan)
+    conductor.run()
+    parts = {role: _notes(output.sent, CHANNELS[role], tempo) for role in player.roles}
+    tempos = {max(0, tick): us for tick, us in tempo.marks}  # what was turned before bar 1 holds from there on
+    return Performance(parts, tuple(tempos.items()), song.metres, begin, end, conductor.counters)
+
+
+def render_notes(
+    song: midifile.Song,
+    player: Player,
+    settings: Settings,
+    latency_ms: float = 10,
+    offline: bool = False,
+    replan: str = "step",
+) -> tuple[dict[str, tuple[Note, ...]], Counters]:
+    """What the band plays to a song's melody, by role, and what was counted on the way. Raises MidiFileError for a song
+    without a melody."""
+    options = Options(settings, latency_ns=round(latency_ms * NS_PER_MS), offline=offline, replan=replan)
+    performance = perform(song, midifile.melody_part(song), player, options)
+    return performance.parts, performance.counters
+
+
+def to_file(
+    source: str | Path,
+    target: str | Path,
+    player: Player,
+    options: Options = Options(),
+    track: str | None = None,
+    progress: Progress | None = None,
+) -> Performance:
+    """Render a MIDI file's melody into another file, with the melody's track copied into it.
+
+    Raises MidiFileError for a source without a melody, OSError when the target cannot be written.
+    """
+    song = midifile.read(source)
+    melody = midifile.melody_part(song, track)
+    copied = midifile.copy_track(song, melody.index, melody.channel)
+    performance = perform(song, melody, player, options, progress)
+    midifile.write(
+        target, performance.parts, tempos=performance.tempos, metres=performance.metres, copied={MELODY: copied}
+    )
+    return performance
+
+
+def _bar(song: Song, tick: int) -> tuple[int, Metre]:
+    """(first tick of the bar a tick lies in, its metre)."""
+    origin, metre = song.metre_at(tick)
+    return origin + (tick - origin) // metre.ticks_per_bar * metre.ticks_per_bar, metre
+
+
+def _messages(song: midifile.Song, melody: Part) -> list[_Message]:
+    """The part as a player sends it: keys and sustain pedal. At one tick the pedal moves first, then keys go up, then
+    others go down."""
+    messages: list[_Message] = []
+    for note in without_overlap(melody.notes):
+        messages.append((note.start, 2, bytes((0x90, note.pitch, note.velocity))))
+        messages.append((note.end, 1, bytes((0x80, note.pitch, 0))))
+    if song.source is not None:
+        tick = 0
+        for message in song.source.tracks[melody.index]:
+            tick += message.time
+            if message.type == "control_change" and message.control == PEDAL and message.channel == melody.channel:
+                at = midifile.to_tick(tick, song.source.ticks_per_beat)
+                messages.append((at, 0, bytes((CONTROL_CHANGE, PEDAL, message.value))))
+    return sorted(messages, key=lambda m: m[:2])
+
+
+def _top_voice(messages: Iterable[_Message]) -> tuple[Note, ...]:
+    window = Window()
+    last = 0
+    for tick, _, data in messages:
+        window.hear(tick, data)
+        last = tick
+    window.release(last)
+    return window.notes(-(1 << 62), 1 << 62)
+
+
+def _script(
+    world: VirtualWorld, tempo: Tempo, messages: Iterable[_Message], automation: Iterable[Turn], end: int
+) -> None:
+    """All that will happen, at its time. Controls turned at a tick come before what is played there, those turned at
+    tick 0 before anything; when they turn the tempo, the ticks after them lie elsewhere, for the conductor as here."""
+    tapping = Tapping()
+    for turn in automation:
+        at = tempo.ns_at(turn.tick) if turn.tick else world.now()
+        world.put(Command(at, turn.key, turn.value))
+        bpm = tapping.tap(at) if turn.key == "tap" else turn.value if turn.key == "bpm" else None
+        if isinstance(bpm, float):
+            tempo.change(tempo.tick_from(at), us_per_beat(bpm))
+    for tick, _, data in messages:
+        world.put(MidiIn(tempo.ns_at(tick), data))
+    world.put(Quit(tempo.ns_at(end)))
+
+
+def _notes(sent: Sequence[Sent], channel: int, tempo: Tempo) -> tuple[Note, ...]:
+    """The notes of a channel, at the ticks at which they began and ended; what left early, for a slow synthesiser or
+    from a human hand, is where it was meant to be."""
+    begun: dict[int, tuple[int, int]] = {}
+    notes = []
+    for message in sent:
+        kind, pitch = message.data[0], message.data[1]
+        if kind == 0x90 | channel:
+            begun[pitch] = (tempo.tick_at(max(message.at, message.due)), message.data[2])
+        elif kind == 0x80 | channel:
+            start, velocity = begun.pop(pitch)
+            end = tempo.tick_at(max(message.at, message.due))
+            notes.append(Note(start, pitch, max(1, end - start), velocity))
+    return tuple(without_overlap(notes))
+
+
+class _Reporting:
+    """A Composer that says how far the song has come."""
+
+    def __init__(self, composer: Composer, progress: Progress, begin: int, end: int) -> None:
+        self._composer, self._progress, self._begin, self._end = composer, progress, begin, end
+
+    def ask(self, request: PlanRequest) -> None:
+        """Say it, and ask."""
+        done = (request.now * TICKS_PER_STEP - self._begin) / (self._end - self._begin)
+        self._progress(min(1.0, max(0.0, done)))
+        self._composer.ask(request)

@@ -1,0 +1,108 @@
+"""Virtual time: a heap of what will happen, in which time jumps to whichever comes first.
+
+The same conductor runs here as in the live world; rendering and every test of timing do. Exact, instant, threadless.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+
+from daemon.core.events import Event, PlanReady, WorkerFailed
+from daemon.core.plan import PlanRequest
+from daemon.players.player import Player
+
+
+class VirtualWorld:
+    """A World whose clock stands still until somebody waits. Of things at one moment, what was put first comes first;
+    an event at the very moment of a deadline comes before it."""
+
+    def __init__(self, start: int = 0) -> None:
+        self._now = start
+        self._heap: list[tuple[int, int, Event | Callable[[], None]]] = []
+        self._order = count()
+
+    def now(self) -> int:
+        """Nanoseconds of virtual time."""
+        return self._now
+
+    def put(self, event: Event) -> None:
+        """Script an event for its moment `at`; one whose moment has passed comes at once."""
+        heapq.heappush(self._heap, (event.at, next(self._order), event))
+
+    def call(self, at: int, function: Callable[[], None]) -> None:
+        """Script something that happens in the world without being an event for the conductor."""
+        heapq.heappush(self._heap, (at, next(self._order), function))
+
+    def wait(self, until: int | None) -> Event | None:
+        """The next event, or None once `until` has come. Raises RuntimeError rather than wait for ever for nothing."""
+        while self._heap and (until is None or self._heap[0][0] <= until):
+            at, _, item = heapq.heappop(self._heap)
+            self._now = max(self._now, at)
+            if not callable(item):
+                return item
+            item()
+        if until is None:
+            raise RuntimeError("nothing is scripted to happen any more")
+        self._now = max(self._now, until)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A MIDI message that went out at time `at` and was meant for `due` (ns)."""
+
+    at: int
+    due: int
+    data: bytes
+
+
+class RecordingOutput:
+    """An Output that remembers what was sent, and when."""
+
+    def __init__(self, world: VirtualWorld) -> None:
+        self.sent: list[Sent] = []
+        self._world = world
+
+    def send(self, data: bytes, due: int) -> None:
+        """Remember a message."""
+        self.sent.append(Sent(self._world.now(), due, data))
+
+
+class InlineComposer:
+    """A Composer that calls the player on the spot and lets the answer arrive `latency` ns after the question.
+
+    As the worker does, it answers one question at a time and keeps only the newest of those that wait. latency is a
+    number of ns or a function of the request; a player's exception becomes WorkerFailed at the time of the answer.
+    """
+
+    def __init__(self, world: VirtualWorld, player: Player, latency: int | Callable[[PlanRequest], int] = 0) -> None:
+        self._world = world
+        self._player = player
+        self._latency = latency
+        self._free_at: int | None = None
+        self._slot: PlanRequest | None = None
+
+    def ask(self, request: PlanRequest) -> None:
+        """Begin at once, or when the question in hand has been answered."""
+        self._slot = request
+        if self._free_at is None:
+            self._begin()
+
+    def _begin(self) -> None:
+        request, self._slot, self._free_at = self._slot, None, None
+        if request is None:
+            return
+        at = self._world.now() + (self._latency(request) if callable(self._latency) else self._latency)
+        self._free_at = at
+        self._world.put(_answer(self._player, request, at))
+        self._world.call(at, self._begin)
+
+
+def _answer(player: Player, request: PlanRequest, at: int) -> PlanReady | WorkerFailed:
+    try:
+        return PlanReady(at, player.plan(request))
+    except Exception as error:  # noqa: BLE001 - as in the worker: a failed inference is an event, not the end
+        return WorkerFailed(at, request.number, f"{type(error).__name__}: {error}")

@@ -1,0 +1,177 @@
+"""Several players behind one: the control `technique` says which of them answers, from the next plan on.
+
+A player is loaded when it is first chosen. Where time is real that happens beside the playing: those that played go on
+until the new one is warm, and then make room for it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from daemon.core.plan import Plan, PlanRequest, Settings
+from daemon.players.player import Player, warm
+from daemon.system import memory
+
+
+class Shape(Protocol):
+    """What is known of a player before it is loaded: its class says it."""
+
+    past_steps: int
+    memory_steps: int
+    future_steps: int
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A player that can be had. load: makes it; raises what it will."""
+
+    past_steps: int
+    memory_steps: int
+    future_steps: int
+    roles: tuple[str, ...]
+    styles: tuple[str, ...]
+    load: Callable[[], Player]
+
+    @classmethod
+    def of(cls, shape: Shape, styles: tuple[str, ...], load: Callable[[], Player]) -> Offer:
+        """That of a player, or of its class."""
+        steps = shape.past_steps, shape.memory_steps, shape.future_steps
+        return cls(*steps, tuple(shape.roles), tuple(styles), load)
+
+
+class Switch:
+    """A Player made of players by technique, the first of which answers where nothing else is said.
+
+    It knows the styles and writes the roles of all; who does not know a style plays the first of its own, and roles
+    that nobody plays any more rest. The settings may give roles to other players than the rest: each is asked, and
+    hears what all of them have played.
+    """
+
+    def __init__(self, players: Mapping[str, Player], offers: Mapping[str, Offer] | None = None) -> None:
+        """players: who is there, by technique; offers: who can be had, those among the players too that may leave."""
+        self._players, self._offers = dict(players), dict(offers or {})
+        everybody: dict[str, Player | Offer] = {**self._offers, **self._players}
+        self.techniques = tuple(dict.fromkeys((*self._players, *self._offers)))
+        self.past_steps = max(one.past_steps for one in everybody.values())
+        self.memory_steps = max(one.memory_steps for one in everybody.values())
+        self.future_steps = min(one.future_steps for one in everybody.values())
+        self.roles = tuple(dict.fromkeys(role for name in self.techniques for role in everybody[name].roles))
+        self.styles = tuple(dict.fromkeys(style for name in self.techniques for style in everybody[name].styles))
+        self._roles = {name: one.roles for name, one in everybody.items()}
+        self._main = self.techniques[0]
+        self._settings = Settings(technique=self._main)  # the newest
+        self._failed: set[str] = set()  # chosen, could not be loaded, and that was said
+        self._budget_ns: int | None = None
+        self._post: Callable[[Callable[[], None]], None] | None = None
+        self._loading = False
+
+    def hurry(self, budget_ns: int) -> None:
+        """What an answer may take, for those who can hurry."""
+        self._budget_ns = budget_ns
+        for player in self._players.values():
+            _hurry(player, budget_ns)
+
+    def between(self, post: Callable[[Callable[[], None]], None]) -> None:
+        """From now on no plan waits for a player to be loaded. post: has a function called between two questions, by
+        whoever asks them."""
+        self._post = post
+
+    def plan(self, request: PlanRequest) -> Plan:
+        """The answers of the players whose turn it is, as one. Raises whatever those raise; ValueError, once, when one
+        that is chosen cannot be loaded: who played before goes on in its place."""
+        settings = self._settings = request.settings
+        self._gather()
+        main = self._main
+        theirs = {role: name for role, name in settings.players.items() if self._plays(name, role) and name != main}
+        plan = self._ask(main, request)
+        if len(self.techniques) == 1:
+            return plan
+        notes = {**dict.fromkeys(self.roles, ()), **plan.notes}
+        held, last, edits, spent = dict(plan.held), plan.last, plan.edits, plan.inference_ns
+        for name in dict.fromkeys(theirs.values()):
+            other = self._ask(name, request)
+            mine = [role for role in theirs if theirs[role] == name]
+            notes |= {role: other.notes.get(role, ()) for role in mine}
+            held = {role: ends for role, ends in held.items() if role not in mine}
+            held |= {role: other.held[role] for role in mine if role in other.held}
+            last, edits = min(last, other.last), other.edits or edits
+            spent += other.inference_ns
+        return replace(plan, notes=notes, held=held, last=last, edits=edits, inference_ns=spent)
+
+    def _plays(self, name: str, role: str) -> bool:
+        return name in self._players and role in self._roles[name]
+
+    def _ask(self, name: str, request: PlanRequest) -> Plan:
+        player, settings = self._players[name], request.settings
+        if settings.style not in player.styles:
+            request = replace(request, settings=replace(settings, style=player.styles[0]))
+        return player.plan(request)
+
+    # Who is there
+
+    def _gather(self) -> None:
+        """Those who are chosen are there, or will be; who is not any more leaves, where players are loaded beside the
+        playing. Raises ValueError, once, for one that cannot be loaded."""
+        main, players = self._settings.technique, self._settings.players
+        theirs = [name for role, name in players.items() if role in self._roles.get(name, ())]
+        chosen = list(dict.fromkeys((main if main in self.techniques else self._main, *theirs)))
+        self._failed &= set(chosen)  # who is chosen again has another chance
+        for name in chosen:
+            if name not in self._players and name not in self._failed:
+                self._fetch(name)
+        if main in self._players:
+            self._main = main
+        if self._post is not None and not self._loading:
+            self._make_room({*chosen, self._main})
+
+    def _fetch(self, name: str) -> None:
+        if self._post is None:
+            self._take_in(name, self._load(name))
+        elif not self._loading:
+            self._loading = True
+            threading.Thread(target=self._load_beside, args=(name, self._post), name="load", daemon=True).start()
+
+    def _load(self, name: str) -> Player | Exception:
+        """The player, warm, or what is wrong with it. It is nobody else's yet."""
+        try:
+            player = self._offers[name].load()
+            if self._budget_ns is not None:
+                warm(player)
+                _hurry(player, self._budget_ns)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others play on
+            return error
+        return player
+
+    def _load_beside(self, name: str, post: Callable[[Callable[[], None]], None]) -> None:
+        """Runs on a thread of its own."""
+        arrived = self._load(name)
+        memory.give_back()
+        post(lambda: self._arrive(name, arrived))
+
+    def _arrive(self, name: str, arrived: Player | Exception) -> None:
+        self._loading = False
+        self._take_in(name, arrived)
+        self._gather()
+
+    def _take_in(self, name: str, arrived: Player | Exception) -> None:
+        if isinstance(arrived, Exception):
+            self._failed.add(name)
+            raise ValueError(f"the {name} cannot be loaded, who played before plays on: {arrived}") from arrived
+        self._players[name] = arrived
+
+    def _make_room(self, needed: set[str]) -> None:
+        """Only who plays stays in memory: another is soon loaded again."""
+        idle = [name for name in self._players if name in self._offers and name not in needed]
+        for name in idle:
+            del self._players[name]
+        if idle:
+            memory.give_back()
+
+
+def _hurry(player: Player, budget_ns: int) -> None:
+    if hasattr(player, "hurry"):
+        player.hurry(budget_ns)

@@ -1,0 +1,111 @@
+"""A graph file for the players: its signature checked before the first note, its sessions opened when wanted."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daemon.players.graph_cache import open_session
+from music import signature
+from music.signature import Signature, SignatureError
+
+TECHNIQUES = ("gan", "arcnn", "transformer")
+
+
+class GraphError(ValueError):
+    """A graph that cannot be played; the message is one sentence for the user."""
+
+
+class Graph:
+    """A loaded graph. `signature` says what it takes; `run` answers with its outputs by name."""
+
+    def __init__(self, path: str | Path | None, technique: str) -> None:
+        """Load a file, or the shipped weights of the technique. Raises GraphError."""
+        name, metadata, model = _read(path, technique)
+        try:
+            self._session = open_session(model)
+        except Exception as error:  # noqa: BLE001 - onnxruntime has exceptions of its own for every kind of broken file
+            raise GraphError(f"{name}: not a graph that onnxruntime can load ({_first_line(error)})") from None
+        try:
+            self.signature: Signature = signature.from_metadata(metadata)
+            signature.check(
+                self.signature, technique, _shapes(self._session.get_inputs()), _shapes(self._session.get_outputs())
+            )
+        except SignatureError as error:
+            raise GraphError(f"{name}: this graph does not fit: {error}") from None
+        self._outputs = [o.name for o in self._session.get_outputs()]
+        self._parts = {
+            key.removeprefix(f"{signature.PART}."): text
+            for key, text in metadata.items()
+            if key.startswith(f"{signature.PART}.")
+        }
+
+    @property
+    def session(self) -> Any:
+        """The onnxruntime session, for who binds inputs and outputs himself."""
+        return self._session
+
+    def part(self, name: str) -> Any:
+        """The session of a further graph that this one carries, which is opened once. Raises GraphError."""
+        try:
+            return open_session(base64.b64decode(self._parts.pop(name)))
+        except KeyError:
+            raise GraphError(f"this graph does not fit: it carries no {name!r}") from None
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
+        """Outputs by name."""
+        return dict(zip(self._outputs, self._session.run(None, dict(inputs)), strict=True))
+
+
+def read_signature(path: str | Path | None, technique: str) -> Signature:
+    """What a graph says of itself, without loading it. Raises GraphError."""
+    name, metadata, _ = _read(path, technique)
+    try:
+        found = signature.from_metadata(metadata)
+    except SignatureError as error:
+        raise GraphError(f"{name}: this graph does not fit: {error}") from None
+    if found.technique != technique:
+        raise GraphError(f"{name}: it is a graph for the {found.technique}, not for the {technique}")
+    return found
+
+
+def _read(path: str | Path | None, technique: str) -> tuple[str, dict[str, str], bytes]:
+    """(what to call it, its metadata, the graph without them) of a file, or of the shipped weights. Raises
+    GraphError."""
+    name = str(path) if path is not None else f"the shipped {technique} weights"
+    file = Path(path) if path is not None else _shipped(technique)
+    if not file.is_file():
+        raise GraphError(f"{name}: {'a folder, not a graph' if file.is_dir() else 'no such file'}")
+    try:
+        graph = file.read_bytes()
+        if not graph:
+            raise GraphError(f"{name}: an empty file, not a graph")
+        return name, *signature.split(graph)
+    except OSError as error:
+        raise GraphError(f"{name}: {error.strerror}") from None
+    except SignatureError as error:
+        raise GraphError(f"{name}: not a graph that onnxruntime can load ({error})") from None
+
+
+def _shipped(technique: str) -> Any:
+    if technique not in TECHNIQUES:
+        raise GraphError(f"no technique {technique!r}; there are {', '.join(TECHNIQUES)}")
+    file = resources.files("models.pretrained") / f"{technique}.onnx"
+    if not file.is_file():
+        raise GraphError(f"this houseband was built without weights for the {technique}; name a graph with --graph")
+    return file
+
+
+def _shapes(values: list[Any]) -> dict[str, tuple[int | str, ...]]:
+    return {v.name: tuple(v.shape) for v in values}
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:160] if lines else type(error).__name__

@@ -1,0 +1,61 @@
+"""Notes as a sound file: the synthesiser that plays live, written to 16-bit stereo."""
+
+from __future__ import annotations
+
+import wave
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from daemon.core.tempo import NS_PER_S, Tempo
+from daemon.sound.audio import CLICK_HIGH, CLICK_LOW
+from daemon.sound.synth import RATE, Synth, render_messages
+from music.note import CHANNELS, TICKS_PER_BEAT, Metre, Note
+
+#: seconds after the last note, for it to die away; and that are made at a time
+TAIL, PIECE = 2, 10
+
+
+def write(
+    path: Path, parts: Mapping[str, Iterable[Note]], tempo: Tempo, synth: Synth, click: Metre | None = None
+) -> None:
+    """Write a WAV of parts (role -> notes in ticks), tick 0 at its beginning; click: a click in this metre, too.
+
+    Written beside the target and renamed, so that nothing half-written is ever seen. Raises OSError.
+    """
+    notes = [(CHANNELS.get(role, 0), note) for role, line in parts.items() for note in line]
+    end = max((note.end for _, note in notes), default=0)
+    if click is not None:
+        notes += [(CHANNELS["drums"], note) for note in _clicks(end, click)]
+    events = sorted(event for channel, note in notes for event in _events(channel, note, tempo))
+    frames = _frame(tempo, end) + TAIL * RATE
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        with temporary.open("wb") as opened, wave.open(opened) as file:
+            file.setnchannels(2)
+            file.setsampwidth(2)
+            file.setframerate(RATE)
+            for begin in range(0, frames, PIECE * RATE):
+                last = min(begin + PIECE * RATE, frames)
+                here = [(at - begin, data) for at, _, data in events if begin <= at < last]
+                samples = render_messages(synth, here, last - begin)
+                file.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _events(channel: int, note: Note, tempo: Tempo) -> Iterator[tuple[int, int, bytes]]:
+    yield _frame(tempo, note.start), 1, bytes((0x90 | channel, note.pitch, note.velocity))
+    yield _frame(tempo, note.end), 0, bytes((0x80 | channel, note.pitch, 0))
+
+
+def _frame(tempo: Tempo, tick: int) -> int:
+    return max(0, tempo.ns_at(tick) - tempo.ns_at(0)) * RATE // NS_PER_S
+
+
+def _clicks(end: int, metre: Metre) -> Iterator[Note]:
+    for tick in range(0, end, TICKS_PER_BEAT * 4 // metre.denominator):
+        first = tick % metre.ticks_per_bar == 0
+        yield Note(tick, CLICK_HIGH if first else CLICK_LOW, 2, 110 if first else 80)

@@ -1,0 +1,82 @@
+"""A take: what was heard and what was sent, to be written as a multi-track MIDI file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from daemon.core.tempo import Tempo
+from music.note import CHANNELS, MELODY, Metre, Note
+
+_ROLE_OF = {channel: role for role, channel in CHANNELS.items() if role != MELODY}
+_Message = tuple[int, bytes]
+
+
+class Take:
+    """One performance as it sounded. `heard` and `sent` are fed while it goes on, `write` is for afterwards."""
+
+    def __init__(self) -> None:
+        self._heard: list[_Message] = []
+        self._sent: list[_Message] = []
+
+    def heard(self, at: int, data: bytes) -> None:
+        """A message came in at `at` (ns)."""
+        self._heard.append((at, data))
+
+    def sent(self, due: int, data: bytes) -> None:
+        """A message was sent that was meant for `due` (ns)."""
+        self._sent.append((due, data))
+
+    def parts(self, tempo: Tempo) -> dict[str, list[Note]]:
+        """The melody and every role that played, in ticks; a note never ended ends with the last message."""
+        messages = self._heard + self._sent
+        end = max((at for at, _ in messages), default=0)
+        by_channel = _notes(self._sent, tempo, end)
+        roles = {role: by_channel[channel] for channel, role in _ROLE_OF.items() if channel in by_channel}
+        return {MELODY: sorted(n for notes in _notes(self._heard, tempo, end).values() for n in notes), **roles}
+
+    def write(self, path: Path, tempo: Tempo, metre: Metre) -> None:
+        """Write the file: the melody, then a track per role. Raises OSError when that cannot be.
+
+        An upbeat moves all by whole bars, for a file has nothing before its beginning.
+        """
+        from music import midifile  # here, so that getting ready to play does not wait for mido
+
+        parts = self.parts(tempo)
+        bar = metre.ticks_per_bar
+        shift = max((-(n.start // bar) * bar for notes in parts.values() for n in notes), default=0)
+        shift = max(0, shift)
+        tempos = {max(0, tick + shift) if number else 0: us for number, (tick, us) in enumerate(tempo.marks)}
+        moved = {
+            name: [Note(n.start + shift, n.pitch, n.length, n.velocity) for n in notes] for name, notes in parts.items()
+        }
+        midifile.write(path, moved, tempos=tempos.items(), metres=[(0, metre)])
+
+
+def _notes(messages: Iterable[_Message], tempo: Tempo, end: int) -> dict[int, list[Note]]:
+    """Channel -> notes in the order in which they ended. A second onset of what sounds ends the first."""
+    sounding: dict[tuple[int, int], tuple[int, int]] = {}
+    found: dict[int, list[Note]] = {}
+
+    def finish(key: tuple[int, int], at: int) -> None:
+        begun = sounding.pop(key, None)
+        if begun is not None:
+            start, velocity = begun
+            found.setdefault(key[0], []).append(Note(start, key[1], max(1, _tick(tempo, at) - start), velocity))
+
+    for at, data in messages:
+        if len(data) != 3 or data[0] & 0xF0 not in (0x80, 0x90):
+            continue
+        key = data[0] & 0x0F, data[1]
+        finish(key, at)
+        if data[0] & 0xF0 == 0x90 and data[2]:
+            sounding[key] = _tick(tempo, at), data[2]
+    for key in list(sounding):
+        finish(key, end)
+    return found
+
+
+def _tick(tempo: Tempo, at: int) -> int:
+    """The nearest tick; what was due at a tick is exactly there."""
+    tick = tempo.tick_at(at)
+    return tick if at - tempo.ns_at(tick) <= tempo.ns_at(tick + 1) - at else tick + 1

@@ -1,0 +1,99 @@
+"""When did the melody go to another key? What was heard before is then best remembered in the new one.
+
+A band that keeps to the old key after a modulation is wrong for as long as it remembers it; one that forgets knows
+nothing of the song any more. A musician transposes what is known. The change is told by likelihood: were the notes
+since some moment more likely drawn from the pitch classes before it, had those been moved by so many semitones? And by
+what is recalled (music.analysis.melody_recall): does the song, moved, go as it went before? numpy only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from music.analysis import melody_recall
+
+CLASSES = 12
+#: Steps of melody before a change, at least: there must be a key to leave.
+SETTLED = 64
+#: Notes heard, at least.
+FEWEST = 12
+#: How far the likelihood of the notes since the change must have grown, in nats, beyond A_NOTE for every note: a
+#: borrowed chord or a chromatic run has less than that.
+PROOF, A_NOTE = 7.0, 0.7
+#: Nats that it is worth when what is heard is recalled with certainty in the new key only.
+RECALLED = 20.0
+#: Keys that much less likely than the likeliest one are not looked at.
+NEAR = 10.0
+#: A note counts by the root of its length in steps, up to so many.
+_LONG = 8
+#: What is added to every pitch class before the change, on the same scale.
+_ALPHA = 0.25
+
+#: (up, pitch class): which pitch class comes to lie there when all are moved up.
+_FROM = (np.arange(CLASSES) - np.arange(CLASSES)[:, None]) % CLASSES
+
+Row = tuple[int, int, int]  #: start, pitch, length, in steps
+
+
+class KeyChange(NamedTuple):
+    """step: of the first note in the new key; semitones: -5..6, how far up the music has moved."""
+
+    step: int
+    semitones: int
+
+
+def key_change(rows: Sequence[Row], now: int, steps_per_bar: int = 16) -> KeyChange | None:
+    """The likeliest change of key in a melody, one voice, heard up to a step; None where there is hardly one. rows
+    sorted by start."""
+    if len(rows) < FEWEST:
+        return None
+    start, pitch, length = np.array(rows, np.int64).T
+    one_hot = np.eye(CLASSES)[pitch % CLASSES]
+    weight = np.sqrt(np.clip(length, 0, _LONG))[:, None]
+    before = np.cumsum(one_hot * weight, 0) - one_hot * weight
+    since = np.cumsum(one_hot[::-1], 0)[::-1]
+    proof = _proof(before, since)
+    proof[start - start[0] < SETTLED] = -np.inf
+    best, notes = proof.max(0), proof.argmax(0)
+    likely = [up for up in range(1, CLASSES) if best[up] > max(0.0, best[1:].max() - NEAR)]
+    if not likely:
+        return None
+    changes = [KeyChange(int(start[notes[up]]), up if up <= CLASSES // 2 else up - CLASSES) for up in likely]
+    as_it_is = _trust(rows, now, steps_per_bar)
+    proofs = [
+        best[up] + RECALLED * (_trust(moved(rows, change), now, steps_per_bar) - as_it_is)
+        for up, change in zip(likely, changes, strict=True)
+    ]
+    surest = int(np.argmax(proofs))
+    return changes[surest] if proofs[surest] > PROOF else None
+
+
+def _proof(before: NDArray[np.float64], since: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(notes, 12) in nats: what speaks for a change at each note, by so many semitones up. before, since: (notes, 12)
+    what was heard of every pitch class before each note, and from it on."""
+    shares = np.log((before + _ALPHA) / (before.sum(1, keepdims=True) + CLASSES * _ALPHA))
+    likely = (shares[:, _FROM] @ since[:, :, None])[:, :, 0]
+    proof: NDArray[np.float64] = likely - likely[:, :1] - A_NOTE * since.sum(1, keepdims=True)
+    return proof
+
+
+def _trust(rows: Sequence[Row], now: int, steps_per_bar: int) -> float:
+    """How surely what was just heard is recalled."""
+    first = rows[0][0]
+    voice = melody_recall.voice(((start - first, pitch, length) for start, pitch, length in rows), now - first)
+    return melody_recall.recall(voice, steps_per_bar).trust
+
+
+def moved(rows: Sequence[Row], change: KeyChange) -> list[Row]:
+    """The rows, those before a change of key moved as it did, so that all are in the new one."""
+    return [(s, _moved(p, change.semitones), n) if s < change.step else (s, p, n) for s, p, n in rows]
+
+
+def _moved(pitch: int, semitones: int) -> int:
+    """A pitch moved, by an octave less where there is none."""
+    there = pitch + semitones
+    return there - CLASSES if there > 127 else there + CLASSES if there < 0 else there

@@ -1,0 +1,194 @@
+"""Scores of a network -> edits, under the player's limits.
+
+Several edits are taken from one evaluation, drawn without replacement (Gumbel top-k: Kool et al. 2019): those that lie
+far enough apart hardly depend on each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from music.edits.draft import Draft
+from music.edits.edit import ADD, REMOVE, Edit, Limits
+from music.encoding.edit_grid import WINDOW, Cells, sounding
+
+#: how much of the bar (`worthwhile`) a note must clear where nothing of the input may go, for then the piece is wanted
+#: whole (figures: models/LOG.md)
+COMPLETING = 0.85
+#: a note that is there may be so much less probable than one that is to be added before it goes
+LENIENT = 0.6
+#: edits of one evaluation begin at least so many steps apart, where there is room for as many
+APART = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What a network says of a sheet. weights: (steps, 128) log-weights of the edit distribution; lengths: (steps,
+    128), of a note added there, in steps; calibrated: exp(weights) is the probability that the cell is to be edited."""
+
+    weights: NDArray[np.float32]
+    lengths: NDArray[np.int16]
+    calibrated: bool = True
+
+
+def take(
+    draft: Draft,
+    scores: Scores,
+    limits: Limits,
+    random: np.random.Generator,
+    *,
+    count: int = 1,
+    risk: float = 1.0,
+    iteration: int = 1,
+    apart: int | None = None,
+    belief: Belief | None = None,
+    strict: bool = False,
+) -> list[Edit]:
+    """Draw up to `count` edits from one evaluation and apply them to the draft; fewer, or none, where the limits or
+    the network (`worthwhile`) leave no more to do. risk: temperature, 0 takes the likeliest; apart: see APART;
+    belief: that of all looks at this draft, this one included; strict: add nothing that makes `parallels`."""
+    if apart is None:
+        apart = min(APART, draft.steps // (2 * max(1, count)))
+    cells = np.flatnonzero(worthwhile(draft, scores, limits, risk, belief))
+    if not cells.size or count < 1:
+        return []
+    log_p = normal(scores.weights.ravel()[cells] / max(risk, 1e-3))
+    noise = random.gumbel(size=cells.size) if risk > 0 else 0.0
+    keys = log_p + noise
+    best = np.argsort(-keys, kind="stable")[: 16 * count]
+    locked = draft.locked(limits) if limits.locked_bars else None
+    done: list[Edit] = []
+    for index in best.tolist():
+        step, pitch = divmod(int(cells[index]), draft.lengths.shape[1])
+        if len(done) >= count:
+            break
+        if any(_distance(draft, step, other.step) < apart for other in done):
+            continue
+        edit = _edit(draft, scores, limits, locked, iteration, step, pitch, float(log_p[index]))
+        if edit is not None and not (strict and edit.action == ADD and parallels(draft, edit)):
+            draft.apply(edit)
+            done.append(edit)
+    return done
+
+
+class Belief:
+    """How probable each cell is to be a note of the real piece, on the average of all looks so far.
+
+    After its own edits a network sees a roll that it likes better than it should, and of many looks some find something
+    to do anywhere. So an edit must be worthwhile now and by this, which the looks move slowly: without it, notes get
+    worse with every further look from the second on (models/LOG.md)."""
+
+    #: how much of it a look is
+    SHARE = 0.1
+
+    def __init__(self) -> None:
+        self.real: NDArray[np.float32] | None = None
+
+    def look(self, draft: Draft, scores: Scores) -> None:
+        """Learn from a look at a draft; one of another size begins anew."""
+        seen = _real(draft, scores)
+        if self.real is None or self.real.shape != seen.shape:
+            self.real = seen
+        else:
+            self.real += self.SHARE * (seen - self.real)
+
+
+def worthwhile(draft: Draft, scores: Scores, limits: Limits, risk: float = 1.0, belief: Belief | None = None) -> Cells:
+    """(steps, 128): the cells whose edit the limits allow and a calibrated network expects to do more good than harm.
+
+    Good is what brings the notes nearer to the real piece's, measured as F1: of notes that are each real with some
+    probability, the best to have are those likelier than half of the F1 that they will have (Lipton et al. 2014). The
+    bar is lower where nothing of the input may go (COMPLETING), and for a risk above 1."""
+    add, remove = draft.open_cells(limits)
+    if not scores.calibrated:
+        return add | remove
+    share = (COMPLETING if limits.remove_max <= 0 else 1.0) / max(1.0, risk)
+    for real in (_real(draft, scores), None if belief is None else belief.real):
+        if real is not None:
+            bar = _half_of_best(real) * share
+            add, remove = add & (real >= bar), remove & (real < LENIENT * bar)
+    return np.asarray(add | remove, np.bool_)
+
+
+def _real(draft: Draft, scores: Scores) -> NDArray[np.float32]:
+    differs = np.exp(np.minimum(scores.weights, 0))
+    return np.asarray(np.where(draft.lengths > 0, 1 - differs, differs), np.float32)
+
+
+def _half_of_best(real: NDArray[np.float32]) -> float:
+    """Half of the F1 that the best choice of notes is expected to have."""
+    wanted = float(real.sum())
+    likely = -np.sort(-real[real > 0.01])  # no choice gains from less likely ones
+    if not likely.size:
+        return 1.0
+    return float((likely.cumsum() / (np.arange(1, likely.size + 1) + wanted)).max())
+
+
+def parallels(draft: Draft, edit: Edit) -> bool:
+    """Whether two of the four highest voices would move in fifths, octaves or unisons where an added note begins or
+    ends. The network hears what fits, not how voices move (models/LOG.md)."""
+    steps = np.arange(edit.step - WINDOW, edit.step + edit.length + 1)
+    inside = np.ones(len(steps), np.bool_) if draft.ring else (steps >= 0) & (steps < draft.steps)
+    part = np.where(inside[:, None], draft.lengths[steps % draft.steps], 0)
+    part[WINDOW, edit.pitch] = edit.length
+    heard = sounding(part)
+    for step in (WINDOW, WINDOW + edit.length):
+        before, after = (np.flatnonzero(heard[at])[::-1][:4] for at in (step - 1, step))
+        count = min(len(before), len(after))
+        before, after = before[:count], after[:count]
+        moves, lie = after - before, after[:, None] - after[None]
+        same_way = (moves[:, None] * moves[None]) > 0
+        kept = (lie % 12 == (before[:, None] - before[None]) % 12) & np.isin(-lie % 12, (0, 7))
+        if (np.tri(count, k=-1, dtype=np.bool_) & same_way & kept).any():
+            return True
+    return False
+
+
+def _edit(
+    draft: Draft,
+    scores: Scores,
+    limits: Limits,
+    locked: NDArray[np.bool_] | None,
+    iteration: int,
+    step: int,
+    pitch: int,
+    log_p: float,
+) -> Edit | None:
+    """The edit of a cell, None where a cap or the edits before it leave no room for it."""
+    length = int(draft.lengths[step, pitch])
+    if length:
+        if not draft.own[step, pitch] and draft.may_remove(limits) <= 0:
+            return None
+        return Edit(iteration, REMOVE, step, pitch, length, int(draft.velocities[step, pitch]), log_p)
+    room = draft.room(step, pitch)
+    if room < 1 or draft.may_add(limits) <= 0:
+        return None
+    length = min(room, int(scores.lengths[step, pitch]))
+    if locked is not None:
+        into = locked[(step + np.arange(length)) % draft.steps, pitch]
+        length = int(into.argmax()) if into.any() else length
+    return Edit(iteration, ADD, step, pitch, length, _loudness(draft, step), log_p)
+
+
+def _distance(draft: Draft, one: int, other: int) -> int:
+    apart = abs(one - other)
+    return min(apart, draft.steps - apart) if draft.ring else apart
+
+
+def _loudness(draft: Draft, step: int) -> int:
+    """An added note is as loud as those around it (half a bar either way), or as all, or 80."""
+    for first, last in ((max(0, step - 8), step + 9), (0, draft.steps)):
+        near = draft.velocities[first:last][draft.lengths[first:last] > 0]
+        if near.size:
+            return int(near.mean())
+    return 80
+
+
+def normal(weights: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Log-weights as log-probabilities: they sum to 1."""
+    wide = weights.astype(np.float64)
+    wide -= wide.max()
+    return np.asarray(wide - np.log(np.exp(wide).sum()), np.float64)

@@ -1,0 +1,150 @@
+"""What one step of the stream is to the transformer: a row of features.
+
+Melody and band are told from the root of the chord, so that the band's own past tells rhythm and voicing, whatever the
+key. Shared by training and by the live player, so that both see the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from music.encoding.gan_canvas import DRUM_CLASS, DRUM_PLANES, QUALITIES, REGISTERS
+from music.note import PITCHED_ROLES
+
+Rows = Iterable[tuple[int, int, int]]
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+CLASSES = 12
+REST = -1
+NO_QUALITY = len(QUALITIES)
+PHASES = 16
+
+_OCTAVES = 6
+_ROLE_FEATURES = 2 * (CLASSES + _OCTAVES) + 5
+#: features of a step, side by side
+FEATURES = 3 + CLASSES + 5 + (NO_QUALITY + 1) + 2 * CLASSES + 1 + PHASES + 3 * _ROLE_FEATURES + DRUM_PLANES + 2
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The melody on steps. pitch: (T,) the top voice or REST; struck: (T,) whether it begins there."""
+
+    pitch: Ints
+    struck: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """The band on steps. begun, sounding: bool (3, T, 128) by PITCHED_ROLES; length: (3, T) the longest begun, in
+    steps, 0 where nothing is; drums: bool (T, DRUM_PLANES)."""
+
+    begun: NDArray[np.bool_]
+    sounding: NDArray[np.bool_]
+    length: Ints
+    drums: NDArray[np.bool_]
+
+
+def heard(rows: Rows, first: int, steps: int) -> Heard:
+    """Melody rows (start step, pitch, length in steps), not overlapping, on the steps [first, first + steps)."""
+    pitch, struck = np.full(steps, REST, np.int64), np.zeros(steps, np.bool_)
+    for start, key, length in rows:
+        begin, end = start - first, start - first + length
+        if end > 0 and begin < steps:
+            pitch[max(begin, 0) : end] = key
+            if begin >= 0:
+                struck[begin] = True
+    return Heard(pitch, struck)
+
+
+def band(roles: Mapping[str, NDArray[np.int64]], first: int, steps: int) -> Band:
+    """Rows (n, 3) of start step, pitch, length by role, on the steps [first, first + steps)."""
+    begun = np.zeros((3, steps, 128), np.bool_)
+    change = np.zeros((3, steps + 1, 128), np.int8)
+    length = np.zeros((3, steps), np.int64)
+    for i, role in enumerate(PITCHED_ROLES):
+        rows = roles.get(role)
+        if rows is None or not len(rows):
+            continue
+        start, end = rows[:, 0] - first, rows[:, 0] + rows[:, 2] - first
+        near = (end > 0) & (start < steps)
+        start, end, pitch, long = start[near], end[near], rows[near, 1], rows[near, 2]
+        np.add.at(change[i], (np.maximum(start, 0), pitch), 1)
+        np.add.at(change[i], (np.minimum(end, steps), pitch), -1)
+        inside = start >= 0
+        begun[i, start[inside], pitch[inside]] = True
+        np.maximum.at(length[i], start[inside], long[inside])
+    sounding = change[:, :steps].cumsum(1, dtype=np.int8) > 0
+    drums = np.zeros((steps, DRUM_PLANES), np.bool_)
+    for start, pitch in () if "drums" not in roles else roles["drums"][:, :2].tolist():
+        if 0 <= start - first < steps and pitch in DRUM_CLASS:
+            drums[start - first, DRUM_CLASS[pitch]] = True
+    return Band(begun, sounding, length, drums)
+
+
+def features(
+    melody: Heard, played: Band, chords: NDArray[np.int64], phase: Ints, known: int | None = None, begun: int = 0
+) -> Floats:
+    """(T, FEATURES). chords: (2, T + 1) root (-1: none) and quality, in force at every step and the one after the last;
+    phase: (T,) the place in its bar of the step *after* each; known: from which step on the melody is not; begun: since
+    which the band plays."""
+    steps = len(melody.pitch)
+    rows = np.arange(steps)
+    root, quality = np.maximum(chords[0], 0), np.where(chords[0] < 0, NO_QUALITY, chords[1])
+    coming, here = root[1:], root[:-1]
+    sounds = melody.pitch != REST
+    state = np.where(sounds, 1 + melody.struck, 0)
+    interval = _one_hot((melody.pitch - coming) % CLASSES, CLASSES) * sounds[:, None]
+    height = _one_hot(np.clip(melody.pitch // CLASSES - 4, 0, 4), 5) * sounds[:, None]
+    changed = (root[1:] != root[:-1]) | (quality[1:] != quality[:-1])
+    silent = np.zeros((steps, 2), np.float32)
+    silent[: steps if known is None else max(0, known), 0] = 1
+    silent[begun:, 1] = 1
+    columns = [
+        _one_hot(state, 3),
+        interval,
+        height,
+        _one_hot(quality[1:], NO_QUALITY + 1),
+        _one_hot((coming - here) % CLASSES, CLASSES),
+        _one_hot(coming, CLASSES),
+        changed[:, None],
+        _one_hot(phase % PHASES, PHASES),
+    ]
+    around = (here[:, None] + np.arange(CLASSES)) % CLASSES  # the pitch classes from each root on
+    for i in range(len(PITCHED_ROLES)):
+        for notes in (played.begun[i], played.sounding[i]):
+            columns.append(np.take_along_axis(_classes(notes), around, 1))
+            columns.append(_octaves(notes))
+        columns.append(_one_hot(np.digitize(played.length[i], (1, 2, 4, 8)), 5))
+    columns += [played.drums, silent]
+    made = np.concatenate([np.asarray(c, np.float32) for c in columns], 1)
+    assert made.shape == (rows.size, FEATURES)
+    return made
+
+
+def _one_hot(index: NDArray[np.integer], size: int) -> Floats:
+    made: Floats = np.eye(size, dtype=np.float32)[index]
+    return made
+
+
+def _classes(notes: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(T, 128) -> (T, 12) whether any octave of a pitch class is there."""
+    whole = np.zeros((len(notes), 132), np.bool_)
+    whole[:, :128] = notes
+    found: NDArray[np.bool_] = np.asarray(whole.reshape(-1, 11, CLASSES).any(1), np.bool_)
+    return found
+
+
+def _octaves(notes: NDArray[np.bool_]) -> Floats:
+    """(T, 128) -> (T, _OCTAVES) how many notes in every octave from MIDI 24 on, in thirds."""
+    return np.asarray(notes[:, 24:96].reshape(-1, _OCTAVES, CLASSES).sum(2) / 3, np.float32)
+
+
+def compass(role: str) -> tuple[int, int]:
+    """(lowest, highest pitch) that a pitched role is written in."""
+    register = REGISTERS[role]
+    return register.lowest, register.lowest + register.octaves * CLASSES - 1

@@ -1,0 +1,324 @@
+"""The transformer's language: music as an interleaved stream of tokens, step by step, lossless on the step grid.
+
+A stream is `STYLE METRE step step ...`; a step is what the melody does, then what the band begins::
+
+    step    = [CHORD] MELODY WHO section*          a CHORD where the harmony changes, or is said for the first time
+    section = (LENGTH PITCH+)+ END                 one for every pitched role named by WHO, in the order of ROLES:
+            | DRUM+ END                            lengths rise, and so do the pitches of one length; a drum has none
+
+==========  =====  ===========================================================================================
+kind        many   what a token says
+==========  =====  ===========================================================================================
+END             1  the section of a role is over
+WHO            16  which roles begin notes in this step: a set of ROLES as bits, bass the lowest
+LENGTH         17  how many steps the pitches after it last, 1 to 16; the 17th: 16 and tied to the same pitch there
+PITCH         140  semitones above the chord's root an octave below MIDI's lowest one: pitch - root + 12
+DRUM          128  a General MIDI drum note, by its MIDI number
+CHORD          97  no chord, then root * 8 + quality (`music.encoding.gan_canvas.QUALITIES`); it holds until the next
+one
+MELODY        130  a rest, what sounded goes on, or a note begins: 2 + its MIDI number
+STYLE          16  index of the style
+METRE          64  (steps in a bar) - 1
+==========  =====  ===========================================================================================
+
+Every note says at its onset how long it lasts, so that none is ever left without an end; pitches are told from the
+root, so that what was written carries rhythm and voicing from key to key. `WRITER` tokens are those that the model
+writes, `Grammar` says which may follow which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from music.encoding.gan_canvas import QUALITIES
+from music.note import ROLES, TICKS_PER_STEP, Note
+
+END = 0
+WHO = 1
+LENGTH = WHO + 2 ** len(ROLES)
+LONGEST = 16  #: steps; a longer note is tied
+TIED = LENGTH + LONGEST
+PITCH = TIED + 1
+PITCHES = 140
+DRUM = PITCH + PITCHES
+WRITER = DRUM + 128  #: how many tokens the model writes; they come first
+CHORD = WRITER
+MELODY = CHORD + 1 + 12 * len(QUALITIES)
+REST, HOLD, ONSET = MELODY, MELODY + 1, MELODY + 2
+STYLE = ONSET + 128
+METRE = STYLE + 16
+VOCABULARY = METRE + 64
+
+#: a role's notes in a step, at most, when the model writes
+MOST = {"bass": 1, "chords": 6, "pad": 5, "drums": 5}
+
+#: The chord of no chord: its root counts as 0.
+NO_CHORD = (-1, -1)
+
+
+class TokenError(ValueError):
+    """Tokens that say no music; the message says where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What one role begins in one step: (length in steps, pitch), sorted; longer than LONGEST means tied over."""
+
+    role: str
+    notes: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Music on the step grid. melody: one voice, notes that do not overlap; roles: notes of every role, none of which
+    overlap in one pitch; drum notes last a step; chords: (step, root, quality), rising, (-1, -1) for none."""
+
+    steps: int
+    style: int
+    steps_per_bar: int
+    melody: tuple[Note, ...]
+    roles: Mapping[str, tuple[Note, ...]]
+    chords: tuple[tuple[int, int, int], ...]
+
+
+def chord_token(root: int, quality: int) -> int:
+    """The token of a chord."""
+    return int(CHORD if root < 0 else CHORD + 1 + root * len(QUALITIES) + quality)
+
+
+def chord_of(token: int) -> tuple[int, int]:
+    """(root, quality) of a chord's token."""
+    if token == CHORD:
+        return NO_CHORD
+    root, quality = divmod(token - CHORD - 1, len(QUALITIES))
+    return root, quality
+
+
+def pitch_token(pitch: int, root: int) -> int:
+    """The token of a pitch under a chord's root (-1: none)."""
+    return int(PITCH + pitch - max(root, 0) + 12)
+
+
+def pitch_of(token: int, root: int) -> int:
+    """The pitch of a token under a chord's root."""
+    return int(token - PITCH + max(root, 0) - 12)
+
+
+def section(begun: Begun, root: int) -> list[int]:
+    """The tokens of what a role begins."""
+    if begun.role == "drums":
+        return [*(DRUM + pitch for _, pitch in begun.notes), END]
+    tokens: list[int] = []
+    last = 0
+    for length, pitch in begun.notes:
+        short = min(length, LONGEST + 1)
+        if short != last:
+            tokens.append(LENGTH + short - 1)
+        tokens.append(pitch_token(pitch, root))
+        last = short
+    return [*tokens, END]
+
+
+def step_tokens(begun: Iterable[Begun], root: int) -> list[int]:
+    """WHO and the sections of one step; begun in the order of ROLES, none of them empty."""
+    parts = list(begun)
+    who = sum(1 << ROLES.index(part.role) for part in parts)
+    return [WHO + who, *(token for part in parts for token in section(part, root))]
+
+
+def begun_of(tokens: Sequence[int], root: int) -> list[Begun]:
+    """What step_tokens() was given; lengths of tied notes come as LONGEST + 1. Raises TokenError."""
+    if not tokens or not WHO <= tokens[0] < LENGTH:
+        raise TokenError("a step begins with a WHO token")
+    who, at, parts = tokens[0] - WHO, 1, []
+    for i, role in enumerate(ROLES):
+        if who >> i & 1:
+            notes: list[tuple[int, int]] = []
+            length = 1 if role == "drums" else 0
+            while at < len(tokens) and (token := tokens[at]) != END:
+                at += 1
+                if LENGTH <= token < PITCH:
+                    length = token - LENGTH + 1
+                elif length and (DRUM if role == "drums" else PITCH) <= token < (WRITER if role == "drums" else DRUM):
+                    notes.append((length, token - DRUM if role == "drums" else pitch_of(token, root)))
+                else:
+                    raise TokenError(f"token {token} cannot stand in a section of the {role}")
+            if at == len(tokens):
+                raise TokenError(f"the section of the {role} has no end")
+            at += 1
+            parts.append(Begun(role, tuple(notes)))
+    if at != len(tokens):
+        raise TokenError("something follows the last section of a step")
+    return parts
+
+
+def begins(notes: Iterable[Note], role: str) -> dict[int, list[tuple[int, int]]]:
+    """Step -> (length, pitch) of what begins there; tied notes cut into pieces of LONGEST (said as LONGEST + 1) and a
+    rest."""
+    found: dict[int, list[tuple[int, int]]] = {}
+    for note in notes:
+        step, length = note.start // TICKS_PER_STEP, note.length // TICKS_PER_STEP
+        if role == "drums":
+            length = 1
+        while length > LONGEST:
+            found.setdefault(step, []).append((LONGEST + 1, note.pitch))
+            step, length = step + LONGEST, length - LONGEST
+        found.setdefault(step, []).append((length, note.pitch))
+    for there in found.values():
+        there.sort()
+    return found
+
+
+def encode(piece: Piece) -> list[int]:
+    """The stream of a piece that begins at step 0."""
+    chords = {step: (root, quality) for step, root, quality in piece.chords}
+    bands = {role: begins(piece.roles.get(role, ()), role) for role in ROLES}
+    tokens = [STYLE + piece.style, METRE + piece.steps_per_bar - 1]
+    melody = [REST] * piece.steps
+    for note in piece.melody:
+        first, last = note.start // TICKS_PER_STEP, note.end // TICKS_PER_STEP
+        melody[first] = ONSET + note.pitch
+        melody[first + 1 : last] = [HOLD] * len(melody[first + 1 : last])
+    root = NO_CHORD[0]
+    for step in range(piece.steps):
+        if step in chords:
+            root = chords[step][0]
+            tokens.append(chord_token(*chords[step]))
+        tokens.append(melody[step])
+        here = (Begun(role, tuple(bands[role][step])) for role in ROLES if step in bands[role])
+        tokens += step_tokens(here, root)
+    return tokens
+
+
+def decode(tokens: Sequence[int]) -> Piece:
+    """The piece of a stream. Raises TokenError for what is none."""
+    if len(tokens) < 2 or not STYLE <= tokens[0] < METRE or not METRE <= tokens[1] < VOCABULARY:
+        raise TokenError("a stream begins with its style and its metre")
+    chords: list[tuple[int, int, int]] = []
+    melody: list[list[int]] = []
+    roles: dict[str, dict[int, list[int]]] = {role: {} for role in ROLES}  # role -> pitch -> open note
+    done: dict[str, list[list[int]]] = {role: [] for role in ROLES}
+    root, step = NO_CHORD[0], 0
+    for heard, band in _steps(tokens):
+        if len(heard) == 2:
+            chord = chord_of(heard[0])
+            root = chord[0]
+            chords.append((step, *chord))
+        if heard[-1] >= ONSET:
+            melody.append([step, heard[-1] - ONSET, 1])
+        elif heard[-1] == HOLD:
+            if not melody or sum(melody[-1][::2]) != step:
+                raise TokenError(f"step {step}: nothing is there to go on")
+            melody[-1][2] += 1
+        for part in begun_of(band, root):
+            _take(part, step, roles[part.role], done[part.role])
+        step += 1
+    made = {role: _as_notes(notes) for role, notes in done.items() if notes}
+    return Piece(step, tokens[0] - STYLE, tokens[1] - METRE + 1, _as_notes(melody), made, tuple(chords))
+
+
+def _take(part: Begun, step: int, opened: dict[int, list[int]], done: list[list[int]]) -> None:
+    """One section into the notes of its role; opened: pitch -> the note whose tie is due."""
+    for length, pitch in part.notes:
+        before = opened.pop(pitch, None)
+        if before is not None and before[0] + before[2] == step:
+            note = before
+            note[2] += min(length, LONGEST)
+        else:
+            note = [step, pitch, min(length, LONGEST)]
+            done.append(note)
+        if length > LONGEST:
+            opened[pitch] = note
+
+
+def _as_notes(rows: Iterable[Sequence[int]]) -> tuple[Note, ...]:
+    return tuple(sorted(Note(s * TICKS_PER_STEP, p, n * TICKS_PER_STEP) for s, p, n in rows))
+
+
+def _steps(tokens: Sequence[int]) -> Iterator[tuple[list[int], list[int]]]:
+    """(chord and melody, what the band begins) of every step."""
+    at = 2
+    while at < len(tokens):
+        heard = list(tokens[at : at + (2 if CHORD <= tokens[at] < MELODY else 1)])
+        at += len(heard)
+        if not heard or not MELODY <= heard[-1] < STYLE or at >= len(tokens):
+            raise TokenError("a step lacks its melody token")
+        first, at = at, at + 1
+        for _ in range((max(0, tokens[first] - WHO)).bit_count()):
+            while at < len(tokens) and tokens[at] != END:
+                at += 1
+            at += 1
+        yield heard, list(tokens[first:at])
+
+
+class Grammar:
+    """Which tokens may come next in a step that is being written; `allowed` is a mask over the WRITER tokens.
+
+    roles: who may begin something; compass: role -> (lowest, highest pitch); root: of the chord (-1: none). What it
+    lets pass is always a step that begun_of() reads, and no longer than MOST says.
+    """
+
+    def __init__(self, roles: Iterable[str], compass: Mapping[str, tuple[int, int]], root: int) -> None:
+        self.tokens: list[int] = []
+        self._roles, self._compass, self._root = tuple(roles), compass, root
+        self._left: list[str] = []
+        self._notes = self._length = self._last = 0
+        self._used: set[int] = set()
+        self.over = False
+
+    def allowed(self) -> NDArray[np.bool_]:
+        """(WRITER,) bool, never all False while the step is not over."""
+        mask = np.zeros(WRITER, np.bool_)
+        if not self.tokens:
+            may = sum(1 << ROLES.index(role) for role in self._roles)
+            sets = np.arange(LENGTH - WHO)
+            mask[WHO:LENGTH] = sets & ~may == 0
+            return mask
+        role = self._left[0]
+        more, rising = self._notes < MOST[role], self._last >= PITCH
+        mask[END] = rising
+        if not more:
+            return mask
+        if role == "drums":
+            mask[max(DRUM, self._last + 1) : WRITER] = True
+            return mask
+        if self._length:
+            low, high = (pitch_token(p, self._root) for p in self._compass[role])
+            mask[max(low, self._last + 1) : high + 1] = True
+            mask[list(self._used)] = False
+        if rising or not self._length:
+            mask[LENGTH + self._length : PITCH] = True
+        return mask
+
+    def take(self, token: int) -> None:
+        """The token that was chosen, one of those allowed."""
+        self.tokens.append(token)
+        if len(self.tokens) == 1:
+            self._left = [role for i, role in enumerate(ROLES) if token - WHO >> i & 1]
+        elif token == END:
+            self._left.pop(0)
+            self._notes = self._length = self._last = 0
+            self._used.clear()
+        elif token < PITCH:
+            self._length, self._last = token - LENGTH + 1, token
+        else:
+            self._notes, self._last = self._notes + 1, token
+            self._used.add(token)
+        self.over = not self._left
+
+    def finish(self) -> list[int]:
+        """The tokens so far as a step that is over: what the section in hand has, and nothing of those after it."""
+        who, made = self.tokens[0] - WHO, list(self.tokens)
+        if not self._left:
+            return made
+        if LENGTH <= made[-1] < PITCH:
+            made.pop()
+        if self._notes:
+            made.append(END)
+            self._left.pop(0)
+        gone = sum(1 << ROLES.index(role) for role in self._left)
+        return [WHO + (who & ~gone), *made[1:]]

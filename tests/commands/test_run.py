@@ -1,0 +1,130 @@
+"""What `houseband run` and `jam` say to what they cannot do: one sentence, exit code 2, nothing left behind."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from daemon.cli import main
+from daemon.commands.run import song_of
+from daemon.config.config import ConfigError, config
+from daemon.core.counters import Counters
+from daemon.live import performance
+from daemon.players.worker import WorkerLost
+from music.note import Metre
+from tests.midi.test_rtmidi_ports import FakeSystem
+
+
+@pytest.fixture
+def alsa(monkeypatch: pytest.MonkeyPatch) -> FakeSystem:
+    system = FakeSystem({2}, ["Keys 20:0"])
+    monkeypatch.setitem(sys.modules, "rtmidi", system.module())
+    monkeypatch.setattr(sys, "platform", "linux")
+    return system
+
+
+@pytest.fixture
+def no_midi(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rtmidi", FakeSystem(set(), []).module())
+    monkeypatch.setitem(sys.modules, "jack", None)  # nor a JACK server that another test has started
+    monkeypatch.setattr(sys, "platform", "linux")
+
+
+def houseband(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments))
+
+
+def refused(result: Result) -> str:
+    """The one sentence. Fails when it was anything else."""
+    assert result.exit_code == 2, result.output
+    lines = result.output.strip().splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("Error: ")
+    return lines[0].removeprefix("Error: ")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--bpm", "0"], "bpm: takes a number from 10 to 400, not '0'"),
+        (["--metre", "7"], "metre: takes a time signature such as 4/4, 3/4 or 6/8, not '7'"),
+        (["--metre", "4/5"], "metre: takes a time signature such as 4/4, 3/4 or 6/8, not '4/5'"),
+        (["--pickup", "4"], "pickup: takes beats from 0 to less than a bar of 4/4, not 4"),
+        (["--count-in", "-1"], "count_in: takes a whole number from 0 to 16, not '-1'"),
+        (["--technique", "kazoo"], "no technique 'kazoo'; there are gan, arcnn, transformer"),
+        (["--graph", "nowhere.onnx"], "nowhere.onnx: no such file"),
+        (["--style", "polka"], "style: no style 'polka'; the player knows "),
+        (["--temperature", "9"], "temperature: takes a number from 0 to 2, not '9'"),
+        (["--record", "nowhere/take.mid"], "nowhere is no directory one can write to; choose another for take.mid"),
+        (["--report", "."], ". is a directory; name a file"),
+    ],
+)
+def test_mistakes_are_one_sentence(alsa: FakeSystem, options: list[str], sentence: str) -> None:
+    assert refused(houseband("run", *options)).startswith(sentence)
+
+
+def test_a_broken_graph_is_one_sentence(alsa: FakeSystem, tmp_path: Path) -> None:
+    graph = tmp_path / "band.onnx"
+    graph.write_bytes(b"not a graph")
+    assert refused(houseband("run", "--graph", str(graph))).startswith(
+        f"{graph}: not a graph that onnxruntime can load"
+    )
+
+
+def test_no_midi_system_is_one_sentence(no_midi: None) -> None:
+    assert refused(houseband("run")).startswith("no MIDI system found (jack: ")
+
+
+def test_a_wrong_graph_is_said_even_where_there_is_no_midi_system(no_midi: None) -> None:
+    assert refused(houseband("run", "--graph", "nowhere.onnx")) == "nowhere.onnx: no such file"
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--bpm", "0"], "bpm: takes a number from 10 to 400, not '0'"),
+        (["--api", "jack"], "no MIDI system found (jack: "),
+        (["--out-port", "Synth"], "no MIDI system found (jack: "),
+        (["--style", "polka"], "style: no style 'polka'; the player knows "),
+        (["-o", "nowhere/take.mid"], "nowhere is no directory one can write to; choose another for take.mid"),
+    ],
+)
+def test_so_are_those_of_a_jam_and_no_file_is_left(
+    no_midi: None, options: list[str], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert refused(houseband("jam", *options)).startswith(sentence)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_song_is_what_the_options_say() -> None:
+    song = song_of(config({}, {"bpm": 96.0, "metre": "6/8", "pickup": 1.5, "count_in": 2}))
+    assert (song.bpm, song.metres, song.pickup, song.count_in) == (96.0, ((0, Metre(6, 8)),), 36, 2)
+    with pytest.raises(ConfigError):
+        config({}, {"metre": "3/4", "pickup": 3.0})
+
+
+def test_figures_are_plain_numbers_in_milliseconds() -> None:
+    counters = Counters()
+    counters.steps, counters.in_time = 4, 3
+    counters.lateness_ns.add(1_250_000)
+    found = performance.figures(counters)
+    assert (found["isr"], found["steps"]) == (0.75, 4)
+    late = {"count": 1, "p50": 1.25, "p99": 1.25, "p99.9": 1.25, "p100": 1.25}
+    assert found["lateness_ms"] == late
+    assert found["age_ticks"] == {"count": 0, "p50": None, "p99": None, "p99.9": None, "p100": None}
+
+
+def test_a_worker_that_dies_is_a_failure_and_no_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    def play(*_: object) -> None:
+        raise WorkerLost("the worker ended with signal SIGKILL while it loaded its player")
+
+    monkeypatch.setattr(performance, "play", play)
+    result = houseband("run")
+    assert (result.exit_code, result.output) == (
+        1,
+        "Error: the worker ended with signal SIGKILL while it loaded its player\n",
+    )

@@ -1,0 +1,512 @@
+"""The control socket: a real server process and real clients, kind and hostile; and a conductor that is watched."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import stat
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from daemon.cli import main
+from daemon.control import control_socket
+from daemon.control.client import Client, ClientError
+from daemon.control.control_socket import CAPACITY, TOPICS, Asked, Control, Hello
+from daemon.control.gestures import Gestures, GestureWorld
+from daemon.control.publisher import WatchedOutput, WatchedWorld, figures
+from daemon.control.server import BURST, LONGEST_LINE, MOST_CLIENTS, RATE, Bucket
+from daemon.core.events import Command, Event, Quit
+from daemon.core.plan import Settings
+from daemon.core.tempo import Tempo
+from daemon.engine.conductor import Conductor, Song
+from daemon.offline.virtual_world import InlineComposer, RecordingOutput, VirtualWorld
+from music.note import Note
+from tests.support.fakes import MS, FakePlayer, midi
+
+Json = dict[str, Any]
+AT_120 = Tempo(500_000)
+TUNE = [Note(i * 24, 60 + i * 5 % 12, 20, 70 + i) for i in range(12)]
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no Unix sockets there")
+
+
+class Band:
+    """What the server talks to: does every command at once, as the conductor would."""
+
+    def __init__(self, tmp_path: Path, where: str | None = None) -> None:
+        self.events: SimpleQueue[Event] = SimpleQueue()
+        self.done: list[Asked] = []
+        self.where = where or str(tmp_path / "control.sock")
+        self.learnt = tmp_path / "config.learnt.toml"
+        self.control = Control(self._put, lambda: 7)
+        self.control.start(
+            Hello(
+                self.where,
+                ("pop", "rock"),
+                ("gan",),
+                ("quiet",),
+                {"intensity": 0.7, "style": "pop"},
+                120.0,
+                gestures={"cc 80": "fill"},
+                learnt={"cc 5": "swing"},
+                learnt_path=str(self.learnt),
+                ports=("in", "out"),
+            )
+        )
+
+    def _put(self, event: Event) -> None:
+        assert isinstance(event, Asked)
+        self.done.append(event)
+        if event.key != "density":  # nobody ever does that
+            self.control.tell("done", event.serial, event.key != "technique")
+        self.events.put(event)
+
+
+@pytest.fixture
+def band(tmp_path: Path) -> Iterator[Band]:
+    there = Band(tmp_path)
+    yield there
+    there.control.close()
+
+
+def connected(band: Band) -> Client:
+    """A client, as soon as the server is there."""
+    for _ in range(2_000):
+        try:
+            return Client(band.where)
+        except ClientError:
+            threading.Event().wait(0.01)
+    raise AssertionError("no server")
+
+
+class Raw:
+    """A client that says whatever it likes."""
+
+    def __init__(self, band: Band) -> None:
+        connected(band).close()
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(20)
+        self.socket.connect(band.where)
+        self.file = self.socket.makefile("rb")
+        self.hello = self.read()
+
+    def say(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def read(self) -> Json:
+        found: Json = json.loads(self.file.readline())
+        return found
+
+    def close(self) -> None:
+        self.file.close()
+        self.socket.close()
+
+
+def test_it_is_the_users_alone(band: Band) -> None:
+    connected(band).close()
+    mode = Path(band.where).stat().st_mode
+    assert (stat.S_ISSOCK(mode), stat.S_IMODE(mode)) == (True, 0o600)
+
+
+def test_get_says_all_or_one(band: Band) -> None:
+    client = connected(band)
+    state = client.ask("get")["state"]
+    assert state["controls"] == {"intensity": 0.7, "style": "pop"}
+    assert (state["bpm"], state["styles"], state["presets"]) == (120.0, ["pop", "rock"], ["quiet"])
+    assert state["gestures"] == {"cc 80": "fill", "cc 5": "swing"}
+    assert client.ask("get", key="intensity")["value"] == 0.7
+    assert client.ask("get", key="ports")["value"] == ["in", "out"]
+    with pytest.raises(ClientError, match="loudness: nothing by that name; there are controls"):
+        client.ask("get", key="loudness")
+    client.close()
+
+
+def test_set_is_passed_on_in_its_own_type_and_answered_when_it_is_done(band: Band) -> None:
+    client = connected(band)
+    client.ask("set", key="intensity", value="0.5")
+    client.ask("set", key="mute.bass", value="toggle")
+    client.ask("set", key="fill")
+    client.ask("panic")
+    client.ask("set", key="preset", value="quiet")
+    assert [(c.at, c.key, c.value) for c in band.done] == [
+        (7, "intensity", 0.5), (7, "mute.bass", "toggle"), (7, "fill", True), (7, "panic", True),
+        (7, "preset", "quiet"),
+    ]  # fmt: skip
+    with pytest.raises(ClientError, match="the band does not answer"):
+        client.ask("set", key="density", value=1, patience=0.2)
+    client.close()
+    client = connected(band)
+    with pytest.raises(ClientError, match="the band refused it as things stand"):
+        client.ask("set", key="technique", value="gan")
+    client.close()
+
+
+@pytest.mark.parametrize(
+    ("request_", "error"),
+    [
+        ({"op": "set", "key": "intensity", "value": 2}, "intensity: takes a number from 0 to 1, not 2"),
+        ({"op": "set", "key": "style", "value": "polka"}, "style: no style 'polka'; the player knows pop, rock"),
+        ({"op": "set", "key": "technique", "value": "arcnn"}, "technique: no 'arcnn' is loaded; there are gan"),
+        ({"op": "set", "key": "preset", "value": "loud"}, "preset: no preset 'loud'; the configuration has quiet"),
+        ({"op": "set", "key": "volume", "value": 1}, "volume: no such control"),
+        ({"op": "set"}, "key: takes a control's name, not None"),
+        ({"op": "subscribe", "to": ["news"]}, "to: takes a list of notes, heard, plans"),
+        ({"op": "subscribe"}, "to: takes a list of notes, heard, plans"),
+        ({"op": "learn", "key": "volume"}, "volume: no such control"),
+        ({"op": "sing"}, "no such op: 'sing'; there are get, set"),
+        ({}, "no such op: None; there are get, set"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_a_sentence(band: Band, request_: Json, error: str) -> None:
+    raw = Raw(band)
+    assert (raw.hello["protocol"], set(raw.hello)) == (control_socket.PROTOCOL, {"houseband", "protocol"})
+    raw.say(json.dumps({**request_, "id": "mine"}).encode() + b"\n")
+    answer = raw.read()
+    assert (answer["id"], answer["ok"]) == ("mine", False)
+    assert answer["error"].startswith(error)
+    assert band.done == []
+    raw.close()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"{", b"[1]", b"\xff\xfe", b'"get"', b"{" * 50_000, b"[" * 50_000, b'{"op": 1e999}', b"9" * 5_000, b"\0\0\0",
+     b'{"op": "set", "key": "seed", "value": ' + b"9" * 3_000 + b"}", b'{"op": "set", "key": "bpm", "value": NaN}'],
+)  # fmt: skip
+def test_garbage_is_answered_and_the_next_request_too(band: Band, line: bytes) -> None:
+    raw = Raw(band)
+    raw.say(b"\n" + line + b'\n{"op": "get", "key": "bpm"}\n')
+    assert raw.read()["ok"] is False
+    assert raw.read() == {"ok": True, "value": 120.0}
+    raw.close()
+
+
+def test_a_line_without_end_is_cut_off(band: Band) -> None:
+    raw = Raw(band)
+    with contextlib.suppress(OSError):  # broken pipe or reset, as the system likes
+        for _ in range(100):
+            raw.say(b"x" * LONGEST_LINE)
+        pytest.fail("the server read all of it")
+    raw.close()
+    connected(band).close()
+
+
+def test_events_come_to_whom_they_concern(band: Band) -> None:
+    client, other = connected(band), connected(band)
+    client.ask("subscribe", to=["notes", "tempo"])
+    client.ask("subscribe", to=["controls", "counters"])
+    client.ask("unsubscribe", to=["counters"])
+    client.ask("set", key="fill")  # by now the band knows
+    assert band.control.wanted == {"notes", "tempo", "controls"}
+    band.control.tell("counters", {"onsets": 3})
+    band.control.tell("note", b"\x91\x28\x50", 96, 123)
+    band.control.tell("tempo", 500_000, True, 97, 124)
+    band.control.tell("controls", {"intensity": 0.2})
+    events = client.events()
+    client.ask("subscribe", to=["edits"])
+    band.control.tell("edit", 4, 130, 98, 2, 3, False, (7, "add", 60, 5, 80, -1.5))
+    assert [next(events) for _ in range(3)] == [
+        {"event": "note", "role": "bass", "on": True, "pitch": 40, "velocity": 80, "tick": 96, "due": 123},
+        {"event": "tempo", "bpm": 120.0, "playing": True, "tick": 97, "at": 124},
+        {"event": "controls", "controls": {"intensity": 0.2}},
+    ]
+    assert next(events) == {
+        "event": "edit", "serial": 4, "iteration": 7, "action": "add", "pitch": 60, "length": 5, "velocity": 80,
+        "log_probability": -1.5, "bar": 2, "step": 3, "undone": False, "tick": 98, "at": 130,
+    }  # fmt: skip
+    state = other.ask("get")["state"]
+    assert (state["counters"], state["controls"], state["tick"]) == ({"onsets": 3}, {"intensity": 0.2}, 97)
+    client.close()
+    other.close()
+
+
+def test_learning_is_answered_when_it_is_done_and_kept(band: Band) -> None:
+    client = connected(band)
+    answer: list[Json] = []
+    learner = threading.Thread(target=lambda: answer.append(client.ask("learn", key="intensity", patience=20)))
+    learner.start()
+    event = band.events.get(timeout=20)
+    assert isinstance(event, Command)
+    assert (event.key, event.value) == ("learn", "intensity")
+    band.control.learnt("cc 21 channel 1", "intensity")
+    learner.join(20)
+    assert answer[0]["gesture"] == "cc 21 channel 1"
+    assert client.ask("get", key="gestures")["value"] == {
+        "cc 80": "fill", "cc 5": "swing", "cc 21 channel 1": "intensity",
+    }  # fmt: skip
+    assert '"cc 21 channel 1" = "intensity"' in band.learnt.read_text()
+    band.control.learnt("cc 22 channel 1", "intensity")
+    band.control.learnt("cc 5", "")
+    client.ask("set", key="fill")
+    assert client.ask("get", key="gestures")["value"] == {"cc 80": "fill", "cc 22 channel 1": "intensity"}
+    client.close()
+
+
+def test_who_hangs_up_while_learning_gives_up(band: Band) -> None:
+    raw = Raw(band)
+    raw.say(b'{"op": "learn", "key": "intensity"}\n')
+    assert band.events.get(timeout=20).at == 7
+    raw.close()
+    event = band.events.get(timeout=20)
+    assert isinstance(event, Command)
+    assert (event.key, event.value) == ("learn", "")
+
+
+# The hostile
+
+
+def test_a_client_that_never_reads_loses_events_and_nobody_else_does(band: Band) -> None:
+    deaf, client = Raw(band), connected(band)
+    for who in (deaf.say, lambda data: client.ask("subscribe", to=["notes"])):
+        who(b'{"op": "subscribe", "to": ["notes"]}\n')
+    client.ask("set", key="fill")
+    many = 12_000
+    fed = threading.Thread(target=_feed, args=(band, many))
+    fed.start()
+    events = client.events()
+    assert [next(events)["tick"] for _ in range(many)] == list(range(many))
+    fed.join()
+    deaf.read()  # its subscription's answer
+    seen = 0
+    while (event := deaf.read())["event"] != "lost":
+        assert event["tick"] == seen
+        seen += 1
+        if seen == many:
+            pytest.fail("everything fitted into the socket's own buffer")
+        band.control.tell("note", b"\x91\x28\x50", many, 0)  # so that there is something to lose it before
+    assert 0 < event["count"] <= many
+    deaf.close()
+    client.close()
+
+
+def _feed(band: Band, many: int) -> None:
+    for i in range(many):
+        while band.control._queue.qsize() > CAPACITY // 2:
+            threading.Event().wait(0.001)
+        band.control.tell("note", b"\x91\x28\x50", i, 0)
+
+
+def test_a_flood_is_read_no_faster_than_the_rate_and_others_are_answered(band: Band) -> None:
+    flood, client = Raw(band), connected(band)
+    flood.say(b'{"op": "set", "key": "fill"}\n' * 3_000)
+    for _ in range(20):
+        assert client.ask("get", key="bpm")["value"] == 120.0
+    assert len(band.done) < 1_000
+    flood.close()
+    client.ask("panic")
+    client.close()
+
+
+def test_there_is_room_for_so_many_and_one_more_is_told(band: Band) -> None:
+    there = [connected(band) for _ in range(MOST_CLIENTS)]
+    raw = socket.socket(socket.AF_UNIX)
+    raw.settimeout(20)
+    raw.connect(band.where)
+    said = raw.makefile("rb").read()
+    assert b"there are 32 clients already" in said
+    raw.close()
+    for client in there:
+        client.close()
+    connected(band).close()
+
+
+def test_a_bucket_fills_at_its_rate() -> None:
+    bucket = Bucket(0.0)
+    taken = 0
+    while not bucket.wait(0.0):
+        bucket.take()
+        taken += 1
+    assert taken == BURST
+    assert bucket.wait(0.0) == pytest.approx(1 / RATE)
+    assert bucket.wait(1 / RATE) == 0
+    assert [bucket.wait(1_000.0), bucket._left] == [0, BURST]
+
+
+def test_a_server_that_stands_still_is_never_waited_for(band: Band) -> None:
+    connected(band).close()
+    os.kill(band.control._child.pid, signal.SIGSTOP)
+    for i in range(20 * CAPACITY):
+        band.control.tell("note", b"\x91\x28\x50", i, 0)
+    assert band.control._queue.qsize() <= CAPACITY + 1
+
+
+def test_a_server_that_is_killed_is_missed_by_nobody(band: Band) -> None:
+    client = connected(band)
+    os.kill(band.control._child.pid, signal.SIGKILL)
+    assert list(client.events()) == []
+    for i in range(20 * CAPACITY):
+        band.control.tell("note", b"\x91\x28\x50", i, 0)
+    client.close()
+
+
+# Where it is
+
+
+def test_a_socket_left_behind_is_replaced_and_one_in_use_is_not(tmp_path: Path) -> None:
+    left = socket.socket(socket.AF_UNIX)
+    left.bind(str(tmp_path / "control.sock"))
+    left.close()
+    first = Band(tmp_path)
+    connected(first).close()
+    second = Band(tmp_path)
+    second.control.close()
+    client = connected(first)
+    client.ask("panic")
+    client.close()
+    assert (len(first.done), second.done) == (1, [])
+    first.control.close()
+    assert not (tmp_path / "control.sock").exists()
+
+
+def test_on_loopback_a_secret_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run").mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    band = Band(tmp_path, "tcp:0")
+    client = connected(band)
+    assert client.ask("get", key="bpm")["value"] == 120.0
+    file = tmp_path / "run" / "houseband" / "control.tcp"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    with socket.create_connection(("127.0.0.1", int(file.read_text().split()[0])), timeout=20) as stranger:
+        stranger.sendall(b'{"op": "hello", "token": "guess"}\n{"op": "panic"}\n')
+        said = stranger.makefile("rb").read().splitlines()
+    assert [json.loads(line).get("ok") for line in said] == [None, False]
+    client.close()
+    band.control.close()
+    assert band.done == []
+
+
+def test_where_nobody_plays_the_commands_say_how_to_start_one(tmp_path: Path) -> None:
+    nobody = str(tmp_path / "none.sock")
+    for words in (["status"], ["set", "fill"], ["panic"], ["learn", "fill"]):
+        result = CliRunner().invoke(main, [*words[:1], "--control", nobody, *words[1:]])
+        assert result.exit_code == 2
+        assert result.stderr == f"Error: no houseband answers at {nobody}; start one with `houseband run`\n"
+
+
+def test_the_commands_speak_with_a_band(band: Band) -> None:
+    connected(band).close()
+
+    def houseband(*words: str) -> str:
+        result = CliRunner().invoke(main, [words[0], "--control", band.where, *words[1:]])
+        return result.output + result.stderr if result.exit_code else result.output
+
+    band.control.tell("counters", {**figures(Conductor(*_stage(FakePlayer()), Song()).counters), "isr": 0.5})
+    band.control.tell("controls", {"style": "rock", "technique": "gan", "intensity": 0.25, "mute.pad": True})
+    assert houseband("set", "fill") == houseband("panic") == ""
+    assert [c.key for c in band.done] == ["fill", "panic"]
+    said = houseband("status").splitlines()
+    assert said[0] == "waiting for the melody: rock, gan, 120 bpm"
+    assert said[2:4] == ["intensity 0.25", "muted: pad"]
+    assert said[4].startswith("in time 0.5, plan - ms")
+    assert json.loads(houseband("status", "--json"))["controls"]["intensity"] == 0.25
+    assert "intensity: takes a number from 0 to 1, not '7'" in houseband("set", "intensity", "7")
+
+
+def test_the_protocol_is_documented() -> None:
+    said = CliRunner().invoke(main, ["control"]).output
+    words = ("subscribe", "unsubscribe", "learn", "forget", "panic", "hello", "lost", "0600", "tcp:PORT", "F0 7D 68 62")
+    for word in (*TOPICS, *words):
+        assert word.rstrip("s") in said
+
+
+# The conductor, watched
+
+
+class Watcher:
+    """Wants everything."""
+
+    wanted = frozenset(TOPICS)
+
+    def __init__(self) -> None:
+        self.told: list[tuple[Any, ...]] = []
+
+    def tell(self, *fact: Any) -> None:
+        self.told.append(fact)
+
+
+def _stage(player: FakePlayer) -> tuple[VirtualWorld, RecordingOutput, InlineComposer, FakePlayer]:
+    world = VirtualWorld(AT_120.ns_at(-96))
+    return world, RecordingOutput(world), InlineComposer(world, player, 5 * MS), player
+
+
+def played(watcher: Watcher | None, events: list[Event], wrap: Callable[[WatchedWorld], Any] = lambda w: w) -> Any:
+    world, output, composer, player = _stage(FakePlayer())
+    for event in (*events, *midi(TUNE, AT_120)):
+        world.put(event)
+    world.put(Quit(AT_120.ns_at(288)))
+    if watcher is None:
+        conductor = Conductor(world, output, composer, player, Song(Tempo(500_000)))
+    else:
+        hears = WatchedWorld(world, watcher)
+        sends = WatchedOutput(output, watcher, hears.tick)
+        conductor = Conductor(wrap(hears), sends, composer, player, Song(Tempo(500_000)))
+        hears.watch(conductor)
+    conductor.run()
+    return output.sent
+
+
+def test_being_watched_changes_no_send_time() -> None:
+    watcher = Watcher()
+    events: list[Event] = [Asked(AT_120.ns_at(50), "intensity", 0.4, 1), Asked(AT_120.ns_at(99), "bpm", 90.0, 2)]
+    assert played(watcher, events) == played(None, events)
+    kinds = {fact[0] for fact in watcher.told}
+    assert kinds == {"note", "heard", "plan", "tempo", "controls", "counters", "done"}
+
+
+def test_what_a_watcher_is_told() -> None:
+    watcher = Watcher()
+    at = AT_120.ns_at(50)
+    events: list[Event] = [Asked(at, "intensity", 0.4, 5), Asked(at, "style", "polka", 6), Asked(at, "preset", "p", 7)]
+    played(watcher, events, lambda w: GestureWorld(w, Gestures({}, {}), {"p": [("swing", 0.5), ("density", 0.1)]}))
+    assert [fact for fact in watcher.told if fact[0] == "done"] == [
+        ("done", 5, True),
+        ("done", 6, False),
+        ("done", 7, True),
+    ]
+    turned = [fact[1] for fact in watcher.told if fact[0] == "controls"]
+    assert [(t["intensity"], t["swing"], t["density"]) for t in turned][-1] == (0.4, 0.5, 0.1)
+    notes = [fact for fact in watcher.told if fact[0] == "note"]
+    assert notes[0][2] == 6
+    assert [fact[2] for fact in watcher.told if fact[0] == "heard"][:2] == [0, 20]
+    assert next(fact for fact in watcher.told if fact[0] == "tempo")[1:] == (500_000, False, -96, AT_120.ns_at(-96))
+
+
+def test_the_end_of_the_music_is_told_at_once() -> None:
+    watcher = Watcher()
+    watcher.wanted = frozenset()
+    played(watcher, [Command(AT_120.ns_at(250), "stop", True)])
+    told = {fact[4]: fact[2] for fact in watcher.told if fact[0] == "tempo"}
+    assert told[AT_120.ns_at(250)] is False
+
+
+def test_nobody_subscribed_nothing_is_worked_out() -> None:
+    watcher = Watcher()
+    watcher.wanted = frozenset()
+    played(watcher, [])
+    assert {fact[0] for fact in watcher.told} == {"tempo", "counters"}
+    assert Settings() == Settings()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere platformdirs knows better")
+def test_the_sessions_runtime_directory_is_trusted_whoever_its_parents_belong_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no(_name: str) -> Path:
+        raise PermissionError("no safe temporary directory")  # as platformdirs does in a service's user namespace
+
+    monkeypatch.setattr("platformdirs.user_runtime_path", no)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    assert control_socket.runtime_path() == tmp_path / "houseband"
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "somewhere")
+    with pytest.raises(PermissionError):
+        control_socket.runtime_path()

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.core.tempo import Tempo, us_per_beat
+
+TEMPI = st.integers(1, 16_777_215)
+TICKS = st.integers(-(10**6), 10**8)
+
+
+@pytest.mark.parametrize(("bpm", "us"), [(120, 500_000), (60, 1_000_000), (90.5, 662_983), (300, 200_000)])
+def test_bpm_as_midi_files_hold_it(bpm: float, us: int) -> None:
+    assert us_per_beat(bpm) == us
+    assert us_per_beat(60_000_000 / us) == us
+
+
+def test_ticks_at_120_bpm() -> None:
+    tempo = Tempo(500_000, tick=0, ns=1_000)
+    assert [tempo.ns_at(t) for t in (-24, 0, 1, 2, 3, 24)] == [
+        -499_999_000, 1_000, 20_834_334, 41_667_667, 62_501_000, 500_001_000,
+    ]  # fmt: skip
+    assert [tempo.tick_at(ns) for ns in (999, 1_000, 20_834_333, 20_834_334, 62_501_000)] == [-1, 0, 0, 1, 3]
+
+
+@given(TEMPI, TICKS, st.integers(-(10**12), 10**18), TICKS)
+def test_a_tick_begins_in_itself(us: int, anchor: int, ns: int, tick: int) -> None:
+    tempo = Tempo(us, anchor, ns)
+    at = tempo.ns_at(tick)
+    assert tempo.tick_at(at) == tempo.tick_from(at) == tick
+    assert tempo.tick_at(at - 1) == tick - 1
+    assert tempo.tick_from(at - 1) == tick
+
+
+@given(TEMPI, st.lists(st.tuples(st.integers(1, 500), TEMPI), max_size=20), st.integers(0, 10_000))
+def test_no_tick_moves_when_the_tempo_changes_and_none_comes_out_of_order(
+    us: int, changes: list[tuple[int, int]], look: int
+) -> None:
+    tempo = Tempo(us)
+    at = 0
+    for after, us in changes:
+        at += after
+        before = [tempo.ns_at(t) for t in range(at - 2, at + 1)]
+        tempo.change(at, us)
+        assert [tempo.ns_at(t) for t in range(at - 2, at + 1)] == before
+        assert tempo.us_at(at) == us
+    assert tempo.tick_at(tempo.ns_at(look)) == look
+    assert tempo.ns_at(look) < tempo.ns_at(look + 1)
+
+
+def test_nothing_accumulates_over_a_day() -> None:
+    tempo = Tempo(461_538)
+    assert tempo.ns_at(24 * 187_200) == 187_200 * 461_538_000
+    for beat in range(1, 187_200):
+        if beat % 1_000 == 0:
+            tempo.change(24 * beat, 461_538)
+    assert tempo.ns_at(24 * 187_200) == 187_200 * 461_538_000
+
+
+def test_marks_of_a_file_with_any_tick_at_any_time() -> None:
+    marks = ((0, 500_000), (96, 250_000), (192, 1_000_000))
+    tempo = Tempo.from_marks(marks, tick=-48, ns=7)
+    assert tempo.marks == marks
+    assert [tempo.ns_at(t) - 7 for t in (-48, 0, 96, 192, 216)] == [
+        0, 1_000_000_000, 3_000_000_000, 4_000_000_000, 5_000_000_000,
+    ]  # fmt: skip
+
+
+def test_a_change_forgets_what_was_to_come() -> None:
+    tempo = Tempo.from_marks(((0, 500_000), (96, 250_000)))
+    tempo.change(48, 1_000_000)
+    assert tempo.marks == ((0, 500_000), (48, 1_000_000))
+
+
+def test_a_leap_goes_forward_only_and_keeps_the_past() -> None:
+    tempo = Tempo(500_000)
+    tempo.change(24, 250_000)
+    tempo.jump(96, 600_000_000, 1_000_000)
+    assert [tempo.tick_at(ns) for ns in (0, 500_000_000, 599_999_999, 600_000_000, 1_600_000_000)] == [
+        0, 24, 33, 96, 120,
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="no leap forward to tick 96"):
+        tempo.jump(96, 600_000_000, 1_000_000)
+
+
+def test_a_leap_just_before_a_mark_forgets_the_mark() -> None:
+    tempo = Tempo(500_000)
+    tempo.change(1, 250_000)
+    tempo.jump(96, 5, 500_000)
+    assert tempo.marks == ((0, 500_000), (96, 500_000))
+
+
+@pytest.mark.parametrize("us", [0, -1])
+def test_no_tempo_stands_still(us: int) -> None:
+    with pytest.raises(ValueError, match="no such tempo"):
+        Tempo(us)
+    with pytest.raises(ValueError, match="no such tempo"):
+        Tempo(500_000).change(1, us)

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.engine.melody import CHORD_SPREAD, STALE, Window
+from music.note import Note
+
+ALL = (-(1 << 62), 1 << 62)
+Heard = tuple[int, int, int]  # start, pitch, end
+
+
+def on(pitch: int, velocity: int = 80, channel: int = 0) -> bytes:
+    return bytes((0x90 | channel, pitch, velocity))
+
+
+def off(pitch: int, channel: int = 0) -> bytes:
+    return bytes((0x80 | channel, pitch, 64))
+
+
+def control(number: int, value: int, channel: int = 0) -> bytes:
+    return bytes((0xB0 | channel, number, value))
+
+
+def melody(messages: Iterable[tuple[int, bytes]], split: int = 0, heard: int = 10_000) -> list[Heard]:
+    window = Window(split)
+    for tick, data in messages:
+        window.hear(tick, data)
+    return [(n.start, n.pitch, n.end) for n in window.notes(ALL[0], heard)]
+
+
+def test_a_note_is_heard_from_its_onset_and_ends_where_one_has_heard_to() -> None:
+    window = Window()
+    assert window.hear(10, on(60, 70)) is True
+    assert window.notes(ALL[0], 10) == ()
+    assert window.notes(ALL[0], 11) == (Note(10, 60, 1, 70),)
+    assert window.hear(30, off(60)) is False
+    assert window.notes(ALL[0], 20) == (Note(10, 60, 10, 70),)
+    assert window.notes(ALL[0], 99) == (Note(10, 60, 20, 70),)
+    assert window.notes(30, 99) == ()
+
+
+def test_note_on_with_velocity_zero_is_an_off() -> None:
+    assert melody([(0, on(60)), (6, on(60, 0))]) == [(0, 60, 6)]
+
+
+def test_the_top_voice_is_the_melody() -> None:
+    high_over_low = [(0, on(48)), (6, on(72)), (11, on(50)), (24, off(72)), (30, off(48)), (30, off(50))]
+    assert melody(high_over_low) == [(0, 48, 6), (6, 72, 24)]
+
+
+@pytest.mark.parametrize("order", [(60, 64, 67), (67, 64, 60), (64, 67, 60)])
+def test_a_chord_is_heard_as_its_top(order: tuple[int, ...]) -> None:
+    down = [(i, on(pitch)) for i, pitch in enumerate(order)]
+    up = [(24, off(pitch)) for pitch in order]
+    assert melody(down + up) == [(order.index(67), 67, 24)]
+
+
+def test_legato_downwards() -> None:
+    assert melody([(0, on(72)), (24, on(69)), (26, off(72)), (48, off(69))]) == [(0, 72, 24), (24, 69, 48)]
+
+
+def test_legato_upwards() -> None:
+    assert melody([(0, on(69)), (24, on(72)), (26, off(69)), (48, off(72))]) == [(0, 69, 24), (24, 72, 48)]
+
+
+def test_a_chord_held_below_does_not_become_the_melody_between_its_notes() -> None:
+    messages = [(0, on(48)), (0, on(72)), (20, off(72)), (24, on(74)), (44, off(74)), (96, off(48))]
+    assert melody(messages) == [(0, 72, 20), (24, 74, 44)]
+
+
+def test_the_pedal_lengthens_a_note_until_it_is_lifted() -> None:
+    messages = [(0, control(64, 127)), (0, on(72)), (6, off(72)), (40, control(64, 0))]
+    assert melody(messages) == [(0, 72, 40)]
+
+
+def test_the_pedal_lengthens_a_note_until_the_next_which_may_be_lower() -> None:
+    messages = [(0, control(64, 127)), (0, on(72)), (6, off(72)), (24, on(60)), (30, off(60)), (48, control(64, 63))]
+    assert melody(messages) == [(0, 72, 24), (24, 60, 48)]
+
+
+def test_the_pedal_of_another_channel_is_another_instrument() -> None:
+    assert melody([(0, control(64, 127, 1)), (0, on(72)), (6, off(72))]) == [(0, 72, 6)]
+
+
+@pytest.mark.parametrize("number", [64, 121])
+def test_reset_controllers_lifts_the_pedal(number: int) -> None:
+    assert melody([(0, control(64, 127)), (0, on(72)), (6, off(72)), (9, control(number, 0))]) == [(0, 72, 9)]
+
+
+@pytest.mark.parametrize("number", [120, 123])
+def test_all_notes_off(number: int) -> None:
+    assert melody([(0, on(72)), (9, control(number, 0)), (20, off(72)), (24, on(50)), (30, off(50))]) == [
+        (0, 72, 9),
+        (24, 50, 30),
+    ]
+
+
+def test_what_lies_below_the_split_is_not_heard() -> None:
+    assert melody([(0, on(59)), (6, on(60)), (12, off(60)), (18, off(59))], split=60) == [(6, 60, 12)]
+
+
+def test_drums_are_no_melody() -> None:
+    assert melody([(0, on(60, channel=9)), (6, off(60, channel=9))]) == []
+
+
+def test_a_note_struck_again_without_an_off_begins_again() -> None:
+    assert melody([(0, on(60)), (12, on(60)), (18, off(60))]) == [(0, 60, 12), (12, 60, 18)]
+
+
+def test_a_lost_off_hides_what_is_below_for_some_bars_only() -> None:
+    stuck = [(0, on(90)), (24, on(60)), (30, off(60)), (STALE + 1, on(62)), (STALE + 7, off(62))]
+    assert melody(stuck) == [(0, 90, STALE + 1), (STALE + 1, 62, STALE + 7)]
+
+
+def test_staccato_within_a_tick_is_a_note() -> None:
+    assert melody([(0, on(60)), (0, off(60)), (6, on(62)), (6, off(62))]) == [(0, 60, 1), (6, 62, 7)]
+
+
+def test_the_level_follows_the_player() -> None:
+    window = Window()
+    assert window.level == 0
+    window.hear(0, on(60, 40))
+    assert window.level == 40
+    for i in range(1, 60):
+        window.hear(i * 6, on(60, 120))
+    assert 119 < window.level <= 120
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.binary(max_size=5)), max_size=200))
+def test_any_bytes_leave_one_voice_in_order(messages: list[tuple[int, bytes]]) -> None:
+    _check_one_voice(messages)
+
+
+_LIVELY = st.one_of(
+    st.builds(on, st.integers(55, 75), st.integers(0, 127), st.integers(0, 1)),
+    st.builds(off, st.integers(55, 75), st.integers(0, 1)),
+    st.builds(control, st.sampled_from([64, 120, 121, 123]), st.integers(0, 127), st.integers(0, 1)),
+)
+
+
+@given(st.lists(st.tuples(st.integers(0, 8), _LIVELY), max_size=100))
+def test_any_playing_leaves_one_voice_in_order(messages: list[tuple[int, bytes]]) -> None:
+    _check_one_voice(messages)
+
+
+def _check_one_voice(messages: list[tuple[int, bytes]]) -> None:
+    window = Window()
+    tick = 0
+    for after, data in messages:
+        tick += after
+        window.hear(tick, data)
+        notes = window.notes(ALL[0], tick)
+        assert all(a.end <= b.start for a, b in pairwise(notes))
+        assert all(n.start < tick and n.end <= tick for n in notes)
+    window.release(tick)
+    assert len(window.notes(*ALL)) <= tick + 1
+
+
+@given(st.lists(st.tuples(st.integers(0, 8), _LIVELY), max_size=60), st.integers(0, 200))
+def test_what_comes_later_does_not_reach_back(messages: list[tuple[int, bytes]], cut: int) -> None:
+    """Notes as of a tick are the same when a later one has already come in, unless both are one chord."""
+    window = Window()
+    tick = 0
+    for after, data in messages:
+        tick += after
+        if tick >= cut:
+            break
+        window.hear(tick, data)
+    before = window.notes(ALL[0], cut)
+    window.hear(cut + CHORD_SPREAD, on(100))
+    assert window.notes(ALL[0], cut) == before
+
+
+def test_a_flood_takes_no_room() -> None:
+    window = Window()
+    for i in range(20_000):
+        window.hear(0, on(i % 128, 1 + i % 127, i % 9))
+    assert len(window.notes(*ALL)) <= 1

@@ -1,0 +1,145 @@
+"""When messages leave: slow synthesisers, human hands, and that a key which began is ended once."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.core.events import Command
+from daemon.core.plan import Settings
+from daemon.core.tempo import Tempo
+from daemon.engine.output_queue import STRAY, Message, Outbox, end_of, hand, lead
+from music.note import Note
+from tests.support.fakes import MS, FakePlayer, only, pairs, perform
+
+AT_120 = Tempo(500_000)
+TUNE = [Note(i * 24, 60 + i * 5 % 12, 20) for i in range(16)]
+
+
+def at(tick: int) -> int:
+    return AT_120.ns_at(tick)
+
+
+def on(at_ns: int, pitch: int = 40) -> Message:
+    return Message(at_ns, at_ns, bytes((0x91, pitch, 80)), (0, None))
+
+
+def off(at_ns: int, pitch: int = 40) -> Message:
+    return Message(at_ns, at_ns, end_of((1, pitch)))
+
+
+def left(outbox: Outbox, now: int) -> list[tuple[int, int]]:
+    return [(m.at, m.data[0]) for m in outbox.take(now)]
+
+
+def test_messages_leave_in_time_order_ends_first() -> None:
+    outbox = Outbox()
+    for message in (on(5), off(9), on(9, 41), off(12, 41)):
+        outbox.put(message)
+    assert outbox.next() == 5
+    assert left(outbox, 4) == []
+    assert left(outbox, 9) == [(5, 0x91), (9, 0x81), (9, 0x91)]
+    assert (left(outbox, 99), outbox.next()) == ([(12, 0x81)], None)
+
+
+def test_the_end_of_an_old_note_never_comes_after_the_next_of_its_pitch() -> None:
+    outbox = Outbox()
+    for message in (on(5), off(20), on(15), off(30)):
+        outbox.put(message)
+    assert left(outbox, 99) == [(5, 0x91), (15, 0x81), (15, 0x91), (30, 0x81)]
+
+
+def test_a_note_does_not_end_before_it_begins() -> None:
+    outbox = Outbox()
+    for message in (on(15), off(9)):
+        outbox.put(message)
+    assert left(outbox, 99) == [(15, 0x91), (16, 0x81)]
+
+
+def test_what_is_cut_ends_now_and_what_had_not_begun_never_does() -> None:
+    outbox = Outbox()
+    for message in (on(5), off(20), on(30), off(40), on(6, 41), off(50, 41)):
+        outbox.put(message)
+    assert left(outbox, 10) == [(5, 0x91), (6, 0x91)]
+    assert [(m.at, m.data) for m in outbox.cut((1, 40), 11)] == [(11, end_of((1, 40)))]
+    assert list(outbox.cut((1, 40), 11)) == []
+    assert [(m.at, m.data) for m in outbox.flush(12)] == [(12, end_of((1, 41)))]
+    assert (left(outbox, 99), outbox.next()) == ([], None)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 60), st.integers(-15, 15), st.integers(1, 9), st.integers(-15, 15)), max_size=12)
+)
+def test_whatever_the_hand_does_every_note_ends(strays: list[tuple[int, int, int, int]]) -> None:
+    """Notes of one pitch as the agenda has them, one after the other, each moved to and fro."""
+    outbox, sounding, tick = Outbox(), False, 0
+    for pause, early, length, late in strays:
+        outbox.put(on(tick + pause + early))
+        tick += pause + length
+        outbox.put(off(tick + late))
+    for message in outbox.take(10_000):
+        assert sounding != (message.onset is not None)
+        sounding = message.onset is not None
+    assert not sounding
+
+
+def test_a_hand_is_the_same_for_the_same_note_and_stays_near_the_beat() -> None:
+    human = Settings(humanise=1.0)
+    hands = [hand(human, "bass", Note(i * 6, 40, 6)) for i in range(200)]
+    assert hands == [hand(human, "bass", Note(i * 6, 40, 3)) for i in range(200)]
+    assert hands != [hand(Settings(humanise=1.0, seed=1), "bass", Note(i * 6, 40, 6)) for i in range(200)]
+    assert all(abs(h.late) <= STRAY for h in hands)
+    assert abs(sum(h.late for h in hands)) / 200 < STRAY / 10
+    assert max(h.velocity for h in hands) > 5
+    assert hand(Settings(), "bass", Note(0, 40, 6)) == hand(Settings(seed=4), "pad", Note(6, 41, 6))
+
+
+def test_the_band_is_ahead_by_its_slowest_output() -> None:
+    assert lead(Settings()) == lead(Settings(offsets_ms={"pad": -20})) == 0
+    assert lead(Settings(offsets_ms={"pad": 30.0, "bass": 12.5})) == 30 * MS
+    assert lead(Settings(humanise=0.5, offsets_ms={"pad": 30})) == 30 * MS + STRAY // 2
+
+
+# Through the conductor
+
+
+@pytest.mark.parametrize("ms", [30, 12.5, -20])
+def test_a_slow_synthesisers_notes_leave_earlier_and_the_others_in_time(ms: float) -> None:
+    usual = perform(FakePlayer(), TUNE, until=200)
+    stage = perform(FakePlayer(), TUNE, until=200, settings=Settings(offsets_ms={"chords": ms}))
+    for channel, early in ((1, 0), (2, round(ms * MS)), (9, 0)):
+        before = [(m.at, m.data) for m in usual.sent if m.data[0] == 0x90 | channel and m.at > at(12)]
+        after = [(m.at + early, m.data) for m in stage.sent if m.data[0] == 0x90 | channel and m.due > at(12)]
+        assert after[: len(before) - 3] == before[: len(after[: len(before) - 3])]
+        assert len(after) > len(before) - 4
+    assert {m.due % (at(24) // 4) for m in stage.sent if m.data[0] == 0x92} == {0}
+    assert stage.counters.lateness_ns.quantile(1) == 0
+
+
+def test_an_offset_turned_while_notes_sound_leaves_none_on() -> None:
+    player = only("bass", lambda r, s: 40, 9)
+    turns = [Command(at(7 + i * 13), "offset_ms.bass", ms) for i, ms in enumerate((50, 0, -50, 500, 3))]
+    stage = perform(player, TUNE, until=120, events=turns)
+    assert len(pairs(stage.sent)) > 15
+
+
+def test_a_human_hand_plays_beside_the_beat_the_same_every_time() -> None:
+    straight = perform(FakePlayer(), TUNE, until=200)
+    human = perform(FakePlayer(), TUNE, until=200, settings=Settings(humanise=1.0))
+    again = perform(FakePlayer(), TUNE, until=200, settings=Settings(humanise=1.0))
+    assert human.sent == again.sent
+    strays = {m.at - m.due for m in human.sent if m.data[0] & 0xF0 == 0x90}
+    assert min(strays) < -STRAY // 3
+    assert max(strays) > STRAY // 3
+    written = sorted((m.due, m.data[:2]) for m in straight.sent if m.data[0] & 0xF0 == 0x90)
+    assert sorted((m.due, m.data[:2]) for m in human.sent if m.data[0] & 0xF0 == 0x90 and m.due < at(194)) == [
+        entry for entry in written if entry[0] < at(194)
+    ]
+
+
+def test_muting_a_role_whose_notes_wait_lets_none_through() -> None:
+    settings = Settings(offsets_ms={"bass": -100})
+    player = only("bass", lambda r, s: s % 128, 5)
+    stage = perform(player, TUNE, until=100, events=[Command(at(31), "mute.bass", True)], settings=settings)
+    assert max(m.at for m in stage.sent if m.data[0] == 0x91) <= at(31)

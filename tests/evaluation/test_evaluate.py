@@ -1,0 +1,261 @@
+"""`houseband evaluate`: judging files, means over songs, the report and the command."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import mido
+import pytest
+from click.testing import CliRunner, Result
+
+from daemon.cli import main
+from daemon.evaluation import scoring
+from daemon.evaluation.report import Report
+from daemon.evaluation.scoring import BLOCKS, FOLLOWER, LIVE, OFFLINE, OTHER, OWN, SILENCE, Band, Job, Timing, Verdict
+from daemon.evaluation.songbook import Entry
+from music import midifile
+from music.evaluation.metrics import FIGURES
+from music.note import Note
+from tests.support.fakes import FakePlayer
+
+TUNE = [60, 64, 67, 72, 62, 65, 69, 74]
+
+
+def song(path: Path, up: int = 0, piano: bool = True) -> None:
+    """Four bars of melody in quarters over a chord a bar, C:maj and D:min by turns, with markers."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    parts = {"melody": [Note(24 * i, TUNE[i % 8] + up, 24) for i in range(16)]}
+    if piano:
+        parts["piano"] = [
+            Note(96 * bar, pitch + up, 96) for bar in range(4) for pitch in ((50, 53, 57) if bar % 2 else (48, 52, 55))
+        ]
+    labels = ["C:maj", "D:min"] if not up else ["F:maj", "G:min"]
+    markers = [mido.MetaMessage("marker", text=labels[bar % 2], time=1920 if bar else 0) for bar in range(4)]
+    midifile.write(path, parts, copied={"harmony": markers})
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    folder = tmp_path / "pop909" / "valid"
+    for name, up in (("001-a", 0), ("001-b", 0), ("002", 5)):
+        song(folder / f"{name}.mid", up)
+    song(folder / "003.mid", piano=False)
+    return tmp_path
+
+
+@pytest.fixture
+def fake_player(monkeypatch: pytest.MonkeyPatch) -> FakePlayer:
+    player = FakePlayer()
+    monkeypatch.setattr(scoring, "player_of", lambda technique, graph: player)
+    return player
+
+
+def entry(data: Path, name: str) -> Entry:
+    return Entry("pop909", name, (data / "pop909" / "valid" / f"{name}.mid").read_bytes())
+
+
+def test_a_file_is_judged_beside_everything_it_is_measured_against(data: Path, fake_player: FakePlayer) -> None:
+    job = Job(entry(data, "001-a"), entry(data, "002"), Band(), (LIVE, OFFLINE))
+    verdict = scoring.judge(job)
+    assert verdict is not None
+    assert list(verdict.rows) == [OWN, BLOCKS, FOLLOWER, OTHER, SILENCE, LIVE, OFFLINE]
+    assert (verdict.song, verdict.bars) == ("001", 4)
+    assert verdict.rows[OWN]["chroma"] == pytest.approx(1)
+    assert verdict.rows[OWN]["chord_hit"] == verdict.rows[BLOCKS]["chord_hit"] == 1
+    assert verdict.rows[BLOCKS]["chroma"] > verdict.rows[OTHER]["chroma"]
+    assert verdict.rows[SILENCE]["ur"] == 1
+    assert verdict.rows[LIVE]["drum_onsets"] > 8
+
+
+def test_live_players_have_heard_less_than_offline_ones(data: Path, fake_player: FakePlayer) -> None:
+    for mode, heard in ((LIVE, False), (OFFLINE, True)):
+        fake_player.asked.clear()
+        assert scoring.judge(Job(entry(data, "001-a"), None, Band(), (mode,))) is not None
+        assert {request.heard is None for request in fake_player.asked} == {heard}
+        assert (max(n.end for n in fake_player.asked[0].melody) == 4 * 96) is heard
+
+
+def test_inference_is_charged_and_the_engine_says_what_that_costs(data: Path, fake_player: FakePlayer) -> None:
+    found = []
+    for latency in (10, 400):
+        verdict = scoring.judge(Job(entry(data, "001-a"), None, Band(latency_ms=latency), (LIVE,)))
+        assert verdict is not None
+        found.append(verdict.timing[LIVE])
+    quick, slow = found
+    assert quick.steps == slow.steps > 0
+    assert slow.in_time < quick.in_time
+    age = scoring.quantile(slow.age_ns, 0.5), scoring.quantile(quick.age_ns, 0.5)
+    assert age[0] is not None
+    assert age[1] is not None
+    assert age[0] > age[1]
+
+
+def test_the_style_is_the_bands_or_the_files_own(data: Path, fake_player: FakePlayer) -> None:
+    made = Entry("bands", "001-rock", entry(data, "001-a").content)
+    for band, style in ((Band(style=None), "rock"), (Band(style="pop"), "pop")):
+        fake_player.asked.clear()
+        assert scoring.judge(Job(made, None, band, (LIVE,))) is not None
+        assert {request.settings.style for request in fake_player.asked} == {style}
+
+
+def test_a_file_without_an_accompaniment_has_no_verdict(data: Path) -> None:
+    assert scoring.judge(Job(entry(data, "003"))) is None
+
+
+def verdict(name: str, bars: int, live: float, own: float = 1.0) -> Verdict:
+    rows = {row: dict.fromkeys((f.key for f in FIGURES), value) for row, value in ((OWN, own), (LIVE, live))}
+    return Verdict(name, name.partition("-")[0], bars, rows, {LIVE: Timing(10, 9, Counter({6: 3}), Counter({100: 3}))})
+
+
+def test_a_song_of_many_files_is_one_song_weighted_by_bars() -> None:
+    means = scoring.over_songs([verdict("1-a", 30, 0.2), verdict("1-b", 10, 0.6), verdict("2", 500, 0.7)])
+    assert means[LIVE]["cr"].value == pytest.approx((0.3 + 0.7) / 2)
+    assert means[LIVE]["cr"].songs == 2
+
+
+def test_files_without_a_figure_have_no_say_in_it() -> None:
+    means = scoring.over_songs([verdict("1-a", 30, math.nan), verdict("1-b", 10, 0.6), verdict("2", 5, math.nan)])
+    assert means[LIVE]["cr"].value == pytest.approx(0.6)
+    assert means[LIVE]["cr"].songs == 1
+
+
+def test_quantiles_of_counts() -> None:
+    counts = Counter({1: 98, 5: 1, 9: 1})
+    assert [scoring.quantile(counts, share) for share in (0.5, 0.98, 0.99, 1)] == [1, 1, 5, 9]
+    assert scoring.quantile(Counter(), 0.5) is None
+
+
+def report(*verdicts: Verdict, style_parts: tuple[Verdict, ...] | None = None) -> Report:
+    return Report("pop909", "valid", "pop", (LIVE,), Band(style="pop"), {}, 3, verdicts, style_parts)
+
+
+def test_the_report_is_plain_json_and_says_how_time_was_kept() -> None:
+    found = json.loads(json.dumps(report(verdict("1", 4, math.nan), verdict("2", 4, 0.5)).as_json(), allow_nan=False))
+    assert (found["songs"], found["files"], found["bars"]) == (2, 2, 8)
+    assert list(found["rows"]) == ["human part", "gan live"]
+    assert found["rows"]["gan live"]["cr"] == {"value": 0.5, "low": 0.5, "high": 0.5, "songs": 1}
+    assert found["timing"]["gan live"]["in_time_share"] == 0.9
+    assert found["timing"]["gan live"]["knowledge_age_ticks_p99"] == 6
+
+
+def test_deviation_from_the_parts_of_the_style() -> None:
+    parts = (verdict("9", 4, 0.0, own=0.4), verdict("10", 4, 0.0, own=0.4))
+    found = report(verdict("1", 4, 0.5), style_parts=parts)
+    assert found.deviations(LIVE)["onsets"] == pytest.approx(0.25)
+    assert found.as_json()["by_style"]["parts"]["onsets"]["value"] == pytest.approx(0.4)
+    headings = [str(column.header) for column in found.table().columns]
+    assert headings == ["", "human part", "gan live", "parts in pop", "live to them"]
+
+
+def test_a_style_without_a_figure_has_no_deviation() -> None:
+    found = report(verdict("1", 4, 0.5), style_parts=(verdict("9", 4, 0.0, own=0.0),))
+    assert set(found.deviations(LIVE).values()) == {None}
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["evaluate", *map(str, arguments)])
+
+
+def test_the_command_prints_a_table(data: Path) -> None:
+    result = run("--data", data, "--baselines", "--jobs", 1)
+    assert result.exit_code == 0, result.output
+    assert "pop909, valid: 2 songs, 3 files, 12 bars" in result.stdout
+    assert "(1 without a melody or an accompaniment left out)" in " ".join(result.stdout.split())
+    for heading in ("human part", BLOCKS, FOLLOWER, OTHER, SILENCE, *(figure.title for figure in FIGURES)):
+        assert heading in result.stdout
+
+
+def test_so_many_processes_find_what_one_finds(data: Path) -> None:
+    found: list[dict[str, Any]] = []
+    for jobs in (1, 2):
+        result = run("--data", data, "--baselines", "--json", "--jobs", jobs)
+        assert result.exit_code == 0, result.output
+        found.append(json.loads(result.stdout))
+    assert found[0] == found[1]
+    assert found[0]["rows"]["human part"]["chroma"]["value"] == pytest.approx(1)
+
+
+def test_the_command_plays_live_and_offline(
+    data: Path, fake_player: FakePlayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.evaluation.evaluate.Graph", lambda graph, technique: FakeGraph())
+    everything = ["--data", data, "--jobs", 1, "--json"]
+    for option, modes in (
+        ([], ["gan live", "gan offline"]),
+        (["--live"], ["gan live"]),
+        (["--offline"], ["gan offline"]),
+    ):
+        result = run(*everything, *option)
+        assert result.exit_code == 0, result.output
+        found = json.loads(result.stdout)
+        assert list(found["rows"])[5:] == modes == list(found["timing"])
+        assert found["graph"] == {"commit": "abc"}
+        assert found["band"]["settings"]["style"] == "pop"
+
+
+class FakeGraph:
+    def __init__(self) -> None:
+        self.signature = self
+        self.provenance = {"commit": "abc"}
+
+
+def test_pictures_are_drawn(data: Path, tmp_path: Path) -> None:
+    result = run("--data", data, "--baselines", "--jobs", 1, "--pictures", tmp_path / "drawn")
+    assert result.exit_code == 0, result.output
+    drawn = sorted((tmp_path / "drawn").iterdir())
+    assert [path.name for path in drawn] == ["pop909-001-a.png", "pop909-001-b.png", "pop909-002.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in drawn)
+
+
+def refusal(*arguments: object) -> str:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    return result.stderr
+
+
+def test_pictures_need_matplotlib(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    message = refusal("--data", data, "--baselines", "--jobs", 1, "--pictures", tmp_path / "drawn")
+    assert "pip install matplotlib" in message
+    assert not (tmp_path / "drawn").exists()
+
+
+def test_refusals(data: Path, tmp_path: Path, fake_player: FakePlayer) -> None:
+    assert "--data" in refusal("--data", tmp_path / "nowhere")
+    assert "pop909" in refusal("--data", data, "--split", "train", "--baselines")
+    assert "polka" in refusal("--data", data, "--style", "polka")
+    (data / "pop909" / "valid" / "004.mid").write_bytes(b"MThd")
+    assert "pop909/004" in refusal("--data", data, "--baselines", "--jobs", 1)
+    (data / "songs" / "valid").mkdir(parents=True)
+    assert "holds no MIDI file" in refusal("--data", data, "--collection", "songs", "--baselines")
+
+
+def test_a_graph_that_is_none_is_refused(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.onnx").write_bytes(b"nothing")
+    assert "broken.onnx" in refusal("--data", data, "--graph", tmp_path / "broken.onnx")
+
+
+def test_help_says_what_the_figures_mean() -> None:
+    result = run("--help")
+    assert result.exit_code == 0
+    for figure in FIGURES:
+        assert figure.title in result.stdout
+
+
+@pytest.mark.shared
+def test_people_beat_blocks_beat_followers_beat_strangers(shared_data: Path) -> None:
+    result = run("--data", shared_data, "--songs", 4, "--baselines", "--json", "--jobs", 1)
+    assert result.exit_code == 0, result.output
+    rows = json.loads(result.stdout)["rows"]
+    chroma = [rows[row]["chroma"]["value"] for row in ("human part", BLOCKS, FOLLOWER, OTHER, SILENCE)]
+    assert chroma == sorted(chroma, reverse=True)
+    assert rows["human part"]["cr"]["value"] > 0.8
+    assert rows["human part"]["chord_hit"]["value"] > 0.9
+    assert rows["human part"]["clash"]["value"] < rows[OTHER]["clash"]["value"]

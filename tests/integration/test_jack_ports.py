@@ -1,0 +1,97 @@
+"""Virtual ports on a real JACK server."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from contextlib import closing
+
+import pytest
+
+from daemon.core.events import MidiIn
+from daemon.midi.rtmidi_ports import PortError, open_feed, open_ports
+from daemon.system.live_world import LiveWorld
+from tests.support.jack.stage import hanging
+
+pytestmark = pytest.mark.jack
+
+
+def port_names() -> list[str]:
+    listed = subprocess.run(["jack_lsp"], capture_output=True, text=True, check=True).stdout.splitlines()
+    return [name for name in listed if re.match("houseband (in|out)", name)]
+
+
+def test_they_are_found_by_themselves_under_names_that_stay_the_same() -> None:
+    for _ in range(2):
+        ports = open_ports()
+        try:
+            assert ports.api == "jack"
+            assert port_names() == ["houseband in:in", "houseband out:out"]
+        finally:
+            ports.close()
+        assert port_names() == []
+
+
+def test_closing_loses_no_end_of_a_note() -> None:
+    """An xrun may lose or repeat what is under way; the ends of notes arrive all the same."""
+    world = LiveWorld()
+    pitches = range(36, 96)
+    with closing(open_ports("jack")) as theirs:
+        theirs.listen(world.now, world.put)
+        with closing(open_ports("jack", in_port="houseband out", out_port="houseband in")) as ours:
+            for pitch in pitches:
+                ours.send(bytes((0x90, pitch, 100)), world.now())
+                ours.send(bytes((0x80, pitch, 0)), world.now())
+        arrived = []
+        while (event := world.wait(world.now() + 300_000_000)) is not None:
+            assert isinstance(event, MidiIn)
+            arrived.append((event.at, event.data))
+    assert hanging(arrived) == set()
+    assert {bytes((0x80, pitch, 0)) for pitch in pitches} <= {data for _, data in arrived}
+
+
+def test_a_port_that_is_not_there_is_one_sentence() -> None:
+    with pytest.raises(PortError, match=r"^no MIDI port 'nowhere' for --out-port; there are: "):
+        open_ports("jack", out_port="nowhere")
+
+
+def test_a_port_that_is_not_there_yet_is_plugged_in_when_it_comes(caplog: pytest.LogCaptureFixture) -> None:
+    world = LiveWorld()
+    with closing(open_ports("jack", ":out$", ":in$", wait=True)) as ours:
+        assert "no MIDI port ':out$' for --in-port yet: it is waited for; there are now: " in caplog.text
+        ours.listen(world.now, world.put)
+        for _ in range(3_000):  # more than the way out holds: nobody is there to take it
+            ours.send(b"\x90\x3c\x40", 0)
+        assert ours.trouble() is None
+        with closing(open_ports("jack")) as theirs:
+            theirs.listen(world.now, world.put)
+            assert ours.trouble() is None
+            heard = set()
+            for _ in range(20):  # an xrun may lose one
+                ours.send(b"\x90\x3d\x40", 0)
+                theirs.send(b"\x90\x3e\x40", 0)
+                while (event := world.wait(world.now() + 300_000_000)) is not None:
+                    heard.add(event.data if isinstance(event, MidiIn) else b"back")
+                if len(heard) == 3:
+                    break
+    assert heard == {b"back", b"\x90\x3d\x40", b"\x90\x3e\x40"}
+
+
+def test_a_system_that_does_not_run_is_one_sentence() -> None:
+    with pytest.raises(PortError, match="coremidi: not in this build of python-rtmidi"):
+        open_ports("coremidi")
+
+
+def test_the_jam_plays_its_melody_into_the_band_through_jack() -> None:
+    world = LiveWorld()
+    with closing(open_ports("jack")) as ports:
+        ports.listen(world.now, world.put)
+        with closing(open_feed("jack", "houseband melody", "houseband in")) as feed:
+            event = None
+            for _ in range(20):  # an xrun may lose one
+                feed.send(b"\x90\x3c\x40")
+                event = world.wait(world.now() + 500_000_000)
+                if event is not None:
+                    break
+    assert isinstance(event, MidiIn)
+    assert event.data == b"\x90\x3c\x40"

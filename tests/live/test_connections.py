@@ -1,0 +1,59 @@
+"""How the live side is wired up: which clock, and what does not go together."""
+
+from __future__ import annotations
+
+import pytest
+
+from daemon.clocks.clock import ClockError
+from daemon.clocks.midi_clock import MidiClock
+from daemon.clocks.position_clock import PositionClock
+from daemon.config.config import KEYS
+from daemon.engine.conductor import Song
+from daemon.live.connections import UNITS, Wiring, cannot
+from music.note import Metre
+
+
+def values(**said: object) -> dict[str, object]:
+    return {key.name: key.default for key in KEYS.values()} | said
+
+
+def test_what_is_not_said_is_auto() -> None:
+    assert Wiring.of(values()) == Wiring()
+
+
+def test_the_choices_of_song_position_are_the_configurations() -> None:
+    assert KEYS["song_position"].choices == tuple(UNITS)
+
+
+@pytest.mark.parametrize(
+    ("clock", "kind", "commands"),
+    [
+        ("auto", MidiClock, False),
+        ("midi", MidiClock, True),
+        ("jack", PositionClock, True),
+        ("link", PositionClock, True),
+        ("internal", type(None), None),
+    ],
+)
+def test_clocks(clock: str, kind: type, commands: bool | None) -> None:
+    made = Wiring.of(values(clock=clock)).make_clock(Song())
+    assert type(made) is kind
+    assert getattr(made, "commands", None) == commands
+
+
+def test_a_master_follows_nobodys_midi_clock() -> None:
+    assert Wiring.of(values(send_clock=True)).make_clock(Song()) is None
+    with pytest.raises(ClockError, match="send_clock: there can be one master only"):
+        Wiring.of(values(send_clock=True, clock="midi"))
+
+
+def test_who_follows_does_not_count_in() -> None:
+    with pytest.raises(ClockError, match="count_in: with --clock midi the master says where bar 1 is"):
+        Wiring.of(values(clock="midi", count_in=1))
+
+
+def test_what_a_player_cannot_do_is_said() -> None:
+    assert cannot(Song(), "gan") is None
+    told = cannot(Song(metres=((0, Metre(6, 8)),)), "gan")
+    assert told is not None
+    assert "in 6/8" in told

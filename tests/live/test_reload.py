@@ -1,0 +1,93 @@
+"""The configuration read again while the band plays."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from daemon.config import config
+from daemon.config.config import Config, ConfigError
+from daemon.control.gestures import REBIND, Gestures, GestureWorld
+from daemon.core.events import Command, Event, MidiIn
+from daemon.live.reload import Reloading, changes
+from daemon.system import sd_notify
+from tests.system.test_watchdog import Scripted
+
+STYLES = ("pop", "jazz")
+
+
+def said(**values: object) -> Config:
+    return config.config({}, {key: config.parse(key, value) for key, value in values.items()})
+
+
+def test_only_what_has_changed_is_turned() -> None:
+    turned, later = changes(said(bpm=100, density=0.5), said(bpm=90, density=0.5, intensity=0.9), STYLES)
+    assert turned == [("intensity", 0.9), ("bpm", 90.0)]
+    assert later == []
+    assert changes(said(), said(), STYLES) == ([], [])
+
+
+def test_what_cannot_be_turned_live_is_named() -> None:
+    assert changes(said(), said(api="alsa", metre="3/4"), STYLES) == ([], ["metre", "api"])
+
+
+def test_a_style_that_the_player_does_not_know_is_refused() -> None:
+    with pytest.raises(ConfigError, match="style"):
+        changes(said(), said(style="polka"), STYLES)
+
+
+def test_gestures_are_bound_anew_and_what_was_learnt_stays() -> None:
+    gestures = Gestures({"cc 80": "fill"}, {})
+    gestures.was_learnt({"cc 20": "intensity"})
+    rebind = Command(0, REBIND, ({"cc 81": "panic"}, {"loud": (("intensity", 1.0),)}))
+    events: list[Event] = [
+        rebind,
+        *(MidiIn(1, bytes((0xB0, number, 127))) for number in (80, 81, 20)),
+        Command(2, "preset", "loud"),
+    ]
+    world = GestureWorld(Scripted(*events), gestures)
+    heard = [world.wait(None) for _ in range(4)]
+    assert heard == [
+        MidiIn(1, bytes((0xB0, 80, 127))),
+        Command(1, "panic", True),
+        Command(1, "intensity", 1.0),
+        Command(2, "intensity", 1.0),
+    ]
+
+
+def test_a_broken_file_turns_nothing_and_the_next_good_one_does() -> None:
+    put: list[Event] = []
+    found: list[Config | ConfigError] = [ConfigError("bpm: takes a number"), said(bpm=80)]
+
+    def read() -> Config:
+        first = found.pop(0)
+        if isinstance(first, ConfigError):
+            raise first
+        return first
+
+    reloading = Reloading(read, lambda: 5, put.append, said(bpm=100), STYLES)
+    reloading.reload()
+    assert put == []
+    reloading.reload()
+    assert put == [Command(5, "bpm", 80.0)]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGHUP there")
+def test_a_service_managers_sighup_reloads_and_a_terminals_stops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    for address, expected in ((str(tmp_path / "notify"), ["reload", "stop"]), ("", ["stop", "stop"])):
+        monkeypatch.setenv("NOTIFY_SOCKET", address)
+        with sd_notify.on_stop(lambda: done.append("stop")):
+            if address:
+                signal.raise_signal(signal.SIGHUP)  # too early: it still loads
+            with sd_notify.on_reload(lambda: done.append("reload")):
+                signal.raise_signal(signal.SIGHUP)
+                os.kill(os.getpid(), signal.SIGTERM)
+        assert done == expected
+        done.clear()

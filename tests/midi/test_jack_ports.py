@@ -1,0 +1,308 @@
+"""Ports through JACK-Client, with a client that needs no server: frames, delay, order."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from daemon.core.events import Event, MidiIn, PortsBack, PortsLost
+from daemon.midi import jack_ports
+from daemon.midi.jack_ports import SLACK, FrameClock, JackPorts
+from daemon.midi.rtmidi_ports import PortError
+from tests.support.fakes import MS
+
+RATE, PERIOD = 48_000, 256
+NS = 1_000_000_000
+
+
+class FakePort:
+    def __init__(self, name: str) -> None:
+        self.name, self.shortname = f"houseband:{name}", name
+        self.coming: list[tuple[int, bytes]] = []
+        self.written: list[tuple[int, bytes]] = []
+        self.connected: set[str] = set()
+        self.room = 1 << 30
+
+    def incoming_midi_events(self) -> Iterator[tuple[int, bytes]]:
+        coming, self.coming = self.coming, []
+        yield from coming
+
+    def clear_buffer(self) -> None:
+        self.written = []
+
+    def write_midi_event(self, offset: int, message: bytes) -> None:
+        if self.room <= 0:
+            raise RuntimeError("no room")
+        assert not self.written or self.written[-1][0] <= offset < PERIOD
+        self.room -= 1
+        self.written.append((offset, message))
+
+    def is_connected_to(self, port: Any) -> bool:
+        return name_of(port) in self.connected
+
+
+def name_of(port: Any) -> str:
+    return port if isinstance(port, str) else str(port.name)
+
+
+class FakeClient:
+    """A JACK client whose periods the test calls."""
+
+    name, samplerate, blocksize = "houseband", RATE, PERIOD
+
+    def __init__(self, there: list[str] | None = None) -> None:
+        self.there = there or []
+        self.last_frame_time = 1000
+        self.midi_inports = self.midi_outports = SimpleNamespace(register=FakePort)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("set_"):
+            return lambda function: setattr(self, name[4:], function)
+        return lambda *_: None
+
+    def get_ports(self, is_midi: bool, is_output: bool, is_input: bool) -> list[Any]:
+        return [SimpleNamespace(name=name) for name in self.there]
+
+    def connect(self, source: Any, sink: Any) -> None:
+        for port, other in ((source, sink), (sink, source)):
+            if isinstance(port, FakePort):
+                if name_of(other) not in self.there:
+                    raise RuntimeError("no such port")
+                port.connected.add(name_of(other))
+
+    def get_all_connections(self, port: FakePort) -> list[Any]:
+        return [SimpleNamespace(name=name) for name in sorted(port.connected)]
+
+
+class Rig:
+    """Ports on virtual time: a period after the other, each called a little late."""
+
+    def __init__(self, per_role: bool = False) -> None:
+        self.client = FakeClient()
+        self.ports = JackPorts(self.client, None, None, per_role)
+        self.now = 5 * NS
+        self.origin = self.now - self.client.last_frame_time * NS // RATE
+        self.heard: list[Event] = []
+        self.ports.listen(lambda: self.now, self.heard.append)
+
+    def true_ns(self, frame: int) -> int:
+        return self.origin + frame * NS // RATE
+
+    def period(self, late: int = 0) -> list[tuple[int, bytes]]:
+        """One period; what was written in it, by absolute frame."""
+        first = self.client.last_frame_time
+        self.now = max(self.now, self.true_ns(first) + late)
+        self.client.process_callback(PERIOD)
+        self.client.last_frame_time = first + PERIOD
+        port = self.ports._outs.get(None)
+        return [] if port is None else [(first + offset, data) for offset, data in port.written]
+
+
+def test_what_is_sent_sounds_a_constant_delay_after_it_was_due_however_late_it_was_sent() -> None:
+    rig, rng = Rig(), random.Random(1)
+    sent: list[int] = []
+    played: list[int] = []
+    for i in range(2_000):
+        played += [frame for frame, _ in rig.period(late=rng.randrange(0, 2 * MS))]
+        if i > 20 and i % 3 == 0:
+            due = rig.now
+            rig.now += rng.randrange(0, 2 * MS)  # the conductor woke up late
+            sent.append(due)
+            rig.ports.send(bytes((0x90, i % 128, 64)), due)
+    offsets = [rig.true_ns(frame) - due for frame, due in zip(played, sent, strict=False)]
+    assert len(offsets) > 600
+    settled = offsets[100:]
+    assert max(settled) - min(settled) < 0.2 * MS
+    assert abs(sum(settled) / len(settled) - (SLACK + PERIOD * NS // RATE)) < 0.2 * MS
+
+
+def test_what_comes_in_is_stamped_with_its_own_frame() -> None:
+    rig, rng = Rig(), random.Random(2)
+    true = []
+    for _ in range(1_000):
+        first, offset = rig.client.last_frame_time, rng.randrange(PERIOD)
+        rig.ports._in.coming = [(offset, b"\xf8")]
+        true.append(rig.true_ns(first + offset))
+        rig.period(late=rng.randrange(0, 2 * MS))
+    came = [event.at for event in rig.heard if isinstance(event, MidiIn)]
+    off = [a - b for a, b in zip(came, true, strict=True)][200:]
+    assert max(off) - min(off) < 0.2 * MS
+
+
+def test_the_order_of_what_is_sent_at_one_moment_is_kept() -> None:
+    rig = Rig()
+    rig.period()
+    messages = [bytes((0x80 | i % 2 << 4, 60, 0)) for i in range(6)]
+    for message in messages:
+        rig.ports.send(message, rig.now)
+    assert [data for _ in range(5) for _, data in rig.period()] == messages
+
+
+def test_what_does_not_fit_into_a_period_waits_for_the_next() -> None:
+    rig = Rig()
+    rig.period()
+    port = rig.ports._outs[None]
+    for pitch in range(10):
+        rig.ports.send(bytes((0x90, pitch, 1)), rig.now)
+    port.room = 4
+    first = [data[1] for _ in range(5) for _, data in rig.period()]
+    port.room = 100
+    assert first + [data[1] for _ in range(2) for _, data in rig.period()] == list(range(10))
+
+
+def test_a_port_for_each_role() -> None:
+    rig = Rig(per_role=True)
+    rig.period()
+    for message in (b"\x91\x24\x40", b"\x99\x24\x40", b"\xf8"):
+        rig.ports.send(message, rig.now)
+    written: dict[str, list[bytes]] = {}
+    for _ in range(5):
+        rig.period()
+        for port in rig.ports._outs.values():
+            written.setdefault(port.name, []).extend(data for _, data in port.written)
+    assert written["houseband:bass"] == [b"\x91\x24\x40", b"\xf8"]
+    assert written["houseband:drums"] == [b"\x99\x24\x40", b"\xf8"]
+    assert written["houseband:pad"] == [b"\xf8"]
+
+
+def test_frames_are_counted_on_beyond_32_bits_and_anew_after_a_leap() -> None:
+    clock = FrameClock(RATE)
+    clock.saw((1 << 32) - 100, 0)
+    clock.saw(156, 256 * NS // RATE)
+    assert clock.ns_at(clock.near(156)) == 256 * NS // RATE
+    clock.saw(1_000_000, 10 * NS)
+    assert clock.ns_at(clock.near(1_000_000)) == 10 * NS
+
+
+def test_what_is_named_is_connected_and_again_when_it_comes_back() -> None:
+    client = FakeClient(["Keys:out", "Pads:out"])
+    ports = JackPorts(client, "^keys, pads", None, False)
+    assert ports._in.connected == {"Keys:out", "Pads:out"}
+    heard: list[Event] = []
+    ports.listen(lambda: 7, heard.append)
+    client.there = ["Pads:out"]
+    ports._in.connected = {"Pads:out"}
+    for _ in range(3):
+        client.process_callback(PERIOD)
+        assert ports.trouble() is None
+    assert heard == [MidiIn(7, bytes((0xB0 | channel, 123, 0))) for channel in range(16)]
+    client.there = ["Keys:out", "Pads:out"]
+    assert ports.trouble() is None
+    assert ports._in.connected == {"Keys:out", "Pads:out"}
+
+
+def test_what_is_named_and_not_there_yet_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+    client = FakeClient(["Pads:out"])
+    ports = JackPorts(client, "keys", "synth", False)
+    heard: list[Event] = []
+    ports.listen(lambda: 7, heard.append)
+    assert ports.trouble() is None
+    assert [record.getMessage() for record in caplog.records] == [
+        "no MIDI port 'keys' for --in-port yet: it is waited for; there are now: Pads:out",
+        "no MIDI port 'synth' for --out-port yet: it is waited for; there are now: Pads:out",
+    ]
+    client.there += ["Keys:out", "Synth:in"]
+    client.process_callback(PERIOD)
+    assert ports.trouble() is None
+    assert ports._in.connected == {"Keys:out"}
+    assert ports._outs[None].connected == {"Synth:in"}
+    assert heard == [PortsBack(7)]
+
+
+def test_a_synthesiser_that_goes_is_said_to_be_lost_and_to_be_back() -> None:
+    client = FakeClient(["Synth:in"])
+    ports = JackPorts(client, None, "synth", False)
+    heard: list[Event] = []
+    ports.listen(lambda: 7, heard.append)
+    for there in ([], ["Synth:in"]):
+        client.there = list(there)
+        client.process_callback(PERIOD)
+        assert ports.trouble() is None
+    assert heard == [PortsLost(7), PortsBack(7)]
+
+
+def test_what_others_had_connected_is_connected_again() -> None:
+    rig = Rig()
+    rig.ports._in.connected, rig.ports._outs[None].connected = {"Keys:out"}, {"Synth:in", "Tape:in"}
+    rig.period()
+    assert rig.ports.trouble() is None
+    rig.period()
+    rig.ports._in.connected, rig.ports._outs[None].connected = set(), set()  # thrown out, just after it was called
+    assert [rig.ports.trouble() for _ in range(3)] == [None] * 3
+    links = rig.ports.links
+    assert links == [("in", "Keys:out"), ("out", "Synth:in"), ("out", "Tape:in")]
+    again = Rig()
+    again.client.there = ["Synth:in"]
+    again.ports.relink(links)
+    for there in ("Keys:out", "Tape:in"):
+        again.period()
+        assert again.ports.trouble() is None
+        again.client.there.append(there)
+    again.period()
+    assert again.ports.trouble() is None
+    assert (again.ports._in.connected, again.ports._outs[None].connected) == ({"Keys:out"}, {"Synth:in", "Tape:in"})
+    again.ports._in.connected = set()  # somebody takes one away
+    again.period()
+    assert again.ports.trouble() is None
+    assert again.ports._in.connected == set()
+
+
+def test_a_server_that_does_not_call_any_more_is_lost() -> None:
+    """However long the machine slept between two looks; one that calls now and then is only slow."""
+    rig = Rig()
+    for _ in range(20):
+        rig.period()
+        assert [rig.ports.trouble() for _ in range(jack_ports.PATIENCE)] == [None] * jack_ports.PATIENCE
+        rig.now += 3_600 * NS
+    rig.period()
+    silent = [rig.ports.trouble() for _ in range(jack_ports.PATIENCE + 1)]
+    assert silent == [None] * jack_ports.PATIENCE + ["the JACK server does not call any more"]
+
+
+@pytest.mark.parametrize("seconds", [1, 10, 3_600])
+@pytest.mark.parametrize("frames_go_on", [False, True])
+def test_a_server_that_stood_still_plays_what_ended_at_once_and_no_late_onsets(
+    seconds: int, frames_go_on: bool
+) -> None:
+    """As after an xrun of seconds, or when the machine has slept: its frames may have stood still or not."""
+    rig = Rig()
+    for _ in range(50):
+        rig.period()
+    rig.ports.send(b"\x91\x24\x40", rig.now)
+    before = [data for _ in range(5) for _, data in rig.period()]
+    for pitch in range(40, 50):  # while it stands still
+        rig.now += seconds * NS // 20
+        rig.ports.send(bytes((0x91, pitch, 80)), rig.now)
+        rig.now += seconds * NS // 20
+        rig.ports.send(bytes((0x81, pitch, 0)), rig.now)
+    rig.ports.send(b"\x81\x24\x00", rig.now)
+    rig.ports.send(b"\x91\x25\x40", rig.now)  # and one in time, as it begins again
+    if frames_go_on:
+        rig.client.last_frame_time += (seconds * RATE) // PERIOD * PERIOD
+    else:
+        rig.origin += seconds * NS
+    after = [data for _ in range(8) for _, data in rig.period()]
+    assert before == [b"\x91\x24\x40"]
+    onsets = [data for data in after if data[0] == 0x91]
+    assert onsets in ([b"\x91\x25\x40"], [bytes((0x91, 49, 80)), b"\x91\x25\x40"])
+    ended = {data[1] for data in after if data[0] == 0x81}
+    assert {0x24, *range(40, 50)} == ended
+
+
+def test_a_server_that_is_gone_is_noticed_at_once() -> None:
+    rig = Rig()
+    assert rig.ports.trouble() is None
+    rig.client.shutdown_callback()
+    assert rig.ports.trouble() == "the JACK server is gone"
+
+
+def test_without_the_extra_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "jack", None)
+    with pytest.raises(PortError, match=r"needs houseband\[jack\]"):
+        jack_ports.open_jack_ports(None, None, False)

@@ -1,0 +1,164 @@
+"""Ports that come back, with ports that break when they are told to."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from daemon.core.events import Event, PortsBack, PortsLost
+from daemon.midi import reconnecting
+from daemon.midi.reconnecting import KeptPorts
+from daemon.midi.rtmidi_ports import PortError
+from daemon.system.live_world import LiveWorld
+
+
+class Breakable:
+    """Ports that are well until somebody says what is wrong."""
+
+    api = "fake"
+    names = ("in", "out")
+
+    def __init__(self) -> None:
+        self.note: str | None = None
+        self.wrong: str | None = None
+        self.sent: list[bytes] = []
+        self.state = "open"
+
+    def listen(self, now: Callable[[], int], put: Callable[[Event], None]) -> None:
+        self.state = "listening"
+
+    def send(self, data: bytes, due: int) -> None:
+        self.sent.append(data)
+
+    def trouble(self) -> str | None:
+        return self.wrong
+
+    @property
+    def links(self) -> Sequence[tuple[str, str]]:
+        return [("in", f"keys {len(self.sent)}")] if self.state == "listening" else []
+
+    def relink(self, links: Sequence[tuple[str, str]]) -> None:
+        self.linked = list(links)
+
+    def replug(self) -> None:
+        self.state = "replugged"
+
+    def close(self) -> None:
+        self.state = "closed"
+
+    def abandon(self) -> None:
+        self.state = "abandoned"
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconnecting, "LOOK", 0.005)
+    monkeypatch.setattr(reconnecting, "GRACE", 0)
+
+
+def watched(make: type[Breakable], errors: list[Exception]) -> tuple[LiveWorld, KeptPorts, list[Breakable]]:
+    """A world in which ports are kept: those opened so far, the first at once, every later one after all the errors."""
+    opened: list[Breakable] = []
+
+    def open_them() -> Breakable:
+        if opened and errors:
+            raise errors.pop()
+        opened.append(make())
+        return opened[-1]
+
+    world = LiveWorld()
+    kept = KeptPorts(open_them)
+    kept.listen(world.now, world.put)
+    return world, kept, opened
+
+
+def test_ports_that_are_lost_are_opened_again_as_soon_as_they_can_be() -> None:
+    refusals: list[Exception] = [PortError("not yet")] * 3
+    world, kept, opened = watched(Breakable, refusals)
+    kept.send(b"1", 0)
+    opened[0].wrong = "the server is gone"
+    patience = world.now() + 10_000_000_000
+    assert isinstance(world.wait(patience), PortsLost)
+    assert isinstance(world.wait(patience), PortsBack)
+    kept.send(b"2", 0)
+    kept.close()
+    assert [(ports.sent, ports.state) for ports in opened] == [([b"1"], "abandoned"), ([b"2"], "closed")]
+    assert opened[1].linked == [("in", "keys 1")]
+    assert refusals == []
+
+
+def test_what_is_sent_while_they_are_gone_goes_nowhere() -> None:
+    opened: list[Breakable] = []
+
+    def open_once() -> Breakable:
+        if opened:
+            raise PortError("gone for good")
+        opened.append(Breakable())
+        return opened[-1]
+
+    world = LiveWorld()
+    kept = KeptPorts(open_once)
+    kept.listen(world.now, world.put)
+    opened[0].wrong = "the server is gone"
+    assert isinstance(world.wait(world.now() + 10_000_000_000), PortsLost)
+    kept.send(b"2", 0)
+    kept.close()
+    assert (opened[0].sent, opened[0].state) == ([], "abandoned")
+
+
+def test_the_first_refusal_is_the_callers() -> None:
+    def refuse() -> Breakable:
+        raise PortError("no MIDI system found")
+
+    with pytest.raises(PortError, match="no MIDI system found"):
+        KeptPorts(refuse)
+
+
+class Confused(Breakable):
+    """A MIDI system that falls apart while it is asked."""
+
+    def trouble(self) -> str | None:
+        if self.wrong is None:
+            return None
+        wrong, self.wrong = self.wrong, "it is gone"
+        if wrong == "confused":
+            raise RuntimeError("jack_get_ports() failed")
+        return wrong
+
+
+def test_what_a_falling_system_raises_does_not_end_the_watch() -> None:
+    errors: list[Exception] = [OSError("error creating client"), ValueError("no such port")]
+    world, kept, opened = watched(Confused, errors)
+    opened[0].wrong = "confused"
+    patience = world.now() + 10_000_000_000
+    assert isinstance(world.wait(patience), PortsLost)
+    assert isinstance(world.wait(patience), PortsBack)
+    kept.close()
+    assert [ports.state for ports in opened] == ["abandoned", "closed"]
+
+
+def test_a_loss_is_told_though_the_dead_server_holds_up_who_leaves_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconnecting, "PATIENCE", 0.01)
+    hold = threading.Event()
+
+    class Stuck(Breakable):
+        def abandon(self) -> None:
+            hold.wait()
+
+        def close(self) -> None:
+            hold.wait()
+
+    stuck = Stuck()
+    world = LiveWorld()
+    kept = KeptPorts(lambda: stuck)
+    kept.listen(world.now, world.put)
+    stuck.wrong = "the server hangs"
+    assert isinstance(world.wait(world.now() + 10_000_000_000), PortsLost)
+    kept.send(b"1", 0)
+    assert stuck.sent == []
+    kept.close()
+    again = KeptPorts(lambda: stuck)
+    again.close()  # returns, though that hangs, too
+    hold.set()

@@ -1,0 +1,118 @@
+"""Notes, rolls, MIDI files and chord labels: round trips, and what they refuse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mido
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from music import chords, midifile
+from music.encoding import piano_roll
+from music.note import TICKS_PER_STEP, Metre, Note, quantise, step_of
+
+notes = st.lists(
+    st.builds(Note, st.integers(0, 400), st.integers(0, 127), st.integers(1, 60), st.integers(1, 127)), max_size=40
+)
+
+
+def test_an_onset_half_a_step_early_belongs_to_the_coming_step() -> None:
+    assert [step_of(tick) for tick in (-4, -3, 0, 2, 3, 8, 9)] == [-1, 0, 0, 0, 1, 1, 2]
+
+
+@given(notes)
+def test_quantised_notes_lie_on_the_grid_and_equal_pitches_never_overlap(played: list[Note]) -> None:
+    made = quantise(played)
+    assert all(n.start % TICKS_PER_STEP == 0 and n.length % TICKS_PER_STEP == 0 for n in made)
+    by_pitch: dict[int, int] = {}
+    for n in made:
+        assert n.start >= by_pitch.get(n.pitch, n.start)
+        by_pitch[n.pitch] = n.end
+    assert quantise(made) == made
+
+
+@given(notes)
+def test_roll_round_trip(played: list[Note]) -> None:
+    made = [Note(n.start, n.pitch, n.length) for n in quantise(played)]
+    drawn = piano_roll.from_notes(made, 0, 200)
+    assert piano_roll.to_notes(drawn) == made
+    assert not (drawn.onset & ~drawn.sustain).any()
+
+
+def test_sustain_without_an_onset_is_no_note() -> None:
+    drawn = piano_roll.from_notes([Note(0, 60, 48)], 4, 8)
+    assert drawn.sustain[:4, 60].all()
+    assert piano_roll.to_notes(drawn) == []
+
+
+@given(notes)
+def test_file_round_trip(tmp_path_factory: pytest.TempPathFactory, played: list[Note]) -> None:
+    path = tmp_path_factory.mktemp("files") / "song.mid"
+    made = quantise(played)
+    midifile.write(path, {"melody": made}, tempos=[(0, 600_000)], metres=[(0, Metre(3, 4))])
+    song = midifile.read(path)
+    part = song.part("melody")
+    assert (list(part.notes) if part else []) == made
+    assert (song.tempos, song.metres) == (((0, 600_000),), ((0, Metre(3, 4)),))
+
+
+@pytest.mark.parametrize("content", [b"", b"MThd", b"RIFF not midi at all", bytes(range(256)) * 4])
+def test_a_broken_file_is_one_sentence(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "broken.mid"
+    path.write_bytes(content)
+    with pytest.raises(midifile.MidiFileError, match=r"broken\.mid") as error:
+        midifile.read(path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_note_never_ended_in_the_file_ends_with_its_track() -> None:
+    file = mido.MidiFile(ticks_per_beat=24)
+    file.tracks.append(
+        mido.MidiTrack(
+            [mido.Message("note_on", note=60, velocity=70, time=0), mido.MetaMessage("end_of_track", time=48)]
+        )
+    )
+    assert midifile.from_mido(file).parts[0].notes == (Note(0, 60, 48, 70),)
+
+
+def test_melody_is_the_named_track_else_the_first_pitched_one() -> None:
+    drums = midifile.Part("kit", (Note(0, 36, 6),), 9, 0)
+    lead = midifile.Part("lead", (Note(0, 60, 6),), 0, 1)
+    melody = midifile.Part("melody", (Note(0, 62, 6),), 0, 2)
+    assert midifile.melody_part(midifile.Song((drums, lead, melody))) == melody
+    assert midifile.melody_part(midifile.Song((drums, lead))) == lead
+    assert midifile.melody_part(midifile.Song((drums, lead, melody)), "1") == lead
+    with pytest.raises(midifile.MidiFileError, match="no pitched notes"):
+        midifile.melody_part(midifile.Song((drums,)))
+    with pytest.raises(midifile.MidiFileError, match="the file has: kit"):
+        midifile.melody_part(midifile.Song((drums,)), "lead")
+
+
+@pytest.mark.parametrize(
+    ("label", "root", "tones", "bass"),
+    [
+        ("C:maj", 0, {0, 4, 7}, 0),
+        ("A:min7/b7", 9, {9, 0, 4, 7}, 7),
+        ("Bb:sus4(b7)", 10, {10, 3, 5, 8}, 10),
+        ("F#:maj(9)", 6, {6, 10, 1, 8}, 6),
+        ("G", 7, {7, 11, 2}, 7),
+        ("D:maj/5", 2, {2, 6, 9}, 9),
+    ],
+)
+def test_chord_labels(label: str, root: int, tones: set[int], bass: int) -> None:
+    assert chords.parse(label) == (root, frozenset(tones), bass)
+
+
+def test_no_chord_and_nonsense() -> None:
+    assert chords.parse("N") is None
+    with pytest.raises(ValueError, match="H:maj"):
+        chords.parse("H:maj")
+    track = chords.ChordTrack([(24, "C:maj"), (48, "N")])
+    assert [track.at(t) is None for t in (0, 24, 47, 48)] == [True, False, False, True]
+
+
+def test_roll_of_nothing() -> None:
+    assert not np.any(piano_roll.empty(3).sustain)

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import pytest
+
+from daemon.core.counters import Counters, Histogram
+from daemon.core.events import Command, Event, PlanReady, Quit, WorkerFailed
+from daemon.core.plan import Plan, PlanRequest
+from daemon.offline.virtual_world import InlineComposer, VirtualWorld
+from tests.support.fakes import FakePlayer
+
+
+def request(number: int) -> PlanRequest:
+    return PlanRequest(number, number, 0, (), {})
+
+
+def test_time_jumps_to_whichever_comes_first() -> None:
+    world = VirtualWorld(5)
+    world.put(Quit(30))
+    world.put(Command(20, "stop", True))
+    assert world.now() == 5
+    assert (world.wait(10), world.now()) == (None, 10)
+    assert (world.wait(100), world.now()) == (Command(20, "stop", True), 20)
+    assert (world.wait(30), world.now()) == (Quit(30), 30)
+    assert (world.wait(29), world.now()) == (None, 30)
+
+
+def test_events_of_one_moment_come_in_the_order_they_were_put() -> None:
+    world = VirtualWorld()
+    events: list[Event] = [Quit(7), Command(7, "stop", True), Quit(7)]
+    for event in events:
+        world.put(event)
+    assert [world.wait(7) for _ in range(4)] == [*events, None]
+
+
+def test_what_is_past_comes_at_once() -> None:
+    world = VirtualWorld(50)
+    world.put(Quit(7))
+    assert (world.wait(None), world.now()) == (Quit(7), 50)
+
+
+def test_waiting_for_nothing_is_an_error() -> None:
+    with pytest.raises(RuntimeError, match="nothing is scripted"):
+        VirtualWorld().wait(None)
+
+
+def test_an_answer_comes_after_the_latency() -> None:
+    world = VirtualWorld(100)
+    composer = InlineComposer(world, FakePlayer(), lambda r: 10 * r.number)
+    composer.ask(request(3))
+    answer = world.wait(None)
+    assert isinstance(answer, PlanReady)
+    assert (answer.at, answer.plan.number) == (130, 3)
+
+
+def test_one_question_at_a_time_and_the_newest_of_those_that_wait() -> None:
+    world, player = VirtualWorld(), FakePlayer()
+    composer = InlineComposer(world, player, 10)
+    for number in (1, 2, 3):
+        composer.ask(request(number))
+    answers = [world.wait(100) for _ in range(3)]
+    assert [(a.at, a.plan.number) for a in answers if isinstance(a, PlanReady)] == [(10, 1), (20, 3)]
+    composer.ask(request(4))
+    assert [r.number for r in player.asked] == [1, 3, 4]
+
+
+def test_an_exception_of_the_player_is_an_event() -> None:
+    class OutOfTune(FakePlayer):
+        def plan(self, request: PlanRequest) -> Plan:
+            raise ArithmeticError("out of tune")
+
+    world = VirtualWorld()
+    InlineComposer(world, OutOfTune(), 10).ask(request(1))
+    assert world.wait(None) == WorkerFailed(10, 1, "ArithmeticError: out of tune")
+
+
+def test_quantiles() -> None:
+    histogram = Histogram(10, limit=100)
+    assert histogram.quantile(0.5) is None
+    for value in (-5, 3, 12, 19, 25, 99_999):
+        histogram.add(value)
+    assert histogram.buckets == {0: 2, 10: 2, 20: 1, 100: 1}
+    assert [histogram.quantile(share) for share in (0, 0.33, 0.5, 0.8, 0.99, 1)] == [0, 0, 10, 20, 100, 100]
+
+
+def test_no_share_in_time_before_the_first_step() -> None:
+    assert Counters().isr is None

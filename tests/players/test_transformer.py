@@ -1,0 +1,168 @@
+"""The transformer on the shipped weights: causal, repeatable, whatever it was asked before, and no note left on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from daemon.core.plan import Plan, PlanRequest, Settings
+from daemon.offline.extend import Extension, extend
+from daemon.offline.render import render_notes
+from daemon.players.ensemble import Switch
+from daemon.players.graph import Graph
+from daemon.players.load import load_player
+from daemon.players.transformer import AHEAD, TransformerPlayer
+from music.analysis.modulation import key_change
+from music.midifile import Part, Song
+from music.note import PITCHED_ROLES, ROLES, TICKS_PER_STEP, Note
+
+TUNE = (60, 62, 64, 67, 65, 64, 62, 59, 60, 64, 69, 67, 65, 62, 59, 60)
+
+
+@pytest.fixture(scope="module")
+def player() -> TransformerPlayer:
+    made = load_player("transformer")
+    assert isinstance(made, TransformerPlayer)
+    return made
+
+
+def melody(bars: int, shift: int = 0) -> tuple[Note, ...]:
+    return tuple(Note(24 * i, TUNE[i % len(TUNE)] + shift, 20, 80) for i in range(4 * bars))
+
+
+def song(notes: tuple[Note, ...]) -> Song:
+    return Song((Part("melody", notes, 0, 0),))
+
+
+def requests(player: TransformerPlayer, notes: tuple[Note, ...], last: int) -> Iterator[tuple[PlanRequest, Plan]]:
+    """As the conductor asks: every step, with what was committed from every plan's first step."""
+    committed: dict[str, tuple[Note, ...]] = dict.fromkeys(ROLES, ())
+    for now in range(1, last):
+        heard = now * TICKS_PER_STEP - TICKS_PER_STEP // 2
+        known = tuple(replace(n, length=min(n.end, heard) - n.start) for n in notes if n.start < heard)
+        request = PlanRequest(now, now, heard, known, dict(committed), settings=Settings(player.styles[0], 3))
+        plan = player.plan(request)
+        yield request, plan
+        for role in ROLES:
+            ends = {(n.start, n.pitch): n for n in plan.held.get(role, ())}
+            kept = tuple(ends.get((n.start, n.pitch), n) for n in committed[role])
+            committed[role] = (*kept, *(n for n in plan.notes[role] if n.start == now * TICKS_PER_STEP))
+
+
+def test_equal_requests_give_equal_plans_whatever_was_asked_before(player: TransformerPlayer) -> None:
+    asked = list(requests(player, melody(7), 108))  # the tune of four bars comes again, and is recalled
+    other = load_player("transformer")
+    for request, plan in (asked[70], asked[20], asked[106], asked[106]):
+        again = other.plan(request)
+        assert (again.notes, again.held) == (plan.notes, plan.held)
+
+
+def test_a_melody_that_changes_its_key_is_remembered_alike_by_who_comes_in_then(player: TransformerPlayer) -> None:
+    notes = tuple(replace(n, pitch=n.pitch + 6 * (i >= 28)) for i, n in enumerate(melody(10)))
+    asked = list(requests(player, notes, 156))
+    request, plan = asked[-1]
+    rows = [(n.start // TICKS_PER_STEP, n.pitch, n.length // TICKS_PER_STEP) for n in request.melody]
+    change = key_change(rows, request.now)
+    assert change is not None
+    assert change.semitones == 6
+    again = load_player("transformer").plan(request)
+    assert (again.notes, again.held) == (plan.notes, plan.held)
+
+
+def test_a_tone_that_the_band_has_neglected_comes_sooner(player: TransformerPlayer) -> None:
+    request = list(requests(player, melody(4), 60))[-1][0]
+    long_since = {role: tuple(n for n in notes if n.end < 50 * 6) for role, notes in request.committed.items()}
+
+    def begun(*sounded: int) -> Counter[int]:
+        held = tuple(Note(52 * TICKS_PER_STEP, 48 + tone, 7 * TICKS_PER_STEP, 70) for tone in sounded)
+        asked = replace(request, committed={**long_since, "pad": held})
+        plans = [player.plan(replace(asked, settings=replace(asked.settings, seed=seed))) for seed in range(24)]
+        return Counter(n.pitch % 12 for plan in plans for role in PITCHED_ROLES for n in plan.notes[role])
+
+    (one, _), (other, _) = begun().most_common(2)
+    assert begun(one)[other] > begun(other)[other]
+    assert begun(other)[one] > begun(one)[one]
+
+
+def test_a_plan_keeps_to_its_steps_and_every_note_ends(player: TransformerPlayer) -> None:
+    sounded = 0
+    for request, plan in requests(player, melody(3), 48):
+        assert (plan.first, plan.last) == (request.now, request.now + AHEAD)
+        for role in ROLES:
+            for note in plan.notes[role]:
+                assert plan.first <= note.start // TICKS_PER_STEP < plan.last
+                sounded += 1
+            pitches = [(n.pitch, n.start, n.end) for n in sorted((*plan.held.get(role, ()), *plan.notes[role]))]
+            for i, (pitch, _, end) in enumerate(pitches):
+                assert all(other[0] != pitch or other[1] >= end for other in pitches[i + 1 :])
+    assert sounded > 50
+
+
+def test_nothing_that_has_not_been_heard_changes_what_was_written(player: TransformerPlayer) -> None:
+    before, after = melody(6), (*melody(3), *(replace(n, pitch=n.pitch + 6) for n in melody(6)[12:]))
+    settings = Settings(player.styles[0], 1)
+    first, second = (render_notes(song(notes), player, settings)[0] for notes in (before, after))
+    cut = 3 * 96
+    for role in ROLES:
+        assert [n for n in first[role] if n.end <= cut] == [n for n in second[role] if n.end <= cut]
+    assert first != second
+
+
+def test_the_same_seed_repeats_and_another_differs(player: TransformerPlayer) -> None:
+    one, again, other = (
+        render_notes(song(melody(4)), player, Settings(player.styles[0], seed))[0] for seed in (1, 1, 2)
+    )
+    assert one == again
+    assert one != other
+
+
+def test_in_a_hurry_it_gives_what_it_has(player: TransformerPlayer) -> None:
+    hurried = load_player("transformer")
+    assert isinstance(hurried, TransformerPlayer)
+    hurried.hurry(0)
+    request, whole = list(requests(player, melody(2), 20))[-1]
+    plan = hurried.plan(request)
+    assert (whole.last, plan.last) == (request.now + AHEAD, request.now + 1)
+    assert set(plan.notes) == set(ROLES)
+
+
+def test_a_style_it_does_not_know_is_refused(player: TransformerPlayer) -> None:
+    with pytest.raises(ValueError, match="no style 'polka'"):
+        player.plan(PlanRequest(1, 4, 21, melody(1), {}, settings=Settings("polka")))
+
+
+def test_roles_are_given_to_players_by_the_settings(player: TransformerPlayer) -> None:
+    both = Switch({"gan": load_player("gan"), "transformer": player})
+    request = list(requests(player, melody(2), 24))[-1][0]
+    mixed = both.plan(replace(request, settings=replace(request.settings, players={"chords": "transformer"})))
+    alone = both.plan(request)
+    theirs = player.plan(request)
+    assert mixed.notes["chords"] == theirs.notes["chords"]
+    assert mixed.notes["bass"] == alone.notes["bass"]
+    assert mixed.last == min(alone.last, theirs.last)
+
+
+def test_the_ring_is_written_in_place(player: TransformerPlayer) -> None:
+    kept = [ring.numpy().copy() for ring in player._ring._kept]
+    list(requests(player, melody(1, 3), 6))
+    for before, ring in zip(kept, player._ring._kept, strict=True):
+        changed = (before != ring.numpy()).any(1)
+        assert 0 < changed.sum() < len(changed)
+
+
+def test_a_song_goes_on(player: TransformerPlayer) -> None:
+    added = extend(song(melody(4)), melody(4), player, Extension(3, Settings(player.styles[0], 4)))
+    assert set(added) == {"melody", *ROLES}
+    for notes in added.values():
+        assert all(n.start >= 4 * 96 and n.end <= 7 * 96 for n in notes)
+    assert sum(map(len, added.values())) > 20
+    assert added == extend(song(melody(4)), melody(4), player, Extension(3, Settings(player.styles[0], 4)))
+
+
+def test_a_graph_says_what_it_takes() -> None:
+    signature = Graph(None, "transformer").signature
+    assert signature.technique == "transformer"
+    assert signature.inputs["features"][1] == "steps"

@@ -1,0 +1,152 @@
+"""python -m tests.programs.judges belonging | styles: trained judges of what the band plays."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from daemon.commands.evaluate import DATA
+from daemon.commands.render import CONTROL_OPTIONS, control_options, settings_from
+from daemon.core import controls
+from daemon.core.errors import Refusal, refusing
+from daemon.evaluation.scoring import Band, player_of
+from daemon.evaluation.songbook import SongbookError, open_book
+from daemon.players.graph import GraphError
+from models.data.song_cache import DataError
+from music.midifile import MidiFileError
+from tests.programs.judges import trained
+from tests.programs.judges.bench import LIVE, OFFLINE, Task, Tried, play_all
+from tests.programs.judges.pieces import STYLES
+
+RUNS = Path(__file__).resolve().parents[3] / "runs" / "judges"
+
+
+def options(function: Callable[..., None]) -> Callable[..., None]:
+    """What both judges are told."""
+    path, count = click.Path(path_type=Path), click.IntRange(min=1)
+    for option in reversed(
+        (
+            click.option("--data", metavar="DIR", type=path, default=DATA, help="Where the collections are."),
+            click.option("--cache", metavar="FILE.npz", type=path, help="Prepared music [default: RUNS/music.npz]."),
+            click.option("--runs", metavar="DIR", type=path, default=RUNS, help="Where trained judges are kept."),
+            click.option("--collection", default="pop909", show_default=True, help="Whose melodies are played."),
+            click.option(
+                "--split", default="valid", show_default=True, help="Neither players nor judges learn from it."
+            ),
+            click.option(
+                "--songs", metavar="N", type=count, default=20, show_default=True, help="So many, by the seed."
+            ),
+            click.option("--bars", metavar="N", type=count, help="Only so many bars of each file."),
+            click.option("--technique", default="gan", show_default=True, help="gan, arcnn or transformer."),
+            click.option("--graph", metavar="FILE.onnx", type=path, help="Weights other than the shipped."),
+            control_options,
+            click.option("--latency-ms", type=click.FloatRange(0, 60_000), default=10, show_default=True),
+            click.option("--offline", is_flag=True, help="Also as the band plays with the whole melody in view."),
+            click.option(
+                "--nobody", is_flag=True, help="No band: only the judge, and what bands are measured against."
+            ),
+            click.option("--jobs", metavar="N", type=count, help="So many processes; one a core unless said."),
+            click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+@click.group()
+def main() -> None:
+    """Trained judges of what the band plays. Trained in minutes on one core where they are not yet, and kept."""
+
+
+@main.command()
+@options
+def belonging(**given: Any) -> None:
+    """How often a part is ranked first of 32 for its own four bars of melody.
+
+    A contrastive judge hears four bars of melody and four of accompaniment (no drums). For every window, its own
+    accompaniment stands against 31 windows of other songs: of the same kind (the band's among the band's) or of
+    people's parts; as they are written, or all moved to the key of the melody's song, so that the key gives nothing
+    away.
+    """
+    from tests.programs.judges import report
+
+    with _refusals():
+        judge, facts = trained.belonging(_cache(given), given["data"], given["runs"])
+        tried = _play(given, None)
+        found = report.belonging(judge, tried)
+    _answer(found | facts, report.belonging_tables, given["as_json"])
+
+
+@main.command()
+@options
+def styles(**given: Any) -> None:
+    """Whether one can hear which style the band plays: same melodies in every style, bar by bar.
+
+    A classifier hears one bar of accompaniment (no drums, programs, loudness or roles) and was trained on the bars of
+    the training parts of the styles. Beside the band: held-out bars of people's and made parts, and the chord follower,
+    who knows no style and is at chance.
+    """
+    from tests.programs.judges import report
+
+    with _refusals():
+        judge, facts = trained.styles(_cache(given), given["data"], given["runs"])
+        known = STYLES if given["nobody"] else player_of(given["technique"], _graph(given)).styles
+        tried = _play(given, tuple(style for style in STYLES if style in known))
+        found = report.styles(judge, tried)
+    _answer(found | facts, report.styles_tables, given["as_json"])
+
+
+def _refusals() -> Any:
+    return refusing(controls.ControlError, GraphError, MidiFileError, SongbookError, DataError, OSError)
+
+
+def _cache(given: dict[str, Any]) -> Path:
+    cache: Path | None = given["cache"]
+    return cache or given["runs"] / "music.npz"
+
+
+def _graph(given: dict[str, Any]) -> str | None:
+    return str(given["graph"]) if given["graph"] is not None else None
+
+
+def _play(given: dict[str, Any], styles: tuple[str, ...] | None) -> list[Tried]:
+    """All songs, by the band in these styles, or in the one that is set."""
+    band, seed = None, controls.parse("seed", given["seed"] or 0)
+    if not given["nobody"]:
+        player = player_of(given["technique"], _graph(given))
+        values = {key: value for key, value in given.items() if key in CONTROL_OPTIONS}
+        settings = settings_from(values, given["assigned"], player.styles)
+        band = Band(given["technique"], _graph(given), settings, latency_ms=given["latency_ms"])
+        styles = styles or (settings.style,)
+    assert isinstance(seed, int)
+    entries = open_book(given["data"], given["collection"], given["split"], songs=given["songs"], seed=seed)
+    modes = (LIVE, OFFLINE) if given["offline"] else (LIVE,)
+    tried = play_all(
+        [Task(entry, band, styles or (), modes, given["bars"]) for entry in entries],
+        given["jobs"] or os.cpu_count() or 1,
+    )
+    if not tried:
+        raise Refusal(f"no file of {given['collection']} is in 4/4 and has a melody and an accompaniment of its own")
+    return tried
+
+
+def _answer(found: dict[str, Any], tables: Callable[[dict[str, Any]], list[Any]], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+        return
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal:
+        console.width = 200
+    for table in tables(found):
+        console.print(table)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m tests.programs.judges")

@@ -1,0 +1,92 @@
+"""Who is judged: songs' melodies with their own parts, with what is made by rule, and with what the band plays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from daemon.evaluation import scoring
+from daemon.evaluation.evaluate import each
+from daemon.evaluation.scoring import BLOCKS, FOLLOWER, LIVE, OFFLINE, OWN, Band
+from daemon.evaluation.songbook import Entry
+from daemon.offline.render import render_notes
+from music.chords import ChordTrack
+from music.evaluation import baselines, metrics
+from music.midifile import MidiFileError, Song, melody_part
+from music.note import Metre, quantise
+from tests.programs.judges import pieces
+from tests.programs.judges.pieces import Piece
+
+__all__ = ["BLOCKS", "FOLLOWER", "LIVE", "OFFLINE", "OWN", "Task", "Tried", "play_all"]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One file to play: by whom (nobody: only what the band is measured against), in which styles and modes, and how
+    many bars of it, from the bar of the first melody note on (None: all)."""
+
+    entry: Entry
+    band: Band | None
+    styles: tuple[str, ...]
+    modes: tuple[str, ...]
+    bars: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """Row (own part, chord follower, ...) -> the piece; (mode, style) -> the piece as the band plays it."""
+
+    rules: dict[str, Piece]
+    band: dict[tuple[str, str], Piece]
+
+
+def play_all(tasks: Sequence[Task], jobs: int) -> list[Tried]:
+    """What became of each file that is in 4/4 and has a melody and an accompaniment of its own."""
+    return [tried for tried in each(play, tasks, jobs, "the band plays") if tried is not None]
+
+
+def play(task: Task) -> Tried | None:
+    """One file. None where it cannot be judged."""
+    try:
+        song = _beginning(task.entry.read(), task.bars)
+        melody = melody_part(song).notes
+    except MidiFileError:
+        return None
+    own = baselines.human_parts(song)
+    if not own or not melody or any(metre.ticks_per_bar != Metre().ticks_per_bar for _, metre in song.metres):
+        return None
+    heard = [pieces.rows_of(notes) for role, notes in own.items() if role != "drums"]
+    if not heard:
+        return None
+    together = np.concatenate(heard)
+    original = pieces.piece(task.entry.song, task.entry.style or "piano", pieces.rows_of(melody), together)
+    where = metrics.passage(melody)
+    rules = {OWN: original, FOLLOWER: pieces.with_parts(original, baselines.chord_follower(where))}
+    if song.markers:
+        rules[BLOCKS] = pieces.with_parts(original, baselines.chord_blocks(where, ChordTrack(song.markers)))
+    return Tried(rules, dict(_band(task, song, original)))
+
+
+def _band(task: Task, song: Song, original: Piece) -> Iterator[tuple[tuple[str, str], Piece]]:
+    if task.band is None:
+        return
+    player = scoring.player_of(task.band.technique, task.band.graph)
+    for style in task.styles:
+        settings = replace(task.band.settings, style=style)
+        for mode in task.modes:
+            played, _ = render_notes(song, player, settings, task.band.latency_ms, mode == OFFLINE)
+            parts = pieces.with_parts(original, {role: list(notes) for role, notes in played.items()})
+            yield (mode, style), replace(parts, style=style)
+
+
+def _beginning(song: Song, bars: int | None) -> Song:
+    """The song's first bars of melody; the song's own parts are cut, too."""
+    if bars is None:
+        return song
+    notes = quantise(melody_part(song).notes)
+    per_bar = Metre().ticks_per_bar
+    end = (notes[0].start // per_bar + bars) * per_bar if notes else 0
+    parts = (replace(part, notes=tuple(n for n in part.notes if n.start < end)) for part in song.parts)
+    return replace(song, parts=tuple(parts), source=None)

@@ -1,0 +1,134 @@
+"""What the judges look at: a melody and the pitched parts that go with it, on sixteenth steps, and planes of both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daemon.evaluation.songbook import song_of
+from models.data import song_cache
+from models.data.song_cache import PARTS, CachedSong
+from music.evaluation.baselines import ROLE_OF_TRACK, Accompaniment
+from music.note import TICKS_PER_STEP, Note, quantise
+
+Ints = NDArray[np.int32]
+Floats = NDArray[np.float32]
+
+BAR = 16
+CLASSES = 12
+#: What the judges learn from, and the styles its accompaniments are in.
+COLLECTIONS = ("pop909", "bands")
+STYLES = ("pop", "rock", "jazz", "ballad", "piano")
+
+_SCALE = (0, 2, 4, 5, 7, 9, 11)
+_SCALES = np.array([np.isin(np.arange(CLASSES), np.add(_SCALE, key) % CLASSES) for key in range(CLASSES)], np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Part of a song. melody, parts: int32 (n, 3) rows of first step, pitch 0..127, length in steps, by first step;
+    parts holds all pitched roles, drums do not count. first: the step of the bar of the first melody note; bars: from
+    there to the melody's end; key: 0..11, the tonic of the major scale that holds most of melody and parts."""
+
+    song: str
+    style: str
+    melody: Ints
+    parts: Ints
+    first: int
+    bars: int
+    key: int
+
+
+def piece(song: str, style: str, melody: Ints, parts: Ints) -> Piece:
+    """The piece of these rows, whose melody has at least one note."""
+    melody, parts = _sorted(melody), _sorted(parts)
+    first = int(melody[0, 0]) // BAR * BAR
+    end = int((melody[:, 0] + melody[:, 2]).max())
+    return Piece(song, style, melody, parts, first, -(-(end - first) // BAR), _key(np.concatenate([melody, parts])))
+
+
+def with_parts(original: Piece, parts: Accompaniment) -> Piece:
+    """The same melody, in the same key, with somebody else's parts."""
+    rows = [rows_of(notes) for role, notes in parts.items() if role != "drums"]
+    return replace(original, parts=_sorted(np.concatenate([np.zeros((0, 3), np.int32), *rows])))
+
+
+def rows_of(notes: Iterable[Note]) -> Ints:
+    """Notes as rows of first step, pitch, length in steps."""
+    rows = [(n.start // TICKS_PER_STEP, n.pitch, n.length // TICKS_PER_STEP) for n in quantise(notes)]
+    return np.array(rows, np.int32).reshape(-1, 3)
+
+
+def from_cache(songs: Iterable[CachedSong], split: str) -> list[Piece]:
+    """The split's pieces of the collections the judges learn from: those with a melody and pitched parts."""
+    melody = PARTS.index("melody")
+    pitched = [PARTS.index(name) for name, role in ROLE_OF_TRACK.items() if role != "drums"]
+    found = []
+    for song in songs:
+        if song.split == split and song.collection in COLLECTIONS:
+            line = song.notes[song.notes[:, 0] == melody][:, 1:4]
+            parts = song.notes[np.isin(song.notes[:, 0], pitched)][:, 1:4]
+            if len(line) and len(parts):
+                found.append(piece(song_of(song.name), song.style, line, parts))
+    return found
+
+
+@lru_cache(maxsize=1)
+def music(cache: Path, folder: Path) -> tuple[CachedSong, ...]:
+    """The music to learn from, out of the cache, which is made from the collections in the folder where it is missing.
+    Raises DataError when neither is there."""
+    if not cache.exists():
+        missing = [
+            name for name in COLLECTIONS if not any((folder / f"{name}{end}").exists() for end in (".tar.gz", ""))
+        ]
+        if missing:
+            raise song_cache.DataError(
+                f"{folder}: no {' and no '.join(missing)} to train the judge on; name the folder of the collections "
+                "with --data, or prepared music with --cache"
+            )
+        song_cache.prepare(folder, cache, COLLECTIONS)
+    return tuple(song_cache.load(cache))
+
+
+def planes(windows: Sequence[Ints], steps: int, splits: Sequence[int]) -> Floats:
+    """Onsets and sustains by pitch class in each register: (windows, 2 * (len(splits) + 1), 12, steps), onsets of all
+    registers first. A window's rows count from its first step; splits: the lowest pitch of each register but one."""
+    registers = len(splits) + 1
+    which = np.repeat(np.arange(len(windows)), [len(rows) for rows in windows])
+    rows = np.concatenate([np.zeros((0, 3), np.int32), *windows])
+    start, pitch, end = rows[:, 0], rows[:, 1], rows[:, 0] + rows[:, 2]
+    line = (which * registers + np.searchsorted(splits, pitch, "right")) * CLASSES + pitch % CLASSES
+    size = len(windows) * registers * CLASSES
+    inside = (start >= 0) & (start < steps)
+    onset = np.bincount(line[inside] * steps + start[inside], minlength=size * steps)
+    change = np.bincount(line * (steps + 1) + start.clip(0, steps), minlength=size * (steps + 1))
+    change = change - np.bincount(line * (steps + 1) + end.clip(0, steps), minlength=size * (steps + 1))
+    sounding = change.reshape(size, steps + 1).cumsum(1)[:, :steps]
+    shape = (len(windows), registers, CLASSES, steps)
+    return np.concatenate([onset.reshape(shape) > 0, sounding.reshape(shape) > 0], 1).astype(np.float32)
+
+
+def cut(rows: Ints, first: int, steps: int) -> Ints:
+    """The rows that sound in [first, first + steps), counted from there."""
+    near = rows[: np.searchsorted(rows[:, 0], first + steps)]
+    inside = near[near[:, 0] + near[:, 2] > first]
+    return np.asarray(inside - np.array([first, 0, 0], np.int32), np.int32)
+
+
+def onsets_by_bar(rows: Ints, first: int, bars: int) -> NDArray[np.int64]:
+    """How many notes begin in each of so many bars from a step on."""
+    bar = (rows[:, 0] - first) // BAR
+    return np.bincount(bar[(bar >= 0) & (bar < bars)], minlength=bars)
+
+
+def _sorted(rows: Ints) -> Ints:
+    return np.asarray(rows[np.lexsort((rows[:, 1], rows[:, 0]))], np.int32)
+
+
+def _key(rows: Ints) -> int:
+    return int((_SCALES @ np.bincount(rows[:, 1] % CLASSES, rows[:, 2], CLASSES)).argmax())

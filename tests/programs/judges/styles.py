@@ -1,0 +1,115 @@
+"""The style classifier: which of five styles one bar of accompaniment is in, by its notes alone.
+
+It is not told who plays what: all pitched roles are one roll, without drums, instruments, loudness and melody. Onsets
+and sustains in five registers, by pitch class; the layers hear all keys alike, and in training each bar is moved by a
+random interval as well, so that keys and registers of single songs are no help.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.key_equivariant import Block, KeyConv, KeyNorm, Width
+from tests.programs.judges.pieces import BAR, STYLES, Ints, Piece, cut, onsets_by_bar, planes
+
+SPLITS = (40, 52, 64, 76)
+FLOOR = 1e-2  # of KeyNorm: rests are common
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How the classifier is made."""
+
+    steps: int = 300
+    batch: int = 256
+    rate: float = 4e-3
+    pitched: int = 6
+    plain: int = 32
+    seed: int = 1
+
+
+class Classifier(nn.Module):
+    """Planes (B, 10, 12, 16) -> logits (B, styles)."""
+
+    def __init__(self, recipe: Recipe, styles: int = len(STYLES)) -> None:
+        super().__init__()
+        width = Width(recipe.pitched, recipe.plain)
+        self.steps = nn.Sequential(KeyConv(Width(2 * (len(SPLITS) + 1), 0), width), Block(width), KeyNorm(width, FLOOR))
+        self.beats = nn.Sequential(KeyConv(width, width, 4, stride=4), Block(width), KeyNorm(width, FLOOR))
+        for part in (self.steps[1], self.beats[1]):
+            part.norm = KeyNorm(width, FLOOR)
+        self.last = KeyConv(width, Width(0, recipe.plain))
+        self.verdict = nn.Linear(recipe.plain * 4, styles)
+
+    def forward(self, x: Tensor) -> Tensor:
+        state = self.last(self.beats(self.steps(x.flatten(1, 2))))  # (B, plain, 4)
+        logits: Tensor = self.verdict(functional.silu(state).flatten(1))
+        return logits
+
+
+def bars_of(piece: Piece) -> list[Ints]:
+    """The piece's bars in which a note of the parts begins, as rows from the bar's first step."""
+    busy = np.flatnonzero(onsets_by_bar(piece.parts, piece.first, piece.bars))
+    return [cut(piece.parts, piece.first + int(bar) * BAR, BAR) for bar in busy]
+
+
+def train(pieces: Sequence[Piece], recipe: Recipe) -> Iterator[tuple[Classifier, float]]:
+    """The classifier and the loss of each step, as it learns. Raises ValueError where a style has no piece."""
+    torch.manual_seed(recipe.seed)
+    rng = np.random.default_rng(recipe.seed)
+    classifier = Classifier(recipe)
+    optimiser = torch.optim.AdamW(classifier.parameters(), recipe.rate, betas=(0.9, 0.98), weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.rate, total_steps=recipe.steps, pct_start=0.1)
+    by_style = [[piece for piece in pieces if piece.style == style and len(piece.parts)] for style in STYLES]
+    if not all(by_style):
+        raise ValueError("a style classifier needs a piece of every style")
+    for _ in range(recipe.steps):
+        styles = rng.integers(len(STYLES), size=recipe.batch)
+        bars = [_draw(by_style[style], rng) for style in styles]
+        logits = classifier(torch.from_numpy(planes(bars, BAR, SPLITS)))
+        loss = functional.cross_entropy(logits, torch.from_numpy(styles), label_smoothing=0.05)
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(classifier.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        yield classifier, float(loss.detach())
+
+
+@torch.no_grad()
+def heard_as(classifier: Classifier, pieces: Sequence[Piece]) -> NDArray[np.int64]:
+    """How many bars of the pieces are heard as each style, (styles,)."""
+    counts = np.zeros(len(STYLES), np.int64)
+    for piece in pieces:
+        bars = bars_of(piece)
+        if bars:
+            found = classifier(torch.from_numpy(planes(bars, BAR, SPLITS))).argmax(1)
+            counts += np.bincount(found.numpy(), minlength=len(STYLES))
+    return counts
+
+
+def accuracy(confusion: NDArray[np.int64]) -> float:
+    """Share of bars heard as what they are, (styles, styles) of is x heard as; a style that has bars counts as much as
+    another. NaN where no style has any."""
+    total = confusion.sum(1)
+    there = total > 0
+    return float((confusion.diagonal()[there] / total[there]).mean()) if there.any() else float("nan")
+
+
+def _draw(pieces: Sequence[Piece], rng: np.random.Generator) -> Ints:
+    """A random bar of a random piece, moved by a random interval."""
+    while True:
+        piece = pieces[int(rng.integers(len(pieces)))]
+        first = piece.first + int(rng.integers(piece.bars)) * BAR
+        bar = cut(piece.parts, first, BAR)
+        if len(bar) and (bar[:, 0] >= 0).any():
+            break
+    moved = np.clip(bar[:, 1] + rng.integers(-6, 6), 0, 127)
+    return np.stack([bar[:, 0], moved, bar[:, 2]], 1)

@@ -1,0 +1,77 @@
+"""`make test-vm`: boots a Debian with the wheel of this checkout, and prints what its checks found."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from tests.programs.vm.image import VMError, base, cache, check_tools, payload
+from tests.programs.vm.machine import Finding, boot
+
+#: seconds for all of it, the making of the Debian included
+LIMIT = 890.0
+
+
+def main() -> int:
+    """The exit status: 0 when every check was well, 1 when one was not, 2 when the machine cannot be made."""
+    began = time.monotonic()
+
+    def tell(text: str) -> None:
+        sys.stdout.write(f"{time.monotonic() - began:6.0f} s  {text}\n")
+        sys.stdout.flush()
+
+    findings: list[Finding] = []
+
+    def found(finding: Finding) -> None:
+        findings.append(finding)
+        tell(f"{'ok    ' if finding.well else 'FAILED'}  {finding.check}: {finding.text}")
+
+    log = cache() / "console.log"
+    try:
+        check_tools()
+        tell("the Debian (made once, kept in the cache) ...")
+        debian = base()
+        with tempfile.TemporaryDirectory() as folder:
+            tell("the wheels ...")
+            disk = payload(Path(folder))
+            tell("booting, by software emulation ...")
+            ended = boot(debian, disk, LIMIT - (time.monotonic() - began), log, found)
+    except VMError as error:
+        sys.stderr.write(f"Error: {error}\n")
+        return 2
+    seconds = time.monotonic() - began
+    sys.stdout.write(report(findings, ended, seconds))
+    tell(f"console: {log}")
+    return 0 if is_well(findings, ended) else 1
+
+
+def is_well(findings: list[Finding], ended: bool) -> bool:
+    """Whether all checks were made and none failed."""
+    return ended and bool(findings) and all(finding.well for finding in findings)
+
+
+def report(findings: list[Finding], ended: bool, seconds: float) -> str:
+    """The findings as a table, then all of it as a line of JSON."""
+    width = max((len(finding.check) for finding in findings), default=0)
+    rows = [f"{f.check:<{width}}  {'ok' if f.well else 'FAILED':<6}  {f.text}".rstrip() for f in findings]
+    failed = [finding.check for finding in findings if not finding.well]
+    verdict = f"{len(findings) - len(failed)} of {len(findings)} checks well"
+    if not ended:
+        verdict += "; the checks did not come to their end"
+    whole = {
+        "well": is_well(findings, ended),
+        "ended": ended,
+        "seconds": round(seconds),
+        "failed": failed,
+        "figures": {key: value for finding in findings for key, value in finding.figures.items()},
+        "checks": [asdict(finding) for finding in findings],
+    }
+    return "\n".join(["", *rows, "", f"{verdict}, {seconds:.0f} s", "", json.dumps(whole), ""])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+"""What `houseband top` draws, and from which events."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+from click.testing import CliRunner
+
+from daemon.cli import main
+from daemon.screen.top import FALL, Scene, picture
+
+NS = 20_833_334  # a tick at 120 bpm, and a bit
+STATE: dict[str, Any] = {
+    "controls": {"style": "jazz", "technique": "gan", "intensity": 0.5, "mute.pad": True},
+    "counters": {}, "bpm": 120.0, "playing": True, "tick": 96, "at": 0,
+}  # fmt: skip
+
+
+def scene() -> Scene:
+    there = Scene()
+    there.begin(STATE, 0)
+    return there
+
+
+def note(role: str, on: bool, pitch: int, tick: int) -> dict[str, Any]:
+    return {"event": "note", "role": role, "on": on, "pitch": pitch, "velocity": 100 * on, "tick": tick, "due": 0}
+
+
+def drawn(there: Scene, now: int, width: int = 56, height: int = 24) -> list[str]:
+    return picture(there, now, width, height, ascii_only=True).plain.split("\n")
+
+
+def test_what_sounded_sounds_and_is_planned_stands_around_the_now_line() -> None:
+    there = scene()
+    there.take(note("bass", True, 40, 96), 0)
+    there.take(note("bass", False, 40, 108), 12 * NS)
+    there.take(note("bass", True, 40, 108), 12 * NS)
+    there.take({"event": "plan", "notes": {"bass": [[108, 40, 12, 80], [126, 40, 12, 80]]}}, 0)
+    lines = drawn(there, 18 * NS)
+    (roll,) = [line[16:] for line in lines[1:-3] if "#" in line[16:]]
+    # 40 columns, of which 28 are past; now is step 19, bar 2 began at step 16, bar 1 at step 0
+    assert roll[25:32] == "#=#=!o-"
+    assert roll[:25] == " " * 9 + "|" + " " * 15
+
+
+def test_a_heading_says_where_it_is_and_a_footing_how_it_stands() -> None:
+    there = scene()
+    assert drawn(there, 30 * NS)[0] == "houseband   bar 2.2   jazz, gan   120 bpm"
+    assert drawn(there, 0)[-3] == "intensity 0.5"
+    counters = {"isr": 0.998, "onsets": 12, "dropped": 1, "late": 2, "inference_ms_p50": 8.25, "inference_ms_p99": None}
+    there.take({"event": "counters", "counters": counters}, 0)
+    assert "in time 0.998   plan 8.25/- ms" in drawn(there, 0)[-2]
+    assert drawn(there, 0)[-2].endswith("notes 12   dropped 1   plans late 2")
+
+
+def test_tempo_controls_and_silence() -> None:
+    there = scene()
+    there.take({"event": "tempo", "bpm": 60.0, "playing": True, "tick": 192, "at": 5}, 5)
+    assert there.tick_at(5 + 84_000_000) == 194
+    there.take({"event": "controls", "controls": {"style": "pop", "technique": "gan"}}, 5)
+    assert drawn(there, 5)[0] == "houseband   bar 3.1   pop, gan   60 bpm"
+    there.take({"event": "plan", "notes": {"bass": [[300, 40, 12, 80]]}}, 0)
+    there.take({"event": "tempo", "bpm": 60.0, "playing": False, "tick": 240, "at": 9}, 9)
+    assert there.tick_at(10**12) == 240
+    assert there.planned == {}
+    assert "waiting for the melody" in drawn(there, 9)[0]
+
+
+def test_meters_fall_and_mute_is_said() -> None:
+    there = scene()
+    there.take(note("drums", True, 36, 96), 0)
+    assert there.meter("drums", 0) == 100 / 127
+    assert there.meter("drums", FALL) == 50 / 127
+    assert there.meter("bass", 0) == 0
+    lines = drawn(there, 0)
+    assert any(line.startswith("drums   #####.") for line in lines)
+    assert any(line.startswith("pad     mute") for line in lines)
+
+
+def test_what_is_long_over_is_forgotten_and_what_sounds_is_not() -> None:
+    there = scene()
+    there.take(note("pad", True, 50, 0), 0)
+    for i in range(400):
+        there.take(note("bass", True, 40, i * 24), 0)
+        there.take(note("bass", False, 40, i * 24 + 12), 0)
+        there.forget(i * 24)
+    assert len(there.notes["bass"]) < 200
+    assert len(there.notes["pad"]) == 1
+
+
+def test_every_size_of_terminal_is_drawn() -> None:
+    there = scene()
+    there.take(note("chords", True, 60, 96), 0)
+    there.take(note("chords", True, 127, 96), 0)
+    there.take({"event": "heard", "on": True, "pitch": 0, "velocity": 9, "channel": 1, "tick": None, "at": 0}, 0)
+    for width, height in ((1, 1), (17, 5), (80, 24), (300, 100)):
+        assert len(drawn(there, 0, width, height)) >= height - 1
+
+
+def test_without_a_terminal_it_says_what_to_do() -> None:
+    result = CliRunner().invoke(main, ["top"])
+    assert (result.exit_code, "houseband status --json" in result.stderr) == (2, True)
+
+
+def test_in_a_terminal_it_draws_a_band_until_that_leaves(tmp_path: Any) -> None:
+    if sys.platform == "win32":
+        return
+    import os
+    import pty
+    import re
+
+    from tests.control.test_control_socket import Band, connected
+
+    band = Band(tmp_path)
+    client = connected(band)
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "daemon", "top", "--control", band.where]
+    env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}
+    running = subprocess.Popen(command, env=env, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    seen = b""
+    while b"bass" not in seen:
+        seen += os.read(ours, 65536)
+    client.close()
+    band.control.close()
+    while True:
+        try:
+            some = os.read(ours, 65536)
+        except OSError:  # Linux says so when the last writer has gone
+            break
+        if not some:
+            break
+        seen += some
+    os.close(ours)
+    assert running.wait(timeout=60) == 0
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode())
+    assert "waiting for the melody" in text
+    assert "the band has gone" in text

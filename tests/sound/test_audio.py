@@ -1,0 +1,180 @@
+"""Sound: the built-in synthesiser, the desk, the pipe that is never waited for, and WAV files."""
+
+from __future__ import annotations
+
+import wave
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from daemon.cli import main
+from daemon.core.tempo import Tempo
+from daemon.sound import audio, wav
+from daemon.sound.audio import Audio, AudioError, Clicker, Desk
+from daemon.sound.soundfont import PLACES, find
+from daemon.sound.synth import RATE, BuiltIn, open_synth, render_messages
+from music import midifile
+from music.note import CHANNELS, MELODY, Metre, Note
+
+MS = 1_000_000
+
+
+def pitch(samples: np.ndarray) -> int:
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)), 1 << 17))
+    return round(69 + 12 * float(np.log2(spectrum.argmax() * RATE / (1 << 17) / 440)))
+
+
+@pytest.mark.parametrize("role", [MELODY, "bass", "chords", "pad"])
+@pytest.mark.parametrize("played", [36, 60, 84])
+def test_every_part_sounds_at_its_pitch_and_ends(role: str, played: int) -> None:
+    channel = CHANNELS[role]
+    messages = [(4800, bytes((0x90 | channel, played, 100))), (24_000, bytes((0x80 | channel, played, 0)))]
+    found = render_messages(BuiltIn(), messages, 3 * RATE)
+    assert found.shape == (3 * RATE, 2)
+    assert np.abs(found[:4800]).max() == 0
+    assert np.abs(found[4800:9600]).max() > 0.01
+    assert pitch(found[9600:24_000, 0]) == played
+    assert np.abs(found[-4800:]).max() < 1e-4
+
+
+def test_however_many_keys_are_down_it_stays_within_bounds() -> None:
+    synth = BuiltIn()
+    for channel in (0, 1, 2, 3, 9):
+        for key in range(20, 108):
+            synth.play(bytes((0x90 | channel, key, 127)))
+    assert np.abs(synth.render(4800)).max() <= 1
+    synth.quiet()
+    assert np.abs(synth.render(4800)).max() == 0
+
+
+class Marks:
+    """A synthesiser that plays a one for every onset."""
+
+    name = "marks"
+
+    def __init__(self) -> None:
+        self.due = 0.0
+
+    def play(self, data: bytes) -> None:
+        self.due += data[0] & 0xF0 == 0x90
+
+    def render(self, frames: int) -> np.ndarray:
+        out = np.zeros((frames, 2), np.float32)
+        if frames:
+            out[0], self.due = self.due, 0.0
+        return out
+
+    def quiet(self) -> None:
+        self.due = 0.0
+
+
+def test_a_message_sounds_at_its_moment_however_late_it_came() -> None:
+    clock = [0]
+    desk = Desk(Marks(), 1000, lambda: clock[0])
+    heard: list[float] = []
+    for block in range(20):
+        clock[0] = block * 10 * MS + (3 * MS if block % 3 else 0)  # callbacks come late by chance
+        if block == 3:
+            desk.put(29 * MS, b"\x90\x3c\x40")
+            desk.put(34 * MS, b"\x90\x3c\x40")
+        heard += desk.block(10)[:, 0].tolist()
+    delay = 10 + audio.MARGIN // MS
+    first, second = (at for at, value in enumerate(heard) if value)
+    assert abs(first - 29 - delay) <= 1
+    assert abs(second - 34 - delay) <= 1
+
+
+def test_onsets_from_long_ago_are_not_played_and_ends_are() -> None:
+    played: list[bytes] = []
+    synth = Marks()
+    synth.play = played.append  # type: ignore[method-assign, assignment]
+    clock = [1000 * MS]
+    desk = Desk(synth, 1000, lambda: clock[0])
+    desk.put(10 * MS, b"\x90\x3c\x40")
+    desk.put(11 * MS, b"\x80\x3c\x00")
+    desk.block(10)
+    assert played == [b"\x80\x3c\x00"]
+
+
+HANGS = "import sys, time; print('ready deaf', flush=True); time.sleep(60)"
+FAILS = "print('failed the speaker is broken', flush=True)"
+
+
+def test_a_process_that_hangs_is_never_waited_for() -> None:
+    with closing(Audio(serve=HANGS)) as deaf:
+        assert deaf.wait_ready() == "deaf"
+        for number in range(20_000):  # several times what a pipe holds
+            deaf.send(number, b"\x90\x3c\x40")
+
+
+def test_a_process_that_dies_is_silence(caplog: pytest.LogCaptureFixture) -> None:
+    with closing(Audio(serve="print('ready soon gone', flush=True)")) as gone:
+        gone.wait_ready()
+        gone._child.wait()
+        for _ in range(3):
+            gone.send(0, b"\x90\x3c\x40")
+    assert [record.getMessage() for record in caplog.records] == [
+        "the audio process is gone; the band plays on in silence"
+    ]
+
+
+def test_no_sound_at_the_start_is_one_sentence() -> None:
+    with pytest.raises(AudioError, match=r"^the speaker is broken$"):
+        Audio(serve=FAILS).wait_ready()
+
+
+def test_clicks_come_on_the_beats_and_the_first_is_higher() -> None:
+    sent: list[tuple[int, bytes]] = []
+    clicker = Clicker(Metre(3, 4), lambda at, data: sent.append((at, data)))
+    tempo = Tempo(500_000)
+    for now in range(0, 3000, 60):
+        clicker.look(tempo, True, now * MS)
+    clicks = [(at // MS, data[1]) for at, data in sent if data[0] == 0x99]
+    assert clicks == [(500 * beat, 77 if beat % 3 else 76) for beat in range(len(clicks))]
+    assert len(clicks) == 7
+
+
+def test_a_wav_has_the_notes_at_their_moments(tmp_path: Path) -> None:
+    path, tempo = tmp_path / "a.wav", Tempo(500_000)
+    parts = {MELODY: [Note(24 * n, 60 + 5 * n, 12, 100) for n in range(4)]}
+    wav.write(path, parts, tempo, BuiltIn())
+    with wave.open(str(path)) as file:
+        assert (file.getnchannels(), file.getframerate()) == (2, RATE)
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2)[:, 0] / 32768
+    for number in range(4):
+        at = number * RATE // 2
+        assert pitch(samples[at + 480 : at + 9600]) == 60 + 5 * number
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_render_writes_sound(tmp_path: Path) -> None:
+    melody, target = tmp_path / "m.mid", tmp_path / "m.wav"
+    midifile.write(melody, {MELODY: [Note(24 * n, 60 + n, 20, 90) for n in range(8)]})
+    run = CliRunner().invoke(main, ["render", str(melody), "-o", str(target), "--soundfont", "built-in", "--click"])
+    assert run.exit_code == 0, run.output
+    with wave.open(str(target)) as file:
+        assert file.getnframes() > 4 * RATE
+        assert np.abs(np.frombuffer(file.readframes(file.getnframes()), "<i2")).max() > 1000
+    run = CliRunner().invoke(main, ["render", str(melody), "-o", str(tmp_path / "m.mid.mid"), "--click"])
+    assert (run.exit_code, "name a file that ends in .wav" in run.output) == (2, True)
+    run = CliRunner().invoke(main, ["render", str(melody), "-o", str(tmp_path / "m.mp3")])
+    assert (run.exit_code, "sound is written as .wav" in run.output) == (2, True)
+    run = CliRunner().invoke(main, ["render", str(melody), "-o", str(target), "--soundfont", str(melody)])
+    assert (run.exit_code, "not a soundfont" in run.output) == (2, True)
+
+
+def test_a_soundfont_gives_every_channel_an_instrument_and_the_tenth_drums() -> None:
+    pytest.importorskip("fluidsynth", reason="needs the extra `audio` and the system's fluidsynth")
+    font = find(places=PLACES)
+    if font is None:
+        pytest.skip("needs a soundfont (Debian: timgm6mb-soundfont)")
+    synth = open_synth(font)
+    assert synth.name.startswith("fluidsynth")
+    for channel in CHANNELS.values():
+        synth.play(bytes((0x90 | channel, 42, 110)))
+        assert np.abs(synth.render(9600)).max() > 0.005, channel
+        synth.quiet()
+        synth.render(48_000)

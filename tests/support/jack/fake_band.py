@@ -1,0 +1,48 @@
+"""`houseband run` on JACK with a player that needs no graph.
+
+Usage: fake_band.py BPM REPORT.json [CLOCK [OUTPUT [PLAYER]]]
+PLAYER: a function of tests.support.worker_players. The band's control socket is off.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from daemon.commands.run import ready_line, start_logging
+from daemon.core.plan import Settings
+from daemon.engine.conductor import Song
+from daemon.live.connections import Wiring
+from daemon.live.performance import Setup, play
+from daemon.midi.jack_ports import JackPorts
+from daemon.midi.reconnecting import KeptPorts
+from daemon.players.worker import PlayerSpec
+
+
+def wedge(kept: KeptPorts) -> None:
+    """From now on nothing that is sent arrives, as where JACK has given up on a client."""
+    ports: Any = kept._ports
+    if isinstance(ports, JackPorts):
+        ports._clock = Any  # type: ignore[assignment]  # so that the callback raises, after which JACK does not call again
+    else:
+        ports._senders[None].close_port()
+
+
+def ready(ports: KeptPorts, settings: Settings) -> None:
+    signal.signal(signal.SIGUSR1, lambda *_: wedge(ports))
+    print(ready_line(ports.api, ports.names, song, settings.style), file=sys.stderr)  # noqa: T201
+
+
+if __name__ == "__main__":
+    bpm, report, *rest = sys.argv[1:]
+    clock, output, maker = (*rest, *("auto", "rtmidi", "fake")[len(rest) :])
+    start_logging(1)
+    song = Song(bpm=float(bpm))
+    player = PlayerSpec(f"tests.support.worker_players:{maker}")
+    wiring = Wiring(clock=clock, output=output)
+    play(
+        Setup(player, song, lambda styles: Settings(styles[0]), api="jack", report=Path(report), wiring=wiring),
+        ready,
+    )

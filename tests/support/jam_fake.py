@@ -1,0 +1,37 @@
+"""`houseband jam` with a player that needs no graph. Usage: jam_fake.py OUT.mid BARS API [--plain] [--sound] [--click]
+
+--sound: what would be heard is written to OUT.mid.sound, as the audio process is told it.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+
+from daemon.commands.jam import where
+from daemon.core.plan import Settings
+from daemon.live import jam
+from daemon.live.jam import Setup, play
+from daemon.players.worker import PlayerSpec
+from daemon.sound.audio import Audio, Sound
+from music.tunes import TUNES
+
+if __name__ == "__main__":
+    output, bars, api = sys.argv[1:4]
+    kept = f"import shutil, sys; print('ready a file', flush=True); out = open({output + '.sound'!r}, 'wb')"
+    setattr(jam, "Audio", partial(Audio, serve=f"{kept}; shutil.copyfileobj(sys.stdin.buffer, out)"))  # noqa: B010
+    done = play(
+        Setup(
+            PlayerSpec("tests.support.worker_players:fake"),
+            TUNES["ode"].first_bars(int(bars)),
+            400,
+            lambda styles: Settings(styles[0]),
+            lambda _: Path(output),
+            api,
+            plain="--plain" in sys.argv,
+            sound=Sound("--sound" in sys.argv, click="--click" in sys.argv),
+        ),
+        lambda ports, sound, _: print(where(ports, sound), flush=True),  # noqa: T201
+    )
+    print(f"written: {done.path}", flush=True)  # noqa: T201

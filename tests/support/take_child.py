@@ -1,0 +1,70 @@
+"""The band on the live clock with a recorder, until it is killed. Usage: take_child.py FOLDER [BYTES]
+
+Prints every message as it is heard (i) or sent (o), with its moment. BYTES: what takes may have.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from contextlib import closing
+from pathlib import Path
+
+from daemon.core.events import MidiIn, PlanReady
+from daemon.core.plan import PlanRequest
+from daemon.engine.conductor import Conductor, Song
+from daemon.live.listeners import Listening
+from daemon.system.live_world import LiveWorld
+from daemon.takes.recorder import Recorder
+from music.note import Metre
+from tests.support.fakes import FakePlayer
+
+
+class Told:
+    """An Output that tells what was sent."""
+
+    def send(self, data: bytes, due: int) -> None:
+        tell("o", due, data)
+
+
+def tell(way: str, at: int, data: bytes) -> None:
+    os.write(1, f"{way} {at} {data.hex()}\n".encode())
+
+
+class AtOnce:
+    """A Composer that answers at once."""
+
+    def __init__(self, world: LiveWorld, player: FakePlayer) -> None:
+        self._world, self._player = world, player
+
+    def ask(self, request: PlanRequest) -> None:
+        self._world.put(PlanReady(self._world.now(), self._player.plan(request)))
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    world, player = LiveWorld(), FakePlayer()
+    limit = int(sys.argv[2]) if len(sys.argv) > 2 else 1 << 30
+    with closing(Recorder(Path(sys.argv[1]), limit, Metre())) as recorder:
+        listening = Listening(recorder, None, None, melody=False)
+        hears, plays = listening.around(world, Told())
+        conductor = Conductor(hears, plays, AtOnce(world, player), player, Song(bpm=240))
+        listening.watch(conductor)
+
+        def perform() -> None:
+            watch, number = threading.Event(), 0
+            while not watch.wait(0.05):
+                status = (0x90, 0x80)[number % 2]
+                event = MidiIn(world.now(), bytes((status, 60 + number // 2 % 12, 90)))
+                world.put(event)
+                tell("i", event.at, event.data)
+                number += 1
+
+        threading.Thread(target=perform, daemon=True).start()
+        conductor.run()
+
+
+if __name__ == "__main__":
+    main()

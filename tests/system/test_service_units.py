@@ -1,0 +1,167 @@
+"""`houseband service`: what is written, and what the service manager is told."""
+
+from __future__ import annotations
+
+import plistlib
+import subprocess
+import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from daemon import cli
+from daemon.cli import main
+from daemon.system import service_units
+from daemon.system.service_units import Launchd, Systemd, UnitError, quoted, unit_text
+
+
+class FakeManager:
+    """Remembers what it was told; commands that begin with one of `fails` fail."""
+
+    def __init__(self, *fails: str) -> None:
+        self.told: list[str] = []
+        self._fails = fails
+
+    def __call__(self, *command: str) -> subprocess.CompletedProcess[str]:
+        line = " ".join(command)
+        self.told.append(line)
+        failed = line.startswith(self._fails) if self._fails else False
+        return subprocess.CompletedProcess(command, int(failed), "", "no such thing" if failed else "")
+
+
+def settings(text: str) -> dict[str, list[str]]:
+    """A unit's settings, each with all the values it is given."""
+    found: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        if line and line[0] not in "#[":
+            key, _, value = line.partition("=")
+            found.setdefault(key, []).append(value)
+    return found
+
+
+def test_the_unit_is_for_the_environment_it_is_installed_from(tmp_path: Path) -> None:
+    manager = FakeManager()
+    systemd = Systemd(manager, tmp_path)
+    systemd.install(["--style", "jazz"])
+    [start] = settings(systemd.path.read_text(encoding="utf-8"))["ExecStart"]
+    assert start == quoted([*service_units.program(), "run", "--style", "jazz"])
+    assert Path(service_units.program()[0]).is_file()
+    assert systemd.path == tmp_path / "systemd" / "user" / "houseband.service"
+    assert manager.told[-1] == "systemctl --user restart houseband.service"
+    assert "systemctl --user enable houseband.service" in manager.told
+    assert list(systemd.path.parent.iterdir()) == [systemd.path]
+
+
+def test_installing_again_changes_it_and_uninstalling_leaves_nothing(tmp_path: Path) -> None:
+    systemd = Systemd(FakeManager(), tmp_path)
+    systemd.install(["--bpm", "90"])
+    systemd.install([])
+    assert "--bpm" not in systemd.path.read_text(encoding="utf-8")
+    assert systemd.uninstall()
+    assert not systemd.uninstall()
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_where_user_namespaces_are_forbidden_the_unit_does_without(tmp_path: Path) -> None:
+    systemd = Systemd(FakeManager("systemd-run"), tmp_path)
+    systemd.install([])
+    [drop] = (systemd.path.parent / "houseband.service.d").iterdir()
+    told = settings(drop.read_text(encoding="utf-8"))
+    assert (told["PrivateUsers"], told["CapabilityBoundingSet"]) == (["no"], ["~"])
+    Systemd(FakeManager(), tmp_path).install([])
+    assert not drop.exists()
+
+
+def test_without_a_systemd_of_the_users_nothing_is_written(tmp_path: Path) -> None:
+    with pytest.raises(UnitError, match="not through su or sudo"):
+        Systemd(FakeManager("systemctl"), tmp_path).install([])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_step_that_fails_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UnitError, match=r"^systemctl --user enable houseband.service failed: no such thing$"):
+        Systemd(FakeManager("systemctl --user enable"), tmp_path).install([])
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["/a b/houseband", "run"], '"/a b/houseband" run'),
+        (["run", "100%", "$HOME"], "run 100%% $$HOME"),
+        (["run", 'a"b\\c', ""], 'run "a\\"b\\\\c" ""'),
+    ],
+)
+def test_paths_are_quoted_as_systemd_reads_them(words: list[str], line: str) -> None:
+    assert quoted(words) == line
+
+
+def test_the_unit_says_what_the_daemon_keeps() -> None:
+    told = settings(unit_text(["/opt/houseband"], []))
+    assert told["ExecStart"] == ["/opt/houseband run"]
+    assert told["ExecStopPost"] == ["-/opt/houseband silence"]
+    assert told["ExecReload"] == ["/bin/sh -c 'kill -HUP $MAINPID'"]
+    assert (told["Type"], told["Restart"], told["KillMode"]) == (["notify"], ["on-failure"], ["mixed"])
+    assert int(told["WatchdogSec"][0]) > 0
+    assert not {"RestrictRealtime", "MemoryDenyWriteExecute", "PrivateDevices", "PrivateIPC"} & set(told)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no launchd and no getuid there")
+def test_launchd_is_told_the_same(tmp_path: Path) -> None:
+    manager = FakeManager()
+    launchd = Launchd(manager, tmp_path)
+    launchd.install(["--bpm", "90"])
+    made = plistlib.loads(launchd.path.read_bytes())
+    assert made["ProgramArguments"] == [*service_units.program(), "run", "--bpm", "90"]
+    assert made["KeepAlive"] == {"SuccessfulExit": False}
+    assert manager.told[-1].startswith("launchctl bootstrap gui/")
+    assert launchd.uninstall()
+    assert not launchd.path.exists()
+
+
+@pytest.mark.parametrize("action", ["install", "uninstall", "status", "logs"])
+def test_elsewhere_it_is_refused_in_one_sentence(action: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    result = CliRunner().invoke(main, ["service", action])
+    assert result.exit_code == 2
+    assert result.output.startswith("Error: houseband is a service under systemd (Linux) and launchd (macOS) only")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_shells_can_complete(shell: str) -> None:
+    result = CliRunner().invoke(main, ["completion", shell])
+    assert result.exit_code == 0
+    assert "_HOUSEBAND_COMPLETE" in result.output
+
+
+def test_completion_knows_commands_and_options() -> None:
+    def offered(words: str, position: int) -> set[str]:
+        asked = {"_HOUSEBAND_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(position)}
+        result = CliRunner().invoke(main, [], prog_name="houseband", env=asked)
+        return {line.rpartition(",")[2] for line in result.output.splitlines()}
+
+    assert {"run", "render", "service"} <= offered("houseband ", 1)
+    assert {"install", "uninstall", "status", "logs"} == offered("houseband service ", 2)
+    assert "--style" in offered("houseband run --st", 2)
+
+
+def test_the_manual_page_has_every_command_and_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "entry_points", lambda group: [])  # they load torch
+    result = CliRunner().invoke(main, ["man"], prog_name="houseband")
+    assert result.exit_code == 0
+    lines = result.output.splitlines()
+    assert lines[0].startswith('.TH HOUSEBAND 1 ""')
+    for name in ("run", "render", "service install", "completion"):
+        assert [line for line in lines if line.startswith(f".SS houseband {name} ")], name
+    assert ".B \\-\\-style VALUE" in lines
+    requests = {line.split(" ", 1)[0] for line in lines if line.startswith((".", "'"))}
+    assert requests <= {".TH", ".SH", ".SS", ".TP", ".PP", ".B"}
+
+
+def test_the_manual_page_says_what_a_command_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    point = EntryPoint("train", "nothing_by_that_name:command", cli.ENTRY_POINTS)
+    monkeypatch.setattr(cli, "entry_points", lambda group: [point])
+    lines = CliRunner().invoke(main, ["man"], prog_name="houseband").output.splitlines()
+    about = lines[lines.index(".SS houseband train") + 1]
+    assert about.startswith("houseband train needs the package nothing_by_that_name")
