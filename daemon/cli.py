@@ -14,7 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from daemon import commands
-from daemon.core.errors import Refusal
+from daemon.core.errors import UserError
 from daemon.core.version import house_version
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _load(point: EntryPoint) -> click.Command:
     try:
         command: click.Command = point.load()
     except ModuleNotFoundError as error:
-        raise Refusal(
+        raise UserError(
             f"houseband {point.name} needs the package {error.name}, which is not installed; "
             "install what training needs with: pip install 'houseband[train]'"
         ) from None

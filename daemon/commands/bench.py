@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from daemon.core.errors import Refusal, refusing
+from daemon.core.errors import UserError, user_errors
 
 if TYPE_CHECKING:
     from daemon.diagnostics.bench import Bench, Row
@@ -49,7 +49,7 @@ def command(
     from daemon.players.load import load_player
 
     earlier = _earlier(compare)
-    with refusing(GraphError, BenchError, PortError):
+    with user_errors(GraphError, BenchError, PortError):
         load_player(technique, graph)
         if plots is not None:
             _check_plots(plots)
@@ -60,7 +60,7 @@ def command(
             try:
                 draw(plots, bench.histograms)
             except OSError as error:
-                raise Refusal(f"{plots}: cannot be written: {error.strerror or error}") from None
+                raise UserError(f"{plots}: cannot be written: {error.strerror or error}") from None
     if as_json:
         click.echo(json.dumps(_as_json(bench), indent=1))
     else:
@@ -76,7 +76,7 @@ def _earlier(path: Path | None) -> list[dict[str, object]] | None:
     try:
         figures: list[dict[str, object]] = json.loads(path.read_text(encoding="utf-8"))["figures"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Refusal(f"{path}: not what `houseband bench --json` wrote ({error})") from None
+        raise UserError(f"{path}: not what `houseband bench --json` wrote ({error})") from None
     return figures
 
 
@@ -89,7 +89,7 @@ def _check_plots(path: Path) -> None:
     except PicturesError as error:
         raise BenchError(str(error)) from None
     if path.is_dir() or not path.absolute().parent.is_dir():
-        raise Refusal(f"{path}: cannot be written, for its folder does not exist or it is one itself")
+        raise UserError(f"{path}: cannot be written, for its folder does not exist or it is one itself")
 
 
 def _as_json(bench: Bench) -> dict[str, object]:

@@ -9,7 +9,7 @@ import click
 from daemon.config import config
 from daemon.config.cli_options import config_from
 from daemon.config.config import ConfigError
-from daemon.core.errors import Refusal, refusing
+from daemon.core.errors import UserError, user_errors
 
 
 @click.command(short_help="Show or edit the configuration.")
@@ -34,7 +34,7 @@ def command(action: str, preset: str | None, file: Path | None) -> None:
     elif action == "edit":
         _edit(there)
     else:
-        with refusing(ConfigError):
+        with user_errors(ConfigError):
             chosen = config_from(file, (), {} if preset is None else {"preset": preset})
         click.echo(config.shown(chosen.config), nl=False)
 
@@ -46,9 +46,9 @@ def _edit(there: Path) -> None:
             there.write_text(config.documented(), encoding="utf-8")
         click.edit(filename=str(there))
     except OSError as error:
-        raise Refusal(f"{there}: cannot be written: {error.strerror or error}") from None
+        raise UserError(f"{there}: cannot be written: {error.strerror or error}") from None
     except click.ClickException as error:
-        raise Refusal(f"{error.message}; set VISUAL or EDITOR to an editor, or edit {there} yourself") from None
-    with refusing(ConfigError):
+        raise UserError(f"{error.message}; set VISUAL or EDITOR to an editor, or edit {there} yourself") from None
+    with user_errors(ConfigError):
         config.config(config.read(there), {})
     click.echo(f"{there} is a good configuration; a band that plays has read it at its start")

@@ -11,7 +11,7 @@ import click
 
 from daemon.commands.render import control_options, settings_from
 from daemon.core import controls
-from daemon.core.errors import refusing
+from daemon.core.errors import user_errors
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -86,7 +86,7 @@ def command(
     from music.midifile import MidiFileError
 
     modes = {None: (LIVE, OFFLINE), NOBODY: ()}.get(mode, (str(mode),))
-    with refusing(controls.ControlError, GraphError, MidiFileError, SongbookError, PicturesError, OSError):
+    with user_errors(controls.ControlError, GraphError, MidiFileError, SongbookError, PicturesError, OSError):
         find(data, collection, split)
         band = _band(technique, graph, values, assigned, collection, latency_ms, replan) if modes else None
         question = Question(

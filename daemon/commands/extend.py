@@ -8,7 +8,7 @@ import click
 
 from daemon.commands.render import control_options, settings_from
 from daemon.core import controls
-from daemon.core.errors import Refusal, refusing
+from daemon.core.errors import UserError, user_errors
 
 
 @click.command()
@@ -39,12 +39,12 @@ def command(
     from music.midifile import MidiFileError
 
     if output.is_dir() or not output.parent.is_dir():
-        raise Refusal(f"{output}: cannot be written, for its folder does not exist or it is one itself")
-    with refusing(controls.ControlError, GraphError, MidiFileError):
+        raise UserError(f"{output}: cannot be written, for its folder does not exist or it is one itself")
+    with user_errors(controls.ControlError, GraphError, MidiFileError):
         player = load_player("transformer", graph)
         assert isinstance(player, TransformerPlayer)
         settings = settings_from(values, assigned, player.styles)
         try:
             to_file(song, output, player, Extension(bars, settings), track)
         except OSError as error:
-            raise Refusal(f"{output}: cannot be written: {error.strerror or error}") from None
+            raise UserError(f"{output}: cannot be written: {error.strerror or error}") from None

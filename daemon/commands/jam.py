@@ -10,8 +10,8 @@ import click
 from daemon.commands.render import control_options, settings_from
 from daemon.commands.run import start_logging
 from daemon.core import controls
-from daemon.core.errors import Refusal, refusing
-from daemon.core.plan import Settings
+from daemon.core.errors import UserError, user_errors
+from daemon.core.settings import Settings
 from daemon.midi.rtmidi_ports import APIS, PortError, Ports
 from daemon.players.worker import Early, PlayerSpec, WorkerError
 from daemon.sound.audio import AudioError, Sound
@@ -67,7 +67,7 @@ def command(
         click.echo(where(ports, sound))
 
     spec = PlayerSpec("daemon.players.load:load_player", (technique, None if graph is None else str(graph)))
-    with closing(Early(spec)) as early, refusing(AudioError, controls.ControlError, PortError, WorkerError):
+    with closing(Early(spec)) as early, user_errors(AudioError, controls.ControlError, PortError, WorkerError):
         from daemon.live.jam import Setup, play  # while the player is loaded
 
         tempo = None if bpm is None else controls.parse("bpm", bpm)
@@ -86,7 +86,7 @@ def command(
         try:
             done = play(setup, begins)
         except OSError as error:
-            raise Refusal(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from None
+            raise UserError(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from None
     isr = done.counters.isr
     click.echo(f"in time {isr:.3f}, " if isr is not None else "", nl=False)
     click.echo(f"{done.counters.onsets} notes; the take, melody and band, is in {done.path}")

@@ -9,7 +9,7 @@ import click
 from daemon.config.cli_options import config_from, connect_option, control_of
 from daemon.config.config import ConfigError
 from daemon.control.client import Client, ClientError
-from daemon.core.errors import Refusal, refusing
+from daemon.core.errors import UserError, user_errors
 
 
 @click.command(short_help="Bind a knob, a pad, a key or a program change to a control.")
@@ -24,15 +24,15 @@ def command(control: str | None, forget: bool, listing: bool, key: str | None) -
     value that is said (`houseband learn style=jazz`). What is learnt is kept, beside the configuration.
     """
     if listing:
-        with refusing(ConfigError):
+        with user_errors(ConfigError):
             chosen = config_from(None, (), {})
         for made, what in {**chosen.config.gestures, **chosen.learnt}.items():
             learnt = "  (learnt)" if made in chosen.learnt else ""
             click.echo(f"{made:<22} {what or 'nothing'}{learnt}")
         return
     if key is None:
-        raise Refusal("learn what? Name a control, such as intensity (`houseband set --help` lists them)")
-    with refusing(ClientError, ConfigError), closing(Client(control_of(control))) as client:
+        raise UserError("learn what? Name a control, such as intensity (`houseband set --help` lists them)")
+    with user_errors(ClientError, ConfigError), closing(Client(control_of(control))) as client:
         if forget:
             client.ask("forget", key=key)
             return

@@ -8,7 +8,7 @@ import click
 
 from daemon.config import config
 from daemon.control import control_socket
-from daemon.core.errors import Refusal
+from daemon.core.errors import UserError
 from daemon.core.version import house_version
 from daemon.sound import soundfont
 from daemon.takes import recorder
@@ -52,7 +52,7 @@ def _commands(group: click.Command, above: click.Context, path: str) -> Iterator
     for name in group.list_commands(above) if isinstance(group, click.Group) else ():
         try:
             found = group.get_command(above, name) if isinstance(group, click.Group) else None
-        except Refusal as error:  # it needs an extra that is not installed
+        except UserError as error:  # it needs an extra that is not installed
             yield from (f".SS {path} {name}", _escaped(f"{error.message}."))
             continue
         if found is None or found.hidden:

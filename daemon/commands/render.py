@@ -15,8 +15,8 @@ from daemon.config.config import read as read_config
 from daemon.control.automation import AutomationError
 from daemon.control.automation import read as read_automation
 from daemon.core import controls
-from daemon.core.errors import Refusal, refusing
-from daemon.core.plan import Settings
+from daemon.core.errors import UserError, user_errors
+from daemon.core.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -164,22 +164,22 @@ def command(
     from music.midifile import MidiFileError
 
     if output.is_dir() or not output.parent.is_dir():
-        raise Refusal(f"{output}: cannot be written, for its folder does not exist or it is one itself")
+        raise UserError(f"{output}: cannot be written, for its folder does not exist or it is one itself")
     if output.suffix.lower() in _OTHER_SOUND:
-        raise Refusal(f"{output}: sound is written as .wav; name such a file, and convert it afterwards")
+        raise UserError(f"{output}: sound is written as .wav; name such a file, and convert it afterwards")
     sound = output.suffix.lower() == ".wav"
     if not sound and (soundfont or clicks):
-        raise Refusal(f"{output}: --soundfont and --click are for sound; name a file that ends in .wav")
+        raise UserError(f"{output}: --soundfont and --click are for sound; name a file that ends in .wav")
     said_of_edits = {"edits": edits, "iterations": iterations, "at_once": at_once, "undo": undo}
     if technique == ARCNN:
         if automation or offline or sound:
-            raise Refusal(f"{output}: with --technique arcnn there is no --automation, no --offline and no .wav")
+            raise UserError(f"{output}: with --technique arcnn there is no --automation, no --offline and no .wav")
         edit_file(melody, output, graph, track, bpm, assigned, file, values, said_of_edits)
         return
     unused = [k for k, v in (said_of_edits | {k: values[k] for k in EDIT_OPTIONS}).items() if v is not None]
     if unused:
-        raise Refusal(f"--{unused[0].replace('_', '-')}: is for --technique arcnn, not for the {technique}")
-    with refusing(controls.ControlError, ConfigError, AutomationError, GraphError, MidiFileError, SoundFontError):
+        raise UserError(f"--{unused[0].replace('_', '-')}: is for --technique arcnn, not for the {technique}")
+    with user_errors(controls.ControlError, ConfigError, AutomationError, GraphError, MidiFileError, SoundFontError):
         synth = open_synth(soundfont) if sound else None
         said = read_config(file) if file else {}
         whole = config({"pause_bars": 0, **said}, {})
@@ -201,7 +201,7 @@ def command(
                 else:
                     to_wav(melody, output, player, options, track, progress, synth, clicks)
         except OSError as error:
-            raise Refusal(f"{output}: cannot be written: {error.strerror or error}") from None
+            raise UserError(f"{output}: cannot be written: {error.strerror or error}") from None
 
 
 def edit_file(
@@ -224,10 +224,10 @@ def edit_file(
 
     edits: Path | None = said["edits"]
     if edits is not None and (edits.is_dir() or not edits.parent.is_dir()):
-        raise Refusal(f"{edits}: cannot be written, for its folder does not exist or it is one itself")
+        raise UserError(f"{edits}: cannot be written, for its folder does not exist or it is one itself")
     if edits is not None and edits.resolve() == target.resolve():
-        raise Refusal(f"{edits}: is the output already; keep the edits in another file")
-    with refusing(controls.ControlError, ConfigError, GraphError, MidiFileError):
+        raise UserError(f"{edits}: is the output already; keep the edits in another file")
+    with user_errors(controls.ControlError, ConfigError, GraphError, MidiFileError):
         whole = config(read_config(file) if file else {}, {})
         tempo = None if bpm is None else controls.parse("bpm", bpm)
         editor = Editor(Graph(graph, ARCNN))
@@ -242,7 +242,7 @@ def edit_file(
             undo=said["undo"] or 0,
         )
         if options.limits.low > options.limits.high:
-            raise Refusal("register_low: lies above register_high, so nothing could be edited")
+            raise UserError("register_low: lies above register_high, so nothing could be edited")
         us = us_per_beat(tempo) if isinstance(tempo, float) else None
         try:
             with progress_bar(f"editing {source.name}") as progress:
@@ -250,7 +250,7 @@ def edit_file(
                     source, target, editor, options, track=track, edits=edits, us=us, progress=progress
                 )
         except OSError as error:
-            raise Refusal(f"{error.filename or target}: cannot be written: {error.strerror or error}") from None
+            raise UserError(f"{error.filename or target}: cannot be written: {error.strerror or error}") from None
 
 
 def to_wav(

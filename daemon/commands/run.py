@@ -15,7 +15,7 @@ import click
 from daemon.clocks.clock import ClockError
 from daemon.config.cli_options import Chosen, config_from, config_options
 from daemon.config.config import Config, ConfigError
-from daemon.core.errors import Refusal, refusing
+from daemon.core.errors import UserError, user_errors
 from daemon.midi.rtmidi_ports import PortError
 from daemon.players.worker import Early, PlayerSpec, WorkerError, WorkerLost
 from daemon.sound.audio import AudioError
@@ -41,14 +41,14 @@ def command(file: Path | None, assigned: tuple[str, ...], **values: object) -> N
     Windows has no virtual ports: make two with loopMIDI, called `houseband in` and `houseband out`, or name others
     with --in-port and --out-port.
     """
-    with refusing(ConfigError):
+    with user_errors(ConfigError):
         chosen = config_from(file, assigned, values)
     start_logging(chosen.config.verbose)
     if sd_notify.is_managed():
         memory.small_pages()  # before there is a process to be given them, too
     with (
         closing(Early(player_of(chosen.config))) as early,
-        refusing(AudioError, ConfigError, ClockError, PortError, WorkerError),
+        user_errors(AudioError, ConfigError, ClockError, PortError, WorkerError),
     ):
         from daemon.live.performance import (  # after the options have been looked at, and while the player is loaded
             Setup,
@@ -72,7 +72,7 @@ def command(file: Path | None, assigned: tuple[str, ...], **values: object) -> N
         except WorkerLost as error:  # a failure, and no mistake of the user's: a service manager tries again
             raise click.ClickException(str(error)) from None
         except OSError as error:
-            raise Refusal(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from None
+            raise UserError(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from None
     if setup.record is not None:
         click.echo(f"take written to {setup.record}", err=True)
 

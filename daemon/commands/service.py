@@ -8,7 +8,7 @@ import click
 
 from daemon.config.cli_options import config_from
 from daemon.config.config import ConfigError
-from daemon.core.errors import Refusal, refusing
+from daemon.core.errors import UserError, user_errors
 from daemon.system import service_units
 
 
@@ -25,7 +25,7 @@ def install(options: tuple[str, ...]) -> None:
     OPTIONS are those of `houseband run`, after `--`; better is the configuration (`houseband config --edit`), which
     the service reads again on `systemctl --user reload houseband`. Installing again is how to change them.
     """
-    with refusing(service_units.UnitError, ConfigError):
+    with user_errors(service_units.UnitError, ConfigError):
         config_from(None, (), {})  # a mistake in it would be the service's only log line
         manager = service_units.manager()
         manager.install(options)
@@ -36,7 +36,7 @@ def install(options: tuple[str, ...]) -> None:
 @command.command()
 def uninstall() -> None:
     """Stop it and take it away."""
-    with refusing(service_units.UnitError):
+    with user_errors(service_units.UnitError):
         there = service_units.manager().uninstall()
     click.echo("removed" if there else "there was none")
 
@@ -45,7 +45,7 @@ def uninstall() -> None:
 @click.pass_context
 def status(context: click.Context) -> None:
     """How it is, as the service manager says. Exit status 0 when it runs."""
-    with refusing(service_units.UnitError):
+    with user_errors(service_units.UnitError):
         context.exit(_pass_on(service_units.manager().status()))
 
 
@@ -55,7 +55,7 @@ def status(context: click.Context) -> None:
 @click.pass_context
 def logs(context: click.Context, follow: bool, lines: int) -> None:
     """What it has said."""
-    with refusing(service_units.UnitError):
+    with user_errors(service_units.UnitError):
         context.exit(_pass_on(service_units.manager().logs(follow, lines)))
 
 
@@ -63,6 +63,6 @@ def _pass_on(command_line: list[str]) -> int:
     try:
         return subprocess.run(command_line, check=False).returncode
     except OSError as error:
-        raise Refusal(f"{command_line[0]} cannot be run: {error.strerror}") from None
+        raise UserError(f"{command_line[0]} cannot be run: {error.strerror}") from None
     except KeyboardInterrupt:
         return 0

@@ -11,7 +11,7 @@ import click
 
 from daemon.config.cli_options import config_from
 from daemon.config.config import ConfigError
-from daemon.core.errors import Refusal, refusing
+from daemon.core.errors import UserError, user_errors
 
 
 @click.group(short_help="List and export what has been played.")
@@ -25,10 +25,10 @@ def _folder(said: Path | None) -> Path:
 
     if said is not None:
         return said
-    with refusing(ConfigError):
+    with user_errors(ConfigError):
         found = folder(str(config_from(None, (), {}).config.values["takes"]))
     if found is None:
-        raise Refusal(f"takes are not kept (takes = '{OFF}'); name a folder with --dir, or change the configuration")
+        raise UserError(f"takes are not kept (takes = '{OFF}'); name a folder with --dir, or change the configuration")
     return found
 
 
@@ -89,16 +89,16 @@ def export(name: str | None, output: Path | None, everything: bool, where: Path 
         takes = [file for file in takes if file.stem == name.removesuffix(".mid")]
     if not takes:
         there = f"there is no take {name!r} in {where}" if name else f"there are no takes in {where}"
-        raise Refusal(f"{there}; `houseband takes list` shows what there is")
+        raise UserError(f"{there}; `houseband takes list` shows what there is")
     target = output or Path()
     if everything and not target.is_dir():
-        raise Refusal(f"{target}: not a folder; --all wants one")
+        raise UserError(f"{target}: not a folder; --all wants one")
     for file in takes if everything else takes[-1:]:
         to = target / f"{file.stem}.mid" if target.is_dir() else target
         try:
             _copy(file, to)
         except (OSError, shutil.SameFileError) as error:
-            raise Refusal(f"{to}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
+            raise UserError(f"{to}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
         click.echo(to)
 
 
@@ -111,5 +111,5 @@ def _copy(file: Path, to: Path) -> None:
         return
     journal = take_log.read(file)
     if journal is None:
-        raise Refusal(f"{file}: nothing was played in this take")
+        raise UserError(f"{file}: nothing was played in this take")
     take_log.write_midi(journal, to)

@@ -9,7 +9,7 @@ import click
 from daemon.config.cli_options import connect_option, control_of
 from daemon.config.config import ConfigError
 from daemon.control.client import Client, ClientError
-from daemon.core.errors import Refusal, refusing
+from daemon.core.errors import UserError, user_errors
 
 
 @click.command(short_help="Watch the band that plays: a live roll and meters.")
@@ -24,9 +24,9 @@ def command(control: str | None) -> None:
 
     console = Console()
     if not console.is_terminal:
-        raise Refusal("top draws in a terminal; for programs there is `houseband status --json`")
+        raise UserError("top draws in a terminal; for programs there is `houseband status --json`")
     with (
-        refusing(ClientError, ConfigError),
+        user_errors(ClientError, ConfigError),
         contextlib.suppress(KeyboardInterrupt),
         contextlib.closing(Client(control_of(control))) as client,
     ):

@@ -19,7 +19,7 @@ from daemon.control import gestures
 from daemon.control.gestures import DEFAULTS, GestureError
 from daemon.core import controls
 from daemon.core.controls import CONTROLS, MIXED_ROLES, ControlError
-from daemon.core.plan import Settings
+from daemon.core.settings import Settings
 from music.note import Metre
 
 #: names another file than the usual one

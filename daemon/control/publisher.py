@@ -12,7 +12,7 @@ from daemon.control.control_socket import Asked
 from daemon.core import controls, wire
 from daemon.core.counters import Counters, Histogram
 from daemon.core.events import Event, MidiIn, PlanReady
-from daemon.core.plan import Settings
+from daemon.core.settings import Settings
 from daemon.core.tempo import NS_PER_MS, Tempo
 from daemon.core.world import Output, World
 from daemon.engine.looper import Loop

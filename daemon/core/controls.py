@@ -7,7 +7,7 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from daemon.core.plan import Settings
+from daemon.core.settings import Settings
 from music.edits.edit import spans
 from music.note import EDITS, ROLES
 

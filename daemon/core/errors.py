@@ -8,16 +8,16 @@ from collections.abc import Iterator
 import click
 
 
-class Refusal(click.ClickException):
+class UserError(click.ClickException):
     """The user can mend this; the message says what is wrong and how."""
 
     exit_code = 2
 
 
 @contextlib.contextmanager
-def refusing(*errors: type[Exception]) -> Iterator[None]:
-    """Turns errors whose message is one sentence for the user into a Refusal."""
+def user_errors(*errors: type[Exception]) -> Iterator[None]:
+    """Turns errors whose message is one sentence for the user into a UserError."""
     try:
         yield
     except errors as error:
-        raise Refusal(str(error)) from None
+        raise UserError(str(error)) from None

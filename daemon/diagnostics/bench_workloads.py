@@ -17,7 +17,8 @@ from queue import SimpleQueue
 from typing import Any
 
 from daemon.core.events import MidiIn, Quit
-from daemon.core.plan import PlanRequest, Settings
+from daemon.core.plan import PlanRequest
+from daemon.core.settings import Settings
 from daemon.core.tempo import Tempo, us_per_beat
 from daemon.diagnostics import measure
 from daemon.engine.conductor import Conductor, Song

@@ -11,7 +11,8 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from daemon.core.plan import LoopState, PlanRequest, Settings
+from daemon.core.plan import LoopState, PlanRequest
+from daemon.core.settings import Settings
 from daemon.midi.rtmidi_ports import APIS, PortError, quiet, rtmidi_module
 from daemon.players.player import Player
 from music.note import EDITS, TICKS_PER_BEAT, TICKS_PER_STEP, Note

@@ -28,7 +28,8 @@ from daemon.core.events import (
     Slept,
     WorkerFailed,
 )
-from daemon.core.plan import Plan, PlanRequest, Settings
+from daemon.core.plan import Plan, PlanRequest
+from daemon.core.settings import Settings
 from daemon.core.tempo import NS_PER_MS, NS_PER_S, Tempo, us_per_beat
 from daemon.core.world import Composer, Output, World
 from daemon.engine.clock_sync import LOOP, Astray, Follower

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from daemon.core.plan import Settings
+from daemon.core.settings import Settings
 from music.note import TICKS_PER_BEAT, Metre
 
 #: what a fill adds to density and temperature, which stay in their range

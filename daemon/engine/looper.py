@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from daemon.core.plan import LoopState, Settings
+from daemon.core.plan import LoopState
+from daemon.core.settings import Settings
 from daemon.engine.melody import DRUM_CHANNEL, NOTE_OFF, NOTE_ON
 from music.edits.draft import Draft
 from music.edits.edit import Edit

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import count
 from random import Random
 
-from daemon.core.plan import Settings
+from daemon.core.settings import Settings
 from daemon.core.tempo import NS_PER_MS
 from music.note import Note
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
-from daemon.core.plan import Settings
+from daemon.core.settings import Settings
 from daemon.evaluation import piano_roll_png
 from daemon.evaluation.songbook import BY_RULE, Entry
 from daemon.offline.render import render_notes

@@ -12,7 +12,7 @@ from pathlib import Path
 from daemon.core.counters import Counters
 from daemon.core.events import MidiIn, Quit
 from daemon.core.observers import TappedOutput, TappedWorld
-from daemon.core.plan import Settings
+from daemon.core.settings import Settings
 from daemon.core.tempo import Tempo, us_per_beat
 from daemon.core.world import Output
 from daemon.engine.conductor import Conductor, Song

@@ -14,7 +14,7 @@ from daemon.config.config import Config
 from daemon.core.counters import Counters, Histogram
 from daemon.core.events import Quit
 from daemon.core.observers import TappedOutput, TappedWorld
-from daemon.core.plan import Settings
+from daemon.core.settings import Settings
 from daemon.core.tempo import Tempo, us_per_beat
 from daemon.core.world import Output, World
 from daemon.engine.conductor import Conductor, Song

@@ -11,7 +11,7 @@ from daemon.control.control_socket import OFF, Control, Hello, resolve
 from daemon.control.gestures import Gestures, GestureWorld
 from daemon.control.publisher import Watched, WatchedOutput, WatchedWorld
 from daemon.core import controls
-from daemon.core.plan import Settings
+from daemon.core.settings import Settings
 from daemon.core.world import Output, World
 from daemon.system.live_world import LiveWorld
 from music.note import CHANNELS

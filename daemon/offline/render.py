@@ -9,7 +9,8 @@ from pathlib import Path
 from daemon.control.automation import Turn
 from daemon.core.counters import Counters
 from daemon.core.events import Command, MidiIn, Quit
-from daemon.core.plan import PlanRequest, Settings
+from daemon.core.plan import PlanRequest
+from daemon.core.settings import Settings
 from daemon.core.tempo import NS_PER_MS, Tempo, us_per_beat
 from daemon.core.world import Composer
 from daemon.engine.conductor import Conductor, Song

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from daemon.core.plan import Plan, PlanRequest, Settings
+from daemon.core.plan import Plan, PlanRequest
+from daemon.core.settings import Settings
 from music.note import Note
 
 

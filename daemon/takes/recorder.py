@@ -22,7 +22,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
-from daemon.core.plan import Settings
+from daemon.core.settings import Settings
 from daemon.core.tempo import Tempo
 from daemon.takes import take_log
 from daemon.takes.take_log import ENDING

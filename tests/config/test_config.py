@@ -13,7 +13,7 @@ from daemon.config import config
 from daemon.config.cli_options import config_from
 from daemon.config.config import KEYS, ConfigError
 from daemon.control.gestures import DEFAULTS
-from daemon.core.plan import Settings
+from daemon.core.settings import Settings
 from music.note import Metre
 
 

@@ -26,7 +26,7 @@ from daemon.control.gestures import Gestures, GestureWorld
 from daemon.control.publisher import WatchedOutput, WatchedWorld, figures
 from daemon.control.server import BURST, LONGEST_LINE, MOST_CLIENTS, RATE, Bucket
 from daemon.core.events import Command, Event, Quit
-from daemon.core.plan import Settings
+from daemon.core.settings import Settings
 from daemon.core.tempo import Tempo
 from daemon.engine.conductor import Conductor, Song
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, VirtualWorld

@@ -17,7 +17,8 @@ from daemon.control.gestures import Gestures, GestureWorld
 from daemon.control.server import Bucket, Client, Desk
 from daemon.core.controls import CONTROLS, TOGGLE
 from daemon.core.events import Command, Event, MidiIn, Quit
-from daemon.core.plan import PlanRequest, Settings
+from daemon.core.plan import PlanRequest
+from daemon.core.settings import Settings
 from daemon.core.tempo import Tempo
 from daemon.engine.conductor import Conductor, Song
 from daemon.offline import render

@@ -9,7 +9,7 @@ from daemon.control import automation
 from daemon.control.automation import AutomationError, Turn
 from daemon.core import controls
 from daemon.core.controls import CONTROLS, ControlError
-from daemon.core.plan import Settings
+from daemon.core.settings import Settings
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ import pytest
 from click.testing import CliRunner
 
 from daemon.cli import main
-from daemon.core.plan import Plan, PlanRequest, Settings
+from daemon.core.plan import Plan, PlanRequest
+from daemon.core.settings import Settings
 from daemon.diagnostics import bench, doctor
 from daemon.diagnostics.doctor import BAD, GOOD, ODD
 from daemon.diagnostics.measure import Loop, questions

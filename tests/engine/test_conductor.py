@@ -10,7 +10,8 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from daemon.core.events import Command, Event, MidiIn, Quit, Slept
-from daemon.core.plan import Plan, PlanRequest, Settings
+from daemon.core.plan import Plan, PlanRequest
+from daemon.core.settings import Settings
 from daemon.core.tempo import Tempo
 from daemon.engine.conductor import Conductor, Song
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, VirtualWorld

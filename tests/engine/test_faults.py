@@ -9,7 +9,8 @@ import pytest
 
 from daemon.clocks.midi_clock import MidiClock
 from daemon.core.events import Event, MidiIn, PortsBack, PortsLost, Quit
-from daemon.core.plan import Plan, PlanRequest, Settings
+from daemon.core.plan import Plan, PlanRequest
+from daemon.core.settings import Settings
 from daemon.core.tempo import Tempo
 from daemon.engine.conductor import Conductor, Song
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, VirtualWorld

@@ -7,7 +7,8 @@ from random import Random
 import pytest
 
 from daemon.core.events import Command, Event, MidiIn
-from daemon.core.plan import PlanRequest, Settings
+from daemon.core.plan import PlanRequest
+from daemon.core.settings import Settings
 from daemon.core.tempo import Tempo
 from daemon.engine.conductor import Song
 from daemon.engine.form import FILL_DENSITY, FILL_TEMPERATURE, VARIATION_STRIDE, Bar, Form, Phase, bar_at

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from daemon.control.publisher import WatchedWorld
 from daemon.core.events import Command, Event, MidiIn, PortsBack, PortsLost, Quit
-from daemon.core.plan import Plan, PlanRequest, Settings
+from daemon.core.plan import Plan, PlanRequest
+from daemon.core.settings import Settings
 from daemon.core.tempo import Tempo
 from daemon.engine.conductor import Conductor, Song
 from daemon.engine.looper import Loop

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.core.events import Command
-from daemon.core.plan import Settings
+from daemon.core.settings import Settings
 from daemon.core.tempo import Tempo
 from daemon.engine.output_queue import STRAY, Message, Outbox, end_of, hand, lead
 from music.note import Note

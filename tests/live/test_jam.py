@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.core.plan import Settings
+from daemon.core.settings import Settings
 from daemon.core.tempo import Tempo
 from daemon.live.jam import Performer, Setup, Thru, open_any, poster_of, song_of, way_in
 from daemon.midi.rtmidi_ports import PortError

@@ -13,7 +13,8 @@ from daemon.config.config import read_learnt
 from daemon.control.client import Client
 from daemon.control.gestures import DEFAULTS
 from daemon.core.events import MidiIn, Quit
-from daemon.core.plan import PlanRequest, Settings
+from daemon.core.plan import PlanRequest
+from daemon.core.settings import Settings
 from daemon.engine.conductor import Conductor, Song
 from daemon.live.remote_control import Reach, reached
 from daemon.offline.virtual_world import VirtualWorld

@@ -11,7 +11,8 @@ import torch
 from click.testing import CliRunner
 from lightning_fabric import Fabric
 
-from daemon.core.plan import PlanRequest, Settings
+from daemon.core.plan import PlanRequest
+from daemon.core.settings import Settings
 from daemon.players.gan import GanPlayer, _Noise, _Writer
 from daemon.players.graph import Graph, GraphError
 from export import command as exporting

@@ -14,7 +14,8 @@ from click.testing import CliRunner, Result
 from daemon.cli import main
 from daemon.control.automation import Turn
 from daemon.core.controls import CONTROLS
-from daemon.core.plan import PlanRequest, Settings
+from daemon.core.plan import PlanRequest
+from daemon.core.settings import Settings
 from daemon.offline import render
 from daemon.offline.render import Options
 from daemon.players.graph import GraphError

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from daemon.core.plan import LoopState, PlanRequest, Settings
+from daemon.core.plan import LoopState, PlanRequest
+from daemon.core.settings import Settings
 from daemon.engine.looper import draft_of as draft_of_loop
 from daemon.players.arcnn import HOP, ArcnnPlayer, Editor, windows
 from daemon.players.graph import Graph, GraphError

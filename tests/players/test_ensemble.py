@@ -10,7 +10,8 @@ from queue import SimpleQueue
 import pytest
 
 from daemon.core.events import Command
-from daemon.core.plan import PlanRequest, Settings
+from daemon.core.plan import PlanRequest
+from daemon.core.settings import Settings
 from daemon.players.ensemble import Offer, Switch
 from daemon.players.player import Player, warm
 from music.note import Note

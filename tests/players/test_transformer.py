@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from daemon.core.plan import Plan, PlanRequest, Settings
+from daemon.core.plan import Plan, PlanRequest
+from daemon.core.settings import Settings
 from daemon.offline.extend import Extension, extend
 from daemon.offline.render import render_notes
 from daemon.players.ensemble import Switch

@@ -11,7 +11,8 @@ import pytest
 
 from daemon.core import wire
 from daemon.core.events import PlanReady, WorkerFailed
-from daemon.core.plan import Plan, PlanRequest, Settings
+from daemon.core.plan import Plan, PlanRequest
+from daemon.core.settings import Settings
 from daemon.players import worker as worker_module
 from daemon.players.worker import Early, PlayerFacts, PlayerSpec, Worker, WorkerError, WorkerLost
 from daemon.system.live_world import LiveWorld

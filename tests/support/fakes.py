@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from daemon.core.counters import Counters
 from daemon.core.events import Event, MidiIn, Quit
-from daemon.core.plan import Plan, PlanRequest, Settings
+from daemon.core.plan import Plan, PlanRequest
+from daemon.core.settings import Settings
 from daemon.core.tempo import Tempo
 from daemon.engine.conductor import Conductor, Song
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, Sent, VirtualWorld

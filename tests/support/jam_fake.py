@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from daemon.commands.jam import where
-from daemon.core.plan import Settings
+from daemon.core.settings import Settings
 from daemon.live import jam
 from daemon.live.jam import Setup, play
 from daemon.players.worker import PlayerSpec

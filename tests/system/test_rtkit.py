@@ -22,11 +22,11 @@ def asked(tmp_path: Path, status: int | None) -> tuple[str, list[str]]:
         fake.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/told\nexit {status}\n')
         fake.chmod(0o755)
     code = (
-        "import os, resource, signal, threading\nfrom daemon import rtkit\n"
+        "import os, resource, signal, threading\nfrom daemon.system import rtkit\n"
         "print(rtkit.ask(), os.getpid(), threading.get_native_id(), *resource.getrlimit(resource.RLIMIT_RTTIME),"
         " callable(signal.getsignal(signal.SIGXCPU)))"
     )
-    root = Path(rtkit.__file__).parent.parent
+    root = Path(rtkit.__file__).parents[2]
     done = subprocess.run(
         [sys.executable, "-c", code], env={"PATH": str(tmp_path), "PYTHONPATH": str(root)}, capture_output=True,
         text=True, check=True, timeout=30,

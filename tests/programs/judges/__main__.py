@@ -13,7 +13,7 @@ import click
 from daemon.commands.evaluate import DATA
 from daemon.commands.render import CONTROL_OPTIONS, control_options, settings_from
 from daemon.core import controls
-from daemon.core.errors import Refusal, refusing
+from daemon.core.errors import UserError, user_errors
 from daemon.evaluation.scoring import Band, player_of
 from daemon.evaluation.songbook import SongbookError, open_book
 from daemon.players.graph import GraphError
@@ -102,7 +102,7 @@ def styles(**given: Any) -> None:
 
 
 def _refusals() -> Any:
-    return refusing(controls.ControlError, GraphError, MidiFileError, SongbookError, DataError, OSError)
+    return user_errors(controls.ControlError, GraphError, MidiFileError, SongbookError, DataError, OSError)
 
 
 def _cache(given: dict[str, Any]) -> Path:
@@ -131,7 +131,7 @@ def _play(given: dict[str, Any], styles: tuple[str, ...] | None) -> list[Tried]:
         given["jobs"] or os.cpu_count() or 1,
     )
     if not tried:
-        raise Refusal(f"no file of {given['collection']} is in 4/4 and has a melody and an accompaniment of its own")
+        raise UserError(f"no file of {given['collection']} is in 4/4 and has a melody and an accompaniment of its own")
     return tried
 
 

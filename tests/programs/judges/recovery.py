@@ -17,7 +17,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from daemon.core.plan import Settings
+from daemon.core.settings import Settings
 from daemon.evaluation.songbook import open_book
 from daemon.offline.render import render_notes
 from daemon.players.load import load_player

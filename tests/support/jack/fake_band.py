@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.commands.run import ready_line, start_logging
-from daemon.core.plan import Settings
+from daemon.core.settings import Settings
 from daemon.engine.conductor import Song
 from daemon.live.connections import Wiring
 from daemon.live.performance import Setup, play
