@@ -15,7 +15,7 @@ from click.shell_completion import CompletionItem
 
 from daemon import commands
 from daemon.core.errors import UserError
-from daemon.core.version import house_version
+from daemon.core.version import installed_version
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -88,7 +88,7 @@ def _load(point: EntryPoint) -> click.Command:
 
 def _tell_version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
     if wanted and not context.resilient_parsing:
-        click.echo(f"houseband, version {house_version()}")
+        click.echo(f"houseband, version {installed_version()}")
         context.exit()
 
 

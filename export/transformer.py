@@ -26,7 +26,7 @@ from export import check
 from export.onnx_file import export, store, strip
 from models import checkpoint
 from models.harmonist.network import agreement
-from models.transformer.network import PERIOD, STYLES, WINDOWS, Hand, Layer, Transformer, Writer
+from models.transformer.network import PERIOD, STYLES, WINDOWS, HandDecoder, Layer, NoteWriter, Transformer
 from models.transformer.objective import recipe_from
 from music import signature
 from music.encoding import melody_context, step_features, step_tokens
@@ -50,7 +50,7 @@ class HandGraph(nn.Module):
     inputs = ("features", "style", "position", "slots", "seen", *(f"ring_{i}" for i in range(len(WINDOWS))))
     outputs = ("memory", "condition", "loudness", "tune", *(f"ring_{i}_out" for i in range(len(WINDOWS))))
 
-    def __init__(self, hand: Hand, writer: Writer) -> None:
+    def __init__(self, hand: HandDecoder, writer: NoteWriter) -> None:
         super().__init__()
         self.hand, self.writer = hand.requires_grad_(False).eval(), writer.requires_grad_(False).eval()
         self.width = hand.read.out_features
@@ -108,7 +108,7 @@ class WriterGraph(nn.Module):
     inputs = ("memory", "condition", "token")
     outputs = ("logits", "memory_out")
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: NoteWriter) -> None:
         super().__init__()
         self.writer = writer.requires_grad_(False).eval()
 

@@ -43,7 +43,7 @@ class Usage(click.ClickException):
     exit_code = 2
 
 
-class Log:
+class LossLog:
     """Means of the losses between two lines of `losses.csv`, and the plot of them."""
 
     def __init__(self, folder: Path, keep_until: int) -> None:
@@ -111,7 +111,7 @@ def run(
     """The loop: turns from state['step'] to `steps`, losses every `every`, a checkpoint every `save_every` seconds."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    log = Log(folder, int(state["step"]))
+    log = LossLog(folder, int(state["step"]))
     begun = time.monotonic() - float(state.get("seconds", 0))
     saved = time.monotonic()
     columns = (
@@ -249,13 +249,13 @@ def transformer_command(**options: Any) -> None:
     train("transformer", recipe_from, TransformerObjective, **options)
 
 
-class Recipe(Protocol):
+class TrainingRecipe(Protocol):
     """What a run is told, by technique."""
 
     def as_dict(self) -> dict[str, Any]: ...
 
 
-R = TypeVar("R", bound=Recipe)
+R = TypeVar("R", bound=TrainingRecipe)
 
 
 def train(

@@ -38,7 +38,7 @@ class Stopped:
 
 
 @dataclass(frozen=True, slots=True)
-class Beat:
+class ClockTick:
     """The master rolls on: its `tick` lies at `ns`, `us` microseconds per beat. jitter: how far (ns) what came in was
     from where it should have been; lost: ticks of this clock that never came, since it began."""
 
@@ -50,7 +50,7 @@ class Beat:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class TempoOnly:
     """The master beats time without ever having said where it is: its tick `tick`, counted from anywhere, lies at `ns`,
     `us` microseconds per beat."""
 
@@ -59,7 +59,7 @@ class Pace:
     us: int
 
 
-Change = Started | Stopped | Beat | Pace
+Change = Started | Stopped | ClockTick | TempoOnly
 
 
 class Clock(Protocol):

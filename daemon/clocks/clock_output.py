@@ -7,7 +7,7 @@ from collections.abc import Iterator
 TICK, START, STOP = b"\xf8", b"\xfa", b"\xfc"
 
 
-class ClockSender:
+class ClockOutput:
     """Beats 24 ticks a beat from `begin` on, so that others know the tempo; Start goes with the first bar line after
     `play`, Stop with `stop`."""
 

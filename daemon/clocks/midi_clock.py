@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from daemon.clocks.clock import Beat, Change, Pace, Started, Stopped
-from daemon.clocks.tick_filter import Line
+from daemon.clocks.clock import Change, ClockTick, Started, Stopped, TempoOnly
+from daemon.clocks.tick_filter import TickFilter
 from daemon.core.events import MidiIn, Position
 from daemon.core.tempo import NS_PER_S, NS_PER_US
 from music.note import TICKS_PER_BEAT, TICKS_PER_STEP
 
 TICK, START, CONTINUE, STOP, SONG_POSITION = 0xF8, 0xFA, 0xFB, 0xFC, 0xF2
 #: a clock that has been silent for so long (ns) has stopped, though nobody said so
-COAST = 2 * NS_PER_S
+SILENCE_TIMEOUT_NS = 2 * NS_PER_S
 #: a clock that has only beaten, for so many ticks, and never started, gives the tempo
 PULSE = TICKS_PER_BEAT
 #: whoever looks so much (ns) later than he should was held up, and the master with him, or its ticks wait to be heard
@@ -28,7 +28,7 @@ class MidiClock:
 
     def __init__(self, us: int, commands: bool = True, unit: int | None = None, bar: int = 16) -> None:
         self.commands = commands
-        self._line = Line(us * NS_PER_US / TICKS_PER_BEAT)
+        self._line = TickFilter(us * NS_PER_US / TICKS_PER_BEAT)
         self._known = False  # whether a tempo has been heard
         self._last: int | None = None  # when the newest tick came
         self._base = 0  # song position of the line's tick 0
@@ -62,7 +62,7 @@ class MidiClock:
     @property
     def deadline(self) -> int | None:
         """When the clock, silent while it rolls, counts as stopped. A start that no tick has followed yet is none."""
-        return self._last + COAST if self._told and self._last is not None else None
+        return self._last + SILENCE_TIMEOUT_NS if self._told and self._last is not None else None
 
     def due(self, now: int) -> Sequence[Change]:
         """Stopped, if the clock has been silent for too long."""
@@ -107,14 +107,14 @@ class MidiClock:
         place, ns = self._base + number, self._line.at(number)
         if lost:  # it was away, and position goes by the time that has passed
             return (Started(place, ns, self._us()),)
-        return (Beat(place, ns, self._us(), abs(self._line.residual), self._line.lost),)
+        return (ClockTick(place, ns, self._us(), abs(self._line.residual), self._line.lost),)
 
     def _pace(self) -> Sequence[Change]:
-        return (Pace(self._base + self._line.number, self._line.at(self._line.number), self._us()),)
+        return (TempoOnly(self._base + self._line.number, self._line.at(self._line.number), self._us()),)
 
     def _take(self, at: int) -> None:
         """Draw the line on. Where the clock begins anew it may lie anywhere: a new line, as fast as the old one."""
-        silent = self._last is not None and at - self._last > COAST
+        silent = self._last is not None and at - self._last > SILENCE_TIMEOUT_NS
         apart = self._pending is not None and not self._line.fits(at)
         number = self._line.number
         due = self._line.at(number + 1)
@@ -124,7 +124,7 @@ class MidiClock:
             self._known = self._known or number >= PULSE
             self._base += max(0, missing) + number + 1
             before = self._line if self._known and not ahead else None  # one that was overtaken was wrong
-            self._line = Line(self._line.interval, before)
+            self._line = TickFilter(self._line.interval, before)
         self._last, self._held_up = at, False
         self._line.tick(at)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from daemon.clocks.clock import Beat, Change, Started, Stopped
-from daemon.clocks.midi_clock import COAST
+from daemon.clocks.clock import Change, ClockTick, Started, Stopped
+from daemon.clocks.midi_clock import SILENCE_TIMEOUT_NS
 from daemon.core.events import MidiIn, Position
 from daemon.core.tempo import NS_PER_US
 from music.note import TICKS_PER_BEAT, TICKS_PER_STEP
@@ -14,7 +14,7 @@ from music.note import TICKS_PER_BEAT, TICKS_PER_STEP
 #: a position (ticks) that far from where the last one led is a jump
 JUMP = TICKS_PER_STEP // 2
 #: how much of what a position is off is believed at once
-PULL = 1 / 8
+SMOOTHING = 1 / 8
 
 
 class PositionClock:
@@ -38,18 +38,18 @@ class PositionClock:
         off = event.ns - before.ns - (event.tick - before.tick) * before.us * NS_PER_US / TICKS_PER_BEAT
         if abs(off) > JUMP * span:
             return (Started(event.tick, event.ns, event.us),)
-        ns = event.ns - round(off * (1 - PULL))  # who asks is late now and then: most of what is off is that
+        ns = event.ns - round(off * (1 - SMOOTHING))  # who asks is late now and then: most of what is off is that
         self._last = replace(event, ns=ns)
-        return (Beat(event.tick, ns, event.us, round(abs(off))),)
+        return (ClockTick(event.tick, ns, event.us, round(abs(off))),)
 
     @property
     def deadline(self) -> int | None:
         """When a master that has stopped telling counts as stopped."""
-        return None if self._last is None else self._last.at + COAST
+        return None if self._last is None else self._last.at + SILENCE_TIMEOUT_NS
 
     def due(self, now: int) -> Sequence[Change]:
         """Stopped, if it has told nothing for too long."""
-        if self._last is None or now < self._last.at + COAST:
+        if self._last is None or now < self._last.at + SILENCE_TIMEOUT_NS:
             return ()
         self._last = None
         return (Stopped(now),)

@@ -26,7 +26,7 @@ CLEAR = 2
 Point = tuple[int, int]  # number, ns
 
 
-class Beginning:
+class StartupLossDetector:
     """The first ticks, for as long as they are of interest. interval: what is expected of them, ns."""
 
     def __init__(self, interval: float) -> None:

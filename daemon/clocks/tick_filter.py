@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
-from daemon.clocks.startup_loss import Beginning, Point, turns
+from daemon.clocks.startup_loss import Point, StartupLossDetector, turns
 
 #: ticks that the line is drawn through; from this many on the older half is left out
 WINDOW = 256
@@ -41,7 +41,7 @@ PERIODS = tuple(2**i * 1e9 / rate for i in range(6, 14) for rate in (44_100, 48_
 
 
 @dataclass(frozen=True, slots=True)
-class Young:
+class PendingTick:
     """A tick that was set aside. after: ticks since the last one that was not; off: ns from the line."""
 
     number: int
@@ -50,11 +50,11 @@ class Young:
     off: float
 
 
-class Line:
+class TickFilter:
     """Ticks are numbered from 0. interval: what to expect (ns between ticks) until there are a few; before: the line of
     which this goes on elsewhere, None where the interval is only a guess."""
 
-    def __init__(self, interval: float, before: Line | None = None) -> None:
+    def __init__(self, interval: float, before: TickFilter | None = None) -> None:
         #: number of the newest tick
         self.number = -1
         #: ticks that were never heard
@@ -65,7 +65,7 @@ class Line:
         self._first = self._newest = 0
         self._prior, self._doubt = interval, (KNOWN if before else GUESSED) * interval  # interval, give or take
         self._width: float = before._width if before else 0.0
-        self._beginning = None if before else Beginning(interval)
+        self._beginning = None if before else StartupLossDetector(interval)
         self._clear()
 
     def _clear(self) -> None:
@@ -74,7 +74,7 @@ class Line:
         self._sum = 0  # of their numbers
         self._slope, self._start = self._prior, 0.0  # the line: ns per tick, and where (ns from the first) tick 0 is
         self._range = 0.0  # how far above it the latest lies
-        self._young: list[Young] = []
+        self._young: list[PendingTick] = []
         self._caught_up = False  # late ones came with a later tick
 
     @property
@@ -108,7 +108,7 @@ class Line:
         if rushed and self._known and self._young and self._young[-1].off > self._bounds()[1]:
             self._young.pop()  # only the last of those that come all at once says where they lie
             self._caught_up = True
-        self._young.append(Young(self.number, ns, self.number - self._old[-1][0], off))
+        self._young.append(PendingTick(self.number, ns, self.number - self._old[-1][0], off))
         last = self._young[-2:]
         if (len(last) == 2 or self._caught_up) and all(self._is_inside(young.off) for young in last):
             self._forgive()
@@ -117,7 +117,7 @@ class Line:
         elif len(self._young) >= FEW and not rushed:
             self._judge()
 
-    def _begins(self, beginning: Beginning, ns: int) -> bool:
+    def _begins(self, beginning: StartupLossDetector, ns: int) -> bool:
         """Whether all has been drawn anew, with this tick, because it is clear now what was lost at the beginning."""
         found = beginning.tick(ns)
         self._beginning = None if beginning.over else beginning
@@ -135,7 +135,7 @@ class Line:
         """Whether there is a line for old and young together, no wider than the width: this one was not drawn well."""
         if all(tick.off >= 0 for tick in self._young):
             return False
-        trial = Line(self._prior)
+        trial = TickFilter(self._prior)
         trial._doubt, trial._known, trial._width = self._doubt, self._known, self._width
         for point in (*self._old, *((tick.number, tick.ns - self._first) for tick in self._young)):
             trial._add(point)

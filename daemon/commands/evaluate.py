@@ -16,7 +16,7 @@ from daemon.core.errors import user_errors
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from daemon.evaluation.scoring import Band
+    from daemon.evaluation.scoring import BandUnderTest
 
 #: Where the collections lie in the project: beside the checkout.
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -117,15 +117,15 @@ def _band(
     collection: str,
     latency_ms: float,
     replan: str,
-) -> Band:
+) -> BandUnderTest:
     """The band as the options say. Raises GraphError, ControlError."""
-    from daemon.evaluation.scoring import Band, player_of
+    from daemon.evaluation.scoring import BandUnderTest, player_of
     from daemon.evaluation.songbook import BY_RULE
 
     name = str(graph) if graph is not None else None
     settings = settings_from(values, assigned, player_of(technique, name).styles)
     style = None if collection == BY_RULE and values["style"] is None else settings.style
-    return Band(technique, name, settings, style, latency_ms, replan)
+    return BandUnderTest(technique, name, settings, style, latency_ms, replan)
 
 
 def _seed(values: dict[str, str | None]) -> int:

@@ -12,8 +12,8 @@ from daemon.commands.run import start_logging
 from daemon.core import controls
 from daemon.core.errors import UserError, user_errors
 from daemon.core.settings import Settings
-from daemon.midi.rtmidi_ports import APIS, PortError, Ports
-from daemon.players.worker import Early, PlayerSpec, WorkerError
+from daemon.midi.rtmidi_ports import APIS, PortError, RtMidiPorts
+from daemon.players.worker import PlayerSpec, PreloadedWorker, WorkerError
 from daemon.sound.audio import AudioError, Sound
 from music.tunes import TUNES
 
@@ -62,16 +62,19 @@ def command(
     start_logging(verbose)
     chosen = TUNES[tune] if bars is None else TUNES[tune].first_bars(bars)
 
-    def begins(ports: Ports | None, sound: str | None, settings: Settings) -> None:
+    def begins(ports: RtMidiPorts | None, sound: str | None, settings: Settings) -> None:
         click.echo(f"{chosen.title}: {settings.style}, {technique}")
         click.echo(where(ports, sound))
 
     spec = PlayerSpec("daemon.players.load:load_player", (technique, None if graph is None else str(graph)))
-    with closing(Early(spec)) as early, user_errors(AudioError, controls.ControlError, PortError, WorkerError):
-        from daemon.live.jam import Setup, play  # while the player is loaded
+    with (
+        closing(PreloadedWorker(spec)) as early,
+        user_errors(AudioError, controls.ControlError, PortError, WorkerError),
+    ):
+        from daemon.live.jam import JamSetup, play  # while the player is loaded
 
         tempo = None if bpm is None else controls.parse("bpm", bpm)
-        setup = Setup(
+        setup = JamSetup(
             player=spec,
             tune=chosen,
             bpm=tempo if isinstance(tempo, float) else None,
@@ -92,7 +95,7 @@ def command(
     click.echo(f"{done.counters.onsets} notes; the take, melody and band, is in {done.path}")
 
 
-def where(ports: Ports | None, sound: str | None) -> str:
+def where(ports: RtMidiPorts | None, sound: str | None) -> str:
     """What it plays on, and how to hear it. sound: what makes it audible here, if anything does."""
     heard = f" Sound: {sound}." if sound else ""
     if ports is None:

@@ -8,7 +8,7 @@ import click
 
 from daemon.config.cli_options import config_from, connect_option, control_of
 from daemon.config.config import ConfigError
-from daemon.control.client import Client, ClientError
+from daemon.control.client import ClientError, ControlClient
 from daemon.core.errors import UserError, user_errors
 
 
@@ -32,7 +32,7 @@ def command(control: str | None, forget: bool, listing: bool, key: str | None) -
         return
     if key is None:
         raise UserError("learn what? Name a control, such as intensity (`houseband set --help` lists them)")
-    with user_errors(ClientError, ConfigError), closing(Client(control_of(control))) as client:
+    with user_errors(ClientError, ConfigError), closing(ControlClient(control_of(control))) as client:
         if forget:
             client.ask("forget", key=key)
             return

@@ -9,7 +9,7 @@ import click
 from daemon.config import config
 from daemon.control import control_socket
 from daemon.core.errors import UserError
-from daemon.core.version import house_version
+from daemon.core.version import installed_version
 from daemon.sound import soundfont
 from daemon.takes import recorder
 
@@ -39,7 +39,7 @@ def command(context: click.Context) -> None:
 
 def page(main: click.Command, name: str) -> Iterator[str]:
     """The lines of the page, in man's own language."""
-    yield f'.TH {name.upper()} 1 "" "{name} {house_version()}" "User commands"'
+    yield f'.TH {name.upper()} 1 "" "{name} {installed_version()}" "User commands"'
     top = click.Context(main, info_name=name, **main.context_settings)
     yield from (".SH NAME", f"{name} \\- {_escaped((main.help or '').strip().splitlines()[0])}")
     yield from (".SH SYNOPSIS", f".B {name}", _escaped(" ".join(main.collect_usage_pieces(top))))

@@ -8,7 +8,7 @@ import click
 
 from daemon.config.cli_options import connect_option, control_of
 from daemon.config.config import ConfigError
-from daemon.control.client import Client, ClientError
+from daemon.control.client import ClientError, ControlClient
 from daemon.core.errors import user_errors
 
 
@@ -16,5 +16,5 @@ from daemon.core.errors import user_errors
 @connect_option
 def command(control: str | None) -> None:
     """End everything that sounds, at once. The band goes on with its next plan; `houseband set stop` ends it."""
-    with user_errors(ClientError, ConfigError), closing(Client(control_of(control))) as client:
+    with user_errors(ClientError, ConfigError), closing(ControlClient(control_of(control))) as client:
         client.ask("panic")

@@ -21,7 +21,7 @@ from daemon.core.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from daemon.offline.render import Options
+    from daemon.offline.render import RenderOptions
     from daemon.players.player import Player
     from daemon.sound.synth import Synth
 
@@ -79,7 +79,7 @@ def settings_from(
         pairs.append((key.strip(), value.strip()))
     settings = before or Settings(style=styles[0])
     for key, value in pairs:
-        settings = controls.applied(settings, key, controls.parse(key, value, styles))
+        settings = controls.with_control(settings, key, controls.parse(key, value, styles))
     return settings
 
 
@@ -186,7 +186,7 @@ def command(
         tempo = said.get("bpm") if bpm is None else controls.parse("bpm", bpm)
         player = load_band(technique, graph)
         before = replace(whole.settings(player.styles), technique=technique)
-        options = render.Options(
+        options = render.RenderOptions(
             settings=settings_from(values, assigned, player.styles, before),
             bpm=tempo if isinstance(tempo, float) else None,
             latency_ns=round(latency_ms * NS_PER_MS),
@@ -232,7 +232,7 @@ def edit_file(
         tempo = None if bpm is None else controls.parse("bpm", bpm)
         editor = Editor(Graph(graph, ARCNN))
         settings = settings_from(values, assigned, editor.styles, whole.settings(editor.styles))
-        options = file_editing.Options(
+        options = file_editing.EditOptions(
             style=settings.style,
             limits=settings.limits,
             iterations=100 if said["iterations"] is None else said["iterations"],
@@ -257,14 +257,14 @@ def to_wav(
     source: Path,
     target: Path,
     player: Player,
-    options: Options,
+    options: RenderOptions,
     track: str | None,
     progress: Callable[[float], None],
     synth: Synth,
     clicks: bool,
 ) -> None:
     """Render a MIDI file's melody, and the band, as sound. Raises as `daemon.offline.render.to_file`."""
-    from daemon.core.tempo import Tempo
+    from daemon.core.tempo import TempoMap
     from daemon.offline.render import perform
     from daemon.sound import wav
     from music import midifile
@@ -274,7 +274,7 @@ def to_wav(
     melody = midifile.melody_part(song, track)
     done = perform(song, melody, player, options, progress)
     metre = done.metres[0][1] if clicks else None
-    wav.write(target, {MELODY: melody.notes, **done.parts}, Tempo.from_marks(done.tempos), synth, metre)
+    wav.write(target, {MELODY: melody.notes, **done.parts}, TempoMap.from_marks(done.tempos), synth, metre)
 
 
 @contextlib.contextmanager

@@ -17,15 +17,15 @@ from daemon.config.cli_options import Chosen, config_from, config_options
 from daemon.config.config import Config, ConfigError
 from daemon.core.errors import UserError, user_errors
 from daemon.midi.rtmidi_ports import PortError
-from daemon.players.worker import Early, PlayerSpec, WorkerError, WorkerLost
+from daemon.players.worker import PlayerSpec, PreloadedWorker, WorkerError, WorkerLost
 from daemon.sound.audio import AudioError
 from daemon.system import journald, memory, sd_notify
 from music.note import TICKS_PER_BEAT
 
 if TYPE_CHECKING:
-    from daemon.engine.conductor import Song
+    from daemon.engine.conductor import SongInfo
     from daemon.live.listeners import Listeners
-    from daemon.live.performance import Setup
+    from daemon.live.performance import PerformanceSetup
 
 
 @click.command(short_help="Play along live, through virtual MIDI ports.")
@@ -45,18 +45,18 @@ def command(file: Path | None, assigned: tuple[str, ...], **values: object) -> N
         chosen = config_from(file, assigned, values)
     start_logging(chosen.config.verbose)
     if sd_notify.is_managed():
-        memory.small_pages()  # before there is a process to be given them, too
+        memory.disable_huge_pages()  # before there is a process to be given them, too
     with (
-        closing(Early(player_of(chosen.config))) as early,
+        closing(PreloadedWorker(player_of(chosen.config))) as early,
         user_errors(AudioError, ConfigError, ClockError, PortError, WorkerError),
     ):
         from daemon.live.performance import (  # after the options have been looked at, and while the player is loaded
-            Setup,
+            PerformanceSetup,
             play,
         )
 
         setup = replace(
-            setup_of(chosen, Setup),
+            setup_of(chosen, PerformanceSetup),
             reread=(chosen.config, lambda: config_from(file, assigned, values).config),
             early=early,
         )
@@ -65,7 +65,7 @@ def command(file: Path | None, assigned: tuple[str, ...], **values: object) -> N
                 setup,
                 lambda ports, settings: (
                     None
-                    if journald.is_listening()
+                    if journald.stderr_is_journal()
                     else click.echo(ready_line(ports.api, ports.names, setup.song, settings.style), err=True)
                 ),
             )
@@ -77,9 +77,9 @@ def command(file: Path | None, assigned: tuple[str, ...], **values: object) -> N
         click.echo(f"take written to {setup.record}", err=True)
 
 
-def setup_of(chosen: Chosen, make: type[Setup]) -> Setup:
+def setup_of(chosen: Chosen, make: type[PerformanceSetup]) -> PerformanceSetup:
     """The live performance that a configuration describes."""
-    from daemon.live.connections import Wiring
+    from daemon.live.connections import Connections
     from daemon.live.remote_control import Reach
 
     said = chosen.config
@@ -93,7 +93,7 @@ def setup_of(chosen: Chosen, make: type[Setup]) -> Setup:
         record=said.record,
         report=said.report,
         channel=said.in_channel,
-        wiring=Wiring.of(said.values),
+        wiring=Connections.of(said.values),
         listeners=listeners_of(said),
         reach=Reach(said.gestures, chosen.learnt, chosen.learnt_file, said.presets, said.control, said.programs),
     )
@@ -117,15 +117,15 @@ def listeners_of(said: Config) -> Listeners:
     return Listeners(folder(str(values["takes"])), int(str(values["takes_mb"])) << 20, sound)
 
 
-def song_of(said: Config) -> Song:
+def song_of(said: Config) -> SongInfo:
     """The song that a configuration describes."""
-    from daemon.engine.conductor import Song
+    from daemon.engine.conductor import SongInfo
 
     pickup = round(said.pickup * TICKS_PER_BEAT)
-    return Song(bpm=said.bpm, metres=((0, said.metre),), pickup=pickup, count_in=said.count_in)
+    return SongInfo(bpm=said.bpm, metres=((0, said.metre),), pickup=pickup, count_in=said.count_in)
 
 
-def ready_line(api: str, names: tuple[str, str], song: Song, style: str) -> str:
+def ready_line(api: str, names: tuple[str, str], song: SongInfo, style: str) -> str:
     """What is said when it can begin."""
     begin = f"{song.count_in} bars of count-in" if song.count_in else "the first note starts the band"
     return (
@@ -138,7 +138,7 @@ def start_logging(verbose: int) -> None:
     """Messages to stderr, or to the journal where that is the same: warnings, with -v what happens, with -vv
     everything."""
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    if journald.is_listening():
+    if journald.stderr_is_journal():
         faulthandler.enable()  # the watchdog's SIGABRT says where it was stuck
         with contextlib.suppress(OSError):
             logging.basicConfig(level=level, format="%(message)s", handlers=[journald.JournalHandler()])

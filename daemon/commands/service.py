@@ -27,7 +27,7 @@ def install(options: tuple[str, ...]) -> None:
     """
     with user_errors(service_units.UnitError, ConfigError):
         config_from(None, (), {})  # a mistake in it would be the service's only log line
-        manager = service_units.manager()
+        manager = service_units.service_manager()
         manager.install(options)
     click.echo(f"installed and started: {manager.path}")
     click.echo("to have it play before anyone logs in (Linux): loginctl enable-linger", err=True)
@@ -37,7 +37,7 @@ def install(options: tuple[str, ...]) -> None:
 def uninstall() -> None:
     """Stop it and take it away."""
     with user_errors(service_units.UnitError):
-        there = service_units.manager().uninstall()
+        there = service_units.service_manager().uninstall()
     click.echo("removed" if there else "there was none")
 
 
@@ -46,7 +46,7 @@ def uninstall() -> None:
 def status(context: click.Context) -> None:
     """How it is, as the service manager says. Exit status 0 when it runs."""
     with user_errors(service_units.UnitError):
-        context.exit(_pass_on(service_units.manager().status()))
+        context.exit(_pass_on(service_units.service_manager().status()))
 
 
 @command.command()
@@ -56,7 +56,7 @@ def status(context: click.Context) -> None:
 def logs(context: click.Context, follow: bool, lines: int) -> None:
     """What it has said."""
     with user_errors(service_units.UnitError):
-        context.exit(_pass_on(service_units.manager().logs(follow, lines)))
+        context.exit(_pass_on(service_units.service_manager().logs(follow, lines)))
 
 
 def _pass_on(command_line: list[str]) -> int:

@@ -18,7 +18,7 @@ def command() -> None:
         return  # it has ended its notes itself
     from daemon.control.control_socket import runtime_path
     from daemon.live.service_mode import CONNECTIONS
-    from daemon.midi.alsa_reconnect import silence
+    from daemon.midi.alsa_reconnect import end_notes_of_dead_band
 
-    told = silence(runtime_path() / CONNECTIONS)
+    told = end_notes_of_dead_band(runtime_path() / CONNECTIONS)
     click.echo(f"all notes off was told to {told} that listened", err=True)

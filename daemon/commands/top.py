@@ -8,7 +8,7 @@ import click
 
 from daemon.config.cli_options import connect_option, control_of
 from daemon.config.config import ConfigError
-from daemon.control.client import Client, ClientError
+from daemon.control.client import ClientError, ControlClient
 from daemon.core.errors import UserError, user_errors
 
 
@@ -28,7 +28,7 @@ def command(control: str | None) -> None:
     with (
         user_errors(ClientError, ConfigError),
         contextlib.suppress(KeyboardInterrupt),
-        contextlib.closing(Client(control_of(control))) as client,
+        contextlib.closing(ControlClient(control_of(control))) as client,
     ):
         watch(client, console)
         click.echo("the band has gone")

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from daemon.config import config
-from daemon.config.config import KEYS, Config, ConfigError, Key
+from daemon.config.config import KEYS, Config, ConfigError, KeySpec
 
 _SET_HELP = "Any key of the configuration, e.g. mute.pad=on or offset_ms.bass=20; `houseband config` lists them."
 
@@ -25,7 +25,7 @@ def config_options(function: Callable[..., None]) -> Callable[..., None]:
     )(function)
 
 
-def _option(key: Key) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def _option(key: KeySpec) -> Callable[[Callable[..., None]], Callable[..., None]]:
     if key.flag:
         return click.option(f"-{key.name[0]}", key.options, count=True, help=f"{key.help}.")
     if key.kind == "switch":  # `--audio` turns it on, `--audio false` turns off what the configuration turns on

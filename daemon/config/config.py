@@ -33,7 +33,7 @@ class ConfigError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class KeySpec:
     """One key. kind: control (a live control of that name), text, file, metre, number, integer, switch or choice;
     default: as in the file, None for a live control's own; choices: of a choice; low, high: of a number, both included;
     flag: the option is one that takes no value; option: whether there is one."""
@@ -70,9 +70,9 @@ class Key:
         return f"--{self.name.replace('_', '-')}"
 
 
-def _control(name: str, default: object, option: bool = True) -> Key:
+def _control(name: str, default: object, option: bool = True) -> KeySpec:
     about = CONTROLS[name].help
-    return Key(name, "control", default, f"{about[0].upper()}{about[1:]}", option=option)
+    return KeySpec(name, "control", default, f"{about[0].upper()}{about[1:]}", option=option)
 
 
 CLOCKS = ("auto", "internal", "midi", "jack", "link")
@@ -81,11 +81,11 @@ SONG_POSITIONS = ("auto", "sixteenths", "clocks")
 _MIDI_SYSTEMS = ("auto", "alsa", "jack", "coremidi", "windows")
 _PLAYS = tuple(role for role in MIXED_ROLES)
 
-KEYS: dict[str, Key] = {
+KEYS: dict[str, KeySpec] = {
     key.name: key
     for key in (
-        Key("technique", "text", "gan", "Which player: gan, arcnn or transformer", metavar="NAME"),
-        Key("graph", "file", "", "Weights other than the shipped", metavar="FILE.onnx"),
+        KeySpec("technique", "text", "gan", "Which player: gan, arcnn or transformer", metavar="NAME"),
+        KeySpec("graph", "file", "", "Weights other than the shipped", metavar="FILE.onnx"),
         _control("style", ""),
         _control("seed", 0),
         _control("temperature", 1.0),
@@ -94,39 +94,39 @@ KEYS: dict[str, Key] = {
         _control("swing", 0.0),
         _control("humanise", 0.0),
         _control("bpm", 120.0),
-        Key("metre", "metre", "4/4", "Time signature"),
-        Key("pickup", "number", 0.0, "The first note comes so many beats before bar 1", high=16, metavar="BEATS"),
-        Key("count_in", "integer", 0, "Bars of clicks first; they say where bar 1 is", high=16, metavar="BARS"),
+        KeySpec("metre", "metre", "4/4", "Time signature"),
+        KeySpec("pickup", "number", 0.0, "The first note comes so many beats before bar 1", high=16, metavar="BEATS"),
+        KeySpec("count_in", "integer", 0, "Bars of clicks first; they say where bar 1 is", high=16, metavar="BARS"),
         _control("pause_bars", 4),
         _control("split", 0),
         *(_control(key, getattr(Settings(), key)) for key in controls.EDITING),
-        Key("in_channel", "integer", 0, "Hear the melody on this MIDI channel only; 0: on all", high=16, metavar="N"),
-        Key("api", "choice", "auto", "MIDI system", _MIDI_SYSTEMS),
-        Key("in_port", "text", "", "Listen to this existing port instead of a virtual one", metavar="NAME"),
-        Key("out_port", "text", "", "Play to this existing port instead of a virtual one", metavar="NAME"),
-        Key("port_per_role", "switch", False, "An output port for each role, beside its channel"),
-        Key("output", "choice", "auto", "What plays on JACK; auto: houseband[jack] where it is installed", OUTPUTS),
-        Key("clock", "choice", "auto", "Whose tempo; auto: MIDI clock once it starts, until then one's own", CLOCKS),
-        Key("send_clock", "switch", False, "Send MIDI clock: be the master of others"),
-        Key("song_position", "choice", "auto", "What the master's Song Position counts", SONG_POSITIONS),
-        Key("metrics", "file", "", "Write the counters here once a minute, for Prometheus", metavar="FILE.prom"),
-        Key("control", "text", "auto", "Control socket: auto, off, a path, or tcp:PORT on loopback", metavar="WHERE"),
-        Key("record", "file", "", "Write the take at the end", metavar="FILE.mid"),
-        Key("takes", "text", "auto", "Where every take is kept: auto, off, or a folder", metavar="DIR"),
-        Key("takes_mb", "integer", 500, "Disk space that takes may have; the oldest go first", low=1, high=1_000_000),
-        Key("audio", "switch", False, "Play through this machine's loudspeakers, too"),
-        Key("soundfont", "file", "", "With --audio: the instruments", metavar="FILE.sf2"),
-        Key("click", "switch", False, "With --audio: a click on every beat"),
-        Key("report", "file", "", "Write figures at the end", metavar="FILE.json"),
-        Key("verbose", "integer", 0, "Say more; 2: everything", high=2, flag=True),
-        Key("preset", "text", "", "Begin with this preset of the configuration", metavar="NAME"),
-        Key("default_gestures", "switch", True, "Whether the usual MIDI gestures turn controls", option=False),
+        KeySpec("in_channel", "integer", 0, "Hear the melody on this MIDI channel only; 0: on all", high=16, metavar="N",),
+        KeySpec("api", "choice", "auto", "MIDI system", _MIDI_SYSTEMS),
+        KeySpec("in_port", "text", "", "Listen to this existing port instead of a virtual one", metavar="NAME"),
+        KeySpec("out_port", "text", "", "Play to this existing port instead of a virtual one", metavar="NAME"),
+        KeySpec("port_per_role", "switch", False, "An output port for each role, beside its channel"),
+        KeySpec("output", "choice", "auto", "What plays on JACK; auto: houseband[jack] where it is installed", OUTPUTS),
+        KeySpec("clock", "choice", "auto", "Whose tempo; auto: MIDI clock once it starts, until then one's own", CLOCKS,),
+        KeySpec("send_clock", "switch", False, "Send MIDI clock: be the master of others"),
+        KeySpec("song_position", "choice", "auto", "What the master's Song Position counts", SONG_POSITIONS),
+        KeySpec("metrics", "file", "", "Write the counters here once a minute, for Prometheus", metavar="FILE.prom"),
+        KeySpec("control", "text", "auto", "Control socket: auto, off, a path, or tcp:PORT on loopback", metavar="WHERE",),
+        KeySpec("record", "file", "", "Write the take at the end", metavar="FILE.mid"),
+        KeySpec("takes", "text", "auto", "Where every take is kept: auto, off, or a folder", metavar="DIR"),
+        KeySpec("takes_mb", "integer", 500, "Disk space that takes may have; the oldest go first", low=1, high=1_000_000,),
+        KeySpec("audio", "switch", False, "Play through this machine's loudspeakers, too"),
+        KeySpec("soundfont", "file", "", "With --audio: the instruments", metavar="FILE.sf2"),
+        KeySpec("click", "switch", False, "With --audio: a click on every beat"),
+        KeySpec("report", "file", "", "Write figures at the end", metavar="FILE.json"),
+        KeySpec("verbose", "integer", 0, "Say more; 2: everything", high=2, flag=True),
+        KeySpec("preset", "text", "", "Begin with this preset of the configuration", metavar="NAME"),
+        KeySpec("default_gestures", "switch", True, "Whether the usual MIDI gestures turn controls", option=False),
         *(_control(f"mute.{role}", False, option=False) for role in _PLAYS),
         *(_control(f"level.{role}", 1.0, option=False) for role in _PLAYS),
         *(_control(f"offset_ms.{role}", 0.0, option=False) for role in _PLAYS),
         *(_control(f"player.{role}", "", option=False) for role in _PLAYS),
         *(
-            Key(
+            KeySpec(
                 f"program.{role}", "integer", 0, f"General MIDI program of {role} at the start; 0: none", high=128,
                 option=False,
             )
@@ -168,7 +168,7 @@ class Config:
         """How the controls stand at the start, for a player that knows these styles. Raises ConfigError."""
         settings = Settings(style=styles[0], technique=self.technique)
         for key, value in self.controls:
-            settings = controls.applied(settings, key, _turned("", key, value, styles))
+            settings = controls.with_control(settings, key, _turned("", key, value, styles))
         for name, turned in self.presets.items():
             for key, value in turned:
                 _turned(f"{PRESETS}.{name}.", key, value, styles)
@@ -287,7 +287,7 @@ def _turned(prefix: str, key: str, value: object, styles: Sequence[str] | None =
         raise ConfigError(f"{prefix}{error}") from None
 
 
-def _parsed(key: Key, value: object) -> object:
+def _parsed(key: KeySpec, value: object) -> object:
     """The value, None when it is none."""
     match key.kind:
         case "text" | "file":
@@ -301,7 +301,7 @@ def _parsed(key: Key, value: object) -> object:
     return _number(key, value)
 
 
-def _number(key: Key, value: object) -> float | int | None:
+def _number(key: KeySpec, value: object) -> float | int | None:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     try:
@@ -372,7 +372,7 @@ def config(given: Given, said: Given) -> Config:
 
 def _standing(name: str) -> object:
     """How a control stands when nobody turned it."""
-    return controls.standing(Settings()).get(name)
+    return controls.current_values(Settings()).get(name)
 
 
 def _presets(given: Given) -> dict[str, tuple[tuple[str, object], ...]]:

@@ -15,7 +15,7 @@ class AutomationError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class AutomationPoint:
     """At a tick (of 1/24 beat, 0 is bar 1), a control gets a value."""
 
     tick: int
@@ -28,7 +28,9 @@ Presets = Mapping[str, Sequence[tuple[str, object]]]
 _NONE: Presets = {}
 
 
-def read(path: str | Path, styles: Collection[str] | None = None, presets: Presets = _NONE) -> tuple[Turn, ...]:
+def read(
+    path: str | Path, styles: Collection[str] | None = None, presets: Presets = _NONE
+) -> tuple[AutomationPoint, ...]:
     """The turns in a file, sorted by tick; those of one tick in the order of the file. Empty lines are allowed.
 
     styles: those the player knows; presets: those the configuration has, for which stand what they turn. Raises
@@ -49,15 +51,15 @@ def read(path: str | Path, styles: Collection[str] | None = None, presets: Prese
     return tuple(sorted(turns, key=lambda turn: turn.tick))
 
 
-def _meant(turn: Turn, presets: Presets) -> list[Turn]:
+def _meant(turn: AutomationPoint, presets: Presets) -> list[AutomationPoint]:
     if turn.key != "preset":
         return [turn]
     if turn.value not in presets:
         raise ValueError(f"preset: no preset {turn.value!r}; the configuration has {', '.join(presets) or 'none'}")
-    return [Turn(turn.tick, key, value) for key, value in presets[str(turn.value)]]
+    return [AutomationPoint(turn.tick, key, value) for key, value in presets[str(turn.value)]]
 
 
-def _turn(line: str, styles: Collection[str] | None) -> Turn:
+def _turn(line: str, styles: Collection[str] | None) -> AutomationPoint:
     try:
         found = json.loads(line)
     except (ValueError, RecursionError):
@@ -67,4 +69,4 @@ def _turn(line: str, styles: Collection[str] | None) -> Turn:
     tick, key = found["tick"], found["key"]
     if not isinstance(tick, int) or isinstance(tick, bool) or tick < 0:
         raise ValueError(f"tick: takes a whole number from 0, not {tick!r}")
-    return Turn(tick, str(key), controls.parse(str(key), found.get("value", True), styles))
+    return AutomationPoint(tick, str(key), controls.parse(str(key), found.get("value", True), styles))

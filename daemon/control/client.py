@@ -18,7 +18,7 @@ class ClientError(Exception):
     """No band answers, or it refuses; the message is one sentence."""
 
 
-class Client:
+class ControlClient:
     """A connection to a band that plays. where: as the configuration's `control`. Raises ClientError."""
 
     def __init__(self, where: str) -> None:

@@ -84,14 +84,14 @@ _CHILD = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from daemon.c
 
 
 @dataclass(frozen=True, slots=True)
-class Asked(Command):
+class CommandDone(Command):
     """A command that came through the socket; the server wants to know when it is done."""
 
     serial: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Hello:
+class ServerSetup:
     """What the server must know before it lets anybody in. where: an address as `resolve` returns it; gestures: the
     configuration's bindings; learnt: those learnt, which are kept in the file learnt_path."""
 
@@ -132,7 +132,7 @@ def resolve(where: str) -> str:
     return str(runtime_path() / "control.sock")
 
 
-class Control:
+class ControlSocket:
     """The band's side of the socket: starts the server, tells it facts, puts what it is asked for on the inbox."""
 
     def __init__(self, put: Callable[[Event], None], now: Callable[[], int]) -> None:
@@ -148,7 +148,7 @@ class Control:
             for target, name in ((self._feed, "control-feed"), (self._read, "control-read"))
         ]
 
-    def start(self, hello: Hello) -> None:
+    def start(self, hello: ServerSetup) -> None:
         """From now on there is a socket."""
         self._queue.put(("hello", asdict(hello)))
         for thread in self._threads:
@@ -196,7 +196,7 @@ class Control:
             message = json.loads(line)
             match message["kind"]:
                 case "command":
-                    self._put(Asked(self._now(), message["key"], message["value"], message["serial"]))
+                    self._put(CommandDone(self._now(), message["key"], message["value"], message["serial"]))
                 case "wanted":
                     self.wanted = frozenset(message["topics"])
                 case "warning":

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from daemon.control.control_socket import Asked
+from daemon.control.control_socket import CommandDone
 from daemon.core import controls, wire
 from daemon.core.counters import Counters, Histogram
 from daemon.core.events import Event, MidiIn, PlanReady
 from daemon.core.settings import Settings
-from daemon.core.tempo import NS_PER_MS, Tempo
+from daemon.core.tempo import NS_PER_MS, TempoMap
 from daemon.core.world import Output, World
-from daemon.engine.looper import Loop
+from daemon.engine.looper import EditLoop
 
 #: ns between two looks at tempo and position, and at the counters; and how much of a pause they take
 OFTEN, SELDOM, ROOM = 200 * NS_PER_MS, 1_000 * NS_PER_MS, 5 * NS_PER_MS
@@ -23,7 +23,7 @@ _LATEST = 1 << 62  # a tick after all tempo marks
 
 
 class Watcher(Protocol):
-    """Who is told: `daemon.control.control_socket.Control`."""
+    """Who is told: `daemon.control.control_socket.ControlSocket`."""
 
     wanted: frozenset[str]
 
@@ -35,9 +35,9 @@ class Watched(Protocol):
     """What is looked at: the conductor."""
 
     settings: Settings
-    tempo: Tempo | None
+    tempo: TempoMap | None
     counters: Counters
-    loop: Loop
+    loop: EditLoop
 
     @property
     def playing(self) -> bool:
@@ -72,7 +72,7 @@ class WatchedWorld:
             self._look(self._conductor, until)
         event = self._world.wait(until)
         match event:
-            case Asked():
+            case CommandDone():
                 self._asked = event.serial, self._refused()
             case PlanReady() if "plans" in self._watcher.wanted:
                 self._watcher.tell("plan", wire.pack_plan(event.plan))
@@ -84,7 +84,7 @@ class WatchedWorld:
         """What has changed since the last time."""
         if conductor.settings is not self._settings:
             self._settings = conductor.settings
-            self._watcher.tell("controls", controls.standing(conductor.settings))
+            self._watcher.tell("controls", controls.current_values(conductor.settings))
         self._tell_edits(conductor.loop)
         now = self._world.now()
         turned, self._playing = conductor.playing != self._playing, conductor.playing
@@ -99,7 +99,7 @@ class WatchedWorld:
             self._asked = None
             self._watcher.tell("done", serial, self._refused() == refused)
 
-    def _tell_edits(self, loop: Loop) -> None:
+    def _tell_edits(self, loop: EditLoop) -> None:
         if not loop.told or loop.told[-1].serial <= self._told:
             return
         if "edits" in self._watcher.wanted:

@@ -27,7 +27,7 @@ from daemon.control.control_socket import PROTOCOL, TCP, TOPICS, runtime_path
 from daemon.control.gestures import CC, FORGET, LEARN, Gesture, GestureError, target
 from daemon.core import controls, wire
 from daemon.core.controls import CONTROLS, ControlError
-from daemon.core.version import house_version
+from daemon.core.version import installed_version
 from daemon.system.sd_notify import STOP_SIGNALS
 from music.note import CHANNELS
 
@@ -41,7 +41,7 @@ _ROLE_OF = {channel: role for role, channel in CHANNELS.items()}
 Json = dict[str, Any]
 
 
-class Bucket:
+class TokenBucket:
     """So many a second, so many at once."""
 
     def __init__(self, now: float, rate: float = RATE) -> None:
@@ -59,11 +59,11 @@ class Bucket:
 
 
 @dataclass(eq=False)
-class Client:
+class Connection:
     """One connection. until: when (s) it is read again, having asked for too much."""
 
     socket: socket.socket
-    bucket: Bucket
+    bucket: TokenBucket
     known: bool
     heard: bytearray = field(default_factory=bytearray)
     to_say: bytearray = field(default_factory=bytearray)
@@ -87,19 +87,19 @@ class Client:
         self.to_say += event
 
 
-class Refused(Exception):
+class RequestError(Exception):
     """A request that cannot be answered as it would like; one sentence."""
 
 
-class Desk:
+class RequestHandler:
     """What is known of the band, and how requests are answered. Knows no sockets: `pass_on` tells the band."""
 
     def __init__(self, hello: Json, pass_on: Callable[[Json], None]) -> None:
         self.hello = hello
         self._pass_on = pass_on
         self._serial = 0
-        self._asked: dict[int, tuple[Client, Json]] = {}  # serial -> who waits for an answer, and the request
-        self._learner: tuple[Client, Json] | None = None
+        self._asked: dict[int, tuple[Connection, Json]] = {}  # serial -> who waits for an answer, and the request
+        self._learner: tuple[Connection, Json] | None = None
         self.state: Json = {
             "controls": dict(hello["controls"]), "bpm": hello["bpm"], "playing": False, "tick": None, "at": None,
             "counters": {}, "styles": list(hello["styles"]), "techniques": list(hello["techniques"]),
@@ -108,7 +108,7 @@ class Desk:
         self._kept = dict(hello["learnt"])
         self._standing_gestures()
 
-    def answer(self, client: Client, request: Json) -> None:
+    def answer(self, client: Connection, request: Json) -> None:
         """Answer a request, or see to it that it is answered when it is done. Raises Refused."""
         match request.get("op"):
             case "get":
@@ -128,11 +128,11 @@ class Desk:
             case "forget":
                 self._command(client, request, FORGET, self._key(request))
             case other:
-                raise Refused(
+                raise RequestError(
                     f"no such op: {_short(other)}; there are get, set, panic, subscribe, unsubscribe, learn, forget"
                 )
 
-    def left(self, client: Client) -> None:
+    def left(self, client: Connection) -> None:
         """A client has gone: nobody waits for its answers."""
         self._asked = {serial: who for serial, who in self._asked.items() if who[0] is not client}
         if self._learner is not None and self._learner[0] is client:
@@ -181,7 +181,7 @@ class Desk:
     def _key(self, request: Json) -> str:
         key = request.get("key")
         if not isinstance(key, str):
-            raise Refused(f"key: takes a control's name, not {_short(key)}")
+            raise RequestError(f"key: takes a control's name, not {_short(key)}")
         return key
 
     def _got(self, request: Json) -> Json:
@@ -191,34 +191,36 @@ class Desk:
         for there in (self.state["controls"], self.state):
             if key in there:
                 return {"value": there[key]}
-        raise Refused(f"{key}: nothing by that name; there are {', '.join((*self.state, *self.state['controls']))}")
+        raise RequestError(
+            f"{key}: nothing by that name; there are {', '.join((*self.state, *self.state['controls']))}"
+        )
 
     def _topics(self, request: Json) -> set[str]:
         topics = request.get("to")
         if not isinstance(topics, list) or not all(isinstance(t, str) and t in TOPICS for t in topics):
-            raise Refused(f"to: takes a list of {', '.join(TOPICS)}, not {_short(topics)}")
+            raise RequestError(f"to: takes a list of {', '.join(TOPICS)}, not {_short(topics)}")
         return set(topics)
 
-    def _command(self, client: Client, request: Json, key: str, value: object) -> None:
+    def _command(self, client: Connection, request: Json, key: str, value: object) -> None:
         if key != FORGET:
             try:
                 value = controls.parse(key, value, self.state["styles"], self.state["techniques"])
             except ControlError as error:
-                raise Refused(str(error)) from None
+                raise RequestError(str(error)) from None
             if key == "preset" and value not in self.state["presets"]:
-                raise Refused(
+                raise RequestError(
                     f"preset: no preset {value!r}; the configuration has {', '.join(self.state['presets']) or 'none'}"
                 )
         self._asked[self._send(key, value)] = client, request
 
-    def _learn(self, client: Client, request: Json) -> None:
+    def _learn(self, client: Connection, request: Json) -> None:
         what = self._key(request)
         try:
             if what.partition("=")[0].strip() not in CONTROLS:
                 controls.parse(what, None)
             target(what, Gesture(CC, 0))
         except (ControlError, GestureError) as error:
-            raise Refused(str(error)) from None
+            raise RequestError(str(error)) from None
         if self._learner is not None:
             waiting, before = self._learner
             waiting.say({**self.reply(before), "ok": False, "error": "somebody else began to learn a gesture"})
@@ -287,12 +289,12 @@ class Server:
     """The sockets."""
 
     def __init__(
-        self, desk: Desk, listener: socket.socket, token: str, wake: socket.socket, facts: SimpleQueue[Any]
+        self, desk: RequestHandler, listener: socket.socket, token: str, wake: socket.socket, facts: SimpleQueue[Any]
     ) -> None:
         self._desk, self._token, self._facts = desk, token, facts
         self._listener, self._wake = listener, wake
-        self._clients: dict[socket.socket, Client] = {}
-        self._all = Bucket(time.monotonic(), RATE_OF_ALL)
+        self._clients: dict[socket.socket, Connection] = {}
+        self._all = TokenBucket(time.monotonic(), RATE_OF_ALL)
         self._wanted: frozenset[str] = frozenset()
         self._selector = selectors.DefaultSelector()
         for there in (listener, wake):
@@ -334,8 +336,8 @@ class Server:
         except OSError:
             return
         there.setblocking(False)
-        client = Client(there, Bucket(time.monotonic()), known=not self._token)
-        client.say({"houseband": house_version(), "protocol": PROTOCOL})
+        client = Connection(there, TokenBucket(time.monotonic()), known=not self._token)
+        client.say({"houseband": installed_version(), "protocol": PROTOCOL})
         if len(self._clients) >= MOST_CLIENTS:
             client.say({"ok": False, "error": f"there are {MOST_CLIENTS} clients already"})
             with contextlib.suppress(OSError):
@@ -345,7 +347,7 @@ class Server:
         self._clients[there] = client
         self._selector.register(there, selectors.EVENT_READ)
 
-    def _serve(self, client: Client, ready: int) -> None:
+    def _serve(self, client: Connection, ready: int) -> None:
         if ready & selectors.EVENT_WRITE:
             self._flush(client)
         if ready & selectors.EVENT_READ and client.socket in self._clients:
@@ -360,7 +362,7 @@ class Server:
                 return
             client.heard += some
 
-    def _answer(self, client: Client) -> None:
+    def _answer(self, client: Connection) -> None:
         """Its requests, as far as it may ask and reads what it is told."""
         client.until = 0.0
         while not client.leaving and len(client.to_say) <= LONGEST_QUEUE:
@@ -380,33 +382,35 @@ class Server:
             client.heard = rest
             self._one(client, bytes(line))
 
-    def _one(self, client: Client, line: bytes) -> None:
+    def _one(self, client: Connection, line: bytes) -> None:
         if not line.strip():
             return
         request: Json = {}
         try:
             found = json.loads(line)
             if not isinstance(found, dict):
-                raise Refused('a request is a JSON object such as {"op": "get"}')
+                raise RequestError('a request is a JSON object such as {"op": "get"}')
             request = found
             if not client.known:
                 self._hello(client, request)
             else:
                 self._desk.answer(client, request)
-        except Refused as error:
+        except RequestError as error:
             client.say({**({"id": request["id"]} if "id" in request else {}), "ok": False, "error": str(error)})
         except (ValueError, RecursionError):
             client.say({"ok": False, "error": "not a line of JSON"})
 
-    def _hello(self, client: Client, request: Json) -> None:
+    def _hello(self, client: Connection, request: Json) -> None:
         token = request.get("token")
         client.known = isinstance(token, str) and secrets.compare_digest(token.encode(), self._token.encode())
         client.leaving = not client.known
         if client.leaving:
-            raise Refused('the first request over TCP is {"op": "hello", "token": ...}, with the token in control.tcp')
+            raise RequestError(
+                'the first request over TCP is {"op": "hello", "token": ...}, with the token in control.tcp'
+            )
         client.say(self._desk.reply(request))
 
-    def _flush(self, client: Client) -> None:
+    def _flush(self, client: Connection) -> None:
         if client.to_say:
             try:
                 del client.to_say[: client.socket.send(client.to_say)]
@@ -423,7 +427,7 @@ class Server:
             events |= selectors.EVENT_READ
         self._listen(client, events)
 
-    def _listen(self, client: Client, events: int) -> None:
+    def _listen(self, client: Connection, events: int) -> None:
         known = self._selector.get_map().get(client.socket)
         if known is None and events:
             self._selector.register(client.socket, events)
@@ -432,7 +436,7 @@ class Server:
         elif known is not None and known.events != events:
             self._selector.modify(client.socket, events)
 
-    def _drop(self, client: Client) -> None:
+    def _drop(self, client: Connection) -> None:
         if self._clients.pop(client.socket, None) is None:
             return
         self._listen(client, 0)
@@ -532,7 +536,7 @@ def serve() -> None:
         facts: SimpleQueue[Any] = SimpleQueue()
         ours, theirs = socket.socketpair()
         threading.Thread(target=_read, args=(facts, theirs), daemon=True).start()
-        server = Server(Desk(hello, pass_on), listener, token, ours, facts)
+        server = Server(RequestHandler(hello, pass_on), listener, token, ours, facts)
         try:
             server.run()
         finally:

@@ -17,7 +17,7 @@ class ControlError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Control:
+class ControlSpec:
     """One control. kind: number, integer, switch (true, false or toggle), choice (a text), spans (numbers and ranges
     such as 1-4,7, or nothing) or trigger (its value is ignored); low, high: the range of a number, both included; an
     integer may have none."""
@@ -55,50 +55,54 @@ TOGGLE = "toggle"
 #: roles that can be muted and levelled
 MIXED_ROLES = (*ROLES, EDITS)
 
-CONTROLS: dict[str, Control] = {
+CONTROLS: dict[str, ControlSpec] = {
     control.key: control
     for control in (
-        Control("style", "choice", "what the band plays like, from the next plan on"),
-        Control("seed", "integer", "the same seed gives the same music"),
-        Control("temperature", "number", "how adventurous the players are", 0, 2),
-        Control("density", "number", "how many notes they play; 1 as the style has it", 0, 2),
-        Control("intensity", "number", "how loud and full they play", 0, 1),
-        Control("swing", "number", "how far off-beat sixteenths are delayed, 1 is a triplet", 0, 1),
-        Control("humanise", "number", "how far notes stray from the beat, as a human hand does", 0, 1),
-        Control("bpm", "number", "beats per minute", 10, 400),
-        Control("technique", "choice", "which of the players plays, from the next plan on"),
-        Control("pause_bars", "integer", "bars of silence after which the band ends; 0: it goes on for ever", 0, 64),
-        Control("split", "integer", "keys below this pitch are no melody", 0, 127),
-        *(Control(f"mute.{role}", "switch", f"{role} goes on in silence") for role in MIXED_ROLES),
-        *(Control(f"level.{role}", "number", f"how loud {role} is; 1 as it is", 0, 1.5) for role in MIXED_ROLES),
+        ControlSpec("style", "choice", "what the band plays like, from the next plan on"),
+        ControlSpec("seed", "integer", "the same seed gives the same music"),
+        ControlSpec("temperature", "number", "how adventurous the players are", 0, 2),
+        ControlSpec("density", "number", "how many notes they play; 1 as the style has it", 0, 2),
+        ControlSpec("intensity", "number", "how loud and full they play", 0, 1),
+        ControlSpec("swing", "number", "how far off-beat sixteenths are delayed, 1 is a triplet", 0, 1),
+        ControlSpec("humanise", "number", "how far notes stray from the beat, as a human hand does", 0, 1),
+        ControlSpec("bpm", "number", "beats per minute", 10, 400),
+        ControlSpec("technique", "choice", "which of the players plays, from the next plan on"),
+        ControlSpec(
+            "pause_bars", "integer", "bars of silence after which the band ends; 0: it goes on for ever", 0, 64
+        ),
+        ControlSpec("split", "integer", "keys below this pitch are no melody", 0, 127),
+        *(ControlSpec(f"mute.{role}", "switch", f"{role} goes on in silence") for role in MIXED_ROLES),
+        *(ControlSpec(f"level.{role}", "number", f"how loud {role} is; 1 as it is", 0, 1.5) for role in MIXED_ROLES),
         *(
-            Control(f"offset_ms.{role}", "number", f"by how many ms the synthesiser of {role} is slow", -500, 500)
+            ControlSpec(f"offset_ms.{role}", "number", f"by how many ms the synthesiser of {role} is slow", -500, 500)
             for role in MIXED_ROLES
         ),
         *(
-            Control(f"player.{role}", "choice", f"which of the players plays {role}, if another than the rest")
+            ControlSpec(f"player.{role}", "choice", f"which of the players plays {role}, if another than the rest")
             for role in MIXED_ROLES
         ),
-        Control("loop_bars", "integer", "how many bars go round (AR-CNN)", 1, 8),
-        Control("overdub", "switch", "what is played is added to the loop instead of replacing its bars"),
-        Control("edits_per_second", "number", "how fast the loop is edited, at most", 0, 50),
-        Control("edit_sysex", "switch", "edits are sent as MIDI (SysEx), too"),
-        Control("creative_risk", "number", "how unlikely an edit may be; 0 takes the likeliest", 0, 6),
-        Control("remove_max", "number", "percent of the notes played that edits may remove", 0, 100),
-        Control("add_max", "integer", "how many notes edits may add", 0, 100_000),
-        Control("lock_pitches", "spans", "pitches that edits leave alone"),
-        Control("lock_bars", "spans", "bars that edits leave alone, counted from 1"),
-        Control("register_low", "integer", "the lowest pitch that is edited", 0, 127),
-        Control("register_high", "integer", "the highest pitch that is edited", 0, 127),
-        Control("undo", "trigger", "takes back the last edit of the loop"),
-        Control("start", "trigger", "wait for the melody, and begin with it"),
-        Control("stop", "trigger", "end at once; play again only after start"),
-        Control("fill", "trigger", "more drums and notes over the last half of the bar"),
-        Control("variation", "trigger", "another groove, from the next bar on"),
-        Control("ending", "trigger", "one more bar from the next bar line on, a final chord, then silence until start"),
-        Control("tap", "trigger", "tap twice or more: the tempo is that of the taps"),
-        Control("preset", "choice", "turn all that a preset of the configuration turns"),
-        Control("panic", "trigger", "end everything that sounds, at once; go on with the next plan"),
+        ControlSpec("loop_bars", "integer", "how many bars go round (AR-CNN)", 1, 8),
+        ControlSpec("overdub", "switch", "what is played is added to the loop instead of replacing its bars"),
+        ControlSpec("edits_per_second", "number", "how fast the loop is edited, at most", 0, 50),
+        ControlSpec("edit_sysex", "switch", "edits are sent as MIDI (SysEx), too"),
+        ControlSpec("creative_risk", "number", "how unlikely an edit may be; 0 takes the likeliest", 0, 6),
+        ControlSpec("remove_max", "number", "percent of the notes played that edits may remove", 0, 100),
+        ControlSpec("add_max", "integer", "how many notes edits may add", 0, 100_000),
+        ControlSpec("lock_pitches", "spans", "pitches that edits leave alone"),
+        ControlSpec("lock_bars", "spans", "bars that edits leave alone, counted from 1"),
+        ControlSpec("register_low", "integer", "the lowest pitch that is edited", 0, 127),
+        ControlSpec("register_high", "integer", "the highest pitch that is edited", 0, 127),
+        ControlSpec("undo", "trigger", "takes back the last edit of the loop"),
+        ControlSpec("start", "trigger", "wait for the melody, and begin with it"),
+        ControlSpec("stop", "trigger", "end at once; play again only after start"),
+        ControlSpec("fill", "trigger", "more drums and notes over the last half of the bar"),
+        ControlSpec("variation", "trigger", "another groove, from the next bar on"),
+        ControlSpec(
+            "ending", "trigger", "one more bar from the next bar line on, a final chord, then silence until start"
+        ),
+        ControlSpec("tap", "trigger", "tap twice or more: the tempo is that of the taps"),
+        ControlSpec("preset", "choice", "turn all that a preset of the configuration turns"),
+        ControlSpec("panic", "trigger", "end everything that sounds, at once; go on with the next plan"),
     )
 }
 
@@ -139,7 +143,7 @@ def parse(
     return parsed
 
 
-def _number(value: object, control: Control) -> float | None:
+def _number(value: object, control: ControlSpec) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     try:
@@ -160,7 +164,7 @@ def _spans(value: object) -> str | None:
     return text
 
 
-def _integer(value: object, control: Control) -> int | None:
+def _integer(value: object, control: ControlSpec) -> int | None:
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         return None
     try:
@@ -185,7 +189,7 @@ _BY_ROLE = {"level": "levels", "offset_ms": "offsets_ms", "player": "players"}
 _STANDING = {"level": 1.0, "offset_ms": 0.0, "player": ""}
 
 
-def applied(settings: Settings, key: str, value: object) -> Settings:
+def with_control(settings: Settings, key: str, value: object) -> Settings:
     """The settings with one control set to a parsed value; a control that is no setting (bpm, ...) changes nothing."""
     kind, _, role = key.partition(".")
     if kind == "mute":
@@ -201,7 +205,7 @@ def applied(settings: Settings, key: str, value: object) -> Settings:
     return settings
 
 
-def standing(settings: Settings) -> dict[str, object]:
+def current_values(settings: Settings) -> dict[str, object]:
     """How the controls that are settings stand: key -> value, in the order of the table."""
     found: dict[str, object] = {}
     for key in CONTROLS:

@@ -69,7 +69,7 @@ class PortsBack:
 
 
 @dataclass(frozen=True, slots=True)
-class Slept:
+class SystemResumed:
     """The machine has slept, and is awake again."""
 
     at: int
@@ -82,4 +82,4 @@ class Quit:
     at: int
 
 
-Event = MidiIn | PlanReady | WorkerFailed | Command | Position | PortsLost | PortsBack | Slept | Quit
+Event = MidiIn | PlanReady | WorkerFailed | Command | Position | PortsLost | PortsBack | SystemResumed | Quit

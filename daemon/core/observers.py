@@ -13,7 +13,7 @@ from daemon.core.world import Output, World
 Tap = Callable[[int, bytes], None]
 
 
-class TappedWorld:
+class ObservedWorld:
     """A World whose MIDI input is also told to the taps, each message with the moment it came."""
 
     def __init__(self, world: World, *taps: Tap) -> None:
@@ -32,7 +32,7 @@ class TappedWorld:
         return event
 
 
-class TappedOutput:
+class ObservedOutput:
     """An Output; what it has sent is also told to the taps, each message with the moment it was due."""
 
     def __init__(self, output: Output, *taps: Tap) -> None:

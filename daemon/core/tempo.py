@@ -19,7 +19,7 @@ def us_per_beat(bpm: float) -> int:
     return max(1, round(60_000_000 / bpm))
 
 
-class Tempo:
+class TempoMap:
     """Where every tick lies in time: from each mark on, `us` microseconds per beat.
 
     A tick begins at the first whole nanosecond at or after its true place, so that `tick_at(ns_at(t)) == t` for every
@@ -35,7 +35,7 @@ class Tempo:
         self._us = [us]
 
     @classmethod
-    def from_marks(cls, marks: Iterable[tuple[int, int]], tick: int = 0, ns: int = 0) -> Tempo:
+    def from_marks(cls, marks: Iterable[tuple[int, int]], tick: int = 0, ns: int = 0) -> TempoMap:
         """The tempo of a file's (tick, microseconds per beat), sorted by tick, not empty, with `tick` at `ns`."""
         (first, us), *rest = marks
         tempo = cls(us, first, 0)
@@ -46,7 +46,7 @@ class Tempo:
         return tempo
 
     @classmethod
-    def from_places(cls, places: Iterable[tuple[int, int, int]]) -> Tempo:
+    def from_places(cls, places: Iterable[tuple[int, int, int]]) -> TempoMap:
         """The tempo of marks as `mark_at` gives them: (tick, ns, microseconds per beat), not empty; those that are not
         later than the one before are left out."""
         (tick, ns, us), *rest = places

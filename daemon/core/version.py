@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def house_version() -> str:
+def installed_version() -> str:
     """The version that is installed."""
     from importlib.metadata import PackageNotFoundError, version  # here, for it is slow to load and seldom asked
 

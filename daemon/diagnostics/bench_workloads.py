@@ -19,12 +19,12 @@ from typing import Any
 from daemon.core.events import MidiIn, Quit
 from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
-from daemon.core.tempo import Tempo, us_per_beat
+from daemon.core.tempo import TempoMap, us_per_beat
 from daemon.diagnostics import measure
-from daemon.engine.conductor import Conductor, Song
-from daemon.midi.rtmidi_ports import APIS, Ports, rtmidi_module
+from daemon.engine.conductor import Conductor, SongInfo
+from daemon.midi.rtmidi_ports import APIS, RtMidiPorts, rtmidi_module
 from daemon.players.worker import PlayerFacts, PlayerSpec, Worker
-from daemon.system.live_world import LiveWorld, undisturbed
+from daemon.system.live_world import LiveWorld, real_time_section
 from music.note import ROLES, TICKS_PER_BEAT
 
 _LOAD = "daemon.players.load:load_player"
@@ -32,7 +32,7 @@ _LOAD = "daemon.players.load:load_player"
 
 def bare_wait(seconds: float) -> dict[str, Any]:
     """Lateness (ns) of waits for a deadline."""
-    with undisturbed():
+    with real_time_section():
         return {"late": measure.bare_waits(seconds)}
 
 
@@ -54,11 +54,11 @@ def band(seconds: float, bpm: float, technique: str, graph: str | None) -> dict[
         worker.start()
         facts = worker.wait_ready()
         settings = Settings(style=facts.styles[0], technique=technique)
-        conductor = Conductor(world, output, worker, facts, Song(bpm=bpm), settings)
+        conductor = Conductor(world, output, worker, facts, SongInfo(bpm=bpm), settings)
         performer = threading.Thread(target=_perform, args=(world, bpm, seconds), daemon=True)
         before, begun = _cpu(worker), time.monotonic_ns()
         performer.start()
-        with undisturbed():
+        with real_time_section():
             conductor.run()
         after, spent = _cpu(worker), time.monotonic_ns() - begun
         performer.join()
@@ -88,7 +88,7 @@ def _pid() -> int:
 def _perform(world: LiveWorld, bpm: float, seconds: float) -> None:
     """Quavers up and down a scale, put as the MIDI system's thread would."""
     scale = (60, 62, 64, 65, 67, 69, 71, 72, 71, 69, 67, 65, 64, 62)
-    tempo = Tempo(us_per_beat(bpm), 0, world.now() + 100_000_000)
+    tempo = TempoMap(us_per_beat(bpm), 0, world.now() + 100_000_000)
     watch = threading.Event()
     quaver = TICKS_PER_BEAT // 2
     for number in range(int(seconds * bpm / 60 * 2)):
@@ -105,7 +105,7 @@ def plans(count: int, technique: str, graph: str | None) -> dict[str, Any]:
 
     multiply, products = measure.gemm_timer(), list[int]()
     player = load_player(technique, graph)
-    with undisturbed():
+    with real_time_section():
         spent = measure.plan_times(player, count, lambda: products.append(multiply()))
         cpu = measure.plan_times(player, count // 2, clock=time.process_time_ns)
     return {"plan": spent, "gemm": products[5:], "cpu": cpu}
@@ -116,7 +116,7 @@ def eager(technique: str, graph: str | None) -> None:
     import runpy
 
     sys.argv[1:] = [technique, *([graph] if graph else [])]
-    with undisturbed():
+    with real_time_section():
         runpy.run_module("export.torch_timing", run_name="__main__")
 
 
@@ -152,14 +152,14 @@ def _drain(events: list[bytes]) -> int:
 
     threading.Thread(target=feed, daemon=True).start()
     arrived = 0
-    with undisturbed():
+    with real_time_section():
         while queue.get() is not None:
             arrived += 1
     return arrived
 
 
 def _conduct(events: list[bytes]) -> int:
-    from daemon.core.observers import TappedWorld
+    from daemon.core.observers import ObservedWorld
 
     world, arrived = LiveWorld(), [0]
 
@@ -172,9 +172,9 @@ def _conduct(events: list[bytes]) -> int:
         world.put(Quit(world.now()))
 
     facts = PlayerFacts(32, 32, 32, ROLES, ("pop",))
-    conductor = Conductor(TappedWorld(world, count), _Late(), _Nobody(), facts)
+    conductor = Conductor(ObservedWorld(world, count), _Late(), _Nobody(), facts)
     threading.Thread(target=feed, daemon=True).start()
-    with undisturbed():
+    with real_time_section():
         conductor.run()
     return arrived[0]
 
@@ -204,11 +204,11 @@ def echo(api: str, how: str) -> None:
     receiver.ignore_types(sysex=False, timing=False, active_sense=True)
     if how == "bare":
         receiver.set_callback(lambda message, _data: sender.send_message(message[0]))
-        with undisturbed():
+        with real_time_section():
             _until_told()
         return
 
-    world, open_ports = LiveWorld(), Ports(api, [receiver], {None: sender}, ("in", "out"))
+    world, open_ports = LiveWorld(), RtMidiPorts(api, [receiver], {None: sender}, ("in", "out"))
     open_ports.listen(world.now, world.put)
 
     def end() -> None:
@@ -216,7 +216,7 @@ def echo(api: str, how: str) -> None:
         world.put(Quit(world.now()))
 
     threading.Thread(target=end, daemon=True).start()
-    with undisturbed():
+    with real_time_section():
         while isinstance(event := world.wait(None), MidiIn):
             open_ports.send(event.data, event.at)
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from daemon.diagnostics import measure
-from daemon.diagnostics.measure import Loop, quantile
+from daemon.diagnostics.measure import WireLoop, quantile
 from daemon.midi import port_diagnosis
 from daemon.midi.rtmidi_ports import APIS, AUTOMATIC, PortError, quiet, rtmidi_module
 
@@ -152,7 +152,7 @@ def midi_system(api: str, running: list[str], places: port_diagnosis.Places | No
     if running:
         return Finding(what, GOOD, f"{running[0]} gives ports" + (f" ({running[1]} would, too)" if running[1:] else ""))
     wanted = AUTOMATIC.get(sys.platform, ("alsa", "jack")) if api == "auto" else (api,)
-    reasons = port_diagnosis.reasons(wanted, places)
+    reasons = port_diagnosis.diagnose(wanted, places)
     return Finding(what, BAD, "; ".join(reason.cause for reason in reasons), port_diagnosis.remedy(reasons))
 
 
@@ -181,9 +181,9 @@ def real_time(limit: int | None = None, granted: bool | None = None) -> Finding:
 
 def may_be_real_time() -> bool:
     """Whether the system grants SCHED_FIFO; it is given back at once."""
-    from daemon.system.live_world import undisturbed
+    from daemon.system.live_world import real_time_section
 
-    with undisturbed():
+    with real_time_section():
         return (os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK) == os.SCHED_FIFO
 
 
@@ -218,7 +218,7 @@ def _looped(api: str, figures: dict[str, float | int | str | None]) -> Finding:
 _PORTLESS = {"windows": "make ports with loopMIDI"}
 
 
-def looped(api: str, found: Loop) -> Finding:
+def looped(api: str, found: WireLoop) -> Finding:
     """What a measured loop means."""
     what = "virtual port loop"
     text = f"{api}: latency {found.median_ms:.2f} ms, jitter {found.jitter_ms:.2f} ms (99 of 100)"

@@ -101,7 +101,7 @@ def gemm_timer() -> Callable[[], int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Loop:
+class WireLoop:
     """What came round. times: ns from sending to arrival, of those that did; lost: how many did not."""
 
     times: tuple[int, ...]
@@ -162,11 +162,11 @@ def send_spaced(send: Sender, messages: Iterable[bytes], interval: float) -> lis
     return sent
 
 
-def pair(sent: Sequence[tuple[int, bytes]], arrived: Sequence[tuple[int, bytes]]) -> Loop:
+def pair(sent: Sequence[tuple[int, bytes]], arrived: Sequence[tuple[int, bytes]]) -> WireLoop:
     """Which of what was sent arrived, and how much later; every message is another."""
     when = {data: at for at, data in reversed(arrived)}
     times = tuple(when[data] - at for at, data in sent if data in when)
-    return Loop(times, len(sent) - len(times))
+    return WireLoop(times, len(sent) - len(times))
 
 
 def numbered(count: int, channel: int = 15) -> list[bytes]:
@@ -174,7 +174,7 @@ def numbered(count: int, channel: int = 15) -> list[bytes]:
     return [bytes((0xB0 | channel, 20 + number // 128 % 12, number % 128)) for number in range(count)]
 
 
-def loop(api: str, count: int = 200) -> Loop:
+def loop(api: str, count: int = 200) -> WireLoop:
     """A virtual port's loop, measured. Raises PortError."""
     with wire_loop(api) as (send, arrived):
         sent = send_spaced(send, numbered(count), 0.0053)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from daemon.clocks.clock import Beat, Clock, Pace, Started
+from daemon.clocks.clock import Clock, ClockTick, Started, TempoOnly
 from daemon.core.events import MidiIn
-from daemon.core.tempo import NS_PER_MS, NS_PER_S, NS_PER_US, Tempo
+from daemon.core.tempo import NS_PER_MS, NS_PER_S, NS_PER_US, TempoMap
 from music.note import TICKS_PER_BEAT, TICKS_PER_STEP, Metre
 
 #: a note that comes so long (ns) before a start belongs to it: the first one can overtake it on its way
@@ -27,7 +27,7 @@ NEAR = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Steer:
+class TempoCorrection:
     """From `tick` on play so that `target` is at `ns`, and from there on `us` microseconds per beat."""
 
     tick: int
@@ -36,7 +36,7 @@ class Steer:
     us: int
 
 
-class Follower:
+class ClockSync:
     """One master. commands of its clock: until it has rolled the band waits for it."""
 
     def __init__(self, clock: Clock | None) -> None:
@@ -90,7 +90,7 @@ class Follower:
         """The master stands still."""
         self.rolling = False
 
-    def near(self, change: Started, tempo: Tempo, metre: Metre) -> int | None:
+    def near(self, change: Started, tempo: TempoMap, metre: Metre) -> int | None:
         """The band's tick at which the master now is, if the band is there already, to half a step; None if not."""
         here = tempo.tick_at(change.ns)
         bar = metre.ticks_per_bar
@@ -106,7 +106,7 @@ class Follower:
         """The master's position is the band's `tick`."""
         self._offset = tick - change.tick
 
-    def steer(self, change: Beat | Pace, tempo: Tempo, begin: int) -> Steer | None:
+    def steer(self, change: ClockTick | TempoOnly, tempo: TempoMap, begin: int) -> TempoCorrection | None:
         """How to be where the master is, from the tick `begin` on; None where the band is there already. Raises Astray
         when they have been too far apart for a while."""
         tick = change.tick + self._offset
@@ -114,15 +114,15 @@ class Follower:
         self._apart = self._apart + 1 if apart else 0
         if self._apart > PATIENCE:
             self._apart = 0
-            raise Astray
+            raise OutOfSync
         target = max(tick, begin) + HORIZON
         ns = change.ns + (target - tick) * change.us * NS_PER_US // TICKS_PER_BEAT
         fast = abs(tempo.us_at(target) - change.us) * 1000 > change.us
         if not fast and abs(tempo.ns_at(target) - ns) <= NEAR:
             return None
-        return Steer(begin, target, ns, change.us)
+        return TempoCorrection(begin, target, ns, change.us)
 
-    def pace(self, change: Pace, tempo: Tempo | None) -> None:
+    def pace(self, change: TempoOnly, tempo: TempoMap | None) -> None:
         """A master that only beats: its ticks are the band's, wherever the band began."""
         if not self._paced or tempo is None:
             self._paced = True
@@ -131,7 +131,7 @@ class Follower:
             self._offset = tempo.tick_at(change.ns + _span(change.us) // 2) - change.tick
 
 
-class Astray(Exception):
+class OutOfSync(Exception):
     """The band and the master are too far apart to come together by playing faster or slower."""
 
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from daemon.clocks.clock import Beat, Change, Clock, Pace, Started, Stopped
-from daemon.clocks.clock_output import ClockSender
+from daemon.clocks.clock import Change, Clock, ClockTick, Started, Stopped, TempoOnly
+from daemon.clocks.clock_output import ClockOutput
 from daemon.core import controls
 from daemon.core.counters import Counters
 from daemon.core.events import (
@@ -25,21 +25,21 @@ from daemon.core.events import (
     PortsLost,
     Position,
     Quit,
-    Slept,
+    SystemResumed,
     WorkerFailed,
 )
 from daemon.core.plan import Plan, PlanRequest
 from daemon.core.settings import Settings
-from daemon.core.tempo import NS_PER_MS, NS_PER_S, Tempo, us_per_beat
+from daemon.core.tempo import NS_PER_MS, NS_PER_S, TempoMap, us_per_beat
 from daemon.core.world import Composer, Output, World
-from daemon.engine.clock_sync import LOOP, Astray, Follower
+from daemon.engine.clock_sync import LOOP, ClockSync, OutOfSync
 from daemon.engine.form import Form, Phase, bar_at
-from daemon.engine.loopback_filter import Echo
-from daemon.engine.looper import TECHNIQUE, Loop
-from daemon.engine.melody import ALL_NOTES_OFF, Window
-from daemon.engine.output_queue import Message, Outbox, end_of, hand, lead
-from daemon.engine.schedule import CLICK, DRUMS, Agenda, Cue
-from daemon.engine.tap_tempo import Tapping
+from daemon.engine.loopback_filter import LoopbackFilter
+from daemon.engine.looper import TECHNIQUE, EditLoop
+from daemon.engine.melody import ALL_NOTES_OFF, MelodyTracker
+from daemon.engine.output_queue import OutputMessage, OutputQueue, end_of, humanised, lookahead_ns
+from daemon.engine.schedule import CLICK, DRUMS, NoteEvent, NoteSchedule
+from daemon.engine.tap_tempo import TapTempo
 from music.edits.draft import to_sysex
 from music.edits.edit import REMOVE, Edit
 from music.note import EDITS, STEPS_PER_BEAT, TICKS_PER_BEAT, TICKS_PER_STEP, Metre, Note, step_of
@@ -86,7 +86,7 @@ class Band(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Song:
+class SongInfo:
     """What is known before it begins.
 
     tempo: where the ticks lie, None when the first melody note shall say where bar 1 is; bpm: beats per minute in that
@@ -95,7 +95,7 @@ class Song:
     when the players may see what is still to come; begin: step from which on to ask without waiting for a melody note.
     """
 
-    tempo: Tempo | None = None
+    tempo: TempoMap | None = None
     bpm: float = 120.0
     metres: tuple[tuple[int, Metre], ...] = ((0, Metre()),)
     pickup: int = 0
@@ -126,7 +126,7 @@ class Conductor:
         output: Output,
         composer: Composer,
         band: Band,
-        song: Song | None = None,
+        song: SongInfo | None = None,
         settings: Settings = Settings(),
         *,
         replan: str = "step",
@@ -136,18 +136,18 @@ class Conductor:
     ) -> None:
         self.counters = Counters()
         self.settings = settings
-        self.song = song or Song()
+        self.song = song or SongInfo()
         self.tempo = self.song.tempo
         self._world, self._output, self._composer, self._band = world, output, composer, band
-        self._window = Window(settings.split, channel)
-        self.loop = Loop(channel)
-        self._agenda = Agenda()
-        self._outbox = Outbox()
+        self._window = MelodyTracker(settings.split, channel)
+        self.loop = EditLoop(channel)
+        self._agenda = NoteSchedule()
+        self._outbox = OutputQueue()
         self._form = Form(self.song.metres)
-        self._tapping = Tapping()
-        self._follower = Follower(clock)
-        self._sender = ClockSender() if send_clock else None
-        self._echo = Echo()
+        self._tapping = TapTempo()
+        self._follower = ClockSync(clock)
+        self._sender = ClockOutput() if send_clock else None
+        self._echo = LoopbackFilter()
         self._replan = replan
         self._us = us_per_beat(self.song.bpm)
         self._running = True
@@ -162,7 +162,7 @@ class Conductor:
         self._channels: set[int] = set()  # used so far
         self._still: int | None = None  # the master stands still since then (ns): nothing is due
         self._again: int | None = None  # when all notes off is said once more (ns)
-        self._cut: list[Cue] = []  # notes that it cut off when they had just begun
+        self._cut: list[NoteEvent] = []  # notes that it cut off when they had just begun
         self._ended: dict[tuple[int, int], int] = {}  # when (ns) a key was last told to end
         self._unheard: set[tuple[int, int]] = set()  # keys whose end may have gone to lost ports
         self._set(settings)
@@ -382,7 +382,7 @@ class Conductor:
                 self._lose_ports()
             case PortsBack():
                 self._greet_ports()
-            case Slept():
+            case SystemResumed():
                 self.counters.stalls += 1
                 self._wake_up()
             case Quit():
@@ -427,7 +427,7 @@ class Conductor:
         self._window.forget(tick + 1)
         self.loop.forget()
         if self.tempo is None:
-            self.tempo = Tempo(self._us, tick, at)
+            self.tempo = TempoMap(self._us, tick, at)
         else:
             self.tempo.jump(tick, at, self._us)
         if self._sender is not None:
@@ -457,7 +457,7 @@ class Conductor:
             return
         now = self._world.now()
         before = self.settings
-        self._set(controls.applied(self.settings, event.key, value))
+        self._set(controls.with_control(self.settings, event.key, value))
         self._renew = True
         if _who_edits(before) != _who_edits(self.settings):
             self._change_loop(now)
@@ -509,7 +509,7 @@ class Conductor:
 
     def _set(self, settings: Settings) -> None:
         self.settings = settings
-        self._lead = lead(settings)
+        self._lead = lookahead_ns(settings)
         self._window.split = self.loop.split = settings.split
         self._agenda.swing = settings.swing
         self._silent = settings.muted | {role for role, level in settings.levels.items() if level == 0}
@@ -544,7 +544,7 @@ class Conductor:
     def _count_in(self) -> None:
         _, metre = self.song.metre_at(0)
         first = -self.song.count_in * metre.ticks_per_bar
-        self.tempo = Tempo(self._us, first, self._world.now())
+        self.tempo = TempoMap(self._us, first, self._world.now())
         if self._sender is not None:
             self._sender.begin(first)
         beat = 4 * TICKS_PER_BEAT // metre.denominator
@@ -604,12 +604,12 @@ class Conductor:
                 case Stopped():
                     self._follower.stop()
                     self._stand_still()
-                case Beat():
+                case ClockTick():
                     self.counters.clock_jitter_ns.add(change.jitter)
                     self.counters.clock_lost = change.lost
                     if self._follower.rolling:
                         self._keep_up(change)
-                case Pace():
+                case TempoOnly():
                     self._us = change.us
                     self._follower.pace(change, self.tempo)
                     self._keep_up(change)
@@ -622,7 +622,7 @@ class Conductor:
         self._still, self._us, self._floating = None, change.us, False
         self._follower.start()
         if self.tempo is None:
-            self.tempo = Tempo(change.us, change.tick, change.ns)
+            self.tempo = TempoMap(change.us, change.tick, change.ns)
             tick = change.tick
         else:
             near = self._follower.near(change, self.tempo, self.song.metre_at(0)[1])
@@ -676,20 +676,20 @@ class Conductor:
             if self._still is not None:
                 self._quieten(now)
 
-    def _keep_up(self, change: Beat | Pace) -> None:
+    def _keep_up(self, change: ClockTick | TempoOnly) -> None:
         """A little faster or slower, so that the band is where the master is."""
         if self.tempo is None:
             return
         try:
             steer = self._follower.steer(change, self.tempo, self.tempo.tick_from(self._world.now() + self._lead))
-        except Astray:
+        except OutOfSync:
             self._start(Started(change.tick, change.ns, change.us))
             return
         if steer is not None:
             self._us = steer.us
             self.tempo.steer(steer.tick, steer.target, steer.ns, steer.us)
 
-    def _beat(self, sender: ClockSender, now: int) -> None:
+    def _beat(self, sender: ClockOutput, now: int) -> None:
         """Be the master of others."""
         if self.tempo is None:
             return
@@ -733,17 +733,17 @@ class Conductor:
             return tick
         return self.tempo.tick_at(self.tempo.ns_at(tick) - self._lead)
 
-    def _end_now(self, cues: list[Cue]) -> None:
+    def _end_now(self, cues: list[NoteEvent]) -> None:
         now = self._world.now()
         for cue in cues:
             for message in self._outbox.cut((cue.entry.channel, cue.entry.note.pitch), now):
                 self._emit(message)
 
-    def _send(self, cue: Cue) -> None:
+    def _send(self, cue: NoteEvent) -> None:
         """Into the outbox, from where it leaves earlier by what its synthesiser needs, and as a human hand plays it."""
         assert self.tempo is not None
         due, entry = self.tempo.ns_at(cue.due), cue.entry
-        played = hand(self.settings, entry.role, entry.note)
+        played = humanised(self.settings, entry.role, entry.note)
         slow = self.settings.offsets_ms.get(DRUMS if entry.role == CLICK else entry.role, 0)
         at = due + played.late - round(slow * NS_PER_MS)
         key = (entry.channel, entry.note.pitch)
@@ -751,9 +751,9 @@ class Conductor:
             self._channels.add(entry.channel)
             velocity = self._velocity(entry.role, entry.note, played.velocity)
             data = bytes((0x90 | key[0], key[1], velocity))
-            self._outbox.put(Message(at, due, data, (cue.due, entry.heard)))
+            self._outbox.put(OutputMessage(at, due, data, (cue.due, entry.heard)))
         else:
-            self._outbox.put(Message(at, due, end_of(key)))
+            self._outbox.put(OutputMessage(at, due, end_of(key)))
 
     def _release(self, now: int) -> None:
         """Send what leaves by now."""
@@ -764,7 +764,7 @@ class Conductor:
                 self._count_onset(*message.onset)
             self.counters.lateness_ns.add(self._world.now() - message.at)
 
-    def _emit(self, message: Message) -> None:
+    def _emit(self, message: OutputMessage) -> None:
         self._output.send(message.data, message.due)
         if message.onset is None:
             self._ended[message.key] = self._world.now()

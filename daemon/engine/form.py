@@ -19,7 +19,7 @@ from music.note import TICKS_PER_BEAT, Metre
 #: what a fill adds to density and temperature, which stay in their range
 FILL_DENSITY, FILL_TEMPERATURE, MOST = 0.8, 0.3, 2.0
 #: from one variation's seed to the next; odd and large, so that seeds a player would choose do not meet
-VARIATION_STRIDE = 1_000_003
+SEED_STEP = 1_000_003
 
 Metres = Sequence[tuple[int, Metre]]
 
@@ -139,7 +139,7 @@ class Form:
         """What the players are told for the step at this tick, when the controls stand as they do."""
         self._settle(tick)
         if self._variation:
-            settings = replace(settings, seed=settings.seed + VARIATION_STRIDE * self._variation)
+            settings = replace(settings, seed=settings.seed + SEED_STEP * self._variation)
         if self._fills is not None and self._fills[0] <= tick < self._fills[1]:
             settings = replace(
                 settings,

@@ -11,7 +11,7 @@ PATIENCE = 250 * NS_PER_MS
 _MOST = 2048
 
 
-class Echo:
+class LoopbackFilter:
     """Remembers what was sent for a moment. Each message that was sent excuses one that comes in."""
 
     def __init__(self) -> None:

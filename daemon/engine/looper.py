@@ -31,7 +31,7 @@ AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class AppliedEdit:
     """An edit that was made. serial: counts all of them, from 1; at: when, ns; tick: where the band was; step: of the
     loop; undone: it took an edit back."""
 
@@ -44,14 +44,14 @@ class Told:
     undone: bool = False
 
 
-class Loop:
+class EditLoop:
     """split, channel: as the window has them. `told` holds the last edits made, for whoever wants to know."""
 
     def __init__(self, channel: int | None = None) -> None:
         self.split = 0
         #: what goes round; None while nothing does
         self.draft: Draft | None = None
-        self.told: deque[Told] = deque(maxlen=1024)
+        self.told: deque[AppliedEdit] = deque(maxlen=1024)
         self._channel = channel
         self._down: dict[tuple[int, int], tuple[int, int]] = {}  # (channel, pitch) -> (tick, velocity)
         self._past: deque[Note] = deque()
@@ -217,7 +217,7 @@ class Loop:
             done.append(edit)
         return done
 
-    def told_since(self, serial: int) -> list[Told]:
+    def told_since(self, serial: int) -> list[AppliedEdit]:
         """The edits made after the one of that serial, oldest first; of very many the last."""
         found = []
         for told in reversed(self.told):
@@ -240,7 +240,7 @@ class Loop:
         assert self.draft is not None
         self._serial += 1
         bar, step = self.draft.place(edit.step)
-        self.told.append(Told(self._serial, now, tick, edit, bar, step, undone))
+        self.told.append(AppliedEdit(self._serial, now, tick, edit, bar, step, undone))
 
     def _earn(self, now: int, rate: float) -> None:
         """Time gives leave to edit, so much a second; no more than a second of it is saved up."""

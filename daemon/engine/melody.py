@@ -34,7 +34,7 @@ class _Top:
     down: bool = True
 
 
-class Window:
+class MelodyTracker:
     """Hears messages in time order and knows the melody of the last while.
 
     split: keys below this pitch (0..127) are no melody; channel: the only one heard (0..15), None for all. Channel 10

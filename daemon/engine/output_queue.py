@@ -18,13 +18,13 @@ from daemon.core.tempo import NS_PER_MS
 from music.note import Note
 
 #: how far (ns, either way) the most human hand strays from the beat, and by how much velocity
-STRAY, TOUCH = 12 * NS_PER_MS, 10
+MAX_TIMING_NS, MAX_VELOCITY_CHANGE = 12 * NS_PER_MS, 10
 
 Key = tuple[int, int]  # channel, pitch
 
 
 @dataclass(slots=True, eq=False)
-class Message:
+class OutputMessage:
     """A note's beginning or end. at: when it is to leave, ns; due: the moment it was meant for; heard: on an onset, the
     ticks (of the note, up to which its plan knew the melody)."""
 
@@ -40,16 +40,16 @@ class Message:
         return self.data[0] & 0x0F, self.data[1]
 
 
-class Outbox:
+class OutputQueue:
     """What waits to leave, by time; ends before beginnings."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[int, bool, int, Message]] = []
+        self._heap: list[tuple[int, bool, int, OutputMessage]] = []
         self._order = count()
-        self._waiting: dict[Key, list[Message]] = {}
+        self._waiting: dict[Key, list[OutputMessage]] = {}
         self._on: set[Key] = set()
 
-    def put(self, message: Message) -> None:
+    def put(self, message: OutputMessage) -> None:
         """A message that the agenda has come to."""
         waiting = self._waiting.setdefault(message.key, [])
         if message.onset is not None:
@@ -70,7 +70,7 @@ class Outbox:
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
-    def take(self, now: int) -> Iterator[Message]:
+    def take(self, now: int) -> Iterator[OutputMessage]:
         """What leaves by now, in order."""
         while (at := self.next()) is not None and at <= now:
             message = heapq.heappop(self._heap)[3]
@@ -78,7 +78,7 @@ class Outbox:
             self._forget(message)
             if message.onset is not None:
                 if key in self._on:
-                    yield Message(message.at, message.due, end_of(key))
+                    yield OutputMessage(message.at, message.due, end_of(key))
                 self._on.add(key)
             elif key in self._on:
                 self._on.discard(key)
@@ -86,15 +86,15 @@ class Outbox:
                 continue
             yield message
 
-    def cut(self, key: Key, now: int) -> Iterator[Message]:
+    def cut(self, key: Key, now: int) -> Iterator[OutputMessage]:
         """End a key at once: what of it has not begun never does."""
         for message in self._waiting.pop(key, ()):
             message.waiting = False
         if key in self._on:
             self._on.discard(key)
-            yield Message(now, now, end_of(key))
+            yield OutputMessage(now, now, end_of(key))
 
-    def flush(self, now: int) -> Iterator[Message]:
+    def flush(self, now: int) -> Iterator[OutputMessage]:
         """End all there is."""
         for key in sorted({*self._waiting, *self._on}):
             yield from self.cut(key, now)
@@ -104,10 +104,10 @@ class Outbox:
         """The keys that have begun and not ended."""
         return frozenset(self._on)
 
-    def _push(self, message: Message) -> None:
+    def _push(self, message: OutputMessage) -> None:
         heapq.heappush(self._heap, (message.at, message.onset is not None, next(self._order), message))
 
-    def _forget(self, message: Message) -> None:
+    def _forget(self, message: OutputMessage) -> None:
         message.waiting = False
         waiting = self._waiting[message.key]
         waiting.remove(message)
@@ -115,7 +115,7 @@ class Outbox:
             del self._waiting[message.key]
 
 
-def _valid(item: tuple[int, bool, int, Message]) -> bool:
+def _valid(item: tuple[int, bool, int, OutputMessage]) -> bool:
     return item[3].waiting and item[0] == item[3].at
 
 
@@ -125,26 +125,26 @@ def end_of(key: Key) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Hand:
+class HumanTouch:
     """How one note is played other than written. late: ns behind the beat, below 0 before it; velocity: added."""
 
     late: int = 0
     velocity: int = 0
 
 
-_STEADY = Hand()
+_STEADY = HumanTouch()
 
 
-def hand(settings: Settings, role: str, note: Note) -> Hand:
+def humanised(settings: Settings, role: str, note: Note) -> HumanTouch:
     """How a human hand plays this note: the same for the same seed and note, most often near the beat."""
     if not settings.humanise:
         return _STEADY
     random = Random(f"{settings.seed}/{role}/{note.start}/{note.pitch}")
-    late = (random.random() + random.random() - 1) * settings.humanise * STRAY
-    return Hand(round(late), round(random.uniform(-1, 1) * settings.humanise * TOUCH))
+    late = (random.random() + random.random() - 1) * settings.humanise * MAX_TIMING_NS
+    return HumanTouch(round(late), round(random.uniform(-1, 1) * settings.humanise * MAX_VELOCITY_CHANGE))
 
 
-def lead(settings: Settings) -> int:
+def lookahead_ns(settings: Settings) -> int:
     """By how much (ns) the band must be ahead of its own notes: for the slowest output, and for what comes early."""
     slowest = max((0.0, *settings.offsets_ms.values()))
-    return round(slowest * NS_PER_MS) + round(settings.humanise * STRAY)
+    return round(slowest * NS_PER_MS) + round(settings.humanise * MAX_TIMING_NS)

@@ -35,7 +35,7 @@ class State(Enum):
 
 
 @dataclass(slots=True, eq=False)
-class Entry:
+class ScheduledNote:
     """A committed note. note: as planned, its end as it now stands; onset, off: the ticks at which it begins and ends
     to sound (they differ from the note's under swing); heard: the tick up to which its plan knew the melody."""
 
@@ -48,27 +48,29 @@ class Entry:
     state: State = State.WAITING
 
 
-class Cue(NamedTuple):
+class NoteEvent(NamedTuple):
     """Begin (on) or end a note now; it was due at that tick."""
 
     due: int
     on: bool
-    entry: Entry
+    entry: ScheduledNote
 
 
 @dataclass(slots=True)
-class _Line:
+class RoleSchedule:
     """One role: its newest plan, up to where it has been committed, and its past."""
 
     plan: Plan | None = None
     committed: int = -(1 << 62)  # last step for which something (a rest, too) was committed
-    past: dict[tuple[int, int], Entry] = field(default_factory=dict)  # (start, pitch) -> entry, in order of commitment
+    past: dict[tuple[int, int], ScheduledNote] = field(
+        default_factory=dict
+    )  # (start, pitch) -> entry, in order of commitment
 
 
 _OFF, _ON = 0, 1  # at one tick notes end before others begin
 
 
-class Agenda:
+class NoteSchedule:
     """All that will sound, by role. Steps are committed in rising order."""
 
     def __init__(self) -> None:
@@ -78,16 +80,16 @@ class Agenda:
         #: plans of which at least one step was committed
         self.used = 0
         self._newest_used = 0
-        self._lines: dict[str, _Line] = {}
-        self._heap: list[tuple[int, int, int, Entry]] = []  # tick, _OFF or _ON, order, entry
+        self._lines: dict[str, RoleSchedule] = {}
+        self._heap: list[tuple[int, int, int, ScheduledNote]] = []  # tick, _OFF or _ON, order, entry
         self._order = count()
-        self._sounding: dict[tuple[int, int], Entry] = {}  # (channel, pitch)
+        self._sounding: dict[tuple[int, int], ScheduledNote] = {}  # (channel, pitch)
 
     def replace(self, plan: Plan, tick: int) -> None:
         """Take a newer plan: it replaces what is not committed of the roles it names and moves the ends of notes that
         still sound. tick: now. A plan older than the one there is changes nothing."""
         for role in plan.notes:
-            line = self._lines.setdefault(role, _Line())
+            line = self._lines.setdefault(role, RoleSchedule())
             if line.plan is not None and plan.number <= line.plan.number:
                 continue
             line.plan = plan
@@ -115,12 +117,12 @@ class Agenda:
     def add(self, role: str, note: Note, heard: int | None = None) -> None:
         """Commit one note, none of whose role begins later; a second one of its onset and pitch is ignored, and so is
         a role that has no channel."""
-        line = self._lines.setdefault(role, _Line())
+        line = self._lines.setdefault(role, RoleSchedule())
         channel = CHANNELS[DRUMS] if role == CLICK else CHANNELS.get(role)
         if channel is None or (note.start, note.pitch) in line.past:
             return
         onset = self._swung(note.start)
-        entry = Entry(role, channel, note, onset, max(onset + 1, self._swung(note.end)), heard)
+        entry = ScheduledNote(role, channel, note, onset, max(onset + 1, self._swung(note.end)), heard)
         line.past[note.start, note.pitch] = entry
         self._push(onset, _ON, entry)
 
@@ -130,7 +132,7 @@ class Agenda:
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
-    def take(self, tick: int, now: int, muted: Collection[str] = ()) -> Iterator[Cue]:
+    def take(self, tick: int, now: int, muted: Collection[str] = ()) -> Iterator[NoteEvent]:
         """The cues due up to `tick`, in order. now: the tick it really is; an onset due more than half a step before it
         is dropped, as if it had never been planned. Notes of muted roles stay silent."""
         while (due := self.next_tick()) is not None and due <= tick:
@@ -146,7 +148,7 @@ class Agenda:
             else:
                 yield from self._begin(entry, due)
 
-    def silence(self, tick: int, role: str | None = None) -> list[Cue]:
+    def silence(self, tick: int, role: str | None = None) -> list[NoteEvent]:
         """End what sounds in a role, or in all: the cues to do it with. The plan goes on."""
         playing = [entry for entry in self._sounding.values() if role in (None, entry.role)]
         cues = [self._end(entry, tick) for entry in playing]
@@ -154,7 +156,7 @@ class Agenda:
             cue.entry.state = State.SILENT
         return cues
 
-    def end(self, role: str, start: int, pitch: int, tick: int) -> list[Cue]:
+    def end(self, role: str, start: int, pitch: int, tick: int) -> list[NoteEvent]:
         """End one committed note of a role that began, or is about to, at tick `start`: the cues to do it with."""
         line = self._lines.get(role)
         entry = None if line is None else line.past.get((start, pitch))
@@ -168,7 +170,7 @@ class Agenda:
             del line.past[start, pitch]
         return []
 
-    def revive(self, cues: Iterable[Cue], tick: int) -> None:
+    def revive(self, cues: Iterable[NoteEvent], tick: int) -> None:
         """What was cut off as soon as it had begun, begins again, at `tick`."""
         for _, _, entry in cues:
             entry.onset = max(entry.onset, tick)
@@ -176,7 +178,7 @@ class Agenda:
             entry.state = State.WAITING
             self._push(entry.onset, _ON, entry)
 
-    def drop(self, tick: int) -> list[Cue]:
+    def drop(self, tick: int) -> list[NoteEvent]:
         """End what sounds and forget what was to come, committed or not: the cues to do it with."""
         cues = self.silence(tick)
         for line in self._lines.values():
@@ -219,11 +221,11 @@ class Agenda:
         return over or tuple(note for note in past if note.start == past[-1].start)
 
     @property
-    def sounding(self) -> Mapping[tuple[int, int], Entry]:
+    def sounding(self) -> Mapping[tuple[int, int], ScheduledNote]:
         """(channel, pitch) -> the note that sounds there."""
         return self._sounding
 
-    def _begin(self, entry: Entry, due: int) -> Iterator[Cue]:
+    def _begin(self, entry: ScheduledNote, due: int) -> Iterator[NoteEvent]:
         key = (entry.channel, entry.note.pitch)
         if key in self._sounding:
             old = self._sounding[key]
@@ -232,14 +234,14 @@ class Agenda:
         entry.state = State.SOUNDING
         self._sounding[key] = entry
         self._push(entry.off, _OFF, entry)
-        yield Cue(due, True, entry)
+        yield NoteEvent(due, True, entry)
 
-    def _end(self, entry: Entry, due: int) -> Cue:
+    def _end(self, entry: ScheduledNote, due: int) -> NoteEvent:
         entry.state = State.OVER
         del self._sounding[entry.channel, entry.note.pitch]
-        return Cue(due, False, entry)
+        return NoteEvent(due, False, entry)
 
-    def _move_end(self, line: _Line, note: Note, earliest: int) -> None:
+    def _move_end(self, line: RoleSchedule, note: Note, earliest: int) -> None:
         entry = line.past.get((note.start, note.pitch))
         if entry is None or entry.state is State.OVER:
             return
@@ -253,7 +255,7 @@ class Agenda:
         if entry.state is State.SOUNDING:
             self._push(entry.off, _OFF, entry)
 
-    def _push(self, tick: int, kind: int, entry: Entry) -> None:
+    def _push(self, tick: int, kind: int, entry: ScheduledNote) -> None:
         heapq.heappush(self._heap, (tick, kind, next(self._order), entry))
 
     def _swung(self, tick: int) -> int:
@@ -270,13 +272,13 @@ class Agenda:
         return pair * 2 * TICKS_PER_STEP + place
 
 
-def _valid(tick: int, kind: int, _: int, entry: Entry) -> bool:
+def _valid(tick: int, kind: int, _: int, entry: ScheduledNote) -> bool:
     if kind == _ON:
         return entry.state is State.WAITING
     return entry.state is State.SOUNDING and entry.off == tick
 
 
-def _cut(entry: Entry, tick: int) -> None:
+def _cut(entry: ScheduledNote, tick: int) -> None:
     if entry.note.start < tick < entry.note.end:
         entry.note = replace(entry.note, length=tick - entry.note.start)
 

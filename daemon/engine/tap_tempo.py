@@ -13,7 +13,7 @@ LONGEST, SHORTEST = 2 * NS_PER_S, 3 * NS_PER_S // 20
 COUNTED = 4
 
 
-class Tapping:
+class TapTempo:
     """Listens to taps. The tempo is the median of the last intervals, so that one clumsy tap does no harm."""
 
     def __init__(self) -> None:

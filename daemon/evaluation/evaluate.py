@@ -15,8 +15,8 @@ from rich.progress import Progress
 
 from daemon.evaluation import piano_roll_png, scoring
 from daemon.evaluation.report import Report
-from daemon.evaluation.scoring import Band, Job, Verdict
-from daemon.evaluation.songbook import BY_RULE, MADE_OF, Entry, SongbookError, next_of_another_song, open_book
+from daemon.evaluation.scoring import BandUnderTest, Job, Verdict
+from daemon.evaluation.songbook import BY_RULE, MADE_OF, SongbookError, SongEntry, next_of_another_song, open_book
 from daemon.players.graph import Graph, GraphError
 
 Given = TypeVar("Given")
@@ -34,7 +34,7 @@ class Question:
     split: str = "valid"
     songs: int | None = None
     seed: int = 0
-    band: Band | None = None
+    band: BandUnderTest | None = None
     style: str | None = None
     modes: tuple[str, ...] = ()
     by_style: bool = False
@@ -76,7 +76,7 @@ def evaluate(question: Question) -> Report:
     )
 
 
-def _facts(band: Band | None, entries: Sequence[Entry]) -> dict[str, Any]:
+def _facts(band: BandUnderTest | None, entries: Sequence[SongEntry]) -> dict[str, Any]:
     """Where the band's graph comes from. Raises GraphError when it cannot be played, in that style."""
     if band is None:
         return {}

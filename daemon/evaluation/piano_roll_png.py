@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from music.evaluation.metrics import Parts, Passage
+from music.evaluation.metrics import BarFigures, Parts
 from music.note import TICKS_PER_STEP, Note, quantise
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def check() -> None:
         ) from None
 
 
-def draw(path: Path, title: str, melody: tuple[Note, ...], rows: Mapping[str, Parts], where: Passage) -> None:
+def draw(path: Path, title: str, melody: tuple[Note, ...], rows: Mapping[str, Parts], where: BarFigures) -> None:
     """Write a PNG: one piano roll a row (label -> role -> notes) of the passage's first BARS bars, melody in each.
 
     Drums stand in a strip below the pitched parts. Raises PicturesError without matplotlib, OSError when it cannot be
@@ -57,7 +57,7 @@ def draw(path: Path, title: str, melody: tuple[Note, ...], rows: Mapping[str, Pa
     figure.savefig(path, dpi=90, format="png")
 
 
-def notes_between(notes: tuple[Note, ...], where: Passage, bars: int) -> list[tuple[float, float, int]]:
+def notes_between(notes: tuple[Note, ...], where: BarFigures, bars: int) -> list[tuple[float, float, int]]:
     """(start, length, pitch) of what sounds in the first bars of a passage, in bars from its start."""
     per_bar = where.steps_per_bar * TICKS_PER_STEP
     first = where.first_step * TICKS_PER_STEP

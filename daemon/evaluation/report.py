@@ -11,7 +11,7 @@ from typing import Any
 from rich.table import Table
 
 from daemon.evaluation import scoring
-from daemon.evaluation.scoring import GROOVE, LIVE, OWN, Band, Timing, Verdict
+from daemon.evaluation.scoring import GROOVE, LIVE, OWN, BandUnderTest, Timing, Verdict
 from music.evaluation.metrics import FIGURES, Figure, Mean
 
 #: What is not a share and is shown with one digit behind the point.
@@ -28,7 +28,7 @@ class Report:
     split: str
     style: str | None
     modes: tuple[str, ...]
-    band: Band | None
+    band: BandUnderTest | None
     graph: Mapping[str, Any]
     files: int
     verdicts: tuple[Verdict, ...]
@@ -157,7 +157,7 @@ def _timing_values(timing: Timing) -> dict[str, float | None]:
     }
 
 
-def _band_values(band: Band) -> dict[str, Any]:
+def _band_values(band: BandUnderTest) -> dict[str, Any]:
     values = asdict(band)
     return values | {"settings": values["settings"] | {"muted": sorted(band.settings.muted)}}
 

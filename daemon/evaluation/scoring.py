@@ -11,14 +11,14 @@ from pathlib import Path
 
 from daemon.core.settings import Settings
 from daemon.evaluation import piano_roll_png
-from daemon.evaluation.songbook import BY_RULE, Entry
+from daemon.evaluation.songbook import BY_RULE, SongEntry
 from daemon.offline.render import render_notes
 from daemon.players.load import load_player
 from daemon.players.player import Player
 from music.chords import ChordTrack
 from music.evaluation import baselines, metrics
 from music.evaluation.baselines import Accompaniment
-from music.evaluation.metrics import Mean, Passage
+from music.evaluation.metrics import BarFigures, Mean
 from music.midifile import MidiFileError, Song, melody_part
 from music.note import Note
 
@@ -30,7 +30,7 @@ GROOVE = ("onsets", "on_beat", "crumbs", "empty", "repeated", "distinct", "groov
 
 
 @dataclass(frozen=True, slots=True)
-class Band:
+class BandUnderTest:
     """Who is judged: a technique, its graph (None: the shipped weights), how its controls stand, the style it plays
     (None: the one each file was made in), the inference time it is charged, and how often it plans anew."""
 
@@ -47,9 +47,9 @@ class Job:
     """One file to judge. other: whose part is somebody else's; modes: how the band plays it, live, offline or both;
     pictures: the folder for a picture of it."""
 
-    entry: Entry
-    other: Entry | None = None
-    band: Band | None = None
+    entry: SongEntry
+    other: SongEntry | None = None
+    band: BandUnderTest | None = None
     modes: tuple[str, ...] = ()
     pictures: Path | None = None
 
@@ -106,7 +106,7 @@ def judge(job: Job) -> Verdict | None:
     return Verdict(job.entry.name, job.entry.song, where.bars, found, timing)
 
 
-def own_groove(entry: Entry) -> Verdict | None:
+def own_groove(entry: SongEntry) -> Verdict | None:
     """The verdict on a file's own part alone: how parts of its style move."""
     song = entry.read()
     own, melody = baselines.human_parts(song), _melody(song)
@@ -170,7 +170,7 @@ def _melody(song: Song) -> tuple[Note, ...]:
         return ()
 
 
-def _baselines(job: Job, where: Passage, chords: ChordTrack | None) -> dict[str, Accompaniment]:
+def _baselines(job: Job, where: BarFigures, chords: ChordTrack | None) -> dict[str, Accompaniment]:
     rows = {BLOCKS: baselines.chord_blocks(where, chords)} if chords is not None else {}
     rows[FOLLOWER] = baselines.chord_follower(where)
     other = job.other.read() if job.other is not None else None
@@ -194,7 +194,7 @@ def _picture(
     folder: Path,
     job: Job,
     melody: tuple[Note, ...],
-    where: Passage,
+    where: BarFigures,
     rows: dict[str, Accompaniment],
     found: dict[str, dict[str, float]],
 ) -> None:

@@ -24,7 +24,7 @@ class SongbookError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class SongEntry:
     """One file of a collection: its name without the ending, and its bytes."""
 
     collection: str
@@ -70,7 +70,7 @@ def open_book(
     songs: int | None = None,
     seed: int = 0,
     style: str | None = None,
-) -> list[Entry]:
+) -> list[SongEntry]:
     """The files of a collection's split, by name; of `songs` songs drawn by seed; of the bands only those of a style.
 
     data: a folder that holds `<collection>/<split>/*.mid`, or `<collection>.tar.gz` with `<split>/*.mid` in it. Raises
@@ -80,11 +80,11 @@ def open_book(
     if source.is_dir():
         files = {path.stem: path for path in source.glob("*.mid")}
         chosen = _choose(files, collection, songs, seed, style)
-        entries = [Entry(collection, name, files[name].read_bytes()) for name in chosen]
+        entries = [SongEntry(collection, name, files[name].read_bytes()) for name in chosen]
     else:
         packed = _unpack(source, split)
         chosen = _choose(packed, collection, songs, seed, style)
-        entries = [Entry(collection, name, packed[name]) for name in chosen]
+        entries = [SongEntry(collection, name, packed[name]) for name in chosen]
     if not entries:
         made = f" in style {style}" if style else ""
         raise SongbookError(f"{data}: the split {split!r} of {collection} holds no MIDI file{made}")
@@ -103,7 +103,7 @@ def find(data: Path, collection: str, split: str) -> Path:
     )
 
 
-def next_of_another_song(entries: Sequence[Entry], index: int) -> Entry | None:
+def next_of_another_song(entries: Sequence[SongEntry], index: int) -> SongEntry | None:
     """The next file of the list, going round, that belongs to another song and is made in the same style."""
     here = entries[index]
     for entry in (*entries[index + 1 :], *entries[:index]):

@@ -12,8 +12,8 @@ from daemon.clocks.midi_clock import MidiClock
 from daemon.clocks.position_clock import PositionClock
 from daemon.core.events import Event
 from daemon.core.tempo import us_per_beat
-from daemon.engine.conductor import Song
-from daemon.midi.reconnecting import KeptPorts, OpenPorts
+from daemon.engine.conductor import SongInfo
+from daemon.midi.reconnecting import MidiPorts, ReconnectingPorts
 from daemon.midi.rtmidi_ports import PortError, open_ports
 from music.note import TICKS_PER_BEAT
 
@@ -22,7 +22,7 @@ UNITS: Mapping[str, int | None] = {"auto": None, "sixteenths": 6, "clocks": 1}
 
 
 @dataclass(frozen=True, slots=True)
-class Wiring:
+class Connections:
     """clock: auto, internal, midi, jack or link; send_clock: be the master of others; song_position: ticks that a
     master's Song Position counts in, None to find out; output: auto, rtmidi or jack; per_role: an output port for
     each role; metrics: a file for Prometheus."""
@@ -35,7 +35,7 @@ class Wiring:
     metrics: Path | None = None
 
     @classmethod
-    def of(cls, values: Mapping[str, object]) -> Wiring:
+    def of(cls, values: Mapping[str, object]) -> Connections:
         """That of a configuration's values. Raises ClockError for what does not go together."""
         said = cls(
             clock=str(values["clock"]),
@@ -53,7 +53,7 @@ class Wiring:
             )
         return said
 
-    def make_clock(self, song: Song) -> Clock | None:
+    def make_clock(self, song: SongInfo) -> Clock | None:
         """The clock to follow; None for none but the band's own tempo."""
         if self.clock in ("jack", "link"):
             return PositionClock()
@@ -64,7 +64,7 @@ class Wiring:
         return None
 
     def listen_to_clock(
-        self, song: Song, now: Callable[[], int], put: Callable[[Event], None], stack: ExitStack
+        self, song: SongInfo, now: Callable[[], int], put: Callable[[Event], None], stack: ExitStack
     ) -> None:
         """Joins a clock that does not come through the ports. Raises ClockError."""
         if self.clock in ("jack", "link"):
@@ -74,11 +74,11 @@ class Wiring:
             source = JackTransport(now, put, song.bpm) if self.clock == "jack" else LinkSession(now, put, song.bpm, bar)
             stack.enter_context(closing(source))
 
-    def open(self, api: str, in_port: str | None, out_port: str | None) -> KeptPorts:
+    def open(self, api: str, in_port: str | None, out_port: str | None) -> ReconnectingPorts:
         """Opens the ports, and keeps them open. Raises PortError."""
-        return KeptPorts(lambda: self._open(api, in_port, out_port))
+        return ReconnectingPorts(lambda: self._open(api, in_port, out_port))
 
-    def _open(self, api: str, in_port: str | None, out_port: str | None) -> OpenPorts:
+    def _open(self, api: str, in_port: str | None, out_port: str | None) -> MidiPorts:
         if self.output == "jack" or (self.output == "auto" and api in ("auto", "jack")):
             try:
                 from daemon.midi.jack_ports import open_jack_ports
@@ -90,7 +90,7 @@ class Wiring:
         return open_ports(api, in_port, out_port, self.per_role, wait=True)
 
 
-def cannot(song: Song, technique: str) -> str | None:
+def unsupported_warning(song: SongInfo, technique: str) -> str | None:
     """What a player cannot do of what was asked, in words for the user; None if it can all."""
     metre = song.metres[0][1]
     if str(metre) == "4/4" or technique != "gan":

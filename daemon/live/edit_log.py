@@ -6,7 +6,7 @@ import logging
 import threading
 from queue import SimpleQueue
 
-from daemon.engine.looper import Loop, Told
+from daemon.engine.looper import AppliedEdit, EditLoop
 from daemon.system.journald import fields
 
 log = logging.getLogger(__name__)
@@ -16,12 +16,12 @@ class EditLog:
     """Writes down what edits a loop has made, until it is closed."""
 
     def __init__(self) -> None:
-        self._queue: SimpleQueue[Told | None] = SimpleQueue()
+        self._queue: SimpleQueue[AppliedEdit | None] = SimpleQueue()
         self._told = 0  # the last edit that was looked at
         self._thread = threading.Thread(target=self._write, name="edit-log", daemon=True)
         self._thread.start()
 
-    def look(self, loop: Loop) -> None:
+    def look(self, loop: EditLoop) -> None:
         """Take what is new. Runs on the conductor's thread and never waits."""
         if loop.told and loop.told[-1].serial > self._told:
             for told in loop.told_since(self._told):

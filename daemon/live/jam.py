@@ -11,19 +11,19 @@ from pathlib import Path
 
 from daemon.core.counters import Counters
 from daemon.core.events import MidiIn, Quit
-from daemon.core.observers import TappedOutput, TappedWorld
+from daemon.core.observers import ObservedOutput, ObservedWorld
 from daemon.core.settings import Settings
-from daemon.core.tempo import Tempo, us_per_beat
+from daemon.core.tempo import TempoMap, us_per_beat
 from daemon.core.world import Output
-from daemon.engine.conductor import Conductor, Song
+from daemon.engine.conductor import Conductor, SongInfo
 from daemon.live.listeners import Listening
-from daemon.live.performance import Stop, check_writable, keep
-from daemon.midi.rtmidi_ports import IN_NAME, PortError, Ports, open_feed, open_ports
-from daemon.players.worker import Early, PlayerSpec, Worker
-from daemon.screen.jam_display import Display, Poster
-from daemon.sound.audio import Audio, Clicker, Sound
+from daemon.live.performance import Stop, check_writable, write_take
+from daemon.midi.rtmidi_ports import IN_NAME, PortError, RtMidiPorts, open_feed, open_ports
+from daemon.players.worker import PlayerSpec, PreloadedWorker, Worker
+from daemon.screen.jam_display import Display, DisplaySetup
+from daemon.sound.audio import Audio, ClickTrack, Sound
 from daemon.system import sd_notify
-from daemon.system.live_world import LiveWorld, undisturbed
+from daemon.system.live_world import LiveWorld, real_time_section
 from daemon.takes.take import Take
 from music.note import CHANNELS, MELODY
 from music.tunes import Tune
@@ -38,7 +38,7 @@ LEAD_IN = 300_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Setup:
+class JamSetup:
     """One jam. bpm: None for the tune's own; settings: made from the styles that the player knows; output: the file to
     leave, made from the style; api: as `open_ports` takes it, or `none`; out_port: likewise; plain: no drawing; sound:
     whether melody and band are heard through loudspeakers, too; early: the player's process, if it was begun."""
@@ -52,25 +52,25 @@ class Setup:
     out_port: str | None = None
     plain: bool = False
     sound: Sound = field(default_factory=Sound)
-    early: Early | None = None
+    early: PreloadedWorker | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class JamResult:
     """What came of it."""
 
     path: Path
     counters: Counters
 
 
-class Nowhere:
+class SilentOutput:
     """An Output where there is no MIDI system: what the band plays is seen and kept all the same."""
 
     def send(self, data: bytes, due: int) -> None:
         """Nothing hears it."""
 
 
-class Thru:
+class MelodyThru:
     """Passes the melody on to the band's port, on the melody's channel, so that one synthesiser plays everything."""
 
     def __init__(self, output: Output) -> None:
@@ -97,7 +97,7 @@ class Thru:
 class Performer:
     """Plays a tune in real time, in a thread of its own; `over` is called at the end of its last bar."""
 
-    def __init__(self, tune: Tune, tempo: Tempo, play: Callable[[bytes], None], over: Callable[[], None]) -> None:
+    def __init__(self, tune: Tune, tempo: TempoMap, play: Callable[[bytes], None], over: Callable[[], None]) -> None:
         events = [(n.start, 1, bytes((0x90 | CHANNELS[MELODY], n.pitch, n.velocity))) for n in tune.notes]
         events += [(n.end, 0, bytes((0x80 | CHANNELS[MELODY], n.pitch, 0))) for n in tune.notes]
         self._events = [(tempo.ns_at(tick), data) for tick, _, data in sorted(events)]
@@ -130,7 +130,7 @@ class Performer:
             self._over()
 
 
-def play(setup: Setup, begins: Callable[[Ports | None, str | None, Settings], None]) -> Done:
+def play(setup: JamSetup, begins: Callable[[RtMidiPorts | None, str | None, Settings], None]) -> JamResult:
     """Plays the tune once, or until a signal comes; nothing sounds afterwards. begins: called just before it does, with
     the ports and what makes the sound, None where there are none, and the settings.
 
@@ -151,48 +151,48 @@ def play(setup: Setup, begins: Callable[[Ports | None, str | None, Settings], No
         settings = setup.settings(band.styles)
         path = setup.output(settings.style)
         check_writable(path)
-        output: Output = ports or Nowhere()
+        output: Output = ports or SilentOutput()
         heard = None if audio is None else audio.wait_ready()
         if audio is not None:
-            output = TappedOutput(output, audio.send)
-        thru, take = Thru(output), Take()
+            output = ObservedOutput(output, audio.send)
+        thru, take = MelodyThru(output), Take()
         stack.callback(lambda: thru.end(world.now()))
         stop.playing = True
         play_in = way_in(ports, world, stack)
         begins(ports, heard, settings)
         display = Display(poster_of(setup, song, settings), lambda: conductor.counters.isr, setup.plain)
         stack.enter_context(closing(display))
-        hears = TappedWorld(world, thru.heard, take.heard, display.heard)
-        plays = TappedOutput(output, take.sent, display.sent)
-        clicker = Clicker(setup.tune.metre, audio.send) if audio and setup.sound.click else None
+        hears = ObservedWorld(world, thru.heard, take.heard, display.heard)
+        plays = ObservedOutput(output, take.sent, display.sent)
+        clicker = ClickTrack(setup.tune.metre, audio.send) if audio and setup.sound.click else None
         clicking = Listening(None, None, clicker, melody=False)
         conductor = Conductor(*clicking.around(hears, plays), worker, band, song, settings)
         clicking.watch(conductor)
-        tempo = Tempo(us_per_beat(song.bpm), setup.tune.notes[0].start, world.now() + LEAD_IN)
+        tempo = TempoMap(us_per_beat(song.bpm), setup.tune.notes[0].start, world.now() + LEAD_IN)
         performer = Performer(setup.tune, tempo, play_in, lambda: world.put(Quit(world.now())))
         stack.enter_context(closing(performer))
         performer.start()
-        with undisturbed():
+        with real_time_section():
             conductor.run()
-    keep(take, path, conductor)
-    return Done(path, conductor.counters)
+    write_take(take, path, conductor)
+    return JamResult(path, conductor.counters)
 
 
-def song_of(setup: Setup) -> Song:
+def song_of(setup: JamSetup) -> SongInfo:
     """A tune as the conductor knows it beforehand: an upbeat is an upbeat to bar 1."""
     tune = setup.tune
     first = tune.notes[0].start
     pickup = tune.metre.ticks_per_bar - first if first else 0
-    return Song(bpm=setup.bpm or tune.bpm, metres=((0, tune.metre),), pickup=pickup)
+    return SongInfo(bpm=setup.bpm or tune.bpm, metres=((0, tune.metre),), pickup=pickup)
 
 
-def poster_of(setup: Setup, song: Song, settings: Settings) -> Poster:
+def poster_of(setup: JamSetup, song: SongInfo, settings: Settings) -> DisplaySetup:
     """What the display says of it."""
     bars = setup.tune.bars - (song.pickup > 0)
-    return Poster(setup.tune.title, settings.style, song.bpm, setup.tune.metre, song.pickup, bars)
+    return DisplaySetup(setup.tune.title, settings.style, song.bpm, setup.tune.metre, song.pickup, bars)
 
 
-def open_any(setup: Setup) -> Ports | None:
+def open_any(setup: JamSetup) -> RtMidiPorts | None:
     """The ports, None where there is no MIDI system. Raises PortError where one was asked for."""
     if setup.api == NOWHERE:
         return None
@@ -204,7 +204,7 @@ def open_any(setup: Setup) -> Ports | None:
         return None
 
 
-def way_in(ports: Ports | None, world: LiveWorld, stack: ExitStack) -> Callable[[bytes], None]:
+def way_in(ports: RtMidiPorts | None, world: LiveWorld, stack: ExitStack) -> Callable[[bytes], None]:
     """How the melody comes to the band: through its input port, or in this process where that cannot be."""
     if ports is not None:
         try:

@@ -12,10 +12,10 @@ from typing import Protocol
 
 from daemon.core.events import Event, MidiIn
 from daemon.core.world import Output, World
-from daemon.engine.looper import Loop
+from daemon.engine.looper import EditLoop
 from daemon.live import edit_log
 from daemon.live.edit_log import EditLog
-from daemon.sound.audio import Audio, Clicker, Sound
+from daemon.sound.audio import Audio, ClickTrack, Sound
 from daemon.takes.recorder import Played, Recorder
 from music.note import CHANNELS, MELODY, Metre
 
@@ -42,14 +42,14 @@ class Listeners:
         if self.sound.on:
             audio = stack.enter_context(closing(Audio(self.sound.soundfont)))
         return Listening(
-            recorder, audio, Clicker(metre, audio.send) if audio and self.sound.click else None, self.melody, edits
+            recorder, audio, ClickTrack(metre, audio.send) if audio and self.sound.click else None, self.melody, edits
         )
 
 
 class Looped(Played, Protocol):
     """Whom they listen to, on its own thread: the conductor."""
 
-    loop: Loop
+    loop: EditLoop
 
 
 class Listening:
@@ -59,7 +59,7 @@ class Listening:
         self,
         recorder: Recorder | None,
         audio: Audio | None,
-        clicker: Clicker | None,
+        clicker: ClickTrack | None,
         melody: bool,
         edits: EditLog | None = None,
     ) -> None:

@@ -76,7 +76,7 @@ def _histogram(name: str, about: str, values: Histogram, times: bool) -> list[st
     return lines
 
 
-class Reporter:
+class MetricsWriter:
     """Logs the counters once a minute and writes them to a file, in a thread of its own, and at the end. It only reads
     what the conductor counts; xruns: those of the audio server, which nobody else counts."""
 

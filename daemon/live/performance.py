@@ -13,29 +13,29 @@ from pathlib import Path
 from daemon.config.config import Config
 from daemon.core.counters import Counters, Histogram
 from daemon.core.events import Quit
-from daemon.core.observers import TappedOutput, TappedWorld
+from daemon.core.observers import ObservedOutput, ObservedWorld
 from daemon.core.settings import Settings
-from daemon.core.tempo import Tempo, us_per_beat
+from daemon.core.tempo import TempoMap, us_per_beat
 from daemon.core.world import Output, World
-from daemon.engine.conductor import Conductor, Song
-from daemon.live.connections import Wiring, cannot
+from daemon.engine.conductor import Conductor, SongInfo
+from daemon.live.connections import Connections, unsupported_warning
 from daemon.live.listeners import Listeners
-from daemon.live.metrics import Reporter
+from daemon.live.metrics import MetricsWriter
 from daemon.live.remote_control import Reach, reached
-from daemon.live.service_mode import attended
-from daemon.midi.reconnecting import KeptPorts
+from daemon.live.service_mode import service_mode
+from daemon.midi.reconnecting import ReconnectingPorts
 from daemon.midi.rtmidi_ports import PortError
-from daemon.players.worker import Early, PlayerSpec, Worker
+from daemon.players.worker import PlayerSpec, PreloadedWorker, Worker
 from daemon.system import sd_notify
-from daemon.system.live_world import LiveWorld, undisturbed
-from daemon.system.watchdog import guarded
+from daemon.system.live_world import LiveWorld, real_time_section
+from daemon.system.watchdog import with_watchdog
 from daemon.takes.take import Take
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Setup:
+class PerformanceSetup:
     """One live performance. settings: made from the styles that the player knows, once it is loaded.
 
     api, in_port, out_port: as `open_ports` takes them; record: where to write the take; report: where to write figures;
@@ -45,7 +45,7 @@ class Setup:
     """
 
     player: PlayerSpec
-    song: Song
+    song: SongInfo
     settings: Callable[[tuple[str, ...]], Settings]
     api: str = "auto"
     in_port: str | None = None
@@ -54,10 +54,10 @@ class Setup:
     report: Path | None = None
     channel: int | None = None
     reach: Reach = field(default_factory=Reach)
-    wiring: Wiring = field(default_factory=Wiring)
+    wiring: Connections = field(default_factory=Connections)
     listeners: Listeners = field(default_factory=Listeners)
     reread: tuple[Config, Callable[[], Config]] | None = None
-    early: Early | None = None
+    early: PreloadedWorker | None = None
 
 
 class Stop:
@@ -74,7 +74,7 @@ class Stop:
         self._world.put(Quit(self._world.now()))
 
 
-def play(setup: Setup, ready: Callable[[KeptPorts, Settings], None]) -> None:
+def play(setup: PerformanceSetup, ready: Callable[[ReconnectingPorts, Settings], None]) -> None:
     """Plays until a signal comes; nothing sounds afterwards. ready: called when it can begin.
 
     Raises PortError, ClockError, WorkerError, AudioError, whatever `settings` raises, and OSError for a file that
@@ -108,12 +108,12 @@ def play(setup: Setup, ready: Callable[[KeptPorts, Settings], None]) -> None:
             bpm=setup.song.bpm,
             ports=ports.names,
         )
-        hears: World = through.world if take is None else TappedWorld(through.world, take.heard)
-        plays: Output = through.output if take is None else TappedOutput(through.output, take.sent)
+        hears: World = through.world if take is None else ObservedWorld(through.world, take.heard)
+        plays: Output = through.output if take is None else ObservedOutput(through.output, take.sent)
         listening.wait_ready()
         hears, plays = listening.around(hears, plays)
         conductor = Conductor(
-            guarded(hears),
+            with_watchdog(hears),
             plays,
             worker,
             band,
@@ -128,18 +128,18 @@ def play(setup: Setup, ready: Callable[[KeptPorts, Settings], None]) -> None:
         for message in setup.reach.opening():
             plays.send(message, world.now())
         stop.playing = True
-        stack.enter_context(closing(Reporter(conductor.counters, setup.wiring.metrics, lambda: ports.xruns)))
+        stack.enter_context(closing(MetricsWriter(conductor.counters, setup.wiring.metrics, lambda: ports.xruns)))
         setup.wiring.listen_to_clock(setup.song, world.now, world.put, stack)
         ports.listen(world.now, world.put)
-        for told in (ports.note, cannot(setup.song, settings.technique)):
+        for told in (ports.note, unsupported_warning(setup.song, settings.technique)):
             if told:
                 log.warning("%s", told)
         ready(ports, settings)
-        with attended(ports, world.now, world.put, band.styles, setup.reread), undisturbed():
+        with service_mode(ports, world.now, world.put, band.styles, setup.reread), real_time_section():
             conductor.run()
     log.info("played: %s", figures(conductor.counters))
     if take is not None and setup.record is not None:
-        keep(take, setup.record, conductor)
+        write_take(take, setup.record, conductor)
     if setup.report is not None:
         text = json.dumps(figures(conductor.counters), indent=2)
         setup.report.write_text(text + "\n", encoding="utf-8")
@@ -155,9 +155,9 @@ def check_writable(path: Path | None) -> None:
         raise NotADirectoryError(f"{path.parent} is no directory one can write to; choose another for {path.name}")
 
 
-def keep(take: Take, path: Path, conductor: Conductor) -> None:
+def write_take(take: Take, path: Path, conductor: Conductor) -> None:
     """Writes a take of what has been played. Raises OSError."""
-    tempo = conductor.tempo or Tempo(us_per_beat(conductor.song.bpm))
+    tempo = conductor.tempo or TempoMap(us_per_beat(conductor.song.bpm))
     take.write(path, tempo, conductor.song.metre_at(0)[1])
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from daemon.config.config import KEYS, Config, ConfigError
 from daemon.control.gestures import REBIND
-from daemon.core.controls import ControlError, standing
+from daemon.core.controls import ControlError, current_values
 from daemon.core.events import Command, Event
 from daemon.system import sd_notify
 from daemon.system.journald import fields
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 def changes(before: Config, after: Config, styles: tuple[str, ...]) -> tuple[list[tuple[str, object]], list[str]]:
     """What to turn, as (key, value), and the names of the keys that hold from the next start only. Raises ConfigError
     where the player knows no such style."""
-    old, new = standing(before.settings(styles)), standing(after.settings(styles))
+    old, new = current_values(before.settings(styles)), current_values(after.settings(styles))
     turned = [(key, value) for key, value in new.items() if old.get(key) != value]
     if before.bpm != after.bpm:
         turned.append(("bpm", after.bpm))
@@ -29,7 +29,7 @@ def changes(before: Config, after: Config, styles: tuple[str, ...]) -> tuple[lis
     return turned, [name for name in later if name not in ("preset", "default_gestures")]
 
 
-class Reloading:
+class ConfigReloader:
     """Reads the configuration on a thread of its own whenever it is called, and puts commands for what has changed."""
 
     def __init__(

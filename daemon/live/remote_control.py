@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from daemon.control.control_socket import OFF, Control, Hello, resolve
+from daemon.control.control_socket import OFF, ControlSocket, ServerSetup, resolve
 from daemon.control.gestures import Gestures, GestureWorld
 from daemon.control.publisher import Watched, WatchedOutput, WatchedWorld
 from daemon.core import controls
@@ -29,11 +29,11 @@ class Reach:
     control: str = OFF
     programs: Mapping[str, int] = field(default_factory=dict)
 
-    def start(self, world: LiveWorld, stack: ExitStack) -> Control | None:
+    def start(self, world: LiveWorld, stack: ExitStack) -> ControlSocket | None:
         """Start the socket's server, which takes a moment; None when there is to be no socket."""
         if resolve(self.control) == OFF:
             return None
-        return stack.enter_context(closing(Control(world.put, world.now)))
+        return stack.enter_context(closing(ControlSocket(world.put, world.now)))
 
     def choices(self, styles: Sequence[str], techniques: Sequence[str]) -> dict[str, Sequence[str]]:
         """What the choices among the controls can be."""
@@ -62,7 +62,7 @@ class Reached:
 
 def reached(
     reach: Reach,
-    control: Control | None,
+    control: ControlSocket | None,
     world: World,
     output: Output,
     *,
@@ -79,12 +79,12 @@ def reached(
         return Reached(GestureWorld(world, gestures, reach.presets), output, None)
     watched = WatchedWorld(world, control)
     control.start(
-        Hello(
+        ServerSetup(
             where=resolve(reach.control),
             styles=tuple(styles),
             techniques=tuple(techniques),
             presets=tuple(reach.presets),
-            controls=controls.standing(settings),
+            controls=controls.current_values(settings),
             bpm=bpm,
             gestures=dict(reach.gestures),
             learnt=dict(reach.learnt),

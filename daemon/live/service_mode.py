@@ -9,9 +9,9 @@ from contextlib import ExitStack, closing, contextmanager
 from daemon.config.config import Config
 from daemon.control.control_socket import runtime_path
 from daemon.core.events import Event
-from daemon.live.reload import Reloading
+from daemon.live.reload import ConfigReloader
 from daemon.midi import alsa_reconnect
-from daemon.midi.reconnecting import KeptPorts
+from daemon.midi.reconnecting import ReconnectingPorts
 from daemon.system import memory, sd_notify
 from daemon.system.journald import fields
 
@@ -21,8 +21,8 @@ CONNECTIONS = "connections.json"
 
 
 @contextmanager
-def attended(
-    ports: KeptPorts,
+def service_mode(
+    ports: ReconnectingPorts,
     now: Callable[[], int],
     put: Callable[[Event], None],
     styles: tuple[str, ...],
@@ -34,13 +34,13 @@ def attended(
     with ExitStack() as stack:
         if sd_notify.is_managed():
             if ports.api == "alsa":
-                connections = alsa_reconnect.Memory(runtime_path() / CONNECTIONS)
+                connections = alsa_reconnect.ConnectionKeeper(runtime_path() / CONNECTIONS)
                 connections.start()
                 stack.enter_context(closing(connections))
             if reread is not None:
                 known, read = reread
-                stack.enter_context(sd_notify.on_reload(Reloading(read, now, put, known, styles)))
-            memory.lock()
+                stack.enter_context(sd_notify.on_reload(ConfigReloader(read, now, put, known, styles)))
+            memory.lock_memory()
         for message in alsa_reconnect.all_notes_off():
             ports.send(message, now())
         log.info(

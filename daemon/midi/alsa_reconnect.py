@@ -87,7 +87,7 @@ def write(file: Path, remembered: Links) -> None:
         part.replace(file)
 
 
-def silence(file: Path) -> int:
+def end_notes_of_dead_band(file: Path) -> int:
     """Tell whoever listened to a band that is gone that all notes are off; returns to how many."""
     listened = {destination for sender, destination in read(file) if is_ours(sender)}
     wanted = [f"{client}:{port}" for client, port in sorted(listened)]
@@ -113,7 +113,7 @@ def silence(file: Path) -> int:
     return told
 
 
-class Memory:
+class ConnectionKeeper:
     """Connects what was connected, then keeps what is. file: where it is written down."""
 
     def __init__(self, file: Path) -> None:

@@ -28,7 +28,7 @@ sys.exit(not any(name.startswith(sys.argv[1]) for name in names))
 """
 
 
-class Pulse:
+class JackHeartbeat:
     """A sender of heartbeats and what hears them. own: the names of the clients whose ports must not go away. Raises
     what python-rtmidi raises where there is no server."""
 

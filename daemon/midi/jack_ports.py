@@ -71,7 +71,8 @@ class FrameClock:
 
 
 class JackPorts:
-    """One JACK client with an input and an output, or an output for each role. As `daemon.midi.rtmidi_ports.Ports`, but
+    """One JACK client with an input and an output, or an output for each role. As
+    `daemon.midi.rtmidi_ports.RtMidiPorts`, but
     that
     `due` is when a message sounds, plus a constant. in_port, out_port: (parts of) the names of existing ports to be
     connected to, whenever they are there."""

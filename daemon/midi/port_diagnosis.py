@@ -43,7 +43,7 @@ class Reason:
     near: bool = False
 
 
-def reasons(apis: Iterable[str], places: Places | None = None) -> list[Reason]:
+def diagnose(apis: Iterable[str], places: Places | None = None) -> list[Reason]:
     """Why each of these systems (as --api has them) gives no ports."""
     return [_reason(api, places or PLACES) for api in apis]
 

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from daemon.core.events import Event, PortsBack, PortsLost
 from daemon.midi.rtmidi_ports import PortError
-from daemon.system.suspend import Sleep
+from daemon.system.suspend import SuspendDetector
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +27,8 @@ PATIENCE = 5.0
 Links = Sequence[tuple[str, str]]
 
 
-class OpenPorts(Protocol):
-    """Ports of any kind; `daemon.midi.rtmidi_ports.Ports` says what the methods mean."""
+class MidiPorts(Protocol):
+    """Ports of any kind; `daemon.midi.rtmidi_ports.RtMidiPorts` says what the methods mean."""
 
     @property
     def api(self) -> str:
@@ -79,13 +79,13 @@ class OpenPorts(Protocol):
         ...
 
 
-class KeptPorts:
+class ReconnectingPorts:
     """An Output, and what hears, that outlives the ports it is made of. open: opens them, at once and again whenever
     they were lost; raises PortError. Raises it, too, when the first attempt does."""
 
-    def __init__(self, open: Callable[[], OpenPorts]) -> None:  # noqa: A002 - it does
+    def __init__(self, open: Callable[[], MidiPorts]) -> None:  # noqa: A002 - it does
         self._open = open
-        self._ports: OpenPorts | None = open()
+        self._ports: MidiPorts | None = open()
         self.api, self.names, self.note = self._ports.api, self._ports.names, self._ports.note
         self._links: Links = ()
         self._over = threading.Event()
@@ -121,7 +121,7 @@ class KeptPorts:
         self._ports = None
 
     def _keep(self, now: Callable[[], int], put: Callable[[Event], None]) -> None:
-        sleep = Sleep()
+        sleep = SuspendDetector()
         while not self._over.wait(LOOK):
             try:
                 if sleep.over() and self._ports is not None:

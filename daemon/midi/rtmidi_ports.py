@@ -16,7 +16,7 @@ from typing import Any
 
 from daemon.core.events import Event, MidiIn, PortsBack, PortsLost
 from daemon.midi import port_diagnosis
-from daemon.midi.jack_heartbeat import Pulse
+from daemon.midi.jack_heartbeat import JackHeartbeat
 from music.note import CHANNELS, MELODY
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class PortError(Exception):
 
 
 @dataclass(slots=True)
-class Plug:
+class AttachedPort:
     """A port of ours and the existing one that it is plugged into. asked: how that was named; option: by which option;
     short: what ours is called; heard: whether it is an input; there: whether it is plugged in now."""
 
@@ -65,7 +65,7 @@ class Plug:
     there: bool = True
 
 
-class Ports:
+class RtMidiPorts:
     """The band's MIDI ports: what is heard and where it plays.
 
     Keep the object: ports that nobody refers to go silent. Only the conductor sends. api: one of APIS; names: of what
@@ -79,8 +79,8 @@ class Ports:
         senders: Mapping[int | None, Any],
         names: tuple[str, str],
         *,
-        plugs: Sequence[Plug] = (),
-        pulse: Pulse | None = None,
+        plugs: Sequence[AttachedPort] = (),
+        pulse: JackHeartbeat | None = None,
     ) -> None:
         """senders: by MIDI channel, None for all that have none of their own; plugs: those that are attached to
         existing ones; pulse: what notices that the server is gone."""
@@ -140,7 +140,7 @@ class Ports:
             if plug.there:
                 self._unplug(plug)
 
-    def _look_after(self, plug: Plug) -> None:
+    def _look_after(self, plug: AttachedPort) -> None:
         """Notices that what a port is plugged into has gone, or has come back."""
         there = plug.port.get_ports()
         if plug.there and plug.name not in there:
@@ -156,7 +156,7 @@ class Ports:
                 if not plug.heard:
                     self._put(PortsBack(self._now()))
 
-    def _unplug(self, plug: Plug) -> None:
+    def _unplug(self, plug: AttachedPort) -> None:
         plug.there = False
         self._away.add(plug.port)
         plug.port.close_port()
@@ -221,7 +221,7 @@ def open_ports(
     per_role: bool = False,
     *,
     wait: bool = False,
-) -> Ports:
+) -> RtMidiPorts:
     """Opens `houseband in` and `houseband out`, virtual, or attached to existing ports.
 
     api: auto or one of APIS; in_port: (parts of) the names of existing ports to attach to instead, separated by commas;
@@ -256,7 +256,7 @@ def open_ports(
         opened = _attach(rtmidi, name, ports, inputs, outputs, out_port, wait)
         opened.note = _note(name, reasons)
         return opened
-    remedy = port_diagnosis.remedy(port_diagnosis.reasons(chosen))
+    remedy = port_diagnosis.remedy(port_diagnosis.diagnose(chosen))
     if not {"alsa", "jack"} & set(chosen):
         remedy = f"try --api {' or '.join(AUTOMATIC.get(sys.platform, APIS))}"
     raise PortError(f"no MIDI system found ({'; '.join(reasons)}); {remedy} (`houseband doctor` says more)")
@@ -279,7 +279,7 @@ def _note(api: str, reasons: list[str]) -> str | None:
     return None
 
 
-class Feed:
+class MelodyFeed:
     """An output port connected to one input: somebody who plays into the band. Keep it, as Ports."""
 
     def __init__(self, sender: Any) -> None:
@@ -295,7 +295,7 @@ class Feed:
         self._sender.delete()
 
 
-def open_feed(api: str, name: str, into: str) -> Feed:
+def open_feed(api: str, name: str, into: str) -> MelodyFeed:
     """A port of that name, connected to an existing input whose name holds `into`. api: one of APIS, that runs. Raises
     PortError."""
     rtmidi = rtmidi_module()
@@ -309,7 +309,7 @@ def open_feed(api: str, name: str, into: str) -> Feed:
     except (PortError, rtmidi.RtMidiError) as error:
         sender.delete()
         raise PortError(str(error)) from None
-    return Feed(sender)
+    return MelodyFeed(sender)
 
 
 def _short(api: str, name: str) -> str:
@@ -326,7 +326,7 @@ def _attach(
     outputs: Mapping[int | None, str],
     out_port: str | None,
     wait: bool,
-) -> Ports:
+) -> RtMidiPorts:
     receivers, senders = ports[: len(inputs)], dict(zip(outputs, ports[len(inputs) :], strict=True))
     wanted = [(port, asked, IN_NAME, True) for port, asked in zip(receivers, inputs, strict=True)]
     wanted += [(senders[key], out_port, own, False) for key, own in outputs.items()]
@@ -339,7 +339,7 @@ def _attach(
             raise
         raise PortError(f"{api} gave no MIDI port: {_reason(str(error))}; is another program holding it?") from None
     own = [plug.name for plug in opened if not plug.asked]
-    return Ports(
+    return RtMidiPorts(
         api,
         receivers,
         senders,
@@ -351,11 +351,11 @@ def _attach(
     )
 
 
-def _plug(api: str, port: Any, asked: str | None, own: str, heard: bool, *, wait: bool) -> Plug:
+def _plug(api: str, port: Any, asked: str | None, own: str, heard: bool, *, wait: bool) -> AttachedPort:
     """Opens a port of ours, virtual or attached to the one that was asked for. A virtual one was not asked for."""
     option = "--in-port" if heard else "--out-port"
     named = asked or (own if api == "windows" else "")
-    plug = Plug(port, "", named, option, _short(api, own), heard)
+    plug = AttachedPort(port, "", named, option, _short(api, own), heard)
     try:
         plug.name = _open(api, port, asked, own, option)
     except PortError:
@@ -366,7 +366,7 @@ def _plug(api: str, port: Any, asked: str | None, own: str, heard: bool, *, wait
     return plug
 
 
-def _named(plugs: list[Plug]) -> str:
+def _named(plugs: list[AttachedPort]) -> str:
     """The names they go by."""
     return ", ".join(plug.name if plug.there else f"{plug.asked} (not there yet)" for plug in plugs)
 
@@ -376,11 +376,11 @@ def waited_for(asked: str, option: str, there: list[str]) -> str:
     return f"no MIDI port {asked!r} for {option} yet: it is waited for; there are now: {_listed(there)}"
 
 
-def _pulse(rtmidi: Any, own: list[str]) -> Pulse | None:
+def _pulse(rtmidi: Any, own: list[str]) -> JackHeartbeat | None:
     """What notices that the server is gone; None where there is none already."""
     try:
         with quiet():
-            return Pulse(rtmidi, own)
+            return JackHeartbeat(rtmidi, own)
     except rtmidi.RtMidiError:
         return None
 

@@ -27,7 +27,7 @@ _DRUMS = CHANNELS["drums"]
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class EditOptions:
     """How to edit. iterations: the most evaluations of every window; risk: temperature, 0 takes the likeliest; at_once:
     edits from one evaluation of 8 bars, None for AT_ONCE, and more where the iterations would not suffice; undo: how
     many of the last edits are taken back at the end."""
@@ -51,7 +51,7 @@ class Edited:
     draft: Draft
 
 
-def edit(draft: Draft, editor: Editor, options: Options, progress: Progress | None = None) -> list[Edit]:
+def edit(draft: Draft, editor: Editor, options: EditOptions, progress: Progress | None = None) -> list[Edit]:
     """Edit a draft in place until the iterations, the limits or the network end it; the edits that made a difference.
 
     Raises ValueError for a style the graph does not know.
@@ -87,7 +87,7 @@ def edit(draft: Draft, editor: Editor, options: Options, progress: Progress | No
 
 
 def edit_song(
-    song: Song, editor: Editor, options: Options, track: str | None = None, progress: Progress | None = None
+    song: Song, editor: Editor, options: EditOptions, track: str | None = None, progress: Progress | None = None
 ) -> Edited:
     """A song's notes edited. Raises MidiFileError for a song without notes, ValueError as `edit`."""
     given = given_notes(song, track)
@@ -126,7 +126,7 @@ def to_file(
     source: Path,
     target: Path,
     editor: Editor,
-    options: Options,
+    options: EditOptions,
     *,
     track: str | None = None,
     edits: Path | None = None,

@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from daemon.control.automation import Turn
+from daemon.control.automation import AutomationPoint
 from daemon.core.counters import Counters
 from daemon.core.events import Command, MidiIn, Quit
 from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
-from daemon.core.tempo import NS_PER_MS, Tempo, us_per_beat
+from daemon.core.tempo import NS_PER_MS, TempoMap, us_per_beat
 from daemon.core.world import Composer
-from daemon.engine.conductor import Conductor, Song
-from daemon.engine.melody import CONTROL_CHANGE, PEDAL, Window
-from daemon.engine.tap_tempo import Tapping
+from daemon.engine.conductor import Conductor, SongInfo
+from daemon.engine.melody import CONTROL_CHANGE, PEDAL, MelodyTracker
+from daemon.engine.tap_tempo import TapTempo
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, Sent, VirtualWorld
 from daemon.players.player import Player
 from music import midifile
@@ -31,7 +31,7 @@ _Message = tuple[int, int, bytes]  # tick, order at that tick, data
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class RenderOptions:
     """How to render. settings: how the controls stand at the start; bpm: instead of the file's tempo map; latency_ns:
     what inference takes on the virtual clock; offline: the players see the whole melody; replan: step, beat or bar;
     automation: controls turned on the way."""
@@ -41,7 +41,7 @@ class Options:
     latency_ns: int = 10 * NS_PER_MS
     offline: bool = False
     replan: str = "step"
-    automation: tuple[Turn, ...] = ()
+    automation: tuple[AutomationPoint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +58,16 @@ class Performance:
 
 
 def perform(
-    song: midifile.Song, melody: Part, player: Player, options: Options = Options(), progress: Progress | None = None
+    song: midifile.Song,
+    melody: Part,
+    player: Player,
+    options: RenderOptions = RenderOptions(),
+    progress: Progress | None = None,
 ) -> Performance:
     """The band's accompaniment to a part of a song (which has notes), from the bar in which the melody begins to the
     end of the bar in which it ends. Raises MidiFileError for a melody that lasts for days."""
     marks = song.tempos if options.bpm is None else ((0, us_per_beat(options.bpm)),)
-    known = Song(metres=song.metres)
+    known = SongInfo(metres=song.metres)
     first, *_, last = sorted({at for note in quantise(melody.notes) for at in (note.start, note.end)})
     begin, metre = _bar(known, first)
     last_bar, last_metre = _bar(known, last - 1)
@@ -72,12 +76,12 @@ def perform(
     if end - begin > LONGEST:
         raise MidiFileError(f"the melody lasts {(end - begin) // TICKS_PER_BEAT} beats, and that is too long")
     messages = _messages(song, melody)
-    tempo = Tempo.from_marks(marks, early)
+    tempo = TempoMap.from_marks(marks, early)
     known = replace(known, tempo=tempo)
     if options.offline:
         known = replace(known, melody=_top_voice(messages), begin=begin // TICKS_PER_STEP - 1)
     world = VirtualWorld()
-    _script(world, Tempo.from_marks(marks, early), messages, options.automation, end)
+    _script(world, TempoMap.from_marks(marks, early), messages, options.automation, end)
     output = RecordingOutput(world)
     composer: Composer = InlineComposer(world, player, options.latency_ns)
     if progress is not None:
@@ -99,7 +103,7 @@ def render_notes(
 ) -> tuple[dict[str, tuple[Note, ...]], Counters]:
     """What the band plays to a song's melody, by role, and what was counted on the way. Raises MidiFileError for a song
     without a melody."""
-    options = Options(settings, latency_ns=round(latency_ms * NS_PER_MS), offline=offline, replan=replan)
+    options = RenderOptions(settings, latency_ns=round(latency_ms * NS_PER_MS), offline=offline, replan=replan)
     performance = perform(song, midifile.melody_part(song), player, options)
     return performance.parts, performance.counters
 
@@ -108,7 +112,7 @@ def to_file(
     source: str | Path,
     target: str | Path,
     player: Player,
-    options: Options = Options(),
+    options: RenderOptions = RenderOptions(),
     track: str | None = None,
     progress: Progress | None = None,
 ) -> Performance:
@@ -126,7 +130,7 @@ def to_file(
     return performance
 
 
-def _bar(song: Song, tick: int) -> tuple[int, Metre]:
+def _bar(song: SongInfo, tick: int) -> tuple[int, Metre]:
     """(first tick of the bar a tick lies in, its metre)."""
     origin, metre = song.metre_at(tick)
     return origin + (tick - origin) // metre.ticks_per_bar * metre.ticks_per_bar, metre
@@ -150,7 +154,7 @@ def _messages(song: midifile.Song, melody: Part) -> list[_Message]:
 
 
 def _top_voice(messages: Iterable[_Message]) -> tuple[Note, ...]:
-    window = Window()
+    window = MelodyTracker()
     last = 0
     for tick, _, data in messages:
         window.hear(tick, data)
@@ -160,11 +164,11 @@ def _top_voice(messages: Iterable[_Message]) -> tuple[Note, ...]:
 
 
 def _script(
-    world: VirtualWorld, tempo: Tempo, messages: Iterable[_Message], automation: Iterable[Turn], end: int
+    world: VirtualWorld, tempo: TempoMap, messages: Iterable[_Message], automation: Iterable[AutomationPoint], end: int
 ) -> None:
     """All that will happen, at its time. Controls turned at a tick come before what is played there, those turned at
     tick 0 before anything; when they turn the tempo, the ticks after them lie elsewhere, for the conductor as here."""
-    tapping = Tapping()
+    tapping = TapTempo()
     for turn in automation:
         at = tempo.ns_at(turn.tick) if turn.tick else world.now()
         world.put(Command(at, turn.key, turn.value))
@@ -176,7 +180,7 @@ def _script(
     world.put(Quit(tempo.ns_at(end)))
 
 
-def _notes(sent: Sequence[Sent], channel: int, tempo: Tempo) -> tuple[Note, ...]:
+def _notes(sent: Sequence[Sent], channel: int, tempo: TempoMap) -> tuple[Note, ...]:
     """The notes of a channel, at the ticks at which they began and ended; what left early, for a slow synthesiser or
     from a human hand, is where it was meant to be."""
     begun: dict[int, tuple[int, int]] = {}

@@ -18,7 +18,7 @@ from daemon.players.graph import Graph, GraphError
 from music.edits import selection
 from music.edits.draft import Draft
 from music.edits.edit import Edit, Limits
-from music.edits.selection import Scores
+from music.edits.selection import EditScores
 from music.encoding.edit_grid import LENGTHS, PITCHES, PLANES, WINDOW, planes
 from music.note import EDITS
 
@@ -44,11 +44,11 @@ class Editor:
         if dict(graph.signature.inputs) != wanted or dict(graph.signature.outputs) != given:
             raise GraphError(f"this graph does not fit the AR-CNN's window: it takes {dict(graph.signature.inputs)}")
         self._calibrated = bool(graph.signature.settings.get("calibrated", False))
-        self._said: dict[int, tuple[tuple[bytes, bytes], Scores]] = {}
+        self._said: dict[int, tuple[tuple[bytes, bytes], EditScores]] = {}
         #: evaluations so far
         self.evaluations = 0
 
-    def look(self, draft: Draft, limits: Limits, style: str) -> Scores:
+    def look(self, draft: Draft, limits: Limits, style: str) -> EditScores:
         """The scores of every cell of a draft. Raises ValueError for a style the graph does not know."""
         if style not in self.styles:
             raise ValueError(f"no style {style!r}; this graph knows {', '.join(self.styles)}")
@@ -68,9 +68,9 @@ class Editor:
                 lengths[there][nearer] = answer.lengths[here][nearer]
                 total[there] += fade
                 best[there] = np.maximum(best[there], fade)
-        return Scores(weights / total[:, None], lengths, self._calibrated)
+        return EditScores(weights / total[:, None], lengths, self._calibrated)
 
-    def _window(self, first: int, seen: NDArray[np.float32], hot: NDArray[np.float32]) -> Scores:
+    def _window(self, first: int, seen: NDArray[np.float32], hot: NDArray[np.float32]) -> EditScores:
         """What the graph says of a window; what it has said of the same notes there it need not say again."""
         key = (seen.tobytes(), hot.tobytes())
         known = self._said.get(first)
@@ -79,7 +79,7 @@ class Editor:
         answer = self._graph.run({"planes": seen[None], "style": hot})
         self.evaluations += 1
         lengths = _LENGTHS[answer["lengths"][0].argmax(2)]
-        said = Scores(answer["weights"][0], lengths, self._calibrated)
+        said = EditScores(answer["weights"][0], lengths, self._calibrated)
         self._said[first] = key, said
         if len(self._said) > _MOST_KNOWN:
             del self._said[next(iter(self._said))]

@@ -48,7 +48,7 @@ def sounded(notes: Iterable[Note], step: int) -> Floats:
     return found
 
 
-def lack(wanted: Floats, heard: Floats) -> Floats:
+def neglected_tones(wanted: Floats, heard: Floats) -> Floats:
     """How much less of each pitch class was heard (12,) than its share of what is wanted (12, ...): a difference of
     logarithms, 0 where it had its due. Where nothing was heard nothing was neglected."""
     if not heard.any():

@@ -37,7 +37,7 @@ for _quality, _intervals in enumerate(QUALITY_TONES):
 
 
 @dataclass(frozen=True, slots=True)
-class Song:
+class MelodyContext:
     """What the chords hang on. melody: one voice, (start step, pitch, length in steps); heard_all: what is right of a
     now-line may be heard; bar: a step at which a bar begins."""
 
@@ -50,7 +50,7 @@ class Song:
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class ChordForecast:
     """What is expected from a step on. chords: (root, quality) of every step; tones: (n, 12) the probability that a
     pitch class belongs to the chord; shares: (n, 12) how much of what sounds it is expected to have."""
 
@@ -59,7 +59,7 @@ class Outlook:
     shares: NDArray[np.float64]
 
 
-class Harmony:
+class ChordPredictor:
     """Asks the harmonist, and remembers what it said while the song goes on."""
 
     def __init__(self, graph: Graph) -> None:
@@ -67,10 +67,10 @@ class Harmony:
         self._now: Any = graph.part("harmony")
         self._past: Any = graph.part("hindsight")
         self._patches = int(self._past.get_inputs()[0].shape[3]) // melody_context.PATCH
-        self._song: Song | None = None
+        self._song: MelodyContext | None = None
         self._said: dict[int, tuple[int, int]] = {}
 
-    def outlook(self, song: Song, now: int, count: int) -> Outlook:
+    def outlook(self, song: MelodyContext, now: int, count: int) -> ChordForecast:
         """The chords of the steps [now, now + count) as they look at the now-line."""
         planes, sure = melody_context.around(song.melody, now, song.heard_all, song.metre)
         phase = np.zeros((1, melody_context.PHASES), np.float32)
@@ -79,9 +79,9 @@ class Harmony:
         odds, agreement = self._now.run(None, {"melody": planes[None], "phase": phase, "known": known})
         beats = _beats(now - song.bar, count, song.metre)
         chords = [_choose(agreement[0, beat], song, now + k) for k, beat in enumerate(beats)]
-        return Outlook(chords, (odds[0] @ _TONES)[beats], (odds[0] @ SHARES)[beats])
+        return ChordForecast(chords, (odds[0] @ _TONES)[beats], (odds[0] @ SHARES)[beats])
 
-    def recall(self, song: Song, first: int, now: int, coming: tuple[int, int]) -> list[tuple[int, int]]:
+    def recall(self, song: MelodyContext, first: int, now: int, coming: tuple[int, int]) -> list[tuple[int, int]]:
         """The chords of the steps [first, now] as they were chosen, that of `now` being `coming`."""
         self._drop(song, now)
         self._said[now] = coming
@@ -100,7 +100,7 @@ class Harmony:
             del self._said[step]
         return [self._said[step] for step in range(first, now + 1)]
 
-    def _drop(self, song: Song, now: int) -> None:
+    def _drop(self, song: MelodyContext, now: int) -> None:
         """Forget what was said before something was known otherwise, and of what is to come."""
         before, self._song = self._song, song
         if before is None or _kind(before) != _kind(song):
@@ -115,7 +115,7 @@ class Harmony:
         changed = _first_difference(old, new)
         self._said = {step: chord for step, chord in self._said.items() if step < now and step <= changed}
 
-    def _look_back(self, song: Song, now: int, wanted: set[int]) -> None:
+    def _look_back(self, song: MelodyContext, now: int, wanted: set[int]) -> None:
         """Of the last steps those wanted, at once: four passes, for what was heard begins a step later in each."""
         steps = self._patches * melody_context.PATCH
         for late in range(melody_context.PATCH):
@@ -133,7 +133,7 @@ class Harmony:
                     self._said.setdefault(line, _choose(scores, song, line))
 
 
-def _kind(song: Song) -> tuple[object, ...]:
+def _kind(song: MelodyContext) -> tuple[object, ...]:
     return song.heard_all, song.metre, song.bar, song.seed, song.temperature
 
 
@@ -152,7 +152,7 @@ def _beats(place: int, count: int, metre: Metre) -> NDArray[np.int64]:
     return np.minimum((within + np.arange(count)) // STEPS_PER_BEAT, melody_context.AHEAD - 1)
 
 
-def _choose(agreement: Floats, song: Song, step: int) -> tuple[int, int]:
+def _choose(agreement: Floats, song: MelodyContext, step: int) -> tuple[int, int]:
     """(root, quality) of the chord that is expected to agree best."""
     score = AGREEMENT * np.log(np.maximum(agreement, 1e-6))
     if song.temperature > 0:

@@ -27,7 +27,7 @@ class Shape(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class PlayerFactory:
     """A player that can be had. load: makes it; raises what it will."""
 
     past_steps: int
@@ -38,13 +38,13 @@ class Offer:
     load: Callable[[], Player]
 
     @classmethod
-    def of(cls, shape: Shape, styles: tuple[str, ...], load: Callable[[], Player]) -> Offer:
+    def of(cls, shape: Shape, styles: tuple[str, ...], load: Callable[[], Player]) -> PlayerFactory:
         """That of a player, or of its class."""
         steps = shape.past_steps, shape.memory_steps, shape.future_steps
         return cls(*steps, tuple(shape.roles), tuple(styles), load)
 
 
-class Switch:
+class Ensemble:
     """A Player made of players by technique, the first of which answers where nothing else is said.
 
     It knows the styles and writes the roles of all; who does not know a style plays the first of its own, and roles
@@ -52,10 +52,10 @@ class Switch:
     hears what all of them have played.
     """
 
-    def __init__(self, players: Mapping[str, Player], offers: Mapping[str, Offer] | None = None) -> None:
+    def __init__(self, players: Mapping[str, Player], offers: Mapping[str, PlayerFactory] | None = None) -> None:
         """players: who is there, by technique; offers: who can be had, those among the players too that may leave."""
         self._players, self._offers = dict(players), dict(offers or {})
-        everybody: dict[str, Player | Offer] = {**self._offers, **self._players}
+        everybody: dict[str, Player | PlayerFactory] = {**self._offers, **self._players}
         self.techniques = tuple(dict.fromkeys((*self._players, *self._offers)))
         self.past_steps = max(one.past_steps for one in everybody.values())
         self.memory_steps = max(one.memory_steps for one in everybody.values())
@@ -150,7 +150,7 @@ class Switch:
     def _load_beside(self, name: str, post: Callable[[Callable[[], None]], None]) -> None:
         """Runs on a thread of its own."""
         arrived = self._load(name)
-        memory.give_back()
+        memory.trim_heap()
         post(lambda: self._arrive(name, arrived))
 
     def _arrive(self, name: str, arrived: Player | Exception) -> None:
@@ -170,7 +170,7 @@ class Switch:
         for name in idle:
             del self._players[name]
         if idle:
-            memory.give_back()
+            memory.trim_heap()
 
 
 def _hurry(player: Player, budget_ns: int) -> None:

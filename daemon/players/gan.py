@@ -149,7 +149,7 @@ class GanPlayer:
         """What calls the band back to its groove: see `habits.pull`. sections: of the steps before now."""
         bank = self._habits[style]
         promised = bank[request.settings.seed % len(bank)]
-        return note_density.pull(
+        return note_density.density_bias(
             request.committed, request.now, promised[sections % len(promised)], request.settings.density
         )
 
@@ -314,7 +314,7 @@ def _neglected(request: PlanRequest, chord: NDArray[Any]) -> NDArray[np.float64]
     none is chosen) the band has neglected, beside the other tones of the chord: chords do not grow by it."""
     committed = (n for role in PITCHED_ROLES for n in request.committed.get(role, ()))
     wanted = chord_balance.SHARES.T @ chord.reshape(-1, chord.shape[-1])  # (12, beats)
-    missing = chord_balance.lack(wanted, chord_balance.sounded(committed, request.now))
+    missing = chord_balance.neglected_tones(wanted, chord_balance.sounded(committed, request.now))
     inside = wanted > 0
     missing -= (missing * inside).sum(0) / np.maximum(inside.sum(0), 1)
     return np.repeat(missing * inside, STEPS_PER_BEAT, 1)

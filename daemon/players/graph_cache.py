@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 #: bytes from which on a graph is worth keeping
-WORTH = 1 << 20
+MIN_BYTES = 1 << 20
 #: how many are kept: those used last
-MOST = 8
+MAX_ENTRIES = 8
 
 
 def open_session(model: bytes) -> Any:
     """A session of one thread. Raises what onnxruntime does for a graph that it cannot load."""
-    where = folder() if len(model) >= WORTH else None
+    where = folder() if len(model) >= MIN_BYTES else None
     if where is None:
         return _session(model)
     file = where / f"{_name(model)}.onnx"
@@ -72,7 +72,7 @@ def _keep(model: bytes, file: Path) -> Path | None:
 
 
 def _tidy(where: Path) -> None:
-    for file in sorted(where.glob("*.onnx"), key=lambda f: f.stat().st_mtime, reverse=True)[MOST:]:
+    for file in sorted(where.glob("*.onnx"), key=lambda f: f.stat().st_mtime, reverse=True)[MAX_ENTRIES:]:
         file.unlink(missing_ok=True)
 
 

@@ -19,7 +19,7 @@ _NEVER = -(1 << 40)
 Floats = NDArray[np.float32]
 
 
-class Intent(NamedTuple):
+class DecoderState(NamedTuple):
     """What the hand says of the step after the last one fed: memory (1, width) and condition (1, 3 * width) for the
     writer, loudness (4,) logits of velocity / 127 by role, tune (2 + PITCHES,) logits of what the melody does: rest, go
     on, begin a pitch."""
@@ -30,7 +30,7 @@ class Intent(NamedTuple):
     tune: Floats
 
 
-class Ring:
+class KvCache:
     """Feeds rows of features to the hand, step by step, and knows which of them it still remembers."""
 
     def __init__(self, graph: Graph) -> None:
@@ -60,7 +60,7 @@ class Ring:
         self._step = np.full(self.size, _NEVER, np.int64)
         self._style: bytes = b""
 
-    def follow(self, rows: Floats, first: int, style: Floats) -> Intent:
+    def follow(self, rows: Floats, first: int, style: Floats) -> DecoderState:
         """What the hand says after the steps [first, first + len(rows)). Feeds those that it has not been fed, or fed
         otherwise; rows: (n, FEATURES), n >= 1; style: (1, styles)."""
         if style.tobytes() != self._style:
@@ -82,7 +82,7 @@ class Ring:
         """Remember nothing."""
         self._step[:] = _NEVER
 
-    def _feed(self, rows: Floats, at: NDArray[np.int64], style: Floats) -> Intent:
+    def _feed(self, rows: Floats, at: NDArray[np.int64], style: Floats) -> DecoderState:
         slots = at % self.size
         self._rows[slots], self._step[slots] = rows, at
         back = at[:, None] - self._step[None, :]  # (n, size)
@@ -100,10 +100,10 @@ class Ring:
         self._session.run_with_iobinding(binding)
         memory, condition, loudness, tune = (value.numpy() for value in binding.get_outputs()[:4])
         binding.clear_binding_outputs()
-        return Intent(memory, condition, loudness[0], tune[0])
+        return DecoderState(memory, condition, loudness[0], tune[0])
 
 
-class Pen:
+class TokenWriter:
     """Writes tokens: the depth decoder, one call a token."""
 
     def __init__(self, graph: Graph, vocabulary: int) -> None:
@@ -114,11 +114,11 @@ class Pen:
             raise GraphError(f"this graph does not fit: its vocabulary has {shape[-1]} tokens, not {vocabulary}")
         self._blank = np.array([vocabulary], np.int64)
 
-    def begin(self, intent: Intent) -> tuple[Floats, Floats]:
+    def begin(self, intent: DecoderState) -> tuple[Floats, Floats]:
         """Logits (vocabulary,) of a step's first token, and the memory after it was asked for."""
         return self._next(intent.memory, intent.condition, self._blank)
 
-    def go_on(self, intent: Intent, memory: Floats, token: int) -> tuple[Floats, Floats]:
+    def go_on(self, intent: DecoderState, memory: Floats, token: int) -> tuple[Floats, Floats]:
         """The same of the next one, after a token."""
         return self._next(memory, intent.condition, np.array([token], np.int64))
 

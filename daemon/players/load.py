@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from daemon.players.ensemble import Offer, Switch
+from daemon.players.ensemble import Ensemble, PlayerFactory
 from daemon.players.graph import TECHNIQUES, Graph, GraphError, read_signature
 from daemon.players.player import Player
 
@@ -30,19 +30,19 @@ def load_player(technique: str, graph: str | Path | None = None) -> Player:
     return player
 
 
-def load_band(technique: str, graph: str | Path | None = None) -> Switch:
+def load_band(technique: str, graph: str | Path | None = None) -> Ensemble:
     """All players that can be switched among while the band plays: the one of this technique, loaded, and the others as
     far as their weights are here, which are loaded when they are first chosen. Raises GraphError for the first."""
     first = load_player(technique, graph)
-    offers = {technique: Offer.of(first, first.styles, partial(load_player, technique, graph))}
+    offers = {technique: PlayerFactory.of(first, first.styles, partial(load_player, technique, graph))}
     for other in _PLAYERS:
         if other != technique:
             try:
                 styles = read_signature(None, other).styles
             except GraphError:  # it cannot be chosen, and `technique` says so
                 continue
-            offers[other] = Offer.of(_maker(other), styles, partial(load_player, other))
-    return Switch({technique: first}, offers)
+            offers[other] = PlayerFactory.of(_maker(other), styles, partial(load_player, other))
+    return Ensemble({technique: first}, offers)
 
 
 def _maker(technique: str) -> Any:

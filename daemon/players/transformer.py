@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from daemon.core.plan import Plan, PlanRequest
 from daemon.players import chord_balance
-from daemon.players.chords import Harmony, Outlook, Song, line
+from daemon.players.chords import ChordForecast, ChordPredictor, MelodyContext, line
 from daemon.players.graph import Graph, GraphError
-from daemon.players.kv_cache import Intent, Pen, Ring
+from daemon.players.kv_cache import DecoderState, KvCache, TokenWriter
 from music.encoding import melody_context, sampling, step_features, step_tokens
 from music.note import MELODY, PITCHED_ROLES, ROLES, TICKS_PER_STEP, Metre, Note, step_of
 
@@ -88,9 +88,9 @@ class TransformerPlayer:
         """Raises GraphError for a graph that is none of a transformer's."""
         self.styles = graph.signature.styles
         settings = graph.signature.settings
-        self._ring = Ring(graph)
-        self._pen = Pen(graph, step_tokens.WRITER)
-        self._harmony = Harmony(graph)
+        self._ring = KvCache(graph)
+        self._pen = TokenWriter(graph, step_tokens.WRITER)
+        self._harmony = ChordPredictor(graph)
         self._budget_ns: int | None = None
         try:
             self._velocity_std = np.asarray(settings["velocity_std"], np.float32).reshape(len(self.styles), len(ROLES))
@@ -141,7 +141,7 @@ class _Answer:
         self._std = player._velocity_std[style]
         self._melody = line(request.melody)
         whole = request.heard is None
-        self._song = Song(self._melody, whole, request.metre, self._bar, settings.seed, settings.temperature)
+        self._song = MelodyContext(self._melody, whole, request.metre, self._bar, settings.seed, settings.temperature)
         self.parts = {role: _Part() for role in ROLES}
         tick = self.now * TICKS_PER_STEP
         for role in PITCHED_ROLES:
@@ -178,7 +178,7 @@ class _Answer:
         self._step(self.now, chord, outlook, 0, intent)
         return self._tune(chord, intent)
 
-    def _tune(self, chord: tuple[int, int], intent: Intent) -> Note | None:
+    def _tune(self, chord: tuple[int, int], intent: DecoderState) -> Note | None:
         """The melody's step, drawn like the band's tokens."""
         tick, last = self.now * TICKS_PER_STEP, self._request.melody[-1] if self._request.melody else None
         sounds = last is not None and last.end >= tick
@@ -206,7 +206,7 @@ class _Answer:
         chords = self._player._harmony.recall(self._song, first, self.now, coming)
         return self._features(first, self.now - first, chords, self._committed, self._melody), coming
 
-    def _row(self, k: int, outlook: Outlook, before: tuple[int, int]) -> Floats:
+    def _row(self, k: int, outlook: ChordForecast, before: tuple[int, int]) -> Floats:
         """The features of the step before now + k, as they will be if the melody goes on as it is."""
         step = self.now + k - 1
         melody = self._melody
@@ -237,7 +237,7 @@ class _Answer:
 
     # --- what it writes ----------------------------------------------------------------------------------------------
 
-    def _step(self, step: int, chord: tuple[int, int], outlook: Outlook, k: int, intent: Intent) -> None:
+    def _step(self, step: int, chord: tuple[int, int], outlook: ChordForecast, k: int, intent: DecoderState) -> None:
         """Write one step, the k-th of the outlook, into the parts."""
         tick, tones = step * TICKS_PER_STEP, outlook.tones[k]
         bare = self._let_go(tick, tones) if (step - self._bar) % LOOK == 0 else []
@@ -249,7 +249,9 @@ class _Answer:
         pull = _PITCHED * SILENCE * min(self._silent(step), SILENT_STEPS)
         for role in bare:
             pull = pull + _PLAYS[role] * ANEW
-        pull = pull + _at_pitches(chord[0], BALANCE * chord_balance.lack(outlook.shares[k], self._sounded(step)))
+        pull = pull + _at_pitches(
+            chord[0], BALANCE * chord_balance.neglected_tones(outlook.shares[k], self._sounded(step))
+        )
         written = self._draw(chord, tones, intent, random, pull)
         for begun in step_tokens.begun_of(written, chord[0]):
             self._begin(begun, tick, velocity[ROLES.index(begun.role)])
@@ -258,7 +260,7 @@ class _Answer:
         self,
         chord: tuple[int, int],
         tones: Floats,
-        intent: Intent,
+        intent: DecoderState,
         random: np.random.Generator,
         pull: NDArray[np.floating[Any]],
     ) -> list[int]:

@@ -86,7 +86,7 @@ class PlayerFacts:
     first: float = field(default=0.0, compare=False)
 
 
-class Early:
+class PreloadedWorker:
     """A worker's process begun before anybody wants its answers, so that it loads while they get ready themselves."""
 
     def __init__(self, spec: PlayerSpec) -> None:
@@ -159,7 +159,7 @@ class Worker:
         put: Callable[[Event], None],
         now: Callable[[], int],
         answer_limit: float = ANSWER_LIMIT,
-        early: Early | None = None,
+        early: PreloadedWorker | None = None,
     ) -> None:
         self._owner = _Owner(spec, put, now, answer_limit)
         self._owner.early = early
@@ -202,7 +202,7 @@ class _Owner:
         self.mail: SimpleQueue[PlanRequest | _FromChild | _Close] = SimpleQueue()
         self.first: SimpleQueue[PlayerFacts | WorkerError] = SimpleQueue()
         self.pid: int | None = None
-        self.early: Early | None = None
+        self.early: PreloadedWorker | None = None
         self._spec, self._put, self._now = spec, put, now
         self._answer_limit = self._least_limit = answer_limit
         self._child: subprocess.Popen[bytes] | None = None
@@ -272,7 +272,7 @@ class _Owner:
                 self._ever_ready = True
                 self._start_limit = max(AGAIN_LIMIT, AGAIN_TIMES * (time.monotonic() - self._began))
                 self.first.put(message.content)
-                rtkit.hurry(pass_on=False)  # questions and answers pass through this thread, and its reader's
+                rtkit.raise_priority(pass_on=False)  # questions and answers pass through this thread, and its reader's
         elif message.kind == "plan":
             self._complained = False
             self._put(PlanReady(self._now(), wire.unpack_plan(message.content)))
@@ -337,7 +337,7 @@ def _read(pipe: IO[bytes], life: int, mail: SimpleQueue[PlanRequest | _FromChild
             kind, content = wire.receive(pipe)
             mail.put(_FromChild(life, kind, content))
             if kind == "ready":
-                rtkit.hurry(pass_on=False)
+                rtkit.raise_priority(pass_on=False)
     mail.put(_FromChild(life, "gone", ""))
 
 
@@ -368,11 +368,11 @@ def serve() -> None:
             wire.send(answers, ("failed", _sentence(error)))
             return
         gc.freeze()
-        memory.give_back()
+        memory.trim_heap()
         known = tuple(player.roles), tuple(player.styles), _techniques(player)
         facts = PlayerFacts(player.past_steps, player.memory_steps, player.future_steps, *known, first)
         wire.send(answers, ("ready", facts))
-        rtkit.hurry()  # a plan is asked for half a step before it is played, however busy the machine is
+        rtkit.raise_priority()  # a plan is asked for half a step before it is played, however busy the machine is
         mail: SimpleQueue[Any] = SimpleQueue()  # questions, what a player wants called between them, None at the end
         if hasattr(player, "between"):
             player.between(mail.put)

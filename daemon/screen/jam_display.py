@@ -39,7 +39,7 @@ _NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
 
 
 @dataclass(frozen=True, slots=True)
-class Poster:
+class DisplaySetup:
     """What the display says of the performance. bpm: beats per minute; pickup: ticks by which the first note comes
     before bar 1; bars: how many there are."""
 
@@ -59,7 +59,7 @@ class Poster:
 class Display:
     """Shows what it is told of. `heard` and `sent` are for the conductor's thread and never wait."""
 
-    def __init__(self, poster: Poster, isr: Callable[[], float | None], plain: bool = False) -> None:
+    def __init__(self, poster: DisplaySetup, isr: Callable[[], float | None], plain: bool = False) -> None:
         """isr: what the in-time share is now; plain: lines, even in a terminal."""
         self._isr = isr
         self._queue: SimpleQueue[tuple[str, int, bytes, float | None] | None] = SimpleQueue()
@@ -93,7 +93,7 @@ class Display:
         if self._queue.qsize() < CAPACITY:
             self._queue.put((kind, at, data, self._isr()))
 
-    def _feed(self, poster: Poster, plain: bool) -> None:
+    def _feed(self, poster: DisplaySetup, plain: bool) -> None:
         assert self._child.stdin
         with contextlib.suppress(OSError):  # it is gone: nobody looks any more
             wire.send(self._child.stdin, (poster, plain))
@@ -120,7 +120,7 @@ class Drawn:
 class Roll:
     """All that the display knows. begin: the moment of bar 1, None before the first note."""
 
-    poster: Poster
+    poster: DisplaySetup
     begin: int | None = None
     isr: float | None = None
     notes: list[Drawn] = field(default_factory=list)

@@ -10,7 +10,7 @@ from itertools import groupby
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from daemon.control.client import Client
+from daemon.control.client import ControlClient
 from daemon.screen.jam_display import FRAME, LANES, heights
 from music.note import MELODY, TICKS_PER_BEAT, TICKS_PER_STEP
 
@@ -194,7 +194,7 @@ def _figure(counted: Mapping[str, Any], key: str) -> str:
     return "-" if value is None else f"{value:.3g}"
 
 
-def watch(client: Client, console: Console) -> None:
+def watch(client: ControlClient, console: Console) -> None:
     """Draws until the band leaves; in a terminal. Ctrl-C raises KeyboardInterrupt as usual."""
     from rich.live import Live
 
@@ -219,7 +219,7 @@ def watch(client: Client, console: Console) -> None:
             scene.take(event, time.monotonic_ns())
 
 
-def _read(client: Client, events: SimpleQueue[Json | None]) -> None:
+def _read(client: ControlClient, events: SimpleQueue[Json | None]) -> None:
     for event in client.events():
         events.put(event)
     events.put(None)

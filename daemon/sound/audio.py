@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from daemon.core.tempo import NS_PER_MS, NS_PER_S
-from daemon.system.live_world import undisturbed
+from daemon.system.live_world import real_time_section
 from daemon.system.sd_notify import STOP_SIGNALS
 from music.note import TICKS_PER_BEAT, Metre
 
@@ -123,7 +123,7 @@ class Audio:
         self._child.stdout.close()
 
 
-class Clicker:
+class ClickTrack:
     """Clicks on the beat: `look` is told where the band is, and says a beat's click a little before it is due."""
 
     def __init__(self, metre: Metre, send: Callable[[int, bytes], None]) -> None:
@@ -150,7 +150,7 @@ class Clicker:
 # The process
 
 
-class Desk:
+class BlockRenderer:
     """Messages in, blocks of samples out: which message belongs to which sample. One thread puts, another takes."""
 
     def __init__(self, synth: Any, rate: int, now: Callable[[], int] = time.monotonic_ns) -> None:
@@ -218,14 +218,17 @@ def serve(soundfont: str = "") -> None:
         answers.write(f"failed {_sentence(error)}\n")
         answers.flush()
         return
-    with stream, undisturbed():  # who reads holds the interpreter, which the device's own thread must not wait for
+    with (
+        stream,
+        real_time_section(),
+    ):  # who reads holds the interpreter, which the device's own thread must not wait for
         answers.write(f"ready {name}\n")
         answers.flush()
         read(sys.stdin.buffer, desk)
         threading.Event().wait(TAIL)
 
 
-def _open(soundfont: str) -> tuple[Desk, Any, str]:
+def _open(soundfont: str) -> tuple[BlockRenderer, Any, str]:
     try:
         import sounddevice
     except ImportError:
@@ -245,13 +248,13 @@ def _open(soundfont: str) -> tuple[Desk, Any, str]:
     rate = RATE if _takes(sounddevice, RATE) else int(device["default_samplerate"])
     if rate != RATE:
         raise AudioError(f"the audio device {device['name']} plays at {rate} Hz only; set it, or JACK, to {RATE} Hz")
-    desk = Desk(synth, rate)
+    desk = BlockRenderer(synth, rate)
 
     def fill(out: Any, frames: int, _time: object, _status: object) -> None:
         out[:] = desk.block(frames)
 
     desk.block(256)  # what is slow only once is over before anybody listens
-    desk = Desk(synth, rate)
+    desk = BlockRenderer(synth, rate)
     stream = sounddevice.OutputStream(
         samplerate=rate, blocksize=0, channels=2, dtype="float32", latency="low", callback=fill
     )
@@ -271,7 +274,7 @@ def _sentence(error: Exception) -> str:
     return text if isinstance(error, (AudioError, ValueError)) and text else f"{type(error).__name__}: {text}"
 
 
-def read(pipe: IO[bytes], desk: Desk) -> None:
+def read(pipe: IO[bytes], desk: BlockRenderer) -> None:
     """Puts on the desk what comes until nothing more does; then what sounds ends."""
     while len(record := pipe.read(RECORD.size)) == RECORD.size:
         due, length, data = RECORD.unpack(record)

@@ -51,7 +51,7 @@ def open_synth(soundfont: str | Path | None = None) -> Synth:
                     f"{path}: there is no soundfont player ({error}); install it with: pip install 'houseband[audio]', "
                     "and the system's fluidsynth library"
                 ) from None
-    return BuiltIn()
+    return BuiltInSynth()
 
 
 class FluidSynth:
@@ -115,7 +115,7 @@ _TABLE = 2048
 _VOICES = 64
 
 
-class BuiltIn:
+class BuiltInSynth:
     """A small additive synthesiser with noises for drums."""
 
     name = "built-in synthesiser"

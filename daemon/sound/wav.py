@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from daemon.core.tempo import NS_PER_S, Tempo
+from daemon.core.tempo import NS_PER_S, TempoMap
 from daemon.sound.audio import CLICK_HIGH, CLICK_LOW
 from daemon.sound.synth import RATE, Synth, render_messages
 from music.note import CHANNELS, TICKS_PER_BEAT, Metre, Note
@@ -18,7 +18,7 @@ TAIL, PIECE = 2, 10
 
 
 def write(
-    path: Path, parts: Mapping[str, Iterable[Note]], tempo: Tempo, synth: Synth, click: Metre | None = None
+    path: Path, parts: Mapping[str, Iterable[Note]], tempo: TempoMap, synth: Synth, click: Metre | None = None
 ) -> None:
     """Write a WAV of parts (role -> notes in ticks), tick 0 at its beginning; click: a click in this metre, too.
 
@@ -46,12 +46,12 @@ def write(
         temporary.unlink(missing_ok=True)
 
 
-def _events(channel: int, note: Note, tempo: Tempo) -> Iterator[tuple[int, int, bytes]]:
+def _events(channel: int, note: Note, tempo: TempoMap) -> Iterator[tuple[int, int, bytes]]:
     yield _frame(tempo, note.start), 1, bytes((0x90 | channel, note.pitch, note.velocity))
     yield _frame(tempo, note.end), 0, bytes((0x80 | channel, note.pitch, 0))
 
 
-def _frame(tempo: Tempo, tick: int) -> int:
+def _frame(tempo: TempoMap, tick: int) -> int:
     return max(0, tempo.ns_at(tick) - tempo.ns_at(0)) * RATE // NS_PER_S
 
 

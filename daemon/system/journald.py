@@ -26,7 +26,7 @@ def fields(**values: object) -> dict[str, dict[str, object]]:
     return {FIELDS: values}
 
 
-def is_listening() -> bool:
+def stderr_is_journal() -> bool:
     """Whether stderr is the journal's, as it is for a service."""
     said = os.environ.get("JOURNAL_STREAM", "")
     try:

@@ -11,9 +11,9 @@ import time
 from collections.abc import Iterator
 from queue import Empty, SimpleQueue
 
-from daemon.core.events import Event, Slept
+from daemon.core.events import Event, SystemResumed
 from daemon.system import rtkit
-from daemon.system.suspend import Sleep
+from daemon.system.suspend import SuspendDetector
 
 #: a garbage collection may begin only when nothing is due for this long (ns); one takes about a millisecond
 COLLECT_SLACK = 40_000_000
@@ -30,7 +30,7 @@ class LiveWorld:
     def __init__(self) -> None:
         self._inbox: SimpleQueue[Event] = SimpleQueue()
         self._held: Event | None = None
-        self._sleep = Sleep()
+        self._sleep = SuspendDetector()
 
     def now(self) -> int:
         """Nanoseconds of the machine's monotonic clock."""
@@ -51,7 +51,7 @@ class LiveWorld:
             event = self._take(until)
         if self._sleep.over():
             self._held = event
-            return Slept(self.now())
+            return SystemResumed(self.now())
         if event is not None and until is not None and event.at > until:
             self._held = event
             return None
@@ -77,7 +77,7 @@ class LiveWorld:
 
 
 @contextlib.contextmanager
-def undisturbed() -> Iterator[None]:
+def real_time_section() -> Iterator[None]:
     """While the band plays: what has been loaded is no garbage collector's business, collections wait for pauses, a
     thread that wants the interpreter gets it within half a millisecond, and the conductor has real-time priority where
     the system grants it, its other threads a lower one. All is put back afterwards."""
@@ -110,7 +110,7 @@ def _real_time_priority() -> Iterator[None]:
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(rtkit.PRIORITY))
     except OSError:
-        rtkit.ask()
+        rtkit.request_realtime()
     else:
         others = _lift_others()
     try:
@@ -133,6 +133,6 @@ def _lift_others() -> list[int]:
         with contextlib.suppress(OSError):
             if os.sched_getscheduler(number) == os.SCHED_OTHER:
                 policy = os.SCHED_RR | os.SCHED_RESET_ON_FORK
-                os.sched_setscheduler(number, policy, os.sched_param(rtkit.BELOW))
+                os.sched_setscheduler(number, policy, os.sched_param(rtkit.WORKER_PRIORITY))
                 lifted.append(number)
     return lifted

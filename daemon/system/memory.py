@@ -11,14 +11,14 @@ _MCL_CURRENT, _MCL_ONFAULT = 1, 4
 _PR_SET_THP_DISABLE = 41
 
 
-def give_back() -> None:
+def trim_heap() -> None:
     """Loading a graph leaves glibc's heap full of holes: let the system have them. Nothing where there is another C
     library, or none by that name."""
     with contextlib.suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def small_pages() -> bool:
+def disable_huge_pages() -> bool:
     """No huge pages for us and the processes we start: over the hours the kernel would fill the holes in their memory
     with them. False where that cannot be."""
     if sys.platform != "linux":
@@ -29,7 +29,7 @@ def small_pages() -> bool:
         return False
 
 
-def lock() -> bool:
+def lock_memory() -> bool:
     """Keep what is loaded in memory, where the limits allow it; False where they do not."""
     if sys.platform != "linux":
         return False

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 PRIORITY = 10
 #: that of who works for the one that has PRIORITY
-BELOW = 9
+WORKER_PRIORITY = 9
 #: microseconds of computing without a pause: when to give the priority up, and the most that RealtimeKit allows
 SOFT, HARD = 150_000, 200_000
 #: how nice a worker is that others wait for; RealtimeKit's least is -15
@@ -29,7 +29,7 @@ NICE = -11
 PATIENCE = 2
 
 
-def ask() -> bool:
+def request_realtime() -> bool:
     """Ask for the calling thread, which must be the main one; False where it is not granted. Takes a moment."""
     if sys.platform != "linux" or shutil.which("busctl") is None:
         return False
@@ -49,7 +49,7 @@ def ask() -> bool:
     return granted
 
 
-def hurry(pass_on: bool = True) -> bool:
+def raise_priority(pass_on: bool = True) -> bool:
     """The calling thread goes before others that are busy; False where that is not granted. Takes a moment.
 
     With real-time priority below the conductor's where the limits allow it: being less nice counts for little against
@@ -61,7 +61,7 @@ def hurry(pass_on: bool = True) -> bool:
     if sys.platform == "linux":
         policy = os.SCHED_RR | (0 if pass_on else os.SCHED_RESET_ON_FORK)
         with contextlib.suppress(OSError):
-            os.sched_setscheduler(0, policy, os.sched_param(BELOW))
+            os.sched_setscheduler(0, policy, os.sched_param(WORKER_PRIORITY))
             return True
     try:
         os.setpriority(os.PRIO_PROCESS, 0, NICE)

@@ -30,7 +30,7 @@ class UnitError(Exception):
     """The service cannot be installed, removed or asked; the message is one sentence."""
 
 
-class Manager(Protocol):
+class ServiceManager(Protocol):
     """A service manager."""
 
     path: Path
@@ -60,7 +60,7 @@ def program() -> list[str]:
     return [sys.executable, "-m", "daemon"]
 
 
-def quoted(words: Sequence[str]) -> str:
+def systemd_quote(words: Sequence[str]) -> str:
     """A command line as systemd.service(5) reads it."""
     found = []
     for word in words:
@@ -75,8 +75,8 @@ def quoted(words: Sequence[str]) -> str:
 def unit_text(command: Sequence[str], options: Sequence[str]) -> str:
     """The shipped unit for this command."""
     text = (files("systemd") / NAME).read_text(encoding="utf-8")
-    text = text.replace(f"ExecStart={_HOME} run", f"ExecStart={quoted([*command, 'run', *options])}")
-    return text.replace(f"ExecStopPost=-{_HOME} silence", f"ExecStopPost=-{quoted([*command, 'silence'])}")
+    text = text.replace(f"ExecStart={_HOME} run", f"ExecStart={systemd_quote([*command, 'run', *options])}")
+    return text.replace(f"ExecStopPost=-{_HOME} silence", f"ExecStopPost=-{systemd_quote([*command, 'silence'])}")
 
 
 def plist(command: Sequence[str], options: Sequence[str], logs: Path) -> bytes:
@@ -217,7 +217,7 @@ def _write(path: Path, content: bytes) -> None:
         raise UnitError(f"{path} cannot be written: {error.strerror}") from None
 
 
-def manager() -> Manager:
+def service_manager() -> ServiceManager:
     """That of this system. Raises UnitError where there is none that we know."""
     if sys.platform == "darwin":
         return Launchd()

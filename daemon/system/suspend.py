@@ -13,7 +13,7 @@ if sys.platform == "darwin":
 SHORTEST = 1_000_000_000
 
 
-class Sleep:
+class SuspendDetector:
     """Asked now and then, from one thread."""
 
     def __init__(self) -> None:

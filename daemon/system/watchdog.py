@@ -14,7 +14,7 @@ from daemon.system.sd_notify import notify_socket
 NS_PER_US = 1_000
 
 
-class WatchedDog:
+class WatchdogWorld:
     """A World that feeds the watchdog every `interval` ns while somebody waits here. feed: must not wait."""
 
     def __init__(self, world: World, interval: int, feed: Callable[[], None]) -> None:
@@ -37,7 +37,7 @@ class WatchedDog:
                 return event
 
 
-def guarded(world: World) -> World:
+def with_watchdog(world: World) -> World:
     """The world, with a watchdog to feed where the service manager set one for this process."""
     try:
         limit = int(os.environ.get("WATCHDOG_USEC", "0"))
@@ -50,7 +50,7 @@ def guarded(world: World) -> World:
     if manager is None:
         return world
     descriptor = manager.detach()  # open for as long as we live
-    return WatchedDog(world, limit * NS_PER_US // 3, lambda: _feed(descriptor))
+    return WatchdogWorld(world, limit * NS_PER_US // 3, lambda: _feed(descriptor))
 
 
 def _feed(descriptor: int) -> None:

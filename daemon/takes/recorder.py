@@ -23,7 +23,7 @@ from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from daemon.core.settings import Settings
-from daemon.core.tempo import Tempo
+from daemon.core.tempo import TempoMap
 from daemon.takes import take_log
 from daemon.takes.take_log import ENDING
 from music.note import Metre
@@ -47,7 +47,7 @@ _CONVERT = (
 class Played(Protocol):
     """What the recorder looks at of a conductor, on the conductor's own thread."""
 
-    tempo: Tempo | None
+    tempo: TempoMap | None
     settings: Settings
 
     @property
@@ -83,7 +83,7 @@ class Recorder:
         self._style = ""
         self._conductor: Played | None = None
         self._over = threading.Event()
-        self._scribe = _Scribe(where, limit, take_log.head(metre), self._queue)
+        self._scribe = _TakeWriter(where, limit, take_log.head(metre), self._queue)
         self._thread = threading.Thread(target=self._scribe.run, args=(self._over,), name="recorder", daemon=True)
         self._thread.start()
 
@@ -147,7 +147,7 @@ class Recorder:
             log.warning("a take is not a MIDI file yet: %s (%s); it is kept as it is", reason, self._scribe.folder)
 
 
-class _Scribe:
+class _TakeWriter:
     """Sole owner of the files; everything but `silent` belongs to its thread."""
 
     def __init__(self, where: Path, limit: int, head: str, queue: SimpleQueue[str | None]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from daemon.core.tempo import Tempo
+from daemon.core.tempo import TempoMap
 from music.note import CHANNELS, MELODY, Metre, Note
 
 _ROLE_OF = {channel: role for role, channel in CHANNELS.items() if role != MELODY}
@@ -27,7 +27,7 @@ class Take:
         """A message was sent that was meant for `due` (ns)."""
         self._sent.append((due, data))
 
-    def parts(self, tempo: Tempo) -> dict[str, list[Note]]:
+    def parts(self, tempo: TempoMap) -> dict[str, list[Note]]:
         """The melody and every role that played, in ticks; a note never ended ends with the last message."""
         messages = self._heard + self._sent
         end = max((at for at, _ in messages), default=0)
@@ -35,7 +35,7 @@ class Take:
         roles = {role: by_channel[channel] for channel, role in _ROLE_OF.items() if channel in by_channel}
         return {MELODY: sorted(n for notes in _notes(self._heard, tempo, end).values() for n in notes), **roles}
 
-    def write(self, path: Path, tempo: Tempo, metre: Metre) -> None:
+    def write(self, path: Path, tempo: TempoMap, metre: Metre) -> None:
         """Write the file: the melody, then a track per role. Raises OSError when that cannot be.
 
         An upbeat moves all by whole bars, for a file has nothing before its beginning.
@@ -53,7 +53,7 @@ class Take:
         midifile.write(path, moved, tempos=tempos.items(), metres=[(0, metre)])
 
 
-def _notes(messages: Iterable[_Message], tempo: Tempo, end: int) -> dict[int, list[Note]]:
+def _notes(messages: Iterable[_Message], tempo: TempoMap, end: int) -> dict[int, list[Note]]:
     """Channel -> notes in the order in which they ended. A second onset of what sounds ends the first."""
     sounding: dict[tuple[int, int], tuple[int, int]] = {}
     found: dict[int, list[Note]] = {}
@@ -76,7 +76,7 @@ def _notes(messages: Iterable[_Message], tempo: Tempo, end: int) -> dict[int, li
     return found
 
 
-def _tick(tempo: Tempo, at: int) -> int:
+def _tick(tempo: TempoMap, at: int) -> int:
     """The nearest tick; what was due at a tick is exactly there."""
     tick = tempo.tick_at(at)
     return tick if at - tempo.ns_at(tick) <= tempo.ns_at(tick + 1) - at else tick + 1

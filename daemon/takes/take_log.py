@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from daemon.core.tempo import NS_PER_US, Tempo
+from daemon.core.tempo import NS_PER_US, TempoMap
 from daemon.takes.take import Take
 from music.note import TICKS_PER_BEAT, Metre, Note
 
@@ -47,7 +47,7 @@ def message_line(way: str, at: int, data: bytes) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Journal:
+class TakeLog:
     """What a journal holds. marks: (tick, ns, microseconds per beat); styles: (ns, style); begin, end: ns of the first
     and of the last message."""
 
@@ -60,7 +60,7 @@ class Journal:
     messages: int
 
 
-def read(path: Path) -> Journal | None:
+def read(path: Path) -> TakeLog | None:
     """What is in a journal; None for a file that holds no take. Raises OSError."""
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]  # the last was never finished
     if not lines or not lines[0].startswith(f"{_HEAD} "):
@@ -82,15 +82,15 @@ def read(path: Path) -> Journal | None:
     marks = [mark for mark in marks if mark[2] > 0]
     if not moments or not marks:
         return None
-    return Journal(take, metre, tuple(marks), tuple(styles), min(moments), max(moments), len(moments))
+    return TakeLog(take, metre, tuple(marks), tuple(styles), min(moments), max(moments), len(moments))
 
 
-def write_midi(journal: Journal, path: Path) -> None:
+def write_midi(journal: TakeLog, path: Path) -> None:
     """Write it as a multi-track MIDI file: the melody, a track per role, tempo map, and a marker for every style. It
     begins with the bar in which the first note begins. Raises OSError."""
     from music import midifile
 
-    tempo = Tempo.from_places(journal.marks)
+    tempo = TempoMap.from_places(journal.marks)
     parts = journal.take.parts(tempo)
     bar = journal.metre.ticks_per_bar
     first = min((n.start for notes in parts.values() for n in notes), default=0) // bar * bar

@@ -23,7 +23,7 @@ _DRUMS = PARTS.index("drums")
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class EditPiece:
     """notes: int (n, 4) rows of step, pitch, length, part; no two begin in one cell and none of a pitch overlap."""
 
     name: str
@@ -33,7 +33,7 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class SpoilRecipe:
     """How pieces are spoilt. Plain: each note goes with one probability and wrong notes lie anywhere near the piece's
     (the published recipe). plausible: some of the time wrong notes lie near right ones, or really anywhere, and whole
     voices or bars are taken away; wrong: the most wrong notes as a share of the piece's; keep: how often the notes left
@@ -70,7 +70,7 @@ def _runs(steps: NDArray[np.int32]) -> set[bytes]:
     return {steps[i : i + wide].tobytes() for i in range(len(steps) - wide + 1)}
 
 
-def piece_of(song: CachedSong) -> Piece:
+def piece_of(song: CachedSong) -> EditPiece:
     """All pitched parts of a song on one sheet; of two that strike one key together the longer note stays."""
     rows = song.notes[song.notes[:, 0] != _DRUMS]
     order = np.lexsort((-rows[:, 3], rows[:, 1], rows[:, 2]))  # by pitch, start, longest first
@@ -82,10 +82,12 @@ def piece_of(song: CachedSong) -> Piece:
     length = np.where(follows, np.minimum(rows[:, 3], room), rows[:, 3])
     notes = np.stack([rows[:, 1], rows[:, 2], np.minimum(length, WINDOW), rows[:, 0]], 1).astype(np.int32)
     styles = list(STYLES.values())
-    return Piece(song.name, styles.index(song.collection), song.steps, notes[np.argsort(notes[:, 0], kind="stable")])
+    return EditPiece(
+        song.name, styles.index(song.collection), song.steps, notes[np.argsort(notes[:, 0], kind="stable")]
+    )
 
 
-def window(piece: Piece, first: int) -> NDArray[np.int32]:
+def window(piece: EditPiece, first: int) -> NDArray[np.int32]:
     """The notes that begin in the WINDOW steps from `first`, as rows of a piece counted from there."""
     low, high = np.searchsorted(piece.notes[:, 0], (first, first + WINDOW))
     notes = piece.notes[low:high].copy()
@@ -102,7 +104,7 @@ def lengths_of(notes: NDArray[np.int32]) -> Lengths:
 
 
 def spoil(
-    notes: NDArray[np.int32], recipe: Recipe, random: np.random.Generator, least: float = 0.0
+    notes: NDArray[np.int32], recipe: SpoilRecipe, random: np.random.Generator, least: float = 0.0
 ) -> tuple[Lengths, Cells]:
     """A spoilt sheet and which of its notes are said to be right."""
     left = notes[_stay(notes, recipe, random, least)]
@@ -119,7 +121,7 @@ def spoil(
     return sheet, kept
 
 
-def _stay(notes: NDArray[np.int32], recipe: Recipe, random: np.random.Generator, least: float) -> Cells:
+def _stay(notes: NDArray[np.int32], recipe: SpoilRecipe, random: np.random.Generator, least: float) -> Cells:
     stay = random.random(len(notes)) >= random.uniform(least, 1)
     if not recipe.plausible or not len(notes):
         return stay
@@ -193,9 +195,9 @@ class Pool:
 
     def __init__(
         self,
-        pieces: Sequence[Piece],
+        pieces: Sequence[EditPiece],
         weights: Sequence[float],
-        recipe: Recipe,
+        recipe: SpoilRecipe,
         random: np.random.Generator,
         shift: int = 6,
     ) -> None:
@@ -220,6 +222,6 @@ class Pool:
         return Example(sheet, kept, lengths_of(notes), style)
 
 
-def _shares(group: Sequence[Piece]) -> NDArray[np.float64]:
+def _shares(group: Sequence[EditPiece]) -> NDArray[np.float64]:
     sizes = np.sqrt([p.steps for p in group]) if group else np.zeros(0)
     return np.asarray(sizes / sizes.sum() if group else sizes, np.float64)

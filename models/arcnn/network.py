@@ -73,7 +73,7 @@ def hats() -> Tensor:
     return (heights()[:, :, None] * classes[:, None]).flatten(1)
 
 
-class Reach(nn.Module):
+class PitchReach(nn.Module):
     """A kernel a channel over all pitches. (B, C, T, P) -> same, for any number of pitches P."""
 
     distance: Tensor
@@ -103,7 +103,7 @@ class CellBlock(nn.Module):
         super().__init__()
         self.reaching = channels // 2
         self.near = nn.Conv2d(channels, channels, (3, 1), padding=(1, 0))
-        self.reach = Reach(self.reaching)
+        self.reach = PitchReach(self.reaching)
         self.mix = nn.Conv2d(channels + self.reaching, channels, 1)
         with torch.no_grad():
             self.mix.weight *= 0.5

@@ -18,7 +18,7 @@ from torch import Tensor
 from models import checkpoint
 from models.arcnn import dataset as corruption
 from models.arcnn import network as arcnn
-from models.arcnn.dataset import Example, Piece, Pool, Recipe
+from models.arcnn.dataset import EditPiece, Example, Pool, SpoilRecipe
 from models.arcnn.network import HIGH, LOW, STYLES, Arcnn, ArcnnConfig
 from models.data.song_cache import CachedSong
 from music.encoding.edit_grid import LENGTHS, planes
@@ -32,7 +32,7 @@ class ArcnnRecipe:
     is drawn; spoil: how pieces are spoilt; descent: the last share of the run, in which the rate falls."""
 
     model: ArcnnConfig = field(default_factory=ArcnnConfig)
-    spoil: Recipe = field(default_factory=Recipe)
+    spoil: SpoilRecipe = field(default_factory=SpoilRecipe)
     batch: int = 16
     learning_rate: float = 3e-3
     descent: float = 0.3
@@ -65,7 +65,7 @@ def recipe_from(values: dict[str, Any]) -> ArcnnRecipe:
     if values.pop("published", False):
         values = {**PUBLISHED, **values, "model": {**PUBLISHED["model"], **values.get("model", {})}}
     model, spoil = checkpoint.tuples(values.pop("model", {})), values.pop("spoil", {})
-    return ArcnnRecipe(model=ArcnnConfig(**model), spoil=Recipe(**spoil), **checkpoint.tuples(values))
+    return ArcnnRecipe(model=ArcnnConfig(**model), spoil=SpoilRecipe(**spoil), **checkpoint.tuples(values))
 
 
 class ArcnnObjective:
@@ -208,7 +208,7 @@ class ArcnnObjective:
         return {"calibrated": self.recipe.calibrated, "dropped_for_a_shared_tune": self.dropped}
 
 
-def pieces_of(songs: list[CachedSong]) -> tuple[list[Piece], list[Piece], int]:
+def pieces_of(songs: list[CachedSong]) -> tuple[list[EditPiece], list[EditPiece], int]:
     """(pieces to learn from, pieces to validate on, how many chorales were dropped because their tune validates)."""
     mine = [s for s in songs if s.collection in STYLES.values()]
     train = [s for s in mine if s.split == "train"]
@@ -234,7 +234,7 @@ def best_notes(real: Tensor) -> Tensor:
     return real > half_of_best(real)
 
 
-def validation(pieces: list[Piece], count: int = 32) -> dict[str, list[Example]]:
+def validation(pieces: list[EditPiece], count: int = 32) -> dict[str, list[Example]]:
     """Spoilt first windows of pieces of every style, always the same and for every recipe: 10 to 70% of the notes gone
     and half as many wrong ones put in, near right ones, anywhere, or both."""
     found: dict[str, list[Example]] = {}

@@ -81,7 +81,7 @@ def _one_voice(rows: list[list[int]]) -> list[list[int]]:
 
 
 @dataclass(slots=True)
-class Score:
+class GanScore:
     """A song as planes. Step 0 of the arrays is FIRST_NOW steps before bar 1, and STEPS of silence follow the end.
 
     tune: the melody; pitched: uint8 (PITCHED_PLANES, 12, T); drums: uint8 (DRUM_PLANES, T); velocity: float32 (4, T),
@@ -100,7 +100,7 @@ class Score:
     bars: int
 
 
-def score(song: CachedSong, transpose: int = 0) -> Score:
+def score(song: CachedSong, transpose: int = 0) -> GanScore:
     """Planes of a song moved by `transpose` semitones (drums stay)."""
     roles = role_rows(song)
     steps = FIRST_NOW + song.steps + STEPS
@@ -112,7 +112,7 @@ def score(song: CachedSong, transpose: int = 0) -> Score:
         rows = roles[role][:, :3].copy()
         rows[:, 0] += FIRST_NOW
         rows[:, 1] += transpose
-        gan_canvas.draw(pitched, role, map(tuple, rows.tolist()))
+        gan_canvas.draw_canvas(pitched, role, map(tuple, rows.tolist()))
         if role == "melody":
             tune = [(start, pitch, length) for start, pitch, length in rows.tolist()]
     _clear_under_onsets(pitched)
@@ -132,7 +132,7 @@ def score(song: CachedSong, transpose: int = 0) -> Score:
     chords[0] = np.where(chords[0] >= 0, (chords[0] + transpose) % CLASSES, NO_CHORD)
     first = int(roles["melody"][0, 0]) // 16 if len(roles["melody"]) else 0
     rhythm = _rhythm(pitched, drums)
-    return Score(STYLES.index(song.style), tune, pitched, drums, velocity, rhythm, chords, first, song.steps // 16)
+    return GanScore(STYLES.index(song.style), tune, pitched, drums, velocity, rhythm, chords, first, song.steps // 16)
 
 
 def _clear_under_onsets(pitched: NDArray[np.uint8]) -> None:
@@ -177,7 +177,7 @@ class Batch(NamedTuple):
 
 @dataclass(slots=True)
 class _Stream:
-    score: Score
+    score: GanScore
     band: NDArray[np.uint8]  # committed planes of the band, own or true
     drums: NDArray[np.uint8]
     melody_from: int  # steps of the arrays before this are silent: the band has just begun

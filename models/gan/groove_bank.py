@@ -51,7 +51,7 @@ def bank(
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class GroovePassage:
     """Eight bars of a song's band: rhythm (RHYTHM, STEPS), how it moves (5,), its habits (HABITS,)."""
 
     rhythm: NDArray[np.float32]
@@ -59,7 +59,7 @@ class Passage:
     habits: Figures
 
 
-def full_band(song: CachedSong, random: np.random.Generator) -> Passage | None:
+def full_band(song: CachedSong, random: np.random.Generator) -> GroovePassage | None:
     """Eight bars drawn from a song; None unless bass, chords and drums (a piano has none) play in most of them."""
     made = score(song)
     if made.bars - made.first_bar < 12:
@@ -72,7 +72,7 @@ def full_band(song: CachedSong, random: np.random.Generator) -> Passage | None:
     if played.mean(1).min() < MOST_BARS:
         return None
     parts, first, last = parts_of(song), bar * BAR, bar * BAR + STEPS
-    return Passage(rhythm, moves(parts, first, last), note_density.of(parts, first, last))
+    return GroovePassage(rhythm, moves(parts, first, last), note_density.of(parts, first, last))
 
 
 def parts_of(song: CachedSong) -> dict[str, list[Note]]:

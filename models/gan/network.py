@@ -68,7 +68,7 @@ class GanConfig:
         return asdict(self)
 
 
-class Scores(NamedTuple):
+class RollLogits(NamedTuple):
     """What the generator says of the FUTURE steps from FIRST_NOW on: logits (velocity: logits of velocity / 127).
 
     pitched: head -> (B, octaves, 12, FUTURE); plain: head -> (B, n, FUTURE).
@@ -78,7 +78,7 @@ class Scores(NamedTuple):
     plain: dict[str, Tensor]
 
 
-class Roll(NamedTuple):
+class SoftRoll(NamedTuple):
     """A band as planes: band (B, planes from BAND on, 12, T), drums (B, DRUM_PLANES, T); 0..1."""
 
     band: Tensor
@@ -149,7 +149,7 @@ class Generator(nn.Module):
         plain = x[:, split:].reshape(b, i, 4, bars).permute(0, 1, 3, 2).reshape(b, i, bars * 4)
         return torch.cat([pitched, plain], 1)
 
-    def score(self, state: Tensor, chord: Tensor) -> Scores:
+    def score(self, state: Tensor, chord: Tensor) -> RollLogits:
         """Scores given one chord a beat: chord (B, qualities, 12, WRITTEN), one-hot, nothing left of the line."""
         b = state.shape[0]
         name = self.take_name(self.pitch_name.reshape(1, -1, 1).expand(b, -1, 1))
@@ -163,7 +163,7 @@ class Generator(nn.Module):
         pitched = pitched.reshape(b, HEAD.pitched, CLASSES, FUTURE) + self.cell_bias[None, :, :, None]
         plain = x[:, split:].reshape(b, HEAD.plain, PATCH, WRITTEN).permute(0, 1, 3, 2).reshape(b, HEAD.plain, FUTURE)
         heads = dict(zip(PITCHED_HEADS, pitched.split(list(PITCHED_HEADS.values()), 1), strict=True))
-        return Scores(heads, dict(zip(PLAIN_HEADS, plain.split(list(PLAIN_HEADS.values()), 1), strict=True)))
+        return RollLogits(heads, dict(zip(PLAIN_HEADS, plain.split(list(PLAIN_HEADS.values()), 1), strict=True)))
 
     def forward(
         self,
@@ -243,7 +243,7 @@ class Critic(nn.Module):
         self.bar_block = Block(width, normal=False)
         self.judge = KeyConv(width, Width(0, 1), gain=1.0)
 
-    def forward(self, melody: Tensor, roll: Roll, phase: Tensor, style: Tensor) -> Tensor:
+    def forward(self, melody: Tensor, roll: SoftRoll, phase: Tensor, style: Tensor) -> Tensor:
         """Melody (B, BAND, 12, T), roll over the same T steps, phase (B, 5, T): beat of the bar and the now-line,
         style (B, styles)."""
         steps = self.BEATS * PATCH
@@ -273,7 +273,7 @@ def tones(chord: Tensor) -> Tensor:
     return (found > 0.5).repeat_interleave(PATCH, 2)
 
 
-def play(scores: Scores, past: Roll, line: Tensor, noise: Tensor, fits: Tensor) -> Roll:
+def play(scores: RollLogits, past: SoftRoll, line: Tensor, noise: Tensor, fits: Tensor) -> SoftRoll:
     """The band the scores say, as planes of 0 and 1 over the FUTURE steps; gradients pass straight through.
 
     past: the committed band at those steps, right of the line (B,; in steps of the canvas) empty. noise: (B,
@@ -303,7 +303,7 @@ def play(scores: Scores, past: Roll, line: Tensor, noise: Tensor, fits: Tensor) 
         drums = torch.where(ahead[:, None], plain["drums"] + noise[:, 6:] > 0, past.drums > 0.5).to(past.drums.dtype)
     live = ahead.to(hard.dtype)[:, None]
     band_soft, drums_soft = soft.band * live[:, None], soft.drums * live
-    return Roll(hard + (band_soft - band_soft.detach()), drums + (drums_soft - drums_soft.detach()))
+    return SoftRoll(hard + (band_soft - band_soft.detach()), drums + (drums_soft - drums_soft.detach()))
 
 
 def _sound(
@@ -332,7 +332,7 @@ def _sound(
     return [torch.stack(sustain, -1), torch.stack(onsets, -1)]
 
 
-def _soft(scores: Scores) -> Roll:
+def _soft(scores: RollLogits) -> SoftRoll:
     """The differentiable stand-in for `play`: probabilities of onset and of sounding."""
     pitched, plain = scores.pitched, scores.plain
     bass = pitched["bass_pitch"].flatten(1, 2).softmax(1).reshape(pitched["bass_pitch"].shape)
@@ -343,7 +343,7 @@ def _soft(scores: Scores) -> Roll:
         onsets.append(begins)
         sustains.append(torch.maximum(begins, pitched[f"{part}_hold"].sigmoid()))
     planes = [sustains[0], onsets[0], sustains[1], onsets[1], sustains[2], onsets[2]]
-    return Roll(torch.cat(planes, 1), plain["drums"].sigmoid())
+    return SoftRoll(torch.cat(planes, 1), plain["drums"].sigmoid())
 
 
 # --- losses ---------------------------------------------------------------------------------------------------------
@@ -357,7 +357,7 @@ def urgency(line: Tensor) -> Tensor:
 
 
 def score_loss(
-    scores: Scores, true: Roll, velocity: Tensor, style: Tensor, log_std: Tensor, line: Tensor
+    scores: RollLogits, true: SoftRoll, velocity: Tensor, style: Tensor, log_std: Tensor, line: Tensor
 ) -> dict[str, Tensor]:
     """Negative log-likelihood of the real part right of the line, in nats a step, by head.
 
@@ -399,12 +399,14 @@ def score_loss(
     return losses
 
 
-def gradient_penalty(critic: Critic, melody: Tensor, real: Roll, fake: Roll, phase: Tensor, style: Tensor) -> Tensor:
+def gradient_penalty(
+    critic: Critic, melody: Tensor, real: SoftRoll, fake: SoftRoll, phase: Tensor, style: Tensor
+) -> Tensor:
     """(|gradient| - 1)^2 between real and fake, in fp32."""
     mix = torch.rand(real.band.shape[0], 1, 1, 1, device=melody.device)
     band = (mix * real.band + (1 - mix) * fake.band).detach().requires_grad_(True)
     drums = (mix[..., 0] * real.drums + (1 - mix[..., 0]) * fake.drums).detach().requires_grad_(True)
-    judged = critic(melody, Roll(band, drums), phase, style).mean(1)
+    judged = critic(melody, SoftRoll(band, drums), phase, style).mean(1)
     gradients = torch.autograd.grad(judged.sum(), (band, drums), create_graph=True)
     norm = torch.cat([g.flatten(1) for g in gradients], 1).norm(dim=1)
     return (norm - 1).square().mean()

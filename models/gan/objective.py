@@ -24,7 +24,7 @@ from models.data.song_cache import CachedSong
 from models.gan import groove_bank
 from models.gan import network as gan
 from models.gan.dataset import BAND, RHYTHM, STYLES, Batch, Streams
-from models.gan.network import WRITTEN, Critic, Encoder, GanConfig, Generator, Roll
+from models.gan.network import WRITTEN, Critic, Encoder, GanConfig, Generator, SoftRoll
 from models.harmonist.network import HarmonistConfig
 from models.harmonist.objective import harmonist_of
 from models.key_equivariant import CLASSES
@@ -106,7 +106,7 @@ class GanObjective:
         players = [*(p for p in self.generator.parameters() if p.requires_grad), *self.encoder.parameters()]
         self.player_optimizer = torch.optim.AdamW(players, recipe.learning_rate, (0.9, 0.98), weight_decay=0.01)
         self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), recipe.critic_rate, (0.0, 0.9))
-        self.heard: deque[tuple[Tensor, Roll, Roll, Tensor, Tensor]] = deque(maxlen=8)
+        self.heard: deque[tuple[Tensor, SoftRoll, SoftRoll, Tensor, Tensor]] = deque(maxlen=8)
         torch.manual_seed(mine + 1)
 
     def _take_over(self) -> None:
@@ -154,7 +154,7 @@ class GanObjective:
         z = z + torch.randn_like(z) * GROOVE_NOISE * float(recipe.noise)
         state = self.generator.trunk(batch["pitched"], batch["plain"], batch["style_hot"], z)
         scores = self.generator.score(state, _annotated(batch, state.dtype))
-        true = Roll(batch["true_pitched"][:, BAND:, :, FIRST_NOW - 1 :], batch["true_drums"][:, :, FIRST_NOW - 1 :])
+        true = SoftRoll(batch["true_pitched"][:, BAND:, :, FIRST_NOW - 1 :], batch["true_drums"][:, :, FIRST_NOW - 1 :])
         parts = gan.score_loss(
             *(scores, true, batch["velocity"][:, :, FIRST_NOW:], batch["style"]),
             *(self.generator.velocity_log_std, batch["line"]),
@@ -170,7 +170,7 @@ class GanObjective:
             loss = loss - weight * judged
             figures["adversarial_weight"] = weight
             figures["generator"] = -float(judged.detach())
-        return loss, figures, {"roll": Roll(roll.band.detach(), roll.drums.detach())}
+        return loss, figures, {"roll": SoftRoll(roll.band.detach(), roll.drums.detach())}
 
     def _balance(self, loss: Tensor, judged: Tensor) -> float:
         """The likelihood's pull on the last layer over the critic's, whose scale is its own; at most 1.
@@ -182,7 +182,7 @@ class GanObjective:
         (critical,) = torch.autograd.grad(judged, last, retain_graph=True)
         return min(1.0, float(likely.norm() / (critical.norm() + 1e-6)))
 
-    def _play(self, generator: Generator, state: Tensor, batch: dict[str, Tensor]) -> Roll:
+    def _play(self, generator: Generator, state: Tensor, batch: dict[str, Tensor]) -> SoftRoll:
         """What a generator plays right of the line to the harmonist's chords, binary, gradients straight through."""
         count, device = state.shape[0], state.device
         scale = self.recipe.chord_temperature * float(self.recipe.noise)
@@ -190,16 +190,16 @@ class GanObjective:
             told = generator.harmonist.ahead(batch["melody"], batch["phase"], batch["known"])
             chord = gan.choose_chords(told, batch["plain"], gumbel_chord(count, device) * scale, batch["known"])
         scores = generator.score(state, chord.to(state.dtype))
-        past = Roll(batch["pitched"][:, BAND:, :, FIRST_NOW:], batch["plain"][:, :DRUM_PLANES, FIRST_NOW:])
+        past = SoftRoll(batch["pitched"][:, BAND:, :, FIRST_NOW:], batch["plain"][:, :DRUM_PLANES, FIRST_NOW:])
         noise = logistic((count, gan.RHYTHM_NOISES, FUTURE), device) * float(self.recipe.noise)
         return gan.play(scores, past, batch["line"], noise, gan.tones(chord))
 
-    def _teach_critic(self, batch: dict[str, Tensor], fake: Roll) -> dict[str, float]:
+    def _teach_critic(self, batch: dict[str, Tensor], fake: SoftRoll) -> dict[str, float]:
         """Several critic updates on what was played in the last turns."""
         melody, fake_whole, phase, style = _hearing(batch, fake, self.critic.hears_future)
-        real = Roll(batch["true_pitched"][:, BAND:], batch["true_drums"])
+        real = SoftRoll(batch["true_pitched"][:, BAND:], batch["true_drums"])
         last = Critic.BEATS * 4
-        kept, fake_kept = (Roll(r.band[..., -last:], r.drums[..., -last:]) for r in (real, fake_whole))
+        kept, fake_kept = (SoftRoll(r.band[..., -last:], r.drums[..., -last:]) for r in (real, fake_whole))
         self.heard.append((melody[..., -last:], kept, fake_kept, phase[..., -last:], style))
         total, penalties = [], []
         for _ in range(self.recipe.critic_updates):
@@ -211,7 +211,13 @@ class GanObjective:
                     - self.critic(melody, real, phase, style).float().mean()
                 )
             few = slice(0, max(4, melody.shape[0] // 3))
-            some = (melody[few], Roll(*(r[few] for r in real)), Roll(*(r[few] for r in fake)), phase[few], style[few])
+            some = (
+                melody[few],
+                SoftRoll(*(r[few] for r in real)),
+                SoftRoll(*(r[few] for r in fake)),
+                phase[few],
+                style[few],
+            )
             with torch.autocast(self.fabric.device.type, enabled=False):
                 penalty = gan.gradient_penalty(self.critic, *some)
             self._update(self.critic_optimizer, gap + self.recipe.penalty * penalty, 10.0)
@@ -253,7 +259,7 @@ class GanObjective:
                 z = self.encoder(batch["rhythm"])
                 state = self.average.trunk(batch["pitched"], batch["plain"], batch["style_hot"], z)
                 scores = self.average.score(state, _annotated(batch, state.dtype))
-                true = Roll(
+                true = SoftRoll(
                     batch["true_pitched"][:, BAND:, :, FIRST_NOW - 1 :], batch["true_drums"][:, :, FIRST_NOW - 1 :]
                 )
                 parts = gan.score_loss(
@@ -307,24 +313,26 @@ def _annotated(batch: dict[str, Tensor], dtype: torch.dtype) -> Tensor:
     return hot.permute(0, 2, 1).reshape(len(root), len(QUALITIES), CLASSES, WRITTEN).to(dtype)
 
 
-def _hearing(batch: dict[str, Tensor], fake: Roll, future: bool = True) -> tuple[Tensor, Roll, Tensor, Tensor]:
+def _hearing(batch: dict[str, Tensor], fake: SoftRoll, future: bool = True) -> tuple[Tensor, SoftRoll, Tensor, Tensor]:
     """What the critic hears: the true melody on both sides (`future`), the committed past and the played future."""
     melody = batch["true_pitched" if future else "pitched"][:, :BAND]
     past_band, past_drums = batch["pitched"][:, BAND:, :, :FIRST_NOW], batch["plain"][:, :DRUM_PLANES, :FIRST_NOW]
-    whole = Roll(torch.cat([past_band, fake.band], 3), torch.cat([past_drums, fake.drums], 2))
+    whole = SoftRoll(torch.cat([past_band, fake.band], 3), torch.cat([past_drums, fake.drums], 2))
     phase = torch.cat(
         [batch["plain"][:, BEAT_OF_BAR : BEAT_OF_BAR + 4], batch["plain"][:, BAND_KNOWN : BAND_KNOWN + 1]], 1
     )
     return melody, whole, phase, batch["style_hot"]
 
 
-def _part(heard: tuple[Tensor, Roll, Roll, Tensor, Tensor], half: int) -> tuple[Tensor, Roll, Roll, Tensor, Tensor]:
+def _part(
+    heard: tuple[Tensor, SoftRoll, SoftRoll, Tensor, Tensor], half: int
+) -> tuple[Tensor, SoftRoll, SoftRoll, Tensor, Tensor]:
     """Every second example, the even or the odd: a critic update is dear, and neighbours in time are alike."""
     melody, real, fake, phase, style = heard
     return (
         melody[half::2],
-        Roll(*(r[half::2] for r in real)),
-        Roll(*(r[half::2] for r in fake)),
+        SoftRoll(*(r[half::2] for r in real)),
+        SoftRoll(*(r[half::2] for r in fake)),
         phase[half::2],
         style[half::2],
     )

@@ -73,7 +73,7 @@ NEARER = (1.0, 1.0, 0.7, 0.5, 0.4, 0.3, 0.3, 0.3)
 assert len(NEARER) == AHEAD
 
 
-class Tune(NamedTuple):
+class HarmonisedTune(NamedTuple):
     """A song's kind, its collection or "lead sheets"; its melody planes, uint8 (MELODY_PLANES, 12, steps), its chords,
     int8 (2, beats), and for every line 0..steps the one that it recalls (-1: none) and how much that is trusted,
     (steps + 1,)."""
@@ -96,7 +96,7 @@ class Examples(NamedTuple):
     trust: NDArray[np.float32]
 
 
-def tune_of(song: CachedSong) -> Tune | None:
+def tune_of(song: CachedSong) -> HarmonisedTune | None:
     """The melody and chords of a song, guessed where nobody wrote them down; None where one of them is missing."""
     melody = _melody(song)
     if not len(melody):
@@ -105,12 +105,12 @@ def tune_of(song: CachedSong) -> Tune | None:
     if (known >= 0).sum() < 16:
         return None
     planes = np.zeros((PITCHED_PLANES, CLASSES, song.steps), np.uint8)
-    gan_canvas.draw(planes, "melody", map(tuple, melody[:, :3].tolist()))
+    gan_canvas.draw_canvas(planes, "melody", map(tuple, melody[:, :3].tolist()))
     chords = np.full((2, song.steps // 4), NO_CHORD, np.int8)
     known = known[: chords.shape[1]].T
     chords[:, : known.shape[1]] = known
     lines, trust = melody_recall.recall_all(melody_recall.voice(map(tuple, melody[:, :3].tolist()), song.steps))
-    return Tune(kind_of(song), planes[:MELODY_PLANES].copy(), chords, lines, trust)
+    return HarmonisedTune(kind_of(song), planes[:MELODY_PLANES].copy(), chords, lines, trust)
 
 
 def kind_of(song: CachedSong) -> str:
@@ -124,7 +124,7 @@ def _melody(song: CachedSong) -> NDArray[np.int64]:
     return top_line(next((rows for rows in parts if len(rows)), song.notes[:0, 1:]))
 
 
-def tunes(songs: list[CachedSong], split: str) -> list[Tune]:
+def tunes(songs: list[CachedSong], split: str) -> list[HarmonisedTune]:
     """One tune for every melody of a split: the bands play some songs in several styles over the same chords."""
     met: set[tuple[str, str]] = set()
     found = []
@@ -140,7 +140,11 @@ def tunes(songs: list[CachedSong], split: str) -> list[Tune]:
 
 
 def examples(
-    found: list[Tune], random: np.random.Generator, count: int, patches: int, odds: NDArray[np.float64] | None = None
+    found: list[HarmonisedTune],
+    random: np.random.Generator,
+    count: int,
+    patches: int,
+    odds: NDArray[np.float64] | None = None,
 ) -> Examples:
     """Stretches of songs, drawn with these odds (none: all alike), each patch's end a now-line; some begin in the
     silence before the song. What lies before a stretch is not recalled."""
@@ -178,7 +182,7 @@ def moved(batch: Examples, random: np.random.Generator, share: float) -> Example
     return batch
 
 
-def recalled(tune: Tune, start: int, patches: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def recalled(tune: HarmonisedTune, start: int, patches: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """What the ends of the patches of a stretch that begins at a step recall: the patch that ends where the recalled
     line is (n,), and how much it is trusted (n,), 0 where nothing in the stretch is recalled."""
     ends = start + PATCH * np.arange(1, patches + 1)

@@ -36,7 +36,7 @@ _PARTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class BandScore:
     """A song ready to be cut. roles: part -> (n, 4) rows of start, pitch, length, velocity, sorted, folded into their
     registers; chords: (2, steps + 1) root and quality of every step, -1 where unknown."""
 
@@ -47,7 +47,7 @@ class Score:
     steps: int
 
 
-def score_of(song: CachedSong) -> Score | None:
+def score_of(song: CachedSong) -> BandScore | None:
     """The score of a song; None when melody or band lasts less than four bars."""
     rows = {p: song.notes[song.notes[:, 0] == i][:, 1:].astype(np.int64) for i, p in enumerate(PARTS)}
     if len(rows["melody"]):
@@ -69,7 +69,7 @@ def score_of(song: CachedSong) -> Score | None:
     chords = np.full((2, total + 1), NO_CHORD, np.int64)
     spread = np.repeat(chords_of(song).astype(np.int64), 4, 0)[: total + 1].T
     chords[:, : spread.shape[1]] = spread
-    return Score(STYLES.index(song.style), roles, chords, first, total)
+    return BandScore(STYLES.index(song.style), roles, chords, first, total)
 
 
 def _apart(rows: Ints) -> Ints:
@@ -88,7 +88,7 @@ def _apart(rows: Ints) -> Ints:
 
 
 #: The chords (2, steps + 1) that are told of a song, step by step, by who hears its melody only.
-Listen = Callable[["Score"], Ints]
+Listen = Callable[["BandScore"], Ints]
 
 
 class HandBatch(NamedTuple):
@@ -119,16 +119,16 @@ class Stretches:
         self.songs = {s: [x for x in songs if x.style == s] for s in STYLES}
         self.styles = [s for s in STYLES if self.songs[s]]
         self.weights = {s: (weights or {}).get(s, 1.0) for s in self.styles}
-        self._scores: dict[tuple[str, int], Score | None] = {}
+        self._scores: dict[tuple[str, int], BandScore | None] = {}
         self._told: dict[bytes, Ints] = {}
 
-    def score(self, style: str, index: int) -> Score | None:
+    def score(self, style: str, index: int) -> BandScore | None:
         """One song's."""
         if (style, index) not in self._scores:
             self._scores[style, index] = score_of(self.songs[style][index])
         return self._scores[style, index]
 
-    def draw(self, weights: dict[str, float] | None = None) -> Score:
+    def draw(self, weights: dict[str, float] | None = None) -> BandScore:
         """A song by style weight."""
         weight = np.array([(weights or self.weights).get(s, 0.0) for s in self.styles])
         while True:
@@ -137,7 +137,7 @@ class Stretches:
             if made is not None:
                 return made
 
-    def begin(self, score: Score) -> int:
+    def begin(self, score: BandScore) -> int:
         """A step at which a stretch begins: the melody's bar in one of five."""
         last = max(score.first, score.steps - 128)
         return score.first if self.random.random() < 0.2 else int(self.random.integers(score.first, last + 1))
@@ -154,14 +154,14 @@ class Stretches:
             shown.append(hand_rows(score, begin, LENGTH, shift, self.random, spoiler, chords))
         return HandBatch(*(np.stack(column) for column in zip(*shown, strict=True)))
 
-    def _told_chords(self, score: Score) -> Ints | None:
+    def _told_chords(self, score: BandScore) -> Ints | None:
         """What the harmonist tells at every step: of MOST_TOLD melodies, for it takes long; many songs share theirs."""
         key = score.roles["melody"].tobytes()
         if self._listen is not None and key not in self._told and len(self._told) < MOST_TOLD:
             self._told[key] = self._listen(score)
         return self._told.get(key)
 
-    def _spoiler(self, score: Score) -> Score:
+    def _spoiler(self, score: BandScore) -> BandScore:
         """Somebody of the same style whose past the band is told it has played."""
         style = STYLES[score.style]
         for _ in range(5):
@@ -171,7 +171,9 @@ class Stretches:
         return score
 
 
-def _stretch(score: Score, begin: int, count: int) -> tuple[step_features.Heard, Ints, step_features.Band]:
+def _stretch(
+    score: BandScore, begin: int, count: int
+) -> tuple[step_features.MelodyFeatures, Ints, step_features.BandFeatures]:
     """Melody, chords (2, count + 1) and band of [begin, begin + count)."""
     melody = step_features.heard(_near(score.roles["melody"], begin, count)[:, :3].tolist(), begin, count)
     near = {role: _near(score.roles[role], begin, count)[:, :3] for role in ROLES}
@@ -192,21 +194,21 @@ def _near(rows: Ints, begin: int, count: int) -> Ints:
 
 
 def hand_rows(
-    score: Score,
+    score: BandScore,
     begin: int,
     count: int,
     shift: int,
     random: np.random.Generator,
-    spoiler: Score | None = None,
+    spoiler: BandScore | None = None,
     chords_told: Ints | None = None,
 ) -> HandBatch:
     """One stretch for the hand, moved by `shift` semitones, without the axis of stretches. chords_told: (2, steps + 1)
     the chords it is told instead of the song's; where their root is another, nothing is learnt."""
     melody, chords, band = _stretch(_moved(score, shift), begin, count + 1)
-    shown = step_features.Heard(melody.pitch[:count], melody.struck[:count])
+    shown = step_features.MelodyFeatures(melody.pitch[:count], melody.struck[:count])
     phase = (begin + 1 + np.arange(count)) % 16
     line, length, velocity = _written(_moved(score, shift), begin + 1, count, chords[0, 1 : count + 1])
-    past = step_features.Band(
+    past = step_features.BandFeatures(
         band.begun[:, :count], band.sounding[:, :count], band.length[:, :count], band.drums[:count]
     )
     told, since = chords[:, : count + 1], 0
@@ -218,13 +220,13 @@ def hand_rows(
         _as_under(past, right[0, :count], told[0, :count])
         length = np.where(right[0, 1:] == told[0, 1:], length, 0)
     features = step_features.features(shown, past, told, phase, begun=since)
-    coming = step_features.Heard(melody.pitch[1:], melody.struck[1:])
+    coming = step_features.MelodyFeatures(melody.pitch[1:], melody.struck[1:])
     begins = 2 + np.clip(coming.pitch - np.maximum(told[0, 1:], 0) + 12, 0, step_tokens.PITCHES - 1)
     tune = np.where(coming.pitch == step_features.REST, 0, np.where(coming.struck, begins, 1))
     return HandBatch(features, np.eye(len(STYLES), dtype=np.float32)[score.style], line, length, velocity, tune)
 
 
-def _moved(score: Score, shift: int) -> Score:
+def _moved(score: BandScore, shift: int) -> BandScore:
     if not shift:
         return score
     roles = {r: rows + np.array([0, shift if r != "drums" else 0, 0, 0]) for r, rows in score.roles.items()}
@@ -234,10 +236,10 @@ def _moved(score: Score, shift: int) -> Score:
         roles[role][:, 1] = np.where(pitch < low, pitch + 12, np.where(pitch > high, pitch - 12, pitch))
     chords = score.chords.copy()
     chords[0] = np.where(chords[0] >= 0, (chords[0] + shift) % 12, NO_CHORD)
-    return Score(score.style, roles, chords, score.first, score.steps)
+    return BandScore(score.style, roles, chords, score.first, score.steps)
 
 
-def _written(score: Score, begin: int, count: int, roots: Ints) -> tuple[Ints, Ints, Floats]:
+def _written(score: BandScore, begin: int, count: int, roots: Ints) -> tuple[Ints, Ints, Floats]:
     """Tokens, their number and velocities of the steps [begin, begin + count) under their roots."""
     line = np.zeros((count, MOST_TOKENS), np.int64)
     length = np.zeros(count, np.int64)
@@ -269,8 +271,8 @@ def _written(score: Score, begin: int, count: int, roots: Ints) -> tuple[Ints, I
 
 
 def _spoilt(
-    past: step_features.Band, chords: Ints, begin: int, other: Score, random: np.random.Generator
-) -> tuple[step_features.Band, int]:
+    past: step_features.BandFeatures, chords: Ints, begin: int, other: BandScore, random: np.random.Generator
+) -> tuple[step_features.BandFeatures, int]:
     """What the hand may find on stage: a past that is not the song's (another band's, thinned, or none) up to some
     step; and since when the band plays."""
     count, since = len(past.drums), 0
@@ -293,10 +295,10 @@ def _spoilt(
         gone = random.random((3, count)) < 0.25
         begun[gone], long[gone] = False, 0
         drums[random.random(drums.shape) < 0.25] = False
-    return step_features.Band(begun, sounding, long, drums), since
+    return step_features.BandFeatures(begun, sounding, long, drums), since
 
 
-def _as_under(band: step_features.Band, theirs: Ints, ours: Ints) -> None:
+def _as_under(band: step_features.BandFeatures, theirs: Ints, ours: Ints) -> None:
     """Move what was played under their roots to ours, step by step."""
     away = (np.maximum(ours, 0) - np.maximum(theirs, 0) + 6) % 12 - 6
     for semitones in set(away.tolist()) - {0}:

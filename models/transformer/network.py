@@ -140,7 +140,7 @@ def _linear(source: int, target: int, gain: float = 1.0) -> nn.Linear:
     return made
 
 
-class Hand(nn.Module):
+class HandDecoder(nn.Module):
     """Features of every step -> a state from which the next step is written; how loud every role plays it; and what the
     melody may do there, for who wants it continued."""
 
@@ -168,7 +168,7 @@ class Hand(nn.Module):
         return state, self.loud(state), self.tune(state)
 
 
-class Writer(nn.Module):
+class NoteWriter(nn.Module):
     """The depth decoder: a gated recurrent net (Cho et al. 2014) over the tokens of one step."""
 
     def __init__(self, config: TransformerConfig) -> None:
@@ -219,7 +219,7 @@ class Transformer(nn.Module):
     def __init__(self, config: TransformerConfig = TransformerConfig()) -> None:
         super().__init__()
         self.config = config
-        self.hand, self.writer = Hand(config), Writer(config)
+        self.hand, self.writer = HandDecoder(config), NoteWriter(config)
         self.harmonist = Harmonist(config.harmonist).requires_grad_(False).eval()
 
 

@@ -23,7 +23,7 @@ from models import checkpoint
 from models.data.song_cache import NO_CHORD, CachedSong
 from models.harmonist.network import HarmonistConfig, agreement
 from models.harmonist.objective import harmonist_of
-from models.transformer.dataset import HandBatch, Score, Stretches
+from models.transformer.dataset import BandScore, HandBatch, Stretches
 from models.transformer.network import STYLES, Transformer, TransformerConfig
 from music.analysis import melody_recall
 from music.encoding import gan_canvas, melody_context, step_tokens
@@ -128,7 +128,7 @@ class TransformerObjective:
         return figures
 
     @torch.no_grad()
-    def _listen(self, score: Score) -> NDArray[np.int64]:
+    def _listen(self, score: BandScore) -> NDArray[np.int64]:
         """The chord that the harmonist tells at every step of a song's melody, (2, steps + 1)."""
         melody = score.roles["melody"]
         lead = melody_context.PATCH
@@ -137,7 +137,7 @@ class TransformerObjective:
         told = np.full((2, score.steps + 1), NO_CHORD, np.int64)
         for late in range(melody_context.PATCH):  # now-lines late, late + 4, ...
             planes = np.zeros((PITCHED_PLANES, CLASSES, count * melody_context.PATCH), np.float32)
-            gan_canvas.draw(planes, "melody", (melody[:, :3] + np.array([lead - late, 0, 0])).tolist())
+            gan_canvas.draw_canvas(planes, "melody", (melody[:, :3] + np.array([lead - late, 0, 0])).tolist())
             now = late + melody_context.PATCH * np.arange(count)
             phase = np.zeros((melody_context.PHASES, count), np.float32)
             phase[now % melody_context.PHASES, np.arange(count)] = 1

@@ -49,7 +49,7 @@ _TRUSTED = 8
 _EPSILON = 0.02
 
 
-def pull(parts: Parts, now: int, promised: Floats, density: float = 1.0) -> tuple[Floats, Floats]:
+def density_bias(parts: Parts, now: int, promised: Floats, density: float = 1.0) -> tuple[Floats, Floats]:
     """What to add to the logits of beginning (ROLES) and of holding (PITCHED_ROLES), so that a band that has strayed
     from its habits comes back to them.
 

@@ -25,7 +25,7 @@ APART = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Scores:
+class EditScores:
     """What a network says of a sheet. weights: (steps, 128) log-weights of the edit distribution; lengths: (steps,
     128), of a note added there, in steps; calibrated: exp(weights) is the probability that the cell is to be edited."""
 
@@ -36,7 +36,7 @@ class Scores:
 
 def take(
     draft: Draft,
-    scores: Scores,
+    scores: EditScores,
     limits: Limits,
     random: np.random.Generator,
     *,
@@ -87,7 +87,7 @@ class Belief:
     def __init__(self) -> None:
         self.real: NDArray[np.float32] | None = None
 
-    def look(self, draft: Draft, scores: Scores) -> None:
+    def look(self, draft: Draft, scores: EditScores) -> None:
         """Learn from a look at a draft; one of another size begins anew."""
         seen = _real(draft, scores)
         if self.real is None or self.real.shape != seen.shape:
@@ -96,7 +96,9 @@ class Belief:
             self.real += self.SHARE * (seen - self.real)
 
 
-def worthwhile(draft: Draft, scores: Scores, limits: Limits, risk: float = 1.0, belief: Belief | None = None) -> Cells:
+def worthwhile(
+    draft: Draft, scores: EditScores, limits: Limits, risk: float = 1.0, belief: Belief | None = None
+) -> Cells:
     """(steps, 128): the cells whose edit the limits allow and a calibrated network expects to do more good than harm.
 
     Good is what brings the notes nearer to the real piece's, measured as F1: of notes that are each real with some
@@ -113,7 +115,7 @@ def worthwhile(draft: Draft, scores: Scores, limits: Limits, risk: float = 1.0, 
     return np.asarray(add | remove, np.bool_)
 
 
-def _real(draft: Draft, scores: Scores) -> NDArray[np.float32]:
+def _real(draft: Draft, scores: EditScores) -> NDArray[np.float32]:
     differs = np.exp(np.minimum(scores.weights, 0))
     return np.asarray(np.where(draft.lengths > 0, 1 - differs, differs), np.float32)
 
@@ -149,7 +151,7 @@ def parallels(draft: Draft, edit: Edit) -> bool:
 
 def _edit(
     draft: Draft,
-    scores: Scores,
+    scores: EditScores,
     limits: Limits,
     locked: NDArray[np.bool_] | None,
     iteration: int,

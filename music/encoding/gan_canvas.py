@@ -135,7 +135,7 @@ def first_step(now: int, steps_per_bar: int) -> int:
     return now // unit * unit - FIRST_NOW
 
 
-def draw(planes: NDArray[np.generic], part: str, rows: Iterable[tuple[int, int, int]]) -> None:
+def draw_canvas(planes: NDArray[np.generic], part: str, rows: Iterable[tuple[int, int, int]]) -> None:
     """Draw notes, rows of (start step, pitch, length in steps) relative to the planes (C, 12, T), into a part's planes.
 
     Steps outside are clipped; a note begun before the planes has no onset in them.
@@ -174,9 +174,9 @@ def of(
         near = (n for n in notes if n.end // TICKS_PER_STEP + 1 > first)
         return [(n.start // TICKS_PER_STEP - first, n.pitch, n.length // TICKS_PER_STEP) for n in quantise(near)]
 
-    draw(pitched, "melody", rows(melody))
+    draw_canvas(pitched, "melody", rows(melody))
     for part in ("bass", "chords", "pad"):
-        draw(pitched, part, rows(committed.get(part, ())))
+        draw_canvas(pitched, part, rows(committed.get(part, ())))
     band = PLANE["bass", "sustain"]
     pitched[band:, :, line:] = 0
     if not heard_all:

@@ -94,7 +94,7 @@ def _recalled(rows: list[Row], now: int, metre: Metre) -> melody_recall.Recalled
 def drawn(rows: Iterable[Row], first: int, steps: int) -> NDArray[np.float32]:
     """The melody's planes (MELODY_PLANES, 12, steps) from a step on."""
     planes = np.zeros((MELODY_PLANES, gan_canvas.CLASSES, steps), np.float32)
-    gan_canvas.draw(planes, "melody", ((start - first, pitch, length) for start, pitch, length in rows))
+    gan_canvas.draw_canvas(planes, "melody", ((start - first, pitch, length) for start, pitch, length in rows))
     return planes
 
 

@@ -14,7 +14,7 @@ PITCHES = 128
 
 
 @dataclass(frozen=True, slots=True)
-class Roll:
+class PianoRoll:
     """onset, sustain: bool arrays (steps, 128). sustain is True on every step a note sounds, its first included."""
 
     onset: NDArray[np.bool_]
@@ -26,12 +26,12 @@ class Roll:
         return int(self.onset.shape[0])
 
 
-def empty(steps: int) -> Roll:
+def empty(steps: int) -> PianoRoll:
     """A silent roll of that many steps."""
-    return Roll(np.zeros((steps, PITCHES), np.bool_), np.zeros((steps, PITCHES), np.bool_))
+    return PianoRoll(np.zeros((steps, PITCHES), np.bool_), np.zeros((steps, PITCHES), np.bool_))
 
 
-def from_notes(notes: Iterable[Note], first_step: int, steps: int) -> Roll:
+def from_notes(notes: Iterable[Note], first_step: int, steps: int) -> PianoRoll:
     """The roll of [first_step, first_step + steps); notes are quantised first. One begun before has no onset."""
     roll = empty(steps)
     for note in quantise(notes):
@@ -45,7 +45,7 @@ def from_notes(notes: Iterable[Note], first_step: int, steps: int) -> Roll:
     return roll
 
 
-def to_notes(roll: Roll, first_step: int = 0, velocity: int = 80) -> list[Note]:
+def to_notes(roll: PianoRoll, first_step: int = 0, velocity: int = 80) -> list[Note]:
     """The notes that begin in the roll, sorted. Sustain without an onset before it is no note."""
     notes = []
     starts, pitches = np.nonzero(roll.onset)

@@ -31,7 +31,7 @@ FEATURES = 3 + CLASSES + 5 + (NO_QUALITY + 1) + 2 * CLASSES + 1 + PHASES + 3 * _
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class MelodyFeatures:
     """The melody on steps. pitch: (T,) the top voice or REST; struck: (T,) whether it begins there."""
 
     pitch: Ints
@@ -39,7 +39,7 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
-class Band:
+class BandFeatures:
     """The band on steps. begun, sounding: bool (3, T, 128) by PITCHED_ROLES; length: (3, T) the longest begun, in
     steps, 0 where nothing is; drums: bool (T, DRUM_PLANES)."""
 
@@ -49,7 +49,7 @@ class Band:
     drums: NDArray[np.bool_]
 
 
-def heard(rows: Rows, first: int, steps: int) -> Heard:
+def heard(rows: Rows, first: int, steps: int) -> MelodyFeatures:
     """Melody rows (start step, pitch, length in steps), not overlapping, on the steps [first, first + steps)."""
     pitch, struck = np.full(steps, REST, np.int64), np.zeros(steps, np.bool_)
     for start, key, length in rows:
@@ -58,10 +58,10 @@ def heard(rows: Rows, first: int, steps: int) -> Heard:
             pitch[max(begin, 0) : end] = key
             if begin >= 0:
                 struck[begin] = True
-    return Heard(pitch, struck)
+    return MelodyFeatures(pitch, struck)
 
 
-def band(roles: Mapping[str, NDArray[np.int64]], first: int, steps: int) -> Band:
+def band(roles: Mapping[str, NDArray[np.int64]], first: int, steps: int) -> BandFeatures:
     """Rows (n, 3) of start step, pitch, length by role, on the steps [first, first + steps)."""
     begun = np.zeros((3, steps, 128), np.bool_)
     change = np.zeros((3, steps + 1, 128), np.int8)
@@ -83,11 +83,16 @@ def band(roles: Mapping[str, NDArray[np.int64]], first: int, steps: int) -> Band
     for start, pitch in () if "drums" not in roles else roles["drums"][:, :2].tolist():
         if 0 <= start - first < steps and pitch in DRUM_CLASS:
             drums[start - first, DRUM_CLASS[pitch]] = True
-    return Band(begun, sounding, length, drums)
+    return BandFeatures(begun, sounding, length, drums)
 
 
 def features(
-    melody: Heard, played: Band, chords: NDArray[np.int64], phase: Ints, known: int | None = None, begun: int = 0
+    melody: MelodyFeatures,
+    played: BandFeatures,
+    chords: NDArray[np.int64],
+    phase: Ints,
+    known: int | None = None,
+    begun: int = 0,
 ) -> Floats:
     """(T, FEATURES). chords: (2, T + 1) root (-1: none) and quality, in force at every step and the one after the last;
     phase: (T,) the place in its bar of the step *after* each; known: from which step on the melody is not; begun: since

@@ -73,7 +73,7 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class TokenSequence:
     """Music on the step grid. melody: one voice, notes that do not overlap; roles: notes of every role, none of which
     overlap in one pitch; drum notes last a step; chords: (step, root, quality), rising, (-1, -1) for none."""
 
@@ -173,7 +173,7 @@ def begins(notes: Iterable[Note], role: str) -> dict[int, list[tuple[int, int]]]
     return found
 
 
-def encode(piece: Piece) -> list[int]:
+def encode(piece: TokenSequence) -> list[int]:
     """The stream of a piece that begins at step 0."""
     chords = {step: (root, quality) for step, root, quality in piece.chords}
     bands = {role: begins(piece.roles.get(role, ()), role) for role in ROLES}
@@ -194,7 +194,7 @@ def encode(piece: Piece) -> list[int]:
     return tokens
 
 
-def decode(tokens: Sequence[int]) -> Piece:
+def decode(tokens: Sequence[int]) -> TokenSequence:
     """The piece of a stream. Raises TokenError for what is none."""
     if len(tokens) < 2 or not STYLE <= tokens[0] < METRE or not METRE <= tokens[1] < VOCABULARY:
         raise TokenError("a stream begins with its style and its metre")
@@ -218,7 +218,7 @@ def decode(tokens: Sequence[int]) -> Piece:
             _take(part, step, roles[part.role], done[part.role])
         step += 1
     made = {role: _as_notes(notes) for role, notes in done.items() if notes}
-    return Piece(step, tokens[0] - STYLE, tokens[1] - METRE + 1, _as_notes(melody), made, tuple(chords))
+    return TokenSequence(step, tokens[0] - STYLE, tokens[1] - METRE + 1, _as_notes(melody), made, tuple(chords))
 
 
 def _take(part: Begun, step: int, opened: dict[int, list[int]], done: list[list[int]]) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from music.chords import ChordTrack
-from music.evaluation.metrics import REST, Passage, passage
+from music.evaluation.metrics import REST, BarFigures, passage
 from music.midifile import Song, melody_part
 from music.note import TICKS_PER_STEP, Note
 
@@ -56,7 +56,7 @@ def human_parts(song: Song) -> Accompaniment:
     return {role: sorted(notes) for role, notes in parts.items()}
 
 
-def chord_blocks(where: Passage, chords: ChordTrack) -> Accompaniment:
+def chord_blocks(where: BarFigures, chords: ChordTrack) -> Accompaniment:
     """The annotated chords under the passage: bass below, all tones above, struck at every bar and change."""
     found = [chords.at((where.first_step + step) * TICKS_PER_STEP) for step in range(where.steps)]
     starts = [step for step in range(where.steps) if step % where.steps_per_bar == 0 or found[step] != found[step - 1]]
@@ -64,7 +64,7 @@ def chord_blocks(where: Passage, chords: ChordTrack) -> Accompaniment:
     return _blocks(where, struck, [*starts, where.steps])
 
 
-def chord_follower(where: Passage) -> Accompaniment:
+def chord_follower(where: BarFigures) -> Accompaniment:
     """A triad every half bar, chosen from the melody before it alone; rests until there is some.
 
     The key is the one whose profile fits the melody so far; the triad is the one that holds most of the last bar
@@ -86,7 +86,7 @@ def chord_follower(where: Passage) -> Accompaniment:
     return _blocks(where, struck, [*sorted(starts), where.steps])
 
 
-def somebody_elses(where: Passage, other: Song) -> Accompaniment:
+def somebody_elses(where: BarFigures, other: Song) -> Accompaniment:
     """The human part of another song, moved so that the bars of both melodies' first notes meet.
 
     Where the other song's passage is the shorter one it starts again, so that the figures tell of a part that does not
@@ -96,7 +96,7 @@ def somebody_elses(where: Passage, other: Song) -> Accompaniment:
     return {role: _going_round(where, theirs, notes) for role, notes in human_parts(other).items()}
 
 
-def _going_round(where: Passage, theirs: Passage, notes: Iterable[Note]) -> list[Note]:
+def _going_round(where: BarFigures, theirs: BarFigures, notes: Iterable[Note]) -> list[Note]:
     """The notes that begin in their passage, from the start of ours, over and over until ours ends."""
     first, period = theirs.first_step * TICKS_PER_STEP, theirs.steps * TICKS_PER_STEP
     inside = [n for n in notes if first <= n.start < first + period]
@@ -106,7 +106,7 @@ def _going_round(where: Passage, theirs: Passage, notes: Iterable[Note]) -> list
 
 
 def _blocks(
-    where: Passage, struck: Sequence[tuple[int, tuple[int, Iterable[int]]]], bounds: Sequence[int]
+    where: BarFigures, struck: Sequence[tuple[int, tuple[int, Iterable[int]]]], bounds: Sequence[int]
 ) -> Accompaniment:
     """Chords (step, (bass, pitch classes)), each held until the next bound, as bass and chord notes."""
     following = dict(pairwise(bounds))

@@ -65,7 +65,7 @@ FIGURES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class BarFigures:
     """What is looked at: the steps [first_step, first_step + steps), whole bars, and the melody in them.
 
     line: int (steps,), the melody's top pitch on each step, REST where it is silent.
@@ -86,7 +86,7 @@ class Passage:
         return self.steps // self.steps_per_bar
 
 
-def passage(melody: Iterable[Note], metre: Metre | None = None) -> Passage:
+def passage(melody: Iterable[Note], metre: Metre | None = None) -> BarFigures:
     """From the bar of the melody's first note to the bar where its last ends. Raises ValueError without notes."""
     notes = quantise(melody)
     if not notes:
@@ -97,7 +97,7 @@ def passage(melody: Iterable[Note], metre: Metre | None = None) -> Passage:
     steps = -(-(last - first) // per_bar) * per_bar
     sustain = piano_roll.from_notes(notes, first, steps).sustain
     top = piano_roll.PITCHES - 1 - sustain[:, ::-1].argmax(axis=1)
-    return Passage(first, per_bar, np.where(sustain.any(axis=1), top, REST))
+    return BarFigures(first, per_bar, np.where(sustain.any(axis=1), top, REST))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class Playing:
     length: Ints
 
 
-def playing(parts: Parts, where: Passage) -> Playing:
+def playing(parts: Parts, where: BarFigures) -> Playing:
     """The parts' notes (drums left out) as the figures look at them."""
     sounding = np.zeros((where.steps, piano_roll.PITCHES), np.bool_)
     begun: list[tuple[int, int, int]] = []
@@ -130,7 +130,7 @@ def playing(parts: Parts, where: Passage) -> Playing:
 
 
 def figures(
-    where: Passage, parts: Parts, human: Parts | None = None, chords: ChordTrack | None = None
+    where: BarFigures, parts: Parts, human: Parts | None = None, chords: ChordTrack | None = None
 ) -> dict[str, float]:
     """Every figure of FIGURES, by key. Those that need the human parts or the annotated chords are NaN without them."""
     found = dict.fromkeys((figure.key for figure in FIGURES), np.nan)
@@ -145,7 +145,7 @@ def figures(
     return found
 
 
-def consonance(where: Passage, ours: Playing) -> dict[str, float]:
+def consonance(where: BarFigures, ours: Playing) -> dict[str, float]:
     """cr, ur, clash, nic. An interval is counted from the lower note to the upper, mod 12: the bass a fifth below is
     consonant, the bass a fourth below is not."""
     heard = where.line != REST
@@ -163,7 +163,7 @@ def consonance(where: Passage, ours: Playing) -> dict[str, float]:
     }
 
 
-def chord_hit(where: Passage, ours: Playing, chords: ChordTrack) -> float:
+def chord_hit(where: BarFigures, ours: Playing, chords: ChordTrack) -> float:
     """Share of the note-steps under the melody inside the annotated chord; steps without a chord are left out."""
     inside = np.zeros((where.steps, 12), np.bool_)
     for step in range(where.steps):
@@ -175,7 +175,7 @@ def chord_hit(where: Passage, ours: Playing, chords: ChordTrack) -> float:
     return _ratio(classes[inside[counted]].sum(), classes.sum())
 
 
-def chroma_cosine(where: Passage, ours: Playing, theirs: Playing) -> float:
+def chroma_cosine(where: BarFigures, ours: Playing, theirs: Playing) -> float:
     """Cosine between the bars' pitch classes, mean over the bars in which the human part sounds; 0 where we rest."""
     mine = by_bar(where, pitch_classes(ours.sounding)).sum(axis=1)
     other = by_bar(where, pitch_classes(theirs.sounding)).sum(axis=1)
@@ -185,7 +185,7 @@ def chroma_cosine(where: Passage, ours: Playing, theirs: Playing) -> float:
     return _mean((mine * other).sum(axis=1) / np.where(size > 0, size, 1))
 
 
-def groove(where: Passage, ours: Playing) -> dict[str, float]:
+def groove(where: BarFigures, ours: Playing) -> dict[str, float]:
     """onsets, on_beat, crumbs, empty, repeated, distinct, groove.
 
     Two bars are equal when they have the same onsets at the same pitches; bars without an onset are not compared.
@@ -207,7 +207,7 @@ def groove(where: Passage, ours: Playing) -> dict[str, float]:
     }
 
 
-def overlaps(where: Passage, ours: Playing, theirs: Playing) -> dict[str, float]:
+def overlaps(where: BarFigures, ours: Playing, theirs: Playing) -> dict[str, float]:
     """position_overlap, duration_overlap, polyphony_overlap, pitch_class_overlap: 1 alike, 0 nothing in common."""
     return {
         f"{name}_overlap": _overlap(mine, other)
@@ -215,7 +215,7 @@ def overlaps(where: Passage, ours: Playing, theirs: Playing) -> dict[str, float]
     }
 
 
-def histograms(where: Passage, ours: Playing) -> dict[str, Floats]:
+def histograms(where: BarFigures, ours: Playing) -> dict[str, Floats]:
     """Counts: position of onsets in the bar, duration in steps (1..LONGEST, longer ones in the last), polyphony of
     sounding steps (1..DENSEST, likewise), pitch class of note-steps."""
     together = ours.sounding.sum(axis=1)
@@ -228,7 +228,7 @@ def histograms(where: Passage, ours: Playing) -> dict[str, Floats]:
     }
 
 
-def drumming(where: Passage, parts: Parts, human: Parts | None) -> dict[str, float]:
+def drumming(where: BarFigures, parts: Parts, human: Parts | None) -> dict[str, float]:
     """drum_onsets, and drum_overlap where both drum."""
     ours = _drum_onsets(where, parts)
     found = {"drum_onsets": ours.size / where.bars}
@@ -247,12 +247,12 @@ def pitch_classes(sounding: Bools) -> Floats:
     return np.asarray(octaves.reshape(-1, 11, 12).sum(axis=1), np.float64)
 
 
-def by_bar(where: Passage, steps: NDArray[Any]) -> NDArray[Any]:
+def by_bar(where: BarFigures, steps: NDArray[Any]) -> NDArray[Any]:
     """(steps, ...) -> (bars, steps of a bar, ...)."""
     return steps.reshape(where.bars, where.steps_per_bar, *steps.shape[1:])
 
 
-def position_counts(where: Passage, onset: Ints) -> Floats:
+def position_counts(where: BarFigures, onset: Ints) -> Floats:
     """How many onsets at each position of each bar: (notes,) -> (bars, steps of a bar)."""
     return by_bar(where, _histogram(onset, where.steps))
 
@@ -277,7 +277,7 @@ def mean(values: Sequence[float], seed: int = 0, resamples: int = 1000) -> Mean:
     return Mean(float(there.mean()), float(low), float(high), int(there.size))
 
 
-def _within_beat(where: Passage, classes: Bools) -> Bools:
+def _within_beat(where: BarFigures, classes: Bools) -> Bools:
     """Each step's pitch classes joined with those of the rest of its beat (a bar begins a beat in every metre)."""
     step = np.arange(where.steps)
     beats_of_bar = -(-where.steps_per_bar // STEPS_PER_BEAT)
@@ -296,7 +296,7 @@ def _correlations(counts: Floats) -> Floats:
     return np.asarray(product / (size[1:] * size[:-1])[defined], np.float64)
 
 
-def _drum_onsets(where: Passage, parts: Parts) -> Ints:
+def _drum_onsets(where: BarFigures, parts: Parts) -> Ints:
     onset = np.array([n.start // TICKS_PER_STEP for n in quantise(parts.get("drums", ()))], np.int64) - where.first_step
     return onset[(onset >= 0) & (onset < where.steps)]
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.clocks.clock import Beat, Change, Pace, Started, Stopped
-from daemon.clocks.midi_clock import COAST, MidiClock, SongPosition
-from daemon.clocks.tick_filter import Line
+from daemon.clocks.clock import Change, ClockTick, Started, Stopped, TempoOnly
+from daemon.clocks.midi_clock import SILENCE_TIMEOUT_NS, MidiClock, SongPosition
+from daemon.clocks.tick_filter import TickFilter
 from daemon.core.events import MidiIn
 from tests.support.fakes import MS
 
@@ -49,7 +49,7 @@ def start(bpm: float, count: int, at: int = 0) -> list[tuple[int, bytes]]:
 
 def astray(change: Change, bpm: float, zero: int = 0) -> float:
     """How far (ms) a change's tick is from where it truly lies."""
-    assert isinstance(change, Started | Beat)
+    assert isinstance(change, Started | ClockTick)
     return abs(change.ns - zero - change.tick * interval(bpm)) / MS
 
 
@@ -58,15 +58,15 @@ def astray(change: Change, bpm: float, zero: int = 0) -> float:
 
 def test_the_first_tick_after_start_is_the_downbeat() -> None:
     changes = tell(clock(), [(5, START), (7, TICK), (7 + 20_833_333, TICK)])
-    assert changes == [Started(0, 7, 500_000, fresh=True), Beat(1, 7 + 20_833_333, 500_000)]
+    assert changes == [Started(0, 7, 500_000, fresh=True), ClockTick(1, 7 + 20_833_333, 500_000)]
 
 
 @pytest.mark.parametrize("bpm", [40, 90, 120, 121.7, 300])
 def test_a_clock_without_jitter_is_followed_exactly(bpm: float) -> None:
     changes = tell(clock(120), start(bpm, 200))
-    assert [change.tick for change in changes if isinstance(change, Started | Beat)] == list(range(200))
+    assert [change.tick for change in changes if isinstance(change, Started | ClockTick)] == list(range(200))
     for change in changes[2:]:
-        assert isinstance(change, Beat)
+        assert isinstance(change, ClockTick)
         assert abs(change.us - 60e6 / bpm) <= 2
         assert astray(change, bpm) < 0.001
 
@@ -87,8 +87,8 @@ def bunched(times: Sequence[int], period: int) -> list[int]:
 def test_jitter_is_removed(bpm: float, seed: int) -> None:
     came = jittered(ticks(bpm, 480), 1.6 * MS, seed)
     changes = tell(clock(bpm), [(0, START), *((ns, TICK) for ns in came)])
-    settled = [change for change in changes[96:] if isinstance(change, Beat)]
-    assert [change.tick for change in changes if isinstance(change, Started | Beat)] == list(range(480))
+    settled = [change for change in changes[96:] if isinstance(change, ClockTick)]
+    assert [change.tick for change in changes if isinstance(change, Started | ClockTick)] == list(range(480))
     offsets = [change.ns - change.tick * interval(bpm) for change in settled]
     mean = sum(offsets) / len(offsets)
     assert max(abs(offset - mean) for offset in offsets) < 0.6 * MS
@@ -100,7 +100,7 @@ def test_ticks_that_bunch_up_are_spread_again(bpm: float, frames: int) -> None:
     period = frames * 1_000_000_000 // 48_000
     came = bunched(ticks(bpm, 960), period)
     changes = tell(clock(bpm), [(0, START), *((ns, TICK) for ns in came)])
-    settled = [change for change in changes[192:] if isinstance(change, Beat)]
+    settled = [change for change in changes[192:] if isinstance(change, ClockTick)]
     assert settled[-1].tick == 959
     offsets = [change.ns - change.tick * interval(bpm) for change in settled]
     assert max(offsets) - min(offsets) < period / 3
@@ -116,12 +116,12 @@ def test_a_tempo_change_is_followed_within_a_beat(before: float, after: float) -
     events += [(ns, TICK) for ns in ticks(after, 49, change_at)[1:]]
     changes = tell(clock(before), events)
     for change in changes[97 + 24 :]:
-        assert isinstance(change, Beat)
+        assert isinstance(change, ClockTick)
         true = change_at + (change.tick - 96) * interval(after)
         assert abs(change.ns - true) < 1 * MS
         assert abs(change.us * after / 60e6 - 1) < 0.01
     last = changes[-1]
-    assert isinstance(last, Beat)
+    assert isinstance(last, ClockTick)
     assert last.tick == 96 + 48
 
 
@@ -131,7 +131,7 @@ def test_a_tempo_change_is_followed_within_a_beat_in_spite_of_jitter(seed: int) 
     events = events[:192] + jittered(ticks(150, 49, ticks(120, 193)[-1]), 1.6 * MS, seed + 100)
     changes = tell(clock(120), [(0, START), *((ns, TICK) for ns in events)])
     for change in changes[192 + 24 :]:
-        assert isinstance(change, Beat)
+        assert isinstance(change, ClockTick)
         true = ticks(120, 193)[-1] + (change.tick - 192) * interval(150)
         assert abs(change.ns - true) < 6 * MS
 
@@ -143,8 +143,8 @@ def test_a_ritardando_is_followed() -> None:
         events.append((round(at), TICK))
         at += interval(120 - 60 * max(0, i) / (24 * 16))
     changes = tell(clock(120), events)
-    assert [c.tick for c in changes if isinstance(c, Started | Beat)][-1] == 24 * 24 - 1
-    worst = max(abs(c.ns - times[c.tick]) for c in changes if isinstance(c, Beat))
+    assert [c.tick for c in changes if isinstance(c, Started | ClockTick)][-1] == 24 * 24 - 1
+    worst = max(abs(c.ns - times[c.tick]) for c in changes if isinstance(c, ClockTick))
     assert worst < 4 * MS
 
 
@@ -158,10 +158,10 @@ def test_lost_ticks_are_known_from_time(lost: int, sd: float) -> None:
     came = times[:150] + times[150 + lost :]
     changes = tell(clock(120), [(0, START), *((ns, TICK) for ns in came)])
     last = changes[-1]
-    assert isinstance(last, Beat)
+    assert isinstance(last, ClockTick)
     assert (last.tick, last.lost) == (299, lost)
     assert all(astray(change, 120) < 5 for change in changes)
-    assert all(abs(change.us - 500_000) < 6_000 for change in changes[100:] if isinstance(change, Beat))
+    assert all(abs(change.us - 500_000) < 6_000 for change in changes[100:] if isinstance(change, ClockTick))
 
 
 @pytest.mark.parametrize("bpm", [90, 120, 140])
@@ -173,7 +173,7 @@ def test_ticks_that_are_lost_while_the_tempo_is_hardly_known_are_told_from_what_
     times = ticks(bpm, 150)
     changes = tell(clock(120), [(0, START), *((ns, TICK) for ns in times[:heard] + times[heard + lost :])])
     last = changes[-1]
-    assert isinstance(last, Beat)
+    assert isinstance(last, ClockTick)
     assert (last.tick, last.lost) == (149, lost)
     assert all(astray(change, bpm) < 1 for change in changes[heard + 24 :])
 
@@ -183,7 +183,7 @@ def test_ticks_that_come_late_at_the_beginning_are_none_that_were_lost() -> None
     came = [max(ns, times[14]) if i > 3 else ns for i, ns in enumerate(times)]
     changes = tell(clock(120), [(0, START), *((ns, TICK) for ns in came)])
     last = changes[-1]
-    assert isinstance(last, Beat)
+    assert isinstance(last, ClockTick)
     assert (last.tick, last.lost) == (149, 0)
 
 
@@ -191,7 +191,7 @@ def test_single_ticks_lost_now_and_then_do_not_make_it_slower() -> None:
     times = [ns for i, ns in enumerate(ticks(140, 1990)) if i < 24 or i % 37]
     changes = tell(clock(140), [(0, START), *((ns, TICK) for ns in times)])
     last = changes[-1]
-    assert isinstance(last, Beat)
+    assert isinstance(last, ClockTick)
     assert last.tick == 1989
     assert all(astray(change, 140) < 0.01 for change in changes)
 
@@ -200,10 +200,10 @@ def test_a_clock_that_falls_silent_counts_as_stopped_and_is_found_again_by_time(
     times = ticks(125, 2000)
     events = [(0, START), *((ns, TICK) for ns in times[:100]), *((ns, TICK) for ns in times[500:600])]
     changes = tell(clock(125), events)
-    assert changes[100] == Stopped(times[99] + COAST)
+    assert changes[100] == Stopped(times[99] + SILENCE_TIMEOUT_NS)
     again = changes[101]
     assert again == Started(500, times[500], 480_000)
-    assert changes[-1] == Beat(599, times[599], 480_000)
+    assert changes[-1] == ClockTick(599, times[599], 480_000)
 
 
 def test_a_dropout_is_coasted_over() -> None:
@@ -211,7 +211,7 @@ def test_a_dropout_is_coasted_over() -> None:
     changes = tell(clock(120), [(0, START), *((ns, TICK) for ns in times[:100] + times[150:])])
     assert not any(isinstance(change, Stopped) for change in changes)
     last = changes[-1]
-    assert isinstance(last, Beat)
+    assert isinstance(last, ClockTick)
     assert (last.tick, last.lost) == (199, 50)
 
 
@@ -241,7 +241,7 @@ def test_going_on_after_a_long_stop_is_one_start() -> None:
     """That it was silent while it stood still is no silence of a clock that rolls."""
     events = [*start(120, 30), (630 * MS, STOP), (20_000 * MS, CONTINUE)]
     clocked = tell(clock(), [*events, *((20_010 * MS + ns, TICK) for ns in ticks(120, 3))])
-    assert [type(change) for change in clocked][29:] == [Beat, Stopped, Started, Beat, Beat]
+    assert [type(change) for change in clocked][29:] == [ClockTick, Stopped, Started, ClockTick, ClockTick]
 
 
 def test_a_start_that_no_tick_follows_is_nothing() -> None:
@@ -254,7 +254,7 @@ def test_a_position_told_while_the_clock_is_away_is_one_start() -> None:
     times = ticks(120, 1_000)
     events = [(0, START), *((ns, TICK) for ns in times[:50])]
     changes = tell(clock(), [*events, (times[500], spp(8)), *((ns, TICK) for ns in times[500:503])])
-    assert [type(change) for change in changes][49:] == [Beat, Stopped, Started, Beat, Beat]
+    assert [type(change) for change in changes][49:] == [ClockTick, Stopped, Started, ClockTick, ClockTick]
     assert changes[51] == Started(48, times[500], 500_000)
 
 
@@ -270,7 +270,7 @@ def test_song_position_while_it_rolls_is_a_jump() -> None:
     events = start(125, 97)
     at = events[-1][0]
     changes = tell(clock(125), [*events, (at + MS, spp(64)), *((ns, TICK) for ns in ticks(125, 3, at)[1:])])
-    assert changes[-2:] == [Started(384, at + 20 * MS, 480_000), Beat(385, at + 40 * MS, 480_000)]
+    assert changes[-2:] == [Started(384, at + 20 * MS, 480_000), ClockTick(385, at + 40 * MS, 480_000)]
 
 
 def test_a_loop_as_ardour_sends_it() -> None:
@@ -283,13 +283,13 @@ def test_a_loop_as_ardour_sends_it() -> None:
     assert isinstance(changes[97], Started)
     assert (changes[97].tick % 96, changes[97].fresh) == (0, False)
     assert abs(changes[97].ns - at) < 0.01 * MS
-    assert all(isinstance(change, Beat) and abs(change.us - 500_000) < 2 for change in changes[98:])
+    assert all(isinstance(change, ClockTick) and abs(change.us - 500_000) < 2 for change in changes[98:])
 
 
 def test_a_clock_that_never_started_gives_the_tempo_only() -> None:
     changes = tell(clock(120), [(ns, TICK) for ns in ticks(100, 60)])
-    assert changes[0] == Pace(24, 600 * MS, 600_000)
-    assert changes[-1] == Pace(59, 59 * 25 * MS, 600_000)
+    assert changes[0] == TempoOnly(24, 600 * MS, 600_000)
+    assert changes[-1] == TempoOnly(59, 59 * 25 * MS, 600_000)
 
 
 def test_a_clock_that_runs_all_the_time_keeps_its_tempo_over_a_start() -> None:
@@ -332,7 +332,7 @@ def test_no_bytes_at_any_time_confuse_it(said: list[tuple[int, bytes]]) -> None:
         at += gap
         events.append((at, data))
     for change in tell(clock(), events):
-        if isinstance(change, Started | Beat):
+        if isinstance(change, Started | ClockTick):
             assert change.us > 0
 
 
@@ -343,13 +343,13 @@ def test_any_order_of_its_own_messages_is_borne(said: list[bytes], rng: random.R
         at += rng.choice([0, 1, 5 * MS, 20 * MS, 21 * MS, 4000 * MS])
         events.append((at, data))
     for change in tell(clock(), events):
-        if isinstance(change, Started | Beat):
+        if isinstance(change, Started | ClockTick):
             assert 120_000 <= change.us <= 6_000_000
             assert change.ns <= at + 1000 * MS
 
 
 def test_a_line_is_drawn_anew_after_a_tempo_change_and_says_so() -> None:
-    line = Line(interval(120))
+    line = TickFilter(interval(120))
     for ns in ticks(120, 50):
         line.tick(ns)
     for ns in ticks(100, 20, ticks(120, 50)[-1])[1:]:
@@ -366,5 +366,5 @@ def test_ticks_that_bunch_up_do_not_rush_the_beginning(bpm: float, phase: int, f
     came = [ns + phase * MS for ns in bunched([ns - phase * MS for ns in ticks(bpm, 24)], period)]
     changes = tell(clock(120), [(came[0], START), *((ns, TICK) for ns in came)])
     for change in changes:
-        assert isinstance(change, Started | Beat)
+        assert isinstance(change, Started | ClockTick)
         assert 0.75 < change.us * bpm / 60e6 < 1.33

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.clocks.clock import Beat, Change, Started, Stopped
-from daemon.clocks.midi_clock import COAST
+from daemon.clocks.clock import Change, ClockTick, Started, Stopped
+from daemon.clocks.midi_clock import SILENCE_TIMEOUT_NS
 from daemon.clocks.position_clock import PositionClock, position
 from daemon.clocks.sources import transport_beat
 from tests.support.fakes import MS
@@ -29,7 +29,7 @@ def test_positions_that_go_on_are_beats() -> None:
     changes = told((0, True, 0, 120), (100 * MS, True, 0.2, 120), (200 * MS, True, 0.4, 120))
     assert isinstance(changes[0], Started)
     assert changes[0].fresh
-    assert [type(change) for change in changes[1:]] == [Beat, Beat]
+    assert [type(change) for change in changes[1:]] == [ClockTick, ClockTick]
 
 
 def test_a_jump_is_a_start_elsewhere() -> None:
@@ -39,15 +39,15 @@ def test_a_jump_is_a_start_elsewhere() -> None:
 
 def test_a_tempo_change_is_none() -> None:
     changes = told((0, True, 0, 120), (50 * MS, True, 0.1, 240), (100 * MS, True, 0.3, 240))
-    assert [type(change) for change in changes] == [Started, Beat, Beat]
+    assert [type(change) for change in changes] == [Started, ClockTick, ClockTick]
 
 
 def test_a_question_that_was_late_moves_little_and_a_lasting_difference_is_made_up_for() -> None:
     late = told(*((i * 20 * MS + (8 * MS if i == 50 else 0), True, i * 0.04, 120) for i in range(100)))
-    assert max(abs(change.ns - change.tick * BEAT / 24) for change in late if isinstance(change, Beat)) < 1.1 * MS
+    assert max(abs(change.ns - change.tick * BEAT / 24) for change in late if isinstance(change, ClockTick)) < 1.1 * MS
     moved = told(*((i * 20 * MS + (8 * MS if i >= 50 else 0), True, i * 0.04, 120) for i in range(100)))
     last = moved[-1]
-    assert isinstance(last, Beat)
+    assert isinstance(last, ClockTick)
     assert abs(last.ns - last.tick * BEAT / 24 - 8 * MS) < 0.1 * MS
 
 
@@ -58,8 +58,8 @@ def test_stop_is_told_once() -> None:
 def test_one_that_tells_nothing_any_more_has_stopped() -> None:
     clock = PositionClock()
     clock.hear(position(5, True, 0, 120))
-    assert clock.deadline == 5 + COAST
-    assert clock.due(5 + COAST) == (Stopped(5 + COAST),)
+    assert clock.deadline == 5 + SILENCE_TIMEOUT_NS
+    assert clock.due(5 + SILENCE_TIMEOUT_NS) == (Stopped(5 + SILENCE_TIMEOUT_NS),)
     assert clock.deadline is None
 
 

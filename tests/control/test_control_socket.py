@@ -20,21 +20,21 @@ from click.testing import CliRunner
 
 from daemon.cli import main
 from daemon.control import control_socket
-from daemon.control.client import Client, ClientError
-from daemon.control.control_socket import CAPACITY, TOPICS, Asked, Control, Hello
+from daemon.control.client import ClientError, ControlClient
+from daemon.control.control_socket import CAPACITY, TOPICS, CommandDone, ControlSocket, ServerSetup
 from daemon.control.gestures import Gestures, GestureWorld
 from daemon.control.publisher import WatchedOutput, WatchedWorld, figures
-from daemon.control.server import BURST, LONGEST_LINE, MOST_CLIENTS, RATE, Bucket
+from daemon.control.server import BURST, LONGEST_LINE, MOST_CLIENTS, RATE, TokenBucket
 from daemon.core.events import Command, Event, Quit
 from daemon.core.settings import Settings
-from daemon.core.tempo import Tempo
-from daemon.engine.conductor import Conductor, Song
+from daemon.core.tempo import TempoMap
+from daemon.engine.conductor import Conductor, SongInfo
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, VirtualWorld
 from music.note import Note
 from tests.support.fakes import MS, FakePlayer, midi
 
 Json = dict[str, Any]
-AT_120 = Tempo(500_000)
+AT_120 = TempoMap(500_000)
 TUNE = [Note(i * 24, 60 + i * 5 % 12, 20, 70 + i) for i in range(12)]
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no Unix sockets there")
@@ -45,12 +45,12 @@ class Band:
 
     def __init__(self, tmp_path: Path, where: str | None = None) -> None:
         self.events: SimpleQueue[Event] = SimpleQueue()
-        self.done: list[Asked] = []
+        self.done: list[CommandDone] = []
         self.where = where or str(tmp_path / "control.sock")
         self.learnt = tmp_path / "config.learnt.toml"
-        self.control = Control(self._put, lambda: 7)
+        self.control = ControlSocket(self._put, lambda: 7)
         self.control.start(
-            Hello(
+            ServerSetup(
                 self.where,
                 ("pop", "rock"),
                 ("gan",),
@@ -65,7 +65,7 @@ class Band:
         )
 
     def _put(self, event: Event) -> None:
-        assert isinstance(event, Asked)
+        assert isinstance(event, CommandDone)
         self.done.append(event)
         if event.key != "density":  # nobody ever does that
             self.control.tell("done", event.serial, event.key != "technique")
@@ -79,11 +79,11 @@ def band(tmp_path: Path) -> Iterator[Band]:
     there.control.close()
 
 
-def connected(band: Band) -> Client:
+def connected(band: Band) -> ControlClient:
     """A client, as soon as the server is there."""
     for _ in range(2_000):
         try:
-            return Client(band.where)
+            return ControlClient(band.where)
         except ClientError:
             threading.Event().wait(0.01)
     raise AssertionError("no server")
@@ -321,7 +321,7 @@ def test_there_is_room_for_so_many_and_one_more_is_told(band: Band) -> None:
 
 
 def test_a_bucket_fills_at_its_rate() -> None:
-    bucket = Bucket(0.0)
+    bucket = TokenBucket(0.0)
     taken = 0
     while not bucket.wait(0.0):
         bucket.take()
@@ -400,7 +400,7 @@ def test_the_commands_speak_with_a_band(band: Band) -> None:
         result = CliRunner().invoke(main, [words[0], "--control", band.where, *words[1:]])
         return result.output + result.stderr if result.exit_code else result.output
 
-    band.control.tell("counters", {**figures(Conductor(*_stage(FakePlayer()), Song()).counters), "isr": 0.5})
+    band.control.tell("counters", {**figures(Conductor(*_stage(FakePlayer()), SongInfo()).counters), "isr": 0.5})
     band.control.tell("controls", {"style": "rock", "technique": "gan", "intensity": 0.25, "mute.pad": True})
     assert houseband("set", "fill") == houseband("panic") == ""
     assert [c.key for c in band.done] == ["fill", "panic"]
@@ -445,11 +445,11 @@ def played(watcher: Watcher | None, events: list[Event], wrap: Callable[[Watched
         world.put(event)
     world.put(Quit(AT_120.ns_at(288)))
     if watcher is None:
-        conductor = Conductor(world, output, composer, player, Song(Tempo(500_000)))
+        conductor = Conductor(world, output, composer, player, SongInfo(TempoMap(500_000)))
     else:
         hears = WatchedWorld(world, watcher)
         sends = WatchedOutput(output, watcher, hears.tick)
-        conductor = Conductor(wrap(hears), sends, composer, player, Song(Tempo(500_000)))
+        conductor = Conductor(wrap(hears), sends, composer, player, SongInfo(TempoMap(500_000)))
         hears.watch(conductor)
     conductor.run()
     return output.sent
@@ -457,7 +457,10 @@ def played(watcher: Watcher | None, events: list[Event], wrap: Callable[[Watched
 
 def test_being_watched_changes_no_send_time() -> None:
     watcher = Watcher()
-    events: list[Event] = [Asked(AT_120.ns_at(50), "intensity", 0.4, 1), Asked(AT_120.ns_at(99), "bpm", 90.0, 2)]
+    events: list[Event] = [
+        CommandDone(AT_120.ns_at(50), "intensity", 0.4, 1),
+        CommandDone(AT_120.ns_at(99), "bpm", 90.0, 2),
+    ]
     assert played(watcher, events) == played(None, events)
     kinds = {fact[0] for fact in watcher.told}
     assert kinds == {"note", "heard", "plan", "tempo", "controls", "counters", "done"}
@@ -466,7 +469,11 @@ def test_being_watched_changes_no_send_time() -> None:
 def test_what_a_watcher_is_told() -> None:
     watcher = Watcher()
     at = AT_120.ns_at(50)
-    events: list[Event] = [Asked(at, "intensity", 0.4, 5), Asked(at, "style", "polka", 6), Asked(at, "preset", "p", 7)]
+    events: list[Event] = [
+        CommandDone(at, "intensity", 0.4, 5),
+        CommandDone(at, "style", "polka", 6),
+        CommandDone(at, "preset", "p", 7),
+    ]
     played(watcher, events, lambda w: GestureWorld(w, Gestures({}, {}), {"p": [("swing", 0.5), ("density", 0.1)]}))
     assert [fact for fact in watcher.told if fact[0] == "done"] == [
         ("done", 5, True),

@@ -12,23 +12,23 @@ from click.testing import CliRunner
 from daemon.cli import main
 from daemon.config.config import config, read
 from daemon.control import automation
-from daemon.control.control_socket import Asked
+from daemon.control.control_socket import CommandDone
 from daemon.control.gestures import Gestures, GestureWorld
-from daemon.control.server import Bucket, Client, Desk
+from daemon.control.server import Connection, RequestHandler, TokenBucket
 from daemon.core.controls import CONTROLS, TOGGLE
 from daemon.core.events import Command, Event, MidiIn, Quit
 from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
-from daemon.core.tempo import Tempo
-from daemon.engine.conductor import Conductor, Song
+from daemon.core.tempo import TempoMap
+from daemon.engine.conductor import Conductor, SongInfo
 from daemon.offline import render
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, Sent, VirtualWorld
-from daemon.players.ensemble import Switch
+from daemon.players.ensemble import Ensemble
 from music import midifile
 from music.note import Note
 from tests.support.fakes import MS, FakePlayer, midi
 
-AT_120 = Tempo(500_000)
+AT_120 = TempoMap(500_000)
 TUNE = [Note(i * 24, 60 + i * 5 % 12, 20, 70 + i) for i in range(12)]
 CHOICES = {"style": ("pop", "rock"), "technique": ("gan", "other"), "preset": ("quiet",)}
 QUIET = (("intensity", 0.2), ("mute.drums", True))
@@ -63,8 +63,8 @@ def speaking(name: int) -> FakePlayer:
     return FakePlayer(write, roles=("bass", "chords", "drums"))
 
 
-def band() -> Switch:
-    return Switch({"gan": speaking(1), "other": speaking(2)})
+def band() -> Ensemble:
+    return Ensemble({"gan": speaking(1), "other": speaking(2)})
 
 
 def play(
@@ -75,7 +75,7 @@ def play(
         world.put(event)
     hears = GestureWorld(world, Gestures(bindings or {}, CHOICES), {"quiet": QUIET})
     output, player = RecordingOutput(world), band()
-    Conductor(hears, output, InlineComposer(world, player, 5 * MS), player, Song(Tempo(500_000)), settings).run()
+    Conductor(hears, output, InlineComposer(world, player, 5 * MS), player, SongInfo(TempoMap(500_000)), settings).run()
     return output.sent
 
 
@@ -125,17 +125,17 @@ def said(key: str, value: object) -> str:
     return key if CONTROLS[key].kind == "trigger" else f"{key}={value}"
 
 
-def passed_on(request: dict[str, Any]) -> Asked:
+def passed_on(request: dict[str, Any]) -> CommandDone:
     """What the socket's server hands on for a request."""
     hello = {
         "controls": {}, "bpm": 120.0, "styles": CHOICES["style"], "techniques": CHOICES["technique"],
         "presets": CHOICES["preset"], "gestures": {}, "learnt": {}, "ports": (),
     }  # fmt: skip
     sent: list[dict[str, Any]] = []
-    client = Client(None, Bucket(0.0), known=True)  # type: ignore[arg-type]
-    Desk(hello, sent.append).answer(client, request)
+    client = Connection(None, TokenBucket(0.0), known=True)  # type: ignore[arg-type]
+    RequestHandler(hello, sent.append).answer(client, request)
     (message,) = sent
-    return Asked(at(TURNED), message["key"], message["value"], message["serial"])
+    return CommandDone(at(TURNED), message["key"], message["value"], message["serial"])
 
 
 @pytest.mark.parametrize("way", [by_cc, by_note, by_program, by_socket, by_command_line])
@@ -162,7 +162,7 @@ def test_start_and_tap_are_the_same_from_everywhere(way: str) -> None:
     plain = play([Command(at(tick), key, True) for tick, key in moments])
     number = {"stop": 1, "start": 2, "tap": 3}
     if way == "socket":
-        events: list[Event] = [Asked(at(t), passed_on({"op": "set", "key": k}).key, True, 1) for t, k in moments]
+        events: list[Event] = [CommandDone(at(t), passed_on({"op": "set", "key": k}).key, True, 1) for t, k in moments]
         assert play(events) == plain
         return
     status = {"cc": 0xB0, "note": 0x90, "program": 0xC0}[way]
@@ -217,7 +217,7 @@ def test_automation_is_the_same_again(key: str, tmp_path: Path) -> None:
     lines.write_text(f'{{"tick": {TURNED}, "key": "{key}", "value": {toml(VALUES[key])}}}\n')
     midifile.write(tmp_path / "tune.mid", {"melody": TUNE})
     song = midifile.read(tmp_path / "tune.mid")
-    options = render.Options(Settings(), latency_ns=5 * MS, automation=automation.read(lines, CHOICES["style"]))
+    options = render.RenderOptions(Settings(), latency_ns=5 * MS, automation=automation.read(lines, CHOICES["style"]))
     parts = render.perform(song, midifile.melody_part(song), band(), options).parts
     world = VirtualWorld(AT_120.ns_at(-96))
     world.put(Command(at(TURNED), key, VALUES[key]))
@@ -225,7 +225,7 @@ def test_automation_is_the_same_again(key: str, tmp_path: Path) -> None:
         world.put(event)
     world.put(Quit(at(288)))
     output, player = RecordingOutput(world), band()
-    Conductor(world, output, InlineComposer(world, player, 5 * MS), player, Song(Tempo(500_000))).run()
+    Conductor(world, output, InlineComposer(world, player, 5 * MS), player, SongInfo(TempoMap(500_000))).run()
     begun = sorted((m.data[0] & 0xF, m.data[1], m.data[2]) for m in output.sent if m.data[0] & 0xF0 == 0x90)
     channels = {"bass": 1, "chords": 2, "drums": 9}
     assert sorted((channels[role], n.pitch, n.velocity) for role, notes in parts.items() for n in notes) == begun

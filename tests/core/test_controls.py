@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from daemon.control import automation
-from daemon.control.automation import AutomationError, Turn
+from daemon.control.automation import AutomationError, AutomationPoint
 from daemon.core import controls
 from daemon.core.controls import CONTROLS, ControlError
 from daemon.core.settings import Settings
@@ -63,10 +63,10 @@ def test_every_setting_has_a_control_that_sets_it() -> None:
         "style": "jazz", "seed": 3, "temperature": 0.1, "density": 0.2, "intensity": 0.3, "swing": 0.4,
         "mute.bass": True, "level.pad": 0.5,
     }.items():  # fmt: skip
-        settings = controls.applied(settings, key, controls.parse(key, value))
+        settings = controls.with_control(settings, key, controls.parse(key, value))
     assert settings == Settings("jazz", 3, 0.1, 0.2, 0.3, {"pad": 0.5}, frozenset({"bass"}), 0.4)
-    assert controls.applied(settings, "mute.bass", False).muted == frozenset()
-    assert controls.applied(settings, "bpm", 99.0) == controls.applied(settings, "panic", True) == settings
+    assert controls.with_control(settings, "mute.bass", False).muted == frozenset()
+    assert controls.with_control(settings, "bpm", 99.0) == controls.with_control(settings, "panic", True) == settings
 
 
 def test_every_control_says_what_it_does_and_takes() -> None:
@@ -83,10 +83,10 @@ def test_automation_is_sorted_by_tick(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
     file.write_text("\n".join(json.dumps(line) for line in lines) + "\n\n")
     assert automation.read(file, ("rock",)) == (
-        Turn(0, "style", "rock"),
-        Turn(96, "density", 0.5),
-        Turn(96, "mute.bass", True),
-        Turn(200, "panic", True),
+        AutomationPoint(0, "style", "rock"),
+        AutomationPoint(96, "density", 0.5),
+        AutomationPoint(96, "mute.bass", True),
+        AutomationPoint(200, "panic", True),
     )
 
 

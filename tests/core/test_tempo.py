@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.tempo import Tempo, us_per_beat
+from daemon.core.tempo import TempoMap, us_per_beat
 
 TEMPI = st.integers(1, 16_777_215)
 TICKS = st.integers(-(10**6), 10**8)
@@ -17,7 +17,7 @@ def test_bpm_as_midi_files_hold_it(bpm: float, us: int) -> None:
 
 
 def test_ticks_at_120_bpm() -> None:
-    tempo = Tempo(500_000, tick=0, ns=1_000)
+    tempo = TempoMap(500_000, tick=0, ns=1_000)
     assert [tempo.ns_at(t) for t in (-24, 0, 1, 2, 3, 24)] == [
         -499_999_000, 1_000, 20_834_334, 41_667_667, 62_501_000, 500_001_000,
     ]  # fmt: skip
@@ -26,7 +26,7 @@ def test_ticks_at_120_bpm() -> None:
 
 @given(TEMPI, TICKS, st.integers(-(10**12), 10**18), TICKS)
 def test_a_tick_begins_in_itself(us: int, anchor: int, ns: int, tick: int) -> None:
-    tempo = Tempo(us, anchor, ns)
+    tempo = TempoMap(us, anchor, ns)
     at = tempo.ns_at(tick)
     assert tempo.tick_at(at) == tempo.tick_from(at) == tick
     assert tempo.tick_at(at - 1) == tick - 1
@@ -37,7 +37,7 @@ def test_a_tick_begins_in_itself(us: int, anchor: int, ns: int, tick: int) -> No
 def test_no_tick_moves_when_the_tempo_changes_and_none_comes_out_of_order(
     us: int, changes: list[tuple[int, int]], look: int
 ) -> None:
-    tempo = Tempo(us)
+    tempo = TempoMap(us)
     at = 0
     for after, us in changes:
         at += after
@@ -50,7 +50,7 @@ def test_no_tick_moves_when_the_tempo_changes_and_none_comes_out_of_order(
 
 
 def test_nothing_accumulates_over_a_day() -> None:
-    tempo = Tempo(461_538)
+    tempo = TempoMap(461_538)
     assert tempo.ns_at(24 * 187_200) == 187_200 * 461_538_000
     for beat in range(1, 187_200):
         if beat % 1_000 == 0:
@@ -60,7 +60,7 @@ def test_nothing_accumulates_over_a_day() -> None:
 
 def test_marks_of_a_file_with_any_tick_at_any_time() -> None:
     marks = ((0, 500_000), (96, 250_000), (192, 1_000_000))
-    tempo = Tempo.from_marks(marks, tick=-48, ns=7)
+    tempo = TempoMap.from_marks(marks, tick=-48, ns=7)
     assert tempo.marks == marks
     assert [tempo.ns_at(t) - 7 for t in (-48, 0, 96, 192, 216)] == [
         0, 1_000_000_000, 3_000_000_000, 4_000_000_000, 5_000_000_000,
@@ -68,13 +68,13 @@ def test_marks_of_a_file_with_any_tick_at_any_time() -> None:
 
 
 def test_a_change_forgets_what_was_to_come() -> None:
-    tempo = Tempo.from_marks(((0, 500_000), (96, 250_000)))
+    tempo = TempoMap.from_marks(((0, 500_000), (96, 250_000)))
     tempo.change(48, 1_000_000)
     assert tempo.marks == ((0, 500_000), (48, 1_000_000))
 
 
 def test_a_leap_goes_forward_only_and_keeps_the_past() -> None:
-    tempo = Tempo(500_000)
+    tempo = TempoMap(500_000)
     tempo.change(24, 250_000)
     tempo.jump(96, 600_000_000, 1_000_000)
     assert [tempo.tick_at(ns) for ns in (0, 500_000_000, 599_999_999, 600_000_000, 1_600_000_000)] == [
@@ -85,7 +85,7 @@ def test_a_leap_goes_forward_only_and_keeps_the_past() -> None:
 
 
 def test_a_leap_just_before_a_mark_forgets_the_mark() -> None:
-    tempo = Tempo(500_000)
+    tempo = TempoMap(500_000)
     tempo.change(1, 250_000)
     tempo.jump(96, 5, 500_000)
     assert tempo.marks == ((0, 500_000), (96, 500_000))
@@ -94,6 +94,6 @@ def test_a_leap_just_before_a_mark_forgets_the_mark() -> None:
 @pytest.mark.parametrize("us", [0, -1])
 def test_no_tempo_stands_still(us: int) -> None:
     with pytest.raises(ValueError, match="no such tempo"):
-        Tempo(us)
+        TempoMap(us)
     with pytest.raises(ValueError, match="no such tempo"):
-        Tempo(500_000).change(1, us)
+        TempoMap(500_000).change(1, us)

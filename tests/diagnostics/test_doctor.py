@@ -18,7 +18,7 @@ from daemon.core.plan import Plan, PlanRequest
 from daemon.core.settings import Settings
 from daemon.diagnostics import bench, doctor
 from daemon.diagnostics.doctor import BAD, GOOD, ODD
-from daemon.diagnostics.measure import Loop, questions
+from daemon.diagnostics.measure import WireLoop, questions
 from daemon.midi import port_diagnosis
 from daemon.midi.port_diagnosis import Places
 from daemon.sound.soundfont import SoundFontError, find
@@ -229,10 +229,10 @@ def test_lookahead() -> None:
 
 
 def test_a_loop() -> None:
-    assert doctor.looped("alsa", Loop((200_000,) * 100, 0)).state == GOOD
-    assert doctor.looped("jack", Loop((200_000,) * 100, 3)).found.endswith("3 of 103 messages lost")
-    assert doctor.looped("jack", Loop((), 9)).state == BAD
-    assert doctor.looped("jack", Loop((30_000_000,) * 100, 0)).state == ODD
+    assert doctor.looped("alsa", WireLoop((200_000,) * 100, 0)).state == GOOD
+    assert doctor.looped("jack", WireLoop((200_000,) * 100, 3)).found.endswith("3 of 103 messages lost")
+    assert doctor.looped("jack", WireLoop((), 9)).state == BAD
+    assert doctor.looped("jack", WireLoop((30_000_000,) * 100, 0)).state == ODD
 
 
 def test_bench_compares_ratios_and_draws(tmp_path: Path) -> None:

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from daemon.clocks.midi_clock import COAST, MidiClock
+from daemon.clocks.midi_clock import SILENCE_TIMEOUT_NS, MidiClock
 from daemon.core.counters import Counters
 from daemon.core.events import Command, Event, MidiIn, PortsBack, PortsLost, Quit
-from daemon.core.tempo import Tempo
-from daemon.engine.conductor import Conductor, Song
+from daemon.core.tempo import TempoMap
+from daemon.engine.conductor import Conductor, SongInfo
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, Sent, VirtualWorld
 from music.note import Metre, Note
 from tests.support.fakes import MS, FakePlayer, StandingStill, midi, only, pairs
@@ -24,7 +24,7 @@ STEP = 125 * MS  # at 120 bpm
 BEAT, BAR = 4 * STEP, 16 * STEP
 SECOND = 1_000 * MS
 TUNE = [Note(i * 24, 60 + i * 5 % 12, 20) for i in range(64)]
-AT_120 = Tempo(500_000)
+AT_120 = TempoMap(500_000)
 
 
 def spp(value: int) -> bytes:
@@ -79,7 +79,7 @@ def show(
         output,
         InlineComposer(world, player, latency),
         player,
-        Song(metres=((0, metre),)),
+        SongInfo(metres=((0, metre),)),
         clock=MidiClock(500_000, commands) if clock else None,
         send_clock=send_clock,
     )
@@ -90,7 +90,7 @@ def show(
 
 
 def tune(at: int = 0, us: int = 500_000, notes: Iterable[Note] = TUNE) -> list[Event]:
-    return [*midi(notes, Tempo(us, 0, at))]
+    return [*midi(notes, TempoMap(us, 0, at))]
 
 
 def on(at: int, pitch: int = 60) -> MidiIn:
@@ -294,7 +294,7 @@ def test_a_clock_that_dies_in_the_middle_of_a_bar_leaves_nothing_on_and_is_found
     first = [event for event in master(120, 400) if event.at < BAR + 3 * STEP]
     back = [event for event in master(120, 2_000) if event.at > 20 * SECOND]
     done = show([*first, *back[1:], *tune(notes=TUNE[:4])], until=24 * SECOND, player=player)
-    gone = first[-1].at + COAST
+    gone = first[-1].at + SILENCE_TIMEOUT_NS
     silent = [message.data for message in done.sent if gone < message.at < 20 * SECOND]
     assert silent == [b"\xb1\x7b\x00"]
     again = [onset for onset in done.onsets if onset > 20 * SECOND]
@@ -305,7 +305,7 @@ def test_a_clock_that_dies_in_the_middle_of_a_bar_leaves_nothing_on_and_is_found
 def test_a_lost_stop_ends_in_silence_all_the_same() -> None:
     first = [event for event in master(120, 400) if event.at < BAR]
     done = show([*first, *tune()], until=10 * BAR)
-    assert max(done.onsets) <= BAR + COAST
+    assert max(done.onsets) <= BAR + SILENCE_TIMEOUT_NS
 
 
 def test_half_a_beat_without_clock_is_not_heard() -> None:
@@ -343,7 +343,7 @@ def test_when_the_machine_has_stood_still_nothing_hangs_and_the_band_is_where_it
     world.put(Quit(awake + 4 * BAR))
     output, player = RecordingOutput(world), only("bass", lambda request, step: 40 + step % 40, length=5)
     clock = MidiClock(500_000)
-    conductor = Conductor(world, output, InlineComposer(world, player, 5 * MS), player, Song(), clock=clock)
+    conductor = Conductor(world, output, InlineComposer(world, player, 5 * MS), player, SongInfo(), clock=clock)
     conductor.run()
     sounded = pairs([message for message in output.sent if message.data[0] < 0xF0])
     onsets = [on for _, _, on, _ in sounded]
@@ -402,7 +402,7 @@ def test_what_comes_back_of_ones_own_is_no_melody() -> None:
         world.put(event)
     world.put(Quit(2 * BAR))
     conductor = Conductor(
-        world, Wired(), InlineComposer(world, player), player, Song(), clock=MidiClock(500_000, False)
+        world, Wired(), InlineComposer(world, player), player, SongInfo(), clock=MidiClock(500_000, False)
     )
     conductor.run()
     pairs(output.sent)
@@ -457,7 +457,7 @@ def test_as_master_the_band_beats_and_starts_on_bar_one_and_stops() -> None:
     assert system[:3] == [(1000, b"\xfa"), (1000, b"\xf8"), (AT_120.ns_at(1) + 1000, b"\xf8")]
     assert (BAR + 1000, b"\xfc") in system
     beats = [at for at, data in system if data == b"\xf8"]
-    assert beats[:97] == [Tempo(500_000, 0, 1000).ns_at(tick) for tick in range(97)]
+    assert beats[:97] == [TempoMap(500_000, 0, 1000).ns_at(tick) for tick in range(97)]
 
 
 # Whatever comes

@@ -9,16 +9,16 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from daemon.core.events import Command, Event, MidiIn, Quit, Slept
+from daemon.core.events import Command, Event, MidiIn, Quit, SystemResumed
 from daemon.core.plan import Plan, PlanRequest
 from daemon.core.settings import Settings
-from daemon.core.tempo import Tempo
-from daemon.engine.conductor import Conductor, Song
+from daemon.core.tempo import TempoMap
+from daemon.engine.conductor import Conductor, SongInfo
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, VirtualWorld
 from music.note import Metre, Note
 from tests.support.fakes import MS, FakePlayer, Stage, StandingStill, midi, only, pairs, perform
 
-AT_120 = Tempo(500_000)
+AT_120 = TempoMap(500_000)
 STEP = 125 * MS  # at 120 bpm
 TUNE = [Note(i * 24, 60 + i * 5 % 12, 20) for i in range(16)]
 
@@ -126,7 +126,7 @@ def test_a_turned_control_asks_at_the_next_chance() -> None:
 def test_metres_are_told() -> None:
     player = FakePlayer()
     metres = ((0, Metre(3, 4)), (72, Metre(4, 4)), (168, Metre(6, 8)))
-    perform(player, [Note(0, 60, 24)], until=200, song=Song(AT_120, metres=metres))
+    perform(player, [Note(0, 60, 24)], until=200, song=SongInfo(AT_120, metres=metres))
     told = {r.now: (r.bar_origin, str(r.metre)) for r in player.asked}
     assert (told[11], told[12], told[27], told[28]) == ((0, "3/4"), (72, "4/4"), (72, "4/4"), (168, "6/8"))
 
@@ -134,7 +134,7 @@ def test_metres_are_told() -> None:
 def test_offline_all_is_visible_from_the_bar_of_the_first_note_on() -> None:
     player = FakePlayer()
     tune = (Note(120, 60, 24), Note(168, 62, 24))
-    stage = perform(player, tune, until=192, song=Song(AT_120, melody=tune, begin=15))
+    stage = perform(player, tune, until=192, song=SongInfo(AT_120, melody=tune, begin=15))
     assert player.asked[0].now == 16
     assert {(r.heard, r.melody) for r in player.asked} == {(None, tune)}
     assert stage.notes[0][0] == 96
@@ -337,7 +337,7 @@ def test_the_same_again_is_the_same_to_the_byte() -> None:
 @pytest.mark.parametrize("bpm_us", [1_500_000, 500_000, 200_000, 666_667, 461_538])
 def test_from_40_to_300_bpm_all_is_in_time_and_at_the_same_ticks(bpm_us: int) -> None:
     usual = perform(FakePlayer(), TUNE, latency=10 * MS)
-    stage = perform(FakePlayer(), TUNE, latency=10 * MS, tempo=Tempo(bpm_us))
+    stage = perform(FakePlayer(), TUNE, latency=10 * MS, tempo=TempoMap(bpm_us))
     assert stage.notes == usual.notes
     assert stage.counters.isr == 1.0
     assert stage.counters.age_ticks.buckets == usual.counters.age_ticks.buckets
@@ -345,7 +345,7 @@ def test_from_40_to_300_bpm_all_is_in_time_and_at_the_same_ticks(bpm_us: int) ->
 
 def test_a_change_of_tempo_moves_no_tick() -> None:
     faster = Command(at(100), "bpm", 240)
-    changed = Tempo(500_000)
+    changed = TempoMap(500_000)
     changed.change(100, 250_000)
     world, player = VirtualWorld(), only("bass", lambda request, step: step % 128)
     world.put(faster)
@@ -353,7 +353,7 @@ def test_a_change_of_tempo_moves_no_tick() -> None:
         world.put(event)
     world.put(Quit(changed.ns_at(384)))
     output = RecordingOutput(world)
-    conductor = Conductor(world, output, InlineComposer(world, player, MS), player, Song(Tempo(500_000)))
+    conductor = Conductor(world, output, InlineComposer(world, player, MS), player, SongInfo(TempoMap(500_000)))
     conductor.run()
     assert conductor.tempo is not None
     assert conductor.tempo.marks == changed.marks
@@ -370,7 +370,7 @@ def test_a_tempo_between_two_ticks_begins_at_the_coming_one() -> None:
 # Sync start, pickup, count-in
 
 
-def live(song: Song, events: list[Event], until: int, player: FakePlayer | None = None) -> Stage:
+def live(song: SongInfo, events: list[Event], until: int, player: FakePlayer | None = None) -> Stage:
     player = player or numbered()
     world = VirtualWorld()
     for event in (*events, Quit(until)):
@@ -387,14 +387,14 @@ def key(at_ns: int, pitch: int = 60, velocity: int = 80) -> MidiIn:
 
 def test_the_first_note_is_bar_1_beat_1() -> None:
     player = numbered()
-    stage = live(Song(bpm=120), [MidiIn(5, b"\xb0\x40\x7f"), key(777)], 777 + at(18), player)
+    stage = live(SongInfo(bpm=120), [MidiIn(5, b"\xb0\x40\x7f"), key(777)], 777 + at(18), player)
     assert [m.at - 777 for m in stage.sent if m.data[0] == 0x91] == [at(6), at(12)]
     assert player.asked[0].melody == (Note(0, 60, 3),)
 
 
 def test_a_pickup_comes_before_bar_1() -> None:
     player = numbered()
-    stage = live(Song(bpm=120, pickup=24), [key(777)], 777 + at(48), player)
+    stage = live(SongInfo(bpm=120, pickup=24), [key(777)], 777 + at(48), player)
     assert [(r.now, r.heard) for r in player.asked][:4] == [(-3, -21), (-2, -15), (-1, -9), (0, -3)]
     assert stage.notes[0][0] == -18
     assert stage.conductor.tempo is not None
@@ -403,7 +403,7 @@ def test_a_pickup_comes_before_bar_1() -> None:
 
 def test_a_count_in_clicks_and_says_where_bar_1_is() -> None:
     player = numbered()
-    stage = live(Song(bpm=120, count_in=1), [key(at(96) + 5)], at(96 + 18), player)
+    stage = live(SongInfo(bpm=120, count_in=1), [key(at(96) + 5)], at(96 + 18), player)
     clicks = [(m.at, m.data[1]) for m in stage.sent if m.data[0] == 0x99]
     assert clicks == [(at(0), 76), (at(24), 77), (at(48), 77), (at(72), 77)]
     assert player.asked[0].now == 1
@@ -411,12 +411,12 @@ def test_a_count_in_clicks_and_says_where_bar_1_is() -> None:
 
 
 def test_a_count_in_of_six_eighths_clicks_eighths() -> None:
-    stage = live(Song(bpm=120, count_in=1, metres=((0, Metre(6, 8)),)), [], at(72))
+    stage = live(SongInfo(bpm=120, count_in=1, metres=((0, Metre(6, 8)),)), [], at(72))
     assert [m.at for m in stage.sent if m.data[0] == 0x99] == [at(t) for t in range(0, 72, 12)]
 
 
 def test_keys_that_are_no_melody_do_not_start_the_band() -> None:
-    stage = live(Song(), [MidiIn(5, b"\x99\x24\x50"), MidiIn(6, b"\xc0\x07"), MidiIn(7, b"\x80\x3c\x00")], 10**10)
+    stage = live(SongInfo(), [MidiIn(5, b"\x99\x24\x50"), MidiIn(6, b"\xc0\x07"), MidiIn(7, b"\x80\x3c\x00")], 10**10)
     assert stage.sent == []
     assert stage.counters.asked == 0
 
@@ -542,14 +542,14 @@ def test_live_the_note_after_a_stop_begins_a_later_bar() -> None:
         key(again, 67),
     ]
     player = only("bass", lambda request, step: step % 128, length=5)
-    stage = live(Song(bpm=120), events, again + at(18), player)
+    stage = live(SongInfo(bpm=120), events, again + at(18), player)
     sounded = [m.at for m in stage.sent if m.data[0] == 0x91]
     assert sounded == [start + at(t) for t in range(6, 49, 6)] + [again + at(6), again + at(12)]
     assert next((r.now, r.melody) for r in player.asked if r.now > 30) == (33, (Note(192, 67, 3),))
 
 
 def test_a_tempo_set_before_the_first_note_is_the_tempo() -> None:
-    stage = live(Song(bpm=120), [Command(5, "bpm", 60), key(777)], 777 + at(48))
+    stage = live(SongInfo(bpm=120), [Command(5, "bpm", 60), key(777)], 777 + at(48))
     assert [m.at - 777 for m in stage.sent if m.data[0] == 0x91] == [at(12), at(24), at(36)]
 
 
@@ -602,7 +602,7 @@ def test_no_note_is_left_on(
         world.put(event)
     output = RecordingOutput(world)
     composer = InlineComposer(world, player, latency_ms * MS)
-    Conductor(world, output, composer, player, Song(Tempo(500_000) if anchored else None)).run()
+    Conductor(world, output, composer, player, SongInfo(TempoMap(500_000) if anchored else None)).run()
     pairs(output.sent)
     assert all(m.at >= m.due for m in output.sent)
     assert all(m.at <= quit_ms * MS for m in output.sent)
@@ -644,7 +644,7 @@ def test_an_exception_ends_what_sounds() -> None:
     for event in midi([Note(0, 60, 24)], AT_120):
         world.put(event)
     output = RecordingOutput(world)
-    conductor = Conductor(world, output, Broken(world, player), player, Song(Tempo(500_000)))
+    conductor = Conductor(world, output, Broken(world, player), player, SongInfo(TempoMap(500_000)))
     with pytest.raises(ArithmeticError):
         conductor.run()
     assert len(pairs(output.sent)) == 3
@@ -661,7 +661,7 @@ def test_after_the_machine_stood_still_the_band_is_where_it_would_have_been(seco
         world.put(event)
     world.put(Quit(at(resumed + 30)))
     output = RecordingOutput(world)
-    conductor = Conductor(world, output, InlineComposer(world, player), player, Song(Tempo(500_000)))
+    conductor = Conductor(world, output, InlineComposer(world, player), player, SongInfo(TempoMap(500_000)))
     conductor.run()
     onsets = [AT_120.tick_at(on) for _, _, on, _ in sorted(pairs(output.sent), key=lambda pair: pair[2])]
     assert onsets[:4] == [6, 12, 18, 24]
@@ -680,13 +680,13 @@ def test_after_a_sleep_the_band_begins_again_with_the_next_note(told: bool) -> N
     for event in midi([Note(0, 60, 400)], AT_120):
         world.put(event)
     if told:
-        world.put(Slept(awake))
+        world.put(SystemResumed(awake))
     again = awake + 2_500 * MS + 7
-    for event in midi([Note(0, 60, 24), Note(24, 62, 24)], Tempo(500_000, 0, again)):
+    for event in midi([Note(0, 60, 24), Note(24, 62, 24)], TempoMap(500_000, 0, again)):
         world.put(event)
     world.put(Quit(again + 1_000 * MS))
     output = RecordingOutput(world)
-    conductor = Conductor(world, output, InlineComposer(world, player), player, Song())
+    conductor = Conductor(world, output, InlineComposer(world, player), player, SongInfo())
     conductor.run()
     sounded = sorted(pairs(output.sent), key=lambda pair: pair[2])
     before = [pair for pair in sounded if pair[2] < again]

@@ -11,14 +11,14 @@ from daemon.clocks.midi_clock import MidiClock
 from daemon.core.events import Event, MidiIn, PortsBack, PortsLost, Quit
 from daemon.core.plan import Plan, PlanRequest
 from daemon.core.settings import Settings
-from daemon.core.tempo import Tempo
-from daemon.engine.conductor import Conductor, Song
+from daemon.core.tempo import TempoMap
+from daemon.engine.conductor import Conductor, SongInfo
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, VirtualWorld
 from music.note import Note
 from tests.support.fakes import MS, FakePlayer, midi, pairs, perform
 
 SECOND = 1_000 * MS
-AT_120 = Tempo(500_000)
+AT_120 = TempoMap(500_000)
 TUNE = [Note(i * 24, 60 + i * 5 % 12, 20) for i in range(64)]
 
 
@@ -37,7 +37,7 @@ def on_stage(
         output,
         InlineComposer(world, player, latency),
         player,
-        Song(),
+        SongInfo(),
         clock=MidiClock(500_000, True) if clock else None,
     )
     conductor.run()
@@ -71,7 +71,7 @@ def test_a_million_random_bytes(clock: bool) -> None:
     events += [MidiIn(again, b"\xfc")] + [
         MidiIn(event.at + again, event.data) for event in clocked(6 * SECOND) if isinstance(event, MidiIn)
     ]
-    events += midi(TUNE[:8], Tempo(500_000, 0, again))
+    events += midi(TUNE[:8], TempoMap(500_000, 0, again))
     before = on_stage(events, again, clock).counters.onsets
     assert on_stage(events, again + 5 * SECOND, clock).counters.onsets > before + 20
 
@@ -128,7 +128,7 @@ def test_the_worker_is_killed() -> None:
         world.put(event)
     world.put(Quit(16 * SECOND))
     output = RecordingOutput(world)
-    conductor = Conductor(world, output, InlineComposer(world, player, 8 * MS), player, Song(), Settings())
+    conductor = Conductor(world, output, InlineComposer(world, player, 8 * MS), player, SongInfo(), Settings())
     conductor.run()
     pairs(output.sent)
     assert conductor.counters.failed == 6
@@ -160,14 +160,14 @@ def test_everything_at_once_at_random_moments(seed: int) -> None:
         )
     end = at + 4 * SECOND
     events += [MidiIn(event.at + end, event.data) for event in clocked(8 * SECOND) if isinstance(event, MidiIn)]
-    events += midi(TUNE[:16], Tempo(500_000, 0, end))
+    events += midi(TUNE[:16], TempoMap(500_000, 0, end))
     world, player = VirtualWorld(), FakePlayer()
     for event in events:
         world.put(event)
     world.put(Quit(end + 8 * SECOND))
     output = RecordingOutput(world)
     clock = MidiClock(500_000, rng.random() < 0.5)
-    conductor = Conductor(world, output, InlineComposer(world, player, 8 * MS), player, Song(), clock=clock)
+    conductor = Conductor(world, output, InlineComposer(world, player, 8 * MS), player, SongInfo(), clock=clock)
     conductor.run()
     sounding = set()
     for message in output.sent:
@@ -182,8 +182,8 @@ def test_everything_at_once_at_random_moments(seed: int) -> None:
 
 def test_a_minute_at_300_bpm_is_in_time() -> None:
     """The hour is tests.programs.virtual_hour; on virtual time a minute says the same."""
-    tempo = Tempo(200_000)
+    tempo = TempoMap(200_000)
     tune = [Note(i * 24, 60 + i * 7 % 12, 20) for i in range(300)]
-    stage = perform(FakePlayer(), tune, until=300 * 24, tempo=tempo, latency=40 * MS // 2, song=Song(tempo))
+    stage = perform(FakePlayer(), tune, until=300 * 24, tempo=tempo, latency=40 * MS // 2, song=SongInfo(tempo))
     assert stage.counters.isr == 1.0
     assert stage.counters.steps > 1_190

@@ -9,14 +9,14 @@ import pytest
 from daemon.core.events import Command, Event, MidiIn
 from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
-from daemon.core.tempo import Tempo
-from daemon.engine.conductor import Song
-from daemon.engine.form import FILL_DENSITY, FILL_TEMPERATURE, VARIATION_STRIDE, Bar, Form, Phase, bar_at
-from daemon.engine.tap_tempo import Tapping
+from daemon.core.tempo import TempoMap
+from daemon.engine.conductor import SongInfo
+from daemon.engine.form import FILL_DENSITY, FILL_TEMPERATURE, SEED_STEP, Bar, Form, Phase, bar_at
+from daemon.engine.tap_tempo import TapTempo
 from music.note import Metre, Note
 from tests.support.fakes import MS, FakePlayer, Stage, only, pairs, perform
 
-AT_120 = Tempo(500_000)
+AT_120 = TempoMap(500_000)
 FOUR = ((0, Metre()),)
 TUNE = [Note(i * 24, 60 + i * 5 % 12, 20) for i in range(48)]
 HELD = [Note(0, 60, 2000)]
@@ -77,10 +77,10 @@ def test_a_variation_is_another_seed_from_the_next_bar_on_and_two_are_two() -> N
     form.vary(10)
     form.vary(90)
     seeds = [form.settings(t, Settings(seed=5)).seed for t in (90, 95, 96, 500)]
-    assert seeds == [5, 5, 5 + 2 * VARIATION_STRIDE, 5 + 2 * VARIATION_STRIDE]
+    assert seeds == [5, 5, 5 + 2 * SEED_STEP, 5 + 2 * SEED_STEP]
     form.vary(500)
-    assert form.settings(575, Settings()).seed == 2 * VARIATION_STRIDE
-    assert form.settings(576, Settings()).seed == 3 * VARIATION_STRIDE
+    assert form.settings(575, Settings()).seed == 2 * SEED_STEP
+    assert form.settings(576, Settings()).seed == 3 * SEED_STEP
 
 
 def test_a_variation_wanted_before_a_stop_is_there_after_it() -> None:
@@ -88,7 +88,7 @@ def test_a_variation_wanted_before_a_stop_is_there_after_it() -> None:
     form.vary(10)
     form.reset()
     form.vary(None)
-    assert form.settings(0, Settings()).seed == 2 * VARIATION_STRIDE
+    assert form.settings(0, Settings()).seed == 2 * SEED_STEP
 
 
 def test_an_ending_is_a_bar_then_a_chord_for_a_bar() -> None:
@@ -135,7 +135,7 @@ def test_a_pause_of_so_many_bars_ends_and_playing_calls_it_off() -> None:
     ],
 )
 def test_taps_are_a_tempo(taps: list[int], bpm: float | None) -> None:
-    tapping = Tapping()
+    tapping = TapTempo()
     assert [tapping.tap(t * MS) for t in taps][-1] == bpm
 
 
@@ -243,7 +243,7 @@ def test_who_plays_again_before_the_chord_calls_the_ending_off_and_after_it_begi
 def test_live_the_note_after_a_pause_says_anew_where_the_bar_is() -> None:
     events = [MidiIn(at(i), d) for i, d in ((5, b"\x90\x3c\x50"), (40, b"\x80\x3c\x50"), (700, b"\x90\x3e\x50"))]
     stage = perform(
-        only("bass", lambda r, s: 40, 3), until=760, events=events, song=Song(), settings=Settings(pause_bars=1)
+        only("bass", lambda r, s: 40, 3), until=760, events=events, song=SongInfo(), settings=Settings(pause_bars=1)
     )
     # bar 1 began at tick 5 of the clock's, the chord a bar and a beat after the bar in which the player fell silent
     onsets = [AT_120.tick_at(on) for _, _, on, _ in pairs(stage.sent)]
@@ -273,7 +273,7 @@ def test_fill_ending_style_and_panic_at_a_thousand_moments_leave_no_note_on() ->
         player = only("bass", lambda r, s: 40 + s * r.number % 3, length)
         notes = [Note(i * 24, 60 + i % 3, random.choice([5, 20, 40])) for i in range(6)]
         settings = Settings(pause_bars=random.randrange(2), humanise=random.choice([0, 1]))
-        tempo = Tempo(random.choice([200_000, 500_000]))
+        tempo = TempoMap(random.choice([200_000, 500_000]))
         stage = perform(
             player, notes, until=random.randrange(60, 500), tempo=tempo, events=_random_turns(random),
             settings=settings, latency=random.randrange(150) * MS,
@@ -293,7 +293,7 @@ def test_one_gesture_at_any_tick_leaves_no_note_on(key: str) -> None:
 
 def test_an_ending_is_the_same_in_every_tempo() -> None:
     def notes(us: int) -> list[tuple[int, int, int, int]]:
-        tempo = Tempo(us)
+        tempo = TempoMap(us)
         ending = Command(tempo.ns_at(100), "ending", True)
         stage: Stage = perform(FakePlayer(under_c), HELD, until=800, events=[ending], tempo=tempo)
         return stage.notes

@@ -15,19 +15,19 @@ from daemon.control.publisher import WatchedWorld
 from daemon.core.events import Command, Event, MidiIn, PortsBack, PortsLost, Quit
 from daemon.core.plan import Plan, PlanRequest
 from daemon.core.settings import Settings
-from daemon.core.tempo import Tempo
-from daemon.engine.conductor import Conductor, Song
-from daemon.engine.looper import Loop
+from daemon.core.tempo import TempoMap
+from daemon.engine.conductor import Conductor, SongInfo
+from daemon.engine.looper import EditLoop
 from daemon.live.edit_log import EditLog
 from daemon.live.listeners import Listeners, Listening
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, VirtualWorld
-from daemon.players.ensemble import Switch
+from daemon.players.ensemble import Ensemble
 from music.edits.draft import from_sysex
 from music.edits.edit import ADD, REMOVE, Edit
 from music.note import Metre, Note
 from tests.support.fakes import MS, FakePlayer, Stage, midi, only, perform
 
-AT_120 = Tempo(500_000)
+AT_120 = TempoMap(500_000)
 STEP = 125 * MS
 LOOPING = Settings(style="chorale", technique="arcnn", loop_bars=1, edits_per_second=50.0, remove_max=100.0)
 Asked = Callable[[PlanRequest], list[Edit]]
@@ -76,7 +76,7 @@ def play(
     settings: Settings = LOOPING,
     events: Iterable[Event] = (),
     latency: int = 0,
-    song: Song | None = None,
+    song: SongInfo | None = None,
 ) -> Stage:
     player = Editor(edits)
     return perform(
@@ -155,7 +155,7 @@ def test_replacing_ends_what_sounds_of_the_bar() -> None:
 def test_in_any_metre(metre: str) -> None:
     numerator, denominator = map(int, metre.split("/"))
     made = Metre(numerator, denominator)
-    song = Song(AT_120, metres=((0, made),))
+    song = SongInfo(AT_120, metres=((0, made),))
     bar = made.ticks_per_bar
     assert heard(play([Note(0, 60, 12)], until=3 * bar, song=song)) == [(bar, 60, 12), (2 * bar, 60, 12)]
 
@@ -289,8 +289,8 @@ def test_the_player_is_shown_the_loop_and_what_it_may_do() -> None:
 # Switching
 
 
-def band(edits: Asked = lambda request: []) -> Switch:
-    return Switch({"gan": only("bass", lambda request, step: 36, length=12), "arcnn": Editor(edits)})
+def band(edits: Asked = lambda request: []) -> Ensemble:
+    return Ensemble({"gan": only("bass", lambda request, step: 36, length=12), "arcnn": Editor(edits)})
 
 
 def switched(settings: Settings, events: list[Event], until: int, edits: Asked = lambda request: []) -> Stage:
@@ -390,7 +390,7 @@ def test_whatever_happens_every_note_ends_once(
 
 
 def test_a_loop_that_nothing_goes_round_in_says_nothing() -> None:
-    loop = Loop()
+    loop = EditLoop()
     assert loop.state(0, LOOPING) is None
     assert not loop.take([add(0, 60)], 1, 0, 0, LOOPING)
     assert not loop.undo(1, 0, 0)
@@ -428,7 +428,7 @@ def watched(watcher: Watcher, log: EditLog | None = None) -> Conductor:
     looks = Listening(None, None, None, melody=False, edits=log)
     heard, output = looks.around(hears, RecordingOutput(world))
     composer = InlineComposer(world, player, 0)
-    conductor = Conductor(heard, output, composer, player, Song(AT_120), LOOPING)
+    conductor = Conductor(heard, output, composer, player, SongInfo(AT_120), LOOPING)
     hears.watch(conductor)
     looks.watch(conductor)
     conductor.run()

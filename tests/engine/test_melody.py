@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.engine.melody import CHORD_SPREAD, STALE, Window
+from daemon.engine.melody import CHORD_SPREAD, STALE, MelodyTracker
 from music.note import Note
 
 ALL = (-(1 << 62), 1 << 62)
@@ -27,14 +27,14 @@ def control(number: int, value: int, channel: int = 0) -> bytes:
 
 
 def melody(messages: Iterable[tuple[int, bytes]], split: int = 0, heard: int = 10_000) -> list[Heard]:
-    window = Window(split)
+    window = MelodyTracker(split)
     for tick, data in messages:
         window.hear(tick, data)
     return [(n.start, n.pitch, n.end) for n in window.notes(ALL[0], heard)]
 
 
 def test_a_note_is_heard_from_its_onset_and_ends_where_one_has_heard_to() -> None:
-    window = Window()
+    window = MelodyTracker()
     assert window.hear(10, on(60, 70)) is True
     assert window.notes(ALL[0], 10) == ()
     assert window.notes(ALL[0], 11) == (Note(10, 60, 1, 70),)
@@ -122,7 +122,7 @@ def test_staccato_within_a_tick_is_a_note() -> None:
 
 
 def test_the_level_follows_the_player() -> None:
-    window = Window()
+    window = MelodyTracker()
     assert window.level == 0
     window.hear(0, on(60, 40))
     assert window.level == 40
@@ -149,7 +149,7 @@ def test_any_playing_leaves_one_voice_in_order(messages: list[tuple[int, bytes]]
 
 
 def _check_one_voice(messages: list[tuple[int, bytes]]) -> None:
-    window = Window()
+    window = MelodyTracker()
     tick = 0
     for after, data in messages:
         tick += after
@@ -164,7 +164,7 @@ def _check_one_voice(messages: list[tuple[int, bytes]]) -> None:
 @given(st.lists(st.tuples(st.integers(0, 8), _LIVELY), max_size=60), st.integers(0, 200))
 def test_what_comes_later_does_not_reach_back(messages: list[tuple[int, bytes]], cut: int) -> None:
     """Notes as of a tick are the same when a later one has already come in, unless both are one chord."""
-    window = Window()
+    window = MelodyTracker()
     tick = 0
     for after, data in messages:
         tick += after
@@ -177,7 +177,7 @@ def test_what_comes_later_does_not_reach_back(messages: list[tuple[int, bytes]],
 
 
 def test_a_flood_takes_no_room() -> None:
-    window = Window()
+    window = MelodyTracker()
     for i in range(20_000):
         window.hear(0, on(i % 128, 1 + i % 127, i % 9))
     assert len(window.notes(*ALL)) <= 1

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from daemon.core.events import Command
 from daemon.core.settings import Settings
-from daemon.core.tempo import Tempo
-from daemon.engine.output_queue import STRAY, Message, Outbox, end_of, hand, lead
+from daemon.core.tempo import TempoMap
+from daemon.engine.output_queue import MAX_TIMING_NS, OutputMessage, OutputQueue, end_of, humanised, lookahead_ns
 from music.note import Note
 from tests.support.fakes import MS, FakePlayer, only, pairs, perform
 
-AT_120 = Tempo(500_000)
+AT_120 = TempoMap(500_000)
 TUNE = [Note(i * 24, 60 + i * 5 % 12, 20) for i in range(16)]
 
 
@@ -21,20 +21,20 @@ def at(tick: int) -> int:
     return AT_120.ns_at(tick)
 
 
-def on(at_ns: int, pitch: int = 40) -> Message:
-    return Message(at_ns, at_ns, bytes((0x91, pitch, 80)), (0, None))
+def on(at_ns: int, pitch: int = 40) -> OutputMessage:
+    return OutputMessage(at_ns, at_ns, bytes((0x91, pitch, 80)), (0, None))
 
 
-def off(at_ns: int, pitch: int = 40) -> Message:
-    return Message(at_ns, at_ns, end_of((1, pitch)))
+def off(at_ns: int, pitch: int = 40) -> OutputMessage:
+    return OutputMessage(at_ns, at_ns, end_of((1, pitch)))
 
 
-def left(outbox: Outbox, now: int) -> list[tuple[int, int]]:
+def left(outbox: OutputQueue, now: int) -> list[tuple[int, int]]:
     return [(m.at, m.data[0]) for m in outbox.take(now)]
 
 
 def test_messages_leave_in_time_order_ends_first() -> None:
-    outbox = Outbox()
+    outbox = OutputQueue()
     for message in (on(5), off(9), on(9, 41), off(12, 41)):
         outbox.put(message)
     assert outbox.next() == 5
@@ -44,21 +44,21 @@ def test_messages_leave_in_time_order_ends_first() -> None:
 
 
 def test_the_end_of_an_old_note_never_comes_after_the_next_of_its_pitch() -> None:
-    outbox = Outbox()
+    outbox = OutputQueue()
     for message in (on(5), off(20), on(15), off(30)):
         outbox.put(message)
     assert left(outbox, 99) == [(5, 0x91), (15, 0x81), (15, 0x91), (30, 0x81)]
 
 
 def test_a_note_does_not_end_before_it_begins() -> None:
-    outbox = Outbox()
+    outbox = OutputQueue()
     for message in (on(15), off(9)):
         outbox.put(message)
     assert left(outbox, 99) == [(15, 0x91), (16, 0x81)]
 
 
 def test_what_is_cut_ends_now_and_what_had_not_begun_never_does() -> None:
-    outbox = Outbox()
+    outbox = OutputQueue()
     for message in (on(5), off(20), on(30), off(40), on(6, 41), off(50, 41)):
         outbox.put(message)
     assert left(outbox, 10) == [(5, 0x91), (6, 0x91)]
@@ -73,7 +73,7 @@ def test_what_is_cut_ends_now_and_what_had_not_begun_never_does() -> None:
 )
 def test_whatever_the_hand_does_every_note_ends(strays: list[tuple[int, int, int, int]]) -> None:
     """Notes of one pitch as the agenda has them, one after the other, each moved to and fro."""
-    outbox, sounding, tick = Outbox(), False, 0
+    outbox, sounding, tick = OutputQueue(), False, 0
     for pause, early, length, late in strays:
         outbox.put(on(tick + pause + early))
         tick += pause + length
@@ -86,19 +86,19 @@ def test_whatever_the_hand_does_every_note_ends(strays: list[tuple[int, int, int
 
 def test_a_hand_is_the_same_for_the_same_note_and_stays_near_the_beat() -> None:
     human = Settings(humanise=1.0)
-    hands = [hand(human, "bass", Note(i * 6, 40, 6)) for i in range(200)]
-    assert hands == [hand(human, "bass", Note(i * 6, 40, 3)) for i in range(200)]
-    assert hands != [hand(Settings(humanise=1.0, seed=1), "bass", Note(i * 6, 40, 6)) for i in range(200)]
-    assert all(abs(h.late) <= STRAY for h in hands)
-    assert abs(sum(h.late for h in hands)) / 200 < STRAY / 10
+    hands = [humanised(human, "bass", Note(i * 6, 40, 6)) for i in range(200)]
+    assert hands == [humanised(human, "bass", Note(i * 6, 40, 3)) for i in range(200)]
+    assert hands != [humanised(Settings(humanise=1.0, seed=1), "bass", Note(i * 6, 40, 6)) for i in range(200)]
+    assert all(abs(h.late) <= MAX_TIMING_NS for h in hands)
+    assert abs(sum(h.late for h in hands)) / 200 < MAX_TIMING_NS / 10
     assert max(h.velocity for h in hands) > 5
-    assert hand(Settings(), "bass", Note(0, 40, 6)) == hand(Settings(seed=4), "pad", Note(6, 41, 6))
+    assert humanised(Settings(), "bass", Note(0, 40, 6)) == humanised(Settings(seed=4), "pad", Note(6, 41, 6))
 
 
 def test_the_band_is_ahead_by_its_slowest_output() -> None:
-    assert lead(Settings()) == lead(Settings(offsets_ms={"pad": -20})) == 0
-    assert lead(Settings(offsets_ms={"pad": 30.0, "bass": 12.5})) == 30 * MS
-    assert lead(Settings(humanise=0.5, offsets_ms={"pad": 30})) == 30 * MS + STRAY // 2
+    assert lookahead_ns(Settings()) == lookahead_ns(Settings(offsets_ms={"pad": -20})) == 0
+    assert lookahead_ns(Settings(offsets_ms={"pad": 30.0, "bass": 12.5})) == 30 * MS
+    assert lookahead_ns(Settings(humanise=0.5, offsets_ms={"pad": 30})) == 30 * MS + MAX_TIMING_NS // 2
 
 
 # Through the conductor
@@ -130,8 +130,8 @@ def test_a_human_hand_plays_beside_the_beat_the_same_every_time() -> None:
     again = perform(FakePlayer(), TUNE, until=200, settings=Settings(humanise=1.0))
     assert human.sent == again.sent
     strays = {m.at - m.due for m in human.sent if m.data[0] & 0xF0 == 0x90}
-    assert min(strays) < -STRAY // 3
-    assert max(strays) > STRAY // 3
+    assert min(strays) < -MAX_TIMING_NS // 3
+    assert max(strays) > MAX_TIMING_NS // 3
     written = sorted((m.due, m.data[:2]) for m in straight.sent if m.data[0] & 0xF0 == 0x90)
     assert sorted((m.due, m.data[:2]) for m in human.sent if m.data[0] & 0xF0 == 0x90 and m.due < at(194)) == [
         entry for entry in written if entry[0] < at(194)

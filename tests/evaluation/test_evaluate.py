@@ -16,8 +16,20 @@ from click.testing import CliRunner, Result
 from daemon.cli import main
 from daemon.evaluation import scoring
 from daemon.evaluation.report import Report
-from daemon.evaluation.scoring import BLOCKS, FOLLOWER, LIVE, OFFLINE, OTHER, OWN, SILENCE, Band, Job, Timing, Verdict
-from daemon.evaluation.songbook import Entry
+from daemon.evaluation.scoring import (
+    BLOCKS,
+    FOLLOWER,
+    LIVE,
+    OFFLINE,
+    OTHER,
+    OWN,
+    SILENCE,
+    BandUnderTest,
+    Job,
+    Timing,
+    Verdict,
+)
+from daemon.evaluation.songbook import SongEntry
 from music import midifile
 from music.evaluation.metrics import FIGURES
 from music.note import Note
@@ -55,12 +67,12 @@ def fake_player(monkeypatch: pytest.MonkeyPatch) -> FakePlayer:
     return player
 
 
-def entry(data: Path, name: str) -> Entry:
-    return Entry("pop909", name, (data / "pop909" / "valid" / f"{name}.mid").read_bytes())
+def entry(data: Path, name: str) -> SongEntry:
+    return SongEntry("pop909", name, (data / "pop909" / "valid" / f"{name}.mid").read_bytes())
 
 
 def test_a_file_is_judged_beside_everything_it_is_measured_against(data: Path, fake_player: FakePlayer) -> None:
-    job = Job(entry(data, "001-a"), entry(data, "002"), Band(), (LIVE, OFFLINE))
+    job = Job(entry(data, "001-a"), entry(data, "002"), BandUnderTest(), (LIVE, OFFLINE))
     verdict = scoring.judge(job)
     assert verdict is not None
     assert list(verdict.rows) == [OWN, BLOCKS, FOLLOWER, OTHER, SILENCE, LIVE, OFFLINE]
@@ -75,7 +87,7 @@ def test_a_file_is_judged_beside_everything_it_is_measured_against(data: Path, f
 def test_live_players_have_heard_less_than_offline_ones(data: Path, fake_player: FakePlayer) -> None:
     for mode, heard in ((LIVE, False), (OFFLINE, True)):
         fake_player.asked.clear()
-        assert scoring.judge(Job(entry(data, "001-a"), None, Band(), (mode,))) is not None
+        assert scoring.judge(Job(entry(data, "001-a"), None, BandUnderTest(), (mode,))) is not None
         assert {request.heard is None for request in fake_player.asked} == {heard}
         assert (max(n.end for n in fake_player.asked[0].melody) == 4 * 96) is heard
 
@@ -83,7 +95,7 @@ def test_live_players_have_heard_less_than_offline_ones(data: Path, fake_player:
 def test_inference_is_charged_and_the_engine_says_what_that_costs(data: Path, fake_player: FakePlayer) -> None:
     found = []
     for latency in (10, 400):
-        verdict = scoring.judge(Job(entry(data, "001-a"), None, Band(latency_ms=latency), (LIVE,)))
+        verdict = scoring.judge(Job(entry(data, "001-a"), None, BandUnderTest(latency_ms=latency), (LIVE,)))
         assert verdict is not None
         found.append(verdict.timing[LIVE])
     quick, slow = found
@@ -96,8 +108,8 @@ def test_inference_is_charged_and_the_engine_says_what_that_costs(data: Path, fa
 
 
 def test_the_style_is_the_bands_or_the_files_own(data: Path, fake_player: FakePlayer) -> None:
-    made = Entry("bands", "001-rock", entry(data, "001-a").content)
-    for band, style in ((Band(style=None), "rock"), (Band(style="pop"), "pop")):
+    made = SongEntry("bands", "001-rock", entry(data, "001-a").content)
+    for band, style in ((BandUnderTest(style=None), "rock"), (BandUnderTest(style="pop"), "pop")):
         fake_player.asked.clear()
         assert scoring.judge(Job(made, None, band, (LIVE,))) is not None
         assert {request.settings.style for request in fake_player.asked} == {style}
@@ -131,7 +143,7 @@ def test_quantiles_of_counts() -> None:
 
 
 def report(*verdicts: Verdict, style_parts: tuple[Verdict, ...] | None = None) -> Report:
-    return Report("pop909", "valid", "pop", (LIVE,), Band(style="pop"), {}, 3, verdicts, style_parts)
+    return Report("pop909", "valid", "pop", (LIVE,), BandUnderTest(style="pop"), {}, 3, verdicts, style_parts)
 
 
 def test_the_report_is_plain_json_and_says_how_time_was_kept() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.evaluation.songbook import Entry, SongbookError, next_of_another_song, open_book
+from daemon.evaluation.songbook import SongbookError, SongEntry, next_of_another_song, open_book
 from music import midifile
 from music.midifile import MidiFileError
 from music.note import Note
@@ -29,7 +29,7 @@ def pack(data: Path, collection: str) -> Path:
     return packed
 
 
-def names(entries: list[Entry]) -> list[str]:
+def names(entries: list[SongEntry]) -> list[str]:
     return [entry.name for entry in entries]
 
 
@@ -85,4 +85,4 @@ def test_what_is_not_there_is_said_in_a_sentence(tmp_path: Path) -> None:
 
 def test_a_broken_file_names_itself() -> None:
     with pytest.raises(MidiFileError, match="tunes/003: not a readable MIDI file"):
-        Entry("tunes", "003", b"MThd").read()
+        SongEntry("tunes", "003", b"MThd").read()

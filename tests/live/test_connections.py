@@ -8,8 +8,8 @@ from daemon.clocks.clock import ClockError
 from daemon.clocks.midi_clock import MidiClock
 from daemon.clocks.position_clock import PositionClock
 from daemon.config.config import KEYS
-from daemon.engine.conductor import Song
-from daemon.live.connections import UNITS, Wiring, cannot
+from daemon.engine.conductor import SongInfo
+from daemon.live.connections import UNITS, Connections, unsupported_warning
 from music.note import Metre
 
 
@@ -18,7 +18,7 @@ def values(**said: object) -> dict[str, object]:
 
 
 def test_what_is_not_said_is_auto() -> None:
-    assert Wiring.of(values()) == Wiring()
+    assert Connections.of(values()) == Connections()
 
 
 def test_the_choices_of_song_position_are_the_configurations() -> None:
@@ -36,24 +36,24 @@ def test_the_choices_of_song_position_are_the_configurations() -> None:
     ],
 )
 def test_clocks(clock: str, kind: type, commands: bool | None) -> None:
-    made = Wiring.of(values(clock=clock)).make_clock(Song())
+    made = Connections.of(values(clock=clock)).make_clock(SongInfo())
     assert type(made) is kind
     assert getattr(made, "commands", None) == commands
 
 
 def test_a_master_follows_nobodys_midi_clock() -> None:
-    assert Wiring.of(values(send_clock=True)).make_clock(Song()) is None
+    assert Connections.of(values(send_clock=True)).make_clock(SongInfo()) is None
     with pytest.raises(ClockError, match="send_clock: there can be one master only"):
-        Wiring.of(values(send_clock=True, clock="midi"))
+        Connections.of(values(send_clock=True, clock="midi"))
 
 
 def test_who_follows_does_not_count_in() -> None:
     with pytest.raises(ClockError, match="count_in: with --clock midi the master says where bar 1 is"):
-        Wiring.of(values(clock="midi", count_in=1))
+        Connections.of(values(clock="midi", count_in=1))
 
 
 def test_what_a_player_cannot_do_is_said() -> None:
-    assert cannot(Song(), "gan") is None
-    told = cannot(Song(metres=((0, Metre(6, 8)),)), "gan")
+    assert unsupported_warning(SongInfo(), "gan") is None
+    told = unsupported_warning(SongInfo(metres=((0, Metre(6, 8)),)), "gan")
     assert told is not None
     assert "in 6/8" in told

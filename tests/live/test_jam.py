@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from daemon.core.settings import Settings
-from daemon.core.tempo import Tempo
-from daemon.live.jam import Performer, Setup, Thru, open_any, poster_of, song_of, way_in
+from daemon.core.tempo import TempoMap
+from daemon.live.jam import JamSetup, MelodyThru, Performer, open_any, poster_of, song_of, way_in
 from daemon.midi.rtmidi_ports import PortError
 from daemon.offline.virtual_world import RecordingOutput, VirtualWorld
 from daemon.players.worker import PlayerSpec
@@ -25,7 +25,7 @@ from music.note import CHANNELS, ROLES, TICKS_PER_STEP, Note
 from music.tunes import TUNES, Tune, written
 
 ROOT = Path(__file__).resolve().parents[2]
-FAST = Tempo(1_000)  # a beat lasts a microsecond times a thousand
+FAST = TempoMap(1_000)  # a beat lasts a microsecond times a thousand
 
 
 def jam(output: Path, bars: int, *options: str) -> subprocess.Popen[str]:
@@ -42,8 +42,8 @@ def jam(output: Path, bars: int, *options: str) -> subprocess.Popen[str]:
     )
 
 
-def setup(tune: Tune, bpm: float | None = None, api: str = "none", out_port: str | None = None) -> Setup:
-    return Setup(
+def setup(tune: Tune, bpm: float | None = None, api: str = "none", out_port: str | None = None) -> JamSetup:
+    return JamSetup(
         PlayerSpec("none:none"), tune, bpm, lambda _: Settings(), lambda style: Path(f"{style}.mid"), api, out_port
     )
 
@@ -170,7 +170,7 @@ def test_a_performer_stopped_in_a_note_ends_it() -> None:
         played.append(data)
         world.put(None)  # type: ignore[arg-type]
 
-    performer = Performer(tune, Tempo(60_000_000, 0, world.now()), play, lambda: played.append(b"over"))
+    performer = Performer(tune, TempoMap(60_000_000, 0, world.now()), play, lambda: played.append(b"over"))
     performer.start()
     world.wait(None)  # the first note has begun; the next would come in four minutes
     performer.close()
@@ -179,7 +179,7 @@ def test_a_performer_stopped_in_a_note_ends_it() -> None:
 
 def test_the_melody_goes_through_on_its_own_channel_and_ends_with_the_jam() -> None:
     output = RecordingOutput(VirtualWorld())
-    thru = Thru(output)
+    thru = MelodyThru(output)
     for data in (bytes((0x95, 60, 70)), bytes((0x85, 60, 0)), bytes((0x95, 62, 70)), bytes((0xB5, 1, 1))):
         thru.heard(3, data)
     thru.end(4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from daemon.core.counters import Counters, Histogram
-from daemon.live.metrics import COUNTERS, HISTOGRAMS, Reporter, text
+from daemon.live.metrics import COUNTERS, HISTOGRAMS, MetricsWriter, text
 
 
 def test_every_counter_is_told() -> None:
@@ -30,7 +30,7 @@ def test_the_text() -> None:
 
 
 def test_it_is_written_at_the_end_with_the_servers_xruns(tmp_path: Path) -> None:
-    reporter = Reporter(Counters(steps=1), tmp_path / "band.prom", lambda: 7)
+    reporter = MetricsWriter(Counters(steps=1), tmp_path / "band.prom", lambda: 7)
     reporter.close()
     written = (tmp_path / "band.prom").read_text()
     assert "houseband_xruns_total 7" in written

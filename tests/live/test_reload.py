@@ -13,7 +13,7 @@ from daemon.config import config
 from daemon.config.config import Config, ConfigError
 from daemon.control.gestures import REBIND, Gestures, GestureWorld
 from daemon.core.events import Command, Event, MidiIn
-from daemon.live.reload import Reloading, changes
+from daemon.live.reload import ConfigReloader, changes
 from daemon.system import sd_notify
 from tests.system.test_watchdog import Scripted
 
@@ -69,7 +69,7 @@ def test_a_broken_file_turns_nothing_and_the_next_good_one_does() -> None:
             raise first
         return first
 
-    reloading = Reloading(read, lambda: 5, put.append, said(bpm=100), STYLES)
+    reloading = ConfigReloader(read, lambda: 5, put.append, said(bpm=100), STYLES)
     reloading.reload()
     assert put == []
     reloading.reload()

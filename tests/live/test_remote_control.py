@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from daemon.config.config import read_learnt
-from daemon.control.client import Client
+from daemon.control.client import ControlClient
 from daemon.control.gestures import DEFAULTS
 from daemon.core.events import MidiIn, Quit
 from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
-from daemon.engine.conductor import Conductor, Song
+from daemon.engine.conductor import Conductor, SongInfo
 from daemon.live.remote_control import Reach, reached
 from daemon.offline.virtual_world import VirtualWorld
 from daemon.system.live_world import LiveWorld
@@ -38,7 +38,7 @@ class Performance:
             reach, control, self.world, self, styles=("pop", "rock"), techniques=("gan",), settings=Settings(),
             bpm=120.0, ports=("in", "out"),
         )  # fmt: skip
-        conductor = Conductor(through.world, through.output, self, FakePlayer(), Song())
+        conductor = Conductor(through.world, through.output, self, FakePlayer(), SongInfo())
         through.watch(conductor)
         assert reach.opening() == [b"\xc1\x21"]
         self._thread = threading.Thread(target=conductor.run)
@@ -60,7 +60,7 @@ class Performance:
         self._stack.close()
 
 
-def client_of(performance: Performance) -> Client:
+def client_of(performance: Performance) -> ControlClient:
     band = Band.__new__(Band)
     band.where = performance.where
     return connected(band)

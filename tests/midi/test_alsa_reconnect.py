@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from daemon.midi import alsa_reconnect, alsa_sequencer
-from daemon.midi.alsa_reconnect import links, read, silence, to_connect, write
+from daemon.midi.alsa_reconnect import end_notes_of_dead_band, links, read, to_connect, write
 
 CLIENTS = """\
 Client info
@@ -109,9 +109,9 @@ def test_who_listened_is_told_that_all_notes_are_off(tmp_path: Path, monkeypatch
     module.MidiOut, module.API_LINUX_ALSA = FakeOut, 2  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "rtmidi", module)
     file = tmp_path / "connections.json"
-    assert silence(file) == 0
+    assert end_notes_of_dead_band(file) == 0
     write(file, LINKS)
-    assert silence(file) == 1
+    assert end_notes_of_dead_band(file) == 1
     assert sent == {1: alsa_reconnect.all_notes_off()}
     assert {data[0] & 0x0F for data in sent[1]} == {1, 2, 3, 4, 9}
     assert {data[1:] for data in sent[1]} == {b"\x40\x00", b"\x7b\x00"}

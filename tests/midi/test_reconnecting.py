@@ -9,7 +9,7 @@ import pytest
 
 from daemon.core.events import Event, PortsBack, PortsLost
 from daemon.midi import reconnecting
-from daemon.midi.reconnecting import KeptPorts
+from daemon.midi.reconnecting import ReconnectingPorts
 from daemon.midi.rtmidi_ports import PortError
 from daemon.system.live_world import LiveWorld
 
@@ -58,7 +58,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconnecting, "GRACE", 0)
 
 
-def watched(make: type[Breakable], errors: list[Exception]) -> tuple[LiveWorld, KeptPorts, list[Breakable]]:
+def watched(make: type[Breakable], errors: list[Exception]) -> tuple[LiveWorld, ReconnectingPorts, list[Breakable]]:
     """A world in which ports are kept: those opened so far, the first at once, every later one after all the errors."""
     opened: list[Breakable] = []
 
@@ -69,7 +69,7 @@ def watched(make: type[Breakable], errors: list[Exception]) -> tuple[LiveWorld, 
         return opened[-1]
 
     world = LiveWorld()
-    kept = KeptPorts(open_them)
+    kept = ReconnectingPorts(open_them)
     kept.listen(world.now, world.put)
     return world, kept, opened
 
@@ -99,7 +99,7 @@ def test_what_is_sent_while_they_are_gone_goes_nowhere() -> None:
         return opened[-1]
 
     world = LiveWorld()
-    kept = KeptPorts(open_once)
+    kept = ReconnectingPorts(open_once)
     kept.listen(world.now, world.put)
     opened[0].wrong = "the server is gone"
     assert isinstance(world.wait(world.now() + 10_000_000_000), PortsLost)
@@ -113,7 +113,7 @@ def test_the_first_refusal_is_the_callers() -> None:
         raise PortError("no MIDI system found")
 
     with pytest.raises(PortError, match="no MIDI system found"):
-        KeptPorts(refuse)
+        ReconnectingPorts(refuse)
 
 
 class Confused(Breakable):
@@ -152,13 +152,13 @@ def test_a_loss_is_told_though_the_dead_server_holds_up_who_leaves_it(monkeypatc
 
     stuck = Stuck()
     world = LiveWorld()
-    kept = KeptPorts(lambda: stuck)
+    kept = ReconnectingPorts(lambda: stuck)
     kept.listen(world.now, world.put)
     stuck.wrong = "the server hangs"
     assert isinstance(world.wait(world.now() + 10_000_000_000), PortsLost)
     kept.send(b"1", 0)
     assert stuck.sent == []
     kept.close()
-    again = KeptPorts(lambda: stuck)
+    again = ReconnectingPorts(lambda: stuck)
     again.close()  # returns, though that hangs, too
     hold.set()

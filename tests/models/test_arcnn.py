@@ -21,7 +21,7 @@ from export.command import command as export_command
 from models import cli as training
 from models.arcnn import dataset as corruption
 from models.arcnn import network as arcnn
-from models.arcnn.dataset import Piece, Pool, Recipe
+from models.arcnn.dataset import EditPiece, Pool, SpoilRecipe
 from models.arcnn.network import HIGH, LOW, STYLES, Arcnn, ArcnnConfig
 from models.arcnn.objective import ArcnnObjective, best_notes, pieces_of, recipe_from, validation
 from models.data import song_cache
@@ -80,7 +80,7 @@ def test_lengths_of_some_cells_are_those_of_all(net: Arcnn) -> None:
 
 
 def test_a_kernel_over_all_pitches_hears_how_far_away_something_is() -> None:
-    reach = arcnn.Reach(2)
+    reach = arcnn.PitchReach(2)
     reach.kernel.data[:] = torch.arange(2.0 * (2 * arcnn.REACH + 1)).reshape(2, -1)
     x = torch.zeros(1, 2, 1, 84)
     x[0, :, 0, 40] = 1
@@ -121,7 +121,7 @@ def test_the_best_notes_are_those_of_the_highest_expected_f1(real: list[float]) 
 # Spoiling
 
 
-def piece(index: int = 0) -> Piece:
+def piece(index: int = 0) -> EditPiece:
     return corruption.piece_of(hymn(index))
 
 
@@ -129,7 +129,7 @@ def piece(index: int = 0) -> Piece:
 def test_what_is_spoilt_has_only_whole_notes_and_wrong_ones_where_none_is_right(seed: int, plausible: bool) -> None:
     notes = corruption.window(piece(seed % 5), 0)
     true = corruption.lengths_of(notes)
-    sheet, kept = corruption.spoil(notes, Recipe(plausible=plausible, keep=1.0), np.random.default_rng(seed))
+    sheet, kept = corruption.spoil(notes, SpoilRecipe(plausible=plausible, keep=1.0), np.random.default_rng(seed))
     right = (sheet > 0) & (true > 0)
     assert (sheet[right] == true[right]).all()
     assert not (kept & ~right).any()
@@ -141,7 +141,7 @@ def test_what_is_spoilt_has_only_whole_notes_and_wrong_ones_where_none_is_right(
 def test_any_share_of_the_notes_goes() -> None:
     notes = corruption.window(piece(), 0)
     random = np.random.default_rng(0)
-    recipe = Recipe(wrong=0.0)
+    recipe = SpoilRecipe(wrong=0.0)
     left = [int((corruption.spoil(notes, recipe, random)[0] > 0).sum()) / len(notes) for _ in range(200)]
     assert min(left) < 0.05
     assert max(left) > 0.95
@@ -170,7 +170,7 @@ def test_a_tune_that_validates_is_not_learnt_from_in_any_key() -> None:
 
 def test_styles_are_drawn_as_often_as_they_shall_be() -> None:
     pieces = [piece(0), corruption.piece_of(hymn(1, collection="pop909"))]
-    pool = Pool(pieces, (0.75, 0.25, 0.0, 0.0), Recipe(), np.random.default_rng(0))
+    pool = Pool(pieces, (0.75, 0.25, 0.0, 0.0), SpoilRecipe(), np.random.default_rng(0))
     drawn = [pool.draw().style for _ in range(400)]
     assert 0.2 < np.mean(drawn) < 0.3
 

@@ -95,11 +95,11 @@ def test_what_the_generator_plays_becomes_its_own_past() -> None:
             assert not after.pitched[i, streams.BAND :, :, new:].any()
 
 
-def _scores(seed: int) -> gan.Scores:
+def _scores(seed: int) -> gan.RollLogits:
     make = torch.Generator().manual_seed(seed)
     pitched = {k: torch.randn(1, n, CLASSES, FUTURE, generator=make) * 2 - 1 for k, n in PITCHED_HEADS.items()}
     plain = {k: torch.randn(1, n, FUTURE, generator=make) for k, n in PLAIN_HEADS.items()}
-    return gan.Scores(pitched, plain)
+    return gan.RollLogits(pitched, plain)
 
 
 def _chords(seed: int) -> torch.Tensor:
@@ -129,7 +129,7 @@ def test_training_and_the_daemon_play_the_same_notes_from_the_same_scores(seed: 
     ).write()
 
     seen = gan_canvas.of((), past_notes, now, heard_all=False)
-    past = gan.Roll(
+    past = gan.SoftRoll(
         torch.as_tensor(seen.pitched[None, streams.BAND :, :, FIRST_NOW:]),
         torch.as_tensor(seen.plain[None, :DRUM_PLANES, FIRST_NOW:]),
     )
@@ -140,7 +140,7 @@ def test_training_and_the_daemon_play_the_same_notes_from_the_same_scores(seed: 
     for part in ("bass", "chords", "pad"):
         ended = {(n.start, n.pitch): n for n in held[part]}
         whole = [*notes[part], *(ended.get((n.start, n.pitch), n) for n in past_notes[part])]
-        gan_canvas.draw(drawn, part, [(n.start // 6 - first, n.pitch, n.length // 6) for n in whole])
+        gan_canvas.draw_canvas(drawn, part, [(n.start // 6 - first, n.pitch, n.length // 6) for n in whole])
     assert np.array_equal(drawn[streams.BAND :], played.band[0].numpy())
     drums = np.zeros((DRUM_PLANES, FUTURE))
     for n in notes["drums"]:
@@ -152,7 +152,7 @@ def test_gradients_reach_the_generator_through_the_binary_roll() -> None:
     scores = _scores(0)
     for tensor in (*scores.pitched.values(), *scores.plain.values()):
         tensor.requires_grad_(True)
-    past = gan.Roll(torch.zeros(1, streams.BAND_PLANES, CLASSES, FUTURE), torch.zeros(1, DRUM_PLANES, FUTURE))
+    past = gan.SoftRoll(torch.zeros(1, streams.BAND_PLANES, CLASSES, FUTURE), torch.zeros(1, DRUM_PLANES, FUTURE))
     noise = torch.zeros(1, gan.RHYTHM_NOISES, FUTURE)
     played = gan.play(scores, past, torch.tensor([FIRST_NOW + 4]), noise, gan.tones(_chords(0)))
     assert set(played.band.detach().unique().tolist()) <= {0.0, 1.0}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from music.edits import selection
 from music.edits.draft import Draft, EditError, from_line, from_sysex, replay, settled, to_line, to_sysex
 from music.edits.edit import ADD, REMOVE, Edit, Limits, spans
-from music.edits.selection import Scores
+from music.edits.selection import EditScores
 from music.encoding import edit_grid
 from music.note import Note
 
@@ -27,12 +27,12 @@ def draft_of(notes: list[tuple[int, int, int, int]], ring: bool = False) -> Draf
     return Draft(lengths, velocities, BARS, ring)
 
 
-def drawn(seed: int) -> Scores:
+def drawn(seed: int) -> EditScores:
     """Scores of a network that thinks what it likes, sure of much."""
     random = np.random.default_rng(seed)
     weights = np.log(random.random((STEPS, 128)).astype(np.float32) ** 3)
     weights[:, :50] = weights[:, 75:] = -10
-    return Scores(weights, random.integers(1, 20, (STEPS, 128)).astype(np.int16))
+    return EditScores(weights, random.integers(1, 20, (STEPS, 128)).astype(np.int16))
 
 
 def edited(notes: list[tuple[int, int, int, int]], limits: Limits, seed: int, ring: bool = False) -> Draft:
@@ -149,7 +149,7 @@ def test_caps_are_exact(
 def test_caps_are_reached() -> None:
     notes = [(step, 60, 1, 80) for step in range(0, 48, 4)]
     draft = draft_of(notes)
-    sure = Scores(np.full((STEPS, 128), -0.01, np.float32), np.ones((STEPS, 128), np.int16))
+    sure = EditScores(np.full((STEPS, 128), -0.01, np.float32), np.ones((STEPS, 128), np.int16))
     random = np.random.default_rng(0)
     reached = []
     for _ in range(20):
@@ -188,7 +188,7 @@ def test_no_risk_takes_the_likeliest_and_says_how_likely_it_was() -> None:
     weights = np.full((STEPS, 128), -9.0, np.float32)
     weights[4, 60], weights[20, 64], weights[21, 66] = np.log(0.9), np.log(0.6), np.log(0.5)
     draft = draft_of([])
-    edits = selection.take(draft, Scores(weights, np.full((STEPS, 128), 3, np.int16)), Limits(),
+    edits = selection.take(draft, EditScores(weights, np.full((STEPS, 128), 3, np.int16)), Limits(),
                          np.random.default_rng(0), count=3, risk=0)  # fmt: skip
     assert [(e.action, e.step, e.pitch, e.length) for e in edits] == [("add", 4, 60, 3), ("add", 20, 64, 3)]
     # 21 is too near to 20 to be drawn from the same evaluation
@@ -196,14 +196,14 @@ def test_no_risk_takes_the_likeliest_and_says_how_likely_it_was() -> None:
 
 
 def test_a_calibrated_network_that_has_nothing_to_say_ends_it() -> None:
-    quiet = Scores(np.full((STEPS, 128), -5.0, np.float32), np.ones((STEPS, 128), np.int16))
+    quiet = EditScores(np.full((STEPS, 128), -5.0, np.float32), np.ones((STEPS, 128), np.int16))
     assert selection.take(draft_of([(0, 60, 4, 80)]), quiet, Limits(), np.random.default_rng(0), count=4) == []
 
 
-def looked(random: np.random.Generator, draft: Draft, right: np.ndarray) -> Scores:
+def looked(random: np.random.Generator, draft: Draft, right: np.ndarray) -> EditScores:
     """A noisy look, to which right cells seem likely on the average and others do not."""
     logit = np.where(right != (draft.lengths > 0), 1.5, -7.0) + random.normal(0, 2.0, right.shape)
-    return Scores(-np.log1p(np.exp(-logit)).astype(np.float32), np.ones(right.shape, np.int16))
+    return EditScores(-np.log1p(np.exp(-logit)).astype(np.float32), np.ones(right.shape, np.int16))
 
 
 def test_of_many_noisy_looks_a_belief_keeps_what_is_seen_again_and_again() -> None:
@@ -228,7 +228,7 @@ def test_a_belief_about_a_draft_of_another_size_begins_anew() -> None:
     belief = selection.Belief()
     belief.look(draft_of([]), drawn(0))
     short = Draft(np.zeros((16, 128), np.int16), np.zeros((16, 128), np.uint8))
-    scores = Scores(np.full((16, 128), -0.5, np.float32), np.ones((16, 128), np.int16))
+    scores = EditScores(np.full((16, 128), -0.5, np.float32), np.ones((16, 128), np.int16))
     belief.look(short, scores)
     assert belief.real is not None
     assert belief.real.shape == (16, 128)
@@ -237,7 +237,7 @@ def test_a_belief_about_a_draft_of_another_size_begins_anew() -> None:
 def test_risk_above_1_lowers_the_bar() -> None:
     weights = np.full((STEPS, 128), -12.0, np.float32)
     weights[::8, 60], weights[4::8, 62] = np.log(0.9), np.log(0.2)
-    scores = Scores(weights, np.ones((STEPS, 128), np.int16))
+    scores = EditScores(weights, np.ones((STEPS, 128), np.int16))
     counts = [int(selection.worthwhile(draft_of([]), scores, Limits(), risk).sum()) for risk in (0.0, 1.0, 3.0)]
     assert counts == [6, 6, 12]
 
@@ -259,7 +259,7 @@ def test_parallel_fifths_are_noticed(step: int, pitch: int, wrong: bool) -> None
     assert selection.parallels(draft, Edit(1, "add", step, pitch, 4)) is wrong
     weights = np.full((edit_grid.WINDOW, edit_grid.PITCHES), -16.0, np.float32)
     weights[step, pitch] = -0.01
-    scores = selection.Scores(weights, np.full((edit_grid.WINDOW, edit_grid.PITCHES), 4, np.int16))
+    scores = selection.EditScores(weights, np.full((edit_grid.WINDOW, edit_grid.PITCHES), 4, np.int16))
     made = selection.take(draft, scores, Limits(), np.random.default_rng(0), risk=0, strict=True)
     assert bool(made) is not wrong
 
@@ -267,7 +267,7 @@ def test_parallel_fifths_are_noticed(step: int, pitch: int, wrong: bool) -> None
 def test_draws_follow_the_distribution() -> None:
     weights = np.full((STEPS, 128), -16.0, np.float32)
     weights[0, 60], weights[24, 62] = np.log(0.8), np.log(0.4)
-    scores = Scores(weights, np.ones((STEPS, 128), np.int16))
+    scores = EditScores(weights, np.ones((STEPS, 128), np.int16))
     first = 0
     for seed in range(600):
         edits = selection.take(draft_of([]), scores, Limits(), np.random.default_rng(seed), count=1)

@@ -111,7 +111,7 @@ def test_chroma_cosine_by_hand() -> None:
     assert metrics.chroma_cosine(where, ours, human) == pytest.approx((1 + 1 / math.sqrt(2) + 0) / 3)
 
 
-def four_bars(*bars: list[tuple[int, int, int]]) -> tuple[metrics.Passage, metrics.Playing]:
+def four_bars(*bars: list[tuple[int, int, int]]) -> tuple[metrics.BarFigures, metrics.Playing]:
     where = metrics.passage([note(0, 72, len(bars) * BAR)])
     notes = [note(index * BAR + step, pitch, steps) for index, bar in enumerate(bars) for step, pitch, steps in bar]
     return where, metrics.playing({"chords": notes}, where)

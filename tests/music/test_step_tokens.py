@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from music.encoding import sampling, step_tokens
-from music.encoding.step_tokens import Begun, Grammar, Piece, TokenError
+from music.encoding.step_tokens import Begun, Grammar, TokenError, TokenSequence
 from music.note import ROLES, TICKS_PER_STEP, Note, without_overlap
 
 STEPS = 40
@@ -38,7 +38,7 @@ chords = st.lists(
     st.tuples(st.integers(0, STEPS - 1), st.integers(-1, 11), st.integers(0, 7)), max_size=6, unique_by=lambda c: c[0]
 ).map(lambda found: tuple(sorted((s, r, q if r >= 0 else -1) for s, r, q in found)))
 pieces = st.builds(
-    lambda melody, bass, chord, pad, drums, harmony, style: Piece(
+    lambda melody, bass, chord, pad, drums, harmony, style: TokenSequence(
         STEPS,
         style,
         16,
@@ -58,7 +58,7 @@ pieces = st.builds(
 
 @settings(max_examples=150, deadline=None)
 @given(pieces)
-def test_a_piece_comes_back_from_its_stream_as_it_was(piece: Piece) -> None:
+def test_a_piece_comes_back_from_its_stream_as_it_was(piece: TokenSequence) -> None:
     stream = step_tokens.encode(piece)
     assert all(0 <= token < step_tokens.VOCABULARY for token in stream)
     assert step_tokens.decode(stream) == piece

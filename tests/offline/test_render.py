@@ -12,12 +12,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from daemon.cli import main
-from daemon.control.automation import Turn
+from daemon.control.automation import AutomationPoint
 from daemon.core.controls import CONTROLS
 from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
 from daemon.offline import render
-from daemon.offline.render import Options
+from daemon.offline.render import RenderOptions
 from daemon.players.graph import GraphError
 from music import midifile
 from music.note import Metre, Note
@@ -64,7 +64,7 @@ def run(*arguments: object) -> Result:
 
 def performed(path: Path, player: FakePlayer | None = None, **options: object) -> render.Performance:
     song = midifile.read(path)
-    return render.perform(song, midifile.melody_part(song), player or FakePlayer(), Options(**options))  # type: ignore[arg-type]
+    return render.perform(song, midifile.melody_part(song), player or FakePlayer(), RenderOptions(**options))  # type: ignore[arg-type]
 
 
 # The file
@@ -183,7 +183,11 @@ def test_the_files_sustain_pedal_lengthens_the_melody(tmp_path: Path) -> None:
 
 
 def test_automation_turns_controls_at_their_ticks(song: Write) -> None:
-    turns = (Turn(0, "density", 0.5), Turn(100, "style", "rock"), Turn(192, "density", 1.5))
+    turns = (
+        AutomationPoint(0, "density", 0.5),
+        AutomationPoint(100, "style", "rock"),
+        AutomationPoint(192, "density", 1.5),
+    )
     seen = {r.now: (r.settings.density, r.settings.style) for r in asked(song(), automation=turns)}
     assert [seen[step] for step in (1, 17, 18, 32, 33)] == [
         (0.5, "pop"), (0.5, "pop"), (0.5, "rock"), (0.5, "rock"), (1.5, "rock"),
@@ -192,21 +196,25 @@ def test_automation_turns_controls_at_their_ticks(song: Write) -> None:
 
 def test_automation_of_the_tempo_moves_melody_and_band_together(song: Write) -> None:
     usual = performed(song(tempos=((0, 600_000), (200, 400_000))))
-    turned = performed(song(tempos=((0, 600_000), (200, 400_000))), automation=(Turn(100, "bpm", 60.0),))
+    turned = performed(song(tempos=((0, 600_000), (200, 400_000))), automation=(AutomationPoint(100, "bpm", 60.0),))
     assert turned.tempos == ((0, 600_000), (100, 1_000_000))
     assert turned.parts == usual.parts
     assert turned.counters.isr == 1.0
 
 
 def test_a_tempo_turned_at_tick_0_holds_from_the_start(song: Write) -> None:
-    turned = performed(song(tempos=((0, 600_000), (200, 400_000))), automation=(Turn(0, "bpm", 60.0),))
+    turned = performed(song(tempos=((0, 600_000), (200, 400_000))), automation=(AutomationPoint(0, "bpm", 60.0),))
     assert turned.tempos == ((0, 1_000_000),)
     assert turned.parts == performed(song()).parts
 
 
 def test_automation_of_mute_and_stop(song: Write) -> None:
     usual = performed(song()).parts
-    turns = (Turn(96, "mute.bass", True), Turn(192, "mute.bass", False), Turn(300, "stop", True))
+    turns = (
+        AutomationPoint(96, "mute.bass", True),
+        AutomationPoint(192, "mute.bass", False),
+        AutomationPoint(300, "stop", True),
+    )
     parts = performed(song(), automation=turns).parts
     assert [n for n in usual["bass"] if not 96 <= n.start < 192 and n.end <= 300] == [
         n for n in parts["bass"] if n.end < 300

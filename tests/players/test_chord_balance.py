@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from daemon.players.chord_balance import BALANCED, SHARES, lack, sounded
+from daemon.players.chord_balance import BALANCED, SHARES, neglected_tones, sounded
 from music.encoding.gan_canvas import QUALITIES, QUALITY_TONES
 from music.note import TICKS_PER_STEP, Note
 
@@ -35,18 +35,18 @@ def test_only_what_sounded_lately_counts_for_as_long_as_it_did() -> None:
 
 
 def test_what_had_its_due_lacks_nothing_and_what_was_forgotten_most() -> None:
-    assert np.allclose(lack(C_MAJOR, 7 * C_MAJOR), 0)
+    assert np.allclose(neglected_tones(C_MAJOR, 7 * C_MAJOR), 0)
     heard = np.zeros(12)
     heard[[0, 7]] = 8, 4  # root and fifth
-    missing = lack(C_MAJOR, heard)
+    missing = neglected_tones(C_MAJOR, heard)
     assert missing.argmax() == 4
     assert missing[0] < 0
     assert (missing[[1, 3, 6, 10]] == 0).all()
-    assert not lack(C_MAJOR, np.zeros(12)).any()
+    assert not neglected_tones(C_MAJOR, np.zeros(12)).any()
 
 
 def test_many_wishes_at_once() -> None:
     heard = np.arange(12.0)
-    both = lack(SHARES[:2].T, heard)
-    assert np.array_equal(both[:, 0], lack(SHARES[0], heard))
-    assert np.array_equal(both[:, 1], lack(SHARES[1], heard))
+    both = neglected_tones(SHARES[:2].T, heard)
+    assert np.array_equal(both[:, 0], neglected_tones(SHARES[0], heard))
+    assert np.array_equal(both[:, 1], neglected_tones(SHARES[1], heard))

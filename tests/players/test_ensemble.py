@@ -12,7 +12,7 @@ import pytest
 from daemon.core.events import Command
 from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
-from daemon.players.ensemble import Offer, Switch
+from daemon.players.ensemble import Ensemble, PlayerFactory
 from daemon.players.player import Player, warm
 from music.note import Note
 from tests.support.fakes import MS, FakePlayer, only, perform
@@ -33,7 +33,7 @@ class Shelf:
         self.gate.set()
         self.broken = False
 
-    def offer(self, name: str, player: Player) -> Offer:
+    def offer(self, name: str, player: Player) -> PlayerFactory:
         def load() -> Player:
             assert self.gate.wait(20)
             self.loaded.append(name)
@@ -41,15 +41,15 @@ class Shelf:
                 raise OSError("no such weights")
             return player
 
-        return Offer.of(player, player.styles, load)
+        return PlayerFactory.of(player, player.styles, load)
 
-    def switch(self, first: Player, **others: Player) -> Switch:
-        return Switch(
+    def switch(self, first: Player, **others: Player) -> Ensemble:
+        return Ensemble(
             {"low": first}, {"low": self.offer("low", first)} | {n: self.offer(n, p) for n, p in others.items()}
         )
 
 
-def pitch(band: Switch, technique: str, role: str = "bass", **players: str) -> int:
+def pitch(band: Ensemble, technique: str, role: str = "bass", **players: str) -> int:
     """The pitch that a role begins with."""
     settings = replace(REQUEST.settings, technique=technique, players=players)
     return band.plan(replace(REQUEST, settings=settings)).notes[role][0].pitch
@@ -58,7 +58,7 @@ def pitch(band: Switch, technique: str, role: str = "bass", **players: str) -> i
 class Live:
     """Time is real for a band: who is loaded comes in between two questions."""
 
-    def __init__(self, band: Switch) -> None:
+    def __init__(self, band: Ensemble) -> None:
         self._mail: SimpleQueue[Callable[[], None]] = SimpleQueue()
         band.hurry(1)
         band.between(self._mail.put)
@@ -84,7 +84,7 @@ def test_everybody_is_known_before_anybody_else_is_loaded() -> None:
 def test_a_first_question_loads_nobody_else() -> None:
     shelf = Shelf()
     high, gan = bass(50), bass(40)
-    band = Switch({"high": high}, {"high": shelf.offer("high", high), "gan": shelf.offer("gan", gan)})
+    band = Ensemble({"high": high}, {"high": shelf.offer("high", high), "gan": shelf.offer("gan", gan)})
     warm(band)
     assert (len(high.asked), shelf.loaded) == (1, [])
 
@@ -183,7 +183,7 @@ def test_who_is_chosen_while_nobody_plays_comes_in_at_once_and_is_not_heard_befo
     high = bass(50)
     players = {"low": bass(30), "high": high}
     chosen = perform(
-        Switch(players),  # type: ignore[arg-type]
+        Ensemble(players),  # type: ignore[arg-type]
         tune,
         settings=replace(REQUEST.settings, technique="low"),
         events=[Command(0, "technique", "high")],

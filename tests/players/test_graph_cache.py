@@ -45,7 +45,7 @@ def answer(session: Any) -> bytes:
 def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where graphs are kept, small ones too."""
     folder = tmp_path / "cache" / "graphs"
-    monkeypatch.setattr(graph_cache, "WORTH", 0)
+    monkeypatch.setattr(graph_cache, "MIN_BYTES", 0)
     monkeypatch.setattr(graph_cache, "folder", lambda: folder)
     return folder
 
@@ -85,14 +85,14 @@ def test_a_broken_graph_is_refused_and_leaves_nothing(kept: Path) -> None:
 
 
 def test_those_used_last_are_kept(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graph_cache, "MOST", 2)
+    monkeypatch.setattr(graph_cache, "MAX_ENTRIES", 2)
     for seed in range(4):
         graph_cache.open_session(model(seed))
     assert len(list(kept.iterdir())) == 2
 
 
 def test_small_graphs_are_not_kept(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graph_cache, "WORTH", 1 << 20)
+    monkeypatch.setattr(graph_cache, "MIN_BYTES", 1 << 20)
     graph_cache.open_session(model())
     assert not kept.exists()
 

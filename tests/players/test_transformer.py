@@ -12,7 +12,7 @@ from daemon.core.plan import Plan, PlanRequest
 from daemon.core.settings import Settings
 from daemon.offline.extend import Extension, extend
 from daemon.offline.render import render_notes
-from daemon.players.ensemble import Switch
+from daemon.players.ensemble import Ensemble
 from daemon.players.graph import Graph
 from daemon.players.load import load_player
 from daemon.players.transformer import AHEAD, TransformerPlayer
@@ -136,7 +136,7 @@ def test_a_style_it_does_not_know_is_refused(player: TransformerPlayer) -> None:
 
 
 def test_roles_are_given_to_players_by_the_settings(player: TransformerPlayer) -> None:
-    both = Switch({"gan": load_player("gan"), "transformer": player})
+    both = Ensemble({"gan": load_player("gan"), "transformer": player})
     request = list(requests(player, melody(2), 24))[-1][0]
     mixed = both.plan(replace(request, settings=replace(request.settings, players={"chords": "transformer"})))
     alone = both.plan(request)

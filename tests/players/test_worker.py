@@ -14,7 +14,7 @@ from daemon.core.events import PlanReady, WorkerFailed
 from daemon.core.plan import Plan, PlanRequest
 from daemon.core.settings import Settings
 from daemon.players import worker as worker_module
-from daemon.players.worker import Early, PlayerFacts, PlayerSpec, Worker, WorkerError, WorkerLost
+from daemon.players.worker import PlayerFacts, PlayerSpec, PreloadedWorker, Worker, WorkerError, WorkerLost
 from daemon.system.live_world import LiveWorld
 from music.note import Note
 
@@ -189,7 +189,7 @@ def test_what_goes_wrong_between_two_questions_is_told_and_costs_no_answer(caplo
 
 def test_a_child_begun_early_is_the_workers_and_another_is_none_of_its() -> None:
     spec = PlayerSpec("tests.support.worker_players:echo")
-    with closing(Early(spec)) as early:
+    with closing(PreloadedWorker(spec)) as early:
         child = early._child
         assert child is not None
         world = LiveWorld()
@@ -206,7 +206,7 @@ def test_a_child_begun_early_is_the_workers_and_another_is_none_of_its() -> None
 
 
 def test_a_child_begun_early_that_nobody_takes_is_ended() -> None:
-    with closing(Early(PlayerSpec("tests.support.worker_players:echo"))) as early:
+    with closing(PreloadedWorker(PlayerSpec("tests.support.worker_players:echo"))) as early:
         child = early._child
     assert child is not None
     assert child.returncode is not None

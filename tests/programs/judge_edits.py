@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from daemon.evaluation.songbook import open_book
-from daemon.offline.file_editing import Options
+from daemon.offline.file_editing import EditOptions
 from daemon.offline.file_editing import edit as edit_as_rendered
 from daemon.players.arcnn import Editor
 from daemon.players.graph import Graph
@@ -35,7 +35,7 @@ from models.arcnn.dataset import put_in
 from music.edits import selection
 from music.edits.draft import Draft
 from music.edits.edit import Limits
-from music.edits.selection import Scores
+from music.edits.selection import EditScores
 from music.encoding import edit_grid
 from music.encoding.edit_grid import WINDOW, Lengths
 from music.evaluation import metrics
@@ -74,7 +74,7 @@ def f1(lengths: Lengths, true: Lengths) -> float:
     return float(2 * both / max(1, (lengths > 0).sum() + (true > 0).sum()))
 
 
-def nats(scores: Scores, draft: Draft, true: Lengths) -> float | None:
+def nats(scores: EditScores, draft: Draft, true: Lengths) -> float | None:
     """Mean of minus log-probability over the edits that are left to the real piece; None where there are none."""
     left = (draft.lengths > 0) != (true > 0)
     log_p = selection.normal(scores.weights)
@@ -140,7 +140,7 @@ def restoration(
         for kind, left in spoilt_ways(piece, index).items():
             draft = draft_of(left)
             limits = Limits(add_max=10_000)
-            options = Options(piece.style, limits, iterations=evaluations, risk=0, seed=index, at_once=at_once)
+            options = EditOptions(piece.style, limits, iterations=evaluations, risk=0, seed=index, at_once=at_once)
             edit_as_rendered(draft, editor, options)
             found.setdefault(kind, []).append((f1(left, piece.true), f1(draft.lengths, piece.true)))
     return found

@@ -16,8 +16,8 @@ import sys
 
 from daemon.clocks.midi_clock import MidiClock
 from daemon.core.events import Event, MidiIn, Quit
-from daemon.core.tempo import Tempo, us_per_beat
-from daemon.engine.conductor import Conductor, Song
+from daemon.core.tempo import TempoMap, us_per_beat
+from daemon.engine.conductor import Conductor, SongInfo
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, VirtualWorld
 from music.note import Note
 from tests.support.fakes import MS, FakePlayer, midi, pairs
@@ -40,7 +40,7 @@ def main() -> int:
     parser.add_argument("--jitter-ms", type=float, default=3)
     args = parser.parse_args()
     beats, us, rng = round(args.minutes * args.bpm), us_per_beat(args.bpm), random.Random(0)
-    tempo = Tempo(us)
+    tempo = TempoMap(us)
     world = VirtualWorld()
     events: list[Event] = list(midi([Note(i * 24, 60 + i * 7 % 13, 20) for i in range(beats)], tempo))
     if args.clock == "midi":
@@ -54,7 +54,7 @@ def main() -> int:
     player.asked = Forgetful()
     composer = InlineComposer(world, player, round(args.latency_ms * MS))
     clock = MidiClock(us) if args.clock == "midi" else None
-    conductor = Conductor(world, output, composer, player, Song(bpm=args.bpm), clock=clock)
+    conductor = Conductor(world, output, composer, player, SongInfo(bpm=args.bpm), clock=clock)
     conductor.run()
     ended = len(pairs(output.sent))
     counters = conductor.counters

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from daemon.screen import jam_display
-from daemon.screen.jam_display import LANES, Display, Poster, Roll, heights, lane, line_of, picture
+from daemon.screen.jam_display import LANES, Display, DisplaySetup, Roll, heights, lane, line_of, picture
 from music.note import CHANNELS, Metre
 
-POSTER = Poster("A tune", "pop", 150, Metre(), 0, 4)  # a step lasts 100 ms
+POSTER = DisplaySetup("A tune", "pop", 150, Metre(), 0, 4)  # a step lasts 100 ms
 STEP = 100_000_000
 
 
@@ -41,7 +41,7 @@ def test_steps_and_bars_count_from_the_first_note(roll: Roll) -> None:
 
 
 def test_an_upbeat_comes_before_bar_1() -> None:
-    roll = Roll(Poster("A tune", "pop", 150, Metre(), 24, 4))
+    roll = Roll(DisplaySetup("A tune", "pop", 150, Metre(), 24, 4))
     roll.take("heard", 0, on("melody", 60), None)
     assert (roll.step(0), roll.step(4 * STEP)) == (-4, 0)
 

@@ -11,11 +11,11 @@ import pytest
 from click.testing import CliRunner
 
 from daemon.cli import main
-from daemon.core.tempo import Tempo
+from daemon.core.tempo import TempoMap
 from daemon.sound import audio, wav
-from daemon.sound.audio import Audio, AudioError, Clicker, Desk
+from daemon.sound.audio import Audio, AudioError, BlockRenderer, ClickTrack
 from daemon.sound.soundfont import PLACES, find
-from daemon.sound.synth import RATE, BuiltIn, open_synth, render_messages
+from daemon.sound.synth import RATE, BuiltInSynth, open_synth, render_messages
 from music import midifile
 from music.note import CHANNELS, MELODY, Metre, Note
 
@@ -32,7 +32,7 @@ def pitch(samples: np.ndarray) -> int:
 def test_every_part_sounds_at_its_pitch_and_ends(role: str, played: int) -> None:
     channel = CHANNELS[role]
     messages = [(4800, bytes((0x90 | channel, played, 100))), (24_000, bytes((0x80 | channel, played, 0)))]
-    found = render_messages(BuiltIn(), messages, 3 * RATE)
+    found = render_messages(BuiltInSynth(), messages, 3 * RATE)
     assert found.shape == (3 * RATE, 2)
     assert np.abs(found[:4800]).max() == 0
     assert np.abs(found[4800:9600]).max() > 0.01
@@ -41,7 +41,7 @@ def test_every_part_sounds_at_its_pitch_and_ends(role: str, played: int) -> None
 
 
 def test_however_many_keys_are_down_it_stays_within_bounds() -> None:
-    synth = BuiltIn()
+    synth = BuiltInSynth()
     for channel in (0, 1, 2, 3, 9):
         for key in range(20, 108):
             synth.play(bytes((0x90 | channel, key, 127)))
@@ -73,7 +73,7 @@ class Marks:
 
 def test_a_message_sounds_at_its_moment_however_late_it_came() -> None:
     clock = [0]
-    desk = Desk(Marks(), 1000, lambda: clock[0])
+    desk = BlockRenderer(Marks(), 1000, lambda: clock[0])
     heard: list[float] = []
     for block in range(20):
         clock[0] = block * 10 * MS + (3 * MS if block % 3 else 0)  # callbacks come late by chance
@@ -92,7 +92,7 @@ def test_onsets_from_long_ago_are_not_played_and_ends_are() -> None:
     synth = Marks()
     synth.play = played.append  # type: ignore[method-assign, assignment]
     clock = [1000 * MS]
-    desk = Desk(synth, 1000, lambda: clock[0])
+    desk = BlockRenderer(synth, 1000, lambda: clock[0])
     desk.put(10 * MS, b"\x90\x3c\x40")
     desk.put(11 * MS, b"\x80\x3c\x00")
     desk.block(10)
@@ -128,8 +128,8 @@ def test_no_sound_at_the_start_is_one_sentence() -> None:
 
 def test_clicks_come_on_the_beats_and_the_first_is_higher() -> None:
     sent: list[tuple[int, bytes]] = []
-    clicker = Clicker(Metre(3, 4), lambda at, data: sent.append((at, data)))
-    tempo = Tempo(500_000)
+    clicker = ClickTrack(Metre(3, 4), lambda at, data: sent.append((at, data)))
+    tempo = TempoMap(500_000)
     for now in range(0, 3000, 60):
         clicker.look(tempo, True, now * MS)
     clicks = [(at // MS, data[1]) for at, data in sent if data[0] == 0x99]
@@ -138,9 +138,9 @@ def test_clicks_come_on_the_beats_and_the_first_is_higher() -> None:
 
 
 def test_a_wav_has_the_notes_at_their_moments(tmp_path: Path) -> None:
-    path, tempo = tmp_path / "a.wav", Tempo(500_000)
+    path, tempo = tmp_path / "a.wav", TempoMap(500_000)
     parts = {MELODY: [Note(24 * n, 60 + 5 * n, 12, 100) for n in range(4)]}
-    wav.write(path, parts, tempo, BuiltIn())
+    wav.write(path, parts, tempo, BuiltInSynth())
     with wave.open(str(path)) as file:
         assert (file.getnchannels(), file.getframerate()) == (2, RATE)
         samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2)[:, 0] / 32768

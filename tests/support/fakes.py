@@ -9,8 +9,8 @@ from daemon.core.counters import Counters
 from daemon.core.events import Event, MidiIn, Quit
 from daemon.core.plan import Plan, PlanRequest
 from daemon.core.settings import Settings
-from daemon.core.tempo import Tempo
-from daemon.engine.conductor import Conductor, Song
+from daemon.core.tempo import TempoMap
+from daemon.engine.conductor import Conductor, SongInfo
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, Sent, VirtualWorld
 from music.note import ROLES, TICKS_PER_STEP, Note
 
@@ -70,7 +70,7 @@ def only(role: str, pitch: Callable[[PlanRequest, int], int], length: int = 6) -
     return FakePlayer(write, roles=(role,))
 
 
-def midi(notes: Iterable[Note], tempo: Tempo, channel: int = 0) -> list[MidiIn]:
+def midi(notes: Iterable[Note], tempo: TempoMap, channel: int = 0) -> list[MidiIn]:
     """Notes as they come in, each at the moment of its tick; at one tick keys go up before others go down."""
     events = []
     for n in notes:
@@ -131,22 +131,22 @@ def perform(
     melody: Iterable[Note] = (),
     *,
     until: int = 384,
-    tempo: Tempo | None = None,
+    tempo: TempoMap | None = None,
     events: Iterable[Event] = (),
     latency: int | Callable[[PlanRequest], int] = 0,
-    song: Song | None = None,
+    song: SongInfo | None = None,
     settings: Settings = Settings(),
     replan: str = "step",
 ) -> Stage:
     """The melody (and other events) on virtual time, up to tick `until`; then Quit. The clock begins a bar early."""
-    tempo = tempo or Tempo(500_000)
+    tempo = tempo or TempoMap(500_000)
     world = VirtualWorld(tempo.ns_at(-96))
     for event in (*events, *midi(melody, tempo)):
         world.put(event)
     world.put(Quit(tempo.ns_at(until)))
     output = RecordingOutput(world)
     conductor = Conductor(
-        world, output, InlineComposer(world, player, latency), player, song or Song(tempo), settings, replan=replan
+        world, output, InlineComposer(world, player, latency), player, song or SongInfo(tempo), settings, replan=replan
     )
     conductor.run()
     return Stage(output.sent, conductor, conductor.counters)

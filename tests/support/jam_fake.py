@@ -12,7 +12,7 @@ from pathlib import Path
 from daemon.commands.jam import where
 from daemon.core.settings import Settings
 from daemon.live import jam
-from daemon.live.jam import Setup, play
+from daemon.live.jam import JamSetup, play
 from daemon.players.worker import PlayerSpec
 from daemon.sound.audio import Audio, Sound
 from music.tunes import TUNES
@@ -22,7 +22,7 @@ if __name__ == "__main__":
     kept = f"import shutil, sys; print('ready a file', flush=True); out = open({output + '.sound'!r}, 'wb')"
     setattr(jam, "Audio", partial(Audio, serve=f"{kept}; shutil.copyfileobj(sys.stdin.buffer, out)"))  # noqa: B010
     done = play(
-        Setup(
+        JamSetup(
             PlayerSpec("tests.support.worker_players:fake"),
             TUNES["ode"].first_bars(int(bars)),
             400,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from daemon.core.events import MidiIn, PlanReady
 from daemon.core.plan import PlanRequest
-from daemon.engine.conductor import Conductor, Song
+from daemon.engine.conductor import Conductor, SongInfo
 from daemon.live.listeners import Listening
 from daemon.system.live_world import LiveWorld
 from daemon.takes.recorder import Recorder
@@ -50,7 +50,7 @@ def main() -> None:
     with closing(Recorder(Path(sys.argv[1]), limit, Metre())) as recorder:
         listening = Listening(recorder, None, None, melody=False)
         hears, plays = listening.around(world, Told())
-        conductor = Conductor(hears, plays, AtOnce(world, player), player, Song(bpm=240))
+        conductor = Conductor(hears, plays, AtOnce(world, player), player, SongInfo(bpm=240))
         listening.watch(conductor)
 
         def perform() -> None:

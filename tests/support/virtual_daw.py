@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from daemon.clocks.midi_clock import MidiClock
 from daemon.core.events import MidiIn, Quit
 from daemon.core.tempo import NS_PER_S, us_per_beat
-from daemon.engine.conductor import Conductor, Song
+from daemon.engine.conductor import Conductor, SongInfo
 from daemon.midi.jack_ports import SLACK
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, VirtualWorld
 from music.note import TICKS_PER_BEAT
@@ -115,6 +115,6 @@ def perform(daw: Daw, link: Link, bpm: float = 120) -> tuple[list[Stamped], Cond
     world.put(Quit(ns(daw.frame + RATE)))
     output, player = RecordingOutput(world), Marks()
     clock = MidiClock(us_per_beat(bpm))
-    conductor = Conductor(world, output, InlineComposer(world, player, 3 * MS), player, Song(bpm=bpm), clock=clock)
+    conductor = Conductor(world, output, InlineComposer(world, player, 3 * MS), player, SongInfo(bpm=bpm), clock=clock)
     conductor.run()
     return [(link.sent(m.at, m.due, daw.period), m.data) for m in output.sent], conductor

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.system.journald import JournalHandler, entry, fields, is_listening
+from daemon.system.journald import JournalHandler, entry, fields, stderr_is_journal
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="no journal there")
 
@@ -57,6 +57,6 @@ def test_it_is_the_journals_stderr_or_not(monkeypatch: pytest.MonkeyPatch, tmp_p
         monkeypatch.setattr(sys, "stderr", stream)
         found = os.fstat(stream.fileno())
         monkeypatch.setenv("JOURNAL_STREAM", f"{found.st_dev}:{found.st_ino}")
-        assert is_listening()
+        assert stderr_is_journal()
         monkeypatch.setenv("JOURNAL_STREAM", "1:1")
-        assert not is_listening()
+        assert not stderr_is_journal()

@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from daemon.core.events import Command, Event, Quit, Slept
+from daemon.core.events import Command, Event, Quit, SystemResumed
 from daemon.system import rtkit, suspend
-from daemon.system.live_world import LiveWorld, undisturbed
+from daemon.system.live_world import LiveWorld, real_time_section
 
 SECOND = 1_000_000_000
 
@@ -110,7 +110,7 @@ def test_garbage_is_collected_in_pauses_only_and_all_is_put_back() -> None:
         for one in rubbish:
             one.append(one)
 
-    with undisturbed():
+    with real_time_section():
         assert not gc.isenabled()
         assert sys.getswitchinterval() < interval
         gc.callbacks.append(watch)
@@ -143,12 +143,12 @@ def test_the_other_threads_are_urgent_too_but_less_so(allowed: bool, monkeypatch
 
     monkeypatch.setattr(os, "sched_setscheduler", schedule)
     monkeypatch.setattr(os, "sched_getscheduler", lambda _: os.SCHED_OTHER)
-    monkeypatch.setattr(rtkit, "ask", lambda: False)
-    with undisturbed():
+    monkeypatch.setattr(rtkit, "request_realtime", lambda: False)
+    with real_time_section():
         pass
     over.set()
     number = other.native_id or 0
-    lifted = [(0, os.SCHED_FIFO, rtkit.PRIORITY), (number, os.SCHED_RR, rtkit.BELOW)]
+    lifted = [(0, os.SCHED_FIFO, rtkit.PRIORITY), (number, os.SCHED_RR, rtkit.WORKER_PRIORITY)]
     assert given == ([*lifted, (number, os.SCHED_OTHER, 0), (0, os.SCHED_OTHER, 0)] if allowed else [])
 
 
@@ -161,7 +161,7 @@ def test_a_sleep_of_the_machine_is_told_before_what_came_with_it(monkeypatch: py
     assert isinstance(world.wait(None), Command)
     away = 3_600_000_000_000
     world.put(at(world.now()))
-    assert isinstance(world.wait(None), Slept)
+    assert isinstance(world.wait(None), SystemResumed)
     assert isinstance(world.wait(world.now()), Command)
     assert world.wait(world.now()) is None
     away += suspend.SHORTEST  # which is no sleep
@@ -169,4 +169,4 @@ def test_a_sleep_of_the_machine_is_told_before_what_came_with_it(monkeypatch: py
 
 
 def test_the_clock_that_goes_on_is_there() -> None:
-    assert not suspend.Sleep().over()
+    assert not suspend.SuspendDetector().over()

@@ -56,9 +56,9 @@ def test_a_worker_has_real_time_priority_below_the_conductors_where_that_is_allo
 ) -> None:
     given: list[tuple[int, int, int]] = []
     monkeypatch.setattr(os, "sched_setscheduler", lambda pid, how, what: given.append((pid, how, what.sched_priority)))
-    assert rtkit.hurry(pass_on)
-    assert given == [(0, os.SCHED_RR | (0 if pass_on else os.SCHED_RESET_ON_FORK), rtkit.BELOW)]
-    assert 0 < rtkit.BELOW < rtkit.PRIORITY
+    assert rtkit.raise_priority(pass_on)
+    assert given == [(0, os.SCHED_RR | (0 if pass_on else os.SCHED_RESET_ON_FORK), rtkit.WORKER_PRIORITY)]
+    assert 0 < rtkit.WORKER_PRIORITY < rtkit.PRIORITY
 
 
 @pytest.mark.parametrize(("allowed", "granted"), [(True, True), (False, True), (False, False)])
@@ -82,7 +82,7 @@ def test_a_worker_goes_before_others_where_that_is_allowed_or_granted(
     monkeypatch.setattr(os, "sched_setscheduler", refused)
     monkeypatch.setattr(os, "setpriority", setpriority)
     monkeypatch.setattr(rtkit, "_call", call)
-    assert rtkit.hurry() == (allowed or granted)
+    assert rtkit.raise_priority() == (allowed or granted)
     asked = ("MakeThreadHighPriorityWithPID", "tti", rtkit.NICE)
     assert told == [(os.PRIO_PROCESS, 0, rtkit.NICE) if allowed else asked]
 

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from daemon import cli
 from daemon.cli import main
 from daemon.system import service_units
-from daemon.system.service_units import Launchd, Systemd, UnitError, quoted, unit_text
+from daemon.system.service_units import Launchd, Systemd, UnitError, systemd_quote, unit_text
 
 
 class FakeManager:
@@ -46,7 +46,7 @@ def test_the_unit_is_for_the_environment_it_is_installed_from(tmp_path: Path) ->
     systemd = Systemd(manager, tmp_path)
     systemd.install(["--style", "jazz"])
     [start] = settings(systemd.path.read_text(encoding="utf-8"))["ExecStart"]
-    assert start == quoted([*service_units.program(), "run", "--style", "jazz"])
+    assert start == systemd_quote([*service_units.program(), "run", "--style", "jazz"])
     assert Path(service_units.program()[0]).is_file()
     assert systemd.path == tmp_path / "systemd" / "user" / "houseband.service"
     assert manager.told[-1] == "systemctl --user restart houseband.service"
@@ -94,7 +94,7 @@ def test_a_step_that_fails_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_paths_are_quoted_as_systemd_reads_them(words: list[str], line: str) -> None:
-    assert quoted(words) == line
+    assert systemd_quote(words) == line
 
 
 def test_the_unit_says_what_the_daemon_keeps() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from daemon.core.events import Event, Quit
-from daemon.system.watchdog import WatchedDog, guarded
+from daemon.system.watchdog import WatchdogWorld, with_watchdog
 
 SECOND = 1_000_000_000
 
@@ -36,7 +36,7 @@ class Scripted:
 def test_it_is_fed_while_somebody_waits_however_long() -> None:
     world = Scripted(Quit(10 * SECOND))
     fed: list[int] = []
-    dog = WatchedDog(world, 3 * SECOND, lambda: fed.append(world.at))
+    dog = WatchdogWorld(world, 3 * SECOND, lambda: fed.append(world.at))
     assert dog.wait(None) == Quit(10 * SECOND)
     assert fed == [0, 3 * SECOND, 6 * SECOND, 9 * SECOND]
 
@@ -44,7 +44,7 @@ def test_it_is_fed_while_somebody_waits_however_long() -> None:
 def test_deadlines_are_kept_and_feeding_does_not_end_a_wait() -> None:
     world = Scripted()
     fed: list[int] = []
-    dog = WatchedDog(world, 3 * SECOND, lambda: fed.append(world.at))
+    dog = WatchdogWorld(world, 3 * SECOND, lambda: fed.append(world.at))
     for until in (SECOND, 3 * SECOND, 3 * SECOND, 4 * SECOND, 11 * SECOND):
         assert dog.wait(until) is None
         assert world.at == until
@@ -54,7 +54,7 @@ def test_deadlines_are_kept_and_feeding_does_not_end_a_wait() -> None:
 def test_who_does_not_wait_does_not_feed_it() -> None:
     world = Scripted()
     fed: list[int] = []
-    dog = WatchedDog(world, SECOND, lambda: fed.append(world.at))
+    dog = WatchdogWorld(world, SECOND, lambda: fed.append(world.at))
     dog.wait(SECOND // 2)
     world.at = 60 * SECOND  # stuck for a minute
     assert fed == [0]
@@ -63,9 +63,9 @@ def test_who_does_not_wait_does_not_feed_it() -> None:
 def test_without_a_watchdog_the_world_is_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     world = Scripted()
     monkeypatch.delenv("WATCHDOG_USEC", raising=False)
-    assert guarded(world) is world
+    assert with_watchdog(world) is world
     monkeypatch.setenv("WATCHDOG_USEC", "many")
-    assert guarded(world) is world
+    assert with_watchdog(world) is world
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no service manager of that kind")
@@ -77,7 +77,7 @@ def test_the_service_manager_hears_it(tmp_path: Path, monkeypatch: pytest.Monkey
         manager.settimeout(5)
         monkeypatch.setenv("WATCHDOG_PID", str(os.getpid() + 1))
         world = Scripted(Quit(4 * SECOND))
-        assert guarded(world) is world  # it is somebody else's
+        assert with_watchdog(world) is world  # it is somebody else's
         monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
-        guarded(world).wait(None)
+        with_watchdog(world).wait(None)
         assert [manager.recv(100), manager.recv(100)] == [b"WATCHDOG=1"] * 2

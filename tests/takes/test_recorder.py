@@ -16,8 +16,8 @@ from click.testing import CliRunner
 
 from daemon.cli import main
 from daemon.core.events import Command, Quit
-from daemon.core.tempo import Tempo
-from daemon.engine.conductor import Conductor, Song
+from daemon.core.tempo import TempoMap
+from daemon.engine.conductor import Conductor, SongInfo
 from daemon.live.listeners import Listening
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, VirtualWorld
 from daemon.takes import recorder, take_log
@@ -32,7 +32,7 @@ TUNE = [Note(12 * i, 60 + i, 10, 90) for i in range(16)]
 
 def played(folder: Path, until: int = 192, limit: int = 1 << 20) -> RecordingOutput:
     """A tune on virtual time, with a change of style and one of tempo on the way, recorded into a folder."""
-    tempo, player = Tempo(500_000), FakePlayer()
+    tempo, player = TempoMap(500_000), FakePlayer()
     world = VirtualWorld(tempo.ns_at(-96))
     output = RecordingOutput(world)
     for event in midi(TUNE, tempo):
@@ -43,7 +43,7 @@ def played(folder: Path, until: int = 192, limit: int = 1 << 20) -> RecordingOut
     with closing(Recorder(folder, limit, Metre())) as kept:
         listening = Listening(kept, None, None, melody=False)
         hears, plays = listening.around(world, output)
-        conductor = Conductor(hears, plays, InlineComposer(world, player, 0), player, Song())
+        conductor = Conductor(hears, plays, InlineComposer(world, player, 0), player, SongInfo())
         listening.watch(conductor)
         conductor.run()
     return output

@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.core.events import Command, MidiIn
-from daemon.core.observers import TappedOutput, TappedWorld
-from daemon.core.tempo import Tempo
+from daemon.core.observers import ObservedOutput, ObservedWorld
+from daemon.core.tempo import TempoMap
 from daemon.offline.virtual_world import RecordingOutput, VirtualWorld
 from daemon.takes.take import Take
 from music import midifile
 from music.note import Metre, Note, without_overlap
 
-TEMPO = Tempo(500_000, 0, 1_000_000_007)
+TEMPO = TempoMap(500_000, 0, 1_000_000_007)
 
 
 def on(channel: int, pitch: int, velocity: int = 80) -> bytes:
@@ -70,7 +70,7 @@ def test_a_note_never_ended_ends_with_the_last_message_and_a_second_onset_ends_t
 
 
 def test_the_file_has_the_parts_the_tempo_and_the_metre(tmp_path: Path) -> None:
-    tempo = Tempo(500_000, 0, 0)
+    tempo = TempoMap(500_000, 0, 0)
     take = Take()
     take.heard(tempo.ns_at(-24), on(0, 60))
     take.heard(tempo.ns_at(0), off(0, 60))
@@ -93,11 +93,11 @@ def test_taps_are_told_and_change_nothing() -> None:
     world.put(note)
     world.put(command)
     told: list[tuple[int, bytes]] = []
-    tapped = TappedWorld(world, lambda at, data: told.append((at, data)))
+    tapped = ObservedWorld(world, lambda at, data: told.append((at, data)))
     assert [tapped.wait(None), tapped.wait(None), tapped.wait(9)] == [note, command, None]
     assert tapped.now() == 9
     recording = RecordingOutput(world)
-    output = TappedOutput(recording, lambda due, data: told.append((due, data)))
+    output = ObservedOutput(recording, lambda due, data: told.append((due, data)))
     output.send(off(0, 60), 8)
     assert [(sent.due, sent.data) for sent in recording.sent] == [(8, off(0, 60))]
     assert told == [(5, on(0, 60)), (8, off(0, 60))]

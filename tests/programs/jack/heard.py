@@ -29,13 +29,13 @@ import numpy as np
 from daemon.core.events import MidiIn, Quit
 from daemon.diagnostics.doctor import may_be_real_time
 from daemon.diagnostics.measure import quantile
-from daemon.engine.conductor import Conductor, Song
+from daemon.engine.conductor import Conductor, SongInfo
 from daemon.live.listeners import Listening
 from daemon.players.worker import PlayerSpec, Worker
 from daemon.sound.audio import Audio
 from daemon.sound.soundfont import BUILT_IN
 from daemon.sound.synth import RATE, open_synth, render_messages
-from daemon.system.live_world import LiveWorld, undisturbed
+from daemon.system.live_world import LiveWorld, real_time_section
 from tests.programs.jack.bench import jack_server
 from tests.support.jack.stage import process
 
@@ -122,7 +122,7 @@ def band(audio: Audio, seconds: float, middle: Any = None) -> Kept:
         facts = worker.wait_ready()
         listening = Listening(None, audio, None, melody=False)
         hears, plays = listening.around(world, output)
-        conductor = Conductor(hears, plays, worker, facts, Song(bpm=100))
+        conductor = Conductor(hears, plays, worker, facts, SongInfo(bpm=100))
         listening.watch(conductor)
 
         def perform() -> None:
@@ -137,7 +137,7 @@ def band(audio: Audio, seconds: float, middle: Any = None) -> Kept:
             world.put(Quit(world.now()))
 
         threading.Thread(target=perform, daemon=True).start()
-        with undisturbed():
+        with real_time_section():
             conductor.run()
     return output
 

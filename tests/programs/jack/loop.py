@@ -21,7 +21,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from daemon.control.client import Client, ClientError
+from daemon.control.client import ClientError, ControlClient
 from music.edits.draft import from_sysex
 from music.note import TICKS_PER_BEAT, TICKS_PER_STEP, Note
 from tests.programs.jack.bench import RATE, jack_server, scatter
@@ -60,7 +60,7 @@ class Subscriber(threading.Thread):
         client = None
         for _ in range(1_000):
             try:
-                client = Client(self._where)
+                client = ControlClient(self._where)
                 break
             except ClientError:
                 threading.Event().wait(0.02)

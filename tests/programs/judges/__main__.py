@@ -14,7 +14,7 @@ from daemon.commands.evaluate import DATA
 from daemon.commands.render import CONTROL_OPTIONS, control_options, settings_from
 from daemon.core import controls
 from daemon.core.errors import UserError, user_errors
-from daemon.evaluation.scoring import Band, player_of
+from daemon.evaluation.scoring import BandUnderTest, player_of
 from daemon.evaluation.songbook import SongbookError, open_book
 from daemon.players.graph import GraphError
 from models.data.song_cache import DataError
@@ -121,7 +121,7 @@ def _play(given: dict[str, Any], styles: tuple[str, ...] | None) -> list[Tried]:
         player = player_of(given["technique"], _graph(given))
         values = {key: value for key, value in given.items() if key in CONTROL_OPTIONS}
         settings = settings_from(values, given["assigned"], player.styles)
-        band = Band(given["technique"], _graph(given), settings, latency_ms=given["latency_ms"])
+        band = BandUnderTest(given["technique"], _graph(given), settings, latency_ms=given["latency_ms"])
         styles = styles or (settings.style,)
     assert isinstance(seed, int)
     entries = open_book(given["data"], given["collection"], given["split"], songs=given["songs"], seed=seed)

@@ -9,8 +9,8 @@ import numpy as np
 
 from daemon.evaluation import scoring
 from daemon.evaluation.evaluate import each
-from daemon.evaluation.scoring import BLOCKS, FOLLOWER, LIVE, OFFLINE, OWN, Band
-from daemon.evaluation.songbook import Entry
+from daemon.evaluation.scoring import BLOCKS, FOLLOWER, LIVE, OFFLINE, OWN, BandUnderTest
+from daemon.evaluation.songbook import SongEntry
 from daemon.offline.render import render_notes
 from music.chords import ChordTrack
 from music.evaluation import baselines, metrics
@@ -27,8 +27,8 @@ class Task:
     """One file to play: by whom (nobody: only what the band is measured against), in which styles and modes, and how
     many bars of it, from the bar of the first melody note on (None: all)."""
 
-    entry: Entry
-    band: Band | None
+    entry: SongEntry
+    band: BandUnderTest | None
     styles: tuple[str, ...]
     modes: tuple[str, ...]
     bars: int | None = None

@@ -27,10 +27,10 @@ from music.midifile import Song, melody_part
 BARS = 8
 
 
-def nic(melody: metrics.Passage, parts: metrics.Parts, bar: int) -> float:
+def nic(melody: metrics.BarFigures, parts: metrics.Parts, bar: int) -> float:
     """NiC of one bar."""
     steps = slice(bar * melody.steps_per_bar, (bar + 1) * melody.steps_per_bar)
-    where = metrics.Passage(melody.first_step + steps.start, melody.steps_per_bar, melody.line[steps])
+    where = metrics.BarFigures(melody.first_step + steps.start, melody.steps_per_bar, melody.line[steps])
     return metrics.consonance(where, metrics.playing(parts, where))["nic"]
 
 

@@ -11,7 +11,7 @@ import threading
 import time
 from queue import Empty, SimpleQueue
 
-from daemon.system.live_world import undisturbed
+from daemon.system.live_world import real_time_section
 
 
 def main() -> None:
@@ -25,7 +25,7 @@ def main() -> None:
 
     threading.Thread(target=end, daemon=True).start()
     due = time.monotonic_ns()
-    with undisturbed():
+    with real_time_section():
         while True:
             due += interval
             try:

@@ -13,15 +13,15 @@ from typing import Any
 
 from daemon.commands.run import ready_line, start_logging
 from daemon.core.settings import Settings
-from daemon.engine.conductor import Song
-from daemon.live.connections import Wiring
-from daemon.live.performance import Setup, play
+from daemon.engine.conductor import SongInfo
+from daemon.live.connections import Connections
+from daemon.live.performance import PerformanceSetup, play
 from daemon.midi.jack_ports import JackPorts
-from daemon.midi.reconnecting import KeptPorts
+from daemon.midi.reconnecting import ReconnectingPorts
 from daemon.players.worker import PlayerSpec
 
 
-def wedge(kept: KeptPorts) -> None:
+def wedge(kept: ReconnectingPorts) -> None:
     """From now on nothing that is sent arrives, as where JACK has given up on a client."""
     ports: Any = kept._ports
     if isinstance(ports, JackPorts):
@@ -30,7 +30,7 @@ def wedge(kept: KeptPorts) -> None:
         ports._senders[None].close_port()
 
 
-def ready(ports: KeptPorts, settings: Settings) -> None:
+def ready(ports: ReconnectingPorts, settings: Settings) -> None:
     signal.signal(signal.SIGUSR1, lambda *_: wedge(ports))
     print(ready_line(ports.api, ports.names, song, settings.style), file=sys.stderr)  # noqa: T201
 
@@ -39,10 +39,12 @@ if __name__ == "__main__":
     bpm, report, *rest = sys.argv[1:]
     clock, output, maker = (*rest, *("auto", "rtmidi", "fake")[len(rest) :])
     start_logging(1)
-    song = Song(bpm=float(bpm))
+    song = SongInfo(bpm=float(bpm))
     player = PlayerSpec(f"tests.support.worker_players:{maker}")
-    wiring = Wiring(clock=clock, output=output)
+    wiring = Connections(clock=clock, output=output)
     play(
-        Setup(player, song, lambda styles: Settings(styles[0]), api="jack", report=Path(report), wiring=wiring),
+        PerformanceSetup(
+            player, song, lambda styles: Settings(styles[0]), api="jack", report=Path(report), wiring=wiring
+        ),
         ready,
     )
