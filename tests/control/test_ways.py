@@ -114,7 +114,7 @@ def by_command_line(key: str, value: object) -> list[Sent]:
             pass
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("daemon.commands.set.Client", Connected)
+        patch.setattr("daemon.commands.set.ControlClient", Connected)
         words = [key] if CONTROLS[key].kind == "trigger" else [key, str(value)]
         result = CliRunner().invoke(main, ["set", *words])
     assert result.exit_code == 0, result.output

@@ -74,7 +74,7 @@ def test_stopping_leaves_at_once_before_it_plays_and_asks_the_conductor_afterwar
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells in /proc")
 def test_processes_started_later_have_no_huge_pages_either() -> None:
     code = (
-        "import subprocess; from daemon.system.memory import small_pages; assert small_pages(); "
+        "import subprocess; from daemon.system.memory import disable_huge_pages; assert disable_huge_pages(); "
         "subprocess.run(['cat', '/proc/self/status'])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
