@@ -23,7 +23,8 @@ def asked(tmp_path: Path, status: int | None) -> tuple[str, list[str]]:
         fake.chmod(0o755)
     code = (
         "import os, resource, signal, threading\nfrom daemon.system import rtkit\n"
-        "print(rtkit.request_realtime(), os.getpid(), threading.get_native_id(), *resource.getrlimit(resource.RLIMIT_RTTIME),"
+        "print(rtkit.request_realtime(), os.getpid(), threading.get_native_id(),"
+        " *resource.getrlimit(resource.RLIMIT_RTTIME),"
         " callable(signal.getsignal(signal.SIGXCPU)))"
     )
     root = Path(rtkit.__file__).parents[2]
