@@ -14,14 +14,14 @@ _WHERE = {
 
 @click.command(short_help="Print a script that completes commands in your shell.")
 @click.argument("shell", type=click.Choice(tuple(_WHERE)))
-def command(shell: str) -> None:
+@click.pass_context
+def command(context: click.Context, shell: str) -> None:
     """Print the script that makes SHELL complete houseband's commands and options.
 
     Keep what it prints: for bash as ~/.local/share/bash-completion/completions/houseband, for zsh as _houseband in a
     directory of your $fpath, for fish as ~/.config/fish/completions/houseband.fish.
     """
-    from daemon.cli import main
-
-    made = get_completion_class(shell)
-    assert made is not None
-    click.echo(made(main, {}, "houseband", "_HOUSEBAND_COMPLETE").source())
+    completer = get_completion_class(shell)
+    assert completer is not None
+    root = context.find_root().command
+    click.echo(completer(root, {}, "houseband", "_HOUSEBAND_COMPLETE").source())

@@ -10,6 +10,7 @@ import click
 
 from daemon.config import config
 from daemon.config.config import KEYS, Config, ConfigError, KeySpec
+from daemon.control.learned import LearnedGesturesError, learned_path, read_learned
 
 _SET_HELP = "Any key of the configuration, e.g. mute.pad=on or offset_ms.bass=20; `houseband config` lists them."
 
@@ -47,7 +48,7 @@ class Chosen:
     @property
     def learnt_file(self) -> Path:
         """Where learnt gestures are kept."""
-        return config.learnt_path(self.file)
+        return learned_path(self.file)
 
 
 def config_from(file: Path | None, assigned: tuple[str, ...], values: Mapping[str, object]) -> Chosen:
@@ -63,7 +64,11 @@ def config_from(file: Path | None, assigned: tuple[str, ...], values: Mapping[st
         said[key] = config.parse(key, value)
     there = file or config.path()
     given = config.read(there, must_exist=file is not None)
-    return Chosen(config.config(given, said), there, config.read_learnt(config.learnt_path(there)))
+    try:
+        learned = read_learned(learned_path(there))
+    except LearnedGesturesError as error:
+        raise ConfigError(str(error)) from None
+    return Chosen(config.config(given, said), there, learned)
 
 
 def connect_option(function: Callable[..., None]) -> Callable[..., None]:

@@ -8,9 +8,7 @@ the file, the file before the defaults.
 from __future__ import annotations
 
 import difflib
-import json
 import os
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +18,7 @@ from daemon.control.gestures import DEFAULTS, GestureError
 from daemon.core import controls
 from daemon.core.controls import CONTROLS, MIXED_ROLES, ControlError
 from daemon.core.settings import Settings
+from daemon.system.text_files import MissingFileError, TextFileError, read_toml, toml_literal
 from music.note import Metre
 
 #: names another file than the usual one
@@ -193,11 +192,6 @@ def path() -> Path:
     return user_config_path("houseband") / "config.toml"
 
 
-def learnt_path(config: Path) -> Path:
-    """Where learnt gestures are kept: beside the configuration."""
-    return config.with_suffix(".learnt.toml")
-
-
 # Reading
 
 
@@ -222,18 +216,13 @@ def read(file: Path, *, must_exist: bool = True) -> Given:
     Raises ConfigError, which names the file and the key.
     """
     try:
-        text = file.read_text(encoding="utf-8")
-    except FileNotFoundError:
+        found = read_toml(file)
+    except MissingFileError as error:
         if must_exist:
-            raise ConfigError(f"{file}: no such file") from None
+            raise ConfigError(str(error)) from None
         return {}
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise ConfigError(f"{file}: cannot be read as text: {reason}") from None
-    try:
-        found = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigError(f"{file}: not TOML: {error}") from None
+    except TextFileError as error:
+        raise ConfigError(str(error)) from None
     try:
         return _given(found)
     except ConfigError as error:
@@ -270,15 +259,11 @@ def _preset(prefix: str, turned: Mapping[str, object]) -> dict[str, object]:
 
 
 def _bound(where: str, made: str, what: object) -> str:
-    if not isinstance(what, str):
-        raise ConfigError(f"{where}: takes a control's name, or 'key=value', not {what!r}")
     try:
-        read_gesture = gestures.gesture(made)
-        if what.strip():
-            gestures.target(what, read_gesture)
+        gestures.check_binding(made, what)
     except (GestureError, ControlError) as error:
         raise ConfigError(f"{where}: {error}") from None
-    return what
+    return str(what)
 
 
 def _table(name: str, value: object) -> Mapping[str, object]:
@@ -439,24 +424,6 @@ def shown(whole: Config) -> str:
     return "\n".join(lines) + "\n"
 
 
-def read_learnt(file: Path) -> dict[str, str]:
-    """Learnt gestures: gesture -> target; none where there is no file. Raises ConfigError."""
-    given = read(file, must_exist=False)
-    return {name.partition(".")[2]: str(what) for name, what in given.items()}
-
-
-def write_learnt(file: Path, learnt: Mapping[str, str]) -> None:
-    """Keep learnt gestures. Written beside and renamed. Raises OSError."""
-    lines = [
-        "# Gestures that `houseband learn` has learnt. It writes this file: put your own into the configuration.",
-        f"[{GESTURES}]",
-        *(f"{_toml(made)} = {_toml(what)}" for made, what in learnt.items()),
-    ]
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.part")
-    temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    temporary.replace(file)
-
-
 def _toml(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    assert isinstance(value, str | float | int)
+    return toml_literal(value)

@@ -132,6 +132,15 @@ def target(text: str, made_by: Gesture) -> Target:
     return Target(key)
 
 
+def check_binding(text: str, what: object) -> None:
+    """Check one line of a table of gestures. Raises GestureError and ControlError where it makes no sense."""
+    if not isinstance(what, str):
+        raise GestureError(f"takes a control's name, or 'key=value', not {what!r}")
+    made = gesture(text)
+    if what.strip():
+        target(what, made)
+
+
 class Gestures:
     """What messages mean. choices: key -> what it can be, for style, technique and preset."""
 

@@ -22,9 +22,9 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from daemon.config import config
 from daemon.control.control_socket import PROTOCOL, TCP, TOPICS, runtime_path
 from daemon.control.gestures import CC, FORGET, LEARN, Gesture, GestureError, target
+from daemon.control.learned import write_learned
 from daemon.core import controls, wire
 from daemon.core.controls import CONTROLS, ControlError
 from daemon.core.version import installed_version
@@ -247,7 +247,7 @@ class RequestHandler:
             self._kept[made] = what
         self._standing_gestures()
         try:
-            config.write_learnt(Path(self.hello["learnt_path"]), self._kept)
+            write_learned(Path(self.hello["learnt_path"]), self._kept)
         except OSError as error:
             self._pass_on({"kind": "warning", "text": f"what was learnt cannot be kept: {error}"})
         if self._learner is not None and what:

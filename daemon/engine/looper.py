@@ -256,18 +256,3 @@ class EditLoop:
 def _price(rate: float) -> int:
     """What an edit costs, ns."""
     return max(1, round(_NS / rate)) if rate > 0 else 0
-
-
-def draft_of(state: LoopState) -> Draft:
-    """The loop that a player was shown."""
-    lengths = np.zeros((state.steps, PITCHES), np.int16)
-    velocities = np.zeros((state.steps, PITCHES), np.uint8)
-    own = np.zeros((state.steps, PITCHES), np.bool_)
-    for step, pitch, length, velocity, mine in state.notes:
-        lengths[step, pitch], velocities[step, pitch], own[step, pitch] = length, velocity, mine
-    draft = Draft(lengths, velocities, state.bars, ring=True)
-    draft.own[:] = own
-    for cell in state.refused:
-        draft.refused[cell] = True
-    draft.given, draft.removed, draft.added = state.given, state.removed, int(own.sum())
-    return draft

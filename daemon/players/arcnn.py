@@ -12,8 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from daemon.core.plan import Plan, PlanRequest
-from daemon.engine.looper import draft_of
+from daemon.core.plan import LoopState, Plan, PlanRequest
 from daemon.players.graph import Graph, GraphError
 from music.edits import selection
 from music.edits.draft import Draft
@@ -164,3 +163,18 @@ class ArcnnPlayer:
             strict=settings.style in STRICT,
         )
         return tuple(edits)
+
+
+def draft_of(state: LoopState) -> Draft:
+    """Return the loop that the conductor shows in a request, as a draft that can be edited."""
+    lengths = np.zeros((state.steps, PITCHES), np.int16)
+    velocities = np.zeros((state.steps, PITCHES), np.uint8)
+    own = np.zeros((state.steps, PITCHES), np.bool_)
+    for step, pitch, length, velocity, mine in state.notes:
+        lengths[step, pitch], velocities[step, pitch], own[step, pitch] = length, velocity, mine
+    draft = Draft(lengths, velocities, state.bars, ring=True)
+    draft.own[:] = own
+    for cell in state.refused:
+        draft.refused[cell] = True
+    draft.given, draft.removed, draft.added = state.given, state.removed, int(own.sum())
+    return draft

@@ -13,6 +13,7 @@ from daemon.config import config
 from daemon.config.cli_options import config_from
 from daemon.config.config import KEYS, ConfigError
 from daemon.control.gestures import DEFAULTS
+from daemon.control.learned import learned_path, write_learned
 from daemon.core.settings import Settings
 from music.note import Metre
 
@@ -94,9 +95,9 @@ def test_every_key_can_be_set_from_the_command_line(name: str, file: Path) -> No
 
 def test_learnt_gestures_survive_a_restart(file: Path) -> None:
     learnt = {"cc 21 channel 3": "intensity", "note 3 channel 1": 'style=a "b"'}
-    config.write_learnt(config.learnt_path(file), learnt)
+    write_learned(learned_path(file), learnt)
     assert config_from(None, (), {}).learnt == learnt
-    config.write_learnt(config.learnt_path(file), {})
+    write_learned(learned_path(file), {})
     assert config_from(None, (), {}).learnt == {}
 
 
@@ -200,7 +201,7 @@ def test_editing_begins_with_the_documented_file_and_checks_what_was_written(
 
 def test_what_is_learnt_and_usual_is_listed(file: Path) -> None:
     written(file, '[gestures]\n"cc 80" = ""\n')
-    config.write_learnt(config.learnt_path(file), {"cc 21 channel 3": "intensity"})
+    write_learned(learned_path(file), {"cc 21 channel 3": "intensity"})
     lines = houseband("learn", "--list").output.splitlines()
     assert "cc 80                  nothing" in lines
     assert "cc 81                  variation" in lines

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from daemon.config.config import read_learnt
 from daemon.control.client import ControlClient
 from daemon.control.gestures import DEFAULTS
+from daemon.control.learned import read_learned
 from daemon.core.events import MidiIn, Quit
 from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
@@ -31,7 +31,7 @@ class Performance:
         file = folder / "config.learnt.toml"
         self.where = str(folder / "control.sock")
         reach = Reach(
-            DEFAULTS, read_learnt(file), file, {"mine": (("swing", 0.5), ("mute.pad", True))}, self.where, {"bass": 34}
+            DEFAULTS, read_learned(file), file, {"mine": (("swing", 0.5), ("mute.pad", True))}, self.where, {"bass": 34}
         )
         control = reach.start(self.world, self._stack)
         through = reached(
@@ -81,7 +81,7 @@ def test_a_learnt_knob_turns_its_control_after_a_restart_too(tmp_path: Path) -> 
         second.plays(b"\xb2\x15\x00")
         assert next(client.events())["controls"]["intensity"] == 0.0
         client.ask("forget", key="intensity")
-    assert read_learnt(tmp_path / "config.learnt.toml") == {}
+    assert read_learned(tmp_path / "config.learnt.toml") == {}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no Unix sockets there")

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from daemon.core.plan import LoopState, PlanRequest
 from daemon.core.settings import Settings
-from daemon.engine.looper import draft_of as draft_of_loop
-from daemon.players.arcnn import HOP, ArcnnPlayer, Editor, windows
+from daemon.players.arcnn import HOP, ArcnnPlayer, Editor, draft_of, windows
 from daemon.players.graph import Graph, GraphError
 from music.edits.draft import Draft
 from music.edits.edit import ADD, Edit, Limits
@@ -197,7 +196,7 @@ def test_it_answers_with_as_many_edits_as_are_wanted_and_they_fit() -> None:
     plan = player().plan(request(state(3), creative_risk=0.0))
     assert [(e.action, e.pitch) for e in plan.edits].count(("remove", 64)) == 1
     assert [(e.action, e.pitch) for e in plan.edits].count(("add", 72)) == 2
-    draft = draft_of_loop(state(3))
+    draft = draft_of(state(3))
     for edit in plan.edits:
         draft.apply(edit)
     assert {e.iteration for e in plan.edits} == {5}

@@ -1,0 +1,58 @@
+"""Gestures that were learned while playing, kept in a file beside the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from daemon.control import gestures
+from daemon.control.gestures import GestureError
+from daemon.core.controls import ControlError
+from daemon.system.text_files import MissingFileError, TextFileError, read_toml, toml_literal
+
+#: the file's only table
+_TABLE = "gestures"
+
+
+class LearnedGesturesError(ValueError):
+    """Raised for a file of learned gestures that cannot be used; the message is one sentence that names the file."""
+
+
+def learned_path(config: Path) -> Path:
+    """Return where learned gestures are kept: beside the configuration file."""
+    return config.with_suffix(".learnt.toml")
+
+
+def read_learned(file: Path) -> dict[str, str]:
+    """Return the learned gestures in a file, as gesture -> target; none where there is no file.
+
+    Raises LearnedGesturesError.
+    """
+    try:
+        found = read_toml(file)
+    except MissingFileError:
+        return {}
+    except TextFileError as error:
+        raise LearnedGesturesError(str(error)) from None
+    table = found.get(_TABLE, {})
+    if set(found) - {_TABLE} or not isinstance(table, dict):
+        raise LearnedGesturesError(f"{file}: takes one table, [{_TABLE}], as `houseband learn` writes it")
+    for gesture, target in table.items():
+        try:
+            gestures.check_binding(gesture, target)
+        except (GestureError, ControlError) as error:
+            raise LearnedGesturesError(f"{file}: {_TABLE}.'{gesture}': {error}") from None
+    return dict(table)
+
+
+def write_learned(file: Path, learned: Mapping[str, str]) -> None:
+    """Write learned gestures (gesture -> target) to a file, which is replaced as a whole. Raises OSError."""
+    lines = [
+        "# Gestures that `houseband learn` has learnt. It writes this file: put your own into the configuration.",
+        f"[{_TABLE}]",
+        *(f"{toml_literal(gesture)} = {toml_literal(target)}" for gesture, target in learned.items()),
+    ]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f".{file.name}.part")
+    temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    temporary.replace(file)
