@@ -1,1 +1,0 @@
-"""From a training run to one .onnx file: adapters, writing, checking, quantising."""

@@ -1,4 +1,0 @@
-"""Where the players are made: modules, losses, data, training. torch stays here and in export/.
-
-Importing this bare package imports no torch: the daemon reads `models.pretrained` through importlib.resources.
-"""

@@ -1,1 +1,0 @@
-"""The service unit, as package data."""

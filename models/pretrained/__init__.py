@@ -1,1 +1,0 @@
-"""The shipped weights, one .onnx file a technique: data, read through importlib.resources."""
