@@ -64,8 +64,9 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from daemon.control import gestures
 from daemon.core import wire
-from daemon.core.events import Command, Event
+from daemon.core.events import ControlChange, Event, ForgetGesture, LearnGesture
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +85,7 @@ _CHILD = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from daemon.c
 
 
 @dataclass(frozen=True, slots=True)
-class CommandDone(Command):
+class CommandDone(ControlChange):
     """A command that came through the socket; the server wants to know when it is done."""
 
     serial: int = 0
@@ -196,10 +197,24 @@ class ControlSocket:
             message = json.loads(line)
             match message["kind"]:
                 case "command":
-                    self._put(CommandDone(self._now(), message["key"], message["value"], message["serial"]))
+                    self._put(self._event(message["key"], message["value"], message["serial"]))
                 case "wanted":
                     self.wanted = frozenset(message["topics"])
                 case "warning":
                     log.warning("control socket: %s", message["text"])
                 case "listening":
                     log.info("control socket: %s", message["where"])
+
+    def _event(self, key: str, value: object, serial: int) -> Event:
+        """Return the event for a client's command; learning and forgetting a gesture change nothing of the band."""
+
+        def done(accepted: bool) -> None:
+            self.tell("done", serial, accepted)
+
+        match key:
+            case gestures.LEARN:
+                return LearnGesture(self._now(), str(value), done=done)
+            case gestures.FORGET:
+                return ForgetGesture(self._now(), str(value), done=done)
+            case _:
+                return CommandDone(self._now(), key, value, serial)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from daemon.core import controls
 from daemon.core.controls import CONTROLS, TOGGLE
-from daemon.core.events import Command, Event, MidiIn
+from daemon.core.events import ControlChange, Event, ForgetGesture, LearnGesture, MidiIn, RebindGestures
 from daemon.core.world import World
 
 #: who leaves all as it is plays with these: controllers that MIDI leaves free, and channel 16
@@ -63,8 +63,8 @@ DEFAULTS: dict[str, str] = {
     "program channel 16": "style",
 }
 
-#: commands that are for the gestures and not for the conductor
-LEARN, FORGET, REBIND = "learn", "forget", "rebind"
+#: keys of the server's commands that are for the gestures and not for the conductor
+LEARN, FORGET = "learn", "forget"
 
 CC, NOTE, PROGRAM = "cc", "note", "program"
 #: pedals and channel modes are not to be learnt
@@ -299,12 +299,24 @@ class GestureWorld:
         """As the world's."""
         while not self._ready:
             event = self._world.wait(until)
-            if isinstance(event, MidiIn):
-                self._ready.extend(self._heard(event))
-            elif isinstance(event, Command):
-                self._ready.extend(self._meant(event))
-            else:
-                return event
+            match event:
+                case MidiIn():
+                    self._ready.extend(self._heard(event))
+                case ControlChange():
+                    self._ready.extend(self._meant(event))
+                case LearnGesture():
+                    self._learning = event.target or None
+                    _report(event.done)
+                case ForgetGesture():
+                    made = self._gestures.forget(event.target)
+                    if made is not None:
+                        self._learnt(str(made), "")
+                    _report(event.done)
+                case RebindGestures():
+                    self._presets = event.presets
+                    self._gestures.rebind(event.bindings)
+                case _:
+                    return event
         return self._ready.popleft()
 
     def _heard(self, event: MidiIn) -> list[Event]:
@@ -316,21 +328,30 @@ class GestureWorld:
         turned = self._gestures.read(event.data)
         if turned is None:
             return [event]
-        return [c for key, value in turned for c in self._meant(Command(event.at, key, value))]
+        return [c for key, value in turned for c in self._meant(ControlChange(event.at, key, value))]
 
-    def _meant(self, command: Command) -> list[Event]:
-        if command.key == LEARN:
-            self._learning = str(command.value) if command.value else None
-            return []
-        if command.key == FORGET:
-            made = self._gestures.forget(str(command.value))
-            if made is not None:
-                self._learnt(str(made), "")
-            return []
-        if command.key == REBIND and isinstance(command.value, tuple):
-            bindings, self._presets = command.value
-            self._gestures.rebind(bindings)
-            return []
-        if command.key == "preset" and isinstance(command.value, str) and command.value in self._presets:
-            return [Command(command.at, key, value) for key, value in self._presets[command.value]]
-        return [command]
+    def _meant(self, change: ControlChange) -> list[Event]:
+        if change.key != "preset" or not isinstance(change.value, str) or change.value not in self._presets:
+            return [change]
+        preset = self._presets[change.value]
+        done = None if change.done is None else _once_all_are(len(preset), change.done)
+        return [ControlChange(change.at, key, value, done=done) for key, value in preset]
+
+
+def _report(done: Callable[[bool], None] | None) -> None:
+    if done is not None:
+        done(True)
+
+
+def _once_all_are(count: int, done: Callable[[bool], None]) -> Callable[[bool], None]:
+    """Return a function that, called `count` times, calls `done` once: with True if it was always told True."""
+    outcomes: list[bool] = []
+
+    def collect(accepted: bool) -> None:
+        outcomes.append(accepted)
+        if len(outcomes) == count:
+            done(all(outcomes))
+
+    if not count:
+        done(True)
+    return collect

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from daemon.core.plan import Plan
 
@@ -34,12 +35,43 @@ class WorkerFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
-    """A live control was turned: a key and its value, as in `--automation` (style, bpm, mute.bass, panic, ...)."""
+class ControlChange:
+    """A request to set one live control, as from a gesture, the control socket or an automation file."""
 
     at: int
-    key: str
-    value: object
+    key: str  #: of `daemon.core.controls.CONTROLS`
+    value: object  #: not yet checked
+    #: called on the conductor's thread once the change has been handled: True if it was accepted
+    done: Callable[[bool], None] | None = field(default=None, compare=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class LearnGesture:
+    """A request to bind the next MIDI gesture that is made to a target, `KEY` or `KEY=VALUE`; an empty target ends
+    the learning.
+    """
+
+    at: int
+    target: str
+    done: Callable[[bool], None] | None = field(default=None, compare=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetGesture:
+    """A request to drop the learnt gesture of a target."""
+
+    at: int
+    target: str
+    done: Callable[[bool], None] | None = field(default=None, compare=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class RebindGestures:
+    """Gestures and presets of a configuration that was read again; they replace the previous ones."""
+
+    at: int
+    bindings: Mapping[str, str]  #: gesture -> target, as in the configuration
+    presets: Mapping[str, Sequence[tuple[str, object]]]  #: name -> (control, value) pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,4 +114,17 @@ class Quit:
     at: int
 
 
-Event = MidiIn | PlanReady | WorkerFailed | Command | Position | PortsLost | PortsBack | SystemResumed | Quit
+Event = (
+    MidiIn
+    | PlanReady
+    | WorkerFailed
+    | ControlChange
+    | LearnGesture
+    | ForgetGesture
+    | RebindGestures
+    | Position
+    | PortsLost
+    | PortsBack
+    | SystemResumed
+    | Quit
+)

@@ -17,7 +17,7 @@ from daemon.clocks.clock_output import ClockOutput
 from daemon.core import controls
 from daemon.core.counters import Counters
 from daemon.core.events import (
-    Command,
+    ControlChange,
     Event,
     MidiIn,
     PlanReady,
@@ -376,8 +376,10 @@ class Conductor:
             case WorkerFailed():
                 self.counters.failed += 1
                 self._renew = True
-            case Command():
-                self._command(event)
+            case ControlChange():
+                accepted = self._command(event)
+                if event.done is not None:
+                    event.done(accepted)
             case PortsLost():
                 self._lose_ports()
             case PortsBack():
@@ -449,12 +451,12 @@ class Conductor:
             self.counters.late += 1
             self._agenda.commit(current)  # for roles that had no plan at all for it
 
-    def _command(self, event: Command) -> None:
+    def _command(self, event: ControlChange) -> bool:
         try:
             value = controls.parse(event.key, event.value, self._band.styles, self._techniques())
         except controls.ControlError:
             self.counters.refused += 1
-            return
+            return False
         now = self._world.now()
         before = self.settings
         self._set(controls.with_control(self.settings, event.key, value))
@@ -480,6 +482,7 @@ class Conductor:
             self._hear_of(self.loop.undo(self._number, now, self._band_tick(now)), now)
         elif key in ("fill", "variation", "ending"):
             self._shape(key, now)
+        return True
 
     def _call_in(self) -> None:
         """Nobody plays, so who is to play next may come in without haste: a question whose answer is of no use."""

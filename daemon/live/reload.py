@@ -7,9 +7,8 @@ import threading
 from collections.abc import Callable
 
 from daemon.config.config import KEYS, Config, ConfigError
-from daemon.control.gestures import REBIND
 from daemon.core.controls import ControlError, current_values
-from daemon.core.events import Command, Event
+from daemon.core.events import ControlChange, Event, RebindGestures
 from daemon.system import sd_notify
 from daemon.system.journald import fields
 
@@ -23,8 +22,6 @@ def changes(before: Config, after: Config, styles: tuple[str, ...]) -> tuple[lis
     turned = [(key, value) for key, value in new.items() if old.get(key) != value]
     if before.bpm != after.bpm:
         turned.append(("bpm", after.bpm))
-    if (before.gestures, before.presets) != (after.gestures, after.presets):
-        turned.append((REBIND, (after.gestures, after.presets)))
     later = [name for name, key in KEYS.items() if key.kind != "control" and before.values[name] != after.values[name]]
     return turned, [name for name in later if name not in ("preset", "default_gestures")]
 
@@ -60,9 +57,12 @@ class ConfigReloader:
                 sd_notify.notify("READY=1")
                 return
             for key, value in turned:
-                self._put(Command(self._now(), key, value))
-            self._known = found
+                self._put(ControlChange(self._now(), key, value))
             keys = [key for key, _ in turned]
+            if (self._known.gestures, self._known.presets) != (found.gestures, found.presets):
+                self._put(RebindGestures(self._now(), found.gestures, found.presets))
+                keys.append("gestures")
+            self._known = found
             log.info("configuration read again: %s", ", ".join(keys) or "nothing new", extra=fields(event="reloaded"))
             if later:
                 log.warning("these hold after a restart: %s", ", ".join(later), extra=fields(event="restart-needed"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from daemon.control.automation import AutomationPoint
 from daemon.core.counters import Counters
-from daemon.core.events import Command, MidiIn, Quit
+from daemon.core.events import ControlChange, MidiIn, Quit
 from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
 from daemon.core.tempo import NS_PER_MS, TempoMap, us_per_beat
@@ -171,7 +171,7 @@ def _script(
     tapping = TapTempo()
     for turn in automation:
         at = tempo.ns_at(turn.tick) if turn.tick else world.now()
-        world.put(Command(at, turn.key, turn.value))
+        world.put(ControlChange(at, turn.key, turn.value))
         bpm = tapping.tap(at) if turn.key == "tap" else turn.value if turn.key == "bpm" else None
         if isinstance(bpm, float):
             tempo.change(tempo.tick_from(at), us_per_beat(bpm))

@@ -25,7 +25,7 @@ from daemon.control.control_socket import CAPACITY, TOPICS, CommandDone, Control
 from daemon.control.gestures import Gestures, GestureWorld
 from daemon.control.publisher import WatchedOutput, WatchedWorld, figures
 from daemon.control.server import BURST, LONGEST_LINE, MOST_CLIENTS, RATE, TokenBucket
-from daemon.core.events import Command, Event, Quit
+from daemon.core.events import ControlChange, Event, ForgetGesture, LearnGesture, Quit
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
 from daemon.engine.conductor import Conductor, SongInfo
@@ -65,11 +65,15 @@ class Band:
         )
 
     def _put(self, event: Event) -> None:
+        self.events.put(event)
+        if isinstance(event, LearnGesture | ForgetGesture):
+            assert event.done is not None
+            event.done(True)
+            return
         assert isinstance(event, CommandDone)
         self.done.append(event)
         if event.key != "density":  # nobody ever does that
             self.control.tell("done", event.serial, event.key != "technique")
-        self.events.put(event)
 
 
 @pytest.fixture
@@ -236,8 +240,7 @@ def test_learning_is_answered_when_it_is_done_and_kept(band: Band) -> None:
     learner = threading.Thread(target=lambda: answer.append(client.ask("learn", key="intensity", patience=20)))
     learner.start()
     event = band.events.get(timeout=20)
-    assert isinstance(event, Command)
-    assert (event.key, event.value) == ("learn", "intensity")
+    assert event == LearnGesture(7, "intensity")
     band.control.learnt("cc 21 channel 1", "intensity")
     learner.join(20)
     assert answer[0]["gesture"] == "cc 21 channel 1"
@@ -258,8 +261,7 @@ def test_who_hangs_up_while_learning_gives_up(band: Band) -> None:
     assert band.events.get(timeout=20).at == 7
     raw.close()
     event = band.events.get(timeout=20)
-    assert isinstance(event, Command)
-    assert (event.key, event.value) == ("learn", "")
+    assert event == LearnGesture(7, "")
 
 
 # The hostile
@@ -491,7 +493,7 @@ def test_what_a_watcher_is_told() -> None:
 def test_the_end_of_the_music_is_told_at_once() -> None:
     watcher = Watcher()
     watcher.wanted = frozenset()
-    played(watcher, [Command(AT_120.ns_at(250), "stop", True)])
+    played(watcher, [ControlChange(AT_120.ns_at(250), "stop", True)])
     told = {fact[4]: fact[2] for fact in watcher.told if fact[0] == "tempo"}
     assert told[AT_120.ns_at(250)] is False
 

@@ -6,7 +6,7 @@ import pytest
 
 from daemon.control.gestures import DEFAULTS, Gesture, GestureError, Gestures, GestureWorld, gesture, target
 from daemon.core.controls import CONTROLS, TOGGLE, ControlError
-from daemon.core.events import Command, Event, MidiIn, Quit
+from daemon.core.events import ControlChange, Event, ForgetGesture, LearnGesture, MidiIn, Quit
 from daemon.offline.virtual_world import VirtualWorld
 
 CHOICES = {"style": ("pop", "rock", "jazz"), "technique": ("gan",), "preset": ("quiet",)}
@@ -190,7 +190,7 @@ def heard(events: list[Event], gestures: Gestures, **presets: list[tuple[str, ob
     found = []
     while not isinstance(event := through.wait(None), Quit):
         assert event is not None
-        said = f"{event.key}={event.value}" if isinstance(event, Command) else "midi"
+        said = f"{event.key}={event.value}" if isinstance(event, ControlChange) else "midi"
         found.append((event.at, said))
     return found
 
@@ -207,7 +207,11 @@ def test_a_gesture_comes_as_a_command_and_is_no_melody() -> None:
 
 def test_a_preset_turns_all_it_has_whoever_wants_it() -> None:
     quiet: list[tuple[str, object]] = [("intensity", 0.3), ("mute.drums", True)]
-    events: list[Event] = [Command(1, "preset", "quiet"), MidiIn(2, program(1, 1)), Command(3, "preset", "loud")]
+    events: list[Event] = [
+        ControlChange(1, "preset", "quiet"),
+        MidiIn(2, program(1, 1)),
+        ControlChange(3, "preset", "loud"),
+    ]
     found = heard(events, known(program_1="preset=quiet"), quiet=quiet)
     turned = ["intensity=0.3", "mute.drums=True"]
     assert found == [(1, turned[0]), (1, turned[1]), (2, turned[0]), (2, turned[1]), (3, "preset=loud")]
@@ -217,11 +221,11 @@ def test_the_world_learns_tells_and_forgets() -> None:
     told: list[tuple[str, str]] = []
     world = VirtualWorld()
     events: list[Event] = [
-        Command(1, "learn", "intensity"),
+        LearnGesture(1, "intensity"),
         MidiIn(2, key(60, channel=1)),
         MidiIn(3, cc(21, 127)),
         MidiIn(4, cc(21, 0)),
-        Command(5, "forget", "intensity"),
+        ForgetGesture(5, "intensity"),
         MidiIn(6, cc(21, 127)),
         Quit(7),
     ]
@@ -229,7 +233,7 @@ def test_the_world_learns_tells_and_forgets() -> None:
         world.put(event)
     through = GestureWorld(world, known(), learnt=lambda made, what: told.append((made, what)))
     found = [through.wait(None) for _ in range(5)]
-    assert [type(event).__name__ for event in found] == ["MidiIn", "Command", "Command", "MidiIn", "Quit"]
+    assert [type(event).__name__ for event in found] == ["MidiIn", "ControlChange", "ControlChange", "MidiIn", "Quit"]
     assert told == [("cc 21 channel 1", "intensity"), ("cc 21 channel 1", "")]
 
 

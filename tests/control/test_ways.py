@@ -16,7 +16,7 @@ from daemon.control.control_socket import CommandDone
 from daemon.control.gestures import Gestures, GestureWorld
 from daemon.control.server import Connection, RequestHandler, TokenBucket
 from daemon.core.controls import CONTROLS, TOGGLE
-from daemon.core.events import Command, Event, MidiIn, Quit
+from daemon.core.events import ControlChange, Event, MidiIn, Quit
 from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
@@ -143,7 +143,7 @@ def passed_on(request: dict[str, Any]) -> CommandDone:
 def test_whichever_way_a_control_is_turned_the_band_plays_the_same(
     key: str, way: Callable[[str, object], list[Sent]]
 ) -> None:
-    usual, turned = play([]), play([Command(at(TURNED), key, VALUES[key])])
+    usual, turned = play([]), play([ControlChange(at(TURNED), key, VALUES[key])])
     assert turned != usual
     assert way(key, VALUES[key]) == turned
 
@@ -159,7 +159,7 @@ def test_every_control_is_among_them() -> None:
 def test_start_and_tap_are_the_same_from_everywhere(way: str) -> None:
     """Stop, then start; three taps."""
     moments = [(100, "stop"), (150, "start"), (200, "tap"), (220, "tap"), (240, "tap")]
-    plain = play([Command(at(tick), key, True) for tick, key in moments])
+    plain = play([ControlChange(at(tick), key, True) for tick, key in moments])
     number = {"stop": 1, "start": 2, "tap": 3}
     if way == "socket":
         events: list[Event] = [CommandDone(at(t), passed_on({"op": "set", "key": k}).key, True, 1) for t, k in moments]
@@ -175,13 +175,15 @@ def test_start_and_tap_are_the_same_from_everywhere(way: str) -> None:
 
 def test_a_knob_over_its_range_a_program_by_its_number_and_a_key_that_turns_over() -> None:
     assert play([MidiIn(at(TURNED), b"\xb0\x14\x7f")], {"cc 20": "intensity"}) == play(
-        [Command(at(TURNED), "intensity", 1.0)]
+        [ControlChange(at(TURNED), "intensity", 1.0)]
     )
-    assert play([MidiIn(at(TURNED), b"\xc0\x01")], {"program": "style"}) == play([Command(at(TURNED), "style", "rock")])
+    assert play([MidiIn(at(TURNED), b"\xc0\x01")], {"program": "style"}) == play(
+        [ControlChange(at(TURNED), "style", "rock")]
+    )
     twice: list[Event] = [MidiIn(at(t), b"\x9f\x14\x7f") for t in (TURNED, TURNED + 40)]
-    on_and_off = [Command(at(TURNED), "mute.bass", True), Command(at(TURNED + 40), "mute.bass", False)]
+    on_and_off = [ControlChange(at(TURNED), "mute.bass", True), ControlChange(at(TURNED + 40), "mute.bass", False)]
     assert play(twice, {"note 20": "mute.bass"}) == play(on_and_off)
-    assert play([Command(at(t), "mute.bass", TOGGLE) for t in (TURNED, TURNED + 40)]) == play(on_and_off)
+    assert play([ControlChange(at(t), "mute.bass", TOGGLE) for t in (TURNED, TURNED + 40)]) == play(on_and_off)
 
 
 @pytest.mark.parametrize("key", [key for key in VALUES if CONTROLS[key].kind not in ("trigger",)])
@@ -194,7 +196,7 @@ def test_what_the_configuration_says_is_as_if_turned_at_the_start(key: str, tmp_
     if key == "preset":
         file.write_text('pause_bars = 0\npreset = "quiet"\n[presets.quiet]\nintensity = 0.2\nmute.drums = true\n')
     settings = config(read(file), {}).settings(("pop", "rock"))
-    assert play([], settings=settings) == play([Command(AT_120.ns_at(-96), key, VALUES[key])])
+    assert play([], settings=settings) == play([ControlChange(AT_120.ns_at(-96), key, VALUES[key])])
     return None
 
 
@@ -220,7 +222,7 @@ def test_automation_is_the_same_again(key: str, tmp_path: Path) -> None:
     options = render.RenderOptions(Settings(), latency_ns=5 * MS, automation=automation.read(lines, CHOICES["style"]))
     parts = render.perform(song, midifile.melody_part(song), band(), options).parts
     world = VirtualWorld(AT_120.ns_at(-96))
-    world.put(Command(at(TURNED), key, VALUES[key]))
+    world.put(ControlChange(at(TURNED), key, VALUES[key]))
     for event in midi(TUNE, AT_120):
         world.put(event)
     world.put(Quit(at(288)))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from daemon.clocks.midi_clock import SILENCE_TIMEOUT_NS, MidiClock
 from daemon.core.counters import Counters
-from daemon.core.events import Command, Event, MidiIn, PortsBack, PortsLost, Quit
+from daemon.core.events import ControlChange, Event, MidiIn, PortsBack, PortsLost, Quit
 from daemon.core.tempo import TempoMap
 from daemon.engine.conductor import Conductor, SongInfo
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, Sent, VirtualWorld
@@ -431,7 +431,7 @@ def test_in_auto_start_lets_the_player_go_on_alone() -> None:
     events = [
         *master(120, 96),
         MidiIn(BAR, b"\xfc"),
-        Command(3 * BAR, "start", True),
+        ControlChange(3 * BAR, "start", True),
         *tune(4 * BAR + 5, notes=TUNE[:8]),
     ]
     done = show(events, until=6 * BAR, commands=False)
@@ -451,7 +451,7 @@ def test_a_clock_that_only_beats_gives_the_tempo_and_the_first_note_the_bar() ->
 
 
 def test_as_master_the_band_beats_and_starts_on_bar_one_and_stops() -> None:
-    events = [*tune(1000), Command(BAR + 1000, "stop", True)]
+    events = [*tune(1000), ControlChange(BAR + 1000, "stop", True)]
     done = show(events, until=2 * BAR, clock=False, send_clock=True)
     system = [(message.at, message.data) for message in done.sent if message.data[0] >= 0xF8]
     assert system[:3] == [(1000, b"\xfa"), (1000, b"\xf8"), (AT_120.ns_at(1) + 1000, b"\xf8")]

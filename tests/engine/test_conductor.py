@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from daemon.core.events import Command, Event, MidiIn, Quit, SystemResumed
+from daemon.core.events import ControlChange, Event, MidiIn, Quit, SystemResumed
 from daemon.core.plan import Plan, PlanRequest
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
@@ -118,7 +118,7 @@ def test_asking_less_often_never_leaves_steps_without_a_plan() -> None:
 
 def test_a_turned_control_asks_at_the_next_chance() -> None:
     player = FakePlayer()
-    turned = Command(at(30), "style", "rock")
+    turned = ControlChange(at(30), "style", "rock")
     perform(player, [Note(0, 60, 24)], until=90, replan="bar", events=[turned])
     assert [(r.now, r.settings.style) for r in player.asked] == [(1, "pop"), (6, "rock")]
 
@@ -344,7 +344,7 @@ def test_from_40_to_300_bpm_all_is_in_time_and_at_the_same_ticks(bpm_us: int) ->
 
 
 def test_a_change_of_tempo_moves_no_tick() -> None:
-    faster = Command(at(100), "bpm", 240)
+    faster = ControlChange(at(100), "bpm", 240)
     changed = TempoMap(500_000)
     changed.change(100, 250_000)
     world, player = VirtualWorld(), only("bass", lambda request, step: step % 128)
@@ -362,7 +362,7 @@ def test_a_change_of_tempo_moves_no_tick() -> None:
 
 
 def test_a_tempo_between_two_ticks_begins_at_the_coming_one() -> None:
-    stage = perform(FakePlayer(), TUNE, until=96, events=[Command(at(50) + 1, "bpm", 60)])
+    stage = perform(FakePlayer(), TUNE, until=96, events=[ControlChange(at(50) + 1, "bpm", 60)])
     assert stage.conductor.tempo is not None
     assert stage.conductor.tempo.marks == ((0, 500_000), (51, 1_000_000))
 
@@ -426,7 +426,7 @@ def test_keys_that_are_no_melody_do_not_start_the_band() -> None:
 
 def test_mute_ends_what_sounds_in_a_role_at_once_and_unmute_finds_the_part_where_it_is() -> None:
     player = only("bass", lambda request, step: step, length=5)
-    turns = [Command(at(14) + 7, "mute.bass", True), Command(at(30) + 7, "mute.bass", False)]
+    turns = [ControlChange(at(14) + 7, "mute.bass", True), ControlChange(at(30) + 7, "mute.bass", False)]
     stage = perform(player, [Note(0, 60, 24)], until=42, events=turns)
     assert stage.notes == [(6, 1, 1, 5), (12, 1, 2, 2), (36, 1, 6, 5)]
     assert [m.at for m in stage.sent if m.data[:2] == b"\x81\x02"] == [at(14) + 7]
@@ -436,7 +436,7 @@ def test_mute_ends_what_sounds_in_a_role_at_once_and_unmute_finds_the_part_where
 
 def test_mute_leaves_other_roles_alone() -> None:
     usual = perform(FakePlayer(), TUNE)
-    muted = perform(FakePlayer(), TUNE, events=[Command(0, "mute.pad", True)])
+    muted = perform(FakePlayer(), TUNE, events=[ControlChange(0, "mute.pad", True)])
     assert [n for n in usual.notes if n[1] != 3] == muted.notes
 
 
@@ -449,7 +449,7 @@ def test_mute_leaves_other_roles_alone() -> None:
 )  # fmt: skip
 def test_levels_and_intensity_are_heard_at_the_next_note(key: str, value: float, velocity: int) -> None:
     player = only("bass", lambda request, step: step, length=5)
-    stage = perform(player, [Note(0, 60, 24)], until=30, events=[Command(at(17), key, value)])
+    stage = perform(player, [Note(0, 60, 24)], until=30, events=[ControlChange(at(17), key, value)])
     assert [m.data[2] for m in stage.sent if m.data[0] == 0x91] == [80, 80, velocity, velocity]
 
 
@@ -464,7 +464,7 @@ def test_no_velocity_is_out_of_range() -> None:
 
 
 def test_a_level_of_zero_is_silence() -> None:
-    stage = perform(FakePlayer(), TUNE, events=[Command(0, "level.pad", 0)])
+    stage = perform(FakePlayer(), TUNE, events=[ControlChange(0, "level.pad", 0)])
     assert [n for n in perform(FakePlayer(), TUNE).notes if n[1] != 3] == stage.notes
 
 
@@ -492,10 +492,10 @@ def test_swing_delays_off_beat_sixteenths(swing: float, ticks: list[tuple[int, i
 
 def test_a_command_that_makes_no_sense_is_refused_and_nothing_else() -> None:
     wrong = [
-        Command(at(20), "style", "polka"),
-        Command(at(20), "bpm", 0),
-        Command(at(20), "density", "much"),
-        Command(at(20), "louder", 1),
+        ControlChange(at(20), "style", "polka"),
+        ControlChange(at(20), "bpm", 0),
+        ControlChange(at(20), "density", "much"),
+        ControlChange(at(20), "louder", 1),
     ]
     stage = perform(FakePlayer(), TUNE, events=wrong)
     assert stage.counters.refused == 4
@@ -504,7 +504,7 @@ def test_a_command_that_makes_no_sense_is_refused_and_nothing_else() -> None:
 
 def test_a_style_switch_is_played_from_the_next_plan_on_without_a_gap() -> None:
     player = only("bass", lambda request, step: 40 if request.settings.style == "pop" else 50, length=5)
-    stage = perform(player, TUNE, until=60, events=[Command(at(32), "style", "rock")])
+    stage = perform(player, TUNE, until=60, events=[ControlChange(at(32), "style", "rock")])
     assert [(tick // 6, pitch) for tick, _, pitch, _ in stage.notes] == [
         (1, 40), (2, 40), (3, 40), (4, 40), (5, 40), (6, 50), (7, 50), (8, 50), (9, 50),
     ]  # fmt: skip
@@ -512,21 +512,21 @@ def test_a_style_switch_is_played_from_the_next_plan_on_without_a_gap() -> None:
 
 def test_panic_silences_at_once_and_the_next_plan_goes_on() -> None:
     player = only("bass", lambda request, step: step, length=5)
-    stage = perform(player, [Note(0, 60, 24)], until=36, events=[Command(at(13) + 9, "panic", True)])
+    stage = perform(player, [Note(0, 60, 24)], until=36, events=[ControlChange(at(13) + 9, "panic", True)])
     assert stage.notes == [(6, 1, 1, 5), (12, 1, 2, 1), (18, 1, 3, 5), (24, 1, 4, 5), (30, 1, 5, 5)]
     assert (at(13) + 9, b"\xb1\x7b\x00") in [(m.at, m.data) for m in stage.sent]
 
 
 def test_after_stop_nothing_sounds_until_start_and_a_melody_note() -> None:
     player = only("bass", lambda request, step: step, length=5)
-    turns = [Command(at(14), "stop", True), Command(at(60), "start", True)]
+    turns = [ControlChange(at(14), "stop", True), ControlChange(at(60), "start", True)]
     stage = perform(player, TUNE, until=102, events=turns, latency=10 * MS)
     assert [n[0] for n in stage.notes] == [6, 12, 78, 84, 90, 96]
     assert stage.notes[1] == (12, 1, 2, 2)
 
 
 def test_a_plan_asked_before_a_stop_is_not_played_after_it() -> None:
-    turns = [Command(at(10), "stop", True), Command(at(10), "start", True)]
+    turns = [ControlChange(at(10), "stop", True), ControlChange(at(10), "start", True)]
     late = perform(numbered(), [Note(0, 60, 4), Note(12, 62, 12)], until=30, events=turns, latency=3 * STEP)
     assert late.notes == []
 
@@ -536,9 +536,9 @@ def test_live_the_note_after_a_stop_begins_a_later_bar() -> None:
     again = start + at(120) + 5  # in the second bar, anywhere
     events: list[Event] = [
         key(start),
-        Command(start + at(50), "stop", True),
+        ControlChange(start + at(50), "stop", True),
         key(start + at(60), 64),
-        Command(start + at(100), "start", True),
+        ControlChange(start + at(100), "start", True),
         key(again, 67),
     ]
     player = only("bass", lambda request, step: step % 128, length=5)
@@ -549,7 +549,7 @@ def test_live_the_note_after_a_stop_begins_a_later_bar() -> None:
 
 
 def test_a_tempo_set_before_the_first_note_is_the_tempo() -> None:
-    stage = live(SongInfo(bpm=120), [Command(5, "bpm", 60), key(777)], 777 + at(48))
+    stage = live(SongInfo(bpm=120), [ControlChange(5, "bpm", 60), key(777)], 777 + at(48))
     assert [m.at - 777 for m in stage.sent if m.data[0] == 0x91] == [at(12), at(24), at(36)]
 
 
@@ -595,7 +595,7 @@ def test_no_note_is_left_on(
     player.hold = lambda r: {
         "bass": tuple(Note(n.start, n.pitch, 1 + (n.length * 5) % 30) for n in r.committed["bass"])
     }
-    events: list[Event] = [Command(ms * MS, *turn) for ms, turn in turns]
+    events: list[Event] = [ControlChange(ms * MS, *turn) for ms, turn in turns]
     events += [MidiIn(ms * MS, data) for ms, data in played]
     world = VirtualWorld()
     for event in (*events, Quit(quit_ms * MS)):

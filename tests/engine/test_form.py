@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from daemon.core.events import Command, Event, MidiIn
+from daemon.core.events import ControlChange, Event, MidiIn
 from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
@@ -26,8 +26,8 @@ def at(tick: int) -> int:
     return AT_120.ns_at(tick)
 
 
-def turn(tick: int, key: str, value: object = True) -> Command:
-    return Command(at(tick), key, value)
+def turn(tick: int, key: str, value: object = True) -> ControlChange:
+    return ControlChange(at(tick), key, value)
 
 
 # Bars
@@ -140,7 +140,7 @@ def test_taps_are_a_tempo(taps: list[int], bpm: float | None) -> None:
 
 
 def test_a_tapped_tempo_holds_from_the_next_tick_on() -> None:
-    stage = perform(FakePlayer(), TUNE, until=96, events=[Command(t * MS, "tap", True) for t in (100, 500)])
+    stage = perform(FakePlayer(), TUNE, until=96, events=[ControlChange(t * MS, "tap", True) for t in (100, 500)])
     assert stage.conductor.tempo is not None
     assert stage.conductor.tempo.marks == ((0, 500_000), (24, 400_000))
 
@@ -260,9 +260,9 @@ def _random_turns(random: Random) -> list[Event]:
     for _ in range(random.randint(1, 4)):
         key = random.choice(keys)
         value: object = {"style": random.choice(["pop", "rock"]), "technique": "gan"}.get(key, True)
-        turns.append(Command(random.randrange(4_000 * MS), key, value))
-    turns.append(Command(random.randrange(4_000 * MS), "humanise", random.choice([0, 0.5, 1])))
-    turns.append(Command(random.randrange(4_000 * MS), "offset_ms.bass", random.choice([-40, 0, 7, 60])))
+        turns.append(ControlChange(random.randrange(4_000 * MS), key, value))
+    turns.append(ControlChange(random.randrange(4_000 * MS), "humanise", random.choice([0, 0.5, 1])))
+    turns.append(ControlChange(random.randrange(4_000 * MS), "offset_ms.bass", random.choice([-40, 0, 7, 60])))
     return turns
 
 
@@ -294,7 +294,7 @@ def test_one_gesture_at_any_tick_leaves_no_note_on(key: str) -> None:
 def test_an_ending_is_the_same_in_every_tempo() -> None:
     def notes(us: int) -> list[tuple[int, int, int, int]]:
         tempo = TempoMap(us)
-        ending = Command(tempo.ns_at(100), "ending", True)
+        ending = ControlChange(tempo.ns_at(100), "ending", True)
         stage: Stage = perform(FakePlayer(under_c), HELD, until=800, events=[ending], tempo=tempo)
         return stage.notes
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.control.publisher import WatchedWorld
-from daemon.core.events import Command, Event, MidiIn, PortsBack, PortsLost, Quit
+from daemon.core.events import ControlChange, Event, MidiIn, PortsBack, PortsLost, Quit
 from daemon.core.plan import Plan, PlanRequest
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
@@ -221,7 +221,7 @@ def test_no_edits_a_second_are_none() -> None:
     ],
 )
 def test_what_is_forbidden_while_an_answer_is_under_way_is_not_done(key: str, value: object, made: list[str]) -> None:
-    turned = [Command(at(96 + 30), key, value)]  # asked in the middle of step 20, answered a step later
+    turned = [ControlChange(at(96 + 30), key, value)]  # asked in the middle of step 20, answered a step later
     stage = play(BAR, once(21, add(9, 70), remove(0, 60, 4)), until=290, latency=STEP, events=turned)
     assert [told.edit.action for told in stage.conductor.loop.told] == made
 
@@ -246,7 +246,7 @@ def test_an_answer_to_a_question_from_before_something_was_played_is_dropped() -
 
 
 def test_undo_takes_edits_back_newest_first() -> None:
-    undo = [Command(at(tick), "undo", True) for tick in (140, 150, 160)]
+    undo = [ControlChange(at(tick), "undo", True) for tick in (140, 150, 160)]
     stage = play(BAR, once(18, remove(0, 60, 4), add(12, 70)), until=96 * 3, events=undo)
     told = [(t.edit.action, t.edit.pitch, t.undone) for t in stage.conductor.loop.told]
     assert told == [("remove", 60, False), ("add", 70, False), ("remove", 70, True), ("add", 60, True)]
@@ -255,7 +255,7 @@ def test_undo_takes_edits_back_newest_first() -> None:
 
 def test_what_was_taken_back_is_not_done_again_until_something_new_is_played_there() -> None:
     again = lambda request: [add(12, 70), remove(0, 60, 4)]  # noqa: E731
-    undo = [Command(at(150), "undo", True), Command(at(151), "undo", True)]
+    undo = [ControlChange(at(150), "undo", True), ControlChange(at(151), "undo", True)]
     stage = play(BAR, again, until=96 * 6, events=undo)
     assert [(t.edit.action, t.undone) for t in stage.conductor.loop.told][-2:] == [("add", True), ("remove", True)]
     tune = [*BAR, Note(96 * 3 + 30, 65, 6)]  # replaces the bar, in which C may now be edited again
@@ -264,7 +264,7 @@ def test_what_was_taken_back_is_not_done_again_until_something_new_is_played_the
 
 
 def test_undoing_what_sounds_ends_it() -> None:
-    stage = play(BAR, once(18, add(2, 70, 6)), until=190, events=[Command(at(96 + 20), "undo", True)])
+    stage = play(BAR, once(18, add(2, 70, 6)), until=190, events=[ControlChange(at(96 + 20), "undo", True)])
     assert [n for n in heard(stage) if n[1] == 70] == [(96 + 12, 70, 8)]
 
 
@@ -298,14 +298,14 @@ def switched(settings: Settings, events: list[Event], until: int, edits: Asked =
 
 
 def test_switching_away_ends_the_loop_at_once() -> None:
-    away = Command(at(96 + 10), "technique", "gan")
+    away = ControlChange(at(96 + 10), "technique", "gan")
     stage = switched(LOOPING, [away], 96 * 3)
     assert heard(stage) == [(96, 60, 10)]
     assert {channel for _, channel, *_ in stage.notes} == {1, 4}
 
 
 def test_switching_to_it_takes_up_the_last_bars_that_were_played() -> None:
-    to = Command(at(96 - 10), "technique", "arcnn")
+    to = ControlChange(at(96 - 10), "technique", "arcnn")
     settings = Settings(style="pop", technique="gan", loop_bars=1)
     stage = switched(settings, [to], 96 * 3)
     assert heard(stage) == [(96, 60, 24), (144, 64, 12), (192, 60, 24), (240, 64, 12)]
@@ -315,7 +315,7 @@ def test_switching_to_it_takes_up_the_last_bars_that_were_played() -> None:
 
 def test_there_and_back_again_and_nothing_is_left_on() -> None:
     events: list[Event] = [
-        Command(at(tick), "technique", name)
+        ControlChange(at(tick), "technique", name)
         for tick, name in ((50, "gan"), (100, "arcnn"), (150, "gan"), (160, "arcnn"), (200, "gan"))
     ]
     stage = switched(LOOPING, events, 96 * 4, lambda request: [add(request.now % 16, 72, 9)])
@@ -324,17 +324,17 @@ def test_there_and_back_again_and_nothing_is_left_on() -> None:
 
 @pytest.mark.parametrize("key", ["stop", "panic"])
 def test_stop_and_panic_end_all_and_only_stop_forgets(key: str) -> None:
-    stage = play([Note(0, 60, 72)], until=96 * 3, events=[Command(at(96 + 20), key, True)])
+    stage = play([Note(0, 60, 72)], until=96 * 3, events=[ControlChange(at(96 + 20), key, True)])
     assert heard(stage) == [(96, 60, 20)] + ([] if key == "stop" else [(192, 60, 72)])
 
 
 def test_more_bars_repeat_what_there_was_and_fewer_keep_the_last() -> None:
     tune = [Note(96 * bar, 60 + bar, 12) for bar in range(4)]
     settings = Settings(style="chorale", technique="arcnn", loop_bars=4)
-    fewer = [Command(at(96 * 4 - 20), "loop_bars", 2)]
+    fewer = [ControlChange(at(96 * 4 - 20), "loop_bars", 2)]
     found = heard(play(tune, until=96 * 6, settings=settings, events=fewer))
     assert found == [(384, 62, 12), (480, 63, 12)]
-    more = [Command(at(96 * 2 - 20), "loop_bars", 4)]
+    more = [ControlChange(at(96 * 2 - 20), "loop_bars", 4)]
     settings = Settings(style="chorale", technique="arcnn", loop_bars=2)
     found = heard(play(tune[:2], until=96 * 6, settings=settings, events=more))
     assert found == [(96 * bar, 60 + bar % 2, 12) for bar in range(2, 6)]
@@ -380,7 +380,7 @@ def test_whatever_happens_every_note_ends_once(
                 found.append(remove(step, pitch, there) if there else add(step, pitch, length))
         return found
 
-    events: list[Event] = [Command(at(tick), key, value) for tick, (key, value) in turned]
+    events: list[Event] = [ControlChange(at(tick), key, value) for tick, (key, value) in turned]
     for start, pitch, length in tune:
         events += [MidiIn(at(start), bytes((0x90, pitch, 80))), MidiIn(at(start + length), bytes((0x80, pitch, 0)))]
     settings = Settings(style="chorale", technique="arcnn", loop_bars=2, edits_per_second=50.0)
@@ -420,7 +420,7 @@ class Watcher:
 def watched(watcher: Watcher, log: EditLog | None = None) -> Conductor:
     """An edit in the loop's second pass, and its undoing, with somebody watching."""
     world = VirtualWorld(at(-96))
-    events: list[Event] = [*midi(BAR, AT_120), Command(at(140), "undo", True), Quit(at(200))]
+    events: list[Event] = [*midi(BAR, AT_120), ControlChange(at(140), "undo", True), Quit(at(200))]
     for event in events:
         world.put(event)
     player = Editor(once(21, add(5, 70), remove(0, 60, 4)))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.events import Command
+from daemon.core.events import ControlChange
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
 from daemon.engine.output_queue import MAX_TIMING_NS, OutputMessage, OutputQueue, end_of, humanised, lookahead_ns
@@ -119,7 +119,7 @@ def test_a_slow_synthesisers_notes_leave_earlier_and_the_others_in_time(ms: floa
 
 def test_an_offset_turned_while_notes_sound_leaves_none_on() -> None:
     player = only("bass", lambda r, s: 40, 9)
-    turns = [Command(at(7 + i * 13), "offset_ms.bass", ms) for i, ms in enumerate((50, 0, -50, 500, 3))]
+    turns = [ControlChange(at(7 + i * 13), "offset_ms.bass", ms) for i, ms in enumerate((50, 0, -50, 500, 3))]
     stage = perform(player, TUNE, until=120, events=turns)
     assert len(pairs(stage.sent)) > 15
 
@@ -141,5 +141,5 @@ def test_a_human_hand_plays_beside_the_beat_the_same_every_time() -> None:
 def test_muting_a_role_whose_notes_wait_lets_none_through() -> None:
     settings = Settings(offsets_ms={"bass": -100})
     player = only("bass", lambda r, s: s % 128, 5)
-    stage = perform(player, TUNE, until=100, events=[Command(at(31), "mute.bass", True)], settings=settings)
+    stage = perform(player, TUNE, until=100, events=[ControlChange(at(31), "mute.bass", True)], settings=settings)
     assert max(m.at for m in stage.sent if m.data[0] == 0x91) <= at(31)

@@ -11,8 +11,8 @@ import pytest
 
 from daemon.config import config
 from daemon.config.config import Config, ConfigError
-from daemon.control.gestures import REBIND, Gestures, GestureWorld
-from daemon.core.events import Command, Event, MidiIn
+from daemon.control.gestures import Gestures, GestureWorld
+from daemon.core.events import ControlChange, Event, MidiIn, RebindGestures
 from daemon.live.reload import ConfigReloader, changes
 from daemon.system import sd_notify
 from tests.system.test_watchdog import Scripted
@@ -43,19 +43,19 @@ def test_a_style_that_the_player_does_not_know_is_refused() -> None:
 def test_gestures_are_bound_anew_and_what_was_learnt_stays() -> None:
     gestures = Gestures({"cc 80": "fill"}, {})
     gestures.was_learnt({"cc 20": "intensity"})
-    rebind = Command(0, REBIND, ({"cc 81": "panic"}, {"loud": (("intensity", 1.0),)}))
+    rebind = RebindGestures(0, {"cc 81": "panic"}, {"loud": (("intensity", 1.0),)})
     events: list[Event] = [
         rebind,
         *(MidiIn(1, bytes((0xB0, number, 127))) for number in (80, 81, 20)),
-        Command(2, "preset", "loud"),
+        ControlChange(2, "preset", "loud"),
     ]
     world = GestureWorld(Scripted(*events), gestures)
     heard = [world.wait(None) for _ in range(4)]
     assert heard == [
         MidiIn(1, bytes((0xB0, 80, 127))),
-        Command(1, "panic", True),
-        Command(1, "intensity", 1.0),
-        Command(2, "intensity", 1.0),
+        ControlChange(1, "panic", True),
+        ControlChange(1, "intensity", 1.0),
+        ControlChange(2, "intensity", 1.0),
     ]
 
 
@@ -73,7 +73,7 @@ def test_a_broken_file_turns_nothing_and_the_next_good_one_does() -> None:
     reloading.reload()
     assert put == []
     reloading.reload()
-    assert put == [Command(5, "bpm", 80.0)]
+    assert put == [ControlChange(5, "bpm", 80.0)]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGHUP there")

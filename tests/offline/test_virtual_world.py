@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from daemon.core.counters import Counters, Histogram
-from daemon.core.events import Command, Event, PlanReady, Quit, WorkerFailed
+from daemon.core.events import ControlChange, Event, PlanReady, Quit, WorkerFailed
 from daemon.core.plan import Plan, PlanRequest
 from daemon.offline.virtual_world import InlineComposer, VirtualWorld
 from tests.support.fakes import FakePlayer
@@ -16,17 +16,17 @@ def request(number: int) -> PlanRequest:
 def test_time_jumps_to_whichever_comes_first() -> None:
     world = VirtualWorld(5)
     world.put(Quit(30))
-    world.put(Command(20, "stop", True))
+    world.put(ControlChange(20, "stop", True))
     assert world.now() == 5
     assert (world.wait(10), world.now()) == (None, 10)
-    assert (world.wait(100), world.now()) == (Command(20, "stop", True), 20)
+    assert (world.wait(100), world.now()) == (ControlChange(20, "stop", True), 20)
     assert (world.wait(30), world.now()) == (Quit(30), 30)
     assert (world.wait(29), world.now()) == (None, 30)
 
 
 def test_events_of_one_moment_come_in_the_order_they_were_put() -> None:
     world = VirtualWorld()
-    events: list[Event] = [Quit(7), Command(7, "stop", True), Quit(7)]
+    events: list[Event] = [Quit(7), ControlChange(7, "stop", True), Quit(7)]
     for event in events:
         world.put(event)
     assert [world.wait(7) for _ in range(4)] == [*events, None]

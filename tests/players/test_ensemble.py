@@ -9,7 +9,7 @@ from queue import SimpleQueue
 
 import pytest
 
-from daemon.core.events import Command
+from daemon.core.events import ControlChange
 from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
 from daemon.players.ensemble import Ensemble, PlayerFactory
@@ -186,7 +186,7 @@ def test_who_is_chosen_while_nobody_plays_comes_in_at_once_and_is_not_heard_befo
         Ensemble(players),  # type: ignore[arg-type]
         tune,
         settings=replace(REQUEST.settings, technique="low"),
-        events=[Command(0, "technique", "high")],
+        events=[ControlChange(0, "technique", "high")],
         latency=600 * MS,  # the answer comes when the band plays already
     )
     first, second, *_ = high.asked

@@ -8,15 +8,15 @@ import time
 
 import pytest
 
-from daemon.core.events import Command, Event, Quit, SystemResumed
+from daemon.core.events import ControlChange, Event, Quit, SystemResumed
 from daemon.system import rtkit, suspend
 from daemon.system.live_world import LiveWorld, real_time_section
 
 SECOND = 1_000_000_000
 
 
-def at(moment: int) -> Command:
-    return Command(moment, "panic", None)
+def at(moment: int) -> ControlChange:
+    return ControlChange(moment, "panic", None)
 
 
 def test_time_never_runs_back() -> None:
@@ -82,7 +82,7 @@ def test_threads_lose_nothing() -> None:
 
     def send(port: str) -> None:
         for n in range(500):
-            world.put(Command(0, port, n))
+            world.put(ControlChange(0, port, n))
 
     threads = [threading.Thread(target=send, args=(str(port),)) for port in range(4)]
     for thread in threads:
@@ -90,7 +90,7 @@ def test_threads_lose_nothing() -> None:
     got: dict[str, list[object]] = {str(port): [] for port in range(4)}
     for _ in range(2000):
         event = world.wait(None)
-        assert isinstance(event, Command)
+        assert isinstance(event, ControlChange)
         got[event.key].append(event.value)
     for thread in threads:
         thread.join()
@@ -158,11 +158,11 @@ def test_a_sleep_of_the_machine_is_told_before_what_came_with_it(monkeypatch: py
     monkeypatch.setattr(suspend, "_away", lambda: away)
     world = LiveWorld()
     world.put(at(world.now()))
-    assert isinstance(world.wait(None), Command)
+    assert isinstance(world.wait(None), ControlChange)
     away = 3_600_000_000_000
     world.put(at(world.now()))
     assert isinstance(world.wait(None), SystemResumed)
-    assert isinstance(world.wait(world.now()), Command)
+    assert isinstance(world.wait(world.now()), ControlChange)
     assert world.wait(world.now()) is None
     away += suspend.SHORTEST  # which is no sleep
     assert world.wait(world.now()) is None

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from daemon.cli import main
-from daemon.core.events import Command, Quit
+from daemon.core.events import ControlChange, Quit
 from daemon.core.tempo import TempoMap
 from daemon.engine.conductor import Conductor, SongInfo
 from daemon.live.listeners import Listening
@@ -37,8 +37,8 @@ def played(folder: Path, until: int = 192, limit: int = 1 << 20) -> RecordingOut
     output = RecordingOutput(world)
     for event in midi(TUNE, tempo):
         world.put(event)
-    world.put(Command(tempo.ns_at(90), "style", "rock"))
-    world.put(Command(tempo.ns_at(96), "bpm", 60.0))
+    world.put(ControlChange(tempo.ns_at(90), "style", "rock"))
+    world.put(ControlChange(tempo.ns_at(96), "bpm", 60.0))
     world.put(Quit(tempo.ns_at(until)))
     with closing(Recorder(folder, limit, Metre())) as kept:
         listening = Listening(kept, None, None, melody=False)

@@ -5,7 +5,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.events import Command, MidiIn
+from daemon.core.events import ControlChange, MidiIn
 from daemon.core.observers import ObservedOutput, ObservedWorld
 from daemon.core.tempo import TempoMap
 from daemon.offline.virtual_world import RecordingOutput, VirtualWorld
@@ -89,7 +89,7 @@ def test_the_file_has_the_parts_the_tempo_and_the_metre(tmp_path: Path) -> None:
 
 def test_taps_are_told_and_change_nothing() -> None:
     world = VirtualWorld()
-    note, command = MidiIn(5, on(0, 60)), Command(7, "panic", None)
+    note, command = MidiIn(5, on(0, 60)), ControlChange(7, "panic", None)
     world.put(note)
     world.put(command)
     told: list[tuple[int, bytes]] = []
