@@ -10,7 +10,7 @@ from typing import Protocol
 
 from daemon.control.control_socket import CommandDone
 from daemon.core import controls, wire
-from daemon.core.counters import Counters, Histogram
+from daemon.core.counters import Counters
 from daemon.core.events import Event, MidiIn, PlanReady
 from daemon.core.settings import Settings
 from daemon.core.tempo import NS_PER_MS, TempoMap
@@ -93,7 +93,7 @@ class WatchedWorld:
             self._tell_tempo(conductor, now)
         if (turned or now >= self._seldom) and (until is None or until - now > ROOM):
             self._seldom = now + SELDOM
-            self._watcher.tell("counters", figures(conductor.counters))
+            self._watcher.tell("counters", conductor.counters.to_summary())
         if self._asked is not None:
             serial, refused = self._asked
             self._asked = None
@@ -143,17 +143,3 @@ class WatchedOutput:
 
 def _is_note(data: bytes) -> bool:
     return len(data) == 3 and data[0] & 0xE0 == 0x80
-
-
-def figures(counters: Counters) -> dict[str, object]:
-    """All counters as clients see them; of times the median and the 99th percentile in ms."""
-    found: dict[str, object] = {"isr": counters.isr}
-    for name in Counters.__slots__:
-        value = getattr(counters, name)
-        if not isinstance(value, Histogram):
-            found[name] = value
-        elif name.endswith("_ns"):
-            for share in (0.5, 0.99):
-                at = value.quantile(share)
-                found[f"{name[:-3]}_ms_p{100 * share:g}"] = None if at is None else at / NS_PER_MS
-    return found

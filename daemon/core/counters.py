@@ -3,7 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+
+
+def quantile(values: Iterable[float], share: float) -> float:
+    """Return the smallest value that `share` (0..1) of all do not exceed; nan of none."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
+
+
+def quantile_of_counts(counts: Mapping[int, int], share: float) -> int | None:
+    """Return the smallest value that `share` (0..1) of all counted ones do not exceed; None if none was counted.
+
+    counts: value -> how often it occurred.
+    """
+    left = share * sum(counts.values())
+    for value in sorted(counts):
+        left -= counts[value]
+        if left <= 0:
+            return value
+    return None
 
 
 class Histogram:
@@ -21,14 +41,8 @@ class Histogram:
         self._buckets[min(max(0, value) // self.resolution, self._last)] += 1
 
     def quantile(self, share: float) -> int | None:
-        """The value (its bucket's lower edge) that `share` (0..1) of all do not exceed; None while there is none."""
-        found = self.buckets
-        left = share * sum(found.values())
-        for edge, count in found.items():
-            left -= count
-            if left <= 0:
-                return edge
-        return None
+        """Return the value (its bucket's lower edge) that `share` (0..1) of all do not exceed; None of none."""
+        return quantile_of_counts(self.buckets, share)
 
     @property
     def buckets(self) -> dict[int, int]:
@@ -87,3 +101,38 @@ class Counters:
     def isr(self) -> float | None:
         """The in-time share, 0..1; None before the first step."""
         return self.in_time / self.steps if self.steps else None
+
+    def to_report(self) -> dict[str, object]:
+        """Return everything as `--report` writes it: of histograms the count and four quantiles, of times in ms."""
+        found: dict[str, object] = {"isr": self.isr}
+        for name, value in self._items():
+            if isinstance(value, Histogram):
+                found[name.replace("_ns", "_ms")] = {"count": value.count, **_quantiles(name, value, _REPORTED_SHARES)}
+            else:
+                found[name] = value
+        return found
+
+    def to_summary(self) -> dict[str, object]:
+        """Return what the control socket tells of it: the counts, and the median and 99th percentile of times in ms."""
+        found: dict[str, object] = {"isr": self.isr}
+        for name, value in self._items():
+            if not isinstance(value, Histogram):
+                found[name] = value
+            elif name.endswith("_ns"):
+                stem = name.replace("_ns", "_ms")
+                found |= {f"{stem}_{key}": at for key, at in _quantiles(name, value, _SUMMARY_SHARES).items()}
+        return found
+
+    def _items(self) -> Iterator[tuple[str, int | Histogram]]:
+        return ((name, getattr(self, name)) for name in Counters.__slots__)
+
+
+_REPORTED_SHARES = (0.5, 0.99, 0.999, 1.0)
+_SUMMARY_SHARES = (0.5, 0.99)
+
+
+def _quantiles(name: str, histogram: Histogram, shares: Iterable[float]) -> dict[str, float | None]:
+    """Return `p50` and its like by share; what is counted in nanoseconds, by its name, in milliseconds."""
+    unit = 1e6 if name.endswith("_ns") else 1
+    found = {f"p{100 * share:g}": histogram.quantile(share) for share in shares}
+    return {key: None if value is None else value / unit for key, value in found.items()}

@@ -22,8 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from daemon.core.counters import quantile
 from daemon.diagnostics import measure
-from daemon.diagnostics.measure import quantile
 from daemon.midi.rtmidi_ports import APIS, rtmidi_module
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -19,8 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
+from daemon.core.counters import quantile
 from daemon.diagnostics import measure
-from daemon.diagnostics.measure import WireLoop, quantile
+from daemon.diagnostics.measure import WireLoop
 from daemon.midi import port_diagnosis
 from daemon.midi.rtmidi_ports import APIS, AUTOMATIC, PortError, quiet, rtmidi_module
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from daemon.core.counters import quantile
 from daemon.core.plan import LoopState, PlanRequest
 from daemon.core.settings import Settings
 from daemon.midi.rtmidi_ports import APIS, PortError, quiet, rtmidi_module
@@ -19,12 +20,6 @@ from music.note import EDITS, TICKS_PER_BEAT, TICKS_PER_STEP, Note
 
 #: the product of two square matrices of this side is what GEMM is measured by
 GEMM_SIDE = 512
-
-
-def quantile(values: Sequence[float], share: float) -> float:
-    """The smallest value that `share` (0..1) of all do not exceed; nan of none."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
 
 
 def bare_waits(seconds: float, interval_ns: int = 20_000_000) -> list[int]:

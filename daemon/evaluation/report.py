@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.table import Table
 
+from daemon.core.counters import quantile_of_counts
 from daemon.evaluation import scoring
 from daemon.evaluation.scoring import GROOVE, LIVE, OWN, BandUnderTest, Timing, Verdict
 from music.evaluation.metrics import FIGURES, Figure, Mean
@@ -150,10 +151,10 @@ def _timing_values(timing: Timing) -> dict[str, float | None]:
     return {
         "steps": timing.steps,
         "in_time_share": timing.in_time / timing.steps if timing.steps else None,
-        "knowledge_age_ticks_p50": scoring.quantile(timing.age_ticks, 0.5),
-        "knowledge_age_ticks_p99": scoring.quantile(timing.age_ticks, 0.99),
-        "knowledge_age_ns_p50": scoring.quantile(timing.age_ns, 0.5),
-        "knowledge_age_ns_p99": scoring.quantile(timing.age_ns, 0.99),
+        "knowledge_age_ticks_p50": quantile_of_counts(timing.age_ticks, 0.5),
+        "knowledge_age_ticks_p99": quantile_of_counts(timing.age_ticks, 0.99),
+        "knowledge_age_ns_p50": quantile_of_counts(timing.age_ns, 0.5),
+        "knowledge_age_ns_p99": quantile_of_counts(timing.age_ns, 0.99),
     }
 
 
@@ -168,7 +169,7 @@ def _away(share: float | None) -> str:
 
 def _timing_cells(timing: Timing) -> dict[str, str]:
     def milliseconds(share: float) -> str:
-        ns = scoring.quantile(timing.age_ns, share)
+        ns = quantile_of_counts(timing.age_ns, share)
         return "-" if ns is None else f"{ns / 1e6:.0f} ms"
 
     share = f"{timing.in_time / timing.steps:.4f}" if timing.steps else "-"

@@ -147,16 +147,6 @@ def timing_of(verdicts: Iterable[Verdict]) -> dict[str, Timing]:
     return total
 
 
-def quantile(counts: Counter[int], share: float) -> int | None:
-    """The smallest value that `share` (0..1) of all counted ones do not exceed; None if none was counted."""
-    left = share * counts.total()
-    for value in sorted(counts):
-        left -= counts[value]
-        if left <= 0:
-            return value
-    return None
-
-
 @lru_cache(maxsize=1)
 def player_of(technique: str, graph: str | None) -> Player:
     """The player, loaded once a process."""

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon.config.config import Config
-from daemon.core.counters import Counters, Histogram
 from daemon.core.events import Quit
 from daemon.core.observers import ObservedOutput, ObservedWorld
 from daemon.core.settings import Settings
@@ -137,11 +136,11 @@ def play(setup: PerformanceSetup, ready: Callable[[ReconnectingPorts, Settings],
         ready(ports, settings)
         with service_mode(ports, world.now, world.put, band.styles, setup.reread), real_time_section():
             conductor.run()
-    log.info("played: %s", figures(conductor.counters))
+    log.info("played: %s", conductor.counters.to_report())
     if take is not None and setup.record is not None:
         write_take(take, setup.record, conductor)
     if setup.report is not None:
-        text = json.dumps(figures(conductor.counters), indent=2)
+        text = json.dumps(conductor.counters.to_report(), indent=2)
         setup.report.write_text(text + "\n", encoding="utf-8")
 
 
@@ -159,20 +158,3 @@ def write_take(take: Take, path: Path, conductor: Conductor) -> None:
     """Writes a take of what has been played. Raises OSError."""
     tempo = conductor.tempo or TempoMap(us_per_beat(conductor.song.bpm))
     take.write(path, tempo, conductor.song.metre_at(0)[1])
-
-
-def figures(counters: Counters) -> dict[str, object]:
-    """Counters as plain numbers: times as quantiles in milliseconds."""
-    found: dict[str, object] = {"isr": counters.isr}
-    for name in Counters.__slots__:
-        value = getattr(counters, name)
-        if isinstance(value, Histogram):
-            scale = 1e6 if name.endswith("_ns") else 1
-            quantiles = {f"p{100 * share:g}": value.quantile(share) for share in (0.5, 0.99, 0.999, 1.0)}
-            found[name.replace("_ns", "_ms")] = {
-                "count": value.count,
-                **{key: None if at is None else at / scale for key, at in quantiles.items()},
-            }
-        else:
-            found[name] = value
-    return found

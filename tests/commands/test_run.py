@@ -11,7 +11,6 @@ from click.testing import CliRunner, Result
 from daemon.cli import main
 from daemon.commands.run import song_of
 from daemon.config.config import ConfigError, config
-from daemon.core.counters import Counters
 from daemon.live import performance
 from daemon.players.worker import WorkerLost
 from music.note import Metre
@@ -105,17 +104,6 @@ def test_the_song_is_what_the_options_say() -> None:
     assert (song.bpm, song.metres, song.pickup, song.count_in) == (96.0, ((0, Metre(6, 8)),), 36, 2)
     with pytest.raises(ConfigError):
         config({}, {"metre": "3/4", "pickup": 3.0})
-
-
-def test_figures_are_plain_numbers_in_milliseconds() -> None:
-    counters = Counters()
-    counters.steps, counters.in_time = 4, 3
-    counters.lateness_ns.add(1_250_000)
-    found = performance.figures(counters)
-    assert (found["isr"], found["steps"]) == (0.75, 4)
-    late = {"count": 1, "p50": 1.25, "p99": 1.25, "p99.9": 1.25, "p100": 1.25}
-    assert found["lateness_ms"] == late
-    assert found["age_ticks"] == {"count": 0, "p50": None, "p99": None, "p99.9": None, "p100": None}
 
 
 def test_a_worker_that_dies_is_a_failure_and_no_refusal(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,8 +23,9 @@ from daemon.control import control_socket
 from daemon.control.client import ClientError, ControlClient
 from daemon.control.control_socket import CAPACITY, TOPICS, CommandDone, ControlSocket, ServerSetup
 from daemon.control.gestures import Gestures, GestureWorld
-from daemon.control.publisher import WatchedOutput, WatchedWorld, figures
+from daemon.control.publisher import WatchedOutput, WatchedWorld
 from daemon.control.server import BURST, LONGEST_LINE, MOST_CLIENTS, RATE, TokenBucket
+from daemon.core.counters import Counters
 from daemon.core.events import ControlChange, Event, ForgetGesture, LearnGesture, Quit
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
@@ -402,7 +403,7 @@ def test_the_commands_speak_with_a_band(band: Band) -> None:
         result = CliRunner().invoke(main, [words[0], "--control", band.where, *words[1:]])
         return result.output + result.stderr if result.exit_code else result.output
 
-    band.control.tell("counters", {**figures(Conductor(*_stage(FakePlayer()), SongInfo()).counters), "isr": 0.5})
+    band.control.tell("counters", {**Counters().to_summary(), "isr": 0.5})
     band.control.tell("controls", {"style": "rock", "technique": "gan", "intensity": 0.25, "mute.pad": True})
     assert houseband("set", "fill") == houseband("panic") == ""
     assert [c.key for c in band.done] == ["fill", "panic"]

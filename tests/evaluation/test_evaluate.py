@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from daemon.cli import main
+from daemon.core.counters import quantile_of_counts
 from daemon.evaluation import scoring
 from daemon.evaluation.report import Report
 from daemon.evaluation.scoring import (
@@ -101,7 +102,7 @@ def test_inference_is_charged_and_the_engine_says_what_that_costs(data: Path, fa
     quick, slow = found
     assert quick.steps == slow.steps > 0
     assert slow.in_time < quick.in_time
-    age = scoring.quantile(slow.age_ns, 0.5), scoring.quantile(quick.age_ns, 0.5)
+    age = quantile_of_counts(slow.age_ns, 0.5), quantile_of_counts(quick.age_ns, 0.5)
     assert age[0] is not None
     assert age[1] is not None
     assert age[0] > age[1]
@@ -134,12 +135,6 @@ def test_files_without_a_figure_have_no_say_in_it() -> None:
     means = scoring.over_songs([verdict("1-a", 30, math.nan), verdict("1-b", 10, 0.6), verdict("2", 5, math.nan)])
     assert means[LIVE]["cr"].value == pytest.approx(0.6)
     assert means[LIVE]["cr"].songs == 1
-
-
-def test_quantiles_of_counts() -> None:
-    counts = Counter({1: 98, 5: 1, 9: 1})
-    assert [scoring.quantile(counts, share) for share in (0.5, 0.98, 0.99, 1)] == [1, 1, 5, 9]
-    assert scoring.quantile(Counter(), 0.5) is None
 
 
 def report(*verdicts: Verdict, style_parts: tuple[Verdict, ...] | None = None) -> Report:

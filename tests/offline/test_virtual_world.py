@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.core.counters import Counters, Histogram
 from daemon.core.events import ControlChange, Event, PlanReady, Quit, WorkerFailed
 from daemon.core.plan import Plan, PlanRequest
 from daemon.offline.virtual_world import InlineComposer, VirtualWorld
@@ -71,16 +70,3 @@ def test_an_exception_of_the_player_is_an_event() -> None:
     world = VirtualWorld()
     InlineComposer(world, OutOfTune(), 10).ask(request(1))
     assert world.wait(None) == WorkerFailed(10, 1, "ArithmeticError: out of tune")
-
-
-def test_quantiles() -> None:
-    histogram = Histogram(10, limit=100)
-    assert histogram.quantile(0.5) is None
-    for value in (-5, 3, 12, 19, 25, 99_999):
-        histogram.add(value)
-    assert histogram.buckets == {0: 2, 10: 2, 20: 1, 100: 1}
-    assert [histogram.quantile(share) for share in (0, 0.33, 0.5, 0.8, 0.99, 1)] == [0, 0, 10, 20, 100, 100]
-
-
-def test_no_share_in_time_before_the_first_step() -> None:
-    assert Counters().isr is None

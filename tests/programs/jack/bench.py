@@ -24,8 +24,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from daemon.core.counters import quantile
 from music.note import TICKS_PER_BEAT, Note
-from tests.support.jack.stage import Performance, hanging, offsets, onsets, perform, quantile, realtime
+from tests.support.jack.stage import Performance, hanging, offsets, onsets, perform, realtime
 
 RATE = 48_000
 #: one name for ever: each new one takes a place in JACK's registry

@@ -26,9 +26,9 @@ from typing import Any
 
 import numpy as np
 
+from daemon.core.counters import quantile
 from daemon.core.events import MidiIn, Quit
 from daemon.diagnostics.doctor import may_be_real_time
-from daemon.diagnostics.measure import quantile
 from daemon.engine.conductor import Conductor, SongInfo
 from daemon.live.listeners import Listening
 from daemon.players.worker import PlayerSpec, Worker

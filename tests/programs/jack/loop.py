@@ -22,10 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from daemon.control.client import ClientError, ControlClient
+from daemon.core.counters import quantile
 from music.edits.draft import from_sysex
 from music.note import TICKS_PER_BEAT, TICKS_PER_STEP, Note
 from tests.programs.jack.bench import RATE, jack_server, scatter
-from tests.support.jack.stage import Performance, hanging, onsets, perform, quantile
+from tests.support.jack.stage import Performance, hanging, onsets, perform
 
 BAR = 4 * TICKS_PER_BEAT
 CHANNEL = 4  # 5 as musicians count

@@ -215,9 +215,3 @@ def offsets(times: Sequence[int], step: float) -> list[float]:
     off = [(at - origin + step / 2) % step - step / 2 for at in times]
     mean = sum(off) / len(off)
     return [x - mean for x in off]
-
-
-def quantile(values: Sequence[float], share: float) -> float:
-    """The smallest value that `share` of all do not exceed; nan of none."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
