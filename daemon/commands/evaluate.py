@@ -123,7 +123,7 @@ def _band(
     from daemon.evaluation.songbook import BY_RULE
 
     name = str(graph) if graph is not None else None
-    settings = settings_from(values, assigned, player_of(technique, name).styles)
+    settings = settings_from(values, assigned, player_of(technique, name).info.styles)
     style = None if collection == BY_RULE and values["style"] is None else settings.style
     return BandUnderTest(technique, name, settings, style, latency_ms, replan)
 

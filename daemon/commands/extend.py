@@ -43,7 +43,7 @@ def command(
     with user_errors(controls.ControlError, GraphError, MidiFileError):
         player = load_player("transformer", graph)
         assert isinstance(player, TransformerPlayer)
-        settings = settings_from(values, assigned, player.styles)
+        settings = settings_from(values, assigned, player.info.styles)
         try:
             to_file(song, output, player, Extension(bars, settings), track)
         except OSError as error:

@@ -185,14 +185,14 @@ def command(
         whole = config({"pause_bars": 0, **said}, {})
         tempo = said.get("bpm") if bpm is None else controls.parse("bpm", bpm)
         player = load_band(technique, graph)
-        before = replace(whole.settings(player.styles), technique=technique)
+        before = replace(whole.settings(player.info.styles), technique=technique)
         options = render.RenderOptions(
-            settings=settings_from(values, assigned, player.styles, before),
+            settings=settings_from(values, assigned, player.info.styles, before),
             bpm=tempo if isinstance(tempo, float) else None,
             latency_ns=round(latency_ms * NS_PER_MS),
             offline=offline,
             replan=replan,
-            automation=read_automation(automation, player.styles, whole.presets) if automation else (),
+            automation=read_automation(automation, player.info.styles, whole.presets) if automation else (),
         )
         try:
             with progress_bar(f"playing along with {melody.name}") as progress:

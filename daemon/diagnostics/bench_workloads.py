@@ -18,12 +18,13 @@ from typing import Any
 
 from daemon.core.events import MidiIn, Quit
 from daemon.core.plan import PlanRequest
+from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap, us_per_beat
 from daemon.diagnostics import measure
 from daemon.engine.conductor import Conductor, SongInfo
 from daemon.midi.rtmidi_ports import APIS, RtMidiPorts, rtmidi_module
-from daemon.players.worker import PlayerFacts, PlayerSpec, Worker
+from daemon.players.worker import PlayerSpec, Worker
 from daemon.system.live_world import LiveWorld, real_time_section
 from music.note import ROLES, TICKS_PER_BEAT
 
@@ -52,9 +53,9 @@ def band(seconds: float, bpm: float, technique: str, graph: str | None) -> dict[
     world, output = LiveWorld(), _Late()
     with closing(Worker(PlayerSpec(_LOAD, (technique, graph)), world.put, world.now)) as worker:
         worker.start()
-        facts = worker.wait_ready()
-        settings = Settings(style=facts.styles[0], technique=technique)
-        conductor = Conductor(world, output, worker, facts, SongInfo(bpm=bpm), settings)
+        info = worker.wait_ready()
+        settings = Settings(style=info.styles[0], technique=technique)
+        conductor = Conductor(world, output, worker, info, SongInfo(bpm=bpm), settings)
         performer = threading.Thread(target=_perform, args=(world, bpm, seconds), daemon=True)
         before, begun = _cpu(worker), time.monotonic_ns()
         performer.start()
@@ -171,8 +172,8 @@ def _conduct(events: list[bytes]) -> int:
             world.put(MidiIn(world.now(), data))
         world.put(Quit(world.now()))
 
-    facts = PlayerFacts(32, 32, 32, ROLES, ("pop",))
-    conductor = Conductor(ObservedWorld(world, count), _Late(), _Nobody(), facts)
+    info = PlayerInfo(32, 32, 32, ROLES, ("pop",))
+    conductor = Conductor(ObservedWorld(world, count), _Late(), _Nobody(), info)
     threading.Thread(target=feed, daemon=True).start()
     with real_time_section():
         conductor.run()

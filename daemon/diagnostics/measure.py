@@ -67,7 +67,7 @@ def plan_times(
 
     between: called after every plan; clock: by which to measure.
     """
-    asked = questions(replace(Settings(), style=player.styles[0]), EDITS in player.roles)
+    asked = questions(replace(Settings(), style=player.info.styles[0]), EDITS in player.info.roles)
     spent = []
     for request, _ in zip(asked, range(count + 5), strict=False):
         begun = clock()

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from daemon.clocks.clock import Change, Clock, ClockTick, Started, Stopped, TempoOnly
 from daemon.clocks.clock_output import ClockOutput
@@ -29,6 +28,7 @@ from daemon.core.events import (
     WorkerFailed,
 )
 from daemon.core.plan import Plan, PlanRequest
+from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
 from daemon.core.tempo import NS_PER_MS, NS_PER_S, TempoMap, us_per_beat
 from daemon.core.world import Composer, Output, World
@@ -54,35 +54,6 @@ _SLEEP = 20 * NS_PER_S  # and for longer (ns) than that, as if somebody had put 
 _ECHO = 100 * NS_PER_MS  # after a stop, until all notes off is said once more
 _SYSTEM = 0xF0  # messages from here on are no channel's
 _MEMORY = 16 * 4 * TICKS_PER_BEAT  # how much (ticks) of what was played while the band was silent is kept
-
-
-class Band(Protocol):
-    """What the conductor must know of a player; `daemon.players.player.Player` says what it means."""
-
-    @property
-    def past_steps(self) -> int:
-        """Steps left of the now-line in which it looks at what was played."""
-        ...
-
-    @property
-    def memory_steps(self) -> int:
-        """Steps left of the now-line of which it wants to know the melody."""
-        ...
-
-    @property
-    def future_steps(self) -> int:
-        """Steps right of it that a plan covers."""
-        ...
-
-    @property
-    def roles(self) -> tuple[str, ...]:
-        """What it writes."""
-        ...
-
-    @property
-    def styles(self) -> tuple[str, ...]:
-        """The styles it knows."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +96,7 @@ class Conductor:
         world: World,
         output: Output,
         composer: Composer,
-        band: Band,
+        player: PlayerInfo,
         song: SongInfo | None = None,
         settings: Settings = Settings(),
         *,
@@ -138,7 +109,7 @@ class Conductor:
         self.settings = settings
         self.song = song or SongInfo()
         self.tempo = self.song.tempo
-        self._world, self._output, self._composer, self._band = world, output, composer, band
+        self._world, self._output, self._composer, self._player = world, output, composer, player
         self._window = MelodyTracker(settings.split, channel)
         self.loop = EditLoop(channel)
         self._agenda = NoteSchedule()
@@ -290,7 +261,7 @@ class Conductor:
         """The final chord, on the harmony of the last plan."""
         assert self._form.ending is not None
         length = self._form.ending.over - tick
-        harmony = {role: self._agenda.harmony(role, tick, tick + TICKS_PER_BEAT) for role in self._band.roles}
+        harmony = {role: self._agenda.harmony(role, tick, tick + TICKS_PER_BEAT) for role in self._player.roles}
         if DRUMS in harmony:
             harmony[DRUMS] = tuple(Note(tick, pitch, 1, 100) for pitch in _FINALE)
         for cue in self._agenda.drop(tick):
@@ -337,8 +308,8 @@ class Conductor:
         if late:
             return
         self._asked_for = step
-        since = (step - self._band.past_steps) * TICKS_PER_STEP - metre.ticks_per_bar
-        remembered = (step - self._band.memory_steps) * TICKS_PER_STEP - metre.ticks_per_bar
+        since = (step - self._player.past_steps) * TICKS_PER_STEP - metre.ticks_per_bar
+        remembered = (step - self._player.memory_steps) * TICKS_PER_STEP - metre.ticks_per_bar
         self._window.forget(remembered)
         heard = None if self.song.melody is not None else self._heard_by(tick)
         self.counters.asked += 1
@@ -348,7 +319,7 @@ class Conductor:
                 now=step,
                 heard=heard,
                 melody=self._window.notes(remembered, heard) if heard is not None else self.song.melody or (),
-                committed={role: self._agenda.committed(role, since) for role in self._band.roles},
+                committed={role: self._agenda.committed(role, since) for role in self._player.roles},
                 metre=metre,
                 settings=settings,
                 bar_origin=origin,
@@ -357,7 +328,7 @@ class Conductor:
         )
 
     def _is_due(self, step: int, origin: int, metre: Metre) -> bool:
-        if self._replan == "step" or step >= self._asked_for + self._band.future_steps:
+        if self._replan == "step" or step >= self._asked_for + self._player.future_steps:
             return True
         if self._replan == "beat":
             return step % STEPS_PER_BEAT == 0
@@ -453,7 +424,7 @@ class Conductor:
 
     def _command(self, event: ControlChange) -> bool:
         try:
-            value = controls.parse(event.key, event.value, self._band.styles, self._techniques())
+            value = controls.parse(event.key, event.value, self._player.styles, self._techniques())
         except controls.ControlError:
             self.counters.refused += 1
             return False
@@ -508,7 +479,7 @@ class Conductor:
 
     def _techniques(self) -> tuple[str, ...]:
         """Those that can be switched to."""
-        return tuple(getattr(self._band, "techniques", ())) or (self.settings.technique,)
+        return self._player.techniques or (self.settings.technique,)
 
     def _set(self, settings: Settings) -> None:
         self.settings = settings
@@ -561,7 +532,7 @@ class Conductor:
     def _looping(self) -> bool:
         """Whether what was played goes round and is edited."""
         theirs = self.settings.players.get(EDITS) or self.settings.technique
-        return theirs == TECHNIQUE and EDITS in self._band.roles
+        return theirs == TECHNIQUE and EDITS in self._player.roles
 
     def _begin_loop(self, step: int) -> None:
         """From this step on."""

@@ -80,10 +80,10 @@ def _facts(band: BandUnderTest | None, entries: Sequence[SongEntry]) -> dict[str
     """Where the band's graph comes from. Raises GraphError when it cannot be played, in that style."""
     if band is None:
         return {}
-    player = scoring.player_of(band.technique, band.graph)
-    for style in sorted({band.style or entry.style or player.styles[0] for entry in entries}):
-        if style not in player.styles:
-            raise GraphError(f"no style {style!r}; the player knows {', '.join(player.styles)}")
+    styles = scoring.player_of(band.technique, band.graph).info.styles
+    for style in sorted({band.style or entry.style or styles[0] for entry in entries}):
+        if style not in styles:
+            raise GraphError(f"no style {style!r}; the player knows {', '.join(styles)}")
     return dict(Graph(band.graph, band.technique).signature.provenance)
 
 

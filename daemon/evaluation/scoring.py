@@ -173,7 +173,7 @@ def _play(song: Song, job: Job, mode: str) -> tuple[Accompaniment, Timing]:
     """What the live engine plays to the song's melody, and how it kept time."""
     assert job.band is not None
     player = player_of(job.band.technique, job.band.graph)
-    settings = replace(job.band.settings, style=job.band.style or job.entry.style or player.styles[0])
+    settings = replace(job.band.settings, style=job.band.style or job.entry.style or player.info.styles[0])
     parts, counters = render_notes(song, player, settings, job.band.latency_ms, mode == OFFLINE, job.band.replan)
     ages = Counter(counters.age_ticks.buckets), Counter(counters.age_ns.buckets)
     played = {role: list(notes) for role, notes in parts.items()}

@@ -42,7 +42,7 @@ def extend(song: Song, melody: tuple[Note, ...], player: TransformerPlayer, want
             origin, metre = mark
     first = origin + -(-(end - origin) // metre.ticks_per_bar) * metre.ticks_per_bar
     now, last = first // TICKS_PER_STEP, (first + wanted.bars * metre.ticks_per_bar) // TICKS_PER_STEP
-    played = {role: tuple(quantise(own.get(role, ()))) for role in player.roles}
+    played = {role: tuple(quantise(own.get(role, ()))) for role in player.info.roles}
     for number, step in enumerate(range(now, last), 1):
         request = PlanRequest(
             *(number, step, step * TICKS_PER_STEP, tuple(line), played, metre, wanted.settings), bar_origin=origin
@@ -52,7 +52,7 @@ def extend(song: Song, melody: tuple[Note, ...], player: TransformerPlayer, want
             line[-1] = note
         elif note is not None:
             line.append(note)
-        for role in player.roles:
+        for role in player.info.roles:
             ends = {(n.start, n.pitch): n for n in plan.held.get(role, ())}
             kept = (ends.get((n.start, n.pitch), n) for n in played[role])
             played[role] = tuple(sorted((*kept, *plan.notes.get(role, ()))))

@@ -86,9 +86,9 @@ def perform(
     composer: Composer = InlineComposer(world, player, options.latency_ns)
     if progress is not None:
         composer = _Reporting(composer, progress, begin, end)
-    conductor = Conductor(world, output, composer, player, known, options.settings, replan=options.replan)
+    conductor = Conductor(world, output, composer, player.info, known, options.settings, replan=options.replan)
     conductor.run()
-    parts = {role: _notes(output.sent, CHANNELS[role], tempo) for role in player.roles}
+    parts = {role: _notes(output.sent, CHANNELS[role], tempo) for role in player.info.roles}
     tempos = {max(0, tick): us for tick, us in tempo.marks}  # what was turned before bar 1 holds from there on
     return Performance(parts, tuple(tempos.items()), song.metres, begin, end, conductor.counters)
 

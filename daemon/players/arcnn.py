@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon.core.plan import LoopState, Plan, PlanRequest
-from daemon.players.graph import Graph, GraphError
+from daemon.core.player_info import PlayerInfo
+from daemon.players.graph import Graph, GraphError, GraphPlayer
 from music.edits import selection
 from music.edits.draft import Draft
 from music.edits.edit import Edit, Limits
@@ -110,28 +111,29 @@ def _stretches(first: int, steps: int) -> Iterator[tuple[slice, slice]]:
         at += size
 
 
-class ArcnnPlayer:
+class ArcnnPlayer(GraphPlayer):
     """A Player that answers with edits of the loop it is shown; the notes of the loop are the conductor's to play."""
-
-    past_steps = WINDOW
-    memory_steps = WINDOW
-    future_steps = HOP
-    roles: tuple[str, ...] = (EDITS,)
 
     def __init__(self, graph: Graph) -> None:
         """Raises GraphError when the graph's inputs are not those of the AR-CNN."""
         self._editor = Editor(graph)
         self._belief = selection.Belief()
         self._about: object = None  # what that is about
-        self.styles = self._editor.styles
+        self.info = self.describe(self._editor.styles)
         empty = np.zeros((WINDOW, PITCHES), np.int16)
-        self._editor.look(Draft(empty, empty.astype(np.uint8)), Limits(), self.styles[0])  # the first takes longest
+        # the first look takes longest
+        self._editor.look(Draft(empty, empty.astype(np.uint8)), Limits(), self.info.styles[0])
+
+    @classmethod
+    def describe(cls, styles: tuple[str, ...]) -> PlayerInfo:
+        """Return what a player says of itself on a graph that knows these styles."""
+        return PlayerInfo(past_steps=WINDOW, memory_steps=WINDOW, future_steps=HOP, roles=(EDITS,), styles=styles)
 
     def plan(self, request: PlanRequest) -> Plan:
         """As many edits of request.loop as are wanted, or fewer. Raises ValueError for a style the graph does not
         know."""
         begun = time.perf_counter_ns()
-        last = request.now + self.future_steps
+        last = request.now + self.info.future_steps
         return Plan(
             *(request.number, request.now, last, request.heard, {EDITS: ()}),
             edits=self._edits(request),

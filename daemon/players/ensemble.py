@@ -9,42 +9,25 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from daemon.core.plan import Plan, PlanRequest
+from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
-from daemon.players.player import Player, warm
+from daemon.players.player import Player, warm_up
 from daemon.system import memory
-
-
-class Shape(Protocol):
-    """What is known of a player before it is loaded: its class says it."""
-
-    past_steps: int
-    memory_steps: int
-    future_steps: int
-    roles: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class PlayerFactory:
-    """A player that can be had. load: makes it; raises what it will."""
+    """A player that can be loaded."""
 
-    past_steps: int
-    memory_steps: int
-    future_steps: int
-    roles: tuple[str, ...]
-    styles: tuple[str, ...]
+    #: what it says of itself once it is loaded
+    info: PlayerInfo
+    #: makes it; raises what it will
     load: Callable[[], Player]
 
-    @classmethod
-    def of(cls, shape: Shape, styles: tuple[str, ...], load: Callable[[], Player]) -> PlayerFactory:
-        """That of a player, or of its class."""
-        steps = shape.past_steps, shape.memory_steps, shape.future_steps
-        return cls(*steps, tuple(shape.roles), tuple(styles), load)
 
-
-class Ensemble:
+class Ensemble(Player):
     """A Player made of players by technique, the first of which answers where nothing else is said.
 
     It knows the styles and writes the roles of all; who does not know a style plays the first of its own, and roles
@@ -55,31 +38,38 @@ class Ensemble:
     def __init__(self, players: Mapping[str, Player], offers: Mapping[str, PlayerFactory] | None = None) -> None:
         """players: who is there, by technique; offers: who can be had, those among the players too that may leave."""
         self._players, self._offers = dict(players), dict(offers or {})
-        everybody: dict[str, Player | PlayerFactory] = {**self._offers, **self._players}
-        self.techniques = tuple(dict.fromkeys((*self._players, *self._offers)))
-        self.past_steps = max(one.past_steps for one in everybody.values())
-        self.memory_steps = max(one.memory_steps for one in everybody.values())
-        self.future_steps = min(one.future_steps for one in everybody.values())
-        self.roles = tuple(dict.fromkeys(role for name in self.techniques for role in everybody[name].roles))
-        self.styles = tuple(dict.fromkeys(style for name in self.techniques for style in everybody[name].styles))
-        self._roles = {name: one.roles for name, one in everybody.items()}
-        self._main = self.techniques[0]
+        infos = {name: one.info for name, one in (self._offers | self._players).items()}
+        techniques = tuple(dict.fromkeys((*self._players, *self._offers)))
+        self.info = PlayerInfo(
+            past_steps=max(info.past_steps for info in infos.values()),
+            memory_steps=max(info.memory_steps for info in infos.values()),
+            future_steps=min(info.future_steps for info in infos.values()),
+            roles=tuple(dict.fromkeys(role for name in techniques for role in infos[name].roles)),
+            styles=tuple(dict.fromkeys(style for name in techniques for style in infos[name].styles)),
+            techniques=techniques,
+        )
+        self._roles = {name: info.roles for name, info in infos.items()}
+        self._main = techniques[0]
         self._settings = Settings(technique=self._main)  # the newest
         self._failed: set[str] = set()  # chosen, could not be loaded, and that was said
         self._budget_ns: int | None = None
         self._post: Callable[[Callable[[], None]], None] | None = None
         self._loading = False
 
-    def hurry(self, budget_ns: int) -> None:
-        """What an answer may take, for those who can hurry."""
+    def set_time_budget(self, budget_ns: int) -> None:
+        """Limit the time (ns) that an answer of each player may take."""
         self._budget_ns = budget_ns
         for player in self._players.values():
-            _hurry(player, budget_ns)
+            player.set_time_budget(budget_ns)
 
-    def between(self, post: Callable[[Callable[[], None]], None]) -> None:
-        """From now on no plan waits for a player to be loaded. post: has a function called between two questions, by
-        whoever asks them."""
+    def on_idle_call(self, post: Callable[[Callable[[], None]], None]) -> None:
+        """Let no plan wait for a player to be loaded any more: it is taken in by a call between two requests."""
         self._post = post
+
+    def close(self) -> None:
+        """Close the players that are loaded."""
+        for player in self._players.values():
+            player.close()
 
     def plan(self, request: PlanRequest) -> Plan:
         """The answers of the players whose turn it is, as one. Raises whatever those raise; ValueError, once, when one
@@ -89,9 +79,9 @@ class Ensemble:
         main = self._main
         theirs = {role: name for role, name in settings.players.items() if self._plays(name, role) and name != main}
         plan = self._ask(main, request)
-        if len(self.techniques) == 1:
+        if len(self.info.techniques) == 1:
             return plan
-        notes = {**dict.fromkeys(self.roles, ()), **plan.notes}
+        notes = {**dict.fromkeys(self.info.roles, ()), **plan.notes}
         held, last, edits, spent = dict(plan.held), plan.last, plan.edits, plan.inference_ns
         for name in dict.fromkeys(theirs.values()):
             other = self._ask(name, request)
@@ -108,8 +98,8 @@ class Ensemble:
 
     def _ask(self, name: str, request: PlanRequest) -> Plan:
         player, settings = self._players[name], request.settings
-        if settings.style not in player.styles:
-            request = replace(request, settings=replace(settings, style=player.styles[0]))
+        if settings.style not in player.info.styles:
+            request = replace(request, settings=replace(settings, style=player.info.styles[0]))
         return player.plan(request)
 
     # Who is there
@@ -119,7 +109,7 @@ class Ensemble:
         playing. Raises ValueError, once, for one that cannot be loaded."""
         main, players = self._settings.technique, self._settings.players
         theirs = [name for role, name in players.items() if role in self._roles.get(name, ())]
-        chosen = list(dict.fromkeys((main if main in self.techniques else self._main, *theirs)))
+        chosen = list(dict.fromkeys((main if main in self.info.techniques else self._main, *theirs)))
         self._failed &= set(chosen)  # who is chosen again has another chance
         for name in chosen:
             if name not in self._players and name not in self._failed:
@@ -141,8 +131,8 @@ class Ensemble:
         try:
             player = self._offers[name].load()
             if self._budget_ns is not None:
-                warm(player)
-                _hurry(player, self._budget_ns)
+                warm_up(player)
+                player.set_time_budget(self._budget_ns)
         except Exception as error:  # noqa: BLE001 - whatever it is, the others play on
             return error
         return player
@@ -168,11 +158,6 @@ class Ensemble:
         """Only who plays stays in memory: another is soon loaded again."""
         idle = [name for name in self._players if name in self._offers and name not in needed]
         for name in idle:
-            del self._players[name]
+            self._players.pop(name).close()
         if idle:
             memory.trim_heap()
-
-
-def _hurry(player: Player, budget_ns: int) -> None:
-    if hasattr(player, "hurry"):
-        player.hurry(budget_ns)

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon.core.plan import Plan, PlanRequest
+from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
 from daemon.players import chord_balance
-from daemon.players.graph import Graph, GraphError
+from daemon.players.graph import Graph, GraphError, GraphPlayer
 from music.analysis import note_density
 from music.encoding import gan_canvas, melody_context
 from music.encoding.gan_canvas import (
@@ -61,24 +62,20 @@ _HALF_BAR = 8
 _CLASSES = {role: register.pitches().reshape(-1) % CLASSES for role, register in REGISTERS.items()}
 
 
-class GanPlayer:
+class GanPlayer(GraphPlayer):
     """A Player on a generator's graph."""
-
-    past_steps = melody_context.PAST
-    memory_steps = melody_context.MEMORY
-    future_steps = FUTURE - _BLOCK + 1
-    roles: tuple[str, ...] = ROLES
 
     def __init__(self, graph: Graph) -> None:
         """Raises GraphError when the graph's inputs are not those of a canvas."""
         self._graph = graph
-        self.styles = graph.signature.styles
+        self.info = self.describe(graph.signature.styles)
+        self._styles = self.info.styles
         settings = graph.signature.settings
         z = int(graph.signature.inputs.get("z", (1, 0))[-1])
         wanted = {
             "pitched": (1, PITCHED_PLANES, CLASSES, STEPS),
             "plain": (1, PLAIN_PLANES, STEPS),
-            "style": (1, len(self.styles)),
+            "style": (1, len(self._styles)),
             "z": (1, z),
             "noise": (1, len(QUALITIES), CLASSES, FUTURE // 4),
             "melody": (1, melody_context.MELODY_PLANES, CLASSES, melody_context.PAST + melody_context.FUTURE),
@@ -93,17 +90,28 @@ class GanPlayer:
                 np.asarray(kept, np.float64).reshape(*bank.shape[:2], note_density.HABITS)
                 for kept, bank in zip(settings["habits"], self._grooves, strict=True)
             ]
-            self._velocity_std = np.asarray(settings["velocity_std"], np.float32).reshape(len(self.styles), len(ROLES))
+            self._velocity_std = np.asarray(settings["velocity_std"], np.float32).reshape(len(self._styles), len(ROLES))
         except (KeyError, ValueError) as error:
             raise GraphError(f"this graph does not fit: its settings lack {error}") from None
+
+    @classmethod
+    def describe(cls, styles: tuple[str, ...]) -> PlayerInfo:
+        """Return what a player says of itself on a graph that knows these styles."""
+        return PlayerInfo(
+            past_steps=melody_context.PAST,
+            memory_steps=melody_context.MEMORY,
+            future_steps=FUTURE - _BLOCK + 1,
+            roles=ROLES,
+            styles=styles,
+        )
 
     def plan(self, request: PlanRequest) -> Plan:
         """The band from request.now to the end of the canvas. Raises ValueError for a style the graph does not know."""
         begun = time.perf_counter_ns()
         settings = request.settings
-        if settings.style not in self.styles:
-            raise ValueError(f"no style {settings.style!r}; this graph knows {', '.join(self.styles)}")
-        style = self.styles.index(settings.style)
+        if settings.style not in self._styles:
+            raise ValueError(f"no style {settings.style!r}; this graph knows {', '.join(self._styles)}")
+        style = self._styles.index(settings.style)
         bar = request.bar_origin // TICKS_PER_STEP
         first = bar + gan_canvas.first_step(request.now - bar, request.metre.steps_per_bar)
         heard_all = request.heard is None
@@ -118,7 +126,7 @@ class GanPlayer:
             {
                 "pitched": seen.pitched[None],
                 "plain": seen.plain[None],
-                "style": np.eye(len(self.styles), dtype=np.float32)[None, style],
+                "style": np.eye(len(self._styles), dtype=np.float32)[None, style],
                 "z": self._groove(settings, style, (request.now - bar) // section)[None],
                 "noise": (noise.chords * (CHORD_NOISE * settings.temperature))[None],
                 "melody": heard.melody[None],

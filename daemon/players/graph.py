@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from abc import abstractmethod
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from daemon.core.player_info import PlayerInfo
 from daemon.players.graph_cache import open_session
+from daemon.players.player import Player
 from music import signature
 from music.signature import Signature, SignatureError
 
@@ -61,6 +64,19 @@ class Graph:
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
         """Outputs by name."""
         return dict(zip(self._outputs, self._session.run(None, dict(inputs)), strict=True))
+
+
+class GraphPlayer(Player):
+    """A player made from a graph."""
+
+    @abstractmethod
+    def __init__(self, graph: Graph) -> None:
+        """Raises GraphError for a graph that is not one of the technique's."""
+
+    @classmethod
+    @abstractmethod
+    def describe(cls, styles: tuple[str, ...]) -> PlayerInfo:
+        """Return what a player of this class says of itself on a graph that knows these styles."""
 
 
 def read_signature(path: str | Path | None, technique: str) -> Signature:

@@ -6,10 +6,9 @@ import importlib
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from daemon.players.ensemble import Ensemble, PlayerFactory
-from daemon.players.graph import TECHNIQUES, Graph, GraphError, read_signature
+from daemon.players.graph import TECHNIQUES, Graph, GraphError, GraphPlayer, read_signature
 from daemon.players.player import Player
 
 #: technique -> module and class of its player, which is made from a Graph; those that are not here do not play yet
@@ -26,26 +25,26 @@ def load_player(technique: str, graph: str | Path | None = None) -> Player:
         raise GraphError(f"no technique {technique!r}; there are {', '.join(TECHNIQUES)}")
     if technique not in _PLAYERS:
         raise GraphError(f"this version has no player for the {technique} yet; play the {' or the '.join(_PLAYERS)}")
-    player: Player = _maker(technique)(Graph(graph, technique))
-    return player
+    return _maker(technique)(Graph(graph, technique))
 
 
 def load_band(technique: str, graph: str | Path | None = None) -> Ensemble:
     """All players that can be switched among while the band plays: the one of this technique, loaded, and the others as
     far as their weights are here, which are loaded when they are first chosen. Raises GraphError for the first."""
     first = load_player(technique, graph)
-    offers = {technique: PlayerFactory.of(first, first.styles, partial(load_player, technique, graph))}
+    offers = {technique: PlayerFactory(first.info, partial(load_player, technique, graph))}
     for other in _PLAYERS:
         if other != technique:
             try:
                 styles = read_signature(None, other).styles
             except GraphError:  # it cannot be chosen, and `technique` says so
                 continue
-            offers[other] = PlayerFactory.of(_maker(other), styles, partial(load_player, other))
+            offers[other] = PlayerFactory(_maker(other).describe(styles), partial(load_player, other))
     return Ensemble({technique: first}, offers)
 
 
-def _maker(technique: str) -> Any:
-    """The class of a technique's player."""
+def _maker(technique: str) -> type[GraphPlayer]:
+    """Return the class of a technique's player."""
     module, name = _PLAYERS[technique]
-    return getattr(importlib.import_module(module), name)
+    maker: type[GraphPlayer] = getattr(importlib.import_module(module), name)
+    return maker

@@ -1,40 +1,45 @@
-"""The players: gan, arcnn, transformer, behind one Protocol."""
+"""The interface of a player: it is asked for plans, and answers with notes."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 from daemon.core.plan import Plan, PlanRequest
+from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
 from music.note import Note
 
 
-class Player(Protocol):
-    """Answers plan requests. Lives in the worker; owned by one thread; may keep state between requests.
+class Player(ABC):
+    """Answers plan requests. Lives in the inference process; owned by one thread; may keep state between requests."""
 
-    One that has `hurry(budget_ns)` is told, where time is real, how long an answer may take: what it has by then is its
-    plan. One that has `between(post)` may have functions called between two questions by passing them to `post`, from
-    any thread.
-    """
+    info: PlayerInfo
 
-    #: steps left of the now-line in which the player looks at what was played
-    past_steps: int
-    #: steps left of the now-line of which it wants to know the melody; at least as many
-    memory_steps: int
-    #: steps right of the now-line that a plan covers (at least this many)
-    future_steps: int
-    #: the roles it writes
-    roles: tuple[str, ...]
-    #: the styles it knows
-    styles: tuple[str, ...]
-
+    @abstractmethod
     def plan(self, request: PlanRequest) -> Plan:
-        """The answer. Deterministic: equal requests give equal plans, whatever was asked before."""
-        ...
+        """Answer a request. Deterministic: equal requests give equal plans, whatever was asked before."""
+
+    def set_time_budget(self, budget_ns: int) -> None:  # noqa: B027 - most players cannot stop early
+        """Limit the time (ns) that an answer may take from now on: what is written by then is the plan.
+
+        Called only where time is real. Without it plans do not depend on the speed of the machine.
+        """
+
+    def on_idle_call(self, post: Callable[[Callable[[], None]], None]) -> None:  # noqa: B027 - few have such work
+        """Receive a function that has other functions called between two requests.
+
+        Called only where time is real. `post` may be used from any thread; what it is given runs on the player's own.
+        """
+
+    def close(self) -> None:  # noqa: B027 - most hold nothing but memory
+        """Release what the player holds; it is not asked again."""
 
 
-def warm(player: Player) -> None:
-    """Asks a first question, so that what is slow only once is over before anybody waits for an answer. It is for
-    whoever plays where no technique is said."""
-    settings = Settings(player.styles[0], technique="")
+def warm_up(player: Player) -> None:
+    """Ask a first question, so that what is slow only once is over before anybody waits for an answer.
+
+    It names no technique: whichever player answers by default does.
+    """
+    settings = Settings(player.info.styles[0], technique="")
     player.plan(PlanRequest(0, 4, 24, (Note(0, 60, 24),), {}, settings=settings))

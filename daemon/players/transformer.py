@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon.core.plan import Plan, PlanRequest
+from daemon.core.player_info import PlayerInfo
 from daemon.players import chord_balance
 from daemon.players.chords import ChordForecast, ChordPredictor, MelodyContext, line
-from daemon.players.graph import Graph, GraphError
+from daemon.players.graph import Graph, GraphError, GraphPlayer
 from daemon.players.kv_cache import DecoderState, KvCache, TokenWriter
 from music.encoding import melody_context, sampling, step_features, step_tokens
 from music.note import MELODY, PITCHED_ROLES, ROLES, TICKS_PER_STEP, Metre, Note, step_of
@@ -76,37 +77,48 @@ class _Part:
             self.held[note.start, note.pitch] = changed
 
 
-class TransformerPlayer:
+class TransformerPlayer(GraphPlayer):
     """A Player on a transformer's graph."""
-
-    past_steps = 2 * melody_context.PAST
-    memory_steps = melody_context.MEMORY + 2 * melody_context.PAST  # as much as was remembered when the past was played
-    future_steps = AHEAD
-    roles: tuple[str, ...] = ROLES
 
     def __init__(self, graph: Graph) -> None:
         """Raises GraphError for a graph that is none of a transformer's."""
-        self.styles = graph.signature.styles
+        self.info = self.describe(graph.signature.styles)
         settings = graph.signature.settings
         self._ring = KvCache(graph)
         self._pen = TokenWriter(graph, step_tokens.WRITER)
         self._harmony = ChordPredictor(graph)
         self._budget_ns: int | None = None
         try:
-            self._velocity_std = np.asarray(settings["velocity_std"], np.float32).reshape(len(self.styles), len(ROLES))
+            self._velocity_std = np.asarray(settings["velocity_std"], np.float32).reshape(
+                len(self.info.styles), len(ROLES)
+            )
         except (KeyError, ValueError) as error:
             raise GraphError(f"this graph does not fit: its settings lack {error}") from None
 
-    def hurry(self, budget_ns: int) -> None:
-        """From now on an answer takes no longer than this, as far as its first step allows: what it has by then is the
-        plan. Without it a plan has all its steps, and does not depend on the machine."""
+    @classmethod
+    def describe(cls, styles: tuple[str, ...]) -> PlayerInfo:
+        """Return what a player says of itself on a graph that knows these styles."""
+        return PlayerInfo(
+            past_steps=2 * melody_context.PAST,
+            # as much as was remembered when the past was played
+            memory_steps=melody_context.MEMORY + 2 * melody_context.PAST,
+            future_steps=AHEAD,
+            roles=ROLES,
+            styles=styles,
+        )
+
+    def set_time_budget(self, budget_ns: int) -> None:
+        """Limit the time (ns) of an answer, as far as its first step allows: what is written by then is the plan.
+
+        Without a limit a plan has all its steps, and does not depend on the machine.
+        """
         self._budget_ns = budget_ns
 
     def plan(self, request: PlanRequest) -> Plan:
         """The band from request.now on. Raises ValueError for a style the graph does not know."""
         begun = time.perf_counter_ns()
-        if request.settings.style not in self.styles:
-            raise ValueError(f"no style {request.settings.style!r}; this graph knows {', '.join(self.styles)}")
+        if request.settings.style not in self.info.styles:
+            raise ValueError(f"no style {request.settings.style!r}; this graph knows {', '.join(self.info.styles)}")
         answer = _Answer(self, request, begun)
         last = answer.write()
         notes = {role: tuple(sorted(part.begun)) for role, part in answer.parts.items()}
@@ -136,8 +148,8 @@ class _Answer:
         self._player, self._request, self._begun = player, request, begun
         settings, self.now = request.settings, request.now
         self._bar = request.bar_origin // TICKS_PER_STEP
-        style = player.styles.index(settings.style)
-        self._style = np.eye(len(player.styles), dtype=np.float32)[None, style]
+        style = player.info.styles.index(settings.style)
+        self._style = np.eye(len(player.info.styles), dtype=np.float32)[None, style]
         self._std = player._velocity_std[style]
         self._melody = line(request.melody)
         whole = request.heard is None

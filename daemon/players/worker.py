@@ -19,14 +19,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import IO, Any
 
 from daemon.core import wire
 from daemon.core.events import Event, PlanReady, WorkerFailed
 from daemon.core.plan import PlanRequest
-from daemon.players.player import Player, warm
+from daemon.core.player_info import PlayerInfo
+from daemon.players.player import Player, warm_up
 from daemon.system import memory, rtkit
 from daemon.system.sd_notify import STOP_SIGNALS
 
@@ -39,7 +40,7 @@ START_LIMIT = 120.0
 AGAIN_LIMIT, AGAIN_TIMES = 8.0, 8.0
 #: a slow machine has so many times what the first plan took, where that is longer
 PATIENCE = 5.0
-#: what a player that can hurry may take for an answer: a step at 300 bpm lasts 50 ms
+#: time budget of an answer, for players that can stop early: a step at 300 bpm lasts 50 ms
 BUDGET_NS = 25_000_000
 #: seconds between the attempts to replace a child that cannot even start: doubled each time up to the last
 RETRY_FIRST, RETRY_LAST = 0.5, 30.0
@@ -69,21 +70,6 @@ class PlayerSpec:
         module, _, name = self.maker.partition(":")
         player: Player = getattr(importlib.import_module(module), name)(*self.arguments)
         return player
-
-
-@dataclass(frozen=True, slots=True)
-class PlayerFacts:
-    """What the conductor must know of a player it never sees: `daemon.players.player.Player` without the playing.
-
-    first: seconds that the first plan took, which is slower than those that follow."""
-
-    past_steps: int
-    memory_steps: int
-    future_steps: int
-    roles: tuple[str, ...]
-    styles: tuple[str, ...]
-    techniques: tuple[str, ...] = ()
-    first: float = field(default=0.0, compare=False)
 
 
 class PreloadedWorker:
@@ -136,7 +122,9 @@ def _kill(child: subprocess.Popen[bytes]) -> int:
 @dataclass(frozen=True, slots=True)
 class _FromChild:
     life: int
-    kind: str  # ready, plan, failed, told (what went wrong between two questions), or gone
+    #: ready (what the player is, and the seconds its first plan took), plan, failed, told (what went wrong between two
+    #: questions), or gone
+    kind: str
     content: Any
 
 
@@ -169,11 +157,11 @@ class Worker:
         """Starts the child; it loads its player while the caller goes on to other things."""
         self._thread.start()
 
-    def wait_ready(self) -> PlayerFacts:
+    def wait_ready(self) -> PlayerInfo:
         """What the player is, once it is loaded and has answered a first question. Raises WorkerError; WorkerLost where
         another attempt may do better."""
         first = self._owner.first.get()
-        if isinstance(first, PlayerFacts):
+        if isinstance(first, PlayerInfo):
             return first
         raise first
 
@@ -200,7 +188,7 @@ class _Owner:
         self, spec: PlayerSpec, put: Callable[[Event], None], now: Callable[[], int], answer_limit: float
     ) -> None:
         self.mail: SimpleQueue[PlanRequest | _FromChild | _Close] = SimpleQueue()
-        self.first: SimpleQueue[PlayerFacts | WorkerError] = SimpleQueue()
+        self.first: SimpleQueue[PlayerInfo | WorkerError] = SimpleQueue()
         self.pid: int | None = None
         self.early: PreloadedWorker | None = None
         self._spec, self._put, self._now = spec, put, now
@@ -266,12 +254,13 @@ class _Owner:
             return
         asked, self._asked, self._limit = self._asked, None, None
         if message.kind == "ready":
+            info, first_plan_s = message.content
             self._ready, self._retry = True, RETRY_FIRST
-            self._answer_limit = max(self._least_limit, PATIENCE * message.content.first)
+            self._answer_limit = max(self._least_limit, PATIENCE * first_plan_s)
             if not self._ever_ready:
                 self._ever_ready = True
                 self._start_limit = max(AGAIN_LIMIT, AGAIN_TIMES * (time.monotonic() - self._began))
-                self.first.put(message.content)
+                self.first.put(info)
                 rtkit.raise_priority(pass_on=False)  # questions and answers pass through this thread, and its reader's
         elif message.kind == "plan":
             self._complained = False
@@ -360,22 +349,18 @@ def serve() -> None:
         try:
             player: Player = wire.receive(questions).make()
             begun = time.monotonic()
-            warm(player)
-            if hasattr(player, "hurry"):
-                player.hurry(BUDGET_NS)
+            warm_up(player)
+            player.set_time_budget(BUDGET_NS)
             first = time.monotonic() - begun
         except Exception as error:  # noqa: BLE001 - whatever a broken graph raises, the user gets one sentence
             wire.send(answers, ("failed", _sentence(error)))
             return
         gc.freeze()
         memory.trim_heap()
-        known = tuple(player.roles), tuple(player.styles), _techniques(player)
-        facts = PlayerFacts(player.past_steps, player.memory_steps, player.future_steps, *known, first)
-        wire.send(answers, ("ready", facts))
+        wire.send(answers, ("ready", (player.info, first)))
         rtkit.raise_priority()  # a plan is asked for half a step before it is played, however busy the machine is
         mail: SimpleQueue[Any] = SimpleQueue()  # questions, what a player wants called between them, None at the end
-        if hasattr(player, "between"):
-            player.between(mail.put)
+        player.on_idle_call(mail.put)
         threading.Thread(target=_take_questions, args=(questions, mail), name="questions", daemon=True).start()
         while (found := mail.get()) is not None:
             try:
@@ -386,6 +371,7 @@ def serve() -> None:
             except Exception as error:  # noqa: BLE001 - reported; the band goes on with the plan it has
                 answer = "told" if callable(found) else "failed", _sentence(error)
             wire.send(answers, answer)
+        player.close()
 
 
 def _take_questions(pipe: IO[bytes], mail: SimpleQueue[Any]) -> None:
@@ -394,11 +380,6 @@ def _take_questions(pipe: IO[bytes], mail: SimpleQueue[Any]) -> None:
         while True:
             mail.put(wire.receive(pipe))
     mail.put(None)
-
-
-def _techniques(player: Player) -> tuple[str, ...]:
-    """Those it can be switched among; none for a player of one."""
-    return tuple(getattr(player, "techniques", ()))
 
 
 def _sentence(error: Exception) -> str:

@@ -27,6 +27,7 @@ from daemon.control.publisher import WatchedOutput, WatchedWorld
 from daemon.control.server import BURST, LONGEST_LINE, MOST_CLIENTS, RATE, TokenBucket
 from daemon.core.counters import Counters
 from daemon.core.events import ControlChange, Event, ForgetGesture, LearnGesture, Quit
+from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
 from daemon.engine.conductor import Conductor, SongInfo
@@ -437,22 +438,22 @@ class Watcher:
         self.told.append(fact)
 
 
-def _stage(player: FakePlayer) -> tuple[VirtualWorld, RecordingOutput, InlineComposer, FakePlayer]:
+def _stage(player: FakePlayer) -> tuple[VirtualWorld, RecordingOutput, InlineComposer, PlayerInfo]:
     world = VirtualWorld(AT_120.ns_at(-96))
-    return world, RecordingOutput(world), InlineComposer(world, player, 5 * MS), player
+    return world, RecordingOutput(world), InlineComposer(world, player, 5 * MS), player.info
 
 
 def played(watcher: Watcher | None, events: list[Event], wrap: Callable[[WatchedWorld], Any] = lambda w: w) -> Any:
-    world, output, composer, player = _stage(FakePlayer())
+    world, output, composer, info = _stage(FakePlayer())
     for event in (*events, *midi(TUNE, AT_120)):
         world.put(event)
     world.put(Quit(AT_120.ns_at(288)))
     if watcher is None:
-        conductor = Conductor(world, output, composer, player, SongInfo(TempoMap(500_000)))
+        conductor = Conductor(world, output, composer, info, SongInfo(TempoMap(500_000)))
     else:
         hears = WatchedWorld(world, watcher)
         sends = WatchedOutput(output, watcher, hears.tick)
-        conductor = Conductor(wrap(hears), sends, composer, player, SongInfo(TempoMap(500_000)))
+        conductor = Conductor(wrap(hears), sends, composer, info, SongInfo(TempoMap(500_000)))
         hears.watch(conductor)
     conductor.run()
     return output.sent

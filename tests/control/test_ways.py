@@ -75,7 +75,9 @@ def play(
         world.put(event)
     hears = GestureWorld(world, Gestures(bindings or {}, CHOICES), {"quiet": QUIET})
     output, player = RecordingOutput(world), band()
-    Conductor(hears, output, InlineComposer(world, player, 5 * MS), player, SongInfo(TempoMap(500_000)), settings).run()
+    Conductor(
+        hears, output, InlineComposer(world, player, 5 * MS), player.info, SongInfo(TempoMap(500_000)), settings
+    ).run()
     return output.sent
 
 
@@ -227,7 +229,7 @@ def test_automation_is_the_same_again(key: str, tmp_path: Path) -> None:
         world.put(event)
     world.put(Quit(at(288)))
     output, player = RecordingOutput(world), band()
-    Conductor(world, output, InlineComposer(world, player, 5 * MS), player, SongInfo(TempoMap(500_000))).run()
+    Conductor(world, output, InlineComposer(world, player, 5 * MS), player.info, SongInfo(TempoMap(500_000))).run()
     begun = sorted((m.data[0] & 0xF, m.data[1], m.data[2]) for m in output.sent if m.data[0] & 0xF0 == 0x90)
     channels = {"bass": 1, "chords": 2, "drums": 9}
     assert sorted((channels[role], n.pitch, n.velocity) for role, notes in parts.items() for n in notes) == begun

@@ -78,7 +78,7 @@ def show(
         world,
         output,
         InlineComposer(world, player, latency),
-        player,
+        player.info,
         SongInfo(metres=((0, metre),)),
         clock=MidiClock(500_000, commands) if clock else None,
         send_clock=send_clock,
@@ -343,7 +343,7 @@ def test_when_the_machine_has_stood_still_nothing_hangs_and_the_band_is_where_it
     world.put(Quit(awake + 4 * BAR))
     output, player = RecordingOutput(world), only("bass", lambda request, step: 40 + step % 40, length=5)
     clock = MidiClock(500_000)
-    conductor = Conductor(world, output, InlineComposer(world, player, 5 * MS), player, SongInfo(), clock=clock)
+    conductor = Conductor(world, output, InlineComposer(world, player, 5 * MS), player.info, SongInfo(), clock=clock)
     conductor.run()
     sounded = pairs([message for message in output.sent if message.data[0] < 0xF0])
     onsets = [on for _, _, on, _ in sounded]
@@ -402,7 +402,7 @@ def test_what_comes_back_of_ones_own_is_no_melody() -> None:
         world.put(event)
     world.put(Quit(2 * BAR))
     conductor = Conductor(
-        world, Wired(), InlineComposer(world, player), player, SongInfo(), clock=MidiClock(500_000, False)
+        world, Wired(), InlineComposer(world, player), player.info, SongInfo(), clock=MidiClock(500_000, False)
     )
     conductor.run()
     pairs(output.sent)

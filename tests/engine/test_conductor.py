@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -84,17 +85,17 @@ def test_what_is_told_is_the_last_while_only() -> None:
     player = only("bass", lambda request, step: step % 128)
     perform(player, [Note(i * 12, 60 + i % 2, 12) for i in range(400)], until=4800)
     last = player.asked[-1]
-    since = (last.now - player.past_steps) * 6 - 96
+    since = (last.now - player.info.past_steps) * 6 - 96
     assert last.melody[0].end > since >= last.melody[0].start - 12
     assert [n.start for n in last.committed["bass"]] == list(range(since, (last.now - 1) * 6 + 1, 6))
 
 
 def test_a_player_with_a_memory_is_told_more_of_the_melody_than_of_what_was_played() -> None:
     player = only("bass", lambda request, step: step % 128)
-    player.memory_steps = 320
+    player.info = replace(player.info, memory_steps=320)
     perform(player, [Note(i * 12, 60 + i % 2, 12) for i in range(400)], until=4800)
     last = player.asked[-1]
-    since, remembered = ((last.now - steps) * 6 - 96 for steps in (player.past_steps, player.memory_steps))
+    since, remembered = ((last.now - steps) * 6 - 96 for steps in (player.info.past_steps, player.info.memory_steps))
     assert last.melody[0].end > remembered >= last.melody[0].start - 12
     assert last.committed["bass"][0].start == since
 
@@ -102,7 +103,7 @@ def test_a_player_with_a_memory_is_told_more_of_the_melody_than_of_what_was_play
 @pytest.mark.parametrize(("replan", "steps"), [("beat", [3, 4, 8, 12, 16, 20]), ("bar", [3, 16])])
 def test_asking_less_often(replan: str, steps: list[int]) -> None:
     player = FakePlayer()
-    player.future_steps = 32
+    player.info = replace(player.info, future_steps=32)
     stage = perform(player, [Note(12, 60, 24)], until=138, replan=replan)
     assert [r.now for r in player.asked] == steps
     assert stage.counters.isr == 1.0
@@ -110,7 +111,7 @@ def test_asking_less_often(replan: str, steps: list[int]) -> None:
 
 def test_asking_less_often_never_leaves_steps_without_a_plan() -> None:
     player = FakePlayer()
-    player.future_steps = 5
+    player.info = replace(player.info, future_steps=5)
     stage = perform(player, [Note(0, 60, 24)], until=120, replan="bar")
     assert [r.now for r in player.asked] == [1, 6, 11, 16]
     assert stage.counters.uncovered == 0
@@ -353,7 +354,7 @@ def test_a_change_of_tempo_moves_no_tick() -> None:
         world.put(event)
     world.put(Quit(changed.ns_at(384)))
     output = RecordingOutput(world)
-    conductor = Conductor(world, output, InlineComposer(world, player, MS), player, SongInfo(TempoMap(500_000)))
+    conductor = Conductor(world, output, InlineComposer(world, player, MS), player.info, SongInfo(TempoMap(500_000)))
     conductor.run()
     assert conductor.tempo is not None
     assert conductor.tempo.marks == changed.marks
@@ -376,7 +377,7 @@ def live(song: SongInfo, events: list[Event], until: int, player: FakePlayer | N
     for event in (*events, Quit(until)):
         world.put(event)
     output = RecordingOutput(world)
-    conductor = Conductor(world, output, InlineComposer(world, player, 10 * MS), player, song)
+    conductor = Conductor(world, output, InlineComposer(world, player, 10 * MS), player.info, song)
     conductor.run()
     return Stage(output.sent, conductor, conductor.counters)
 
@@ -602,7 +603,7 @@ def test_no_note_is_left_on(
         world.put(event)
     output = RecordingOutput(world)
     composer = InlineComposer(world, player, latency_ms * MS)
-    Conductor(world, output, composer, player, SongInfo(TempoMap(500_000) if anchored else None)).run()
+    Conductor(world, output, composer, player.info, SongInfo(TempoMap(500_000) if anchored else None)).run()
     pairs(output.sent)
     assert all(m.at >= m.due for m in output.sent)
     assert all(m.at <= quit_ms * MS for m in output.sent)
@@ -644,7 +645,7 @@ def test_an_exception_ends_what_sounds() -> None:
     for event in midi([Note(0, 60, 24)], AT_120):
         world.put(event)
     output = RecordingOutput(world)
-    conductor = Conductor(world, output, Broken(world, player), player, SongInfo(TempoMap(500_000)))
+    conductor = Conductor(world, output, Broken(world, player), player.info, SongInfo(TempoMap(500_000)))
     with pytest.raises(ArithmeticError):
         conductor.run()
     assert len(pairs(output.sent)) == 3
@@ -661,7 +662,7 @@ def test_after_the_machine_stood_still_the_band_is_where_it_would_have_been(seco
         world.put(event)
     world.put(Quit(at(resumed + 30)))
     output = RecordingOutput(world)
-    conductor = Conductor(world, output, InlineComposer(world, player), player, SongInfo(TempoMap(500_000)))
+    conductor = Conductor(world, output, InlineComposer(world, player), player.info, SongInfo(TempoMap(500_000)))
     conductor.run()
     onsets = [AT_120.tick_at(on) for _, _, on, _ in sorted(pairs(output.sent), key=lambda pair: pair[2])]
     assert onsets[:4] == [6, 12, 18, 24]
@@ -686,7 +687,7 @@ def test_after_a_sleep_the_band_begins_again_with_the_next_note(told: bool) -> N
         world.put(event)
     world.put(Quit(again + 1_000 * MS))
     output = RecordingOutput(world)
-    conductor = Conductor(world, output, InlineComposer(world, player), player, SongInfo())
+    conductor = Conductor(world, output, InlineComposer(world, player), player.info, SongInfo())
     conductor.run()
     sounded = sorted(pairs(output.sent), key=lambda pair: pair[2])
     before = [pair for pair in sounded if pair[2] < again]

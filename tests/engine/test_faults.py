@@ -14,6 +14,7 @@ from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
 from daemon.engine.conductor import Conductor, SongInfo
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, VirtualWorld
+from daemon.players.player import Player
 from music.note import Note
 from tests.support.fakes import MS, FakePlayer, midi, pairs, perform
 
@@ -36,7 +37,7 @@ def on_stage(
         world,
         output,
         InlineComposer(world, player, latency),
-        player,
+        player.info,
         SongInfo(),
         clock=MidiClock(500_000, True) if clock else None,
     )
@@ -105,12 +106,10 @@ def test_inference_hangs_for_five_seconds(clock: bool) -> None:
     assert counters.in_time > 70
 
 
-class Dying:
+class Dying(Player):
     """A player whose process is killed at some steps: the worker reports a failure."""
 
-    past_steps, memory_steps, future_steps = 32, 32, 16
-    roles: tuple[str, ...] = FakePlayer().roles
-    styles: tuple[str, ...] = ("pop",)
+    info = FakePlayer(styles=("pop",)).info
 
     def __init__(self) -> None:
         self._player = FakePlayer()
@@ -128,7 +127,7 @@ def test_the_worker_is_killed() -> None:
         world.put(event)
     world.put(Quit(16 * SECOND))
     output = RecordingOutput(world)
-    conductor = Conductor(world, output, InlineComposer(world, player, 8 * MS), player, SongInfo(), Settings())
+    conductor = Conductor(world, output, InlineComposer(world, player, 8 * MS), player.info, SongInfo(), Settings())
     conductor.run()
     pairs(output.sent)
     assert conductor.counters.failed == 6
@@ -167,7 +166,7 @@ def test_everything_at_once_at_random_moments(seed: int) -> None:
     world.put(Quit(end + 8 * SECOND))
     output = RecordingOutput(world)
     clock = MidiClock(500_000, rng.random() < 0.5)
-    conductor = Conductor(world, output, InlineComposer(world, player, 8 * MS), player, SongInfo(), clock=clock)
+    conductor = Conductor(world, output, InlineComposer(world, player, 8 * MS), player.info, SongInfo(), clock=clock)
     conductor.run()
     sounding = set()
     for message in output.sent:

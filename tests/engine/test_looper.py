@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from daemon.control.publisher import WatchedWorld
 from daemon.core.events import ControlChange, Event, MidiIn, PortsBack, PortsLost, Quit
 from daemon.core.plan import Plan, PlanRequest
+from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
 from daemon.engine.conductor import Conductor, SongInfo
@@ -22,6 +23,7 @@ from daemon.live.edit_log import EditLog
 from daemon.live.listeners import Listeners, Listening
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, VirtualWorld
 from daemon.players.ensemble import Ensemble
+from daemon.players.player import Player
 from music.edits.draft import from_sysex
 from music.edits.edit import ADD, REMOVE, Edit
 from music.note import Metre, Note
@@ -38,21 +40,18 @@ def at(tick: int) -> int:
 
 
 @dataclass
-class Editor:
+class Editor(Player):
     """Answers with what `edits` says, or with what is due at the step it is asked for."""
 
     edits: Asked = lambda request: []
-    past_steps: int = 128
-    memory_steps: int = 128
-    future_steps: int = 64
-    roles: tuple[str, ...] = ("edits",)
-    styles: tuple[str, ...] = ("chorale", "pop")
     asked: list[PlanRequest] = field(default_factory=list)
+
+    info = PlayerInfo(128, 128, 64, ("edits",), ("chorale", "pop"))
 
     def plan(self, request: PlanRequest) -> Plan:
         self.asked.append(request)
         made = self.edits(request) if request.loop is not None and request.loop.want else []
-        last = request.now + self.future_steps
+        last = request.now + self.info.future_steps
         return Plan(request.number, request.now, last, request.heard, {"edits": ()}, edits=tuple(made))
 
 
@@ -80,7 +79,7 @@ def play(
 ) -> Stage:
     player = Editor(edits)
     return perform(
-        player,  # type: ignore[arg-type]
+        player,
         melody,
         until=until,
         settings=settings,
@@ -278,7 +277,7 @@ def test_edits_are_told_as_sysex_where_that_is_wanted() -> None:
 
 def test_the_player_is_shown_the_loop_and_what_it_may_do() -> None:
     player = Editor(once(18, add(2, 70, 6)))
-    perform(player, BAR, until=140, settings=LOOPING)  # type: ignore[arg-type]
+    perform(player, BAR, until=140, settings=LOOPING)
     state = player.asked[-1].loop
     assert state is not None
     assert (state.steps, state.bars, state.given, state.removed) == (16, (0,), 2, 0)
@@ -294,7 +293,7 @@ def band(edits: Asked = lambda request: []) -> Ensemble:
 
 
 def switched(settings: Settings, events: list[Event], until: int, edits: Asked = lambda request: []) -> Stage:
-    return perform(band(edits), BAR, until=until, settings=settings, events=events)  # type: ignore[arg-type]
+    return perform(band(edits), BAR, until=until, settings=settings, events=events)
 
 
 def test_switching_away_ends_the_loop_at_once() -> None:
@@ -384,7 +383,7 @@ def test_whatever_happens_every_note_ends_once(
     for start, pitch, length in tune:
         events += [MidiIn(at(start), bytes((0x90, pitch, 80))), MidiIn(at(start + length), bytes((0x80, pitch, 0)))]
     settings = Settings(style="chorale", technique="arcnn", loop_bars=2, edits_per_second=50.0)
-    stage = perform(band(answer), until=420, events=events, settings=settings, latency=latency * MS)  # type: ignore[arg-type]
+    stage = perform(band(answer), until=420, events=events, settings=settings, latency=latency * MS)
     if stage.conductor.tempo is not None:
         assert stage.notes is not None  # `notes` fails on what is left on and on what begins twice
 
@@ -428,7 +427,7 @@ def watched(watcher: Watcher, log: EditLog | None = None) -> Conductor:
     looks = Listening(None, None, None, melody=False, edits=log)
     heard, output = looks.around(hears, RecordingOutput(world))
     composer = InlineComposer(world, player, 0)
-    conductor = Conductor(heard, output, composer, player, SongInfo(AT_120), LOOPING)
+    conductor = Conductor(heard, output, composer, player.info, SongInfo(AT_120), LOOPING)
     hears.watch(conductor)
     looks.watch(conductor)
     conductor.run()

@@ -38,7 +38,7 @@ class Performance:
             reach, control, self.world, self, styles=("pop", "rock"), techniques=("gan",), settings=Settings(),
             bpm=120.0, ports=("in", "out"),
         )  # fmt: skip
-        conductor = Conductor(through.world, through.output, self, FakePlayer(), SongInfo())
+        conductor = Conductor(through.world, through.output, self, FakePlayer().info, SongInfo())
         through.watch(conductor)
         assert reach.opening() == [b"\xc1\x21"]
         self._thread = threading.Thread(target=conductor.run)

@@ -248,7 +248,7 @@ def test_the_player_answers_with_notes_right_of_the_line_and_repeats_itself(tiny
     again = player.plan(_request(melody, style="jazz", seed=5))
     assert (plan.notes, plan.held) == (again.notes, again.held)
     assert (plan.number, plan.first) == (7, 20)
-    assert plan.last - plan.first >= player.future_steps
+    assert plan.last - plan.first >= player.info.future_steps
     starts = [n.start for line in plan.notes.values() for n in line]
     assert starts
     assert all(20 * 6 <= s < plan.last * 6 for s in starts)

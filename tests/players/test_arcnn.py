@@ -224,4 +224,4 @@ def test_without_a_loop_leave_or_notes_there_are_no_edits(loop: LoopState | None
 
 
 def test_the_shipped_weights_know_their_styles() -> None:
-    assert ArcnnPlayer(Graph(None, "arcnn")).styles == ("chorale", "pop", "romantic", "classical")
+    assert ArcnnPlayer(Graph(None, "arcnn")).info.styles == ("chorale", "pop", "romantic", "classical")

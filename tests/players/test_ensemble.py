@@ -13,7 +13,7 @@ from daemon.core.events import ControlChange
 from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
 from daemon.players.ensemble import Ensemble, PlayerFactory
-from daemon.players.player import Player, warm
+from daemon.players.player import Player, warm_up
 from music.note import Note
 from tests.support.fakes import MS, FakePlayer, only, perform
 
@@ -41,7 +41,7 @@ class Shelf:
                 raise OSError("no such weights")
             return player
 
-        return PlayerFactory.of(player, player.styles, load)
+        return PlayerFactory(player.info, load)
 
     def switch(self, first: Player, **others: Player) -> Ensemble:
         return Ensemble(
@@ -60,8 +60,8 @@ class Live:
 
     def __init__(self, band: Ensemble) -> None:
         self._mail: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        band.hurry(1)
-        band.between(self._mail.put)
+        band.set_time_budget(1)
+        band.on_idle_call(self._mail.put)
 
     def settle(self) -> None:
         """Somebody has been loaded, or could not be: ValueError."""
@@ -73,23 +73,23 @@ def test_everybody_is_known_before_anybody_else_is_loaded() -> None:
     other = FakePlayer(past_steps=64, future_steps=8, roles=("edits",), styles=("chorale",))
     band = shelf.switch(bass(30), other=other)
     assert shelf.loaded == []
-    assert (band.techniques, band.roles, band.styles) == (
+    assert (band.info.techniques, band.info.roles, band.info.styles) == (
         ("low", "other"),
         ("bass", "edits"),
         ("pop", "rock", "chorale"),
     )
-    assert (band.past_steps, band.future_steps) == (64, 8)
+    assert (band.info.past_steps, band.info.future_steps) == (64, 8)
 
 
 def test_a_first_question_loads_nobody_else() -> None:
     shelf = Shelf()
     high, gan = bass(50), bass(40)
     band = Ensemble({"high": high}, {"high": shelf.offer("high", high), "gan": shelf.offer("gan", gan)})
-    warm(band)
+    warm_up(band)
     assert (len(high.asked), shelf.loaded) == (1, [])
 
 
-def test_without_hurry_the_next_plan_is_the_chosen_players() -> None:
+def test_without_a_time_budget_the_next_plan_is_the_chosen_players() -> None:
     shelf = Shelf()
     band = shelf.switch(bass(30), high=bass(50))
     assert [pitch(band, name) for name in ("low", "high", "low", "high")] == [30, 50, 30, 50]
@@ -183,7 +183,7 @@ def test_who_is_chosen_while_nobody_plays_comes_in_at_once_and_is_not_heard_befo
     high = bass(50)
     players = {"low": bass(30), "high": high}
     chosen = perform(
-        Ensemble(players),  # type: ignore[arg-type]
+        Ensemble(players),
         tune,
         settings=replace(REQUEST.settings, technique="low"),
         events=[ControlChange(0, "technique", "high")],

@@ -44,7 +44,7 @@ def requests(player: TransformerPlayer, notes: tuple[Note, ...], last: int) -> I
     for now in range(1, last):
         heard = now * TICKS_PER_STEP - TICKS_PER_STEP // 2
         known = tuple(replace(n, length=min(n.end, heard) - n.start) for n in notes if n.start < heard)
-        request = PlanRequest(now, now, heard, known, dict(committed), settings=Settings(player.styles[0], 3))
+        request = PlanRequest(now, now, heard, known, dict(committed), settings=Settings(player.info.styles[0], 3))
         plan = player.plan(request)
         yield request, plan
         for role in ROLES:
@@ -104,7 +104,7 @@ def test_a_plan_keeps_to_its_steps_and_every_note_ends(player: TransformerPlayer
 
 def test_nothing_that_has_not_been_heard_changes_what_was_written(player: TransformerPlayer) -> None:
     before, after = melody(6), (*melody(3), *(replace(n, pitch=n.pitch + 6) for n in melody(6)[12:]))
-    settings = Settings(player.styles[0], 1)
+    settings = Settings(player.info.styles[0], 1)
     first, second = (render_notes(song(notes), player, settings)[0] for notes in (before, after))
     cut = 3 * 96
     for role in ROLES:
@@ -114,16 +114,16 @@ def test_nothing_that_has_not_been_heard_changes_what_was_written(player: Transf
 
 def test_the_same_seed_repeats_and_another_differs(player: TransformerPlayer) -> None:
     one, again, other = (
-        render_notes(song(melody(4)), player, Settings(player.styles[0], seed))[0] for seed in (1, 1, 2)
+        render_notes(song(melody(4)), player, Settings(player.info.styles[0], seed))[0] for seed in (1, 1, 2)
     )
     assert one == again
     assert one != other
 
 
-def test_in_a_hurry_it_gives_what_it_has(player: TransformerPlayer) -> None:
+def test_with_little_time_it_gives_what_it_has(player: TransformerPlayer) -> None:
     hurried = load_player("transformer")
     assert isinstance(hurried, TransformerPlayer)
-    hurried.hurry(0)
+    hurried.set_time_budget(0)
     request, whole = list(requests(player, melody(2), 20))[-1]
     plan = hurried.plan(request)
     assert (whole.last, plan.last) == (request.now + AHEAD, request.now + 1)
@@ -155,12 +155,12 @@ def test_the_ring_is_written_in_place(player: TransformerPlayer) -> None:
 
 
 def test_a_song_goes_on(player: TransformerPlayer) -> None:
-    added = extend(song(melody(4)), melody(4), player, Extension(3, Settings(player.styles[0], 4)))
+    added = extend(song(melody(4)), melody(4), player, Extension(3, Settings(player.info.styles[0], 4)))
     assert set(added) == {"melody", *ROLES}
     for notes in added.values():
         assert all(n.start >= 4 * 96 and n.end <= 7 * 96 for n in notes)
     assert sum(map(len, added.values())) > 20
-    assert added == extend(song(melody(4)), melody(4), player, Extension(3, Settings(player.styles[0], 4)))
+    assert added == extend(song(melody(4)), melody(4), player, Extension(3, Settings(player.info.styles[0], 4)))
 
 
 def test_a_graph_says_what_it_takes() -> None:

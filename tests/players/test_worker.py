@@ -12,9 +12,10 @@ import pytest
 from daemon.core import wire
 from daemon.core.events import PlanReady, WorkerFailed
 from daemon.core.plan import Plan, PlanRequest
+from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
 from daemon.players import worker as worker_module
-from daemon.players.worker import PlayerFacts, PlayerSpec, PreloadedWorker, Worker, WorkerError, WorkerLost
+from daemon.players.worker import PlayerSpec, PreloadedWorker, Worker, WorkerError, WorkerLost
 from daemon.system.live_world import LiveWorld
 from music.note import Note
 
@@ -43,7 +44,7 @@ def working(maker: str, *arguments: str, limit: float = 20.0) -> Iterator[tuple[
 
 def test_asked_it_answers_in_order() -> None:
     with working("echo") as (worker, world):
-        assert worker.wait_ready() == PlayerFacts(8, 8, 4, ("bass",), ("plain",))
+        assert worker.wait_ready() == PlayerInfo(8, 8, 4, ("bass",), ("plain",))
         for number, melody in enumerate([(C,), (C, E), (C, E, G)], 1):
             asked = request(number, *melody)
             worker.ask(asked)

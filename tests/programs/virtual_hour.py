@@ -54,7 +54,7 @@ def main() -> int:
     player.asked = Forgetful()
     composer = InlineComposer(world, player, round(args.latency_ms * MS))
     clock = MidiClock(us) if args.clock == "midi" else None
-    conductor = Conductor(world, output, composer, player, SongInfo(bpm=args.bpm), clock=clock)
+    conductor = Conductor(world, output, composer, player.info, SongInfo(bpm=args.bpm), clock=clock)
     conductor.run()
     ended = len(pairs(output.sent))
     counters = conductor.counters

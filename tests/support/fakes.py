@@ -3,40 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from daemon.core.counters import Counters
 from daemon.core.events import Event, MidiIn, Quit
 from daemon.core.plan import Plan, PlanRequest
+from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
 from daemon.engine.conductor import Conductor, SongInfo
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, Sent, VirtualWorld
+from daemon.players.player import Player
 from music.note import ROLES, TICKS_PER_STEP, Note
 
 MS = 1_000_000
 
 
-@dataclass
-class FakePlayer:
+class FakePlayer(Player):
     """Writes, from a table of its own, a note of every role on every step, or what `write` says. Remembers what it was
     asked."""
 
-    write: Callable[[PlanRequest, int], dict[str, list[Note]]] | None = None
-    past_steps: int = 32
-    memory_steps: int = 32
-    future_steps: int = 16
-    roles: tuple[str, ...] = ROLES
-    styles: tuple[str, ...] = ("pop", "rock")
-    asked: list[PlanRequest] = field(default_factory=list)
-    hold: Callable[[PlanRequest], dict[str, tuple[Note, ...]]] | None = None
+    def __init__(
+        self,
+        write: Callable[[PlanRequest, int], dict[str, list[Note]]] | None = None,
+        *,
+        past_steps: int = 32,
+        future_steps: int = 16,
+        roles: tuple[str, ...] = ROLES,
+        styles: tuple[str, ...] = ("pop", "rock"),
+        hold: Callable[[PlanRequest], dict[str, tuple[Note, ...]]] | None = None,
+    ) -> None:
+        self.info = PlayerInfo(past_steps, past_steps, future_steps, roles, styles)
+        self.asked: list[PlanRequest] = []
+        self._write, self.hold = write or under_the_melody, hold
 
     def plan(self, request: PlanRequest) -> Plan:
         self.asked.append(request)
-        last = request.now + self.future_steps
-        notes: dict[str, list[Note]] = {role: [] for role in self.roles}
+        last = request.now + self.info.future_steps
+        notes: dict[str, list[Note]] = {role: [] for role in self.info.roles}
         for step in range(request.now, last):
-            for role, written in (self.write or under_the_melody)(request, step).items():
+            for role, written in self._write(request, step).items():
                 notes[role] += written
         held = self.hold(request) if self.hold else {}
         parts = {role: tuple(sorted(line)) for role, line in notes.items()}
@@ -127,7 +133,7 @@ def pairs(sent: Sequence[Sent]) -> list[tuple[int, int, int, int]]:
 
 
 def perform(
-    player: FakePlayer,
+    player: Player,
     melody: Iterable[Note] = (),
     *,
     until: int = 384,
@@ -146,7 +152,13 @@ def perform(
     world.put(Quit(tempo.ns_at(until)))
     output = RecordingOutput(world)
     conductor = Conductor(
-        world, output, InlineComposer(world, player, latency), player, song or SongInfo(tempo), settings, replan=replan
+        world,
+        output,
+        InlineComposer(world, player, latency),
+        player.info,
+        song or SongInfo(tempo),
+        settings,
+        replan=replan,
     )
     conductor.run()
     return Stage(output.sent, conductor, conductor.counters)

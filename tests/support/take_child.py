@@ -50,7 +50,7 @@ def main() -> None:
     with closing(Recorder(Path(sys.argv[1]), limit, Metre())) as recorder:
         listening = Listening(recorder, None, None, melody=False)
         hears, plays = listening.around(world, Told())
-        conductor = Conductor(hears, plays, AtOnce(world, player), player, SongInfo(bpm=240))
+        conductor = Conductor(hears, plays, AtOnce(world, player), player.info, SongInfo(bpm=240))
         listening.watch(conductor)
 
         def perform() -> None:

@@ -115,6 +115,8 @@ def perform(daw: Daw, link: Link, bpm: float = 120) -> tuple[list[Stamped], Cond
     world.put(Quit(ns(daw.frame + RATE)))
     output, player = RecordingOutput(world), Marks()
     clock = MidiClock(us_per_beat(bpm))
-    conductor = Conductor(world, output, InlineComposer(world, player, 3 * MS), player, SongInfo(bpm=bpm), clock=clock)
+    conductor = Conductor(
+        world, output, InlineComposer(world, player, 3 * MS), player.info, SongInfo(bpm=bpm), clock=clock
+    )
     conductor.run()
     return [(link.sent(m.at, m.due, daw.period), m.data) for m in output.sent], conductor

@@ -10,16 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from daemon.core.plan import Plan, PlanRequest
+from daemon.core.player_info import PlayerInfo
+from daemon.players.player import Player
 from music.note import Note
 
 
-class Echo:
+class Echo(Player):
     """Answers the melody's notes as bass, and does what the request's seed says besides."""
 
-    past_steps = memory_steps = 8
-    future_steps = 4
-    roles = ("bass",)
-    styles = ("plain",)
+    info = PlayerInfo(8, 8, 4, ("bass",), ("plain",))
 
     def plan(self, request: PlanRequest) -> Plan:
         match request.settings.seed:
@@ -74,13 +73,10 @@ def fake() -> object:
     return FakePlayer()
 
 
-class Marks:
+class Marks(Player):
     """Drums on every step, the bass drum where a bar begins, and a bass note held over a beat."""
 
-    past_steps = memory_steps = 16
-    future_steps = 32
-    roles: tuple[str, ...] = ("bass", "drums")
-    styles: tuple[str, ...] = ("plain",)
+    info = PlayerInfo(16, 16, 32, ("bass", "drums"), ("plain",))
 
     def plan(self, request: PlanRequest) -> Plan:
         bar = request.metre.ticks_per_bar
@@ -100,7 +96,7 @@ class Restless(Echo):
 
     _post: Callable[[Callable[[], None]], None] | None = None
 
-    def between(self, post: Callable[[Callable[[], None]], None]) -> None:
+    def on_idle_call(self, post: Callable[[Callable[[], None]], None]) -> None:
         self._post = post
 
     def plan(self, request: PlanRequest) -> Plan:

@@ -43,7 +43,7 @@ def played(folder: Path, until: int = 192, limit: int = 1 << 20) -> RecordingOut
     with closing(Recorder(folder, limit, Metre())) as kept:
         listening = Listening(kept, None, None, melody=False)
         hears, plays = listening.around(world, output)
-        conductor = Conductor(hears, plays, InlineComposer(world, player, 0), player, SongInfo())
+        conductor = Conductor(hears, plays, InlineComposer(world, player, 0), player.info, SongInfo())
         listening.watch(conductor)
         conductor.run()
     return output

@@ -95,7 +95,7 @@ def styles(**given: Any) -> None:
 
     with _refusals():
         judge, facts = trained.styles(_cache(given), given["data"], given["runs"])
-        known = STYLES if given["nobody"] else player_of(given["technique"], _graph(given)).styles
+        known = STYLES if given["nobody"] else player_of(given["technique"], _graph(given)).info.styles
         tried = _play(given, tuple(style for style in STYLES if style in known))
         found = report.styles(judge, tried)
     _answer(found | facts, report.styles_tables, given["as_json"])
@@ -120,7 +120,7 @@ def _play(given: dict[str, Any], styles: tuple[str, ...] | None) -> list[Tried]:
     if not given["nobody"]:
         player = player_of(given["technique"], _graph(given))
         values = {key: value for key, value in given.items() if key in CONTROL_OPTIONS}
-        settings = settings_from(values, given["assigned"], player.styles)
+        settings = settings_from(values, given["assigned"], player.info.styles)
         band = BandUnderTest(given["technique"], _graph(given), settings, latency_ms=given["latency_ms"])
         styles = styles or (settings.style,)
     assert isinstance(seed, int)

@@ -56,7 +56,7 @@ def main() -> None:
         moved = tuple(n if n.start < half * 96 else replace(n, pitch=n.pitch + options.by) for n in part.notes)
         for notes, kept in ((moved, after), (part.notes, stayed)):
             heard = Song((replace(part, notes=notes),), song.tempos, song.metres)
-            parts, _ = render_notes(heard, player, Settings(player.styles[0]))
+            parts, _ = render_notes(heard, player, Settings(player.info.styles[0]))
             where = metrics.passage(notes)
             middle = half - where.first_step // 16
             kept.append([nic(where, parts, middle + bar) for bar in range(BARS)])
