@@ -59,7 +59,6 @@ TOO_LARGE = {
     "daemon.engine.conductor:Conductor",
     "daemon.live.performance:play",
     "daemon.midi.jack_ports:JackPorts",
-    "daemon.players.ensemble:Ensemble",
     "daemon.players.worker:_Owner",
 }
 #: Docstrings that begin with a riddle instead of saying what the thing is or does. Lower it as they go; 0 is the aim.
