@@ -63,23 +63,22 @@ Change = Started | Stopped | ClockTick | TempoOnly
 
 
 class Clock(Protocol):
-    """What the conductor follows. `commands` is True when notes wait for this clock to roll, False when it takes over
-    only once it rolls (`--clock auto`)."""
+    """A clock that the band follows, as a pure state machine."""
 
     @property
-    def commands(self) -> bool:
-        """Whether the band is silent until this clock has rolled."""
+    def waits_for_start(self) -> bool:
+        """True: the band is silent until this clock has started; False: until then it plays on its own."""
         ...
 
-    def hear(self, event: MidiIn | Position) -> Sequence[Change]:
-        """What a message means. Messages come in time order."""
+    def on_event(self, event: MidiIn | Position) -> Sequence[Change]:
+        """Return the changes that a message brings. Messages come in time order."""
         ...
 
     @property
     def deadline(self) -> int | None:
-        """When (ns) silence will mean something."""
+        """The moment (ns) from which on further silence means something."""
         ...
 
-    def due(self, now: int) -> Sequence[Change]:
-        """What the silence until now means."""
+    def on_silence(self, now: int) -> Sequence[Change]:
+        """Return the changes that the silence until now brings."""
         ...

@@ -22,12 +22,15 @@ AHEAD = NS_PER_S // 2
 
 
 class MidiClock:
-    """A Clock of MIDI messages. us: microseconds per beat to expect at first; commands: see `Clock`; unit: ticks that
-    Song Position counts in, 6 (the standard's sixteenths), 1 (as Ardour 7), or None to find out; bar: sixteenths in
-    one."""
+    """A Clock of MIDI messages."""
 
-    def __init__(self, us: int, commands: bool = True, unit: int | None = None, bar: int = 16) -> None:
-        self.commands = commands
+    def __init__(self, us: int, waits_for_start: bool = True, unit: int | None = None, bar: int = 16) -> None:
+        """Expect `us` microseconds per beat at first.
+
+        waits_for_start: see `Clock`; unit: ticks that Song Position counts in, 6 (the standard's sixteenths), 1 (as
+        Ardour 7), or None to find out; bar: sixteenths in one.
+        """
+        self.waits_for_start = waits_for_start
         self._line = TickFilter(us * NS_PER_US / TICKS_PER_BEAT)
         self._known = False  # whether a tempo has been heard
         self._last: int | None = None  # when the newest tick came
@@ -41,7 +44,7 @@ class MidiClock:
         self._fresh = False
         self._place = SongPosition(unit, bar)
 
-    def hear(self, event: MidiIn | Position) -> Sequence[Change]:
+    def on_event(self, event: MidiIn | Position) -> Sequence[Change]:
         """What a message means; any but the five of MIDI clock mean nothing."""
         if isinstance(event, Position) or not event.data:
             return ()
@@ -64,7 +67,7 @@ class MidiClock:
         """When the clock, silent while it rolls, counts as stopped. A start that no tick has followed yet is none."""
         return self._last + SILENCE_TIMEOUT_NS if self._told and self._last is not None else None
 
-    def due(self, now: int) -> Sequence[Change]:
+    def on_silence(self, now: int) -> Sequence[Change]:
         """Stopped, if the clock has been silent for too long."""
         deadline = self.deadline
         if deadline is None or now < deadline:

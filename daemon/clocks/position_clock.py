@@ -20,12 +20,12 @@ SMOOTHING = 1 / 8
 class PositionClock:
     """A Clock of positions."""
 
-    commands = True
+    waits_for_start = True
 
     def __init__(self) -> None:
         self._last: Position | None = None
 
-    def hear(self, event: MidiIn | Position) -> Sequence[Change]:
+    def on_event(self, event: MidiIn | Position) -> Sequence[Change]:
         """What a position means, beside the one before."""
         if not isinstance(event, Position):
             return ()
@@ -47,7 +47,7 @@ class PositionClock:
         """When a master that has stopped telling counts as stopped."""
         return None if self._last is None else self._last.at + SILENCE_TIMEOUT_NS
 
-    def due(self, now: int) -> Sequence[Change]:
+    def on_silence(self, now: int) -> Sequence[Change]:
         """Stopped, if it has told nothing for too long."""
         if self._last is None or now < self._last.at + SILENCE_TIMEOUT_NS:
             return ()

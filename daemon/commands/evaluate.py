@@ -12,6 +12,7 @@ import click
 from daemon.commands.render import control_options, settings_from
 from daemon.core import controls
 from daemon.core.errors import user_errors
+from daemon.core.plan import REPLAN_CHOICES
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -47,7 +48,7 @@ class _WithFigures(click.Command):
     "--latency-ms", type=click.FloatRange(0, 60_000), default=10, show_default=True, help="What inference takes."
 )
 @click.option(
-    "--replan", type=click.Choice(["step", "beat", "bar"]), default="step", show_default=True, help="How often to plan."
+    "--replan", type=click.Choice(REPLAN_CHOICES), default="step", show_default=True, help="How often to plan."
 )
 @click.option("--live", "mode", flag_value=LIVE, help="Only as it plays live, hearing the melody as it comes.")
 @click.option("--offline", "mode", flag_value=OFFLINE, help="Only as it plays with the whole melody in view.")

@@ -16,6 +16,7 @@ from daemon.control.automation import AutomationError
 from daemon.control.automation import read as read_automation
 from daemon.core import controls
 from daemon.core.errors import UserError, user_errors
+from daemon.core.plan import REPLAN_CHOICES
 from daemon.core.settings import Settings
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ _OTHER_SOUND = (".mp3", ".ogg", ".opus", ".flac", ".m4a", ".aac", ".aif", ".aiff
 )
 @click.option("--offline", is_flag=True, help="The players see the whole melody, not only what has been heard.")
 @click.option(
-    "--replan", type=click.Choice(["step", "beat", "bar"]), default="step", show_default=True, help="How often to plan."
+    "--replan", type=click.Choice(REPLAN_CHOICES), default="step", show_default=True, help="How often to plan."
 )
 @click.option("--soundfont", metavar="FILE.sf2", type=click.Path(path_type=Path), help="Instruments for a .wav.")
 @click.option("--click", "clicks", is_flag=True, help="A click on every beat of a .wav.")

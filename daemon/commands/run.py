@@ -23,7 +23,7 @@ from daemon.system import journald, memory, sd_notify
 from music.note import TICKS_PER_BEAT
 
 if TYPE_CHECKING:
-    from daemon.engine.conductor import SongInfo
+    from daemon.engine.song import SongInfo
     from daemon.live.listeners import Listeners
     from daemon.live.performance import PerformanceSetup
 
@@ -119,7 +119,7 @@ def listeners_of(said: Config) -> Listeners:
 
 def song_of(said: Config) -> SongInfo:
     """The song that a configuration describes."""
-    from daemon.engine.conductor import SongInfo
+    from daemon.engine.song import SongInfo
 
     pickup = round(said.pickup * TICKS_PER_BEAT)
     return SongInfo(bpm=said.bpm, metres=((0, said.metre),), pickup=pickup, count_in=said.count_in)

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from daemon.clocks.sources import CLOCK_SOURCES
 from daemon.control import gestures
 from daemon.control.gestures import DEFAULTS, GestureError
 from daemon.core import controls
@@ -74,7 +75,7 @@ def _control(name: str, default: object, option: bool = True) -> KeySpec:
     return KeySpec(name, "control", default, f"{about[0].upper()}{about[1:]}", option=option)
 
 
-CLOCKS = ("auto", "internal", "midi", "jack", "link")
+CLOCKS = tuple(CLOCK_SOURCES)
 OUTPUTS = ("auto", "rtmidi", "jack")
 SONG_POSITIONS = ("auto", "sixteenths", "clocks")
 _MIDI_SYSTEMS = ("auto", "alsa", "jack", "coremidi", "windows")

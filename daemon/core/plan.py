@@ -13,6 +13,9 @@ from daemon.core.settings import Settings
 from music.edits.edit import Edit
 from music.note import Metre, Note
 
+#: how often a plan may be asked for: at every step, beat or bar
+REPLAN_CHOICES = ("step", "beat", "bar")
+
 
 @dataclass(frozen=True, slots=True)
 class LoopState:

@@ -22,7 +22,8 @@ from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap, us_per_beat
 from daemon.diagnostics import measure
-from daemon.engine.conductor import Conductor, SongInfo
+from daemon.engine.conductor import Conductor
+from daemon.engine.song import SongInfo
 from daemon.midi.rtmidi_ports import APIS, RtMidiPorts, rtmidi_module
 from daemon.players.worker import PlayerSpec, Worker
 from daemon.system.live_world import LiveWorld, real_time_section

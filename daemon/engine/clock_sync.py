@@ -44,7 +44,7 @@ class ClockSync:
         #: the master moves
         self.rolling = False
         #: the master has the say: it has rolled, or nothing plays without it
-        self.leads = clock is not None and clock.commands
+        self.leads = clock is not None and clock.waits_for_start
         self._offset = 0  # the band's ticks minus the master's
         self._paced = False
         self._apart = 0  # beats that were too far from where the band is, one after the other
@@ -57,7 +57,7 @@ class ClockSync:
 
     def release(self) -> bool:
         """Play without the master until it rolls again, where the clock allows that. True if so."""
-        if self.clock is not None and not self.clock.commands and not self.rolling:
+        if self.clock is not None and not self.clock.waits_for_start and not self.rolling:
             self.leads = False
         return not self.leads
 

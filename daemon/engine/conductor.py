@@ -9,7 +9,6 @@ asked what should sound from step s + 1 on. When a step comes, it is committed f
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from daemon.clocks.clock import Change, Clock, ClockTick, Started, Stopped, TempoOnly
 from daemon.clocks.clock_output import ClockOutput
@@ -33,19 +32,20 @@ from daemon.core.settings import Settings
 from daemon.core.tempo import NS_PER_MS, NS_PER_S, TempoMap, us_per_beat
 from daemon.core.world import Composer, Output, World
 from daemon.engine.clock_sync import LOOP, ClockSync, OutOfSync
-from daemon.engine.form import Form, Phase, bar_at
+from daemon.engine.form import Form, Phase
+from daemon.engine.humanise import humanised, lookahead_ns
 from daemon.engine.loopback_filter import LoopbackFilter
 from daemon.engine.looper import TECHNIQUE, EditLoop
 from daemon.engine.melody import ALL_NOTES_OFF, MelodyTracker
-from daemon.engine.output_queue import OutputMessage, OutputQueue, end_of, humanised, lookahead_ns
+from daemon.engine.output_queue import OutputMessage, OutputQueue, end_of
 from daemon.engine.schedule import CLICK, DRUMS, NoteEvent, NoteSchedule
+from daemon.engine.song import SongInfo
 from daemon.engine.tap_tempo import TapTempo
 from music.edits.draft import to_sysex
 from music.edits.edit import REMOVE, Edit
 from music.note import EDITS, STEPS_PER_BEAT, TICKS_PER_BEAT, TICKS_PER_STEP, Metre, Note, step_of
 
 HALF_STEP = TICKS_PER_STEP // 2
-REPLAN = ("step", "beat", "bar")
 _CLICK_PITCHES = (76, 77)  # General MIDI's high and low wood block
 _FINALE = (36, 49)  # and its bass drum and crash cymbal, which a final chord has
 _STALL = 4 * TICKS_PER_BEAT  # a machine that stood still for longer (ticks) has slept: what was due is not made up for
@@ -54,33 +54,6 @@ _SLEEP = 20 * NS_PER_S  # and for longer (ns) than that, as if somebody had put 
 _ECHO = 100 * NS_PER_MS  # after a stop, until all notes off is said once more
 _SYSTEM = 0xF0  # messages from here on are no channel's
 _MEMORY = 16 * 4 * TICKS_PER_BEAT  # how much (ticks) of what was played while the band was silent is kept
-
-
-@dataclass(frozen=True, slots=True)
-class SongInfo:
-    """What is known before it begins.
-
-    tempo: where the ticks lie, None when the first melody note shall say where bar 1 is; bpm: beats per minute in that
-    case; metres: (tick, Metre), the first at or before bar 1; pickup: ticks by which the first note comes before bar 1;
-    count_in: bars of clicks, counted from the start, before bar 1 (they say where the ticks lie); melody: all of it,
-    when the players may see what is still to come; begin: step from which on to ask without waiting for a melody note.
-    """
-
-    tempo: TempoMap | None = None
-    bpm: float = 120.0
-    metres: tuple[tuple[int, Metre], ...] = ((0, Metre()),)
-    pickup: int = 0
-    count_in: int = 0
-    melody: tuple[Note, ...] | None = None
-    begin: int | None = None
-
-    def metre_at(self, tick: int) -> tuple[int, Metre]:
-        """(a tick at which a bar begins, metre) as they are at a tick."""
-        found = self.metres[0]
-        for mark in self.metres:
-            if mark[0] <= tick:
-                found = mark
-        return found
 
 
 class Conductor:
@@ -174,7 +147,7 @@ class Conductor:
     def _due(self, now: int) -> None:
         """Something is: of the clocks, or of the band."""
         if self._follower.clock is not None:
-            self._follow(self._follower.clock.due(now))
+            self._follow(self._follower.clock.on_silence(now))
         self._quieten_again(now)
         if self._sender is not None:
             self._beat(self._sender, now)
@@ -341,7 +314,7 @@ class Conductor:
             case MidiIn():
                 self._listen(event)
             case Position():
-                self._follow(() if self._follower.clock is None else self._follower.clock.hear(event))
+                self._follow(() if self._follower.clock is None else self._follower.clock.on_event(event))
             case PlanReady():
                 self._take_plan(event.plan)
             case WorkerFailed():
@@ -366,7 +339,7 @@ class Conductor:
         if self._echo.is_own(event.at, event.data):
             self.counters.echoes += 1
         elif event.data and event.data[0] >= _SYSTEM:
-            self._follow(() if self._follower.clock is None else self._follower.clock.hear(event))
+            self._follow(() if self._follower.clock is None else self._follower.clock.on_event(event))
         else:
             self._follower.remember(event)
             if not self._follower.waiting:
@@ -538,7 +511,7 @@ class Conductor:
         """From this step on."""
         tick = step * TICKS_PER_STEP
         _, metre = self.song.metre_at(tick)
-        bar = bar_at(self.song.metres, tick).start
+        bar = self.song.bar_at(tick).start
         whole = (bar - self.song.metre_at(tick)[0]) // metre.ticks_per_bar % self.settings.loop_bars
         origin = bar - whole * metre.ticks_per_bar
         self.loop.begin(step, origin // TICKS_PER_STEP, metre, self.settings.loop_bars)

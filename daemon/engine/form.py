@@ -9,19 +9,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
 from daemon.core.settings import Settings
-from music.note import TICKS_PER_BEAT, Metre
+from daemon.engine.song import Metres, bar_at
 
 #: what a fill adds to density and temperature, which stay in their range
 FILL_DENSITY, FILL_TEMPERATURE, MOST = 0.8, 0.3, 2.0
 #: from one variation's seed to the next; odd and large, so that seeds a player would choose do not meet
 SEED_STEP = 1_000_003
-
-Metres = Sequence[tuple[int, Metre]]
 
 
 class Phase(Enum):
@@ -31,37 +28,6 @@ class Phase(Enum):
     CHORD = "chord"  # the final chord begins here
     HELD = "held"
     OVER = "over"
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """A bar from `start` up to `end`; beat: ticks of the metre's beat."""
-
-    start: int
-    end: int
-    beat: int = TICKS_PER_BEAT
-
-    @property
-    def fill(self) -> int:
-        """The tick at which a fill begins: whole beats, half the bar at the most."""
-        beats = (self.end - self.start) // self.beat
-        return self.end - max(1, beats // 2) * self.beat
-
-
-def bar_at(metres: Metres, tick: int) -> Bar:
-    """The bar a tick lies in. metres: (tick, Metre) sorted; the first holds before its tick, too."""
-    origin, metre = metres[0]
-    following: int | None = None
-    for mark in metres:
-        if mark[0] <= tick:
-            origin, metre = mark
-        elif following is None:
-            following = mark[0]
-    start = origin + (tick - origin) // metre.ticks_per_bar * metre.ticks_per_bar
-    end = start + metre.ticks_per_bar
-    if following is not None and start < following < end:
-        end = following
-    return Bar(start, end, 4 * TICKS_PER_BEAT // metre.denominator)
 
 
 @dataclass(frozen=True, slots=True)

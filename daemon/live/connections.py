@@ -8,14 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.clocks.clock import Clock, ClockError
-from daemon.clocks.midi_clock import MidiClock
-from daemon.clocks.position_clock import PositionClock
+from daemon.clocks.sources import CLOCK_SOURCES, ClockSetup
 from daemon.core.events import Event
-from daemon.core.tempo import us_per_beat
-from daemon.engine.conductor import SongInfo
+from daemon.engine.song import SongInfo
 from daemon.midi.reconnecting import MidiPorts, ReconnectingPorts
 from daemon.midi.rtmidi_ports import PortError, open_ports
-from music.note import TICKS_PER_BEAT
 
 #: the ticks that what --song-position takes counts in
 UNITS: Mapping[str, int | None] = {"auto": None, "sixteenths": 6, "clocks": 1}
@@ -45,34 +42,30 @@ class Connections:
             per_role=bool(values["port_per_role"]),
             metrics=Path(str(values["metrics"])) if values["metrics"] else None,
         )
-        if said.send_clock and said.clock == "midi":
+        source = CLOCK_SOURCES[said.clock]
+        if said.send_clock and source.is_midi and source.leads:
             raise ClockError("send_clock: there can be one master only; with --clock midi it is not the band")
-        if int(str(values["count_in"])) and said.clock in ("midi", "jack", "link"):
+        if int(str(values["count_in"])) and source.leads:
             raise ClockError(
                 f"count_in: with --clock {said.clock} the master says where bar 1 is; leave --count-in out"
             )
         return said
 
     def make_clock(self, song: SongInfo) -> Clock | None:
-        """The clock to follow; None for none but the band's own tempo."""
-        if self.clock in ("jack", "link"):
-            return PositionClock()
-        if self.clock == "midi" or (self.clock == "auto" and not self.send_clock):
-            return MidiClock(
-                us_per_beat(song.bpm), self.clock == "midi", self.song_position, song.metres[0][1].steps_per_bar
-            )
-        return None
+        """Return the clock to follow; None for none but the band's own tempo."""
+        source = CLOCK_SOURCES[self.clock]
+        return None if self.send_clock and source.is_midi else source.make(self._clock_setup(song))
 
     def listen_to_clock(
         self, song: SongInfo, now: Callable[[], int], put: Callable[[Event], None], stack: ExitStack
     ) -> None:
-        """Joins a clock that does not come through the ports. Raises ClockError."""
-        if self.clock in ("jack", "link"):
-            from daemon.clocks.sources import JackTransport, LinkSession
+        """Join a clock that does not come through the ports. Raises ClockError."""
+        source = CLOCK_SOURCES[self.clock]
+        if source.open is not None:
+            stack.enter_context(closing(source.open(self._clock_setup(song), now, put)))
 
-            bar = song.metres[0][1].ticks_per_bar / TICKS_PER_BEAT
-            source = JackTransport(now, put, song.bpm) if self.clock == "jack" else LinkSession(now, put, song.bpm, bar)
-            stack.enter_context(closing(source))
+    def _clock_setup(self, song: SongInfo) -> ClockSetup:
+        return ClockSetup(song.bpm, song.metres[0][1], self.song_position)
 
     def open(self, api: str, in_port: str | None, out_port: str | None) -> ReconnectingPorts:
         """Opens the ports, and keeps them open. Raises PortError."""

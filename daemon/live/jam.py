@@ -15,7 +15,8 @@ from daemon.core.observers import ObservedOutput, ObservedWorld
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap, us_per_beat
 from daemon.core.world import Output
-from daemon.engine.conductor import Conductor, SongInfo
+from daemon.engine.conductor import Conductor
+from daemon.engine.song import SongInfo
 from daemon.live.listeners import Listening
 from daemon.live.performance import Stop, check_writable, write_take
 from daemon.midi.rtmidi_ports import IN_NAME, PortError, RtMidiPorts, open_feed, open_ports

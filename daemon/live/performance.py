@@ -16,7 +16,8 @@ from daemon.core.observers import ObservedOutput, ObservedWorld
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap, us_per_beat
 from daemon.core.world import Output, World
-from daemon.engine.conductor import Conductor, SongInfo
+from daemon.engine.conductor import Conductor
+from daemon.engine.song import SongInfo
 from daemon.live.connections import Connections, unsupported_warning
 from daemon.live.listeners import Listeners
 from daemon.live.metrics import MetricsWriter

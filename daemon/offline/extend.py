@@ -8,6 +8,7 @@ from pathlib import Path
 
 from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
+from daemon.engine.song import bar_at, metre_at
 from daemon.players.transformer import TransformerPlayer
 from music import midifile
 from music.evaluation.baselines import human_parts
@@ -36,11 +37,8 @@ def extend(song: Song, melody: tuple[Note, ...], player: TransformerPlayer, want
     own = human_parts(song)
     line = quantise(melody)
     end = max(n.end for notes in (line, *own.values()) for n in notes)
-    origin, metre = song.metres[0]
-    for mark in song.metres:
-        if mark[0] < end:
-            origin, metre = mark
-    first = origin + -(-(end - origin) // metre.ticks_per_bar) * metre.ticks_per_bar
+    origin, metre = metre_at(song.metres, end - 1)
+    first = bar_at(song.metres, end - 1).start + metre.ticks_per_bar
     now, last = first // TICKS_PER_STEP, (first + wanted.bars * metre.ticks_per_bar) // TICKS_PER_STEP
     played = {role: tuple(quantise(own.get(role, ()))) for role in player.info.roles}
     for number, step in enumerate(range(now, last), 1):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from daemon.engine.form import bar_at
+from daemon.engine.song import bar_starts
 from daemon.offline.render import LONGEST
 from daemon.players.arcnn import STRICT, Editor
 from music import midifile
@@ -18,7 +18,7 @@ from music.edits.edit import Edit, Limits
 from music.encoding import edit_grid
 from music.encoding.edit_grid import WINDOW
 from music.midifile import MidiFileError, Song
-from music.note import CHANNELS, EDITS, MELODY, TICKS_PER_BEAT, TICKS_PER_STEP, Metre, Note
+from music.note import CHANNELS, EDITS, MELODY, TICKS_PER_BEAT, Note
 
 Progress = Callable[[float], None]
 #: edits from one evaluation of 8 bars
@@ -111,15 +111,6 @@ def given_notes(song: Song, track: str | None = None) -> list[Note]:
     if max(n.end for n in notes) > LONGEST:
         raise MidiFileError(f"the notes last {max(n.end for n in notes) // TICKS_PER_BEAT} beats: that is too long")
     return notes
-
-
-def bar_starts(metres: Sequence[tuple[int, Metre]], end: int) -> list[int]:
-    """The steps at which bars begin, from bar 1 to the first bar line at or after a tick."""
-    starts, tick = [0], 0
-    while tick < end:
-        tick = bar_at(metres, tick).end
-        starts.append(tick // TICKS_PER_STEP)
-    return starts
 
 
 def to_file(

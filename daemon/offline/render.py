@@ -13,8 +13,9 @@ from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
 from daemon.core.tempo import NS_PER_MS, TempoMap, us_per_beat
 from daemon.core.world import Composer
-from daemon.engine.conductor import Conductor, SongInfo
+from daemon.engine.conductor import Conductor
 from daemon.engine.melody import CONTROL_CHANGE, PEDAL, MelodyTracker
+from daemon.engine.song import SongInfo
 from daemon.engine.tap_tempo import TapTempo
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, Sent, VirtualWorld
 from daemon.players.player import Player
@@ -69,10 +70,9 @@ def perform(
     marks = song.tempos if options.bpm is None else ((0, us_per_beat(options.bpm)),)
     known = SongInfo(metres=song.metres)
     first, *_, last = sorted({at for note in quantise(melody.notes) for at in (note.start, note.end)})
-    begin, metre = _bar(known, first)
-    last_bar, last_metre = _bar(known, last - 1)
-    end = last_bar + last_metre.ticks_per_bar
-    early = min(begin, 0) - metre.ticks_per_bar
+    begin = known.bar_at(first).start
+    end = known.bar_at(last - 1).start + known.metre_at(last - 1)[1].ticks_per_bar
+    early = min(begin, 0) - known.metre_at(first)[1].ticks_per_bar
     if end - begin > LONGEST:
         raise MidiFileError(f"the melody lasts {(end - begin) // TICKS_PER_BEAT} beats, and that is too long")
     messages = _messages(song, melody)
@@ -128,12 +128,6 @@ def to_file(
         target, performance.parts, tempos=performance.tempos, metres=performance.metres, copied={MELODY: copied}
     )
     return performance
-
-
-def _bar(song: SongInfo, tick: int) -> tuple[int, Metre]:
-    """(first tick of the bar a tick lies in, its metre)."""
-    origin, metre = song.metre_at(tick)
-    return origin + (tick - origin) // metre.ticks_per_bar * metre.ticks_per_bar, metre
 
 
 def _messages(song: midifile.Song, melody: Part) -> list[_Message]:

@@ -38,8 +38,8 @@ def tell(clock: MidiClock, events: Iterable[tuple[int, bytes]]) -> list[Change]:
     changes: list[Change] = []
     for at, data in events:
         while (deadline := clock.deadline) is not None and deadline < at:
-            changes += clock.due(deadline)
-        changes += clock.hear(MidiIn(at, data))
+            changes += clock.on_silence(deadline)
+        changes += clock.on_event(MidiIn(at, data))
     return changes
 
 

@@ -30,7 +30,8 @@ from daemon.core.events import ControlChange, Event, ForgetGesture, LearnGesture
 from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
-from daemon.engine.conductor import Conductor, SongInfo
+from daemon.engine.conductor import Conductor
+from daemon.engine.song import SongInfo
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, VirtualWorld
 from music.note import Note
 from tests.support.fakes import MS, FakePlayer, midi

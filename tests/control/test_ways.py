@@ -20,7 +20,8 @@ from daemon.core.events import ControlChange, Event, MidiIn, Quit
 from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
-from daemon.engine.conductor import Conductor, SongInfo
+from daemon.engine.conductor import Conductor
+from daemon.engine.song import SongInfo
 from daemon.offline import render
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, Sent, VirtualWorld
 from daemon.players.ensemble import Ensemble

@@ -15,7 +15,8 @@ from daemon.clocks.midi_clock import SILENCE_TIMEOUT_NS, MidiClock
 from daemon.core.counters import Counters
 from daemon.core.events import ControlChange, Event, MidiIn, PortsBack, PortsLost, Quit
 from daemon.core.tempo import TempoMap
-from daemon.engine.conductor import Conductor, SongInfo
+from daemon.engine.conductor import Conductor
+from daemon.engine.song import SongInfo
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, Sent, VirtualWorld
 from music.note import Metre, Note
 from tests.support.fakes import MS, FakePlayer, StandingStill, midi, only, pairs

@@ -14,7 +14,8 @@ from daemon.core.events import ControlChange, Event, MidiIn, Quit, SystemResumed
 from daemon.core.plan import Plan, PlanRequest
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
-from daemon.engine.conductor import Conductor, SongInfo
+from daemon.engine.conductor import Conductor
+from daemon.engine.song import SongInfo
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, VirtualWorld
 from music.note import Metre, Note
 from tests.support.fakes import MS, FakePlayer, Stage, StandingStill, midi, only, pairs, perform

@@ -12,7 +12,8 @@ from daemon.core.events import Event, MidiIn, PortsBack, PortsLost, Quit
 from daemon.core.plan import Plan, PlanRequest
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
-from daemon.engine.conductor import Conductor, SongInfo
+from daemon.engine.conductor import Conductor
+from daemon.engine.song import SongInfo
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, VirtualWorld
 from daemon.players.player import Player
 from music.note import Note

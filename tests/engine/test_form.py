@@ -10,8 +10,8 @@ from daemon.core.events import ControlChange, Event, MidiIn
 from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
-from daemon.engine.conductor import SongInfo
-from daemon.engine.form import FILL_DENSITY, FILL_TEMPERATURE, SEED_STEP, Bar, Form, Phase, bar_at
+from daemon.engine.form import FILL_DENSITY, FILL_TEMPERATURE, SEED_STEP, Form, Phase
+from daemon.engine.song import Bar, SongInfo, bar_at
 from daemon.engine.tap_tempo import TapTempo
 from music.note import Metre, Note
 from tests.support.fakes import MS, FakePlayer, Stage, only, pairs, perform

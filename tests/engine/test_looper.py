@@ -17,8 +17,9 @@ from daemon.core.plan import Plan, PlanRequest
 from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
-from daemon.engine.conductor import Conductor, SongInfo
+from daemon.engine.conductor import Conductor
 from daemon.engine.looper import EditLoop
+from daemon.engine.song import SongInfo
 from daemon.live.edit_log import EditLog
 from daemon.live.listeners import Listeners, Listening
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, VirtualWorld

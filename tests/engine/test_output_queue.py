@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from daemon.core.events import ControlChange
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
-from daemon.engine.output_queue import MAX_TIMING_NS, OutputMessage, OutputQueue, end_of, humanised, lookahead_ns
+from daemon.engine.humanise import MAX_TIMING_NS, humanised, lookahead_ns
+from daemon.engine.output_queue import OutputMessage, OutputQueue, end_of
 from music.note import Note
 from tests.support.fakes import MS, FakePlayer, only, pairs, perform
 

@@ -8,7 +8,7 @@ from daemon.clocks.clock import ClockError
 from daemon.clocks.midi_clock import MidiClock
 from daemon.clocks.position_clock import PositionClock
 from daemon.config.config import KEYS
-from daemon.engine.conductor import SongInfo
+from daemon.engine.song import SongInfo
 from daemon.live.connections import UNITS, Connections, unsupported_warning
 from music.note import Metre
 
@@ -26,7 +26,7 @@ def test_the_choices_of_song_position_are_the_configurations() -> None:
 
 
 @pytest.mark.parametrize(
-    ("clock", "kind", "commands"),
+    ("clock", "kind", "waits"),
     [
         ("auto", MidiClock, False),
         ("midi", MidiClock, True),
@@ -35,10 +35,10 @@ def test_the_choices_of_song_position_are_the_configurations() -> None:
         ("internal", type(None), None),
     ],
 )
-def test_clocks(clock: str, kind: type, commands: bool | None) -> None:
+def test_clocks(clock: str, kind: type, waits: bool | None) -> None:
     made = Connections.of(values(clock=clock)).make_clock(SongInfo())
     assert type(made) is kind
-    assert getattr(made, "commands", None) == commands
+    assert getattr(made, "waits_for_start", None) == waits
 
 
 def test_a_master_follows_nobodys_midi_clock() -> None:

@@ -15,7 +15,8 @@ from daemon.control.learned import read_learned
 from daemon.core.events import MidiIn, Quit
 from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
-from daemon.engine.conductor import Conductor, SongInfo
+from daemon.engine.conductor import Conductor
+from daemon.engine.song import SongInfo
 from daemon.live.remote_control import Reach, reached
 from daemon.offline.virtual_world import VirtualWorld
 from daemon.system.live_world import LiveWorld

@@ -17,7 +17,8 @@ import sys
 from daemon.clocks.midi_clock import MidiClock
 from daemon.core.events import Event, MidiIn, Quit
 from daemon.core.tempo import TempoMap, us_per_beat
-from daemon.engine.conductor import Conductor, SongInfo
+from daemon.engine.conductor import Conductor
+from daemon.engine.song import SongInfo
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, VirtualWorld
 from music.note import Note
 from tests.support.fakes import MS, FakePlayer, midi, pairs

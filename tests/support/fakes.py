@@ -11,7 +11,8 @@ from daemon.core.plan import Plan, PlanRequest
 from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
-from daemon.engine.conductor import Conductor, SongInfo
+from daemon.engine.conductor import Conductor
+from daemon.engine.song import SongInfo
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, Sent, VirtualWorld
 from daemon.players.player import Player
 from music.note import ROLES, TICKS_PER_STEP, Note

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from daemon.core.events import MidiIn, PlanReady
 from daemon.core.plan import PlanRequest
-from daemon.engine.conductor import Conductor, SongInfo
+from daemon.engine.conductor import Conductor
+from daemon.engine.song import SongInfo
 from daemon.live.listeners import Listening
 from daemon.system.live_world import LiveWorld
 from daemon.takes.recorder import Recorder

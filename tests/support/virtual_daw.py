@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from daemon.clocks.midi_clock import MidiClock
 from daemon.core.events import MidiIn, Quit
 from daemon.core.tempo import NS_PER_S, us_per_beat
-from daemon.engine.conductor import Conductor, SongInfo
+from daemon.engine.conductor import Conductor
+from daemon.engine.song import SongInfo
 from daemon.midi.jack_ports import SLACK
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, VirtualWorld
 from music.note import TICKS_PER_BEAT

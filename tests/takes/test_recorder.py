@@ -17,7 +17,8 @@ from click.testing import CliRunner
 from daemon.cli import main
 from daemon.core.events import ControlChange, Quit
 from daemon.core.tempo import TempoMap
-from daemon.engine.conductor import Conductor, SongInfo
+from daemon.engine.conductor import Conductor
+from daemon.engine.song import SongInfo
 from daemon.live.listeners import Listening
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, VirtualWorld
 from daemon.takes import recorder, take_log

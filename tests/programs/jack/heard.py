@@ -29,7 +29,8 @@ import numpy as np
 from daemon.core.counters import quantile
 from daemon.core.events import MidiIn, Quit
 from daemon.diagnostics.doctor import may_be_real_time
-from daemon.engine.conductor import Conductor, SongInfo
+from daemon.engine.conductor import Conductor
+from daemon.engine.song import SongInfo
 from daemon.live.listeners import Listening
 from daemon.players.worker import PlayerSpec, Worker
 from daemon.sound.audio import Audio

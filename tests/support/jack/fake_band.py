@@ -13,7 +13,7 @@ from typing import Any
 
 from daemon.commands.run import ready_line, start_logging
 from daemon.core.settings import Settings
-from daemon.engine.conductor import SongInfo
+from daemon.engine.song import SongInfo
 from daemon.live.connections import Connections
 from daemon.live.performance import PerformanceSetup, play
 from daemon.midi.jack_ports import JackPorts

@@ -1,0 +1,95 @@
+"""The transport of a JACK server as a source of positions, asked by a thread."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from daemon.clocks.clock import ClockError
+from daemon.clocks.position_clock import position
+from daemon.core.events import Position
+from daemon.core.tempo import NS_PER_S, NS_PER_US
+
+log = logging.getLogger(__name__)
+
+#: between two questions to the transport, which does not report changes itself
+POLL_S = 0.01
+#: until a lost server is looked for: a new client, where there is no server, harms old ones that are not closed yet
+RECONNECT_S = 5.0
+
+
+class JackTransport:
+    """Puts where a JACK transport is on the inbox, over and over, until it is closed."""
+
+    def __init__(self, now: Callable[[], int], put: Callable[[Position], None], bpm: float) -> None:
+        """Join the server. bpm: the tempo of a transport whose master names none. Raises ClockError."""
+        try:
+            import jack
+        except (ImportError, OSError) as error:
+            raise ClockError(f"--clock jack needs houseband[jack] and JACK's library ({error})") from None
+        self._jack = jack
+        self._now, self._put, self._bpm = now, put, bpm
+        self._client: Any = self._join()
+        if self._client is None:
+            raise ClockError("--clock jack finds no JACK server: start one, or choose another clock")
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._poll, name="jack-transport", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop asking and leave the server."""
+        self._closing.set()
+        self._thread.join()
+        self._leave()
+
+    def _join(self) -> Any:
+        try:
+            client = self._jack.Client("houseband transport", no_start_server=True)
+        except self._jack.JackError:
+            return None
+        self._alive = True
+        client.set_shutdown_callback(self._on_shutdown)
+        client.activate()
+        return client
+
+    def _on_shutdown(self, *_: object) -> None:
+        self._alive = False
+
+    def _leave(self) -> None:
+        if self._client is not None:
+            with contextlib.suppress(Exception):  # of a server that is gone nothing more can be asked
+                self._client.close()
+        self._client = None
+
+    def _poll(self) -> None:
+        rolled = False
+        while not self._closing.wait(POLL_S if self._client is not None else RECONNECT_S):
+            if self._client is None:
+                self._client = self._join()
+                continue
+            if not self._alive:
+                log.warning("the JACK server is gone; the band looks for it every few seconds")
+                self._leave()
+                continue
+            state, where = self._client.transport_query()
+            rolling = state == self._jack.ROLLING
+            if rolling or rolled:
+                now, at = self._now(), where.get("usecs", 0) * NS_PER_US  # JACK's clock is the machine's monotonic one
+                beat, bpm = beat_of_transport(where, self._bpm)
+                self._put(position(at if 0 <= now - at < NS_PER_S else now, rolling, beat, bpm))
+            rolled = rolling
+
+
+def beat_of_transport(where: Mapping[str, Any], bpm: float) -> tuple[float, float]:
+    """Return a JACK position as (crotchets from bar 1, beats per minute).
+
+    One without bars and beats is taken at `bpm`.
+    """
+    if "bar" not in where:
+        return where["frame"] / where["frame_rate"] * bpm / 60, bpm
+    crotchets = 4 / where["beat_type"]
+    beats = (where["bar"] - 1) * where["beats_per_bar"] + where["beat"] - 1 + where["tick"] / where["ticks_per_beat"]
+    return beats * crotchets, where["beats_per_minute"] * crotchets

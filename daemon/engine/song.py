@@ -1,0 +1,84 @@
+"""The song that is known before a performance begins, and where its bars lie."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from daemon.core.tempo import TempoMap
+from music.note import TICKS_PER_BEAT, TICKS_PER_STEP, Metre, Note
+
+#: (tick from which on it holds, Metre), sorted, not empty; the first one holds before its tick, too
+Metres = Sequence[tuple[int, Metre]]
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A bar, in ticks from `start` up to `end`."""
+
+    start: int
+    end: int
+    beat: int = TICKS_PER_BEAT  #: ticks of the metre's beat
+
+    @property
+    def fill(self) -> int:
+        """The tick at which a fill begins: it takes whole beats, half the bar at the most."""
+        beats = (self.end - self.start) // self.beat
+        return self.end - max(1, beats // 2) * self.beat
+
+
+def metre_at(metres: Metres, tick: int) -> tuple[int, Metre]:
+    """Return the metre at a tick, as (a tick at which one of its bars begins, metre)."""
+    found = metres[0]
+    for mark in metres:
+        if mark[0] <= tick:
+            found = mark
+    return found
+
+
+def bar_at(metres: Metres, tick: int) -> Bar:
+    """Return the bar that a tick lies in; a change of metre cuts the bar before it short."""
+    origin, metre = metre_at(metres, tick)
+    start = origin + (tick - origin) // metre.ticks_per_bar * metre.ticks_per_bar
+    end = start + metre.ticks_per_bar
+    following = next((mark for mark, _ in metres if mark > tick), None)
+    if following is not None and start < following < end:
+        end = following
+    return Bar(start, end, 4 * TICKS_PER_BEAT // metre.denominator)
+
+
+def bar_starts(metres: Metres, end: int) -> list[int]:
+    """Return the steps at which bars begin, from bar 1 to the first bar line at or after tick `end`."""
+    starts, tick = [0], 0
+    while tick < end:
+        tick = bar_at(metres, tick).end
+        starts.append(tick // TICKS_PER_STEP)
+    return starts
+
+
+@dataclass(frozen=True, slots=True)
+class SongInfo:
+    """Tempo, metre and melody of a song, as far as they are known before it is played."""
+
+    #: where the ticks lie in time; None: the first melody note says where bar 1 is
+    tempo: TempoMap | None = None
+    #: beats per minute while there is no tempo map
+    bpm: float = 120.0
+    #: the first one lies at or before bar 1
+    metres: tuple[tuple[int, Metre], ...] = ((0, Metre()),)
+    #: ticks by which the first note comes before bar 1
+    pickup: int = 0
+    #: bars of clicks before bar 1; their first one, at the start, says where the ticks lie
+    count_in: int = 0
+    #: the whole melody, where the players may see what is still to come
+    melody: tuple[Note, ...] | None = None
+    #: the step from which on plans are asked for; None: from the first melody note on
+    begin: int | None = None
+
+    def metre_at(self, tick: int) -> tuple[int, Metre]:
+        """Return the metre at a tick, as (a tick at which one of its bars begins, metre)."""
+        return metre_at(self.metres, tick)
+
+    def bar_at(self, tick: int) -> Bar:
+        """Return the bar that a tick lies in."""
+        return bar_at(self.metres, tick)
