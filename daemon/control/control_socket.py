@@ -58,6 +58,7 @@ import subprocess
 import sys
 import threading
 import warnings
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -82,13 +83,6 @@ PATIENCE = 2.0
 TOPICS = ("notes", "heard", "plans", "edits", "tempo", "counters", "controls")
 
 _CHILD = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from daemon.control.server import serve; serve()"
-
-
-@dataclass(frozen=True, slots=True)
-class CommandDone(ControlChange):
-    """A command that came through the socket; the server wants to know when it is done."""
-
-    serial: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +134,9 @@ class ControlSocket:
         self._put, self._now = put, now
         #: what somebody has subscribed to
         self.wanted: frozenset[str] = frozenset()
+        #: commands of clients that the conductor has handled, as (serial number, accepted); on the conductor's thread,
+        #: which tells the server of them once it has told what they changed
+        self.outcomes: deque[tuple[int, bool]] = deque()
         self._queue: SimpleQueue[tuple[Any, ...] | None] = SimpleQueue()
         self._child = subprocess.Popen(
             [sys.executable, "-P", "-c", _CHILD, json.dumps(sys.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -206,10 +203,10 @@ class ControlSocket:
                     log.info("control socket: %s", message["where"])
 
     def _event(self, key: str, value: object, serial: int) -> Event:
-        """Return the event for a client's command; learning and forgetting a gesture change nothing of the band."""
+        """Return the event for a client's command."""
 
         def done(accepted: bool) -> None:
-            self.tell("done", serial, accepted)
+            self.outcomes.append((serial, accepted))
 
         match key:
             case gestures.LEARN:
@@ -217,4 +214,4 @@ class ControlSocket:
             case gestures.FORGET:
                 return ForgetGesture(self._now(), str(value), done=done)
             case _:
-                return CommandDone(self._now(), key, value, serial)
+                return ControlChange(self._now(), key, value, done=done)

@@ -1,144 +1,108 @@
-"""Tells the control socket what happens, from the conductor's own thread: a World and an Output that look on.
+"""Publishes what happens in a performance to the control socket's server.
 
-Nothing here waits, and nothing is worked out that nobody has subscribed to.
+Nothing here waits, and nothing is computed that no client has subscribed to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
 from typing import Protocol
 
-from daemon.control.control_socket import CommandDone
 from daemon.core import controls, wire
-from daemon.core.counters import Counters
-from daemon.core.events import Event, MidiIn, PlanReady
+from daemon.core.observers import Observer, PerformanceView
+from daemon.core.plan import Plan
 from daemon.core.settings import Settings
-from daemon.core.tempo import NS_PER_MS, TempoMap
-from daemon.core.world import Output, World
-from daemon.engine.looper import EditLoop
+from daemon.core.tempo import NS_PER_MS
 
-#: ns between two looks at tempo and position, and at the counters; and how much of a pause they take
-OFTEN, SELDOM, ROOM = 200 * NS_PER_MS, 1_000 * NS_PER_MS, 5 * NS_PER_MS
-_LATEST = 1 << 62  # a tick after all tempo marks
+#: ns between two publications of tempo and position, and of the counters
+TEMPO_INTERVAL_NS, COUNTERS_INTERVAL_NS = 200 * NS_PER_MS, 1_000 * NS_PER_MS
+#: counters are published only when the conductor has nothing to do for longer than this (ns)
+COUNTERS_SLACK_NS = 5 * NS_PER_MS
+_LATEST = 1 << 62  # a tick after all tempo marks, a time after all others
 
 
-class Watcher(Protocol):
-    """Who is told: `daemon.control.control_socket.ControlSocket`."""
+class FactReceiver(Protocol):
+    """Where facts go: `daemon.control.control_socket.ControlSocket`."""
 
-    wanted: frozenset[str]
+    wanted: frozenset[str]  #: topics that some client has subscribed to
+    outcomes: deque[tuple[int, bool]]  #: commands that have been handled: (serial number, accepted)
 
     def tell(self, *fact: object) -> None:
         """Take a fact, without waiting."""
 
 
-class Watched(Protocol):
-    """What is looked at: the conductor."""
+class Publisher(Observer):
+    """Publishes input, plans and output as they come, and changes of settings, tempo, counters and loop."""
 
-    settings: Settings
-    tempo: TempoMap | None
-    counters: Counters
-    loop: EditLoop
-
-    @property
-    def playing(self) -> bool:
-        """Whether the band plays."""
-        ...
-
-
-class WatchedWorld:
-    """A World that tells what comes in, and whenever the conductor waits how things stand."""
-
-    def __init__(self, world: World, watcher: Watcher) -> None:
-        self._world, self._watcher = world, watcher
-        self._conductor: Watched | None = None
+    def __init__(self, server: FactReceiver) -> None:
+        self._server = server
+        self._performance: PerformanceView | None = None
         self._settings: Settings | None = None
-        self._asked: tuple[int, int] | None = None
         self._playing = False
-        self._often = self._seldom = -_LATEST
-        self._told = 0  # the last edit that was looked at
+        self._tempo_due = self._counters_due = -_LATEST
+        self._last_edit = 0  # serial number of the last edit that was published
 
-    def watch(self, conductor: Watched) -> None:
-        """Who waits here."""
-        self._conductor = conductor
-        self._settings = conductor.settings
+    def on_start(self, performance: PerformanceView) -> None:
+        """Publish this performance."""
+        self._performance = performance
+        self._settings = performance.settings
 
-    def now(self) -> int:
-        """As the world's."""
-        return self._world.now()
-
-    def wait(self, until: int | None) -> Event | None:
-        """As the world's."""
-        if self._conductor is not None:
-            self._look(self._conductor, until)
-        event = self._world.wait(until)
-        match event:
-            case CommandDone():
-                self._asked = event.serial, self._refused()
-            case PlanReady() if "plans" in self._watcher.wanted:
-                self._watcher.tell("plan", wire.pack_plan(event.plan))
-            case MidiIn() if "heard" in self._watcher.wanted and _is_note(event.data):
-                self._watcher.tell("heard", event.data, self.tick(event.at), event.at)
-        return event
-
-    def _look(self, conductor: Watched, until: int | None) -> None:
-        """What has changed since the last time."""
-        if conductor.settings is not self._settings:
-            self._settings = conductor.settings
-            self._watcher.tell("controls", controls.current_values(conductor.settings))
-        self._tell_edits(conductor.loop)
-        now = self._world.now()
-        turned, self._playing = conductor.playing != self._playing, conductor.playing
-        if self._asked is not None or turned or now >= self._often:
-            self._often = now + OFTEN
-            self._tell_tempo(conductor, now)
-        if (turned or now >= self._seldom) and (until is None or until - now > ROOM):
-            self._seldom = now + SELDOM
-            self._watcher.tell("counters", conductor.counters.to_summary())
-        if self._asked is not None:
-            serial, refused = self._asked
-            self._asked = None
-            self._watcher.tell("done", serial, self._refused() == refused)
-
-    def _tell_edits(self, loop: EditLoop) -> None:
-        if not loop.told or loop.told[-1].serial <= self._told:
+    def on_wait(self, now: int, until: int | None) -> None:
+        """Publish what has changed since the last call."""
+        performance = self._performance
+        if performance is None:
             return
-        if "edits" in self._watcher.wanted:
-            for told in loop.told_since(self._told):
+        if performance.settings is not self._settings:
+            self._settings = performance.settings
+            self._server.tell("controls", controls.current_values(performance.settings))
+        self._publish_edits(performance)
+        turned, self._playing = performance.playing != self._playing, performance.playing
+        outcomes = self._server.outcomes
+        if outcomes or turned or now >= self._tempo_due:
+            self._tempo_due = now + TEMPO_INTERVAL_NS
+            self._publish_tempo(performance, now)
+        if (turned or now >= self._counters_due) and (until is None or until - now > COUNTERS_SLACK_NS):
+            self._counters_due = now + COUNTERS_INTERVAL_NS
+            self._server.tell("counters", performance.counters.to_summary())
+        while outcomes:  # last, so that whoever asked for a change can read it back
+            self._server.tell("done", *outcomes.popleft())
+
+    def on_input(self, data: bytes, at: int) -> None:
+        """Publish a note that was played to the band."""
+        if "heard" in self._server.wanted and _is_note(data):
+            self._server.tell("heard", data, self._tick_at(at), at)
+
+    def on_plan(self, plan: Plan) -> None:
+        """Publish a plan."""
+        if "plans" in self._server.wanted:
+            self._server.tell("plan", wire.pack_plan(plan))
+
+    def on_output(self, data: bytes, due: int) -> None:
+        """Publish a note of the band."""
+        if "notes" in self._server.wanted and _is_note(data):
+            self._server.tell("note", data, self._tick_at(due), due)
+
+    def _publish_edits(self, performance: PerformanceView) -> None:
+        loop = performance.loop
+        if not loop.told or loop.told[-1].serial <= self._last_edit:
+            return
+        if "edits" in self._server.wanted:
+            for told in loop.told_since(self._last_edit):
                 edit = told.edit
                 fields = (edit.iteration, edit.action, edit.pitch, edit.length, edit.velocity, edit.log_probability)
-                self._watcher.tell("edit", told.serial, told.at, told.tick, told.bar, told.step, told.undone, fields)
-        self._told = loop.told[-1].serial
+                self._server.tell("edit", told.serial, told.at, told.tick, told.bar, told.step, told.undone, fields)
+        self._last_edit = loop.told[-1].serial
 
-    def _tell_tempo(self, conductor: Watched, now: int) -> None:
-        if conductor.tempo is None:
-            return
-        tick = conductor.tempo.tick_at(now)
-        self._watcher.tell(
-            "tempo", conductor.tempo.us_at(_LATEST), conductor.playing, tick, conductor.tempo.ns_at(tick)
-        )
+    def _publish_tempo(self, performance: PerformanceView, now: int) -> None:
+        tempo = performance.tempo
+        if tempo is not None:
+            tick = tempo.tick_at(now)
+            self._server.tell("tempo", tempo.us_at(_LATEST), performance.playing, tick, tempo.ns_at(tick))
 
-    def tick(self, at: int) -> int | None:
-        """The tick a moment (ns) lies in; None before the first note."""
-        if self._conductor is None or self._conductor.tempo is None:
-            return None
-        return self._conductor.tempo.tick_at(at)
-
-    def _refused(self) -> int:
-        return 0 if self._conductor is None else self._conductor.counters.refused
-
-
-class WatchedOutput:
-    """An Output that tells which notes were sent."""
-
-    def __init__(self, output: Output, watcher: Watcher, tick: Callable[[int], int | None]) -> None:
-        """tick: where a moment (ns) lies."""
-        self._output, self._watcher, self._tick = output, watcher, tick
-
-    def send(self, data: bytes, due: int) -> None:
-        """As the output's."""
-        self._output.send(data, due)
-        if "notes" in self._watcher.wanted and _is_note(data):
-            self._watcher.tell("note", data, self._tick(due), due)
+    def _tick_at(self, at: int) -> int | None:
+        """Return the tick that a time (ns) lies in, None before the first note."""
+        tempo = None if self._performance is None else self._performance.tempo
+        return None if tempo is None else tempo.tick_at(at)
 
 
 def _is_note(data: bytes) -> bool:

@@ -1,45 +1,129 @@
-"""A World and an Output that let somebody listen in, on the conductor's own thread: takes, displays, thru.
+"""Observers of a performance: recorders, displays, loudspeakers, reports. They look on and change nothing.
 
-Whoever listens is called with (ns, MIDI message) and must be quick.
+Every method of an observer runs on the conductor's thread, between two things that the conductor does. It must not
+wait; slow work belongs to a thread or a process of the observer's own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Protocol
 
-from daemon.core.events import Event, MidiIn
+from daemon.core.counters import Counters
+from daemon.core.events import Event, MidiIn, PlanReady
+from daemon.core.plan import AppliedEdit, Plan
+from daemon.core.settings import Settings
+from daemon.core.tempo import TempoMap
 from daemon.core.world import Output, World
 
-Tap = Callable[[int, bytes], None]
+
+class EditHistory(Protocol):
+    """The edits made to the loop, as an observer may read them."""
+
+    @property
+    def told(self) -> Sequence[AppliedEdit]:
+        """The latest edits, oldest first."""
+        ...
+
+    def told_since(self, serial: int) -> list[AppliedEdit]:
+        """Return the edits made after the one with this serial number, oldest first."""
+        ...
+
+
+class PerformanceView(Protocol):
+    """Read access to a performance for its observers, on the conductor's thread only."""
+
+    @property
+    def settings(self) -> Settings:
+        """The controls as they stand: a new object after every change."""
+        ...
+
+    @property
+    def tempo(self) -> TempoMap | None:
+        """Where the ticks lie in time; None before the first note."""
+        ...
+
+    @property
+    def counters(self) -> Counters:
+        """The conductor's counters."""
+        ...
+
+    @property
+    def playing(self) -> bool:
+        """True while the band plays, False while it waits for somebody to begin."""
+        ...
+
+    @property
+    def loop(self) -> EditHistory:
+        """The edits made to the loop."""
+        ...
+
+
+class Observer:
+    """Base class of observers; each overrides the methods it needs."""
+
+    def on_start(self, performance: PerformanceView) -> None:
+        """Take note of the performance to observe; called once, before it begins."""
+
+    def on_wait(self, now: int, until: int | None) -> int | None:
+        """Look at the performance before the conductor waits until `until` (ns; None: until something happens).
+
+        Return the time (ns) at which to be called again at the latest, or None if that does not matter.
+        """
+        return None
+
+    def on_input(self, data: bytes, at: int) -> None:
+        """Take a MIDI message that arrived at `at` (ns)."""
+
+    def on_plan(self, plan: Plan) -> None:
+        """Take a plan that the conductor is about to be given."""
+
+    def on_output(self, data: bytes, due: int) -> None:
+        """Take a MIDI message that has just been sent and was due at `due` (ns)."""
 
 
 class ObservedWorld:
-    """A World whose MIDI input is also told to the taps, each message with the moment it came."""
+    """A World whose waits, MIDI input and plans are reported to observers."""
 
-    def __init__(self, world: World, *taps: Tap) -> None:
-        self._world, self._taps = world, taps
+    def __init__(self, world: World, observers: Sequence[Observer]) -> None:
+        self._world, self._observers = world, tuple(observers)
 
     def now(self) -> int:
-        """As the world's."""
+        """Return the wrapped world's time in nanoseconds."""
         return self._world.now()
 
     def wait(self, until: int | None) -> Event | None:
-        """As the world's."""
-        event = self._world.wait(until)
+        """Return the wrapped world's next event, or None once `until` has come."""
+        while True:
+            now, wake = self._world.now(), until
+            for observer in self._observers:
+                again = observer.on_wait(now, until)
+                if again is not None and (wake is None or again < wake):
+                    wake = again
+            event = self._world.wait(wake)
+            if event is not None:
+                self._report(event)
+                return event
+            if wake == until:
+                return None
+
+    def _report(self, event: Event) -> None:
         if isinstance(event, MidiIn):
-            for tap in self._taps:
-                tap(event.at, event.data)
-        return event
+            for observer in self._observers:
+                observer.on_input(event.data, event.at)
+        elif isinstance(event, PlanReady):
+            for observer in self._observers:
+                observer.on_plan(event.plan)
 
 
 class ObservedOutput:
-    """An Output; what it has sent is also told to the taps, each message with the moment it was due."""
+    """An Output whose messages are reported to observers once they have been sent."""
 
-    def __init__(self, output: Output, *taps: Tap) -> None:
-        self._output, self._taps = output, taps
+    def __init__(self, output: Output, observers: Sequence[Observer]) -> None:
+        self._output, self._observers = output, tuple(observers)
 
     def send(self, data: bytes, due: int) -> None:
-        """As the output's."""
+        """Send one MIDI message that is due at `due` (ns), then report it."""
         self._output.send(data, due)
-        for tap in self._taps:
-            tap(due, data)
+        for observer in self._observers:
+            observer.on_output(data, due)

@@ -35,6 +35,19 @@ class LoopState:
 
 
 @dataclass(frozen=True, slots=True)
+class AppliedEdit:
+    """An edit that has been made to the loop."""
+
+    serial: int  #: counts all edits of a performance, from 1
+    at: int  #: when it was made, ns
+    tick: int  #: where the band was
+    edit: Edit
+    bar: int  #: of the loop, from 1
+    step: int  #: in that bar, from 0
+    undone: bool = False  #: True if it took an earlier edit back
+
+
+@dataclass(frozen=True, slots=True)
 class PlanRequest:
     """One question to a player.
 

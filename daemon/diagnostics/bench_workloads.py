@@ -17,6 +17,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from daemon.core.events import MidiIn, Quit
+from daemon.core.observers import ObservedWorld, Observer
 from daemon.core.plan import PlanRequest
 from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
@@ -129,6 +130,16 @@ class _Nobody:
         """Nothing comes of it."""
 
 
+class _InputCounter(Observer):
+    """Counts the messages that reach the conductor."""
+
+    def __init__(self) -> None:
+        self.arrived = 0
+
+    def on_input(self, data: bytes, at: int) -> None:
+        self.arrived += 1
+
+
 def flood(count: int, turns: int) -> dict[str, Any]:
     """Events through a bare queue and into the engine, by turns: the processor's time (ns) of every turn but the first,
     which warms up, and how many were lost. Who else wants the processor would meet long turns and short ones unlike."""
@@ -161,12 +172,7 @@ def _drain(events: list[bytes]) -> int:
 
 
 def _conduct(events: list[bytes]) -> int:
-    from daemon.core.observers import ObservedWorld
-
-    world, arrived = LiveWorld(), [0]
-
-    def count(_at: int, _data: bytes) -> None:
-        arrived[0] += 1
+    world, counter = LiveWorld(), _InputCounter()
 
     def feed() -> None:
         for data in events:
@@ -174,11 +180,11 @@ def _conduct(events: list[bytes]) -> int:
         world.put(Quit(world.now()))
 
     info = PlayerInfo(32, 32, 32, ROLES, ("pop",))
-    conductor = Conductor(ObservedWorld(world, count), _Late(), _Nobody(), info)
+    conductor = Conductor(ObservedWorld(world, [counter]), _Late(), _Nobody(), info)
     threading.Thread(target=feed, daemon=True).start()
     with real_time_section():
         conductor.run()
-    return arrived[0]
+    return counter.arrived
 
 
 def start() -> dict[str, Any]:

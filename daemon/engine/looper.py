@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 
-from daemon.core.plan import LoopState
+from daemon.core.plan import AppliedEdit, LoopState
 from daemon.core.settings import Settings
 from daemon.engine.melody import DRUM_CHANNEL, NOTE_OFF, NOTE_ON
 from music.edits.draft import Draft
@@ -28,20 +27,6 @@ MOST_BARS = 8
 _NS = 1_000_000_000
 #: at most so many edits are asked for at once
 AT_ONCE = 8
-
-
-@dataclass(frozen=True, slots=True)
-class AppliedEdit:
-    """An edit that was made. serial: counts all of them, from 1; at: when, ns; tick: where the band was; step: of the
-    loop; undone: it took an edit back."""
-
-    serial: int
-    at: int
-    tick: int
-    edit: Edit
-    bar: int
-    step: int
-    undone: bool = False
 
 
 class EditLoop:

@@ -6,24 +6,31 @@ import logging
 import threading
 from queue import SimpleQueue
 
-from daemon.engine.looper import AppliedEdit, EditLoop
+from daemon.core.observers import EditHistory, Observer, PerformanceView
+from daemon.core.plan import AppliedEdit
 from daemon.system.journald import fields
 
 log = logging.getLogger(__name__)
 
 
-class EditLog:
-    """Writes down what edits a loop has made, until it is closed."""
+class EditLog(Observer):
+    """Logs every edit of the loop until it is closed."""
 
     def __init__(self) -> None:
         self._queue: SimpleQueue[AppliedEdit | None] = SimpleQueue()
-        self._told = 0  # the last edit that was looked at
+        self._loop: EditHistory | None = None
+        self._told = 0  # serial number of the last edit that was logged
         self._thread = threading.Thread(target=self._write, name="edit-log", daemon=True)
         self._thread.start()
 
-    def look(self, loop: EditLoop) -> None:
-        """Take what is new. Runs on the conductor's thread and never waits."""
-        if loop.told and loop.told[-1].serial > self._told:
+    def on_start(self, performance: PerformanceView) -> None:
+        """Log the edits of this performance."""
+        self._loop = performance.loop
+
+    def on_wait(self, now: int, until: int | None) -> None:
+        """Pass new edits on to the thread that writes."""
+        loop = self._loop
+        if loop is not None and loop.told and loop.told[-1].serial > self._told:
             for told in loop.told_since(self._told):
                 self._queue.put(told)
             self._told = loop.told[-1].serial

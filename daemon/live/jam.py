@@ -11,13 +11,12 @@ from pathlib import Path
 
 from daemon.core.counters import Counters
 from daemon.core.events import MidiIn, Quit
-from daemon.core.observers import ObservedOutput, ObservedWorld
+from daemon.core.observers import ObservedOutput, ObservedWorld, Observer
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap, us_per_beat
 from daemon.core.world import Output
 from daemon.engine.conductor import Conductor
 from daemon.engine.song import SongInfo
-from daemon.live.listeners import Listening
 from daemon.live.performance import Stop, check_writable, write_take
 from daemon.midi.rtmidi_ports import IN_NAME, PortError, RtMidiPorts, open_feed, open_ports
 from daemon.players.worker import PlayerSpec, PreloadedWorker, Worker
@@ -71,15 +70,15 @@ class SilentOutput:
         """Nothing hears it."""
 
 
-class MelodyThru:
+class MelodyThru(Observer):
     """Passes the melody on to the band's port, on the melody's channel, so that one synthesiser plays everything."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
         self._sounding: set[int] = set()
 
-    def heard(self, at: int, data: bytes) -> None:
-        """A message came in."""
+    def on_input(self, data: bytes, at: int) -> None:
+        """Pass a note of the melody on."""
         if len(data) != 3 or data[0] & 0xF0 not in (0x80, 0x90):
             return
         if data[0] & 0xF0 == 0x90 and data[2]:
@@ -154,21 +153,19 @@ def play(setup: JamSetup, begins: Callable[[RtMidiPorts | None, str | None, Sett
         check_writable(path)
         output: Output = ports or SilentOutput()
         heard = None if audio is None else audio.wait_ready()
-        if audio is not None:
-            output = ObservedOutput(output, audio.send)
         thru, take = MelodyThru(output), Take()
         stack.callback(lambda: thru.end(world.now()))
         stop.playing = True
         play_in = way_in(ports, world, stack)
         begins(ports, heard, settings)
-        display = Display(poster_of(setup, song, settings), lambda: conductor.counters.isr, setup.plain)
-        stack.enter_context(closing(display))
-        hears = ObservedWorld(world, thru.heard, take.heard, display.heard)
-        plays = ObservedOutput(output, take.sent, display.sent)
-        clicker = ClickTrack(setup.tune.metre, audio.send) if audio and setup.sound.click else None
-        clicking = Listening(None, None, clicker, melody=False)
-        conductor = Conductor(*clicking.around(hears, plays), worker, band, song, settings)
-        clicking.watch(conductor)
+        display = stack.enter_context(closing(Display(poster_of(setup, song, settings), setup.plain)))
+        observers: list[Observer] = [thru, take, display]
+        if audio is not None:
+            observers += [audio, ClickTrack(setup.tune.metre, audio.send)] if setup.sound.click else [audio]
+        hears, plays = ObservedWorld(world, observers), ObservedOutput(output, observers)
+        conductor = Conductor(hears, plays, worker, band, song, settings)
+        for observer in observers:
+            observer.on_start(conductor)
         tempo = TempoMap(us_per_beat(song.bpm), setup.tune.notes[0].start, world.now() + LEAD_IN)
         performer = Performer(setup.tune, tempo, play_in, lambda: world.put(Quit(world.now())))
         stack.enter_context(closing(performer))

@@ -12,10 +12,9 @@ from pathlib import Path
 
 from daemon.config.config import Config
 from daemon.core.events import Quit
-from daemon.core.observers import ObservedOutput, ObservedWorld
+from daemon.core.observers import ObservedOutput, ObservedWorld, Observer
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap, us_per_beat
-from daemon.core.world import Output, World
 from daemon.engine.conductor import Conductor
 from daemon.engine.song import SongInfo
 from daemon.live.connections import Connections, unsupported_warning
@@ -28,7 +27,7 @@ from daemon.midi.rtmidi_ports import PortError
 from daemon.players.worker import PlayerSpec, PreloadedWorker, Worker
 from daemon.system import sd_notify
 from daemon.system.live_world import LiveWorld, real_time_section
-from daemon.system.watchdog import with_watchdog
+from daemon.system.watchdog import find_watchdog
 from daemon.takes.take import Take
 
 log = logging.getLogger(__name__)
@@ -88,7 +87,7 @@ def play(setup: PerformanceSetup, ready: Callable[[ReconnectingPorts, Settings],
         worker = stack.enter_context(closing(Worker(setup.player, world.put, world.now, early=setup.early)))
         worker.start()  # it loads while the ports open
         control = setup.reach.start(world, stack)
-        listening = setup.listeners.start(setup.song.metre_at(0)[1], stack)
+        listeners, audio = setup.listeners.start(setup.song.metre_at(0)[1], stack)
         try:
             ports = stack.enter_context(closing(setup.wiring.open(setup.api, setup.in_port, setup.out_port)))
         except PortError:
@@ -108,12 +107,13 @@ def play(setup: PerformanceSetup, ready: Callable[[ReconnectingPorts, Settings],
             bpm=setup.song.bpm,
             ports=ports.names,
         )
-        hears: World = through.world if take is None else ObservedWorld(through.world, take.heard)
-        plays: Output = through.output if take is None else ObservedOutput(through.output, take.sent)
-        listening.wait_ready()
-        hears, plays = listening.around(hears, plays)
+        if audio is not None:
+            log.info("sound: %s", audio.wait_ready())
+        watchdog = find_watchdog(world.now())
+        observers: list[Observer] = [each for each in (take, *listeners, watchdog) if each is not None]
+        plays = ObservedOutput(through.output, observers)
         conductor = Conductor(
-            with_watchdog(hears),
+            ObservedWorld(through.world, observers),
             plays,
             worker,
             band,
@@ -123,8 +123,9 @@ def play(setup: PerformanceSetup, ready: Callable[[ReconnectingPorts, Settings],
             clock=setup.wiring.make_clock(setup.song),
             send_clock=setup.wiring.send_clock,
         )
-        through.watch(conductor)
-        listening.watch(conductor)
+        through.on_start(conductor)
+        for observer in observers:
+            observer.on_start(conductor)
         for message in setup.reach.opening():
             plays.send(message, world.now())
         stop.playing = True

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from daemon.control.control_socket import OFF, ControlSocket, ServerSetup, resolve
 from daemon.control.gestures import Gestures, GestureWorld
-from daemon.control.publisher import Watched, WatchedOutput, WatchedWorld
+from daemon.control.publisher import Publisher
 from daemon.core import controls
+from daemon.core.observers import ObservedOutput, ObservedWorld, PerformanceView
 from daemon.core.settings import Settings
 from daemon.core.world import Output, World
 from daemon.system.live_world import LiveWorld
@@ -52,12 +53,12 @@ class Reached:
 
     world: World
     output: Output
-    watched: WatchedWorld | None
+    publisher: Publisher | None
 
-    def watch(self, conductor: Watched) -> None:
-        """The conductor that waits there."""
-        if self.watched is not None:
-            self.watched.watch(conductor)
+    def on_start(self, performance: PerformanceView) -> None:
+        """Publish this performance."""
+        if self.publisher is not None:
+            self.publisher.on_start(performance)
 
 
 def reached(
@@ -77,7 +78,7 @@ def reached(
     gestures.was_learnt(reach.learnt)
     if control is None:
         return Reached(GestureWorld(world, gestures, reach.presets), output, None)
-    watched = WatchedWorld(world, control)
+    publisher = Publisher(control)
     control.start(
         ServerSetup(
             where=resolve(reach.control),
@@ -92,5 +93,6 @@ def reached(
             ports=ports,
         )
     )
-    hears = GestureWorld(watched, gestures, reach.presets, control.learnt)
-    return Reached(hears, WatchedOutput(output, control, watched.tick), watched)
+    # beneath the gestures: clients hear of everything that is played, and of a preset once all of it is set
+    hears = GestureWorld(ObservedWorld(world, [publisher]), gestures, reach.presets, control.learnt)
+    return Reached(hears, ObservedOutput(output, [publisher]), publisher)

@@ -108,7 +108,7 @@ class RtMidiPorts:
             receiver.set_callback(_arrived(number, now, put))
         self._listening = True
 
-    def send(self, data: bytes, due: int) -> None:  # noqa: ARG002 - the moment it was meant for is for counters
+    def send(self, data: bytes, due: int) -> None:
         """Send one MIDI message now."""
         if data[0] >= 0xF0:
             for sender in self._senders.values():

@@ -14,13 +14,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from daemon.core import wire
+from daemon.core.observers import Observer, PerformanceView
 from daemon.system.sd_notify import STOP_SIGNALS
 from music.note import CHANNELS, MELODY, ROLES, STEPS_PER_BEAT, TICKS_PER_BEAT, Metre
 
@@ -56,12 +57,12 @@ class DisplaySetup:
         return 60e9 / self.bpm / STEPS_PER_BEAT
 
 
-class Display:
-    """Shows what it is told of. `heard` and `sent` are for the conductor's thread and never wait."""
+class Display(Observer):
+    """Shows what is played, in a process of its own."""
 
-    def __init__(self, poster: DisplaySetup, isr: Callable[[], float | None], plain: bool = False) -> None:
-        """isr: what the in-time share is now; plain: lines, even in a terminal."""
-        self._isr = isr
+    def __init__(self, poster: DisplaySetup, plain: bool = False) -> None:
+        """plain: a line a bar, even in a terminal."""
+        self._performance: PerformanceView | None = None
         self._queue: SimpleQueue[tuple[str, int, bytes, float | None] | None] = SimpleQueue()
         self._child = subprocess.Popen(
             [sys.executable, "-P", "-c", _CHILD, json.dumps(sys.path)], stdin=subprocess.PIPE
@@ -69,12 +70,16 @@ class Display:
         self._thread = threading.Thread(target=self._feed, args=(poster, plain), name="display-feed", daemon=True)
         self._thread.start()
 
-    def heard(self, at: int, data: bytes) -> None:
-        """A message came in."""
+    def on_start(self, performance: PerformanceView) -> None:
+        """Show the in-time share of this performance."""
+        self._performance = performance
+
+    def on_input(self, data: bytes, at: int) -> None:
+        """Show a message of the melody."""
         self._tell("heard", at, data)
 
-    def sent(self, due: int, data: bytes) -> None:
-        """A message went out."""
+    def on_output(self, data: bytes, due: int) -> None:
+        """Show a message of the band."""
         self._tell("sent", due, data)
 
     def close(self) -> None:
@@ -91,7 +96,8 @@ class Display:
 
     def _tell(self, kind: str, at: int, data: bytes) -> None:
         if self._queue.qsize() < CAPACITY:
-            self._queue.put((kind, at, data, self._isr()))
+            isr = None if self._performance is None else self._performance.counters.isr
+            self._queue.put((kind, at, data, isr))
 
     def _feed(self, poster: DisplaySetup, plain: bool) -> None:
         assert self._child.stdin

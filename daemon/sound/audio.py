@@ -23,10 +23,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO, Any
 
+from daemon.core.observers import Observer, PerformanceView
 from daemon.core.tempo import NS_PER_MS, NS_PER_S
 from daemon.system.live_world import real_time_section
 from daemon.system.sd_notify import STOP_SIGNALS
-from music.note import TICKS_PER_BEAT, Metre
+from music.note import CHANNELS, MELODY, TICKS_PER_BEAT, Metre
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +59,8 @@ class Sound:
     click: bool = False
 
 
-class Audio:
-    """The conductor's end. Start it, `wait_ready`, then `send`; `close` it."""
+class Audio(Observer):
+    """The audio process, as the conductor's thread sees it: everything the band and its player play is passed on."""
 
     def __init__(self, soundfont: str | None = None, serve: str = _CHILD) -> None:
         self._child = subprocess.Popen(
@@ -94,8 +95,18 @@ class Audio:
         self.close()
         raise AudioError(text or f"the audio device does not start within {START_LIMIT:g} seconds")
 
-    def send(self, due: int, data: bytes) -> None:
-        """Play a message; returns at once, whatever becomes of it."""
+    def on_input(self, data: bytes, at: int) -> None:
+        """Play a note of the melody."""
+        if len(data) == 3 and data[0] & 0xF0 in (0x80, 0x90):
+            self.send(bytes((data[0] & 0xF0 | CHANNELS[MELODY], *data[1:])), at)
+
+    def on_output(self, data: bytes, due: int) -> None:
+        """Play a message of the band."""
+        if data[0] < 0xF0:
+            self.send(data, due)
+
+    def send(self, data: bytes, due: int) -> None:
+        """Play a message; return at once, whatever becomes of it."""
         if self._gone or len(data) > 7:
             return
         try:
@@ -123,16 +134,23 @@ class Audio:
         self._child.stdout.close()
 
 
-class ClickTrack:
-    """Clicks on the beat: `look` is told where the band is, and says a beat's click a little before it is due."""
+class ClickTrack(Observer):
+    """Clicks on the beat while the band plays, each sent a little before it is due."""
 
-    def __init__(self, metre: Metre, send: Callable[[int, bytes], None]) -> None:
+    def __init__(self, metre: Metre, send: Callable[[bytes, int], None]) -> None:
+        """send: takes a MIDI message and the time (ns) at which it is to sound."""
         self._metre, self._send = metre, send
-        self._next: int | None = None
+        self._performance: PerformanceView | None = None
+        self._next: int | None = None  # the tick of the next click
 
-    def look(self, tempo: Any, playing: bool, now: int) -> None:
-        """tempo: a Tempo; now: ns."""
-        if not playing or tempo is None:
+    def on_start(self, performance: PerformanceView) -> None:
+        """Click to this performance."""
+        self._performance = performance
+
+    def on_wait(self, now: int, until: int | None) -> None:
+        """Send the clicks of the next half beat."""
+        tempo = None if self._performance is None or not self._performance.playing else self._performance.tempo
+        if tempo is None:
             self._next = None
             return
         beat = TICKS_PER_BEAT * 4 // self._metre.denominator
@@ -142,8 +160,8 @@ class ClickTrack:
         while self._next <= tick + beat // 2:
             first = self._next % self._metre.ticks_per_bar == 0
             at, pitch = tempo.ns_at(self._next), CLICK_HIGH if first else CLICK_LOW
-            self._send(at, bytes((0x99, pitch, 110 if first else 80)))
-            self._send(at + 30 * NS_PER_MS, bytes((0x89, pitch, 0)))
+            self._send(bytes((0x99, pitch, 110 if first else 80)), at)
+            self._send(bytes((0x89, pitch, 0)), at + 30 * NS_PER_MS)
             self._next += beat
 
 

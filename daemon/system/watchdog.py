@@ -1,5 +1,7 @@
-"""The service manager's watchdog, fed by the conductor itself: whenever it waits. A loop that is stuck is found out;
-a worker that is stuck is none of its business."""
+"""The service manager's watchdog, notified by the conductor itself whenever it waits.
+
+A conductor that is stuck is found out and the service restarted; a player that is stuck is replaced by the worker.
+"""
 
 from __future__ import annotations
 
@@ -7,52 +9,43 @@ import contextlib
 import os
 from collections.abc import Callable
 
-from daemon.core.events import Event
-from daemon.core.world import World
+from daemon.core.observers import Observer
 from daemon.system.sd_notify import notify_socket
 
 NS_PER_US = 1_000
 
 
-class WatchdogWorld:
-    """A World that feeds the watchdog every `interval` ns while somebody waits here. feed: must not wait."""
+class Watchdog(Observer):
+    """Notifies the service manager at a fixed interval for as long as the conductor keeps coming to wait."""
 
-    def __init__(self, world: World, interval: int, feed: Callable[[], None]) -> None:
-        self._world, self._interval, self._feed = world, interval, feed
-        self._next = world.now()
+    def __init__(self, now: int, interval_ns: int, notify: Callable[[], None]) -> None:
+        """now: the time (ns) of the first notification; notify: must not wait."""
+        self._next, self._interval, self._notify = now, interval_ns, notify
 
-    def now(self) -> int:
-        """As the world's."""
-        return self._world.now()
-
-    def wait(self, until: int | None) -> Event | None:
-        """As the world's."""
-        while True:
-            now = self._world.now()
-            if now >= self._next:
-                self._feed()
-                self._next = now + self._interval
-            event = self._world.wait(self._next if until is None else min(until, self._next))
-            if event is not None or (until is not None and until <= self._next and self._world.now() >= until):
-                return event
+    def on_wait(self, now: int, until: int | None) -> int:
+        """Notify the service manager if it is time to, and return the time (ns) of the next notification."""
+        if now >= self._next:
+            self._notify()
+            self._next = now + self._interval
+        return self._next
 
 
-def with_watchdog(world: World) -> World:
-    """The world, with a watchdog to feed where the service manager set one for this process."""
+def find_watchdog(now: int) -> Watchdog | None:
+    """Return the watchdog that the service manager has set for this process, None if it has set none."""
     try:
         limit = int(os.environ.get("WATCHDOG_USEC", "0"))
         pid = int(os.environ.get("WATCHDOG_PID", os.getpid()))
     except ValueError:
-        return world
+        return None
     if limit <= 0 or pid != os.getpid():
-        return world
+        return None
     manager = notify_socket()
     if manager is None:
-        return world
-    descriptor = manager.detach()  # open for as long as we live
-    return WatchdogWorld(world, limit * NS_PER_US // 3, lambda: _feed(descriptor))
+        return None
+    descriptor = manager.detach()  # stays open as long as the process lives
+    return Watchdog(now, limit * NS_PER_US // 3, lambda: _notify(descriptor))
 
 
-def _feed(descriptor: int) -> None:
-    with contextlib.suppress(OSError):  # its queue is full, or it starts anew: the next one will do
+def _notify(descriptor: int) -> None:
+    with contextlib.suppress(OSError):  # its queue is full, or it is restarting: the next one will do
         os.write(descriptor, b"WATCHDOG=1")

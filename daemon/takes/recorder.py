@@ -20,10 +20,9 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Protocol
 
+from daemon.core.observers import Observer, PerformanceView
 from daemon.core.settings import Settings
-from daemon.core.tempo import TempoMap
 from daemon.takes import take_log
 from daemon.takes.take_log import ENDING
 from music.note import Metre
@@ -44,18 +43,6 @@ _CONVERT = (
 )
 
 
-class Played(Protocol):
-    """What the recorder looks at of a conductor, on the conductor's own thread."""
-
-    tempo: TempoMap | None
-    settings: Settings
-
-    @property
-    def playing(self) -> bool:
-        """Whether the band plays."""
-        ...
-
-
 def folder(said: str = "auto") -> Path | None:
     """Where takes are: what HOUSEBAND_TAKES says, else the configuration; auto: the user's data folder; None: off."""
     named = os.environ.get(VARIABLE) or said
@@ -68,32 +55,33 @@ def folder(said: str = "auto") -> Path | None:
     return user_data_path("houseband") / "takes"
 
 
-class Recorder:
-    """Keeps takes in a folder. limit: bytes that all takes together may have; the oldest go first.
-
-    `heard`, `sent` and `look` run on the conductor's thread and are quick.
-    """
+class Recorder(Observer):
+    """Keeps every performance as a take in a folder."""
 
     def __init__(self, where: Path, limit: int, metre: Metre) -> None:
+        """limit: bytes that all takes together may have; the oldest go first."""
         self._queue: SimpleQueue[str | None] = SimpleQueue()  # lines; None ends a take
         self._upbeat: deque[tuple[int, bytes]] = deque(maxlen=UPBEAT)
         self._playing = False
         self._mark: tuple[int, int, int] | None = None
         self._settings: Settings | None = None
         self._style = ""
-        self._conductor: Played | None = None
+        self._performance: PerformanceView | None = None
         self._over = threading.Event()
         self._scribe = _TakeWriter(where, limit, take_log.head(metre), self._queue)
         self._thread = threading.Thread(target=self._scribe.run, args=(self._over,), name="recorder", daemon=True)
         self._thread.start()
 
-    def watch(self, conductor: Played) -> None:
-        """Whom to record."""
-        self._conductor = conductor
+    def on_start(self, performance: PerformanceView) -> None:
+        """Record this performance."""
+        self._performance = performance
 
-    def look(self, now: int) -> None:
-        """To be called between any two things that happen: has the band begun, or ended?"""
-        if self._conductor is None or self._conductor.playing == self._playing:
+    def on_wait(self, now: int, until: int | None) -> None:
+        """Begin or end a take if the band has begun or ended."""
+        self._follow(now)
+
+    def _follow(self, now: int) -> None:
+        if self._performance is None or self._performance.playing == self._playing:
             return
         self._playing = not self._playing
         if not self._playing:
@@ -106,23 +94,23 @@ class Recorder:
                 self._note("i", at, data)
         self._upbeat.clear()
 
-    def heard(self, at: int, data: bytes) -> None:
-        """A message came in."""
+    def on_input(self, data: bytes, at: int) -> None:
+        """Write down a message, or remember it for the take that it may be the upbeat of."""
         if self._playing:
             self._note("i", at, data)
         else:
             self._upbeat.append((at, data))
 
-    def sent(self, due: int, data: bytes) -> None:
-        """A message was sent."""
-        self.look(due)
+    def on_output(self, data: bytes, due: int) -> None:
+        """Write down a message of the band."""
+        self._follow(due)
         if self._playing:
             self._note("o", due, data)
 
     def _note(self, way: str, at: int, data: bytes) -> None:
-        if self._scribe.silent or self._conductor is None:
+        if self._scribe.silent or self._performance is None:
             return
-        tempo, settings = self._conductor.tempo, self._conductor.settings
+        tempo, settings = self._performance.tempo, self._performance.settings
         if tempo is not None and (mark := tempo.mark_at(at)) != self._mark:
             self._mark = mark
             self._queue.put(take_log.tempo_line(mark))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from daemon.core.observers import Observer
 from daemon.core.tempo import TempoMap
 from music.note import CHANNELS, MELODY, Metre, Note
 
@@ -12,19 +13,19 @@ _ROLE_OF = {channel: role for role, channel in CHANNELS.items() if role != MELOD
 _Message = tuple[int, bytes]
 
 
-class Take:
-    """One performance as it sounded. `heard` and `sent` are fed while it goes on, `write` is for afterwards."""
+class Take(Observer):
+    """One performance as it sounded, kept in memory until it is written as a MIDI file."""
 
     def __init__(self) -> None:
         self._heard: list[_Message] = []
         self._sent: list[_Message] = []
 
-    def heard(self, at: int, data: bytes) -> None:
-        """A message came in at `at` (ns)."""
+    def on_input(self, data: bytes, at: int) -> None:
+        """Keep a message that arrived at `at` (ns)."""
         self._heard.append((at, data))
 
-    def sent(self, due: int, data: bytes) -> None:
-        """A message was sent that was meant for `due` (ns)."""
+    def on_output(self, data: bytes, due: int) -> None:
+        """Keep a message that was sent and was due at `due` (ns)."""
         self._sent.append((due, data))
 
     def parts(self, tempo: TempoMap) -> dict[str, list[Note]]:

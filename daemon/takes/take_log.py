@@ -77,7 +77,7 @@ def read(path: Path) -> TakeLog | None:
             elif kind == "s":
                 styles.append((int(at), " ".join(words)))
             elif kind in ("i", "o") and words:
-                (take.heard if kind == "i" else take.sent)(int(at), bytes.fromhex(words[0]))
+                (take.on_input if kind == "i" else take.on_output)(bytes.fromhex(words[0]), int(at))
                 moments.append(int(at))
     marks = [mark for mark in marks if mark[2] > 0]
     if not moments or not marks:

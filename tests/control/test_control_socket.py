@@ -10,6 +10,7 @@ import socket
 import stat
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import SimpleQueue
@@ -21,12 +22,13 @@ from click.testing import CliRunner
 from daemon.cli import main
 from daemon.control import control_socket
 from daemon.control.client import ClientError, ControlClient
-from daemon.control.control_socket import CAPACITY, TOPICS, CommandDone, ControlSocket, ServerSetup
+from daemon.control.control_socket import CAPACITY, TOPICS, ControlSocket, ServerSetup
 from daemon.control.gestures import Gestures, GestureWorld
-from daemon.control.publisher import WatchedOutput, WatchedWorld
+from daemon.control.publisher import Publisher
 from daemon.control.server import BURST, LONGEST_LINE, MOST_CLIENTS, RATE, TokenBucket
 from daemon.core.counters import Counters
 from daemon.core.events import ControlChange, Event, ForgetGesture, LearnGesture, Quit
+from daemon.core.observers import ObservedOutput, ObservedWorld
 from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
@@ -48,7 +50,7 @@ class Band:
 
     def __init__(self, tmp_path: Path, where: str | None = None) -> None:
         self.events: SimpleQueue[Event] = SimpleQueue()
-        self.done: list[CommandDone] = []
+        self.done: list[ControlChange] = []
         self.where = where or str(tmp_path / "control.sock")
         self.learnt = tmp_path / "config.learnt.toml"
         self.control = ControlSocket(self._put, lambda: 7)
@@ -69,14 +71,14 @@ class Band:
 
     def _put(self, event: Event) -> None:
         self.events.put(event)
-        if isinstance(event, LearnGesture | ForgetGesture):
-            assert event.done is not None
-            event.done(True)
-            return
-        assert isinstance(event, CommandDone)
-        self.done.append(event)
-        if event.key != "density":  # nobody ever does that
-            self.control.tell("done", event.serial, event.key != "technique")
+        assert isinstance(event, ControlChange | LearnGesture | ForgetGesture)
+        assert event.done is not None
+        if isinstance(event, ControlChange):
+            self.done.append(event)
+        if not isinstance(event, ControlChange) or event.key != "density":  # nobody ever does that
+            event.done(not isinstance(event, ControlChange) or event.key != "technique")
+        while self.control.outcomes:
+            self.control.tell("done", *self.control.outcomes.popleft())
 
 
 @pytest.fixture
@@ -433,10 +435,14 @@ class Watcher:
     wanted = frozenset(TOPICS)
 
     def __init__(self) -> None:
+        self.outcomes: deque[tuple[int, bool]] = deque()
         self.told: list[tuple[Any, ...]] = []
 
     def tell(self, *fact: Any) -> None:
         self.told.append(fact)
+
+    def change(self, at: int, key: str, value: object, serial: int) -> ControlChange:
+        return ControlChange(at, key, value, done=lambda accepted: self.outcomes.append((serial, accepted)))
 
 
 def _stage(player: FakePlayer) -> tuple[VirtualWorld, RecordingOutput, InlineComposer, PlayerInfo]:
@@ -444,7 +450,7 @@ def _stage(player: FakePlayer) -> tuple[VirtualWorld, RecordingOutput, InlineCom
     return world, RecordingOutput(world), InlineComposer(world, player, 5 * MS), player.info
 
 
-def played(watcher: Watcher | None, events: list[Event], wrap: Callable[[WatchedWorld], Any] = lambda w: w) -> Any:
+def played(watcher: Watcher | None, events: list[Event], wrap: Callable[[ObservedWorld], Any] = lambda w: w) -> Any:
     world, output, composer, info = _stage(FakePlayer())
     for event in (*events, *midi(TUNE, AT_120)):
         world.put(event)
@@ -452,10 +458,10 @@ def played(watcher: Watcher | None, events: list[Event], wrap: Callable[[Watched
     if watcher is None:
         conductor = Conductor(world, output, composer, info, SongInfo(TempoMap(500_000)))
     else:
-        hears = WatchedWorld(world, watcher)
-        sends = WatchedOutput(output, watcher, hears.tick)
-        conductor = Conductor(wrap(hears), sends, composer, info, SongInfo(TempoMap(500_000)))
-        hears.watch(conductor)
+        publisher = Publisher(watcher)
+        hears, sends = wrap(ObservedWorld(world, [publisher])), ObservedOutput(output, [publisher])
+        conductor = Conductor(hears, sends, composer, info, SongInfo(TempoMap(500_000)))
+        publisher.on_start(conductor)
     conductor.run()
     return output.sent
 
@@ -463,8 +469,8 @@ def played(watcher: Watcher | None, events: list[Event], wrap: Callable[[Watched
 def test_being_watched_changes_no_send_time() -> None:
     watcher = Watcher()
     events: list[Event] = [
-        CommandDone(AT_120.ns_at(50), "intensity", 0.4, 1),
-        CommandDone(AT_120.ns_at(99), "bpm", 90.0, 2),
+        watcher.change(AT_120.ns_at(50), "intensity", 0.4, 1),
+        watcher.change(AT_120.ns_at(99), "bpm", 90.0, 2),
     ]
     assert played(watcher, events) == played(None, events)
     kinds = {fact[0] for fact in watcher.told}
@@ -475,9 +481,9 @@ def test_what_a_watcher_is_told() -> None:
     watcher = Watcher()
     at = AT_120.ns_at(50)
     events: list[Event] = [
-        CommandDone(at, "intensity", 0.4, 5),
-        CommandDone(at, "style", "polka", 6),
-        CommandDone(at, "preset", "p", 7),
+        watcher.change(at, "intensity", 0.4, 5),
+        watcher.change(at, "style", "polka", 6),
+        watcher.change(at, "preset", "p", 7),
     ]
     played(watcher, events, lambda w: GestureWorld(w, Gestures({}, {}), {"p": [("swing", 0.5), ("density", 0.1)]}))
     assert [fact for fact in watcher.told if fact[0] == "done"] == [

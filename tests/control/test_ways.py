@@ -12,7 +12,6 @@ from click.testing import CliRunner
 from daemon.cli import main
 from daemon.config.config import config, read
 from daemon.control import automation
-from daemon.control.control_socket import CommandDone
 from daemon.control.gestures import Gestures, GestureWorld
 from daemon.control.server import Connection, RequestHandler, TokenBucket
 from daemon.core.controls import CONTROLS, TOGGLE
@@ -128,7 +127,7 @@ def said(key: str, value: object) -> str:
     return key if CONTROLS[key].kind == "trigger" else f"{key}={value}"
 
 
-def passed_on(request: dict[str, Any]) -> CommandDone:
+def passed_on(request: dict[str, Any]) -> ControlChange:
     """What the socket's server hands on for a request."""
     hello = {
         "controls": {}, "bpm": 120.0, "styles": CHOICES["style"], "techniques": CHOICES["technique"],
@@ -138,7 +137,7 @@ def passed_on(request: dict[str, Any]) -> CommandDone:
     client = Connection(None, TokenBucket(0.0), known=True)  # type: ignore[arg-type]
     RequestHandler(hello, sent.append).answer(client, request)
     (message,) = sent
-    return CommandDone(at(TURNED), message["key"], message["value"], message["serial"])
+    return ControlChange(at(TURNED), message["key"], message["value"])
 
 
 @pytest.mark.parametrize("way", [by_cc, by_note, by_program, by_socket, by_command_line])
@@ -165,7 +164,7 @@ def test_start_and_tap_are_the_same_from_everywhere(way: str) -> None:
     plain = play([ControlChange(at(tick), key, True) for tick, key in moments])
     number = {"stop": 1, "start": 2, "tap": 3}
     if way == "socket":
-        events: list[Event] = [CommandDone(at(t), passed_on({"op": "set", "key": k}).key, True, 1) for t, k in moments]
+        events: list[Event] = [ControlChange(at(t), passed_on({"op": "set", "key": k}).key, True) for t, k in moments]
         assert play(events) == plain
         return
     status = {"cc": 0xB0, "note": 0x90, "program": 0xC0}[way]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -11,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.control.publisher import WatchedWorld
+from daemon.control.publisher import Publisher
 from daemon.core.events import ControlChange, Event, MidiIn, PortsBack, PortsLost, Quit
+from daemon.core.observers import ObservedOutput, ObservedWorld, Observer
 from daemon.core.plan import Plan, PlanRequest
 from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
@@ -21,7 +23,7 @@ from daemon.engine.conductor import Conductor
 from daemon.engine.looper import EditLoop
 from daemon.engine.song import SongInfo
 from daemon.live.edit_log import EditLog
-from daemon.live.listeners import Listeners, Listening
+from daemon.live.listeners import Listeners
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, VirtualWorld
 from daemon.players.ensemble import Ensemble
 from daemon.players.player import Player
@@ -411,6 +413,7 @@ class Watcher:
 
     def __init__(self, *wanted: str) -> None:
         self.wanted = frozenset(wanted)
+        self.outcomes: deque[tuple[int, bool]] = deque()
         self.told: list[tuple[object, ...]] = []
 
     def tell(self, *fact: object) -> None:
@@ -424,13 +427,12 @@ def watched(watcher: Watcher, log: EditLog | None = None) -> Conductor:
     for event in events:
         world.put(event)
     player = Editor(once(21, add(5, 70), remove(0, 60, 4)))
-    hears = WatchedWorld(world, watcher)
-    looks = Listening(None, None, None, melody=False, edits=log)
-    heard, output = looks.around(hears, RecordingOutput(world))
+    observers: list[Observer] = [Publisher(watcher)] if log is None else [Publisher(watcher), log]
+    hears, output = ObservedWorld(world, observers), ObservedOutput(RecordingOutput(world), observers)
     composer = InlineComposer(world, player, 0)
-    conductor = Conductor(heard, output, composer, player.info, SongInfo(AT_120), LOOPING)
-    hears.watch(conductor)
-    looks.watch(conductor)
+    conductor = Conductor(hears, output, composer, player.info, SongInfo(AT_120), LOOPING)
+    for observer in observers:
+        observer.on_start(conductor)
     conductor.run()
     return conductor
 
@@ -465,5 +467,5 @@ def test_every_edit_is_a_line_of_the_log_where_everything_is_logged(caplog: pyte
 @pytest.mark.parametrize(("level", "wanted"), [(logging.DEBUG, True), (logging.INFO, False)])
 def test_edits_are_logged_with_vv_only(level: int, wanted: bool, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(level, "daemon.live.edit_log"), ExitStack() as stack:
-        listening = Listeners().start(Metre(), stack)
-        assert (listening._edits is not None) == wanted
+        observers, _ = Listeners().start(Metre(), stack)
+        assert [type(observer) for observer in observers] == ([EditLog] if wanted else [])

@@ -181,7 +181,7 @@ def test_the_melody_goes_through_on_its_own_channel_and_ends_with_the_jam() -> N
     output = RecordingOutput(VirtualWorld())
     thru = MelodyThru(output)
     for data in (bytes((0x95, 60, 70)), bytes((0x85, 60, 0)), bytes((0x95, 62, 70)), bytes((0xB5, 1, 1))):
-        thru.heard(3, data)
+        thru.on_input(data, 3)
     thru.end(4)
     thru.end(5)
     assert [(sent.due, sent.data) for sent in output.sent] == [

@@ -40,7 +40,7 @@ class Performance:
             bpm=120.0, ports=("in", "out"),
         )  # fmt: skip
         conductor = Conductor(through.world, through.output, self, FakePlayer().info, SongInfo())
-        through.watch(conductor)
+        through.on_start(conductor)
         assert reach.opening() == [b"\xc1\x21"]
         self._thread = threading.Thread(target=conductor.run)
         self._thread.start()

@@ -99,17 +99,17 @@ def test_a_display_that_stalls_loses_messages_and_holds_nobody_up(monkeypatch: p
 
     monkeypatch.setattr(subprocess, "Popen", stalled)
     monkeypatch.setattr(jam_display, "PATIENCE", 0.1)
-    shown = Display(POSTER, lambda: None)
+    shown = Display(POSTER)
     for at in range(5 * jam_display.CAPACITY):
-        shown.sent(at, on("bass", 36))
+        shown.on_output(on("bass", 36), at)
     assert shown._queue.qsize() <= jam_display.CAPACITY
     shown.close()
 
 
 def test_a_display_that_has_gone_is_not_missed() -> None:
-    shown = Display(POSTER, lambda: 1.0, plain=True)
+    shown = Display(POSTER, plain=True)
     shown._child.kill()
     shown._child.wait()
     for at in range(1000):
-        shown.heard(at, on("melody", 60))
+        shown.on_input(on("melody", 60), at)
     shown.close()

@@ -11,7 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from daemon.cli import main
+from daemon.core.counters import Counters
+from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
+from daemon.engine.looper import EditLoop
 from daemon.sound import audio, wav
 from daemon.sound.audio import Audio, AudioError, BlockRenderer, ClickTrack
 from daemon.sound.soundfont import PLACES, find
@@ -107,7 +110,7 @@ def test_a_process_that_hangs_is_never_waited_for() -> None:
     with closing(Audio(serve=HANGS)) as deaf:
         assert deaf.wait_ready() == "deaf"
         for number in range(20_000):  # several times what a pipe holds
-            deaf.send(number, b"\x90\x3c\x40")
+            deaf.send(b"\x90\x3c\x40", number)
 
 
 def test_a_process_that_dies_is_silence(caplog: pytest.LogCaptureFixture) -> None:
@@ -115,7 +118,7 @@ def test_a_process_that_dies_is_silence(caplog: pytest.LogCaptureFixture) -> Non
         gone.wait_ready()
         gone._child.wait()
         for _ in range(3):
-            gone.send(0, b"\x90\x3c\x40")
+            gone.send(b"\x90\x3c\x40", 0)
     assert [record.getMessage() for record in caplog.records] == [
         "the audio process is gone; the band plays on in silence"
     ]
@@ -126,12 +129,22 @@ def test_no_sound_at_the_start_is_one_sentence() -> None:
         Audio(serve=FAILS).wait_ready()
 
 
+class Playing:
+    """A performance that plays at 120 bpm."""
+
+    settings = Settings()
+    tempo: TempoMap | None = TempoMap(500_000)
+    counters = Counters()
+    playing = True
+    loop = EditLoop()
+
+
 def test_clicks_come_on_the_beats_and_the_first_is_higher() -> None:
     sent: list[tuple[int, bytes]] = []
-    clicker = ClickTrack(Metre(3, 4), lambda at, data: sent.append((at, data)))
-    tempo = TempoMap(500_000)
+    clicker = ClickTrack(Metre(3, 4), lambda data, at: sent.append((at, data)))
+    clicker.on_start(Playing())
     for now in range(0, 3000, 60):
-        clicker.look(tempo, True, now * MS)
+        clicker.on_wait(now * MS, None)
     clicks = [(at // MS, data[1]) for at, data in sent if data[0] == 0x99]
     assert clicks == [(500 * beat, 77 if beat % 3 else 76) for beat in range(len(clicks))]
     assert len(clicks) == 7

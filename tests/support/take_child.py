@@ -13,10 +13,10 @@ from contextlib import closing
 from pathlib import Path
 
 from daemon.core.events import MidiIn, PlanReady
+from daemon.core.observers import ObservedOutput, ObservedWorld
 from daemon.core.plan import PlanRequest
 from daemon.engine.conductor import Conductor
 from daemon.engine.song import SongInfo
-from daemon.live.listeners import Listening
 from daemon.system.live_world import LiveWorld
 from daemon.takes.recorder import Recorder
 from music.note import Metre
@@ -49,10 +49,9 @@ def main() -> None:
     world, player = LiveWorld(), FakePlayer()
     limit = int(sys.argv[2]) if len(sys.argv) > 2 else 1 << 30
     with closing(Recorder(Path(sys.argv[1]), limit, Metre())) as recorder:
-        listening = Listening(recorder, None, None, melody=False)
-        hears, plays = listening.around(world, Told())
+        hears, plays = ObservedWorld(world, [recorder]), ObservedOutput(Told(), [recorder])
         conductor = Conductor(hears, plays, AtOnce(world, player), player.info, SongInfo(bpm=240))
-        listening.watch(conductor)
+        recorder.on_start(conductor)
 
         def perform() -> None:
             watch, number = threading.Event(), 0

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from daemon.core.events import Event, Quit
-from daemon.system.watchdog import WatchdogWorld, with_watchdog
+from daemon.core.observers import ObservedWorld
+from daemon.system.watchdog import Watchdog, find_watchdog
 
 SECOND = 1_000_000_000
 
@@ -36,7 +37,7 @@ class Scripted:
 def test_it_is_fed_while_somebody_waits_however_long() -> None:
     world = Scripted(Quit(10 * SECOND))
     fed: list[int] = []
-    dog = WatchdogWorld(world, 3 * SECOND, lambda: fed.append(world.at))
+    dog = ObservedWorld(world, [Watchdog(0, 3 * SECOND, lambda: fed.append(world.at))])
     assert dog.wait(None) == Quit(10 * SECOND)
     assert fed == [0, 3 * SECOND, 6 * SECOND, 9 * SECOND]
 
@@ -44,7 +45,7 @@ def test_it_is_fed_while_somebody_waits_however_long() -> None:
 def test_deadlines_are_kept_and_feeding_does_not_end_a_wait() -> None:
     world = Scripted()
     fed: list[int] = []
-    dog = WatchdogWorld(world, 3 * SECOND, lambda: fed.append(world.at))
+    dog = ObservedWorld(world, [Watchdog(0, 3 * SECOND, lambda: fed.append(world.at))])
     for until in (SECOND, 3 * SECOND, 3 * SECOND, 4 * SECOND, 11 * SECOND):
         assert dog.wait(until) is None
         assert world.at == until
@@ -54,18 +55,17 @@ def test_deadlines_are_kept_and_feeding_does_not_end_a_wait() -> None:
 def test_who_does_not_wait_does_not_feed_it() -> None:
     world = Scripted()
     fed: list[int] = []
-    dog = WatchdogWorld(world, SECOND, lambda: fed.append(world.at))
+    dog = ObservedWorld(world, [Watchdog(0, SECOND, lambda: fed.append(world.at))])
     dog.wait(SECOND // 2)
     world.at = 60 * SECOND  # stuck for a minute
     assert fed == [0]
 
 
-def test_without_a_watchdog_the_world_is_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    world = Scripted()
+def test_without_a_watchdog_there_is_none_to_feed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WATCHDOG_USEC", raising=False)
-    assert with_watchdog(world) is world
+    assert find_watchdog(0) is None
     monkeypatch.setenv("WATCHDOG_USEC", "many")
-    assert with_watchdog(world) is world
+    assert find_watchdog(0) is None
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no service manager of that kind")
@@ -77,7 +77,9 @@ def test_the_service_manager_hears_it(tmp_path: Path, monkeypatch: pytest.Monkey
         manager.settimeout(5)
         monkeypatch.setenv("WATCHDOG_PID", str(os.getpid() + 1))
         world = Scripted(Quit(4 * SECOND))
-        assert with_watchdog(world) is world  # it is somebody else's
+        assert find_watchdog(0) is None  # it is somebody else's
         monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
-        with_watchdog(world).wait(None)
+        watchdog = find_watchdog(0)
+        assert watchdog is not None
+        ObservedWorld(world, [watchdog]).wait(None)
         assert [manager.recv(100), manager.recv(100)] == [b"WATCHDOG=1"] * 2

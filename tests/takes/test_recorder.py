@@ -16,10 +16,10 @@ from click.testing import CliRunner
 
 from daemon.cli import main
 from daemon.core.events import ControlChange, Quit
+from daemon.core.observers import ObservedOutput, ObservedWorld
 from daemon.core.tempo import TempoMap
 from daemon.engine.conductor import Conductor
 from daemon.engine.song import SongInfo
-from daemon.live.listeners import Listening
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, VirtualWorld
 from daemon.takes import recorder, take_log
 from daemon.takes.recorder import Recorder
@@ -42,10 +42,9 @@ def played(folder: Path, until: int = 192, limit: int = 1 << 20) -> RecordingOut
     world.put(ControlChange(tempo.ns_at(96), "bpm", 60.0))
     world.put(Quit(tempo.ns_at(until)))
     with closing(Recorder(folder, limit, Metre())) as kept:
-        listening = Listening(kept, None, None, melody=False)
-        hears, plays = listening.around(world, output)
+        hears, plays = ObservedWorld(world, [kept]), ObservedOutput(output, [kept])
         conductor = Conductor(hears, plays, InlineComposer(world, player, 0), player.info, SongInfo())
-        listening.watch(conductor)
+        kept.on_start(conductor)
         conductor.run()
     return output
 

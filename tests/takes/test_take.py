@@ -5,10 +5,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.events import ControlChange, MidiIn
-from daemon.core.observers import ObservedOutput, ObservedWorld
 from daemon.core.tempo import TempoMap
-from daemon.offline.virtual_world import RecordingOutput, VirtualWorld
 from daemon.takes.take import Take
 from music import midifile
 from music.note import Metre, Note, without_overlap
@@ -32,36 +29,36 @@ notes = st.lists(
 @given(melody=notes, bass=notes)
 def test_what_was_heard_and_sent_is_what_the_take_holds(melody: list[Note], bass: list[Note]) -> None:
     take = Take()
-    for played, channel, tell in ((melody, 0, take.heard), (bass, 1, take.sent)):
+    for played, channel, tell in ((melody, 0, take.on_input), (bass, 1, take.on_output)):
         messages = [(n.start, 1, on(channel, n.pitch, n.velocity)) for n in played]
         messages += [(n.end, 0, off(channel, n.pitch)) for n in played]
         for tick, _, data in sorted(messages):
-            tell(TEMPO.ns_at(tick), data)
+            tell(data, TEMPO.ns_at(tick))
     expected = {"melody": melody, "bass": bass} if bass else {"melody": melody}
     assert {name: sorted(part) for name, part in take.parts(TEMPO).items()} == expected
 
 
 def test_a_melody_note_a_little_off_a_tick_belongs_to_the_nearest() -> None:
     take = Take()
-    take.heard(TEMPO.ns_at(24) - 1_000_000, on(0, 60))
-    take.heard(TEMPO.ns_at(48) + 1_000_000, off(0, 60))
+    take.on_input(on(0, 60), TEMPO.ns_at(24) - 1_000_000)
+    take.on_input(off(0, 60), TEMPO.ns_at(48) + 1_000_000)
     assert take.parts(TEMPO) == {"melody": [Note(24, 60, 24, 80)]}
 
 
 def test_the_edited_loop_is_a_part_of_its_own_and_its_edits_as_midi_are_no_notes() -> None:
     take = Take()
-    take.sent(TEMPO.ns_at(0), on(4, 67))
-    take.sent(TEMPO.ns_at(6), bytes.fromhex("f07d6862010001003c000450007bf7"))
-    take.sent(TEMPO.ns_at(12), off(4, 67))
+    take.on_output(on(4, 67), TEMPO.ns_at(0))
+    take.on_output(bytes.fromhex("f07d6862010001003c000450007bf7"), TEMPO.ns_at(6))
+    take.on_output(off(4, 67), TEMPO.ns_at(12))
     assert take.parts(TEMPO) == {"melody": [], "edits": [Note(0, 67, 12, 80)]}
 
 
 def test_a_note_never_ended_ends_with_the_last_message_and_a_second_onset_ends_the_first() -> None:
     take = Take()
-    take.sent(TEMPO.ns_at(0), on(9, 42))
-    take.sent(TEMPO.ns_at(6), on(9, 42))
-    take.sent(TEMPO.ns_at(6), on(1, 30))
-    take.sent(TEMPO.ns_at(12), bytes((0xB1, 123, 0)))
+    take.on_output(on(9, 42), TEMPO.ns_at(0))
+    take.on_output(on(9, 42), TEMPO.ns_at(6))
+    take.on_output(on(1, 30), TEMPO.ns_at(6))
+    take.on_output(bytes((0xB1, 123, 0)), TEMPO.ns_at(12))
     assert take.parts(TEMPO) == {
         "melody": [],
         "bass": [Note(6, 30, 6, 80)],
@@ -72,11 +69,11 @@ def test_a_note_never_ended_ends_with_the_last_message_and_a_second_onset_ends_t
 def test_the_file_has_the_parts_the_tempo_and_the_metre(tmp_path: Path) -> None:
     tempo = TempoMap(500_000, 0, 0)
     take = Take()
-    take.heard(tempo.ns_at(-24), on(0, 60))
-    take.heard(tempo.ns_at(0), off(0, 60))
+    take.on_input(on(0, 60), tempo.ns_at(-24))
+    take.on_input(off(0, 60), tempo.ns_at(0))
     tempo.change(72, 400_000)
-    take.sent(tempo.ns_at(72), on(1, 30))
-    take.sent(tempo.ns_at(96), off(1, 30))
+    take.on_output(on(1, 30), tempo.ns_at(72))
+    take.on_output(off(1, 30), tempo.ns_at(96))
     take.write(tmp_path / "take.mid", tempo, Metre(3, 4))
     song = midifile.read(tmp_path / "take.mid")
     assert {part.name: part.notes for part in song.parts} == {
@@ -85,19 +82,3 @@ def test_the_file_has_the_parts_the_tempo_and_the_metre(tmp_path: Path) -> None:
     }
     assert song.tempos == ((0, 500_000), (144, 400_000))
     assert song.metres == ((0, Metre(3, 4)),)
-
-
-def test_taps_are_told_and_change_nothing() -> None:
-    world = VirtualWorld()
-    note, command = MidiIn(5, on(0, 60)), ControlChange(7, "panic", None)
-    world.put(note)
-    world.put(command)
-    told: list[tuple[int, bytes]] = []
-    tapped = ObservedWorld(world, lambda at, data: told.append((at, data)))
-    assert [tapped.wait(None), tapped.wait(None), tapped.wait(9)] == [note, command, None]
-    assert tapped.now() == 9
-    recording = RecordingOutput(world)
-    output = ObservedOutput(recording, lambda due, data: told.append((due, data)))
-    output.send(off(0, 60), 8)
-    assert [(sent.due, sent.data) for sent in recording.sent] == [(8, off(0, 60))]
-    assert told == [(5, on(0, 60)), (8, off(0, 60))]

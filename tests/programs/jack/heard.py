@@ -28,10 +28,10 @@ import numpy as np
 
 from daemon.core.counters import quantile
 from daemon.core.events import MidiIn, Quit
+from daemon.core.observers import ObservedOutput
 from daemon.diagnostics.doctor import may_be_real_time
 from daemon.engine.conductor import Conductor
 from daemon.engine.song import SongInfo
-from daemon.live.listeners import Listening
 from daemon.players.worker import PlayerSpec, Worker
 from daemon.sound.audio import Audio
 from daemon.sound.soundfont import BUILT_IN
@@ -87,8 +87,8 @@ def scale(audio: Audio, pitches: Sequence[int], gap: float) -> list[Message]:
     for number, pitch in enumerate(pitches):
         at = begin + int(number * gap * 1e9)
         time.sleep(max(0, at - time.monotonic_ns()) / 1e9)
-        audio.send(at, bytes((0x90, pitch, 100)))
-        audio.send(at + int(0.3 * gap * 1e9), bytes((0x80, pitch, 0)))
+        audio.send(bytes((0x90, pitch, 100)), at)
+        audio.send(bytes((0x80, pitch, 0)), at + int(0.3 * gap * 1e9))
         onsets.append((at, bytes((0x90, pitch, 100))))
     time.sleep(gap)
     return onsets
@@ -121,10 +121,7 @@ def band(audio: Audio, seconds: float, middle: Any = None) -> Kept:
     with closing(Worker(PlayerSpec("tests.support.worker_players:fake"), world.put, world.now)) as worker:
         worker.start()
         facts = worker.wait_ready()
-        listening = Listening(None, audio, None, melody=False)
-        hears, plays = listening.around(world, output)
-        conductor = Conductor(hears, plays, worker, facts, SongInfo(bpm=100))
-        listening.watch(conductor)
+        conductor = Conductor(world, ObservedOutput(output, [audio]), worker, facts, SongInfo(bpm=100))
 
         def perform() -> None:
             begin, number = time.monotonic(), 0
