@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from daemon.commands._console import print_table, progress_bar
+from daemon.commands._files import check_writable, write_errors
+from daemon.commands._options import technique_option
 from daemon.core.errors import UserError, user_errors
 
 if TYPE_CHECKING:
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Measure this machine's performance figures, each beside a reference.")
-@click.option("--technique", default="gan", show_default=True, help="Which player: gan, arcnn or transformer.")
+@technique_option
 @click.option("--graph", metavar="FILE.onnx", help="Weights other than the shipped.")
 @click.option("--rounds", type=click.IntRange(1, 100), default=5, show_default=True, help="How often to measure.")
 @click.option("--seconds", type=click.FloatRange(1, 600), default=5, show_default=True, help="How long a round plays.")
@@ -42,7 +45,6 @@ def command(
     server without hardware is started for the while, if jackd is there: with periods of 128 frames for what passes
     through, and of 1024, JACK's own, for everything else.
     """
-    from daemon.commands.render import progress_bar
     from daemon.diagnostics.bench import Bench, BenchError, differences, draw
     from daemon.midi.rtmidi_ports import PortError
     from daemon.players.graph import GraphError
@@ -57,10 +59,8 @@ def command(
             bench = Bench(technique, graph, rounds, seconds, lambda text: click.echo(f"{text} ...", err=True))
             bench.run()
         if plots is not None:
-            try:
+            with write_errors(plots):
                 draw(plots, bench.histograms)
-            except OSError as error:
-                raise UserError(f"{plots}: cannot be written: {error.strerror or error}") from None
     if as_json:
         click.echo(json.dumps(_as_json(bench), indent=1))
     else:
@@ -88,8 +88,7 @@ def _check_plots(path: Path) -> None:
         check()
     except PicturesError as error:
         raise BenchError(str(error)) from None
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise UserError(f"{path}: cannot be written, for its folder does not exist or it is one itself")
+    check_writable(path)
 
 
 def _as_json(bench: Bench) -> dict[str, object]:
@@ -98,7 +97,6 @@ def _as_json(bench: Bench) -> dict[str, object]:
 
 
 def _print(rows: list[Row]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("figure", "value", "", "beside", "reference", "ratio", "bound")
@@ -108,10 +106,7 @@ def _print(rows: list[Row]) -> None:
             row.figure, _number(row.value), row.unit, row.against or row.note, _number(row.reference),
             _number(row.ratio), row.bound + kept,
         )  # fmt: skip
-    console = Console()
-    if not console.is_terminal:
-        console.width = 160
-    console.print(table)
+    print_table(table, 160)
 
 
 def _number(value: float | None) -> str:

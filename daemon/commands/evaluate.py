@@ -9,14 +9,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from daemon.commands.render import control_options, settings_from
+from daemon.commands._console import print_table
+from daemon.commands._options import (
+    build_settings,
+    control_options,
+    graph_option,
+    latency_option,
+    replan_option,
+    technique_option,
+)
 from daemon.core import controls
 from daemon.core.errors import user_errors
-from daemon.core.plan import REPLAN_CHOICES
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from daemon.evaluation.scoring import BandUnderTest
 
 #: Where the collections lie in the project: beside the checkout.
@@ -41,15 +46,11 @@ class _WithFigures(click.Command):
 @click.option("--collection", metavar="NAME", default="pop909", show_default=True, help="Which of them to judge by.")
 @click.option("--split", metavar="NAME", default="valid", show_default=True, help="The songs no player learnt from.")
 @click.option("--songs", metavar="N", type=click.IntRange(min=1), help="Only so many of its songs, drawn by the seed.")
-@click.option("--technique", default="gan", show_default=True, help="Which player: gan, arcnn or transformer.")
-@click.option("--graph", metavar="FILE.onnx", type=click.Path(path_type=Path), help="Weights other than the shipped.")
+@technique_option
+@graph_option
 @control_options
-@click.option(
-    "--latency-ms", type=click.FloatRange(0, 60_000), default=10, show_default=True, help="What inference takes."
-)
-@click.option(
-    "--replan", type=click.Choice(REPLAN_CHOICES), default="step", show_default=True, help="How often to plan."
-)
+@latency_option
+@replan_option
 @click.option("--live", "mode", flag_value=LIVE, help="Only as it plays live, hearing the melody as it comes.")
 @click.option("--offline", "mode", flag_value=OFFLINE, help="Only as it plays with the whole melody in view.")
 @click.option("--baselines", "mode", flag_value=NOBODY, help="No player: only what players are measured against.")
@@ -107,7 +108,7 @@ def command(
     if as_json:
         click.echo(json.dumps(report.as_json(), indent=1, allow_nan=False))
     else:
-        _print(report.table())
+        print_table(report.table(), 400)
 
 
 def _band(
@@ -124,7 +125,7 @@ def _band(
     from daemon.evaluation.songbook import BY_RULE
 
     name = str(graph) if graph is not None else None
-    settings = settings_from(values, assigned, player_of(technique, name).info.styles)
+    settings = build_settings(values, assigned, player_of(technique, name).info.styles)
     style = None if collection == BY_RULE and values["style"] is None else settings.style
     return BandUnderTest(technique, name, settings, style, latency_ms, replan)
 
@@ -133,13 +134,3 @@ def _seed(values: dict[str, str | None]) -> int:
     parsed = controls.parse("seed", values["seed"] or 0)
     assert isinstance(parsed, int)
     return parsed
-
-
-def _print(table: Table) -> None:
-    """The table in full: where output goes to a file or a pipe no window cuts it off."""
-    from rich.console import Console
-
-    console = Console()
-    if not console.is_terminal:
-        console.width = 400
-    console.print(table)

@@ -6,17 +6,18 @@ from pathlib import Path
 
 import click
 
-from daemon.commands.render import control_options, settings_from
+from daemon.commands._files import check_writable, write_errors
+from daemon.commands._options import build_settings, control_options, graph_option, track_option
 from daemon.core import controls
-from daemon.core.errors import UserError, user_errors
+from daemon.core.errors import user_errors
 
 
 @click.command()
 @click.argument("song", metavar="IN.mid", type=click.Path(path_type=Path))
 @click.option("-o", "--output", metavar="OUT.mid", required=True, type=click.Path(path_type=Path), help="To write.")
 @click.option("--bars", metavar="N", type=click.IntRange(1, 512), required=True, help="How many bars to add.")
-@click.option("--graph", metavar="FILE.onnx", type=click.Path(path_type=Path), help="Weights other than the shipped.")
-@click.option("--track", metavar="NAME", help="The melody's track, by name or number; else `melody`, else the first.")
+@graph_option
+@track_option
 @control_options
 def command(
     song: Path,
@@ -38,13 +39,10 @@ def command(
     from daemon.players.transformer import TransformerPlayer
     from music.midifile import MidiFileError
 
-    if output.is_dir() or not output.parent.is_dir():
-        raise UserError(f"{output}: cannot be written, for its folder does not exist or it is one itself")
+    check_writable(output)
     with user_errors(controls.ControlError, GraphError, MidiFileError):
         player = load_player("transformer", graph)
         assert isinstance(player, TransformerPlayer)
-        settings = settings_from(values, assigned, player.info.styles)
-        try:
+        settings = build_settings(values, assigned, player.info.styles)
+        with write_errors(output):
             to_file(song, output, player, Extension(bars, settings), track)
-        except OSError as error:
-            raise UserError(f"{output}: cannot be written: {error.strerror or error}") from None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from daemon.commands.render import control_options, settings_from
+from daemon.commands._options import build_settings, control_options, graph_option, technique_option
 from daemon.commands.run import start_logging
 from daemon.core import controls
 from daemon.core.errors import UserError, user_errors
@@ -22,8 +22,8 @@ from music.tunes import TUNES
 @click.option("--tune", type=click.Choice([*TUNES]), default="ode", show_default=True, help="Which tune.")
 @click.option("--bars", type=click.IntRange(1), metavar="N", help="Only the first N bars of it.")
 @click.option("--bpm", metavar="VALUE", help="Beats per minute instead of the tune's own tempo.")
-@click.option("--technique", default="gan", show_default=True, help="Which player: gan, arcnn or transformer.")
-@click.option("--graph", metavar="FILE.onnx", type=click.Path(path_type=Path), help="Weights other than the shipped.")
+@technique_option
+@graph_option
 @control_options
 @click.option(
     "-o", "--output", metavar="FILE.mid", type=click.Path(path_type=Path), help="The take.  [default: jam-STYLE.mid]"
@@ -78,7 +78,7 @@ def command(
             player=spec,
             tune=chosen,
             bpm=tempo if isinstance(tempo, float) else None,
-            settings=lambda styles: settings_from(values, assigned, styles),
+            settings=lambda styles: build_settings(values, assigned, styles),
             output=lambda style: output or Path(f"jam-{style}.mid"),
             api=api,
             out_port=out_port,

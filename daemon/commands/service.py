@@ -1,4 +1,4 @@
-"""`houseband service`: in the background, from every login on."""
+"""`houseband service`: the band in the background, from every login on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from daemon.system import service_units
 
 @click.group(short_help="Install the band as a service of yours.")
 def command() -> None:
-    """The band in the background, from every login on: a user service of systemd (Linux) or launchd (macOS)."""
+    """Run the band in the background, from every login on: a user service of systemd (Linux) or launchd (macOS)."""
 
 
 @command.command(context_settings={"ignore_unknown_options": True})
@@ -22,8 +22,8 @@ def command() -> None:
 def install(options: tuple[str, ...]) -> None:
     """Write the service for the environment that houseband runs from, enable and start it.
 
-    OPTIONS are those of `houseband run`, after `--`; better is the configuration (`houseband config --edit`), which
-    the service reads again on `systemctl --user reload houseband`. Installing again is how to change them.
+    OPTIONS are those of `houseband run`, after `--`; to change them, install again. Better put them into the
+    configuration (`houseband config --edit`): the service reads it again on `systemctl --user reload houseband`.
     """
     with user_errors(service_units.UnitError, ConfigError):
         config_from(None, (), {})  # a mistake in it would be the service's only log line
@@ -35,7 +35,7 @@ def install(options: tuple[str, ...]) -> None:
 
 @command.command()
 def uninstall() -> None:
-    """Stop it and take it away."""
+    """Stop the service and remove it."""
     with user_errors(service_units.UnitError):
         there = service_units.service_manager().uninstall()
     click.echo("removed" if there else "there was none")
@@ -44,17 +44,17 @@ def uninstall() -> None:
 @command.command()
 @click.pass_context
 def status(context: click.Context) -> None:
-    """How it is, as the service manager says. Exit status 0 when it runs."""
+    """Show the service manager's report. Exit status 0 when the service runs."""
     with user_errors(service_units.UnitError):
         context.exit(_pass_on(service_units.service_manager().status()))
 
 
 @command.command()
-@click.option("-f", "--follow", is_flag=True, help="Go on with what is to come.")
-@click.option("-n", "--lines", metavar="N", default=50, show_default=True, help="The last so many lines.")
+@click.option("-f", "--follow", is_flag=True, help="Wait for new lines and show them, too.")
+@click.option("-n", "--lines", metavar="N", default=50, show_default=True, help="How many of the last lines to show.")
 @click.pass_context
 def logs(context: click.Context, follow: bool, lines: int) -> None:
-    """What it has said."""
+    """Show the service's log."""
     with user_errors(service_units.UnitError):
         context.exit(_pass_on(service_units.service_manager().logs(follow, lines)))
 

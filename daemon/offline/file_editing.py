@@ -113,29 +113,13 @@ def given_notes(song: Song, track: str | None = None) -> list[Note]:
     return notes
 
 
-def to_file(
-    source: Path,
-    target: Path,
-    editor: Editor,
-    options: EditOptions,
-    *,
-    track: str | None = None,
-    edits: Path | None = None,
-    us: int | None = None,
-    progress: Progress | None = None,
-) -> Edited:
-    """Edit a MIDI file into another, the input on `melody`, the edited notes on `edits`; and the edits, one a line. us:
-    microseconds a beat instead of the file's.
+def write_notes(path: Path, song: Song, done: Edited, us: int | None = None) -> None:
+    """Write a MIDI file: the notes of a song as given on the track `melody`, as edited on `edits`. Raises OSError.
 
-    Raises MidiFileError, ValueError as `edit_song`, OSError when a file cannot be written.
+    us: microseconds a beat instead of the song's tempos.
     """
-    song = midifile.read(source)
-    done = edit_song(song, editor, options, track, progress)
     tempos = song.tempos if us is None else ((0, us),)
-    if edits is not None:
-        write_edits(edits, done)
-    midifile.write(target, {MELODY: done.given, EDITS: done.notes}, tempos=tempos, metres=song.metres)
-    return done
+    midifile.write(path, {MELODY: done.given, EDITS: done.notes}, tempos=tempos, metres=song.metres)
 
 
 def write_edits(path: Path, done: Edited) -> None:

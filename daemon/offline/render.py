@@ -19,6 +19,7 @@ from daemon.engine.song import SongInfo
 from daemon.engine.tap_tempo import TapTempo
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, Sent, VirtualWorld
 from daemon.players.player import Player
+from daemon.sound.synth import Synth
 from music import midifile
 from music.midifile import MidiFileError, Part
 from music.note import CHANNELS, MELODY, TICKS_PER_BEAT, TICKS_PER_STEP, Metre, Note, quantise, without_overlap
@@ -128,6 +129,26 @@ def to_file(
         target, performance.parts, tempos=performance.tempos, metres=performance.metres, copied={MELODY: copied}
     )
     return performance
+
+
+def to_wav(
+    source: str | Path,
+    target: Path,
+    player: Player,
+    options: RenderOptions,
+    track: str | None,
+    progress: Progress,
+    synth: Synth,
+    clicks: bool,
+) -> None:
+    """Render a MIDI file's melody, and the band, as sound; clicks: a click on every beat. Raises as `to_file`."""
+    from daemon.sound import wav
+
+    song = midifile.read(source)
+    melody = midifile.melody_part(song, track)
+    done = perform(song, melody, player, options, progress)
+    metre = done.metres[0][1] if clicks else None
+    wav.write(target, {MELODY: melody.notes, **done.parts}, TempoMap.from_marks(done.tempos), synth, metre)
 
 
 def _messages(song: midifile.Song, melody: Part) -> list[_Message]:

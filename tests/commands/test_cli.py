@@ -27,6 +27,11 @@ def test_an_unknown_command_is_refused() -> None:
     assert "No such command 'conduct'" in result.stderr
 
 
+def test_what_commands_share_is_no_command() -> None:
+    assert CliRunner().invoke(main, ["_options"]).exit_code == 2
+    assert "_options" not in CliRunner().invoke(main, ["--help"]).output
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["render", "--help"]])
 def test_asking_for_help_loads_nothing_heavy(arguments: list[str]) -> None:
     code = (

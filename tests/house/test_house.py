@@ -53,14 +53,13 @@ MAX_FUNCTION_LINES_P90 = 20
 #: What is still too large. An entry that is no longer needed fails: take it out.
 TOO_LARGE = {
     "daemon.clocks.tick_filter:TickFilter",
-    "daemon.commands.render:command",
     "daemon.engine.conductor:Conductor",
     "daemon.live.performance:play",
     "daemon.midi.jack_ports:JackPorts",
     "daemon.players.worker:_Owner",
 }
 #: Docstrings that begin with a riddle instead of saying what the thing is or does. Lower it as they go; 0 is the aim.
-MAX_RIDDLES = 296
+MAX_RIDDLES = 291
 RIDDLE = re.compile(r"(What|Whether|Who|Whose|How|Which|As the|The other)\b")
 
 #: what the live side may not load

@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
+from daemon.commands._options import CONTROL_OPTIONS, build_settings, control_options
 from daemon.commands.evaluate import DATA
-from daemon.commands.render import CONTROL_OPTIONS, control_options, settings_from
 from daemon.core import controls
 from daemon.core.errors import UserError, user_errors
 from daemon.evaluation.scoring import BandUnderTest, player_of
@@ -120,7 +120,7 @@ def _play(given: dict[str, Any], styles: tuple[str, ...] | None) -> list[Tried]:
     if not given["nobody"]:
         player = player_of(given["technique"], _graph(given))
         values = {key: value for key, value in given.items() if key in CONTROL_OPTIONS}
-        settings = settings_from(values, given["assigned"], player.info.styles)
+        settings = build_settings(values, given["assigned"], player.info.styles)
         band = BandUnderTest(given["technique"], _graph(given), settings, latency_ms=given["latency_ms"])
         styles = styles or (settings.style,)
     assert isinstance(seed, int)

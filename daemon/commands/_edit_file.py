@@ -1,0 +1,65 @@
+"""`houseband render --technique arcnn`: the notes of a file edited, instead of accompanied."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from daemon.commands._console import progress_bar
+from daemon.commands._files import check_writable, write_errors
+from daemon.commands._options import build_settings
+from daemon.commands._render_arguments import ARCNN, EditArguments, RenderArguments
+from daemon.config.config import ConfigError, config
+from daemon.config.config import read as read_config
+from daemon.core import controls
+from daemon.core.errors import UserError, user_errors
+
+if TYPE_CHECKING:
+    from daemon.offline.file_editing import EditOptions
+
+
+def edit_file(given: RenderArguments, editing: EditArguments) -> None:
+    """Edit the notes of a MIDI file and write them to another, as the options say. Raises UserError."""
+    from daemon.core.tempo import us_per_beat
+    from daemon.offline import file_editing
+    from daemon.players.arcnn import Editor
+    from daemon.players.graph import Graph, GraphError
+    from music import midifile
+    from music.midifile import MidiFileError
+
+    log = editing["edits"]
+    if log is not None:
+        check_writable(log)
+        if log.resolve() == given.output.resolve():
+            raise UserError(f"{log}: is the output already; keep the edits in another file")
+    with user_errors(controls.ControlError, ConfigError, GraphError, MidiFileError):
+        bpm = None if given.bpm is None else controls.parse("bpm", given.bpm)
+        editor = Editor(Graph(given.graph, ARCNN))
+        options = _options(given, editing, editor.styles)
+        with progress_bar(f"editing {given.melody.name}") as progress:
+            song = midifile.read(given.melody)
+            done = file_editing.edit_song(song, editor, options, given.track, progress)
+    if log is not None:
+        with write_errors(log):
+            file_editing.write_edits(log, done)
+    us = us_per_beat(bpm) if isinstance(bpm, float) else None
+    with write_errors(given.output):
+        file_editing.write_notes(given.output, song, done, us)
+
+
+def _options(given: RenderArguments, editing: EditArguments, styles: tuple[str, ...]) -> EditOptions:
+    """Return what the options say of the edits. Raises ControlError, ConfigError, UserError."""
+    from daemon.offline.file_editing import EditOptions
+
+    configured = config(read_config(given.config_file) if given.config_file else {}, {})
+    settings = build_settings(given.values, given.assigned, styles, configured.settings(styles))
+    if settings.limits.low > settings.limits.high:
+        raise UserError("register_low: lies above register_high, so nothing could be edited")
+    return EditOptions(
+        style=settings.style,
+        limits=settings.limits,
+        iterations=100 if editing["iterations"] is None else editing["iterations"],
+        risk=settings.creative_risk,
+        seed=settings.seed,
+        at_once=editing["at_once"],
+        undo=editing["undo"] or 0,
+    )

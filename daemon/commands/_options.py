@@ -1,0 +1,102 @@
+"""Options that several commands share, and the settings they stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import click
+
+from daemon.core import controls
+from daemon.core.plan import REPLAN_CHOICES
+from daemon.core.settings import Settings
+
+#: a decorator that adds options to a command's function
+Decorator = Callable[[Callable[..., None]], Callable[..., None]]
+
+#: the controls that have an option of their own
+CONTROL_OPTIONS = ("style", "seed", "temperature", "density", "intensity", "swing")
+#: and those of the AR-CNN, which no other player has
+EDIT_OPTIONS = (
+    *("remove_max", "add_max", "creative_risk", "lock_pitches", "lock_bars", "register_low", "register_high"),
+)
+
+technique_option = click.option(
+    "--technique", default="gan", show_default=True, help="Which player: gan, arcnn or transformer."
+)
+graph_option = click.option(
+    "--graph", metavar="FILE.onnx", type=click.Path(path_type=Path), help="Weights to play instead of the shipped ones."
+)
+track_option = click.option(
+    "--track", metavar="NAME", help="The melody's track, by name or number; else `melody`, else the first."
+)
+latency_option = click.option(
+    "--latency-ms",
+    type=click.FloatRange(0, 60_000),
+    default=10,
+    show_default=True,
+    help="Milliseconds that a plan is taken to need.",
+)
+replan_option = click.option(
+    "--replan", type=click.Choice(REPLAN_CHOICES), default="step", show_default=True, help="How often to plan."
+)
+
+
+def control_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that set controls at the start; `build_settings` reads them."""
+    assign = click.option(
+        "--set",
+        "assigned",
+        metavar="KEY=VALUE",
+        multiple=True,
+        help="Set any live control at the start, e.g. mute.pad=on.",
+    )
+    return _options_of(CONTROL_OPTIONS)(assign(function))
+
+
+def edit_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that only the AR-CNN takes; each is None where it is not given."""
+    for option in (
+        click.option("--undo", type=click.IntRange(0), help="AR-CNN: take back so many of the last edits at the end."),
+        click.option("--at-once", type=click.IntRange(1, 64), help="AR-CNN: edits from one evaluation of 8 bars."),
+        click.option("--iterations", type=click.IntRange(0), help="AR-CNN: the most evaluations [default: 100]."),
+        click.option("--edits", metavar="FILE.jsonl", type=click.Path(path_type=Path), help="AR-CNN: keep every edit."),
+    ):
+        function = option(function)
+    return _options_of(EDIT_OPTIONS)(function)
+
+
+def _options_of(keys: tuple[str, ...]) -> Decorator:
+    """Return a decorator that adds an option for each of these controls."""
+
+    def add(function: Callable[..., None]) -> Callable[..., None]:
+        for key in reversed(keys):
+            control = controls.CONTROLS[key]
+            about = f"{control.help[0].upper()}{control.help[1:]}: {control.range}."
+            function = click.option(f"--{key.replace('_', '-')}", key, metavar="VALUE", help=about)(function)
+        return function
+
+    return add
+
+
+def build_settings(
+    values: Mapping[str, str | None],
+    assigned: tuple[str, ...],
+    styles: tuple[str, ...],
+    before: Settings | None = None,
+) -> Settings:
+    """Return the settings that the options of `control_options` stand for. Raises ControlError.
+
+    values: control -> what its option said, None where it was not given; assigned: what `--set` said; styles: those the
+    player knows; before: the settings that hold where no option was given, else the defaults in the first style.
+    """
+    pairs = [(key, value) for key, value in values.items() if value is not None]
+    for text in assigned:
+        key, separator, value = text.partition("=")
+        if not separator:
+            raise controls.ControlError(f"--set {text}: takes KEY=VALUE")
+        pairs.append((key.strip(), value.strip()))
+    settings = before or Settings(style=styles[0])
+    for key, value in pairs:
+        settings = controls.with_control(settings, key, controls.parse(key, value, styles))
+    return settings

@@ -1,0 +1,47 @@
+"""Arguments of `houseband render`, grouped by the players that take them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict
+
+#: the technique that edits notes instead of playing along
+ARCNN = "arcnn"
+
+
+@dataclass(frozen=True, slots=True)
+class RenderArguments:
+    """Arguments that every player takes."""
+
+    melody: Path
+    output: Path
+    technique: str
+    graph: Path | None
+    track: str | None
+    bpm: str | None
+    config_file: Path | None
+    #: control -> what its option said, None where it was not given
+    values: Mapping[str, str | None]
+    #: `--set`
+    assigned: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlayingArguments:
+    """Arguments that only players which play along take, not the AR-CNN."""
+
+    automation: Path | None
+    latency_ms: float
+    offline: bool
+    replan: str
+
+
+class EditArguments(TypedDict):
+    """Arguments that only the AR-CNN takes; None where they were not given."""
+
+    edits: Path | None
+    iterations: int | None
+    at_once: int | None
+    undo: int | None
