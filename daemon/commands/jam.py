@@ -68,7 +68,7 @@ def command(
 
     spec = PlayerSpec("daemon.players.load:load_player", (technique, None if graph is None else str(graph)))
     with (
-        closing(PreloadedWorker(spec)) as early,
+        closing(PreloadedWorker(spec)) as preloaded,
         user_errors(AudioError, controls.ControlError, PortError, WorkerError),
     ):
         from daemon.live.jam import JamSetup, play  # while the player is loaded
@@ -84,7 +84,7 @@ def command(
             out_port=out_port,
             plain=plain,
             sound=Sound(audio or clicks or soundfont is not None, soundfont, clicks),
-            early=early,
+            preloaded=preloaded,
         )
         try:
             done = play(setup, begins)

@@ -25,7 +25,7 @@ from music.note import TICKS_PER_BEAT
 if TYPE_CHECKING:
     from daemon.engine.song import SongInfo
     from daemon.live.listeners import Listeners
-    from daemon.live.performance import PerformanceSetup
+    from daemon.live.run import PerformanceSetup
 
 
 @click.command(short_help="Play along live, through virtual MIDI ports.")
@@ -47,18 +47,18 @@ def command(file: Path | None, assigned: tuple[str, ...], **values: object) -> N
     if sd_notify.is_managed():
         memory.disable_huge_pages()  # before there is a process to be given them, too
     with (
-        closing(PreloadedWorker(player_of(chosen.config))) as early,
+        closing(PreloadedWorker(player_of(chosen.config))) as preloaded,
         user_errors(AudioError, ConfigError, ClockError, PortError, WorkerError),
     ):
-        from daemon.live.performance import (  # after the options have been looked at, and while the player is loaded
+        from daemon.live.run import (  # after the options have been looked at, and while the player is loaded
             PerformanceSetup,
             play,
         )
 
         setup = replace(
             setup_of(chosen, PerformanceSetup),
-            reread=(chosen.config, lambda: config_from(file, assigned, values).config),
-            early=early,
+            reload=(chosen.config, lambda: config_from(file, assigned, values).config),
+            preloaded=preloaded,
         )
         try:
             play(
@@ -80,7 +80,7 @@ def command(file: Path | None, assigned: tuple[str, ...], **values: object) -> N
 def setup_of(chosen: Chosen, make: type[PerformanceSetup]) -> PerformanceSetup:
     """The live performance that a configuration describes."""
     from daemon.live.connections import Connections
-    from daemon.live.remote_control import Reach
+    from daemon.live.remote_control import RemoteControl
 
     said = chosen.config
     return make(
@@ -93,9 +93,11 @@ def setup_of(chosen: Chosen, make: type[PerformanceSetup]) -> PerformanceSetup:
         record=said.record,
         report=said.report,
         channel=said.in_channel,
-        wiring=Connections.of(said.values),
+        connections=Connections.from_config(said.values),
         listeners=listeners_of(said),
-        reach=Reach(said.gestures, chosen.learnt, chosen.learnt_file, said.presets, said.control, said.programs),
+        remote=RemoteControl(
+            said.gestures, chosen.learnt, chosen.learnt_file, said.presets, said.control, said.programs
+        ),
     )
 
 

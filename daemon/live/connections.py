@@ -32,9 +32,9 @@ class Connections:
     metrics: Path | None = None
 
     @classmethod
-    def of(cls, values: Mapping[str, object]) -> Connections:
-        """That of a configuration's values. Raises ClockError for what does not go together."""
-        said = cls(
+    def from_config(cls, values: Mapping[str, object]) -> Connections:
+        """Return what the keys of a configuration ask for. Raises ClockError for what does not go together."""
+        asked = cls(
             clock=str(values["clock"]),
             send_clock=bool(values["send_clock"]),
             song_position=UNITS[str(values["song_position"])],
@@ -42,24 +42,24 @@ class Connections:
             per_role=bool(values["port_per_role"]),
             metrics=Path(str(values["metrics"])) if values["metrics"] else None,
         )
-        source = CLOCK_SOURCES[said.clock]
-        if said.send_clock and source.is_midi and source.leads:
+        source = CLOCK_SOURCES[asked.clock]
+        if asked.send_clock and source.is_midi and source.leads:
             raise ClockError("send_clock: there can be one master only; with --clock midi it is not the band")
         if int(str(values["count_in"])) and source.leads:
             raise ClockError(
-                f"count_in: with --clock {said.clock} the master says where bar 1 is; leave --count-in out"
+                f"count_in: with --clock {asked.clock} the master says where bar 1 is; leave --count-in out"
             )
-        return said
+        return asked
 
     def make_clock(self, song: SongInfo) -> Clock | None:
         """Return the clock to follow; None for none but the band's own tempo."""
         source = CLOCK_SOURCES[self.clock]
         return None if self.send_clock and source.is_midi else source.make(self._clock_setup(song))
 
-    def listen_to_clock(
+    def start_clock(
         self, song: SongInfo, now: Callable[[], int], put: Callable[[Event], None], stack: ExitStack
     ) -> None:
-        """Join a clock that does not come through the ports. Raises ClockError."""
+        """Start to follow a clock that does not come through the ports. Raises ClockError."""
         source = CLOCK_SOURCES[self.clock]
         if source.open is not None:
             stack.enter_context(closing(source.open(self._clock_setup(song), now, put)))
@@ -67,8 +67,8 @@ class Connections:
     def _clock_setup(self, song: SongInfo) -> ClockSetup:
         return ClockSetup(song.bpm, song.metres[0][1], self.song_position)
 
-    def open(self, api: str, in_port: str | None, out_port: str | None) -> ReconnectingPorts:
-        """Opens the ports, and keeps them open. Raises PortError."""
+    def open_ports(self, api: str, in_port: str | None, out_port: str | None) -> ReconnectingPorts:
+        """Open the ports, and open them again whenever they are lost. Raises PortError."""
         return ReconnectingPorts(lambda: self._open(api, in_port, out_port))
 
     def _open(self, api: str, in_port: str | None, out_port: str | None) -> MidiPorts:

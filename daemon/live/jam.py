@@ -10,20 +10,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon.core.counters import Counters
-from daemon.core.events import MidiIn, Quit
-from daemon.core.observers import ObservedOutput, ObservedWorld, Observer
+from daemon.core.events import MidiIn
+from daemon.core.observers import Observer
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap, us_per_beat
 from daemon.core.world import Output
-from daemon.engine.conductor import Conductor
 from daemon.engine.song import SongInfo
-from daemon.live.performance import Stop, check_writable, write_take
+from daemon.live.performance import LivePerformance
+from daemon.live.run import check_writable, write_take
 from daemon.midi.rtmidi_ports import IN_NAME, PortError, RtMidiPorts, open_feed, open_ports
-from daemon.players.worker import PlayerSpec, PreloadedWorker, Worker
+from daemon.players.worker import PlayerSpec, PreloadedWorker
 from daemon.screen.jam_display import Display, DisplaySetup
 from daemon.sound.audio import Audio, ClickTrack, Sound
-from daemon.system import sd_notify
-from daemon.system.live_world import LiveWorld, real_time_section
+from daemon.system.live_world import LiveWorld
 from daemon.takes.take import Take
 from music.note import CHANNELS, MELODY
 from music.tunes import Tune
@@ -41,7 +40,7 @@ LEAD_IN = 300_000_000
 class JamSetup:
     """One jam. bpm: None for the tune's own; settings: made from the styles that the player knows; output: the file to
     leave, made from the style; api: as `open_ports` takes it, or `none`; out_port: likewise; plain: no drawing; sound:
-    whether melody and band are heard through loudspeakers, too; early: the player's process, if it was begun."""
+    whether melody and band are heard through loudspeakers, too; preloaded: the player's process, if it was begun."""
 
     player: PlayerSpec
     tune: Tune
@@ -52,7 +51,7 @@ class JamSetup:
     out_port: str | None = None
     plain: bool = False
     sound: Sound = field(default_factory=Sound)
-    early: PreloadedWorker | None = None
+    preloaded: PreloadedWorker | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,41 +136,30 @@ def play(setup: JamSetup, begins: Callable[[RtMidiPorts | None, str | None, Sett
     Raises PortError for a port that was asked for, AudioError for sound that was, WorkerError, whatever `settings`
     raises, and OSError.
     """
-    world = LiveWorld()
-    stop = Stop(world)
     song = song_of(setup)
-    with sd_notify.on_stop(stop), ExitStack() as stack:
-        worker = stack.enter_context(closing(Worker(setup.player, world.put, world.now, early=setup.early)))
-        worker.start()  # it loads while the ports open
-        audio = stack.enter_context(closing(Audio(setup.sound.soundfont))) if setup.sound.on else None
+    with LivePerformance(setup.player, setup.preloaded) as live:
+        audio = live.parts.enter_context(closing(Audio(setup.sound.soundfont))) if setup.sound.on else None
         ports = open_any(setup)
         if ports is not None:
-            stack.enter_context(closing(ports))
-        band = worker.wait_ready()
-        settings = setup.settings(band.styles)
+            live.parts.enter_context(closing(ports))
+        settings = setup.settings(live.wait_for_player().styles)
         path = setup.output(settings.style)
         check_writable(path)
-        output: Output = ports or SilentOutput()
         heard = None if audio is None else audio.wait_ready()
-        thru, take = MelodyThru(output), Take()
-        stack.callback(lambda: thru.end(world.now()))
-        stop.playing = True
-        play_in = way_in(ports, world, stack)
+        play_in = way_in(ports, live.world, live.parts)
         begins(ports, heard, settings)
-        display = stack.enter_context(closing(Display(poster_of(setup, song, settings), setup.plain)))
+        output: Output = ports or SilentOutput()
+        thru, take = MelodyThru(output), Take()
+        live.parts.callback(lambda: thru.end(live.world.now()))
+        display = live.parts.enter_context(closing(Display(poster_of(setup, song, settings), setup.plain)))
         observers: list[Observer] = [thru, take, display]
         if audio is not None:
             observers += [audio, ClickTrack(setup.tune.metre, audio.send)] if setup.sound.click else [audio]
-        hears, plays = ObservedWorld(world, observers), ObservedOutput(output, observers)
-        conductor = Conductor(hears, plays, worker, band, song, settings)
-        for observer in observers:
-            observer.on_start(conductor)
-        tempo = TempoMap(us_per_beat(song.bpm), setup.tune.notes[0].start, world.now() + LEAD_IN)
-        performer = Performer(setup.tune, tempo, play_in, lambda: world.put(Quit(world.now())))
-        stack.enter_context(closing(performer))
+        conductor = live.make_conductor(live.world, output, song, settings, observers)
+        tempo = TempoMap(us_per_beat(song.bpm), setup.tune.notes[0].start, live.world.now() + LEAD_IN)
+        performer = live.parts.enter_context(closing(Performer(setup.tune, tempo, play_in, live.stop)))
         performer.start()
-        with real_time_section():
-            conductor.run()
+        live.run(conductor)
     write_take(take, path, conductor)
     return JamResult(path, conductor.counters)
 

@@ -1,4 +1,4 @@
-"""How a band that plays is reached: MIDI gestures and the control socket, between its ports and the conductor."""
+"""Remote control of a performance: MIDI gestures and the control socket, between its ports and the conductor."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from daemon.control.gestures import Gestures, GestureWorld
 from daemon.control.publisher import Publisher
 from daemon.core import controls
 from daemon.core.observers import ObservedOutput, ObservedWorld, PerformanceView
+from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
 from daemon.core.world import Output, World
 from daemon.system.live_world import LiveWorld
@@ -19,41 +20,12 @@ from music.note import CHANNELS
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
-    """What the configuration says of it. gestures: gesture -> target; learnt: the same, learnt before and kept in
-    learnt_file; presets: name -> (key, value)s; control: as the configuration has it; programs: role -> 1..128."""
-
-    gestures: Mapping[str, str] = field(default_factory=dict)
-    learnt: Mapping[str, str] = field(default_factory=dict)
-    learnt_file: Path | None = None
-    presets: Mapping[str, Sequence[tuple[str, object]]] = field(default_factory=dict)
-    control: str = OFF
-    programs: Mapping[str, int] = field(default_factory=dict)
-
-    def start(self, world: LiveWorld, stack: ExitStack) -> ControlSocket | None:
-        """Start the socket's server, which takes a moment; None when there is to be no socket."""
-        if resolve(self.control) == OFF:
-            return None
-        return stack.enter_context(closing(ControlSocket(world.put, world.now)))
-
-    def choices(self, styles: Sequence[str], techniques: Sequence[str]) -> dict[str, Sequence[str]]:
-        """What the choices among the controls can be."""
-        return {"style": styles, "technique": techniques, "preset": tuple(self.presets)}
-
-    def opening(self) -> list[bytes]:
-        """The program changes at the start."""
-        return [
-            bytes((0xC0 | CHANNELS[role], program - 1)) for role, program in self.programs.items() if role in CHANNELS
-        ]
-
-
-@dataclass(frozen=True, slots=True)
-class Reached:
-    """World and output for the conductor, and who must be shown the conductor."""
+class AttachedControl:
+    """World and output for the conductor, with remote control in between."""
 
     world: World
     output: Output
-    publisher: Publisher | None
+    publisher: Publisher | None  #: tells the clients of the control socket what happens
 
     def on_start(self, performance: PerformanceView) -> None:
         """Publish this performance."""
@@ -61,38 +33,61 @@ class Reached:
             self.publisher.on_start(performance)
 
 
-def reached(
-    reach: Reach,
-    control: ControlSocket | None,
-    world: World,
-    output: Output,
-    *,
-    styles: Sequence[str],
-    techniques: Sequence[str],
-    settings: Settings,
-    bpm: float,
-    ports: tuple[str, ...],
-) -> Reached:
-    """The world with gestures understood, and with the socket open when there is a server."""
-    gestures = Gestures(reach.gestures, reach.choices(styles, techniques))
-    gestures.was_learnt(reach.learnt)
-    if control is None:
-        return Reached(GestureWorld(world, gestures, reach.presets), output, None)
-    publisher = Publisher(control)
-    control.start(
-        ServerSetup(
-            where=resolve(reach.control),
-            styles=tuple(styles),
-            techniques=tuple(techniques),
-            presets=tuple(reach.presets),
-            controls=controls.current_values(settings),
-            bpm=bpm,
-            gestures=dict(reach.gestures),
-            learnt=dict(reach.learnt),
-            learnt_path=str(reach.learnt_file or ""),
-            ports=ports,
+@dataclass(frozen=True, slots=True)
+class RemoteControl:
+    """The ways to control a performance while it plays, as the configuration has them."""
+
+    gestures: Mapping[str, str] = field(default_factory=dict)  #: gesture -> target
+    learnt: Mapping[str, str] = field(default_factory=dict)  #: gestures learned in earlier performances
+    learnt_file: Path | None = None  #: where those are kept
+    presets: Mapping[str, Sequence[tuple[str, object]]] = field(default_factory=dict)  #: name -> (control, value) pairs
+    control: str = OFF  #: address of the control socket, as the configuration has it
+    programs: Mapping[str, int] = field(default_factory=dict)  #: role -> General MIDI program, 1..128
+
+    def start(self, world: LiveWorld, stack: ExitStack) -> ControlSocket | None:
+        """Start the socket's server, which takes a moment; return None where there is to be no socket."""
+        if resolve(self.control) == OFF:
+            return None
+        return stack.enter_context(closing(ControlSocket(world.put, world.now)))
+
+    def attach(
+        self,
+        server: ControlSocket | None,
+        world: World,
+        output: Output,
+        player: PlayerInfo,
+        settings: Settings,
+        bpm: float,
+        ports: tuple[str, ...],
+    ) -> AttachedControl:
+        """Return the world with gestures understood; open the socket if there is a server. ports: their names."""
+        techniques = player.techniques or (settings.technique,)
+        choices = {"style": player.styles, "technique": techniques, "preset": tuple(self.presets)}
+        gestures = Gestures(self.gestures, choices)
+        gestures.was_learnt(self.learnt)
+        if server is None:
+            return AttachedControl(GestureWorld(world, gestures, self.presets), output, None)
+        server.start(
+            ServerSetup(
+                where=resolve(self.control),
+                styles=player.styles,
+                techniques=techniques,
+                presets=tuple(self.presets),
+                controls=controls.current_values(settings),
+                bpm=bpm,
+                gestures=dict(self.gestures),
+                learnt=dict(self.learnt),
+                learnt_path=str(self.learnt_file or ""),
+                ports=ports,
+            )
         )
-    )
-    # beneath the gestures: clients hear of everything that is played, and of a preset once all of it is set
-    hears = GestureWorld(ObservedWorld(world, [publisher]), gestures, reach.presets, control.learnt)
-    return Reached(hears, ObservedOutput(output, [publisher]), publisher)
+        publisher = Publisher(server)
+        # beneath the gestures: clients hear of everything that is played, and of a preset once all of it is set
+        hears = GestureWorld(ObservedWorld(world, [publisher]), gestures, self.presets, server.learnt)
+        return AttachedControl(hears, ObservedOutput(output, [publisher]), publisher)
+
+    def program_changes(self) -> list[bytes]:
+        """Return the MIDI messages that choose an instrument for each role."""
+        return [
+            bytes((0xC0 | CHANNELS[role], program - 1)) for role, program in self.programs.items() if role in CHANNELS
+        ]

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from daemon.cli import main
 from daemon.commands.run import song_of
 from daemon.config.config import ConfigError, config
-from daemon.live import performance
+from daemon.live import run
 from daemon.players.worker import WorkerLost
 from music.note import Metre
 from tests.midi.test_rtmidi_ports import FakeSystem
@@ -110,7 +110,7 @@ def test_a_worker_that_dies_is_a_failure_and_no_refusal(monkeypatch: pytest.Monk
     def play(*_: object) -> None:
         raise WorkerLost("the worker ended with signal SIGKILL while it loaded its player")
 
-    monkeypatch.setattr(performance, "play", play)
+    monkeypatch.setattr(run, "play", play)
     result = houseband("run")
     assert (result.exit_code, result.output) == (
         1,

@@ -54,7 +54,6 @@ MAX_FUNCTION_LINES_P90 = 20
 TOO_LARGE = {
     "daemon.clocks.tick_filter:TickFilter",
     "daemon.engine.conductor:Conductor",
-    "daemon.live.performance:play",
     "daemon.midi.jack_ports:JackPorts",
     "daemon.players.worker:_Owner",
 }

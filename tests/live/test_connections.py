@@ -18,7 +18,7 @@ def values(**said: object) -> dict[str, object]:
 
 
 def test_what_is_not_said_is_auto() -> None:
-    assert Connections.of(values()) == Connections()
+    assert Connections.from_config(values()) == Connections()
 
 
 def test_the_choices_of_song_position_are_the_configurations() -> None:
@@ -36,20 +36,20 @@ def test_the_choices_of_song_position_are_the_configurations() -> None:
     ],
 )
 def test_clocks(clock: str, kind: type, waits: bool | None) -> None:
-    made = Connections.of(values(clock=clock)).make_clock(SongInfo())
+    made = Connections.from_config(values(clock=clock)).make_clock(SongInfo())
     assert type(made) is kind
     assert getattr(made, "waits_for_start", None) == waits
 
 
 def test_a_master_follows_nobodys_midi_clock() -> None:
-    assert Connections.of(values(send_clock=True)).make_clock(SongInfo()) is None
+    assert Connections.from_config(values(send_clock=True)).make_clock(SongInfo()) is None
     with pytest.raises(ClockError, match="send_clock: there can be one master only"):
-        Connections.of(values(send_clock=True, clock="midi"))
+        Connections.from_config(values(send_clock=True, clock="midi"))
 
 
 def test_who_follows_does_not_count_in() -> None:
     with pytest.raises(ClockError, match="count_in: with --clock midi the master says where bar 1 is"):
-        Connections.of(values(clock="midi", count_in=1))
+        Connections.from_config(values(clock="midi", count_in=1))
 
 
 def test_what_a_player_cannot_do_is_said() -> None:

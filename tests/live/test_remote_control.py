@@ -17,7 +17,7 @@ from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
 from daemon.engine.conductor import Conductor
 from daemon.engine.song import SongInfo
-from daemon.live.remote_control import Reach, reached
+from daemon.live.remote_control import RemoteControl
 from daemon.offline.virtual_world import VirtualWorld
 from daemon.system.live_world import LiveWorld
 from tests.control.test_control_socket import Band, connected
@@ -31,17 +31,16 @@ class Performance:
         self.world, self.sent, self._stack = LiveWorld(), list[bytes](), ExitStack()
         file = folder / "config.learnt.toml"
         self.where = str(folder / "control.sock")
-        reach = Reach(
+        remote = RemoteControl(
             DEFAULTS, read_learned(file), file, {"mine": (("swing", 0.5), ("mute.pad", True))}, self.where, {"bass": 34}
         )
-        control = reach.start(self.world, self._stack)
-        through = reached(
-            reach, control, self.world, self, styles=("pop", "rock"), techniques=("gan",), settings=Settings(),
-            bpm=120.0, ports=("in", "out"),
-        )  # fmt: skip
-        conductor = Conductor(through.world, through.output, self, FakePlayer().info, SongInfo())
-        through.on_start(conductor)
-        assert reach.opening() == [b"\xc1\x21"]
+        server = remote.start(self.world, self._stack)
+        attached = remote.attach(
+            server, self.world, self, FakePlayer().info, Settings(technique="gan"), 120.0, ("in", "out")
+        )
+        conductor = Conductor(attached.world, attached.output, self, FakePlayer().info, SongInfo())
+        attached.on_start(conductor)
+        assert remote.program_changes() == [b"\xc1\x21"]
         self._thread = threading.Thread(target=conductor.run)
         self._thread.start()
 
@@ -101,14 +100,11 @@ def test_what_is_set_is_read_back_at_once_and_presets_turn_all_they_have(tmp_pat
 
 
 def test_without_a_socket_gestures_are_understood_all_the_same() -> None:
-    reach = Reach(DEFAULTS)
+    remote = RemoteControl(DEFAULTS)
     with ExitStack() as stack:
-        assert reach.start(LiveWorld(), stack) is None
+        assert remote.start(LiveWorld(), stack) is None
     world = VirtualWorld()
     world.put(MidiIn(1, b"\xb0\x50\x7f"))
-    through = reached(
-        reach, None, world, Performance.__new__(Performance), styles=("pop",), techniques=("gan",),
-        settings=Settings(), bpm=120.0, ports=(),
-    )  # fmt: skip
-    event = through.world.wait(None)
+    attached = remote.attach(None, world, Performance.__new__(Performance), FakePlayer().info, Settings(), 120.0, ())
+    event = attached.world.wait(None)
     assert getattr(event, "key", None) == "fill"

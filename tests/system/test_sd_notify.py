@@ -9,9 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from daemon.core.events import Quit
-from daemon.live.performance import Stop
-from daemon.system.live_world import LiveWorld
 from daemon.system.sd_notify import STOP_SIGNALS, notify, on_stop
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,19 +53,6 @@ def test_every_way_of_being_stopped_is_heard_and_the_old_handlers_return() -> No
             signal.raise_signal(number)
     assert stops == [0, 1, 2]
     assert [signal.getsignal(number) for number in STOP_SIGNALS] == before
-
-
-def test_stopping_leaves_at_once_before_it_plays_and_asks_the_conductor_afterwards() -> None:
-    world = LiveWorld()
-    stop = Stop(world)
-    with pytest.raises(SystemExit) as left:
-        stop()
-    assert left.value.code == 0
-    stop.playing = True
-    stop()
-    stop()
-    assert isinstance(world.wait(None), Quit)
-    assert isinstance(world.wait(None), Quit)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells in /proc")

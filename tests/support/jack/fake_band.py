@@ -15,7 +15,7 @@ from daemon.commands.run import ready_line, start_logging
 from daemon.core.settings import Settings
 from daemon.engine.song import SongInfo
 from daemon.live.connections import Connections
-from daemon.live.performance import PerformanceSetup, play
+from daemon.live.run import PerformanceSetup, play
 from daemon.midi.jack_ports import JackPorts
 from daemon.midi.reconnecting import ReconnectingPorts
 from daemon.players.worker import PlayerSpec
@@ -41,10 +41,10 @@ if __name__ == "__main__":
     start_logging(1)
     song = SongInfo(bpm=float(bpm))
     player = PlayerSpec(f"tests.support.worker_players:{maker}")
-    wiring = Connections(clock=clock, output=output)
+    connections = Connections(clock=clock, output=output)
     play(
         PerformanceSetup(
-            player, song, lambda styles: Settings(styles[0]), api="jack", report=Path(report), wiring=wiring
+            player, song, lambda styles: Settings(styles[0]), api="jack", report=Path(report), connections=connections
         ),
         ready,
     )

@@ -1,0 +1,134 @@
+"""`houseband run`: a live performance on MIDI ports, from its setup to the files that it leaves."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from daemon.config.config import Config
+from daemon.core.settings import Settings
+from daemon.core.tempo import TempoMap, us_per_beat
+from daemon.engine.conductor import Conductor
+from daemon.engine.song import SongInfo
+from daemon.live.connections import Connections, unsupported_warning
+from daemon.live.listeners import Listeners
+from daemon.live.metrics import MetricsWriter
+from daemon.live.performance import LivePerformance
+from daemon.live.remote_control import RemoteControl
+from daemon.live.service_mode import service_mode
+from daemon.midi.reconnecting import ReconnectingPorts
+from daemon.midi.rtmidi_ports import PortError
+from daemon.players.worker import PlayerSpec, PreloadedWorker
+from daemon.system.watchdog import find_watchdog
+from daemon.takes.take import Take
+from music.note import Metre
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PerformanceSetup:
+    """Everything that a performance on MIDI ports is made from."""
+
+    player: PlayerSpec
+    song: SongInfo
+    settings: Callable[[tuple[str, ...]], Settings]  #: called with the player's styles once it is loaded
+    api: str = "auto"  #: the MIDI system, as `open_ports` takes it
+    in_port: str | None = None  #: an existing port to listen to
+    out_port: str | None = None  #: an existing port to play to
+    channel: int | None = None  #: the only channel on which the melody is heard, 0..15
+    record: Path | None = None  #: the MIDI file to leave
+    report: Path | None = None  #: the JSON file of counters to leave
+    remote: RemoteControl = field(default_factory=RemoteControl)
+    connections: Connections = field(default_factory=Connections)
+    listeners: Listeners = field(default_factory=Listeners)
+    #: the configuration as it stands, and how to read it again; None: it is not read again
+    reload: tuple[Config, Callable[[], Config]] | None = None
+    preloaded: PreloadedWorker | None = None  #: the player's process, if it has been started
+
+    @property
+    def metre(self) -> Metre:
+        """The metre of bar 1."""
+        return self.song.metre_at(0)[1]
+
+
+def play(setup: PerformanceSetup, on_ready: Callable[[ReconnectingPorts, Settings], None]) -> None:
+    """Play until a signal comes; nothing sounds afterwards. on_ready: called when the band can begin.
+
+    Raises PortError, ClockError, WorkerError, AudioError, whatever `settings` raises, and OSError for a file that
+    cannot be written.
+    """
+    for path in (setup.record, setup.report, setup.connections.metrics):
+        check_writable(path)
+    take = Take() if setup.record is not None else None
+    with LivePerformance(setup.player, setup.preloaded) as live:
+        world, parts = live.world, live.parts
+        server = setup.remote.start(world, parts)  # this, the sound and the player take a moment, all at once
+        listeners, audio = setup.listeners.start(setup.metre, parts)
+        ports = _open_ports(setup, live)
+        player = live.wait_for_player()
+        settings = setup.settings(player.styles)
+        remote = setup.remote.attach(server, world, ports, player, settings, setup.song.bpm, ports.names)
+        if audio is not None:
+            log.info("sound: %s", audio.wait_ready())
+        conductor = live.make_conductor(
+            remote.world,
+            remote.output,
+            setup.song,
+            settings,
+            [each for each in (take, *listeners, find_watchdog(world.now())) if each is not None],
+            opening=setup.remote.program_changes(),
+            channel=setup.channel,
+            clock=setup.connections.make_clock(setup.song),
+            send_clock=setup.connections.send_clock,
+        )
+        remote.on_start(conductor)
+        parts.enter_context(closing(MetricsWriter(conductor.counters, setup.connections.metrics, lambda: ports.xruns)))
+        setup.connections.start_clock(setup.song, world.now, world.put, parts)
+        ports.listen(world.now, world.put)
+        for warning in (ports.note, unsupported_warning(setup.song, settings.technique)):
+            if warning:
+                log.warning("%s", warning)
+        on_ready(ports, settings)
+        with service_mode(ports, world.now, world.put, player.styles, setup.reload):
+            live.run(conductor)
+    _write_results(setup, take, conductor)
+
+
+def _open_ports(setup: PerformanceSetup, live: LivePerformance) -> ReconnectingPorts:
+    try:
+        ports = setup.connections.open_ports(setup.api, setup.in_port, setup.out_port)
+    except PortError:
+        setup.settings(live.wait_for_player().styles)  # a mistake on the command line is easier to mend: it comes first
+        raise
+    return live.parts.enter_context(closing(ports))
+
+
+def _write_results(setup: PerformanceSetup, take: Take | None, conductor: Conductor) -> None:
+    report = conductor.counters.to_report()
+    log.info("played: %s", report)
+    if take is not None and setup.record is not None:
+        write_take(take, setup.record, conductor)
+    if setup.report is not None:
+        setup.report.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+def check_writable(path: Path | None) -> None:
+    """Raise OSError for a file that cannot be written: better now than after an hour's playing."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a directory; name a file")
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise NotADirectoryError(f"{path.parent} is no directory one can write to; choose another for {path.name}")
+
+
+def write_take(take: Take, path: Path, conductor: Conductor) -> None:
+    """Write what has been played as a MIDI file. Raises OSError."""
+    tempo = conductor.tempo or TempoMap(us_per_beat(conductor.song.bpm))
+    take.write(path, tempo, conductor.song.metre_at(0)[1])

@@ -1,0 +1,79 @@
+"""The parts of a live performance: started, stopped and taken down in order."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import closing
+
+import pytest
+
+from daemon.core.events import MidiIn
+from daemon.core.observers import Observer, PerformanceView
+from daemon.core.settings import Settings
+from daemon.engine.song import SongInfo
+from daemon.live.performance import LivePerformance
+from daemon.players.worker import PlayerSpec
+
+FAKE = PlayerSpec("tests.support.worker_players:fake")
+
+
+class Kept(Observer):
+    """An Output, and an observer of it; a part that is closed."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+        self.observed: list[bytes] = []
+        self.performance: PerformanceView | None = None
+        self.closings = 0
+
+    def send(self, data: bytes, due: int) -> None:
+        self.sent.append(data)
+
+    def on_start(self, performance: PerformanceView) -> None:
+        self.performance = performance
+
+    def on_output(self, data: bytes, due: int) -> None:
+        self.observed.append(data)
+
+    def close(self) -> None:
+        self.closings += 1
+
+
+def test_it_plays_with_a_player_an_output_and_nothing_else_until_it_is_stopped() -> None:
+    with LivePerformance(FAKE) as live:
+        kept = live.parts.enter_context(closing(Kept()))
+        settings = Settings(style=live.wait_for_player().styles[0])
+        conductor = live.make_conductor(live.world, kept, SongInfo(), settings, [kept], opening=[b"\xc1\x21"])
+        assert kept.performance is conductor
+        live.world.put(MidiIn(live.world.now(), b"\x90\x3c\x50"))
+        live.stop()
+        live.run(conductor)
+        assert kept.closings == 0
+    assert kept.closings == 1
+    assert kept.sent == kept.observed
+    assert kept.sent[0] == b"\xc1\x21"
+
+
+def test_a_signal_ends_the_program_before_it_plays_and_the_performance_afterwards() -> None:
+    with LivePerformance(FAKE) as live:
+        kept = live.parts.enter_context(closing(Kept()))
+        with pytest.raises(SystemExit) as left:
+            signal.raise_signal(signal.SIGINT)
+        assert left.value.code == 0
+        conductor = live.make_conductor(live.world, kept, SongInfo(), Settings(style=live.wait_for_player().styles[0]))
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+        live.run(conductor)
+
+
+def test_what_fails_on_the_way_takes_everything_down() -> None:
+    kept = Kept()
+
+    def fail() -> None:
+        with LivePerformance(FAKE) as live:
+            live.parts.enter_context(closing(kept))
+            raise ValueError("no such port")
+
+    with pytest.raises(ValueError, match="no such port"):
+        fail()
+    assert kept.closings == 1
