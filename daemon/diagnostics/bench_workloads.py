@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
 from queue import SimpleQueue
 from typing import Any
 
@@ -25,6 +24,7 @@ from daemon.core.tempo import TempoMap, us_per_beat
 from daemon.diagnostics import measure
 from daemon.engine.conductor import Conductor
 from daemon.engine.song import SongInfo
+from daemon.live.performance import LivePerformance
 from daemon.midi.rtmidi_ports import APIS, RtMidiPorts, rtmidi_module
 from daemon.players.worker import PlayerSpec, Worker
 from daemon.system.live_world import LiveWorld, real_time_section
@@ -52,18 +52,15 @@ class _Late:
 
 def band(seconds: float, bpm: float, technique: str, graph: str | None) -> dict[str, Any]:
     """The band on the live world, with its worker, playing along with quavers; its output goes nowhere."""
-    world, output = LiveWorld(), _Late()
-    with closing(Worker(PlayerSpec(_LOAD, (technique, graph)), world.put, world.now)) as worker:
-        worker.start()
-        info = worker.wait_ready()
-        settings = Settings(style=info.styles[0], technique=technique)
-        conductor = Conductor(world, output, worker, info, SongInfo(bpm=bpm), settings)
-        performer = threading.Thread(target=_perform, args=(world, bpm, seconds), daemon=True)
-        before, begun = _cpu(worker), time.monotonic_ns()
+    output = _Late()
+    with LivePerformance(PlayerSpec(_LOAD, (technique, graph))) as live:
+        settings = Settings(style=live.wait_for_player().styles[0], technique=technique)
+        conductor = live.make_conductor(live.world, output, SongInfo(bpm=bpm), settings)
+        performer = threading.Thread(target=_perform, args=(live.world, bpm, seconds), daemon=True)
+        before, begun = _cpu(live.worker), time.monotonic_ns()
         performer.start()
-        with real_time_section():
-            conductor.run()
-        after, spent = _cpu(worker), time.monotonic_ns() - begun
+        live.run(conductor)
+        after, spent = _cpu(live.worker), time.monotonic_ns() - begun
         performer.join()
     counters = conductor.counters
     return {

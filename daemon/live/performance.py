@@ -34,14 +34,14 @@ class LivePerformance:
         """preloaded: a process that has begun to load the player already."""
         self.world = LiveWorld()
         self.parts = ExitStack()
-        self._worker = Worker(player, self.world.put, self.world.now, early=preloaded)
+        self.worker = Worker(player, self.world.put, self.world.now, early=preloaded)
         self._player: PlayerInfo | None = None
         self._conducting = False
 
     def __enter__(self) -> Self:
         self.parts.enter_context(sd_notify.on_stop(self.stop))
-        self.parts.enter_context(closing(self._worker))
-        self._worker.start()
+        self.parts.enter_context(closing(self.worker))
+        self.worker.start()
         return self
 
     def __exit__(
@@ -58,7 +58,7 @@ class LivePerformance:
     def wait_for_player(self) -> PlayerInfo:
         """Return what the player is, once it is loaded. Raises WorkerError."""
         if self._player is None:
-            self._player = self._worker.wait_ready()
+            self._player = self.worker.wait_ready()
         return self._player
 
     def make_conductor(
@@ -83,7 +83,7 @@ class LivePerformance:
         conductor = Conductor(
             ObservedWorld(world, observers),
             output,
-            self._worker,
+            self.worker,
             self.wait_for_player(),
             song,
             settings,
