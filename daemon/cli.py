@@ -14,8 +14,9 @@ import click
 from click.shell_completion import CompletionItem
 
 from daemon import commands
-from daemon.core.errors import UserError
+from daemon.core.errors import EXIT_CODES, report_errors
 from daemon.core.version import installed_version
+from music.errors import UserError
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -44,6 +45,11 @@ class CommandGroup(click.Group):
         if cmd_name in (installed := _installed()):
             return _load(installed[cmd_name])
         return super().get_command(ctx, cmd_name)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command. A HousebandError ends the program with its sentence and its exit code."""
+        with report_errors():
+            return super().invoke(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands for `--help`."""
@@ -94,7 +100,11 @@ def _print_version(context: click.Context, _option: click.Parameter, wanted: boo
         context.exit()
 
 
-@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def _exit_codes() -> str:
+    return "Exit codes: " + "; ".join(f"{code}: {meaning}" for code, meaning in EXIT_CODES.items()) + "."
+
+
+@click.group(cls=CommandGroup, epilog=_exit_codes(), context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version,
     help="Show the version and exit.",

@@ -18,10 +18,10 @@ from models.arcnn import network as arcnn
 from models.arcnn import objective as arcnn_training
 from models.arcnn.network import Arcnn
 from models.checkpoint import CheckpointError
-from models.cli import Usage
 from models.gan.dataset import STYLES
 from models.gan.network import Generator
 from models.gan.objective import recipe_from
+from music.errors import HousebandError
 from music.signature import Signature
 
 
@@ -86,19 +86,16 @@ def command(run: Path, out: Path, harmonist: Path | None, report: Path | None) -
 
     Checks the file with the ONNX checker, compares it with torch, measures it on one core, and says so.
     """
-    try:
-        tensors, state = from_onnx.load(run)
-        if harmonist is not None:
-            put_in(harmonist, tensors, state)
-        if state.get("technique") == "transformer":
-            _tell(_write_transformer(tensors, state, out), report)
-            return
-        make = GRAPHS.get(str(state.get("technique")))
-        if make is None:
-            raise CheckpointError(f"{run}: no exporter for the technique {state.get('technique')!r}")
-        graph, made = make(tensors, state)
-    except CheckpointError as error:
-        raise Usage(str(error)) from None
+    tensors, state = from_onnx.load(run)
+    if harmonist is not None:
+        put_in(harmonist, tensors, state)
+    if state.get("technique") == "transformer":
+        _tell(_write_transformer(tensors, state, out), report)
+        return
+    make = GRAPHS.get(str(state.get("technique")))
+    if make is None:
+        raise CheckpointError(f"{run}: no exporter for the technique {state.get('technique')!r}")
+    graph, made = make(tensors, state)
     write(graph, made, out)
     _tell(check.report(graph, out), report)
 
@@ -117,4 +114,4 @@ def _tell(figures: dict[str, Any], report: Path | None) -> None:
     if report:
         report.write_text(json.dumps(figures, indent=1))
     if figures["worst difference to torch"] > 1e-3:
-        raise click.ClickException("the graph does not compute what torch computes")
+        raise HousebandError("the graph does not compute what torch computes")

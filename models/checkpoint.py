@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from music import signature
+from music.errors import UserError
 from music.signature import PART, SignatureError
 
 
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be used; the message is one sentence for the user."""
+class CheckpointError(UserError):
+    """A checkpoint that cannot be used."""
 
 
 def save(folder: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:

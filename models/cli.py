@@ -22,9 +22,9 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from models import checkpoint
-from models.checkpoint import CheckpointError
 from models.data import song_cache
 from models.data.song_cache import CachedSong, DataError
+from music.errors import UserError
 
 
 class Objective(Protocol):
@@ -35,12 +35,6 @@ class Objective(Protocol):
     def tensors(self) -> dict[str, Tensor]: ...
     def restore(self, tensors: dict[str, Tensor]) -> None: ...
     def extras(self) -> dict[str, Any]: ...
-
-
-class Usage(click.ClickException):
-    """A mistake of the user's: one sentence, exit code 2."""
-
-    exit_code = 2
 
 
 class LossLog:
@@ -169,10 +163,7 @@ def command() -> None:
 @click.option("--collection", "collections", multiple=True, help="Only these archives or folders (repeatable).")
 def prepare_command(folder: Path, cache: Path, collections: tuple[str, ...]) -> None:
     """Read MIDI once into a compact file that training needs no MIDI package for."""
-    try:
-        counts = song_cache.prepare(folder, cache, collections or None)
-    except DataError as error:
-        raise Usage(str(error)) from None
+    counts = song_cache.prepare(folder, cache, collections or None)
     click.echo(f"{counts['songs']} songs, {counts['skipped']} files skipped, {cache} ({counts['hash']})")
 
 
@@ -276,7 +267,7 @@ def train(
     precision: str,
     every: int,
 ) -> None:
-    """One run of a technique, begun or gone on with. Raises Usage."""
+    """One run of a technique, begun or gone on with. Raises UserError."""
     cache = cache or folder / "music.npz"
     state: dict[str, Any] = {"technique": technique, "step": 0, "seed": seed}
     tensors: dict[str, Tensor] = {}
@@ -284,20 +275,18 @@ def train(
         if resume:
             tensors, state = checkpoint.load(folder / "checkpoint")
             if state.get("technique") != technique:
-                raise Usage(f"{folder} holds a run of the {state.get('technique')}, not of the {technique}")
+                raise UserError(f"{folder} holds a run of the {state.get('technique')}, not of the {technique}")
             recipe = recipe_from({**state["recipe"], **dict(_setting(s) for s in settings)})
             cache = Path(state["cache"]) if not cache.exists() else cache
         else:
             if (folder / "checkpoint").exists():
-                raise Usage(f"{folder} holds a run already; go on with --resume or name another folder")
+                raise UserError(f"{folder} holds a run already; go on with --resume or name another folder")
             recipe = recipe_from(dict(_setting(s) for s in settings))
         songs = _songs(data_folder, cache, collections)
-    except (DataError, CheckpointError) as error:
-        raise Usage(str(error)) from None
     except TypeError as error:
-        raise Usage(f"--set: {error}") from None
+        raise UserError(f"--set: {error}") from None
     if not any(s.split == "train" for s in songs):
-        raise Usage(f"{cache}: no song in the train split")
+        raise UserError(f"{cache}: no song in the train split")
     state |= {"recipe": recipe.as_dict(), "cache": str(cache)}
     state |= {"data_hash": song_cache.file_hash(cache), "commit": checkpoint.git_commit(), "torch": torch.__version__}
     state |= {"command": shlex.join(["houseband", *sys.argv[1:]]), "steps": steps}
@@ -306,10 +295,7 @@ def train(
     fabric.launch()
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.json").write_text(json.dumps(state, indent=1))
-    try:
-        objective = make(fabric, recipe, songs, steps, seed + int(state["step"]))
-    except CheckpointError as error:
-        raise Usage(str(error)) from None
+    objective = make(fabric, recipe, songs, steps, seed + int(state["step"]))
     if tensors:
         objective.restore(tensors)
     run(objective, fabric, folder, steps, state, every)
@@ -320,7 +306,7 @@ def train(
 def _setting(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals:
-        raise Usage(f"--set {text}: not KEY=VALUE")
+        raise UserError(f"--set {text}: not KEY=VALUE")
     try:
         return key, json.loads(value)
     except ValueError:

@@ -12,14 +12,15 @@ from pathlib import Path
 
 import mido
 
+from music.errors import UserError
 from music.note import CHANNELS, TICKS_PER_BEAT, Metre, Note
 
 FILE_TICKS = 480
 DEFAULT_TEMPO = 500_000
 
 
-class MidiFileError(ValueError):
-    """A MIDI file that cannot be used; the message is one sentence for the user."""
+class MidiFileError(UserError):
+    """A MIDI file that cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)

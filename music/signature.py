@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from music.errors import UserError
+
 #: The metadata key it is stored under, and the version of its layout.
 KEY = "houseband"
 VERSION = 1
@@ -16,7 +18,7 @@ PART = "houseband.part"
 Shapes = Mapping[str, tuple[int | str, ...]]
 
 
-class SignatureError(ValueError):
+class SignatureError(UserError):
     """A graph that houseband cannot play; the message says what does not fit."""
 
 
@@ -50,8 +52,6 @@ def from_metadata(metadata: Mapping[str, str]) -> Signature:
             values[side] = {k: tuple(v) for k, v in values[side].items()}
         return Signature(**{**values, "styles": tuple(values["styles"])})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        if isinstance(error, SignatureError):
-            raise
         raise SignatureError(f"its signature cannot be read ({error})") from None
 
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from daemon.core.events import MidiIn, Position
+from music.errors import UserError
 
 
-class ClockError(Exception):
-    """A clock that cannot be had; the message is one sentence for the user."""
+class ClockError(UserError):
+    """A clock that cannot be had."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from daemon.commands._console import progress_bar
 from daemon.commands._files import check_writable, write_errors
 from daemon.commands._options import build_settings
 from daemon.commands._render_arguments import ARCNN, EditArguments, RenderArguments
-from daemon.config.config import ConfigError, config
+from daemon.config.config import config
 from daemon.config.config import read as read_config
 from daemon.core import controls
-from daemon.core.errors import UserError, user_errors
+from music.errors import UserError
 
 if TYPE_CHECKING:
     from daemon.offline.file_editing import EditOptions
@@ -22,22 +22,20 @@ def edit_file(given: RenderArguments, editing: EditArguments) -> None:
     from daemon.core.tempo import us_per_beat
     from daemon.offline import file_editing
     from daemon.players.arcnn import Editor
-    from daemon.players.graph import Graph, GraphError
+    from daemon.players.graph import Graph
     from music import midifile
-    from music.midifile import MidiFileError
 
     log = editing["edits"]
     if log is not None:
         check_writable(log)
         if log.resolve() == given.output.resolve():
             raise UserError(f"{log}: is the output already; keep the edits in another file")
-    with user_errors(controls.ControlError, ConfigError, GraphError, MidiFileError):
-        bpm = None if given.bpm is None else controls.parse("bpm", given.bpm)
-        editor = Editor(Graph(given.graph, ARCNN))
-        options = _options(given, editing, editor.styles)
-        with progress_bar(f"editing {given.melody.name}") as progress:
-            song = midifile.read(given.melody)
-            done = file_editing.edit_song(song, editor, options, given.track, progress)
+    bpm = None if given.bpm is None else controls.parse("bpm", given.bpm)
+    editor = Editor(Graph(given.graph, ARCNN))
+    options = _options(given, editing, editor.styles)
+    with progress_bar(f"editing {given.melody.name}") as progress:
+        song = midifile.read(given.melody)
+        done = file_editing.edit_song(song, editor, options, given.track, progress)
     if log is not None:
         with write_errors(log):
             file_editing.write_edits(log, done)

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from daemon.core.errors import UserError
+from music.errors import UserError
 
 
 def check_writable(path: Path) -> None:

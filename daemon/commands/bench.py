@@ -13,7 +13,7 @@ import click
 from daemon.commands._console import print_table, progress_bar
 from daemon.commands._files import check_writable, write_errors
 from daemon.commands._options import technique_option
-from daemon.core.errors import UserError, user_errors
+from music.errors import UserError
 
 if TYPE_CHECKING:
     from daemon.diagnostics.bench import Bench, Row
@@ -45,22 +45,19 @@ def command(
     server without hardware is started for the while, if jackd is there: with periods of 128 frames for what passes
     through, and of 1024, JACK's own, for everything else.
     """
-    from daemon.diagnostics.bench import Bench, BenchError, differences, draw
-    from daemon.midi.rtmidi_ports import PortError
-    from daemon.players.graph import GraphError
+    from daemon.diagnostics.bench import Bench, differences, draw
     from daemon.players.load import load_player
 
     earlier = _earlier(compare)
-    with user_errors(GraphError, BenchError, PortError):
-        load_player(technique, graph)
-        if plots is not None:
-            _check_plots(plots)
-        with progress_bar("measuring"):
-            bench = Bench(technique, graph, rounds, seconds, lambda text: click.echo(f"{text} ...", err=True))
-            bench.run()
-        if plots is not None:
-            with write_errors(plots):
-                draw(plots, bench.histograms)
+    load_player(technique, graph)
+    if plots is not None:
+        _check_plots(plots)
+    with progress_bar("measuring"):
+        bench = Bench(technique, graph, rounds, seconds, lambda text: click.echo(f"{text} ...", err=True))
+        bench.run()
+    if plots is not None:
+        with write_errors(plots):
+            draw(plots, bench.histograms)
     if as_json:
         click.echo(json.dumps(_as_json(bench), indent=1))
     else:

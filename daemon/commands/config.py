@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
+from daemon.commands._files import write_errors
 from daemon.config import config
 from daemon.config.cli_options import config_from
-from daemon.config.config import ConfigError
-from daemon.core.errors import UserError, user_errors
+from music.errors import UserError
 
 
 @click.command(short_help="Show or edit the configuration.")
@@ -34,21 +34,18 @@ def command(action: str, preset: str | None, file: Path | None) -> None:
     elif action == "edit":
         _edit(there)
     else:
-        with user_errors(ConfigError):
-            chosen = config_from(file, (), {} if preset is None else {"preset": preset})
+        chosen = config_from(file, (), {} if preset is None else {"preset": preset})
         click.echo(config.shown(chosen.config), nl=False)
 
 
 def _edit(there: Path) -> None:
     try:
-        if not there.exists():
-            there.parent.mkdir(parents=True, exist_ok=True)
-            there.write_text(config.documented(), encoding="utf-8")
-        click.edit(filename=str(there))
-    except OSError as error:
-        raise UserError(f"{there}: cannot be written: {error.strerror or error}") from None
+        with write_errors(there):
+            if not there.exists():
+                there.parent.mkdir(parents=True, exist_ok=True)
+                there.write_text(config.documented(), encoding="utf-8")
+            click.edit(filename=str(there))
     except click.ClickException as error:
         raise UserError(f"{error.message}; set VISUAL or EDITOR to an editor, or edit {there} yourself") from None
-    with user_errors(ConfigError):
-        config.config(config.read(there), {})
+    config.config(config.read(there), {})
     click.echo(f"{there} is a good configuration; a band that plays has read it at its start")

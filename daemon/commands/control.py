@@ -5,10 +5,8 @@ from __future__ import annotations
 import click
 
 from daemon.config.cli_options import connect_option, control_of
-from daemon.config.config import ConfigError
 from daemon.control import control_socket
 from daemon.control.control_socket import resolve
-from daemon.core.errors import user_errors
 
 
 @click.command(short_help="Describe the control socket and its protocol.")
@@ -16,8 +14,7 @@ from daemon.core.errors import user_errors
 @click.option("--path", is_flag=True, help="Print only where it is.")
 def command(control: str | None, path: bool) -> None:
     """Describe the control socket, for programs that want to talk to the band: where it is and what is spoken there."""
-    with user_errors(ConfigError):
-        where = resolve(control_of(control))
+    where = resolve(control_of(control))
     if path:
         click.echo(where)
     else:

@@ -19,7 +19,7 @@ from daemon.commands._options import (
     technique_option,
 )
 from daemon.core import controls
-from daemon.core.errors import user_errors
+from daemon.core.errors import report_os_errors
 
 if TYPE_CHECKING:
     from daemon.evaluation.scoring import BandUnderTest
@@ -82,28 +82,25 @@ def command(
     over songs, with 95% intervals. On the bands each file is played in its own style unless --style is given.
     """
     from daemon.evaluation.evaluate import Question, evaluate
-    from daemon.evaluation.piano_roll_png import PicturesError
-    from daemon.evaluation.songbook import SongbookError, find
-    from daemon.players.graph import GraphError
-    from music.midifile import MidiFileError
+    from daemon.evaluation.songbook import find
 
     modes = {None: (LIVE, OFFLINE), NOBODY: ()}.get(mode, (str(mode),))
-    with user_errors(controls.ControlError, GraphError, MidiFileError, SongbookError, PicturesError, OSError):
-        find(data, collection, split)
-        band = _band(technique, graph, values, assigned, collection, latency_ms, replan) if modes else None
-        question = Question(
-            data=data,
-            collection=collection,
-            split=split,
-            songs=songs,
-            seed=band.settings.seed if band else _seed(values),
-            band=band,
-            style=band.style if band else values["style"],
-            modes=modes,
-            by_style=by_style,
-            pictures=pictures,
-            jobs=jobs or os.cpu_count() or 1,
-        )
+    find(data, collection, split)
+    band = _band(technique, graph, values, assigned, collection, latency_ms, replan) if modes else None
+    question = Question(
+        data=data,
+        collection=collection,
+        split=split,
+        songs=songs,
+        seed=band.settings.seed if band else _seed(values),
+        band=band,
+        style=band.style if band else values["style"],
+        modes=modes,
+        by_style=by_style,
+        pictures=pictures,
+        jobs=jobs or os.cpu_count() or 1,
+    )
+    with report_os_errors():
         report = evaluate(question)
     if as_json:
         click.echo(json.dumps(report.as_json(), indent=1, allow_nan=False))

@@ -8,8 +8,6 @@ import click
 
 from daemon.commands._files import check_writable, write_errors
 from daemon.commands._options import build_settings, control_options, graph_option, track_option
-from daemon.core import controls
-from daemon.core.errors import user_errors
 
 
 @click.command()
@@ -34,15 +32,12 @@ def command(
     and goes on from the bar line after the end. The same seed goes on the same way.
     """
     from daemon.offline.extend import Extension, to_file
-    from daemon.players.graph import GraphError
     from daemon.players.load import load_player
     from daemon.players.transformer import TransformerPlayer
-    from music.midifile import MidiFileError
 
     check_writable(output)
-    with user_errors(controls.ControlError, GraphError, MidiFileError):
-        player = load_player("transformer", graph)
-        assert isinstance(player, TransformerPlayer)
-        settings = build_settings(values, assigned, player.info.styles)
-        with write_errors(output):
-            to_file(song, output, player, Extension(bars, settings), track)
+    player = load_player("transformer", graph)
+    assert isinstance(player, TransformerPlayer)
+    settings = build_settings(values, assigned, player.info.styles)
+    with write_errors(output):
+        to_file(song, output, player, Extension(bars, settings), track)

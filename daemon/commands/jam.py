@@ -10,11 +10,11 @@ import click
 from daemon.commands._options import build_settings, control_options, graph_option, technique_option
 from daemon.commands.run import start_logging
 from daemon.core import controls
-from daemon.core.errors import UserError, user_errors
+from daemon.core.errors import report_os_errors
 from daemon.core.settings import Settings
-from daemon.midi.rtmidi_ports import APIS, PortError, RtMidiPorts
-from daemon.players.worker import PlayerSpec, PreloadedWorker, WorkerError
-from daemon.sound.audio import AudioError, Sound
+from daemon.midi.rtmidi_ports import APIS, RtMidiPorts
+from daemon.players.worker import PlayerSpec, PreloadedWorker
+from daemon.sound.audio import Sound
 from music.tunes import TUNES
 
 
@@ -67,10 +67,7 @@ def command(
         click.echo(where(ports, sound))
 
     spec = PlayerSpec("daemon.players.load:load_player", (technique, None if graph is None else str(graph)))
-    with (
-        closing(PreloadedWorker(spec)) as preloaded,
-        user_errors(AudioError, controls.ControlError, PortError, WorkerError),
-    ):
+    with closing(PreloadedWorker(spec)) as preloaded:
         from daemon.live.jam import JamSetup, play  # while the player is loaded
 
         tempo = None if bpm is None else controls.parse("bpm", bpm)
@@ -86,10 +83,8 @@ def command(
             sound=Sound(audio or clicks or soundfont is not None, soundfont, clicks),
             preloaded=preloaded,
         )
-        try:
+        with report_os_errors():
             done = play(setup, begins)
-        except OSError as error:
-            raise UserError(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from None
     isr = done.counters.isr
     click.echo(f"in time {isr:.3f}, " if isr is not None else "", nl=False)
     click.echo(f"{done.counters.onsets} notes; the take, melody and band, is in {done.path}")

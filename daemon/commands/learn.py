@@ -7,9 +7,8 @@ from contextlib import closing
 import click
 
 from daemon.config.cli_options import config_from, connect_option, control_of
-from daemon.config.config import ConfigError
-from daemon.control.client import ClientError, ControlClient
-from daemon.core.errors import UserError, user_errors
+from daemon.control.client import ControlClient
+from music.errors import UserError
 
 
 @click.command(short_help="Bind a knob, a pad, a key or a program change to a control.")
@@ -24,15 +23,14 @@ def command(control: str | None, forget: bool, listing: bool, key: str | None) -
     value that is said (`houseband learn style=jazz`). What is learnt is kept, beside the configuration.
     """
     if listing:
-        with user_errors(ConfigError):
-            chosen = config_from(None, (), {})
+        chosen = config_from(None, (), {})
         for made, what in {**chosen.config.gestures, **chosen.learnt}.items():
             learnt = "  (learnt)" if made in chosen.learnt else ""
             click.echo(f"{made:<22} {what or 'nothing'}{learnt}")
         return
     if key is None:
         raise UserError("learn what? Name a control, such as intensity (`houseband set --help` lists them)")
-    with user_errors(ClientError, ConfigError), closing(ControlClient(control_of(control))) as client:
+    with closing(ControlClient(control_of(control))) as client:
         if forget:
             client.ask("forget", key=key)
             return

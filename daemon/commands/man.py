@@ -8,10 +8,11 @@ import click
 
 from daemon.config import config
 from daemon.control import control_socket
-from daemon.core.errors import UserError
+from daemon.core.errors import EXIT_CODES
 from daemon.core.version import installed_version
 from daemon.sound import soundfont
 from daemon.takes import recorder
+from music.errors import HousebandError
 
 _ENVIRONMENT = {
     config.VARIABLE: "Another configuration than the user's own.",
@@ -45,15 +46,15 @@ def page(main: click.Command, name: str) -> Iterator[str]:
     yield from (".SH SYNOPSIS", f".B {name}", _escaped(" ".join(main.collect_usage_pieces(top))))
     yield from (".SH OPTIONS", *_options(main, top), ".SH COMMANDS", *_commands(main, top, name))
     yield from (".SH ENVIRONMENT", *_entries(_ENVIRONMENT.items()), ".SH FILES", *_entries(_FILES.items()))
-    yield from (".SH EXIT STATUS", "0: well. 1: it failed. 2: it was asked for what cannot be; one sentence says why.")
+    yield from (".SH EXIT STATUS", *_entries((str(code), f"{meaning}.") for code, meaning in EXIT_CODES.items()))
 
 
 def _commands(group: click.Command, above: click.Context, path: str) -> Iterator[str]:
     for name in group.list_commands(above) if isinstance(group, click.Group) else ():
         try:
             found = group.get_command(above, name) if isinstance(group, click.Group) else None
-        except UserError as error:  # it needs an extra that is not installed
-            yield from (f".SS {path} {name}", _escaped(f"{error.message}."))
+        except HousebandError as error:  # it needs an extra that is not installed
+            yield from (f".SS {path} {name}", _escaped(f"{error}."))
             continue
         if found is None or found.hidden:
             continue

@@ -7,14 +7,12 @@ from contextlib import closing
 import click
 
 from daemon.config.cli_options import connect_option, control_of
-from daemon.config.config import ConfigError
-from daemon.control.client import ClientError, ControlClient
-from daemon.core.errors import user_errors
+from daemon.control.client import ControlClient
 
 
 @click.command(short_help="End everything that sounds, at once.")
 @connect_option
 def command(control: str | None) -> None:
     """End everything that sounds, at once. The band goes on with its next plan; `houseband set stop` ends it."""
-    with user_errors(ClientError, ConfigError), closing(ControlClient(control_of(control))) as client:
+    with closing(ControlClient(control_of(control))) as client:
         client.ask("panic")

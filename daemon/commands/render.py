@@ -24,12 +24,11 @@ from daemon.commands._options import (
     track_option,
 )
 from daemon.commands._render_arguments import ARCNN, EditArguments, PlayingArguments, RenderArguments
-from daemon.config.config import ConfigError, config
+from daemon.config.config import config
 from daemon.config.config import read as read_config
-from daemon.control.automation import AutomationError
 from daemon.control.automation import read as read_automation
 from daemon.core import controls
-from daemon.core.errors import UserError, user_errors
+from music.errors import UserError
 
 if TYPE_CHECKING:
     from daemon.offline.render import RenderOptions
@@ -140,21 +139,17 @@ def _check_playing(technique: str, only_arcnn: Mapping[str, object]) -> None:
 def _play_along(given: RenderArguments, playing: PlayingArguments, soundfont: Path | None, clicks: bool) -> None:
     """Render the band as MIDI or, to a .wav, as sound. Raises UserError."""
     from daemon.offline import render
-    from daemon.players.graph import GraphError
     from daemon.players.load import load_band
-    from daemon.sound.soundfont import SoundFontError
     from daemon.sound.synth import open_synth
-    from music.midifile import MidiFileError
 
-    with user_errors(controls.ControlError, ConfigError, AutomationError, GraphError, MidiFileError, SoundFontError):
-        synth = open_synth(soundfont) if given.output.suffix.lower() == WAV else None
-        player = load_band(given.technique, given.graph)
-        options = _options(given, playing, player.info.styles)
-        with write_errors(given.output), progress_bar(f"playing along with {given.melody.name}") as progress:
-            if synth is None:
-                render.to_file(given.melody, given.output, player, options, given.track, progress)
-            else:
-                render.to_wav(given.melody, given.output, player, options, given.track, progress, synth, clicks)
+    synth = open_synth(soundfont) if given.output.suffix.lower() == WAV else None
+    player = load_band(given.technique, given.graph)
+    options = _options(given, playing, player.info.styles)
+    with write_errors(given.output), progress_bar(f"playing along with {given.melody.name}") as progress:
+        if synth is None:
+            render.to_file(given.melody, given.output, player, options, given.track, progress)
+        else:
+            render.to_wav(given.melody, given.output, player, options, given.track, progress, synth, clicks)
 
 
 def _options(given: RenderArguments, playing: PlayingArguments, styles: tuple[str, ...]) -> RenderOptions:

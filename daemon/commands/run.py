@@ -12,13 +12,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from daemon.clocks.clock import ClockError
 from daemon.config.cli_options import Chosen, config_from, config_options
-from daemon.config.config import Config, ConfigError
-from daemon.core.errors import UserError, user_errors
-from daemon.midi.rtmidi_ports import PortError
-from daemon.players.worker import PlayerSpec, PreloadedWorker, WorkerError, WorkerLost
-from daemon.sound.audio import AudioError
+from daemon.config.config import Config
+from daemon.core.errors import report_os_errors
+from daemon.players.worker import PlayerSpec, PreloadedWorker
 from daemon.system import journald, memory, sd_notify
 from music.note import TICKS_PER_BEAT
 
@@ -41,15 +38,11 @@ def command(file: Path | None, assigned: tuple[str, ...], **values: object) -> N
     Windows has no virtual ports: make two with loopMIDI, called `houseband in` and `houseband out`, or name others
     with --in-port and --out-port.
     """
-    with user_errors(ConfigError):
-        chosen = config_from(file, assigned, values)
+    chosen = config_from(file, assigned, values)
     start_logging(chosen.config.verbose)
     if sd_notify.is_managed():
         memory.disable_huge_pages()  # before there is a process to be given them, too
-    with (
-        closing(PreloadedWorker(player_of(chosen.config))) as preloaded,
-        user_errors(AudioError, ConfigError, ClockError, PortError, WorkerError),
-    ):
+    with closing(PreloadedWorker(player_of(chosen.config))) as preloaded:
         from daemon.live.run import (  # after the options have been looked at, and while the player is loaded
             PerformanceSetup,
             play,
@@ -60,7 +53,7 @@ def command(file: Path | None, assigned: tuple[str, ...], **values: object) -> N
             reload=(chosen.config, lambda: config_from(file, assigned, values).config),
             preloaded=preloaded,
         )
-        try:
+        with report_os_errors():
             play(
                 setup,
                 lambda ports, settings: (
@@ -69,10 +62,6 @@ def command(file: Path | None, assigned: tuple[str, ...], **values: object) -> N
                     else click.echo(ready_line(ports.api, ports.names, setup.song, settings.style), err=True)
                 ),
             )
-        except WorkerLost as error:  # a failure, and no mistake of the user's: a service manager tries again
-            raise click.ClickException(str(error)) from None
-        except OSError as error:
-            raise UserError(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from None
     if setup.record is not None:
         click.echo(f"take written to {setup.record}", err=True)
 

@@ -7,9 +7,8 @@ import subprocess
 import click
 
 from daemon.config.cli_options import config_from
-from daemon.config.config import ConfigError
-from daemon.core.errors import UserError, user_errors
 from daemon.system import service_units
+from music.errors import UserError
 
 
 @click.group(short_help="Install the band as a service of yours.")
@@ -25,10 +24,9 @@ def install(options: tuple[str, ...]) -> None:
     OPTIONS are those of `houseband run`, after `--`; to change them, install again. Better put them into the
     configuration (`houseband config --edit`): the service reads it again on `systemctl --user reload houseband`.
     """
-    with user_errors(service_units.UnitError, ConfigError):
-        config_from(None, (), {})  # a mistake in it would be the service's only log line
-        manager = service_units.service_manager()
-        manager.install(options)
+    config_from(None, (), {})  # a mistake in it would be the service's only log line
+    manager = service_units.service_manager()
+    manager.install(options)
     click.echo(f"installed and started: {manager.path}")
     click.echo("to have it play before anyone logs in (Linux): loginctl enable-linger", err=True)
 
@@ -36,8 +34,7 @@ def install(options: tuple[str, ...]) -> None:
 @command.command()
 def uninstall() -> None:
     """Stop the service and remove it."""
-    with user_errors(service_units.UnitError):
-        there = service_units.service_manager().uninstall()
+    there = service_units.service_manager().uninstall()
     click.echo("removed" if there else "there was none")
 
 
@@ -45,8 +42,7 @@ def uninstall() -> None:
 @click.pass_context
 def status(context: click.Context) -> None:
     """Show the service manager's report. Exit status 0 when the service runs."""
-    with user_errors(service_units.UnitError):
-        context.exit(_pass_on(service_units.service_manager().status()))
+    context.exit(_pass_on(service_units.service_manager().status()))
 
 
 @command.command()
@@ -55,8 +51,7 @@ def status(context: click.Context) -> None:
 @click.pass_context
 def logs(context: click.Context, follow: bool, lines: int) -> None:
     """Show the service's log."""
-    with user_errors(service_units.UnitError):
-        context.exit(_pass_on(service_units.service_manager().logs(follow, lines)))
+    context.exit(_pass_on(service_units.service_manager().logs(follow, lines)))
 
 
 def _pass_on(command_line: list[str]) -> int:

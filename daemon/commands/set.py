@@ -7,10 +7,8 @@ from contextlib import closing
 import click
 
 from daemon.config.cli_options import connect_option, control_of
-from daemon.config.config import ConfigError
-from daemon.control.client import ClientError, ControlClient
+from daemon.control.client import ControlClient
 from daemon.core.controls import CONTROLS, MIXED_ROLES
-from daemon.core.errors import user_errors
 
 
 class _WithControls(click.Command):
@@ -36,5 +34,5 @@ class _WithControls(click.Command):
 @click.argument("value", required=False, metavar="[VALUE]")
 def command(control: str | None, key: str, value: str | None) -> None:
     """Turn a control of the band that plays: `houseband set intensity 0.9`, `houseband set fill`."""
-    with user_errors(ClientError, ConfigError), closing(ControlClient(control_of(control))) as client:
+    with closing(ControlClient(control_of(control))) as client:
         client.ask("set", key=key, value=value)

@@ -8,9 +8,7 @@ from contextlib import closing
 import click
 
 from daemon.config.cli_options import connect_option, control_of
-from daemon.config.config import ConfigError
-from daemon.control.client import ClientError, ControlClient
-from daemon.core.errors import user_errors
+from daemon.control.client import ControlClient
 
 
 @click.command(short_help="Say how the band that plays stands.")
@@ -18,7 +16,7 @@ from daemon.core.errors import user_errors
 @click.option("--json", "as_json", is_flag=True, help="Print all there is as JSON.")
 def command(control: str | None, as_json: bool) -> None:
     """Say how the band that plays stands: what it plays, its controls, and how well it keeps up."""
-    with user_errors(ClientError, ConfigError), closing(ControlClient(control_of(control))) as client:
+    with closing(ControlClient(control_of(control))) as client:
         state = client.ask("get")["state"]
     if as_json:
         click.echo(json.dumps(state, indent=1))

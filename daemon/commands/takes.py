@@ -10,8 +10,7 @@ from pathlib import Path
 import click
 
 from daemon.config.cli_options import config_from
-from daemon.config.config import ConfigError
-from daemon.core.errors import UserError, user_errors
+from music.errors import UserError
 
 
 @click.group(short_help="List and export what has been played.")
@@ -25,8 +24,7 @@ def _folder(said: Path | None) -> Path:
 
     if said is not None:
         return said
-    with user_errors(ConfigError):
-        found = folder(str(config_from(None, (), {}).config.values["takes"]))
+    found = folder(str(config_from(None, (), {}).config.values["takes"]))
     if found is None:
         raise UserError(f"takes are not kept (takes = '{OFF}'); name a folder with --dir, or change the configuration")
     return found
@@ -103,7 +101,7 @@ def export(name: str | None, output: Path | None, everything: bool, where: Path 
 
 
 def _copy(file: Path, to: Path) -> None:
-    """A take, be it a MIDI file or, on a disk too full for one, still a journal. Raises OSError, Refusal."""
+    """A take, be it a MIDI file or, on a disk too full for one, still a journal. Raises OSError, UserError."""
     from daemon.takes import take_log
 
     if file.suffix == ".mid":

@@ -7,9 +7,8 @@ import contextlib
 import click
 
 from daemon.config.cli_options import connect_option, control_of
-from daemon.config.config import ConfigError
-from daemon.control.client import ClientError, ControlClient
-from daemon.core.errors import UserError, user_errors
+from daemon.control.client import ControlClient
+from music.errors import UserError
 
 
 @click.command(short_help="Watch the band that plays: a live roll and meters.")
@@ -26,7 +25,6 @@ def command(control: str | None) -> None:
     if not console.is_terminal:
         raise UserError("top draws in a terminal; for programs there is `houseband status --json`")
     with (
-        user_errors(ClientError, ConfigError),
         contextlib.suppress(KeyboardInterrupt),
         contextlib.closing(ControlClient(control_of(control))) as client,
     ):

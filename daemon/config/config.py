@@ -20,6 +20,7 @@ from daemon.core import controls
 from daemon.core.controls import CONTROLS, MIXED_ROLES, ControlError
 from daemon.core.settings import Settings
 from daemon.system.text_files import MissingFileError, TextFileError, read_toml, toml_literal
+from music.errors import UserError
 from music.note import Metre
 
 #: names another file than the usual one
@@ -28,8 +29,8 @@ VARIABLE = "HOUSEBAND_CONFIG"
 Given = Mapping[str, object]
 
 
-class ConfigError(ValueError):
-    """A configuration that cannot be used; the message is one sentence that names the key."""
+class ConfigError(UserError):
+    """A configuration that cannot be used; the message names the key."""
 
 
 @dataclass(frozen=True, slots=True)

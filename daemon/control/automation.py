@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.core import controls
+from music.errors import UserError
 
 
-class AutomationError(ValueError):
-    """An automation that cannot be used; the message is one sentence for the user."""
+class AutomationError(UserError):
+    """An automation that cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def read(
         if line.strip():
             try:
                 turns += _meant(_turn(line, styles), presets)
-            except ValueError as error:
+            except (ValueError, controls.ControlError) as error:
                 raise AutomationError(f"{path}, line {number}: {error}") from None
     return tuple(sorted(turns, key=lambda turn: turn.tick))
 

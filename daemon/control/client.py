@@ -8,18 +8,26 @@ from collections.abc import Iterator
 from typing import Any
 
 from daemon.control.control_socket import OFF, PROTOCOL, TCP, resolve, runtime_path
+from music.errors import UserError
 
 Json = dict[str, Any]
 #: seconds for an answer; a band answers in milliseconds
 PATIENCE = 5.0
 
 
-class ClientError(Exception):
-    """No band answers, or it refuses; the message is one sentence."""
+class ClientError(UserError):
+    """The band refuses, or it cannot be asked."""
+
+
+class NoBandError(ClientError):
+    """No band answers."""
+
+    exit_code = 3
 
 
 class ControlClient:
-    """A connection to a band that plays. where: as the configuration's `control`. Raises ClientError."""
+    """A connection to a band that plays. where: as the configuration's `control`. Raises ClientError, and
+    NoBandError where no band answers."""
 
     def __init__(self, where: str) -> None:
         address = resolve(where)
@@ -43,7 +51,8 @@ class ControlClient:
             self.ask("hello", token=_tcp()[1])
 
     def ask(self, op: str, *, patience: float | None = PATIENCE, **members: Any) -> Json:
-        """The answer to a request. patience: seconds, None for ever. Raises ClientError for a refusal."""
+        """The answer to a request. patience: seconds, None for ever. Raises ClientError for a refusal, NoBandError
+        where the band has gone."""
         self._id += 1
         self._socket.settimeout(patience)
         try:
@@ -55,9 +64,9 @@ class ControlClient:
                     break
                 self._waiting.append(found)
         except TimeoutError:
-            raise ClientError("the band does not answer") from None
+            raise NoBandError("the band does not answer") from None
         except OSError as error:
-            raise ClientError(f"the band has gone ({error.strerror or error})") from None
+            raise NoBandError(f"the band has gone ({error.strerror or error})") from None
         if not found["ok"]:
             raise ClientError(str(found["error"]))
         return found
@@ -81,7 +90,7 @@ class ControlClient:
     def _read(self) -> Json:
         line = self._file.readline()
         if not line:
-            raise ClientError("the band has gone")
+            raise NoBandError("the band has gone")
         found: Json = json.loads(line)
         return found
 
@@ -98,7 +107,7 @@ def _connect(address: str) -> socket.socket:
             there.close()
             raise
     except (OSError, ValueError):
-        raise ClientError(f"no houseband answers at {address}; start one with `houseband run`") from None
+        raise NoBandError(f"no houseband answers at {address}; start one with `houseband run`") from None
     return there
 
 

@@ -22,6 +22,7 @@ from daemon.core import controls
 from daemon.core.controls import CONTROLS, TOGGLE
 from daemon.core.events import ControlChange, Event, ForgetGesture, LearnGesture, MidiIn, RebindGestures
 from daemon.core.world import World
+from music.errors import UserError
 
 #: who leaves all as it is plays with these: controllers that MIDI leaves free, and channel 16
 DEFAULTS: dict[str, str] = {
@@ -73,8 +74,8 @@ _TEXT = re.compile(r"(cc|note|program)(?: +(\d+))?(?: +channel +(\d+))?")
 _KINDS = {0xB0: CC, 0x90: NOTE, 0x80: NOTE, 0xC0: PROGRAM}
 
 
-class GestureError(ValueError):
-    """A gesture that is none, or that cannot do what it is told; the message is one sentence."""
+class GestureError(UserError):
+    """A gesture that is none, or that cannot do what it is told."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,13 @@ from daemon.control import gestures
 from daemon.control.gestures import GestureError
 from daemon.core.controls import ControlError
 from daemon.system.text_files import MissingFileError, TextFileError, read_toml, toml_literal
+from music.errors import UserError
 
 #: the file's only table
 _TABLE = "gestures"
 
 
-class LearnedGesturesError(ValueError):
+class LearnedGesturesError(UserError):
     """Raised for a file of learned gestures that cannot be used; the message is one sentence that names the file."""
 
 

@@ -29,6 +29,7 @@ from daemon.core import controls, wire
 from daemon.core.controls import CONTROLS, ControlError
 from daemon.core.version import installed_version
 from daemon.system.sd_notify import STOP_SIGNALS
+from music.errors import UserError
 from music.note import CHANNELS
 
 #: bytes of one request; of events that wait for a client
@@ -87,8 +88,8 @@ class Connection:
         self.to_say += event
 
 
-class RequestError(Exception):
-    """A request that cannot be answered as it would like; one sentence."""
+class RequestError(UserError):
+    """A request that cannot be answered as it would like."""
 
 
 class RequestHandler:

@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 
 from daemon.core.settings import Settings
 from music.edits.edit import spans
+from music.errors import UserError
 from music.note import EDITS, ROLES
 
 
-class ControlError(ValueError):
-    """A key that does not exist or a value it cannot take; the message is one sentence that names the key."""
+class ControlError(UserError):
+    """A key that does not exist or a value it cannot take; the message names the key."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What the command line says when it cannot do what it was asked: one sentence on stderr, exit code 2."""
+"""How an error ends a command: one sentence on stderr, and an exit code that tells its kind."""
 
 from __future__ import annotations
 
@@ -7,17 +7,32 @@ from collections.abc import Iterator
 
 import click
 
+from music.errors import HousebandError, UserError
 
-class UserError(click.ClickException):
-    """The user can mend this; the message says what is wrong and how."""
-
-    exit_code = 2
+#: what the exit codes of every command mean
+EXIT_CODES = {
+    0: "all went well",
+    1: "it failed",
+    2: "a wrong option, value, file, port or configuration",
+    3: "no band answers on the control socket",
+}
 
 
 @contextlib.contextmanager
-def user_errors(*errors: type[Exception]) -> Iterator[None]:
-    """Turns errors whose message is one sentence for the user into a UserError."""
+def report_errors() -> Iterator[None]:
+    """Turn a HousebandError into the exception that click ends a program with. The only place that does so."""
     try:
         yield
-    except errors as error:
-        raise UserError(str(error)) from None
+    except HousebandError as error:
+        ending = click.ClickException(str(error))
+        ending.exit_code = error.exit_code  # type: ignore[misc]  # declared for the class, read from the instance
+        raise ending from None
+
+
+@contextlib.contextmanager
+def report_os_errors() -> Iterator[None]:
+    """Turn an OSError into a UserError that names the file it is about."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from None

@@ -25,6 +25,7 @@ from typing import Any
 from daemon.core.counters import quantile
 from daemon.diagnostics import measure
 from daemon.midi.rtmidi_ports import APIS, rtmidi_module
+from music.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 #: a JACK server of our own, where no MIDI system runs; one name for ever, for each takes a place in JACK's registry
@@ -251,8 +252,8 @@ class Bench:
             process.communicate(timeout=PATIENCE)
 
 
-class BenchError(RuntimeError):
-    """Something that was to be measured does not run; the message is one sentence."""
+class BenchError(UserError):
+    """Something that was to be measured does not run."""
 
 
 def middle(values: Sequence[float]) -> float:

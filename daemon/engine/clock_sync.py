@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from daemon.clocks.clock import Clock, ClockTick, Started, TempoOnly
 from daemon.core.events import MidiIn
 from daemon.core.tempo import NS_PER_MS, NS_PER_S, NS_PER_US, TempoMap
+from music.errors import HousebandError
 from music.note import TICKS_PER_BEAT, TICKS_PER_STEP, Metre
 
 #: a note that comes so long (ns) before a start belongs to it: the first one can overtake it on its way
@@ -131,7 +132,7 @@ class ClockSync:
             self._offset = tempo.tick_at(change.ns + _span(change.us) // 2) - change.tick
 
 
-class OutOfSync(Exception):
+class OutOfSync(HousebandError):
     """The band and the master are too far apart to come together by playing faster or slower."""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from music.errors import UserError
 from music.evaluation.metrics import BarFigures, Parts
 from music.note import TICKS_PER_STEP, Note, quantise
 
@@ -18,8 +19,8 @@ BARS = 24
 GAP = 0.012
 
 
-class PicturesError(RuntimeError):
-    """Pictures that cannot be drawn; the message is one sentence for the user."""
+class PicturesError(UserError):
+    """Pictures that cannot be drawn."""
 
 
 def check() -> None:

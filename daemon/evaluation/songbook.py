@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 import mido
 
+from music.errors import UserError
 from music.midifile import MidiFileError, Song, from_mido
 
 #: The collection whose accompaniments are made by rule; its file names end in the style they are made in.
@@ -19,8 +20,8 @@ BY_RULE = "bands"
 MADE_OF = {"piano": "pop909", "chorale": "chorales", "romantic": "lieder", "classical": "quartets"}
 
 
-class SongbookError(ValueError):
-    """Songs that cannot be had; the message is one sentence for the user."""
+class SongbookError(UserError):
+    """Songs that cannot be had."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from typing import Any
 from daemon.core.events import Event, MidiIn, PortsBack, PortsLost
 from daemon.midi import port_diagnosis
 from daemon.midi.jack_heartbeat import JackHeartbeat
+from music.errors import UserError
 from music.note import CHANNELS, MELODY
 
 log = logging.getLogger(__name__)
@@ -47,8 +48,8 @@ _LOOPMIDI = (
 )
 
 
-class PortError(Exception):
-    """No MIDI system or no such port; the message is one sentence for the user."""
+class PortError(UserError):
+    """No MIDI system or no such port."""
 
 
 @dataclass(slots=True)

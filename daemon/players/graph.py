@@ -16,13 +16,14 @@ from daemon.core.player_info import PlayerInfo
 from daemon.players.graph_cache import open_session
 from daemon.players.player import Player
 from music import signature
+from music.errors import UserError
 from music.signature import Signature, SignatureError
 
 TECHNIQUES = ("gan", "arcnn", "transformer")
 
 
-class GraphError(ValueError):
-    """A graph that cannot be played; the message is one sentence for the user."""
+class GraphError(UserError):
+    """A graph that cannot be played."""
 
 
 class Graph:

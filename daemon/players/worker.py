@@ -30,6 +30,7 @@ from daemon.core.player_info import PlayerInfo
 from daemon.players.player import Player, warm_up
 from daemon.system import memory, rtkit
 from daemon.system.sd_notify import STOP_SIGNALS
+from music.errors import HousebandError, UserError, describe_error
 
 log = logging.getLogger(__name__)
 
@@ -50,12 +51,14 @@ _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THR
 _CHILD = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from daemon.players.worker import serve; serve()"
 
 
-class WorkerError(Exception):
-    """The player could not be loaded; the message is one sentence for the user."""
+class WorkerError(UserError):
+    """The player could not be loaded."""
 
 
 class WorkerLost(WorkerError):
-    """It hung or died while it loaded: another attempt may do better."""
+    """The worker hung or died while it loaded its player: another attempt may do better."""
+
+    exit_code = HousebandError.exit_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,7 +356,7 @@ def serve() -> None:
             player.set_time_budget(BUDGET_NS)
             first = time.monotonic() - begun
         except Exception as error:  # noqa: BLE001 - whatever a broken graph raises, the user gets one sentence
-            wire.send(answers, ("failed", _sentence(error)))
+            wire.send(answers, ("failed", describe_error(error)))
             return
         gc.freeze()
         memory.trim_heap()
@@ -369,7 +372,7 @@ def serve() -> None:
                     continue
                 answer = "plan", wire.pack_plan(player.plan(wire.unpack_request(found)))
             except Exception as error:  # noqa: BLE001 - reported; the band goes on with the plan it has
-                answer = "told" if callable(found) else "failed", _sentence(error)
+                answer = "told" if callable(found) else "failed", describe_error(error)
             wire.send(answers, answer)
         player.close()
 
@@ -380,9 +383,3 @@ def _take_questions(pipe: IO[bytes], mail: SimpleQueue[Any]) -> None:
         while True:
             mail.put(wire.receive(pipe))
     mail.put(None)
-
-
-def _sentence(error: Exception) -> str:
-    """What to tell of it: errors meant for the user speak for themselves, of others the kind matters."""
-    text = " ".join(str(error).split())
-    return text if text and isinstance(error, (ValueError, OSError)) else f"{type(error).__name__}: {text}"

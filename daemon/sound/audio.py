@@ -27,6 +27,7 @@ from daemon.core.observers import Observer, PerformanceView
 from daemon.core.tempo import NS_PER_MS, NS_PER_S
 from daemon.system.live_world import real_time_section
 from daemon.system.sd_notify import STOP_SIGNALS
+from music.errors import UserError, describe_error
 from music.note import CHANNELS, MELODY, TICKS_PER_BEAT, Metre
 
 log = logging.getLogger(__name__)
@@ -46,8 +47,8 @@ _CHILD = (
 )
 
 
-class AudioError(Exception):
-    """No sound; the message is one sentence for the user."""
+class AudioError(UserError):
+    """No sound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +234,7 @@ def serve(soundfont: str = "") -> None:
     try:
         desk, stream, name = _open(soundfont)
     except Exception as error:  # noqa: BLE001 - whatever PortAudio raises, the user gets one sentence
-        answers.write(f"failed {_sentence(error)}\n")
+        answers.write(f"failed {describe_error(error)}\n")
         answers.flush()
         return
     with (
@@ -285,11 +286,6 @@ def _takes(sounddevice: Any, rate: int) -> bool:
     except (sounddevice.PortAudioError, ValueError):
         return False
     return True
-
-
-def _sentence(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text if isinstance(error, (AudioError, ValueError)) and text else f"{type(error).__name__}: {text}"
 
 
 def read(pipe: IO[bytes], desk: BlockRenderer) -> None:

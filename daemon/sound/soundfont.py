@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from music.errors import UserError
+
 #: instead of a file: the built-in synthesiser, even where there is a soundfont
 BUILT_IN = "built-in"
 #: names it without an option
@@ -29,8 +31,8 @@ PLACES: tuple[Path, ...] = (
 _ENDINGS = (".sf2", ".sf3")
 
 
-class SoundFontError(ValueError):
-    """A soundfont that cannot be used; the message is one sentence for the user."""
+class SoundFontError(UserError):
+    """A soundfont that cannot be used."""
 
 
 def find(named: str | Path | None = None, places: Iterable[Path] = PLACES) -> Path | None:

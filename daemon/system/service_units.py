@@ -12,6 +12,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Protocol
 
+from music.errors import UserError
+
 NAME, LABEL = "houseband.service", "io.github.houseband"
 #: beside the unit, where a user's systemd has no user namespaces
 PLAIN = "50-no-user-namespaces.conf"
@@ -26,8 +28,8 @@ ProtectKernelLogs=no
 _HOME = "%h/.local/bin/houseband"
 
 
-class UnitError(Exception):
-    """The service cannot be installed, removed or asked; the message is one sentence."""
+class UnitError(UserError):
+    """The service cannot be installed, removed or asked."""
 
 
 class ServiceManager(Protocol):

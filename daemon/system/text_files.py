@@ -6,8 +6,10 @@ import json
 import tomllib
 from pathlib import Path
 
+from music.errors import UserError
 
-class TextFileError(ValueError):
+
+class TextFileError(UserError):
     """Raised for a file that cannot be read; the message is one sentence that names the file."""
 
 

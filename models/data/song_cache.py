@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from music.chords import ChordTrack
 from music.encoding.gan_canvas import QUALITY_TONES
+from music.errors import UserError
 from music.note import TICKS_PER_BEAT, step_of
 
 #: Every part name a cache may hold; a note row names its part by index.
@@ -35,8 +36,8 @@ SPLITS = ("train", "valid")
 NO_CHORD = -1
 
 
-class DataError(ValueError):
-    """Training data that cannot be used; the message is one sentence for the user."""
+class DataError(UserError):
+    """Training data that cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from music.edits.edit import ADD, REMOVE, Action, Edit, Limits, opposite
 from music.encoding.edit_grid import PITCHES, Cells, Lengths, sounding
+from music.errors import UserError
 
 
-class EditError(ValueError):
-    """An edit that does not fit the notes there are; the message is one sentence."""
+class EditError(UserError):
+    """An edit that does not fit the notes there are."""
 
 
 class Draft:
@@ -262,9 +263,7 @@ def from_line(line: str) -> Edit:
             raise EditError(f"no such action: {action!r}")
         step, pitch, length, velocity = (int(found[key]) for key in ("start", "pitch", "length", "velocity"))
         return Edit(int(found["iteration"]), action, step, pitch, length, velocity, float(found["log_probability"]))
-    except (ValueError, KeyError, TypeError) as error:
-        if isinstance(error, EditError):
-            raise
+    except (ValueError, KeyError, TypeError):
         raise EditError(f"not a line of edits: {line.strip()[:80]!r}") from None
 
 

@@ -35,6 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from music.encoding.gan_canvas import QUALITIES
+from music.errors import UserError
 from music.note import ROLES, TICKS_PER_STEP, Note
 
 END = 0
@@ -60,7 +61,7 @@ MOST = {"bass": 1, "chords": 6, "pad": 5, "drums": 5}
 NO_CHORD = (-1, -1)
 
 
-class TokenError(ValueError):
+class TokenError(UserError):
     """Tokens that say no music; the message says where."""
 
 

@@ -396,7 +396,7 @@ def test_where_nobody_plays_the_commands_say_how_to_start_one(tmp_path: Path) ->
     nobody = str(tmp_path / "none.sock")
     for words in (["status"], ["set", "fill"], ["panic"], ["learn", "fill"]):
         result = CliRunner().invoke(main, [*words[:1], "--control", nobody, *words[1:]])
-        assert result.exit_code == 2
+        assert result.exit_code == 3
         assert result.stderr == f"Error: no houseband answers at {nobody}; start one with `houseband run`\n"
 
 

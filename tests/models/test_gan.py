@@ -11,6 +11,7 @@ import torch
 from click.testing import CliRunner
 from lightning_fabric import Fabric
 
+from daemon.cli import main
 from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
 from daemon.players.gan import GanPlayer, _Noise, _Writer
@@ -348,7 +349,7 @@ def test_a_killed_run_goes_on_and_is_exported(tmp_path: Path) -> None:
     tensors, state = checkpoint.load(run / "checkpoint")
     state["step"] = 2  # as if it had been killed there
     checkpoint.save(run / "checkpoint", tensors, state)
-    again = CliRunner().invoke(training.command, options)
+    again = CliRunner().invoke(main, ["train", *options])
     assert again.exit_code == 2
     assert "--resume" in again.output
     resumed = CliRunner().invoke(training.command, [*options, "--resume"])
@@ -382,14 +383,14 @@ def test_what_is_no_graph_of_ours_is_not_exported_again(tiny_graph: Path, tmp_pa
     strange = Signature("gan", {}, {}, streams.STYLES, {}, {"recipe": {"model": {"fine": [5, 10]}}})
     store(onnx.load(tiny_graph), strange, tmp_path / "strange.onnx")
     for name, words in {"broken": "no graph to export again", "other": "no harmonist", "strange": "lacks"}.items():
-        told = CliRunner().invoke(exporting.command, [str(tmp_path / f"{name}.onnx"), "-o", str(tmp_path / "x.onnx")])
+        told = CliRunner().invoke(main, ["export", str(tmp_path / f"{name}.onnx"), "-o", str(tmp_path / "x.onnx")])
         assert told.exit_code == 2
         assert words in told.output
         assert not (tmp_path / "x.onnx").exists()
 
 
 def test_a_folder_without_music_is_one_sentence(tmp_path: Path) -> None:
-    result = CliRunner().invoke(training.command, ["gan", "--data", str(tmp_path), "-o", str(tmp_path / "r")])
+    result = CliRunner().invoke(main, ["train", "gan", "--data", str(tmp_path), "-o", str(tmp_path / "r")])
     assert result.exit_code == 2
     assert "no MIDI file" in result.output
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from daemon.cli import main
 from export import command as exporting
 from models import checkpoint
 from models import cli as training
@@ -224,11 +225,10 @@ def test_a_run_is_taken_over_by_the_gan(tmp_path: Path, monkeypatch: pytest.Monk
     assert made.exit_code == 0, made.output
     inside = dict(written[0].named_parameters())
     assert torch.equal(inside["generator.harmonist.read.pp"], harmonist_of(Path(other)).read.pp)
-    wrong = CliRunner().invoke(
-        exporting.command, [str(tmp_path / "gan"), "-o", str(tmp_path / "h.onnx"), "--harmonist", str(tmp_path / "gan")]
-    )
+    gan = str(tmp_path / "gan")
+    wrong = CliRunner().invoke(main, ["export", gan, "-o", str(tmp_path / "h.onnx"), "--harmonist", gan])
     assert wrong.exit_code == 2
     assert "not of the harmonist" in wrong.output
-    missing = CliRunner().invoke(training.command, [*gan_run[:2], str(tmp_path / "x"), *gan_run[3:-1], "harmonist=no"])
+    missing = CliRunner().invoke(main, ["train", *gan_run[:2], str(tmp_path / "x"), *gan_run[3:-1], "harmonist=no"])
     assert missing.exit_code == 2
     assert "not a checkpoint" in missing.output

@@ -13,12 +13,10 @@ import click
 from daemon.commands._options import CONTROL_OPTIONS, build_settings, control_options
 from daemon.commands.evaluate import DATA
 from daemon.core import controls
-from daemon.core.errors import UserError, user_errors
+from daemon.core.errors import report_errors, report_os_errors
 from daemon.evaluation.scoring import BandUnderTest, player_of
-from daemon.evaluation.songbook import SongbookError, open_book
-from daemon.players.graph import GraphError
-from models.data.song_cache import DataError
-from music.midifile import MidiFileError
+from daemon.evaluation.songbook import open_book
+from music.errors import UserError
 from tests.programs.judges import trained
 from tests.programs.judges.bench import LIVE, OFFLINE, Task, Tried, play_all
 from tests.programs.judges.pieces import STYLES
@@ -75,7 +73,7 @@ def belonging(**given: Any) -> None:
     """
     from tests.programs.judges import report
 
-    with _refusals():
+    with report_errors(), report_os_errors():
         judge, facts = trained.belonging(_cache(given), given["data"], given["runs"])
         tried = _play(given, None)
         found = report.belonging(judge, tried)
@@ -93,16 +91,12 @@ def styles(**given: Any) -> None:
     """
     from tests.programs.judges import report
 
-    with _refusals():
+    with report_errors(), report_os_errors():
         judge, facts = trained.styles(_cache(given), given["data"], given["runs"])
         known = STYLES if given["nobody"] else player_of(given["technique"], _graph(given)).info.styles
         tried = _play(given, tuple(style for style in STYLES if style in known))
         found = report.styles(judge, tried)
     _answer(found | facts, report.styles_tables, given["as_json"])
-
-
-def _refusals() -> Any:
-    return user_errors(controls.ControlError, GraphError, MidiFileError, SongbookError, DataError, OSError)
 
 
 def _cache(given: dict[str, Any]) -> Path:
