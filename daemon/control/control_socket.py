@@ -54,7 +54,6 @@ import contextlib
 import json
 import logging
 import os
-import subprocess
 import sys
 import threading
 import warnings
@@ -68,6 +67,7 @@ from typing import Any
 from daemon.control import gestures
 from daemon.core import wire
 from daemon.core.events import ControlChange, Event, ForgetGesture, LearnGesture
+from daemon.system.child_process import ChildProcess
 
 log = logging.getLogger(__name__)
 
@@ -81,8 +81,6 @@ CAPACITY = 4000
 PATIENCE = 2.0
 #: what can be subscribed to
 TOPICS = ("notes", "heard", "plans", "edits", "tempo", "counters", "controls")
-
-_CHILD = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from daemon.control.server import serve; serve()"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +136,7 @@ class ControlSocket:
         #: which tells the server of them once it has told what they changed
         self.outcomes: deque[tuple[int, bool]] = deque()
         self._queue: SimpleQueue[tuple[Any, ...] | None] = SimpleQueue()
-        self._child = subprocess.Popen(
-            [sys.executable, "-P", "-c", _CHILD, json.dumps(sys.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
+        self._child = ChildProcess("daemon.control.server:serve")
         self._threads = [
             threading.Thread(target=target, name=name, daemon=True)
             for target, name in ((self._feed, "control-feed"), (self._read, "control-read"))
@@ -163,8 +159,6 @@ class ControlSocket:
 
     def close(self) -> None:
         """No socket any more. A server that hangs is not waited for."""
-        assert self._child.stdin
-        assert self._child.stdout
         feed, read = self._threads
         self._queue.put(None)
         if feed.ident is not None:
@@ -172,24 +166,18 @@ class ControlSocket:
             if feed.is_alive():  # in the middle of a write that nobody reads
                 self._child.kill()
                 feed.join()
-        with contextlib.suppress(OSError):
-            self._child.stdin.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._child.wait(PATIENCE)
-        self._child.kill()
-        self._child.wait()
+        self._child.close_stdin()
+        self._child.stop(PATIENCE)
         if read.ident is not None:
             read.join()
         self._child.stdout.close()
 
     def _feed(self) -> None:
-        assert self._child.stdin
         with contextlib.suppress(OSError, ValueError):  # it is gone, or closed
             while (fact := self._queue.get()) is not None:
                 wire.send(self._child.stdin, fact)
 
     def _read(self) -> None:
-        assert self._child.stdout
         for line in self._child.stdout:
             message = json.loads(line)
             match message["kind"]:

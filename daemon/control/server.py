@@ -11,7 +11,6 @@ import json
 import os
 import secrets
 import selectors
-import signal
 import socket
 import sys
 import threading
@@ -28,7 +27,6 @@ from daemon.control.learned import write_learned
 from daemon.core import controls, wire
 from daemon.core.controls import CONTROLS, ControlError
 from daemon.core.version import installed_version
-from daemon.system.sd_notify import STOP_SIGNALS
 from music.errors import UserError
 from music.note import CHANNELS
 
@@ -521,8 +519,6 @@ def pass_on(message: Mapping[str, object]) -> None:
 
 def serve() -> None:
     """The process: hello from stdin, then facts until there are no more."""
-    for number in STOP_SIGNALS:  # a Ctrl-C in the terminal is meant for the conductor
-        signal.signal(number, signal.SIG_IGN)
     if hasattr(os, "nice"):
         os.nice(5)
     with contextlib.suppress(EOFError, BrokenPipeError):

@@ -10,11 +10,8 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
-import json
 import logging
-import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -29,7 +26,7 @@ from daemon.core.plan import PlanRequest
 from daemon.core.player_info import PlayerInfo
 from daemon.players.player import Player, warm_up
 from daemon.system import memory, rtkit
-from daemon.system.sd_notify import STOP_SIGNALS
+from daemon.system.child_process import ChildProcess, guard_stdout
 from music.errors import HousebandError, UserError, describe_error
 
 log = logging.getLogger(__name__)
@@ -48,7 +45,6 @@ RETRY_FIRST, RETRY_LAST = 0.5, 30.0
 
 #: no pools of threads: one core is the worker's share
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-_CHILD = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from daemon.players.worker import serve; serve()"
 
 
 class WorkerError(UserError):
@@ -79,11 +75,11 @@ class PreloadedWorker:
     """A worker's process begun before anybody wants its answers, so that it loads while they get ready themselves."""
 
     def __init__(self, spec: PlayerSpec) -> None:
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: ChildProcess | None = None
         with contextlib.suppress(OSError):  # the worker tries it again, and says why it cannot be
             self._child = _start(spec)
 
-    def take(self) -> subprocess.Popen[bytes] | None:
+    def take(self) -> ChildProcess | None:
         """It is the caller's from now on; None for none."""
         child, self._child = self._child, None
         return child
@@ -92,33 +88,16 @@ class PreloadedWorker:
         """End what nobody has taken."""
         child = self.take()
         if child is not None:
-            _kill(child)
-            assert child.stdout
+            child.stop()
             child.stdout.close()
 
 
-def _start(spec: PlayerSpec) -> subprocess.Popen[bytes]:
+def _start(spec: PlayerSpec) -> ChildProcess:
     """A process that loads a player. Raises OSError."""
-    child = subprocess.Popen(
-        [sys.executable, "-P", "-c", _CHILD, json.dumps(sys.path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={**os.environ, **_ONE_THREAD},
-    )
-    assert child.stdin
+    child = ChildProcess("daemon.players.worker:serve", environment=_ONE_THREAD)
     with contextlib.suppress(OSError):  # it is gone; its reader says so
         wire.send(child.stdin, spec)
     return child
-
-
-def _kill(child: subprocess.Popen[bytes]) -> int:
-    """Ends a child and gives its exit status. It holds nothing that could be half-written."""
-    child.kill()
-    status = child.wait()
-    assert child.stdin
-    with contextlib.suppress(OSError):  # what was not yet flushed has nowhere to go
-        child.stdin.close()
-    return status
 
 
 # What the owner thread finds in its mail, beside requests.
@@ -196,7 +175,7 @@ class _Owner:
         self.early: PreloadedWorker | None = None
         self._spec, self._put, self._now = spec, put, now
         self._answer_limit = self._least_limit = answer_limit
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: ChildProcess | None = None
         self._life = 0
         self._slot: PlanRequest | None = None  # the newest question, not yet passed on
         self._asked: PlanRequest | None = None  # the question the child is at
@@ -245,7 +224,6 @@ class _Owner:
         self.pid = self._child.pid
         self._began = time.monotonic()
         self._limit = self._began + self._start_limit
-        assert self._child.stdout
         reader = threading.Thread(
             target=_read, args=(self._child.stdout, self._life, self.mail), name="worker-reader", daemon=True
         )
@@ -306,7 +284,6 @@ class _Owner:
 
     def _tell(self, message: object) -> None:
         assert self._child
-        assert self._child.stdin
         with contextlib.suppress(OSError):  # it is gone; its reader says so
             wire.send(self._child.stdin, message)
 
@@ -317,9 +294,7 @@ class _Owner:
         if child is None:
             return 0
         self._life += 1  # what it may still have said is stale
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(patience)
-        return _kill(child)
+        return child.stop(patience)
 
 
 def _read(pipe: IO[bytes], life: int, mail: SimpleQueue[PlanRequest | _FromChild | _Close]) -> None:
@@ -344,10 +319,7 @@ def _how_it_ended(status: int) -> str:
 
 def serve() -> None:
     """The child: loads the player it is told of, then answers every question until there are no more to come."""
-    for number in STOP_SIGNALS:  # a Ctrl-C in the terminal is meant for the conductor, which ends us in its own time
-        signal.signal(number, signal.SIG_IGN)
-    questions, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what libraries print must not end up between the answers
+    questions, answers = sys.stdin.buffer, guard_stdout()
     with contextlib.suppress(EOFError, OSError):
         try:
             player: Player = wire.receive(questions).make()

@@ -7,10 +7,7 @@ thread passes them on. `serve` is the child: it draws with rich, or prints a lin
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import signal
-import subprocess
 import sys
 import threading
 import time
@@ -22,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from daemon.core import wire
 from daemon.core.observers import Observer, PerformanceView
-from daemon.system.sd_notify import STOP_SIGNALS
+from daemon.system.child_process import ChildProcess
 from music.note import CHANNELS, MELODY, ROLES, STEPS_PER_BEAT, TICKS_PER_BEAT, Metre
 
 if TYPE_CHECKING:
@@ -34,7 +31,6 @@ CAPACITY = 2000
 #: seconds between two pictures, and until a display that does not end is ended
 FRAME, PATIENCE = 1 / 15, 2.0
 
-_CHILD = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from daemon.screen.jam_display import serve; serve()"
 _ROLE_OF = {CHANNELS[role]: role for role in ROLES}
 _NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
 
@@ -64,9 +60,7 @@ class Display(Observer):
         """plain: a line a bar, even in a terminal."""
         self._performance: PerformanceView | None = None
         self._queue: SimpleQueue[tuple[str, int, bytes, float | None] | None] = SimpleQueue()
-        self._child = subprocess.Popen(
-            [sys.executable, "-P", "-c", _CHILD, json.dumps(sys.path)], stdin=subprocess.PIPE
-        )
+        self._child = ChildProcess("daemon.screen.jam_display:serve", pipe_stdout=False)
         self._thread = threading.Thread(target=self._feed, args=(poster, plain), name="display-feed", daemon=True)
         self._thread.start()
 
@@ -86,13 +80,7 @@ class Display(Observer):
         """Ends the display; returns when it has drawn its last, or was too slow for that."""
         self._queue.put(None)
         self._thread.join(PATIENCE)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._child.wait(PATIENCE)
-        self._child.kill()
-        self._child.wait()
-        assert self._child.stdin
-        with contextlib.suppress(OSError):
-            self._child.stdin.close()
+        self._child.stop(PATIENCE)
 
     def _tell(self, kind: str, at: int, data: bytes) -> None:
         if self._queue.qsize() < CAPACITY:
@@ -100,13 +88,11 @@ class Display(Observer):
             self._queue.put((kind, at, data, isr))
 
     def _feed(self, poster: DisplaySetup, plain: bool) -> None:
-        assert self._child.stdin
-        with contextlib.suppress(OSError):  # it is gone: nobody looks any more
+        with contextlib.suppress(OSError, ValueError):  # it is gone, or closed: nobody looks any more
             wire.send(self._child.stdin, (poster, plain))
             while (message := self._queue.get()) is not None:
                 wire.send(self._child.stdin, message)
-        with contextlib.suppress(OSError):
-            self._child.stdin.close()
+        self._child.close_stdin()
 
 
 # The child
@@ -259,8 +245,6 @@ def _name(pitch: int) -> str:
 
 def serve() -> None:
     """The child: draws what comes in on stdin until that ends."""
-    for number in STOP_SIGNALS:  # a Ctrl-C is meant for the conductor
-        signal.signal(number, signal.SIG_IGN)
     if hasattr(os, "nice"):
         os.nice(10)  # a picture may come late
     from rich.console import Console

@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import heapq
-import json
 import logging
 import os
-import signal
 import struct
-import subprocess
 import sys
 import threading
 import time
@@ -25,8 +22,8 @@ from typing import IO, Any
 
 from daemon.core.observers import Observer, PerformanceView
 from daemon.core.tempo import NS_PER_MS, NS_PER_S
+from daemon.system.child_process import ChildProcess, guard_stdout
 from daemon.system.live_world import real_time_section
-from daemon.system.sd_notify import STOP_SIGNALS
 from music.errors import UserError, describe_error
 from music.note import CHANNELS, MELODY, TICKS_PER_BEAT, Metre
 
@@ -41,10 +38,7 @@ STALE = 200 * NS_PER_MS
 START_LIMIT, TAIL = 15.0, 0.4
 #: wood blocks, on the drums' channel
 CLICK_HIGH, CLICK_LOW = 76, 77
-_CHILD = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from daemon.sound.audio import serve; serve(*sys.argv[2:])"
-)
+_TARGET = "daemon.sound.audio:serve"
 
 
 class AudioError(UserError):
@@ -63,15 +57,9 @@ class Sound:
 class Audio(Observer):
     """The audio process, as the conductor's thread sees it: everything the band and its player play is passed on."""
 
-    def __init__(self, soundfont: str | None = None, serve: str = _CHILD) -> None:
-        self._child = subprocess.Popen(
-            [sys.executable, "-P", "-c", serve, json.dumps(sys.path), soundfont or ""],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,
-            bufsize=0,
-        )
-        assert self._child.stdin
+    def __init__(self, soundfont: str | None = None, target: str = _TARGET) -> None:
+        """Start the process. target: the function that it runs, `module:function`."""
+        self._child = ChildProcess(target, soundfont or "", new_session=True, buffering=0)
         self._pipe = self._child.stdin.fileno()
         self._full = self._gone = False
         with contextlib.suppress(OSError, AttributeError):  # Windows, before Python 3.12
@@ -84,7 +72,6 @@ class Audio(Observer):
 
     def wait_ready(self) -> str:
         """What plays. Raises AudioError when nothing does."""
-        assert self._child.stdout
         guard = threading.Timer(START_LIMIT, self._child.kill)
         guard.daemon = True
         guard.start()
@@ -123,15 +110,8 @@ class Audio(Observer):
 
     def close(self) -> None:
         """End it; a process that hangs is not waited for long."""
-        assert self._child.stdin
-        assert self._child.stdout
-        with contextlib.suppress(OSError):
-            self._child.stdin.close()
-        try:
-            self._child.wait(TAIL + 1)
-        except subprocess.TimeoutExpired:
-            self._child.kill()
-            self._child.wait()
+        self._child.close_stdin()
+        self._child.stop(TAIL + 1)
         self._child.stdout.close()
 
 
@@ -225,23 +205,18 @@ class BlockRenderer:
 
 def serve(soundfont: str = "") -> None:
     """The process: plays what comes through stdin until that ends. Prints one line: `ready WHAT` or `failed WHY`."""
-    for number in STOP_SIGNALS:  # a Ctrl-C in the terminal is meant for the conductor, which ends us in its own time
-        signal.signal(number, signal.SIG_IGN)
-    answers = os.fdopen(os.dup(1), "w")
-    sink = os.open(os.devnull, os.O_WRONLY)  # what C libraries print must not stand between
-    for stream in (1, 2):
-        os.dup2(sink, stream)
+    answers = guard_stdout(silence_stderr=True)  # PortAudio and sound servers print what they please
     try:
         desk, stream, name = _open(soundfont)
     except Exception as error:  # noqa: BLE001 - whatever PortAudio raises, the user gets one sentence
-        answers.write(f"failed {describe_error(error)}\n")
+        answers.write(f"failed {describe_error(error)}\n".encode())
         answers.flush()
         return
     with (
         stream,
         real_time_section(),
     ):  # who reads holds the interpreter, which the device's own thread must not wait for
-        answers.write(f"ready {name}\n")
+        answers.write(f"ready {name}\n".encode())
         answers.flush()
         read(sys.stdin.buffer, desk)
         threading.Event().wait(TAIL)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -23,6 +22,7 @@ from queue import Empty, SimpleQueue
 
 from daemon.core.observers import Observer, PerformanceView
 from daemon.core.settings import Settings
+from daemon.system.child_process import run_detached
 from daemon.takes import take_log
 from daemon.takes.take_log import ENDING
 from music.note import Metre
@@ -38,9 +38,6 @@ UPBEAT, UPBEAT_NS = 64, 4_000_000_000
 #: names the folder instead of the configuration, or is `off`
 VARIABLE = "HOUSEBAND_TAKES"
 OFF = "off"
-_CONVERT = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from daemon.takes.recorder import recover; recover()"
-)
 
 
 def folder(said: str = "auto") -> Path | None:
@@ -256,20 +253,8 @@ class _Syncer:
 
 def convert_beside(where: Path) -> None:
     """Makes MIDI files of the journals in a folder, in a process of its own that waits for nobody."""
-    import json
-
-    command = [sys.executable, "-P", "-c", _CONVERT, json.dumps(sys.path)]
-    environment = {**os.environ, VARIABLE: str(where.absolute())}
     with contextlib.suppress(OSError):
-        child = subprocess.Popen(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        threading.Thread(target=child.wait, daemon=True).start()
+        run_detached("daemon.takes.recorder:recover", {VARIABLE: str(where.absolute())})
 
 
 def recover(where: Path | None = None, trouble: list[OSError] | None = None) -> list[Path]:

@@ -203,14 +203,14 @@ def test_a_child_begun_early_is_the_workers_and_another_is_none_of_its() -> None
             worker.ask(request(2))
             assert isinstance(world.wait(None), PlanReady)
             assert worker.pid != child.pid
-    assert child.returncode is not None
+    assert child.exit_status is not None
 
 
 def test_a_child_begun_early_that_nobody_takes_is_ended() -> None:
     with closing(PreloadedWorker(PlayerSpec("tests.support.worker_players:echo"))) as early:
         child = early._child
     assert child is not None
-    assert child.returncode is not None
+    assert child.exit_status is not None
 
 
 @pytest.mark.parametrize("pack_and_back", [lambda p: wire.unpack_plan(wire.pack_plan(p))])

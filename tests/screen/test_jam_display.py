@@ -108,8 +108,7 @@ def test_a_display_that_stalls_loses_messages_and_holds_nobody_up(monkeypatch: p
 
 def test_a_display_that_has_gone_is_not_missed() -> None:
     shown = Display(POSTER, plain=True)
-    shown._child.kill()
-    shown._child.wait()
+    shown._child.stop()
     for at in range(1000):
         shown.on_input(on("melody", 60), at)
     shown.close()

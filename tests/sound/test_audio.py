@@ -102,21 +102,20 @@ def test_onsets_from_long_ago_are_not_played_and_ends_are() -> None:
     assert played == [b"\x80\x3c\x00"]
 
 
-HANGS = "import sys, time; print('ready deaf', flush=True); time.sleep(60)"
-FAILS = "print('failed the speaker is broken', flush=True)"
+CHILD = "tests.support.audio_children"
 
 
 def test_a_process_that_hangs_is_never_waited_for() -> None:
-    with closing(Audio(serve=HANGS)) as deaf:
+    with closing(Audio(target=f"{CHILD}:hang")) as deaf:
         assert deaf.wait_ready() == "deaf"
         for number in range(20_000):  # several times what a pipe holds
             deaf.send(b"\x90\x3c\x40", number)
 
 
 def test_a_process_that_dies_is_silence(caplog: pytest.LogCaptureFixture) -> None:
-    with closing(Audio(serve="print('ready soon gone', flush=True)")) as gone:
+    with closing(Audio(target=f"{CHILD}:end")) as gone:
         gone.wait_ready()
-        gone._child.wait()
+        gone._child.stop(20)
         for _ in range(3):
             gone.send(b"\x90\x3c\x40", 0)
     assert [record.getMessage() for record in caplog.records] == [
@@ -126,7 +125,7 @@ def test_a_process_that_dies_is_silence(caplog: pytest.LogCaptureFixture) -> Non
 
 def test_no_sound_at_the_start_is_one_sentence() -> None:
     with pytest.raises(AudioError, match=r"^the speaker is broken$"):
-        Audio(serve=FAILS).wait_ready()
+        Audio(target=f"{CHILD}:fail").wait_ready()
 
 
 class Playing:
