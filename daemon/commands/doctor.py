@@ -1,9 +1,8 @@
-"""`houseband doctor`: is this machine fit to play on, and what to do where it is not."""
+"""`houseband doctor`: look for what keeps this machine from playing well, and name the remedies."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,55 +11,57 @@ import click
 from daemon.midi.rtmidi_ports import APIS
 
 if TYPE_CHECKING:
-    from daemon.diagnostics.doctor import Finding, Patient
+    from daemon.diagnostics.check import BandSetup, CheckResult
+
+#: state of a result -> how its line begins, and in which colour
+_MARKS = {"good": ("ok  ", "green"), "odd": ("hmm ", "yellow"), "bad": ("BAD ", "red")}
 
 
 @click.command(short_help="Say what is wrong with this machine's MIDI, timing or sound, and the remedy.")
 @click.option("--config", "file", metavar="FILE.toml", type=click.Path(path_type=Path), help="Another configuration.")
 @click.option("--api", type=click.Choice(["auto", *APIS]), help="MIDI system.")
 @click.option("--technique", metavar="NAME", help="Which player: gan, arcnn or transformer.")
-@click.option("--graph", metavar="FILE.onnx", help="Weights other than the shipped.")
-@click.option("--soundfont", metavar="FILE.sf2", help="The soundfont to look at.")
+@click.option("--graph", metavar="FILE.onnx", help="Weights to play instead of the shipped ones.")
+@click.option("--soundfont", metavar="FILE.sf2", help="The soundfont to check.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def command(context: click.Context, /, file: Path | None, as_json: bool, **said: str | None) -> None:
-    """Look at the configuration, the MIDI system, permissions, real-time scheduling, memory locking, the graph, how
-    fast this machine is, audio, and the folder of takes: what was found, and the remedy where something is wrong. What
-    no option says is as in the configuration, so it is the band you play with that is looked at.
+    """Check the configuration, the MIDI system, permissions, real-time scheduling, memory locking, the graph, how fast
+    this machine is, audio, and the folder of takes; print what is the case, and the remedy where something is wrong.
+    Where no option is given the configuration holds, so it is the band you play with that is checked.
 
     Exit status 1 where the band cannot play.
     """
-    from daemon.diagnostics.doctor import Examined, examine, verdict
+    from daemon.diagnostics.doctor import DoctorReport, run_checks
 
-    tell = (lambda _: None) if as_json else _tell
-    patient, configuration = _patient(file, said)
-    tell(configuration)
-    found = examine(patient, tell)
-    examined = Examined((configuration, *found.findings), found.figures)
+    show = (lambda _: None) if as_json else _print
+    setup, configuration = _read_setup(file, said)
+    show(configuration)
+    checked = run_checks(setup, show)
+    report = DoctorReport((configuration, *checked.results), checked.figures)
     if as_json:
-        findings = [asdict(finding) for finding in examined.findings]
-        click.echo(json.dumps({"fit": examined.fit, "findings": findings, "figures": examined.figures}, indent=1))
+        click.echo(json.dumps(report.as_json(), indent=1))
     else:
-        click.echo(f"\n{verdict(examined.findings)}")
-    context.exit(0 if examined.fit else 1)
+        click.echo(f"\n{report.summary}")
+    context.exit(0 if report.fit else 1)
 
 
-def _tell(finding: Finding) -> None:
-    mark, colour = {"good": ("ok  ", "green"), "odd": ("hmm ", "yellow"), "bad": ("BAD ", "red")}[finding.state]
-    click.echo(click.style(mark, fg=colour) + f"{finding.what}: {finding.found}")
-    if finding.remedy:
-        click.echo(f"      -> {finding.remedy}")
+def _print(result: CheckResult) -> None:
+    mark, colour = _MARKS[result.state]
+    click.echo(click.style(mark, fg=colour) + f"{result.subject}: {result.message}")
+    if result.remedy:
+        click.echo(f"      -> {result.remedy}")
 
 
-def _patient(file: Path | None, said: dict[str, str | None]) -> tuple[Patient, Finding]:
-    """What is looked at, and whether the configuration that says so can be used; the defaults where it cannot."""
+def _read_setup(file: Path | None, said: dict[str, str | None]) -> tuple[BandSetup, CheckResult]:
+    """Return what the band plays with, and the result of reading it; the defaults where it cannot be read."""
     from daemon.config import config
     from daemon.config.cli_options import config_from
     from daemon.config.config import ConfigError
-    from daemon.diagnostics.doctor import BAD, GOOD, Finding, Patient
+    from daemon.diagnostics.check import BAD, GOOD, BandSetup, CheckResult
     from daemon.takes.recorder import folder
 
-    what = "configuration"
+    subject = "configuration"
     try:
         chosen = config_from(file, (), {})
         values = chosen.config.values
@@ -69,12 +70,17 @@ def _patient(file: Path | None, said: dict[str, str | None]) -> tuple[Patient, F
             if chosen.file.exists()
             else f"none, the defaults hold ({chosen.file} is where it would be)"
         )
-        finding = Finding(what, GOOD, text)
+        result = CheckResult(subject, GOOD, text)
     except ConfigError as error:
         values = config.config({}, {}).values
-        finding = Finding(what, BAD, str(error), "correct that line: houseband config --edit")
-    there = {key: said[key] or str(values[key] or "") or None for key in ("graph", "soundfont")}
-    api, technique = (str(said[key] or values[key]) for key in ("api", "technique"))
-    kept, limit = folder(str(values["takes"])), int(str(values["takes_mb"])) << 20
-    patient = Patient(api, technique, there["graph"], there["soundfont"], bool(values["audio"]), kept, limit)
-    return patient, finding
+        result = CheckResult(subject, BAD, str(error), "correct that line: houseband config --edit")
+    setup = BandSetup(
+        api=str(said["api"] or values["api"]),
+        technique=str(said["technique"] or values["technique"]),
+        graph=said["graph"] or str(values["graph"] or "") or None,
+        soundfont=said["soundfont"] or str(values["soundfont"] or "") or None,
+        audio=bool(values["audio"]),
+        takes=folder(str(values["takes"])),
+        takes_limit=int(str(values["takes_mb"])) << 20,
+    )
+    return setup, result

@@ -24,7 +24,7 @@ from typing import Any
 
 from daemon.core.counters import quantile
 from daemon.diagnostics import measure
-from daemon.midi.rtmidi_ports import APIS, rtmidi_module
+from daemon.midi.rtmidi_ports import APIS, PortError, rtmidi_module
 from music.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -362,11 +362,13 @@ def _way(api: str, how: str) -> Iterator[tuple[measure.Sender, list[tuple[int, b
 def midi_system(stack: ExitStack, period: int) -> tuple[str, str] | None:
     """A MIDI system that runs, and what to call it; else a JACK server of our own, without hardware, until the stack
     ends; else None."""
-    from daemon.diagnostics.doctor import may_be_real_time, python_rtmidi, running_apis
+    from daemon.diagnostics.midi_checks import running_apis
+    from daemon.diagnostics.system_checks import may_be_real_time
 
-    if python_rtmidi().state == "bad":
+    try:
+        running = running_apis("auto")
+    except PortError:
         return None
-    running = running_apis("auto")
     if running:
         return running[0], running[0]
     if not (shutil.which("jackd") and shutil.which("jack_wait")):

@@ -29,7 +29,7 @@ import numpy as np
 from daemon.core.counters import quantile
 from daemon.core.events import MidiIn, Quit
 from daemon.core.observers import ObservedOutput
-from daemon.diagnostics.doctor import may_be_real_time
+from daemon.diagnostics.system_checks import may_be_real_time
 from daemon.engine.conductor import Conductor
 from daemon.engine.song import SongInfo
 from daemon.players.worker import PlayerSpec, Worker
