@@ -34,10 +34,10 @@ class _WithFigures(click.Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of figures."""
-        from music.evaluation.metrics import METRICS
+        from music.evaluation.metrics import FIGURES
 
         with formatter.section("Figures"):
-            formatter.write_dl([(figure.title, figure.what) for figure in METRICS])
+            formatter.write_dl([(figure.title, figure.what) for figure in FIGURES])
         super().format_epilog(ctx, formatter)
 
 

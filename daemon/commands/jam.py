@@ -14,7 +14,7 @@ from daemon.core.errors import report_os_errors
 from daemon.core.settings import Settings
 from daemon.midi.rtmidi_ports import APIS, RtMidiPorts
 from daemon.players.worker import PlayerSpec, PreloadedWorker
-from daemon.sound.audio import Sound
+from daemon.sound.audio import AudioSetup
 from music.tunes import TUNES
 
 
@@ -80,7 +80,7 @@ def command(
             api=api,
             out_port=out_port,
             plain=plain,
-            sound=Sound(audio or clicks or soundfont is not None, soundfont, clicks),
+            sound=AudioSetup(audio or clicks or soundfont is not None, soundfont, clicks),
             preloaded=preloaded,
         )
         with report_os_errors():

@@ -140,7 +140,7 @@ def _play_along(given: RenderArguments, playing: PlayingArguments, soundfont: Pa
     """Render the band as MIDI or, to a .wav, as sound. Raises UserError."""
     from daemon.offline import render
     from daemon.players.load import load_band
-    from daemon.sound.synth import open_synth
+    from daemon.sound.fluid_synth import open_synth
 
     synth = open_synth(soundfont) if given.output.suffix.lower() == WAV else None
     player = load_band(given.technique, given.graph)

@@ -98,11 +98,11 @@ def player_of(said: Config) -> PlayerSpec:
 def listeners_of(said: Config) -> Listeners:
     """Who is told of what is played: the recorder of takes, and the loudspeakers."""
     from daemon.live.listeners import Listeners
-    from daemon.sound.audio import Sound
+    from daemon.sound.audio import AudioSetup
     from daemon.takes.recorder import folder
 
     values = said.values
-    sound = Sound(bool(values["audio"]), str(values["soundfont"] or "") or None, bool(values["click"]))
+    sound = AudioSetup(bool(values["audio"]), str(values["soundfont"] or "") or None, bool(values["click"]))
     if sound.click and not sound.on:
         logging.getLogger(__name__).warning("the click is heard with --audio only")
     return Listeners(folder(str(values["takes"])), int(str(values["takes_mb"])) << 20, sound)

@@ -41,13 +41,13 @@ from daemon.engine.output_queue import OutputMessage, OutputQueue, end_of
 from daemon.engine.schedule import CLICK, DRUMS, NoteEvent, NoteSchedule
 from daemon.engine.song import SongInfo
 from daemon.engine.tap_tempo import TapTempo
-from music.edits.draft import encode_sysex
+from music.click import clicks
+from music.edits.draft import to_sysex
 from music.edits.edit import REMOVE, Edit
-from music.note import EDITS, STEPS_PER_BEAT, TICKS_PER_BEAT, TICKS_PER_STEP, Metre, Note, round_to_step
+from music.note import EDITS, STEPS_PER_BEAT, TICKS_PER_BEAT, TICKS_PER_STEP, Metre, Note, step_of
 
 HALF_STEP = TICKS_PER_STEP // 2
-_CLICK_PITCHES = (76, 77)  # General MIDI's high and low wood block
-_FINALE = (36, 49)  # and its bass drum and crash cymbal, which a final chord has
+_FINALE = (36, 49)  # General MIDI's bass drum and crash cymbal, which a final chord has
 _STALL = 4 * TICKS_PER_BEAT  # a machine that stood still for longer (ticks) has slept: what was due is not made up for
 _UNNOTICED = 15 * NS_PER_S  # ports may be gone for so long (ns) before it is noticed
 _SLEEP = 20 * NS_PER_S  # and for longer (ns) than that, as if somebody had put it to sleep
@@ -353,7 +353,7 @@ class Conductor:
         if began and self._armed:
             if self._floating:
                 self._anchor(tick, event.at)
-            self._begin(round_to_step(tick))
+            self._begin(step_of(tick))
         self._end_places(self.loop.hear(tick, event.data, self.settings.overdub, self._number))
         if self._grid is None:
             self._window.forget(tick - _MEMORY)
@@ -494,10 +494,8 @@ class Conductor:
         self.tempo = TempoMap(self._us, first, self._world.now())
         if self._sender is not None:
             self._sender.begin(first)
-        beat = 4 * TICKS_PER_BEAT // metre.denominator
-        for tick in range(first, 0, beat):
-            pitch = _CLICK_PITCHES[(tick - first) % metre.ticks_per_bar != 0]
-            self._agenda.add(CLICK, Note(tick, pitch, TICKS_PER_STEP // 2, 100))
+        for click in clicks(first, 0, metre):
+            self._agenda.add(CLICK, Note(click.start, click.pitch, TICKS_PER_STEP // 2, 100))
 
     # The loop
 
@@ -530,7 +528,7 @@ class Conductor:
         self._end_places([(edit.step, edit.pitch) for edit in edits if edit.action == REMOVE])
         if self.settings.edit_sysex and self.loop.draft is not None:
             for edit in edits:
-                self._output.send(encode_sysex(edit, self.loop.draft), now)
+                self._output.send(to_sysex(edit, self.loop.draft), now)
 
     def _end_places(self, places: list[tuple[int, int]]) -> None:
         """Notes of the loop, by (place, pitch), that are no longer in it."""
@@ -591,7 +589,7 @@ class Conductor:
         self.tempo.jump(tick, change.ns, change.us)
         self._grid = None
         if playing:
-            self._begin(round_to_step(tick))
+            self._begin(step_of(tick))
         return tick
 
     def _roll_on(self, tick: int) -> int:

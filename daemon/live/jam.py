@@ -20,8 +20,9 @@ from daemon.live.performance import LivePerformance
 from daemon.live.run import check_writable, write_take
 from daemon.midi.rtmidi_ports import IN_NAME, PortError, RtMidiPorts, open_feed, open_ports
 from daemon.players.worker import PlayerSpec, PreloadedWorker
-from daemon.screen.jam_display import Display, DisplaySetup
-from daemon.sound.audio import Audio, ClickTrack, Sound
+from daemon.screen.jam_display import DisplaySetup, JamDisplay
+from daemon.sound.audio import Audio, AudioSetup
+from daemon.sound.click_track import ClickTrack
 from daemon.system.live_world import LiveWorld
 from daemon.takes.take import Take
 from music.note import CHANNELS, MELODY
@@ -50,7 +51,7 @@ class JamSetup:
     api: str = "auto"
     out_port: str | None = None
     plain: bool = False
-    sound: Sound = field(default_factory=Sound)
+    sound: AudioSetup = field(default_factory=AudioSetup)
     preloaded: PreloadedWorker | None = None
 
 
@@ -151,7 +152,7 @@ def play(setup: JamSetup, begins: Callable[[RtMidiPorts | None, str | None, Sett
         output: Output = ports or SilentOutput()
         thru, take = MelodyThru(output), Take()
         live.parts.callback(lambda: thru.end(live.world.now()))
-        display = live.parts.enter_context(closing(Display(poster_of(setup, song, settings), setup.plain)))
+        display = live.parts.enter_context(closing(JamDisplay(poster_of(setup, song, settings), setup.plain)))
         observers: list[Observer] = [thru, take, display]
         if audio is not None:
             observers += [audio, ClickTrack(setup.tune.metre, audio.send)] if setup.sound.click else [audio]

@@ -12,7 +12,8 @@ from pathlib import Path
 from daemon.core.observers import Observer
 from daemon.live import edit_log
 from daemon.live.edit_log import EditLog
-from daemon.sound.audio import Audio, ClickTrack, Sound
+from daemon.sound.audio import Audio, AudioSetup
+from daemon.sound.click_track import ClickTrack
 from daemon.takes.recorder import Recorder
 from music.note import Metre
 
@@ -26,7 +27,7 @@ class Listeners:
 
     takes: Path | None = None
     takes_limit: int = 1 << 29
-    sound: Sound = field(default_factory=Sound)
+    sound: AudioSetup = field(default_factory=AudioSetup)
 
     def start(self, metre: Metre, stack: ExitStack) -> tuple[list[Observer], Audio | None]:
         """Start them, until the stack ends; the audio device takes a moment, and is the second value."""

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from daemon.core.tempo import NS_PER_S, TempoMap
-from daemon.sound.audio import CLICK_HIGH, CLICK_LOW
 from daemon.sound.synth import RATE, Synth, render_messages
-from music.note import CHANNELS, TICKS_PER_BEAT, Metre, Note
+from music.click import clicks
+from music.note import CHANNELS, Metre, Note
 
 #: seconds after the last note, for it to die away; and that are made at a time
 TAIL, PIECE = 2, 10
@@ -27,7 +27,7 @@ def write(
     notes = [(CHANNELS.get(role, 0), note) for role, line in parts.items() for note in line]
     end = max((note.end for _, note in notes), default=0)
     if click is not None:
-        notes += [(CHANNELS["drums"], note) for note in _clicks(end, click)]
+        notes += [(CHANNELS["drums"], note) for note in clicks(0, end, click)]
     events = sorted(event for channel, note in notes for event in _events(channel, note, tempo))
     frames = _frame(tempo, end) + TAIL * RATE
     temporary = path.with_name(f".{path.name}.part")
@@ -53,9 +53,3 @@ def _events(channel: int, note: Note, tempo: TempoMap) -> Iterator[tuple[int, in
 
 def _frame(tempo: TempoMap, tick: int) -> int:
     return max(0, tempo.ns_at(tick) - tempo.ns_at(0)) * RATE // NS_PER_S
-
-
-def _clicks(end: int, metre: Metre) -> Iterator[Note]:
-    for tick in range(0, end, TICKS_PER_BEAT * 4 // metre.denominator):
-        first = tick % metre.ticks_per_bar == 0
-        yield Note(tick, CLICK_HIGH if first else CLICK_LOW, 2, 110 if first else 80)

@@ -18,11 +18,12 @@ from daemon.live.jam import JamSetup, MelodyThru, Performer, open_any, poster_of
 from daemon.midi.rtmidi_ports import PortError
 from daemon.offline.virtual_world import RecordingOutput, VirtualWorld
 from daemon.players.worker import PlayerSpec
-from daemon.sound.audio import CLICK_HIGH, CLICK_LOW, RECORD
+from daemon.sound.audio import RECORD
 from daemon.system.live_world import LiveWorld
 from music import midifile
+from music.click import BAR_PITCH, BEAT_PITCH
 from music.note import CHANNELS, ROLES, TICKS_PER_STEP, Note
-from music.tunes import TUNES, Tune, parse_tune
+from music.tunes import TUNES, Tune, written
 
 ROOT = Path(__file__).resolve().parents[2]
 FAST = TempoMap(1_000)  # a beat lasts a microsecond times a thousand
@@ -88,10 +89,10 @@ def test_a_click_is_heard_on_every_beat_and_is_not_in_the_take(tmp_path: Path) -
     running = jam(tmp_path / "take.mid", 2, "--sound", "--click")
     assert running.communicate(timeout=60)[1] == ""
     told = [data[:length] for _, length, data in RECORD.iter_unpack((tmp_path / "take.mid.sound").read_bytes())]
-    clicks = [data[1] for data in told if data[0] == 0x99 and data[1] in (CLICK_HIGH, CLICK_LOW)]
-    assert clicks[:8] == [CLICK_HIGH, *3 * [CLICK_LOW]] * 2
+    clicks = [data[1] for data in told if data[0] == 0x99 and data[1] in (BAR_PITCH, BEAT_PITCH)]
+    assert clicks[:8] == [BAR_PITCH, *3 * [BEAT_PITCH]] * 2
     drums = next(part for part in midifile.read(tmp_path / "take.mid").parts if part.name == "drums")
-    assert not {CLICK_HIGH, CLICK_LOW} & {note.pitch for note in drums.notes}
+    assert not {BAR_PITCH, BEAT_PITCH} & {note.pitch for note in drums.notes}
 
 
 def test_ctrl_c_ends_it_and_keeps_what_was_played(tmp_path: Path) -> None:
@@ -104,7 +105,7 @@ def test_ctrl_c_ends_it_and_keeps_what_was_played(tmp_path: Path) -> None:
     out, err = running.communicate(timeout=60)
     assert (running.returncode, err) == (0, "")
     assert out.splitlines()[-1] == f"written: {tmp_path / 'take.mid'}"
-    melody = midifile.choose_melody(midifile.read(tmp_path / "take.mid"))
+    melody = midifile.melody_part(midifile.read(tmp_path / "take.mid"))
     assert 8 <= len(melody.notes) < len(TUNES["ode"].notes)
 
 
@@ -142,7 +143,7 @@ def test_in_a_terminal_a_piano_roll_scrolls_by(tmp_path: Path) -> None:
 
 
 def test_a_tune_with_an_upbeat_is_one() -> None:
-    upbeat = setup(parse_tune("test", 100, "-:3 C4:1 | D4:4 | E4:4"))
+    upbeat = setup(written("test", 100, "-:3 C4:1 | D4:4 | E4:4"))
     assert song_of(upbeat).pickup == 24
     assert poster_of(upbeat, song_of(upbeat), Settings("jazz")).bars == 2
     assert song_of(setup(TUNES["ode"])).pickup == 0
@@ -150,7 +151,7 @@ def test_a_tune_with_an_upbeat_is_one() -> None:
 
 
 def test_the_performer_plays_every_note_in_order_and_says_when_it_is_over() -> None:
-    tune = parse_tune("test", 100, "C4:2 D4:2 | E4:4")
+    tune = written("test", 100, "C4:2 D4:2 | E4:4")
     played: list[bytes] = []
     performer = Performer(tune, FAST, played.append, lambda: played.append(b"over"))
     performer.start()
@@ -231,4 +232,4 @@ def test_the_command_plays_the_shipped_weights_and_says_where_the_take_is(tmp_pa
     assert len(files) == 1
     assert re.fullmatch(r"jam-\w+\.mid", files[0])
     assert done.stdout.splitlines()[-1].endswith(f"is in {files[0]}")
-    assert midifile.choose_melody(midifile.read(tmp_path / files[0])).notes
+    assert midifile.melody_part(midifile.read(tmp_path / files[0])).notes

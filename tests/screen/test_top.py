@@ -9,7 +9,7 @@ from typing import Any
 from click.testing import CliRunner
 
 from daemon.cli import main
-from daemon.screen.top import FALL, Scene, picture
+from daemon.screen.top import METER_HALF_LIFE_NS, BandState, picture
 
 NS = 20_833_334  # a tick at 120 bpm, and a bit
 STATE: dict[str, Any] = {
@@ -18,8 +18,8 @@ STATE: dict[str, Any] = {
 }  # fmt: skip
 
 
-def scene() -> Scene:
-    there = Scene()
+def scene() -> BandState:
+    there = BandState()
     there.begin(STATE, 0)
     return there
 
@@ -28,7 +28,7 @@ def note(role: str, on: bool, pitch: int, tick: int) -> dict[str, Any]:
     return {"event": "note", "role": role, "on": on, "pitch": pitch, "velocity": 100 * on, "tick": tick, "due": 0}
 
 
-def drawn(there: Scene, now: int, width: int = 56, height: int = 24) -> list[str]:
+def drawn(there: BandState, now: int, width: int = 56, height: int = 24) -> list[str]:
     return picture(there, now, width, height, ascii_only=True).plain.split("\n")
 
 
@@ -72,7 +72,7 @@ def test_meters_fall_and_mute_is_said() -> None:
     there = scene()
     there.take(note("drums", True, 36, 96), 0)
     assert there.meter("drums", 0) == 100 / 127
-    assert there.meter("drums", FALL) == 50 / 127
+    assert there.meter("drums", METER_HALF_LIFE_NS) == 50 / 127
     assert there.meter("bass", 0) == 0
     lines = drawn(there, 0)
     assert any(line.startswith("drums   #####.") for line in lines)

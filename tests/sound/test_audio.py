@@ -1,4 +1,4 @@
-"""Sound: the built-in synthesiser, the desk, the pipe that is never waited for, and WAV files."""
+"""Sound: the built-in synthesiser, the renderer, the pipe that is never waited for, and WAV files."""
 
 from __future__ import annotations
 
@@ -15,10 +15,14 @@ from daemon.core.counters import Counters
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
 from daemon.engine.looper import EditLoop
-from daemon.sound import audio, wav
-from daemon.sound.audio import Audio, AudioError, BlockRenderer, ClickTrack
+from daemon.sound import wav
+from daemon.sound.audio import Audio, AudioError
+from daemon.sound.audio_process import MARGIN_NS, BlockRenderer
+from daemon.sound.builtin_synth import BuiltInSynth
+from daemon.sound.click_track import ClickTrack
+from daemon.sound.fluid_synth import open_synth
 from daemon.sound.soundfont import PLACES, find
-from daemon.sound.synth import RATE, BuiltInSynth, open_synth, render_messages
+from daemon.sound.synth import RATE, render_messages
 from music import midifile
 from music.note import CHANNELS, MELODY, Metre, Note
 
@@ -49,7 +53,7 @@ def test_however_many_keys_are_down_it_stays_within_bounds() -> None:
         for key in range(20, 108):
             synth.play(bytes((0x90 | channel, key, 127)))
     assert np.abs(synth.render(4800)).max() <= 1
-    synth.quiet()
+    synth.silence()
     assert np.abs(synth.render(4800)).max() == 0
 
 
@@ -70,21 +74,21 @@ class Marks:
             out[0], self.due = self.due, 0.0
         return out
 
-    def quiet(self) -> None:
+    def silence(self) -> None:
         self.due = 0.0
 
 
 def test_a_message_sounds_at_its_moment_however_late_it_came() -> None:
     clock = [0]
-    desk = BlockRenderer(Marks(), 1000, lambda: clock[0])
+    renderer = BlockRenderer(Marks(), 1000, lambda: clock[0])
     heard: list[float] = []
     for block in range(20):
         clock[0] = block * 10 * MS + (3 * MS if block % 3 else 0)  # callbacks come late by chance
         if block == 3:
-            desk.put(29 * MS, b"\x90\x3c\x40")
-            desk.put(34 * MS, b"\x90\x3c\x40")
-        heard += desk.block(10)[:, 0].tolist()
-    delay = 10 + audio.MARGIN // MS
+            renderer.put(29 * MS, b"\x90\x3c\x40")
+            renderer.put(34 * MS, b"\x90\x3c\x40")
+        heard += renderer.render(10)[:, 0].tolist()
+    delay = 10 + MARGIN_NS // MS
     first, second = (at for at, value in enumerate(heard) if value)
     assert abs(first - 29 - delay) <= 1
     assert abs(second - 34 - delay) <= 1
@@ -95,10 +99,10 @@ def test_onsets_from_long_ago_are_not_played_and_ends_are() -> None:
     synth = Marks()
     synth.play = played.append  # type: ignore[method-assign, assignment]
     clock = [1000 * MS]
-    desk = BlockRenderer(synth, 1000, lambda: clock[0])
-    desk.put(10 * MS, b"\x90\x3c\x40")
-    desk.put(11 * MS, b"\x80\x3c\x00")
-    desk.block(10)
+    renderer = BlockRenderer(synth, 1000, lambda: clock[0])
+    renderer.put(10 * MS, b"\x90\x3c\x40")
+    renderer.put(11 * MS, b"\x80\x3c\x00")
+    renderer.render(10)
     assert played == [b"\x80\x3c\x00"]
 
 
@@ -188,5 +192,5 @@ def test_a_soundfont_gives_every_channel_an_instrument_and_the_tenth_drums() -> 
     for channel in CHANNELS.values():
         synth.play(bytes((0x90 | channel, 42, 110)))
         assert np.abs(synth.render(9600)).max() > 0.005, channel
-        synth.quiet()
+        synth.silence()
         synth.render(48_000)

@@ -15,7 +15,7 @@ from daemon.core.settings import Settings
 from daemon.live import jam
 from daemon.live.jam import JamSetup, play
 from daemon.players.worker import PlayerSpec
-from daemon.sound.audio import Audio, Sound
+from daemon.sound.audio import Audio, AudioSetup
 from music.tunes import TUNES
 
 if __name__ == "__main__":
@@ -31,7 +31,7 @@ if __name__ == "__main__":
             lambda _: Path(output),
             api,
             plain="--plain" in sys.argv,
-            sound=Sound("--sound" in sys.argv, click="--click" in sys.argv),
+            sound=AudioSetup("--sound" in sys.argv, click="--click" in sys.argv),
         ),
         lambda ports, sound, _: print(where(ports, sound), flush=True),  # noqa: T201
     )

@@ -34,8 +34,9 @@ from daemon.engine.conductor import Conductor
 from daemon.engine.song import SongInfo
 from daemon.players.worker import PlayerSpec, Worker
 from daemon.sound.audio import Audio
+from daemon.sound.fluid_synth import open_synth
 from daemon.sound.soundfont import BUILT_IN
-from daemon.sound.synth import RATE, open_synth, render_messages
+from daemon.sound.synth import RATE, render_messages
 from daemon.system.live_world import LiveWorld, real_time_section
 from tests.programs.jack.bench import jack_server
 from tests.support.jack.stage import process

@@ -1,0 +1,72 @@
+"""Soundfonts played by the system's fluidsynth; and the choice between it and the built-in synthesiser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from daemon.sound.builtin_synth import BuiltInSynth
+from daemon.sound.soundfont import SoundFontError, find
+from daemon.sound.synth import RATE, Samples, Synth
+from music.note import CHANNELS, MELODY
+
+#: General MIDI programs (0..127) that parts begin with: piano, fingered bass, electric piano, warm pad
+PROGRAMS = {MELODY: 0, "bass": 33, "chords": 4, "pad": 89}
+
+
+def open_synth(soundfont: str | Path | None = None) -> Synth:
+    """Return fluidsynth on the named soundfont, or on one in the usual places; else the built-in synthesiser.
+
+    Raises SoundFontError for a soundfont that was named and cannot be played.
+    """
+    path = find(soundfont)
+    if path is not None:
+        try:
+            return FluidSynth(path)
+        except (ImportError, OSError, AttributeError) as error:
+            if soundfont is not None:
+                raise SoundFontError(
+                    f"{path}: there is no soundfont player ({error}); install it with: pip install 'houseband[audio]', "
+                    "and the system's fluidsynth library"
+                ) from None
+    return BuiltInSynth()
+
+
+class FluidSynth:
+    """The system's fluidsynth through pyfluidsynth."""
+
+    def __init__(self, path: Path) -> None:
+        """Load a soundfont. Raises ImportError without pyfluidsynth, SoundFontError for a broken file."""
+        import fluidsynth
+
+        self.name = f"fluidsynth, {path.name}"
+        self._synth: Any = fluidsynth.Synth(gain=0.5, samplerate=float(RATE))
+        font = self._synth.sfload(str(path), 1)  # every channel gets an instrument, the tenth drums
+        if font < 0:
+            raise SoundFontError(f"{path}: fluidsynth cannot load it")
+        for role, program in PROGRAMS.items():
+            self._synth.program_select(CHANNELS[role], font, 0, program)
+
+    def play(self, data: bytes) -> None:
+        """Take one MIDI message, which holds from the next sample on."""
+        kind, channel = data[0] & 0xF0, data[0] & 0x0F
+        if kind == 0x90 and data[2]:
+            self._synth.noteon(channel, data[1], data[2])
+        elif kind in (0x80, 0x90):
+            self._synth.noteoff(channel, data[1])
+        elif kind == 0xB0:
+            self._synth.cc(channel, data[1], data[2])
+        elif kind == 0xC0:
+            self._synth.program_change(channel, data[1])
+
+    def render(self, frames: int) -> Samples:
+        """Return the next samples, of shape (frames, 2)."""
+        samples = self._synth.get_samples(frames)
+        return np.asarray(samples, np.float32).reshape(-1, 2) / np.float32(32768)
+
+    def silence(self) -> None:
+        """End everything that sounds."""
+        for channel in range(16):
+            self._synth.cc(channel, 120, 0)
