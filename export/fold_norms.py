@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from models.gan.network import Generator
 from models.harmonist.network import Dilated, Harmonist, Pointwise
-from models.key_equivariant import CLASSES, Block, KeyConv, KeyNorm
+from models.key_equivariant import Block, KeyConv, KeyNorm
+from music.note import PITCH_CLASSES
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -31,13 +32,13 @@ class Scale(nn.Module):
     def __init__(self, norm: KeyNorm) -> None:
         super().__init__()
         width, self.floor = norm.width, norm.floor
-        split = width.pitched * CLASSES
+        split = width.pitched * PITCH_CLASSES
         back = torch.zeros(width.total, width.pitched)
         for channel in range(width.pitched):
-            back[channel * CLASSES : (channel + 1) * CLASSES, channel] = 1
+            back[channel * PITCH_CLASSES : (channel + 1) * PITCH_CLASSES, channel] = 1
         shares = torch.zeros(2, width.total)
         shares[0, :split], shares[1, split:] = 1 / split, 1 / width.plain
-        matrices = {"means": back.T / CLASSES, "back": back, "shares": shares, "spread": (shares > 0).float().T}
+        matrices = {"means": back.T / PITCH_CLASSES, "back": back, "shares": shares, "spread": (shares > 0).float().T}
         for name, matrix in matrices.items():
             self.register_buffer(name, matrix.contiguous(), persistent=False)
 

@@ -35,7 +35,7 @@ def load(source: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         return checkpoint.load(source / "checkpoint")
     try:
         metadata = {e.key: e.value for e in onnx.load(source, load_external_data=False).metadata_props}
-        told = signature.from_metadata(metadata)
+        told = signature.read_signature(metadata)
     except (OSError, DecodeError, SignatureError) as error:
         raise CheckpointError(f"{source}: no graph to export again ({error})") from None
     if told.technique not in _MODELS or "recipe" not in told.provenance:

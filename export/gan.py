@@ -10,9 +10,11 @@ from models.arcnn import network as arcnn
 from models.arcnn.network import Arcnn
 from models.gan.dataset import BAND, STYLES
 from models.gan.network import WRITTEN, Generator
+from music.chords import QUALITIES
 from music.encoding import melody_context
-from music.encoding.edit_grid import PITCHES, PLANES, WINDOW
-from music.encoding.gan_canvas import CLASSES, PITCHED_PLANES, PLAIN_PLANES, QUALITIES, STEPS
+from music.encoding.edit_grid import PLANES, WINDOW_STEPS
+from music.encoding.gan_canvas import CANVAS_STEPS, PITCHED_PLANES, PLAIN_PLANES
+from music.note import PITCH_CLASSES, PITCHES, STEPS_PER_BAR
 
 
 class GanGraph(nn.Module):
@@ -49,13 +51,18 @@ class GanGraph(nn.Module):
         """Inputs of the right shapes with music-like values, for tracing and for parity checks."""
         make = torch.Generator().manual_seed(0)
         return (
-            (torch.rand(1, PITCHED_PLANES, CLASSES, STEPS, generator=make) < 0.05).float(),
-            (torch.rand(1, PLAIN_PLANES, STEPS, generator=make) < 0.3).float(),
+            (torch.rand(1, PITCHED_PLANES, PITCH_CLASSES, CANVAS_STEPS, generator=make) < 0.05).float(),
+            (torch.rand(1, PLAIN_PLANES, CANVAS_STEPS, generator=make) < 0.3).float(),
             torch.eye(len(STYLES))[:1],
             torch.randn(1, self.z, generator=make),
-            torch.randn(1, len(QUALITIES), CLASSES, WRITTEN, generator=make),
-            (torch.rand(1, BAND, CLASSES, melody_context.PAST + melody_context.FUTURE, generator=make) < 0.05).float(),
-            torch.eye(melody_context.PHASES)[:1],
+            torch.randn(1, len(QUALITIES), PITCH_CLASSES, WRITTEN, generator=make),
+            (
+                torch.rand(
+                    1, BAND, PITCH_CLASSES, melody_context.PAST_STEPS + melody_context.FUTURE_STEPS, generator=make
+                )
+                < 0.05
+            ).float(),
+            torch.eye(STEPS_PER_BAR)[:1],
             torch.zeros(1, 1),
         )
 
@@ -85,9 +92,9 @@ class ArcnnGraph(nn.Module):
     def example(self) -> tuple[Tensor, ...]:
         """As GanGraph's."""
         make = torch.Generator().manual_seed(0)
-        onset = torch.rand(1, WINDOW, PITCHES, generator=make) < 0.01
+        onset = torch.rand(1, WINDOW_STEPS, PITCHES, generator=make) < 0.01
         sounding = onset | onset.roll(1, 1) | onset.roll(2, 1)
-        kept = onset & (torch.rand(1, WINDOW, PITCHES, generator=make) < 0.5)
+        kept = onset & (torch.rand(1, WINDOW_STEPS, PITCHES, generator=make) < 0.5)
         planes = torch.stack([onset, sounding, kept], 1).float()
         assert planes.shape[1] == len(PLANES)
         return planes, torch.eye(len(arcnn.STYLES))[:1]

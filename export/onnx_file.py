@@ -57,7 +57,7 @@ def store(
     """Put the signature, with the shapes as they are, and further parts (key -> text) into a model and write it."""
     made = replace(made, inputs=check.shapes(model.graph.input), outputs=check.shapes(model.graph.output))
     strip(model)
-    for key, value in {signature.KEY: made.to_json(), **(parts or {})}.items():
+    for key, value in {signature.METADATA_KEY: made.to_json(), **(parts or {})}.items():
         entry = model.metadata_props.add()
         entry.key, entry.value = key, value
     model.producer_name = "houseband"

@@ -24,9 +24,9 @@ from export import check
 from models.data import song_cache
 from models.gan.dataset import STYLES, Streams
 from models.gan.network import WRITTEN
-from models.key_equivariant import CLASSES
 from music import signature
-from music.encoding.gan_canvas import QUALITIES
+from music.chords import QUALITIES
+from music.note import PITCH_CLASSES
 
 Feed = dict[str, NDArray[np.float32]]
 
@@ -54,7 +54,7 @@ def feeds(cache: Path, made: signature.Signature, count: int) -> Iterator[Feed]:
             "plain": shown.plain[i : i + 1],
             "style": np.eye(len(STYLES), dtype=np.float32)[None, int(shown.style[i])],
             "z": np.asarray(grooves[i % len(grooves)][0], np.float32)[None],
-            "noise": 0.3 * random.gumbel(size=(1, len(QUALITIES), CLASSES, WRITTEN)).astype(np.float32),
+            "noise": 0.3 * random.gumbel(size=(1, len(QUALITIES), PITCH_CLASSES, WRITTEN)).astype(np.float32),
             "melody": shown.melody[i : i + 1],
             "phase": shown.phase[i : i + 1],
             "known": shown.known[i : i + 1],
@@ -82,7 +82,7 @@ def stray(one: Path, other: Path, given: list[Feed]) -> float:
 def trial(graph: Path, cache: Path, keep: Path | None = None, count: int = 48) -> dict[str, dict[str, float]]:
     """By kind: milliseconds a plan (p50, p99), megabytes and stray, of fp32 and its int8 versions."""
     whole = onnx.load(graph)
-    made = signature.from_metadata({e.key: e.value for e in whole.metadata_props})
+    made = signature.read_signature({e.key: e.value for e in whole.metadata_props})
     given = list(feeds(cache, made, count))
     with tempfile.TemporaryDirectory() as folder:
         plain, static, dynamic = (Path(folder) / f"{name}.onnx" for name in ("plain", "static", "dynamic"))

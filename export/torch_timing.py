@@ -32,7 +32,7 @@ RUNS = 60
 def measure(path: Path) -> dict[str, object]:
     """Times and work. Raises SignatureError for a graph without a signature."""
     model = onnx.load(path)
-    inside = signature.from_metadata({entry.key: entry.value for entry in model.metadata_props})
+    inside = signature.read_signature({entry.key: entry.value for entry in model.metadata_props})
     graph = network(inside.technique, dict(inside.provenance["recipe"]))
     example = graph.example()  # type: ignore[operator]
     times = []

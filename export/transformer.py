@@ -5,9 +5,9 @@ writer    one token of a step
 harmony   the chords of the next beats at one now-line
 hindsight the same at every now-line of a stretch, for a player that comes in in the middle
 
-The hand is the graph of the file; the others travel in its metadata (`music.signature.PART`), so that no sidecar can
-be lost. Big matrices are int8 with a scale for every row, unfolded when a session is opened: what is computed is fp32,
-so that a step gives the same whether it was fed alone or with others.
+The hand is the graph of the file; the others travel in its metadata (`music.signature.PART_KEY`), so that no sidecar
+can be lost. Big matrices are int8 with a scale for every row, unfolded when a session is opened: what is computed is
+fp32, so that a step gives the same whether it was fed alone or with others.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from models.transformer.network import PERIOD, STYLES, WINDOWS, HandDecoder, Lay
 from models.transformer.objective import recipe_from
 from music import signature
 from music.encoding import melody_context, step_features, step_tokens
-from music.encoding.gan_canvas import CLASSES
+from music.note import PITCH_CLASSES, STEPS_PER_BAR, STEPS_PER_BEAT
 from music.signature import Signature
 
 #: steps that the ring holds: those that a state depends on, and what may be written ahead
@@ -87,7 +87,7 @@ class HandGraph(nn.Module):
         rings = (torch.randn(RING, 2 * self.width, generator=make) for _ in WINDOWS)
         at = torch.arange(count)
         return (
-            (torch.rand(1, count, step_features.FEATURES, generator=make) < 0.1).float(),
+            (torch.rand(1, count, step_features.FEATURE_COUNT, generator=make) < 0.1).float(),
             torch.eye(len(STYLES))[:1],
             at + 7,
             at,
@@ -145,10 +145,10 @@ class HarmonyGraph(nn.Module):
     def example(self) -> tuple[Tensor, ...]:
         """Inputs of the right shapes."""
         make = torch.Generator().manual_seed(0)
-        size = (1, melody_context.MELODY_PLANES, CLASSES, melody_context.PAST + melody_context.FUTURE)
+        size = (1, melody_context.MELODY_PLANES, PITCH_CLASSES, melody_context.PAST_STEPS + melody_context.FUTURE_STEPS)
         return (
             (torch.rand(size, generator=make) < 0.05).float(),
-            torch.eye(melody_context.PHASES)[:1],
+            torch.eye(STEPS_PER_BAR)[:1],
             torch.zeros(1, 1),
         )
 
@@ -176,8 +176,8 @@ class HindsightGraph(nn.Module):
     def example(self) -> tuple[Tensor, ...]:
         """Inputs of the right shapes, 128 patches."""
         make = torch.Generator().manual_seed(0)
-        melody = torch.rand(1, melody_context.MELODY_PLANES, CLASSES, 4 * PATCHES, generator=make) < 0.05
-        phase = torch.eye(melody_context.PHASES)[torch.arange(PATCHES) * 4 % melody_context.PHASES].T[None].contiguous()
+        melody = torch.rand(1, melody_context.MELODY_PLANES, PITCH_CLASSES, 4 * PATCHES, generator=make) < 0.05
+        phase = torch.eye(STEPS_PER_BAR)[torch.arange(PATCHES) * 4 % STEPS_PER_BAR].T[None].contiguous()
         return melody.float(), phase, torch.zeros(1, 1, PATCHES)
 
     def dynamic(self) -> None:
@@ -186,7 +186,7 @@ class HindsightGraph(nn.Module):
 
 
 #: patches that hindsight hears: as many as the harmonist remembers, twice
-PATCHES = 2 * melody_context.PAST // melody_context.PATCH
+PATCHES = 2 * melody_context.PAST_STEPS // STEPS_PER_BEAT
 
 
 def graphs(
@@ -223,7 +223,7 @@ def write(parts: dict[str, nn.Module], made: Signature, target: Path, rounded: b
         if rounded and name in ("hand", "writer"):
             store_rounded(model)
         if name != "hand":
-            hidden[f"{signature.PART}.{name}"] = base64.b64encode(model.SerializeToString()).decode()
+            hidden[f"{signature.PART_KEY}.{name}"] = base64.b64encode(model.SerializeToString()).decode()
     store(models["hand"], made, target, hidden)
 
 
@@ -267,7 +267,7 @@ def report(parts: dict[str, nn.Module], target: Path) -> dict[str, Any]:
     onnx.checker.check_model(whole, full_check=True)
     hidden = {e.key: e.value for e in whole.metadata_props}
     for name, graph in parts.items():
-        key = f"{signature.PART}.{name}"
+        key = f"{signature.PART_KEY}.{name}"
         source: Path | bytes = base64.b64decode(hidden[key]) if key in hidden else target
         inputs = {n: v.numpy() for n, v in zip(graph.inputs, graph.example(), strict=True)}  # type: ignore[arg-type,operator]
         times = check.milliseconds(source, inputs)

@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 
 from music import signature
 from music.errors import UserError
-from music.signature import PART, SignatureError
+from music.signature import PART_KEY, SignatureError
 
 
 class CheckpointError(UserError):
@@ -70,8 +70,8 @@ def learnt(source: Path, name: str) -> dict[str, Tensor]:
 
     try:
         graph = onnx.load(source)
-        told = signature.from_metadata({e.key: e.value for e in graph.metadata_props}).settings
-        hidden = [base64.b64decode(e.value) for e in graph.metadata_props if e.key.startswith(f"{PART}.")]
+        told = signature.read_signature({e.key: e.value for e in graph.metadata_props}).settings
+        hidden = [base64.b64decode(e.value) for e in graph.metadata_props if e.key.startswith(f"{PART_KEY}.")]
         graphs = [graph, *(onnx.load_from_string(bytes_) for bytes_ in hidden)]
     except (OSError, ValueError, DecodeError, SignatureError) as error:
         raise CheckpointError(f"{source}: no graph to begin with ({error})") from None

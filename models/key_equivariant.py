@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-CLASSES = 12
+from music.note import PITCH_CLASSES
 
 
 class Width(NamedTuple):
@@ -29,7 +29,7 @@ class Width(NamedTuple):
     @property
     def total(self) -> int:
         """Length of the vector."""
-        return self.pitched * CLASSES + self.plain
+        return self.pitched * PITCH_CLASSES + self.plain
 
 
 class KeyConv(nn.Module):
@@ -45,7 +45,7 @@ class KeyConv(nn.Module):
         self.source, self.target, self.kernel, self.stride = source, target, kernel, stride
         fan_in = source.total * kernel
         std = gain / math.sqrt(fan_in)
-        self.pp = nn.Parameter(torch.randn(target.pitched, source.pitched, CLASSES, kernel) * std)
+        self.pp = nn.Parameter(torch.randn(target.pitched, source.pitched, PITCH_CLASSES, kernel) * std)
         self.pi = nn.Parameter(torch.randn(target.plain, source.pitched, kernel) * std)
         self.ip = nn.Parameter(torch.randn(target.pitched, source.plain, kernel) * std)
         self.ii = nn.Parameter(torch.randn(target.plain, source.plain, kernel) * std)
@@ -53,18 +53,18 @@ class KeyConv(nn.Module):
             self.pp[:, :, 0] *= 2.0
         self.bias_pitched = nn.Parameter(torch.zeros(target.pitched))
         self.bias_plain = nn.Parameter(torch.zeros(target.plain))
-        classes = torch.arange(CLASSES)
-        rotation = (classes[:, None] - classes[None, :]) % CLASSES
+        classes = torch.arange(PITCH_CLASSES)
+        rotation = (classes[:, None] - classes[None, :]) % PITCH_CLASSES
         self.register_buffer("rotation", rotation.flatten(), persistent=False)
         for name, width in (("source_channel", source), ("target_channel", target)):
-            channel = torch.arange(width.pitched).repeat_interleave(CLASSES)
+            channel = torch.arange(width.pitched).repeat_interleave(PITCH_CLASSES)
             self.register_buffer(name, channel, persistent=False)
 
     def weight(self) -> tuple[Tensor, Tensor]:
         """The dense kernel (out.total, in.total, kernel) and bias (out.total,)."""
         op, sp, k = self.target.pitched, self.source.pitched, self.kernel
-        circulant = self.pp.index_select(2, self.rotation).reshape(op, sp, CLASSES, CLASSES, k)
-        circulant = circulant.permute(0, 2, 1, 3, 4).reshape(op * CLASSES, sp * CLASSES, k)
+        circulant = self.pp.index_select(2, self.rotation).reshape(op, sp, PITCH_CLASSES, PITCH_CLASSES, k)
+        circulant = circulant.permute(0, 2, 1, 3, 4).reshape(op * PITCH_CLASSES, sp * PITCH_CLASSES, k)
         broadcast = self.ip.index_select(0, self.target_channel)
         mean = self.pi.index_select(1, self.source_channel)
         weight = torch.cat([torch.cat([circulant, broadcast], 1), torch.cat([mean, self.ii], 1)], 0)
@@ -91,8 +91,8 @@ class KeyNorm(nn.Module):
         self.gain_plain = nn.Parameter(torch.ones(width.plain))
 
     def forward(self, x: Tensor) -> Tensor:  # (B, total, T)
-        split = self.width.pitched * CLASSES
-        pitched = x[:, :split].unflatten(1, (self.width.pitched, CLASSES))
+        split = self.width.pitched * PITCH_CLASSES
+        pitched = x[:, :split].unflatten(1, (self.width.pitched, PITCH_CLASSES))
         pitched = pitched - pitched.mean(2, keepdim=True)
         pitched = pitched * torch.rsqrt(pitched.square().mean((1, 2), keepdim=True) + self.floor)
         plain = x[:, split:]
@@ -115,7 +115,7 @@ class Drop(nn.Module):
             return x
         keep = torch.rand(x.shape[0], sum(self.width), 1, device=x.device) >= self.share
         pitched, plain = keep[:, : self.width.pitched], keep[:, self.width.pitched :]
-        return x * torch.cat([pitched.repeat_interleave(CLASSES, 1), plain], 1) / (1 - self.share)
+        return x * torch.cat([pitched.repeat_interleave(PITCH_CLASSES, 1), plain], 1) / (1 - self.share)
 
 
 class Block(nn.Module):
@@ -139,5 +139,5 @@ def join(pitched: Tensor, plain: Tensor) -> Tensor:
 
 def concatenate(first: Tensor, width: Width, second: Tensor, other: Width) -> Tensor:
     """Two states side by side as one state of the summed width."""
-    a, b = width.pitched * CLASSES, other.pitched * CLASSES
+    a, b = width.pitched * PITCH_CLASSES, other.pitched * PITCH_CLASSES
     return torch.cat([first[:, :a], second[:, :b], first[:, a:], second[:, b:]], 1)

@@ -6,7 +6,8 @@ import re
 from bisect import bisect_right
 from collections.abc import Sequence
 
-_NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+#: Letter of a natural note -> pitch class.
+NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _DEGREES = {1: 0, 2: 2, 3: 4, 4: 5, 5: 7, 6: 9, 7: 11, 8: 12, 9: 14, 10: 16, 11: 17, 12: 19, 13: 21}
 
 #: Shorthand -> semitones above the root.
@@ -41,10 +42,15 @@ SHORTHANDS: dict[str, tuple[int, ...]] = {
     "": (0, 4, 7),
 }
 
+#: The qualities that chord models tell apart (the index of a quality is its place here), and their semitones.
+QUALITIES = ("maj", "min", "7", "maj7", "min7", "sus4", "sus2", "dim")
+QUALITY_TONES = tuple(SHORTHANDS[quality] for quality in QUALITIES)
+NO_CHORD = -1  #: root and quality in arrays of chords where none is known
+
 _LABEL = re.compile(r"^([A-G])([#b]*)(?::([^(/]*)(\([^)]*\))?)?(?:/([#b]*\d+))?$")
 
 
-def _degree(text: str) -> int:
+def _read_degree(text: str) -> int:
     alter = text.count("#") - text.count("b")
     return (_DEGREES[int(text.lstrip("#b"))] + alter) % 12
 
@@ -61,7 +67,7 @@ def parse(label: str) -> tuple[int, frozenset[int], int] | None:
     if not found:
         raise ValueError(f"not a chord label: {label!r}")
     letter, accidentals, quality, extra, bass_degree = found.groups()
-    root = (_NATURALS[letter] + accidentals.count("#") - accidentals.count("b")) % 12
+    root = (NATURALS[letter] + accidentals.count("#") - accidentals.count("b")) % 12
     quality = "maj" if quality is None else quality
     if quality + (extra or "") in SHORTHANDS:
         quality, extra = quality + (extra or ""), None
@@ -71,10 +77,10 @@ def parse(label: str) -> tuple[int, frozenset[int], int] | None:
     for degree in (extra or "()").strip("()").split(","):
         degree = degree.strip()
         if degree.startswith("*"):
-            intervals.discard(_degree(degree[1:]))
+            intervals.discard(_read_degree(degree[1:]))
         elif degree:
-            intervals.add(_degree(degree))
-    bass = (root + (_degree(bass_degree) if bass_degree else 0)) % 12
+            intervals.add(_read_degree(degree))
+    bass = (root + (_read_degree(bass_degree) if bass_degree else 0)) % 12
     return root, frozenset((root + i) % 12 for i in intervals) | {bass}, bass
 
 

@@ -85,7 +85,7 @@ def from_mido(source: mido.MidiFile) -> Song:
         programs: dict[int, int] = {}
         for message in track:
             tick += message.time
-            at = to_tick(tick, source.ticks_per_beat)
+            at = round_to_tick(tick, source.ticks_per_beat)
             if message.type == "set_tempo" and message.tempo > 0:
                 tempos[at] = message.tempo
             elif message.type == "time_signature":
@@ -106,11 +106,11 @@ def from_mido(source: mido.MidiFile) -> Song:
                 if begun:
                     start, velocity = begun.pop(0)
                     notes.setdefault(message.channel, []).append(
-                        _note(start, tick, message.note, velocity, source.ticks_per_beat)
+                        _make_note(start, tick, message.note, velocity, source.ticks_per_beat)
                     )
         for (channel, pitch), begun in open_notes.items():  # never ended in the file: end with the track
             for start, velocity in begun:
-                notes.setdefault(channel, []).append(_note(start, tick, pitch, velocity, source.ticks_per_beat))
+                notes.setdefault(channel, []).append(_make_note(start, tick, pitch, velocity, source.ticks_per_beat))
         for channel in sorted(notes):
             parts.append(Part(name, tuple(sorted(notes[channel])), channel, index, programs.get(channel, 0)))
     return Song(
@@ -123,17 +123,17 @@ def from_mido(source: mido.MidiFile) -> Song:
     )
 
 
-def to_tick(tick: int, ticks_per_beat: int) -> int:
+def round_to_tick(tick: int, ticks_per_beat: int) -> int:
     """A file's tick as the nearest tick of 1/24 beat (half up)."""
     return (2 * tick * TICKS_PER_BEAT + ticks_per_beat) // (2 * ticks_per_beat)
 
 
-def _note(start: int, end: int, pitch: int, velocity: int, ticks_per_beat: int) -> Note:
-    at = to_tick(start, ticks_per_beat)
-    return Note(at, pitch, max(1, to_tick(end, ticks_per_beat) - at), velocity)
+def _make_note(start: int, end: int, pitch: int, velocity: int, ticks_per_beat: int) -> Note:
+    at = round_to_tick(start, ticks_per_beat)
+    return Note(at, pitch, max(1, round_to_tick(end, ticks_per_beat) - at), velocity)
 
 
-def melody_part(song: Song, track: str | None = None) -> Part:
+def choose_melody(song: Song, track: str | None = None) -> Part:
     """The part that plays the melody: the track of that name or number, else `melody`, else the first pitched one.
 
     Raises MidiFileError when there is none.
@@ -177,7 +177,7 @@ def write(
         for t, m in metres
     ]
     first += [(t * scale, 2, mido.MetaMessage("marker", text=text)) for t, text in markers]
-    file.tracks.append(_track("", sorted(first, key=lambda e: e[:2])))
+    file.tracks.append(_make_track("", sorted(first, key=lambda e: e[:2])))
     for name, messages in (copied or {}).items():
         track = mido.MidiTrack([mido.MetaMessage("track_name", name=name)])
         track.extend(messages)
@@ -189,7 +189,7 @@ def write(
             on = mido.Message("note_on", channel=channel, note=n.pitch, velocity=n.velocity)
             off = mido.Message("note_off", channel=channel, note=n.pitch, velocity=0)
             events += [(n.start * scale, 1, on), (n.end * scale, 0, off)]
-        file.tracks.append(_track(name, sorted(events, key=lambda e: (e[0], e[1], e[2].note))))
+        file.tracks.append(_make_track(name, sorted(events, key=lambda e: (e[0], e[1], e[2].note))))
     target = Path(path)
     temporary = target.with_name(f".{target.name}.part")
     try:
@@ -220,7 +220,7 @@ def copy_track(song: Song, index: int, channel: int | None = None) -> list[mido.
     return messages
 
 
-def _track(name: str, events: Iterable[tuple[int, int, mido.Message]]) -> mido.MidiTrack:
+def _make_track(name: str, events: Iterable[tuple[int, int, mido.Message]]) -> mido.MidiTrack:
     track = mido.MidiTrack()
     if name:
         track.append(mido.MetaMessage("track_name", name=name))

@@ -12,6 +12,10 @@ from dataclasses import dataclass, replace
 TICKS_PER_BEAT = 24
 STEPS_PER_BEAT = 4
 TICKS_PER_STEP = TICKS_PER_BEAT // STEPS_PER_BEAT
+STEPS_PER_BAR = 4 * STEPS_PER_BEAT  #: in 4/4, the metre that players have learned from
+PITCHES = 128  #: of MIDI
+PITCH_CLASSES = 12
+REST = -1  #: stands for silence in arrays of pitches
 
 MELODY = "melody"
 #: the role of the AR-CNN
@@ -46,7 +50,7 @@ class Note:
         return self.start + self.length
 
 
-def step_of(tick: int) -> int:
+def round_to_step(tick: int) -> int:
     """The step an onset at this tick belongs to: the nearest; half a step early belongs to the coming step."""
     return (tick + TICKS_PER_STEP // 2) // TICKS_PER_STEP
 
@@ -59,16 +63,16 @@ def quantise(notes: Iterable[Note]) -> list[Note]:
     """
     kept: dict[tuple[int, int], Note] = {}
     for note in notes:
-        start = step_of(note.start)
-        end = max(step_of(note.end), start + 1)
+        start = round_to_step(note.start)
+        end = max(round_to_step(note.end), start + 1)
         moved = Note(start * TICKS_PER_STEP, note.pitch, (end - start) * TICKS_PER_STEP, note.velocity)
         key = (note.pitch, start)
         if key not in kept or (moved.length, moved.velocity) > (kept[key].length, kept[key].velocity):
             kept[key] = moved
-    return sorted(without_overlap(kept.values()))
+    return sorted(remove_overlaps(kept.values()))
 
 
-def without_overlap(notes: Iterable[Note]) -> list[Note]:
+def remove_overlaps(notes: Iterable[Note]) -> list[Note]:
     """The notes, sorted, each ended where the next of the same pitch begins; of equal onsets the longest stays."""
     by_pitch: dict[int, list[Note]] = {}
     for note in sorted(notes, key=lambda n: (n.start, -n.length)):

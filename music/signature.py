@@ -10,10 +10,10 @@ from typing import Any
 from music.errors import UserError
 
 #: The metadata key it is stored under, and the version of its layout.
-KEY = "houseband"
-VERSION = 1
+METADATA_KEY = "houseband"
+SIGNATURE_VERSION = 1
 #: The metadata key, followed by a dot and a name, under which a graph carries further graphs, in base64.
-PART = "houseband.part"
+PART_KEY = "houseband.part"
 #: What a graph's inputs and outputs are like: sizes that vary have a name.
 Shapes = Mapping[str, tuple[int | str, ...]]
 
@@ -36,18 +36,20 @@ class Signature:
 
     def to_json(self) -> str:
         """As it is stored."""
-        return json.dumps({"version": VERSION, **asdict(self)})
+        return json.dumps({"version": SIGNATURE_VERSION, **asdict(self)})
 
 
-def from_metadata(metadata: Mapping[str, str]) -> Signature:
+def read_signature(metadata: Mapping[str, str]) -> Signature:
     """The signature in a graph's metadata. Raises SignatureError when there is none, or none of this version."""
-    if KEY not in metadata:
+    if METADATA_KEY not in metadata:
         raise SignatureError("it was not made by `houseband export`: there is no signature inside")
     try:
-        values = json.loads(metadata[KEY])
+        values = json.loads(metadata[METADATA_KEY])
         version = values.pop("version")
-        if version != VERSION:
-            raise SignatureError(f"its signature is of version {version}, this houseband reads version {VERSION}")
+        if version != SIGNATURE_VERSION:
+            raise SignatureError(
+                f"its signature is of version {version}, this houseband reads version {SIGNATURE_VERSION}"
+            )
         for side in ("inputs", "outputs"):
             values[side] = {k: tuple(v) for k, v in values[side].items()}
         return Signature(**{**values, "styles": tuple(values["styles"])})
@@ -55,15 +57,15 @@ def from_metadata(metadata: Mapping[str, str]) -> Signature:
         raise SignatureError(f"its signature cannot be read ({error})") from None
 
 
-def split(model: bytes) -> tuple[dict[str, str], bytes]:
+def split_metadata(model: bytes) -> tuple[dict[str, str], bytes]:
     """(the metadata of a model's file, the file without it). Reads no graph, so it takes a moment, and what the graph
     is made of need not be right. Raises SignatureError for what is no such file."""
     metadata, graph = {}, []
     view, kept = memoryview(model), 0
     try:
-        for number, begin, content, end in _fields(view):
+        for number, begin, content, end in _iterate_fields(view):
             if number == _METADATA:
-                pair = {key: str(view[at:after], "utf-8") for key, _, at, after in _fields(view[:end], content)}
+                pair = {key: str(view[at:after], "utf-8") for key, _, at, after in _iterate_fields(view[:end], content)}
                 metadata[pair.get(_KEY, "")] = pair.get(_VALUE, "")
                 graph.append(view[kept:begin])
                 kept = end
@@ -76,17 +78,17 @@ def split(model: bytes) -> tuple[dict[str, str], bytes]:
 _METADATA, _KEY, _VALUE = 14, 1, 2
 
 
-def _fields(message: memoryview, at: int = 0) -> Iterator[tuple[int, int, int, int]]:
+def _iterate_fields(message: memoryview, at: int = 0) -> Iterator[tuple[int, int, int, int]]:
     """(number, where it begins, where its content begins, where it ends) of every field of a protocol buffers message
     from a place on. Raises ValueError, IndexError for what is none."""
     while at < len(message):
         begin = at
-        key, at = _varint(message, at)
+        key, at = _read_varint(message, at)
         match key & 7:
             case 0:
-                content, (_, at) = at, _varint(message, at)
+                content, (_, at) = at, _read_varint(message, at)
             case 2:
-                size, content = _varint(message, at)
+                size, content = _read_varint(message, at)
                 at = content + size
             case 1 | 5:
                 content, at = at, at + (8 if key & 7 == 1 else 4)
@@ -97,7 +99,7 @@ def _fields(message: memoryview, at: int = 0) -> Iterator[tuple[int, int, int, i
         yield key >> 3, begin, content, at
 
 
-def _varint(message: memoryview, at: int) -> tuple[int, int]:
+def _read_varint(message: memoryview, at: int) -> tuple[int, int]:
     """(a number of seven bits a byte, where it ends)."""
     value = 0
     for shift in range(0, 70, 7):
@@ -108,7 +110,7 @@ def _varint(message: memoryview, at: int) -> tuple[int, int]:
     raise ValueError("no number is that long")
 
 
-def check(signature: Signature, technique: str, inputs: Shapes, outputs: Shapes) -> None:
+def check_signature(signature: Signature, technique: str, inputs: Shapes, outputs: Shapes) -> None:
     """Raises SignatureError unless the graph is of that technique with exactly those inputs and outputs."""
     if signature.technique != technique:
         raise SignatureError(f"it is a graph for the {signature.technique}, not for the {technique}")

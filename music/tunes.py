@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
+from music.chords import NATURALS
 from music.note import TICKS_PER_BEAT, Metre, Note
 
-_DEGREES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _EVENT = re.compile(r"(?:([A-G])(#*|b*)(-?\d)|-):(\d+(?:/\d+)?)")
 #: share of a note's length that sounds; players breathe
 _GATE = Fraction(9, 10)
@@ -36,7 +36,7 @@ class Tune:
         return Tune(self.title, self.bpm, self.metre, tuple(n for n in self.notes if n.start < end), count)
 
 
-def written(title: str, bpm: int, text: str, metre: Metre | None = None) -> Tune:
+def parse_tune(title: str, bpm: int, text: str, metre: Metre | None = None) -> Tune:
     """The tune a text holds. Raises ValueError for a bar that is not full or an event that is none."""
     metre = metre or Metre()
     bars = [bar.split() for bar in text.split("|") if bar.strip()]
@@ -44,7 +44,7 @@ def written(title: str, bpm: int, text: str, metre: Metre | None = None) -> Tune
     for number, bar in enumerate(bars):
         tick = number * metre.ticks_per_bar
         for event in bar:
-            pitch, beats = _parsed(event)
+            pitch, beats = _parse_event(event)
             length = int(beats * TICKS_PER_BEAT)
             if pitch is not None:
                 velocity = 92 if tick % metre.ticks_per_bar == 0 else 80
@@ -55,7 +55,7 @@ def written(title: str, bpm: int, text: str, metre: Metre | None = None) -> Tune
     return Tune(title, bpm, metre, tuple(notes), len(bars))
 
 
-def _parsed(event: str) -> tuple[int | None, Fraction]:
+def _parse_event(event: str) -> tuple[int | None, Fraction]:
     match = _EVENT.fullmatch(event)
     if match is None:
         raise ValueError(f"not pitch:beats: {event!r}")
@@ -63,11 +63,11 @@ def _parsed(event: str) -> tuple[int | None, Fraction]:
     if letter is None:
         return None, Fraction(beats)
     shift = accidentals.count("#") - accidentals.count("b")
-    return 12 * (int(octave) + 1) + _DEGREES[letter] + shift, Fraction(beats)
+    return 12 * (int(octave) + 1) + NATURALS[letter] + shift, Fraction(beats)
 
 
 TUNES: Mapping[str, Tune] = {
-    "ode": written(
+    "ode": parse_tune(
         "Ode to Joy (Ludwig van Beethoven, 1824)",
         104,
         """
@@ -77,7 +77,7 @@ TUNES: Mapping[str, Tune] = {
         F#4:1 F#4:1 G4:1 A4:1 | A4:1 G4:1 F#4:1 E4:1 | D4:1 D4:1 E4:1 F#4:1 | E4:3/2 D4:1/2 D4:2 |
         """,
     ),
-    "aura-lee": written(
+    "aura-lee": parse_tune(
         "Aura Lee (George R. Poulton, 1861)",
         100,
         """
@@ -87,7 +87,7 @@ TUNES: Mapping[str, Tune] = {
         E5:1 E5:1 F5:1 E5:1 | D5:1 A4:1 D5:2 | C5:1 B4:1 A4:1 B4:1 | C5:4 |
         """,
     ),
-    "saints": written(
+    "saints": parse_tune(
         "When the Saints Go Marching In (traditional)",
         120,
         """
@@ -97,7 +97,7 @@ TUNES: Mapping[str, Tune] = {
         -:2 E4:1 F4:1 | G4:2 E4:2 | C4:2 D4:2 | C4:4 |
         """,
     ),
-    "amazing-grace": written(
+    "amazing-grace": parse_tune(
         "Amazing Grace (New Britain, 1829)",
         90,
         """

@@ -34,10 +34,10 @@ class _WithFigures(click.Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of figures."""
-        from music.evaluation.metrics import FIGURES
+        from music.evaluation.metrics import METRICS
 
         with formatter.section("Figures"):
-            formatter.write_dl([(figure.title, figure.what) for figure in FIGURES])
+            formatter.write_dl([(figure.title, figure.what) for figure in METRICS])
         super().format_epilog(ctx, formatter)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from daemon.core.settings import Settings
-from music.edits.edit import spans
+from music.edits.edit import parse_ranges
 from music.errors import UserError
 from music.note import EDITS, ROLES
 
@@ -159,7 +159,7 @@ def _spans(value: object) -> str | None:
     if not isinstance(text, str):
         return None
     try:
-        spans(text)
+        parse_ranges(text)
     except ValueError:
         return None
     return text

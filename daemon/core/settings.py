@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from music.edits.edit import Limits, spans
+from music.edits.edit import Limits, parse_ranges
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Settings:
     For the AR-CNN: loop_bars: 1..8 bars that go round; overdub: what is played is added to them, otherwise it replaces
     the bars it is played in; edits_per_second: how fast they change; edit_sysex: whether edits are told as MIDI, too;
     creative_risk: 0..6, its temperature; remove_max: percent of what was played that may go; add_max: the most notes
-    added; lock_pitches, lock_bars: what stays as it is, as `music.edits.edit.spans` reads it; register_low,
+    added; lock_pitches, lock_bars: what stays as it is, as `music.edits.edit.parse_ranges` reads it; register_low,
     register_high: the pitches that may be edited.
     """
 
@@ -59,8 +59,8 @@ class Settings:
         return Limits(
             self.remove_max,
             self.add_max,
-            spans(self.lock_pitches),
-            spans(self.lock_bars),
+            parse_ranges(self.lock_pitches),
+            parse_ranges(self.lock_bars),
             self.register_low,
             self.register_high,
         )

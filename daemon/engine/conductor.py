@@ -42,9 +42,9 @@ from daemon.engine.schedule import CLICK, DRUMS, NoteEvent, NoteSchedule
 from daemon.engine.song import SongInfo
 from daemon.engine.tap_tempo import TapTempo
 from music.click import clicks
-from music.edits.draft import to_sysex
+from music.edits.draft import encode_sysex
 from music.edits.edit import REMOVE, Edit
-from music.note import EDITS, STEPS_PER_BEAT, TICKS_PER_BEAT, TICKS_PER_STEP, Metre, Note, step_of
+from music.note import EDITS, STEPS_PER_BEAT, TICKS_PER_BEAT, TICKS_PER_STEP, Metre, Note, round_to_step
 
 HALF_STEP = TICKS_PER_STEP // 2
 _FINALE = (36, 49)  # General MIDI's bass drum and crash cymbal, which a final chord has
@@ -353,7 +353,7 @@ class Conductor:
         if began and self._armed:
             if self._floating:
                 self._anchor(tick, event.at)
-            self._begin(step_of(tick))
+            self._begin(round_to_step(tick))
         self._end_places(self.loop.hear(tick, event.data, self.settings.overdub, self._number))
         if self._grid is None:
             self._window.forget(tick - _MEMORY)
@@ -528,7 +528,7 @@ class Conductor:
         self._end_places([(edit.step, edit.pitch) for edit in edits if edit.action == REMOVE])
         if self.settings.edit_sysex and self.loop.draft is not None:
             for edit in edits:
-                self._output.send(to_sysex(edit, self.loop.draft), now)
+                self._output.send(encode_sysex(edit, self.loop.draft), now)
 
     def _end_places(self, places: list[tuple[int, int]]) -> None:
         """Notes of the loop, by (place, pitch), that are no longer in it."""
@@ -589,7 +589,7 @@ class Conductor:
         self.tempo.jump(tick, change.ns, change.us)
         self._grid = None
         if playing:
-            self._begin(step_of(tick))
+            self._begin(round_to_step(tick))
         return tick
 
     def _roll_on(self, tick: int) -> int:

@@ -17,8 +17,7 @@ from daemon.core.settings import Settings
 from daemon.engine.melody import DRUM_CHANNEL, NOTE_OFF, NOTE_ON
 from music.edits.draft import Draft
 from music.edits.edit import Edit
-from music.encoding.edit_grid import PITCHES
-from music.note import TICKS_PER_STEP, Metre, Note, step_of
+from music.note import PITCHES, TICKS_PER_STEP, Metre, Note, round_to_step
 
 #: the technique that edits it
 TECHNIQUE = "arcnn"
@@ -63,7 +62,7 @@ class EditLoop:
         if data[0] & 0xF0 == NOTE_OFF or not data[2]:
             return []
         self._down[key] = (tick, data[2])
-        return [] if overdub else self._make_room(step_of(tick), number)
+        return [] if overdub else self._make_room(round_to_step(tick), number)
 
     def release(self, tick: int, number: int) -> None:
         """Every key is up, as when an input is lost."""
@@ -86,8 +85,8 @@ class EditLoop:
 
     def _record(self, note: Note) -> None:
         assert self.draft is not None
-        first = step_of(note.start)
-        length = max(1, step_of(note.end) - first)
+        first = round_to_step(note.start)
+        length = max(1, round_to_step(note.end) - first)
         self.draft.give(self.place(first), note.pitch, length, note.velocity)
 
     def _make_room(self, step: int, number: int) -> list[tuple[int, int]]:
@@ -126,7 +125,7 @@ class EditLoop:
                         draft.give(place, pitch, length, int(old.velocities[there, pitch]))
             return
         for note in self._past:
-            if step_of(note.start) >= step - steps:
+            if round_to_step(note.start) >= step - steps:
                 self._record(note)
 
     def end(self) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from music.errors import UserError
-from music.evaluation.metrics import BarFigures, Parts
+from music.evaluation.metrics import MelodyPassage, Parts
 from music.note import TICKS_PER_STEP, Note, quantise
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def check() -> None:
         ) from None
 
 
-def draw(path: Path, title: str, melody: tuple[Note, ...], rows: Mapping[str, Parts], where: BarFigures) -> None:
+def draw(path: Path, title: str, melody: tuple[Note, ...], rows: Mapping[str, Parts], where: MelodyPassage) -> None:
     """Write a PNG: one piano roll a row (label -> role -> notes) of the passage's first BARS bars, melody in each.
 
     Drums stand in a strip below the pitched parts. Raises PicturesError without matplotlib, OSError when it cannot be
@@ -58,7 +58,7 @@ def draw(path: Path, title: str, melody: tuple[Note, ...], rows: Mapping[str, Pa
     figure.savefig(path, dpi=90, format="png")
 
 
-def notes_between(notes: tuple[Note, ...], where: BarFigures, bars: int) -> list[tuple[float, float, int]]:
+def notes_between(notes: tuple[Note, ...], where: MelodyPassage, bars: int) -> list[tuple[float, float, int]]:
     """(start, length, pitch) of what sounds in the first bars of a passage, in bars from its start."""
     per_bar = where.steps_per_bar * TICKS_PER_STEP
     first = where.first_step * TICKS_PER_STEP

@@ -13,7 +13,7 @@ from rich.table import Table
 from daemon.core.counters import quantile_of_counts
 from daemon.evaluation import scoring
 from daemon.evaluation.scoring import GROOVE, LIVE, OWN, BandUnderTest, Timing, Verdict
-from music.evaluation.metrics import FIGURES, Figure, Mean
+from music.evaluation.metrics import METRICS, Mean, Metric
 
 #: What is not a share and is shown with one digit behind the point.
 COUNTED = ("onsets", "drum_onsets")
@@ -119,7 +119,7 @@ class Report:
         table.add_column("")
         for heading in columns:
             table.add_column(heading, justify="right")
-        for figure in FIGURES:
+        for figure in METRICS:
             table.add_row(figure.title, *(column.get(figure.key, "") for column in columns.values()))
         for line in _TIMING if LIVE in self.timing else ():
             table.add_row(line, *(column.get(line, "") for column in columns.values()))
@@ -130,10 +130,10 @@ _TIMING = ("in time", "age p50", "age p99")
 
 
 def _cells(figures: Mapping[str, Mean]) -> dict[str, str]:
-    return {figure.key: _cell(figure, figures[figure.key]) for figure in FIGURES if figure.key in figures}
+    return {figure.key: _cell(figure, figures[figure.key]) for figure in METRICS if figure.key in figures}
 
 
-def _cell(figure: Figure, mean: Mean) -> str:
+def _cell(figure: Metric, mean: Mean) -> str:
     if not mean.songs:
         return "-"
     digits = 1 if figure.key in COUNTED else 3

@@ -18,8 +18,8 @@ from daemon.players.player import Player
 from music.chords import ChordTrack
 from music.evaluation import baselines, metrics
 from music.evaluation.baselines import Accompaniment
-from music.evaluation.metrics import BarFigures, Mean
-from music.midifile import MidiFileError, Song, melody_part
+from music.evaluation.metrics import Mean, MelodyPassage
+from music.midifile import MidiFileError, Song, choose_melody
 from music.note import Note
 
 OWN, BLOCKS, FOLLOWER, OTHER, SILENCE = "own part", "chord blocks", "chord follower", "somebody else's", "silence"
@@ -90,17 +90,17 @@ def judge(job: Job) -> Verdict | None:
     Raises MidiFileError for what is not a MIDI file, GraphError for a graph that cannot be played.
     """
     song = job.entry.read()
-    own = baselines.human_parts(song)
+    own = baselines.extract_human_parts(song)
     melody = _melody(song)
     if not own or not melody:
         return None
-    where = metrics.passage(melody, song.metres[0][1])
+    where = metrics.find_passage(melody, song.metres[0][1])
     chords = ChordTrack(song.markers) if song.markers else None
     rows = {OWN: own} | _baselines(job, where, chords)
     timing = {}
     for mode in job.modes:
         rows[mode], timing[mode] = _play(song, job, mode)
-    found = {row: metrics.figures(where, parts, own, chords) for row, parts in rows.items()}
+    found = {row: metrics.measure_all(where, parts, own, chords) for row, parts in rows.items()}
     if job.pictures is not None:
         _picture(job.pictures, job, melody, where, rows, found)
     return Verdict(job.entry.name, job.entry.song, where.bars, found, timing)
@@ -109,11 +109,11 @@ def judge(job: Job) -> Verdict | None:
 def own_groove(entry: SongEntry) -> Verdict | None:
     """The verdict on a file's own part alone: how parts of its style move."""
     song = entry.read()
-    own, melody = baselines.human_parts(song), _melody(song)
+    own, melody = baselines.extract_human_parts(song), _melody(song)
     if not own or not melody:
         return None
-    where = metrics.passage(melody, song.metres[0][1])
-    return Verdict(entry.name, entry.song, where.bars, {OWN: metrics.figures(where, own)}, {})
+    where = metrics.find_passage(melody, song.metres[0][1])
+    return Verdict(entry.name, entry.song, where.bars, {OWN: metrics.measure_all(where, own)}, {})
 
 
 def over_songs(verdicts: Iterable[Verdict]) -> dict[str, dict[str, Mean]]:
@@ -124,8 +124,8 @@ def over_songs(verdicts: Iterable[Verdict]) -> dict[str, dict[str, Mean]]:
     rows = dict.fromkeys(row for files in songs.values() for verdict in files for row in verdict.rows)
     return {
         row: {
-            figure.key: metrics.mean([_of_song(files, row, figure.key) for _, files in sorted(songs.items())])
-            for figure in metrics.FIGURES
+            figure.key: metrics.estimate_mean([_of_song(files, row, figure.key) for _, files in sorted(songs.items())])
+            for figure in metrics.METRICS
         }
         for row in rows
     }
@@ -155,17 +155,17 @@ def player_of(technique: str, graph: str | None) -> Player:
 
 def _melody(song: Song) -> tuple[Note, ...]:
     try:
-        return melody_part(song).notes
+        return choose_melody(song).notes
     except MidiFileError:
         return ()
 
 
-def _baselines(job: Job, where: BarFigures, chords: ChordTrack | None) -> dict[str, Accompaniment]:
-    rows = {BLOCKS: baselines.chord_blocks(where, chords)} if chords is not None else {}
-    rows[FOLLOWER] = baselines.chord_follower(where)
+def _baselines(job: Job, where: MelodyPassage, chords: ChordTrack | None) -> dict[str, Accompaniment]:
+    rows = {BLOCKS: baselines.play_chord_blocks(where, chords)} if chords is not None else {}
+    rows[FOLLOWER] = baselines.follow_chords(where)
     other = job.other.read() if job.other is not None else None
     if other is not None and _melody(other):
-        rows[OTHER] = baselines.somebody_elses(where, other)
+        rows[OTHER] = baselines.borrow_part(where, other)
     return rows | {SILENCE: {}}
 
 
@@ -184,7 +184,7 @@ def _picture(
     folder: Path,
     job: Job,
     melody: tuple[Note, ...],
-    where: BarFigures,
+    where: MelodyPassage,
     rows: dict[str, Accompaniment],
     found: dict[str, dict[str, float]],
 ) -> None:

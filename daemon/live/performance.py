@@ -34,7 +34,7 @@ class LivePerformance:
         """preloaded: a process that has begun to load the player already."""
         self.world = LiveWorld()
         self.parts = ExitStack()
-        self.worker = Worker(player, self.world.put, self.world.now, early=preloaded)
+        self.worker = Worker(player, self.world.put, self.world.now, preloaded=preloaded)
         self._player: PlayerInfo | None = None
         self._conducting = False
 

@@ -11,9 +11,9 @@ from daemon.core.settings import Settings
 from daemon.engine.song import bar_at, metre_at
 from daemon.players.transformer import TransformerPlayer
 from music import midifile
-from music.evaluation.baselines import human_parts
+from music.evaluation.baselines import extract_human_parts
 from music.midifile import MidiFileError, Song
-from music.note import MELODY, TICKS_PER_STEP, Note, quantise, without_overlap
+from music.note import MELODY, TICKS_PER_STEP, Note, quantise, remove_overlaps
 
 Parts = dict[str, tuple[Note, ...]]
 
@@ -34,7 +34,7 @@ def extend(song: Song, melody: tuple[Note, ...], player: TransformerPlayer, want
     """
     if not melody:
         raise MidiFileError("there is no melody to go on from")
-    own = human_parts(song)
+    own = extract_human_parts(song)
     line = quantise(melody)
     end = max(n.end for notes in (line, *own.values()) for n in notes)
     origin, metre = metre_at(song.metres, end - 1)
@@ -61,7 +61,7 @@ def extend(song: Song, melody: tuple[Note, ...], player: TransformerPlayer, want
 def _within(notes: tuple[Note, ...], first: int, last: int) -> tuple[Note, ...]:
     """Those that begin in [first, last), ended there at the latest."""
     inside = (n for n in notes if first <= n.start < last)
-    return tuple(without_overlap(replace(n, length=min(n.end, last) - n.start) for n in inside))
+    return tuple(remove_overlaps(replace(n, length=min(n.end, last) - n.start) for n in inside))
 
 
 def to_file(
@@ -77,9 +77,9 @@ def to_file(
     Raises MidiFileError for a source without a melody, OSError when the target cannot be written.
     """
     song = midifile.read(source)
-    melody = midifile.melody_part(song, track).notes
+    melody = midifile.choose_melody(song, track).notes
     added = extend(song, melody, player, wanted)
-    before = {MELODY: melody, **{role: tuple(notes) for role, notes in human_parts(song).items()}}
+    before = {MELODY: melody, **{role: tuple(notes) for role, notes in extract_human_parts(song).items()}}
     parts = {part: (*before.get(part, ()), *added[part]) for part in added}
     midifile.write(target, parts, tempos=song.tempos, metres=song.metres)
     if progress is not None:

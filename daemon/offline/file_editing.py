@@ -13,10 +13,10 @@ from daemon.offline.render import LONGEST
 from daemon.players.arcnn import STRICT, Editor
 from music import midifile
 from music.edits import selection
-from music.edits.draft import Draft, settled, to_line
+from music.edits.draft import Draft, drop_cancelled, format_edit
 from music.edits.edit import Edit, Limits
 from music.encoding import edit_grid
-from music.encoding.edit_grid import WINDOW
+from music.encoding.edit_grid import WINDOW_STEPS
 from music.midifile import MidiFileError, Song
 from music.note import CHANNELS, EDITS, MELODY, TICKS_PER_BEAT, Note
 
@@ -58,7 +58,7 @@ def edit(draft: Draft, editor: Editor, options: EditOptions, progress: Progress 
     """
     random = np.random.default_rng(options.seed)
     belief = selection.Belief()
-    few = max(1, round((options.at_once or AT_ONCE) * draft.steps / WINDOW))
+    few = max(1, round((options.at_once or AT_ONCE) * draft.steps / WINDOW_STEPS))
     for iteration in range(1, options.iterations + 1):
         if not any(cells.any() for cells in draft.open_cells(options.limits)):
             break
@@ -66,9 +66,9 @@ def edit(draft: Draft, editor: Editor, options: EditOptions, progress: Progress 
         belief.look(draft, scores)
         count = few
         if options.at_once is None:
-            left = int(selection.worthwhile(draft, scores, options.limits, options.risk, belief).sum())
+            left = int(selection.find_worthwhile(draft, scores, options.limits, options.risk, belief).sum())
             count = max(few, -(-left // (options.iterations - iteration + 1)))
-        if not selection.take(
+        if not selection.draw_edits(
             draft,
             scores,
             options.limits,
@@ -83,7 +83,7 @@ def edit(draft: Draft, editor: Editor, options: EditOptions, progress: Progress 
         if progress is not None:
             progress(iteration / options.iterations)
     draft.undo(options.undo)
-    return settled(draft.log)
+    return drop_cancelled(draft.log)
 
 
 def edit_song(
@@ -92,7 +92,7 @@ def edit_song(
     """A song's notes edited. Raises MidiFileError for a song without notes, ValueError as `edit`."""
     given = given_notes(song, track)
     bars = bar_starts(song.metres, max(n.end for n in given))
-    lengths, velocities = edit_grid.of_notes(given, 0, bars[-1])
+    lengths, velocities = edit_grid.from_notes(given, 0, bars[-1])
     draft = Draft(lengths, velocities, bars[:-1])
     quantised = edit_grid.to_notes(lengths, velocities)
     edits = edit(draft, editor, options, progress)
@@ -103,7 +103,7 @@ def given_notes(song: Song, track: str | None = None) -> list[Note]:
     """What is edited: the track that is named, else `melody`, else all pitched tracks together. Raises
     MidiFileError."""
     if track is not None or song.part(MELODY) is not None:
-        notes = list(midifile.melody_part(song, track).notes)
+        notes = list(midifile.choose_melody(song, track).notes)
     else:
         notes = [note for part in song.parts if part.channel != _DRUMS for note in part.notes]
     if not notes:
@@ -126,7 +126,7 @@ def write_edits(path: Path, done: Edited) -> None:
     """One line of JSON an edit, written beside the target and renamed. Raises OSError."""
     temporary = path.with_name(f".{path.name}.part")
     try:
-        temporary.write_text("".join(f"{to_line(edit, done.draft)}\n" for edit in done.edits), encoding="utf-8")
+        temporary.write_text("".join(f"{format_edit(edit, done.draft)}\n" for edit in done.edits), encoding="utf-8")
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -22,7 +22,7 @@ from daemon.players.player import Player
 from daemon.sound.synth import Synth
 from music import midifile
 from music.midifile import MidiFileError, Part
-from music.note import CHANNELS, MELODY, TICKS_PER_BEAT, TICKS_PER_STEP, Metre, Note, quantise, without_overlap
+from music.note import CHANNELS, MELODY, TICKS_PER_BEAT, TICKS_PER_STEP, Metre, Note, quantise, remove_overlaps
 
 #: called while it goes, with the share done, 0..1
 Progress = Callable[[float], None]
@@ -105,7 +105,7 @@ def render_notes(
     """What the band plays to a song's melody, by role, and what was counted on the way. Raises MidiFileError for a song
     without a melody."""
     options = RenderOptions(settings, latency_ns=round(latency_ms * NS_PER_MS), offline=offline, replan=replan)
-    performance = perform(song, midifile.melody_part(song), player, options)
+    performance = perform(song, midifile.choose_melody(song), player, options)
     return performance.parts, performance.counters
 
 
@@ -122,7 +122,7 @@ def to_file(
     Raises MidiFileError for a source without a melody, OSError when the target cannot be written.
     """
     song = midifile.read(source)
-    melody = midifile.melody_part(song, track)
+    melody = midifile.choose_melody(song, track)
     copied = midifile.copy_track(song, melody.index, melody.channel)
     performance = perform(song, melody, player, options, progress)
     midifile.write(
@@ -145,7 +145,7 @@ def to_wav(
     from daemon.sound import wav
 
     song = midifile.read(source)
-    melody = midifile.melody_part(song, track)
+    melody = midifile.choose_melody(song, track)
     done = perform(song, melody, player, options, progress)
     metre = done.metres[0][1] if clicks else None
     wav.write(target, {MELODY: melody.notes, **done.parts}, TempoMap.from_marks(done.tempos), synth, metre)
@@ -155,7 +155,7 @@ def _messages(song: midifile.Song, melody: Part) -> list[_Message]:
     """The part as a player sends it: keys and sustain pedal. At one tick the pedal moves first, then keys go up, then
     others go down."""
     messages: list[_Message] = []
-    for note in without_overlap(melody.notes):
+    for note in remove_overlaps(melody.notes):
         messages.append((note.start, 2, bytes((0x90, note.pitch, note.velocity))))
         messages.append((note.end, 1, bytes((0x80, note.pitch, 0))))
     if song.source is not None:
@@ -163,7 +163,7 @@ def _messages(song: midifile.Song, melody: Part) -> list[_Message]:
         for message in song.source.tracks[melody.index]:
             tick += message.time
             if message.type == "control_change" and message.control == PEDAL and message.channel == melody.channel:
-                at = midifile.to_tick(tick, song.source.ticks_per_beat)
+                at = midifile.round_to_tick(tick, song.source.ticks_per_beat)
                 messages.append((at, 0, bytes((CONTROL_CHANGE, PEDAL, message.value))))
     return sorted(messages, key=lambda m: m[:2])
 
@@ -208,7 +208,7 @@ def _notes(sent: Sequence[Sent], channel: int, tempo: TempoMap) -> tuple[Note, .
             start, velocity = begun.pop(pitch)
             end = tempo.tick_at(max(message.at, message.due))
             notes.append(Note(start, pitch, max(1, end - start), velocity))
-    return tuple(without_overlap(notes))
+    return tuple(remove_overlaps(notes))
 
 
 class _Reporting:

@@ -19,17 +19,17 @@ from music.edits import selection
 from music.edits.draft import Draft
 from music.edits.edit import Edit, Limits
 from music.edits.selection import EditScores
-from music.encoding.edit_grid import LENGTHS, PITCHES, PLANES, WINDOW, planes
-from music.note import EDITS
+from music.encoding.edit_grid import LENGTHS_STEPS, PLANES, WINDOW_STEPS, stack_planes
+from music.note import EDITS, PITCHES
 
-HOP = WINDOW // 2
-_LENGTHS = np.array(LENGTHS, np.int16)
+HOP = WINDOW_STEPS // 2
+_LENGTHS = np.array(LENGTHS_STEPS, np.int16)
 #: styles in which no added note may make voices move in parallel fifths or octaves
 STRICT = frozenset({"chorale"})
 #: windows whose scores are remembered
 _MOST_KNOWN = 256
 #: how much a window counts at each of its steps: less and less towards its edges
-_FADE = np.minimum(np.arange(WINDOW) + 1, WINDOW - np.arange(WINDOW)).astype(np.float32)
+_FADE = np.minimum(np.arange(WINDOW_STEPS) + 1, WINDOW_STEPS - np.arange(WINDOW_STEPS)).astype(np.float32)
 
 
 class Editor:
@@ -39,8 +39,8 @@ class Editor:
         """Raises GraphError when the graph's inputs are not those of the AR-CNN."""
         self._graph = graph
         self.styles = graph.signature.styles
-        wanted = {"planes": (1, len(PLANES), WINDOW, PITCHES), "style": (1, len(self.styles))}
-        given = {"weights": (1, WINDOW, PITCHES), "lengths": (1, WINDOW, PITCHES, len(LENGTHS))}
+        wanted = {"planes": (1, len(PLANES), WINDOW_STEPS, PITCHES), "style": (1, len(self.styles))}
+        given = {"weights": (1, WINDOW_STEPS, PITCHES), "lengths": (1, WINDOW_STEPS, PITCHES, len(LENGTHS_STEPS))}
         if dict(graph.signature.inputs) != wanted or dict(graph.signature.outputs) != given:
             raise GraphError(f"this graph does not fit the AR-CNN's window: it takes {dict(graph.signature.inputs)}")
         self._calibrated = bool(graph.signature.settings.get("calibrated", False))
@@ -53,14 +53,14 @@ class Editor:
         if style not in self.styles:
             raise ValueError(f"no style {style!r}; this graph knows {', '.join(self.styles)}")
         hot = np.eye(len(self.styles), dtype=np.float32)[None, self.styles.index(style)]
-        ring = draft.ring or draft.steps < WINDOW
-        seen = planes(draft.lengths, self._kept(draft, limits), ring)
+        ring = draft.ring or draft.steps < WINDOW_STEPS
+        seen = stack_planes(draft.lengths, self._kept(draft, limits), ring)
         weights = np.zeros((draft.steps, PITCHES), np.float32)
         lengths = np.ones((draft.steps, PITCHES), np.int16)
         total = np.zeros(draft.steps, np.float32)
         best = np.zeros(draft.steps, np.float32)
         for first in windows(draft.steps, ring):
-            answer = self._window(first, np.take(seen, (first + np.arange(WINDOW)) % draft.steps, 1), hot)
+            answer = self._window(first, np.take(seen, (first + np.arange(WINDOW_STEPS)) % draft.steps, 1), hot)
             for here, there in _stretches(first, draft.steps):
                 fade = _FADE[here]
                 weights[there] += answer.weights[here] * fade[:, None]
@@ -97,16 +97,16 @@ class Editor:
 def windows(steps: int, ring: bool) -> list[int]:
     """The first steps of all windows over a sheet of that many steps; those over a ring go on at its beginning."""
     if ring:
-        return list(range(0, steps, HOP)) if steps > WINDOW else [0]
-    return [*range(0, steps - WINDOW, HOP), steps - WINDOW]
+        return list(range(0, steps, HOP)) if steps > WINDOW_STEPS else [0]
+    return [*range(0, steps - WINDOW_STEPS, HOP), steps - WINDOW_STEPS]
 
 
 def _stretches(first: int, steps: int) -> Iterator[tuple[slice, slice]]:
     """(part of the window that begins at `first`, the steps of the sheet it shows), without a leap in either."""
     at = 0
-    while at < WINDOW:
+    while at < WINDOW_STEPS:
         there = (first + at) % steps
-        size = min(WINDOW - at, steps - there)
+        size = min(WINDOW_STEPS - at, steps - there)
         yield slice(at, at + size), slice(there, there + size)
         at += size
 
@@ -120,14 +120,16 @@ class ArcnnPlayer(GraphPlayer):
         self._belief = selection.Belief()
         self._about: object = None  # what that is about
         self.info = self.describe(self._editor.styles)
-        empty = np.zeros((WINDOW, PITCHES), np.int16)
+        empty = np.zeros((WINDOW_STEPS, PITCHES), np.int16)
         # the first look takes longest
         self._editor.look(Draft(empty, empty.astype(np.uint8)), Limits(), self.info.styles[0])
 
     @classmethod
     def describe(cls, styles: tuple[str, ...]) -> PlayerInfo:
         """Return what a player says of itself on a graph that knows these styles."""
-        return PlayerInfo(past_steps=WINDOW, memory_steps=WINDOW, future_steps=HOP, roles=(EDITS,), styles=styles)
+        return PlayerInfo(
+            past_steps=WINDOW_STEPS, memory_steps=WINDOW_STEPS, future_steps=HOP, roles=(EDITS,), styles=styles
+        )
 
     def plan(self, request: PlanRequest) -> Plan:
         """As many edits of request.loop as are wanted, or fewer. Raises ValueError for a style the graph does not
@@ -153,7 +155,7 @@ class ArcnnPlayer(GraphPlayer):
             self._belief, self._about = selection.Belief(), about
         self._belief.look(draft, scores)
         random = np.random.default_rng([abs(settings.seed), state.turn])
-        edits = selection.take(
+        edits = selection.draw_edits(
             draft,
             scores,
             limits,

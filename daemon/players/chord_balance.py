@@ -11,8 +11,8 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from music.encoding.gan_canvas import CLASSES, QUALITIES, QUALITY_TONES
-from music.note import TICKS_PER_STEP, Note
+from music.chords import QUALITIES, QUALITY_TONES
+from music.note import PITCH_CLASSES, TICKS_PER_STEP, Note
 
 Floats = NDArray[np.float64]
 
@@ -33,18 +33,18 @@ _PROFILES = (
     (0.42, 0.21, 0.23),
 )
 #: (chords, 12), quality-major: the same for every chord, by pitch class.
-SHARES: Floats = np.zeros((len(QUALITIES) * CLASSES, CLASSES))
+SHARES: Floats = np.zeros((len(QUALITIES) * PITCH_CLASSES, PITCH_CLASSES))
 for _quality, (_intervals, _shares) in enumerate(zip(QUALITY_TONES, _PROFILES, strict=True)):
-    for _root in range(CLASSES):
-        SHARES[_quality * CLASSES + _root, [(_root + i) % CLASSES for i in _intervals]] = _shares
+    for _root in range(PITCH_CLASSES):
+        SHARES[_quality * PITCH_CLASSES + _root, [(_root + i) % PITCH_CLASSES for i in _intervals]] = _shares
 
 
 def sounded(notes: Iterable[Note], step: int) -> Floats:
     """(12,) for how many steps every pitch class sounded in the last BALANCED steps before a step."""
     since, until = (step - BALANCED) * TICKS_PER_STEP, step * TICKS_PER_STEP
-    found = np.zeros(CLASSES)
+    found = np.zeros(PITCH_CLASSES)
     for note in notes:
-        found[note.pitch % CLASSES] += max(0, min(note.end, until) - max(note.start, since)) / TICKS_PER_STEP
+        found[note.pitch % PITCH_CLASSES] += max(0, min(note.end, until) - max(note.start, since)) / TICKS_PER_STEP
     return found
 
 

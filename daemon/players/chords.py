@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from daemon.players.chord_balance import SHARES
 from daemon.players.graph import Graph
+from music.chords import QUALITIES, QUALITY_TONES
 from music.encoding import melody_context
-from music.encoding.gan_canvas import CLASSES, QUALITIES, QUALITY_TONES
-from music.note import STEPS_PER_BEAT, Metre, Note, step_of
+from music.note import PITCH_CLASSES, STEPS_PER_BAR, STEPS_PER_BEAT, Metre, Note, round_to_step
 
 Floats = NDArray[np.float32]
 
@@ -30,10 +30,10 @@ _GRAIN = 8
 #: Chords missing from the past, up to so many, are asked for one by one.
 _FEW = 4
 
-_TONES: Floats = np.zeros((len(QUALITIES) * CLASSES, CLASSES), np.float32)
+_TONES: Floats = np.zeros((len(QUALITIES) * PITCH_CLASSES, PITCH_CLASSES), np.float32)
 for _quality, _intervals in enumerate(QUALITY_TONES):
-    for _root in range(CLASSES):
-        _TONES[_quality * CLASSES + _root, [(_root + i) % CLASSES for i in _intervals]] = 1
+    for _root in range(PITCH_CLASSES):
+        _TONES[_quality * PITCH_CLASSES + _root, [(_root + i) % PITCH_CLASSES for i in _intervals]] = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +66,15 @@ class ChordPredictor:
         """Raises GraphError."""
         self._now: Any = graph.part("harmony")
         self._past: Any = graph.part("hindsight")
-        self._patches = int(self._past.get_inputs()[0].shape[3]) // melody_context.PATCH
+        self._patches = int(self._past.get_inputs()[0].shape[3]) // STEPS_PER_BEAT
         self._song: MelodyContext | None = None
         self._said: dict[int, tuple[int, int]] = {}
 
     def outlook(self, song: MelodyContext, now: int, count: int) -> ChordForecast:
         """The chords of the steps [now, now + count) as they look at the now-line."""
-        planes, sure = melody_context.around(song.melody, now, song.heard_all, song.metre)
-        phase = np.zeros((1, melody_context.PHASES), np.float32)
-        phase[0, melody_context.phase_of(now - song.bar, song.metre)] = 1
+        planes, sure = melody_context.draw_around(song.melody, now, song.heard_all, song.metre)
+        phase = np.zeros((1, STEPS_PER_BAR), np.float32)
+        phase[0, melody_context.find_phase(now - song.bar, song.metre)] = 1
         known = np.full((1, 1), sure, np.float32)
         odds, agreement = self._now.run(None, {"melody": planes[None], "phase": phase, "known": known})
         beats = _beats(now - song.bar, count, song.metre)
@@ -96,7 +96,7 @@ class ChordPredictor:
         for step in missing:
             if step not in self._said:  # few, or the melody was remembered, which hindsight does not
                 self._said[step] = self.outlook(song, step, 1).chords[0]
-        for step in [s for s in self._said if s < first - melody_context.PAST]:
+        for step in [s for s in self._said if s < first - melody_context.PAST_STEPS]:
             del self._said[step]
         return [self._said[step] for step in range(first, now + 1)]
 
@@ -106,7 +106,7 @@ class ChordPredictor:
         if before is None or _kind(before) != _kind(song):
             self._said.clear()
             return
-        since = now - 2 * melody_context.PAST
+        since = now - 2 * melody_context.PAST_STEPS
         old, new = ([n for n in s.melody if n[0] + n[2] > since] for s in (before, song))
         if song.heard_all:
             if before.melody != song.melody:
@@ -117,19 +117,19 @@ class ChordPredictor:
 
     def _look_back(self, song: MelodyContext, now: int, wanted: set[int]) -> None:
         """Of the last steps those wanted, at once: four passes, for what was heard begins a step later in each."""
-        steps = self._patches * melody_context.PATCH
-        for late in range(melody_context.PATCH):
-            end = now - 1 - late + melody_context.FUTURE
-            planes = melody_context.drawn(song.melody, end - steps, steps)
-            lines = end - melody_context.PATCH * np.arange(self._patches)[::-1]
-            phase = np.zeros((melody_context.PHASES, self._patches), np.float32)
-            places = [melody_context.phase_of(int(line) - song.bar, song.metre) for line in lines]
+        steps = self._patches * STEPS_PER_BEAT
+        for late in range(STEPS_PER_BEAT):
+            end = now - 1 - late + melody_context.FUTURE_STEPS
+            planes = melody_context.draw_melody(song.melody, end - steps, steps)
+            lines = end - STEPS_PER_BEAT * np.arange(self._patches)[::-1]
+            phase = np.zeros((STEPS_PER_BAR, self._patches), np.float32)
+            places = [melody_context.find_phase(int(line) - song.bar, song.metre) for line in lines]
             phase[places, np.arange(self._patches)] = 1
             known = np.full((1, 1, self._patches), song.heard_all, np.float32)
             shown = {"melody": planes[None], "phase": phase[None], "known": known}
             (agreement,) = self._past.run(None, shown)
             for line, scores in zip(lines.tolist(), agreement, strict=True):
-                if line in wanted and now - melody_context.PAST <= line < now:
+                if line in wanted and now - melody_context.PAST_STEPS <= line < now:
                     self._said.setdefault(line, _choose(scores, song, line))
 
 
@@ -149,7 +149,7 @@ def _first_difference(old: Sequence[tuple[int, int, int]], new: Sequence[tuple[i
 def _beats(place: int, count: int, metre: Metre) -> NDArray[np.int64]:
     """For every step from `place` in its bar on, which of the beats that are told it lies in."""
     within = place % metre.steps_per_bar % STEPS_PER_BEAT
-    return np.minimum((within + np.arange(count)) // STEPS_PER_BEAT, melody_context.AHEAD - 1)
+    return np.minimum((within + np.arange(count)) // STEPS_PER_BEAT, melody_context.AHEAD_BEATS - 1)
 
 
 def _choose(agreement: Floats, song: MelodyContext, step: int) -> tuple[int, int]:
@@ -157,7 +157,7 @@ def _choose(agreement: Floats, song: MelodyContext, step: int) -> tuple[int, int
     score = AGREEMENT * np.log(np.maximum(agreement, 1e-6))
     if song.temperature > 0:
         score = score + _noise(abs(song.seed), (step - song.bar) // _GRAIN) * (NOISE * song.temperature)
-    quality, root = divmod(int(score.argmax()), CLASSES)
+    quality, root = divmod(int(score.argmax()), PITCH_CLASSES)
     return root, quality
 
 
@@ -171,10 +171,10 @@ def line(melody: Sequence[Note]) -> tuple[tuple[int, int, int], ...]:
     """Notes as they were played, sorted, as one voice on the step grid: (start step, pitch, length in steps)."""
     rows: list[tuple[int, int, int]] = []
     for note in melody:
-        start = step_of(note.start)
+        start = round_to_step(note.start)
         if rows and rows[-1][0] >= start:
             rows.pop()
         if rows and rows[-1][0] + rows[-1][2] > start:
             rows[-1] = (*rows[-1][:2], start - rows[-1][0])
-        rows.append((start, note.pitch, max(step_of(note.end) - start, 1)))
+        rows.append((start, note.pitch, max(round_to_step(note.end) - start, 1)))
     return tuple(rows)

@@ -22,28 +22,26 @@ from daemon.core.settings import Settings
 from daemon.players import chord_balance
 from daemon.players.graph import Graph, GraphError, GraphPlayer
 from music.analysis import note_density
+from music.chords import QUALITIES, QUALITY_TONES
 from music.encoding import gan_canvas, melody_context
 from music.encoding.gan_canvas import (
-    BEGIN_ABOVE,
-    CLASSES,
+    CANVAS_STEPS,
     DRUM_PLANES,
     DRUMS,
-    FIRST_NOW,
-    FRESH,
-    FUTURE,
-    HOLD_ABOVE,
+    FIRST_NOW_STEP,
+    FRESH_SHARE,
+    FUTURE_STEPS,
+    HOLD_THRESHOLD,
+    ONSET_THRESHOLD,
     PITCHED_HEADS,
     PITCHED_PLANES,
     PLAIN_HEADS,
     PLAIN_PLANES,
-    QUALITIES,
-    QUALITY_TONES,
     REGISTERS,
     RHYTHM_NOISE,
-    SECTION,
-    STEPS,
+    SECTION_BARS,
 )
-from music.note import PITCHED_ROLES, ROLES, STEPS_PER_BEAT, TICKS_PER_STEP, Note
+from music.note import PITCH_CLASSES, PITCHED_ROLES, ROLES, STEPS_PER_BAR, STEPS_PER_BEAT, TICKS_PER_STEP, Note
 
 #: What temperature 1 means: scale of the noise on chords (1 draws from the model's distribution).
 CHORD_NOISE = 0.3
@@ -59,7 +57,7 @@ _BLOCK = 16
 _GATES = ("bass_gate", "chords_gate", "pad_gate")
 _RHYTHM = 6 + DRUM_PLANES
 _HALF_BAR = 8
-_CLASSES = {role: register.pitches().reshape(-1) % CLASSES for role, register in REGISTERS.items()}
+_CLASSES = {role: register.pitches().reshape(-1) % PITCH_CLASSES for role, register in REGISTERS.items()}
 
 
 class GanPlayer(GraphPlayer):
@@ -73,13 +71,18 @@ class GanPlayer(GraphPlayer):
         settings = graph.signature.settings
         z = int(graph.signature.inputs.get("z", (1, 0))[-1])
         wanted = {
-            "pitched": (1, PITCHED_PLANES, CLASSES, STEPS),
-            "plain": (1, PLAIN_PLANES, STEPS),
+            "pitched": (1, PITCHED_PLANES, PITCH_CLASSES, CANVAS_STEPS),
+            "plain": (1, PLAIN_PLANES, CANVAS_STEPS),
             "style": (1, len(self._styles)),
             "z": (1, z),
-            "noise": (1, len(QUALITIES), CLASSES, FUTURE // 4),
-            "melody": (1, melody_context.MELODY_PLANES, CLASSES, melody_context.PAST + melody_context.FUTURE),
-            "phase": (1, melody_context.PHASES),
+            "noise": (1, len(QUALITIES), PITCH_CLASSES, FUTURE_STEPS // 4),
+            "melody": (
+                1,
+                melody_context.MELODY_PLANES,
+                PITCH_CLASSES,
+                melody_context.PAST_STEPS + melody_context.FUTURE_STEPS,
+            ),
+            "phase": (1, STEPS_PER_BAR),
             "known": (1, 1),
         }
         if dict(graph.signature.inputs) != wanted:
@@ -87,7 +90,7 @@ class GanPlayer(GraphPlayer):
         try:
             self._grooves = [np.asarray(bank, np.float32).reshape(len(bank), -1, z) for bank in settings["grooves"]]
             self._habits = [
-                np.asarray(kept, np.float64).reshape(*bank.shape[:2], note_density.HABITS)
+                np.asarray(kept, np.float64).reshape(*bank.shape[:2], note_density.HABIT_COUNT)
                 for kept, bank in zip(settings["habits"], self._grooves, strict=True)
             ]
             self._velocity_std = np.asarray(settings["velocity_std"], np.float32).reshape(len(self._styles), len(ROLES))
@@ -98,9 +101,9 @@ class GanPlayer(GraphPlayer):
     def describe(cls, styles: tuple[str, ...]) -> PlayerInfo:
         """Return what a player says of itself on a graph that knows these styles."""
         return PlayerInfo(
-            past_steps=melody_context.PAST,
-            memory_steps=melody_context.MEMORY,
-            future_steps=FUTURE - _BLOCK + 1,
+            past_steps=melody_context.PAST_STEPS,
+            memory_steps=melody_context.MEMORY_STEPS,
+            future_steps=FUTURE_STEPS - _BLOCK + 1,
             roles=ROLES,
             styles=styles,
         )
@@ -113,15 +116,15 @@ class GanPlayer(GraphPlayer):
             raise ValueError(f"no style {settings.style!r}; this graph knows {', '.join(self._styles)}")
         style = self._styles.index(settings.style)
         bar = request.bar_origin // TICKS_PER_STEP
-        first = bar + gan_canvas.first_step(request.now - bar, request.metre.steps_per_bar)
+        first = bar + gan_canvas.find_first_step(request.now - bar, request.metre.steps_per_bar)
         heard_all = request.heard is None
-        seen = gan_canvas.of(request.melody, request.committed, request.now, heard_all, request.metre, bar)
-        heard = melody_context.of(request.melody, request.now, heard_all, request.metre, bar)
-        wild, fresh = LOOSE.get(settings.style, (RHYTHM_NOISE, FRESH))
+        seen = gan_canvas.build_canvas(request.melody, request.committed, request.now, heard_all, request.metre, bar)
+        heard = melody_context.build_harmonist_input(request.melody, request.now, heard_all, request.metre, bar)
+        wild, fresh = LOOSE.get(settings.style, (RHYTHM_NOISE, FRESH_SHARE))
         noise = _Noise(
-            settings.seed, first + FIRST_NOW, bar, request.metre.steps_per_bar, fresh, wild * settings.temperature
+            settings.seed, first + FIRST_NOW_STEP, bar, request.metre.steps_per_bar, fresh, wild * settings.temperature
         )
-        section = request.metre.steps_per_bar * SECTION
+        section = request.metre.steps_per_bar * SECTION_BARS
         answer = self._graph.run(
             {
                 "pitched": seen.pitched[None],
@@ -134,11 +137,11 @@ class GanPlayer(GraphPlayer):
                 "known": heard.known[None],
             }
         )
-        pull = self._pull(request, style, (np.arange(-note_density.WINDOW, 0) + request.now - bar) // section)
+        pull = self._pull(request, style, (np.arange(-note_density.WINDOW_STEPS, 0) + request.now - bar) // section)
         neglected = BALANCE * _neglected(request, answer["chord_choice"][0])
-        writer = _Writer(request, first + FIRST_NOW, answer, noise, self._velocity_std[style], pull, neglected)
+        writer = _Writer(request, first + FIRST_NOW_STEP, answer, noise, self._velocity_std[style], pull, neglected)
         notes, held = writer.write()
-        last = first + STEPS
+        last = first + CANVAS_STEPS
         spent = time.perf_counter_ns() - begun
         return Plan(request.number, request.now, last, request.heard, notes, held, inference_ns=spent)
 
@@ -157,7 +160,7 @@ class GanPlayer(GraphPlayer):
         """What calls the band back to its groove: see `habits.pull`. sections: of the steps before now."""
         bank = self._habits[style]
         promised = bank[request.settings.seed % len(bank)]
-        return note_density.density_bias(
+        return note_density.compute_density_bias(
             request.committed, request.now, promised[sections % len(promised)], request.settings.density
         )
 
@@ -170,21 +173,23 @@ class _Noise:
     but for a share that is `fresh`. wild: scale of the rhythm's."""
 
     def __init__(
-        self, seed: int, first: int, bar: int, steps_per_bar: int, fresh: float = FRESH, wild: float = 1.0
+        self, seed: int, first: int, bar: int, steps_per_bar: int, fresh: float = FRESH_SHARE, wild: float = 1.0
     ) -> None:
-        steps = first + np.arange(FUTURE)
-        blocks = [_noise_block(abs(seed), block) for block in range(first // _BLOCK, (first + FUTURE) // _BLOCK + 1)]
+        steps = first + np.arange(FUTURE_STEPS)
+        blocks = [
+            _noise_block(abs(seed), block) for block in range(first // _BLOCK, (first + FUTURE_STEPS) // _BLOCK + 1)
+        ]
         shift = first % _BLOCK
         anew, rarely, self.velocity = (
-            np.concatenate([b[i] for b in blocks], -1)[:, shift : shift + FUTURE] for i in range(3)
+            np.concatenate([b[i] for b in blocks], -1)[:, shift : shift + FUTURE_STEPS] for i in range(3)
         )
-        place, section = (steps - bar) % steps_per_bar, (steps - bar) // (steps_per_bar * SECTION)
+        place, section = (steps - bar) % steps_per_bar, (steps - bar) // (steps_per_bar * SECTION_BARS)
         sections = sorted({int(s) for s in section})
         loops = np.stack([_loop(abs(seed), s, steps_per_bar) for s in sections])  # (sections, _RHYTHM, steps)
         again = loops[section - sections[0], :, place].T
         self.rhythm = wild * np.where(rarely < fresh, anew, again)
         chords = np.concatenate([b[3] for b in blocks], -1)
-        beats = (shift + 4 * np.arange(FUTURE // 4)) // _HALF_BAR
+        beats = (shift + 4 * np.arange(FUTURE_STEPS // 4)) // _HALF_BAR
         self.chords = chords[..., beats]
 
 
@@ -193,7 +198,7 @@ def _noise_block(seed: int, block: int) -> tuple[NDArray[np.float32], ...]:
     """Of _BLOCK steps: rhythm, a uniform number for each of its cells, velocity, chords."""
     random = np.random.default_rng([seed, block & 0xFFFFFFFF])
     rhythm = _logistic(random, (_RHYTHM, _BLOCK))
-    chords = -np.log(-np.log(random.uniform(1e-6, 1 - 1e-6, (len(QUALITIES), CLASSES, 2))))
+    chords = -np.log(-np.log(random.uniform(1e-6, 1 - 1e-6, (len(QUALITIES), PITCH_CLASSES, 2))))
     velocity = random.standard_normal((4, _BLOCK))
     rarely = random.uniform(0, 1, (_RHYTHM, _BLOCK))
     return rhythm, rarely.astype(np.float32), velocity.astype(np.float32), chords.astype(np.float32)
@@ -232,13 +237,13 @@ class _Writer:
         begin, longer = more + pull[0][:, None], pull[1][:, None]
         self.gates = np.concatenate([plain[g] for g in _GATES]) + noise.rhythm[:3] + begin[:3] > 0
         held = noise.rhythm[3:6] + longer
-        best = pitched["bass_pitch"].reshape(-1, FUTURE)
+        best = pitched["bass_pitch"].reshape(-1, FUTURE_STEPS)
         self.begins = {"bass": best == best.max(0)}  # which pitches an onset of the role would take
         self.hold = {"bass": np.broadcast_to(plain["bass_hold"] + held[:1] > 0, best.shape)}
         for i, part in ((1, "chords"), (2, "pad")):
-            cells = pitched[f"{part}_onset"].reshape(-1, FUTURE) + neglected[_CLASSES[part]]
-            self.begins[part] = (cells > BEGIN_ABOVE) | (cells == cells.max(0))
-            self.hold[part] = pitched[f"{part}_hold"].reshape(-1, FUTURE) + held[i] > HOLD_ABOVE
+            cells = pitched[f"{part}_onset"].reshape(-1, FUTURE_STEPS) + neglected[_CLASSES[part]]
+            self.begins[part] = (cells > ONSET_THRESHOLD) | (cells == cells.max(0))
+            self.hold[part] = pitched[f"{part}_hold"].reshape(-1, FUTURE_STEPS) + held[i] > HOLD_THRESHOLD
         self.tones = _tones(answer["chord_choice"][0])
         self.drums = plain["drums"] + noise.rhythm[6:] + begin[3] > 0
         loud = (
@@ -281,14 +286,14 @@ class _Writer:
 
         sounding = np.zeros(len(pitches), np.bool_)
         sounding[list(before)] = True
-        for step in range(line, FUTURE):
+        for step in range(line, FUTURE_STEPS):
             begin, go_on = self._step(role, index, step, sounding)
             for cell in np.flatnonzero(sounding & (begin | ~go_on)).tolist():
                 end(cell, step)
             open_since |= dict.fromkeys(np.flatnonzero(begin).tolist(), step)
             sounding = begin | go_on
         for cell in np.flatnonzero(sounding).tolist():
-            end(cell, FUTURE)
+            end(cell, FUTURE_STEPS)
         return begun, kept
 
     def _step(

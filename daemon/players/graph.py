@@ -37,17 +37,17 @@ class Graph:
         except Exception as error:  # noqa: BLE001 - onnxruntime has exceptions of its own for every kind of broken file
             raise GraphError(f"{name}: not a graph that onnxruntime can load ({_first_line(error)})") from None
         try:
-            self.signature: Signature = signature.from_metadata(metadata)
-            signature.check(
+            self.signature: Signature = signature.read_signature(metadata)
+            signature.check_signature(
                 self.signature, technique, _shapes(self._session.get_inputs()), _shapes(self._session.get_outputs())
             )
         except SignatureError as error:
             raise GraphError(f"{name}: this graph does not fit: {error}") from None
         self._outputs = [o.name for o in self._session.get_outputs()]
         self._parts = {
-            key.removeprefix(f"{signature.PART}."): text
+            key.removeprefix(f"{signature.PART_KEY}."): text
             for key, text in metadata.items()
-            if key.startswith(f"{signature.PART}.")
+            if key.startswith(f"{signature.PART_KEY}.")
         }
 
     @property
@@ -84,7 +84,7 @@ def read_signature(path: str | Path | None, technique: str) -> Signature:
     """What a graph says of itself, without loading it. Raises GraphError."""
     name, metadata, _ = _read(path, technique)
     try:
-        found = signature.from_metadata(metadata)
+        found = signature.read_signature(metadata)
     except SignatureError as error:
         raise GraphError(f"{name}: this graph does not fit: {error}") from None
     if found.technique != technique:
@@ -103,7 +103,7 @@ def _read(path: str | Path | None, technique: str) -> tuple[str, dict[str, str],
         graph = file.read_bytes()
         if not graph:
             raise GraphError(f"{name}: an empty file, not a graph")
-        return name, *signature.split(graph)
+        return name, *signature.split_metadata(graph)
     except OSError as error:
         raise GraphError(f"{name}: {error.strerror}") from None
     except SignatureError as error:

@@ -43,7 +43,9 @@ class KvCache:
             self._windows = np.array(settings["windows"], np.int64)
             self.size, self._period = int(settings["ring"]), int(settings["period"])
             layers = [tuple(map(int, shapes[f"ring_{i}"])) for i in range(len(self._windows))]
-            fits = shapes["features"] == (1, "steps", step_features.FEATURES) and all(s[0] == self.size for s in layers)
+            fits = shapes["features"] == (1, "steps", step_features.FEATURE_COUNT) and all(
+                s[0] == self.size for s in layers
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise GraphError(f"this graph does not fit: it is no transformer's hand ({error})") from None
         if not fits:
@@ -56,7 +58,7 @@ class KvCache:
         self._kept = [onnxruntime.OrtValue.ortvalue_from_numpy(np.zeros(s, np.float32)) for s in layers]
         for i, ring in enumerate(self._kept):
             self._binding.bind_ortvalue_input(f"ring_{i}", ring)
-        self._rows = np.zeros((self.size, step_features.FEATURES), np.float32)
+        self._rows = np.zeros((self.size, step_features.FEATURE_COUNT), np.float32)
         self._step = np.full(self.size, _NEVER, np.int64)
         self._style: bytes = b""
 

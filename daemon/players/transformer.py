@@ -23,7 +23,7 @@ from daemon.players.chords import ChordForecast, ChordPredictor, MelodyContext, 
 from daemon.players.graph import Graph, GraphError, GraphPlayer
 from daemon.players.kv_cache import DecoderState, KvCache, TokenWriter
 from music.encoding import melody_context, sampling, step_features, step_tokens
-from music.note import MELODY, PITCHED_ROLES, ROLES, TICKS_PER_STEP, Metre, Note, step_of
+from music.note import MELODY, PITCHED_ROLES, ROLES, STEPS_PER_BAR, TICKS_PER_STEP, Metre, Note, round_to_step
 
 Floats = NDArray[np.float32]
 
@@ -49,9 +49,9 @@ LOOK = 2
 #: Tokens of one step, at most.
 MOST_TOKENS = 40
 #: A note tied over lasts so long, unless it is let go or begun anew.
-TIED_STEPS = 2 * step_tokens.LONGEST
+TIED_STEPS = 2 * step_tokens.MAX_LENGTH_STEPS
 
-_COMPASS = {role: step_features.compass(role) for role in (*PITCHED_ROLES, MELODY)}
+_COMPASS = {role: step_features.get_compass(role) for role in (*PITCHED_ROLES, MELODY)}
 
 
 @dataclass(slots=True)
@@ -99,9 +99,9 @@ class TransformerPlayer(GraphPlayer):
     def describe(cls, styles: tuple[str, ...]) -> PlayerInfo:
         """Return what a player says of itself on a graph that knows these styles."""
         return PlayerInfo(
-            past_steps=2 * melody_context.PAST,
+            past_steps=2 * melody_context.PAST_STEPS,
             # as much as was remembered when the past was played
-            memory_steps=melody_context.MEMORY + 2 * melody_context.PAST,
+            memory_steps=melody_context.MEMORY_STEPS + 2 * melody_context.PAST_STEPS,
             future_steps=AHEAD,
             roles=ROLES,
             styles=styles,
@@ -159,7 +159,7 @@ class _Answer:
         for role in PITCHED_ROLES:
             sounding = (n for n in request.committed.get(role, ()) if n.start < tick <= n.end)
             self.parts[role].held = {(n.start, n.pitch): n for n in sounding}
-        since = tick - (player._ring.context + step_tokens.LONGEST) * TICKS_PER_STEP
+        since = tick - (player._ring.context + step_tokens.MAX_LENGTH_STEPS) * TICKS_PER_STEP
         self._committed = {role: _rows(request.committed.get(role, ()), since) for role in ROLES}
         lately = tick - chord_balance.BALANCED * TICKS_PER_STEP
         pitched = [n for role in PITCHED_ROLES for n in request.committed.get(role, ())]
@@ -194,7 +194,7 @@ class _Answer:
         """The melody's step, drawn like the band's tokens."""
         tick, last = self.now * TICKS_PER_STEP, self._request.melody[-1] if self._request.melody else None
         sounds = last is not None and last.end >= tick
-        above = np.arange(step_tokens.PITCHES) - 12 + max(chord[0], 0)
+        above = np.arange(step_tokens.PITCH_TOKENS) - 12 + max(chord[0], 0)
         low, high = _COMPASS["melody"]
         allowed = np.concatenate([[True, sounds], (above >= low) & (above <= high)])
         random = np.random.default_rng([abs(self._request.settings.seed), self.now & 0xFFFFFFFF, 3])
@@ -238,12 +238,12 @@ class _Answer:
     ) -> Floats:
         metre = self._request.metre
         at = first + 1 + np.arange(count) - self._bar
-        phase = at % metre.steps_per_bar if metre != Metre() else at % step_features.PHASES
-        return step_features.features(
-            step_features.heard(melody, first, count),
-            step_features.band(played, first, count),
+        phase = at % metre.steps_per_bar if metre != Metre() else at % STEPS_PER_BAR
+        return step_features.build_features(
+            step_features.extract_melody(melody, first, count),
+            step_features.extract_band(played, first, count),
             np.array(chords, np.int64).T,
-            np.minimum(phase, step_features.PHASES - 1),
+            np.minimum(phase, STEPS_PER_BAR - 1),
             begun=min(count, max(0, self._first_played - first)),
         )
 
@@ -265,7 +265,7 @@ class _Answer:
             chord[0], BALANCE * chord_balance.neglected_tones(outlook.shares[k], self._sounded(step))
         )
         written = self._draw(chord, tones, intent, random, pull)
-        for begun in step_tokens.begun_of(written, chord[0]):
+        for begun in step_tokens.decode_step(written, chord[0]):
             self._begin(begun, tick, velocity[ROLES.index(begun.role)])
 
     def _draw(
@@ -303,12 +303,12 @@ class _Answer:
         parts = [self.parts[role] for role in PITCHED_ROLES]
         return chord_balance.sounded((*self._ended, *(n for p in parts for n in (*p.held.values(), *p.begun))), step)
 
-    def _begin(self, begun: step_tokens.Begun, tick: int, velocity: int) -> None:
+    def _begin(self, begun: step_tokens.RoleOnsets, tick: int, velocity: int) -> None:
         """Begin a role's notes; what sounds of the same pitch ends there, or goes on if it was tied."""
         part = self.parts[begun.role]
         sounding = {n.pitch: n for n in part.sounding(tick)}
         for length, pitch in begun.notes:
-            many = TIED_STEPS if length > step_tokens.LONGEST else length
+            many = TIED_STEPS if length > step_tokens.MAX_LENGTH_STEPS else length
             before = sounding.pop(pitch, None)
             if before is not None:
                 if begun.role != "drums" and _tie_is_due(before, tick):
@@ -335,7 +335,7 @@ class _Answer:
 
 def _tie_is_due(note: Note, tick: int) -> bool:
     lasted = (tick - note.start) // TICKS_PER_STEP
-    return note.length > step_tokens.LONGEST * TICKS_PER_STEP and lasted % step_tokens.LONGEST == 0
+    return note.length > step_tokens.MAX_LENGTH_STEPS * TICKS_PER_STEP and lasted % step_tokens.MAX_LENGTH_STEPS == 0
 
 
 def _bias(root: int, tones: Floats, density: float) -> NDArray[np.floating[Any]]:
@@ -350,7 +350,7 @@ def _bias(root: int, tones: Floats, density: float) -> NDArray[np.floating[Any]]
 def _at_pitches(root: int, classes: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     """(WRITER,) at every pitch, counted from the root, what its pitch class has of (12,)."""
     bias = np.zeros(step_tokens.WRITER)
-    bias[step_tokens.PITCH : step_tokens.DRUM] = classes[(np.arange(step_tokens.PITCHES) - 12 + max(root, 0)) % 12]
+    bias[step_tokens.PITCH : step_tokens.DRUM] = classes[(np.arange(step_tokens.PITCH_TOKENS) - 12 + max(root, 0)) % 12]
     return bias
 
 
@@ -370,5 +370,9 @@ _COUNTS = np.array([who.bit_count() for who in range(1 << len(ROLES))])
 
 def _rows(notes: Iterable[Note], since: int) -> NDArray[np.int64]:
     """Start step, pitch, length in steps of the notes that sound after a tick, moved to the grid."""
-    made = [(step_of(n.start), n.pitch, max(1, step_of(n.end) - step_of(n.start))) for n in notes if n.end > since]
+    made = [
+        (round_to_step(n.start), n.pitch, max(1, round_to_step(n.end) - round_to_step(n.start)))
+        for n in notes
+        if n.end > since
+    ]
     return np.array(made, np.int64).reshape(-1, 3)

@@ -1,18 +1,15 @@
-"""Inference in a process of its own: the conductor asks without waiting, the newest question wins, answers come back.
+"""The inference process as the conductor sees it: asked without waiting, the newest request wins, plans come back.
 
-In the conductor's process one thread owns the child: questions, answers and deadlines reach it through one queue, and
-what it learns goes to the world's inbox. A child that crashes or hangs is replaced; the old plan plays on meanwhile.
-The child (`serve`) is a fresh interpreter, not a fork, so that no lock or thread of ours is copied into it.
+One thread of this process, the supervisor's, owns the child: requests, answers and deadlines reach it through one
+queue, and what it learns goes to the world's inbox. A child that crashes or hangs is replaced; the old plan plays on
+meanwhile. What runs in the child is `daemon.players.worker_child`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import gc
-import importlib
 import logging
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -24,24 +21,24 @@ from daemon.core import wire
 from daemon.core.events import Event, PlanReady, WorkerFailed
 from daemon.core.plan import PlanRequest
 from daemon.core.player_info import PlayerInfo
-from daemon.players.player import Player, warm_up
-from daemon.system import memory, rtkit
-from daemon.system.child_process import ChildProcess, guard_stdout
-from music.errors import HousebandError, UserError, describe_error
+from daemon.system import rtkit
+from daemon.system.child_process import ChildProcess
+from music.errors import HousebandError, UserError
 
 log = logging.getLogger(__name__)
 
-#: seconds until an unanswered question means a hung child; longer for loading a graph on a cold disk
-ANSWER_LIMIT = 3.0
-START_LIMIT = 120.0
-#: until a child that is to replace another hangs as it loads: at least, and how many times what the first start took
-AGAIN_LIMIT, AGAIN_TIMES = 8.0, 8.0
-#: a slow machine has so many times what the first plan took, where that is longer
-PATIENCE = 5.0
-#: time budget of an answer, for players that can stop early: a step at 300 bpm lasts 50 ms
-BUDGET_NS = 25_000_000
-#: seconds between the attempts to replace a child that cannot even start: doubled each time up to the last
-RETRY_FIRST, RETRY_LAST = 0.5, 30.0
+#: how long an answer may take before the child counts as hung
+ANSWER_LIMIT_S = 3.0
+#: on a slow machine: so many times what the first plan took, where that is longer
+ANSWER_LIMIT_FACTOR = 5.0
+#: how long loading a player may take, for a graph can lie on a cold disk
+START_LIMIT_S = 120.0
+#: how long it may take a child that replaces another: at least, and how many times what the first start took
+RESTART_LIMIT_S, RESTART_LIMIT_FACTOR = 8.0, 8.0
+#: pause between attempts to replace a child that cannot even start: doubled each time, up to the longest
+FIRST_RETRY_S, LONGEST_RETRY_S = 0.5, 30.0
+#: how long a child that has closed its pipe may take to end
+EXIT_LIMIT_S = 1.0
 
 #: no pools of threads: one core is the worker's share
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -59,68 +56,39 @@ class WorkerLost(WorkerError):
 
 @dataclass(frozen=True, slots=True)
 class PlayerSpec:
-    """Which player the worker loads: `module:function` that makes it, and what that function is given."""
+    """The player that the worker loads."""
 
+    #: the function that makes it, as `module:function`
     maker: str
+    #: what the function is given
     arguments: tuple[str | int | None, ...] = ()
-
-    def make(self) -> Player:
-        """The player. Raises whatever its maker does."""
-        module, _, name = self.maker.partition(":")
-        player: Player = getattr(importlib.import_module(module), name)(*self.arguments)
-        return player
 
 
 class PreloadedWorker:
-    """A worker's process begun before anybody wants its answers, so that it loads while they get ready themselves."""
+    """A child started before a Worker is there to own it, so that it loads while the rest of the program does."""
 
     def __init__(self, spec: PlayerSpec) -> None:
-        self._child: ChildProcess | None = None
+        self._process: ChildProcess | None = None
         with contextlib.suppress(OSError):  # the worker tries it again, and says why it cannot be
-            self._child = _start(spec)
+            self._process = _start_process(spec)
 
     def take(self) -> ChildProcess | None:
-        """It is the caller's from now on; None for none."""
-        child, self._child = self._child, None
-        return child
+        """Hand the process over to the caller; None where there is none, or no longer."""
+        process, self._process = self._process, None
+        return process
 
     def close(self) -> None:
-        """End what nobody has taken."""
-        child = self.take()
-        if child is not None:
-            child.stop()
-            child.stdout.close()
-
-
-def _start(spec: PlayerSpec) -> ChildProcess:
-    """A process that loads a player. Raises OSError."""
-    child = ChildProcess("daemon.players.worker:serve", environment=_ONE_THREAD)
-    with contextlib.suppress(OSError):  # it is gone; its reader says so
-        wire.send(child.stdin, spec)
-    return child
-
-
-# What the owner thread finds in its mail, beside requests.
-@dataclass(frozen=True, slots=True)
-class _FromChild:
-    life: int
-    #: ready (what the player is, and the seconds its first plan took), plan, failed, told (what went wrong between two
-    #: questions), or gone
-    kind: str
-    content: Any
-
-
-@dataclass(frozen=True, slots=True)
-class _Close:
-    pass
+        """End the process if nobody has taken it."""
+        process = self.take()
+        if process is not None:
+            process.stop()
+            process.stdout.close()
 
 
 class Worker:
-    """The Composer of the live side. `start` it, ask, `close` it.
+    """The live Composer: passes requests to the inference process and puts its plans on the inbox.
 
-    put: where PlanReady and WorkerFailed go; now: the world's clock; answer_limit: seconds until an unanswered
-    question means a hung child, which is then replaced; a slow machine has longer; early: a child of the same spec that
-    has been begun already.
+    `start` it, `wait_ready`, `ask`, and `close` it.
     """
 
     def __init__(
@@ -128,230 +96,270 @@ class Worker:
         spec: PlayerSpec,
         put: Callable[[Event], None],
         now: Callable[[], int],
-        answer_limit: float = ANSWER_LIMIT,
-        early: PreloadedWorker | None = None,
+        answer_limit_s: float = ANSWER_LIMIT_S,
+        preloaded: PreloadedWorker | None = None,
     ) -> None:
-        self._owner = _Owner(spec, put, now, answer_limit)
-        self._owner.early = early
-        self._thread = threading.Thread(target=self._owner.run, name="worker-owner", daemon=True)
+        """Prepare a worker; nothing runs yet.
+
+        put: takes PlanReady and WorkerFailed, called from another thread; now: the world's clock (ns); answer_limit_s:
+        a child that has not answered for so long is replaced, later on slow machines; preloaded: a child of the same
+        spec that runs already.
+        """
+        self._supervisor = _Supervisor(spec, put, now, _TimeLimits(answer_limit_s), preloaded)
+        self._thread = threading.Thread(target=self._supervisor.run, name="worker-supervisor", daemon=True)
 
     def start(self) -> None:
-        """Starts the child; it loads its player while the caller goes on to other things."""
+        """Start the child; it loads its player while the caller goes on to other things."""
         self._thread.start()
 
     def wait_ready(self) -> PlayerInfo:
-        """What the player is, once it is loaded and has answered a first question. Raises WorkerError; WorkerLost where
-        another attempt may do better."""
-        first = self._owner.first.get()
+        """Wait until the player is loaded and has made a first plan; return what it is.
+
+        Raises WorkerError when it cannot be loaded, WorkerLost where another attempt may do better.
+        """
+        first = self._supervisor.first_result.get()
         if isinstance(first, PlayerInfo):
             return first
         raise first
 
     def ask(self, request: PlanRequest) -> None:
-        """Latest wins: a request that has not been begun is replaced by a newer one."""
-        self._owner.mail.put(request)
+        """Ask for a plan; a request that has not been begun is replaced by a newer one."""
+        self._supervisor.mail.put(request)
 
     @property
     def pid(self) -> int | None:
         """The child's process id, None while there is none."""
-        return self._owner.pid
+        return self._supervisor.pid
 
     def close(self) -> None:
-        """Ends the child. Nothing is put any more once this has returned."""
+        """End the child. Nothing is put any more once this has returned."""
         if self._thread.is_alive():
-            self._owner.mail.put(_Close())
+            self._supervisor.mail.put(_Close())
             self._thread.join()
 
 
-class _Owner:
-    """Sole owner of the child process; everything here but `mail` and `first` belongs to its thread."""
+# Mail of the supervisor, beside plan requests
+
+
+@dataclass(frozen=True, slots=True)
+class _FromChild:
+    """A message that a child sent, or the news that its pipe has closed."""
+
+    #: number of the child: what an earlier one still says is stale
+    child: int
+    #: ready, plan, failed, warning (of what went wrong between two requests), or gone
+    kind: str
+    #: ready: the player's PlayerInfo and the seconds its first plan took; plan: a packed Plan; else a sentence
+    content: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Close:
+    """The worker is closed."""
+
+
+class _TimeLimits:
+    """The times that the supervisor allows its children, which follow what they have shown to need."""
+
+    def __init__(self, answer_s: float) -> None:
+        self._least_answer_s = self.answer_s = answer_s
+        self.start_s = START_LIMIT_S
+        self.retry_s = FIRST_RETRY_S
+
+    def note_start(self, first_plan_s: float) -> None:
+        """Take note of a child that is ready."""
+        self.answer_s = max(self._least_answer_s, ANSWER_LIMIT_FACTOR * first_plan_s)
+        self.retry_s = FIRST_RETRY_S
+
+    def note_first_start(self, start_s: float) -> None:
+        """Take note of the time that the first child took to be ready."""
+        self.start_s = max(RESTART_LIMIT_S, RESTART_LIMIT_FACTOR * start_s)
+
+    def note_failed_start(self) -> None:
+        """Give the next child longer, for the machine may only be slow, and wait longer before the one after it."""
+        self.start_s = min(2 * self.start_s, START_LIMIT_S)
+        self.retry_s = min(2 * self.retry_s, LONGEST_RETRY_S)
+
+
+@dataclass(slots=True)
+class _Child:
+    """A running child, as the supervisor's thread knows it."""
+
+    number: int
+    process: ChildProcess
+    started_s: float
+    #: its player is loaded
+    is_ready: bool = False
+    #: the request it is busy with
+    request: PlanRequest | None = None
+
+
+class _Supervisor:
+    """The only owner of the child process; all but `mail`, `first_result` and `pid` belongs to its own thread."""
 
     def __init__(
-        self, spec: PlayerSpec, put: Callable[[Event], None], now: Callable[[], int], answer_limit: float
+        self,
+        spec: PlayerSpec,
+        put: Callable[[Event], None],
+        now: Callable[[], int],
+        limits: _TimeLimits,
+        preloaded: PreloadedWorker | None,
     ) -> None:
         self.mail: SimpleQueue[PlanRequest | _FromChild | _Close] = SimpleQueue()
-        self.first: SimpleQueue[PlayerInfo | WorkerError] = SimpleQueue()
-        self.pid: int | None = None
-        self.early: PreloadedWorker | None = None
-        self._spec, self._put, self._now = spec, put, now
-        self._answer_limit = self._least_limit = answer_limit
-        self._child: ChildProcess | None = None
-        self._life = 0
-        self._slot: PlanRequest | None = None  # the newest question, not yet passed on
-        self._asked: PlanRequest | None = None  # the question the child is at
-        self._ready = False
-        self._ever_ready = False
-        self._began, self._start_limit = 0.0, START_LIMIT
-        self._limit: float | None = None  # when the child's silence, or the pause before the next, is over
-        self._retry = RETRY_FIRST
-        self._complained = False
+        #: the player once it is loaded, or why it is not; one item
+        self.first_result: SimpleQueue[PlayerInfo | WorkerError] = SimpleQueue()
+        self._spec, self._put, self._now, self._limits, self._preloaded = spec, put, now, limits, preloaded
+        self._child: _Child | None = None
+        self._number = 0  # of the newest child
+        self._waiting: PlanRequest | None = None  # the newest request, not yet passed on
+        self._deadline_s: float | None = None  # when the child's silence, or the pause before the next, is over
+        self._was_ever_ready = False
+        self._has_complained = False
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process id, None while there is none."""
+        child = self._child
+        return None if child is None else child.process.pid
 
     def run(self) -> None:
-        self._begin()
+        """Serve the mail until the worker is closed."""
+        self._start_child()
         while True:
-            match self._next():
+            match self._next_mail():
                 case PlanRequest() as request:
-                    self._slot = request
-                case _FromChild() as message if message.life == self._life:
-                    self._heard(message)
-                case None if self._child is None:
-                    self._begin()
-                case None:
-                    self._lost("gave no answer in time")
+                    self._waiting = request
+                case _FromChild() as message:
+                    if self._child is not None and message.child == self._child.number:
+                        self._take_message(self._child, message)
                 case _Close():
-                    self._end()
+                    self._end_child()
                     return
+                case None if self._child is None:
+                    self._start_child()
+                case None:
+                    self._replace_child("gave no answer in time")
             self._pass_on()
 
-    def _next(self) -> PlanRequest | _FromChild | _Close | None:
-        """The next piece of mail; None once the limit is over."""
-        if self._limit is None:
+    def _next_mail(self) -> PlanRequest | _FromChild | _Close | None:
+        """Return the next piece of mail; None once the deadline is over."""
+        if self._deadline_s is None:
             return self.mail.get()
         try:
-            return self.mail.get(timeout=max(0.0, self._limit - time.monotonic()))
+            return self.mail.get(timeout=max(0.0, self._deadline_s - time.monotonic()))
         except Empty:
             return None
 
-    def _begin(self) -> None:
-        """Starts a child and the thread that reads what it says."""
-        self._life += 1
-        early, self.early = self.early, None
+    def _start_child(self) -> None:
+        """Start a child and the thread that reads what it says."""
+        preloaded, self._preloaded = self._preloaded, None
         try:
-            self._child = (early.take() if early is not None else None) or _start(self._spec)
+            process = (preloaded.take() if preloaded is not None else None) or _start_process(self._spec)
         except OSError as error:
-            self._lost(f"cannot be started ({error})")
+            self._replace_child(f"cannot be started ({error})")
             return
-        self.pid = self._child.pid
-        self._began = time.monotonic()
-        self._limit = self._began + self._start_limit
-        reader = threading.Thread(
-            target=_read, args=(self._child.stdout, self._life, self.mail), name="worker-reader", daemon=True
-        )
-        reader.start()
+        self._number += 1
+        self._child = _Child(self._number, process, time.monotonic())
+        self._deadline_s = self._child.started_s + self._limits.start_s
+        threading.Thread(
+            target=_read_messages, args=(process.stdout, self._number, self.mail), name="worker-reader", daemon=True
+        ).start()
 
-    def _heard(self, message: _FromChild) -> None:
-        if message.kind == "told":
+    def _take_message(self, child: _Child, message: _FromChild) -> None:
+        if message.kind == "warning":
             log.warning("%s", message.content)
             return
-        asked, self._asked, self._limit = self._asked, None, None
+        self._deadline_s = None
         if message.kind == "ready":
-            info, first_plan_s = message.content
-            self._ready, self._retry = True, RETRY_FIRST
-            self._answer_limit = max(self._least_limit, PATIENCE * first_plan_s)
-            if not self._ever_ready:
-                self._ever_ready = True
-                self._start_limit = max(AGAIN_LIMIT, AGAIN_TIMES * (time.monotonic() - self._began))
-                self.first.put(info)
-                rtkit.raise_priority(pass_on=False)  # questions and answers pass through this thread, and its reader's
+            self._take_ready(child, *message.content)
         elif message.kind == "plan":
-            self._complained = False
+            child.request, self._has_complained = None, False
             self._put(PlanReady(self._now(), wire.unpack_plan(message.content)))
-        elif self._ready and message.kind == "failed" and asked is not None:
-            self._complain(asked.number, message.content)
-        else:  # it could not load, or it is gone
-            self._asked = asked
-            self._lost(message.content, told=message.kind == "failed")
+        elif message.kind == "failed" and child.is_ready and child.request is not None:
+            number, child.request = child.request.number, None
+            self._complain(number, message.content)
+        elif message.kind == "failed":
+            self._replace_child(message.content, said_itself=True)
+        else:
+            self._replace_child("")
 
-    def _lost(self, reason: str, *, told: bool = False) -> None:
-        """The child is of no use any more: end it, say so, and be ready to start another. told: by the child itself."""
-        number = self._asked.number if self._asked is not None else 0
-        started = self._ready
-        status = self._end(patience=0.0 if reason else 1.0)
-        reason = reason or f"ended with {_how_it_ended(status)}"
-        if not self._ever_ready:  # nobody plays yet: the caller decides
-            self.first.put(
-                WorkerError(reason) if told else WorkerLost(f"the worker {reason} while it loaded its player")
-            )
-            self._limit = None
-            return
-        self._complain(number, f"the worker {reason}" if started else f"the worker does not start again: {reason}")
-        self._limit = time.monotonic() + (0.0 if started else self._retry)
-        if not started:  # it may only be slow
-            self._start_limit = min(2 * self._start_limit, START_LIMIT)
-        self._retry = self._retry if started else min(2 * self._retry, RETRY_LAST)
+    def _take_ready(self, child: _Child, info: PlayerInfo, first_plan_s: float) -> None:
+        child.is_ready = True
+        self._limits.note_start(first_plan_s)
+        if not self._was_ever_ready:
+            self._was_ever_ready = True
+            self._limits.note_first_start(time.monotonic() - child.started_s)
+            self.first_result.put(info)
+            rtkit.raise_priority(pass_on=False)  # requests and plans pass through this thread, and its reader's
+
+    def _replace_child(self, reason: str, *, said_itself: bool = False) -> None:
+        """End a child that is of no use any more, report it, and be ready to start another.
+
+        reason: empty when it ended by itself; said_itself: the child gave the reason.
+        """
+        child = self._child
+        number = child.request.number if child is not None and child.request is not None else 0
+        was_ready = child is not None and child.is_ready
+        status = self._end_child(0.0 if reason else EXIT_LIMIT_S)
+        reason = reason or f"ended with {_describe_status(status)}"
+        if not self._was_ever_ready:  # nobody plays yet: the caller decides
+            lost = WorkerLost(f"the worker {reason} while it loaded its player")
+            self.first_result.put(WorkerError(reason) if said_itself else lost)
+            self._deadline_s = None
+        elif was_ready:
+            self._complain(number, f"the worker {reason}")
+            self._deadline_s = time.monotonic()
+        else:
+            self._complain(number, f"the worker does not start again: {reason}")
+            self._deadline_s = time.monotonic() + self._limits.retry_s
+            self._limits.note_failed_start()
 
     def _complain(self, number: int, reason: str) -> None:
-        if not self._complained:  # once, until something works again
+        """Report that a request fails; log it once until something works again."""
+        if not self._has_complained:
             log.warning("inference failed, the old plan goes on: %s", reason)
-        self._complained = True
+        self._has_complained = True
         self._put(WorkerFailed(self._now(), number, reason))
 
     def _pass_on(self) -> None:
-        if self._ready and self._asked is None and self._slot is not None:
-            self._asked, self._slot = self._slot, None
-            self._limit = time.monotonic() + self._answer_limit
-            self._tell(wire.pack_request(self._asked))
+        """Pass the newest request to a child that has nothing to do."""
+        child = self._child
+        if child is not None and child.is_ready and child.request is None and self._waiting is not None:
+            child.request, self._waiting = self._waiting, None
+            self._deadline_s = time.monotonic() + self._limits.answer_s
+            with contextlib.suppress(OSError):  # it is gone; its reader says so
+                wire.send(child.process.stdin, wire.pack_request(child.request))
 
-    def _tell(self, message: object) -> None:
-        assert self._child
-        with contextlib.suppress(OSError):  # it is gone; its reader says so
-            wire.send(self._child.stdin, message)
-
-    def _end(self, patience: float = 0.0) -> int:
-        """Ends the child and gives its exit status; one that is ending by itself gets `patience` seconds for it."""
-        child, self._child, self.pid = self._child, None, None
-        self._ready, self._asked = False, None
-        if child is None:
-            return 0
-        self._life += 1  # what it may still have said is stale
-        return child.stop(patience)
+    def _end_child(self, patience_s: float = 0.0) -> int:
+        """End the child and return its exit status; one that is ending by itself gets some seconds for it."""
+        child, self._child = self._child, None
+        return 0 if child is None else child.process.stop(patience_s)
 
 
-def _read(pipe: IO[bytes], life: int, mail: SimpleQueue[PlanRequest | _FromChild | _Close]) -> None:
-    """Passes on what a child says until it says no more. Runs in a thread of its own."""
+def _start_process(spec: PlayerSpec) -> ChildProcess:
+    """Start a process that loads a player. Raises OSError."""
+    process = ChildProcess("daemon.players.worker_child:serve", environment=_ONE_THREAD)
+    with contextlib.suppress(OSError):  # it is gone; its reader says so
+        wire.send(process.stdin, (spec.maker, spec.arguments))
+    return process
+
+
+def _read_messages(pipe: IO[bytes], child: int, mail: SimpleQueue[PlanRequest | _FromChild | _Close]) -> None:
+    """Pass on what a child says until it says no more. Runs in a thread of its own."""
     with pipe, contextlib.suppress(EOFError):
         while True:
             kind, content = wire.receive(pipe)
-            mail.put(_FromChild(life, kind, content))
+            mail.put(_FromChild(child, kind, content))
             if kind == "ready":
                 rtkit.raise_priority(pass_on=False)
-    mail.put(_FromChild(life, "gone", ""))
+    mail.put(_FromChild(child, "gone", ""))
 
 
-def _how_it_ended(status: int) -> str:
+def _describe_status(status: int) -> str:
+    """Return an exit status in words; a negative one is the number of the signal that ended the process."""
     if status >= 0:
         return f"exit status {status}"
     try:
         return f"signal {signal.Signals(-status).name}"
     except ValueError:
         return f"signal {-status}"
-
-
-def serve() -> None:
-    """The child: loads the player it is told of, then answers every question until there are no more to come."""
-    questions, answers = sys.stdin.buffer, guard_stdout()
-    with contextlib.suppress(EOFError, OSError):
-        try:
-            player: Player = wire.receive(questions).make()
-            begun = time.monotonic()
-            warm_up(player)
-            player.set_time_budget(BUDGET_NS)
-            first = time.monotonic() - begun
-        except Exception as error:  # noqa: BLE001 - whatever a broken graph raises, the user gets one sentence
-            wire.send(answers, ("failed", describe_error(error)))
-            return
-        gc.freeze()
-        memory.trim_heap()
-        wire.send(answers, ("ready", (player.info, first)))
-        rtkit.raise_priority()  # a plan is asked for half a step before it is played, however busy the machine is
-        mail: SimpleQueue[Any] = SimpleQueue()  # questions, what a player wants called between them, None at the end
-        player.on_idle_call(mail.put)
-        threading.Thread(target=_take_questions, args=(questions, mail), name="questions", daemon=True).start()
-        while (found := mail.get()) is not None:
-            try:
-                if callable(found):
-                    found()
-                    continue
-                answer = "plan", wire.pack_plan(player.plan(wire.unpack_request(found)))
-            except Exception as error:  # noqa: BLE001 - reported; the band goes on with the plan it has
-                answer = "told" if callable(found) else "failed", describe_error(error)
-            wire.send(answers, answer)
-        player.close()
-
-
-def _take_questions(pipe: IO[bytes], mail: SimpleQueue[Any]) -> None:
-    """Runs in a thread of its own."""
-    with contextlib.suppress(EOFError):
-        while True:
-            mail.put(wire.receive(pipe))
-    mail.put(None)

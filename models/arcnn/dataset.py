@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from models.arcnn.network import STYLES
 from models.data.song_cache import PARTS, CachedSong
-from music.encoding.edit_grid import PITCHES, WINDOW, Cells, Lengths
+from music.encoding.edit_grid import WINDOW_STEPS, Cells, Lengths
+from music.note import PITCHES, STEPS_PER_BAR
 
-BAR = 16
 #: notes of a tune whose steps, in any key, make it the same tune
 TUNE = 12
 _DRUMS = PARTS.index("drums")
@@ -80,7 +80,7 @@ def piece_of(song: CachedSong) -> EditPiece:
     follows = np.append(rows[1:, 2] == rows[:-1, 2], False)
     room = np.append(rows[1:, 1] - rows[:-1, 1], 0)
     length = np.where(follows, np.minimum(rows[:, 3], room), rows[:, 3])
-    notes = np.stack([rows[:, 1], rows[:, 2], np.minimum(length, WINDOW), rows[:, 0]], 1).astype(np.int32)
+    notes = np.stack([rows[:, 1], rows[:, 2], np.minimum(length, WINDOW_STEPS), rows[:, 0]], 1).astype(np.int32)
     styles = list(STYLES.values())
     return EditPiece(
         song.name, styles.index(song.collection), song.steps, notes[np.argsort(notes[:, 0], kind="stable")]
@@ -89,16 +89,16 @@ def piece_of(song: CachedSong) -> EditPiece:
 
 def window(piece: EditPiece, first: int) -> NDArray[np.int32]:
     """The notes that begin in the WINDOW steps from `first`, as rows of a piece counted from there."""
-    low, high = np.searchsorted(piece.notes[:, 0], (first, first + WINDOW))
+    low, high = np.searchsorted(piece.notes[:, 0], (first, first + WINDOW_STEPS))
     notes = piece.notes[low:high].copy()
     notes[:, 0] -= first
-    notes[:, 2] = np.minimum(notes[:, 2], WINDOW - notes[:, 0])
+    notes[:, 2] = np.minimum(notes[:, 2], WINDOW_STEPS - notes[:, 0])
     return notes
 
 
 def lengths_of(notes: NDArray[np.int32]) -> Lengths:
     """Rows of a piece as a sheet."""
-    sheet = np.zeros((WINDOW, PITCHES), np.int16)
+    sheet = np.zeros((WINDOW_STEPS, PITCHES), np.int16)
     sheet[notes[:, 0], notes[:, 1]] = notes[:, 2]
     return sheet
 
@@ -113,7 +113,7 @@ def spoil(
         most = recipe.wrong * (2 if recipe.plausible and random.random() < 0.1 else 1)
         near = random.choice((0.0, 0.5, 1.0)) if recipe.plausible else 0.0
         put_in(sheet, notes, round(len(notes) * random.uniform(0, most)), near, random, wide=recipe.plausible)
-    kept = np.zeros((WINDOW, PITCHES), np.bool_)
+    kept = np.zeros((WINDOW_STEPS, PITCHES), np.bool_)
     if len(left) and random.random() < recipe.keep:
         share = 1.0 if random.random() < 0.6 else random.random()
         said = left[random.random(len(left)) < share]
@@ -135,9 +135,9 @@ def _stay(notes: NDArray[np.int32], recipe: SpoilRecipe, random: np.random.Gener
             voices = parts[:1]  # the melody: soprano, violin1, melody come first
         whole = np.isin(notes[:, 3], voices)
         return whole if random.random() < 0.7 else whole | (stay & (random.random() < 0.5))
-    begin = random.integers(0, WINDOW // BAR)
-    bars = notes[:, 0] // BAR
-    gone = (bars >= begin) & (bars < begin + random.integers(1, WINDOW // BAR))
+    begin = random.integers(0, WINDOW_STEPS // STEPS_PER_BAR)
+    bars = notes[:, 0] // STEPS_PER_BAR
+    gone = (bars >= begin) & (bars < begin + random.integers(1, WINDOW_STEPS // STEPS_PER_BAR))
     return np.asarray(~gone | (stay & (random.random() < 0.3)), np.bool_)
 
 
@@ -156,14 +156,14 @@ def put_in(
     for _ in range(count):
         step, pitch, length, _ = notes[random.integers(len(notes))].tolist()
         if random.random() >= near:
-            step, pitch = int(random.integers(WINDOW)), int(random.integers(low, high + 1))
+            step, pitch = int(random.integers(WINDOW_STEPS)), int(random.integers(low, high + 1))
             if wide and random.random() < 0.3:
                 length = int(random.integers(1, 9))
         elif random.random() < 0.7:
             pitch += int(random.choice((-1, 1)) * random.choice((1, 1, 2, 2, 3, 4, 5, 7, 12)))
         else:
             step += int(random.integers(-4, 5))
-        if 0 <= step < WINDOW and 0 <= pitch < PITCHES and (step, pitch) not in true:
+        if 0 <= step < WINDOW_STEPS and 0 <= pitch < PITCHES and (step, pitch) not in true:
             add(sheet, step, pitch, length)
 
 
@@ -174,8 +174,8 @@ def add(sheet: Lengths, step: int, pitch: int, length: int) -> bool:
     if before.size and before[-1] + column[before[-1]] > step:
         return False
     after = np.flatnonzero(column[step + 1 :])
-    room = int(after[0]) + 1 if after.size else WINDOW - step
-    column[step] = min(length, room, WINDOW - step)
+    room = int(after[0]) + 1 if after.size else WINDOW_STEPS - step
+    column[step] = min(length, room, WINDOW_STEPS - step)
     return True
 
 
@@ -213,7 +213,7 @@ class Pool:
         style = int(self.random.choice(len(self._weights), p=self._weights))
         group = self._by_style[style]
         piece = group[self.random.choice(len(group), p=self._shares[style])]
-        first = BAR * int(self.random.integers(0, max(1, (piece.steps - WINDOW) // BAR + 1)))
+        first = STEPS_PER_BAR * int(self.random.integers(0, max(1, (piece.steps - WINDOW_STEPS) // STEPS_PER_BAR + 1)))
         notes = window(piece, first)
         if self.shift:
             notes[:, 1] += int(self.random.integers(-self.shift, self.shift + 1))

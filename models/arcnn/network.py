@@ -22,13 +22,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.key_equivariant import CLASSES, Block, KeyConv, KeyNorm, Width
-from music.encoding.edit_grid import LENGTHS, PITCHES, PLANES, WINDOW
+from models.key_equivariant import Block, KeyConv, KeyNorm, Width
+from music.encoding.edit_grid import LENGTHS_STEPS, PLANES, WINDOW_STEPS
+from music.note import PITCH_CLASSES, PITCHES, STEPS_PER_BEAT
 
 #: the styles of the style input, in its order, and the collection each was learnt from
 STYLES = {"chorale": "chorales", "pop": "pop909", "romantic": "lieder", "classical": "quartets"}
-PATCH = 4
-BEATS = WINDOW // PATCH
+BEATS = WINDOW_STEPS // STEPS_PER_BEAT
 BEATS_PER_BAR = 4
 #: pitches at the tops of the hats that say how high a note is: one an octave, each reaching to its neighbours'
 HEIGHTS = (28, 40, 52, 64, 76, 88, 100)
@@ -69,7 +69,7 @@ def heights() -> Tensor:
 
 def hats() -> Tensor:
     """(128, heights * 12): folds pitches onto classes, kept apart by height."""
-    classes = torch.eye(CLASSES)[torch.arange(PITCHES) % CLASSES]  # (128, 12)
+    classes = torch.eye(PITCH_CLASSES)[torch.arange(PITCHES) % PITCH_CLASSES]  # (128, 12)
     return (heights()[:, :, None] * classes[:, None]).flatten(1)
 
 
@@ -155,7 +155,7 @@ class Arcnn(nn.Module):
         self.config = config
         near, cell = config.near, config.cell
         beat, bar = Width(*config.beat), Width(*config.bar)
-        self.read_near = nn.Conv2d(len(PLANES), near, (PATCH, 9), (PATCH, 1), (0, 4))
+        self.read_near = nn.Conv2d(len(PLANES), near, (STEPS_PER_BEAT, 9), (STEPS_PER_BEAT, 1), (0, 4))
         self.height = nn.Parameter(torch.zeros(near, len(HEIGHTS)))
         self.near_blocks = nn.ModuleList(CellBlock(near) for _ in range(config.near_blocks))
         self.to_far = nn.Conv2d(near, config.folded, 1)
@@ -170,8 +170,8 @@ class Arcnn(nn.Module):
         self.near_to_cells = nn.Conv2d(near, cell, 1)
         self.cell_height = nn.Parameter(torch.zeros(cell, len(HEIGHTS)))
         self.cell_blocks = nn.ModuleList(CellBlock(cell) for _ in range(config.cell_blocks))
-        self.write = nn.Conv2d(cell, PATCH * 2, 1)
-        self.write_lengths = nn.Linear(cell, PATCH * len(LENGTHS))
+        self.write = nn.Conv2d(cell, STEPS_PER_BEAT * 2, 1)
+        self.write_lengths = nn.Linear(cell, STEPS_PER_BEAT * len(LENGTHS_STEPS))
         self.calibration = Calibration(cell)
         self.register_buffer("fold", hats(), persistent=False)
         self.register_buffer("heights", heights(), persistent=False)
@@ -179,7 +179,9 @@ class Arcnn(nn.Module):
         self.register_buffer("phase", phase[None], persistent=False)
         with torch.no_grad():
             self.write.weight *= 0.3
-            bias = torch.tensor([-5.0] * PATCH + [-1.5] * PATCH)  # most cells hold no missing note, some a wrong one
+            bias = torch.tensor(
+                [-5.0] * STEPS_PER_BEAT + [-1.5] * STEPS_PER_BEAT
+            )  # most cells hold no missing note, some a wrong one
             self.write.bias = nn.Parameter(bias)
 
     def forward(self, planes: Tensor, style: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -201,25 +203,25 @@ class Arcnn(nn.Module):
         for block in self.near_blocks:
             near = block(near)
         far = self.far(near, style, here)  # (B, cell * 12, 32)
-        cells = far.unflatten(1, (-1, CLASSES)).transpose(2, 3)  # (B, cell, 32, 12)
-        cells = torch.cat([cells] * (PITCHES // CLASSES + 1), 3)[..., : planes.shape[3]]
+        cells = far.unflatten(1, (-1, PITCH_CLASSES)).transpose(2, 3)  # (B, cell, 32, 12)
+        cells = torch.cat([cells] * (PITCHES // PITCH_CLASSES + 1), 3)[..., : planes.shape[3]]
         cells = functional.silu(cells + self.near_to_cells(near) + (self.cell_height @ height)[:, None])
         for block in self.cell_blocks:
             cells = block(cells)
         scores = self.write(cells).float()  # (B, 2 * 4, 32, 128)
-        scores = scores.unflatten(1, (2, PATCH)).transpose(2, 3).flatten(2, 3)  # (B, 2, 128, 128)
+        scores = scores.unflatten(1, (2, STEPS_PER_BEAT)).transpose(2, 3).flatten(2, 3)  # (B, 2, 128, 128)
         return torch.where(planes[:, 0] > 0.5, scores[:, 1], scores[:, 0]), cells
 
     def all_lengths(self, cells: Tensor) -> Tensor:
         """(B, lengths, 128, 128)."""
         scores = self.write_lengths(cells.permute(0, 2, 3, 1))  # (B, 32, 128, 4 * lengths)
-        return scores.unflatten(3, (PATCH, -1)).permute(0, 4, 1, 3, 2).flatten(2, 3)
+        return scores.unflatten(3, (STEPS_PER_BEAT, -1)).permute(0, 4, 1, 3, 2).flatten(2, 3)
 
     def lengths_at(self, cells: Tensor, at: tuple[Tensor, Tensor, Tensor]) -> Tensor:
         """(n, lengths) for n cells (example, step, pitch), without working out all others."""
         example, step, pitch = at
-        beat, place = step // PATCH, step % PATCH
-        scores = self.write_lengths(cells[example, :, beat, pitch]).unflatten(1, (PATCH, -1))
+        beat, place = step // STEPS_PER_BEAT, step % STEPS_PER_BEAT
+        scores = self.write_lengths(cells[example, :, beat, pitch]).unflatten(1, (STEPS_PER_BEAT, -1))
         return scores[torch.arange(len(step), device=step.device), place]
 
     def far(self, near: Tensor, style: Tensor, here: slice) -> Tensor:
@@ -240,8 +242,8 @@ class Arcnn(nn.Module):
     def _apart(self, bars: Tensor) -> Tensor:
         """Bars to beats: (B, 4 * beat.total, 8) -> (B, beat.total, 32)."""
         beat = Width(*self.config.beat)
-        split = beat.pitched * BEATS_PER_BAR * CLASSES
-        pitched = bars[:, :split].reshape(-1, BEATS_PER_BAR, beat.pitched * CLASSES, BEATS // BEATS_PER_BAR)
+        split = beat.pitched * BEATS_PER_BAR * PITCH_CLASSES
+        pitched = bars[:, :split].reshape(-1, BEATS_PER_BAR, beat.pitched * PITCH_CLASSES, BEATS // BEATS_PER_BAR)
         plain = bars[:, split:].reshape(-1, BEATS_PER_BAR, beat.plain, BEATS // BEATS_PER_BAR)
         both = torch.cat([pitched, plain], 2)  # (B, 4, beat.total, 8)
         return both.permute(0, 2, 3, 1).flatten(2)
@@ -275,6 +277,6 @@ def length_loss(scores: Tensor, lengths: Tensor) -> Tensor:
     """Cross-entropy (nats) of notes' lengths: scores (n, lengths), lengths (n,) in steps."""
     if not len(lengths):
         return scores.sum() * 0
-    classes = torch.tensor(LENGTHS, device=scores.device)
+    classes = torch.tensor(LENGTHS_STEPS, device=scores.device)
     target = (lengths[:, None] - classes[None]).abs().argmin(1)
     return functional.cross_entropy(scores.float(), target)

@@ -21,7 +21,7 @@ from models.arcnn import network as arcnn
 from models.arcnn.dataset import EditPiece, Example, Pool, SpoilRecipe
 from models.arcnn.network import HIGH, LOW, STYLES, Arcnn, ArcnnConfig
 from models.data.song_cache import CachedSong
-from music.encoding.edit_grid import LENGTHS, planes
+from music.encoding.edit_grid import LENGTHS_STEPS, stack_planes
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ class ArcnnObjective:
             if example.sheet[step, pitch]:
                 example.sheet[step, pitch] = 0
             else:
-                corruption.add(example.sheet, step, pitch, LENGTHS[length])
+                corruption.add(example.sheet, step, pitch, LENGTHS_STEPS[length])
         example.age += 1
 
     # --- what the loop asks -----------------------------------------------------------------------------------------
@@ -254,7 +254,7 @@ def validation(pieces: list[EditPiece], count: int = 32) -> dict[str, list[Examp
 
 def tensors(batch: list[Example], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """(planes (B, 3, 128, pitches), style (B, styles), the real lengths (B, 128, pitches)) of examples."""
-    seen = torch.from_numpy(np.stack([planes(e.sheet, e.kept)[..., LOW:HIGH] for e in batch])).to(device)
+    seen = torch.from_numpy(np.stack([stack_planes(e.sheet, e.kept)[..., LOW:HIGH] for e in batch])).to(device)
     seen = seen.contiguous(memory_format=torch.channels_last)
     style = torch.eye(len(STYLES))[[e.style for e in batch]].to(device)
     true = torch.from_numpy(np.stack([e.true[:, LOW:HIGH] for e in batch])).to(device)

@@ -7,8 +7,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data.song_cache import NO_CHORD, PARTS, CachedSong
-from music.encoding.gan_canvas import QUALITIES, QUALITY_TONES
+from models.data.song_cache import PARTS, CachedSong
+from music.chords import NO_CHORD, QUALITIES, QUALITY_TONES
 
 
 def chords_of(song: CachedSong) -> NDArray[np.int8]:

@@ -19,10 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from music.chords import ChordTrack
-from music.encoding.gan_canvas import QUALITY_TONES
+from music.chords import NO_CHORD, QUALITY_TONES, ChordTrack
 from music.errors import UserError
-from music.note import TICKS_PER_BEAT, step_of
+from music.note import TICKS_PER_BEAT, round_to_step
 
 #: Every part name a cache may hold; a note row names its part by index.
 PARTS = (
@@ -32,8 +31,6 @@ PARTS = (
 #: Those that are a melody.
 MELODIES = ("melody", "soprano", "violin1")
 SPLITS = ("train", "valid")
-
-NO_CHORD = -1
 
 
 class DataError(UserError):
@@ -112,8 +109,8 @@ def read_song(data: bytes, name: str, collection: str, style: str, split: str) -
     rows = []
     for part, track in guessed:
         for n in track.notes:
-            start = step_of(n.start)
-            rows.append((PARTS.index(part), start, n.pitch, max(1, step_of(n.end) - start), n.velocity))
+            start = round_to_step(n.start)
+            rows.append((PARTS.index(part), start, n.pitch, max(1, round_to_step(n.end) - start), n.velocity))
     if len({r[0] for r in rows}) < 2 and collection != "grooves":
         return None
     notes = np.array(sorted(rows, key=lambda r: (r[1], r[0], r[2])), np.int32).reshape(-1, 5)

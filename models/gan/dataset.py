@@ -13,24 +13,23 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data.song_cache import NO_CHORD, PARTS, CachedSong
+from models.data.song_cache import PARTS, CachedSong
+from music.chords import NO_CHORD
 from music.encoding import gan_canvas, melody_context
 from music.encoding.gan_canvas import (
     BAND_KNOWN,
     BEAT_OF_BAR,
-    CLASSES,
+    CANVAS_STEPS,
     DRUM_CLASS,
     DRUM_PLANES,
-    FIRST_NOW,
+    FIRST_NOW_STEP,
     MELODY_KNOWN,
-    STEPS,
 )
-from music.note import Metre
+from music.note import PITCH_CLASSES, ROLES, STEPS_PER_BAR, Metre
 
 STYLES = ("pop", "rock", "jazz", "ballad", "piano")
 BAND = gan_canvas.PLANE["bass", "sustain"]  #: first plane of the band; those before are the melody's
 BAND_PLANES = gan_canvas.PITCHED_PLANES - BAND
-VELOCITY_ROLES = ("bass", "chords", "pad", "drums")
 RHYTHM = 9 + DRUM_PLANES
 BASS_SPLIT = 52  #: the human piano part: lowest notes below this are the bass, everything else chords
 
@@ -103,33 +102,33 @@ class GanScore:
 def score(song: CachedSong, transpose: int = 0) -> GanScore:
     """Planes of a song moved by `transpose` semitones (drums stay)."""
     roles = role_rows(song)
-    steps = FIRST_NOW + song.steps + STEPS
+    steps = FIRST_NOW_STEP + song.steps + CANVAS_STEPS
     tune: list[melody_context.Row] = []
-    pitched = np.zeros((gan_canvas.PITCHED_PLANES, CLASSES, steps), np.uint8)
+    pitched = np.zeros((gan_canvas.PITCHED_PLANES, PITCH_CLASSES, steps), np.uint8)
     drums = np.zeros((DRUM_PLANES, steps), np.uint8)
     velocity = np.zeros((4, steps), np.float32)
     for role in ("melody", "bass", "chords", "pad"):
         rows = roles[role][:, :3].copy()
-        rows[:, 0] += FIRST_NOW
+        rows[:, 0] += FIRST_NOW_STEP
         rows[:, 1] += transpose
-        gan_canvas.draw_canvas(pitched, role, map(tuple, rows.tolist()))
+        gan_canvas.draw_part(pitched, role, map(tuple, rows.tolist()))
         if role == "melody":
             tune = [(start, pitch, length) for start, pitch, length in rows.tolist()]
     _clear_under_onsets(pitched)
     for start, pitch, _, _ in roles["drums"].tolist():
         if pitch in DRUM_CLASS:
-            drums[DRUM_CLASS[pitch], start + FIRST_NOW] = 1
-    for i, role in enumerate(VELOCITY_ROLES):
+            drums[DRUM_CLASS[pitch], start + FIRST_NOW_STEP] = 1
+    for i, role in enumerate(ROLES):
         rows = roles[role]
         if len(rows):
-            total = np.bincount(rows[:, 0] + FIRST_NOW, rows[:, 3], steps)
-            count = np.bincount(rows[:, 0] + FIRST_NOW, minlength=steps)
+            total = np.bincount(rows[:, 0] + FIRST_NOW_STEP, rows[:, 3], steps)
+            count = np.bincount(rows[:, 0] + FIRST_NOW_STEP, minlength=steps)
             velocity[i] = (total / np.maximum(count, 1) / 127)[:steps]
     chords = np.full((2, steps // 4), NO_CHORD, np.int8)
-    begin = FIRST_NOW // 4
+    begin = FIRST_NOW_STEP // 4
     known = song.chords[: chords.shape[1] - begin].T
     chords[:, begin : begin + known.shape[1]] = known
-    chords[0] = np.where(chords[0] >= 0, (chords[0] + transpose) % CLASSES, NO_CHORD)
+    chords[0] = np.where(chords[0] >= 0, (chords[0] + transpose) % PITCH_CLASSES, NO_CHORD)
     first = int(roles["melody"][0, 0]) // 16 if len(roles["melody"]) else 0
     rhythm = _rhythm(pitched, drums)
     return GanScore(STYLES.index(song.style), tune, pitched, drums, velocity, rhythm, chords, first, song.steps // 16)
@@ -221,14 +220,14 @@ class Streams:
         bar = int(random.integers(made.first_bar, max(made.first_bar + 1, made.bars - 4)))
         if random.random() < 0.35:
             bar = made.first_bar
-        now = FIRST_NOW + bar * 16 + int(random.integers(16))
+        now = FIRST_NOW_STEP + bar * 16 + int(random.integers(16))
         own = bool(random.random() < self.own_share)
         fresh = own and random.random() < 0.9
         band, drums = made.pitched[BAND:].copy(), made.drums.copy()
         if fresh:
             band[:, :, :now] = 0
             drums[:, :now] = 0
-        last = min(now + self.bars * 16, FIRST_NOW + made.bars * 16)
+        last = min(now + self.bars * 16, FIRST_NOW_STEP + made.bars * 16)
         begun = now // 16 * 16 if fresh else 0
         return _Stream(made, band, drums, begun, now, last, own, bool(random.random() < self.heard_all))
 
@@ -239,8 +238,8 @@ class Streams:
 
     def _show(self, stream: _Stream) -> tuple[NDArray[np.generic] | np.generic, ...]:
         song = stream.score
-        first = stream.now // 16 * 16 - FIRST_NOW
-        window = slice(first, first + STEPS)
+        first = stream.now // 16 * 16 - FIRST_NOW_STEP
+        window = slice(first, first + CANVAS_STEPS)
         line = stream.now - first
         true = song.pitched[:, :, window].astype(np.float32)
         true_drums = song.drums[:, window].astype(np.float32)
@@ -251,12 +250,12 @@ class Streams:
         pitched[BAND:, :, line:] = 0
         if not stream.heard_all:
             pitched[:BAND, :, line:] = 0
-        plain = np.zeros((gan_canvas.PLAIN_PLANES, STEPS), np.float32)
+        plain = np.zeros((gan_canvas.PLAIN_PLANES, CANVAS_STEPS), np.float32)
         plain[:DRUM_PLANES, :line] = stream.drums[:, first : first + line]
-        plain[MELODY_KNOWN, : STEPS if stream.heard_all else line] = 1
+        plain[MELODY_KNOWN, : CANVAS_STEPS if stream.heard_all else line] = 1
         plain[BAND_KNOWN, :line] = 1
-        plain[BEAT_OF_BAR + gan_canvas.beat_of_bar(0, STEPS, Metre()), np.arange(STEPS)] = 1
-        beats = slice(first // 4, (first + STEPS) // 4)
+        plain[BEAT_OF_BAR + gan_canvas.number_beats(0, CANVAS_STEPS, Metre()), np.arange(CANVAS_STEPS)] = 1
+        beats = slice(first // 4, (first + CANVAS_STEPS) // 4)
         return (
             *(pitched, plain, true, true_drums, song.rhythm[:, window], song.velocity[:, window]),
             *(song.chords[:, beats].astype(np.int64), np.int64(song.style), np.int64(line), np.bool_(stream.heard_all)),
@@ -271,7 +270,7 @@ class Streams:
         """
         for i, stream in enumerate(self.streams):
             first = stream.now // 16 * 16
-            stop = min(stream.now + steps, first + gan_canvas.FUTURE)
+            stop = min(stream.now + steps, first + gan_canvas.FUTURE_STEPS)
             if stream.own:
                 inside = slice(stream.now - first, stop - first)
                 stream.band[:, :, stream.now : stop] = band[i, :, :, inside]
@@ -286,9 +285,9 @@ def _heard(stream: _Stream) -> tuple[NDArray[np.float32], NDArray[np.float32], N
     music.encoding.melody_context."""
     begun = stream.melody_from
     tune = [(max(s, begun), p, s + n - max(s, begun)) for s, p, n in stream.score.tune if s + n > begun]
-    melody, known = melody_context.around(tune, stream.now, stream.heard_all)
+    melody, known = melody_context.draw_around(tune, stream.now, stream.heard_all)
     return (
         melody,
         np.array([known], np.float32),
-        np.eye(melody_context.PHASES, dtype=np.float32)[stream.now % melody_context.PHASES],
+        np.eye(STEPS_PER_BAR, dtype=np.float32)[stream.now % STEPS_PER_BAR],
     )

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from models.data.song_cache import CachedSong
 from models.gan.dataset import RHYTHM, STYLES, role_rows, score
-from models.gan.network import BAR, Encoder
+from models.gan.network import Encoder
 from music.analysis import note_density
-from music.encoding.gan_canvas import FIRST_NOW, STEPS
+from music.encoding.gan_canvas import CANVAS_STEPS, FIRST_NOW_STEP
 from music.evaluation import metrics
-from music.note import TICKS_PER_STEP, Note
+from music.note import STEPS_PER_BAR, TICKS_PER_STEP, Note
 
 #: share of eight bars in which a role plays
 MOST_BARS = 0.75
@@ -39,7 +39,7 @@ def bank(
         found = [passage for song in drawn if (passage := full_band(song, random)) is not None][:heard]
         if not found:
             grooves.append([[[0.0] * z] * 2])
-            kept.append([[[0.0] * note_density.HABITS] * 2])
+            kept.append([[[0.0] * note_density.HABIT_COUNT] * 2])
             continue
         mean = np.nanmean([moves(parts_of(song), 0, song.steps) for song in drawn[:heard]], 0)
         device = next(encoder.parameters()).device
@@ -65,14 +65,14 @@ def full_band(song: CachedSong, random: np.random.Generator) -> GroovePassage | 
     if made.bars - made.first_bar < 12:
         return None
     bar = int(random.integers(made.first_bar, made.bars - 8))
-    window = slice(FIRST_NOW + bar * BAR, FIRST_NOW + bar * BAR + STEPS)
+    window = slice(FIRST_NOW_STEP + bar * STEPS_PER_BAR, FIRST_NOW_STEP + bar * STEPS_PER_BAR + CANVAS_STEPS)
     rhythm = made.rhythm[:, window]
-    bars: np.ndarray[Any, np.dtype[np.bool_]] = rhythm.reshape(RHYTHM, -1, BAR).max(2) > 0
+    bars: np.ndarray[Any, np.dtype[np.bool_]] = rhythm.reshape(RHYTHM, -1, STEPS_PER_BAR).max(2) > 0
     played = bars[[0, 3]] if song.style == "piano" else np.stack([bars[0], bars[3], bars[9:].any(0)])
     if played.mean(1).min() < MOST_BARS:
         return None
-    parts, first, last = parts_of(song), bar * BAR, bar * BAR + STEPS
-    return GroovePassage(rhythm, moves(parts, first, last), note_density.of(parts, first, last))
+    parts, first, last = parts_of(song), bar * STEPS_PER_BAR, bar * STEPS_PER_BAR + CANVAS_STEPS
+    return GroovePassage(rhythm, moves(parts, first, last), note_density.measure_habits(parts, first, last))
 
 
 def parts_of(song: CachedSong) -> dict[str, list[Note]]:
@@ -85,10 +85,12 @@ def parts_of(song: CachedSong) -> dict[str, list[Note]]:
 
 def moves(parts: dict[str, list[Note]], first: int, last: int) -> Figures:
     """The figures (5,) by which a band is told to play its style, from step `first` to before `last`: see
-    `music.evaluation.metrics.groove`."""
-    where = metrics.passage([Note(first * TICKS_PER_STEP, 60, (last - first) * TICKS_PER_STEP)])
+    `music.evaluation.metrics.measure_groove`."""
+    where = metrics.find_passage([Note(first * TICKS_PER_STEP, 60, (last - first) * TICKS_PER_STEP)])
     band = {role: notes for role, notes in parts.items() if role != "melody"}
-    figures = metrics.groove(where, metrics.playing(band, where)) | metrics.drumming(where, band, None)
+    figures = metrics.measure_groove(where, metrics.collect_notes(band, where)) | metrics.measure_drums(
+        where, band, None
+    )
     return np.array([figures[key] for key in ("onsets", "on_beat", "crumbs", "groove", "drum_onsets")])
 
 

@@ -23,29 +23,27 @@ from torch.nn import functional
 from models.gan.dataset import BAND, RHYTHM, STYLES
 from models.harmonist import network as harmonist
 from models.harmonist.network import Harmonist, HarmonistConfig
-from models.key_equivariant import CLASSES, Block, KeyConv, KeyNorm, Width, concatenate, join
+from models.key_equivariant import Block, KeyConv, KeyNorm, Width, concatenate, join
+from music.chords import QUALITIES, QUALITY_TONES
 from music.encoding.gan_canvas import (
     BAND_KNOWN,
-    BEATS,
-    BEGIN_ABOVE,
+    CANVAS_BEATS,
     DRUM_PLANES,
-    FIRST_NOW,
-    FUTURE,
-    HOLD_ABOVE,
+    FIRST_NOW_STEP,
+    FUTURE_STEPS,
+    HOLD_THRESHOLD,
+    ONSET_THRESHOLD,
     PITCHED_HEADS,
     PITCHED_PLANES,
     PLAIN_HEADS,
     PLAIN_PLANES,
     PLANE,
-    QUALITIES,
-    QUALITY_TONES,
     REGISTERS,
 )
-from music.encoding.melody_context import AHEAD
+from music.encoding.melody_context import AHEAD_BEATS
+from music.note import PITCH_CLASSES, STEPS_PER_BAR, STEPS_PER_BEAT
 
-PATCH = 4  #: steps in a beat
-BAR = 16  #: steps in a bar
-WRITTEN = FUTURE // PATCH  #: beats that may be written
+WRITTEN = FUTURE_STEPS // STEPS_PER_BEAT  #: beats that may be written
 CONTEXT = 12  #: beats of the last level that see the written ones in company
 
 HEAD = Width(sum(PITCHED_HEADS.values()), sum(PLAIN_HEADS.values()))
@@ -88,8 +86,16 @@ class SoftRoll(NamedTuple):
 def patch(pitched: Tensor, plain: Tensor) -> Tensor:
     """(B, C, 12, T) and (B, P, T) as beats: (B, C * 4 * 12 + P * 4, T / 4)."""
     b, c, _, t = pitched.shape
-    beats = pitched.reshape(b, c, CLASSES, t // PATCH, PATCH).permute(0, 1, 4, 2, 3).reshape(b, c * PATCH, CLASSES, -1)
-    plain_beats = plain.reshape(b, -1, t // PATCH, PATCH).permute(0, 1, 3, 2).reshape(b, -1, t // PATCH)
+    beats = (
+        pitched.reshape(b, c, PITCH_CLASSES, t // STEPS_PER_BEAT, STEPS_PER_BEAT)
+        .permute(0, 1, 4, 2, 3)
+        .reshape(b, c * STEPS_PER_BEAT, PITCH_CLASSES, -1)
+    )
+    plain_beats = (
+        plain.reshape(b, -1, t // STEPS_PER_BEAT, STEPS_PER_BEAT)
+        .permute(0, 1, 3, 2)
+        .reshape(b, -1, t // STEPS_PER_BEAT)
+    )
     return join(beats, plain_beats)
 
 
@@ -103,8 +109,8 @@ class Generator(nn.Module):
         self.config = config
         fine, coarse = Width(*config.fine), Width(*config.coarse)
         self.fine, self.coarse = fine, coarse
-        plain_in = PLAIN_PLANES * PATCH + len(STYLES) + config.z
-        self.read = KeyConv(Width(PITCHED_PLANES * PATCH, plain_in), fine, gain=4.0)
+        plain_in = PLAIN_PLANES * STEPS_PER_BEAT + len(STYLES) + config.z
+        self.read = KeyConv(Width(PITCHED_PLANES * STEPS_PER_BEAT, plain_in), fine, gain=4.0)
         self.down_blocks = nn.ModuleList(Block(fine) for _ in range(config.blocks))
         self.down = KeyConv(fine, coarse, kernel=4, stride=4)
         self.coarse_blocks = nn.ModuleList(Block(coarse) for _ in range(config.blocks))
@@ -113,19 +119,19 @@ class Generator(nn.Module):
         self.up_blocks = nn.ModuleList(Block(fine) for _ in range(config.blocks))
         self.take_chord = KeyConv(Width(len(QUALITIES), 0), fine, gain=3.0)
         # registers are absolute: the one break of symmetry
-        self.pitch_name = nn.Parameter(torch.randn(2, CLASSES) * 0.3)
+        self.pitch_name = nn.Parameter(torch.randn(2, PITCH_CLASSES) * 0.3)
         self.take_name = KeyConv(Width(2, 0), fine)
         self.score_blocks = nn.ModuleList(Block(fine) for _ in range(2))
         self.score_norm = KeyNorm(fine)
-        self.write = KeyConv(fine, Width(HEAD.pitched * PATCH, HEAD.plain * PATCH), gain=0.5)
-        self.cell_bias = nn.Parameter(torch.zeros(HEAD.pitched, CLASSES))
+        self.write = KeyConv(fine, Width(HEAD.pitched * STEPS_PER_BEAT, HEAD.plain * STEPS_PER_BEAT), gain=0.5)
+        self.cell_bias = nn.Parameter(torch.zeros(HEAD.pitched, PITCH_CLASSES))
         self.velocity_log_std = nn.Parameter(torch.full((len(STYLES), 4), -2.0))
         self.harmonist = Harmonist(config.harmonist).eval()
 
     def trunk(self, pitched: Tensor, plain: Tensor, style: Tensor, z: Tensor) -> Tensor:
         """Pitched (B, PITCHED_PLANES, 12, STEPS), plain (B, PLAIN_PLANES, STEPS), style (B, styles) one-hot, z (B, z)
         -> state of the last CONTEXT beats (B, fine.total, CONTEXT)."""
-        condition = torch.cat([style, z], 1)[:, :, None].expand(-1, -1, BEATS)
+        condition = torch.cat([style, z], 1)[:, :, None].expand(-1, -1, CANVAS_BEATS)
         x = self.read(torch.cat([patch(pitched, plain), condition], 1))
         for block in self.down_blocks:
             x = block(x)
@@ -144,8 +150,13 @@ class Generator(nn.Module):
     def _spread(self, x: Tensor) -> Tensor:
         """(B, 4 * fine, bars) -> (B, fine, beats): each bar's four beats from its channels."""
         b, _, bars = x.shape
-        (p, i), split = self.fine, self.fine.pitched * 4 * CLASSES
-        pitched = x[:, :split].reshape(b, p, 4, CLASSES, bars).permute(0, 1, 3, 4, 2).reshape(b, p * CLASSES, bars * 4)
+        (p, i), split = self.fine, self.fine.pitched * 4 * PITCH_CLASSES
+        pitched = (
+            x[:, :split]
+            .reshape(b, p, 4, PITCH_CLASSES, bars)
+            .permute(0, 1, 3, 4, 2)
+            .reshape(b, p * PITCH_CLASSES, bars * 4)
+        )
         plain = x[:, split:].reshape(b, i, 4, bars).permute(0, 1, 3, 2).reshape(b, i, bars * 4)
         return torch.cat([pitched, plain], 1)
 
@@ -158,10 +169,15 @@ class Generator(nn.Module):
         for block in self.score_blocks:
             x = block(x)
         x = self.write(self.score_norm(x[:, :, -WRITTEN:]))
-        split = HEAD.pitched * PATCH * CLASSES
-        pitched = x[:, :split].reshape(b, HEAD.pitched, PATCH, CLASSES, WRITTEN).permute(0, 1, 3, 4, 2)
-        pitched = pitched.reshape(b, HEAD.pitched, CLASSES, FUTURE) + self.cell_bias[None, :, :, None]
-        plain = x[:, split:].reshape(b, HEAD.plain, PATCH, WRITTEN).permute(0, 1, 3, 2).reshape(b, HEAD.plain, FUTURE)
+        split = HEAD.pitched * STEPS_PER_BEAT * PITCH_CLASSES
+        pitched = x[:, :split].reshape(b, HEAD.pitched, STEPS_PER_BEAT, PITCH_CLASSES, WRITTEN).permute(0, 1, 3, 4, 2)
+        pitched = pitched.reshape(b, HEAD.pitched, PITCH_CLASSES, FUTURE_STEPS) + self.cell_bias[None, :, :, None]
+        plain = (
+            x[:, split:]
+            .reshape(b, HEAD.plain, STEPS_PER_BEAT, WRITTEN)
+            .permute(0, 1, 3, 2)
+            .reshape(b, HEAD.plain, FUTURE_STEPS)
+        )
         heads = dict(zip(PITCHED_HEADS, pitched.split(list(PITCHED_HEADS.values()), 1), strict=True))
         return RollLogits(heads, dict(zip(PLAIN_HEADS, plain.split(list(PLAIN_HEADS.values()), 1), strict=True)))
 
@@ -194,12 +210,12 @@ def choose_chords(told: Tensor, plain: Tensor, noise: Tensor, known: Tensor) -> 
     of the plain planes: (B, qualities, 12, WRITTEN), one-hot; zeros for beats that are. known: (B, 1), see
     music.encoding.melody_context."""
     scores = AGREEMENT * harmonist.agreement(told, known).clamp(min=1e-6).log()
-    ahead = 1 - plain[:, BAND_KNOWN, FIRST_NOW:].reshape(-1, WRITTEN, PATCH)[..., -1]  # (B, WRITTEN)
+    ahead = 1 - plain[:, BAND_KNOWN, FIRST_NOW_STEP:].reshape(-1, WRITTEN, STEPS_PER_BEAT)[..., -1]  # (B, WRITTEN)
     count = (ahead.cumsum(1) - 1) * ahead + (ahead - 1)  # which of the beats told this is, -1 for none
-    place = (count[:, :, None] == torch.arange(AHEAD, device=told.device)).to(scores.dtype)  # (B, WRITTEN, AHEAD)
+    place = (count[:, :, None] == torch.arange(AHEAD_BEATS, device=told.device)).to(scores.dtype)  # (B, WRITTEN, AHEAD)
     wanted = place @ scores + noise.flatten(1, 2).transpose(1, 2)  # (B, WRITTEN, CHORDS)
     best = (wanted >= wanted.amax(2, keepdim=True)).to(scores.dtype) * ahead[:, :, None]
-    return best.transpose(1, 2).reshape(-1, len(QUALITIES), CLASSES, WRITTEN)
+    return best.transpose(1, 2).reshape(-1, len(QUALITIES), PITCH_CLASSES, WRITTEN)
 
 
 BOUND = 2.5  #: no groove vector lies further out
@@ -213,11 +229,11 @@ class Encoder(nn.Module):
 
     def __init__(self, config: GanConfig) -> None:
         super().__init__()
-        self.body = nn.Sequential(nn.Linear(RHYTHM * BAR, 128), nn.SiLU(), nn.Linear(128, 128), nn.SiLU())
+        self.body = nn.Sequential(nn.Linear(RHYTHM * STEPS_PER_BAR, 128), nn.SiLU(), nn.Linear(128, 128), nn.SiLU())
         self.head = nn.Linear(128, config.z)
 
     def forward(self, rhythm: Tensor) -> Tensor:
-        bars = rhythm.unflatten(2, (-1, BAR))  # (B, RHYTHM, bars, 16)
+        bars = rhythm.unflatten(2, (-1, STEPS_PER_BAR))  # (B, RHYTHM, bars, 16)
         plays = (bars.amax((1, 3)) > 0).to(rhythm.dtype)  # (B, bars)
         mean = (bars * plays[:, None, :, None]).sum(2) / plays.sum(1).clamp(min=1)[:, None, None]
         z: Tensor = self.head(self.body(2 * mean.flatten(1))).float()
@@ -236,8 +252,8 @@ class Critic(nn.Module):
         super().__init__()
         self.hears_future = config.critic_hears_future
         width = Width(*config.critic)
-        plain_in = (DRUM_PLANES + 5) * PATCH + len(STYLES)
-        self.read = KeyConv(Width(PITCHED_PLANES * PATCH, plain_in), width, gain=2.0)
+        plain_in = (DRUM_PLANES + 5) * STEPS_PER_BEAT + len(STYLES)
+        self.read = KeyConv(Width(PITCHED_PLANES * STEPS_PER_BEAT, plain_in), width, gain=2.0)
         self.blocks = nn.ModuleList(Block(width, normal=False) for _ in range(3))
         self.down = KeyConv(width, width, kernel=4, stride=4)
         self.bar_block = Block(width, normal=False)
@@ -246,7 +262,7 @@ class Critic(nn.Module):
     def forward(self, melody: Tensor, roll: SoftRoll, phase: Tensor, style: Tensor) -> Tensor:
         """Melody (B, BAND, 12, T), roll over the same T steps, phase (B, 5, T): beat of the bar and the now-line,
         style (B, styles)."""
-        steps = self.BEATS * PATCH
+        steps = self.BEATS * STEPS_PER_BEAT
         pitched = torch.cat([melody, roll.band], 1)[..., -steps:]
         plain = torch.cat([roll.drums, phase], 1)[..., -steps:]
         condition = style[:, :, None].expand(-1, -1, self.BEATS)
@@ -270,7 +286,7 @@ def tones(chord: Tensor) -> Tensor:
     for quality, intervals in enumerate(QUALITY_TONES):
         for interval in intervals:
             found = found + chord[:, quality].roll(interval, 1)
-    return (found > 0.5).repeat_interleave(PATCH, 2)
+    return (found > 0.5).repeat_interleave(STEPS_PER_BEAT, 2)
 
 
 def play(scores: RollLogits, past: SoftRoll, line: Tensor, noise: Tensor, fits: Tensor) -> SoftRoll:
@@ -284,7 +300,7 @@ def play(scores: RollLogits, past: SoftRoll, line: Tensor, noise: Tensor, fits: 
     soft = _soft(scores)
     with torch.no_grad():
         pitched, plain = scores.pitched, scores.plain
-        steps = torch.arange(FUTURE, device=line.device) + FIRST_NOW
+        steps = torch.arange(FUTURE_STEPS, device=line.device) + FIRST_NOW_STEP
         ahead = steps[None] >= line[:, None]  # (B, FUTURE)
         gates = torch.cat([plain["bass_gate"], plain["chords_gate"], plain["pad_gate"]], 1) + noise[:, :3] > 0
         best = pitched["bass_pitch"].flatten(1, 2)
@@ -292,8 +308,8 @@ def play(scores: RollLogits, past: SoftRoll, line: Tensor, noise: Tensor, fits: 
         holds = {"bass": (plain["bass_hold"][:, :1, None] + noise[:, 3, None, None] > 0).expand_as(begins["bass"])}
         for i, part in ((1, "chords"), (2, "pad")):
             cells = pitched[f"{part}_onset"]
-            begins[part] = (cells > BEGIN_ABOVE) | (cells >= cells.flatten(1, 2).amax(1)[:, None, None])
-            holds[part] = pitched[f"{part}_hold"] + noise[:, 3 + i, None, None] > HOLD_ABOVE
+            begins[part] = (cells > ONSET_THRESHOLD) | (cells >= cells.flatten(1, 2).amax(1)[:, None, None])
+            holds[part] = pitched[f"{part}_hold"] + noise[:, 3 + i, None, None] > HOLD_THRESHOLD
         planes = []
         for i, part in enumerate(("bass", "chords", "pad")):
             s, o, n = PLANE[part, "sustain"] - BAND, PLANE[part, "onset"] - BAND, octaves[part]
@@ -315,12 +331,12 @@ def _sound(
     would lose a note, it begins the chord anew."""
     sounding = torch.zeros_like(past[..., 0])
     sustain, onsets = [], []
-    for t in range(FUTURE):
+    for t in range(FUTURE_STEPS):
         known = ~ahead[:, None, None, t]
         begin, go_on = begins[..., t] & gate[:, None, None, t], sounding & hold[..., t]
         if part == "bass":
             go_on = go_on & ~begin.flatten(1).any(1)[:, None, None]
-        elif t % PATCH == 0:
+        elif t % STEPS_PER_BEAT == 0:
             inside = fits[:, None, :, t]
             if part == "pad":
                 lost = (sounding & ~inside).flatten(1).any(1)[:, None, None]
@@ -352,7 +368,7 @@ def _soft(scores: RollLogits) -> SoftRoll:
 def urgency(line: Tensor) -> Tensor:
     """(B, FUTURE) weight of every step: 0 left of the line, 1 at it, falling to 1/4 far right, where a newer plan will
     come."""
-    distance = (torch.arange(FUTURE, device=line.device) + FIRST_NOW)[None] - line[:, None]
+    distance = (torch.arange(FUTURE_STEPS, device=line.device) + FIRST_NOW_STEP)[None] - line[:, None]
     return torch.where(distance >= 0, 0.25 + 0.75 * (-distance / 8).exp(), 0.0)
 
 

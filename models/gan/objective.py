@@ -27,8 +27,9 @@ from models.gan.dataset import BAND, RHYTHM, STYLES, Batch, Streams
 from models.gan.network import WRITTEN, Critic, Encoder, GanConfig, Generator, SoftRoll
 from models.harmonist.network import HarmonistConfig
 from models.harmonist.objective import harmonist_of
-from models.key_equivariant import CLASSES
-from music.encoding.gan_canvas import BAND_KNOWN, BEAT_OF_BAR, DRUM_PLANES, FIRST_NOW, FUTURE, QUALITIES
+from music.chords import QUALITIES
+from music.encoding.gan_canvas import BAND_KNOWN, BEAT_OF_BAR, DRUM_PLANES, FIRST_NOW_STEP, FUTURE_STEPS
+from music.note import PITCH_CLASSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def logistic(shape: tuple[int, ...], device: torch.device) -> Tensor:
 
 def gumbel_chord(count: int, device: torch.device) -> Tensor:
     """Gumbel noise (count, qualities, 12, WRITTEN) that is the same over each half bar: a doubt is settled once."""
-    u = torch.rand(count, len(QUALITIES), CLASSES, WRITTEN // 2, device=device).clamp(1e-6, 1 - 1e-6)
+    u = torch.rand(count, len(QUALITIES), PITCH_CLASSES, WRITTEN // 2, device=device).clamp(1e-6, 1 - 1e-6)
     return (-(-u.log()).log()).repeat_interleave(2, 3)
 
 
@@ -154,9 +155,11 @@ class GanObjective:
         z = z + torch.randn_like(z) * GROOVE_NOISE * float(recipe.noise)
         state = self.generator.trunk(batch["pitched"], batch["plain"], batch["style_hot"], z)
         scores = self.generator.score(state, _annotated(batch, state.dtype))
-        true = SoftRoll(batch["true_pitched"][:, BAND:, :, FIRST_NOW - 1 :], batch["true_drums"][:, :, FIRST_NOW - 1 :])
+        true = SoftRoll(
+            batch["true_pitched"][:, BAND:, :, FIRST_NOW_STEP - 1 :], batch["true_drums"][:, :, FIRST_NOW_STEP - 1 :]
+        )
         parts = gan.score_loss(
-            *(scores, true, batch["velocity"][:, :, FIRST_NOW:], batch["style"]),
+            *(scores, true, batch["velocity"][:, :, FIRST_NOW_STEP:], batch["style"]),
             *(self.generator.velocity_log_std, batch["line"]),
         )
         loss = recipe.reconstruction * torch.stack(list(parts.values())).sum()
@@ -190,8 +193,10 @@ class GanObjective:
             told = generator.harmonist.ahead(batch["melody"], batch["phase"], batch["known"])
             chord = gan.choose_chords(told, batch["plain"], gumbel_chord(count, device) * scale, batch["known"])
         scores = generator.score(state, chord.to(state.dtype))
-        past = SoftRoll(batch["pitched"][:, BAND:, :, FIRST_NOW:], batch["plain"][:, :DRUM_PLANES, FIRST_NOW:])
-        noise = logistic((count, gan.RHYTHM_NOISES, FUTURE), device) * float(self.recipe.noise)
+        past = SoftRoll(
+            batch["pitched"][:, BAND:, :, FIRST_NOW_STEP:], batch["plain"][:, :DRUM_PLANES, FIRST_NOW_STEP:]
+        )
+        noise = logistic((count, gan.RHYTHM_NOISES, FUTURE_STEPS), device) * float(self.recipe.noise)
         return gan.play(scores, past, batch["line"], noise, gan.tones(chord))
 
     def _teach_critic(self, batch: dict[str, Tensor], fake: SoftRoll) -> dict[str, float]:
@@ -260,10 +265,11 @@ class GanObjective:
                 state = self.average.trunk(batch["pitched"], batch["plain"], batch["style_hot"], z)
                 scores = self.average.score(state, _annotated(batch, state.dtype))
                 true = SoftRoll(
-                    batch["true_pitched"][:, BAND:, :, FIRST_NOW - 1 :], batch["true_drums"][:, :, FIRST_NOW - 1 :]
+                    batch["true_pitched"][:, BAND:, :, FIRST_NOW_STEP - 1 :],
+                    batch["true_drums"][:, :, FIRST_NOW_STEP - 1 :],
                 )
                 parts = gan.score_loss(
-                    *(scores, true, batch["velocity"][:, :, FIRST_NOW:], batch["style"]),
+                    *(scores, true, batch["velocity"][:, :, FIRST_NOW_STEP:], batch["style"]),
                     *(self.average.velocity_log_std, batch["line"]),
                 )
             figures[f"valid_{name}_reconstruction"] = sum(float(v) for v in parts.values())
@@ -307,16 +313,19 @@ def _annotated(batch: dict[str, Tensor], dtype: torch.dtype) -> Tensor:
     """Chord labels of the written beats that are not over at the line as (B, qualities, 12, WRITTEN); zeros where
     unknown."""
     root, quality = batch["chords"][:, 0, -WRITTEN:], batch["chords"][:, 1, -WRITTEN:]
-    index = quality.clamp(min=0) * CLASSES + root.clamp(min=0)
+    index = quality.clamp(min=0) * PITCH_CLASSES + root.clamp(min=0)
     told = (root >= 0) & (batch["ahead"].reshape(len(root), WRITTEN, -1).amax(2) > 0)
-    hot = nn.functional.one_hot(index, len(QUALITIES) * CLASSES) * told[..., None]
-    return hot.permute(0, 2, 1).reshape(len(root), len(QUALITIES), CLASSES, WRITTEN).to(dtype)
+    hot = nn.functional.one_hot(index, len(QUALITIES) * PITCH_CLASSES) * told[..., None]
+    return hot.permute(0, 2, 1).reshape(len(root), len(QUALITIES), PITCH_CLASSES, WRITTEN).to(dtype)
 
 
 def _hearing(batch: dict[str, Tensor], fake: SoftRoll, future: bool = True) -> tuple[Tensor, SoftRoll, Tensor, Tensor]:
     """What the critic hears: the true melody on both sides (`future`), the committed past and the played future."""
     melody = batch["true_pitched" if future else "pitched"][:, :BAND]
-    past_band, past_drums = batch["pitched"][:, BAND:, :, :FIRST_NOW], batch["plain"][:, :DRUM_PLANES, :FIRST_NOW]
+    past_band, past_drums = (
+        batch["pitched"][:, BAND:, :, :FIRST_NOW_STEP],
+        batch["plain"][:, :DRUM_PLANES, :FIRST_NOW_STEP],
+    )
     whole = SoftRoll(torch.cat([past_band, fake.band], 3), torch.cat([past_drums, fake.drums], 2))
     phase = torch.cat(
         [batch["plain"][:, BEAT_OF_BAR : BEAT_OF_BAR + 4], batch["plain"][:, BAND_KNOWN : BAND_KNOWN + 1]], 1

@@ -20,12 +20,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.key_equivariant import CLASSES, Drop, KeyConv, KeyNorm, Width, join
-from music.encoding.gan_canvas import QUALITIES, QUALITY_TONES
-from music.encoding.melody_context import AHEAD, MELODY_PLANES, PAST, PATCH, PHASES
+from models.key_equivariant import Drop, KeyConv, KeyNorm, Width, join
+from music.chords import QUALITIES, QUALITY_TONES
+from music.encoding.melody_context import AHEAD_BEATS, MELODY_PLANES, PAST_STEPS
+from music.note import PITCH_CLASSES, STEPS_PER_BAR, STEPS_PER_BEAT
 
-CHORDS = len(QUALITIES) * CLASSES
-MEMORY = PAST // PATCH  #: patches that count for the key
+CHORDS = len(QUALITIES) * PITCH_CLASSES
+MEMORY = PAST_STEPS // STEPS_PER_BEAT  #: patches that count for the key
 #: Time constants of the key's histograms, in patches.
 FADES = (2.0, 8.0, 32.0, 128.0)
 FLOOR = 1e-2
@@ -99,7 +100,7 @@ class Harmonist(nn.Module):
         super().__init__()
         self.config = config
         width = Width(*config.width)
-        heard = Width(MELODY_PLANES * PATCH, PHASES)
+        heard = Width(MELODY_PLANES * STEPS_PER_BEAT, STEPS_PER_BAR)
         self.read = KeyConv(heard, width, gain=3.0)
         self.past = nn.ModuleList(Dilated(width, 2**i, drop=config.drop) for i in range(config.past))
         self.read_future = KeyConv(heard, width, gain=3.0)
@@ -109,7 +110,7 @@ class Harmonist(nn.Module):
         self.take_key = KeyConv(Width(len(FADES), 0), width, gain=3.0)
         self.think = nn.ModuleList(Pointwise(width, config.drop) for _ in range(2))
         self.norm = KeyNorm(width, FLOOR)
-        self.head = KeyConv(width, Width(AHEAD * len(QUALITIES), 0), gain=0.5)
+        self.head = KeyConv(width, Width(AHEAD_BEATS * len(QUALITIES), 0), gain=0.5)
         age = torch.arange(MEMORY - 1, -1, -1)
         self.register_buffer("fade", torch.stack([(-age / f).exp() for f in FADES])[:, None], persistent=False)
 
@@ -134,9 +135,9 @@ class Harmonist(nn.Module):
         is that what stands right of the line follows. Returns (B, AHEAD, CHORDS). As forward() tells it for the last
         patch of the past."""
         patches, b = _patches(melody), len(melody)
-        line = PAST // PATCH
+        line = PAST_STEPS // STEPS_PER_BEAT
         # the step after every patch of the past and of the future, one patch further each: phases rotate by a beat
-        turns = torch.stack([phase.roll(PATCH * k, 1) for k in range(4)], 2)  # (B, PHASES, 4)
+        turns = torch.stack([phase.roll(STEPS_PER_BEAT * k, 1) for k in range(4)], 2)  # (B, PHASES, 4)
         count = patches.shape[-1]
         phases = turns.repeat(1, 1, -(-count // 4) + 1)
         begin = (1 - line) % 4
@@ -147,9 +148,9 @@ class Harmonist(nn.Module):
         for i in range(self.config.future):
             right = self._block(self.future[i]).halve(right)
         state = state[:, :, -1:] + self._follows(right[:, :, :1], known[:, :, None])
-        key = _durations(melody[..., :PAST]).flatten(0, 1)[:, None]  # (B * 12, 1, MEMORY)
+        key = _durations(melody[..., :PAST_STEPS]).flatten(0, 1)[:, None]  # (B * 12, 1, MEMORY)
         told = self._tell(state, functional.conv1d(key, self.fade.to(key)))
-        return told.reshape(b, AHEAD, CHORDS)
+        return told.reshape(b, AHEAD_BEATS, CHORDS)
 
     def _follows(self, right: Tensor, known: Tensor) -> Tensor:
         """What follows, (B, width, n), as far as it is known."""
@@ -164,33 +165,33 @@ class Harmonist(nn.Module):
     def _tell(self, state: Tensor, key: Tensor) -> Tensor:
         """State (B, width, n), key (B * 12, fades, n) -> (B, AHEAD, CHORDS, n)."""
         b, _, n = state.shape
-        shares = key.reshape(b, CLASSES, len(FADES), n).transpose(1, 2)
+        shares = key.reshape(b, PITCH_CLASSES, len(FADES), n).transpose(1, 2)
         shares = shares / (shares.sum(2, keepdim=True) + 0.25)
         state = state + self.take_key(4 * shares.flatten(1, 2))
         for block in self.think:
             state = block(state)
         told: Tensor = self.head(self.norm(state))
-        return told.reshape(b, AHEAD, CHORDS, n)
+        return told.reshape(b, AHEAD_BEATS, CHORDS, n)
 
 
 def _patches(melody: Tensor) -> Tensor:
     """(B, C, 12, T) -> (B, C * 4, 12, T / 4)."""
     b, c, classes, t = melody.shape
-    cut = melody.reshape(b, c, classes, t // PATCH, PATCH).permute(0, 1, 4, 2, 3)
-    return cut.reshape(b, c * PATCH, classes, t // PATCH)
+    cut = melody.reshape(b, c, classes, t // STEPS_PER_BEAT, STEPS_PER_BEAT).permute(0, 1, 4, 2, 3)
+    return cut.reshape(b, c * STEPS_PER_BEAT, classes, t // STEPS_PER_BEAT)
 
 
 def _durations(melody: Tensor) -> Tensor:
     """How long every pitch class sounds in every patch, in beats: (B, MELODY_PLANES, 12, T) -> (B, 12, T / 4)."""
     sounding = melody[:, :-1].amax(1)
-    return functional.avg_pool1d(sounding, PATCH)
+    return functional.avg_pool1d(sounding, STEPS_PER_BEAT)
 
 
 def chord_loss(told: Tensor, chords: Tensor) -> Tensor:
     """Cross-entropy (nats) of chords (B, 2, AHEAD, n; root and quality, -1 unknown) under told (B, AHEAD, CHORDS, n):
     (B, AHEAD, n), 0 where unknown."""
     root, quality = chords[:, 0], chords[:, 1]
-    target = torch.where(root >= 0, quality * CLASSES + root, -100)
+    target = torch.where(root >= 0, quality * PITCH_CLASSES + root, -100)
     return functional.cross_entropy(told.permute(0, 2, 1, 3).float(), target, ignore_index=-100, reduction="none")
 
 
@@ -203,13 +204,13 @@ HITS = 0.5
 
 
 def _kinship() -> tuple[Tensor, Tensor]:
-    tones = torch.zeros(len(QUALITIES), CLASSES, CLASSES)
+    tones = torch.zeros(len(QUALITIES), PITCH_CLASSES, PITCH_CLASSES)
     for quality, intervals in enumerate(QUALITY_TONES):
-        for root in range(CLASSES):
-            tones[quality, root, [(root + i) % CLASSES for i in intervals]] = 1
+        for root in range(PITCH_CLASSES):
+            tones[quality, root, [(root + i) % PITCH_CLASSES for i in intervals]] = 1
     inside = tones.flatten(0, 1)
     hits = inside @ inside.T / inside.sum(1)  # (meant, played)
-    unit = functional.normalize(inside + torch.eye(CLASSES).repeat(len(QUALITIES), 1), dim=1)
+    unit = functional.normalize(inside + torch.eye(PITCH_CLASSES).repeat(len(QUALITIES), 1), dim=1)
     return unit @ unit.T, hits
 
 

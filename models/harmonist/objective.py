@@ -16,14 +16,15 @@ from torch import Tensor, nn
 from models import checkpoint
 from models.checkpoint import CheckpointError
 from models.data.chord_estimation import chords_of
-from models.data.song_cache import MELODIES, NO_CHORD, PARTS, CachedSong
+from models.data.song_cache import MELODIES, PARTS, CachedSong
 from models.gan.dataset import top_line
 from models.harmonist.network import CHORDS, Harmonist, HarmonistConfig, chord_loss
-from models.key_equivariant import CLASSES
 from music.analysis import melody_recall
+from music.chords import NO_CHORD
 from music.encoding import gan_canvas
 from music.encoding.gan_canvas import PITCHED_PLANES
-from music.encoding.melody_context import AHEAD, MELODY_PLANES, PATCH, PHASES
+from music.encoding.melody_context import AHEAD_BEATS, MELODY_PLANES
+from music.note import PITCH_CLASSES, STEPS_PER_BAR, STEPS_PER_BEAT
 
 #: Kind of a melody -> how often one is drawn. Lead sheets are those of the bands that are not of pop909.
 WEIGHTS = {"pop909": 1.0, "bands": 1.0, "lead sheets": 2.0, "lieder": 0.5, "quartets": 0.3, "chorales": 0.5}
@@ -70,7 +71,7 @@ def harmonist_of(run: Path) -> Harmonist:
 
 #: What a beat's chord counts, from this beat's on: the nearer ones are played, the others only looked ahead to.
 NEARER = (1.0, 1.0, 0.7, 0.5, 0.4, 0.3, 0.3, 0.3)
-assert len(NEARER) == AHEAD
+assert len(NEARER) == AHEAD_BEATS
 
 
 class HarmonisedTune(NamedTuple):
@@ -104,12 +105,14 @@ def tune_of(song: CachedSong) -> HarmonisedTune | None:
     known = chords_of(song)
     if (known >= 0).sum() < 16:
         return None
-    planes = np.zeros((PITCHED_PLANES, CLASSES, song.steps), np.uint8)
-    gan_canvas.draw_canvas(planes, "melody", map(tuple, melody[:, :3].tolist()))
+    planes = np.zeros((PITCHED_PLANES, PITCH_CLASSES, song.steps), np.uint8)
+    gan_canvas.draw_part(planes, "melody", map(tuple, melody[:, :3].tolist()))
     chords = np.full((2, song.steps // 4), NO_CHORD, np.int8)
     known = known[: chords.shape[1]].T
     chords[:, : known.shape[1]] = known
-    lines, trust = melody_recall.recall_all(melody_recall.voice(map(tuple, melody[:, :3].tolist()), song.steps))
+    lines, trust = melody_recall.find_all_matches(
+        melody_recall.sample_melody(map(tuple, melody[:, :3].tolist()), song.steps)
+    )
     return HarmonisedTune(kind_of(song), planes[:MELODY_PLANES].copy(), chords, lines, trust)
 
 
@@ -148,19 +151,19 @@ def examples(
 ) -> Examples:
     """Stretches of songs, drawn with these odds (none: all alike), each patch's end a now-line; some begin in the
     silence before the song. What lies before a stretch is not recalled."""
-    melody = np.zeros((count, MELODY_PLANES, CLASSES, patches * PATCH), np.float32)
-    phase = np.zeros((count, PHASES, patches), np.float32)
-    chords = np.full((count, 2, AHEAD, patches), NO_CHORD, np.int64)
+    melody = np.zeros((count, MELODY_PLANES, PITCH_CLASSES, patches * STEPS_PER_BEAT), np.float32)
+    phase = np.zeros((count, STEPS_PER_BAR, patches), np.float32)
+    chords = np.full((count, 2, AHEAD_BEATS, patches), NO_CHORD, np.int64)
     place, trust = np.zeros((count, patches), np.int64), np.zeros((count, 1, patches), np.float32)
     for i in range(count):
         tune = found[int(random.choice(len(found), p=odds))]
         steps = tune.melody.shape[-1]
         start = int(random.integers(-patches // 2, max(1, steps // 4 - patches // 4))) * 4 + int(random.integers(4))
-        low, high = max(0, start), min(steps, start + patches * PATCH)
+        low, high = max(0, start), min(steps, start + patches * STEPS_PER_BEAT)
         melody[i, :, :, low - start : high - start] = tune.melody[:, :, low:high]
-        nows = start + PATCH * np.arange(1, patches + 1)
-        phase[i, nows % PHASES, np.arange(patches)] = 1
-        beats = nows // 4 + np.arange(AHEAD)[:, None]  # (AHEAD, patches)
+        nows = start + STEPS_PER_BEAT * np.arange(1, patches + 1)
+        phase[i, nows % STEPS_PER_BAR, np.arange(patches)] = 1
+        beats = nows // 4 + np.arange(AHEAD_BEATS)[:, None]  # (AHEAD, patches)
         inside = (beats >= 0) & (beats < tune.chords.shape[1])
         chords[i][:, inside] = tune.chords[:, beats[inside]]
         place[i], trust[i, 0] = recalled(tune, start, patches)
@@ -173,10 +176,10 @@ def moved(batch: Examples, random: np.random.Generator, share: float) -> Example
     batch = copy.deepcopy(batch)
     count, patches = batch.place.shape
     for i in np.flatnonzero(random.random(count) < share):
-        at, by = int(random.integers(patches // 4, patches * 3 // 4)), int(random.integers(1, CLASSES))
-        batch.melody[i, :, :, at * PATCH :] = np.roll(batch.melody[i, :, :, at * PATCH :], by, 1)
-        new = (np.arange(1, patches + 1) + np.arange(AHEAD)[:, None] >= at) & (batch.chords[i, 0] >= 0)
-        batch.chords[i, 0][new] = (batch.chords[i, 0][new] + by) % CLASSES
+        at, by = int(random.integers(patches // 4, patches * 3 // 4)), int(random.integers(1, PITCH_CLASSES))
+        batch.melody[i, :, :, at * STEPS_PER_BEAT :] = np.roll(batch.melody[i, :, :, at * STEPS_PER_BEAT :], by, 1)
+        new = (np.arange(1, patches + 1) + np.arange(AHEAD_BEATS)[:, None] >= at) & (batch.chords[i, 0] >= 0)
+        batch.chords[i, 0][new] = (batch.chords[i, 0][new] + by) % PITCH_CLASSES
         lost = (np.arange(patches) >= at) & (batch.place[i] < at)
         batch.place[i, lost], batch.trust[i, 0, lost] = 0, 0
     return batch
@@ -185,10 +188,10 @@ def moved(batch: Examples, random: np.random.Generator, share: float) -> Example
 def recalled(tune: HarmonisedTune, start: int, patches: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """What the ends of the patches of a stretch that begins at a step recall: the patch that ends where the recalled
     line is (n,), and how much it is trusted (n,), 0 where nothing in the stretch is recalled."""
-    ends = start + PATCH * np.arange(1, patches + 1)
+    ends = start + STEPS_PER_BEAT * np.arange(1, patches + 1)
     inside = (ends > 0) & (ends < len(tune.lines))
     line = np.where(inside, tune.lines[np.where(inside, ends, 0)], -1)
-    patch = (line - start) // PATCH - 1
+    patch = (line - start) // STEPS_PER_BEAT - 1
     found = (line >= 0) & (patch >= 0)
     trust = np.where(found, tune.trust[np.where(inside, ends, 0)], 0)
     return np.where(found, patch, 0).astype(np.int64), trust.astype(np.float32)
@@ -229,7 +232,7 @@ class HarmonistObjective:
         batch = examples(self.tunes, self.random, recipe.batch, recipe.patches, self.odds)
         batch = moved(batch, self.random, recipe.moved)
         heard = self.random.random((recipe.batch, 1, 1, recipe.patches)) >= recipe.hidden
-        batch = batch._replace(melody=batch.melody * heard.repeat(PATCH, 3))
+        batch = batch._replace(melody=batch.melody * heard.repeat(STEPS_PER_BEAT, 3))
         heard_all = (torch.rand(recipe.batch, 1, 1) < recipe.heard_all).to(self.fabric.device)
         told, chords = self._told(self.model, batch, heard_all)
         losses = chord_loss(told, chords)
@@ -275,7 +278,7 @@ class HarmonistObjective:
                 told, asked = told[:, :1], chords[:, :, :1]
                 named = asked[:, 0] >= 0
                 total += float(chord_loss(told, asked).sum())
-                right += int(((told.argmax(2) % CLASSES == asked[:, 0]) & named).sum())
+                right += int(((told.argmax(2) % PITCH_CLASSES == asked[:, 0]) & named).sum())
                 count += int(named.sum())
             if count:
                 figures |= {f"valid_{name}_chord": total / count, f"valid_{name}_root": right / count}

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.data.chord_estimation import chords_of
-from models.data.song_cache import MELODIES, NO_CHORD, PARTS, CachedSong
+from models.data.song_cache import MELODIES, PARTS, CachedSong
 from models.gan.dataset import role_rows, top_line
 from models.transformer.network import STYLES
+from music.chords import NO_CHORD
 from music.encoding import step_features, step_tokens
 from music.encoding.gan_canvas import REGISTERS
-from music.note import PITCHED_ROLES, ROLES
+from music.note import PITCHED_ROLES, REST, ROLES
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -23,7 +24,6 @@ Ints = NDArray[np.int64]
 LENGTH = 256  #: steps of a stretch
 MOST_TOKENS = 24  #: of one step; what is longer is not learnt
 MOST_TOLD = 500  #: melodies whose chords the harmonist tells
-VELOCITY_ROLES = ("bass", "chords", "pad", "drums")
 
 #: Parts of music that is no band's, by role.
 _PARTS = {
@@ -175,9 +175,9 @@ def _stretch(
     score: BandScore, begin: int, count: int
 ) -> tuple[step_features.MelodyFeatures, Ints, step_features.BandFeatures]:
     """Melody, chords (2, count + 1) and band of [begin, begin + count)."""
-    melody = step_features.heard(_near(score.roles["melody"], begin, count)[:, :3].tolist(), begin, count)
+    melody = step_features.extract_melody(_near(score.roles["melody"], begin, count)[:, :3].tolist(), begin, count)
     near = {role: _near(score.roles[role], begin, count)[:, :3] for role in ROLES}
-    return melody, _cut(score.chords, begin, count + 1), step_features.band(near, begin, count)
+    return melody, _cut(score.chords, begin, count + 1), step_features.extract_band(near, begin, count)
 
 
 def _cut(chords: Ints, begin: int, count: int) -> Ints:
@@ -219,10 +219,10 @@ def hand_rows(
         told[0] = np.where(told[0] >= 0, (told[0] + shift) % 12, NO_CHORD)
         _as_under(past, right[0, :count], told[0, :count])
         length = np.where(right[0, 1:] == told[0, 1:], length, 0)
-    features = step_features.features(shown, past, told, phase, begun=since)
+    features = step_features.build_features(shown, past, told, phase, begun=since)
     coming = step_features.MelodyFeatures(melody.pitch[1:], melody.struck[1:])
-    begins = 2 + np.clip(coming.pitch - np.maximum(told[0, 1:], 0) + 12, 0, step_tokens.PITCHES - 1)
-    tune = np.where(coming.pitch == step_features.REST, 0, np.where(coming.struck, begins, 1))
+    begins = 2 + np.clip(coming.pitch - np.maximum(told[0, 1:], 0) + 12, 0, step_tokens.PITCH_TOKENS - 1)
+    tune = np.where(coming.pitch == REST, 0, np.where(coming.struck, begins, 1))
     return HandBatch(features, np.eye(len(STYLES), dtype=np.float32)[score.style], line, length, velocity, tune)
 
 
@@ -231,7 +231,7 @@ def _moved(score: BandScore, shift: int) -> BandScore:
         return score
     roles = {r: rows + np.array([0, shift if r != "drums" else 0, 0, 0]) for r, rows in score.roles.items()}
     for role in PITCHED_ROLES:
-        low, high = step_features.compass(role)
+        low, high = step_features.get_compass(role)
         pitch = roles[role][:, 1]
         roles[role][:, 1] = np.where(pitch < low, pitch + 12, np.where(pitch > high, pitch - 12, pitch))
     chords = score.chords.copy()
@@ -244,7 +244,7 @@ def _written(score: BandScore, begin: int, count: int, roots: Ints) -> tuple[Int
     line = np.zeros((count, MOST_TOKENS), np.int64)
     length = np.zeros(count, np.int64)
     velocity = np.zeros((count, 4), np.float32)
-    begun: list[list[step_tokens.Begun]] = [[] for _ in range(count)]
+    begun: list[list[step_tokens.RoleOnsets]] = [[] for _ in range(count)]
     for i, role in enumerate(ROLES):
         rows = _near(score.roles[role], begin, count)
         found: dict[int, set[tuple[int, int]]] = {}
@@ -252,19 +252,19 @@ def _written(score: BandScore, begin: int, count: int, roots: Ints) -> tuple[Int
             step = start - begin
             while long > 0:
                 if 0 <= step < count:
-                    short = 1 if role == "drums" else min(long, step_tokens.LONGEST + 1)
+                    short = 1 if role == "drums" else min(long, step_tokens.MAX_LENGTH_STEPS + 1)
                     found.setdefault(step, set()).add((short, pitch))
                     if step == start - begin:
                         velocity[step, i] = loud / 127
                 if role == "drums":
                     break
-                step, long = step + step_tokens.LONGEST, long - step_tokens.LONGEST
+                step, long = step + step_tokens.MAX_LENGTH_STEPS, long - step_tokens.MAX_LENGTH_STEPS
         for step, notes in found.items():
             once = {pitch: long for long, pitch in sorted(notes)}
-            few = sorted((long, pitch) for pitch, long in once.items())[: step_tokens.MOST[role]]
-            begun[step].append(step_tokens.Begun(role, tuple(few)))
+            few = sorted((long, pitch) for pitch, long in once.items())[: step_tokens.MAX_NOTES[role]]
+            begun[step].append(step_tokens.RoleOnsets(role, tuple(few)))
     for step, parts in enumerate(begun):
-        made = step_tokens.step_tokens(parts, int(roots[step]))
+        made = step_tokens.encode_step(parts, int(roots[step]))
         if len(made) <= MOST_TOKENS:
             line[step, : len(made)], length[step] = made, len(made)
     return line, length, velocity

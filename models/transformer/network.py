@@ -36,7 +36,7 @@ PERIOD = 3072
 HARMONICS = (1536, 768, 384, 192, 96, 48, 24, 12, 6, 3, 1024, 512, 256, 128, 64, 32)
 _HALF = 16  #: half of a head
 #: What the melody may do: rest, go on, or begin a pitch, told from the chord's root as tokens.PITCH is.
-TUNE = 2 + step_tokens.PITCHES
+TUNE = 2 + step_tokens.PITCH_TOKENS
 _BLOCK = 32  #: no smaller than the windows of the layers that hear little
 
 
@@ -146,7 +146,7 @@ class HandDecoder(nn.Module):
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
-        self.read = nn.Linear(step_features.FEATURES + len(STYLES), config.hand)
+        self.read = nn.Linear(step_features.FEATURE_COUNT + len(STYLES), config.hand)
         nn.init.normal_(self.read.weight, std=0.2)
         self.layers = nn.ModuleList(Layer(config.hand, config.inside) for _ in WINDOWS)
         self.norm = Norm(config.hand)

@@ -20,14 +20,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models import checkpoint
-from models.data.song_cache import NO_CHORD, CachedSong
+from models.data.song_cache import CachedSong
 from models.harmonist.network import HarmonistConfig, agreement
 from models.harmonist.objective import harmonist_of
 from models.transformer.dataset import BandScore, HandBatch, Stretches
 from models.transformer.network import STYLES, Transformer, TransformerConfig
 from music.analysis import melody_recall
+from music.chords import NO_CHORD
 from music.encoding import gan_canvas, melody_context, step_tokens
-from music.encoding.gan_canvas import CLASSES, PITCHED_PLANES
+from music.encoding.gan_canvas import PITCHED_PLANES
+from music.note import PITCH_CLASSES, STEPS_PER_BAR, STEPS_PER_BEAT
 
 #: How often a style's songs are drawn.
 WEIGHTS = {"pop": 3.0, "rock": 1.5, "jazz": 1.5, "ballad": 1.5, "piano": 2.0}
@@ -131,19 +133,21 @@ class TransformerObjective:
     def _listen(self, score: BandScore) -> NDArray[np.int64]:
         """The chord that the harmonist tells at every step of a song's melody, (2, steps + 1)."""
         melody = score.roles["melody"]
-        lead = melody_context.PATCH
-        lines, trust = melody_recall.recall_all(melody_recall.voice(map(tuple, melody[:, :3].tolist()), score.steps))
-        count = -(-(score.steps + lead) // melody_context.PATCH) + 1
+        lead = STEPS_PER_BEAT
+        lines, trust = melody_recall.find_all_matches(
+            melody_recall.sample_melody(map(tuple, melody[:, :3].tolist()), score.steps)
+        )
+        count = -(-(score.steps + lead) // STEPS_PER_BEAT) + 1
         told = np.full((2, score.steps + 1), NO_CHORD, np.int64)
-        for late in range(melody_context.PATCH):  # now-lines late, late + 4, ...
-            planes = np.zeros((PITCHED_PLANES, CLASSES, count * melody_context.PATCH), np.float32)
-            gan_canvas.draw_canvas(planes, "melody", (melody[:, :3] + np.array([lead - late, 0, 0])).tolist())
-            now = late + melody_context.PATCH * np.arange(count)
-            phase = np.zeros((melody_context.PHASES, count), np.float32)
-            phase[now % melody_context.PHASES, np.arange(count)] = 1
+        for late in range(STEPS_PER_BEAT):  # now-lines late, late + 4, ...
+            planes = np.zeros((PITCHED_PLANES, PITCH_CLASSES, count * STEPS_PER_BEAT), np.float32)
+            gan_canvas.draw_part(planes, "melody", (melody[:, :3] + np.array([lead - late, 0, 0])).tolist())
+            now = late + STEPS_PER_BEAT * np.arange(count)
+            phase = np.zeros((STEPS_PER_BAR, count), np.float32)
+            phase[now % STEPS_PER_BAR, np.arange(count)] = 1
             inside = now < told.shape[1]
             at = np.where(inside, now, 0)
-            place = np.maximum((lines[at] - late) // melody_context.PATCH, 0)
+            place = np.maximum((lines[at] - late) // STEPS_PER_BEAT, 0)
             known = np.where(inside & (lines[at] >= 0), trust[at], 0).astype(np.float32)
             arrays = (
                 planes[None, : melody_context.MELODY_PLANES],
@@ -155,7 +159,7 @@ class TransformerObjective:
             with self.fabric.autocast():
                 said = self.model.harmonist(*shown)
             best = agreement(said[:, 0].float().transpose(1, 2), shown[3][:, 0])[0].argmax(1).cpu().numpy()
-            told[0, now[inside]], told[1, now[inside]] = best[inside] % CLASSES, best[inside] // CLASSES
+            told[0, now[inside]], told[1, now[inside]] = best[inside] % PITCH_CLASSES, best[inside] // PITCH_CLASSES
         return told
 
     def _teach(self, rate: float) -> dict[str, float]:

@@ -14,26 +14,27 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-MEMORY = 1536  #: steps that are remembered: 96 bars of 4/4
-NEAREST = 64  #: steps that lie at least between the two lines: what followed the earlier one has all been heard
-FADE = 32.0  #: after so many steps back, what was played counts a third
-REST = -1
+from music.note import REST
+
+MEMORY_STEPS = 1536  #: steps that are remembered: 96 bars of 4/4
+MIN_LAG_STEPS = 64  #: steps that lie at least between the two lines: what followed the earlier one has all been heard
+FADE_STEPS = 32.0  #: after so many steps back, what was played counts a third
 
 #: What one step of two melodies says about their likeness: the same pitch class sounds, another one, only one sounds.
 _SAME, _OTHER, _ONE = 1.0, -1.0, -0.5
 #: Steps of melody that half convince.
-_DOUBT = 8.0
-_LISTEN = 160  #: steps further back count nothing
+_DOUBT_STEPS = 8.0
+_COMPARED_STEPS = 160  #: steps further back count nothing
 
 
-class Recalled(NamedTuple):
+class MelodyMatch(NamedTuple):
     """The earlier line, in steps (-1: none), and how much is to be thought of it, 0..1."""
 
     line: int
     trust: float
 
 
-def voice(rows: Iterable[tuple[int, int, int]], steps: int) -> NDArray[np.int16]:
+def sample_melody(rows: Iterable[tuple[int, int, int]], steps: int) -> NDArray[np.int16]:
     """A melody's rows of (start, pitch, length), in steps, as the pitch of every step (REST where none sounds)."""
     pitches = np.full(steps, REST, np.int16)
     for start, pitch, length in rows:
@@ -41,43 +42,45 @@ def voice(rows: Iterable[tuple[int, int, int]], steps: int) -> NDArray[np.int16]
     return pitches
 
 
-def recall(pitches: NDArray[np.int16], steps_per_bar: int = 16) -> Recalled:
+def find_match(pitches: NDArray[np.int16], steps_per_bar: int = 16) -> MelodyMatch:
     """What the line after the last of the steps (T,) is like."""
-    lags = _lags(len(pitches), steps_per_bar)
+    lags = _list_lags(len(pitches), steps_per_bar)
     if not len(lags):
-        return Recalled(-1, 0.0)
-    back = np.arange(1, _LISTEN + 1)
-    now = _at(pitches, len(pitches) - back)[:, None]
-    likeness, evidence = _compare(now, _at(pitches, len(pitches) - back[:, None] - lags))
-    fade = (np.float64(np.exp(-1 / FADE)) ** (back - 1))[:, None]
+        return MelodyMatch(-1, 0.0)
+    back = np.arange(1, _COMPARED_STEPS + 1)
+    now = _take_pitches(pitches, len(pitches) - back)[:, None]
+    likeness, evidence = _compare(now, _take_pitches(pitches, len(pitches) - back[:, None] - lags))
+    fade = (np.float64(np.exp(-1 / FADE_STEPS)) ** (back - 1))[:, None]
     sums = (likeness * fade).sum(0)[None], (evidence * fade).sum(0)[None]
-    lines, trust = _best(*sums, lags, np.array([len(pitches)]))
-    return Recalled(int(lines[0]), float(trust[0]))
+    lines, trust = _choose_best(*sums, lags, np.array([len(pitches)]))
+    return MelodyMatch(int(lines[0]), float(trust[0]))
 
 
-def recall_all(pitches: NDArray[np.int16], steps_per_bar: int = 16) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+def find_all_matches(
+    pitches: NDArray[np.int16], steps_per_bar: int = 16
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """What every line 0..T of the steps (T,) recalls: lines and trust, (T + 1,) each; as `recall` tells it for each
     alone, but for what lies further back than `recall` listens."""
     steps = len(pitches)
-    lags = _lags(steps, steps_per_bar)
+    lags = _list_lags(steps, steps_per_bar)
     if not len(lags):
         return np.full(steps + 1, -1, np.int32), np.zeros(steps + 1, np.float32)
     places = np.arange(steps)[:, None]
-    likeness, evidence = _compare(pitches[:, None], _at(pitches, places - lags))  # (T, lags)
-    fade = np.exp(-1 / FADE)
+    likeness, evidence = _compare(pitches[:, None], _take_pitches(pitches, places - lags))  # (T, lags)
+    fade = np.exp(-1 / FADE_STEPS)
     sums = np.zeros((2, steps + 1, len(lags)))
     for t in range(steps):
         sums[0, t + 1] = fade * sums[0, t] + likeness[t]
         sums[1, t + 1] = fade * sums[1, t] + evidence[t]
-    return _best(sums[0], sums[1], lags, np.arange(steps + 1))
+    return _choose_best(sums[0], sums[1], lags, np.arange(steps + 1))
 
 
-def _lags(steps: int, steps_per_bar: int) -> NDArray[np.int64]:
-    nearest = -(-NEAREST // steps_per_bar) * steps_per_bar
-    return np.arange(nearest, min(steps, MEMORY) + 1, steps_per_bar)
+def _list_lags(steps: int, steps_per_bar: int) -> NDArray[np.int64]:
+    nearest = -(-MIN_LAG_STEPS // steps_per_bar) * steps_per_bar
+    return np.arange(nearest, min(steps, MEMORY_STEPS) + 1, steps_per_bar)
 
 
-def _at(pitches: NDArray[np.int16], places: NDArray[np.int64]) -> NDArray[np.int16]:
+def _take_pitches(pitches: NDArray[np.int16], places: NDArray[np.int64]) -> NDArray[np.int16]:
     """The pitches at places, of which those before the song are rests."""
     found: NDArray[np.int16] = np.where(places >= 0, pitches[np.maximum(places, 0)], REST)
     return found
@@ -90,10 +93,10 @@ def _compare(a: NDArray[np.int16], b: NDArray[np.int16]) -> tuple[NDArray[np.flo
     return likeness, (both | one).astype(np.float64)
 
 
-def _best(
+def _choose_best(
     likeness: NDArray[np.float64], evidence: NDArray[np.float64], lags: NDArray[np.int64], lines: NDArray[np.int64]
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    trust = likeness / (evidence + _DOUBT)
+    trust = likeness / (evidence + _DOUBT_STEPS)
     trust[lines[:, None] < lags] = 0
     best = trust.argmax(1)  # of equals the nearest
     found = np.clip(trust[np.arange(len(lines)), best], 0, 1)

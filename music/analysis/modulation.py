@@ -15,26 +15,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from music.analysis import melody_recall
+from music.note import PITCH_CLASSES
 
-CLASSES = 12
 #: Steps of melody before a change, at least: there must be a key to leave.
-SETTLED = 64
+SETTLED_STEPS = 64
 #: Notes heard, at least.
-FEWEST = 12
+MIN_NOTES = 12
 #: How far the likelihood of the notes since the change must have grown, in nats, beyond A_NOTE for every note: a
 #: borrowed chord or a chromatic run has less than that.
-PROOF, A_NOTE = 7.0, 0.7
+PROOF_NATS, PROOF_NATS_PER_NOTE = 7.0, 0.7
 #: Nats that it is worth when what is heard is recalled with certainty in the new key only.
-RECALLED = 20.0
+RECALL_NATS = 20.0
 #: Keys that much less likely than the likeliest one are not looked at.
-NEAR = 10.0
+NEAR_NATS = 10.0
 #: A note counts by the root of its length in steps, up to so many.
-_LONG = 8
+_LONGEST_STEPS = 8
 #: What is added to every pitch class before the change, on the same scale.
-_ALPHA = 0.25
+_PRIOR = 0.25
 
 #: (up, pitch class): which pitch class comes to lie there when all are moved up.
-_FROM = (np.arange(CLASSES) - np.arange(CLASSES)[:, None]) % CLASSES
+_FROM = (np.arange(PITCH_CLASSES) - np.arange(PITCH_CLASSES)[:, None]) % PITCH_CLASSES
 
 Row = tuple[int, int, int]  #: start, pitch, length, in steps
 
@@ -46,54 +46,56 @@ class KeyChange(NamedTuple):
     semitones: int
 
 
-def key_change(rows: Sequence[Row], now: int, steps_per_bar: int = 16) -> KeyChange | None:
+def find_key_change(rows: Sequence[Row], now: int, steps_per_bar: int = 16) -> KeyChange | None:
     """The likeliest change of key in a melody, one voice, heard up to a step; None where there is hardly one. rows
     sorted by start."""
-    if len(rows) < FEWEST:
+    if len(rows) < MIN_NOTES:
         return None
     start, pitch, length = np.array(rows, np.int64).T
-    one_hot = np.eye(CLASSES)[pitch % CLASSES]
-    weight = np.sqrt(np.clip(length, 0, _LONG))[:, None]
+    one_hot = np.eye(PITCH_CLASSES)[pitch % PITCH_CLASSES]
+    weight = np.sqrt(np.clip(length, 0, _LONGEST_STEPS))[:, None]
     before = np.cumsum(one_hot * weight, 0) - one_hot * weight
     since = np.cumsum(one_hot[::-1], 0)[::-1]
-    proof = _proof(before, since)
-    proof[start - start[0] < SETTLED] = -np.inf
+    proof = _weigh_changes(before, since)
+    proof[start - start[0] < SETTLED_STEPS] = -np.inf
     best, notes = proof.max(0), proof.argmax(0)
-    likely = [up for up in range(1, CLASSES) if best[up] > max(0.0, best[1:].max() - NEAR)]
+    likely = [up for up in range(1, PITCH_CLASSES) if best[up] > max(0.0, best[1:].max() - NEAR_NATS)]
     if not likely:
         return None
-    changes = [KeyChange(int(start[notes[up]]), up if up <= CLASSES // 2 else up - CLASSES) for up in likely]
-    as_it_is = _trust(rows, now, steps_per_bar)
+    changes = [
+        KeyChange(int(start[notes[up]]), up if up <= PITCH_CLASSES // 2 else up - PITCH_CLASSES) for up in likely
+    ]
+    as_it_is = _measure_recall(rows, now, steps_per_bar)
     proofs = [
-        best[up] + RECALLED * (_trust(moved(rows, change), now, steps_per_bar) - as_it_is)
+        best[up] + RECALL_NATS * (_measure_recall(apply_key_change(rows, change), now, steps_per_bar) - as_it_is)
         for up, change in zip(likely, changes, strict=True)
     ]
     surest = int(np.argmax(proofs))
-    return changes[surest] if proofs[surest] > PROOF else None
+    return changes[surest] if proofs[surest] > PROOF_NATS else None
 
 
-def _proof(before: NDArray[np.float64], since: NDArray[np.float64]) -> NDArray[np.float64]:
+def _weigh_changes(before: NDArray[np.float64], since: NDArray[np.float64]) -> NDArray[np.float64]:
     """(notes, 12) in nats: what speaks for a change at each note, by so many semitones up. before, since: (notes, 12)
     what was heard of every pitch class before each note, and from it on."""
-    shares = np.log((before + _ALPHA) / (before.sum(1, keepdims=True) + CLASSES * _ALPHA))
+    shares = np.log((before + _PRIOR) / (before.sum(1, keepdims=True) + PITCH_CLASSES * _PRIOR))
     likely = (shares[:, _FROM] @ since[:, :, None])[:, :, 0]
-    proof: NDArray[np.float64] = likely - likely[:, :1] - A_NOTE * since.sum(1, keepdims=True)
+    proof: NDArray[np.float64] = likely - likely[:, :1] - PROOF_NATS_PER_NOTE * since.sum(1, keepdims=True)
     return proof
 
 
-def _trust(rows: Sequence[Row], now: int, steps_per_bar: int) -> float:
+def _measure_recall(rows: Sequence[Row], now: int, steps_per_bar: int) -> float:
     """How surely what was just heard is recalled."""
     first = rows[0][0]
-    voice = melody_recall.voice(((start - first, pitch, length) for start, pitch, length in rows), now - first)
-    return melody_recall.recall(voice, steps_per_bar).trust
+    voice = melody_recall.sample_melody(((start - first, pitch, length) for start, pitch, length in rows), now - first)
+    return melody_recall.find_match(voice, steps_per_bar).trust
 
 
-def moved(rows: Sequence[Row], change: KeyChange) -> list[Row]:
+def apply_key_change(rows: Sequence[Row], change: KeyChange) -> list[Row]:
     """The rows, those before a change of key moved as it did, so that all are in the new one."""
-    return [(s, _moved(p, change.semitones), n) if s < change.step else (s, p, n) for s, p, n in rows]
+    return [(s, _transpose(p, change.semitones), n) if s < change.step else (s, p, n) for s, p, n in rows]
 
 
-def _moved(pitch: int, semitones: int) -> int:
+def _transpose(pitch: int, semitones: int) -> int:
     """A pitch moved, by an octave less where there is none."""
     there = pitch + semitones
-    return there - CLASSES if there > 127 else there + CLASSES if there < 0 else there
+    return there - PITCH_CLASSES if there > 127 else there + PITCH_CLASSES if there < 0 else there

@@ -7,17 +7,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from music.note import PITCHED_ROLES, ROLES, TICKS_PER_STEP, Note
+from music.note import PITCHED_ROLES, ROLES, STEPS_PER_BAR, TICKS_PER_STEP, Note
 
 #: notes a bar of 16 steps (ROLES), then the share of notes one step long (PITCHED_ROLES)
-HABITS = len(ROLES) + len(PITCHED_ROLES)
-BAR = 16
+HABIT_COUNT = len(ROLES) + len(PITCHED_ROLES)
 
 Parts = Mapping[str, Sequence[Note]]
 Floats = NDArray[np.float64]
 
 
-def counted(parts: Parts, since: int, until: int) -> tuple[Floats, Floats, Floats]:
+def count_notes(parts: Parts, since: int, until: int) -> tuple[Floats, Floats, Floats]:
     """What began from step `since` to before `until`: notes (ROLES), and of the pitched roles notes that are over by
     `until`, and how many of those are one step long."""
     begun = [[n for n in parts.get(role, ()) if since <= n.start // TICKS_PER_STEP < until] for role in ROLES]
@@ -30,26 +29,26 @@ def counted(parts: Parts, since: int, until: int) -> tuple[Floats, Floats, Float
     )
 
 
-def of(parts: Parts, since: int, until: int) -> Floats:
+def measure_habits(parts: Parts, since: int, until: int) -> Floats:
     """The habits (HABITS,) of a band over these steps."""
-    notes, over, single = counted(parts, since, until)
-    return np.concatenate([notes * BAR / max(1, until - since), single / np.maximum(over, 1)])
+    notes, over, single = count_notes(parts, since, until)
+    return np.concatenate([notes * STEPS_PER_BAR / max(1, until - since), single / np.maximum(over, 1)])
 
 
 #: steps that are looked back on, whole bars; and how many steps' worth of the promise counts as kept to begin with
-WINDOW, TRUST = 128, 16
+WINDOW_STEPS, TRUST_STEPS = 128, 16
 #: what is added to a gate's logit where a role plays e times too few notes; many drums are far from any doubt
-NOTES_PULL = np.array([8.0, 8.0, 8.0, 16.0])
+ONSET_GAIN = np.array([8.0, 8.0, 8.0, 16.0])
 #: what is added to a hold's logit for each logit that the share of one-step notes strays
-HOLD_PULL = 5.0
+HOLD_GAIN = 5.0
 #: the most that is added
-MOST = 6.0
+MAX_BIAS = 6.0
 #: ended notes whose share of one-step notes counts as kept to begin with
-_TRUSTED = 8
+_TRUSTED_NOTES = 8
 _EPSILON = 0.02
 
 
-def density_bias(parts: Parts, now: int, promised: Floats, density: float = 1.0) -> tuple[Floats, Floats]:
+def compute_density_bias(parts: Parts, now: int, promised: Floats, density: float = 1.0) -> tuple[Floats, Floats]:
     """What to add to the logits of beginning (ROLES) and of holding (PITCHED_ROLES), so that a band that has strayed
     from its habits comes back to them.
 
@@ -58,23 +57,27 @@ def density_bias(parts: Parts, now: int, promised: Floats, density: float = 1.0)
     nothing is left alone: somebody may have silenced it.
     """
     starts = np.array([n.start // TICKS_PER_STEP for notes in parts.values() for n in notes], np.int64)
-    bars = [now - BAR * (i + 1) for i in range(WINDOW // BAR)]
-    played = [since for since in bars if ((starts >= since) & (starts < since + BAR)).any()]
+    bars = [now - STEPS_PER_BAR * (i + 1) for i in range(WINDOW_STEPS // STEPS_PER_BAR)]
+    played = [since for since in bars if ((starts >= since) & (starts < since + STEPS_PER_BAR)).any()]
     if not played:
         return np.zeros(len(ROLES)), np.zeros(len(PITCHED_ROLES))
-    first = max(now - WINDOW, int(starts.min()))
-    notes, over, single = counted(parts, first, now)
-    steps = np.concatenate([np.arange(max(since, first), since + BAR) for since in played]) - now + WINDOW
-    rates = promised[:, : len(ROLES)] * max(density, _EPSILON) / BAR
-    kept = TRUST * rates[-1] + _EPSILON
+    first = max(now - WINDOW_STEPS, int(starts.min()))
+    notes, over, single = count_notes(parts, first, now)
+    steps = (
+        np.concatenate([np.arange(max(since, first), since + STEPS_PER_BAR) for since in played]) - now + WINDOW_STEPS
+    )
+    rates = promised[:, : len(ROLES)] * max(density, _EPSILON) / STEPS_PER_BAR
+    kept = TRUST_STEPS * rates[-1] + _EPSILON
     missing = np.log((rates[steps].sum(0) + kept) / (notes + kept))
-    more = np.where(notes > 0, np.clip(NOTES_PULL * missing, -MOST, MOST), 0)
+    more = np.where(notes > 0, np.clip(ONSET_GAIN * missing, -MAX_BIAS, MAX_BIAS), 0)
     shares = promised[steps, len(ROLES) :].mean(0)
-    longer = HOLD_PULL * (_logit((single + _TRUSTED * shares) / (over + _TRUSTED)) - _logit(shares))
-    return more, np.clip(longer, -MOST, MOST)
+    longer = HOLD_GAIN * (
+        _compute_logit((single + _TRUSTED_NOTES * shares) / (over + _TRUSTED_NOTES)) - _compute_logit(shares)
+    )
+    return more, np.clip(longer, -MAX_BIAS, MAX_BIAS)
 
 
-def _logit(share: Floats) -> Floats:
+def _compute_logit(share: Floats) -> Floats:
     share = np.clip(share, _EPSILON, 1 - _EPSILON)
     found: Floats = np.log(share / (1 - share))
     return found

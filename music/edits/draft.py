@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from music.edits.edit import ADD, REMOVE, Action, Edit, Limits, opposite
-from music.encoding.edit_grid import PITCHES, Cells, Lengths, sounding
+from music.edits.edit import ADD, REMOVE, Action, Edit, Limits, invert
+from music.encoding.edit_grid import Cells, Lengths, find_sounding
 from music.errors import UserError
+from music.note import PITCHES
 
 
 class EditError(UserError):
@@ -97,7 +98,7 @@ class Draft:
         for _ in range(min(count, len(self._log))):
             edit, was_own = self._log.pop()
             self.refused[edit.step, edit.pitch] = True
-            back = opposite(edit)
+            back = invert(edit)
             if not self.fits(back):
                 continue
             if edit.action == ADD:
@@ -186,7 +187,7 @@ class Draft:
         locked bar is part of it."""
         locked = self.locked(limits)
         onset = self.lengths > 0
-        add = ~sounding(self.lengths, self.ring) & ~locked
+        add = ~find_sounding(self.lengths, self.ring) & ~locked
         remove = onset & ~locked
         if limits.locked_bars:
             for step, pitch in zip(*(i.tolist() for i in np.nonzero(remove)), strict=True):
@@ -217,7 +218,7 @@ class Draft:
         return self.bars[bar - 1], self.bars[bar] if bar < len(self.bars) else self.steps
 
 
-def settled(log: Iterable[Edit]) -> list[Edit]:
+def drop_cancelled(log: Iterable[Edit]) -> list[Edit]:
     """A log without the notes that were added and removed again: it gives the same notes."""
     kept: list[Edit | None] = []
     added: dict[tuple[int, int], int] = {}
@@ -236,7 +237,7 @@ def settled(log: Iterable[Edit]) -> list[Edit]:
 # --- lines of JSON --------------------------------------------------------------------------------------------------
 
 
-def to_line(edit: Edit, draft: Draft) -> str:
+def format_edit(edit: Edit, draft: Draft) -> str:
     """One line of EDITS.jsonl: `bar` counts from 1, `step` within the bar from 0, `start` is steps from bar 1."""
     bar, step = draft.place(edit.step)
     return json.dumps(
@@ -254,7 +255,7 @@ def to_line(edit: Edit, draft: Draft) -> str:
     )
 
 
-def from_line(line: str) -> Edit:
+def parse_edit(line: str) -> Edit:
     """The edit in such a line. Raises EditError."""
     try:
         found: dict[str, Any] = json.loads(line)
@@ -280,7 +281,7 @@ _HEADER = bytes((0xF0, 0x7D, 0x68, 0x62, 0x01))
 
 
 @dataclass(frozen=True, slots=True)
-class Announced:
+class EditMessage:
     """What a SysEx message tells of an edit. bar from 1, step in it from 0, length in steps."""
 
     action: Action
@@ -292,7 +293,7 @@ class Announced:
     log_probability: float = field(compare=False, default=0.0)
 
 
-def to_sysex(edit: Edit, draft: Draft) -> bytes:
+def encode_sysex(edit: Edit, draft: Draft) -> bytes:
     """An edit as a MIDI message that a DAW can record.
 
     `F0 7D 68 62 01`, then action (0 add, 1 remove), bar (from 1), step in the bar (from 0), pitch, length in steps as
@@ -306,10 +307,10 @@ def to_sysex(edit: Edit, draft: Draft) -> bytes:
     return _HEADER + bytes((*data, edit.velocity, nats >> 7, nats & 127, 0xF7))
 
 
-def from_sysex(data: bytes) -> Announced:
+def decode_sysex(data: bytes) -> EditMessage:
     """What such a message tells. Raises EditError for another."""
     if len(data) != len(_HEADER) + 10 or data[:5] != _HEADER or data[-1] != 0xF7 or data[5] > 1:
         raise EditError("not a message of an edit")
     _, bar, step, pitch, high, low, velocity, nats_high, nats_low = data[5:-1]
     action: Action = REMOVE if data[5] else ADD
-    return Announced(action, bar, step, pitch, high << 7 | low, velocity, -(nats_high << 7 | nats_low) / 100)
+    return EditMessage(action, bar, step, pitch, high << 7 | low, velocity, -(nats_high << 7 | nats_low) / 100)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 #: no bar that can be locked has a higher number
-LARGEST = 100_000
+MAX_BAR = 100_000
 ADD: Final = "add"
 REMOVE: Final = "remove"
 Action = Literal["add", "remove"]
@@ -40,19 +40,19 @@ class Limits:
     high: int = 127
 
 
-def spans(text: str) -> frozenset[int]:
+def parse_ranges(text: str) -> frozenset[int]:
     """The numbers in a list of numbers and ranges such as `1-4,7`; none in an empty one. Raises ValueError."""
     found: set[int] = set()
     for part in filter(None, (p.strip() for p in text.split(","))):
         first, dash, last = part.partition("-")
         numbers = range(int(first), (int(last) if dash else int(first)) + 1)
-        if not numbers or numbers[-1] > LARGEST:
+        if not numbers or numbers[-1] > MAX_BAR:
             raise ValueError(f"{part}: not a number or a range of them")
         found.update(numbers)
     return frozenset(found)
 
 
-def opposite(edit: Edit) -> Edit:
+def invert(edit: Edit) -> Edit:
     """The edit that takes it back."""
     action: Action = REMOVE if edit.action == ADD else ADD
     return Edit(edit.iteration, action, edit.step, edit.pitch, edit.length, edit.velocity, edit.log_probability)

@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 from music.edits.draft import Draft
 from music.edits.edit import ADD, REMOVE, Edit, Limits
-from music.encoding.edit_grid import WINDOW, Cells, sounding
+from music.encoding.edit_grid import WINDOW_STEPS, Cells, find_sounding
 
 #: how much of the bar (`worthwhile`) a note must clear where nothing of the input may go, for then the piece is wanted
 #: whole (figures: models/LOG.md)
-COMPLETING = 0.85
+COMPLETION_SHARE = 0.85
 #: a note that is there may be so much less probable than one that is to be added before it goes
-LENIENT = 0.6
+REMOVAL_SHARE = 0.6
 #: edits of one evaluation begin at least so many steps apart, where there is room for as many
-APART = 4
+MIN_STEPS_APART = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class EditScores:
     calibrated: bool = True
 
 
-def take(
+def draw_edits(
     draft: Draft,
     scores: EditScores,
     limits: Limits,
@@ -51,11 +51,11 @@ def take(
     the network (`worthwhile`) leave no more to do. risk: temperature, 0 takes the likeliest; apart: see APART;
     belief: that of all looks at this draft, this one included; strict: add nothing that makes `parallels`."""
     if apart is None:
-        apart = min(APART, draft.steps // (2 * max(1, count)))
-    cells = np.flatnonzero(worthwhile(draft, scores, limits, risk, belief))
+        apart = min(MIN_STEPS_APART, draft.steps // (2 * max(1, count)))
+    cells = np.flatnonzero(find_worthwhile(draft, scores, limits, risk, belief))
     if not cells.size or count < 1:
         return []
-    log_p = normal(scores.weights.ravel()[cells] / max(risk, 1e-3))
+    log_p = normalise_log(scores.weights.ravel()[cells] / max(risk, 1e-3))
     noise = random.gumbel(size=cells.size) if risk > 0 else 0.0
     keys = log_p + noise
     best = np.argsort(-keys, kind="stable")[: 16 * count]
@@ -65,10 +65,10 @@ def take(
         step, pitch = divmod(int(cells[index]), draft.lengths.shape[1])
         if len(done) >= count:
             break
-        if any(_distance(draft, step, other.step) < apart for other in done):
+        if any(_measure_distance(draft, step, other.step) < apart for other in done):
             continue
-        edit = _edit(draft, scores, limits, locked, iteration, step, pitch, float(log_p[index]))
-        if edit is not None and not (strict and edit.action == ADD and parallels(draft, edit)):
+        edit = _make_edit(draft, scores, limits, locked, iteration, step, pitch, float(log_p[index]))
+        if edit is not None and not (strict and edit.action == ADD and makes_parallels(draft, edit)):
             draft.apply(edit)
             done.append(edit)
     return done
@@ -89,14 +89,14 @@ class Belief:
 
     def look(self, draft: Draft, scores: EditScores) -> None:
         """Learn from a look at a draft; one of another size begins anew."""
-        seen = _real(draft, scores)
+        seen = _estimate_real(draft, scores)
         if self.real is None or self.real.shape != seen.shape:
             self.real = seen
         else:
             self.real += self.SHARE * (seen - self.real)
 
 
-def worthwhile(
+def find_worthwhile(
     draft: Draft, scores: EditScores, limits: Limits, risk: float = 1.0, belief: Belief | None = None
 ) -> Cells:
     """(steps, 128): the cells whose edit the limits allow and a calibrated network expects to do more good than harm.
@@ -107,20 +107,20 @@ def worthwhile(
     add, remove = draft.open_cells(limits)
     if not scores.calibrated:
         return add | remove
-    share = (COMPLETING if limits.remove_max <= 0 else 1.0) / max(1.0, risk)
-    for real in (_real(draft, scores), None if belief is None else belief.real):
+    share = (COMPLETION_SHARE if limits.remove_max <= 0 else 1.0) / max(1.0, risk)
+    for real in (_estimate_real(draft, scores), None if belief is None else belief.real):
         if real is not None:
-            bar = _half_of_best(real) * share
-            add, remove = add & (real >= bar), remove & (real < LENIENT * bar)
+            bar = _halve_best_f1(real) * share
+            add, remove = add & (real >= bar), remove & (real < REMOVAL_SHARE * bar)
     return np.asarray(add | remove, np.bool_)
 
 
-def _real(draft: Draft, scores: EditScores) -> NDArray[np.float32]:
+def _estimate_real(draft: Draft, scores: EditScores) -> NDArray[np.float32]:
     differs = np.exp(np.minimum(scores.weights, 0))
     return np.asarray(np.where(draft.lengths > 0, 1 - differs, differs), np.float32)
 
 
-def _half_of_best(real: NDArray[np.float32]) -> float:
+def _halve_best_f1(real: NDArray[np.float32]) -> float:
     """Half of the F1 that the best choice of notes is expected to have."""
     wanted = float(real.sum())
     likely = -np.sort(-real[real > 0.01])  # no choice gains from less likely ones
@@ -129,15 +129,15 @@ def _half_of_best(real: NDArray[np.float32]) -> float:
     return float((likely.cumsum() / (np.arange(1, likely.size + 1) + wanted)).max())
 
 
-def parallels(draft: Draft, edit: Edit) -> bool:
+def makes_parallels(draft: Draft, edit: Edit) -> bool:
     """Whether two of the four highest voices would move in fifths, octaves or unisons where an added note begins or
     ends. The network hears what fits, not how voices move (models/LOG.md)."""
-    steps = np.arange(edit.step - WINDOW, edit.step + edit.length + 1)
+    steps = np.arange(edit.step - WINDOW_STEPS, edit.step + edit.length + 1)
     inside = np.ones(len(steps), np.bool_) if draft.ring else (steps >= 0) & (steps < draft.steps)
     part = np.where(inside[:, None], draft.lengths[steps % draft.steps], 0)
-    part[WINDOW, edit.pitch] = edit.length
-    heard = sounding(part)
-    for step in (WINDOW, WINDOW + edit.length):
+    part[WINDOW_STEPS, edit.pitch] = edit.length
+    heard = find_sounding(part)
+    for step in (WINDOW_STEPS, WINDOW_STEPS + edit.length):
         before, after = (np.flatnonzero(heard[at])[::-1][:4] for at in (step - 1, step))
         count = min(len(before), len(after))
         before, after = before[:count], after[:count]
@@ -149,7 +149,7 @@ def parallels(draft: Draft, edit: Edit) -> bool:
     return False
 
 
-def _edit(
+def _make_edit(
     draft: Draft,
     scores: EditScores,
     limits: Limits,
@@ -172,15 +172,15 @@ def _edit(
     if locked is not None:
         into = locked[(step + np.arange(length)) % draft.steps, pitch]
         length = int(into.argmax()) if into.any() else length
-    return Edit(iteration, ADD, step, pitch, length, _loudness(draft, step), log_p)
+    return Edit(iteration, ADD, step, pitch, length, _choose_velocity(draft, step), log_p)
 
 
-def _distance(draft: Draft, one: int, other: int) -> int:
+def _measure_distance(draft: Draft, one: int, other: int) -> int:
     apart = abs(one - other)
     return min(apart, draft.steps - apart) if draft.ring else apart
 
 
-def _loudness(draft: Draft, step: int) -> int:
+def _choose_velocity(draft: Draft, step: int) -> int:
     """An added note is as loud as those around it (half a bar either way), or as all, or 80."""
     for first, last in ((max(0, step - 8), step + 9), (0, draft.steps)):
         near = draft.velocities[first:last][draft.lengths[first:last] > 0]
@@ -189,7 +189,7 @@ def _loudness(draft: Draft, step: int) -> int:
     return 80
 
 
-def normal(weights: NDArray[np.float32]) -> NDArray[np.float64]:
+def normalise_log(weights: NDArray[np.float32]) -> NDArray[np.float64]:
     """Log-weights as log-probabilities: they sum to 1."""
     wide = weights.astype(np.float64)
     wide -= wide.max()

@@ -11,21 +11,20 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from music.note import TICKS_PER_STEP, Note, quantise
+from music.note import PITCHES, TICKS_PER_STEP, Note, quantise
 
-PITCHES = 128
 #: steps of the AR-CNN's window: 8 bars of 4/4
-WINDOW = 128
+WINDOW_STEPS = 128
 #: what the network sees of every cell: a note begins, a note sounds, the note that begins may not be removed
 PLANES = ("onset", "sounding", "kept")
 #: lengths in steps that an added note can have
-LENGTHS = (1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32)
+LENGTHS_STEPS = (1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32)
 
 Lengths = NDArray[np.int16]
 Cells = NDArray[np.bool_]
 
 
-def of_notes(notes: Iterable[Note], first_step: int, steps: int) -> tuple[Lengths, NDArray[np.uint8]]:
+def from_notes(notes: Iterable[Note], first_step: int, steps: int) -> tuple[Lengths, NDArray[np.uint8]]:
     """(lengths, velocities), (steps, 128) each, of the notes that begin in [first_step, first_step + steps), quantised;
     what would sound longer ends with the sheet."""
     lengths = np.zeros((steps, PITCHES), np.int16)
@@ -52,7 +51,7 @@ def to_notes(lengths: Lengths, velocities: NDArray[np.uint8], first_step: int = 
     ]
 
 
-def sounding(lengths: Lengths, ring: bool = False) -> Cells:
+def find_sounding(lengths: Lengths, ring: bool = False) -> Cells:
     """(steps, 128): where a note sounds, its first step included. ring: what is longer goes on at the beginning."""
     steps = lengths.shape[0]
     change = np.zeros((2 * steps + 1, PITCHES), np.int16)
@@ -64,7 +63,7 @@ def sounding(lengths: Lengths, ring: bool = False) -> Cells:
     return np.asarray(sounds[:steps] | sounds[steps:] if ring else sounds[:steps], np.bool_)
 
 
-def planes(lengths: Lengths, kept: Cells, ring: bool = False) -> NDArray[np.float32]:
+def stack_planes(lengths: Lengths, kept: Cells, ring: bool = False) -> NDArray[np.float32]:
     """(3, steps, 128): a sheet as the network sees it. kept: cells whose notes may not be removed."""
     onset = lengths > 0
-    return np.stack([onset, sounding(lengths, ring), onset & kept]).astype(np.float32)
+    return np.stack([onset, find_sounding(lengths, ring), onset & kept]).astype(np.float32)

@@ -13,13 +13,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from music.note import STEPS_PER_BEAT, TICKS_PER_STEP, Metre, Note, quantise
+from music.note import PITCH_CLASSES, STEPS_PER_BEAT, TICKS_PER_STEP, Metre, Note, quantise
 
-STEPS = 128  #: steps of the canvas
-BEATS = STEPS // STEPS_PER_BEAT
-FIRST_NOW = 96  #: the now-line lies in [FIRST_NOW, FIRST_NOW + a bar); everything from FIRST_NOW on may be written
-FUTURE = STEPS - FIRST_NOW
-CLASSES = 12
+CANVAS_STEPS = 128  #: steps of the canvas
+CANVAS_BEATS = CANVAS_STEPS // STEPS_PER_BEAT
+FIRST_NOW_STEP = 96  #: the now-line lies in [FIRST_NOW, FIRST_NOW + a bar); everything from FIRST_NOW on may be written
+FUTURE_STEPS = CANVAS_STEPS - FIRST_NOW_STEP
 
 
 class Register(NamedTuple):
@@ -31,20 +30,20 @@ class Register(NamedTuple):
     def fold(self, pitch: int) -> int:
         """The pitch, moved by octaves into the compass."""
         while pitch < self.lowest:
-            pitch += CLASSES
-        while pitch >= self.lowest + self.octaves * CLASSES:
-            pitch -= CLASSES
+            pitch += PITCH_CLASSES
+        while pitch >= self.lowest + self.octaves * PITCH_CLASSES:
+            pitch -= PITCH_CLASSES
         return pitch
 
     def octave(self, pitch: int) -> int:
         """Which octave of the compass a (folded) pitch lies in."""
-        return (pitch - self.lowest) // CLASSES
+        return (pitch - self.lowest) // PITCH_CLASSES
 
     def pitches(self) -> NDArray[np.int64]:
         """(octaves, 12): the MIDI pitch of every (octave, pitch class) cell."""
-        first = np.arange(CLASSES)
-        above = (first - self.lowest) % CLASSES
-        return self.lowest + above[None, :] + CLASSES * np.arange(self.octaves)[:, None]
+        first = np.arange(PITCH_CLASSES)
+        above = (first - self.lowest) % PITCH_CLASSES
+        return self.lowest + above[None, :] + PITCH_CLASSES * np.arange(self.octaves)[:, None]
 
 
 REGISTERS = {"melody": Register(48, 4), "bass": Register(28, 2), "chords": Register(40, 4), "pad": Register(48, 4)}
@@ -106,36 +105,32 @@ PLAIN_HEADS = {
 
 #: A pitch begins with its role when its onset's logit is above the one, is held while its hold's is above the other;
 #: both lie below 0 for fuller chords (models/LOG.md, 'Reading the scores').
-BEGIN_ABOVE = -0.3
-HOLD_ABOVE = -0.5
+ONSET_THRESHOLD = -0.3
+HOLD_THRESHOLD = -0.5
 
 #: How a band is drawn from the scores at temperature 1: scale of the noise on rhythm (1 draws from the distribution).
 #: A doubt about the rhythm is settled alike in all bars of a section, but for a share that is drawn anew.
 RHYTHM_NOISE = 0.7
-SECTION = 8
-FRESH = 0.15
-
-#: The chord bottleneck: qualities by their intervals above the root.
-QUALITIES = ("maj", "min", "7", "maj7", "min7", "sus4", "sus2", "dim")
-QUALITY_TONES = ((0, 4, 7), (0, 3, 7), (0, 4, 7, 10), (0, 4, 7, 11), (0, 3, 7, 10), (0, 5, 7), (0, 2, 7), (0, 3, 6))
+SECTION_BARS = 8
+FRESH_SHARE = 0.15
 
 
 @dataclass(frozen=True, slots=True)
-class Canvas:
+class GanCanvas:
     """pitched: (PITCHED_PLANES, 12, STEPS), plain: (PLAIN_PLANES, STEPS), float32 of 0 and 1."""
 
     pitched: NDArray[np.float32]
     plain: NDArray[np.float32]
 
 
-def first_step(now: int, steps_per_bar: int) -> int:
+def find_first_step(now: int, steps_per_bar: int) -> int:
     """The step at which the canvas of a now-line begins, both counted from a bar line: on a bar line where a bar has 16
     steps, on a beat otherwise."""
     unit = 16 if steps_per_bar == 16 else STEPS_PER_BEAT
-    return now // unit * unit - FIRST_NOW
+    return now // unit * unit - FIRST_NOW_STEP
 
 
-def draw_canvas(planes: NDArray[np.generic], part: str, rows: Iterable[tuple[int, int, int]]) -> None:
+def draw_part(planes: NDArray[np.generic], part: str, rows: Iterable[tuple[int, int, int]]) -> None:
     """Draw notes, rows of (start step, pitch, length in steps) relative to the planes (C, 12, T), into a part's planes.
 
     Steps outside are clipped; a note begun before the planes has no onset in them.
@@ -148,35 +143,35 @@ def draw_canvas(planes: NDArray[np.generic], part: str, rows: Iterable[tuple[int
             continue
         pitch = register.fold(pitch)
         octave = register.octave(pitch)
-        planes[sustain + octave, pitch % CLASSES, max(start, 0) : start + length] = 1
+        planes[sustain + octave, pitch % PITCH_CLASSES, max(start, 0) : start + length] = 1
         if start >= 0:
-            planes[onset + (0 if part == "melody" else octave), pitch % CLASSES, start] = 1
+            planes[onset + (0 if part == "melody" else octave), pitch % PITCH_CLASSES, start] = 1
 
 
-def of(
+def build_canvas(
     melody: Iterable[Note],
     committed: Mapping[str, Iterable[Note]],
     now: int,
     heard_all: bool,
     metre: Metre = Metre(),
     bar: int = 0,
-) -> Canvas:
+) -> GanCanvas:
     """The canvas of a now-line (a step): melody and committed notes in ticks; what is right of the line is left out.
 
     heard_all: the melody right of the line is known too (offline). bar: a step at which a bar begins.
     """
-    first = bar + first_step(now - bar, metre.steps_per_bar)
+    first = bar + find_first_step(now - bar, metre.steps_per_bar)
     line = now - first
-    pitched = np.zeros((PITCHED_PLANES, CLASSES, STEPS), np.float32)
-    plain = np.zeros((PLAIN_PLANES, STEPS), np.float32)
+    pitched = np.zeros((PITCHED_PLANES, PITCH_CLASSES, CANVAS_STEPS), np.float32)
+    plain = np.zeros((PLAIN_PLANES, CANVAS_STEPS), np.float32)
 
     def rows(notes: Iterable[Note]) -> list[tuple[int, int, int]]:
         near = (n for n in notes if n.end // TICKS_PER_STEP + 1 > first)
         return [(n.start // TICKS_PER_STEP - first, n.pitch, n.length // TICKS_PER_STEP) for n in quantise(near)]
 
-    draw_canvas(pitched, "melody", rows(melody))
+    draw_part(pitched, "melody", rows(melody))
     for part in ("bass", "chords", "pad"):
-        draw_canvas(pitched, part, rows(committed.get(part, ())))
+        draw_part(pitched, part, rows(committed.get(part, ())))
     band = PLANE["bass", "sustain"]
     pitched[band:, :, line:] = 0
     if not heard_all:
@@ -184,14 +179,14 @@ def of(
     for start, pitch, _ in rows(committed.get("drums", ())):
         if 0 <= start < line and pitch in DRUM_CLASS:
             plain[DRUM_CLASS[pitch], start] = 1
-    plain[MELODY_KNOWN, : STEPS if heard_all else line] = 1
+    plain[MELODY_KNOWN, : CANVAS_STEPS if heard_all else line] = 1
     plain[BAND_KNOWN, :line] = 1
-    beats = beat_of_bar(first - bar, STEPS, metre)
-    plain[BEAT_OF_BAR + beats, np.arange(STEPS)] = 1
-    return Canvas(pitched, plain)
+    beats = number_beats(first - bar, CANVAS_STEPS, metre)
+    plain[BEAT_OF_BAR + beats, np.arange(CANVAS_STEPS)] = 1
+    return GanCanvas(pitched, plain)
 
 
-def beat_of_bar(first: int, steps: int, metre: Metre) -> NDArray[np.int64]:
+def number_beats(first: int, steps: int, metre: Metre) -> NDArray[np.int64]:
     """For every step from `first` on, which of four beats of a bar it lies in; other metres are told in 4/4's terms."""
     position = (first + np.arange(steps)) % metre.steps_per_bar
     return np.minimum(position // STEPS_PER_BEAT, 3)

@@ -16,89 +16,95 @@ import numpy as np
 from numpy.typing import NDArray
 
 from music.analysis import melody_recall
-from music.analysis.modulation import key_change, moved
+from music.analysis.modulation import apply_key_change, find_key_change
 from music.encoding import gan_canvas
-from music.note import STEPS_PER_BEAT, TICKS_PER_STEP, Metre, Note, quantise
+from music.note import PITCH_CLASSES, STEPS_PER_BAR, STEPS_PER_BEAT, TICKS_PER_STEP, Metre, Note, quantise
 
-PATCH = 4  #: steps in a patch
-PAST = 256  #: steps left of the now-line: 16 bars of 4/4
-FUTURE = melody_recall.NEAREST  #: steps right of it
-MEMORY = melody_recall.MEMORY  #: steps of melody that a player wants to be told of
-AHEAD = 8  #: beats whose chords are told, from the one that the now-line lies in on
-PHASES = 16  #: where in the bar the now-line lies, in steps, in the terms of 4/4
+PAST_STEPS = 256  #: steps left of the now-line: 16 bars of 4/4
+FUTURE_STEPS = melody_recall.MIN_LAG_STEPS  #: steps right of it
+MEMORY_STEPS = melody_recall.MEMORY_STEPS  #: steps of melody that a player wants to be told of
+AHEAD_BEATS = 8  #: beats whose chords are told, from the one that the now-line lies in on
 MELODY_PLANES = gan_canvas.PLANE["bass", "sustain"]
 
 Row = tuple[int, int, int]  #: start, pitch, length, in steps
 
 
 @dataclass(frozen=True, slots=True)
-class Hearing:
+class HarmonistInput:
     """melody: (MELODY_PLANES, 12, PAST + FUTURE) of 0 and 1, the now-line after PAST steps; known: (1,), how sure it is
     that what stands right of it follows: 1 where the whole melody is visible, 0 where nothing stands there; phase:
-    (PHASES,) one-hot. All float32."""
+    (STEPS_PER_BAR,) one-hot. All float32."""
 
     melody: NDArray[np.float32]
     known: NDArray[np.float32]
     phase: NDArray[np.float32]
 
 
-def of(melody: Iterable[Note], now: int, heard_all: bool, metre: Metre = Metre(), bar: int = 0) -> Hearing:
+def build_harmonist_input(
+    melody: Iterable[Note], now: int, heard_all: bool, metre: Metre = Metre(), bar: int = 0
+) -> HarmonistInput:
     """What is heard at a now-line (a step): melody in ticks; what is right of the line is left out unless heard_all.
 
     bar: a step at which a bar begins.
     """
-    since = now - (PAST if heard_all else MEMORY)
-    near = [n for n in melody if n.end // TICKS_PER_STEP + 1 > since and n.start < (now + FUTURE) * TICKS_PER_STEP]
+    since = now - (PAST_STEPS if heard_all else MEMORY_STEPS)
+    near = [
+        n for n in melody if n.end // TICKS_PER_STEP + 1 > since and n.start < (now + FUTURE_STEPS) * TICKS_PER_STEP
+    ]
     rows = [(n.start // TICKS_PER_STEP, n.pitch, n.length // TICKS_PER_STEP) for n in quantise(near)]
-    phase = np.zeros(PHASES, np.float32)
-    phase[phase_of(now - bar, metre)] = 1
-    heard, known = around(rows, now, heard_all, metre)
-    return Hearing(heard, np.array([known], np.float32), phase)
+    phase = np.zeros(STEPS_PER_BAR, np.float32)
+    phase[find_phase(now - bar, metre)] = 1
+    heard, known = draw_around(rows, now, heard_all, metre)
+    return HarmonistInput(heard, np.array([known], np.float32), phase)
 
 
-def around(rows: Iterable[Row], now: int, heard_all: bool, metre: Metre = Metre()) -> tuple[NDArray[np.float32], float]:
+def draw_around(
+    rows: Iterable[Row], now: int, heard_all: bool, metre: Metre = Metre()
+) -> tuple[NDArray[np.float32], float]:
     """The melody (MELODY_PLANES, 12, PAST + FUTURE) around a now-line, and how sure its future is, 0..1. rows: (start,
     pitch, length) of one voice, in steps; of those right of the line nothing is told unless heard_all."""
     if heard_all:
-        return drawn(rows, now - PAST, PAST + FUTURE), 1.0
-    rows = heard_before(rows, now)
-    change = key_change(rows, now, metre.steps_per_bar)
+        return draw_melody(rows, now - PAST_STEPS, PAST_STEPS + FUTURE_STEPS), 1.0
+    rows = clip_to_past(rows, now)
+    change = find_key_change(rows, now, metre.steps_per_bar)
     if change is not None:
-        rows = moved(rows, change)
-    said = _recalled(rows, now, metre)
-    followed = drawn(rows if said.trust else (), said.line, FUTURE)
-    return np.concatenate([drawn(rows, now - PAST, PAST), followed], 2), said.trust
+        rows = apply_key_change(rows, change)
+    said = _find_match(rows, now, metre)
+    followed = draw_melody(rows if said.trust else (), said.line, FUTURE_STEPS)
+    return np.concatenate([draw_melody(rows, now - PAST_STEPS, PAST_STEPS), followed], 2), said.trust
 
 
 def remembers(rows: Iterable[Row], now: int, metre: Metre = Metre()) -> bool:
     """Whether who does not hear all is told more at a now-line than the last PAST steps as they were played: what
     followed when it went like this before, or those before a change of key moved to the new one."""
-    rows = heard_before(rows, now)
-    return _recalled(rows, now, metre).trust > 0 or key_change(rows, now, metre.steps_per_bar) is not None
+    rows = clip_to_past(rows, now)
+    return _find_match(rows, now, metre).trust > 0 or find_key_change(rows, now, metre.steps_per_bar) is not None
 
 
-def heard_before(rows: Iterable[Row], now: int) -> list[Row]:
+def clip_to_past(rows: Iterable[Row], now: int) -> list[Row]:
     """What a memory of MEMORY steps has of the rows at a now-line: those that began, as far as they were heard."""
-    return [(s, p, min(n, now - s)) for s, p, n in rows if now - MEMORY <= s < now]
+    return [(s, p, min(n, now - s)) for s, p, n in rows if now - MEMORY_STEPS <= s < now]
 
 
-def _recalled(rows: list[Row], now: int, metre: Metre) -> melody_recall.Recalled:
-    first = now - MEMORY
+def _find_match(rows: list[Row], now: int, metre: Metre) -> melody_recall.MelodyMatch:
+    first = now - MEMORY_STEPS
     if rows:
         first = max(first, rows[0][0])
-    voice = melody_recall.voice(((start - first, pitch, length) for start, pitch, length in rows), max(0, now - first))
-    line, trust = melody_recall.recall(voice, metre.steps_per_bar)
-    return melody_recall.Recalled(first + line, trust)
+    voice = melody_recall.sample_melody(
+        ((start - first, pitch, length) for start, pitch, length in rows), max(0, now - first)
+    )
+    line, trust = melody_recall.find_match(voice, metre.steps_per_bar)
+    return melody_recall.MelodyMatch(first + line, trust)
 
 
-def drawn(rows: Iterable[Row], first: int, steps: int) -> NDArray[np.float32]:
+def draw_melody(rows: Iterable[Row], first: int, steps: int) -> NDArray[np.float32]:
     """The melody's planes (MELODY_PLANES, 12, steps) from a step on."""
-    planes = np.zeros((MELODY_PLANES, gan_canvas.CLASSES, steps), np.float32)
-    gan_canvas.draw_canvas(planes, "melody", ((start - first, pitch, length) for start, pitch, length in rows))
+    planes = np.zeros((MELODY_PLANES, PITCH_CLASSES, steps), np.float32)
+    gan_canvas.draw_part(planes, "melody", ((start - first, pitch, length) for start, pitch, length in rows))
     return planes
 
 
-def phase_of(step: int, metre: Metre = Metre()) -> int:
+def find_phase(step: int, metre: Metre = Metre()) -> int:
     """Where in the bar a step (counted from a bar line) lies, 0..15; other metres are told in the terms of 4/4."""
-    beat = int(gan_canvas.beat_of_bar(step, 1, metre)[0])
+    beat = int(gan_canvas.number_beats(step, 1, metre)[0])
     return beat * STEPS_PER_BEAT + step % metre.steps_per_bar % STEPS_PER_BEAT

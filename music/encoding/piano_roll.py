@@ -8,9 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from music.note import TICKS_PER_STEP, Note, quantise
-
-PITCHES = 128
+from music.note import PITCHES, TICKS_PER_STEP, Note, quantise
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +24,14 @@ class PianoRoll:
         return int(self.onset.shape[0])
 
 
-def empty(steps: int) -> PianoRoll:
+def make_silence(steps: int) -> PianoRoll:
     """A silent roll of that many steps."""
     return PianoRoll(np.zeros((steps, PITCHES), np.bool_), np.zeros((steps, PITCHES), np.bool_))
 
 
 def from_notes(notes: Iterable[Note], first_step: int, steps: int) -> PianoRoll:
     """The roll of [first_step, first_step + steps); notes are quantised first. One begun before has no onset."""
-    roll = empty(steps)
+    roll = make_silence(steps)
     for note in quantise(notes):
         start = note.start // TICKS_PER_STEP - first_step
         end = note.end // TICKS_PER_STEP - first_step

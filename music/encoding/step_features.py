@@ -12,22 +12,31 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from music.encoding.gan_canvas import DRUM_CLASS, DRUM_PLANES, QUALITIES, REGISTERS
-from music.note import PITCHED_ROLES
+from music.chords import QUALITIES
+from music.encoding.gan_canvas import DRUM_CLASS, DRUM_PLANES, REGISTERS
+from music.note import PITCH_CLASSES, PITCHED_ROLES, REST, STEPS_PER_BAR
 
 Rows = Iterable[tuple[int, int, int]]
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
-CLASSES = 12
-REST = -1
 NO_QUALITY = len(QUALITIES)
-PHASES = 16
 
 _OCTAVES = 6
-_ROLE_FEATURES = 2 * (CLASSES + _OCTAVES) + 5
+_ROLE_FEATURES = 2 * (PITCH_CLASSES + _OCTAVES) + 5
 #: features of a step, side by side
-FEATURES = 3 + CLASSES + 5 + (NO_QUALITY + 1) + 2 * CLASSES + 1 + PHASES + 3 * _ROLE_FEATURES + DRUM_PLANES + 2
+FEATURE_COUNT = (
+    3
+    + PITCH_CLASSES
+    + 5
+    + (NO_QUALITY + 1)
+    + 2 * PITCH_CLASSES
+    + 1
+    + STEPS_PER_BAR
+    + 3 * _ROLE_FEATURES
+    + DRUM_PLANES
+    + 2
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +58,7 @@ class BandFeatures:
     drums: NDArray[np.bool_]
 
 
-def heard(rows: Rows, first: int, steps: int) -> MelodyFeatures:
+def extract_melody(rows: Rows, first: int, steps: int) -> MelodyFeatures:
     """Melody rows (start step, pitch, length in steps), not overlapping, on the steps [first, first + steps)."""
     pitch, struck = np.full(steps, REST, np.int64), np.zeros(steps, np.bool_)
     for start, key, length in rows:
@@ -61,7 +70,7 @@ def heard(rows: Rows, first: int, steps: int) -> MelodyFeatures:
     return MelodyFeatures(pitch, struck)
 
 
-def band(roles: Mapping[str, NDArray[np.int64]], first: int, steps: int) -> BandFeatures:
+def extract_band(roles: Mapping[str, NDArray[np.int64]], first: int, steps: int) -> BandFeatures:
     """Rows (n, 3) of start step, pitch, length by role, on the steps [first, first + steps)."""
     begun = np.zeros((3, steps, 128), np.bool_)
     change = np.zeros((3, steps + 1, 128), np.int8)
@@ -86,7 +95,7 @@ def band(roles: Mapping[str, NDArray[np.int64]], first: int, steps: int) -> Band
     return BandFeatures(begun, sounding, length, drums)
 
 
-def features(
+def build_features(
     melody: MelodyFeatures,
     played: BandFeatures,
     chords: NDArray[np.int64],
@@ -103,53 +112,53 @@ def features(
     coming, here = root[1:], root[:-1]
     sounds = melody.pitch != REST
     state = np.where(sounds, 1 + melody.struck, 0)
-    interval = _one_hot((melody.pitch - coming) % CLASSES, CLASSES) * sounds[:, None]
-    height = _one_hot(np.clip(melody.pitch // CLASSES - 4, 0, 4), 5) * sounds[:, None]
+    interval = _encode_one_hot((melody.pitch - coming) % PITCH_CLASSES, PITCH_CLASSES) * sounds[:, None]
+    height = _encode_one_hot(np.clip(melody.pitch // PITCH_CLASSES - 4, 0, 4), 5) * sounds[:, None]
     changed = (root[1:] != root[:-1]) | (quality[1:] != quality[:-1])
     silent = np.zeros((steps, 2), np.float32)
     silent[: steps if known is None else max(0, known), 0] = 1
     silent[begun:, 1] = 1
     columns = [
-        _one_hot(state, 3),
+        _encode_one_hot(state, 3),
         interval,
         height,
-        _one_hot(quality[1:], NO_QUALITY + 1),
-        _one_hot((coming - here) % CLASSES, CLASSES),
-        _one_hot(coming, CLASSES),
+        _encode_one_hot(quality[1:], NO_QUALITY + 1),
+        _encode_one_hot((coming - here) % PITCH_CLASSES, PITCH_CLASSES),
+        _encode_one_hot(coming, PITCH_CLASSES),
         changed[:, None],
-        _one_hot(phase % PHASES, PHASES),
+        _encode_one_hot(phase % STEPS_PER_BAR, STEPS_PER_BAR),
     ]
-    around = (here[:, None] + np.arange(CLASSES)) % CLASSES  # the pitch classes from each root on
+    around = (here[:, None] + np.arange(PITCH_CLASSES)) % PITCH_CLASSES  # the pitch classes from each root on
     for i in range(len(PITCHED_ROLES)):
         for notes in (played.begun[i], played.sounding[i]):
-            columns.append(np.take_along_axis(_classes(notes), around, 1))
-            columns.append(_octaves(notes))
-        columns.append(_one_hot(np.digitize(played.length[i], (1, 2, 4, 8)), 5))
+            columns.append(np.take_along_axis(_fold_octaves(notes), around, 1))
+            columns.append(_count_octaves(notes))
+        columns.append(_encode_one_hot(np.digitize(played.length[i], (1, 2, 4, 8)), 5))
     columns += [played.drums, silent]
     made = np.concatenate([np.asarray(c, np.float32) for c in columns], 1)
-    assert made.shape == (rows.size, FEATURES)
+    assert made.shape == (rows.size, FEATURE_COUNT)
     return made
 
 
-def _one_hot(index: NDArray[np.integer], size: int) -> Floats:
+def _encode_one_hot(index: NDArray[np.integer], size: int) -> Floats:
     made: Floats = np.eye(size, dtype=np.float32)[index]
     return made
 
 
-def _classes(notes: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _fold_octaves(notes: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """(T, 128) -> (T, 12) whether any octave of a pitch class is there."""
     whole = np.zeros((len(notes), 132), np.bool_)
     whole[:, :128] = notes
-    found: NDArray[np.bool_] = np.asarray(whole.reshape(-1, 11, CLASSES).any(1), np.bool_)
+    found: NDArray[np.bool_] = np.asarray(whole.reshape(-1, 11, PITCH_CLASSES).any(1), np.bool_)
     return found
 
 
-def _octaves(notes: NDArray[np.bool_]) -> Floats:
+def _count_octaves(notes: NDArray[np.bool_]) -> Floats:
     """(T, 128) -> (T, _OCTAVES) how many notes in every octave from MIDI 24 on, in thirds."""
-    return np.asarray(notes[:, 24:96].reshape(-1, _OCTAVES, CLASSES).sum(2) / 3, np.float32)
+    return np.asarray(notes[:, 24:96].reshape(-1, _OCTAVES, PITCH_CLASSES).sum(2) / 3, np.float32)
 
 
-def compass(role: str) -> tuple[int, int]:
+def get_compass(role: str) -> tuple[int, int]:
     """(lowest, highest pitch) that a pitched role is written in."""
     register = REGISTERS[role]
-    return register.lowest, register.lowest + register.octaves * CLASSES - 1
+    return register.lowest, register.lowest + register.octaves * PITCH_CLASSES - 1

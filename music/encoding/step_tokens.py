@@ -14,7 +14,7 @@ WHO            16  which roles begin notes in this step: a set of ROLES as bits,
 LENGTH         17  how many steps the pitches after it last, 1 to 16; the 17th: 16 and tied to the same pitch there
 PITCH         140  semitones above the chord's root an octave below MIDI's lowest one: pitch - root + 12
 DRUM          128  a General MIDI drum note, by its MIDI number
-CHORD          97  no chord, then root * 8 + quality (`music.encoding.gan_canvas.QUALITIES`); it holds until the next
+CHORD          97  no chord, then root * 8 + quality (`music.chords.QUALITIES`); it holds until the next
 one
 MELODY        130  a rest, what sounded goes on, or a note begins: 2 + its MIDI number
 STYLE          16  index of the style
@@ -34,31 +34,28 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from music.encoding.gan_canvas import QUALITIES
+from music.chords import NO_CHORD, QUALITIES
 from music.errors import UserError
 from music.note import ROLES, TICKS_PER_STEP, Note
 
 END = 0
 WHO = 1
 LENGTH = WHO + 2 ** len(ROLES)
-LONGEST = 16  #: steps; a longer note is tied
-TIED = LENGTH + LONGEST
+MAX_LENGTH_STEPS = 16  #: steps; a longer note is tied
+TIED = LENGTH + MAX_LENGTH_STEPS
 PITCH = TIED + 1
-PITCHES = 140
-DRUM = PITCH + PITCHES
+PITCH_TOKENS = 140
+DRUM = PITCH + PITCH_TOKENS
 WRITER = DRUM + 128  #: how many tokens the model writes; they come first
 CHORD = WRITER
 MELODY = CHORD + 1 + 12 * len(QUALITIES)
-REST, HOLD, ONSET = MELODY, MELODY + 1, MELODY + 2
-STYLE = ONSET + 128
+MELODY_REST, MELODY_HOLD, MELODY_ONSET = MELODY, MELODY + 1, MELODY + 2
+STYLE = MELODY_ONSET + 128
 METRE = STYLE + 16
 VOCABULARY = METRE + 64
 
 #: a role's notes in a step, at most, when the model writes
-MOST = {"bass": 1, "chords": 6, "pad": 5, "drums": 5}
-
-#: The chord of no chord: its root counts as 0.
-NO_CHORD = (-1, -1)
+MAX_NOTES = {"bass": 1, "chords": 6, "pad": 5, "drums": 5}
 
 
 class TokenError(UserError):
@@ -66,7 +63,7 @@ class TokenError(UserError):
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class RoleOnsets:
     """What one role begins in one step: (length in steps, pitch), sorted; longer than LONGEST means tied over."""
 
     role: str
@@ -86,52 +83,52 @@ class TokenSequence:
     chords: tuple[tuple[int, int, int], ...]
 
 
-def chord_token(root: int, quality: int) -> int:
+def encode_chord(root: int, quality: int) -> int:
     """The token of a chord."""
     return int(CHORD if root < 0 else CHORD + 1 + root * len(QUALITIES) + quality)
 
 
-def chord_of(token: int) -> tuple[int, int]:
+def decode_chord(token: int) -> tuple[int, int]:
     """(root, quality) of a chord's token."""
     if token == CHORD:
-        return NO_CHORD
+        return NO_CHORD, NO_CHORD
     root, quality = divmod(token - CHORD - 1, len(QUALITIES))
     return root, quality
 
 
-def pitch_token(pitch: int, root: int) -> int:
+def encode_pitch(pitch: int, root: int) -> int:
     """The token of a pitch under a chord's root (-1: none)."""
     return int(PITCH + pitch - max(root, 0) + 12)
 
 
-def pitch_of(token: int, root: int) -> int:
+def decode_pitch(token: int, root: int) -> int:
     """The pitch of a token under a chord's root."""
     return int(token - PITCH + max(root, 0) - 12)
 
 
-def section(begun: Begun, root: int) -> list[int]:
+def encode_section(begun: RoleOnsets, root: int) -> list[int]:
     """The tokens of what a role begins."""
     if begun.role == "drums":
         return [*(DRUM + pitch for _, pitch in begun.notes), END]
     tokens: list[int] = []
     last = 0
     for length, pitch in begun.notes:
-        short = min(length, LONGEST + 1)
+        short = min(length, MAX_LENGTH_STEPS + 1)
         if short != last:
             tokens.append(LENGTH + short - 1)
-        tokens.append(pitch_token(pitch, root))
+        tokens.append(encode_pitch(pitch, root))
         last = short
     return [*tokens, END]
 
 
-def step_tokens(begun: Iterable[Begun], root: int) -> list[int]:
+def encode_step(begun: Iterable[RoleOnsets], root: int) -> list[int]:
     """WHO and the sections of one step; begun in the order of ROLES, none of them empty."""
     parts = list(begun)
     who = sum(1 << ROLES.index(part.role) for part in parts)
-    return [WHO + who, *(token for part in parts for token in section(part, root))]
+    return [WHO + who, *(token for part in parts for token in encode_section(part, root))]
 
 
-def begun_of(tokens: Sequence[int], root: int) -> list[Begun]:
+def decode_step(tokens: Sequence[int], root: int) -> list[RoleOnsets]:
     """What step_tokens() was given; lengths of tied notes come as LONGEST + 1. Raises TokenError."""
     if not tokens or not WHO <= tokens[0] < LENGTH:
         raise TokenError("a step begins with a WHO token")
@@ -145,19 +142,19 @@ def begun_of(tokens: Sequence[int], root: int) -> list[Begun]:
                 if LENGTH <= token < PITCH:
                     length = token - LENGTH + 1
                 elif length and (DRUM if role == "drums" else PITCH) <= token < (WRITER if role == "drums" else DRUM):
-                    notes.append((length, token - DRUM if role == "drums" else pitch_of(token, root)))
+                    notes.append((length, token - DRUM if role == "drums" else decode_pitch(token, root)))
                 else:
                     raise TokenError(f"token {token} cannot stand in a section of the {role}")
             if at == len(tokens):
                 raise TokenError(f"the section of the {role} has no end")
             at += 1
-            parts.append(Begun(role, tuple(notes)))
+            parts.append(RoleOnsets(role, tuple(notes)))
     if at != len(tokens):
         raise TokenError("something follows the last section of a step")
     return parts
 
 
-def begins(notes: Iterable[Note], role: str) -> dict[int, list[tuple[int, int]]]:
+def group_by_step(notes: Iterable[Note], role: str) -> dict[int, list[tuple[int, int]]]:
     """Step -> (length, pitch) of what begins there; tied notes cut into pieces of LONGEST (said as LONGEST + 1) and a
     rest."""
     found: dict[int, list[tuple[int, int]]] = {}
@@ -165,9 +162,9 @@ def begins(notes: Iterable[Note], role: str) -> dict[int, list[tuple[int, int]]]
         step, length = note.start // TICKS_PER_STEP, note.length // TICKS_PER_STEP
         if role == "drums":
             length = 1
-        while length > LONGEST:
-            found.setdefault(step, []).append((LONGEST + 1, note.pitch))
-            step, length = step + LONGEST, length - LONGEST
+        while length > MAX_LENGTH_STEPS:
+            found.setdefault(step, []).append((MAX_LENGTH_STEPS + 1, note.pitch))
+            step, length = step + MAX_LENGTH_STEPS, length - MAX_LENGTH_STEPS
         found.setdefault(step, []).append((length, note.pitch))
     for there in found.values():
         there.sort()
@@ -177,21 +174,21 @@ def begins(notes: Iterable[Note], role: str) -> dict[int, list[tuple[int, int]]]
 def encode(piece: TokenSequence) -> list[int]:
     """The stream of a piece that begins at step 0."""
     chords = {step: (root, quality) for step, root, quality in piece.chords}
-    bands = {role: begins(piece.roles.get(role, ()), role) for role in ROLES}
+    bands = {role: group_by_step(piece.roles.get(role, ()), role) for role in ROLES}
     tokens = [STYLE + piece.style, METRE + piece.steps_per_bar - 1]
-    melody = [REST] * piece.steps
+    melody = [MELODY_REST] * piece.steps
     for note in piece.melody:
         first, last = note.start // TICKS_PER_STEP, note.end // TICKS_PER_STEP
-        melody[first] = ONSET + note.pitch
-        melody[first + 1 : last] = [HOLD] * len(melody[first + 1 : last])
-    root = NO_CHORD[0]
+        melody[first] = MELODY_ONSET + note.pitch
+        melody[first + 1 : last] = [MELODY_HOLD] * len(melody[first + 1 : last])
+    root = NO_CHORD
     for step in range(piece.steps):
         if step in chords:
             root = chords[step][0]
-            tokens.append(chord_token(*chords[step]))
+            tokens.append(encode_chord(*chords[step]))
         tokens.append(melody[step])
-        here = (Begun(role, tuple(bands[role][step])) for role in ROLES if step in bands[role])
-        tokens += step_tokens(here, root)
+        here = (RoleOnsets(role, tuple(bands[role][step])) for role in ROLES if step in bands[role])
+        tokens += encode_step(here, root)
     return tokens
 
 
@@ -203,44 +200,44 @@ def decode(tokens: Sequence[int]) -> TokenSequence:
     melody: list[list[int]] = []
     roles: dict[str, dict[int, list[int]]] = {role: {} for role in ROLES}  # role -> pitch -> open note
     done: dict[str, list[list[int]]] = {role: [] for role in ROLES}
-    root, step = NO_CHORD[0], 0
-    for heard, band in _steps(tokens):
+    root, step = NO_CHORD, 0
+    for heard, band in _split_steps(tokens):
         if len(heard) == 2:
-            chord = chord_of(heard[0])
+            chord = decode_chord(heard[0])
             root = chord[0]
             chords.append((step, *chord))
-        if heard[-1] >= ONSET:
-            melody.append([step, heard[-1] - ONSET, 1])
-        elif heard[-1] == HOLD:
+        if heard[-1] >= MELODY_ONSET:
+            melody.append([step, heard[-1] - MELODY_ONSET, 1])
+        elif heard[-1] == MELODY_HOLD:
             if not melody or sum(melody[-1][::2]) != step:
                 raise TokenError(f"step {step}: nothing is there to go on")
             melody[-1][2] += 1
-        for part in begun_of(band, root):
-            _take(part, step, roles[part.role], done[part.role])
+        for part in decode_step(band, root):
+            _add_section(part, step, roles[part.role], done[part.role])
         step += 1
-    made = {role: _as_notes(notes) for role, notes in done.items() if notes}
-    return TokenSequence(step, tokens[0] - STYLE, tokens[1] - METRE + 1, _as_notes(melody), made, tuple(chords))
+    made = {role: _make_notes(notes) for role, notes in done.items() if notes}
+    return TokenSequence(step, tokens[0] - STYLE, tokens[1] - METRE + 1, _make_notes(melody), made, tuple(chords))
 
 
-def _take(part: Begun, step: int, opened: dict[int, list[int]], done: list[list[int]]) -> None:
+def _add_section(part: RoleOnsets, step: int, opened: dict[int, list[int]], done: list[list[int]]) -> None:
     """One section into the notes of its role; opened: pitch -> the note whose tie is due."""
     for length, pitch in part.notes:
         before = opened.pop(pitch, None)
         if before is not None and before[0] + before[2] == step:
             note = before
-            note[2] += min(length, LONGEST)
+            note[2] += min(length, MAX_LENGTH_STEPS)
         else:
-            note = [step, pitch, min(length, LONGEST)]
+            note = [step, pitch, min(length, MAX_LENGTH_STEPS)]
             done.append(note)
-        if length > LONGEST:
+        if length > MAX_LENGTH_STEPS:
             opened[pitch] = note
 
 
-def _as_notes(rows: Iterable[Sequence[int]]) -> tuple[Note, ...]:
+def _make_notes(rows: Iterable[Sequence[int]]) -> tuple[Note, ...]:
     return tuple(sorted(Note(s * TICKS_PER_STEP, p, n * TICKS_PER_STEP) for s, p, n in rows))
 
 
-def _steps(tokens: Sequence[int]) -> Iterator[tuple[list[int], list[int]]]:
+def _split_steps(tokens: Sequence[int]) -> Iterator[tuple[list[int], list[int]]]:
     """(chord and melody, what the band begins) of every step."""
     at = 2
     while at < len(tokens):
@@ -280,7 +277,7 @@ class Grammar:
             mask[WHO:LENGTH] = sets & ~may == 0
             return mask
         role = self._left[0]
-        more, rising = self._notes < MOST[role], self._last >= PITCH
+        more, rising = self._notes < MAX_NOTES[role], self._last >= PITCH
         mask[END] = rising
         if not more:
             return mask
@@ -288,7 +285,7 @@ class Grammar:
             mask[max(DRUM, self._last + 1) : WRITER] = True
             return mask
         if self._length:
-            low, high = (pitch_token(p, self._root) for p in self._compass[role])
+            low, high = (encode_pitch(p, self._root) for p in self._compass[role])
             mask[max(low, self._last + 1) : high + 1] = True
             mask[list(self._used)] = False
         if rising or not self._length:

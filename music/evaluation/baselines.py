@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from music.chords import ChordTrack
-from music.evaluation.metrics import REST, BarFigures, passage
-from music.midifile import Song, melody_part
-from music.note import TICKS_PER_STEP, Note
+from music.evaluation.metrics import MelodyPassage, find_passage
+from music.midifile import Song, choose_melody
+from music.note import REST, TICKS_PER_STEP, Note
 
 Accompaniment = dict[str, list[Note]]
 
@@ -46,7 +46,7 @@ _MAJOR_SCALE = (0, 2, 4, 5, 7, 9, 11)
 _MINOR_SCALE = (0, 2, 3, 5, 7, 8, 10)
 
 
-def human_parts(song: Song) -> Accompaniment:
+def extract_human_parts(song: Song) -> Accompaniment:
     """What the song's own players do, by role; {} for a song that holds only a melody."""
     parts: Accompaniment = {}
     for part in song.parts:
@@ -56,15 +56,15 @@ def human_parts(song: Song) -> Accompaniment:
     return {role: sorted(notes) for role, notes in parts.items()}
 
 
-def chord_blocks(where: BarFigures, chords: ChordTrack) -> Accompaniment:
+def play_chord_blocks(where: MelodyPassage, chords: ChordTrack) -> Accompaniment:
     """The annotated chords under the passage: bass below, all tones above, struck at every bar and change."""
     found = [chords.at((where.first_step + step) * TICKS_PER_STEP) for step in range(where.steps)]
     starts = [step for step in range(where.steps) if step % where.steps_per_bar == 0 or found[step] != found[step - 1]]
     struck = [(step, (chord[2], chord[1])) for step in starts if (chord := found[step]) is not None]
-    return _blocks(where, struck, [*starts, where.steps])
+    return _make_blocks(where, struck, [*starts, where.steps])
 
 
-def chord_follower(where: BarFigures) -> Accompaniment:
+def follow_chords(where: MelodyPassage) -> Accompaniment:
     """A triad every half bar, chosen from the melody before it alone; rests until there is some.
 
     The key is the one whose profile fits the melody so far; the triad is the one that holds most of the last bar
@@ -80,23 +80,23 @@ def chord_follower(where: BarFigures) -> Accompaniment:
     last: int | None = None
     for step in sorted(starts):
         if classes[:step].any():
-            last = _next_triad(classes[:step], where.steps_per_bar, last)
+            last = _choose_triad(classes[:step], where.steps_per_bar, last)
             root = last % 12
             struck.append((step, (root, _TRIADS[last].nonzero()[0].tolist())))
-    return _blocks(where, struck, [*sorted(starts), where.steps])
+    return _make_blocks(where, struck, [*sorted(starts), where.steps])
 
 
-def somebody_elses(where: BarFigures, other: Song) -> Accompaniment:
+def borrow_part(where: MelodyPassage, other: Song) -> Accompaniment:
     """The human part of another song, moved so that the bars of both melodies' first notes meet.
 
     Where the other song's passage is the shorter one it starts again, so that the figures tell of a part that does not
     belong and not of songs that differ in length. Raises MidiFileError when the other song has no melody.
     """
-    theirs = passage(melody_part(other).notes, other.metres[0][1])
-    return {role: _going_round(where, theirs, notes) for role, notes in human_parts(other).items()}
+    theirs = find_passage(choose_melody(other).notes, other.metres[0][1])
+    return {role: _repeat_notes(where, theirs, notes) for role, notes in extract_human_parts(other).items()}
 
 
-def _going_round(where: BarFigures, theirs: BarFigures, notes: Iterable[Note]) -> list[Note]:
+def _repeat_notes(where: MelodyPassage, theirs: MelodyPassage, notes: Iterable[Note]) -> list[Note]:
     """The notes that begin in their passage, from the start of ours, over and over until ours ends."""
     first, period = theirs.first_step * TICKS_PER_STEP, theirs.steps * TICKS_PER_STEP
     inside = [n for n in notes if first <= n.start < first + period]
@@ -105,8 +105,8 @@ def _going_round(where: BarFigures, theirs: BarFigures, notes: Iterable[Note]) -
     return [replace(n, start=n.start + shift) for shift in shifts for n in inside]
 
 
-def _blocks(
-    where: BarFigures, struck: Sequence[tuple[int, tuple[int, Iterable[int]]]], bounds: Sequence[int]
+def _make_blocks(
+    where: MelodyPassage, struck: Sequence[tuple[int, tuple[int, Iterable[int]]]], bounds: Sequence[int]
 ) -> Accompaniment:
     """Chords (step, (bass, pitch classes)), each held until the next bound, as bass and chord notes."""
     following = dict(pairwise(bounds))
@@ -119,30 +119,30 @@ def _blocks(
     return parts
 
 
-def _rotations(pattern: Sequence[float]) -> NDArray[np.float64]:
+def _rotate_pattern(pattern: Sequence[float]) -> NDArray[np.float64]:
     return np.array([np.roll(pattern, k) for k in range(12)], np.float64)
 
 
-def _members(degrees: Iterable[int]) -> list[float]:
+def _mark_members(degrees: Iterable[int]) -> list[float]:
     return [float(c in set(degrees)) for c in range(12)]
 
 
-def _centred(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+def _centre(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     away = rows - rows.mean(axis=1, keepdims=True)
     return np.asarray(away / np.linalg.norm(away, axis=1, keepdims=True), np.float64)
 
 
 # Rows 0..11 are major on C..B, rows 12..23 minor.
-_KEYS = _centred(np.concatenate([_rotations(_MAJOR), _rotations(_MINOR)]))
-_SCALES = np.concatenate([_rotations(_members(_MAJOR_SCALE)), _rotations(_members(_MINOR_SCALE))])
-_TRIADS = np.concatenate([_rotations(_members((0, 4, 7))), _rotations(_members((0, 3, 7)))])
+_KEYS = _centre(np.concatenate([_rotate_pattern(_MAJOR), _rotate_pattern(_MINOR)]))
+_SCALES = np.concatenate([_rotate_pattern(_mark_members(_MAJOR_SCALE)), _rotate_pattern(_mark_members(_MINOR_SCALE))])
+_TRIADS = np.concatenate([_rotate_pattern(_mark_members((0, 4, 7))), _rotate_pattern(_mark_members((0, 3, 7)))])
 _DIATONIC = _SCALES @ _TRIADS.T >= 3
 
 _IN_KEY, _TONIC, _NEAR_TONIC, _STAY = 2.0, 0.2, 0.1, 0.05
 _OLDEST = 0.3
 
 
-def _next_triad(heard: NDArray[np.float64], per_bar: int, last: int | None) -> int:
+def _choose_triad(heard: NDArray[np.float64], per_bar: int, last: int | None) -> int:
     """The index in _TRIADS that best goes on, given the pitch classes heard so far (steps, 12)."""
     so_far = heard.sum(axis=0)
     key = int((_KEYS @ (so_far - so_far.mean())).argmax())

@@ -222,7 +222,7 @@ def test_automation_is_the_same_again(key: str, tmp_path: Path) -> None:
     midifile.write(tmp_path / "tune.mid", {"melody": TUNE})
     song = midifile.read(tmp_path / "tune.mid")
     options = render.RenderOptions(Settings(), latency_ns=5 * MS, automation=automation.read(lines, CHOICES["style"]))
-    parts = render.perform(song, midifile.melody_part(song), band(), options).parts
+    parts = render.perform(song, midifile.choose_melody(song), band(), options).parts
     world = VirtualWorld(AT_120.ns_at(-96))
     world.put(ControlChange(at(TURNED), key, VALUES[key]))
     for event in midi(TUNE, AT_120):

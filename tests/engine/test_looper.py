@@ -27,7 +27,7 @@ from daemon.live.listeners import Listeners
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, VirtualWorld
 from daemon.players.ensemble import Ensemble
 from daemon.players.player import Player
-from music.edits.draft import from_sysex
+from music.edits.draft import decode_sysex
 from music.edits.edit import ADD, REMOVE, Edit
 from music.note import Metre, Note
 from tests.support.fakes import MS, FakePlayer, Stage, midi, only, perform
@@ -273,7 +273,7 @@ def test_undoing_what_sounds_ends_it() -> None:
 def test_edits_are_told_as_sysex_where_that_is_wanted() -> None:
     settings = Settings(style="chorale", technique="arcnn", loop_bars=2, edits_per_second=50.0, edit_sysex=True)
     stage = play(BAR, once(21, add(20, 70, 3), remove(0, 60, 4)), until=200, settings=settings)
-    messages = [(m.at, from_sysex(m.data)) for m in stage.sent if m.data[0] == 0xF0]
+    messages = [(m.at, decode_sysex(m.data)) for m in stage.sent if m.data[0] == 0xF0]
     told = [(when, a.action, a.bar, a.step, a.pitch, a.length) for when, a in messages]
     assert told == [(at(123), "add", 2, 4, 70, 3), (at(123), "remove", 1, 0, 60, 4)]
 

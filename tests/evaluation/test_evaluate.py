@@ -32,7 +32,7 @@ from daemon.evaluation.scoring import (
 )
 from daemon.evaluation.songbook import SongEntry
 from music import midifile
-from music.evaluation.metrics import FIGURES
+from music.evaluation.metrics import METRICS
 from music.note import Note
 from tests.support.fakes import FakePlayer
 
@@ -121,7 +121,7 @@ def test_a_file_without_an_accompaniment_has_no_verdict(data: Path) -> None:
 
 
 def verdict(name: str, bars: int, live: float, own: float = 1.0) -> Verdict:
-    rows = {row: dict.fromkeys((f.key for f in FIGURES), value) for row, value in ((OWN, own), (LIVE, live))}
+    rows = {row: dict.fromkeys((f.key for f in METRICS), value) for row, value in ((OWN, own), (LIVE, live))}
     return Verdict(name, name.partition("-")[0], bars, rows, {LIVE: Timing(10, 9, Counter({6: 3}), Counter({100: 3}))})
 
 
@@ -173,7 +173,7 @@ def test_the_command_prints_a_table(data: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "pop909, valid: 2 songs, 3 files, 12 bars" in result.stdout
     assert "(1 without a melody or an accompaniment left out)" in " ".join(result.stdout.split())
-    for heading in ("human part", BLOCKS, FOLLOWER, OTHER, SILENCE, *(figure.title for figure in FIGURES)):
+    for heading in ("human part", BLOCKS, FOLLOWER, OTHER, SILENCE, *(figure.title for figure in METRICS)):
         assert heading in result.stdout
 
 
@@ -252,7 +252,7 @@ def test_a_graph_that_is_none_is_refused(data: Path, tmp_path: Path) -> None:
 def test_help_says_what_the_figures_mean() -> None:
     result = run("--help")
     assert result.exit_code == 0
-    for figure in FIGURES:
+    for figure in METRICS:
         assert figure.title in result.stdout
 
 

@@ -54,7 +54,7 @@ def graph(name: str, signed: Signature | None) -> None:
     opset = helper.make_opsetid("", 18)
     model = helper.make_model(helper.make_graph([node], "through", [x], [y]), opset_imports=[opset], ir_version=9)
     if signed is not None:
-        helper.set_model_props(model, {signature.KEY: signed.to_json()})
+        helper.set_model_props(model, {signature.METADATA_KEY: signed.to_json()})
     onnx.save(model, name)
 
 

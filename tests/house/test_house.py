@@ -53,7 +53,6 @@ TOO_LARGE = {
     "daemon.clocks.tick_filter:TickFilter",
     "daemon.engine.conductor:Conductor",
     "daemon.midi.jack_ports:JackPorts",
-    "daemon.players.worker:_Owner",
 }
 #: Docstrings that begin with a riddle instead of saying what the thing is or does. Lower it as they go; 0 is the aim.
 MAX_RIDDLES = 245

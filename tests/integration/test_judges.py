@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from music.note import Note
+from music.note import STEPS_PER_BAR, Note
 from tests.programs.judges import belonging, pieces, report, styles
 from tests.programs.judges.__main__ import main
 from tests.programs.judges.bench import FOLLOWER, LIVE, OWN, Tried
-from tests.programs.judges.pieces import BAR, STYLES, Piece, piece, planes
+from tests.programs.judges.pieces import STYLES, Piece, piece, planes
 
 SCALE = (0, 2, 4, 5, 7, 9, 11)
 
@@ -95,8 +95,8 @@ def test_the_classifier_learns_styles_and_the_follower_is_at_chance() -> None:
 
 def test_planes_have_onsets_and_sustains_by_register() -> None:
     rows = np.array([(-2, 48, 4), (3, 61, 2), (3, 73, 1)], np.int32)
-    found = planes([rows, rows[:0]], BAR, (60,))
-    assert found.shape == (2, 4, 12, BAR)
+    found = planes([rows, rows[:0]], STEPS_PER_BAR, (60,))
+    assert found.shape == (2, 4, 12, STEPS_PER_BAR)
     assert not found[1].any()
     places = {tuple(place) for place in np.argwhere(found[0]).tolist()}
     assert places == {(1, 1, 3), (2, 0, 0), (2, 0, 1), (3, 1, 3), (3, 1, 4)}

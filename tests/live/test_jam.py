@@ -23,7 +23,7 @@ from daemon.system.live_world import LiveWorld
 from music import midifile
 from music.click import BAR_PITCH, BEAT_PITCH
 from music.note import CHANNELS, ROLES, TICKS_PER_STEP, Note
-from music.tunes import TUNES, Tune, written
+from music.tunes import TUNES, Tune, parse_tune
 
 ROOT = Path(__file__).resolve().parents[2]
 FAST = TempoMap(1_000)  # a beat lasts a microsecond times a thousand
@@ -105,7 +105,7 @@ def test_ctrl_c_ends_it_and_keeps_what_was_played(tmp_path: Path) -> None:
     out, err = running.communicate(timeout=60)
     assert (running.returncode, err) == (0, "")
     assert out.splitlines()[-1] == f"written: {tmp_path / 'take.mid'}"
-    melody = midifile.melody_part(midifile.read(tmp_path / "take.mid"))
+    melody = midifile.choose_melody(midifile.read(tmp_path / "take.mid"))
     assert 8 <= len(melody.notes) < len(TUNES["ode"].notes)
 
 
@@ -143,7 +143,7 @@ def test_in_a_terminal_a_piano_roll_scrolls_by(tmp_path: Path) -> None:
 
 
 def test_a_tune_with_an_upbeat_is_one() -> None:
-    upbeat = setup(written("test", 100, "-:3 C4:1 | D4:4 | E4:4"))
+    upbeat = setup(parse_tune("test", 100, "-:3 C4:1 | D4:4 | E4:4"))
     assert song_of(upbeat).pickup == 24
     assert poster_of(upbeat, song_of(upbeat), Settings("jazz")).bars == 2
     assert song_of(setup(TUNES["ode"])).pickup == 0
@@ -151,7 +151,7 @@ def test_a_tune_with_an_upbeat_is_one() -> None:
 
 
 def test_the_performer_plays_every_note_in_order_and_says_when_it_is_over() -> None:
-    tune = written("test", 100, "C4:2 D4:2 | E4:4")
+    tune = parse_tune("test", 100, "C4:2 D4:2 | E4:4")
     played: list[bytes] = []
     performer = Performer(tune, FAST, played.append, lambda: played.append(b"over"))
     performer.start()
@@ -232,4 +232,4 @@ def test_the_command_plays_the_shipped_weights_and_says_where_the_take_is(tmp_pa
     assert len(files) == 1
     assert re.fullmatch(r"jam-\w+\.mid", files[0])
     assert done.stdout.splitlines()[-1].endswith(f"is in {files[0]}")
-    assert midifile.melody_part(midifile.read(tmp_path / files[0])).notes
+    assert midifile.choose_melody(midifile.read(tmp_path / files[0])).notes

@@ -28,7 +28,8 @@ from models.data import song_cache
 from models.data.song_cache import PARTS, CachedSong
 from music.edits.draft import Draft
 from music.edits.edit import Limits
-from music.encoding.edit_grid import PITCHES, WINDOW
+from music.encoding.edit_grid import WINDOW_STEPS
+from music.note import PITCHES
 
 TINY = {"near": 4, "folded": 3, "beat": [2, 4], "bar": [2, 4], "bar_blocks": 1, "write_blocks": 1, "cell": 4}
 
@@ -44,7 +45,7 @@ def net() -> Arcnn:
 
 def rolls(seed: int = 0, count: int = 2) -> torch.Tensor:
     make = torch.Generator().manual_seed(seed)
-    onset = torch.rand(count, WINDOW, PITCHES, generator=make) < 0.01
+    onset = torch.rand(count, WINDOW_STEPS, PITCHES, generator=make) < 0.01
     onset[..., :LOW] = onset[..., HIGH:] = False
     return torch.stack([onset, onset | onset.roll(1, 1), torch.zeros_like(onset)], 1).float()
 
@@ -67,8 +68,8 @@ def test_some_octaves_alone_are_heard_as_with_the_others_silent(net: Arcnn) -> N
     """Rests beyond what is looked at make a difference to nothing but sums over rests."""
     planes, style = rolls(), torch.eye(len(STYLES))[:2]
     narrow, _ = net.look(planes[..., LOW:HIGH], style, LOW)
-    assert narrow.shape == (2, WINDOW, HIGH - LOW)
-    assert net.look(planes, style)[0].shape == (2, WINDOW, PITCHES)
+    assert narrow.shape == (2, WINDOW_STEPS, HIGH - LOW)
+    assert net.look(planes, style)[0].shape == (2, WINDOW_STEPS, PITCHES)
 
 
 def test_lengths_of_some_cells_are_those_of_all(net: Arcnn) -> None:
@@ -99,7 +100,7 @@ def test_the_published_recipe_hears_neither_style_nor_what_is_kept() -> None:
 
 
 def test_losses_of_what_is_known_for_sure() -> None:
-    differs = torch.zeros(2, WINDOW, PITCHES, dtype=torch.bool)
+    differs = torch.zeros(2, WINDOW_STEPS, PITCHES, dtype=torch.bool)
     differs[0, 3, [60, 64]] = True  # the second has nothing to be edited and does not count
     edit = torch.where(differs, 0.0, -40.0)
     assert float(arcnn.edit_loss(edit, differs)) == pytest.approx(np.log(2), abs=1e-4)
@@ -150,7 +151,7 @@ def test_any_share_of_the_notes_goes() -> None:
 @pytest.mark.parametrize("near", [0.0, 1.0])
 def test_wrong_notes_lie_near_right_ones_or_anywhere(near: float) -> None:
     notes = corruption.window(piece(), 0)
-    sheet = np.zeros((WINDOW, PITCHES), np.int16)
+    sheet = np.zeros((WINDOW_STEPS, PITCHES), np.int16)
     corruption.put_in(sheet, notes, 200, near, np.random.default_rng(0))
     right = set(map(tuple, notes[:, :2].tolist()))
     wrong = [tuple(cell) for cell in np.argwhere(sheet).tolist()]

@@ -28,19 +28,19 @@ from models.gan import groove_bank
 from models.gan import network as gan
 from models.gan.objective import GanObjective, GanRecipe
 from models.harmonist.network import HarmonistConfig
-from models.key_equivariant import CLASSES, Block, KeyConv, KeyNorm, Width
+from models.key_equivariant import Block, KeyConv, KeyNorm, Width
+from music.chords import QUALITIES
 from music.encoding import gan_canvas
 from music.encoding.gan_canvas import (
+    CANVAS_STEPS,
     DRUM_PLANES,
-    FIRST_NOW,
-    FRESH,
-    FUTURE,
+    FIRST_NOW_STEP,
+    FRESH_SHARE,
+    FUTURE_STEPS,
     PITCHED_HEADS,
     PLAIN_HEADS,
-    QUALITIES,
-    STEPS,
 )
-from music.note import Note
+from music.note import PITCH_CLASSES, Note
 from music.signature import Signature
 
 SMALL = gan.GanConfig(z=4, fine=(3, 6), coarse=(4, 8), blocks=1, critic=(2, 4), harmonist=HarmonistConfig(width=(2, 4)))
@@ -60,13 +60,13 @@ def song(name: str = "a", style: str = "pop", split: str = "train", bars: int = 
 
 @pytest.mark.parametrize("layer", [KeyConv(Width(3, 5), Width(2, 4), 3), KeyNorm(Width(3, 5)), Block(Width(3, 5))])
 def test_layers_commute_with_transposition(layer: torch.nn.Module) -> None:
-    x = torch.randn(2, 3 * CLASSES + 5, 7)
+    x = torch.randn(2, 3 * PITCH_CLASSES + 5, 7)
 
     def transposed(state: torch.Tensor, by: int) -> torch.Tensor:
-        pitched = (state.shape[1] - (4 if isinstance(layer, KeyConv) else 5)) // CLASSES * CLASSES
+        pitched = (state.shape[1] - (4 if isinstance(layer, KeyConv) else 5)) // PITCH_CLASSES * PITCH_CLASSES
         if state is x:
-            pitched = 3 * CLASSES
-        turned = torch.roll(state[:, :pitched].reshape(2, -1, CLASSES, 7), by, 2).reshape(2, pitched, 7)
+            pitched = 3 * PITCH_CLASSES
+        turned = torch.roll(state[:, :pitched].reshape(2, -1, PITCH_CLASSES, 7), by, 2).reshape(2, pitched, 7)
         return torch.cat([turned, state[:, pitched:]], 1)
 
     with torch.no_grad():
@@ -87,8 +87,8 @@ def test_what_the_generator_plays_becomes_its_own_past() -> None:
     for stream in made.streams:
         stream.own = True
     before = made.batch()
-    ones = np.ones((8, streams.BAND_PLANES, CLASSES, FUTURE), np.uint8)
-    made.commit(ones, np.ones((8, DRUM_PLANES, FUTURE), np.uint8), 2)
+    ones = np.ones((8, streams.BAND_PLANES, PITCH_CLASSES, FUTURE_STEPS), np.uint8)
+    made.commit(ones, np.ones((8, DRUM_PLANES, FUTURE_STEPS), np.uint8), 2)
     after = made.batch()
     for i, (old, new) in enumerate(zip(before.line, after.line, strict=True)):
         if new == old + 2:
@@ -98,23 +98,25 @@ def test_what_the_generator_plays_becomes_its_own_past() -> None:
 
 def _scores(seed: int) -> gan.RollLogits:
     make = torch.Generator().manual_seed(seed)
-    pitched = {k: torch.randn(1, n, CLASSES, FUTURE, generator=make) * 2 - 1 for k, n in PITCHED_HEADS.items()}
-    plain = {k: torch.randn(1, n, FUTURE, generator=make) for k, n in PLAIN_HEADS.items()}
+    pitched = {
+        k: torch.randn(1, n, PITCH_CLASSES, FUTURE_STEPS, generator=make) * 2 - 1 for k, n in PITCHED_HEADS.items()
+    }
+    plain = {k: torch.randn(1, n, FUTURE_STEPS, generator=make) for k, n in PLAIN_HEADS.items()}
     return gan.RollLogits(pitched, plain)
 
 
 def _chords(seed: int) -> torch.Tensor:
     """One chord a beat, drawn at random: (1, qualities, 12, WRITTEN), one-hot."""
     make = torch.Generator().manual_seed(seed)
-    chosen = torch.randint(len(QUALITIES) * CLASSES, (gan.WRITTEN,), generator=make)
-    hot = torch.nn.functional.one_hot(chosen, len(QUALITIES) * CLASSES).T
-    return hot.reshape(1, len(QUALITIES), CLASSES, gan.WRITTEN).float()
+    chosen = torch.randint(len(QUALITIES) * PITCH_CLASSES, (gan.WRITTEN,), generator=make)
+    hot = torch.nn.functional.one_hot(chosen, len(QUALITIES) * PITCH_CLASSES).T
+    return hot.reshape(1, len(QUALITIES), PITCH_CLASSES, gan.WRITTEN).float()
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_training_and_the_daemon_play_the_same_notes_from_the_same_scores(seed: int) -> None:
     scores = _scores(seed)
-    now, first = FIRST_NOW + 3 + seed, FIRST_NOW
+    now, first = FIRST_NOW_STEP + 3 + seed, FIRST_NOW_STEP
     past_notes = {"bass": [Note(90 * 6, 40, 120)], "chords": [Note(95 * 6, 60, 60), Note(97 * 6, 64, 12)], "pad": []}
     request = PlanRequest(
         1, now, now * 6, (), {k: tuple(v) for k, v in past_notes.items()}, settings=Settings(temperature=0.0)
@@ -126,24 +128,24 @@ def test_training_and_the_daemon_play_the_same_notes_from_the_same_scores(seed: 
     }
     noise, still = _Noise(0, first, 0, 16, wild=0.0), (np.zeros(4), np.zeros(3))
     notes, held = _Writer(
-        request, first, answer, noise, np.zeros(4, np.float32), still, np.zeros((CLASSES, FUTURE))
+        request, first, answer, noise, np.zeros(4, np.float32), still, np.zeros((PITCH_CLASSES, FUTURE_STEPS))
     ).write()
 
-    seen = gan_canvas.of((), past_notes, now, heard_all=False)
+    seen = gan_canvas.build_canvas((), past_notes, now, heard_all=False)
     past = gan.SoftRoll(
-        torch.as_tensor(seen.pitched[None, streams.BAND :, :, FIRST_NOW:]),
-        torch.as_tensor(seen.plain[None, :DRUM_PLANES, FIRST_NOW:]),
+        torch.as_tensor(seen.pitched[None, streams.BAND :, :, FIRST_NOW_STEP:]),
+        torch.as_tensor(seen.plain[None, :DRUM_PLANES, FIRST_NOW_STEP:]),
     )
-    none = torch.zeros(1, gan.RHYTHM_NOISES, FUTURE)
+    none = torch.zeros(1, gan.RHYTHM_NOISES, FUTURE_STEPS)
     played = gan.play(scores, past, torch.tensor([now]), none, gan.tones(_chords(seed)))
 
-    drawn = np.zeros((gan_canvas.PITCHED_PLANES, CLASSES, FUTURE), np.float32)
+    drawn = np.zeros((gan_canvas.PITCHED_PLANES, PITCH_CLASSES, FUTURE_STEPS), np.float32)
     for part in ("bass", "chords", "pad"):
         ended = {(n.start, n.pitch): n for n in held[part]}
         whole = [*notes[part], *(ended.get((n.start, n.pitch), n) for n in past_notes[part])]
-        gan_canvas.draw_canvas(drawn, part, [(n.start // 6 - first, n.pitch, n.length // 6) for n in whole])
+        gan_canvas.draw_part(drawn, part, [(n.start // 6 - first, n.pitch, n.length // 6) for n in whole])
     assert np.array_equal(drawn[streams.BAND :], played.band[0].numpy())
-    drums = np.zeros((DRUM_PLANES, FUTURE))
+    drums = np.zeros((DRUM_PLANES, FUTURE_STEPS))
     for n in notes["drums"]:
         drums[gan_canvas.DRUM_CLASS[n.pitch], n.start // 6 - first] = 1
     assert np.array_equal(drums[:, now - first :], played.drums[0, :, now - first :].numpy())
@@ -153,9 +155,11 @@ def test_gradients_reach_the_generator_through_the_binary_roll() -> None:
     scores = _scores(0)
     for tensor in (*scores.pitched.values(), *scores.plain.values()):
         tensor.requires_grad_(True)
-    past = gan.SoftRoll(torch.zeros(1, streams.BAND_PLANES, CLASSES, FUTURE), torch.zeros(1, DRUM_PLANES, FUTURE))
-    noise = torch.zeros(1, gan.RHYTHM_NOISES, FUTURE)
-    played = gan.play(scores, past, torch.tensor([FIRST_NOW + 4]), noise, gan.tones(_chords(0)))
+    past = gan.SoftRoll(
+        torch.zeros(1, streams.BAND_PLANES, PITCH_CLASSES, FUTURE_STEPS), torch.zeros(1, DRUM_PLANES, FUTURE_STEPS)
+    )
+    noise = torch.zeros(1, gan.RHYTHM_NOISES, FUTURE_STEPS)
+    played = gan.play(scores, past, torch.tensor([FIRST_NOW_STEP + 4]), noise, gan.tones(_chords(0)))
     assert set(played.band.detach().unique().tolist()) <= {0.0, 1.0}
     (played.band.sum() + played.drums.sum()).backward()
     assert all(t.grad is not None and t.grad.abs().sum() > 0 for k, t in scores.pitched.items())
@@ -213,7 +217,7 @@ def test_a_graph_can_be_gone_on_with(tiny_graph: Path, tmp_path: Path) -> None:
 def test_a_doubt_about_the_rhythm_is_settled_alike_in_all_bars_of_a_section() -> None:
     bars = [_Noise(3, 5 + 12 * bar, 5, 12).rhythm[:, :12] for bar in range(16)]
     alike = [[np.isclose(a, b).mean() for b in bars] for a in bars]
-    fresh = (1 - FRESH) ** 2
+    fresh = (1 - FRESH_SHARE) ** 2
     assert all(abs(alike[0][bar] - fresh) < 0.12 for bar in range(1, 8))
     assert alike[0][8] < 0.05  # the next section
     assert abs(alike[8][15] - fresh) < 0.12
@@ -236,7 +240,7 @@ def test_the_pair_of_grooves_that_moves_most_like_its_style_comes_first() -> Non
 
 def test_what_a_groove_is_does_not_depend_on_which_bar_it_is_played_in() -> None:
     encoder = gan.Encoder(SMALL)
-    rhythm = (torch.rand(1, streams.RHYTHM, STEPS) < 0.2).float()
+    rhythm = (torch.rand(1, streams.RHYTHM, CANVAS_STEPS) < 0.2).float()
     assert torch.allclose(encoder(rhythm), encoder(rhythm.roll(32, 2)), atol=1e-6)
     assert encoder(rhythm * 0).isfinite().all()
 

@@ -20,16 +20,15 @@ from models.data.chord_estimation import chords_of
 from models.gan import dataset as streams
 from models.harmonist.network import CHORDS, COSINE, SHARE, Harmonist, HarmonistConfig, agreement
 from models.harmonist.objective import examples, harmonist_of, moved, tunes
-from models.key_equivariant import CLASSES
-from music.analysis.melody_recall import NEAREST
+from music.analysis.melody_recall import MIN_LAG_STEPS
+from music.chords import NO_CHORD, QUALITIES
 from music.encoding import gan_canvas, melody_context
-from music.encoding.gan_canvas import QUALITIES
-from music.encoding.melody_context import AHEAD, FUTURE, MELODY_PLANES, PAST, PATCH, PHASES
-from music.note import Metre, Note
+from music.encoding.melody_context import AHEAD_BEATS, FUTURE_STEPS, MELODY_PLANES, PAST_STEPS
+from music.note import PITCH_CLASSES, STEPS_PER_BAR, STEPS_PER_BEAT, Metre, Note
 from tests.models.test_gan import song
 
 SMALL = HarmonistConfig(width=(3, 5))
-LINE = PAST // PATCH
+LINE = PAST_STEPS // STEPS_PER_BEAT
 
 
 @pytest.fixture
@@ -43,54 +42,56 @@ def model() -> Harmonist:
 
 def _melody(seed: int, count: int = 2) -> torch.Tensor:
     make = torch.Generator().manual_seed(seed)
-    return (torch.rand(count, MELODY_PLANES, CLASSES, PAST + FUTURE, generator=make) < 0.1).float()
+    return (torch.rand(count, MELODY_PLANES, PITCH_CLASSES, PAST_STEPS + FUTURE_STEPS, generator=make) < 0.1).float()
 
 
 @pytest.mark.parametrize("known", [0.0, 1.0])
 @pytest.mark.parametrize("phase", [0, 7])
 def test_what_plays_is_what_was_trained(model: Harmonist, known: float, phase: int) -> None:
     melody = _melody(0)
-    patches = (PAST + FUTURE) // PATCH
-    phases = torch.zeros(2, PHASES, patches)
+    patches = (PAST_STEPS + FUTURE_STEPS) // STEPS_PER_BEAT
+    phases = torch.zeros(2, STEPS_PER_BAR, patches)
     for patch in range(patches):
-        phases[:, (phase + PATCH * (patch + 1 - LINE)) % PHASES, patch] = 1
+        phases[:, (phase + STEPS_PER_BEAT * (patch + 1 - LINE)) % STEPS_PER_BAR, patch] = 1
     own = torch.arange(patches).expand(2, -1)
     dense = model(melody, phases, own, torch.full((2, 1, patches), known))[..., LINE - 1]
-    here = torch.eye(PHASES)[phase].expand(2, -1)
+    here = torch.eye(STEPS_PER_BAR)[phase].expand(2, -1)
     assert torch.allclose(model.ahead(melody, here, torch.full((2, 1), known)), dense, atol=1e-5)
 
 
 def test_live_it_hears_nothing_right_of_the_line(model: Harmonist) -> None:
     one, other = _melody(0), _melody(1)
-    other[..., :PAST] = one[..., :PAST]
-    here = torch.eye(PHASES)[:1].expand(2, -1)
+    other[..., :PAST_STEPS] = one[..., :PAST_STEPS]
+    here = torch.eye(STEPS_PER_BAR)[:1].expand(2, -1)
     live, offline = torch.zeros(2, 1), torch.ones(2, 1)
     assert torch.equal(model.ahead(one, here, live), model.ahead(other, here, live))
     assert not torch.equal(model.ahead(one, here, offline), model.ahead(other, here, offline))
 
 
 def test_what_it_recalls_is_what_followed_an_earlier_line(model: Harmonist) -> None:
-    melody, patches, back = _melody(0), (PAST + FUTURE) // PATCH, NEAREST // PATCH
-    phases = torch.zeros(2, PHASES, patches)
+    melody, patches, back = _melody(0), (PAST_STEPS + FUTURE_STEPS) // STEPS_PER_BEAT, MIN_LAG_STEPS // STEPS_PER_BEAT
+    phases = torch.zeros(2, STEPS_PER_BAR, patches)
     for patch in range(patches):
-        phases[:, PATCH * (patch + 1) % PHASES, patch] = 1
+        phases[:, STEPS_PER_BEAT * (patch + 1) % STEPS_PER_BAR, patch] = 1
     place = (torch.arange(patches) - back).clamp(min=0).expand(2, -1)
     dense = model(melody, phases, place, torch.full((2, 1, patches), 0.4))
-    now = PAST  # its end: what followed the line NEAREST steps before it is right of the line
-    shown = torch.cat([melody[..., :now], melody[..., now - NEAREST : now]], 3)
-    here = torch.eye(PHASES)[now % PHASES].expand(2, -1)
-    assert torch.allclose(model.ahead(shown, here, torch.full((2, 1), 0.4)), dense[..., now // PATCH - 1], atol=1e-5)
+    now = PAST_STEPS  # its end: what followed the line NEAREST steps before it is right of the line
+    shown = torch.cat([melody[..., :now], melody[..., now - MIN_LAG_STEPS : now]], 3)
+    here = torch.eye(STEPS_PER_BAR)[now % STEPS_PER_BAR].expand(2, -1)
+    assert torch.allclose(
+        model.ahead(shown, here, torch.full((2, 1), 0.4)), dense[..., now // STEPS_PER_BEAT - 1], atol=1e-5
+    )
     other = melody.clone()
     other[..., now:] = _melody(1)[..., now:]
     again = model(other, phases, place, torch.full((2, 1, patches), 0.4))
-    assert torch.equal(dense[..., : now // PATCH], again[..., : now // PATCH])  # causal
+    assert torch.equal(dense[..., : now // STEPS_PER_BEAT], again[..., : now // STEPS_PER_BEAT])  # causal
 
 
 def test_a_melody_in_another_key_has_its_chords_in_that_key(model: Harmonist) -> None:
-    here = torch.eye(PHASES)[3:4].expand(2, -1)
+    here = torch.eye(STEPS_PER_BAR)[3:4].expand(2, -1)
     told = model.ahead(_melody(0), here, torch.zeros(2, 1))
     moved = model.ahead(_melody(0).roll(5, 2), here, torch.zeros(2, 1))
-    turned = told.reshape(2, AHEAD, -1, CLASSES).roll(5, 3).reshape(2, AHEAD, CHORDS)
+    turned = told.reshape(2, AHEAD_BEATS, -1, PITCH_CLASSES).roll(5, 3).reshape(2, AHEAD_BEATS, CHORDS)
     assert torch.allclose(moved, turned, atol=1e-5)
 
 
@@ -98,14 +99,14 @@ def test_agreement_prefers_the_chord_that_does_least_harm() -> None:
     assert torch.allclose(COSINE.diagonal(), torch.ones(CHORDS))
     assert torch.allclose(SHARE.diagonal(), torch.ones(CHORDS))
     scores = torch.full((1, 1, CHORDS), -30.0)
-    scores[0, 0, 0], scores[0, 0, CLASSES + 9] = 0.0, 0.0  # C or A minor, evenly
+    scores[0, 0, 0], scores[0, 0, PITCH_CLASSES + 9] = 0.0, 0.0  # C or A minor, evenly
     unsure, certain = torch.zeros(1, 1), torch.ones(1, 1)
-    both = agreement(scores, unsure)[0, 0].reshape(len(QUALITIES), CLASSES)
-    assert both.argmax() in (0, CLASSES + 9)  # one of them, not one that is neither
+    both = agreement(scores, unsure)[0, 0].reshape(len(QUALITIES), PITCH_CLASSES)
+    assert both.argmax() in (0, PITCH_CLASSES + 9)  # one of them, not one that is neither
     assert both[QUALITIES.index("min7"), 9] > both[QUALITIES.index("7"), 0]  # A minor 7 has the tones of both
     sure = torch.full((1, 1, CHORDS), -30.0)
-    sure[0, 0, CLASSES + 2] = 0.0
-    assert int(agreement(sure, unsure)[0, 0].argmax()) == CLASSES + 2
+    sure[0, 0, PITCH_CLASSES + 2] = 0.0
+    assert int(agreement(sure, unsure)[0, 0].argmax()) == PITCH_CLASSES + 2
     assert torch.allclose(
         agreement(scores, certain), scores.softmax(2) @ COSINE
     )  # whoever has heard all plays no safe one
@@ -117,13 +118,13 @@ def test_training_and_the_player_hear_the_same() -> None:
     for i, stream in enumerate(made.streams):
         rows = streams.role_rows(song(style="pop"))["melody"]
         by = next(t for t in range(-5, 7) if np.array_equal(streams.score(song(), t).pitched, stream.score.pitched))
-        begun = stream.melody_from - gan_canvas.FIRST_NOW
+        begun = stream.melody_from - gan_canvas.FIRST_NOW_STEP
         notes = [
-            Note((max(s, begun) + gan_canvas.FIRST_NOW) * 6, p + by, (s + n - max(s, begun)) * 6, v)
+            Note((max(s, begun) + gan_canvas.FIRST_NOW_STEP) * 6, p + by, (s + n - max(s, begun)) * 6, v)
             for s, p, n, v in rows.tolist()
             if s + n > begun
         ]
-        heard = melody_context.of(notes, stream.now, bool(batch.heard_all[i]))
+        heard = melody_context.build_harmonist_input(notes, stream.now, bool(batch.heard_all[i]))
         assert np.array_equal(heard.melody, batch.melody[i])
         assert np.array_equal(heard.phase, batch.phase[i])
         assert heard.known[0] == batch.known[i, 0]
@@ -131,14 +132,14 @@ def test_training_and_the_player_hear_the_same() -> None:
 
 
 def test_phases_of_other_metres_are_told_in_the_terms_of_four_four() -> None:
-    assert [melody_context.phase_of(s) for s in (0, 5, 15, 16)] == [0, 5, 15, 0]
-    assert [melody_context.phase_of(s, Metre(3, 4)) for s in (0, 11, 12)] == [0, 11, 0]
+    assert [melody_context.find_phase(s) for s in (0, 5, 15, 16)] == [0, 5, 15, 0]
+    assert [melody_context.find_phase(s, Metre(3, 4)) for s in (0, 11, 12)] == [0, 11, 0]
 
 
 def test_examples_begin_on_any_step_and_know_the_chords_of_their_beats() -> None:
     found = tunes([song(bars=20)], "train")
     made = examples(found, np.random.default_rng(0), 8, 24)
-    assert made.melody.shape == (8, MELODY_PLANES, CLASSES, 24 * PATCH)
+    assert made.melody.shape == (8, MELODY_PLANES, PITCH_CLASSES, 24 * STEPS_PER_BEAT)
     assert (made.phase.sum(1) == 1).all()
     assert set(np.unique(made.chords[:, 0])) <= {-1, 0, 5, 7, 9}
     assert len({int(p.argmax()) % 4 for p in made.phase[:, :, 0]}) > 1
@@ -152,13 +153,15 @@ def test_examples_go_to_another_key_with_their_chords() -> None:
     assert np.array_equal(here.chords, same.chords)
     for i in range(6):
         changed = np.flatnonzero((here.melody[i] != there.melody[i]).any((0, 1)))
-        at = int(changed[0]) // PATCH  # a rest may hide the change itself
+        at = int(changed[0]) // STEPS_PER_BEAT  # a rest may hide the change itself
         by = {
-            int(x) for x in ((there.chords[i, 0] - here.chords[i, 0]) % CLASSES)[:, at:][here.chords[i, 0][:, at:] >= 0]
+            int(x)
+            for x in ((there.chords[i, 0] - here.chords[i, 0]) % PITCH_CLASSES)[:, at:][here.chords[i, 0][:, at:] >= 0]
         }
         assert len(by - {0}) == len(by) == 1
         assert np.array_equal(
-            np.roll(here.melody[i][..., at * PATCH :], by.pop(), 1), there.melody[i][..., at * PATCH :]
+            np.roll(here.melody[i][..., at * STEPS_PER_BEAT :], by.pop(), 1),
+            there.melody[i][..., at * STEPS_PER_BEAT :],
         )
         assert (there.trust[i, 0][(there.place[i] < at - 1) & (np.arange(96) > at)] == 0).all()
     assert np.array_equal(here.chords[:, 1], there.chords[:, 1])
@@ -168,10 +171,10 @@ def test_examples_go_to_another_key_with_their_chords() -> None:
 def test_chords_that_nobody_wrote_down_are_guessed(by: int) -> None:
     written = song(bars=8)
     notes = written.notes + np.array([0, 0, by, 0, 0], np.int32) * (written.notes[:, :1] != 6)
-    silent = replace(written, notes=notes.astype(np.int32), chords=np.full_like(written.chords, song_cache.NO_CHORD))
+    silent = replace(written, notes=notes.astype(np.int32), chords=np.full_like(written.chords, NO_CHORD))
     assert np.array_equal(chords_of(written), written.chords)
     guessed = chords_of(silent)
-    assert np.array_equal(guessed[:, 0], (written.chords[:, 0] + by) % CLASSES)
+    assert np.array_equal(guessed[:, 0], (written.chords[:, 0] + by) % PITCH_CLASSES)
     assert {QUALITIES[q] for q in guessed[:, 1].tolist()} <= {"maj", "7"}
     soprano = replace(silent, notes=notes + np.array([7, 0, 0, 0, 0], np.int32) * (notes[:, :1] == 0), collection="x")
     tune, sung = tunes([silent], "train")[0], tunes([soprano], "train")[0]

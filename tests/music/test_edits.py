@@ -8,11 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from music.edits import selection
-from music.edits.draft import Draft, EditError, from_line, from_sysex, replay, settled, to_line, to_sysex
-from music.edits.edit import ADD, REMOVE, Edit, Limits, spans
+from music.edits.draft import (
+    Draft,
+    EditError,
+    decode_sysex,
+    drop_cancelled,
+    encode_sysex,
+    format_edit,
+    parse_edit,
+    replay,
+)
+from music.edits.edit import ADD, REMOVE, Edit, Limits, parse_ranges
 from music.edits.selection import EditScores
 from music.encoding import edit_grid
-from music.note import Note
+from music.note import PITCHES, Note
 
 STEPS = 48
 BARS = (0, 16, 32)
@@ -23,7 +32,7 @@ rows = st.lists(
 
 def draft_of(notes: list[tuple[int, int, int, int]], ring: bool = False) -> Draft:
     made = [Note(step * 6, pitch, length * 6, velocity) for step, pitch, length, velocity in notes]
-    lengths, velocities = edit_grid.of_notes(made, 0, STEPS)
+    lengths, velocities = edit_grid.from_notes(made, 0, STEPS)
     return Draft(lengths, velocities, BARS, ring)
 
 
@@ -39,7 +48,7 @@ def edited(notes: list[tuple[int, int, int, int]], limits: Limits, seed: int, ri
     draft = draft_of(notes, ring)
     random = np.random.default_rng(seed)
     for iteration in range(1, 13):
-        selection.take(draft, drawn(seed + iteration), limits, random, count=4, iteration=iteration)
+        selection.draw_edits(draft, drawn(seed + iteration), limits, random, count=4, iteration=iteration)
     return draft
 
 
@@ -59,7 +68,11 @@ def test_replaying_a_log_over_the_input_gives_the_same_notes_exactly(
     notes: list[tuple[int, int, int, int]], seed: int, ring: bool
 ) -> None:
     draft = edited(notes, Limits(), seed, ring)
-    for log in (draft.log, settled(draft.log), [from_line(to_line(edit, draft)) for edit in settled(draft.log)]):
+    for log in (
+        draft.log,
+        drop_cancelled(draft.log),
+        [parse_edit(format_edit(edit, draft)) for edit in drop_cancelled(draft.log)],
+    ):
         again = draft_of(notes, ring)
         replay(again, log)
         assert cells(again) == cells(draft)
@@ -84,7 +97,7 @@ def test_no_two_notes_of_a_pitch_ever_overlap(notes: list[tuple[int, int, int, i
         assert ring or step + length <= STEPS
         covered[(step + np.arange(length)) % STEPS, pitch] += 1
     assert covered.max(initial=0) <= 1
-    assert np.array_equal(covered > 0, edit_grid.sounding(draft.lengths, ring))
+    assert np.array_equal(covered > 0, edit_grid.find_sounding(draft.lengths, ring))
 
 
 def test_an_edit_that_does_not_fit_is_refused() -> None:
@@ -107,7 +120,7 @@ def test_an_edit_that_does_not_fit_is_refused() -> None:
 def test_a_settled_log_has_no_note_that_was_added_and_removed_again() -> None:
     one, two = Edit(1, ADD, 0, 60, 4), Edit(2, REMOVE, 0, 60, 4)
     other, last = Edit(2, REMOVE, 8, 62, 2), Edit(3, ADD, 2, 60, 1)
-    assert settled([one, other, two, last]) == [other, last]
+    assert drop_cancelled([one, other, two, last]) == [other, last]
 
 
 @given(rows, rows, st.integers(0, 99), st.integers(0, 2), st.booleans())
@@ -135,7 +148,7 @@ def test_caps_are_exact(
 ) -> None:
     draft = edited(notes, Limits(remove_max=remove_max, add_max=add_max), seed, ring)
     given_notes = cells(draft_of(notes, ring))
-    log = settled(draft.log)
+    log = drop_cancelled(draft.log)
     most = int(remove_max * len(given_notes) / 100 + 1e-9)
     assert sum(edit.action == REMOVE for edit in log) <= most
     assert sum(edit.action == ADD for edit in log) <= add_max
@@ -153,7 +166,7 @@ def test_caps_are_reached() -> None:
     random = np.random.default_rng(0)
     reached = []
     for _ in range(20):
-        selection.take(draft, sure, Limits(remove_max=50, add_max=7), random, count=8, risk=3.0)
+        selection.draw_edits(draft, sure, Limits(remove_max=50, add_max=7), random, count=8, risk=3.0)
         reached.append((draft.removed, draft.added))
     assert max(reached) == (6, 7)
 
@@ -164,7 +177,7 @@ def test_what_is_locked_stays_as_it_is(
 ) -> None:
     limits = Limits(locked_pitches=frozenset(pitches), locked_bars=frozenset(bars))
     before, after = draft_of(notes, ring), edited(notes, limits, seed, ring)
-    was, now = edit_grid.sounding(before.lengths, ring), edit_grid.sounding(after.lengths, ring)
+    was, now = edit_grid.find_sounding(before.lengths, ring), edit_grid.find_sounding(after.lengths, ring)
     for pitch in pitches:
         assert np.array_equal(before.lengths[:, pitch], after.lengths[:, pitch])
     for bar in bars:
@@ -188,7 +201,7 @@ def test_no_risk_takes_the_likeliest_and_says_how_likely_it_was() -> None:
     weights = np.full((STEPS, 128), -9.0, np.float32)
     weights[4, 60], weights[20, 64], weights[21, 66] = np.log(0.9), np.log(0.6), np.log(0.5)
     draft = draft_of([])
-    edits = selection.take(draft, EditScores(weights, np.full((STEPS, 128), 3, np.int16)), Limits(),
+    edits = selection.draw_edits(draft, EditScores(weights, np.full((STEPS, 128), 3, np.int16)), Limits(),
                          np.random.default_rng(0), count=3, risk=0)  # fmt: skip
     assert [(e.action, e.step, e.pitch, e.length) for e in edits] == [("add", 4, 60, 3), ("add", 20, 64, 3)]
     # 21 is too near to 20 to be drawn from the same evaluation
@@ -197,7 +210,7 @@ def test_no_risk_takes_the_likeliest_and_says_how_likely_it_was() -> None:
 
 def test_a_calibrated_network_that_has_nothing_to_say_ends_it() -> None:
     quiet = EditScores(np.full((STEPS, 128), -5.0, np.float32), np.ones((STEPS, 128), np.int16))
-    assert selection.take(draft_of([(0, 60, 4, 80)]), quiet, Limits(), np.random.default_rng(0), count=4) == []
+    assert selection.draw_edits(draft_of([(0, 60, 4, 80)]), quiet, Limits(), np.random.default_rng(0), count=4) == []
 
 
 def looked(random: np.random.Generator, draft: Draft, right: np.ndarray) -> EditScores:
@@ -217,7 +230,7 @@ def test_of_many_noisy_looks_a_belief_keeps_what_is_seen_again_and_again() -> No
             scores = looked(random, draft, right)
             if belief is not None:
                 belief.look(draft, scores)
-            selection.take(draft, scores, Limits(), random, count=4, risk=0, iteration=iteration, belief=belief)
+            selection.draw_edits(draft, scores, Limits(), random, count=4, risk=0, iteration=iteration, belief=belief)
         there = draft.lengths > 0
         left[name] = 2 * int((there & right).sum()) / int(there.sum() + right.sum())
     assert left["with"] > 0.9
@@ -238,7 +251,7 @@ def test_risk_above_1_lowers_the_bar() -> None:
     weights = np.full((STEPS, 128), -12.0, np.float32)
     weights[::8, 60], weights[4::8, 62] = np.log(0.9), np.log(0.2)
     scores = EditScores(weights, np.ones((STEPS, 128), np.int16))
-    counts = [int(selection.worthwhile(draft_of([]), scores, Limits(), risk).sum()) for risk in (0.0, 1.0, 3.0)]
+    counts = [int(selection.find_worthwhile(draft_of([]), scores, Limits(), risk).sum()) for risk in (0.0, 1.0, 3.0)]
     assert counts == [6, 6, 12]
 
 
@@ -252,15 +265,15 @@ def test_risk_above_1_lowers_the_bar() -> None:
     ],
 )
 def test_parallel_fifths_are_noticed(step: int, pitch: int, wrong: bool) -> None:
-    lengths = np.zeros((edit_grid.WINDOW, edit_grid.PITCHES), np.int16)
+    lengths = np.zeros((edit_grid.WINDOW_STEPS, PITCHES), np.int16)
     for at, key in ((0, 60), (4, 62), (0, 67)):
         lengths[at, key] = 4
     draft = Draft(lengths, np.where(lengths > 0, 80, 0).astype(np.uint8))
-    assert selection.parallels(draft, Edit(1, "add", step, pitch, 4)) is wrong
-    weights = np.full((edit_grid.WINDOW, edit_grid.PITCHES), -16.0, np.float32)
+    assert selection.makes_parallels(draft, Edit(1, "add", step, pitch, 4)) is wrong
+    weights = np.full((edit_grid.WINDOW_STEPS, PITCHES), -16.0, np.float32)
     weights[step, pitch] = -0.01
-    scores = selection.EditScores(weights, np.full((edit_grid.WINDOW, edit_grid.PITCHES), 4, np.int16))
-    made = selection.take(draft, scores, Limits(), np.random.default_rng(0), risk=0, strict=True)
+    scores = selection.EditScores(weights, np.full((edit_grid.WINDOW_STEPS, PITCHES), 4, np.int16))
+    made = selection.draw_edits(draft, scores, Limits(), np.random.default_rng(0), risk=0, strict=True)
     assert bool(made) is not wrong
 
 
@@ -270,7 +283,7 @@ def test_draws_follow_the_distribution() -> None:
     scores = EditScores(weights, np.ones((STEPS, 128), np.int16))
     first = 0
     for seed in range(600):
-        edits = selection.take(draft_of([]), scores, Limits(), np.random.default_rng(seed), count=1)
+        edits = selection.draw_edits(draft_of([]), scores, Limits(), np.random.default_rng(seed), count=1)
         first += edits[0].step == 0
     assert 350 < first < 450  # two in three
 
@@ -285,14 +298,14 @@ def test_lines_and_messages_say_the_same_again(
 ) -> None:
     edit = Edit(iteration, action, step, pitch, length, velocity, log_p)  # type: ignore[arg-type]
     draft = draft_of([])
-    back = from_line(to_line(edit, draft))
+    back = parse_edit(format_edit(edit, draft))
     assert (back.iteration, back.action, back.step, back.pitch) == (iteration, action, step, pitch)
     assert (back.length, back.velocity, back.log_probability) == (length, velocity, round(log_p, 4))
-    message = to_sysex(edit, draft)
+    message = encode_sysex(edit, draft)
     assert message[0] == 0xF0
     assert message[-1] == 0xF7
     assert max(message[1:-1]) < 128
-    told = from_sysex(message)
+    told = decode_sysex(message)
     assert ((told.bar - 1) * 16 + told.step, told.action, told.pitch) == (step, action, pitch)
     assert (told.length, told.velocity) == (length, velocity)
     assert abs(told.log_probability - log_p) <= 0.005001
@@ -301,18 +314,18 @@ def test_lines_and_messages_say_the_same_again(
 @pytest.mark.parametrize("line", ["", "{}", "[1]", '{"action": "twist"}', "nonsense"])
 def test_other_lines_are_refused(line: str) -> None:
     with pytest.raises(EditError):
-        from_line(line)
+        parse_edit(line)
 
 
 @pytest.mark.parametrize("data", [b"", b"\xf0\x7e\xf7", b"\xf0\x7dhb\x01" + bytes(9) + b"\xf6"])
 def test_other_messages_are_refused(data: bytes) -> None:
     with pytest.raises(EditError):
-        from_sysex(data)
+        decode_sysex(data)
 
 
 def test_spans() -> None:
-    assert spans("") == frozenset()
-    assert spans("1-4, 7,9-9") == {1, 2, 3, 4, 7, 9}
+    assert parse_ranges("") == frozenset()
+    assert parse_ranges("1-4, 7,9-9") == {1, 2, 3, 4, 7, 9}
     for wrong in ("a", "4-1", "1-", "-3", "1-2-3", "1-999999999"):
         with pytest.raises(ValueError, match=r".+"):
-            spans(wrong)
+            parse_ranges(wrong)

@@ -15,8 +15,8 @@ steps = st.integers(0, 300)
 
 @given(st.integers(0, 400), st.sampled_from([Metre(4, 4), Metre(3, 4), Metre(6, 8), Metre(2, 4), Metre(5, 4)]))
 def test_the_now_line_lies_in_the_seventh_bar(now: int, metre: Metre) -> None:
-    line = now - gan_canvas.first_step(now, metre.steps_per_bar)
-    assert gan_canvas.FIRST_NOW <= line < gan_canvas.FIRST_NOW + 16
+    line = now - gan_canvas.find_first_step(now, metre.steps_per_bar)
+    assert gan_canvas.FIRST_NOW_STEP <= line < gan_canvas.FIRST_NOW_STEP + 16
 
 
 @given(st.integers(0, 127), st.sampled_from(["melody", "bass", "chords", "pad"]))
@@ -32,20 +32,20 @@ def test_registers_fold_by_octaves_and_name_every_pitch_once(pitch: int, part: s
 def test_nothing_right_of_the_now_line_is_seen(now: int, played: list[tuple[int, int, int]]) -> None:
     notes = [Note(s * TICKS_PER_STEP, p, n * TICKS_PER_STEP) for s, p, n in played]
     band = {"bass": notes, "chords": notes, "pad": notes, "drums": [Note(n.start, 36, 6) for n in notes]}
-    line = now - gan_canvas.first_step(now, 16)
-    seen = gan_canvas.of(notes, band, now, heard_all=False)
+    line = now - gan_canvas.find_first_step(now, 16)
+    seen = gan_canvas.build_canvas(notes, band, now, heard_all=False)
     assert not seen.pitched[:, :, line:].any()
     assert not seen.plain[: gan_canvas.BAND_KNOWN + 1, line:].any()
     known = [n for n in notes if n.start < now * TICKS_PER_STEP]
     known_band = {role: [n for n in line_ if n.start < now * TICKS_PER_STEP] for role, line_ in band.items()}
-    only_known = gan_canvas.of(known, known_band, now, heard_all=False)
+    only_known = gan_canvas.build_canvas(known, known_band, now, heard_all=False)
     assert np.array_equal(seen.pitched, only_known.pitched)
     assert np.array_equal(seen.plain, only_known.plain)
 
 
 def test_offline_the_melody_right_of_the_line_is_seen_and_the_band_is_not() -> None:
     notes = [Note(40 * TICKS_PER_STEP, 60, 12)]
-    seen = gan_canvas.of(notes, {"bass": notes}, 36, heard_all=True)
+    seen = gan_canvas.build_canvas(notes, {"bass": notes}, 36, heard_all=True)
     assert seen.pitched[:BAND].any()
     assert not seen.pitched[BAND:].any()
     assert seen.plain[gan_canvas.MELODY_KNOWN].all()
@@ -54,7 +54,7 @@ def test_offline_the_melody_right_of_the_line_is_seen_and_the_band_is_not() -> N
 def test_a_bar_that_begins_elsewhere_moves_the_canvas_with_it() -> None:
     notes = [Note(0, 60, 24)]
     moved = [Note(5 * TICKS_PER_STEP, 60, 24)]
-    here = gan_canvas.of(notes, {}, 6, heard_all=False)
-    there = gan_canvas.of(moved, {}, 11, heard_all=False, bar=5)
+    here = gan_canvas.build_canvas(notes, {}, 6, heard_all=False)
+    there = gan_canvas.build_canvas(moved, {}, 11, heard_all=False, bar=5)
     assert np.array_equal(here.pitched, there.pitched)
     assert np.array_equal(here.plain, there.plain)

@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from music.analysis.melody_recall import MEMORY, NEAREST, REST, recall, recall_all, voice
+from music.analysis.melody_recall import MEMORY_STEPS, MIN_LAG_STEPS, find_all_matches, find_match, sample_melody
 from music.encoding import melody_context
-from music.note import Metre, Note
+from music.note import REST, Metre, Note
 
 VERSE = [(0, 60, 4), (4, 62, 4), (8, 64, 8), (16, 65, 4), (20, 64, 4), (24, 62, 8), (32, 67, 16), (48, 64, 16)]
 CHORUS = [(0, 72, 2), (2, 71, 6), (8, 69, 8), (16, 67, 8), (24, 69, 8), (32, 71, 16), (48, 65, 12)]
@@ -19,34 +19,34 @@ def _song(*parts: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
 
 
 def test_the_second_verse_recalls_the_first() -> None:
-    pitches = voice(_song(VERSE, CHORUS, VERSE), 192)
+    pitches = sample_melody(_song(VERSE, CHORUS, VERSE), 192)
     for line in range(152, 193):
-        found = recall(pitches[:line])
+        found = find_match(pitches[:line])
         assert found.line == line - 128
         assert found.trust > 0.2
 
 
 def test_other_octaves_are_the_same_melody() -> None:
-    pitches = voice(_song(VERSE, CHORUS, [(s, p - 12, n) for s, p, n in VERSE]), 192)
-    assert recall(pitches).line == 64
+    pitches = sample_melody(_song(VERSE, CHORUS, [(s, p - 12, n) for s, p, n in VERSE]), 192)
+    assert find_match(pitches).line == 64
 
 
 def test_of_two_times_the_nearer_is_recalled() -> None:
-    pitches = voice(_song(*[CHORUS, VERSE] * 3)[:-2], 64 * 5 + 32)
-    assert recall(pitches).line == 64 * 3 + 32
+    pitches = sample_melody(_song(*[CHORUS, VERSE] * 3)[:-2], 64 * 5 + 32)
+    assert find_match(pitches).line == 64 * 3 + 32
 
 
 def test_nothing_is_recalled_of_a_beginning_nor_of_what_is_new() -> None:
-    assert recall(voice(VERSE, 64)) == (-1, 0.0)
-    assert recall(voice([], 200)) == (-1, 0.0)
-    assert recall(voice(_song(VERSE, [(s, p + 6, n) for s, p, n in VERSE]), 128)).trust < 0.1
+    assert find_match(sample_melody(VERSE, 64)) == (-1, 0.0)
+    assert find_match(sample_melody([], 200)) == (-1, 0.0)
+    assert find_match(sample_melody(_song(VERSE, [(s, p + 6, n) for s, p, n in VERSE]), 128)).trust < 0.1
 
 
 def test_lines_lie_whole_bars_apart_in_any_metre() -> None:
     waltz = [(s + 96 * i, p, n) for i in range(3) for s, p, n in [(0, 60, 12), (12, 64, 6), (18, 67, 6), (24, 65, 72)]]
-    found = recall(voice(waltz, 240), Metre(3, 4).steps_per_bar)
+    found = find_match(sample_melody(waltz, 240), Metre(3, 4).steps_per_bar)
     assert (240 - found.line) % 12 == 0
-    assert 240 - found.line >= NEAREST
+    assert 240 - found.line >= MIN_LAG_STEPS
 
 
 melodies = st.lists(st.integers(-1, 6), min_size=1, max_size=40).map(
@@ -58,13 +58,13 @@ melodies = st.lists(st.integers(-1, 6), min_size=1, max_size=40).map(
 def test_all_lines_at_once_are_what_each_is_alone(
     pitches: np.ndarray[tuple[int], np.dtype[np.int16]], data: st.DataObject
 ) -> None:
-    lines, trust = recall_all(pitches)
+    lines, trust = find_all_matches(pitches)
     line = data.draw(st.integers(0, len(pitches)))
-    alone = recall(pitches[:line])
+    alone = find_match(pitches[:line])
     assert abs(alone.trust - trust[line]) < 0.02  # recall() does not listen for ever
     if alone.trust > 0.05:
-        assert line - lines[line] >= NEAREST or lines[line] < 0
-    assert (lines <= np.maximum(np.arange(len(pitches) + 1) - NEAREST, -1)).all()
+        assert line - lines[line] >= MIN_LAG_STEPS or lines[line] < 0
+    assert (lines <= np.maximum(np.arange(len(pitches) + 1) - MIN_LAG_STEPS, -1)).all()
     assert ((trust >= 0) & (trust <= 1)).all()
 
 
@@ -72,17 +72,19 @@ def test_what_followed_then_stands_right_of_the_line_and_nothing_else_does() -> 
     rows = _song(VERSE, CHORUS, VERSE, CHORUS)
     whole = [Note(s * 6, p, n * 6) for s, p, n in rows]
     now = 176
-    live = melody_context.of(whole, now, heard_all=False)
-    truth = melody_context.of(whole, now, heard_all=True)
+    live = melody_context.build_harmonist_input(whole, now, heard_all=False)
+    truth = melody_context.build_harmonist_input(whole, now, heard_all=True)
     assert 0 < live.known[0] < 1 == truth.known[0]
     # what followed the first verse will follow the second
-    assert np.array_equal(live.melody[:, :, : melody_context.PAST + 48], truth.melody[:, :, : melody_context.PAST + 48])
+    assert np.array_equal(
+        live.melody[:, :, : melody_context.PAST_STEPS + 48], truth.melody[:, :, : melody_context.PAST_STEPS + 48]
+    )
     changed = [n if n.start < now * 6 else Note(n.start, n.pitch + 1, n.length) for n in whole]
-    assert np.array_equal(melody_context.of(changed, now, heard_all=False).melody, live.melody)
-    assert melody_context.of(whole[:4], 32, heard_all=False).known[0] == 0
+    assert np.array_equal(melody_context.build_harmonist_input(changed, now, heard_all=False).melody, live.melody)
+    assert melody_context.build_harmonist_input(whole[:4], 32, heard_all=False).known[0] == 0
 
 
 def test_a_song_may_last_longer_than_it_is_remembered() -> None:
     rows = _song(*[VERSE, CHORUS] * 20)
-    pitches = voice(rows, 64 * 40)
-    assert 0 < len(pitches) - recall(pitches).line <= MEMORY
+    pitches = sample_melody(rows, 64 * 40)
+    assert 0 < len(pitches) - find_match(pitches).line <= MEMORY_STEPS

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from music.analysis.modulation import KeyChange, key_change, moved
+from music.analysis.modulation import KeyChange, apply_key_change, find_key_change
 from music.encoding import melody_context
 
 Row = tuple[int, int, int]
@@ -33,7 +33,7 @@ def tune(notes: int, seed: int = 0, first: int = 0) -> list[Row]:
 def test_a_change_of_key_is_found_within_bars(by: int, bars: int) -> None:
     """The sooner, the fewer tones the two keys share."""
     rows = tune(80) + [(s, p + by, n) for s, p, n in tune(8 * bars, seed=1, first=160)]
-    found = key_change(rows, end(rows))
+    found = find_key_change(rows, end(rows))
     assert found is not None
     assert found.semitones == by
     assert abs(found.step - 160) <= 16
@@ -44,7 +44,7 @@ def test_a_verse_that_comes_again_higher_is_known_after_two_beats(seed: int) -> 
     verse = tune(64, seed)
     rows = verse + [(s + 128, p + 1, n) for s, p, n in verse]
     for count in range(72, 129):
-        found = key_change(rows[:count], end(rows[:count]))
+        found = find_key_change(rows[:count], end(rows[:count]))
         assert found is not None
         assert found.semitones == 1
         assert abs(found.step - 128) <= 4
@@ -53,32 +53,34 @@ def test_a_verse_that_comes_again_higher_is_known_after_two_beats(seed: int) -> 
 @pytest.mark.parametrize("seed", range(10))
 def test_a_song_that_stays_has_none(seed: int) -> None:
     rows = tune(200, seed)
-    assert all(key_change(rows[:count], 2 * count) is None for count in range(0, 201, 5))
+    assert all(find_key_change(rows[:count], 2 * count) is None for count in range(0, 201, 5))
 
 
 def test_a_chromatic_run_is_no_change_of_key() -> None:
     rows = [*tune(80), *((160 + i, 60 + i, 1) for i in range(12)), *tune(8, seed=2, first=172)]
-    assert all(key_change(rows[:count], end(rows[:count])) is None for count in range(80, len(rows) + 1))
+    assert all(find_key_change(rows[:count], end(rows[:count])) is None for count in range(80, len(rows) + 1))
 
 
 def test_there_must_be_a_key_to_leave() -> None:
-    assert key_change([], 8) is None
-    assert key_change([(s, p + 6 * (s >= 32), n) for s, p, n in tune(40)], 80) is None  # after two bars
+    assert find_key_change([], 8) is None
+    assert find_key_change([(s, p + 6 * (s >= 32), n) for s, p, n in tune(40)], 80) is None  # after two bars
 
 
 def test_what_was_before_goes_to_the_new_key() -> None:
     old, new = tune(80), [(s, p + 6, n) for s, p, n in tune(16, seed=1, first=160)]
-    begun = key_change(old + new, end(new))
+    begun = find_key_change(old + new, end(new))
     assert begun is not None
-    assert moved(old + new, begun) == [(s, p + 6, n) if s < begun.step else (s, p, n) for s, p, n in old + new]
+    assert apply_key_change(old + new, begun) == [
+        (s, p + 6, n) if s < begun.step else (s, p, n) for s, p, n in old + new
+    ]
 
 
 @given(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 127), st.integers(1, 64)), max_size=80))
 def test_any_melody_stays_on_the_keyboard(rows: list[Row]) -> None:
     rows = sorted(rows)
-    change = key_change(rows, 400)
+    change = find_key_change(rows, 400)
     if change is not None:
-        there = moved(rows, change)
+        there = apply_key_change(rows, change)
         assert [(s, n) for s, _, n in there] == [(s, n) for s, _, n in rows]
         assert all(0 <= p <= 127 for _, p, _ in there)
 
@@ -88,9 +90,9 @@ def test_a_band_hears_a_song_in_the_new_key_as_if_it_had_always_been_there() -> 
     there = [(s, p + 6, n) for s, p, n in song]
     half = [row if row[0] < 160 else high for row, high in zip(song, there, strict=True)]
     now = 208
-    assert key_change(half, now) == KeyChange(160, 6)
-    heard, sure = melody_context.around(half, now, heard_all=False)
-    wanted, as_sure = melody_context.around(there, now, heard_all=False)
+    assert find_key_change(half, now) == KeyChange(160, 6)
+    heard, sure = melody_context.draw_around(half, now, heard_all=False)
+    wanted, as_sure = melody_context.draw_around(there, now, heard_all=False)
     assert np.array_equal(heard.any(0), wanted.any(0))
     assert sure == as_sure
     assert melody_context.remembers(half, now)
@@ -98,15 +100,18 @@ def test_a_band_hears_a_song_in_the_new_key_as_if_it_had_always_been_there() -> 
 
 def test_who_hears_all_hears_it_as_it_is() -> None:
     song = tune(80) + [(s, p + 6, n) for s, p, n in tune(24, seed=1, first=160)]
-    heard, sure = melody_context.around(song, 180, heard_all=True)
+    heard, sure = melody_context.draw_around(song, 180, heard_all=True)
     assert sure == 1
     assert np.array_equal(
-        heard, melody_context.drawn(song, 180 - melody_context.PAST, melody_context.PAST + melody_context.FUTURE)
+        heard,
+        melody_context.draw_melody(
+            song, 180 - melody_context.PAST_STEPS, melody_context.PAST_STEPS + melody_context.FUTURE_STEPS
+        ),
     )
 
 
 def test_what_is_right_of_the_line_tells_nothing() -> None:
     song = tune(80) + [(s, p + 6, n) for s, p, n in tune(24, seed=1, first=160)]
-    heard, _ = melody_context.around(song, 150, heard_all=False)
-    wanted, _ = melody_context.around([r for r in song if r[0] < 150], 150, heard_all=False)
+    heard, _ = melody_context.draw_around(song, 150, heard_all=False)
+    wanted, _ = melody_context.draw_around([r for r in song if r[0] < 150], 150, heard_all=False)
     assert np.array_equal(heard, wanted)

@@ -21,7 +21,7 @@ def band(bars: range, **notes_a_bar: int) -> dict[str, tuple[Note, ...]]:
 
 
 def promise(*notes: float, single: float = 0.0) -> note_density.Floats:
-    return np.tile(np.array([*notes, *[single] * len(PITCHED_ROLES)]), (note_density.WINDOW, 1))
+    return np.tile(np.array([*notes, *[single] * len(PITCHED_ROLES)]), (note_density.WINDOW_STEPS, 1))
 
 
 def test_habits_are_notes_a_bar_and_the_share_of_one_step_notes() -> None:
@@ -29,53 +29,63 @@ def test_habits_are_notes_a_bar_and_the_share_of_one_step_notes() -> None:
         "bass": (Note(0, 40, STEP), Note(4 * STEP, 40, 4 * STEP), Note(31 * STEP, 40, 8), Note(64 * STEP, 40, STEP)),
         "drums": tuple(Note(i * STEP, 36, STEP) for i in range(32)),
     }
-    assert note_density.of(parts, 0, 32).tolist() == [1.5, 0, 0, 16, 0.5, 0, 0]  # the third bass note is not over yet
-    assert note_density.of({}, 0, 32).tolist() == [0] * note_density.HABITS
+    assert note_density.measure_habits(parts, 0, 32).tolist() == [
+        1.5,
+        0,
+        0,
+        16,
+        0.5,
+        0,
+        0,
+    ]  # the third bass note is not over yet
+    assert note_density.measure_habits({}, 0, 32).tolist() == [0] * note_density.HABIT_COUNT
 
 
 def test_who_keeps_his_promise_is_left_alone() -> None:
     parts = band(range(8), bass=4, chords=12, pad=2, drums=16)
-    more, longer = note_density.density_bias(parts, 128, promise(4, 12, 2, 16))
+    more, longer = note_density.compute_density_bias(parts, 128, promise(4, 12, 2, 16))
     assert np.allclose(more, 0)
     assert np.allclose(longer, 0)
 
 
 def test_who_plays_too_little_is_called_up_and_who_plays_too_much_down() -> None:
     parts = band(range(8), bass=4, chords=12, pad=2, drums=16)
-    more, _ = note_density.density_bias(parts, 128, promise(8, 6, 2, 20))
+    more, _ = note_density.compute_density_bias(parts, 128, promise(8, 6, 2, 20))
     assert more[0] > 0 > more[1]
     assert more[2] == 0
     assert more[3] > 0
-    assert (np.abs(note_density.density_bias(parts, 128, promise(400, 0, 2, 20))[0]) <= note_density.MOST).all()
+    assert (
+        np.abs(note_density.compute_density_bias(parts, 128, promise(400, 0, 2, 20))[0]) <= note_density.MAX_BIAS
+    ).all()
 
 
 def test_density_is_part_of_the_promise() -> None:
     parts = band(range(8), bass=4, chords=12, pad=2, drums=16)
-    assert np.allclose(note_density.density_bias(parts, 128, promise(8, 24, 4, 32), density=0.5)[0], 0)
-    assert (note_density.density_bias(parts, 128, promise(4, 12, 2, 16), density=0.0)[0] < 0).all()
+    assert np.allclose(note_density.compute_density_bias(parts, 128, promise(8, 24, 4, 32), density=0.5)[0], 0)
+    assert (note_density.compute_density_bias(parts, 128, promise(4, 12, 2, 16), density=0.0)[0] < 0).all()
 
 
 def test_notes_that_should_be_shorter_are_cut() -> None:
     parts = band(range(8), bass=4)
-    _, longer = note_density.density_bias(parts, 128, promise(4, 0, 0, 0, single=0.5))
+    _, longer = note_density.compute_density_bias(parts, 128, promise(4, 0, 0, 0, single=0.5))
     assert longer[0] < 0
     assert longer[1] == longer[2] == 0
 
 
 def test_a_band_that_has_just_begun_or_paused_is_not_blamed_for_the_silence() -> None:
     want = promise(4, 12, 2, 16)
-    assert not np.concatenate(note_density.density_bias({}, 500, want)).any()
-    begun = note_density.density_bias(band(range(7, 8), bass=4, chords=12, pad=2, drums=16), 128, want)[0]
+    assert not np.concatenate(note_density.compute_density_bias({}, 500, want)).any()
+    begun = note_density.compute_density_bias(band(range(7, 8), bass=4, chords=12, pad=2, drums=16), 128, want)[0]
     assert np.allclose(begun, 0)
     paused = band(range(2), bass=4, chords=12, pad=2, drums=16)
     again = band(range(6, 8), bass=4, chords=12, pad=2, drums=16)
     assert np.allclose(
-        note_density.density_bias({role: (*paused[role], *again[role]) for role in paused}, 128, want)[0], 0
+        note_density.compute_density_bias({role: (*paused[role], *again[role]) for role in paused}, 128, want)[0], 0
     )
 
 
 def test_who_has_played_nothing_is_left_alone() -> None:
-    more, _ = note_density.density_bias(band(range(8), bass=4), 128, promise(4, 12, 2, 16))
+    more, _ = note_density.compute_density_bias(band(range(8), bass=4), 128, promise(4, 12, 2, 16))
     assert more.tolist() == [0, 0, 0, 0]
 
 
@@ -87,5 +97,5 @@ def test_whatever_was_played_the_pull_is_bounded(played: list[tuple[str, int, in
     parts: dict[str, list[Note]] = {}
     for role, start, length in played:
         parts.setdefault(role, []).append(Note(start, 60, length))
-    more, longer = note_density.density_bias(parts, 200, promise(4, 12, 0, 16, single=0.3), density)
-    assert (np.abs(np.concatenate([more, longer])) <= note_density.MOST).all()
+    more, longer = note_density.compute_density_bias(parts, 200, promise(4, 12, 0, 16, single=0.3), density)
+    assert (np.abs(np.concatenate([more, longer])) <= note_density.MAX_BIAS).all()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from music import chords, midifile
 from music.encoding import piano_roll
-from music.note import TICKS_PER_STEP, Metre, Note, quantise, step_of
+from music.note import TICKS_PER_STEP, Metre, Note, quantise, round_to_step
 
 notes = st.lists(
     st.builds(Note, st.integers(0, 400), st.integers(0, 127), st.integers(1, 60), st.integers(1, 127)), max_size=40
@@ -20,7 +20,7 @@ notes = st.lists(
 
 
 def test_an_onset_half_a_step_early_belongs_to_the_coming_step() -> None:
-    assert [step_of(tick) for tick in (-4, -3, 0, 2, 3, 8, 9)] == [-1, 0, 0, 0, 1, 1, 2]
+    assert [round_to_step(tick) for tick in (-4, -3, 0, 2, 3, 8, 9)] == [-1, 0, 0, 0, 1, 1, 2]
 
 
 @given(notes)
@@ -82,13 +82,13 @@ def test_melody_is_the_named_track_else_the_first_pitched_one() -> None:
     drums = midifile.Part("kit", (Note(0, 36, 6),), 9, 0)
     lead = midifile.Part("lead", (Note(0, 60, 6),), 0, 1)
     melody = midifile.Part("melody", (Note(0, 62, 6),), 0, 2)
-    assert midifile.melody_part(midifile.Song((drums, lead, melody))) == melody
-    assert midifile.melody_part(midifile.Song((drums, lead))) == lead
-    assert midifile.melody_part(midifile.Song((drums, lead, melody)), "1") == lead
+    assert midifile.choose_melody(midifile.Song((drums, lead, melody))) == melody
+    assert midifile.choose_melody(midifile.Song((drums, lead))) == lead
+    assert midifile.choose_melody(midifile.Song((drums, lead, melody)), "1") == lead
     with pytest.raises(midifile.MidiFileError, match="no pitched notes"):
-        midifile.melody_part(midifile.Song((drums,)))
+        midifile.choose_melody(midifile.Song((drums,)))
     with pytest.raises(midifile.MidiFileError, match="the file has: kit"):
-        midifile.melody_part(midifile.Song((drums,)), "lead")
+        midifile.choose_melody(midifile.Song((drums,)), "lead")
 
 
 @pytest.mark.parametrize(
@@ -115,4 +115,4 @@ def test_no_chord_and_nonsense() -> None:
 
 
 def test_roll_of_nothing() -> None:
-    assert not np.any(piano_roll.empty(3).sustain)
+    assert not np.any(piano_roll.make_silence(3).sustain)

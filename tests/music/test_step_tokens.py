@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from music.encoding import sampling, step_tokens
-from music.encoding.step_tokens import Begun, Grammar, TokenError, TokenSequence
-from music.note import ROLES, TICKS_PER_STEP, Note, without_overlap
+from music.encoding.step_tokens import Grammar, RoleOnsets, TokenError, TokenSequence
+from music.note import ROLES, TICKS_PER_STEP, Note, remove_overlaps
 
 STEPS = 40
 COMPASS = {"bass": (28, 51), "chords": (40, 87), "pad": (48, 95)}
@@ -22,7 +22,7 @@ def notes(longest: int) -> st.SearchStrategy[tuple[Note, ...]]:
         st.integers(0, 127),
         st.integers(1, longest),
     )
-    return st.lists(one, max_size=24).map(lambda found: tuple(without_overlap(found)))
+    return st.lists(one, max_size=24).map(lambda found: tuple(remove_overlaps(found)))
 
 
 def one_voice(found: tuple[Note, ...]) -> tuple[Note, ...]:
@@ -83,10 +83,10 @@ def test_what_the_grammar_lets_pass_is_a_step_of_the_band(seed: int, root: int, 
         allowed = grammar.allowed()
         assert allowed.any()
         grammar.take(sampling.choose(random.standard_normal(step_tokens.WRITER), random, allowed=allowed))
-    made = step_tokens.begun_of(grammar.finish() if not grammar.over else grammar.tokens, root)
+    made = step_tokens.decode_step(grammar.finish() if not grammar.over else grammar.tokens, root)
     for part in made:
         pitches = [pitch for _, pitch in part.notes]
-        assert 1 <= len(pitches) == len(set(pitches)) <= step_tokens.MOST[part.role]
+        assert 1 <= len(pitches) == len(set(pitches)) <= step_tokens.MAX_NOTES[part.role]
         if part.role != "drums":
             low, high = COMPASS[part.role]
             assert all(low <= pitch <= high for pitch in pitches)
@@ -98,19 +98,19 @@ def test_roles_that_may_not_begin_anything_do_not() -> None:
 
 
 def test_a_step_is_told_from_the_root() -> None:
-    parts = [Begun("bass", ((4, 36),)), Begun("chords", ((2, 60), (2, 64)))]
-    moved = [Begun("bass", ((4, 38),)), Begun("chords", ((2, 62), (2, 66)))]
-    assert step_tokens.step_tokens(parts, 0) == step_tokens.step_tokens(moved, 2)
-    assert step_tokens.begun_of(step_tokens.step_tokens(moved, 2), 2) == moved
+    parts = [RoleOnsets("bass", ((4, 36),)), RoleOnsets("chords", ((2, 60), (2, 64)))]
+    moved = [RoleOnsets("bass", ((4, 38),)), RoleOnsets("chords", ((2, 62), (2, 66)))]
+    assert step_tokens.encode_step(parts, 0) == step_tokens.encode_step(moved, 2)
+    assert step_tokens.decode_step(step_tokens.encode_step(moved, 2), 2) == moved
 
 
 def test_kinds_of_tokens_follow_each_other_without_a_gap() -> None:
-    assert step_tokens.chord_token(-1, -1) == step_tokens.CHORD
-    assert step_tokens.chord_token(11, 7) == step_tokens.MELODY - 1
-    assert step_tokens.chord_of(step_tokens.chord_token(5, 3)) == (5, 3)
-    assert step_tokens.pitch_token(127, 0) < step_tokens.DRUM
-    assert step_tokens.pitch_token(0, 11) >= step_tokens.PITCH
-    assert step_tokens.ONSET + 128 == step_tokens.STYLE
+    assert step_tokens.encode_chord(-1, -1) == step_tokens.CHORD
+    assert step_tokens.encode_chord(11, 7) == step_tokens.MELODY - 1
+    assert step_tokens.decode_chord(step_tokens.encode_chord(5, 3)) == (5, 3)
+    assert step_tokens.encode_pitch(127, 0) < step_tokens.DRUM
+    assert step_tokens.encode_pitch(0, 11) >= step_tokens.PITCH
+    assert step_tokens.MELODY_ONSET + 128 == step_tokens.STYLE
 
 
 def test_temperature_0_takes_the_likeliest_and_top_p_leaves_out_the_rest() -> None:

@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 
 from music.note import Metre, Note
-from music.tunes import TUNES, written
+from music.tunes import TUNES, parse_tune
 
 
 def test_bars_of_pitch_and_beats_become_notes() -> None:
-    tune = written("test", 100, "C4:1 -:1 Bb3:1/2 F#4:3/2 | C-1:4")
+    tune = parse_tune("test", 100, "C4:1 -:1 Bb3:1/2 F#4:3/2 | C-1:4")
     assert tune.notes == (
         Note(0, 60, 21, 92),
         Note(48, 58, 10, 80),
@@ -22,11 +22,11 @@ def test_bars_of_pitch_and_beats_become_notes() -> None:
 )
 def test_what_is_no_bar_is_refused(text: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
-        written("test", 100, text)
+        parse_tune("test", 100, text)
 
 
 def test_the_first_bars_alone() -> None:
-    tune = written("test", 100, "C4:3 | D4:3 | E4:3", Metre(3, 4))
+    tune = parse_tune("test", 100, "C4:3 | D4:3 | E4:3", Metre(3, 4))
     assert [n.pitch for n in tune.first_bars(2).notes] == [60, 62]
     assert tune.first_bars(2).bars == 2
     assert tune.first_bars(9) == tune

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from daemon.cli import main
 from music import midifile
-from music.edits.draft import Draft, from_line, replay
+from music.edits.draft import Draft, parse_edit, replay
 from music.encoding import edit_grid
 from music.midifile import Song
 from music.note import EDITS, MELODY, TICKS_PER_STEP, Metre, Note
@@ -74,9 +74,9 @@ class Rendered:
 def replayed(done: Rendered) -> list[Note]:
     """The edits over the input, as anybody can do it with the two files."""
     given = done.notes(MELODY)
-    edits = [from_line(line) for line in done.lines]
+    edits = [parse_edit(line) for line in done.lines]
     ends = [n.end // TICKS_PER_STEP for n in given] + [e.step + e.length for e in edits]
-    draft = Draft(*edit_grid.of_notes(given, 0, max(ends)))
+    draft = Draft(*edit_grid.from_notes(given, 0, max(ends)))
     replay(draft, edits)
     return sorted(edit_grid.to_notes(draft.lengths, draft.velocities))
 

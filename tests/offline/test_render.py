@@ -64,7 +64,7 @@ def run(*arguments: object) -> Result:
 
 def performed(path: Path, player: FakePlayer | None = None, **options: object) -> render.Performance:
     song = midifile.read(path)
-    return render.perform(song, midifile.melody_part(song), player or FakePlayer(), RenderOptions(**options))  # type: ignore[arg-type]
+    return render.perform(song, midifile.choose_melody(song), player or FakePlayer(), RenderOptions(**options))  # type: ignore[arg-type]
 
 
 # The file

@@ -18,8 +18,8 @@ from daemon.players.arcnn import HOP, ArcnnPlayer, Editor, draft_of, windows
 from daemon.players.graph import Graph, GraphError
 from music.edits.draft import Draft
 from music.edits.edit import ADD, Edit, Limits
-from music.encoding.edit_grid import LENGTHS, PITCHES, PLANES, WINDOW
-from music.note import Metre
+from music.encoding.edit_grid import LENGTHS_STEPS, PLANES, WINDOW_STEPS
+from music.note import PITCHES, Metre
 from music.signature import Signature
 
 Planes = NDArray[np.float32]
@@ -30,8 +30,8 @@ class FakeGraph:
     """Answers with what `weights` says of the planes (3, 128, 128); lengths: the class of every cell's length."""
 
     def __init__(self, weights: Callable[[Planes], Planes], lengths: int = 3, **settings: Any) -> None:
-        shapes = {"planes": (1, len(PLANES), WINDOW, PITCHES), "style": (1, len(STYLES))}
-        given = {"weights": (1, WINDOW, PITCHES), "lengths": (1, WINDOW, PITCHES, len(LENGTHS))}
+        shapes = {"planes": (1, len(PLANES), WINDOW_STEPS, PITCHES), "style": (1, len(STYLES))}
+        given = {"weights": (1, WINDOW_STEPS, PITCHES), "lengths": (1, WINDOW_STEPS, PITCHES, len(LENGTHS_STEPS))}
         self.signature = Signature("arcnn", shapes, given, STYLES, {"calibrated": True, **settings})
         self.weights, self.lengths = weights, lengths
         self.seen: list[Planes] = []
@@ -40,7 +40,7 @@ class FakeGraph:
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
         self.seen.append(inputs["planes"][0].copy())
         self.styles.append(inputs["style"][0].tolist())
-        scores = np.zeros((1, WINDOW, PITCHES, len(LENGTHS)), np.float32)
+        scores = np.zeros((1, WINDOW_STEPS, PITCHES, len(LENGTHS_STEPS)), np.float32)
         scores[..., self.lengths] = 1
         return {"weights": self.weights(inputs["planes"][0])[None], "lengths": scores}
 
@@ -70,12 +70,12 @@ def here(planes: Planes) -> Planes:
 
 @given(st.integers(1, 900), st.booleans())
 def test_windows_cover_every_step_and_stay_inside(steps: int, ring: bool) -> None:
-    firsts = windows(max(steps, WINDOW), ring)
-    covered = np.zeros(max(steps, WINDOW), int)
+    firsts = windows(max(steps, WINDOW_STEPS), ring)
+    covered = np.zeros(max(steps, WINDOW_STEPS), int)
     for first in firsts:
         assert 0 <= first < len(covered)
-        assert ring or first + WINDOW <= len(covered)
-        covered[(first + np.arange(WINDOW)) % len(covered)] += 1
+        assert ring or first + WINDOW_STEPS <= len(covered)
+        covered[(first + np.arange(WINDOW_STEPS)) % len(covered)] += 1
     assert covered.min() >= 1
     assert len(firsts) == len(set(firsts))
     assert all(b - a <= HOP for a, b in itertools.pairwise(firsts))
@@ -88,14 +88,14 @@ def test_what_is_said_of_a_cell_does_not_depend_on_where_windows_begin(steps: in
     said = editor(FakeGraph(here)).look(draft, Limits(), "chorale")
     onset = (draft.lengths > 0).astype(np.float32)
     np.testing.assert_allclose(said.weights, -5 + 4 * onset, atol=1e-5)
-    assert (said.lengths == LENGTHS[3]).all()
+    assert (said.lengths == LENGTHS_STEPS[3]).all()
 
 
 def test_where_windows_disagree_they_fade_into_each_other_without_a_seam() -> None:
     """Each window has an opinion of its own: of the piece's 20 bars no step leaps from one to another's."""
     opinions = iter(range(100))
     draft = draft_with(320, scattered(320))
-    said = editor(FakeGraph(lambda planes: np.full((WINDOW, PITCHES), float(next(opinions)), np.float32)))
+    said = editor(FakeGraph(lambda planes: np.full((WINDOW_STEPS, PITCHES), float(next(opinions)), np.float32)))
     weights = said.look(draft, Limits(), "chorale").weights[:, 60]
     assert np.abs(np.diff(weights)).max() <= 2 / HOP + 1e-6
     assert (weights[0], weights[-1]) == (0, len(windows(320, False)) - 1)
@@ -104,7 +104,7 @@ def test_where_windows_disagree_they_fade_into_each_other_without_a_seam() -> No
 def test_a_ring_has_no_seam_at_its_end_either() -> None:
     opinions = iter(range(100))
     draft = draft_with(256, scattered(256), ring=True)
-    said = editor(FakeGraph(lambda planes: np.full((WINDOW, PITCHES), float(next(opinions)), np.float32)))
+    said = editor(FakeGraph(lambda planes: np.full((WINDOW_STEPS, PITCHES), float(next(opinions)), np.float32)))
     weights = said.look(draft, Limits(), "chorale").weights[:, 60]
     assert np.abs(np.diff(np.append(weights, weights[0]))).max() <= 4 / HOP + 1e-6
 
@@ -116,7 +116,7 @@ def test_a_loop_of_less_than_eight_bars_is_repeated_until_it_fills_the_window(ba
     editor(graph).look(draft, Limits(), "chorale")
     (seen,) = graph.seen
     steps = np.flatnonzero(seen[0, :, 60])
-    assert steps.tolist() == list(range(3, WINDOW, 16 * bars))
+    assert steps.tolist() == list(range(3, WINDOW_STEPS, 16 * bars))
     sounds = np.flatnonzero(seen[1, :, 64]) % (16 * bars)
     assert set(sounds.tolist()) == {16 * bars - 1, 0, 1}  # the note held over the end goes on at the beginning
 
@@ -181,7 +181,7 @@ def state(want: int, own: bool = False) -> LoopState:
 
 def wants_c(planes: Planes) -> Planes:
     """A C on every beat, and no E."""
-    weights = np.full((WINDOW, PITCHES), -16.0, np.float32)
+    weights = np.full((WINDOW_STEPS, PITCHES), -16.0, np.float32)
     weights[::4, 72] = np.where(planes[1, ::4, 72] > 0, -16.0, -0.05)
     weights[planes[0] > 0] = -3.0
     weights[:, 64] = np.where(planes[0][:, 64] > 0, -0.01, -16.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from daemon.players.chord_balance import BALANCED, SHARES, neglected_tones, sounded
-from music.encoding.gan_canvas import QUALITIES, QUALITY_TONES
+from music.chords import QUALITIES, QUALITY_TONES
 from music.note import TICKS_PER_STEP, Note
 
 C_MAJOR = SHARES[0]

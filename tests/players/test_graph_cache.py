@@ -98,7 +98,7 @@ def test_small_graphs_are_not_kept(kept: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_metadata_are_read_without_the_graph() -> None:
-    metadata, bare = signature.split(model())
+    metadata, bare = signature.split_metadata(model())
     assert metadata == {"houseband": "says ♪", "empty": "", "long": "z" * 300}
     expected = onnx.load_from_string(model())
     del expected.metadata_props[:]
@@ -108,7 +108,7 @@ def test_metadata_are_read_without_the_graph() -> None:
 @given(st.binary(max_size=64))
 def test_what_is_no_graph_is_refused_or_has_no_metadata(data: bytes) -> None:
     try:
-        metadata, rest = signature.split(data)
+        metadata, rest = signature.split_metadata(data)
     except SignatureError:
         return
     assert metadata or rest == data
@@ -118,7 +118,7 @@ def test_what_is_no_graph_is_refused_or_has_no_metadata(data: bytes) -> None:
 def test_a_cut_off_file_never_passes_for_another(size: int) -> None:
     data = model()
     try:
-        metadata, _ = signature.split(data[: len(data) - 1 - size])
+        metadata, _ = signature.split_metadata(data[: len(data) - 1 - size])
     except SignatureError:
         return
-    assert metadata != signature.split(data)[0]
+    assert metadata != signature.split_metadata(data)[0]

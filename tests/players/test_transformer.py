@@ -16,7 +16,7 @@ from daemon.players.ensemble import Ensemble
 from daemon.players.graph import Graph
 from daemon.players.load import load_player
 from daemon.players.transformer import AHEAD, TransformerPlayer
-from music.analysis.modulation import key_change
+from music.analysis.modulation import find_key_change
 from music.midifile import Part, Song
 from music.note import PITCHED_ROLES, ROLES, TICKS_PER_STEP, Note
 
@@ -66,7 +66,7 @@ def test_a_melody_that_changes_its_key_is_remembered_alike_by_who_comes_in_then(
     asked = list(requests(player, notes, 156))
     request, plan = asked[-1]
     rows = [(n.start // TICKS_PER_STEP, n.pitch, n.length // TICKS_PER_STEP) for n in request.melody]
-    change = key_change(rows, request.now)
+    change = find_key_change(rows, request.now)
     assert change is not None
     assert change.semitones == 6
     again = load_player("transformer").plan(request)

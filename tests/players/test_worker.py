@@ -131,7 +131,7 @@ def test_a_worker_that_cannot_start_again_is_reported_and_closes(tmp_path: Path)
 def test_a_child_that_hangs_as_it_takes_anothers_place_is_replaced_in_its_turn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_module, "AGAIN_LIMIT", 0.0)
+    monkeypatch.setattr(worker_module, "RESTART_LIMIT_S", 0.0)
     with working("starts_twice", str(tmp_path)) as (worker, world):
         worker.wait_ready()
         worker.ask(request(1, seed=2))
@@ -191,10 +191,10 @@ def test_what_goes_wrong_between_two_questions_is_told_and_costs_no_answer(caplo
 def test_a_child_begun_early_is_the_workers_and_another_is_none_of_its() -> None:
     spec = PlayerSpec("tests.support.worker_players:echo")
     with closing(PreloadedWorker(spec)) as early:
-        child = early._child
+        child = early._process
         assert child is not None
         world = LiveWorld()
-        with closing(Worker(spec, world.put, world.now, early=early)) as worker:
+        with closing(Worker(spec, world.put, world.now, preloaded=early)) as worker:
             worker.start()
             worker.wait_ready()
             assert worker.pid == child.pid
@@ -208,7 +208,7 @@ def test_a_child_begun_early_is_the_workers_and_another_is_none_of_its() -> None
 
 def test_a_child_begun_early_that_nobody_takes_is_ended() -> None:
     with closing(PreloadedWorker(PlayerSpec("tests.support.worker_players:echo"))) as early:
-        child = early._child
+        child = early._process
     assert child is not None
     assert child.exit_status is not None
 

@@ -37,7 +37,7 @@ from music.edits.draft import Draft
 from music.edits.edit import Limits
 from music.edits.selection import EditScores
 from music.encoding import edit_grid
-from music.encoding.edit_grid import WINDOW, Lengths
+from music.encoding.edit_grid import WINDOW_STEPS, Lengths
 from music.evaluation import metrics
 from music.midifile import Song
 from music.note import CHANNELS, TICKS_PER_STEP, Note
@@ -55,7 +55,7 @@ AT_ONCE = (1, 2, 4, 8, 16)
 
 def lengths_of(notes: Sequence[Note]) -> Lengths:
     """The first 8 bars."""
-    return edit_grid.of_notes(notes, 0, WINDOW)[0]
+    return edit_grid.from_notes(notes, 0, WINDOW_STEPS)[0]
 
 
 def voices_of(song: Song) -> list[list[Note]]:
@@ -65,7 +65,7 @@ def voices_of(song: Song) -> list[list[Note]]:
 
 def draft_of(lengths: Lengths) -> Draft:
     """All as loud."""
-    return Draft(lengths, np.where(lengths > 0, 80, 0).astype(np.uint8), range(0, WINDOW, 16))
+    return Draft(lengths, np.where(lengths > 0, 80, 0).astype(np.uint8), range(0, WINDOW_STEPS, 16))
 
 
 def f1(lengths: Lengths, true: Lengths) -> float:
@@ -77,7 +77,7 @@ def f1(lengths: Lengths, true: Lengths) -> float:
 def nats(scores: EditScores, draft: Draft, true: Lengths) -> float | None:
     """Mean of minus log-probability over the edits that are left to the real piece; None where there are none."""
     left = (draft.lengths > 0) != (true > 0)
-    log_p = selection.normal(scores.weights)
+    log_p = selection.normalise_log(scores.weights)
     return float(-log_p[left].mean()) if left.any() else None
 
 
@@ -96,10 +96,10 @@ def pieces_of(data: Path, collection: str, count: int) -> list[Piece]:
     for entry in open_book(data, collection, "valid", songs=count):
         song = entry.read()
         lines = [part.notes for part in song.parts if part.notes and part.channel != DRUMS]
-        first = max(0, (song.end // TICKS_PER_STEP // 16 - WINDOW // 16) // 2) * 16
-        parts = tuple(edit_grid.of_notes(line, first, WINDOW)[0] for line in lines)
+        first = max(0, (song.end // TICKS_PER_STEP // 16 - WINDOW_STEPS // 16) // 2) * 16
+        parts = tuple(edit_grid.from_notes(line, first, WINDOW_STEPS)[0] for line in lines)
         parts = tuple(part for part in parts if part.any())
-        true = np.max(parts, 0) if parts else np.zeros((WINDOW, 128), np.int16)
+        true = np.max(parts, 0) if parts else np.zeros((WINDOW_STEPS, 128), np.int16)
         if len(parts) > 1 and (true > 0).sum() > 30:
             found.setdefault(entry.song, Piece(COLLECTIONS[collection], true, parts))
     return list(found.values())
@@ -185,7 +185,7 @@ def lines_of(notes: Sequence[Note]) -> list[list[Note]]:
     """Voices of a texture without any: on every step the sounding notes from the top, up to four lines."""
     steps = max((n.end for n in notes), default=0) // TICKS_PER_STEP
     lines: list[list[Note]] = [[] for _ in VOICES]
-    for step in range(min(steps, WINDOW)):
+    for step in range(min(steps, WINDOW_STEPS)):
         tick = step * TICKS_PER_STEP
         now = sorted((n for n in notes if n.start <= tick < n.end), key=lambda n: -n.pitch)[: len(lines)]
         for line, n in zip(lines, now, strict=False):
@@ -195,13 +195,13 @@ def lines_of(notes: Sequence[Note]) -> list[list[Note]]:
 
 def texture(notes: Sequence[Note], melody: Sequence[Note]) -> dict[str, float]:
     """Consonance with the melody, parallels a bar, voices a step."""
-    where = metrics.passage([n for n in melody if n.end <= WINDOW * TICKS_PER_STEP])
+    where = metrics.find_passage([n for n in melody if n.end <= WINDOW_STEPS * TICKS_PER_STEP])
     rest = [n for n in notes if n not in set(melody)]
-    sounding = edit_grid.sounding(lengths_of(notes))[where.first_step : where.first_step + where.steps]
+    sounding = edit_grid.find_sounding(lengths_of(notes))[where.first_step : where.first_step + where.steps]
     lines = lines_of(notes)
     return {
         **{
-            key: metrics.consonance(where, metrics.playing({"edits": rest}, where))[key]
+            key: metrics.measure_consonance(where, metrics.collect_notes({"edits": rest}, where))[key]
             for key in ("cr", "ur", "clash")
         },
         "parallels a bar": parallels(lines) / 8 if len(lines) > 1 else 0.0,
@@ -227,7 +227,7 @@ def harmony(
             mark = next((k for k in (0, 8, 16, 32, 64, 96) if k <= made < k + at_once), None)
             if mark is not None and left is not None:
                 after.setdefault(mark, []).append((f1(draft.lengths, true), left))
-            if made >= most or not selection.take(
+            if made >= most or not selection.draw_edits(
                 draft, scores, limits, random, count=at_once, risk=risk, iteration=turn, belief=belief, strict=True
             ):
                 break
@@ -239,7 +239,7 @@ def harmony(
         if pictures is not None and index < 4:
             from daemon.evaluation import piano_roll_png as drawing
 
-            where = metrics.passage(melody)
+            where = metrics.find_passage(melody)
             rows = {"human": {"chords": human}, "edited": {"edits": notes}}
             drawing.draw(pictures / f"{index}.png", f"chorale {index}", tuple(melody), rows, where)
     return {
@@ -268,7 +268,7 @@ def at_once_costs(editor: Editor, pieces: Sequence[Lengths], edits: int) -> dict
                 scores = editor.look(draft, limits, STYLE)
                 evaluations += 1
                 belief.look(draft, scores)
-                if not selection.take(
+                if not selection.draw_edits(
                     draft, scores, limits, random, count=wanted, risk=0.5, iteration=1, belief=belief
                 ):
                     break

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from daemon.core.tempo import TempoMap
 from daemon.takes.take import Take
 from music import midifile
-from music.note import Metre, Note, without_overlap
+from music.note import Metre, Note, remove_overlaps
 
 TEMPO = TempoMap(500_000, 0, 1_000_000_007)
 
@@ -23,7 +23,7 @@ def off(channel: int, pitch: int) -> bytes:
 
 notes = st.lists(
     st.builds(Note, st.integers(0, 500), st.integers(40, 60), st.integers(1, 60), st.integers(1, 127)), max_size=30
-).map(without_overlap)
+).map(remove_overlaps)
 
 
 @given(melody=notes, bass=notes)

@@ -23,7 +23,7 @@ from typing import Any
 
 from daemon.control.client import ClientError, ControlClient
 from daemon.core.counters import quantile
-from music.edits.draft import from_sysex
+from music.edits.draft import decode_sysex
 from music.note import TICKS_PER_BEAT, TICKS_PER_STEP, Note
 from tests.programs.jack.bench import RATE, jack_server, scatter
 from tests.support.jack.stage import Performance, hanging, onsets, perform
@@ -97,7 +97,7 @@ def figures(done: Performance, told: Subscriber, bpm: int, period: int, loop: in
     """All that is judged, and the bounds."""
     step_ns = 60e9 / bpm / 4
     mine = [at for at, data in onsets(done.heard) if data[0] & 0x0F == CHANNEL]
-    messages = [from_sysex(data) for _, data in done.heard if data[0] == 0xF0]
+    messages = [decode_sysex(data) for _, data in done.heard if data[0] == 0xF0]
     last = max((note["tick"] for note in told.notes), default=0)
     return {
         "onsets": len(mine),

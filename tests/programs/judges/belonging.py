@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.key_equivariant import CLASSES, Block, KeyConv, KeyNorm, Width, join
-from music.evaluation.metrics import Mean, mean
-from tests.programs.judges.pieces import BAR, Piece, cut, onsets_by_bar, planes
+from models.key_equivariant import Block, KeyConv, KeyNorm, Width, join
+from music.evaluation.metrics import Mean, estimate_mean
+from music.note import PITCH_CLASSES, STEPS_PER_BAR
+from tests.programs.judges.pieces import Piece, cut, onsets_by_bar, planes
 
 BARS = 4
-STEPS = BARS * BAR
+STEPS = BARS * STEPS_PER_BAR
 BEAT = 4
 #: What is a window to be judged: so many melody notes begin in it. One is looked at every HOP bars.
 MELODY_ONSETS = 4
@@ -77,8 +78,8 @@ class Encoder(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         state = self.first(join(x, self.place.expand(len(x), -1, -1)))
         state = self.last(self.blocks(state))
-        pitched, plain = state.split([self.out_width.pitched * CLASSES, self.out_width.plain], 1)
-        pitched = pitched.unflatten(1, (self.out_width.pitched, CLASSES))
+        pitched, plain = state.split([self.out_width.pitched * PITCH_CLASSES, self.out_width.plain], 1)
+        pitched = pitched.unflatten(1, (self.out_width.pitched, PITCH_CLASSES))
         return pitched - pitched.mean(2, keepdim=True), plain
 
 
@@ -110,7 +111,7 @@ def windows_of(piece: Piece, hop: int = HOP, parts_onsets: int = 0) -> list[Wind
     melody = np.convolve(onsets_by_bar(piece.melody, piece.first, piece.bars), four, "valid")
     parts = np.convolve(onsets_by_bar(piece.parts, piece.first, piece.bars), four, "valid")
     kept = np.flatnonzero((melody >= MELODY_ONSETS) & (parts >= parts_onsets))
-    return [Window(piece, piece.first + int(bar) * BAR) for bar in kept if bar % hop == 0]
+    return [Window(piece, piece.first + int(bar) * STEPS_PER_BAR) for bar in kept if bar % hop == 0]
 
 
 def train(pieces: Sequence[Piece], recipe: Recipe) -> Iterator[tuple[Judge, float]]:
@@ -160,14 +161,14 @@ def over_songs(windows: Sequence[Window], shares: NDArray[np.float64]) -> Mean:
     for window, share in zip(windows, shares.tolist(), strict=True):
         if not np.isnan(share):
             found.setdefault(window.piece.song, []).append(share)
-    return mean([sum(of_song) / len(of_song) for _, of_song in sorted(found.items())])
+    return estimate_mean([sum(of_song) / len(of_song) for _, of_song in sorted(found.items())])
 
 
 def _vectors(encoder: Encoder, heard: Tensor, windows: Sequence[Window], same_key: bool) -> Tensor:
     pitched, plain = encoder(heard)
     if same_key:  # the class of the tonic first
         keys = torch.tensor([window.piece.key for window in windows])
-        classes = (torch.arange(CLASSES) + keys[:, None]) % CLASSES
+        classes = (torch.arange(PITCH_CLASSES) + keys[:, None]) % PITCH_CLASSES
         pitched = pitched.gather(2, classes[:, None, :, None].expand_as(pitched))
     return functional.normalize(torch.cat([pitched.flatten(1), plain.flatten(1)], 1), dim=1)
 

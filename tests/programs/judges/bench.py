@@ -14,7 +14,7 @@ from daemon.evaluation.songbook import SongEntry
 from daemon.offline.render import render_notes
 from music.chords import ChordTrack
 from music.evaluation import baselines, metrics
-from music.midifile import MidiFileError, Song, melody_part
+from music.midifile import MidiFileError, Song, choose_melody
 from music.note import Metre, quantise
 from tests.programs.judges import pieces
 from tests.programs.judges.pieces import Piece
@@ -51,10 +51,10 @@ def play(task: Task) -> Tried | None:
     """One file. None where it cannot be judged."""
     try:
         song = _beginning(task.entry.read(), task.bars)
-        melody = melody_part(song).notes
+        melody = choose_melody(song).notes
     except MidiFileError:
         return None
-    own = baselines.human_parts(song)
+    own = baselines.extract_human_parts(song)
     if not own or not melody or any(metre.ticks_per_bar != Metre().ticks_per_bar for _, metre in song.metres):
         return None
     heard = [pieces.rows_of(notes) for role, notes in own.items() if role != "drums"]
@@ -62,10 +62,10 @@ def play(task: Task) -> Tried | None:
         return None
     together = np.concatenate(heard)
     original = pieces.piece(task.entry.song, task.entry.style or "piano", pieces.rows_of(melody), together)
-    where = metrics.passage(melody)
-    rules = {OWN: original, FOLLOWER: pieces.with_parts(original, baselines.chord_follower(where))}
+    where = metrics.find_passage(melody)
+    rules = {OWN: original, FOLLOWER: pieces.with_parts(original, baselines.follow_chords(where))}
     if song.markers:
-        rules[BLOCKS] = pieces.with_parts(original, baselines.chord_blocks(where, ChordTrack(song.markers)))
+        rules[BLOCKS] = pieces.with_parts(original, baselines.play_chord_blocks(where, ChordTrack(song.markers)))
     return Tried(rules, dict(_band(task, song, original)))
 
 
@@ -85,7 +85,7 @@ def _beginning(song: Song, bars: int | None) -> Song:
     """The song's first bars of melody; the song's own parts are cut, too."""
     if bars is None:
         return song
-    notes = quantise(melody_part(song).notes)
+    notes = quantise(choose_melody(song).notes)
     per_bar = Metre().ticks_per_bar
     end = (notes[0].start // per_bar + bars) * per_bar if notes else 0
     parts = (replace(part, notes=tuple(n for n in part.notes if n.start < end)) for part in song.parts)

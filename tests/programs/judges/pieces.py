@@ -14,19 +14,19 @@ from daemon.evaluation.songbook import song_of
 from models.data import song_cache
 from models.data.song_cache import PARTS, CachedSong
 from music.evaluation.baselines import ROLE_OF_TRACK, Accompaniment
-from music.note import TICKS_PER_STEP, Note, quantise
+from music.note import PITCH_CLASSES, STEPS_PER_BAR, TICKS_PER_STEP, Note, quantise
 
 Ints = NDArray[np.int32]
 Floats = NDArray[np.float32]
 
-BAR = 16
-CLASSES = 12
 #: What the judges learn from, and the styles its accompaniments are in.
 COLLECTIONS = ("pop909", "bands")
 STYLES = ("pop", "rock", "jazz", "ballad", "piano")
 
 _SCALE = (0, 2, 4, 5, 7, 9, 11)
-_SCALES = np.array([np.isin(np.arange(CLASSES), np.add(_SCALE, key) % CLASSES) for key in range(CLASSES)], np.float64)
+_SCALES = np.array(
+    [np.isin(np.arange(PITCH_CLASSES), np.add(_SCALE, key) % PITCH_CLASSES) for key in range(PITCH_CLASSES)], np.float64
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,11 @@ class Piece:
 def piece(song: str, style: str, melody: Ints, parts: Ints) -> Piece:
     """The piece of these rows, whose melody has at least one note."""
     melody, parts = _sorted(melody), _sorted(parts)
-    first = int(melody[0, 0]) // BAR * BAR
+    first = int(melody[0, 0]) // STEPS_PER_BAR * STEPS_PER_BAR
     end = int((melody[:, 0] + melody[:, 2]).max())
-    return Piece(song, style, melody, parts, first, -(-(end - first) // BAR), _key(np.concatenate([melody, parts])))
+    return Piece(
+        song, style, melody, parts, first, -(-(end - first) // STEPS_PER_BAR), _key(np.concatenate([melody, parts]))
+    )
 
 
 def with_parts(original: Piece, parts: Accompaniment) -> Piece:
@@ -102,14 +104,14 @@ def planes(windows: Sequence[Ints], steps: int, splits: Sequence[int]) -> Floats
     which = np.repeat(np.arange(len(windows)), [len(rows) for rows in windows])
     rows = np.concatenate([np.zeros((0, 3), np.int32), *windows])
     start, pitch, end = rows[:, 0], rows[:, 1], rows[:, 0] + rows[:, 2]
-    line = (which * registers + np.searchsorted(splits, pitch, "right")) * CLASSES + pitch % CLASSES
-    size = len(windows) * registers * CLASSES
+    line = (which * registers + np.searchsorted(splits, pitch, "right")) * PITCH_CLASSES + pitch % PITCH_CLASSES
+    size = len(windows) * registers * PITCH_CLASSES
     inside = (start >= 0) & (start < steps)
     onset = np.bincount(line[inside] * steps + start[inside], minlength=size * steps)
     change = np.bincount(line * (steps + 1) + start.clip(0, steps), minlength=size * (steps + 1))
     change = change - np.bincount(line * (steps + 1) + end.clip(0, steps), minlength=size * (steps + 1))
     sounding = change.reshape(size, steps + 1).cumsum(1)[:, :steps]
-    shape = (len(windows), registers, CLASSES, steps)
+    shape = (len(windows), registers, PITCH_CLASSES, steps)
     return np.concatenate([onset.reshape(shape) > 0, sounding.reshape(shape) > 0], 1).astype(np.float32)
 
 
@@ -122,7 +124,7 @@ def cut(rows: Ints, first: int, steps: int) -> Ints:
 
 def onsets_by_bar(rows: Ints, first: int, bars: int) -> NDArray[np.int64]:
     """How many notes begin in each of so many bars from a step on."""
-    bar = (rows[:, 0] - first) // BAR
+    bar = (rows[:, 0] - first) // STEPS_PER_BAR
     return np.bincount(bar[(bar >= 0) & (bar < bars)], minlength=bars)
 
 
@@ -131,4 +133,4 @@ def _sorted(rows: Ints) -> Ints:
 
 
 def _key(rows: Ints) -> int:
-    return int((_SCALES @ np.bincount(rows[:, 1] % CLASSES, rows[:, 2], CLASSES)).argmax())
+    return int((_SCALES @ np.bincount(rows[:, 1] % PITCH_CLASSES, rows[:, 2], PITCH_CLASSES)).argmax())

@@ -22,16 +22,16 @@ from daemon.evaluation.songbook import open_book
 from daemon.offline.render import render_notes
 from daemon.players.load import load_player
 from music.evaluation import metrics
-from music.midifile import Song, melody_part
+from music.midifile import Song, choose_melody
 
 BARS = 8
 
 
-def nic(melody: metrics.BarFigures, parts: metrics.Parts, bar: int) -> float:
+def nic(melody: metrics.MelodyPassage, parts: metrics.Parts, bar: int) -> float:
     """NiC of one bar."""
     steps = slice(bar * melody.steps_per_bar, (bar + 1) * melody.steps_per_bar)
-    where = metrics.BarFigures(melody.first_step + steps.start, melody.steps_per_bar, melody.line[steps])
-    return metrics.consonance(where, metrics.playing(parts, where))["nic"]
+    where = metrics.MelodyPassage(melody.first_step + steps.start, melody.steps_per_bar, melody.line[steps])
+    return metrics.measure_consonance(where, metrics.collect_notes(parts, where))["nic"]
 
 
 def main() -> None:
@@ -48,8 +48,8 @@ def main() -> None:
     stayed: list[list[float]] = []
     for entry in open_book(options.data, "pop909", "valid", songs=options.songs, seed=0, style="pop"):
         song = entry.read()
-        part = melody_part(song)
-        whole = metrics.passage(part.notes)
+        part = choose_melody(song)
+        whole = metrics.find_passage(part.notes)
         half = whole.first_step // 16 + whole.bars // 2
         if whole.bars < 4 * BARS:
             continue
@@ -57,7 +57,7 @@ def main() -> None:
         for notes, kept in ((moved, after), (part.notes, stayed)):
             heard = Song((replace(part, notes=notes),), song.tempos, song.metres)
             parts, _ = render_notes(heard, player, Settings(player.info.styles[0]))
-            where = metrics.passage(notes)
+            where = metrics.find_passage(notes)
             middle = half - where.first_step // 16
             kept.append([nic(where, parts, middle + bar) for bar in range(BARS)])
             if notes is moved:

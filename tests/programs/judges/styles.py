@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.key_equivariant import Block, KeyConv, KeyNorm, Width
-from tests.programs.judges.pieces import BAR, STYLES, Ints, Piece, cut, onsets_by_bar, planes
+from music.note import STEPS_PER_BAR
+from tests.programs.judges.pieces import STYLES, Ints, Piece, cut, onsets_by_bar, planes
 
 SPLITS = (40, 52, 64, 76)
 FLOOR = 1e-2  # of KeyNorm: rests are common
@@ -57,7 +58,7 @@ class Classifier(nn.Module):
 def bars_of(piece: Piece) -> list[Ints]:
     """The piece's bars in which a note of the parts begins, as rows from the bar's first step."""
     busy = np.flatnonzero(onsets_by_bar(piece.parts, piece.first, piece.bars))
-    return [cut(piece.parts, piece.first + int(bar) * BAR, BAR) for bar in busy]
+    return [cut(piece.parts, piece.first + int(bar) * STEPS_PER_BAR, STEPS_PER_BAR) for bar in busy]
 
 
 def train(pieces: Sequence[Piece], recipe: Recipe) -> Iterator[tuple[Classifier, float]]:
@@ -73,7 +74,7 @@ def train(pieces: Sequence[Piece], recipe: Recipe) -> Iterator[tuple[Classifier,
     for _ in range(recipe.steps):
         styles = rng.integers(len(STYLES), size=recipe.batch)
         bars = [_draw(by_style[style], rng) for style in styles]
-        logits = classifier(torch.from_numpy(planes(bars, BAR, SPLITS)))
+        logits = classifier(torch.from_numpy(planes(bars, STEPS_PER_BAR, SPLITS)))
         loss = functional.cross_entropy(logits, torch.from_numpy(styles), label_smoothing=0.05)
         optimiser.zero_grad()
         loss.backward()
@@ -90,7 +91,7 @@ def heard_as(classifier: Classifier, pieces: Sequence[Piece]) -> NDArray[np.int6
     for piece in pieces:
         bars = bars_of(piece)
         if bars:
-            found = classifier(torch.from_numpy(planes(bars, BAR, SPLITS))).argmax(1)
+            found = classifier(torch.from_numpy(planes(bars, STEPS_PER_BAR, SPLITS))).argmax(1)
             counts += np.bincount(found.numpy(), minlength=len(STYLES))
     return counts
 
@@ -107,8 +108,8 @@ def _draw(pieces: Sequence[Piece], rng: np.random.Generator) -> Ints:
     """A random bar of a random piece, moved by a random interval."""
     while True:
         piece = pieces[int(rng.integers(len(pieces)))]
-        first = piece.first + int(rng.integers(piece.bars)) * BAR
-        bar = cut(piece.parts, first, BAR)
+        first = piece.first + int(rng.integers(piece.bars)) * STEPS_PER_BAR
+        bar = cut(piece.parts, first, STEPS_PER_BAR)
         if len(bar) and (bar[:, 0] >= 0).any():
             break
     moved = np.clip(bar[:, 1] + rng.integers(-6, 6), 0, 127)
