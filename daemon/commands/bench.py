@@ -16,12 +16,13 @@ from daemon.commands._options import technique_option
 from music.errors import UserError
 
 if TYPE_CHECKING:
-    from daemon.diagnostics.bench import Bench, Row
+    from daemon.diagnostics.bench import Bench
+    from daemon.diagnostics.bench_row import Row
 
 
 @click.command(short_help="Measure this machine's performance figures, each beside a reference.")
 @technique_option
-@click.option("--graph", metavar="FILE.onnx", help="Weights other than the shipped.")
+@click.option("--graph", metavar="FILE.onnx", help="Weights to play instead of the shipped ones.")
 @click.option("--rounds", type=click.IntRange(1, 100), default=5, show_default=True, help="How often to measure.")
 @click.option("--seconds", type=click.FloatRange(1, 600), default=5, show_default=True, help="How long a round plays.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
@@ -45,29 +46,31 @@ def command(
     server without hardware is started for the while, if jackd is there: with periods of 128 frames for what passes
     through, and of 1024, JACK's own, for everything else.
     """
-    from daemon.diagnostics.bench import Bench, differences, draw
+    from daemon.diagnostics.bench import Bench, compare_runs, draw_histograms
+    from daemon.diagnostics.bench_process import BenchOptions
     from daemon.players.load import load_player
 
-    earlier = _earlier(compare)
+    earlier = _read_earlier(compare)
     load_player(technique, graph)
     if plots is not None:
         _check_plots(plots)
     with progress_bar("measuring"):
-        bench = Bench(technique, graph, rounds, seconds, lambda text: click.echo(f"{text} ...", err=True))
+        bench = Bench(BenchOptions(technique, graph, rounds, seconds, lambda text: click.echo(f"{text} ...", err=True)))
         bench.run()
     if plots is not None:
         with write_errors(plots):
-            draw(plots, bench.histograms)
+            draw_histograms(plots, bench.histograms)
     if as_json:
         click.echo(json.dumps(_as_json(bench), indent=1))
     else:
         _print(bench.rows)
     if earlier is not None:
-        for name, share in differences(earlier, [asdict(row) for row in bench.rows]).items():
+        for name, share in compare_runs(earlier, [asdict(row) for row in bench.rows]).items():
             click.echo(f"{100 * share:5.1f} % {name}", err=True)
 
 
-def _earlier(path: Path | None) -> list[dict[str, object]] | None:
+def _read_earlier(path: Path | None) -> list[dict[str, object]] | None:
+    """Return the figures of an earlier run's JSON; None without a file. Raises UserError."""
     if path is None:
         return None
     try:
@@ -78,19 +81,16 @@ def _earlier(path: Path | None) -> list[dict[str, object]] | None:
 
 
 def _check_plots(path: Path) -> None:
-    from daemon.diagnostics.bench import BenchError
-    from daemon.evaluation.piano_roll_png import PicturesError, check
+    """Raise UserError where no plots could be written there."""
+    from daemon.evaluation.piano_roll_png import check
 
-    try:
-        check()
-    except PicturesError as error:
-        raise BenchError(str(error)) from None
+    check()
     check_writable(path)
 
 
 def _as_json(bench: Bench) -> dict[str, object]:
     machine = {"system": platform.platform(), "python": platform.python_version()}
-    return {"machine": machine, "rounds": bench.rounds, "figures": [asdict(row) for row in bench.rows]}
+    return {"machine": machine, "rounds": bench.options.rounds, "figures": [asdict(row) for row in bench.rows]}
 
 
 def _print(rows: list[Row]) -> None:

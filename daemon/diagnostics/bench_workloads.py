@@ -1,8 +1,7 @@
-"""What `houseband bench` runs in processes of their own: each part measures one thing and prints it as JSON.
+"""Workloads of the bench, each run in a process of its own: it measures one thing and prints it as JSON.
 
-Usage: python -m daemon.diagnostics.bench_workloads PART [ARGUMENTS as JSON]. Parts that stay (`ports`, `echo`) print a
-line when they
-are ready and leave when their stdin ends.
+Usage: python -m daemon.diagnostics.bench_workloads NAME [ARGUMENTS as JSON]. Those that stay (`ports`, `echo`) print a
+line when they are ready and leave when their stdin ends.
 """
 
 from __future__ import annotations
@@ -33,14 +32,14 @@ from music.note import ROLES, TICKS_PER_BEAT
 _LOAD = "daemon.players.load:load_player"
 
 
-def bare_wait(seconds: float) -> dict[str, Any]:
-    """Lateness (ns) of waits for a deadline."""
+def measure_waits(seconds: float) -> dict[str, Any]:
+    """Measure how late (ns) waits for a deadline end."""
     with real_time_section():
-        return {"late": measure.bare_waits(seconds)}
+        return {"late": measure.measure_waits(seconds)}
 
 
-class _Late:
-    """An Output that sends nowhere and keeps how late it was asked to."""
+class _LatenessOutput:
+    """An Output that sends nowhere and records how late (ns) each note was handed to it."""
 
     def __init__(self) -> None:
         self.late: list[int] = []
@@ -50,13 +49,13 @@ class _Late:
             self.late.append(time.monotonic_ns() - due)
 
 
-def band(seconds: float, bpm: float, technique: str, graph: str | None) -> dict[str, Any]:
-    """The band on the live world, with its worker, playing along with quavers; its output goes nowhere."""
-    output = _Late()
+def play_band(seconds: float, bpm: float, technique: str, graph: str | None) -> dict[str, Any]:
+    """Let the live band play along with quavers; what it plays goes nowhere."""
+    output = _LatenessOutput()
     with LivePerformance(PlayerSpec(_LOAD, (technique, graph))) as live:
         settings = Settings(style=live.wait_for_player().styles[0], technique=technique)
         conductor = live.make_conductor(live.world, output, SongInfo(bpm=bpm), settings)
-        performer = threading.Thread(target=_perform, args=(live.world, bpm, seconds), daemon=True)
+        performer = threading.Thread(target=_play_scale, args=(live.world, bpm, seconds), daemon=True)
         before, begun = _cpu(live.worker), time.monotonic_ns()
         performer.start()
         live.run(conductor)
@@ -69,14 +68,13 @@ def band(seconds: float, bpm: float, technique: str, graph: str | None) -> dict[
         "answered": counters.answered,
         "steps": counters.steps,
         "in_time": counters.in_time,
-        "age_ms_p99": (counters.age_ns.quantile(0.99) or 0) / 1e6,
         "seconds": spent / 1e9,
     }
 
 
 def _cpu(worker: Worker) -> int | None:
-    own, its = measure.cpu_ns(_pid()), measure.cpu_ns(worker.pid or 0)
-    return own if own is None or its is None or worker.pid in measure.children(_pid()) else own + its
+    own, its = measure.read_cpu_ns(_pid()), measure.read_cpu_ns(worker.pid or 0)
+    return own if own is None or its is None or worker.pid in measure.find_children(_pid()) else own + its
 
 
 def _pid() -> int:
@@ -85,34 +83,34 @@ def _pid() -> int:
     return os.getpid()
 
 
-def _perform(world: LiveWorld, bpm: float, seconds: float) -> None:
-    """Quavers up and down a scale, put as the MIDI system's thread would."""
+def _play_scale(world: LiveWorld, bpm: float, seconds: float) -> None:
+    """Play quavers up and down a scale into the inbox, as the MIDI system's thread would."""
     scale = (60, 62, 64, 65, 67, 69, 71, 72, 71, 69, 67, 65, 64, 62)
     tempo = TempoMap(us_per_beat(bpm), 0, world.now() + 100_000_000)
-    watch = threading.Event()
+    timer = threading.Event()
     quaver = TICKS_PER_BEAT // 2
     for number in range(int(seconds * bpm / 60 * 2)):
         pitch = scale[number % len(scale)]
         for tick, data in ((number * quaver, (0x90, pitch, 90)), (number * quaver + quaver - 1, (0x80, pitch, 0))):
-            watch.wait(max(0, tempo.ns_at(tick) - world.now()) / 1e9)
+            timer.wait(max(0, tempo.ns_at(tick) - world.now()) / 1e9)
             world.put(MidiIn(world.now(), bytes(data)))
     world.put(Quit(world.now()))
 
 
-def plans(count: int, technique: str, graph: str | None) -> dict[str, Any]:
-    """Times (ns) of plans and, one after each, of matrix products; and the processor's time for plans."""
+def time_plans(count: int, technique: str, graph: str | None) -> dict[str, Any]:
+    """Time (ns) plans and, one after each, matrix products; then the processor time of plans alone."""
     from daemon.players.load import load_player
 
-    multiply, products = measure.gemm_timer(), list[int]()
+    multiply, products = measure.make_gemm_timer(), list[int]()
     player = load_player(technique, graph)
     with real_time_section():
-        spent = measure.plan_times(player, count, lambda: products.append(multiply()))
-        cpu = measure.plan_times(player, count // 2, clock=time.process_time_ns)
+        spent = measure.time_plans(player, count, lambda: products.append(multiply()))
+        cpu = measure.time_plans(player, count // 2, clock=time.process_time_ns)
     return {"plan": spent, "gemm": products[5:], "cpu": cpu}
 
 
-def eager(technique: str, graph: str | None) -> None:
-    """Times of the same network in torch, printed by the export room's own program; as urgent as plans are."""
+def time_torch(technique: str, graph: str | None) -> None:
+    """Let `export.torch_timing` time the same network in torch, at the same priority, and print it."""
     import runpy
 
     sys.argv[1:] = [technique, *([graph] if graph else [])]
@@ -120,11 +118,11 @@ def eager(technique: str, graph: str | None) -> None:
         runpy.run_module("export.torch_timing", run_name="__main__")
 
 
-class _Nobody:
+class _SilentComposer:
     """A Composer that never answers."""
 
     def ask(self, request: PlanRequest) -> None:
-        """Nothing comes of it."""
+        """Drop the request."""
 
 
 class _InputCounter(Observer):
@@ -137,14 +135,17 @@ class _InputCounter(Observer):
         self.arrived += 1
 
 
-def flood(count: int, turns: int) -> dict[str, Any]:
-    """Events through a bare queue and into the engine, by turns: the processor's time (ns) of every turn but the first,
-    which warms up, and how many were lost. Who else wants the processor would meet long turns and short ones unlike."""
+def count_events(count: int, turns: int) -> dict[str, Any]:
+    """Send events through a bare queue and into the engine, in turns: processor time (ns), and how many were lost.
+
+    The first turn warms up and is left out. Processor time, for other programs would delay long turns and short ones
+    unlike.
+    """
     events = [bytes((0x90 if n % 2 == 0 else 0x80, 40 + n // 2 % 48, 80)) for n in range(count)]
     spent: dict[str, list[int]] = {"bare": [], "band": []}
     lost = 0
     for _ in range(turns + 1):
-        for name, run in (("bare", _drain), ("band", _conduct)):
+        for name, run in (("bare", _send_through_queue), ("band", _send_through_conductor)):
             begun = time.process_time_ns()
             arrived = run(events)
             spent[name].append(time.process_time_ns() - begun)
@@ -152,7 +153,8 @@ def flood(count: int, turns: int) -> dict[str, Any]:
     return {name: values[1:] for name, values in spent.items()} | {"lost": lost}
 
 
-def _drain(events: list[bytes]) -> int:
+def _send_through_queue(events: list[bytes]) -> int:
+    """Return how many events came out of a bare queue."""
     queue: SimpleQueue[MidiIn | None] = SimpleQueue()
 
     def feed() -> None:
@@ -168,7 +170,8 @@ def _drain(events: list[bytes]) -> int:
     return arrived
 
 
-def _conduct(events: list[bytes]) -> int:
+def _send_through_conductor(events: list[bytes]) -> int:
+    """Return how many events a conductor was given."""
     world, counter = LiveWorld(), _InputCounter()
 
     def feed() -> None:
@@ -177,15 +180,15 @@ def _conduct(events: list[bytes]) -> int:
         world.put(Quit(world.now()))
 
     info = PlayerInfo(32, 32, 32, ROLES, ("pop",))
-    conductor = Conductor(ObservedWorld(world, [counter]), _Late(), _Nobody(), info)
+    conductor = Conductor(ObservedWorld(world, [counter]), _LatenessOutput(), _SilentComposer(), info)
     threading.Thread(target=feed, daemon=True).start()
     with real_time_section():
         conductor.run()
     return counter.arrived
 
 
-def start() -> dict[str, Any]:
-    """Bare start: the interpreter, numpy, onnxruntime and the MIDI library; what no start can do without."""
+def load_libraries() -> dict[str, Any]:
+    """Load numpy, onnxruntime and the MIDI library, which no start can do without, and end."""
     import numpy  # noqa: F401
     import onnxruntime  # noqa: F401
 
@@ -193,54 +196,62 @@ def start() -> dict[str, Any]:
     return {}
 
 
-def ports(api: str) -> None:
-    """Bare ports, open and idle: an input and an output whose callback does nothing."""
-    with measure.wire_loop(api, "houseband bare"):
-        _until_told()
+def open_ports(api: str) -> None:
+    """Keep an input and an output open whose callback does nothing."""
+    with measure.open_port_loop(api, "houseband bare"):
+        _stay_until_told()
 
 
-def echo(api: str, how: str) -> None:
-    """Passes on what comes in: `bare`, in rtmidi's own callback; or `band`, by houseband's ports and world."""
+def pass_through(api: str, kind: str) -> None:
+    """Send on what comes in: `bare`, in rtmidi's own callback; or `band`, through houseband's ports and inbox."""
     rtmidi = rtmidi_module()
-    code, name = getattr(rtmidi, APIS[api]), f"houseband {how}"
+    code, name = getattr(rtmidi, APIS[api]), f"houseband {kind}"
     receiver, sender = rtmidi.MidiIn(code, name=f"{name} in"), rtmidi.MidiOut(code, name=f"{name} out")
     receiver.open_virtual_port("in")
     sender.open_virtual_port("out")
     receiver.ignore_types(sysex=False, timing=False, active_sense=True)
-    if how == "bare":
+    if kind == "bare":
         receiver.set_callback(lambda message, _data: sender.send_message(message[0]))
         with real_time_section():
-            _until_told()
+            _stay_until_told()
         return
 
-    world, open_ports = LiveWorld(), RtMidiPorts(api, [receiver], {None: sender}, ("in", "out"))
-    open_ports.listen(world.now, world.put)
+    world, ports = LiveWorld(), RtMidiPorts(api, [receiver], {None: sender}, ("in", "out"))
+    ports.listen(world.now, world.put)
 
     def end() -> None:
-        _until_told()
+        _stay_until_told()
         world.put(Quit(world.now()))
 
     threading.Thread(target=end, daemon=True).start()
     with real_time_section():
         while isinstance(event := world.wait(None), MidiIn):
-            open_ports.send(event.data, event.at)
+            ports.send(event.data, event.at)
 
 
-def _until_told() -> None:
+def _stay_until_told() -> None:
+    """Say that all is ready, and return when stdin ends."""
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     sys.stdin.read()
 
 
-PARTS: dict[str, Callable[..., dict[str, Any] | None]] = {
-    "bare_wait": bare_wait, "band": band, "plans": plans, "eager": eager, "flood": flood, "start": start,
-    "ports": ports, "echo": echo,
-}  # fmt: skip
+#: workload -> its function, which returns what to print
+WORKLOADS: dict[str, Callable[..., dict[str, Any] | None]] = {
+    "bare_wait": measure_waits,
+    "band": play_band,
+    "plans": time_plans,
+    "torch": time_torch,
+    "events": count_events,
+    "start": load_libraries,
+    "ports": open_ports,
+    "echo": pass_through,
+}
 
 
 def main() -> None:
-    """Run the part that is named."""
-    found = PARTS[sys.argv[1]](*json.loads(sys.argv[2] if len(sys.argv) > 2 else "[]"))
+    """Run the workload that is named and print what it measured."""
+    found = WORKLOADS[sys.argv[1]](*json.loads(sys.argv[2] if len(sys.argv) > 2 else "[]"))
     if found is not None:
         json.dump(found, sys.stdout)
 

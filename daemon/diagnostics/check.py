@@ -29,7 +29,7 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class BandSetup:
-    """What a band is to play with, as the configuration and the command line have it."""
+    """The parts that a band is to play with, as configuration and command line name them."""
 
     api: str = "auto"
     technique: str = "gan"
@@ -46,7 +46,7 @@ class BandSetup:
 
 @dataclass(slots=True)
 class CheckContext:
-    """What the checks of one run share."""
+    """State that the checks of one run share."""
 
     setup: BandSetup = BandSetup()
     #: numbers for programs, each with its unit in its name

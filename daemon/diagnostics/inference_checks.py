@@ -28,7 +28,7 @@ def check_inference(context: CheckContext) -> list[CheckResult]:
     remedy = _graph_remedy(technique, graph)
     try:
         with np.errstate(invalid="raise"):
-            plans = measure.plan_times(load_player(technique, graph), 200)
+            plans = measure.time_plans(load_player(technique, graph), 200)
     except GraphError as error:
         return [CheckResult(subject, BAD, str(error), remedy)]
     except FloatingPointError:
@@ -37,7 +37,7 @@ def check_inference(context: CheckContext) -> list[CheckResult]:
     except Exception as error:  # noqa: BLE001 - whatever a broken graph raises when it runs
         text = f"{graph or technique}: does not play ({type(error).__name__}: {error})"
         return [CheckResult(subject, BAD, text, remedy)]
-    waits = measure.bare_waits(2.0)
+    waits = measure.measure_waits(2.0)
     plan_p50, plan_p99, wait_p50, wait_p99 = (
         quantile(values, share) / 1e6 for values in (plans, waits) for share in (0.5, 0.99)
     )

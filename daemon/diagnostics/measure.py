@@ -1,4 +1,4 @@
-"""Measurements that `doctor` and `bench` share: waits, plans, matrix products, a MIDI loop, what a process costs."""
+"""Measurements that `doctor` and `bench` share: waits, plans, matrix products, a MIDI loop, the cost of a process."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from music.note import EDITS, TICKS_PER_BEAT, TICKS_PER_STEP, Note
 GEMM_SIDE = 512
 
 
-def bare_waits(seconds: float, interval_ns: int = 20_000_000) -> list[int]:
-    """How late (ns) waits for a deadline end that do nothing else, one every `interval_ns`."""
+def measure_waits(seconds: float, interval_ns: int = 20_000_000) -> list[int]:
+    """Return how late (ns) bare waits for a deadline end, one every `interval_ns`."""
     queue: SimpleQueue[None] = SimpleQueue()
     late = []
     due = time.monotonic_ns()
@@ -36,9 +36,11 @@ def bare_waits(seconds: float, interval_ns: int = 20_000_000) -> list[int]:
     return late
 
 
-def questions(settings: Settings, edits: bool = False) -> Iterator[PlanRequest]:
-    """What a band is asked one step after the other while a melody of quavers goes up and down a scale, for ever; where
-    it edits, a loop of eight bars of them that is never the same."""
+def make_plan_requests(settings: Settings, edits: bool = False) -> Iterator[PlanRequest]:
+    """Yield the request of every step while a melody of quavers goes up and down a scale, for ever.
+
+    edits: each also has a loop of eight bars to edit, never the same one twice.
+    """
     scale = (60, 62, 64, 65, 67, 69, 71, 72, 71, 69, 67, 65, 64, 62)
     melody = [Note(0, scale[0], 11, 90)]
     number = 0
@@ -48,26 +50,26 @@ def questions(settings: Settings, edits: bool = False) -> Iterator[PlanRequest]:
         tick = now * TICKS_PER_STEP
         if tick % (TICKS_PER_BEAT // 2) == 0:
             melody = [*melody[-64:], Note(tick, scale[tick // 12 % len(scale)], 6, 90)]
-        loop = _loop(scale, number) if edits else None
-        yield PlanRequest(number, now, tick, tuple(melody), {}, settings=settings, loop=loop)
+        measure_port_loop = _changing_loop(scale, number) if edits else None
+        yield PlanRequest(number, now, tick, tuple(melody), {}, settings=settings, loop=measure_port_loop)
 
 
-def _loop(scale: Sequence[int], turn: int) -> LoopState:
+def _changing_loop(scale: Sequence[int], turn: int) -> LoopState:
     notes = tuple((step, scale[(step // 2 + turn) % len(scale)], 2, 90, False) for step in range(0, 128, 2))
     return LoopState(128, tuple(range(0, 128, 16)), notes, len(notes), 0, 1, turn)
 
 
-def plan_times(
+def time_plans(
     player: Player,
     count: int,
     between: Callable[[], object] | None = None,
     clock: Callable[[], int] = time.perf_counter_ns,
 ) -> list[int]:
-    """How long (ns) plans take, whole, from the question to the notes; the first five, which warm up, are left out.
+    """Return the times (ns) of plans, from the request to the notes; the first five, which warm up, are left out.
 
-    between: called after every plan; clock: by which to measure.
+    between: called after every plan; clock: to measure by.
     """
-    asked = questions(replace(Settings(), style=player.info.styles[0]), EDITS in player.info.roles)
+    asked = make_plan_requests(replace(Settings(), style=player.info.styles[0]), EDITS in player.info.roles)
     spent = []
     for request, _ in zip(asked, range(count + 5), strict=False):
         begun = clock()
@@ -78,9 +80,11 @@ def plan_times(
     return spent[5:]
 
 
-def gemm_timer() -> Callable[[], int]:
-    """A function that multiplies two fp32 matrices of side GEMM_SIDE by numpy and says how long (ns) that took. One
-    thread only where OPENBLAS_NUM_THREADS=1 (or its like) was set before numpy was loaded."""
+def make_gemm_timer() -> Callable[[], int]:
+    """Return a function that multiplies two fp32 matrices of side GEMM_SIDE and returns the time (ns) it took.
+
+    It uses one thread only where OPENBLAS_NUM_THREADS=1 (or its like) was set before numpy was loaded.
+    """
     import numpy as np
 
     random = np.random.default_rng(0)
@@ -96,32 +100,36 @@ def gemm_timer() -> Callable[[], int]:
 
 
 @dataclass(frozen=True, slots=True)
-class WireLoop:
-    """What came round. times: ns from sending to arrival, of those that did; lost: how many did not."""
+class PortLoop:
+    """Messages that were sent round a virtual port."""
 
+    #: ns from sending to arrival, of those that arrived
     times: tuple[int, ...]
+    #: number of those that did not
     lost: int
 
     @property
     def median_ms(self) -> float:
-        """Latency."""
+        """Median time from sending to arrival."""
         return quantile(self.times, 0.5) / 1e6
 
     @property
     def jitter_ms(self) -> float:
-        """How far from the median 99 of 100 are at the most."""
+        """Distance from the median that 99 of 100 messages keep."""
         middle = quantile(self.times, 0.5)
         return quantile([abs(t - middle) for t in self.times], 0.99) / 1e6
 
 
-#: sends a message, and is told (by the number in it) when one arrives
+#: sends a message
 Sender = Callable[[bytes], None]
 
 
 @contextlib.contextmanager
-def wire_loop(api: str, name: str = "houseband test") -> Iterator[tuple[Sender, list[tuple[int, bytes]]]]:
-    """A virtual output connected to a virtual input of the same program: how to send, and where arrivals (ns, message)
-    are appended. api: one of APIS. Raises PortError."""
+def open_port_loop(api: str, name: str = "houseband test") -> Iterator[tuple[Sender, list[tuple[int, bytes]]]]:
+    """Connect a virtual output to a virtual input of this program; yields how to send, and the list of arrivals.
+
+    An arrival is (ns, message). api: one of APIS. Raises PortError.
+    """
     rtmidi = rtmidi_module()
     code = getattr(rtmidi, APIS[api])
     made: list[Any] = []
@@ -148,7 +156,7 @@ def wire_loop(api: str, name: str = "houseband test") -> Iterator[tuple[Sender, 
 
 
 def send_spaced(send: Sender, messages: Iterable[bytes], interval: float) -> list[tuple[int, bytes]]:
-    """Sends messages `interval` seconds apart; returns what was sent when (ns)."""
+    """Send messages `interval` seconds apart; return them as (ns, message)."""
     sent = []
     for message in messages:
         sent.append((time.monotonic_ns(), message))
@@ -157,47 +165,47 @@ def send_spaced(send: Sender, messages: Iterable[bytes], interval: float) -> lis
     return sent
 
 
-def pair(sent: Sequence[tuple[int, bytes]], arrived: Sequence[tuple[int, bytes]]) -> WireLoop:
-    """Which of what was sent arrived, and how much later; every message is another."""
+def match_arrivals(sent: Sequence[tuple[int, bytes]], arrived: Sequence[tuple[int, bytes]]) -> PortLoop:
+    """Match messages sent with messages that arrived; no two may be the same."""
     when = {data: at for at, data in reversed(arrived)}
     times = tuple(when[data] - at for at, data in sent if data in when)
-    return WireLoop(times, len(sent) - len(times))
+    return PortLoop(times, len(sent) - len(times))
 
 
-def numbered(count: int, channel: int = 15) -> list[bytes]:
-    """So many different messages, at most 128 * 128: controllers that nothing listens to."""
+def make_messages(count: int, channel: int = 15) -> list[bytes]:
+    """Return so many different messages, at most 12 * 128: controllers that nothing listens to."""
     return [bytes((0xB0 | channel, 20 + number // 128 % 12, number % 128)) for number in range(count)]
 
 
-def loop(api: str, count: int = 200) -> WireLoop:
-    """A virtual port's loop, measured. Raises PortError."""
-    with wire_loop(api) as (send, arrived):
-        sent = send_spaced(send, numbered(count), 0.0053)
+def measure_port_loop(api: str, count: int = 200) -> PortLoop:
+    """Send messages round a virtual port and measure them. Raises PortError."""
+    with open_port_loop(api) as (send, arrived):
+        sent = send_spaced(send, make_messages(count), 0.0053)
         time.sleep(0.1)
-        return pair(sent, arrived)
+        return match_arrivals(sent, arrived)
 
 
-def cpu_ns(pid: int) -> int | None:
-    """CPU time (ns) that a process and its children that live have used; None where the system does not tell."""
+def read_cpu_ns(pid: int) -> int | None:
+    """Return the processor time (ns) of a process and its living children; None where the system does not tell."""
     try:
         spent = sum(int(file.read_text().split()[0]) for file in Path(f"/proc/{pid}/task").glob("*/schedstat"))
     except (OSError, ValueError, IndexError):
         return None
-    return spent + sum(cpu_ns(child) or 0 for child in children(pid)) if spent else None
+    return spent + sum(read_cpu_ns(child) or 0 for child in find_children(pid)) if spent else None
 
 
-def memory_mb(pid: int) -> float | None:
-    """Memory (MB) of a process and its children: what is shared counts once, in shares; None if it is not told."""
+def read_memory_mb(pid: int) -> float | None:
+    """Return the memory (MB) of a process and its children, shared pages in shares; None where that is unknown."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
         own = next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
     except (OSError, ValueError, IndexError, StopIteration):
         return None
-    return own / 1024 + sum(memory_mb(child) or 0.0 for child in children(pid))
+    return own / 1024 + sum(read_memory_mb(child) or 0.0 for child in find_children(pid))
 
 
-def children(pid: int) -> list[int]:
-    """The processes that one has started."""
+def find_children(pid: int) -> list[int]:
+    """Return the ids of the processes that one has started."""
     found: list[int] = []
     with contextlib.suppress(OSError, ValueError):
         for file in Path(f"/proc/{pid}/task").glob("*/children"):
@@ -205,6 +213,6 @@ def children(pid: int) -> list[int]:
     return found
 
 
-def one_thread() -> dict[str, str]:
-    """An environment in which libraries start no pools of threads."""
+def single_thread_environment() -> dict[str, str]:
+    """Return an environment in which libraries start no pools of threads."""
     return {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}

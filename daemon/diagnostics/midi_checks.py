@@ -7,7 +7,7 @@ import sys
 
 from daemon.diagnostics import measure
 from daemon.diagnostics.check import BAD, GOOD, ODD, CheckContext, CheckResult
-from daemon.diagnostics.measure import WireLoop
+from daemon.diagnostics.measure import PortLoop
 from daemon.midi import port_diagnosis
 from daemon.midi.rtmidi_ports import APIS, AUTOMATIC, PortError, quiet, rtmidi_module
 
@@ -77,7 +77,7 @@ def check_port_loop(context: CheckContext) -> list[CheckResult]:
         return []
     api = context.running_apis[0]
     try:
-        loop = measure.loop(api)
+        loop = measure.measure_port_loop(api)
     except PortError as error:
         remedy = "make ports with loopMIDI" if api == "windows" else "restart the MIDI system"
         return [CheckResult(_LOOP, BAD, str(error), remedy)]
@@ -85,7 +85,7 @@ def check_port_loop(context: CheckContext) -> list[CheckResult]:
     return [explain_loop(api, loop)]
 
 
-def explain_loop(api: str, loop: WireLoop) -> CheckResult:
+def explain_loop(api: str, loop: PortLoop) -> CheckResult:
     """Say what a measured loop means for playing."""
     text = f"{api}: latency {loop.median_ms:.2f} ms, jitter {loop.jitter_ms:.2f} ms (99 of 100)"
     if not loop.times:

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from daemon.cli import main
 from daemon.diagnostics.check import BAD, GOOD, ODD, CheckContext
-from daemon.diagnostics.measure import WireLoop
+from daemon.diagnostics.measure import PortLoop
 from daemon.diagnostics.midi_checks import check_rtmidi, explain_loop, explain_midi_system
 from daemon.midi import port_diagnosis
 from daemon.midi.port_diagnosis import Places
@@ -104,7 +104,7 @@ def test_python_rtmidi_without_libasound(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_loop() -> None:
-    assert explain_loop("alsa", WireLoop((200_000,) * 100, 0)).state == GOOD
-    assert explain_loop("jack", WireLoop((200_000,) * 100, 3)).message.endswith("3 of 103 messages lost")
-    assert explain_loop("jack", WireLoop((), 9)).state == BAD
-    assert explain_loop("jack", WireLoop((30_000_000,) * 100, 0)).state == ODD
+    assert explain_loop("alsa", PortLoop((200_000,) * 100, 0)).state == GOOD
+    assert explain_loop("jack", PortLoop((200_000,) * 100, 3)).message.endswith("3 of 103 messages lost")
+    assert explain_loop("jack", PortLoop((), 9)).state == BAD
+    assert explain_loop("jack", PortLoop((30_000_000,) * 100, 0)).state == ODD

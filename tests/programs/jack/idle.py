@@ -21,12 +21,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from daemon.diagnostics import measure
-from daemon.diagnostics.bench import USUAL, midi_system
+from daemon.diagnostics.bench import USUAL_PERIOD
+from daemon.diagnostics.midi_system import open_midi_system
 from tests.programs.jack.bench import some_melody
 from tests.support.jack.stage import PORTS, ROOT, play
 
@@ -72,7 +73,7 @@ def _listen(manager: socket.socket, ready: threading.Event) -> None:
 def family(root: int) -> dict[str, int]:
     """The service's processes by name."""
     found = {}
-    for process in [root, *measure.children(root)]:
+    for process in [root, *measure.find_children(root)]:
         line = Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode()
         found[next((name for mark, name in _NAMES.items() if mark in line), line)] = process
     return found
@@ -152,13 +153,11 @@ def main() -> int:
     parser.add_argument("--techniques", nargs="+", default=["gan"])
     parser.add_argument("options", nargs="*")
     asked = parser.parse_args()
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        system = midi_system(stack, USUAL)
-        if system is None:
+    with tempfile.TemporaryDirectory() as folder, open_midi_system(USUAL_PERIOD) as midi:
+        if midi is None:
             sys.stderr.write("Error: no MIDI system, and no jackd to start one\n")
             return 2
-        found = measured(asked, folder, system[0])
+        found = measured(asked, Path(folder), midi.api)
     median = found["ready_s"][len(found["ready_s"]) // 2]
     found["bounds"] = {
         "RSS": [found["idle_mb"]["rss"]["all"], MEGABYTES],
