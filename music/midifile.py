@@ -12,11 +12,14 @@ from pathlib import Path
 
 import mido
 
+from music import midi
 from music.errors import UserError
 from music.note import CHANNELS, TICKS_PER_BEAT, Metre, Note
 
 FILE_TICKS = 480
 DEFAULT_TEMPO = 500_000
+#: mido's names of the messages that begin and end notes
+_STATUS = {"note_on": midi.NOTE_ON, "note_off": midi.NOTE_OFF}
 
 
 class MidiFileError(UserError):
@@ -80,7 +83,7 @@ def from_mido(source: mido.MidiFile) -> Song:
     for index, track in enumerate(source.tracks):
         name = track.name.strip()
         tick = 0
-        open_notes: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        keys: list[tuple[int, tuple[int, int, int]]] = []  # note-ons and note-offs
         notes: dict[int, list[Note]] = {}
         programs: dict[int, int] = {}
         for message in track:
@@ -99,18 +102,10 @@ def from_mido(source: mido.MidiFile) -> Song:
                 texts.append(message.text)
             elif message.type == "program_change":
                 programs.setdefault(message.channel, message.program)
-            elif message.type == "note_on" and message.velocity:
-                open_notes.setdefault((message.channel, message.note), []).append((tick, message.velocity))
-            elif message.type in ("note_on", "note_off"):
-                begun = open_notes.get((message.channel, message.note))
-                if begun:
-                    start, velocity = begun.pop(0)
-                    notes.setdefault(message.channel, []).append(
-                        _make_note(start, tick, message.note, velocity, source.ticks_per_beat)
-                    )
-        for (channel, pitch), begun in open_notes.items():  # never ended in the file: end with the track
-            for start, velocity in begun:
-                notes.setdefault(channel, []).append(_make_note(start, tick, pitch, velocity, source.ticks_per_beat))
+            elif message.type in _STATUS:
+                keys.append((tick, (_STATUS[message.type] | message.channel, message.note, message.velocity)))
+        for note in midi.pair_notes(keys, tick, overlap=True):  # what never ends in the file ends with the track
+            notes.setdefault(note.channel, []).append(_make_note(note, source.ticks_per_beat))
         for channel in sorted(notes):
             parts.append(Part(name, tuple(sorted(notes[channel])), channel, index, programs.get(channel, 0)))
     return Song(
@@ -128,9 +123,9 @@ def round_to_tick(tick: int, ticks_per_beat: int) -> int:
     return (2 * tick * TICKS_PER_BEAT + ticks_per_beat) // (2 * ticks_per_beat)
 
 
-def _make_note(start: int, end: int, pitch: int, velocity: int, ticks_per_beat: int) -> Note:
-    at = round_to_tick(start, ticks_per_beat)
-    return Note(at, pitch, max(1, round_to_tick(end, ticks_per_beat) - at), velocity)
+def _make_note(note: midi.TimedNote, ticks_per_beat: int) -> Note:
+    start = round_to_tick(note.start, ticks_per_beat)
+    return Note(start, note.pitch, max(1, round_to_tick(note.end, ticks_per_beat) - start), note.velocity)
 
 
 def choose_melody(song: Song, track: str | None = None) -> Part:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-TICK, START, STOP = b"\xf8", b"\xfa", b"\xfc"
+from music import midi
+
+TICK, START, STOP = (bytes((status,)) for status in (midi.CLOCK, midi.START, midi.STOP))
 
 
 class ClockOutput:

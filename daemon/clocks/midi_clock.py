@@ -8,9 +8,9 @@ from daemon.clocks.clock import Change, ClockTick, Started, Stopped, TempoOnly
 from daemon.clocks.tick_filter import TickFilter
 from daemon.core.events import MidiIn, Position
 from daemon.core.tempo import NS_PER_S, NS_PER_US
+from music import midi
 from music.note import TICKS_PER_BEAT, TICKS_PER_STEP
 
-TICK, START, CONTINUE, STOP, SONG_POSITION = 0xF8, 0xFA, 0xFB, 0xFC, 0xF2
 #: a clock that has been silent for so long (ns) has stopped, though nobody said so
 SILENCE_TIMEOUT_NS = 2 * NS_PER_S
 #: a clock that has only beaten, for so many ticks, and never started, gives the tempo
@@ -49,15 +49,15 @@ class MidiClock:
         if isinstance(event, Position) or not event.data:
             return ()
         match event.data[0]:
-            case 0xF8:
+            case midi.CLOCK:
                 return self._tick(event.at)
-            case 0xFA:
+            case midi.START:
                 self._go(0, fresh=True)
-            case 0xFB:
+            case midi.CONTINUE:
                 self._go(self._here())
-            case 0xFC:
+            case midi.STOP:
                 return self._stop(event.at)
-            case 0xF2 if len(event.data) == 3 and event.data[1] < 0x80 and event.data[2] < 0x80:
+            case midi.SONG_POSITION if len(event.data) == 3 and event.data[1] < 0x80 and event.data[2] < 0x80:
                 self._pending = self._place.tick(event.data[1] | event.data[2] << 7, self._here())
                 self._fresh = False
         return ()

@@ -22,6 +22,7 @@ from daemon.core import controls
 from daemon.core.controls import CONTROLS, TOGGLE
 from daemon.core.events import ControlChange, Event, ForgetGesture, LearnGesture, MidiIn, RebindGestures
 from daemon.core.world import World
+from music import midi
 from music.errors import UserError
 
 #: who leaves all as it is plays with these: controllers that MIDI leaves free, and channel 16
@@ -69,9 +70,9 @@ LEARN, FORGET = "learn", "forget"
 
 CC, NOTE, PROGRAM = "cc", "note", "program"
 #: pedals and channel modes are not to be learnt
-_NEVER_LEARNT = frozenset((64, *range(120, 128)))
+_NEVER_LEARNT = frozenset((midi.PEDAL, *range(midi.ALL_SOUND_OFF, 128)))
 _TEXT = re.compile(r"(cc|note|program)(?: +(\d+))?(?: +channel +(\d+))?")
-_KINDS = {0xB0: CC, 0x90: NOTE, 0x80: NOTE, 0xC0: PROGRAM}
+_KINDS = {midi.CONTROL_CHANGE: CC, midi.NOTE_ON: NOTE, midi.NOTE_OFF: NOTE, midi.PROGRAM_CHANGE: PROGRAM}
 
 
 class GestureError(UserError):
@@ -257,13 +258,13 @@ class Gestures:
 
 def _heard(data: bytes) -> tuple[Gesture, int] | None:
     """A channel message as a gesture and its value (a note's is 0 when it ends, a program's 127)."""
-    kind = _KINDS.get(data[0] & 0xF0) if data else None
+    kind = _KINDS.get(midi.kind_of(data)) if data else None
     if kind is None or len(data) != (2 if kind == PROGRAM else 3) or max(data[1:]) > 127:
         return None
-    made = Gesture(kind, data[1], data[0] & 0x0F)
+    made = Gesture(kind, data[1], midi.channel_of(data))
     if kind == PROGRAM:
         return made, 127
-    return made, 0 if data[0] & 0xF0 == 0x80 else data[2]
+    return made, 0 if midi.is_note_off(data) else data[2]
 
 
 def _scaled(key: str, value: int) -> object:

@@ -13,6 +13,7 @@ from daemon.core.observers import Observer, PerformanceView
 from daemon.core.plan import Plan
 from daemon.core.settings import Settings
 from daemon.core.tempo import NS_PER_MS
+from music.midi import is_note
 
 #: ns between two publications of tempo and position, and of the counters
 TEMPO_INTERVAL_NS, COUNTERS_INTERVAL_NS = 200 * NS_PER_MS, 1_000 * NS_PER_MS
@@ -69,7 +70,7 @@ class Publisher(Observer):
 
     def on_input(self, data: bytes, at: int) -> None:
         """Publish a note that was played to the band."""
-        if "heard" in self._server.wanted and _is_note(data):
+        if "heard" in self._server.wanted and is_note(data):
             self._server.tell("heard", data, self._tick_at(at), at)
 
     def on_plan(self, plan: Plan) -> None:
@@ -79,7 +80,7 @@ class Publisher(Observer):
 
     def on_output(self, data: bytes, due: int) -> None:
         """Publish a note of the band."""
-        if "notes" in self._server.wanted and _is_note(data):
+        if "notes" in self._server.wanted and is_note(data):
             self._server.tell("note", data, self._tick_at(due), due)
 
     def _publish_edits(self, performance: PerformanceView) -> None:
@@ -103,7 +104,3 @@ class Publisher(Observer):
         """Return the tick that a time (ns) lies in, None before the first note."""
         tempo = None if self._performance is None else self._performance.tempo
         return None if tempo is None else tempo.tick_at(at)
-
-
-def _is_note(data: bytes) -> bool:
-    return len(data) == 3 and data[0] & 0xE0 == 0x80

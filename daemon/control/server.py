@@ -28,6 +28,7 @@ from daemon.core import controls, wire
 from daemon.core.controls import CONTROLS, ControlError
 from daemon.core.version import installed_version
 from music.errors import UserError
+from music.midi import is_note_on
 from music.note import CHANNELS
 
 #: bytes of one request; of events that wait for a client
@@ -259,7 +260,7 @@ class RequestHandler:
 
 
 def _note(data: bytes) -> Json:
-    return {"on": data[0] & 0xF0 == 0x90 and data[2] > 0, "pitch": data[1], "velocity": data[2]}
+    return {"on": is_note_on(data), "pitch": data[1], "velocity": data[2]}
 
 
 def _plan(packed: Any) -> Json:

@@ -27,6 +27,7 @@ from daemon.live.performance import LivePerformance
 from daemon.midi.rtmidi_ports import APIS, RtMidiPorts, rtmidi_module
 from daemon.players.worker import PlayerSpec, Worker
 from daemon.system.live_world import LiveWorld, real_time_section
+from music import midi
 from music.note import ROLES, TICKS_PER_BEAT
 
 _LOAD = "daemon.players.load:load_player"
@@ -45,7 +46,7 @@ class _LatenessOutput:
         self.late: list[int] = []
 
     def send(self, data: bytes, due: int) -> None:
-        if data[0] & 0xF0 == 0x90:
+        if midi.is_note_on(data):
             self.late.append(time.monotonic_ns() - due)
 
 
@@ -91,9 +92,10 @@ def _play_scale(world: LiveWorld, bpm: float, seconds: float) -> None:
     quaver = TICKS_PER_BEAT // 2
     for number in range(int(seconds * bpm / 60 * 2)):
         pitch = scale[number % len(scale)]
-        for tick, data in ((number * quaver, (0x90, pitch, 90)), (number * quaver + quaver - 1, (0x80, pitch, 0))):
+        begin, end = number * quaver, (number + 1) * quaver - 1
+        for tick, data in ((begin, midi.note_on(0, pitch, 90)), (end, midi.note_off(0, pitch))):
             timer.wait(max(0, tempo.ns_at(tick) - world.now()) / 1e9)
-            world.put(MidiIn(world.now(), bytes(data)))
+            world.put(MidiIn(world.now(), data))
     world.put(Quit(world.now()))
 
 
@@ -141,7 +143,7 @@ def count_events(count: int, turns: int) -> dict[str, Any]:
     The first turn warms up and is left out. Processor time, for other programs would delay long turns and short ones
     unlike.
     """
-    events = [bytes((0x90 if n % 2 == 0 else 0x80, 40 + n // 2 % 48, 80)) for n in range(count)]
+    events = [bytes((midi.NOTE_ON if n % 2 == 0 else midi.NOTE_OFF, 40 + n // 2 % 48, 80)) for n in range(count)]
     spent: dict[str, list[int]] = {"bare": [], "band": []}
     lost = 0
     for _ in range(turns + 1):

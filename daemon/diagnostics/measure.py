@@ -16,6 +16,7 @@ from daemon.core.plan import LoopState, PlanRequest
 from daemon.core.settings import Settings
 from daemon.midi.rtmidi_ports import APIS, PortError, quiet, rtmidi_module
 from daemon.players.player import Player
+from music import midi
 from music.note import EDITS, TICKS_PER_BEAT, TICKS_PER_STEP, Note
 
 #: the product of two square matrices of this side is what GEMM is measured by
@@ -174,7 +175,7 @@ def match_arrivals(sent: Sequence[tuple[int, bytes]], arrived: Sequence[tuple[in
 
 def make_messages(count: int, channel: int = 15) -> list[bytes]:
     """Return so many different messages, at most 12 * 128: controllers that nothing listens to."""
-    return [bytes((0xB0 | channel, 20 + number // 128 % 12, number % 128)) for number in range(count)]
+    return [midi.control_change(channel, 20 + number // 128 % 12, number % 128) for number in range(count)]
 
 
 def measure_port_loop(api: str, count: int = 200) -> PortLoop:

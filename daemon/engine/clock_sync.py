@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from daemon.clocks.clock import Clock, ClockTick, Started, TempoOnly
 from daemon.core.events import MidiIn
 from daemon.core.tempo import NS_PER_MS, NS_PER_S, NS_PER_US, TempoMap
+from music import midi
 from music.errors import HousebandError
 from music.note import TICKS_PER_BEAT, TICKS_PER_STEP, Metre
 
@@ -74,13 +75,12 @@ class ClockSync:
         """The notes of the last moments before `ns`, and all after it, whose keys are still down."""
         down: dict[tuple[int, int], MidiIn] = {}
         for event in self._recent:
-            if event.at < ns - EARLY or len(event.data) != 3:
+            if event.at < ns - EARLY or not midi.is_note(event.data):
                 continue
-            key = event.data[0] & 0x0F, event.data[1]
-            if event.data[0] & 0xF0 == 0x90 and event.data[2]:
-                down[key] = event
-            elif event.data[0] & 0xF0 in (0x80, 0x90):
-                down.pop(key, None)
+            if midi.is_note_on(event.data):
+                down[midi.key_of(event.data)] = event
+            else:
+                down.pop(midi.key_of(event.data), None)
         return list(down.values())
 
     def start(self) -> None:

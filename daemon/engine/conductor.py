@@ -36,14 +36,15 @@ from daemon.engine.form import Form, Phase
 from daemon.engine.humanise import humanised, lookahead_ns
 from daemon.engine.loopback_filter import LoopbackFilter
 from daemon.engine.looper import TECHNIQUE, EditLoop
-from daemon.engine.melody import ALL_NOTES_OFF, MelodyTracker
-from daemon.engine.output_queue import OutputMessage, OutputQueue, end_of
+from daemon.engine.melody import MelodyTracker
+from daemon.engine.output_queue import OutputMessage, OutputQueue
 from daemon.engine.schedule import CLICK, DRUMS, NoteEvent, NoteSchedule
 from daemon.engine.song import SongInfo
 from daemon.engine.tap_tempo import TapTempo
 from music.click import clicks
 from music.edits.draft import encode_sysex
 from music.edits.edit import REMOVE, Edit
+from music.midi import all_notes_off, is_system, note_off, note_on
 from music.note import EDITS, STEPS_PER_BEAT, TICKS_PER_BEAT, TICKS_PER_STEP, Metre, Note, round_to_step
 
 HALF_STEP = TICKS_PER_STEP // 2
@@ -52,7 +53,6 @@ _STALL = 4 * TICKS_PER_BEAT  # a machine that stood still for longer (ticks) has
 _UNNOTICED = 15 * NS_PER_S  # ports may be gone for so long (ns) before it is noticed
 _SLEEP = 20 * NS_PER_S  # and for longer (ns) than that, as if somebody had put it to sleep
 _ECHO = 100 * NS_PER_MS  # after a stop, until all notes off is said once more
-_SYSTEM = 0xF0  # messages from here on are no channel's
 _MEMORY = 16 * 4 * TICKS_PER_BEAT  # how much (ticks) of what was played while the band was silent is kept
 
 
@@ -338,7 +338,7 @@ class Conductor:
         """To the melody, the master's clock, and nothing of one's own."""
         if self._echo.is_own(event.at, event.data):
             self.counters.echoes += 1
-        elif event.data and event.data[0] >= _SYSTEM:
+        elif is_system(event.data):
             self._follow(() if self._follower.clock is None else self._follower.clock.on_event(event))
         else:
             self._follower.remember(event)
@@ -659,7 +659,7 @@ class Conductor:
     def _greet_ports(self) -> None:
         now = self._world.now()
         for channel, pitch in sorted(self._unheard - self._outbox.sounding):
-            self._output.send(bytes((0x80 | channel, pitch, 0)), now)
+            self._output.send(note_off(channel, pitch), now)
         self._unheard.clear()
         self._renew = True
 
@@ -695,10 +695,10 @@ class Conductor:
         if cue.on:
             self._channels.add(entry.channel)
             velocity = self._velocity(entry.role, entry.note, played.velocity)
-            data = bytes((0x90 | key[0], key[1], velocity))
+            data = note_on(*key, velocity)
             self._outbox.put(OutputMessage(at, due, data, (cue.due, entry.heard)))
         else:
-            self._outbox.put(OutputMessage(at, due, end_of(key)))
+            self._outbox.put(OutputMessage(at, due, note_off(*key)))
 
     def _release(self, now: int) -> None:
         """Send what leaves by now."""
@@ -738,7 +738,7 @@ class Conductor:
         for message in self._outbox.flush(now):
             self._emit(message)
         for channel in sorted(self._channels):
-            self._output.send(bytes((0xB0 | channel, ALL_NOTES_OFF, 0)), now)
+            self._output.send(all_notes_off(channel), now)
 
 
 def _who_plays(settings: Settings) -> tuple[str, Mapping[str, str]]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from daemon.core.plan import AppliedEdit, LoopState
 from daemon.core.settings import Settings
-from daemon.engine.melody import DRUM_CHANNEL, NOTE_OFF, NOTE_ON
+from music import midi
 from music.edits.draft import Draft
 from music.edits.edit import Edit
 from music.note import PITCHES, TICKS_PER_STEP, Metre, Note, round_to_step
@@ -53,13 +53,13 @@ class EditLoop:
     def hear(self, tick: int, data: bytes, overdub: bool, number: int) -> list[tuple[int, int]]:
         """Take in a MIDI message that came at a tick. number: of the newest question. Returns (step of the loop, pitch)
         of the notes that it replaced."""
-        if len(data) != 3 or max(data[1:]) > 127 or data[0] & 0xF0 not in (NOTE_ON, NOTE_OFF):
+        if not midi.is_note(data) or max(data[1:]) > 127:
             return []
-        channel, key = data[0] & 0x0F, (data[0] & 0x0F, data[1])
-        if channel == DRUM_CHANNEL or self._channel not in (None, channel) or data[1] < self.split:
+        channel, key = midi.channel_of(data), midi.key_of(data)
+        if channel == midi.DRUM_CHANNEL or self._channel not in (None, channel) or data[1] < self.split:
             return []
         self._end(key, tick, number)
-        if data[0] & 0xF0 == NOTE_OFF or not data[2]:
+        if midi.is_note_off(data):
             return []
         self._down[key] = (tick, data[2])
         return [] if overdub else self._make_room(round_to_step(tick), number)

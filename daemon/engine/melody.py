@@ -8,6 +8,18 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+from music.midi import (
+    ALL_NOTES_OFF,
+    ALL_SOUND_OFF,
+    CONTROL_CHANGE,
+    DRUM_CHANNEL,
+    NOTE_OFF,
+    NOTE_ON,
+    PEDAL,
+    RESET_CONTROLLERS,
+    channel_of,
+    kind_of,
+)
 from music.note import TICKS_PER_BEAT, TICKS_PER_STEP, Note
 
 #: A higher key this soon (ticks) after a lower one is the top of the same chord; the lower key was no melody note.
@@ -16,10 +28,6 @@ CHORD_SPREAD = TICKS_PER_STEP // 2
 LEGATO = TICKS_PER_BEAT // 2
 #: A key down for longer (ticks) no longer hides what is played below it: its off may have been lost.
 STALE = 16 * TICKS_PER_BEAT
-
-DRUM_CHANNEL = 9
-NOTE_OFF, NOTE_ON, CONTROL_CHANGE = 0x80, 0x90, 0xB0
-PEDAL, ALL_SOUND_OFF, RESET_CONTROLLERS, ALL_NOTES_OFF = 64, 120, 121, 123
 
 _Key = tuple[int, int]  # channel, pitch
 
@@ -58,10 +66,10 @@ class MelodyTracker:
 
     def hear(self, tick: int, data: bytes) -> bool:
         """Take in one MIDI message that came at `tick`. True when a melody note began; nonsense is ignored."""
-        if len(data) != 3 or data[0] < 0x80 or data[1] > 127 or data[2] > 127:
+        if len(data) != 3 or data[0] < NOTE_OFF or data[1] > 127 or data[2] > 127:
             return False
         tick = self._last = max(tick, self._last)
-        kind, channel = data[0] & 0xF0, data[0] & 0x0F
+        kind, channel = kind_of(data), channel_of(data)
         if channel == DRUM_CHANNEL or self._channel not in (None, channel):
             return False
         began = self._take(tick, kind, channel, data)

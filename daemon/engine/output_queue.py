@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 
-Key = tuple[int, int]  # channel, pitch
+from music.midi import Key, key_of, note_off
 
 
 @dataclass(slots=True, eq=False)
@@ -29,7 +29,7 @@ class OutputMessage:
     @property
     def key(self) -> Key:
         """Channel and pitch."""
-        return self.data[0] & 0x0F, self.data[1]
+        return key_of(self.data)
 
 
 class OutputQueue:
@@ -70,7 +70,7 @@ class OutputQueue:
             self._forget(message)
             if message.onset is not None:
                 if key in self._on:
-                    yield OutputMessage(message.at, message.due, end_of(key))
+                    yield OutputMessage(message.at, message.due, note_off(*key))
                 self._on.add(key)
             elif key in self._on:
                 self._on.discard(key)
@@ -84,7 +84,7 @@ class OutputQueue:
             message.waiting = False
         if key in self._on:
             self._on.discard(key)
-            yield OutputMessage(now, now, end_of(key))
+            yield OutputMessage(now, now, note_off(*key))
 
     def flush(self, now: int) -> Iterator[OutputMessage]:
         """End all there is."""
@@ -109,8 +109,3 @@ class OutputQueue:
 
 def _valid(item: tuple[int, bool, int, OutputMessage]) -> bool:
     return item[3].waiting and item[0] == item[3].at
-
-
-def end_of(key: Key) -> bytes:
-    """The note-off of a key."""
-    return bytes((0x80 | key[0], key[1], 0))

@@ -25,6 +25,7 @@ from daemon.sound.audio import Audio, AudioSetup
 from daemon.sound.click_track import ClickTrack
 from daemon.system.live_world import LiveWorld
 from daemon.takes.take import Take
+from music import midi
 from music.note import CHANNELS, MELODY
 from music.tunes import Tune
 
@@ -79,18 +80,18 @@ class MelodyThru(Observer):
 
     def on_input(self, data: bytes, at: int) -> None:
         """Pass a note of the melody on."""
-        if len(data) != 3 or data[0] & 0xF0 not in (0x80, 0x90):
+        if not midi.is_note(data):
             return
-        if data[0] & 0xF0 == 0x90 and data[2]:
+        if midi.is_note_on(data):
             self._sounding.add(data[1])
         else:
             self._sounding.discard(data[1])
-        self._output.send(bytes((data[0] & 0xF0 | CHANNELS[MELODY], data[1], data[2])), at)
+        self._output.send(midi.with_channel(data, CHANNELS[MELODY]), at)
 
     def end(self, at: int) -> None:
         """Ends what sounds."""
         for pitch in sorted(self._sounding):
-            self._output.send(bytes((0x80 | CHANNELS[MELODY], pitch, 0)), at)
+            self._output.send(midi.note_off(CHANNELS[MELODY], pitch), at)
         self._sounding.clear()
 
 
@@ -98,8 +99,8 @@ class Performer:
     """Plays a tune in real time, in a thread of its own; `over` is called at the end of its last bar."""
 
     def __init__(self, tune: Tune, tempo: TempoMap, play: Callable[[bytes], None], over: Callable[[], None]) -> None:
-        events = [(n.start, 1, bytes((0x90 | CHANNELS[MELODY], n.pitch, n.velocity))) for n in tune.notes]
-        events += [(n.end, 0, bytes((0x80 | CHANNELS[MELODY], n.pitch, 0))) for n in tune.notes]
+        events = [(n.start, 1, midi.note_on(CHANNELS[MELODY], n.pitch, n.velocity)) for n in tune.notes]
+        events += [(n.end, 0, midi.note_off(CHANNELS[MELODY], n.pitch)) for n in tune.notes]
         self._events = [(tempo.ns_at(tick), data) for tick, _, data in sorted(events)]
         self._end = tempo.ns_at(tune.bars * tune.metre.ticks_per_bar)
         self._play, self._over = play, over
@@ -122,10 +123,10 @@ class Performer:
         for at, data in self._events:
             if self._left.wait(max(0, at - world.now()) / 1e9):
                 break
-            (sounding.add if data[0] & 0xF0 == 0x90 else sounding.discard)(data[1])
+            (sounding.add if midi.is_note_on(data) else sounding.discard)(data[1])
             self._play(data)
         for pitch in sounding:
-            self._play(bytes((0x80 | CHANNELS[MELODY], pitch, 0)))
+            self._play(midi.note_off(CHANNELS[MELODY], pitch))
         if not self._left.wait(max(0, self._end - world.now()) / 1e9):
             self._over()
 

@@ -16,6 +16,7 @@ from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
 from daemon.core.world import Output, World
 from daemon.system.live_world import LiveWorld
+from music.midi import program_change
 from music.note import CHANNELS
 
 
@@ -89,5 +90,5 @@ class RemoteControl:
     def program_changes(self) -> list[bytes]:
         """Return the MIDI messages that choose an instrument for each role."""
         return [
-            bytes((0xC0 | CHANNELS[role], program - 1)) for role, program in self.programs.items() if role in CHANNELS
+            program_change(CHANNELS[role], program - 1) for role, program in self.programs.items() if role in CHANNELS
         ]

@@ -18,6 +18,7 @@ from typing import Any
 from daemon.midi import alsa_sequencer
 from daemon.midi.rtmidi_ports import IN_NAME, OUT_NAME
 from daemon.system.journald import fields
+from music import midi
 from music.note import CHANNELS, MELODY
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,6 @@ log = logging.getLogger(__name__)
 LOOK = 1.0
 #: the channels that the band uses; the click is on the drums'
 USED = tuple(sorted(channel for role, channel in CHANNELS.items() if role != MELODY))
-_SUSTAIN, _ALL_NOTES_OFF = 64, 123
 #: clients that connect everything by themselves, or are of the system
 _SYSTEM = frozenset(("System",))
 
@@ -35,7 +35,7 @@ Links = list[tuple[alsa_sequencer.Name, alsa_sequencer.Name]]
 
 def all_notes_off() -> list[bytes]:
     """Messages that end whatever may still sound: pedal up and all notes off on every channel the band uses."""
-    return [bytes((0xB0 | channel, number, 0)) for channel in USED for number in (_SUSTAIN, _ALL_NOTES_OFF)]
+    return [midi.control_change(channel, number, 0) for channel in USED for number in (midi.PEDAL, midi.ALL_NOTES_OFF)]
 
 
 def is_ours(name: alsa_sequencer.Name) -> bool:

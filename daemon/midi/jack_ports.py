@@ -21,6 +21,7 @@ from typing import Any
 from daemon.core.events import Event, MidiIn, PortsBack, PortsLost
 from daemon.core.tempo import NS_PER_MS, NS_PER_S
 from daemon.midi.rtmidi_ports import PortError, waited_for
+from music import midi
 from music.note import CHANNELS, MELODY
 
 log = logging.getLogger(__name__)
@@ -128,8 +129,8 @@ class JackPorts:
         if not 0 <= now - due <= SLACK:
             due = now
         self._waiting.append((due + self._delay, data))
-        if data[0] & 0xF0 == 0x90:
-            self._begun.add((0x80 | data[0] & 0x0F, data[1]))
+        if midi.is_note_on(data):
+            self._begun.add(midi.key_of(data))
 
     def trouble(self) -> str | None:
         """What is wrong, None while nothing is; connects what has come back."""
@@ -158,8 +159,8 @@ class JackPorts:
     def close(self) -> None:
         """Close once everything has been played, all ends twice: an xrun may lose some."""
         for _ in range(2):
-            for status, pitch in sorted(self._begun):
-                self.send(bytes((status, pitch, 0)), self._now())
+            for key in sorted(self._begun):
+                self.send(midi.note_off(*key), self._now())
             self._gone.wait(0.05)
         patience = self._now() + NS_PER_S
         while (self._waiting or self._heap) and self._now() < patience and not self._gone.wait(0.02):
@@ -219,8 +220,8 @@ class JackPorts:
         log.warning("the MIDI port %r is gone; it is looked for", asked)
         if not heard:
             self._put(PortsLost(self._now()))
-        for channel in range(16) if heard else ():
-            self._put(MidiIn(self._now(), bytes((0xB0 | channel, 123, 0))))
+        for channel in range(midi.CHANNEL_COUNT) if heard else ():
+            self._put(MidiIn(self._now(), midi.all_notes_off(channel)))
 
     def _xrun(self, *_: object) -> None:
         self.xruns += 1
@@ -241,16 +242,16 @@ class JackPorts:
             heapq.heappush(self._heap, (at, next(self._order), message))
         while self._heap and (frame := clock.frame_at(self._heap[0][0])) < first + frames:
             at, _, message = self._heap[0]
-            stale = message[0] & 0xF0 == 0x90 and now - at > TOO_LATE
+            stale = midi.is_note_on(message) and now - at > TOO_LATE
             if not stale and not self._write(max(0, frame - first), message):
                 return  # the period is full: the rest with the next
             heapq.heappop(self._heap)
 
     def _write(self, offset: int, message: bytes) -> bool:
-        if message[0] >= 0xF0:
+        if midi.is_system(message):
             ports = list(self._outs.values())
         else:
-            port = self._outs.get(message[0] & 0x0F) or self._outs.get(None)
+            port = self._outs.get(midi.channel_of(message)) or self._outs.get(None)
             ports = [] if port is None else [port]
         for port in ports:
             try:

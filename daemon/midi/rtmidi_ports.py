@@ -17,6 +17,7 @@ from typing import Any
 from daemon.core.events import Event, MidiIn, PortsBack, PortsLost
 from daemon.midi import port_diagnosis
 from daemon.midi.jack_heartbeat import JackHeartbeat
+from music import midi
 from music.errors import UserError
 from music.note import CHANNELS, MELODY
 
@@ -94,7 +95,7 @@ class RtMidiPorts:
         self._away = {plug.port for plug in self._plugs if not plug.there}  # what is sent there would pile up
         self._pulse = pulse
         self._listening = self._hushed = False
-        self._begun: set[tuple[int, int]] = set()  # (status of the end, pitch) of every note sent so far
+        self._begun: set[midi.Key] = set()  # of every note sent so far
 
     #: connections made by others: there is no way to make them again
     links: Sequence[tuple[str, str]] = ()
@@ -111,17 +112,17 @@ class RtMidiPorts:
 
     def send(self, data: bytes, due: int) -> None:
         """Send one MIDI message now."""
-        if data[0] >= 0xF0:
+        if midi.is_system(data):
             for sender in self._senders.values():
                 if sender not in self._away:
                     sender.send_message(data)
             return
-        sender = self._senders.get(data[0] & 0x0F) or self._senders.get(None)
+        sender = self._senders.get(midi.channel_of(data)) or self._senders.get(None)
         if sender is None or sender in self._away:
             return
         sender.send_message(data)
-        if data[0] & 0xF0 == 0x90:
-            self._begun.add((0x80 | data[0] & 0x0F, data[1]))
+        if midi.is_note_on(data):
+            self._begun.add(midi.key_of(data))
 
     def trouble(self) -> str | None:
         """What is wrong with the ports, None while nothing is. To be asked about twice a second, from one thread.
@@ -163,13 +164,13 @@ class RtMidiPorts:
         plug.port.close_port()
         if not plug.heard:
             self._put(PortsLost(self._now()))
-        for channel in range(16) if plug.heard else ():  # its keys that are down will never go up
-            self._put(MidiIn(self._now(), bytes((0xB0 | channel, 123, 0))))
+        for channel in range(midi.CHANNEL_COUNT) if plug.heard else ():  # its keys that are down will never go up
+            self._put(MidiIn(self._now(), midi.all_notes_off(channel)))
 
     def close(self) -> None:
         """Close all ports, once everything sent has left."""
         self._hush()
-        ends = [bytes((status, pitch, 0)) for status, pitch in sorted(self._begun)]
+        ends = [midi.note_off(*key) for key in sorted(self._begun)]
         for _ in range(REPEATS.get(self.api, 0)):
             for first in range(0, len(ends), BURST):
                 for end in ends[first : first + BURST]:

@@ -14,13 +14,13 @@ from daemon.core.settings import Settings
 from daemon.core.tempo import NS_PER_MS, TempoMap, us_per_beat
 from daemon.core.world import Composer
 from daemon.engine.conductor import Conductor
-from daemon.engine.melody import CONTROL_CHANGE, PEDAL, MelodyTracker
+from daemon.engine.melody import MelodyTracker
 from daemon.engine.song import SongInfo
 from daemon.engine.tap_tempo import TapTempo
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, Sent, VirtualWorld
 from daemon.players.player import Player
 from daemon.sound.synth import Synth
-from music import midifile
+from music import midi, midifile
 from music.midifile import MidiFileError, Part
 from music.note import CHANNELS, MELODY, TICKS_PER_BEAT, TICKS_PER_STEP, Metre, Note, quantise, remove_overlaps
 
@@ -156,15 +156,15 @@ def _messages(song: midifile.Song, melody: Part) -> list[_Message]:
     others go down."""
     messages: list[_Message] = []
     for note in remove_overlaps(melody.notes):
-        messages.append((note.start, 2, bytes((0x90, note.pitch, note.velocity))))
-        messages.append((note.end, 1, bytes((0x80, note.pitch, 0))))
+        messages.append((note.start, 2, midi.note_on(0, note.pitch, note.velocity)))
+        messages.append((note.end, 1, midi.note_off(0, note.pitch)))
     if song.source is not None:
         tick = 0
         for message in song.source.tracks[melody.index]:
             tick += message.time
-            if message.type == "control_change" and message.control == PEDAL and message.channel == melody.channel:
+            if message.type == "control_change" and message.control == midi.PEDAL and message.channel == melody.channel:
                 at = midifile.round_to_tick(tick, song.source.ticks_per_beat)
-                messages.append((at, 0, bytes((CONTROL_CHANGE, PEDAL, message.value))))
+                messages.append((at, 0, midi.control_change(0, midi.PEDAL, message.value)))
     return sorted(messages, key=lambda m: m[:2])
 
 
@@ -198,16 +198,11 @@ def _script(
 def _notes(sent: Sequence[Sent], channel: int, tempo: TempoMap) -> tuple[Note, ...]:
     """The notes of a channel, at the ticks at which they began and ended; what left early, for a slow synthesiser or
     from a human hand, is where it was meant to be."""
-    begun: dict[int, tuple[int, int]] = {}
+    own = ((max(message.at, message.due), message.data) for message in sent if midi.channel_of(message.data) == channel)
     notes = []
-    for message in sent:
-        kind, pitch = message.data[0], message.data[1]
-        if kind == 0x90 | channel:
-            begun[pitch] = (tempo.tick_at(max(message.at, message.due)), message.data[2])
-        elif kind == 0x80 | channel:
-            start, velocity = begun.pop(pitch)
-            end = tempo.tick_at(max(message.at, message.due))
-            notes.append(Note(start, pitch, max(1, end - start), velocity))
+    for note in midi.pair_notes(own):
+        start = tempo.tick_at(note.start)
+        notes.append(Note(start, note.pitch, max(1, tempo.tick_at(note.end) - start), note.velocity))
     return tuple(remove_overlaps(notes))
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from daemon.core import wire
 from daemon.screen.jam_display import DisplaySetup
 from daemon.screen.piano_roll import LANES, RollNote, draw, frames, lane, lane_heights
+from music import midi
 from music.note import CHANNELS, MELODY, ROLES, STEPS_PER_BEAT, TICKS_PER_BEAT
 
 if TYPE_CHECKING:
@@ -49,15 +50,15 @@ class JamState:
     def take(self, kind: str, at: int, data: bytes, isr: float | None) -> None:
         """Take a MIDI message in; kind: `heard` or `sent`."""
         self.isr = isr
-        if len(data) != 3 or data[0] & 0xF0 not in (0x80, 0x90):
+        if not midi.is_note(data):
             return
-        role = MELODY if kind == "heard" else _ROLE_OF.get(data[0] & 0x0F)
+        role = MELODY if kind == "heard" else _ROLE_OF.get(midi.channel_of(data))
         if role is None:
             return
         before = self._sounding.pop((role, data[1]), None)
         if before is not None:
             before.end = at
-        if data[0] & 0xF0 == 0x90 and data[2]:
+        if midi.is_note_on(data):
             if self.begin is None:
                 self.begin = at + int(self.setup.pickup * self.setup.step_ns * STEPS_PER_BEAT / TICKS_PER_BEAT)
             note = self._sounding[role, data[1]] = PlayedNote(role, data[1], at)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from daemon.core.observers import Observer
 from daemon.system.child_process import ChildProcess
+from music import midi
 from music.errors import UserError
 from music.note import CHANNELS, MELODY
 
@@ -75,12 +76,12 @@ class Audio(Observer):
 
     def on_input(self, data: bytes, at: int) -> None:
         """Play a note of the melody, on the melody's channel."""
-        if len(data) == 3 and data[0] & 0xF0 in (0x80, 0x90):
-            self.send(bytes((data[0] & 0xF0 | CHANNELS[MELODY], *data[1:])), at)
+        if midi.is_note(data):
+            self.send(midi.with_channel(data, CHANNELS[MELODY]), at)
 
     def on_output(self, data: bytes, due: int) -> None:
         """Play a message of the band."""
-        if data[0] < 0xF0:
+        if not midi.is_system(data):
             self.send(data, due)
 
     def send(self, data: bytes, due: int) -> None:

@@ -20,6 +20,7 @@ from daemon.sound.fluid_synth import open_synth
 from daemon.sound.synth import RATE, Samples, Synth
 from daemon.system.child_process import guard_stdout
 from daemon.system.live_world import real_time_section
+from music import midi
 from music.errors import describe_error
 
 #: time by which sound comes later than due, besides a block and the sound system's own latency
@@ -70,7 +71,7 @@ class BlockRenderer:
                 at = place
             if not data:
                 self._synth.silence()
-            elif data[0] & 0xF0 != 0x90 or begin - due - delay < MAX_ONSET_DELAY_NS:
+            elif not midi.is_note_on(data) or begin - due - delay < MAX_ONSET_DELAY_NS:
                 self._synth.play(data)
         if at < frames:
             pieces.append(self._synth.render(frames - at))

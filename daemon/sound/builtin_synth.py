@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon.sound.synth import RATE, Samples
+from music import midi
 from music.note import CHANNELS, MELODY
 
 
@@ -33,7 +34,6 @@ PATCHES = {
 }
 _TABLE_SIZE = 2048  # samples of one period
 _MAX_VOICES = 64
-_DRUM_CHANNEL = 9
 
 
 class BuiltInSynth:
@@ -60,12 +60,12 @@ class BuiltInSynth:
 
     def play(self, data: bytes) -> None:
         """Take one MIDI message, which holds from the next sample on."""
-        kind, channel = data[0] & 0xF0, data[0] & 0x0F
-        if kind == 0x90 and data[2]:
+        channel = midi.channel_of(data)
+        if midi.is_note_on(data):
             self._begin(channel, data[1], data[2])
-        elif kind in (0x80, 0x90):
+        elif midi.is_note_off(data):
             self._end((channel, data[1]))
-        elif kind == 0xB0 and data[1] in (120, 123):
+        elif midi.kind_of(data) == midi.CONTROL_CHANGE and data[1] in (midi.ALL_SOUND_OFF, midi.ALL_NOTES_OFF):
             for key in [key for key in self._key if key is not None and key[0] == channel]:
                 self._end(key)
 
@@ -76,7 +76,7 @@ class BuiltInSynth:
         self._hits.clear()
 
     def _begin(self, channel: int, pitch: int, velocity: int) -> None:
-        if channel == _DRUM_CHANNEL:
+        if channel == midi.DRUM_CHANNEL:
             self._hits.append((self._drums[_drum_of(pitch)], 0, (velocity / 127) ** 1.5))
             return
         self._end((channel, pitch))

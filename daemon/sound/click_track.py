@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from daemon.core.observers import Observer, PerformanceView
 from daemon.core.tempo import NS_PER_MS
+from music import midi
 from music.click import click_at, ticks_per_click
-from music.note import CHANNELS, Metre
+from music.note import Metre
 
 _CLICK_NS = 30 * NS_PER_MS
-_CHANNEL = CHANNELS["drums"]
 
 
 class ClickTrack(Observer):
@@ -37,6 +37,6 @@ class ClickTrack(Observer):
             self._next = -(-tick // beat) * beat
         while self._next <= tick + beat // 2:
             at, click = tempo.ns_at(self._next), click_at(self._next, self._metre)
-            self._send(bytes((0x90 | _CHANNEL, click.pitch, click.velocity)), at)
-            self._send(bytes((0x80 | _CHANNEL, click.pitch, 0)), at + _CLICK_NS)
+            self._send(midi.note_on(midi.DRUM_CHANNEL, click.pitch, click.velocity), at)
+            self._send(midi.note_off(midi.DRUM_CHANNEL, click.pitch), at + _CLICK_NS)
             self._next += beat

@@ -10,6 +10,7 @@ import numpy as np
 from daemon.sound.builtin_synth import BuiltInSynth
 from daemon.sound.soundfont import SoundFontError, find
 from daemon.sound.synth import RATE, Samples, Synth
+from music import midi
 from music.note import CHANNELS, MELODY
 
 #: General MIDI programs (0..127) that parts begin with: piano, fingered bass, electric piano, warm pad
@@ -51,14 +52,14 @@ class FluidSynth:
 
     def play(self, data: bytes) -> None:
         """Take one MIDI message, which holds from the next sample on."""
-        kind, channel = data[0] & 0xF0, data[0] & 0x0F
-        if kind == 0x90 and data[2]:
+        kind, channel = midi.kind_of(data), midi.channel_of(data)
+        if midi.is_note_on(data):
             self._synth.noteon(channel, data[1], data[2])
-        elif kind in (0x80, 0x90):
+        elif midi.is_note_off(data):
             self._synth.noteoff(channel, data[1])
-        elif kind == 0xB0:
+        elif kind == midi.CONTROL_CHANGE:
             self._synth.cc(channel, data[1], data[2])
-        elif kind == 0xC0:
+        elif kind == midi.PROGRAM_CHANGE:
             self._synth.program_change(channel, data[1])
 
     def render(self, frames: int) -> Samples:

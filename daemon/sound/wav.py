@@ -11,6 +11,7 @@ import numpy as np
 from daemon.core.tempo import NS_PER_S, TempoMap
 from daemon.sound.synth import RATE, Synth, render_messages
 from music.click import clicks
+from music.midi import note_off, note_on
 from music.note import CHANNELS, Metre, Note
 
 #: seconds after the last note, for it to die away; and that are made at a time
@@ -47,8 +48,8 @@ def write(
 
 
 def _events(channel: int, note: Note, tempo: TempoMap) -> Iterator[tuple[int, int, bytes]]:
-    yield _frame(tempo, note.start), 1, bytes((0x90 | channel, note.pitch, note.velocity))
-    yield _frame(tempo, note.end), 0, bytes((0x80 | channel, note.pitch, 0))
+    yield _frame(tempo, note.start), 1, note_on(channel, note.pitch, note.velocity)
+    yield _frame(tempo, note.end), 0, note_off(channel, note.pitch)
 
 
 def _frame(tempo: TempoMap, tick: int) -> int:

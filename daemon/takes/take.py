@@ -7,6 +7,7 @@ from pathlib import Path
 
 from daemon.core.observers import Observer
 from daemon.core.tempo import TempoMap
+from music.midi import pair_notes
 from music.note import CHANNELS, MELODY, Metre, Note
 
 _ROLE_OF = {channel: role for role, channel in CHANNELS.items() if role != MELODY}
@@ -56,24 +57,11 @@ class Take(Observer):
 
 def _notes(messages: Iterable[_Message], tempo: TempoMap, end: int) -> dict[int, list[Note]]:
     """Channel -> notes in the order in which they ended. A second onset of what sounds ends the first."""
-    sounding: dict[tuple[int, int], tuple[int, int]] = {}
     found: dict[int, list[Note]] = {}
-
-    def finish(key: tuple[int, int], at: int) -> None:
-        begun = sounding.pop(key, None)
-        if begun is not None:
-            start, velocity = begun
-            found.setdefault(key[0], []).append(Note(start, key[1], max(1, _tick(tempo, at) - start), velocity))
-
-    for at, data in messages:
-        if len(data) != 3 or data[0] & 0xF0 not in (0x80, 0x90):
-            continue
-        key = data[0] & 0x0F, data[1]
-        finish(key, at)
-        if data[0] & 0xF0 == 0x90 and data[2]:
-            sounding[key] = _tick(tempo, at), data[2]
-    for key in list(sounding):
-        finish(key, end)
+    for note in pair_notes(messages, end):
+        start = _tick(tempo, note.start)
+        length = max(1, _tick(tempo, note.end) - start)
+        found.setdefault(note.channel, []).append(Note(start, note.pitch, length, note.velocity))
     return found
 
 

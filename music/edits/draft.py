@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from music import midi
 from music.edits.edit import ADD, REMOVE, Action, Edit, Limits, invert
 from music.encoding.edit_grid import Cells, Lengths, find_sounding
 from music.errors import UserError
@@ -277,7 +278,7 @@ def replay(draft: Draft, edits: Iterable[Edit]) -> None:
 # --- MIDI -----------------------------------------------------------------------------------------------------------
 
 #: non-commercial id, then `hb`, then the version of this layout
-_HEADER = bytes((0xF0, 0x7D, 0x68, 0x62, 0x01))
+_HEADER = bytes((midi.SYSEX, 0x7D, 0x68, 0x62, 0x01))
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,12 +305,12 @@ def encode_sysex(edit: Edit, draft: Draft) -> bytes:
     length = min(edit.length, 16383)
     nats = min(16383, max(0, round(-100 * edit.log_probability)))
     data = (edit.action == REMOVE, min(bar, 127), min(step, 127), edit.pitch, length >> 7, length & 127)
-    return _HEADER + bytes((*data, edit.velocity, nats >> 7, nats & 127, 0xF7))
+    return _HEADER + bytes((*data, edit.velocity, nats >> 7, nats & 127, midi.SYSEX_END))
 
 
 def decode_sysex(data: bytes) -> EditMessage:
     """What such a message tells. Raises EditError for another."""
-    if len(data) != len(_HEADER) + 10 or data[:5] != _HEADER or data[-1] != 0xF7 or data[5] > 1:
+    if len(data) != len(_HEADER) + 10 or data[:5] != _HEADER or data[-1] != midi.SYSEX_END or data[5] > 1:
         raise EditError("not a message of an edit")
     _, bar, step, pitch, high, low, velocity, nats_high, nats_low = data[5:-1]
     action: Action = REMOVE if data[5] else ADD

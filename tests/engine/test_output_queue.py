@@ -10,7 +10,8 @@ from daemon.core.events import ControlChange
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
 from daemon.engine.humanise import MAX_TIMING_NS, humanised, lookahead_ns
-from daemon.engine.output_queue import OutputMessage, OutputQueue, end_of
+from daemon.engine.output_queue import OutputMessage, OutputQueue
+from music.midi import note_off
 from music.note import Note
 from tests.support.fakes import MS, FakePlayer, only, pairs, perform
 
@@ -27,7 +28,7 @@ def on(at_ns: int, pitch: int = 40) -> OutputMessage:
 
 
 def off(at_ns: int, pitch: int = 40) -> OutputMessage:
-    return OutputMessage(at_ns, at_ns, end_of((1, pitch)))
+    return OutputMessage(at_ns, at_ns, note_off(1, pitch))
 
 
 def left(outbox: OutputQueue, now: int) -> list[tuple[int, int]]:
@@ -63,9 +64,9 @@ def test_what_is_cut_ends_now_and_what_had_not_begun_never_does() -> None:
     for message in (on(5), off(20), on(30), off(40), on(6, 41), off(50, 41)):
         outbox.put(message)
     assert left(outbox, 10) == [(5, 0x91), (6, 0x91)]
-    assert [(m.at, m.data) for m in outbox.cut((1, 40), 11)] == [(11, end_of((1, 40)))]
+    assert [(m.at, m.data) for m in outbox.cut((1, 40), 11)] == [(11, note_off(1, 40))]
     assert list(outbox.cut((1, 40), 11)) == []
-    assert [(m.at, m.data) for m in outbox.flush(12)] == [(12, end_of((1, 41)))]
+    assert [(m.at, m.data) for m in outbox.flush(12)] == [(12, note_off(1, 41))]
     assert (left(outbox, 99), outbox.next()) == ([], None)
 
 

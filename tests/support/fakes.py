@@ -15,6 +15,7 @@ from daemon.engine.conductor import Conductor
 from daemon.engine.song import SongInfo
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, Sent, VirtualWorld
 from daemon.players.player import Player
+from music import midi as midi_bytes
 from music.note import ROLES, TICKS_PER_STEP, Note
 
 MS = 1_000_000
@@ -81,8 +82,8 @@ def midi(notes: Iterable[Note], tempo: TempoMap, channel: int = 0) -> list[MidiI
     """Notes as they come in, each at the moment of its tick; at one tick keys go up before others go down."""
     events = []
     for n in notes:
-        events.append((n.start, 1, bytes((0x90 | channel, n.pitch, n.velocity))))
-        events.append((n.end, 0, bytes((0x80 | channel, n.pitch, 0))))
+        events.append((n.start, 1, midi_bytes.note_on(channel, n.pitch, n.velocity)))
+        events.append((n.end, 0, midi_bytes.note_off(channel, n.pitch)))
     return [MidiIn(tempo.ns_at(tick), data) for tick, _, data in sorted(events)]
 
 
@@ -123,11 +124,11 @@ def pairs(sent: Sequence[Sent]) -> list[tuple[int, int, int, int]]:
     sounding: dict[tuple[int, int], int] = {}
     found = []
     for message in sent:
-        kind, key = message.data[0] & 0xF0, (message.data[0] & 0x0F, message.data[1])
-        if kind == 0x90:
+        kind, key = midi_bytes.kind_of(message.data), midi_bytes.key_of(message.data)
+        if kind == midi_bytes.NOTE_ON:
             assert key not in sounding, f"{key} begins twice"
             sounding[key] = message.at
-        elif kind == 0x80:
+        elif kind == midi_bytes.NOTE_OFF:
             found.append((*key, sounding.pop(key), message.at))
     assert not sounding, f"left on: {sounding}"
     return found

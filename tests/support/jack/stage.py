@@ -21,6 +21,7 @@ from typing import IO, Any
 import rtmidi
 
 from daemon.system.live_world import LiveWorld
+from music import midi
 from music.note import TICKS_PER_BEAT, Note
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -159,8 +160,8 @@ def play(melody: Sequence[Note], bpm: int, into: str = IN_PORT) -> list[Stamped]
         connect("melody:out", into)
         world = LiveWorld()
         begin = world.now() + 300_000_000
-        events = [(n.start, 1, bytes((0x90, n.pitch, n.velocity))) for n in melody]
-        events += [(n.end, 0, bytes((0x80, n.pitch, 0))) for n in melody]
+        events = [(n.start, 1, midi.note_on(0, n.pitch, n.velocity)) for n in melody]
+        events += [(n.end, 0, midi.note_off(0, n.pitch)) for n in melody]
         played = []
         for tick, _, data in sorted(events)[:-1]:
             world.wait(begin + tick * 60_000_000_000 // (bpm * TICKS_PER_BEAT))
@@ -190,17 +191,17 @@ def dumped(text: str) -> list[Stamped]:
 
 def onsets(messages: Sequence[Stamped]) -> list[Stamped]:
     """The note-ons."""
-    return [(at, data) for at, data in messages if data[0] & 0xF0 == 0x90 and data[2]]
+    return [(at, data) for at, data in messages if midi.is_note_on(data)]
 
 
 def hanging(messages: Sequence[Stamped]) -> set[tuple[int, int]]:
     """(channel, pitch) of notes that never end. All-notes-off does not count as an end: not every synthesiser obeys."""
     on: set[tuple[int, int]] = set()
     for _, data in messages:
-        if data[0] & 0xF0 == 0x90 and data[2]:
-            on.add((data[0] & 15, data[1]))
-        elif data[0] & 0xF0 in (0x80, 0x90):
-            on.discard((data[0] & 15, data[1]))
+        if midi.is_note_on(data):
+            on.add(midi.key_of(data))
+        elif midi.is_note_off(data):
+            on.discard(midi.key_of(data))
     return on
 
 

@@ -1,0 +1,139 @@
+"""The bytes of MIDI 1.0: messages made and read, and note-ons paired with the note-offs that end them.
+
+Channels are 0..15 (a musician's 1..16), pitches, velocities, controller numbers and values 0..127. Messages are `bytes`
+whose first one is the status; what reads them takes any sequence of integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+# Statuses of channel messages; the channel is added to them.
+NOTE_OFF = 0x80
+NOTE_ON = 0x90
+CONTROL_CHANGE = 0xB0
+PROGRAM_CHANGE = 0xC0
+
+# Statuses of system messages, which belong to no channel; SYSEX is the lowest.
+SYSEX = 0xF0
+SONG_POSITION = 0xF2
+SYSEX_END = 0xF7
+CLOCK = 0xF8
+START = 0xFA
+CONTINUE = 0xFB
+STOP = 0xFC
+
+# Controller numbers.
+PEDAL = 64
+ALL_SOUND_OFF = 120
+RESET_CONTROLLERS = 121
+ALL_NOTES_OFF = 123
+
+CHANNEL_COUNT = 16
+#: General MIDI's channel 10
+DRUM_CHANNEL = 9
+
+#: what a note-off ends: channel, pitch
+Key = tuple[int, int]
+
+
+def note_on(channel: int, pitch: int, velocity: int) -> bytes:
+    """Return the message that begins a note; velocity: 1..127, for 0 would end it."""
+    return bytes((NOTE_ON | channel, pitch, velocity))
+
+
+def note_off(channel: int, pitch: int) -> bytes:
+    """Return the message that ends a note."""
+    return bytes((NOTE_OFF | channel, pitch, 0))
+
+
+def control_change(channel: int, number: int, value: int) -> bytes:
+    """Return the message that moves a controller."""
+    return bytes((CONTROL_CHANGE | channel, number, value))
+
+
+def program_change(channel: int, program: int) -> bytes:
+    """Return the message that chooses an instrument, 0..127."""
+    return bytes((PROGRAM_CHANGE | channel, program))
+
+
+def all_notes_off(channel: int) -> bytes:
+    """Return the message that ends every note of a channel."""
+    return control_change(channel, ALL_NOTES_OFF, 0)
+
+
+def with_channel(data: Sequence[int], channel: int) -> bytes:
+    """Return a channel message moved to another channel."""
+    return bytes((kind_of(data) | channel, *data[1:]))
+
+
+def kind_of(data: Sequence[int]) -> int:
+    """Return a channel message's status without its channel, such as NOTE_ON."""
+    return data[0] & 0xF0
+
+
+def channel_of(data: Sequence[int]) -> int:
+    """Return a channel message's channel."""
+    return data[0] & 0x0F
+
+
+def key_of(data: Sequence[int]) -> Key:
+    """Return the channel and the pitch of a note-on or a note-off."""
+    return data[0] & 0x0F, data[1]
+
+
+def is_system(data: Sequence[int]) -> bool:
+    """Tell whether a message belongs to no channel."""
+    return len(data) > 0 and data[0] >= SYSEX
+
+
+def is_note(data: Sequence[int]) -> bool:
+    """Tell whether a message begins or ends a note."""
+    return len(data) == 3 and data[0] & 0xF0 in (NOTE_ON, NOTE_OFF)
+
+
+def is_note_on(data: Sequence[int]) -> bool:
+    """Tell whether a message begins a note; a note-on of velocity 0 ends one."""
+    return len(data) == 3 and data[0] & 0xF0 == NOTE_ON and data[2] > 0
+
+
+def is_note_off(data: Sequence[int]) -> bool:
+    """Tell whether a message ends a note."""
+    return is_note(data) and not is_note_on(data)
+
+
+class TimedNote(NamedTuple):
+    """A note between a note-on and its note-off, in the unit of time of the messages it was paired from."""
+
+    channel: int
+    pitch: int
+    velocity: int
+    start: int
+    end: int
+
+
+def pair_notes(
+    messages: Iterable[tuple[int, Sequence[int]]], end: int | None = None, *, overlap: bool = False
+) -> Iterator[TimedNote]:
+    """Yield the notes in messages (time, data), sorted by time, in the order in which they end.
+
+    end: when notes end that have no note-off; None leaves them out. overlap: a second note-on of a key that sounds
+    begins another note, and a note-off ends the oldest, as in files; without it the second note-on ends the first, as
+    on a keyboard whose note-off was lost. Messages that begin or end no note are ignored.
+    """
+    sounding: dict[Key, list[tuple[int, int]]] = {}  # key -> (start, velocity), the oldest first
+    for at, data in messages:
+        if not is_note(data):
+            continue
+        key, begins = key_of(data), is_note_on(data)
+        begun = sounding.get(key)
+        if begun and not (begins and overlap):
+            start, velocity = begun.pop(0)
+            yield TimedNote(*key, velocity, start, at)
+        if begins:
+            sounding.setdefault(key, []).append((at, data[2]))
+    for key, begun in sounding.items() if end is not None else ():
+        for start, velocity in begun:
+            assert end is not None
+            yield TimedNote(*key, velocity, start, end)

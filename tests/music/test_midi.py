@@ -1,0 +1,65 @@
+"""The bytes of MIDI messages, and notes paired from them."""
+
+from __future__ import annotations
+
+import pytest
+
+from music import midi
+from music.midi import TimedNote, note_off, note_on, pair_notes
+
+
+def test_messages_are_their_bytes() -> None:
+    assert note_on(9, 36, 100) == bytes.fromhex("99 24 64")
+    assert note_off(1, 40) == bytes.fromhex("81 28 00")
+    assert midi.control_change(0, midi.PEDAL, 127) == bytes.fromhex("b0 40 7f")
+    assert midi.program_change(2, 33) == bytes.fromhex("c2 21")
+    assert midi.all_notes_off(15) == bytes.fromhex("bf 7b 00")
+    assert midi.with_channel(note_on(9, 36, 100), 1) == note_on(1, 36, 100)
+
+
+@pytest.mark.parametrize(
+    ("data", "begins", "ends", "system"),
+    [
+        ("90 3c 40", True, False, False),
+        ("90 3c 00", False, True, False),  # running status favours note-ons of velocity 0 as ends
+        ("8f 3c 40", False, True, False),
+        ("90 3c", False, False, False),
+        ("b0 40 7f", False, False, False),
+        ("f8", False, False, True),
+        ("f0 7d f7", False, False, True),
+    ],
+)
+def test_a_message_is_told_by_its_status(data: str, begins: bool, ends: bool, system: bool) -> None:
+    message = bytes.fromhex(data)
+    assert (midi.is_note_on(message), midi.is_note_off(message), midi.is_system(message)) == (begins, ends, system)
+    assert midi.is_note(message) == (begins or ends)
+
+
+def test_a_channel_message_has_kind_channel_and_key() -> None:
+    message = note_on(9, 36, 100)
+    assert (midi.kind_of(message), midi.channel_of(message), midi.key_of(message)) == (midi.NOTE_ON, 9, (9, 36))
+
+
+def test_notes_are_paired_in_the_order_in_which_they_end() -> None:
+    messages = [
+        (0, note_on(0, 60, 80)),
+        (0, note_on(1, 60, 70)),
+        (3, midi.control_change(0, midi.PEDAL, 127)),
+        (6, note_on(0, 60, 0)),
+        (7, note_off(5, 60)),  # ends nothing
+        (9, note_off(1, 60)),
+    ]
+    assert list(pair_notes(messages)) == [TimedNote(0, 60, 80, 0, 6), TimedNote(1, 60, 70, 0, 9)]
+
+
+def test_a_note_without_an_end_ends_where_that_is_said_or_is_left_out() -> None:
+    messages = [(2, note_on(0, 60, 80))]
+    assert list(pair_notes(messages)) == []
+    assert list(pair_notes(messages, 8)) == [TimedNote(0, 60, 80, 2, 8)]
+
+
+def test_a_second_onset_ends_the_first_or_sounds_beside_it() -> None:
+    messages = [(0, note_on(0, 60, 80)), (4, note_on(0, 60, 90)), (6, note_off(0, 60)), (8, note_off(0, 60))]
+    assert list(pair_notes(messages)) == [TimedNote(0, 60, 80, 0, 4), TimedNote(0, 60, 90, 4, 6)]
+    beside = [TimedNote(0, 60, 80, 0, 6), TimedNote(0, 60, 90, 4, 8)]
+    assert list(pair_notes(messages, overlap=True)) == beside
