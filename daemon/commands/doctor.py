@@ -59,7 +59,7 @@ def _read_setup(file: Path | None, said: dict[str, str | None]) -> tuple[BandSet
     from daemon.config.cli_options import config_from
     from daemon.config.config import ConfigError
     from daemon.diagnostics.check import BAD, GOOD, BandSetup, CheckResult
-    from daemon.takes.recorder import folder
+    from daemon.takes.storage import find_folder
 
     subject = "configuration"
     try:
@@ -80,7 +80,7 @@ def _read_setup(file: Path | None, said: dict[str, str | None]) -> tuple[BandSet
         graph=said["graph"] or str(values["graph"] or "") or None,
         soundfont=said["soundfont"] or str(values["soundfont"] or "") or None,
         audio=bool(values["audio"]),
-        takes=folder(str(values["takes"])),
+        takes=find_folder(str(values["takes"])),
         takes_limit=int(str(values["takes_mb"])) << 20,
     )
     return setup, result

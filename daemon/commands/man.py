@@ -11,13 +11,13 @@ from daemon.control import control_socket
 from daemon.core.errors import EXIT_CODES
 from daemon.core.version import installed_version
 from daemon.sound import soundfont
-from daemon.takes import recorder
+from daemon.takes import storage
 from music.errors import HousebandError
 
 _ENVIRONMENT = {
     config.VARIABLE: "Another configuration than the user's own.",
     control_socket.VARIABLE: "Where the control socket is: a path, tcp:PORT, or off.",
-    recorder.VARIABLE: "The folder that takes are kept in, or off.",
+    storage.VARIABLE: "The folder that takes are kept in, or off.",
     soundfont.VARIABLE: "The soundfont of `--audio` and of WAV files.",
 }
 _FILES = {

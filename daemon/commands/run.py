@@ -99,13 +99,13 @@ def listeners_of(said: Config) -> Listeners:
     """Who is told of what is played: the recorder of takes, and the loudspeakers."""
     from daemon.live.listeners import Listeners
     from daemon.sound.audio import AudioSetup
-    from daemon.takes.recorder import folder
+    from daemon.takes.storage import find_folder
 
     values = said.values
     sound = AudioSetup(bool(values["audio"]), str(values["soundfont"] or "") or None, bool(values["click"]))
     if sound.click and not sound.on:
         logging.getLogger(__name__).warning("the click is heard with --audio only")
-    return Listeners(folder(str(values["takes"])), int(str(values["takes_mb"])) << 20, sound)
+    return Listeners(find_folder(str(values["takes"])), int(str(values["takes_mb"])) << 20, sound)
 
 
 def song_of(said: Config) -> SongInfo:

@@ -82,7 +82,7 @@ def check_takes(context: CheckContext) -> list[CheckResult]:
 
 def explain_takes(folder: Path | None, limit: int) -> CheckResult:
     """Say if takes can be kept in a folder, which need not be there yet, and how many of `limit` bytes they fill."""
-    from daemon.takes.recorder import files
+    from daemon.takes.storage import list_takes
 
     subject = "takes"
     if folder is None:
@@ -94,6 +94,6 @@ def explain_takes(folder: Path | None, limit: int) -> CheckResult:
     free = shutil.disk_usage(there).free
     if free < MIN_FREE_BYTES:
         return CheckResult(subject, ODD, f"{free >> 20} MB are left on the disk of {folder}", f"make room, or {choose}")
-    takes = files(folder)
+    takes = list_takes(folder)
     size = sum(take.stat().st_size for take in takes)
     return CheckResult(subject, GOOD, f"{len(takes)} in {folder}, {size / (1 << 20):.1f} of {limit >> 20} MB")

@@ -1,10 +1,8 @@
-"""Every take is kept: what the conductor hears and sends goes through a queue to a thread that writes it down.
+"""The recorder of takes: whatever is played to the band and by it goes through a queue to a thread that writes it down.
 
-The thread writes five times a second, so that whatever ends the program loses less than a second; another sees to it
-that the disk has it, which may take long. A take is a journal while it is played (`daemon.takes.take_log`) and a MIDI
-file
-afterwards. When it cannot be written, for the disk is full or the folder not ours, that is said once, and the band
-plays on.
+The thread writes five times a second, so that whatever ends the program loses less than a second; another one brings
+it to the disk, which may take long. A take that cannot be written, because the disk is full or the folder not ours, is
+one warning, and the band plays on.
 """
 
 from __future__ import annotations
@@ -12,61 +10,43 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from daemon.core.observers import Observer, PerformanceView
 from daemon.core.settings import Settings
-from daemon.system.child_process import run_detached
-from daemon.takes import take_log
-from daemon.takes.take_log import ENDING
+from daemon.takes import storage, take_log
+from daemon.takes.take_log import LOG_SUFFIX
 from music.note import Metre
 
 log = logging.getLogger(__name__)
 
-#: seconds between two writes
-RHYTHM = 0.2
-#: bytes of a take after which older ones are looked at again: all together are never more than that above the limit
-LOOK = 1 << 18
-#: messages that are remembered from before the band begins: an upbeat belongs to the take; and for how long (ns)
-UPBEAT, UPBEAT_NS = 64, 4_000_000_000
-#: names the folder instead of the configuration, or is `off`
-VARIABLE = "HOUSEBAND_TAKES"
-OFF = "off"
-
-
-def folder(said: str = "auto") -> Path | None:
-    """Where takes are: what HOUSEBAND_TAKES says, else the configuration; auto: the user's data folder; None: off."""
-    named = os.environ.get(VARIABLE) or said
-    if named == OFF:
-        return None
-    if named not in ("auto", ""):
-        return Path(named).expanduser()
-    from platformdirs import user_data_path
-
-    return user_data_path("houseband") / "takes"
+WRITE_INTERVAL_S = 0.2
+#: bytes of a take after which older ones are pruned again: all together are never more than that above the limit
+PRUNE_INTERVAL_BYTES = 1 << 18
+#: messages from before the band begins that may be its upbeat, which belongs to the take; and how old they may be
+MAX_UPBEAT_MESSAGES, MAX_UPBEAT_NS = 64, 4_000_000_000
 
 
 class Recorder(Observer):
     """Keeps every performance as a take in a folder."""
 
-    def __init__(self, where: Path, limit: int, metre: Metre) -> None:
-        """limit: bytes that all takes together may have; the oldest go first."""
-        self._queue: SimpleQueue[str | None] = SimpleQueue()  # lines; None ends a take
-        self._upbeat: deque[tuple[int, bytes]] = deque(maxlen=UPBEAT)
+    def __init__(self, folder: Path, max_bytes: int, metre: Metre) -> None:
+        """max_bytes: those that all takes together may have; the oldest go first."""
+        self._queue: SimpleQueue[str | None] = SimpleQueue()  # lines of the log; None ends a take
+        self._upbeat: deque[tuple[int, bytes]] = deque(maxlen=MAX_UPBEAT_MESSAGES)
         self._playing = False
-        self._mark: tuple[int, int, int] | None = None
+        self._mark: tuple[int, int, int] | None = None  # the tempo mark that was written last
         self._settings: Settings | None = None
         self._style = ""
         self._performance: PerformanceView | None = None
         self._over = threading.Event()
-        self._scribe = _TakeWriter(where, limit, take_log.head(metre), self._queue)
-        self._thread = threading.Thread(target=self._scribe.run, args=(self._over,), name="recorder", daemon=True)
+        self._writer = _TakeWriter(folder, max_bytes, take_log.format_header(metre), self._queue)
+        self._thread = threading.Thread(target=self._writer.run, args=(self._over,), name="recorder", daemon=True)
         self._thread.start()
 
     def on_start(self, performance: PerformanceView) -> None:
@@ -87,14 +67,14 @@ class Recorder(Observer):
         self._mark = self._settings = None
         self._style = ""
         for at, data in self._upbeat:
-            if now - at < UPBEAT_NS:
-                self._note("i", at, data)
+            if now - at < MAX_UPBEAT_NS:
+                self._write_down("i", at, data)
         self._upbeat.clear()
 
     def on_input(self, data: bytes, at: int) -> None:
         """Write down a message, or remember it for the take that it may be the upbeat of."""
         if self._playing:
-            self._note("i", at, data)
+            self._write_down("i", at, data)
         else:
             self._upbeat.append((at, data))
 
@@ -102,80 +82,80 @@ class Recorder(Observer):
         """Write down a message of the band."""
         self._follow(due)
         if self._playing:
-            self._note("o", due, data)
+            self._write_down("o", due, data)
 
-    def _note(self, way: str, at: int, data: bytes) -> None:
-        if self._scribe.silent or self._performance is None:
+    def _write_down(self, way: str, at: int, data: bytes) -> None:
+        if self._writer.stopped or self._performance is None:
             return
         tempo, settings = self._performance.tempo, self._performance.settings
         if tempo is not None and (mark := tempo.mark_at(at)) != self._mark:
             self._mark = mark
-            self._queue.put(take_log.tempo_line(mark))
+            self._queue.put(take_log.format_tempo(mark))
         if settings is not self._settings:
             self._settings = settings
             if settings.style != self._style:
                 self._style = settings.style
-                self._queue.put(take_log.style_line(at, settings.style))
-        self._queue.put(take_log.message_line(way, at, data))
+                self._queue.put(take_log.format_style(at, settings.style))
+        self._queue.put(take_log.format_message(way, at, data))
 
     def close(self) -> None:
         """Write what is left, and make a MIDI file of it."""
         self._over.set()  # before the last line, which the thread waits for
         self._queue.put(None)
         self._thread.join()
-        if self._scribe.silent:
+        if self._writer.stopped:
             return
-        trouble: list[OSError] = []
-        recover(self._scribe.folder, trouble)
-        if trouble:
-            reason = trouble[0].strerror or str(trouble[0])
-            log.warning("a take is not a MIDI file yet: %s (%s); it is kept as it is", reason, self._scribe.folder)
+        failures: list[OSError] = []
+        storage.recover(self._writer.folder, failures)
+        if failures:
+            reason = failures[0].strerror or str(failures[0])
+            log.warning("a take is not a MIDI file yet: %s (%s); it is kept as it is", reason, self._writer.folder)
 
 
 class _TakeWriter:
-    """Sole owner of the files; everything but `silent` belongs to its thread."""
+    """Owns the file of the take that is recorded; everything but `stopped` belongs to its thread."""
 
-    def __init__(self, where: Path, limit: int, head: str, queue: SimpleQueue[str | None]) -> None:
-        self.folder = where
-        self.silent = False
-        self._limit, self._head, self._queue = limit, head, queue
+    def __init__(self, folder: Path, max_bytes: int, header: str, queue: SimpleQueue[str | None]) -> None:
+        self.folder = folder
+        self.stopped = False  #: takes cannot be written any more
+        self._max_bytes, self._header, self._queue = max_bytes, header, queue
         self._syncer = _Syncer()
         self._file: int | None = None
-        self._path = where
-        self._size = self._looked = 0
+        self._size = self._pruned_at = 0  # bytes of the take, and of which when older ones were pruned last
 
     def run(self, over: threading.Event) -> None:
-        if any(_journals(self.folder)):
-            convert_beside(self.folder)
+        """Write the lines of the queue down until the one that ends a take comes after `over` is set."""
+        if any(storage.list_logs(self.folder)):
+            storage.recover_in_background(self.folder)
         last = False
         while not last:
-            found = [self._queue.get()]  # while nobody plays nothing wakes us
-            last = over.wait(RHYTHM)
+            lines = [self._queue.get()]  # while nobody plays nothing wakes us
+            last = over.wait(WRITE_INTERVAL_S)
             with contextlib.suppress(Empty):
                 while True:
-                    found.append(self._queue.get_nowait())
+                    lines.append(self._queue.get_nowait())
             try:
-                self._take(found, last)
+                self._take_lines(lines, last)
             except OSError as error:
                 self._give_up(error.strerror or str(error))
         self._end()
 
-    def _take(self, found: Sequence[str | None], last: bool) -> None:
-        lines: list[str] = []
-        for line in found:
+    def _take_lines(self, lines: Sequence[str | None], last: bool) -> None:
+        of_this_take: list[str] = []
+        for line in lines:
             if line is not None:
-                lines.append(line)
+                of_this_take.append(line)
                 continue
-            self._write(lines)
-            lines = []
+            self._write(of_this_take)
+            of_this_take = []
             if self._file is not None:
                 self._end()
-                if not last:  # whoever closes writes them up
-                    convert_beside(self.folder)
-        self._write(lines)
+                if not last:  # whoever closes converts them
+                    storage.recover_in_background(self.folder)
+        self._write(of_this_take)
 
     def _write(self, lines: list[str]) -> None:
-        if not lines or self.silent:
+        if not lines or self.stopped:
             return
         if self._file is None:
             self._begin()
@@ -186,20 +166,20 @@ class _TakeWriter:
             self._size += written
             data = data[written:]
         self._syncer.sync(self._file)
-        if self._syncer.trouble is not None:
-            raise self._syncer.trouble
-        if self._size - self._looked > LOOK:
-            self._looked = self._size
-            prune(self.folder, self._limit)
-        if self._size > self._limit:
-            self._give_up(f"this one alone is longer than the {self._limit >> 20} MB that takes may have")
+        if self._syncer.failure is not None:
+            raise self._syncer.failure
+        if self._size - self._pruned_at > PRUNE_INTERVAL_BYTES:
+            self._pruned_at = self._size
+            storage.prune(self.folder, self._max_bytes)
+        if self._size > self._max_bytes:
+            self._give_up(f"this one alone is longer than the {self._max_bytes >> 20} MB that takes may have")
 
     def _begin(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        prune(self.folder, self._limit)
+        storage.prune(self.folder, self._max_bytes)
         name = time.strftime("%Y-%m-%d_%H-%M-%S")
         for number in range(1, 1000):
-            path = self.folder / f"{name}{f'-{number}' if number > 1 else ''}{ENDING}"
+            path = self.folder / f"{name}{f'-{number}' if number > 1 else ''}{LOG_SUFFIX}"
             if path.with_suffix(".mid").exists():
                 continue
             with contextlib.suppress(FileExistsError):
@@ -207,132 +187,44 @@ class _TakeWriter:
                 break
         else:
             raise FileExistsError(f"{self.folder} has a thousand takes of this second")
-        _lock(self._file)
-        self._path = path
-        self._size = self._looked = os.write(self._file, self._head.encode())
+        storage.lock(self._file)
+        self._size = self._pruned_at = os.write(self._file, self._header.encode())
 
     def _give_up(self, reason: str) -> None:
-        if not self.silent:
+        if not self.stopped:
             log.warning("takes are no longer recorded: %s (%s)", reason, self.folder)
-        self.silent = True
+        self.stopped = True
         self._end()
 
     def _end(self) -> None:
         if self._file is not None:
-            _unlock(self._file)  # the disk may still be at it
+            storage.unlock(self._file)  # the disk may still be at it
             os.close(self._file)
             self._file = None
 
 
 class _Syncer:
-    """Brings to the disk what has been written, in a thread of its own: a slow disk holds up no write."""
+    """Brings written bytes to the disk in a thread of its own, so that a slow disk holds up no write."""
 
     def __init__(self) -> None:
-        self.trouble: OSError | None = None
-        self._wanted: SimpleQueue[int] = SimpleQueue()
+        self.failure: OSError | None = None
+        self._files: SimpleQueue[int] = SimpleQueue()
         self._busy = False
         threading.Thread(target=self._run, name="recorder-sync", daemon=True).start()
 
     def sync(self, file: int) -> None:
-        """What has been written to a file; nothing while the disk is still at it."""
+        """Bring a file to the disk; do nothing while the disk is still at it."""
         if not self._busy:
             self._busy = True
-            self._wanted.put(os.dup(file))
+            self._files.put(os.dup(file))
 
     def _run(self) -> None:
         while True:
-            file = self._wanted.get()
+            file = self._files.get()
             try:
                 os.fsync(file)
             except OSError as error:
-                self.trouble = error
+                self.failure = error
             finally:
                 os.close(file)
                 self._busy = False
-
-
-def convert_beside(where: Path) -> None:
-    """Makes MIDI files of the journals in a folder, in a process of its own that waits for nobody."""
-    with contextlib.suppress(OSError):
-        run_detached("daemon.takes.recorder:recover", {VARIABLE: str(where.absolute())})
-
-
-def recover(where: Path | None = None, trouble: list[OSError] | None = None) -> list[Path]:
-    """Makes MIDI files of the journals that nobody writes any more, in a folder or the one of HOUSEBAND_TAKES; which
-    were made. What cannot be written stays for another time; trouble: takes the reasons."""
-    where = where or folder()
-    made = []
-    for path in _journals(where) if where is not None else ():
-        with contextlib.suppress(OSError), _left_alone(path):
-            try:
-                target = take_log.convert(path)
-            except OSError as error:
-                if trouble is not None:
-                    trouble.append(error)
-                continue
-            if target is not None:
-                made.append(target)
-    return made
-
-
-def prune(where: Path, limit: int) -> None:
-    """Deletes the oldest takes until all together have at most so many bytes. Raises OSError."""
-    takes = sorted((file.stat().st_mtime, file.stat().st_size, file) for file in files(where))
-    total = sum(size for _, size, _ in takes)
-    for _, size, file in takes:
-        if total <= limit:
-            return
-        with contextlib.suppress(OSError), _left_alone(file):
-            file.unlink()
-            total -= size
-
-
-def files(where: Path) -> list[Path]:
-    """All takes in a folder, written up or not, by name."""
-    if not where.is_dir():
-        return []
-    return sorted(file for file in where.iterdir() if file.suffix in (ENDING, ".mid") and not file.name.startswith("."))
-
-
-def _journals(where: Path) -> list[Path]:
-    return [file for file in files(where) if file.suffix == ENDING]
-
-
-def is_being_played(path: Path) -> bool:
-    """Whether somebody writes this take now."""
-    try:
-        with _left_alone(path):
-            return False
-    except OSError:
-        return True
-
-
-@contextlib.contextmanager
-def _left_alone(path: Path) -> Iterator[None]:
-    """Holds a file that nobody else writes. Raises OSError for one that somebody does."""
-    if sys.platform == "win32":
-        path.rename(path)  # refused while it is open
-        yield
-        return
-    import fcntl
-
-    with path.open("rb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if not path.exists():
-            raise FileNotFoundError(path)
-        yield
-
-
-def _unlock(file: int) -> None:
-    if sys.platform != "win32":
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_UN)
-
-
-def _lock(file: int) -> None:
-    if sys.platform != "win32":
-        import fcntl
-
-        with contextlib.suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

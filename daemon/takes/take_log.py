@@ -1,4 +1,4 @@
-"""A take on disk while it is played: a text that only grows, so that whatever ends it leaves all that was written.
+"""The log of a take while it is recorded: a text that only grows, so that a crash leaves all that was written.
 
     houseband-take 1 4 4           version, metre
     t 0 918273645 500000           a tempo mark: tick, ns, microseconds per beat
@@ -21,51 +21,48 @@ from daemon.core.tempo import NS_PER_US, TempoMap
 from daemon.takes.take import Take
 from music.note import TICKS_PER_BEAT, Metre, Note
 
-ENDING = ".take"
+LOG_SUFFIX = ".take"
 _HEAD = "houseband-take 1"
 _Mark = tuple[int, int, int]
 
 
-def head(metre: Metre) -> str:
-    """The first line."""
+def format_header(metre: Metre) -> str:
+    """Return the first line of a log."""
     return f"{_HEAD} {metre.numerator} {metre.denominator}\n"
 
 
-def tempo_line(mark: _Mark) -> str:
-    """A tempo mark."""
+def format_tempo(mark: _Mark) -> str:
+    """Return the line of a tempo mark: tick, ns, microseconds per beat."""
     return "t {} {} {}\n".format(*mark)
 
 
-def style_line(at: int, style: str) -> str:
-    """A style from a moment on."""
+def format_style(at: int, style: str) -> str:
+    """Return the line of a style that holds from a time (ns) on."""
     return f"s {at} {style}\n"
 
 
-def message_line(way: str, at: int, data: bytes) -> str:
-    """A message; way: i or o."""
+def format_message(way: str, at: int, data: bytes) -> str:
+    """Return the line of a MIDI message at a time (ns); way: i for input, o for output."""
     return f"{way} {at} {data.hex()}\n"
 
 
 @dataclass(frozen=True, slots=True)
 class TakeLog:
-    """What a journal holds. marks: (tick, ns, microseconds per beat); styles: (ns, style); begin, end: ns of the first
-    and of the last message."""
+    """The contents of a log."""
 
     take: Take
     metre: Metre
-    marks: tuple[_Mark, ...]
-    styles: tuple[tuple[int, str], ...]
-    begin: int
-    end: int
-    messages: int
+    marks: tuple[_Mark, ...]  #: of the tempo: (tick, ns, microseconds per beat)
+    styles: tuple[tuple[int, str], ...]  #: (ns from which on it holds, style)
+    messages: int  #: how many there are
 
 
 def read(path: Path) -> TakeLog | None:
-    """What is in a journal; None for a file that holds no take. Raises OSError."""
+    """Return the contents of a log, None for a file that holds no take. Raises OSError."""
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]  # the last was never finished
     if not lines or not lines[0].startswith(f"{_HEAD} "):
         return None
-    take, marks, styles, moments = Take(), list[_Mark](), list[tuple[int, str]](), list[int]()
+    take, marks, styles, messages = Take(), list[_Mark](), list[tuple[int, str]](), 0
     metre = Metre()
     with contextlib.suppress(ValueError):
         metre = Metre(*(int(word) for word in lines[0].split()[2:4]))
@@ -78,36 +75,40 @@ def read(path: Path) -> TakeLog | None:
                 styles.append((int(at), " ".join(words)))
             elif kind in ("i", "o") and words:
                 (take.on_input if kind == "i" else take.on_output)(bytes.fromhex(words[0]), int(at))
-                moments.append(int(at))
+                messages += 1
     marks = [mark for mark in marks if mark[2] > 0]
-    if not moments or not marks:
+    if not messages or not marks:
         return None
-    return TakeLog(take, metre, tuple(marks), tuple(styles), min(moments), max(moments), len(moments))
+    return TakeLog(take, metre, tuple(marks), tuple(styles), messages)
 
 
-def write_midi(journal: TakeLog, path: Path) -> None:
-    """Write it as a multi-track MIDI file: the melody, a track per role, tempo map, and a marker for every style. It
-    begins with the bar in which the first note begins. Raises OSError."""
+def write_midi(log: TakeLog, path: Path) -> None:
+    """Write a log as a MIDI file: the melody, a track for each role, the tempo map, and a marker for every style.
+
+    The file begins with the bar in which the first note begins. Raises OSError.
+    """
     from music import midifile
 
-    tempo = TempoMap.from_places(journal.marks)
-    parts = journal.take.parts(tempo)
-    bar = journal.metre.ticks_per_bar
+    tempo = TempoMap.from_places(log.marks)
+    parts = log.take.parts(tempo)
+    bar = log.metre.ticks_per_bar
     first = min((n.start for notes in parts.values() for n in notes), default=0) // bar * bar
     moved = {
         role: [Note(n.start - first, n.pitch, n.length, n.velocity) for n in notes] for role, notes in parts.items()
     }
     tempos: dict[int, int] = {}
-    for tick, us in _paces(journal.marks):
+    for tick, us in _tempos(log.marks):
         tempos[max(0, tick - first)] = us  # of those before the beginning the last holds
     tempos = {0: next(iter(tempos.values())), **tempos}
-    markers = [(max(0, tempo.tick_at(at) - first), style) for at, style in journal.styles]
-    midifile.write(path, moved, tempos=tempos.items(), metres=[(0, journal.metre)], markers=markers)
+    markers = [(max(0, tempo.tick_at(at) - first), style) for at, style in log.styles]
+    midifile.write(path, moved, tempos=tempos.items(), metres=[(0, log.metre)], markers=markers)
 
 
-def _paces(marks: tuple[_Mark, ...]) -> list[tuple[int, int]]:
-    """(tick, microseconds per beat): where marks between two were never written down, the pace that leads from the one
-    to the other."""
+def _tempos(marks: tuple[_Mark, ...]) -> list[tuple[int, int]]:
+    """Return (tick, microseconds per beat) marks.
+
+    Where marks between two were never written down, the tempo is the one that leads from the one to the other.
+    """
     found = []
     for (tick, ns, us), (later, then, _) in pairwise(marks):
         if later <= tick or then <= ns:
@@ -118,14 +119,16 @@ def _paces(marks: tuple[_Mark, ...]) -> list[tuple[int, int]]:
 
 
 def convert(path: Path) -> Path | None:
-    """A journal's MIDI file beside it; the journal goes once that is written. None for one that held nothing, which
-    goes, too. Raises OSError."""
-    journal = read(path)
+    """Write a log as a MIDI file beside it, delete the log, and return the MIDI file.
+
+    Returns None for a log that holds no take; it is deleted, too. Raises OSError.
+    """
+    log = read(path)
     target = path.with_suffix(".mid")
-    if journal is not None:
-        write_midi(journal, target)
+    if log is not None:
+        write_midi(log, target)
         stamp = path.stat().st_mtime
         with contextlib.suppress(OSError):
             os.utime(target, (stamp, stamp))
     path.unlink(missing_ok=True)
-    return target if journal is not None else None
+    return target if log is not None else None

@@ -19,7 +19,7 @@ import threading
 import time
 from pathlib import Path
 
-from daemon.takes import recorder, take_log
+from daemon.takes import storage, take_log
 from music import midifile
 from tests.support.jack.stage import ROOT
 
@@ -42,10 +42,10 @@ def one(folder: Path, seconds: float) -> dict[str, float]:
     child.wait()
     reader.join()
     told = {tuple(line.split()) for line in lines if line.endswith("\n")}
-    (path,) = (file for file in recorder.files(folder) if file.suffix == take_log.ENDING)
+    (path,) = (file for file in storage.list_takes(folder) if file.suffix == take_log.LOG_SUFFIX)
     written = {tuple(line.split()) for line in path.read_text().splitlines()}
     ages = [(killed - int(at)) / 1e6 for _, at, _ in told - written]
-    (made,) = recorder.recover(folder)
+    (made,) = storage.recover(folder)
     notes = sum(len(part.notes) for part in midifile.read(made).parts)
     return {"told": len(told), "lost": sum(age > 1000 for age in ages), "lost_ms": max(ages, default=0), "notes": notes}
 
@@ -61,7 +61,7 @@ def main() -> int:
         rng, known = random.Random(number), dict[Path, str]()
         for _ in range(number, args.takes, AT_ONCE):
             found.append(one(folder, rng.uniform(0.3, 4)))
-            now = {file: hashlib.sha256(file.read_bytes()).hexdigest() for file in recorder.files(folder)}
+            now = {file: hashlib.sha256(file.read_bytes()).hexdigest() for file in storage.list_takes(folder)}
             changed.extend(str(file) for file, digest in known.items() if now.get(file) != digest)
             known = now
 

@@ -21,8 +21,9 @@ from daemon.core.tempo import TempoMap
 from daemon.engine.conductor import Conductor
 from daemon.engine.song import SongInfo
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, VirtualWorld
-from daemon.takes import recorder, take_log
+from daemon.takes import recorder, storage, take_log
 from daemon.takes.recorder import Recorder
+from daemon.takes.take_log import format_header, format_message, format_style, format_tempo
 from music import midifile
 from music.note import CHANNELS, MELODY, ROLES, Metre, Note
 from tests.support.fakes import FakePlayer, midi
@@ -51,7 +52,7 @@ def played(folder: Path, until: int = 192, limit: int = 1 << 20) -> RecordingOut
 
 def test_a_take_is_a_midi_file_of_melody_roles_tempo_and_styles(tmp_path: Path) -> None:
     sent = played(tmp_path).sent
-    (file,) = recorder.files(tmp_path)
+    (file,) = storage.list_takes(tmp_path)
     song = midifile.read(file)
     assert file.suffix == ".mid"
     assert [part.name for part in song.parts] == [MELODY, *(role for role in song_roles(song) if role != MELODY)]
@@ -75,8 +76,12 @@ def song_roles(song: midifile.Song) -> list[str]:
 
 
 def test_a_journal_cut_off_anywhere_holds_what_came_before(tmp_path: Path) -> None:
-    lines = [take_log.head(Metre(3, 4)), take_log.tempo_line((0, 0, 500_000)), take_log.style_line(0, "jazz")]
-    lines += [take_log.message_line("io"[n % 2], n * 1000, bytes((0x90, 60 + n, 9))) for n in range(20)]
+    lines = [
+        format_header(Metre(3, 4)),
+        format_tempo((0, 0, 500_000)),
+        format_style(0, "jazz"),
+    ]
+    lines += [format_message("io"[n % 2], n * 1000, bytes((0x90, 60 + n, 9))) for n in range(20)]
     whole = "".join(lines).encode()
     path = tmp_path / "one.take"
     found = None
@@ -91,9 +96,7 @@ def test_a_journal_cut_off_anywhere_holds_what_came_before(tmp_path: Path) -> No
 
 def test_garbage_in_a_journal_is_as_if_it_were_not_there(tmp_path: Path) -> None:
     path = tmp_path / "one.take"
-    good = (
-        take_log.head(Metre()) + take_log.tempo_line((0, 0, 500_000)) + take_log.message_line("i", 5, b"\x90\x3c\x40")
-    )
+    good = format_header(Metre()) + format_tempo((0, 0, 500_000)) + format_message("i", 5, b"\x90\x3c\x40")
     path.write_bytes(good.encode() + b"\x00\xff\nx\ni 5\ni six 903c40\no 7 zz\nt 1 2\n\n")
     found = take_log.read(path)
     assert found is not None
@@ -108,16 +111,16 @@ def test_a_killed_band_leaves_its_take(tmp_path: Path) -> None:
     )
     assert child.stdout
     for line in child.stdout:  # until something has been written that was heard; then no more is waited for
-        journals = [file for file in recorder.files(tmp_path) if file.stat().st_size > 500]
+        journals = [file for file in storage.list_takes(tmp_path) if file.stat().st_size > 500]
         if journals and line:
-            assert recorder.is_being_played(journals[0])
-            assert recorder.recover(tmp_path) == []
+            assert storage.is_being_recorded(journals[0])
+            assert storage.recover(tmp_path) == []
             break
     child.kill()
     child.communicate()
-    (made,) = recorder.recover(tmp_path)
+    (made,) = storage.recover(tmp_path)
     assert sum(len(part.notes) for part in midifile.read(made).parts) > 5
-    assert recorder.files(tmp_path) == [made]
+    assert storage.list_takes(tmp_path) == [made]
 
 
 def test_the_oldest_takes_go_first(tmp_path: Path) -> None:
@@ -126,19 +129,19 @@ def test_the_oldest_takes_go_first(tmp_path: Path) -> None:
         file.write_bytes(bytes(1000))
         os.utime(file, (number, number))
     (tmp_path / "mine.txt").write_bytes(bytes(5000))
-    recorder.prune(tmp_path, 2500)
+    storage.prune(tmp_path, 2500)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["3.mid", "4.mid", "mine.txt"]
 
 
 def test_older_takes_make_room_while_a_long_one_is_played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorder, "LOOK", 500)
+    monkeypatch.setattr(recorder, "PRUNE_INTERVAL_BYTES", 500)
     for number in range(3):
         file = tmp_path / f"{number}.mid"
         file.write_bytes(bytes(1000))
         os.utime(file, (number, number))
-    monkeypatch.setattr(recorder, "recover", lambda *_: [])
+    monkeypatch.setattr(storage, "recover", lambda *_: [])
     played(tmp_path, limit=5500)
-    names = [file.name for file in recorder.files(tmp_path)]
+    names = [file.name for file in storage.list_takes(tmp_path)]
     assert [name for name in names if name.endswith(".mid")] == ["2.mid"]
     assert len(names) == 2
 
@@ -172,9 +175,9 @@ def test_no_room_for_the_midi_file_is_one_warning_and_the_take_can_be_exported_e
     assert [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING] == [
         f"a take is not a MIDI file yet: No space left on device ({takes}); it is kept as it is"
     ]
-    (left,) = recorder.files(takes)
-    assert left.suffix == take_log.ENDING
-    monkeypatch.setattr(recorder, "recover", lambda *_: [])  # there is no room still
+    (left,) = storage.list_takes(takes)
+    assert left.suffix == take_log.LOG_SUFFIX
+    monkeypatch.setattr(storage, "recover", lambda *_: [])  # there is no room still
     run = CliRunner().invoke(main, ["takes", "export", left.stem, "--dir", str(takes), "-o", str(out)])
     assert run.exit_code == 0, run.output
     assert {part.name for part in midifile.read(out).parts} == {MELODY, *ROLES}
@@ -191,7 +194,7 @@ def test_list_and_export(tmp_path: Path) -> None:
     out.mkdir()
     played(takes)
     (takes / "old.take").write_text(
-        take_log.head(Metre()) + take_log.tempo_line((0, 0, 500_000)) + take_log.message_line("i", 5, b"\x90\x3c\x40")
+        format_header(Metre()) + format_tempo((0, 0, 500_000)) + format_message("i", 5, b"\x90\x3c\x40")
     )
     run = CliRunner().invoke(main, ["takes", "list", "--dir", str(takes), "--json"])
     rows = json.loads(run.output[: run.output.rindex("]") + 1])
