@@ -18,7 +18,7 @@ from models.arcnn import network as arcnn
 from models.arcnn import objective as arcnn_training
 from models.arcnn.network import Arcnn
 from models.checkpoint import CheckpointError
-from models.gan.dataset import STYLES
+from models.gan.dataset import GAN_STYLES
 from models.gan.network import Generator
 from models.gan.objective import recipe_from
 from music.errors import HousebandError
@@ -32,7 +32,7 @@ def gan_graph(tensors: dict[str, Any], state: dict[str, Any]) -> tuple[nn.Module
     generator.load_state_dict(checkpoint.part(tensors, "average"))
     graph = GanGraph(generator)
     settings = {key: state["extras"][key] for key in ("grooves", "habits", "velocity_std")}
-    return graph, Signature("gan", {}, {}, STYLES, settings, provenance)
+    return graph, Signature("gan", {}, {}, GAN_STYLES, settings, provenance)
 
 
 def arcnn_graph(tensors: dict[str, Any], state: dict[str, Any]) -> tuple[nn.Module, Signature]:
@@ -42,7 +42,7 @@ def arcnn_graph(tensors: dict[str, Any], state: dict[str, Any]) -> tuple[nn.Modu
     net = Arcnn(recipe.model)
     net.load_state_dict(checkpoint.part(tensors, "average"))
     settings = {"calibrated": recipe.calibrated}
-    return ArcnnGraph(net, recipe.calibrated), Signature("arcnn", {}, {}, tuple(arcnn.STYLES), settings, provenance)
+    return ArcnnGraph(net, recipe.calibrated), Signature("arcnn", {}, {}, arcnn.ARCNN_STYLES, settings, provenance)
 
 
 #: technique -> what makes a graph of its checkpoint

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from export.fold_norms import fold
 from models.arcnn import network as arcnn
 from models.arcnn.network import Arcnn
-from models.gan.dataset import BAND, STYLES
+from models.gan.dataset import BAND, GAN_STYLES
 from models.gan.network import WRITTEN, Generator
 from music.chords import QUALITIES
 from music.encoding import melody_context
@@ -53,7 +53,7 @@ class GanGraph(nn.Module):
         return (
             (torch.rand(1, PITCHED_PLANES, PITCH_CLASSES, CANVAS_STEPS, generator=make) < 0.05).float(),
             (torch.rand(1, PLAIN_PLANES, CANVAS_STEPS, generator=make) < 0.3).float(),
-            torch.eye(len(STYLES))[:1],
+            torch.eye(len(GAN_STYLES))[:1],
             torch.randn(1, self.z, generator=make),
             torch.randn(1, len(QUALITIES), PITCH_CLASSES, WRITTEN, generator=make),
             (
@@ -97,4 +97,4 @@ class ArcnnGraph(nn.Module):
         kept = onset & (torch.rand(1, WINDOW_STEPS, PITCHES, generator=make) < 0.5)
         planes = torch.stack([onset, sounding, kept], 1).float()
         assert planes.shape[1] == len(PLANES)
-        return planes, torch.eye(len(arcnn.STYLES))[:1]
+        return planes, torch.eye(len(arcnn.ARCNN_STYLES))[:1]

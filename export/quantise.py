@@ -22,7 +22,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 
 from export import check
 from models.data import song_cache
-from models.gan.dataset import STYLES, Streams
+from models.gan.dataset import GAN_STYLES, Streams
 from models.gan.network import WRITTEN
 from music import signature
 from music.chords import QUALITIES
@@ -44,7 +44,7 @@ class Canvases(CalibrationDataReader):  # type: ignore[misc] # onnxruntime has n
 
 def feeds(cache: Path, made: signature.Signature, count: int) -> Iterator[Feed]:
     """What the graph is fed while songs of the training split are played: every now-line of `count` streams."""
-    songs = [s for s in song_cache.load(cache) if s.split == "train" and s.style in STYLES]
+    songs = [s for s in song_cache.load(cache) if s.split == "train" and s.style in GAN_STYLES]
     shown = Streams(songs, count, seed=11).batch()
     random = np.random.default_rng(0)
     for i in range(count):
@@ -52,7 +52,7 @@ def feeds(cache: Path, made: signature.Signature, count: int) -> Iterator[Feed]:
         yield {
             "pitched": shown.pitched[i : i + 1],
             "plain": shown.plain[i : i + 1],
-            "style": np.eye(len(STYLES), dtype=np.float32)[None, int(shown.style[i])],
+            "style": np.eye(len(GAN_STYLES), dtype=np.float32)[None, int(shown.style[i])],
             "z": np.asarray(grooves[i % len(grooves)][0], np.float32)[None],
             "noise": 0.3 * random.gumbel(size=(1, len(QUALITIES), PITCH_CLASSES, WRITTEN)).astype(np.float32),
             "melody": shown.melody[i : i + 1],

@@ -26,7 +26,7 @@ from export import check
 from export.onnx_file import export, store, strip
 from models import checkpoint
 from models.harmonist.network import agreement
-from models.transformer.network import PERIOD, STYLES, WINDOWS, HandDecoder, Layer, NoteWriter, Transformer
+from models.transformer.network import PERIOD, TRANSFORMER_STYLES, WINDOWS, HandDecoder, Layer, NoteWriter, Transformer
 from models.transformer.objective import recipe_from
 from music import signature
 from music.encoding import melody_context, step_features, step_tokens
@@ -88,7 +88,7 @@ class HandGraph(nn.Module):
         at = torch.arange(count)
         return (
             (torch.rand(1, count, step_features.FEATURE_COUNT, generator=make) < 0.1).float(),
-            torch.eye(len(STYLES))[:1],
+            torch.eye(len(TRANSFORMER_STYLES))[:1],
             at + 7,
             at,
             torch.rand(len(WINDOWS), count, RING, generator=make) < 0.5,
@@ -211,7 +211,7 @@ def graphs(
         "vocabulary": step_tokens.WRITER,
         "velocity_std": state["extras"]["velocity_std"],
     }
-    return parts, Signature("transformer", {}, {}, STYLES, settings, provenance)
+    return parts, Signature("transformer", {}, {}, TRANSFORMER_STYLES, settings, provenance)
 
 
 def write(parts: dict[str, nn.Module], made: Signature, target: Path, rounded: bool = True) -> None:

@@ -148,7 +148,9 @@ def _songs(data_folder: Path | None, cache: Path, collections: tuple[str, ...]) 
         if data_folder is None:
             raise DataError(f"no cache at {cache}: name a folder of MIDI files with --data")
         click.echo(f"reading {data_folder} (once; kept in {cache})", err=True)
-        song_cache.prepare(data_folder, cache, collections or None)
+        from models.data import preparation
+
+        preparation.prepare(data_folder, cache, collections or None)
     return song_cache.load(cache)
 
 
@@ -163,7 +165,9 @@ def command() -> None:
 @click.option("--collection", "collections", multiple=True, help="Only these archives or folders (repeatable).")
 def prepare_command(folder: Path, cache: Path, collections: tuple[str, ...]) -> None:
     """Read MIDI once into a compact file that training needs no MIDI package for."""
-    counts = song_cache.prepare(folder, cache, collections or None)
+    from models.data import preparation
+
+    counts = preparation.prepare(folder, cache, collections or None)
     click.echo(f"{counts['songs']} songs, {counts['skipped']} files skipped, {cache} ({counts['hash']})")
 
 

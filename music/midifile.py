@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 
 import mido
@@ -63,14 +64,25 @@ class Song:
 def read(path: str | Path) -> Song:
     """The song in a Standard MIDI File. Raises MidiFileError when it cannot be read; a song may hold no note."""
     try:
-        source = mido.MidiFile(path)
+        content = Path(path).read_bytes()
     except FileNotFoundError:
         raise MidiFileError(f"{path}: no such file") from None
-    except Exception as error:  # noqa: BLE001 - mido raises OSError, EOFError, ValueError, KeySignatureError, IndexError, ...
-        raise MidiFileError(f"{path}: not a readable MIDI file ({str(error) or type(error).__name__})") from None
-    if source.ticks_per_beat <= 0:
-        raise MidiFileError(f"{path}: SMPTE time division is not supported; save the file with ticks per beat")
-    return from_mido(source)
+    except OSError as error:
+        raise MidiFileError(f"{path}: not a readable MIDI file ({error})") from None
+    return parse(content, str(path))
+
+
+def parse(content: bytes, name: str) -> Song:
+    """Return the song in the bytes of a Standard MIDI File. Raises MidiFileError, which calls the file by `name`."""
+    try:
+        source = mido.MidiFile(file=BytesIO(content))
+        if source.ticks_per_beat <= 0:
+            raise MidiFileError(f"{name}: SMPTE time division is not supported; save the file with ticks per beat")
+        return from_mido(source)
+    except MidiFileError:
+        raise
+    except Exception as error:  # noqa: BLE001 - mido raises EOFError, ValueError, KeySignatureError, IndexError, ...
+        raise MidiFileError(f"{name}: not a readable MIDI file ({str(error) or type(error).__name__})") from None
 
 
 def from_mido(source: mido.MidiFile) -> Song:

@@ -82,10 +82,10 @@ def command(
     over songs, with 95% intervals. On the bands each file is played in its own style unless --style is given.
     """
     from daemon.evaluation.evaluate import Question, evaluate
-    from daemon.evaluation.songbook import find
+    from music.corpus import find_split
 
     modes = {None: (LIVE, OFFLINE), NOBODY: ()}.get(mode, (str(mode),))
-    find(data, collection, split)
+    find_split(data, collection, split)
     band = _band(technique, graph, values, assigned, collection, latency_ms, replan) if modes else None
     question = Question(
         data=data,
@@ -119,11 +119,11 @@ def _band(
 ) -> BandUnderTest:
     """The band as the options say. Raises GraphError, ControlError."""
     from daemon.evaluation.scoring import BandUnderTest, player_of
-    from daemon.evaluation.songbook import BY_RULE
+    from music.styles import names_style
 
     name = str(graph) if graph is not None else None
     settings = build_settings(values, assigned, player_of(technique, name).info.styles)
-    style = None if collection == BY_RULE and values["style"] is None else settings.style
+    style = None if names_style(collection) and values["style"] is None else settings.style
     return BandUnderTest(technique, name, settings, style, latency_ms, replan)
 
 

@@ -16,8 +16,9 @@ from rich.progress import Progress
 from daemon.evaluation import piano_roll_png, scoring
 from daemon.evaluation.report import Report
 from daemon.evaluation.scoring import BandUnderTest, Job, Verdict
-from daemon.evaluation.songbook import BY_RULE, MADE_OF, SongbookError, SongEntry, next_of_another_song, open_book
 from daemon.players.graph import Graph, GraphError
+from music import styles as known_styles
+from music.corpus import CorpusError, SongFile, find_next_song, read_split
 
 Given = TypeVar("Given")
 Found = TypeVar("Found")
@@ -43,8 +44,8 @@ class Question:
 
 
 def evaluate(question: Question) -> Report:
-    """The answer. Raises SongbookError, MidiFileError, GraphError or PicturesError, whose messages are for the user."""
-    entries = open_book(
+    """The answer. Raises CorpusError, MidiFileError, GraphError or PicturesError, whose messages are for the user."""
+    entries = read_split(
         question.data,
         question.collection,
         question.split,
@@ -57,12 +58,12 @@ def evaluate(question: Question) -> Report:
         piano_roll_png.check()
         question.pictures.mkdir(parents=True, exist_ok=True)
     work = [
-        Job(entry, next_of_another_song(entries, index), question.band, question.modes, question.pictures)
+        Job(entry, find_next_song(entries, index), question.band, question.modes, question.pictures)
         for index, entry in enumerate(entries)
     ]
     verdicts = [v for v in each(scoring.judge, work, question.jobs, "judging") if v is not None]
     if not verdicts:
-        raise SongbookError(f"no file of {question.collection} has a melody and an accompaniment of its own")
+        raise CorpusError(f"no file of {question.collection} has a melody and an accompaniment of its own")
     return Report(
         collection=question.collection,
         split=question.split,
@@ -76,12 +77,12 @@ def evaluate(question: Question) -> Report:
     )
 
 
-def _facts(band: BandUnderTest | None, entries: Sequence[SongEntry]) -> dict[str, Any]:
+def _facts(band: BandUnderTest | None, entries: Sequence[SongFile]) -> dict[str, Any]:
     """Where the band's graph comes from. Raises GraphError when it cannot be played, in that style."""
     if band is None:
         return {}
     styles = scoring.player_of(band.technique, band.graph).info.styles
-    for style in sorted({band.style or entry.style or styles[0] for entry in entries}):
+    for style in sorted({band.style or entry.named_style or styles[0] for entry in entries}):
         if style not in styles:
             raise GraphError(f"no style {style!r}; the player knows {', '.join(styles)}")
     return dict(Graph(band.graph, band.technique).signature.provenance)
@@ -90,8 +91,8 @@ def _facts(band: BandUnderTest | None, entries: Sequence[SongEntry]) -> dict[str
 def _parts_of_style(question: Question) -> tuple[Verdict, ...]:
     """The parts of the style as they are made, all of the split, for they differ much from each other: what a band that
     claims to play it can be held against."""
-    collection = MADE_OF.get(question.style or "", BY_RULE)
-    parts = open_book(question.data, collection, question.split, style=question.style)
+    collection = known_styles.find_collection(question.style)
+    parts = read_split(question.data, collection, question.split, style=question.style)
     found = each(scoring.own_groove, parts, question.jobs, "parts of the style")
     return tuple(verdict for verdict in found if verdict is not None)
 

@@ -11,16 +11,17 @@ from pathlib import Path
 
 from daemon.core.settings import Settings
 from daemon.evaluation import piano_roll_png
-from daemon.evaluation.songbook import BY_RULE, SongEntry
 from daemon.offline.render import render_notes
 from daemon.players.load import load_player
 from daemon.players.player import Player
 from music.chords import ChordTrack
+from music.corpus import SongFile
 from music.evaluation import baselines, metrics
 from music.evaluation.baselines import Accompaniment
 from music.evaluation.metrics import Mean, MelodyPassage
 from music.midifile import MidiFileError, Song, choose_melody
 from music.note import Note
+from music.styles import BANDS
 
 OWN, BLOCKS, FOLLOWER, OTHER, SILENCE = "own part", "chord blocks", "chord follower", "somebody else's", "silence"
 LIVE, OFFLINE = "live", "offline"
@@ -47,8 +48,8 @@ class Job:
     """One file to judge. other: whose part is somebody else's; modes: how the band plays it, live, offline or both;
     pictures: the folder for a picture of it."""
 
-    entry: SongEntry
-    other: SongEntry | None = None
+    entry: SongFile
+    other: SongFile | None = None
     band: BandUnderTest | None = None
     modes: tuple[str, ...] = ()
     pictures: Path | None = None
@@ -106,7 +107,7 @@ def judge(job: Job) -> Verdict | None:
     return Verdict(job.entry.name, job.entry.song, where.bars, found, timing)
 
 
-def own_groove(entry: SongEntry) -> Verdict | None:
+def own_groove(entry: SongFile) -> Verdict | None:
     """The verdict on a file's own part alone: how parts of its style move."""
     song = entry.read()
     own, melody = baselines.extract_human_parts(song), _melody(song)
@@ -134,7 +135,7 @@ def over_songs(verdicts: Iterable[Verdict]) -> dict[str, dict[str, Mean]]:
 def heading(row: str, collection: str) -> str:
     """What a row is called: parts made by rule are no human's."""
     if row == OWN:
-        return "reference part" if collection == BY_RULE else "human part"
+        return "reference part" if collection == BANDS else "human part"
     return row
 
 
@@ -173,7 +174,7 @@ def _play(song: Song, job: Job, mode: str) -> tuple[Accompaniment, Timing]:
     """What the live engine plays to the song's melody, and how it kept time."""
     assert job.band is not None
     player = player_of(job.band.technique, job.band.graph)
-    settings = replace(job.band.settings, style=job.band.style or job.entry.style or player.info.styles[0])
+    settings = replace(job.band.settings, style=job.band.style or job.entry.named_style or player.info.styles[0])
     parts, counters = render_notes(song, player, settings, job.band.latency_ms, mode == OFFLINE, job.band.replan)
     ages = Counter(counters.age_ticks.buckets), Counter(counters.age_ns.buckets)
     played = {role: list(notes) for role, notes in parts.items()}

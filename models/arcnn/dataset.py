@@ -12,11 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arcnn.network import STYLES
+from models.arcnn.network import ARCNN_STYLES
 from models.data.song_cache import PARTS, CachedSong
 from music.encoding.edit_grid import WINDOW_STEPS, Cells, Lengths
 from music.note import PITCHES, STEPS_PER_BAR
+from music.styles import find_collection
 
+#: the collection that each style is learned from, in the order of the style input
+COLLECTIONS = tuple(find_collection(style, "arcnn") for style in ARCNN_STYLES)
 #: notes of a tune whose steps, in any key, make it the same tune
 TUNE = 12
 _DRUMS = PARTS.index("drums")
@@ -81,9 +84,8 @@ def piece_of(song: CachedSong) -> EditPiece:
     room = np.append(rows[1:, 1] - rows[:-1, 1], 0)
     length = np.where(follows, np.minimum(rows[:, 3], room), rows[:, 3])
     notes = np.stack([rows[:, 1], rows[:, 2], np.minimum(length, WINDOW_STEPS), rows[:, 0]], 1).astype(np.int32)
-    styles = list(STYLES.values())
     return EditPiece(
-        song.name, styles.index(song.collection), song.steps, notes[np.argsort(notes[:, 0], kind="stable")]
+        song.name, COLLECTIONS.index(song.collection), song.steps, notes[np.argsort(notes[:, 0], kind="stable")]
     )
 
 

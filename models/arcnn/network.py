@@ -25,9 +25,9 @@ from torch.nn import functional
 from models.key_equivariant import Block, KeyConv, KeyNorm, Width
 from music.encoding.edit_grid import LENGTHS_STEPS, PLANES, WINDOW_STEPS
 from music.note import PITCH_CLASSES, PITCHES, STEPS_PER_BEAT
+from music.styles import list_styles
 
-#: the styles of the style input, in its order, and the collection each was learnt from
-STYLES = {"chorale": "chorales", "pop": "pop909", "romantic": "lieder", "classical": "quartets"}
+ARCNN_STYLES = list_styles("arcnn")
 BEATS = WINDOW_STEPS // STEPS_PER_BEAT
 BEATS_PER_BAR = 4
 #: pitches at the tops of the hats that say how high a note is: one an octave, each reaching to its neighbours'
@@ -159,7 +159,7 @@ class Arcnn(nn.Module):
         self.height = nn.Parameter(torch.zeros(near, len(HEIGHTS)))
         self.near_blocks = nn.ModuleList(CellBlock(near) for _ in range(config.near_blocks))
         self.to_far = nn.Conv2d(near, config.folded, 1)
-        self.read_far = KeyConv(Width(config.folded * len(HEIGHTS), len(STYLES) + BEATS_PER_BAR), beat, gain=2.0)
+        self.read_far = KeyConv(Width(config.folded * len(HEIGHTS), len(ARCNN_STYLES) + BEATS_PER_BAR), beat, gain=2.0)
         self.beat_block = Block(beat)
         self.down = KeyConv(beat, bar, BEATS_PER_BAR, BEATS_PER_BAR)
         self.bar_blocks = nn.ModuleList(Block(bar) for _ in range(config.bar_blocks))

@@ -19,9 +19,10 @@ from models import checkpoint
 from models.arcnn import dataset as corruption
 from models.arcnn import network as arcnn
 from models.arcnn.dataset import EditPiece, Example, Pool, SpoilRecipe
-from models.arcnn.network import HIGH, LOW, STYLES, Arcnn, ArcnnConfig
+from models.arcnn.network import ARCNN_STYLES, HIGH, LOW, Arcnn, ArcnnConfig
 from models.data.song_cache import CachedSong
 from music.encoding.edit_grid import LENGTHS_STEPS, stack_planes
+from music.styles import get_weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class ArcnnRecipe:
     further: float = 0.7
     oldest: int = 8
     most_edits: int = 40
-    weights: tuple[float, ...] = (0.5, 0.16, 0.16, 0.18)
+    weights: tuple[float, ...] = tuple(get_weights("arcnn").values())
     shift: int = 6
 
     def as_dict(self) -> dict[str, Any]:
@@ -210,7 +211,7 @@ class ArcnnObjective:
 
 def pieces_of(songs: list[CachedSong]) -> tuple[list[EditPiece], list[EditPiece], int]:
     """(pieces to learn from, pieces to validate on, how many chorales were dropped because their tune validates)."""
-    mine = [s for s in songs if s.collection in STYLES.values()]
+    mine = [s for s in songs if s.collection in corruption.COLLECTIONS]
     train = [s for s in mine if s.split == "train"]
     valid = [s for s in mine if s.split == "valid"]
     chorales, dropped = corruption.without_known_tunes(
@@ -238,7 +239,7 @@ def validation(pieces: list[EditPiece], count: int = 32) -> dict[str, list[Examp
     """Spoilt first windows of pieces of every style, always the same and for every recipe: 10 to 70% of the notes gone
     and half as many wrong ones put in, near right ones, anywhere, or both."""
     found: dict[str, list[Example]] = {}
-    for index, style in enumerate(STYLES):
+    for index, style in enumerate(ARCNN_STYLES):
         random = np.random.default_rng(index)
         mine = [p for p in pieces if p.style == index and len(corruption.window(p, 0)) > 30][:count]
         examples = []
@@ -256,6 +257,6 @@ def tensors(batch: list[Example], device: torch.device) -> tuple[Tensor, Tensor,
     """(planes (B, 3, 128, pitches), style (B, styles), the real lengths (B, 128, pitches)) of examples."""
     seen = torch.from_numpy(np.stack([stack_planes(e.sheet, e.kept)[..., LOW:HIGH] for e in batch])).to(device)
     seen = seen.contiguous(memory_format=torch.channels_last)
-    style = torch.eye(len(STYLES))[[e.style for e in batch]].to(device)
+    style = torch.eye(len(ARCNN_STYLES))[[e.style for e in batch]].to(device)
     true = torch.from_numpy(np.stack([e.true[:, LOW:HIGH] for e in batch])).to(device)
     return seen, style, true

@@ -26,8 +26,9 @@ from music.encoding.gan_canvas import (
     MELODY_KNOWN,
 )
 from music.note import PITCH_CLASSES, ROLES, STEPS_PER_BAR, Metre
+from music.styles import list_styles
 
-STYLES = ("pop", "rock", "jazz", "ballad", "piano")
+GAN_STYLES = list_styles("gan")
 BAND = gan_canvas.PLANE["bass", "sustain"]  #: first plane of the band; those before are the melody's
 BAND_PLANES = gan_canvas.PITCHED_PLANES - BAND
 RHYTHM = 9 + DRUM_PLANES
@@ -131,7 +132,9 @@ def score(song: CachedSong, transpose: int = 0) -> GanScore:
     chords[0] = np.where(chords[0] >= 0, (chords[0] + transpose) % PITCH_CLASSES, NO_CHORD)
     first = int(roles["melody"][0, 0]) // 16 if len(roles["melody"]) else 0
     rhythm = _rhythm(pitched, drums)
-    return GanScore(STYLES.index(song.style), tune, pitched, drums, velocity, rhythm, chords, first, song.steps // 16)
+    return GanScore(
+        GAN_STYLES.index(song.style), tune, pitched, drums, velocity, rhythm, chords, first, song.steps // 16
+    )
 
 
 def _clear_under_onsets(pitched: NDArray[np.uint8]) -> None:
@@ -199,9 +202,9 @@ class Streams:
         bars: int = 24,
     ) -> None:
         self.random = np.random.default_rng(seed)
-        self.by_style = {s: [x for x in songs if x.style == s] for s in STYLES}
+        self.by_style = {s: [x for x in songs if x.style == s] for s in GAN_STYLES}
         weights = style_weights or {}
-        present = [s for s in STYLES if self.by_style[s]]
+        present = [s for s in GAN_STYLES if self.by_style[s]]
         self.styles = present
         self.weights = np.array([weights.get(s, 1.0) for s in present])
         self.weights /= self.weights.sum()

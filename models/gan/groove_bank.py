@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.data.song_cache import CachedSong
-from models.gan.dataset import RHYTHM, STYLES, role_rows, score
+from models.gan.dataset import GAN_STYLES, RHYTHM, role_rows, score
 from models.gan.network import Encoder
 from music.analysis import note_density
 from music.encoding.gan_canvas import CANVAS_STEPS, FIRST_NOW_STEP
@@ -33,7 +33,7 @@ def bank(
     of."""
     random = np.random.default_rng(0)
     grooves, kept = [], []
-    for style in STYLES:
+    for style in GAN_STYLES:
         own = [s for s in songs if s.style == style]
         drawn = [own[int(random.integers(len(own)))] for _ in range(2 * heard)] if len(own) > 2 * heard else own
         found = [passage for song in drawn if (passage := full_band(song, random)) is not None][:heard]

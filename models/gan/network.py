@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.gan.dataset import BAND, RHYTHM, STYLES
+from models.gan.dataset import BAND, GAN_STYLES, RHYTHM
 from models.harmonist import network as harmonist
 from models.harmonist.network import Harmonist, HarmonistConfig
 from models.key_equivariant import Block, KeyConv, KeyNorm, Width, concatenate, join
@@ -109,7 +109,7 @@ class Generator(nn.Module):
         self.config = config
         fine, coarse = Width(*config.fine), Width(*config.coarse)
         self.fine, self.coarse = fine, coarse
-        plain_in = PLAIN_PLANES * STEPS_PER_BEAT + len(STYLES) + config.z
+        plain_in = PLAIN_PLANES * STEPS_PER_BEAT + len(GAN_STYLES) + config.z
         self.read = KeyConv(Width(PITCHED_PLANES * STEPS_PER_BEAT, plain_in), fine, gain=4.0)
         self.down_blocks = nn.ModuleList(Block(fine) for _ in range(config.blocks))
         self.down = KeyConv(fine, coarse, kernel=4, stride=4)
@@ -125,7 +125,7 @@ class Generator(nn.Module):
         self.score_norm = KeyNorm(fine)
         self.write = KeyConv(fine, Width(HEAD.pitched * STEPS_PER_BEAT, HEAD.plain * STEPS_PER_BEAT), gain=0.5)
         self.cell_bias = nn.Parameter(torch.zeros(HEAD.pitched, PITCH_CLASSES))
-        self.velocity_log_std = nn.Parameter(torch.full((len(STYLES), 4), -2.0))
+        self.velocity_log_std = nn.Parameter(torch.full((len(GAN_STYLES), 4), -2.0))
         self.harmonist = Harmonist(config.harmonist).eval()
 
     def trunk(self, pitched: Tensor, plain: Tensor, style: Tensor, z: Tensor) -> Tensor:
@@ -252,7 +252,7 @@ class Critic(nn.Module):
         super().__init__()
         self.hears_future = config.critic_hears_future
         width = Width(*config.critic)
-        plain_in = (DRUM_PLANES + 5) * STEPS_PER_BEAT + len(STYLES)
+        plain_in = (DRUM_PLANES + 5) * STEPS_PER_BEAT + len(GAN_STYLES)
         self.read = KeyConv(Width(PITCHED_PLANES * STEPS_PER_BEAT, plain_in), width, gain=2.0)
         self.blocks = nn.ModuleList(Block(width, normal=False) for _ in range(3))
         self.down = KeyConv(width, width, kernel=4, stride=4)

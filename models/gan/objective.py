@@ -23,13 +23,14 @@ from models import checkpoint
 from models.data.song_cache import CachedSong
 from models.gan import groove_bank
 from models.gan import network as gan
-from models.gan.dataset import BAND, RHYTHM, STYLES, Batch, Streams
+from models.gan.dataset import BAND, GAN_STYLES, RHYTHM, Batch, Streams
 from models.gan.network import WRITTEN, Critic, Encoder, GanConfig, Generator, SoftRoll
 from models.harmonist.network import HarmonistConfig
 from models.harmonist.objective import harmonist_of
 from music.chords import QUALITIES
 from music.encoding.gan_canvas import BAND_KNOWN, BEAT_OF_BAR, DRUM_PLANES, FIRST_NOW_STEP, FUTURE_STEPS
 from music.note import PITCH_CLASSES
+from music.styles import get_weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class GanRecipe:
     penalty: float = 10.0
     chord_temperature: float = 0.3
     noise: bool = True
-    pop909_weight: float = 2.0
+    pop909_weight: float = get_weights("gan")["piano"]
 
     def as_dict(self) -> dict[str, Any]:
         """For the checkpoint's JSON."""
@@ -97,9 +98,9 @@ class GanObjective:
         self.critic = Critic(recipe.model).to(fabric.device)
         self._take_over()
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
-        train = [s for s in songs if s.split == "train" and s.style in STYLES]
-        valid = [s for s in songs if s.split == "valid" and s.style in STYLES]
-        weights = {"piano": recipe.pop909_weight}
+        train = [s for s in songs if s.split == "train" and s.style in GAN_STYLES]
+        valid = [s for s in songs if s.split == "valid" and s.style in GAN_STYLES]
+        weights = {**get_weights("gan"), "piano": recipe.pop909_weight}
         mine = seed * 1000 + fabric.global_rank
         self.streams = Streams(train, recipe.batch, mine, weights, recipe.heard_all)
         self.train_songs = train
@@ -277,7 +278,7 @@ class GanObjective:
 
     def _tensors(self, batch: Batch) -> dict[str, Tensor]:
         tensors = {k: torch.as_tensor(v, device=self.fabric.device) for k, v in batch._asdict().items()}
-        tensors["style_hot"] = torch.eye(len(STYLES), device=self.fabric.device)[tensors["style"]]
+        tensors["style_hot"] = torch.eye(len(GAN_STYLES), device=self.fabric.device)[tensors["style"]]
         tensors["ahead"] = gan.urgency(tensors["line"])
         assert tensors["rhythm"].shape[1] == RHYTHM
         return tensors

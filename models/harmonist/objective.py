@@ -25,9 +25,11 @@ from music.encoding import gan_canvas
 from music.encoding.gan_canvas import PITCHED_PLANES
 from music.encoding.melody_context import AHEAD_BEATS, MELODY_PLANES
 from music.note import PITCH_CLASSES, STEPS_PER_BAR, STEPS_PER_BEAT
+from music.styles import BANDS, COLLECTIONS
 
-#: Kind of a melody -> how often one is drawn. Lead sheets are those of the bands that are not of pop909.
-WEIGHTS = {"pop909": 1.0, "bands": 1.0, "lead sheets": 2.0, "lieder": 0.5, "quartets": 0.3, "chorales": 0.5}
+LEAD_SHEETS = "lead sheets"
+#: Kind of a melody, its collection or LEAD_SHEETS (those of the bands that are not of pop909) -> how often it is drawn.
+WEIGHTS = {collection.name: collection.melody_weight for collection in COLLECTIONS} | {LEAD_SHEETS: 2.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ def tune_of(song: CachedSong) -> HarmonisedTune | None:
 
 def kind_of(song: CachedSong) -> str:
     """Its collection, or "lead sheets", see WEIGHTS."""
-    return "lead sheets" if song.collection == "bands" and song.name.startswith("ewld") else song.collection
+    return LEAD_SHEETS if song.collection == BANDS and song.name.startswith("ewld") else song.collection
 
 
 def _melody(song: CachedSong) -> NDArray[np.int64]:
@@ -132,7 +134,7 @@ def tunes(songs: list[CachedSong], split: str) -> list[HarmonisedTune]:
     met: set[tuple[str, str]] = set()
     found = []
     for song in songs:
-        name = song.name.rsplit("-", 1)[0] if song.collection == "bands" else song.name
+        name = song.name.rsplit("-", 1)[0] if song.collection == BANDS else song.name
         if song.split != split or (song.collection, name) in met:
             continue
         met.add((song.collection, name))
@@ -220,7 +222,7 @@ class HarmonistObjective:
         look = np.random.default_rng(7)
         self.valid = [examples(held_out, look, 32, recipe.patches) for _ in range(3)] if held_out else []
         self.elsewhere = [moved(batch, look, 1.0) for batch in self.valid]
-        folk = tunes([s for s in songs if kind_of(s) == "lead sheets"], "valid")
+        folk = tunes([s for s in songs if kind_of(s) == LEAD_SHEETS], "valid")
         self.folk = [examples(folk, look, 32, recipe.patches) for _ in range(2)] if folk else []
 
     def turn(self, step: int) -> dict[str, float]:

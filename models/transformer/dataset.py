@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from models.data.chord_estimation import chords_of
 from models.data.song_cache import MELODIES, PARTS, CachedSong
 from models.gan.dataset import role_rows, top_line
-from models.transformer.network import STYLES
+from models.transformer.network import TRANSFORMER_STYLES
 from music.chords import NO_CHORD
 from music.encoding import step_features, step_tokens
 from music.encoding.gan_canvas import REGISTERS
@@ -60,7 +60,7 @@ def score_of(song: CachedSong) -> BandScore | None:
         roles[role][:, 1] = [register.fold(int(p)) for p in roles[role][:, 1]]
         roles[role] = _apart(roles[role])
     roles = {role: r[np.lexsort((r[:, 1], r[:, 0]))] for role, r in roles.items()}
-    if not len(roles["melody"]) or not len(roles["chords"]) or song.style not in STYLES:
+    if not len(roles["melody"]) or not len(roles["chords"]) or song.style not in TRANSFORMER_STYLES:
         return None
     total = song.steps
     first = int(roles["melody"][0, 0]) // 16 * 16
@@ -69,7 +69,7 @@ def score_of(song: CachedSong) -> BandScore | None:
     chords = np.full((2, total + 1), NO_CHORD, np.int64)
     spread = np.repeat(chords_of(song).astype(np.int64), 4, 0)[: total + 1].T
     chords[:, : spread.shape[1]] = spread
-    return BandScore(STYLES.index(song.style), roles, chords, first, total)
+    return BandScore(TRANSFORMER_STYLES.index(song.style), roles, chords, first, total)
 
 
 def _apart(rows: Ints) -> Ints:
@@ -116,8 +116,8 @@ class Stretches:
     ) -> None:
         self.random = np.random.default_rng(seed)
         self._listen = listen
-        self.songs = {s: [x for x in songs if x.style == s] for s in STYLES}
-        self.styles = [s for s in STYLES if self.songs[s]]
+        self.songs = {s: [x for x in songs if x.style == s] for s in TRANSFORMER_STYLES}
+        self.styles = [s for s in TRANSFORMER_STYLES if self.songs[s]]
         self.weights = {s: (weights or {}).get(s, 1.0) for s in self.styles}
         self._scores: dict[tuple[str, int], BandScore | None] = {}
         self._told: dict[bytes, Ints] = {}
@@ -163,7 +163,7 @@ class Stretches:
 
     def _spoiler(self, score: BandScore) -> BandScore:
         """Somebody of the same style whose past the band is told it has played."""
-        style = STYLES[score.style]
+        style = TRANSFORMER_STYLES[score.style]
         for _ in range(5):
             other = self.score(style, int(self.random.integers(len(self.songs[style]))))
             if other is not None:
@@ -223,7 +223,9 @@ def hand_rows(
     coming = step_features.MelodyFeatures(melody.pitch[1:], melody.struck[1:])
     begins = 2 + np.clip(coming.pitch - np.maximum(told[0, 1:], 0) + 12, 0, step_tokens.PITCH_TOKENS - 1)
     tune = np.where(coming.pitch == REST, 0, np.where(coming.struck, begins, 1))
-    return HandBatch(features, np.eye(len(STYLES), dtype=np.float32)[score.style], line, length, velocity, tune)
+    return HandBatch(
+        features, np.eye(len(TRANSFORMER_STYLES), dtype=np.float32)[score.style], line, length, velocity, tune
+    )
 
 
 def _moved(score: BandScore, shift: int) -> BandScore:

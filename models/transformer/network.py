@@ -23,8 +23,9 @@ from torch.nn import functional
 
 from models.harmonist.network import Harmonist, HarmonistConfig
 from music.encoding import step_features, step_tokens
+from music.styles import list_styles
 
-STYLES = ("pop", "rock", "jazz", "ballad", "piano", "romantic", "classical", "chorale")
+TRANSFORMER_STYLES = list_styles("transformer")
 
 #: steps that each layer looks back over, itself included; together what a state depends on
 WINDOWS = (24, 192, 24, 16)
@@ -146,13 +147,13 @@ class HandDecoder(nn.Module):
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
-        self.read = nn.Linear(step_features.FEATURE_COUNT + len(STYLES), config.hand)
+        self.read = nn.Linear(step_features.FEATURE_COUNT + len(TRANSFORMER_STYLES), config.hand)
         nn.init.normal_(self.read.weight, std=0.2)
         self.layers = nn.ModuleList(Layer(config.hand, config.inside) for _ in WINDOWS)
         self.norm = Norm(config.hand)
         self.loud = nn.Linear(config.hand, 4)
         self.tune = nn.Linear(config.hand, TUNE)
-        self.loud_log_std = nn.Parameter(torch.full((len(STYLES), 4), -2.0))
+        self.loud_log_std = nn.Parameter(torch.full((len(TRANSFORMER_STYLES), 4), -2.0))
 
     def enter(self, features: Tensor, style: Tensor) -> Tensor:
         """Features (B, T, steps.FEATURES), style (B, styles) one-hot -> states (B, T, hand)."""

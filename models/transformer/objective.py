@@ -24,16 +24,13 @@ from models.data.song_cache import CachedSong
 from models.harmonist.network import HarmonistConfig, agreement
 from models.harmonist.objective import harmonist_of
 from models.transformer.dataset import BandScore, HandBatch, Stretches
-from models.transformer.network import STYLES, Transformer, TransformerConfig
+from models.transformer.network import TRANSFORMER_STYLES, Transformer, TransformerConfig
 from music.analysis import melody_recall
 from music.chords import NO_CHORD
 from music.encoding import gan_canvas, melody_context, step_tokens
 from music.encoding.gan_canvas import PITCHED_PLANES
 from music.note import PITCH_CLASSES, STEPS_PER_BAR, STEPS_PER_BEAT
-
-#: How often a style's songs are drawn.
-WEIGHTS = {"pop": 3.0, "rock": 1.5, "jazz": 1.5, "ballad": 1.5, "piano": 2.0}
-WEIGHTS |= {"romantic": 0.7, "classical": 0.7, "chorale": 0.3}
+from music.styles import get_weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +100,13 @@ class TransformerObjective:
             checkpoint.take(self.model, checkpoint.learnt(Path(recipe.begin_with), ""))
         self.average: Transformer = copy.deepcopy(self.model).requires_grad_(False).eval()
         mine = seed * 1000 + fabric.global_rank
-        kinds = [s for s in songs if s.style in STYLES]
+        kinds = [s for s in songs if s.style in TRANSFORMER_STYLES]
         listen = None
         if recipe.harmonist:
             self.model.harmonist.load_state_dict(harmonist_of(Path(recipe.harmonist)).state_dict())
             self.average.harmonist.load_state_dict(self.model.harmonist.state_dict())
             listen = self._listen
-        self.songs = Stretches([s for s in kinds if s.split == "train"], mine, WEIGHTS, listen)
+        self.songs = Stretches([s for s in kinds if s.split == "train"], mine, get_weights("transformer"), listen)
         self.random = self.songs.random
         learning = [*self.model.hand.parameters(), *self.model.writer.parameters()]
         self.optimizer = torch.optim.AdamW(learning, 1e-3, (0.9, 0.98), weight_decay=0.02)

@@ -30,8 +30,8 @@ from daemon.evaluation.scoring import (
     Timing,
     Verdict,
 )
-from daemon.evaluation.songbook import SongEntry
 from music import midifile
+from music.corpus import SongFile
 from music.evaluation.metrics import METRICS
 from music.note import Note
 from tests.support.fakes import FakePlayer
@@ -68,8 +68,8 @@ def fake_player(monkeypatch: pytest.MonkeyPatch) -> FakePlayer:
     return player
 
 
-def entry(data: Path, name: str) -> SongEntry:
-    return SongEntry("pop909", name, (data / "pop909" / "valid" / f"{name}.mid").read_bytes())
+def entry(data: Path, name: str) -> SongFile:
+    return SongFile("pop909", "valid", name, (data / "pop909" / "valid" / f"{name}.mid").read_bytes())
 
 
 def test_a_file_is_judged_beside_everything_it_is_measured_against(data: Path, fake_player: FakePlayer) -> None:
@@ -109,7 +109,7 @@ def test_inference_is_charged_and_the_engine_says_what_that_costs(data: Path, fa
 
 
 def test_the_style_is_the_bands_or_the_files_own(data: Path, fake_player: FakePlayer) -> None:
-    made = SongEntry("bands", "001-rock", entry(data, "001-a").content)
+    made = SongFile("bands", "valid", "001-rock", entry(data, "001-a").content)
     for band, style in ((BandUnderTest(style=None), "rock"), (BandUnderTest(style="pop"), "pop")):
         fake_player.asked.clear()
         assert scoring.judge(Job(made, None, band, (LIVE,))) is not None

@@ -11,7 +11,7 @@ from music.note import STEPS_PER_BAR, Note
 from tests.programs.judges import belonging, pieces, report, styles
 from tests.programs.judges.__main__ import main
 from tests.programs.judges.bench import FOLLOWER, LIVE, OWN, Tried
-from tests.programs.judges.pieces import STYLES, Piece, piece, planes
+from tests.programs.judges.pieces import JUDGED_STYLES, Piece, piece, planes
 
 SCALE = (0, 2, 4, 5, 7, 9, 11)
 
@@ -84,9 +84,9 @@ def test_the_chance_to_be_first_is_that_of_drawing_no_better_part(monkeypatch: p
 
 
 def test_the_classifier_learns_styles_and_the_follower_is_at_chance() -> None:
-    learnt = [styled(song, style) for song in range(5) for style in STYLES]
+    learnt = [styled(song, style) for song in range(5) for style in JUDGED_STYLES]
     *_, (judge, _) = styles.train(learnt, styles.Recipe(steps=80, batch=50, plain=8))
-    band = {(LIVE, style): styled(9, style) for style in STYLES}
+    band = {(LIVE, style): styled(9, style) for style in JUDGED_STYLES}
     found = report.styles(judge, [Tried({OWN: tune(9), FOLLOWER: tune(9)}, band)])
     assert found["heard"]["the band, live"]["accuracy"] > 0.9
     assert found["heard"][FOLLOWER]["accuracy"] == pytest.approx(0.2)

@@ -22,7 +22,7 @@ from models import cli as training
 from models.arcnn import dataset as corruption
 from models.arcnn import network as arcnn
 from models.arcnn.dataset import EditPiece, Pool, SpoilRecipe
-from models.arcnn.network import HIGH, LOW, STYLES, Arcnn, ArcnnConfig
+from models.arcnn.network import ARCNN_STYLES, HIGH, LOW, Arcnn, ArcnnConfig
 from models.arcnn.objective import ArcnnObjective, best_notes, pieces_of, recipe_from, validation
 from models.data import song_cache
 from models.data.song_cache import PARTS, CachedSong
@@ -66,14 +66,14 @@ def hymn(index: int, split: str = "train", collection: str = "chorales") -> Cach
 
 def test_some_octaves_alone_are_heard_as_with_the_others_silent(net: Arcnn) -> None:
     """Rests beyond what is looked at make a difference to nothing but sums over rests."""
-    planes, style = rolls(), torch.eye(len(STYLES))[:2]
+    planes, style = rolls(), torch.eye(len(ARCNN_STYLES))[:2]
     narrow, _ = net.look(planes[..., LOW:HIGH], style, LOW)
     assert narrow.shape == (2, WINDOW_STEPS, HIGH - LOW)
     assert net.look(planes, style)[0].shape == (2, WINDOW_STEPS, PITCHES)
 
 
 def test_lengths_of_some_cells_are_those_of_all(net: Arcnn) -> None:
-    planes, style = rolls(), torch.eye(len(STYLES))[:2]
+    planes, style = rolls(), torch.eye(len(ARCNN_STYLES))[:2]
     _, cells = net.look(planes, style)
     at = torch.tensor([0, 1, 1]), torch.tensor([3, 64, 127]), torch.tensor([40, 60, 90])
     every = net.all_lengths(cells)
@@ -95,8 +95,8 @@ def test_the_published_recipe_hears_neither_style_nor_what_is_kept() -> None:
     net = Arcnn(recipe_from({"published": True, "model": TINY}).model).eval().requires_grad_(False)
     planes, kept = rolls(), rolls()
     kept[:, 2] = kept[:, 0]
-    same = net.look(planes, torch.eye(len(STYLES))[:2])[0]
-    assert torch.equal(same, net.look(kept, torch.eye(len(STYLES))[2:4])[0])
+    same = net.look(planes, torch.eye(len(ARCNN_STYLES))[:2])[0]
+    assert torch.equal(same, net.look(kept, torch.eye(len(ARCNN_STYLES))[2:4])[0])
 
 
 def test_losses_of_what_is_known_for_sure() -> None:
@@ -245,6 +245,6 @@ def test_a_run_can_be_stopped_gone_on_with_and_exported(published: bool, tmp_pat
     assert done.exit_code == 0, done.output
     notes = corruption.lengths_of(corruption.window(piece(0), 0))
     editor, weights = look(out, notes)
-    assert editor.styles == tuple(STYLES)
+    assert editor.styles == ARCNN_STYLES
     assert weights.max() <= 0
     assert editor._calibrated is not published

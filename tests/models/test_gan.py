@@ -22,7 +22,7 @@ from export.gan import GanGraph
 from export.onnx_file import store, write
 from models import checkpoint
 from models import cli as training
-from models.data import song_cache
+from models.data import preparation, song_cache
 from models.gan import dataset as streams
 from models.gan import groove_bank
 from models.gan import network as gan
@@ -75,7 +75,7 @@ def test_layers_commute_with_transposition(layer: torch.nn.Module) -> None:
 
 def test_the_generator_is_causal_by_its_canvas() -> None:
     """What a stream shows holds nothing right of its line, whatever the song does there."""
-    made = streams.Streams([song(style=s) for s in streams.STYLES], 8, seed=3, heard_all=0.0)
+    made = streams.Streams([song(style=s) for s in streams.GAN_STYLES], 8, seed=3, heard_all=0.0)
     batch = made.batch()
     for i, line in enumerate(batch.line):
         assert not batch.pitched[i, :, :, line:].any()
@@ -83,7 +83,7 @@ def test_the_generator_is_causal_by_its_canvas() -> None:
 
 
 def test_what_the_generator_plays_becomes_its_own_past() -> None:
-    made = streams.Streams([song(style=s) for s in streams.STYLES], 8, seed=3, heard_all=0.0)
+    made = streams.Streams([song(style=s) for s in streams.GAN_STYLES], 8, seed=3, heard_all=0.0)
     for stream in made.streams:
         stream.own = True
     before = made.batch()
@@ -167,7 +167,7 @@ def test_gradients_reach_the_generator_through_the_binary_roll() -> None:
 
 def test_a_turn_teaches_generator_and_critic() -> None:
     fabric = Fabric(accelerator="cpu", devices=1)
-    songs = [song(style=s, split=p) for s in streams.STYLES for p in ("train", "valid")]
+    songs = [song(style=s, split=p) for s in streams.GAN_STYLES for p in ("train", "valid")]
     recipe = GanRecipe(model=SMALL, batch=4, adversarial_from=0.0, learning_rate=0.01)
     objective = GanObjective(fabric, recipe, songs, 100, seed=1)
     before = {k: v.clone() for k, v in objective.tensors().items()}
@@ -188,7 +188,7 @@ def tiny_graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("graphs") / "gan.onnx"
     habit = [4.0, 8.0, 2.0, 12.0, 0.2, 0.2, 0.2]
     settings = {"grooves": [[[0.0] * 4]] * 5, "habits": [[[habit]]] * 5, "velocity_std": [[0.1] * 4] * 5}
-    write(GanGraph(gan.Generator(SMALL)), Signature("gan", {}, {}, streams.STYLES, settings), path)
+    write(GanGraph(gan.Generator(SMALL)), Signature("gan", {}, {}, streams.GAN_STYLES, settings), path)
     return path
 
 
@@ -330,7 +330,7 @@ def test_cache_round_trip(tmp_path: Path) -> None:
 
 def test_a_killed_run_goes_on_and_is_exported(tmp_path: Path) -> None:
     cache = tmp_path / "c.npz"
-    song_cache.save(cache, [song(style=s, split=p) for s in streams.STYLES for p in ("train", "valid")])
+    song_cache.save(cache, [song(style=s, split=p) for s in streams.GAN_STYLES for p in ("train", "valid")])
     run = tmp_path / "run"
     model = '{"z":4,"fine":[3,6],"coarse":[4,8],"blocks":1,"critic":[2,4],"harmonist":{"width":[2,4]}}'
     small = ["--set", f"model={model}", "--set", "batch=2"]
@@ -384,7 +384,7 @@ def test_what_is_no_graph_of_ours_is_not_exported_again(tiny_graph: Path, tmp_pa
 
     (tmp_path / "broken.onnx").write_bytes(b"no graph")
     store(onnx.load(tiny_graph), Signature("arcnn", {}, {}, ()), tmp_path / "other.onnx")
-    strange = Signature("gan", {}, {}, streams.STYLES, {}, {"recipe": {"model": {"fine": [5, 10]}}})
+    strange = Signature("gan", {}, {}, streams.GAN_STYLES, {}, {"recipe": {"model": {"fine": [5, 10]}}})
     store(onnx.load(tiny_graph), strange, tmp_path / "strange.onnx")
     for name, words in {"broken": "no graph to export again", "other": "no harmonist", "strange": "lacks"}.items():
         told = CliRunner().invoke(main, ["export", str(tmp_path / f"{name}.onnx"), "-o", str(tmp_path / "x.onnx")])
@@ -410,7 +410,7 @@ def test_a_users_own_folder_is_read(tmp_path: Path) -> None:
     }
     midifile.write(folder / "one.mid", parts)
     (folder / "two.mid").write_bytes(b"not music")
-    counts = song_cache.prepare(folder, tmp_path / "c.npz", jobs=1)
+    counts = preparation.prepare(folder, tmp_path / "c.npz", jobs=1)
     assert (counts["songs"], counts["skipped"]) == (1, 1)
     roles = streams.role_rows(song_cache.load(tmp_path / "c.npz")[0])
     assert {role for role, rows in roles.items() if len(rows)} == {"melody", "bass"}

@@ -26,12 +26,12 @@ from typing import Any
 
 import numpy as np
 
-from daemon.evaluation.songbook import open_book
 from daemon.offline.file_editing import EditOptions
 from daemon.offline.file_editing import edit as edit_as_rendered
 from daemon.players.arcnn import Editor
 from daemon.players.graph import Graph
 from models.arcnn.dataset import put_in
+from music.corpus import read_split
 from music.edits import selection
 from music.edits.draft import Draft
 from music.edits.edit import Limits
@@ -93,7 +93,7 @@ class Piece:
 def pieces_of(data: Path, collection: str, count: int) -> list[Piece]:
     """Eight bars of the middle of `count` songs, one of each."""
     found: dict[str, Piece] = {}
-    for entry in open_book(data, collection, "valid", songs=count):
+    for entry in read_split(data, collection, "valid", songs=count):
         song = entry.read()
         lines = [part.notes for part in song.parts if part.notes and part.channel != DRUMS]
         first = max(0, (song.end // TICKS_PER_STEP // 16 - WINDOW_STEPS // 16) // 2) * 16
@@ -314,7 +314,7 @@ def main() -> int:
             found[title] = side_by_side(ours, theirs)
             sys.stderr.write(f"{title}: {json.dumps(found[title])}\n")
     if not args.restoration_only:
-        songs = [entry.read() for entry in open_book(args.data, "chorales", "valid")][: args.pieces]
+        songs = [entry.read() for entry in read_split(args.data, "chorales", "valid")][: args.pieces]
         if args.pictures is not None:
             args.pictures.mkdir(parents=True, exist_ok=True)
         found["at once"] = at_once_costs(editor, [lengths_of([n for v in voices_of(s) for n in v]) for s in songs], 48)

@@ -15,11 +15,11 @@ from daemon.commands.evaluate import DATA
 from daemon.core import controls
 from daemon.core.errors import report_errors, report_os_errors
 from daemon.evaluation.scoring import BandUnderTest, player_of
-from daemon.evaluation.songbook import open_book
+from music.corpus import read_split
 from music.errors import UserError
 from tests.programs.judges import trained
 from tests.programs.judges.bench import LIVE, OFFLINE, Task, Tried, play_all
-from tests.programs.judges.pieces import STYLES
+from tests.programs.judges.pieces import JUDGED_STYLES
 
 RUNS = Path(__file__).resolve().parents[3] / "runs" / "judges"
 
@@ -93,8 +93,8 @@ def styles(**given: Any) -> None:
 
     with report_errors(), report_os_errors():
         judge, facts = trained.styles(_cache(given), given["data"], given["runs"])
-        known = STYLES if given["nobody"] else player_of(given["technique"], _graph(given)).info.styles
-        tried = _play(given, tuple(style for style in STYLES if style in known))
+        known = JUDGED_STYLES if given["nobody"] else player_of(given["technique"], _graph(given)).info.styles
+        tried = _play(given, tuple(style for style in JUDGED_STYLES if style in known))
         found = report.styles(judge, tried)
     _answer(found | facts, report.styles_tables, given["as_json"])
 
@@ -118,7 +118,7 @@ def _play(given: dict[str, Any], styles: tuple[str, ...] | None) -> list[Tried]:
         band = BandUnderTest(given["technique"], _graph(given), settings, latency_ms=given["latency_ms"])
         styles = styles or (settings.style,)
     assert isinstance(seed, int)
-    entries = open_book(given["data"], given["collection"], given["split"], songs=given["songs"], seed=seed)
+    entries = read_split(given["data"], given["collection"], given["split"], songs=given["songs"], seed=seed)
     modes = (LIVE, OFFLINE) if given["offline"] else (LIVE,)
     tried = play_all(
         [Task(entry, band, styles or (), modes, given["bars"]) for entry in entries],

@@ -10,9 +10,9 @@ import numpy as np
 from daemon.evaluation import scoring
 from daemon.evaluation.evaluate import each
 from daemon.evaluation.scoring import BLOCKS, FOLLOWER, LIVE, OFFLINE, OWN, BandUnderTest
-from daemon.evaluation.songbook import SongEntry
 from daemon.offline.render import render_notes
 from music.chords import ChordTrack
+from music.corpus import SongFile
 from music.evaluation import baselines, metrics
 from music.midifile import MidiFileError, Song, choose_melody
 from music.note import Metre, quantise
@@ -27,7 +27,7 @@ class Task:
     """One file to play: by whom (nobody: only what the band is measured against), in which styles and modes, and how
     many bars of it, from the bar of the first melody note on (None: all)."""
 
-    entry: SongEntry
+    entry: SongFile
     band: BandUnderTest | None
     styles: tuple[str, ...]
     modes: tuple[str, ...]
@@ -61,7 +61,7 @@ def play(task: Task) -> Tried | None:
     if not heard:
         return None
     together = np.concatenate(heard)
-    original = pieces.piece(task.entry.song, task.entry.style or "piano", pieces.rows_of(melody), together)
+    original = pieces.piece(task.entry.song, task.entry.named_style or "piano", pieces.rows_of(melody), together)
     where = metrics.find_passage(melody)
     rules = {OWN: original, FOLLOWER: pieces.with_parts(original, baselines.follow_chords(where))}
     if song.markers:

@@ -10,18 +10,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from daemon.evaluation.songbook import song_of
-from models.data import song_cache
+from models.data import preparation, song_cache
 from models.data.song_cache import PARTS, CachedSong
+from music.corpus import get_song
 from music.evaluation.baselines import ROLE_OF_TRACK, Accompaniment
 from music.note import PITCH_CLASSES, STEPS_PER_BAR, TICKS_PER_STEP, Note, quantise
+from music.styles import list_styles
 
 Ints = NDArray[np.int32]
 Floats = NDArray[np.float32]
 
 #: What the judges learn from, and the styles its accompaniments are in.
 COLLECTIONS = ("pop909", "bands")
-STYLES = ("pop", "rock", "jazz", "ballad", "piano")
+JUDGED_STYLES = list_styles("gan")
 
 _SCALE = (0, 2, 4, 5, 7, 9, 11)
 _SCALES = np.array(
@@ -76,7 +77,7 @@ def from_cache(songs: Iterable[CachedSong], split: str) -> list[Piece]:
             line = song.notes[song.notes[:, 0] == melody][:, 1:4]
             parts = song.notes[np.isin(song.notes[:, 0], pitched)][:, 1:4]
             if len(line) and len(parts):
-                found.append(piece(song_of(song.name), song.style, line, parts))
+                found.append(piece(get_song(song.name), song.style, line, parts))
     return found
 
 
@@ -93,7 +94,7 @@ def music(cache: Path, folder: Path) -> tuple[CachedSong, ...]:
                 f"{folder}: no {' and no '.join(missing)} to train the judge on; name the folder of the collections "
                 "with --data, or prepared music with --cache"
             )
-        song_cache.prepare(folder, cache, COLLECTIONS)
+        preparation.prepare(folder, cache, COLLECTIONS)
     return tuple(song_cache.load(cache))
 
 

@@ -18,9 +18,9 @@ import click
 import numpy as np
 
 from daemon.core.settings import Settings
-from daemon.evaluation.songbook import open_book
 from daemon.offline.render import render_notes
 from daemon.players.load import load_player
+from music.corpus import read_split
 from music.evaluation import metrics
 from music.midifile import Song, choose_melody
 
@@ -46,7 +46,7 @@ def main() -> None:
     before: list[list[float]] = []
     after: list[list[float]] = []
     stayed: list[list[float]] = []
-    for entry in open_book(options.data, "pop909", "valid", songs=options.songs, seed=0, style="pop"):
+    for entry in read_split(options.data, "pop909", "valid", songs=options.songs, seed=0, style="pop"):
         song = entry.read()
         part = choose_melody(song)
         whole = metrics.find_passage(part.notes)

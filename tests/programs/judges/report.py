@@ -12,7 +12,7 @@ from music.evaluation.metrics import Mean
 from tests.programs.judges import belonging as contrast
 from tests.programs.judges import styles as classes
 from tests.programs.judges.bench import BLOCKS, FOLLOWER, OWN, Tried
-from tests.programs.judges.pieces import STYLES, Piece
+from tests.programs.judges.pieces import JUDGED_STYLES, Piece
 
 #: (whose parts the 31 others are, whether all are moved into one key) -> heading
 SETTINGS = {
@@ -60,13 +60,13 @@ def styles(judge: classes.Classifier, tried: Sequence[Tried]) -> dict[str, Any]:
     """Mode -> how the band's bars are heard, style played (rows) by style heard; likewise for the chord follower, who
     plays the same whatever style is asked for."""
     follower = classes.heard_as(judge, [one.rules[FOLLOWER] for one in tried])
-    found = {FOLLOWER: np.tile(follower, (len(STYLES), 1))}
+    found = {FOLLOWER: np.tile(follower, (len(JUDGED_STYLES), 1))}
     for mode in dict.fromkeys(mode for one in tried for mode, _ in one.band):
-        played = [[one.band[mode, style] for one in tried if (mode, style) in one.band] for style in STYLES]
+        played = [[one.band[mode, style] for one in tried if (mode, style) in one.band] for style in JUDGED_STYLES]
         found[f"the band, {mode}"] = np.array([classes.heard_as(judge, pieces) for pieces in played])
     return {
         "songs": len({one.rules[OWN].song for one in tried}),
-        "styles": list(STYLES),
+        "styles": list(JUDGED_STYLES),
         "heard": {row: {"accuracy": classes.accuracy(table), "bars": table.tolist()} for row, table in found.items()},
     }
 
@@ -79,8 +79,10 @@ def styles_tables(found: dict[str, Any]) -> list[Table]:
 
 
 def _confusion(row: str, accuracy: float, bars: list[list[int]]) -> Table:
-    table = Table("played", *(f"heard as {style}" for style in STYLES), "bars", title=f"{row}: {accuracy:.1%} of bars")
-    for style, counts in zip(STYLES, bars, strict=True):
+    table = Table(
+        "played", *(f"heard as {style}" for style in JUDGED_STYLES), "bars", title=f"{row}: {accuracy:.1%} of bars"
+    )
+    for style, counts in zip(JUDGED_STYLES, bars, strict=True):
         total = sum(counts)
         if total:
             table.add_row(style, *(f"{count / total:.2f}" for count in counts), str(total))

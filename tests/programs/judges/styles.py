@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from models.key_equivariant import Block, KeyConv, KeyNorm, Width
 from music.note import STEPS_PER_BAR
-from tests.programs.judges.pieces import STYLES, Ints, Piece, cut, onsets_by_bar, planes
+from tests.programs.judges.pieces import JUDGED_STYLES, Ints, Piece, cut, onsets_by_bar, planes
 
 SPLITS = (40, 52, 64, 76)
 FLOOR = 1e-2  # of KeyNorm: rests are common
@@ -39,7 +39,7 @@ class Recipe:
 class Classifier(nn.Module):
     """Planes (B, 10, 12, 16) -> logits (B, styles)."""
 
-    def __init__(self, recipe: Recipe, styles: int = len(STYLES)) -> None:
+    def __init__(self, recipe: Recipe, styles: int = len(JUDGED_STYLES)) -> None:
         super().__init__()
         width = Width(recipe.pitched, recipe.plain)
         self.steps = nn.Sequential(KeyConv(Width(2 * (len(SPLITS) + 1), 0), width), Block(width), KeyNorm(width, FLOOR))
@@ -68,11 +68,11 @@ def train(pieces: Sequence[Piece], recipe: Recipe) -> Iterator[tuple[Classifier,
     classifier = Classifier(recipe)
     optimiser = torch.optim.AdamW(classifier.parameters(), recipe.rate, betas=(0.9, 0.98), weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.rate, total_steps=recipe.steps, pct_start=0.1)
-    by_style = [[piece for piece in pieces if piece.style == style and len(piece.parts)] for style in STYLES]
+    by_style = [[piece for piece in pieces if piece.style == style and len(piece.parts)] for style in JUDGED_STYLES]
     if not all(by_style):
         raise ValueError("a style classifier needs a piece of every style")
     for _ in range(recipe.steps):
-        styles = rng.integers(len(STYLES), size=recipe.batch)
+        styles = rng.integers(len(JUDGED_STYLES), size=recipe.batch)
         bars = [_draw(by_style[style], rng) for style in styles]
         logits = classifier(torch.from_numpy(planes(bars, STEPS_PER_BAR, SPLITS)))
         loss = functional.cross_entropy(logits, torch.from_numpy(styles), label_smoothing=0.05)
@@ -87,12 +87,12 @@ def train(pieces: Sequence[Piece], recipe: Recipe) -> Iterator[tuple[Classifier,
 @torch.no_grad()
 def heard_as(classifier: Classifier, pieces: Sequence[Piece]) -> NDArray[np.int64]:
     """How many bars of the pieces are heard as each style, (styles,)."""
-    counts = np.zeros(len(STYLES), np.int64)
+    counts = np.zeros(len(JUDGED_STYLES), np.int64)
     for piece in pieces:
         bars = bars_of(piece)
         if bars:
             found = classifier(torch.from_numpy(planes(bars, STEPS_PER_BAR, SPLITS))).argmax(1)
-            counts += np.bincount(found.numpy(), minlength=len(STYLES))
+            counts += np.bincount(found.numpy(), minlength=len(JUDGED_STYLES))
     return counts
 
 

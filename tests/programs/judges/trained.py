@@ -20,7 +20,7 @@ from models import checkpoint
 from tests.programs.judges import belonging as contrast
 from tests.programs.judges import pieces
 from tests.programs.judges import styles as classes
-from tests.programs.judges.pieces import STYLES
+from tests.programs.judges.pieces import JUDGED_STYLES
 
 Net = TypeVar("Net", bound=nn.Module)
 #: Held-out windows and pieces that a fresh judge is tried on.
@@ -50,7 +50,7 @@ def styles(cache: Path, data: Path, runs: Path) -> tuple[classes.Classifier, dic
         songs = pieces.music(cache, data)
         judge, facts = _learn(classes.train(pieces.from_cache(songs, "train"), recipe), recipe.steps, "styles")
         held_out = pieces.from_cache(songs, "valid")
-        of_style = [[piece for piece in held_out if piece.style == style][:_TRIED_PIECES] for style in STYLES]
+        of_style = [[piece for piece in held_out if piece.style == style][:_TRIED_PIECES] for style in JUDGED_STYLES]
         facts["held_out"] = [classes.heard_as(judge, some).tolist() for some in of_style]
         _save(judge, folder, facts | {"recipe": asdict(recipe)})
     return judge.eval(), {"training": facts}
