@@ -31,7 +31,7 @@ def command(
     The transformer hears what is there, melody and band (told by their tracks' names: bass, chords, pad, drums, piano),
     and goes on from the bar line after the end. The same seed goes on the same way.
     """
-    from daemon.offline.extend import Extension, to_file
+    from daemon.offline.extend import Extension, extend_file
     from daemon.players.load import load_player
     from daemon.players.transformer import TransformerPlayer
 
@@ -40,4 +40,4 @@ def command(
     assert isinstance(player, TransformerPlayer)
     settings = build_settings(values, assigned, player.info.styles)
     with write_errors(output):
-        to_file(song, output, player, Extension(bars, settings), track)
+        extend_file(song, output, player, Extension(bars, settings), track)

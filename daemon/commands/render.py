@@ -147,9 +147,9 @@ def _play_along(given: RenderArguments, playing: PlayingArguments, soundfont: Pa
     options = _options(given, playing, player.info.styles)
     with write_errors(given.output), progress_bar(f"playing along with {given.melody.name}") as progress:
         if synth is None:
-            render.to_file(given.melody, given.output, player, options, given.track, progress)
+            render.render_file(given.melody, given.output, player, options, given.track, progress)
         else:
-            render.to_wav(given.melody, given.output, player, options, given.track, progress, synth, clicks)
+            render.render_wav(given.melody, given.output, player, options, given.track, progress, synth, clicks)
 
 
 def _options(given: RenderArguments, playing: PlayingArguments, styles: tuple[str, ...]) -> RenderOptions:

@@ -1,4 +1,4 @@
-"""A song goes on: the transformer continues its melody and its accompaniment, step by step, as if it were playing."""
+"""Extending a song: the transformer continues melody and accompaniment, step by step, as if it were playing."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ Parts = dict[str, tuple[Note, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """What is to be added: bars, in which settings (None for the style: the player's first)."""
+    """An extension to be made."""
 
+    #: how many bars to add
     bars: int
     settings: Settings = Settings()
 
 
 def extend(song: Song, melody: tuple[Note, ...], player: TransformerPlayer, wanted: Extension) -> Parts:
-    """The new notes of the melody and of every role, from the bar line after the song's end on.
+    """Return new notes of the melody and of every role, from the bar line after the song's end on.
 
-    What the file's own band played is continued; without one, only the new bars are accompanied. Raises MidiFileError
-    for a melody without notes.
+    The song's own accompaniment is continued; without one, only the new bars are accompanied. Raises MidiFileError for
+    a melody without notes.
     """
     if not melody:
         raise MidiFileError("there is no melody to go on from")
@@ -55,16 +56,16 @@ def extend(song: Song, melody: tuple[Note, ...], player: TransformerPlayer, want
             kept = (ends.get((n.start, n.pitch), n) for n in played[role])
             played[role] = tuple(sorted((*kept, *plan.notes.get(role, ()))))
     whole = {MELODY: tuple(line), **played}
-    return {part: _within(notes, first, last * TICKS_PER_STEP) for part, notes in whole.items()}
+    return {part: _cut_to(notes, first, last * TICKS_PER_STEP) for part, notes in whole.items()}
 
 
-def _within(notes: tuple[Note, ...], first: int, last: int) -> tuple[Note, ...]:
-    """Those that begin in [first, last), ended there at the latest."""
+def _cut_to(notes: tuple[Note, ...], first: int, last: int) -> tuple[Note, ...]:
+    """Return the notes that begin in [first, last), ended there at the latest."""
     inside = (n for n in notes if first <= n.start < last)
     return tuple(remove_overlaps(replace(n, length=min(n.end, last) - n.start) for n in inside))
 
 
-def to_file(
+def extend_file(
     source: str | Path,
     target: str | Path,
     player: TransformerPlayer,
@@ -72,7 +73,7 @@ def to_file(
     track: str | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> None:
-    """Write the song in a MIDI file, and what follows, into another: `melody` and a track for every role.
+    """Write a MIDI file's song and its extension into another file: `melody` and a track for every role.
 
     Raises MidiFileError for a source without a melody, OSError when the target cannot be written.
     """

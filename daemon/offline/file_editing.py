@@ -1,15 +1,14 @@
-"""A MIDI file edited by the AR-CNN: its notes in, the edited notes and every edit out."""
+"""Editing a MIDI file by the AR-CNN: its notes in, the edited notes and every edit out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from daemon.engine.song import bar_starts
-from daemon.offline.render import LONGEST
+from daemon.offline.render import MAX_TICKS, Progress
 from daemon.players.arcnn import STRICT, Editor
 from music import midifile
 from music.edits import selection
@@ -20,45 +19,49 @@ from music.encoding.edit_grid import WINDOW_STEPS
 from music.midifile import MidiFileError, Song
 from music.note import CHANNELS, EDITS, MELODY, TICKS_PER_BEAT, Note
 
-Progress = Callable[[float], None]
 #: edits from one evaluation of 8 bars
-AT_ONCE = 8
+EDITS_AT_ONCE = 8
 _DRUMS = CHANNELS["drums"]
 
 
 @dataclass(frozen=True, slots=True)
 class EditOptions:
-    """How to edit. iterations: the most evaluations of every window; risk: temperature, 0 takes the likeliest; at_once:
-    edits from one evaluation of 8 bars, None for AT_ONCE, and more where the iterations would not suffice; undo: how
-    many of the last edits are taken back at the end."""
+    """Options of an editing."""
 
     style: str
     limits: Limits = field(default_factory=Limits)
+    #: the most evaluations of every window
     iterations: int = 100
+    #: temperature; 0 takes the likeliest edits
     risk: float = 1.0
     seed: int = 0
+    #: edits from one evaluation of 8 bars; None: EDITS_AT_ONCE, and more where the iterations would not suffice
     at_once: int | None = None
+    #: how many of the last edits are taken back at the end
     undo: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Edited:
-    """What came of it. given: the input on the grid; notes: the edited notes; edits: how one becomes the other."""
+class EditedSong:
+    """A song before and after its editing."""
 
+    #: the notes before, on the grid of sixteenths
     given: tuple[Note, ...]
+    #: the notes after
     notes: tuple[Note, ...]
+    #: the edits that lead from one to the other
     edits: tuple[Edit, ...]
     draft: Draft
 
 
-def edit(draft: Draft, editor: Editor, options: EditOptions, progress: Progress | None = None) -> list[Edit]:
-    """Edit a draft in place until the iterations, the limits or the network end it; the edits that made a difference.
+def edit_draft(draft: Draft, editor: Editor, options: EditOptions, progress: Progress | None = None) -> list[Edit]:
+    """Edit a draft in place until the iterations, the limits or the network end it; return the edits that lasted.
 
     Raises ValueError for a style the graph does not know.
     """
     random = np.random.default_rng(options.seed)
     belief = selection.Belief()
-    few = max(1, round((options.at_once or AT_ONCE) * draft.steps / WINDOW_STEPS))
+    few = max(1, round((options.at_once or EDITS_AT_ONCE) * draft.steps / WINDOW_STEPS))
     for iteration in range(1, options.iterations + 1):
         if not any(cells.any() for cells in draft.open_cells(options.limits)):
             break
@@ -88,32 +91,34 @@ def edit(draft: Draft, editor: Editor, options: EditOptions, progress: Progress 
 
 def edit_song(
     song: Song, editor: Editor, options: EditOptions, track: str | None = None, progress: Progress | None = None
-) -> Edited:
-    """A song's notes edited. Raises MidiFileError for a song without notes, ValueError as `edit`."""
-    given = given_notes(song, track)
+) -> EditedSong:
+    """Edit a song's notes. Raises MidiFileError for a song without notes, ValueError as `edit_draft` does."""
+    given = choose_notes(song, track)
     bars = bar_starts(song.metres, max(n.end for n in given))
     lengths, velocities = edit_grid.from_notes(given, 0, bars[-1])
     draft = Draft(lengths, velocities, bars[:-1])
     quantised = edit_grid.to_notes(lengths, velocities)
-    edits = edit(draft, editor, options, progress)
-    return Edited(tuple(quantised), tuple(edit_grid.to_notes(draft.lengths, draft.velocities)), tuple(edits), draft)
+    edits = edit_draft(draft, editor, options, progress)
+    return EditedSong(tuple(quantised), tuple(edit_grid.to_notes(draft.lengths, draft.velocities)), tuple(edits), draft)
 
 
-def given_notes(song: Song, track: str | None = None) -> list[Note]:
-    """What is edited: the track that is named, else `melody`, else all pitched tracks together. Raises
-    MidiFileError."""
+def choose_notes(song: Song, track: str | None = None) -> list[Note]:
+    """Return the notes to edit: the track that is named, else `melody`, else all pitched tracks together.
+
+    Raises MidiFileError where there are none, or where they last longer than MAX_TICKS.
+    """
     if track is not None or song.part(MELODY) is not None:
         notes = list(midifile.choose_melody(song, track).notes)
     else:
         notes = [note for part in song.parts if part.channel != _DRUMS for note in part.notes]
     if not notes:
         raise MidiFileError("there are no notes to edit; name a track that has some with --track")
-    if max(n.end for n in notes) > LONGEST:
+    if max(n.end for n in notes) > MAX_TICKS:
         raise MidiFileError(f"the notes last {max(n.end for n in notes) // TICKS_PER_BEAT} beats: that is too long")
     return notes
 
 
-def write_notes(path: Path, song: Song, done: Edited, us: int | None = None) -> None:
+def write_notes(path: Path, song: Song, done: EditedSong, us: int | None = None) -> None:
     """Write a MIDI file: the notes of a song as given on the track `melody`, as edited on `edits`. Raises OSError.
 
     us: microseconds a beat instead of the song's tempos.
@@ -122,8 +127,8 @@ def write_notes(path: Path, song: Song, done: Edited, us: int | None = None) -> 
     midifile.write(path, {MELODY: done.given, EDITS: done.notes}, tempos=tempos, metres=song.metres)
 
 
-def write_edits(path: Path, done: Edited) -> None:
-    """One line of JSON an edit, written beside the target and renamed. Raises OSError."""
+def write_edits(path: Path, done: EditedSong) -> None:
+    """Write one line of JSON for each edit. Raises OSError."""
     temporary = path.with_name(f".{path.name}.part")
     try:
         temporary.write_text("".join(f"{format_edit(edit, done.draft)}\n" for edit in done.edits), encoding="utf-8")

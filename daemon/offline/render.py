@@ -1,4 +1,4 @@
-"""The engine on virtual time: a song's melody in, what the band plays out. The very same conductor as live."""
+"""Rendering: the band's accompaniment to a song's melody, by the conductor that plays live, on virtual time."""
 
 from __future__ import annotations
 
@@ -17,44 +17,51 @@ from daemon.engine.conductor import Conductor
 from daemon.engine.melody import MelodyTracker
 from daemon.engine.song import SongInfo
 from daemon.engine.tap_tempo import TapTempo
-from daemon.offline.virtual_world import InlineComposer, RecordingOutput, Sent, VirtualWorld
+from daemon.offline.virtual_world import InlineComposer, RecordingOutput, SentMessage, VirtualWorld
 from daemon.players.player import Player
 from daemon.sound.synth import Synth
 from music import midi, midifile
 from music.midifile import MidiFileError, Part
 from music.note import CHANNELS, MELODY, TICKS_PER_BEAT, TICKS_PER_STEP, Metre, Note, quantise, remove_overlaps
 
-#: called while it goes, with the share done, 0..1
+#: called with the share done, 0..1
 Progress = Callable[[float], None]
-#: ticks; at 120 beats a minute 14 hours
-LONGEST = 100_000 * TICKS_PER_BEAT
+#: the longest melody; at 120 beats a minute 14 hours
+MAX_TICKS = 100_000 * TICKS_PER_BEAT
 
 _Message = tuple[int, int, bytes]  # tick, order at that tick, data
 
 
 @dataclass(frozen=True, slots=True)
 class RenderOptions:
-    """How to render. settings: how the controls stand at the start; bpm: instead of the file's tempo map; latency_ns:
-    what inference takes on the virtual clock; offline: the players see the whole melody; replan: step, beat or bar;
-    automation: controls turned on the way."""
+    """Options of a rendering."""
 
+    #: the controls at the start
     settings: Settings = Settings()
+    #: beats per minute instead of the song's tempo map
     bpm: float | None = None
+    #: the time that a plan takes on the virtual clock
     latency_ns: int = 10 * NS_PER_MS
+    #: the players see the whole melody
     offline: bool = False
+    #: step, beat or bar: how often to ask for a plan
     replan: str = "step"
+    #: controls turned on the way
     automation: tuple[AutomationPoint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Performance:
-    """What came of it. parts: role -> notes as they sounded, on ticks; tempos, metres: as `music.midifile.Song` has
-    them; begin, end: the ticks of the bar of the first melody note and of the end of the bar of the last."""
+class RenderedSong:
+    """An accompaniment, as it sounded."""
 
+    #: role -> notes, in ticks
     parts: dict[str, tuple[Note, ...]]
+    #: as in `music.midifile.Song`
     tempos: tuple[tuple[int, int], ...]
     metres: tuple[tuple[int, Metre], ...]
+    #: the tick at which the bar of the first melody note begins
     begin: int
+    #: the tick at which the bar of the last one ends
     end: int
     counters: Counters
 
@@ -65,33 +72,35 @@ def perform(
     player: Player,
     options: RenderOptions = RenderOptions(),
     progress: Progress | None = None,
-) -> Performance:
-    """The band's accompaniment to a part of a song (which has notes), from the bar in which the melody begins to the
-    end of the bar in which it ends. Raises MidiFileError for a melody that lasts for days."""
+) -> RenderedSong:
+    """Play the accompaniment to a part of a song that has notes, in whole bars from the first note to the last.
+
+    Raises MidiFileError for a melody that lasts longer than MAX_TICKS.
+    """
     marks = song.tempos if options.bpm is None else ((0, us_per_beat(options.bpm)),)
     known = SongInfo(metres=song.metres)
     first, *_, last = sorted({at for note in quantise(melody.notes) for at in (note.start, note.end)})
     begin = known.bar_at(first).start
     end = known.bar_at(last - 1).start + known.metre_at(last - 1)[1].ticks_per_bar
     early = min(begin, 0) - known.metre_at(first)[1].ticks_per_bar
-    if end - begin > LONGEST:
+    if end - begin > MAX_TICKS:
         raise MidiFileError(f"the melody lasts {(end - begin) // TICKS_PER_BEAT} beats, and that is too long")
-    messages = _messages(song, melody)
+    messages = _make_messages(song, melody)
     tempo = TempoMap.from_marks(marks, early)
     known = replace(known, tempo=tempo)
     if options.offline:
-        known = replace(known, melody=_top_voice(messages), begin=begin // TICKS_PER_STEP - 1)
+        known = replace(known, melody=_extract_top_voice(messages), begin=begin // TICKS_PER_STEP - 1)
     world = VirtualWorld()
-    _script(world, TempoMap.from_marks(marks, early), messages, options.automation, end)
+    _schedule_events(world, TempoMap.from_marks(marks, early), messages, options.automation, end)
     output = RecordingOutput(world)
     composer: Composer = InlineComposer(world, player, options.latency_ns)
     if progress is not None:
-        composer = _Reporting(composer, progress, begin, end)
+        composer = _ProgressComposer(composer, progress, begin, end)
     conductor = Conductor(world, output, composer, player.info, known, options.settings, replan=options.replan)
     conductor.run()
-    parts = {role: _notes(output.sent, CHANNELS[role], tempo) for role in player.info.roles}
+    parts = {role: _collect_notes(output.sent, CHANNELS[role], tempo) for role in player.info.roles}
     tempos = {max(0, tick): us for tick, us in tempo.marks}  # what was turned before bar 1 holds from there on
-    return Performance(parts, tuple(tempos.items()), song.metres, begin, end, conductor.counters)
+    return RenderedSong(parts, tuple(tempos.items()), song.metres, begin, end, conductor.counters)
 
 
 def render_notes(
@@ -102,22 +111,24 @@ def render_notes(
     offline: bool = False,
     replan: str = "step",
 ) -> tuple[dict[str, tuple[Note, ...]], Counters]:
-    """What the band plays to a song's melody, by role, and what was counted on the way. Raises MidiFileError for a song
-    without a melody."""
+    """Return the notes that the band plays to a song's melody, by role, and the engine's counters.
+
+    Raises MidiFileError for a song without a melody.
+    """
     options = RenderOptions(settings, latency_ns=round(latency_ms * NS_PER_MS), offline=offline, replan=replan)
     performance = perform(song, midifile.choose_melody(song), player, options)
     return performance.parts, performance.counters
 
 
-def to_file(
+def render_file(
     source: str | Path,
     target: str | Path,
     player: Player,
     options: RenderOptions = RenderOptions(),
     track: str | None = None,
     progress: Progress | None = None,
-) -> Performance:
-    """Render a MIDI file's melody into another file, with the melody's track copied into it.
+) -> RenderedSong:
+    """Render the accompaniment to a MIDI file's melody into another file, with the melody's track copied into it.
 
     Raises MidiFileError for a source without a melody, OSError when the target cannot be written.
     """
@@ -131,7 +142,7 @@ def to_file(
     return performance
 
 
-def to_wav(
+def render_wav(
     source: str | Path,
     target: Path,
     player: Player,
@@ -141,7 +152,7 @@ def to_wav(
     synth: Synth,
     clicks: bool,
 ) -> None:
-    """Render a MIDI file's melody, and the band, as sound; clicks: a click on every beat. Raises as `to_file`."""
+    """Render a MIDI file's melody, and the band, as sound; clicks: with a click on every beat. Raises as `to_file`."""
     from daemon.sound import wav
 
     song = midifile.read(source)
@@ -151,9 +162,11 @@ def to_wav(
     wav.write(target, {MELODY: melody.notes, **done.parts}, TempoMap.from_marks(done.tempos), synth, metre)
 
 
-def _messages(song: midifile.Song, melody: Part) -> list[_Message]:
-    """The part as a player sends it: keys and sustain pedal. At one tick the pedal moves first, then keys go up, then
-    others go down."""
+def _make_messages(song: midifile.Song, melody: Part) -> list[_Message]:
+    """Return the part as a keyboard sends it: keys and sustain pedal, in the order of their ticks.
+
+    At one tick the pedal moves first, then keys go up, then others go down.
+    """
     messages: list[_Message] = []
     for note in remove_overlaps(melody.notes):
         messages.append((note.start, 2, midi.note_on(0, note.pitch, note.velocity)))
@@ -168,26 +181,30 @@ def _messages(song: midifile.Song, melody: Part) -> list[_Message]:
     return sorted(messages, key=lambda m: m[:2])
 
 
-def _top_voice(messages: Iterable[_Message]) -> tuple[Note, ...]:
-    window = MelodyTracker()
+def _extract_top_voice(messages: Iterable[_Message]) -> tuple[Note, ...]:
+    """Return the melody that the conductor will have heard in the end."""
+    tracker = MelodyTracker()
     last = 0
     for tick, _, data in messages:
-        window.hear(tick, data)
+        tracker.hear(tick, data)
         last = tick
-    window.release(last)
-    return window.notes(-(1 << 62), 1 << 62)
+    tracker.release(last)
+    return tracker.notes(-(1 << 62), 1 << 62)
 
 
-def _script(
+def _schedule_events(
     world: VirtualWorld, tempo: TempoMap, messages: Iterable[_Message], automation: Iterable[AutomationPoint], end: int
 ) -> None:
-    """All that will happen, at its time. Controls turned at a tick come before what is played there, those turned at
-    tick 0 before anything; when they turn the tempo, the ticks after them lie elsewhere, for the conductor as here."""
-    tapping = TapTempo()
+    """Put everything that will happen into the world, at its time.
+
+    Controls turned at a tick come before what is played there, those turned at tick 0 before anything. Where they turn
+    the tempo, `tempo` changes, too: the ticks after them lie elsewhere, for the conductor as here.
+    """
+    taps = TapTempo()
     for turn in automation:
         at = tempo.ns_at(turn.tick) if turn.tick else world.now()
         world.put(ControlChange(at, turn.key, turn.value))
-        bpm = tapping.tap(at) if turn.key == "tap" else turn.value if turn.key == "bpm" else None
+        bpm = taps.tap(at) if turn.key == "tap" else turn.value if turn.key == "bpm" else None
         if isinstance(bpm, float):
             tempo.change(tempo.tick_from(at), us_per_beat(bpm))
     for tick, _, data in messages:
@@ -195,9 +212,11 @@ def _script(
     world.put(Quit(tempo.ns_at(end)))
 
 
-def _notes(sent: Sequence[Sent], channel: int, tempo: TempoMap) -> tuple[Note, ...]:
-    """The notes of a channel, at the ticks at which they began and ended; what left early, for a slow synthesiser or
-    from a human hand, is where it was meant to be."""
+def _collect_notes(sent: Sequence[SentMessage], channel: int, tempo: TempoMap) -> tuple[Note, ...]:
+    """Return the notes of a channel at the ticks at which they sounded.
+
+    A message that left early, for a slow synthesiser or to sound human, counts from when it was due.
+    """
     own = ((max(message.at, message.due), message.data) for message in sent if midi.channel_of(message.data) == channel)
     notes = []
     for note in midi.pair_notes(own):
@@ -206,14 +225,14 @@ def _notes(sent: Sequence[Sent], channel: int, tempo: TempoMap) -> tuple[Note, .
     return tuple(remove_overlaps(notes))
 
 
-class _Reporting:
-    """A Composer that says how far the song has come."""
+class _ProgressComposer:
+    """A Composer that reports how far the song has come."""
 
     def __init__(self, composer: Composer, progress: Progress, begin: int, end: int) -> None:
         self._composer, self._progress, self._begin, self._end = composer, progress, begin, end
 
     def ask(self, request: PlanRequest) -> None:
-        """Say it, and ask."""
+        """Report the step that is asked for, and ask."""
         done = (request.now * TICKS_PER_STEP - self._begin) / (self._end - self._begin)
         self._progress(min(1.0, max(0.0, done)))
         self._composer.ask(request)

@@ -1,6 +1,6 @@
-"""Virtual time: a heap of what will happen, in which time jumps to whichever comes first.
+"""Virtual time: a heap of scripted events, in which time jumps to whichever comes first.
 
-The same conductor runs here as in the live world; rendering and every test of timing do. Exact, instant, threadless.
+The conductor that plays live runs here for rendering and for every test of timing: exact, instant, without threads.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ from daemon.players.player import Player
 
 
 class VirtualWorld:
-    """A World whose clock stands still until somebody waits. Of things at one moment, what was put first comes first;
-    an event at the very moment of a deadline comes before it."""
+    """A World whose clock stands still until somebody waits.
+
+    Of events at one moment, the one that was put first comes first; an event at the very moment of a deadline comes
+    before it.
+    """
 
     def __init__(self, start: int = 0) -> None:
         self._now = start
@@ -25,19 +28,19 @@ class VirtualWorld:
         self._order = count()
 
     def now(self) -> int:
-        """Nanoseconds of virtual time."""
+        """Return the virtual time in nanoseconds."""
         return self._now
 
     def put(self, event: Event) -> None:
-        """Script an event for its moment `at`; one whose moment has passed comes at once."""
+        """Script an event for its time `at`; one whose time has passed comes at once."""
         heapq.heappush(self._heap, (event.at, next(self._order), event))
 
     def call(self, at: int, function: Callable[[], None]) -> None:
-        """Script something that happens in the world without being an event for the conductor."""
+        """Script a function to be called at a time, without an event for the conductor."""
         heapq.heappush(self._heap, (at, next(self._order), function))
 
     def wait(self, until: int | None) -> Event | None:
-        """The next event, or None once `until` has come. Raises RuntimeError rather than wait for ever for nothing."""
+        """Return the next event, or None once `until` has come. Raises RuntimeError rather than wait for ever."""
         while self._heap and (until is None or self._heap[0][0] <= until):
             at, _, item = heapq.heappop(self._heap)
             self._now = max(self._now, at)
@@ -51,8 +54,8 @@ class VirtualWorld:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """A MIDI message that went out at time `at` and was meant for `due` (ns)."""
+class SentMessage:
+    """A MIDI message that was sent at time `at` and was due at `due` (ns)."""
 
     at: int
     due: int
@@ -60,22 +63,22 @@ class Sent:
 
 
 class RecordingOutput:
-    """An Output that remembers what was sent, and when."""
+    """An Output that records what is sent, and when."""
 
     def __init__(self, world: VirtualWorld) -> None:
-        self.sent: list[Sent] = []
+        self.sent: list[SentMessage] = []
         self._world = world
 
     def send(self, data: bytes, due: int) -> None:
-        """Remember a message."""
-        self.sent.append(Sent(self._world.now(), due, data))
+        """Record a message."""
+        self.sent.append(SentMessage(self._world.now(), due, data))
 
 
 class InlineComposer:
-    """A Composer that calls the player on the spot and lets the answer arrive `latency` ns after the question.
+    """A Composer that calls the player on the spot and lets the plan arrive `latency` ns after the request.
 
-    As the worker does, it answers one question at a time and keeps only the newest of those that wait. latency is a
-    number of ns or a function of the request; a player's exception becomes WorkerFailed at the time of the answer.
+    Like the worker, it serves one request at a time and keeps only the newest of those that wait. latency is a number
+    of ns or a function of the request; a player's exception becomes WorkerFailed at the time of the plan.
     """
 
     def __init__(self, world: VirtualWorld, player: Player, latency: int | Callable[[PlanRequest], int] = 0) -> None:
@@ -86,7 +89,7 @@ class InlineComposer:
         self._slot: PlanRequest | None = None
 
     def ask(self, request: PlanRequest) -> None:
-        """Begin at once, or when the question in hand has been answered."""
+        """Serve a request at once, or when the one in hand has been served."""
         self._slot = request
         if self._free_at is None:
             self._begin()

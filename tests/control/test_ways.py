@@ -22,7 +22,7 @@ from daemon.core.tempo import TempoMap
 from daemon.engine.conductor import Conductor
 from daemon.engine.song import SongInfo
 from daemon.offline import render
-from daemon.offline.virtual_world import InlineComposer, RecordingOutput, Sent, VirtualWorld
+from daemon.offline.virtual_world import InlineComposer, RecordingOutput, SentMessage, VirtualWorld
 from daemon.players.ensemble import Ensemble
 from music import midifile
 from music.note import Note
@@ -69,7 +69,7 @@ def band() -> Ensemble:
 
 def play(
     events: Iterable[Event], bindings: dict[str, str] | None = None, settings: Settings = Settings()
-) -> list[Sent]:
+) -> list[SentMessage]:
     world = VirtualWorld(AT_120.ns_at(-96))
     for event in (*events, *midi(TUNE, AT_120), Quit(AT_120.ns_at(UNTIL))):
         world.put(event)
@@ -85,24 +85,24 @@ def at(tick: int) -> int:
     return AT_120.ns_at(tick)
 
 
-def by_cc(key: str, value: object) -> list[Sent]:
+def by_cc(key: str, value: object) -> list[SentMessage]:
     return play([MidiIn(at(TURNED), b"\xb5\x14\x7f")], {"cc 20": said(key, value)})
 
 
-def by_note(key: str, value: object) -> list[Sent]:
+def by_note(key: str, value: object) -> list[SentMessage]:
     events = [MidiIn(at(TURNED), b"\x9f\x14\x7f"), MidiIn(at(TURNED + 3), b"\x8f\x14\x00")]
     return play(events, {"note 20 channel 16": said(key, value)})
 
 
-def by_program(key: str, value: object) -> list[Sent]:
+def by_program(key: str, value: object) -> list[SentMessage]:
     return play([MidiIn(at(TURNED), b"\xc3\x14")], {"program 20": said(key, value)})
 
 
-def by_socket(key: str, value: object) -> list[Sent]:
+def by_socket(key: str, value: object) -> list[SentMessage]:
     return play([passed_on({"op": "set", "key": key, "value": value})])
 
 
-def by_command_line(key: str, value: object) -> list[Sent]:
+def by_command_line(key: str, value: object) -> list[SentMessage]:
     asked: list[dict[str, Any]] = []
 
     class Connected:
@@ -143,7 +143,7 @@ def passed_on(request: dict[str, Any]) -> ControlChange:
 @pytest.mark.parametrize("way", [by_cc, by_note, by_program, by_socket, by_command_line])
 @pytest.mark.parametrize("key", VALUES)
 def test_whichever_way_a_control_is_turned_the_band_plays_the_same(
-    key: str, way: Callable[[str, object], list[Sent]]
+    key: str, way: Callable[[str, object], list[SentMessage]]
 ) -> None:
     usual, turned = play([]), play([ControlChange(at(TURNED), key, VALUES[key])])
     assert turned != usual

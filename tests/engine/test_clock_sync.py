@@ -17,7 +17,7 @@ from daemon.core.events import ControlChange, Event, MidiIn, PortsBack, PortsLos
 from daemon.core.tempo import TempoMap
 from daemon.engine.conductor import Conductor
 from daemon.engine.song import SongInfo
-from daemon.offline.virtual_world import InlineComposer, RecordingOutput, Sent, VirtualWorld
+from daemon.offline.virtual_world import InlineComposer, RecordingOutput, SentMessage, VirtualWorld
 from music.note import Metre, Note
 from tests.support.fakes import MS, FakePlayer, StandingStill, midi, only, pairs
 
@@ -42,7 +42,7 @@ def master(bpm: float, count: int, at: int = 0, first: bytes | None = b"\xfa") -
 class Show:
     """What came of it."""
 
-    sent: list[Sent]
+    sent: list[SentMessage]
     conductor: Conductor
     player: FakePlayer
 

@@ -62,7 +62,7 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["render", *map(str, arguments)])
 
 
-def performed(path: Path, player: FakePlayer | None = None, **options: object) -> render.Performance:
+def performed(path: Path, player: FakePlayer | None = None, **options: object) -> render.RenderedSong:
     song = midifile.read(path)
     return render.perform(song, midifile.choose_melody(song), player or FakePlayer(), RenderOptions(**options))  # type: ignore[arg-type]
 
@@ -103,7 +103,7 @@ def test_the_same_again_is_the_same_to_the_byte(song: Write, tmp_path: Path) -> 
 
 
 def test_notes_are_written_where_they_sounded(song: Write, tmp_path: Path) -> None:
-    performance = render.to_file(song(), tmp_path / "out.mid", FakePlayer())
+    performance = render.render_file(song(), tmp_path / "out.mid", FakePlayer())
     written = midifile.read(tmp_path / "out.mid")
     for role, notes in performance.parts.items():
         part = written.part(role)

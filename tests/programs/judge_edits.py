@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from daemon.offline.file_editing import EditOptions
-from daemon.offline.file_editing import edit as edit_as_rendered
+from daemon.offline.file_editing import edit_draft as edit_as_rendered
 from daemon.players.arcnn import Editor
 from daemon.players.graph import Graph
 from models.arcnn.dataset import put_in

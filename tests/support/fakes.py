@@ -13,7 +13,7 @@ from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
 from daemon.engine.conductor import Conductor
 from daemon.engine.song import SongInfo
-from daemon.offline.virtual_world import InlineComposer, RecordingOutput, Sent, VirtualWorld
+from daemon.offline.virtual_world import InlineComposer, RecordingOutput, SentMessage, VirtualWorld
 from daemon.players.player import Player
 from music import midi as midi_bytes
 from music.note import ROLES, TICKS_PER_STEP, Note
@@ -105,7 +105,7 @@ class StandingStill(VirtualWorld):
 class Stage:
     """What came of a performance: messages, and the notes in them as (tick, channel, pitch, ticks)."""
 
-    sent: list[Sent]
+    sent: list[SentMessage]
     conductor: Conductor
     counters: Counters
 
@@ -119,7 +119,7 @@ class Stage:
         )
 
 
-def pairs(sent: Sequence[Sent]) -> list[tuple[int, int, int, int]]:
+def pairs(sent: Sequence[SentMessage]) -> list[tuple[int, int, int, int]]:
     """(channel, pitch, on, off) in ns. Fails on an onset of what already sounds, and on an end of what does not."""
     sounding: dict[tuple[int, int], int] = {}
     found = []
