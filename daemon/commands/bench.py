@@ -82,9 +82,9 @@ def _read_earlier(path: Path | None) -> list[dict[str, object]] | None:
 
 def _check_plots(path: Path) -> None:
     """Raise UserError where no plots could be written there."""
-    from daemon.evaluation.piano_roll_png import check
+    from daemon.evaluation.piano_roll_png import check_matplotlib
 
-    check()
+    check_matplotlib()
     check_writable(path)
 
 

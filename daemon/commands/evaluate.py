@@ -1,4 +1,4 @@
-"""`houseband evaluate`: what the accompaniment is worth, in figures, beside what it is measured against."""
+"""`houseband evaluate`: figures of the band's accompaniment over a collection, beside baselines."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from daemon.core.errors import report_os_errors
 if TYPE_CHECKING:
     from daemon.evaluation.scoring import BandUnderTest
 
-#: Where the collections lie in the project: beside the checkout.
+#: the folder of collections in the project, beside the checkout
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
-LIVE, OFFLINE, NOBODY = "live", "offline", "nobody"
+LIVE, OFFLINE, BASELINES = "live", "offline", "baselines"
 
 
-class _WithFigures(click.Command):
-    """Its help ends with what the figures mean."""
+class _CommandWithFigures(click.Command):
+    """A command whose help ends with what the figures mean."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list of figures."""
+        """Write the list of figures."""
         from music.evaluation.metrics import METRICS
 
         with formatter.section("Figures"):
@@ -41,11 +41,19 @@ class _WithFigures(click.Command):
         super().format_epilog(ctx, formatter)
 
 
-@click.command(cls=_WithFigures)
+@click.command(cls=_CommandWithFigures)
 @click.option("--data", metavar="DIR", type=click.Path(path_type=Path), default=DATA, help="Where the collections are.")
-@click.option("--collection", metavar="NAME", default="pop909", show_default=True, help="Which of them to judge by.")
-@click.option("--split", metavar="NAME", default="valid", show_default=True, help="The songs no player learnt from.")
-@click.option("--songs", metavar="N", type=click.IntRange(min=1), help="Only so many of its songs, drawn by the seed.")
+@click.option("--collection", metavar="NAME", default="pop909", show_default=True, help="Which of them to evaluate on.")
+@click.option(
+    "--split",
+    metavar="NAME",
+    default="valid",
+    show_default=True,
+    help="Which part of it; no player has learnt from `valid`.",
+)
+@click.option(
+    "--songs", metavar="N", type=click.IntRange(min=1), help="How many of its songs to draw by the seed; else all."
+)
 @technique_option
 @graph_option
 @control_options
@@ -53,9 +61,9 @@ class _WithFigures(click.Command):
 @replan_option
 @click.option("--live", "mode", flag_value=LIVE, help="Only as it plays live, hearing the melody as it comes.")
 @click.option("--offline", "mode", flag_value=OFFLINE, help="Only as it plays with the whole melody in view.")
-@click.option("--baselines", "mode", flag_value=NOBODY, help="No player: only what players are measured against.")
+@click.option("--baselines", "mode", flag_value=BASELINES, help="No player: only what players are measured against.")
 @click.option("--by-style", is_flag=True, help="Compare the groove with the parts that the style is made of.")
-@click.option("--jobs", metavar="N", type=click.IntRange(min=1), help="So many processes; one a core unless said.")
+@click.option("--jobs", metavar="N", type=click.IntRange(min=1), help="How many processes.  [default: one a core]")
 @click.option("--pictures", metavar="DIR", type=click.Path(path_type=Path), help="Draw piano rolls there (matplotlib).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def command(
@@ -75,19 +83,19 @@ def command(
     as_json: bool,
     **values: str | None,
 ) -> None:
-    """Print what the accompaniment is worth.
+    """Print figures of how good the accompaniment is.
 
     Plays the melodies of a collection to the band and prints figures of its answer beside those of the song's own part,
     its annotated chords as blocks, a rule that follows the melody causally, somebody else's part, and silence: means
     over songs, with 95% intervals. On the bands each file is played in its own style unless --style is given.
     """
-    from daemon.evaluation.evaluate import Question, evaluate
+    from daemon.evaluation.evaluate import EvaluationOptions, evaluate
     from music.corpus import find_split
 
-    modes = {None: (LIVE, OFFLINE), NOBODY: ()}.get(mode, (str(mode),))
+    modes = {None: (LIVE, OFFLINE), BASELINES: ()}.get(mode, (str(mode),))
     find_split(data, collection, split)
     band = _band(technique, graph, values, assigned, collection, latency_ms, replan) if modes else None
-    question = Question(
+    options = EvaluationOptions(
         data=data,
         collection=collection,
         split=split,
@@ -101,7 +109,7 @@ def command(
         jobs=jobs or os.cpu_count() or 1,
     )
     with report_os_errors():
-        report = evaluate(question)
+        report = evaluate(options)
     if as_json:
         click.echo(json.dumps(report.as_json(), indent=1, allow_nan=False))
     else:
@@ -117,12 +125,12 @@ def _band(
     latency_ms: float,
     replan: str,
 ) -> BandUnderTest:
-    """The band as the options say. Raises GraphError, ControlError."""
-    from daemon.evaluation.scoring import BandUnderTest, player_of
+    """Return the band that the options name. Raises GraphError, ControlError."""
+    from daemon.evaluation.scoring import BandUnderTest, load_cached_player
     from music.styles import names_style
 
     name = str(graph) if graph is not None else None
-    settings = build_settings(values, assigned, player_of(technique, name).info.styles)
+    settings = build_settings(values, assigned, load_cached_player(technique, name).info.styles)
     style = None if names_style(collection) and values["style"] is None else settings.style
     return BandUnderTest(technique, name, settings, style, latency_ms, replan)
 

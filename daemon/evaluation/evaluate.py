@@ -1,4 +1,4 @@
-"""What accompaniments are worth over a collection: renders and baselines, judged side by side."""
+"""Evaluation of the band over a collection: its accompaniments and baselines, measured side by side."""
 
 from __future__ import annotations
 
@@ -15,90 +15,100 @@ from rich.progress import Progress
 
 from daemon.evaluation import piano_roll_png, scoring
 from daemon.evaluation.report import Report
-from daemon.evaluation.scoring import BandUnderTest, Job, Verdict
+from daemon.evaluation.scoring import BandUnderTest, FileScore, ScoringJob
 from daemon.players.graph import Graph, GraphError
 from music import styles as known_styles
 from music.corpus import CorpusError, SongFile, find_next_song, read_split
 
-Given = TypeVar("Given")
-Found = TypeVar("Found")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What to judge: a collection's split in a folder of collections, `songs` songs of it drawn by seed (None: all), of
-    the bands those made in `style`; who plays (None: nobody) and in which modes; whether to compare with the parts of
-    the style; where to draw pictures; by how many processes."""
+class EvaluationOptions:
+    """The songs to evaluate on, and the band."""
 
+    #: the folder of collections
     data: Path
     collection: str = "pop909"
     split: str = "valid"
+    #: how many songs to draw by seed; None: all
     songs: int | None = None
     seed: int = 0
+    #: None: baselines only
     band: BandUnderTest | None = None
+    #: only files made in this style; None: all
     style: str | None = None
+    #: how the band plays: LIVE, OFFLINE or both
     modes: tuple[str, ...] = ()
+    #: compare the groove with the parts that the style is made of
     by_style: bool = False
+    #: the folder for pictures; None: draw none
     pictures: Path | None = None
+    #: how many processes
     jobs: int = 1
 
 
-def evaluate(question: Question) -> Report:
-    """The answer. Raises CorpusError, MidiFileError, GraphError or PicturesError, whose messages are for the user."""
+def evaluate(options: EvaluationOptions) -> Report:
+    """Evaluate, and return the report. Raises CorpusError, MidiFileError, GraphError, PictureError."""
     entries = read_split(
-        question.data,
-        question.collection,
-        question.split,
-        songs=question.songs,
-        seed=question.seed,
-        style=question.style,
+        options.data,
+        options.collection,
+        options.split,
+        songs=options.songs,
+        seed=options.seed,
+        style=options.style,
     )
-    facts = _facts(question.band, entries)
-    if question.pictures is not None:
-        piano_roll_png.check()
-        question.pictures.mkdir(parents=True, exist_ok=True)
+    provenance = _read_provenance(options.band, entries)
+    if options.pictures is not None:
+        piano_roll_png.check_matplotlib()
+        options.pictures.mkdir(parents=True, exist_ok=True)
     work = [
-        Job(entry, find_next_song(entries, index), question.band, question.modes, question.pictures)
+        ScoringJob(entry, find_next_song(entries, index), options.band, options.modes, options.pictures)
         for index, entry in enumerate(entries)
     ]
-    verdicts = [v for v in each(scoring.judge, work, question.jobs, "judging") if v is not None]
-    if not verdicts:
-        raise CorpusError(f"no file of {question.collection} has a melody and an accompaniment of its own")
+    scores = [s for s in map_in_processes(scoring.score_file, work, options.jobs, "measuring") if s is not None]
+    if not scores:
+        raise CorpusError(f"no file of {options.collection} has a melody and an accompaniment of its own")
     return Report(
-        collection=question.collection,
-        split=question.split,
-        style=question.style,
-        modes=question.modes,
-        band=question.band,
-        graph=facts,
+        collection=options.collection,
+        split=options.split,
+        style=options.style,
+        modes=options.modes,
+        band=options.band,
+        graph=provenance,
         files=len(entries),
-        verdicts=tuple(verdicts),
-        parts_of_style=_parts_of_style(question) if question.by_style else None,
+        scores=tuple(scores),
+        parts_of_style=_score_parts_of_style(options) if options.by_style else None,
     )
 
 
-def _facts(band: BandUnderTest | None, entries: Sequence[SongFile]) -> dict[str, Any]:
-    """Where the band's graph comes from. Raises GraphError when it cannot be played, in that style."""
+def _read_provenance(band: BandUnderTest | None, entries: Sequence[SongFile]) -> dict[str, Any]:
+    """Return what the band's graph says of its origin. Raises GraphError when it cannot be played in these styles."""
     if band is None:
         return {}
-    styles = scoring.player_of(band.technique, band.graph).info.styles
+    styles = scoring.load_cached_player(band.technique, band.graph).info.styles
     for style in sorted({band.style or entry.named_style or styles[0] for entry in entries}):
         if style not in styles:
             raise GraphError(f"no style {style!r}; the player knows {', '.join(styles)}")
     return dict(Graph(band.graph, band.technique).signature.provenance)
 
 
-def _parts_of_style(question: Question) -> tuple[Verdict, ...]:
-    """The parts of the style as they are made, all of the split, for they differ much from each other: what a band that
-    claims to play it can be held against."""
-    collection = known_styles.find_collection(question.style)
-    parts = read_split(question.data, collection, question.split, style=question.style)
-    found = each(scoring.own_groove, parts, question.jobs, "parts of the style")
-    return tuple(verdict for verdict in found if verdict is not None)
+def _score_parts_of_style(options: EvaluationOptions) -> tuple[FileScore, ...]:
+    """Score the parts that the style is made of: all of the split, for they differ much from each other."""
+    collection = known_styles.find_collection(options.style)
+    parts = read_split(options.data, collection, options.split, style=options.style)
+    scores = map_in_processes(scoring.score_own_part, parts, options.jobs, "parts of the style")
+    return tuple(score for score in scores if score is not None)
 
 
-def each(function: Callable[[Given], Found], items: Sequence[Given], jobs: int, what: str) -> Iterator[Found]:
-    """What the function makes of each item, in order, by that many processes, with a progress bar on stderr."""
+def map_in_processes(
+    function: Callable[[Item], Result], items: Sequence[Item], jobs: int, what: str
+) -> Iterator[Result]:
+    """Yield what the function returns for each item, in order, with a progress bar on stderr.
+
+    jobs: how many processes; what: the bar's label.
+    """
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(what, total=len(items))
@@ -107,7 +117,7 @@ def each(function: Callable[[Given], Found], items: Sequence[Given], jobs: int, 
                 yield function(item)
                 progress.advance(task)
             return
-        # Ctrl-C ends the children at once and without a word; the parent says what there is to say.
+        # Ctrl-C ends the children at once and silently; the parent reports it.
         context, ended = get_context("spawn"), (signal.SIGINT, signal.SIG_DFL)
         with ProcessPoolExecutor(min(jobs, len(items)), context, signal.signal, ended) as pool:
             try:

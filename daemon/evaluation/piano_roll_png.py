@@ -1,4 +1,4 @@
-"""Pictures of what was played: the melody over each accompaniment, as piano rolls in one PNG."""
+"""Pictures of accompaniments: piano rolls with the melody over each, in one PNG."""
 
 from __future__ import annotations
 
@@ -14,42 +14,42 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLOURS = {"melody": "#c1272d", "bass": "#0f4c81", "chords": "#4f9d69", "pad": "#d8a23a", "drums": "#5b5b5b"}
-BARS = 24
-#: What is left out at a note's end, in bars, so that repeated notes stand apart.
-GAP = 0.012
+MAX_BARS = 24
+#: bars left out at a note's end, so that repeated notes stand apart
+NOTE_GAP_BARS = 0.012
 
 
-class PicturesError(UserError):
+class PictureError(UserError):
     """Pictures that cannot be drawn."""
 
 
-def check() -> None:
-    """Raises PicturesError where matplotlib is not installed: it is no part of the runtime."""
+def check_matplotlib() -> None:
+    """Raise PictureError where matplotlib is not installed: it is no part of the runtime."""
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError:
-        raise PicturesError(
-            "pictures are drawn by matplotlib, which is not installed: pip install matplotlib"
-        ) from None
+        raise PictureError("pictures are drawn by matplotlib, which is not installed: pip install matplotlib") from None
 
 
-def draw(path: Path, title: str, melody: tuple[Note, ...], rows: Mapping[str, Parts], where: MelodyPassage) -> None:
+def draw_piano_rolls(
+    path: Path, title: str, melody: tuple[Note, ...], rows: Mapping[str, Parts], where: MelodyPassage
+) -> None:
     """Write a PNG: one piano roll a row (label -> role -> notes) of the passage's first BARS bars, melody in each.
 
-    Drums stand in a strip below the pitched parts. Raises PicturesError without matplotlib, OSError when it cannot be
+    Drums stand in a strip below the pitched parts. Raises PictureError without matplotlib, OSError when it cannot be
     written.
     """
-    check()
+    check_matplotlib()
     from matplotlib.figure import Figure
 
-    bars = min(BARS, where.bars)
+    bars = min(MAX_BARS, where.bars)
     figure = Figure(figsize=(max(8.0, 0.7 * bars), 2.2 * len(rows)), layout="constrained")
     figure.suptitle(title)
     panels = figure.subplots(len(rows), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     for panel, (label, parts) in zip(panels, rows.items(), strict=True):
         panel.set_title(label, loc="left", fontsize="small")
         for role, notes in (*parts.items(), ("melody", melody)):
-            _notes(panel, role, notes_between(tuple(notes), where, bars))
+            _draw_notes(panel, role, select_notes(tuple(notes), where, bars))
         for bar in range(bars + 1):
             panel.axvline(bar, color="#dddddd", linewidth=0.6, zorder=0)
     panels[-1].set_xlim(0, bars)
@@ -58,8 +58,8 @@ def draw(path: Path, title: str, melody: tuple[Note, ...], rows: Mapping[str, Pa
     figure.savefig(path, dpi=90, format="png")
 
 
-def notes_between(notes: tuple[Note, ...], where: MelodyPassage, bars: int) -> list[tuple[float, float, int]]:
-    """(start, length, pitch) of what sounds in the first bars of a passage, in bars from its start."""
+def select_notes(notes: tuple[Note, ...], where: MelodyPassage, bars: int) -> list[tuple[float, float, int]]:
+    """Return (start, length, pitch) of the notes in the first bars of a passage, in bars from its start."""
     per_bar = where.steps_per_bar * TICKS_PER_STEP
     first = where.first_step * TICKS_PER_STEP
     end = first + bars * per_bar
@@ -70,12 +70,12 @@ def notes_between(notes: tuple[Note, ...], where: MelodyPassage, bars: int) -> l
     ]
 
 
-def _notes(panel: Axes, role: str, notes: list[tuple[float, float, int]]) -> None:
+def _draw_notes(panel: Axes, role: str, notes: list[tuple[float, float, int]]) -> None:
     low = role == "drums"
     pitches = [15 + pitch % 12 if low else pitch for _, _, pitch in notes]
     panel.barh(
         pitches,
-        [0.04 if low else length - GAP for _, length, _ in notes],
+        [0.04 if low else length - NOTE_GAP_BARS for _, length, _ in notes],
         left=[start for start, _, _ in notes],
         height=0.8 if low else 1.0,
         color=COLOURS.get(role, "#8a4f9d"),

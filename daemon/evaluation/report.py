@@ -12,48 +12,52 @@ from rich.table import Table
 
 from daemon.core.counters import quantile_of_counts
 from daemon.evaluation import scoring
-from daemon.evaluation.scoring import GROOVE, LIVE, OWN, BandUnderTest, Timing, Verdict
+from daemon.evaluation.scoring import GROOVE, LIVE, OWN, BandUnderTest, EngineTiming, FileScore
 from music.evaluation.metrics import METRICS, Mean, Metric
 
 #: What is not a share and is shown with one digit behind the point.
-COUNTED = ("onsets", "drum_onsets")
+COUNTED_FIGURES = ("onsets", "drum_onsets")
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was judged, and all that was found. style: None where each file's own was played; graph: where the band's
-    comes from; files: how many were opened (one without a melody or a part of its own has no verdict); parts_of_style:
-    verdicts on the parts of the style the band plays, where they were asked for."""
+    """All figures of an evaluation."""
 
     collection: str
     split: str
+    #: None where each file's own style was played
     style: str | None
     modes: tuple[str, ...]
     band: BandUnderTest | None
+    #: what the band's graph says of its origin
     graph: Mapping[str, Any]
+    #: how many files were opened; one without a melody or an accompaniment has no score
     files: int
-    verdicts: tuple[Verdict, ...]
-    parts_of_style: tuple[Verdict, ...] | None = None
+    scores: tuple[FileScore, ...]
+    #: scores of the parts that the style is made of, where they were asked for
+    parts_of_style: tuple[FileScore, ...] | None = None
 
     @cached_property
     def means(self) -> dict[str, dict[str, Mean]]:
-        """Row -> figure -> mean over songs."""
-        return scoring.over_songs(self.verdicts)
+        """Return row -> figure -> mean over songs."""
+        return scoring.average_songs(self.scores)
 
     @cached_property
-    def timing(self) -> dict[str, Timing]:
-        """Mode -> how the engine kept time."""
-        return scoring.timing_of(self.verdicts)
+    def timing(self) -> dict[str, EngineTiming]:
+        """Return mode -> timing of the engine."""
+        return scoring.sum_timing(self.scores)
 
     @cached_property
     def style_means(self) -> dict[str, Mean]:
-        """Figure of groove -> mean over the parts of the style; empty where they were not asked for."""
-        means = scoring.over_songs(self.parts_of_style or ())
+        """Return figure of groove -> mean over the parts of the style; empty where they were not asked for."""
+        means = scoring.average_songs(self.parts_of_style or ())
         return {key: means[OWN][key] for key in GROOVE} if means else {}
 
     def deviations(self, mode: str) -> dict[str, float | None]:
-        """Figure of groove -> how far the band's is from the style's parts', as a share of theirs; None where they have
-        none."""
+        """Return figure of groove -> how far the band's is from that of the style's parts, as a share of theirs.
+
+        A figure is None where the parts have none.
+        """
         found: dict[str, float | None] = {}
         for key, theirs in self.style_means.items():
             ours = self.means[mode][key].value
@@ -62,36 +66,36 @@ class Report:
 
     @property
     def songs(self) -> int:
-        """How many songs were judged."""
-        return len({verdict.song for verdict in self.verdicts})
+        """Number of songs with a score."""
+        return len({score.song for score in self.scores})
 
     @property
     def bars(self) -> int:
-        """How many bars were judged."""
-        return sum(verdict.bars for verdict in self.verdicts)
+        """Number of bars with a score."""
+        return sum(score.bars for score in self.scores)
 
     def label(self, row: str) -> str:
-        """A row's heading; whoever plays has a name."""
-        name = scoring.heading(row, self.collection)
+        """Return a row's heading, with the technique where the band plays."""
+        name = scoring.name_row(row, self.collection)
         return f"{self.band.technique} {name}" if self.band is not None and row in self.modes else name
 
     def title(self) -> str:
-        """What was judged, in a line."""
-        text = f"{self.collection}, {self.split}: {self.songs} songs, {len(self.verdicts)} files, {self.bars} bars"
-        if self.files > len(self.verdicts):
-            text += f" ({self.files - len(self.verdicts)} without a melody or an accompaniment left out)"
+        """Return one line about songs, files and the band."""
+        text = f"{self.collection}, {self.split}: {self.songs} songs, {len(self.scores)} files, {self.bars} bars"
+        if self.files > len(self.scores):
+            text += f" ({self.files - len(self.scores)} without a melody or an accompaniment left out)"
         if self.band is not None:
             text += f"; style {self.style or 'of each file'}, seed {self.band.settings.seed}"
             text += f", {self.band.latency_ms:g} ms a plan"
         return text
 
     def as_json(self) -> dict[str, Any]:
-        """The whole report; what has no value is null."""
+        """Return the report as plain data; a figure without a value is None."""
         found: dict[str, Any] = {
             "collection": self.collection,
             "split": self.split,
             "songs": self.songs,
-            "files": len(self.verdicts),
+            "files": len(self.scores),
             "bars": self.bars,
             "style": self.style,
             "band": _band_values(self.band) if self.band is not None else None,
@@ -107,12 +111,12 @@ class Report:
         return found
 
     def table(self) -> Table:
-        """A line a figure, a column for each who plays."""
-        columns = {self.label(row): _cells(figures) for row, figures in self.means.items()}
+        """Return a table with a line for each figure and a column for each row of the report."""
+        columns = {self.label(row): _format_row(figures) for row, figures in self.means.items()}
         if LIVE in self.timing:
             columns[self.label(LIVE)] |= _timing_cells(self.timing[LIVE])
         if self.style_means:
-            columns[f"parts in {self.style or 'all styles'}"] = _cells(self.style_means)
+            columns[f"parts in {self.style or 'all styles'}"] = _format_row(self.style_means)
             for mode in self.modes:
                 columns[f"{mode} to them"] = {k: _away(v) for k, v in self.deviations(mode).items()}
         table = Table(title=self.title(), caption="means over songs, ± half of the 95% interval", title_justify="left")
@@ -129,14 +133,14 @@ class Report:
 _TIMING = ("in time", "age p50", "age p99")
 
 
-def _cells(figures: Mapping[str, Mean]) -> dict[str, str]:
-    return {figure.key: _cell(figure, figures[figure.key]) for figure in METRICS if figure.key in figures}
+def _format_row(figures: Mapping[str, Mean]) -> dict[str, str]:
+    return {figure.key: _format_mean(figure, figures[figure.key]) for figure in METRICS if figure.key in figures}
 
 
-def _cell(figure: Metric, mean: Mean) -> str:
+def _format_mean(figure: Metric, mean: Mean) -> str:
     if not mean.songs:
         return "-"
-    digits = 1 if figure.key in COUNTED else 3
+    digits = 1 if figure.key in COUNTED_FIGURES else 3
     return f"{mean.value:.{digits}f} ±{(mean.high - mean.low) / 2:.{digits}f}"
 
 
@@ -147,7 +151,7 @@ def _mean_values(figures: Mapping[str, Mean]) -> dict[str, dict[str, float | Non
     }
 
 
-def _timing_values(timing: Timing) -> dict[str, float | None]:
+def _timing_values(timing: EngineTiming) -> dict[str, float | None]:
     return {
         "steps": timing.steps,
         "in_time_share": timing.in_time / timing.steps if timing.steps else None,
@@ -167,7 +171,7 @@ def _away(share: float | None) -> str:
     return "-" if share is None else f"{share:+.0%}"
 
 
-def _timing_cells(timing: Timing) -> dict[str, str]:
+def _timing_cells(timing: EngineTiming) -> dict[str, str]:
     def milliseconds(share: float) -> str:
         ns = quantile_of_counts(timing.age_ns, share)
         return "-" if ns is None else f"{ns / 1e6:.0f} ms"

@@ -1,4 +1,4 @@
-"""What the players make of one file, beside what it is measured against; and the means over many."""
+"""Figures of one file's accompaniments, the band's beside the baselines; and their means over songs."""
 
 from __future__ import annotations
 
@@ -32,41 +32,48 @@ GROOVE = ("onsets", "on_beat", "crumbs", "empty", "repeated", "distinct", "groov
 
 @dataclass(frozen=True, slots=True)
 class BandUnderTest:
-    """Who is judged: a technique, its graph (None: the shipped weights), how its controls stand, the style it plays
-    (None: the one each file was made in), the inference time it is charged, and how often it plans anew."""
+    """The band that is evaluated."""
 
     technique: str = "gan"
+    #: a graph's file; None: the shipped weights
     graph: str | None = None
     settings: Settings = Settings()
+    #: None: the style that each file was made in
     style: str | None = None
+    #: what a plan is taken to need
     latency_ms: float = 10.0
+    #: step, beat or bar: how often to ask for a plan
     replan: str = "step"
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """One file to judge. other: whose part is somebody else's; modes: how the band plays it, live, offline or both;
-    pictures: the folder for a picture of it."""
+class ScoringJob:
+    """One file to score."""
 
     entry: SongFile
+    #: the file whose accompaniment is the baseline `somebody else's`
     other: SongFile | None = None
     band: BandUnderTest | None = None
+    #: how the band plays it: LIVE, OFFLINE or both
     modes: tuple[str, ...] = ()
+    #: the folder for a picture of it
     pictures: Path | None = None
 
 
 @dataclass(slots=True)
-class Timing:
-    """How the live engine kept time. steps, in_time: played, and those whose own plan had come; age_ticks, age_ns:
-    knowledge age of the notes begun, value -> how often."""
+class EngineTiming:
+    """Timing of the engine while it played."""
 
+    #: steps played
     steps: int = 0
+    #: those whose own plan had come in time
     in_time: int = 0
+    #: knowledge age of the notes begun -> how often
     age_ticks: Counter[int] = field(default_factory=Counter)
     age_ns: Counter[int] = field(default_factory=Counter)
 
-    def add(self, more: Timing) -> None:
-        """Take another file's in."""
+    def add(self, more: EngineTiming) -> None:
+        """Add another file's timing."""
         self.steps += more.steps
         self.in_time += more.in_time
         self.age_ticks.update(more.age_ticks)
@@ -74,116 +81,119 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """One file's figures: row (own part, chord blocks, ..., live, offline) -> figure -> value, NaN where it has none;
-    timing: mode -> how the engine kept time."""
+class FileScore:
+    """Figures of one file."""
 
     name: str
     song: str
     bars: int
+    #: row (own part, chord blocks, ..., live, offline) -> figure -> value, NaN where it has none
     rows: dict[str, dict[str, float]]
-    timing: dict[str, Timing]
+    #: mode -> timing of the engine
+    timing: dict[str, EngineTiming]
 
 
-def judge(job: Job) -> Verdict | None:
-    """The verdict on one file; None for one without a melody or without an accompaniment of its own.
+def score_file(job: ScoringJob) -> FileScore | None:
+    """Score one file; None for one without a melody or without an accompaniment of its own.
 
     Raises MidiFileError for what is not a MIDI file, GraphError for a graph that cannot be played.
     """
     song = job.entry.read()
     own = baselines.extract_human_parts(song)
-    melody = _melody(song)
+    melody = _find_melody(song)
     if not own or not melody:
         return None
     where = metrics.find_passage(melody, song.metres[0][1])
     chords = ChordTrack(song.markers) if song.markers else None
-    rows = {OWN: own} | _baselines(job, where, chords)
+    rows = {OWN: own} | _make_baselines(job, where, chords)
     timing = {}
     for mode in job.modes:
         rows[mode], timing[mode] = _play(song, job, mode)
     found = {row: metrics.measure_all(where, parts, own, chords) for row, parts in rows.items()}
     if job.pictures is not None:
-        _picture(job.pictures, job, melody, where, rows, found)
-    return Verdict(job.entry.name, job.entry.song, where.bars, found, timing)
+        _draw(job.pictures, job, melody, where, rows, found)
+    return FileScore(job.entry.name, job.entry.song, where.bars, found, timing)
 
 
-def own_groove(entry: SongFile) -> Verdict | None:
-    """The verdict on a file's own part alone: how parts of its style move."""
+def score_own_part(entry: SongFile) -> FileScore | None:
+    """Score a file's own part alone; None as in `score_file`."""
     song = entry.read()
-    own, melody = baselines.extract_human_parts(song), _melody(song)
+    own, melody = baselines.extract_human_parts(song), _find_melody(song)
     if not own or not melody:
         return None
     where = metrics.find_passage(melody, song.metres[0][1])
-    return Verdict(entry.name, entry.song, where.bars, {OWN: metrics.measure_all(where, own)}, {})
+    return FileScore(entry.name, entry.song, where.bars, {OWN: metrics.measure_all(where, own)}, {})
 
 
-def over_songs(verdicts: Iterable[Verdict]) -> dict[str, dict[str, Mean]]:
-    """Row -> figure -> mean over songs. A song of several files is one: its files' mean, weighted by their bars."""
-    songs: dict[str, list[Verdict]] = {}
-    for verdict in verdicts:
-        songs.setdefault(verdict.song, []).append(verdict)
-    rows = dict.fromkeys(row for files in songs.values() for verdict in files for row in verdict.rows)
+def average_songs(scores: Iterable[FileScore]) -> dict[str, dict[str, Mean]]:
+    """Return row -> figure -> mean over songs; a song of several files counts once, its files weighted by bars."""
+    songs: dict[str, list[FileScore]] = {}
+    for score in scores:
+        songs.setdefault(score.song, []).append(score)
+    rows = dict.fromkeys(row for files in songs.values() for score in files for row in score.rows)
     return {
         row: {
-            figure.key: metrics.estimate_mean([_of_song(files, row, figure.key) for _, files in sorted(songs.items())])
+            figure.key: metrics.estimate_mean(
+                [_average_files(files, row, figure.key) for _, files in sorted(songs.items())]
+            )
             for figure in metrics.METRICS
         }
         for row in rows
     }
 
 
-def heading(row: str, collection: str) -> str:
-    """What a row is called: parts made by rule are no human's."""
+def name_row(row: str, collection: str) -> str:
+    """Return a row's heading; parts made by rule are not called human."""
     if row == OWN:
         return "reference part" if collection == BANDS else "human part"
     return row
 
 
-def timing_of(verdicts: Iterable[Verdict]) -> dict[str, Timing]:
-    """Mode -> how the engine kept time over all files."""
-    total: dict[str, Timing] = {}
-    for verdict in verdicts:
-        for mode, timing in verdict.timing.items():
-            total.setdefault(mode, Timing()).add(timing)
+def sum_timing(scores: Iterable[FileScore]) -> dict[str, EngineTiming]:
+    """Return mode -> timing of the engine over all files."""
+    total: dict[str, EngineTiming] = {}
+    for score in scores:
+        for mode, timing in score.timing.items():
+            total.setdefault(mode, EngineTiming()).add(timing)
     return total
 
 
 @lru_cache(maxsize=1)
-def player_of(technique: str, graph: str | None) -> Player:
-    """The player, loaded once a process."""
+def load_cached_player(technique: str, graph: str | None) -> Player:
+    """Load a player, once in each process."""
     return load_player(technique, graph)
 
 
-def _melody(song: Song) -> tuple[Note, ...]:
+def _find_melody(song: Song) -> tuple[Note, ...]:
     try:
         return choose_melody(song).notes
     except MidiFileError:
         return ()
 
 
-def _baselines(job: Job, where: MelodyPassage, chords: ChordTrack | None) -> dict[str, Accompaniment]:
+def _make_baselines(job: ScoringJob, where: MelodyPassage, chords: ChordTrack | None) -> dict[str, Accompaniment]:
     rows = {BLOCKS: baselines.play_chord_blocks(where, chords)} if chords is not None else {}
     rows[FOLLOWER] = baselines.follow_chords(where)
     other = job.other.read() if job.other is not None else None
-    if other is not None and _melody(other):
+    if other is not None and _find_melody(other):
         rows[OTHER] = baselines.borrow_part(where, other)
     return rows | {SILENCE: {}}
 
 
-def _play(song: Song, job: Job, mode: str) -> tuple[Accompaniment, Timing]:
-    """What the live engine plays to the song's melody, and how it kept time."""
+def _play(song: Song, job: ScoringJob, mode: str) -> tuple[Accompaniment, EngineTiming]:
+    """Return what the band plays to the song's melody, and the timing of the engine."""
     assert job.band is not None
-    player = player_of(job.band.technique, job.band.graph)
+    player = load_cached_player(job.band.technique, job.band.graph)
     settings = replace(job.band.settings, style=job.band.style or job.entry.named_style or player.info.styles[0])
     parts, counters = render_notes(song, player, settings, job.band.latency_ms, mode == OFFLINE, job.band.replan)
     ages = Counter(counters.age_ticks.buckets), Counter(counters.age_ns.buckets)
     played = {role: list(notes) for role, notes in parts.items()}
-    return played, Timing(counters.steps, counters.in_time, *ages)
+    return played, EngineTiming(counters.steps, counters.in_time, *ages)
 
 
-def _picture(
+def _draw(
     folder: Path,
-    job: Job,
+    job: ScoringJob,
     melody: tuple[Note, ...],
     where: MelodyPassage,
     rows: dict[str, Accompaniment],
@@ -192,12 +202,12 @@ def _picture(
     shown = {}
     for row in (OWN, FOLLOWER, *job.modes):
         worth = ", ".join(f"{key} {found[row][key]:.2f}" for key in ("cr", "clash", "chroma"))
-        shown[f"{heading(row, job.entry.collection)}: {worth}"] = rows[row]
+        shown[f"{name_row(row, job.entry.collection)}: {worth}"] = rows[row]
     path = folder / f"{job.entry.collection}-{job.entry.name}.png"
-    piano_roll_png.draw(path, f"{job.entry.collection} {job.entry.name}", melody, shown, where)
+    piano_roll_png.draw_piano_rolls(path, f"{job.entry.collection} {job.entry.name}", melody, shown, where)
 
 
-def _of_song(files: list[Verdict], row: str, key: str) -> float:
+def _average_files(files: list[FileScore], row: str, key: str) -> float:
     there = [(v.rows[row][key], v.bars) for v in files if row in v.rows and not math.isnan(v.rows[row][key])]
     bars = sum(weight for _, weight in there)
     return sum(value * weight for value, weight in there) / bars if bars else math.nan

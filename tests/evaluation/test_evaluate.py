@@ -26,9 +26,9 @@ from daemon.evaluation.scoring import (
     OWN,
     SILENCE,
     BandUnderTest,
-    Job,
-    Timing,
-    Verdict,
+    EngineTiming,
+    FileScore,
+    ScoringJob,
 )
 from music import midifile
 from music.corpus import SongFile
@@ -64,7 +64,7 @@ def data(tmp_path: Path) -> Path:
 @pytest.fixture
 def fake_player(monkeypatch: pytest.MonkeyPatch) -> FakePlayer:
     player = FakePlayer()
-    monkeypatch.setattr(scoring, "player_of", lambda technique, graph: player)
+    monkeypatch.setattr(scoring, "load_cached_player", lambda technique, graph: player)
     return player
 
 
@@ -73,22 +73,22 @@ def entry(data: Path, name: str) -> SongFile:
 
 
 def test_a_file_is_judged_beside_everything_it_is_measured_against(data: Path, fake_player: FakePlayer) -> None:
-    job = Job(entry(data, "001-a"), entry(data, "002"), BandUnderTest(), (LIVE, OFFLINE))
-    verdict = scoring.judge(job)
-    assert verdict is not None
-    assert list(verdict.rows) == [OWN, BLOCKS, FOLLOWER, OTHER, SILENCE, LIVE, OFFLINE]
-    assert (verdict.song, verdict.bars) == ("001", 4)
-    assert verdict.rows[OWN]["chroma"] == pytest.approx(1)
-    assert verdict.rows[OWN]["chord_hit"] == verdict.rows[BLOCKS]["chord_hit"] == 1
-    assert verdict.rows[BLOCKS]["chroma"] > verdict.rows[OTHER]["chroma"]
-    assert verdict.rows[SILENCE]["ur"] == 1
-    assert verdict.rows[LIVE]["drum_onsets"] > 8
+    job = ScoringJob(entry(data, "001-a"), entry(data, "002"), BandUnderTest(), (LIVE, OFFLINE))
+    score = scoring.score_file(job)
+    assert score is not None
+    assert list(score.rows) == [OWN, BLOCKS, FOLLOWER, OTHER, SILENCE, LIVE, OFFLINE]
+    assert (score.song, score.bars) == ("001", 4)
+    assert score.rows[OWN]["chroma"] == pytest.approx(1)
+    assert score.rows[OWN]["chord_hit"] == score.rows[BLOCKS]["chord_hit"] == 1
+    assert score.rows[BLOCKS]["chroma"] > score.rows[OTHER]["chroma"]
+    assert score.rows[SILENCE]["ur"] == 1
+    assert score.rows[LIVE]["drum_onsets"] > 8
 
 
 def test_live_players_have_heard_less_than_offline_ones(data: Path, fake_player: FakePlayer) -> None:
     for mode, heard in ((LIVE, False), (OFFLINE, True)):
         fake_player.asked.clear()
-        assert scoring.judge(Job(entry(data, "001-a"), None, BandUnderTest(), (mode,))) is not None
+        assert scoring.score_file(ScoringJob(entry(data, "001-a"), None, BandUnderTest(), (mode,))) is not None
         assert {request.heard is None for request in fake_player.asked} == {heard}
         assert (max(n.end for n in fake_player.asked[0].melody) == 4 * 96) is heard
 
@@ -96,9 +96,9 @@ def test_live_players_have_heard_less_than_offline_ones(data: Path, fake_player:
 def test_inference_is_charged_and_the_engine_says_what_that_costs(data: Path, fake_player: FakePlayer) -> None:
     found = []
     for latency in (10, 400):
-        verdict = scoring.judge(Job(entry(data, "001-a"), None, BandUnderTest(latency_ms=latency), (LIVE,)))
-        assert verdict is not None
-        found.append(verdict.timing[LIVE])
+        score = scoring.score_file(ScoringJob(entry(data, "001-a"), None, BandUnderTest(latency_ms=latency), (LIVE,)))
+        assert score is not None
+        found.append(score.timing[LIVE])
     quick, slow = found
     assert quick.steps == slow.steps > 0
     assert slow.in_time < quick.in_time
@@ -112,37 +112,39 @@ def test_the_style_is_the_bands_or_the_files_own(data: Path, fake_player: FakePl
     made = SongFile("bands", "valid", "001-rock", entry(data, "001-a").content)
     for band, style in ((BandUnderTest(style=None), "rock"), (BandUnderTest(style="pop"), "pop")):
         fake_player.asked.clear()
-        assert scoring.judge(Job(made, None, band, (LIVE,))) is not None
+        assert scoring.score_file(ScoringJob(made, None, band, (LIVE,))) is not None
         assert {request.settings.style for request in fake_player.asked} == {style}
 
 
-def test_a_file_without_an_accompaniment_has_no_verdict(data: Path) -> None:
-    assert scoring.judge(Job(entry(data, "003"))) is None
+def test_a_file_without_an_accompaniment_has_no_score(data: Path) -> None:
+    assert scoring.score_file(ScoringJob(entry(data, "003"))) is None
 
 
-def verdict(name: str, bars: int, live: float, own: float = 1.0) -> Verdict:
+def score(name: str, bars: int, live: float, own: float = 1.0) -> FileScore:
     rows = {row: dict.fromkeys((f.key for f in METRICS), value) for row, value in ((OWN, own), (LIVE, live))}
-    return Verdict(name, name.partition("-")[0], bars, rows, {LIVE: Timing(10, 9, Counter({6: 3}), Counter({100: 3}))})
+    return FileScore(
+        name, name.partition("-")[0], bars, rows, {LIVE: EngineTiming(10, 9, Counter({6: 3}), Counter({100: 3}))}
+    )
 
 
 def test_a_song_of_many_files_is_one_song_weighted_by_bars() -> None:
-    means = scoring.over_songs([verdict("1-a", 30, 0.2), verdict("1-b", 10, 0.6), verdict("2", 500, 0.7)])
+    means = scoring.average_songs([score("1-a", 30, 0.2), score("1-b", 10, 0.6), score("2", 500, 0.7)])
     assert means[LIVE]["cr"].value == pytest.approx((0.3 + 0.7) / 2)
     assert means[LIVE]["cr"].songs == 2
 
 
 def test_files_without_a_figure_have_no_say_in_it() -> None:
-    means = scoring.over_songs([verdict("1-a", 30, math.nan), verdict("1-b", 10, 0.6), verdict("2", 5, math.nan)])
+    means = scoring.average_songs([score("1-a", 30, math.nan), score("1-b", 10, 0.6), score("2", 5, math.nan)])
     assert means[LIVE]["cr"].value == pytest.approx(0.6)
     assert means[LIVE]["cr"].songs == 1
 
 
-def report(*verdicts: Verdict, style_parts: tuple[Verdict, ...] | None = None) -> Report:
-    return Report("pop909", "valid", "pop", (LIVE,), BandUnderTest(style="pop"), {}, 3, verdicts, style_parts)
+def report(*scores: FileScore, style_parts: tuple[FileScore, ...] | None = None) -> Report:
+    return Report("pop909", "valid", "pop", (LIVE,), BandUnderTest(style="pop"), {}, 3, scores, style_parts)
 
 
 def test_the_report_is_plain_json_and_says_how_time_was_kept() -> None:
-    found = json.loads(json.dumps(report(verdict("1", 4, math.nan), verdict("2", 4, 0.5)).as_json(), allow_nan=False))
+    found = json.loads(json.dumps(report(score("1", 4, math.nan), score("2", 4, 0.5)).as_json(), allow_nan=False))
     assert (found["songs"], found["files"], found["bars"]) == (2, 2, 8)
     assert list(found["rows"]) == ["human part", "gan live"]
     assert found["rows"]["gan live"]["cr"] == {"value": 0.5, "low": 0.5, "high": 0.5, "songs": 1}
@@ -151,8 +153,8 @@ def test_the_report_is_plain_json_and_says_how_time_was_kept() -> None:
 
 
 def test_deviation_from_the_parts_of_the_style() -> None:
-    parts = (verdict("9", 4, 0.0, own=0.4), verdict("10", 4, 0.0, own=0.4))
-    found = report(verdict("1", 4, 0.5), style_parts=parts)
+    parts = (score("9", 4, 0.0, own=0.4), score("10", 4, 0.0, own=0.4))
+    found = report(score("1", 4, 0.5), style_parts=parts)
     assert found.deviations(LIVE)["onsets"] == pytest.approx(0.25)
     assert found.as_json()["by_style"]["parts"]["onsets"]["value"] == pytest.approx(0.4)
     headings = [str(column.header) for column in found.table().columns]
@@ -160,7 +162,7 @@ def test_deviation_from_the_parts_of_the_style() -> None:
 
 
 def test_a_style_without_a_figure_has_no_deviation() -> None:
-    found = report(verdict("1", 4, 0.5), style_parts=(verdict("9", 4, 0.0, own=0.0),))
+    found = report(score("1", 4, 0.5), style_parts=(score("9", 4, 0.0, own=0.0),))
     assert set(found.deviations(LIVE).values()) == {None}
 
 

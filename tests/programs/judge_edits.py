@@ -241,7 +241,7 @@ def harmony(
 
             where = metrics.find_passage(melody)
             rows = {"human": {"chords": human}, "edited": {"edits": notes}}
-            drawing.draw(pictures / f"{index}.png", f"chorale {index}", tuple(melody), rows, where)
+            drawing.draw_piano_rolls(pictures / f"{index}.png", f"chorale {index}", tuple(melody), rows, where)
     return {
         "after so many edits: F1, nats": {
             k: [round(float(np.mean(column)), 3) for column in zip(*rows, strict=True)]

@@ -14,7 +14,7 @@ from daemon.commands._options import CONTROL_OPTIONS, build_settings, control_op
 from daemon.commands.evaluate import DATA
 from daemon.core import controls
 from daemon.core.errors import report_errors, report_os_errors
-from daemon.evaluation.scoring import BandUnderTest, player_of
+from daemon.evaluation.scoring import BandUnderTest, load_cached_player
 from music.corpus import read_split
 from music.errors import UserError
 from tests.programs.judges import trained
@@ -93,7 +93,7 @@ def styles(**given: Any) -> None:
 
     with report_errors(), report_os_errors():
         judge, facts = trained.styles(_cache(given), given["data"], given["runs"])
-        known = JUDGED_STYLES if given["nobody"] else player_of(given["technique"], _graph(given)).info.styles
+        known = JUDGED_STYLES if given["nobody"] else load_cached_player(given["technique"], _graph(given)).info.styles
         tried = _play(given, tuple(style for style in JUDGED_STYLES if style in known))
         found = report.styles(judge, tried)
     _answer(found | facts, report.styles_tables, given["as_json"])
@@ -112,7 +112,7 @@ def _play(given: dict[str, Any], styles: tuple[str, ...] | None) -> list[Tried]:
     """All songs, by the band in these styles, or in the one that is set."""
     band, seed = None, controls.parse("seed", given["seed"] or 0)
     if not given["nobody"]:
-        player = player_of(given["technique"], _graph(given))
+        player = load_cached_player(given["technique"], _graph(given))
         values = {key: value for key, value in given.items() if key in CONTROL_OPTIONS}
         settings = build_settings(values, given["assigned"], player.info.styles)
         band = BandUnderTest(given["technique"], _graph(given), settings, latency_ms=given["latency_ms"])

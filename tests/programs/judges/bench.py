@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from daemon.evaluation import scoring
-from daemon.evaluation.evaluate import each
+from daemon.evaluation.evaluate import map_in_processes
 from daemon.evaluation.scoring import BLOCKS, FOLLOWER, LIVE, OFFLINE, OWN, BandUnderTest
 from daemon.offline.render import render_notes
 from music.chords import ChordTrack
@@ -44,7 +44,7 @@ class Tried:
 
 def play_all(tasks: Sequence[Task], jobs: int) -> list[Tried]:
     """What became of each file that is in 4/4 and has a melody and an accompaniment of its own."""
-    return [tried for tried in each(play, tasks, jobs, "the band plays") if tried is not None]
+    return [tried for tried in map_in_processes(play, tasks, jobs, "the band plays") if tried is not None]
 
 
 def play(task: Task) -> Tried | None:
@@ -72,7 +72,7 @@ def play(task: Task) -> Tried | None:
 def _band(task: Task, song: Song, original: Piece) -> Iterator[tuple[tuple[str, str], Piece]]:
     if task.band is None:
         return
-    player = scoring.player_of(task.band.technique, task.band.graph)
+    player = scoring.load_cached_player(task.band.technique, task.band.graph)
     for style in task.styles:
         settings = replace(task.band.settings, style=style)
         for mode in task.modes:
