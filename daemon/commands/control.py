@@ -1,25 +1,23 @@
-"""`houseband control`: what is spoken on the control socket."""
+"""`houseband control`: print the protocol of the control socket, and where it is."""
 
 from __future__ import annotations
+
+from importlib.resources import files
 
 import click
 
 from daemon.config.cli_options import connect_option, control_of
-from daemon.control import control_socket
 from daemon.control.control_socket import resolve
 
 
 @click.command(short_help="Describe the control socket and its protocol.")
 @connect_option
-@click.option("--path", is_flag=True, help="Print only where it is.")
+@click.option("--path", is_flag=True, help="Print only its address.")
 def command(control: str | None, path: bool) -> None:
-    """Describe the control socket, for programs that want to talk to the band: where it is and what is spoken there."""
+    """Describe the control socket, for programs that want to talk to the band: where it is, and its protocol."""
     where = resolve(control_of(control))
     if path:
         click.echo(where)
     else:
-        click.echo(f"{_documentation()}\nHere it is {where}.")
-
-
-def _documentation() -> str:
-    return control_socket.__doc__ or ""
+        protocol = (files("daemon.control") / "protocol.md").read_text(encoding="utf-8")
+        click.echo(f"{protocol}\nOn this machine the control socket is {where}.")

@@ -24,8 +24,8 @@ def command(control: str | None, forget: bool, listing: bool, key: str | None) -
     """
     if listing:
         chosen = config_from(None, (), {})
-        for made, what in {**chosen.config.gestures, **chosen.learnt}.items():
-            learnt = "  (learnt)" if made in chosen.learnt else ""
+        for made, what in {**chosen.config.gestures, **chosen.learned}.items():
+            learnt = "  (learnt)" if made in chosen.learned else ""
             click.echo(f"{made:<22} {what or 'nothing'}{learnt}")
         return
     if key is None:
@@ -35,5 +35,5 @@ def command(control: str | None, forget: bool, listing: bool, key: str | None) -
             client.ask("forget", key=key)
             return
         click.echo(f"move what shall turn {key} (Ctrl-C to give up) ...", err=True)
-        made = client.ask("learn", key=key, patience=None)["gesture"]
+        made = client.ask("learn", key=key, timeout=None)["gesture"]
     click.echo(f"{made} turns {key}")

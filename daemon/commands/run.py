@@ -85,7 +85,7 @@ def setup_of(chosen: Chosen, make: type[PerformanceSetup]) -> PerformanceSetup:
         connections=Connections.from_config(said.values),
         listeners=listeners_of(said),
         remote=RemoteControl(
-            said.gestures, chosen.learnt, chosen.learnt_file, said.presets, said.control, said.programs
+            said.gestures, chosen.learned, chosen.learned_file, said.presets, said.control, said.programs
         ),
     )
 

@@ -38,16 +38,16 @@ def _option(key: KeySpec) -> Callable[[Callable[..., None]], Callable[..., None]
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A configuration and where it is from. file: the configuration's, which need not exist; learnt: gestures learnt
-    before, which are kept in learnt_file."""
+    """A configuration and where it is from. file: the configuration's, which need not exist; learned: gestures learned
+    before, which are kept in learned_file."""
 
     config: Config
     file: Path
-    learnt: Mapping[str, str]
+    learned: Mapping[str, str]
 
     @property
-    def learnt_file(self) -> Path:
-        """Where learnt gestures are kept."""
+    def learned_file(self) -> Path:
+        """Where learned gestures are kept."""
         return learned_path(self.file)
 
 

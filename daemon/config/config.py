@@ -15,7 +15,7 @@ from pathlib import Path
 
 from daemon.clocks.sources import CLOCK_SOURCES
 from daemon.control import gestures
-from daemon.control.gestures import DEFAULTS, GestureError
+from daemon.control.gestures import DEFAULT_GESTURES, GestureError
 from daemon.core import controls
 from daemon.core.controls import CONTROLS, MIXED_ROLES, ControlError
 from daemon.core.settings import Settings
@@ -339,7 +339,7 @@ def config(given: Given, said: Given) -> Config:
     if pickup >= metre.ticks_per_bar / 24:
         raise ConfigError(f"pickup: takes beats from 0 to less than a bar of {metre}, not {pickup:g}")
     roles = [key for key in KEYS.values() if key.kind == "control" and values[key.name] != "" and key.name != "bpm"]
-    bound = {text: what for text, what in DEFAULTS.items() if values["default_gestures"]}
+    bound = {text: what for text, what in DEFAULT_GESTURES.items() if values["default_gestures"]}
     bound.update({k.partition(".")[2]: str(v) for k, v in given.items() if k.startswith(f"{GESTURES}.")})
     channel = int(str(values["in_channel"]))
     return Config(
@@ -404,7 +404,7 @@ def documented() -> str:
         "",
         "# What MIDI turns: a gesture, then a control, 'control=value' or '' (nothing). These are the usual ones:",
     ]
-    lines += [f"# [{GESTURES}]", *(f"# {_toml(made)} = {_toml(what)}" for made, what in DEFAULTS.items())]
+    lines += [f"# [{GESTURES}]", *(f"# {_toml(made)} = {_toml(what)}" for made, what in DEFAULT_GESTURES.items())]
     lines += ["", "# Presets turn several live controls at once (`houseband set preset quiet`, or `--preset quiet`):"]
     lines += [f"# [{PRESETS}.quiet]", "# intensity = 0.4", "# density = 0.6", "# mute.drums = true"]
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""The other end of the control socket, for the command line's `status`, `set`, `panic`, `learn` and `top`."""
+"""A client of the control socket, for the commands `status`, `set`, `panic`, `learn` and `top`."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from daemon.control.control_socket import OFF, PROTOCOL, TCP, resolve, runtime_p
 from music.errors import UserError
 
 Json = dict[str, Any]
-#: seconds for an answer; a band answers in milliseconds
-PATIENCE = 5.0
+#: a band answers in milliseconds
+ANSWER_TIMEOUT_S = 5.0
 
 
 class ClientError(UserError):
-    """The band refuses, or it cannot be asked."""
+    """Raised when the band refuses a request, or when it cannot be asked."""
 
 
 class NoBandError(ClientError):
-    """No band answers."""
+    """Raised when no band answers."""
 
     exit_code = 3
 
 
 class ControlClient:
-    """A connection to a band that plays. where: as the configuration's `control`. Raises ClientError, and
-    NoBandError where no band answers."""
+    """A connection to a band that plays."""
 
     def __init__(self, where: str) -> None:
+        """Connect to the address that the configuration's `control` stands for. Raises ClientError and NoBandError."""
         address = resolve(where)
         if address == OFF:
             raise ClientError("the control socket is off in the configuration; set `control` to auto, or say --control")
@@ -38,23 +38,25 @@ class ControlClient:
         self._id = 0
         self._waiting: list[Json] = []
         try:
-            self._begin(address)
+            self._check_protocol(address)
         except BaseException:
             self.close()
             raise
 
-    def _begin(self, address: str) -> None:
+    def _check_protocol(self, address: str) -> None:
         spoken = self._read().get("protocol")
         if spoken != PROTOCOL:
             raise ClientError(f"the houseband at {address} speaks protocol {spoken}, this one {PROTOCOL}")
         if address.startswith(TCP):
-            self.ask("hello", token=_tcp()[1])
+            self.ask("hello", token=_read_tcp_file()[1])
 
-    def ask(self, op: str, *, patience: float | None = PATIENCE, **members: Any) -> Json:
-        """The answer to a request. patience: seconds, None for ever. Raises ClientError for a refusal, NoBandError
-        where the band has gone."""
+    def ask(self, op: str, *, timeout: float | None = ANSWER_TIMEOUT_S, **members: Any) -> Json:
+        """Make a request and return its answer, waiting for it `timeout` seconds, or for ever.
+
+        Raises ClientError when it is refused, NoBandError when it is not answered.
+        """
         self._id += 1
-        self._socket.settimeout(patience)
+        self._socket.settimeout(timeout)
         try:
             self._file.write(json.dumps({"id": self._id, "op": op, **members}).encode() + b"\n")
             self._file.flush()
@@ -72,7 +74,7 @@ class ControlClient:
         return found
 
     def events(self) -> Iterator[Json]:
-        """What comes, as it comes, until the band leaves."""
+        """Yield the events that come, until the band leaves."""
         self._socket.settimeout(None)
         while True:
             while self._waiting:
@@ -83,7 +85,7 @@ class ControlClient:
                 return
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._file.close()
         self._socket.close()
 
@@ -98,20 +100,20 @@ class ControlClient:
 def _connect(address: str) -> socket.socket:
     try:
         if address.startswith(TCP):
-            return socket.create_connection(("127.0.0.1", _tcp()[0]), timeout=PATIENCE)
-        there = socket.socket(socket.AF_UNIX)
-        there.settimeout(PATIENCE)
+            return socket.create_connection(("127.0.0.1", _read_tcp_file()[0]), timeout=ANSWER_TIMEOUT_S)
+        client = socket.socket(socket.AF_UNIX)
+        client.settimeout(ANSWER_TIMEOUT_S)
         try:
-            there.connect(address)
+            client.connect(address)
         except OSError:
-            there.close()
+            client.close()
             raise
     except (OSError, ValueError):
         raise NoBandError(f"no houseband answers at {address}; start one with `houseband run`") from None
-    return there
+    return client
 
 
-def _tcp() -> tuple[int, str]:
-    """(port, secret) of the band on this machine. Raises OSError and ValueError."""
+def _read_tcp_file() -> tuple[int, str]:
+    """Return port and token of the band on this machine. Raises OSError and ValueError."""
     port, token = (runtime_path() / "control.tcp").read_text(encoding="ascii").split()
     return int(port), token

@@ -1,32 +1,28 @@
-"""MIDI gestures: a knob, a pad, a key or a program change turns a control. What is a gesture is never melody.
+"""MIDI gestures: a knob, a pad, a key or a program change turns a control, and is then no melody.
 
 A gesture is written as in the configuration: `cc 80`, `cc 80 channel 2`, `note 38 channel 16`, `program 5`, `program`,
-with channels 1 to 16, on any channel where none is said. What it does is a control's key, or `key=value`:
+with channels from 1 to 16; one without a channel is heard on all. Its target is a control's key, or `key=value`:
 
-- a trigger (fill, ...) happens when a controller comes to 64 or more, or a key goes down;
-- a number follows the controller over its whole range; a switch is on from 64 on; a choice (style, ...) is the range
-  divided evenly among all there are, and a program change's number counts them from 0 (devices that count from 1: 1);
-- a key turns a switch over. With `key=value` the value is set, as for a trigger.
-
-`Gestures` knows this and nothing of time; `GestureWorld` hands the conductor commands instead of MIDI.
+- a trigger (fill, ...) happens when a controller comes to 64 or more, or when a key goes down;
+- a number follows the controller over its whole range; a switch is on from 64 on; a choice (style, ...) divides the
+  controller's range evenly among all there are, while a program change counts them from 0 (1 where a device counts
+  from 1);
+- a key turns a switch over. With `key=value` the value is set, as a trigger happens.
 """
 
 from __future__ import annotations
 
 import re
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from daemon.core import controls
 from daemon.core.controls import CONTROLS, TOGGLE
-from daemon.core.events import ControlChange, Event, ForgetGesture, LearnGesture, MidiIn, RebindGestures
-from daemon.core.world import World
 from music import midi
 from music.errors import UserError
 
-#: who leaves all as it is plays with these: controllers that MIDI leaves free, and channel 16
-DEFAULTS: dict[str, str] = {
+#: gesture -> target, unless the configuration says otherwise: controllers that MIDI leaves free, and channel 16
+DEFAULT_GESTURES: dict[str, str] = {
     "cc 16": "intensity",
     "cc 17": "density",
     "cc 18": "temperature",
@@ -69,32 +65,32 @@ DEFAULTS: dict[str, str] = {
 LEARN, FORGET = "learn", "forget"
 
 CC, NOTE, PROGRAM = "cc", "note", "program"
-#: pedals and channel modes are not to be learnt
-_NEVER_LEARNT = frozenset((midi.PEDAL, *range(midi.ALL_SOUND_OFF, 128)))
-_TEXT = re.compile(r"(cc|note|program)(?: +(\d+))?(?: +channel +(\d+))?")
+#: controllers that cannot be learned: the sustain pedal and the channel modes
+_NEVER_LEARNED = frozenset((midi.PEDAL, *range(midi.ALL_SOUND_OFF, 128)))
+_SYNTAX = re.compile(r"(cc|note|program)(?: +(\d{1,4}))?(?: +channel +(\d{1,4}))?")
 _KINDS = {midi.CONTROL_CHANGE: CC, midi.NOTE_ON: NOTE, midi.NOTE_OFF: NOTE, midi.PROGRAM_CHANGE: PROGRAM}
 
 
 class GestureError(UserError):
-    """A gesture that is none, or that cannot do what it is told."""
+    """Raised for a text that is no gesture, or for a target that it cannot have; the message is one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gesture:
-    """kind: cc, note or program; number: None for any program; channel: 0..15, None for any."""
+    """A MIDI message that turns a control, whatever its value."""
 
-    kind: str
-    number: int | None
-    channel: int | None = None
+    kind: str  #: `CC`, `NOTE` or `PROGRAM`
+    number: int | None  #: 0..127; None for any program
+    channel: int | None = None  #: 0..15; None for any
 
     def __str__(self) -> str:
         number = "" if self.number is None else f" {self.number}"
         return f"{self.kind}{number}" + ("" if self.channel is None else f" channel {self.channel + 1}")
 
 
-def gesture(text: str) -> Gesture:
-    """The gesture that is written so. Raises GestureError."""
-    found = _TEXT.fullmatch(text.strip().lower())
+def parse_gesture(text: str) -> Gesture:
+    """Return the gesture that a text describes. Raises GestureError."""
+    found = _SYNTAX.fullmatch(text.strip().lower())
     if found is None:
         raise GestureError("takes a gesture such as 'cc 80', 'note 38 channel 16' or 'program 5'")
     kind, number, channel = found[1], found[2], found[3]
@@ -109,9 +105,10 @@ def gesture(text: str) -> Gesture:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a gesture does. value: set, where the gesture itself says none."""
+    """The control that a gesture turns."""
 
     key: str
+    #: the value that it sets; None where the gesture itself says how far it turns
     value: object = None
 
     @property
@@ -120,240 +117,164 @@ class Target:
         return CONTROLS[self.key].kind
 
 
-def target(text: str, made_by: Gesture) -> Target:
-    """What is written so, for a gesture of this kind. Raises GestureError and ControlError."""
+def parse_target(text: str, gesture: Gesture) -> Target:
+    """Return the target that a text describes, for a gesture that is to have it. Raises GestureError, ControlError."""
     key, separator, value = (part.strip() for part in text.partition("="))
     if separator:
         return Target(key, controls.parse(key, value))
     kind = CONTROLS[key].kind if key in CONTROLS else controls.parse(key, None)
     if kind == "spans" or (
         kind in ("number", "integer", "choice")
-        and (made_by.kind == NOTE or (made_by.kind == PROGRAM and (kind != "choice" or made_by.number is not None)))
+        and (gesture.kind == NOTE or (gesture.kind == PROGRAM and (kind != "choice" or gesture.number is not None)))
     ):
         raise GestureError(f"{key} takes {CONTROLS[key].range}: say which, as in '{key}=...'")
     return Target(key)
 
 
-def check_binding(text: str, what: object) -> None:
+def check_binding(gesture: str, target: object) -> None:
     """Check one line of a table of gestures. Raises GestureError and ControlError where it makes no sense."""
-    if not isinstance(what, str):
-        raise GestureError(f"takes a control's name, or 'key=value', not {what!r}")
-    made = gesture(text)
-    if what.strip():
-        target(what, made)
+    if not isinstance(target, str):
+        raise GestureError(f"takes a control's name, or 'key=value', not {target!r}")
+    parsed = parse_gesture(gesture)
+    if target.strip():
+        parse_target(target, parsed)
 
 
 class Gestures:
-    """What messages mean. choices: key -> what it can be, for style, technique and preset."""
+    """Knows which gesture has which target, and what a MIDI message turns. Knows nothing of time."""
 
     def __init__(self, bindings: Mapping[str, str], choices: Mapping[str, Sequence[str]]) -> None:
-        """Raises GestureError and ControlError for bindings that make no sense; an empty target is none."""
+        """Bind gestures to targets; an empty target unbinds. `choices` says what style, technique and preset can be.
+
+        Raises GestureError and ControlError for bindings that make no sense.
+        """
         self._choices = choices
         self._targets: dict[Gesture, Target] = {}
-        self._stood: dict[Gesture, int] = {}  # controllers' last values
-        self._learnt: dict[str, Gesture] = {}
-        self._covered: dict[Gesture, Target] = {}  # what gestures did before they learnt something else
-        for text, what in bindings.items():
-            self.bind(text, what)
+        self._last_values: dict[Gesture, int] = {}  # of controllers
+        self._learned: dict[str, Gesture] = {}  # target as written -> gesture
+        self._covered: dict[Gesture, Target] = {}  # what gestures did before they learned something else
+        for gesture, target in bindings.items():
+            self.bind(gesture, target)
 
-    def bind(self, text: str, what: str) -> None:
-        """From now on this gesture does that; nothing, when `what` is empty. Raises GestureError and ControlError."""
-        made = gesture(text)
-        if what.strip():
-            self._targets[made] = target(what, made)
+    def bind(self, gesture: str, target: str) -> None:
+        """Bind a gesture to a target, or to none where it is empty. Raises GestureError and ControlError."""
+        parsed = parse_gesture(gesture)
+        if target.strip():
+            self._targets[parsed] = parse_target(target, parsed)
         else:
-            self._targets.pop(made, None)
-
-    def read(self, data: bytes) -> list[tuple[str, object]] | None:
-        """What a MIDI message turns, as (key, value) (nothing: it only ends a gesture); None when it is no gesture."""
-        heard = _heard(data)
-        if heard is None:
-            return None
-        made, value = heard
-        aim = self._aim(made)
-        if aim is None:
-            return None
-        before = self._stood.get(made, 0)
-        self._stood[made] = value
-        turned = self._turned(aim, made, value, before)
-        return [] if turned is None else [(aim.key, turned)]
-
-    def learn(self, data: bytes, what: str) -> Gesture | None:
-        """Bind what was just sent to `what` (a target); None when that cannot be and one waits for another message.
-        What was learnt for the same target before is forgotten."""
-        heard = _heard(data)
-        if heard is None or not heard[1]:
-            return None
-        made, _ = heard
-        if made.kind == CC and made.number in _NEVER_LEARNT:
-            return None
-        if made.kind == PROGRAM and what in CONTROLS and CONTROLS[what].kind == "choice":
-            made = Gesture(PROGRAM, None, made.channel)
-        try:
-            aim = target(what, made)
-        except GestureError:  # a key for a number: it is melody, the knob is still to come
-            return None
-        self.forget(what)
-        self._cover(made, aim, what)
-        return made
-
-    def forget(self, what: str) -> Gesture | None:
-        """Unlearn a target: the gesture it had."""
-        made = self._learnt.pop(what, None)
-        if made is not None:
-            del self._targets[made]
-            if made in self._covered:
-                self._targets[made] = self._covered.pop(made)
-        return made
-
-    def was_learnt(self, learnt: Mapping[str, str]) -> None:
-        """Bindings (gesture -> target) learnt before, which can be forgotten. Raises GestureError and ControlError."""
-        for text, what in learnt.items():
-            made = gesture(text)
-            self._cover(made, target(what, made), what)
+            self._targets.pop(parsed, None)
 
     def rebind(self, bindings: Mapping[str, str]) -> None:
-        """Other bindings than those it was made with; what was learnt stays. Raises GestureError and ControlError."""
-        learnt = {str(made): what for what, made in self._learnt.items()}
-        self._targets, self._learnt, self._covered = {}, {}, {}
-        for text, what in bindings.items():
-            self.bind(text, what)
-        self.was_learnt(learnt)
+        """Replace all bindings; what was learned stays. Raises GestureError and ControlError."""
+        learned = {str(gesture): target for target, gesture in self._learned.items()}
+        self._targets, self._learned, self._covered = {}, {}, {}
+        for gesture, target in bindings.items():
+            self.bind(gesture, target)
+        self.restore_learned(learned)
 
-    def _cover(self, made: Gesture, aim: Target, what: str) -> None:
-        for other in [there for there, known in self._learnt.items() if known == made]:
+    def read(self, data: bytes) -> list[tuple[str, object]] | None:
+        """Return what a MIDI message turns, as (key, value): none where it only ends a gesture.
+
+        Returns None when the message is no gesture.
+        """
+        found = _gesture_of(data)
+        if found is None:
+            return None
+        gesture, value = found
+        target = self._find(gesture)
+        if target is None:
+            return None
+        before = self._last_values.get(gesture, 0)
+        self._last_values[gesture] = value
+        turned = self._value_for(target, gesture, value, before)
+        return [] if turned is None else [(target.key, turned)]
+
+    def learn(self, data: bytes, target: str) -> Gesture | None:
+        """Bind the gesture that a MIDI message makes to a target, whose earlier learned gesture is forgotten.
+
+        Returns None when the message is no gesture for this target, and another has to be waited for.
+        """
+        found = _gesture_of(data)
+        if found is None or not found[1]:
+            return None
+        gesture, _ = found
+        if gesture.kind == CC and gesture.number in _NEVER_LEARNED:
+            return None
+        if gesture.kind == PROGRAM and target in CONTROLS and CONTROLS[target].kind == "choice":
+            gesture = Gesture(PROGRAM, None, gesture.channel)
+        try:
+            parsed = parse_target(target, gesture)
+        except GestureError:  # a key for a number: it is melody, the knob is still to come
+            return None
+        self.forget(target)
+        self._cover(gesture, parsed, target)
+        return gesture
+
+    def forget(self, target: str) -> Gesture | None:
+        """Unbind the learned gesture of a target, and return it; None where it had none."""
+        gesture = self._learned.pop(target, None)
+        if gesture is not None:
+            del self._targets[gesture]
+            if gesture in self._covered:
+                self._targets[gesture] = self._covered.pop(gesture)
+        return gesture
+
+    def restore_learned(self, learned: Mapping[str, str]) -> None:
+        """Bind gestures that were learned earlier (gesture -> target). Raises GestureError and ControlError."""
+        for text, target in learned.items():
+            gesture = parse_gesture(text)
+            self._cover(gesture, parse_target(target, gesture), target)
+
+    def _cover(self, gesture: Gesture, target: Target, text: str) -> None:
+        for other in [known for known, bound in self._learned.items() if bound == gesture]:
             self.forget(other)
-        if made in self._targets:
-            self._covered[made] = self._targets[made]
-        self._learnt[what] = made
-        self._targets[made] = aim
+        if gesture in self._targets:
+            self._covered[gesture] = self._targets[gesture]
+        self._learned[text] = gesture
+        self._targets[gesture] = target
 
-    def _aim(self, made: Gesture) -> Target | None:
-        """What a message is bound to: the nearest description of it counts."""
-        kind, number, channel = made.kind, made.number, made.channel
-        for known in (made, Gesture(kind, number), Gesture(kind, None, channel), Gesture(kind, None)):
+    def _find(self, gesture: Gesture) -> Target | None:
+        """Return the target of the nearest description of a gesture."""
+        kind, number, channel = gesture.kind, gesture.number, gesture.channel
+        for known in (gesture, Gesture(kind, number), Gesture(kind, None, channel), Gesture(kind, None)):
             if known in self._targets:
                 return self._targets[known]
         return None
 
-    def _turned(self, aim: Target, made: Gesture, value: int, before: int) -> object:
-        """The value that a gesture gives its target, None for none."""
-        kind = aim.kind
-        if made.kind == PROGRAM:
-            value, pressed = made.number or 0, True
+    def _value_for(self, target: Target, gesture: Gesture, value: int, before: int) -> object:
+        """Return the value that a gesture gives its target, None for none."""
+        kind = target.kind
+        if gesture.kind == PROGRAM:
+            value, pressed = gesture.number or 0, True
         else:  # some pads send 127 every time and never 0
-            pressed = value > 0 if made.kind == NOTE else value >= 64 and (before < 64 or value == before)
-        if aim.value is not None or kind == "trigger":
-            return (True if aim.value is None else aim.value) if pressed else None
+            pressed = value > 0 if gesture.kind == NOTE else value >= 64 and (before < 64 or value == before)
+        if target.value is not None or kind == "trigger":
+            return (True if target.value is None else target.value) if pressed else None
         if kind == "switch":
-            if made.kind == CC:
+            if gesture.kind == CC:
                 return value >= 64
             return TOGGLE if pressed else None
         if kind == "choice":
-            there = self._choices.get(aim.key, ())
-            place = value if made.kind == PROGRAM else value * len(there) // 128
-            return there[place] if place < len(there) else None
-        return _scaled(aim.key, value)
+            choices = self._choices.get(target.key, ())
+            place = value if gesture.kind == PROGRAM else value * len(choices) // 128
+            return choices[place] if place < len(choices) else None
+        return _scaled(target.key, value)
 
 
-def _heard(data: bytes) -> tuple[Gesture, int] | None:
-    """A channel message as a gesture and its value (a note's is 0 when it ends, a program's 127)."""
+def _gesture_of(data: bytes) -> tuple[Gesture, int] | None:
+    """Return a channel message as a gesture and its value: 0 for a note that ends, 127 for a program change."""
     kind = _KINDS.get(midi.kind_of(data)) if data else None
     if kind is None or len(data) != (2 if kind == PROGRAM else 3) or max(data[1:]) > 127:
         return None
-    made = Gesture(kind, data[1], midi.channel_of(data))
+    gesture = Gesture(kind, data[1], midi.channel_of(data))
     if kind == PROGRAM:
-        return made, 127
-    return made, 0 if midi.is_note_off(data) else data[2]
+        return gesture, 127
+    return gesture, 0 if midi.is_note_off(data) else data[2]
 
 
 def _scaled(key: str, value: int) -> object:
-    """A controller's value over a number's range."""
+    """Return where a controller's value (0..127) lies in a number's range."""
     control = CONTROLS[key]
     if control.kind == "integer":
         return round(control.low + (control.high - control.low) * value / 127) if control.high else value
     return round(control.low + (control.high - control.low) * value / 127, 4)
-
-
-class GestureWorld:
-    """A World that hands on commands where MIDI was a gesture, and what a preset turns where a preset was wanted.
-
-    presets: name -> [(key, value)]; learnt: called on the waiting thread with (gesture, target) when one has been
-    learnt and with (gesture, "") when it has been forgotten; it must be quick.
-    """
-
-    def __init__(
-        self,
-        world: World,
-        gestures: Gestures,
-        presets: Mapping[str, Sequence[tuple[str, object]]] | None = None,
-        learnt: Callable[[str, str], None] = lambda _made, _what: None,
-    ) -> None:
-        self._world, self._gestures, self._presets, self._learnt = world, gestures, presets or {}, learnt
-        self._learning: str | None = None
-        self._ready: deque[Event] = deque()
-
-    def now(self) -> int:
-        """As the world's."""
-        return self._world.now()
-
-    def wait(self, until: int | None) -> Event | None:
-        """As the world's."""
-        while not self._ready:
-            event = self._world.wait(until)
-            match event:
-                case MidiIn():
-                    self._ready.extend(self._heard(event))
-                case ControlChange():
-                    self._ready.extend(self._meant(event))
-                case LearnGesture():
-                    self._learning = event.target or None
-                    _report(event.done)
-                case ForgetGesture():
-                    made = self._gestures.forget(event.target)
-                    if made is not None:
-                        self._learnt(str(made), "")
-                    _report(event.done)
-                case RebindGestures():
-                    self._presets = event.presets
-                    self._gestures.rebind(event.bindings)
-                case _:
-                    return event
-        return self._ready.popleft()
-
-    def _heard(self, event: MidiIn) -> list[Event]:
-        if self._learning is not None:
-            made = self._gestures.learn(event.data, self._learning)
-            if made is not None:
-                self._learnt(str(made), self._learning)
-                self._learning = None
-        turned = self._gestures.read(event.data)
-        if turned is None:
-            return [event]
-        return [c for key, value in turned for c in self._meant(ControlChange(event.at, key, value))]
-
-    def _meant(self, change: ControlChange) -> list[Event]:
-        if change.key != "preset" or not isinstance(change.value, str) or change.value not in self._presets:
-            return [change]
-        preset = self._presets[change.value]
-        done = None if change.done is None else _once_all_are(len(preset), change.done)
-        return [ControlChange(change.at, key, value, done=done) for key, value in preset]
-
-
-def _report(done: Callable[[bool], None] | None) -> None:
-    if done is not None:
-        done(True)
-
-
-def _once_all_are(count: int, done: Callable[[bool], None]) -> Callable[[bool], None]:
-    """Return a function that, called `count` times, calls `done` once: with True if it was always told True."""
-    outcomes: list[bool] = []
-
-    def collect(accepted: bool) -> None:
-        outcomes.append(accepted)
-        if len(outcomes) == count:
-            done(all(outcomes))
-
-    if not count:
-        done(True)
-    return collect

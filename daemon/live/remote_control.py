@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon.control.control_socket import OFF, ControlSocket, ServerSetup, resolve
-from daemon.control.gestures import Gestures, GestureWorld
+from daemon.control.gesture_world import GestureWorld
+from daemon.control.gestures import Gestures
 from daemon.control.publisher import Publisher
 from daemon.core import controls
 from daemon.core.observers import ObservedOutput, ObservedWorld, PerformanceView
@@ -39,8 +40,8 @@ class RemoteControl:
     """The ways to control a performance while it plays, as the configuration has them."""
 
     gestures: Mapping[str, str] = field(default_factory=dict)  #: gesture -> target
-    learnt: Mapping[str, str] = field(default_factory=dict)  #: gestures learned in earlier performances
-    learnt_file: Path | None = None  #: where those are kept
+    learned: Mapping[str, str] = field(default_factory=dict)  #: gestures learned in earlier performances
+    learned_file: Path | None = None  #: where those are kept
     presets: Mapping[str, Sequence[tuple[str, object]]] = field(default_factory=dict)  #: name -> (control, value) pairs
     control: str = OFF  #: address of the control socket, as the configuration has it
     programs: Mapping[str, int] = field(default_factory=dict)  #: role -> General MIDI program, 1..128
@@ -65,7 +66,7 @@ class RemoteControl:
         techniques = player.techniques or (settings.technique,)
         choices = {"style": player.styles, "technique": techniques, "preset": tuple(self.presets)}
         gestures = Gestures(self.gestures, choices)
-        gestures.was_learnt(self.learnt)
+        gestures.restore_learned(self.learned)
         if server is None:
             return AttachedControl(GestureWorld(world, gestures, self.presets), output, None)
         server.start(
@@ -77,14 +78,14 @@ class RemoteControl:
                 controls=controls.current_values(settings),
                 bpm=bpm,
                 gestures=dict(self.gestures),
-                learnt=dict(self.learnt),
-                learnt_path=str(self.learnt_file or ""),
+                learned=dict(self.learned),
+                learned_file=str(self.learned_file or ""),
                 ports=ports,
             )
         )
         publisher = Publisher(server)
         # beneath the gestures: clients hear of everything that is played, and of a preset once all of it is set
-        hears = GestureWorld(ObservedWorld(world, [publisher]), gestures, self.presets, server.learnt)
+        hears = GestureWorld(ObservedWorld(world, [publisher]), gestures, self.presets, server.tell_learned)
         return AttachedControl(hears, ObservedOutput(output, [publisher]), publisher)
 
     def program_changes(self) -> list[bytes]:

@@ -12,7 +12,7 @@ from daemon.cli import main
 from daemon.config import config
 from daemon.config.cli_options import config_from
 from daemon.config.config import KEYS, ConfigError
-from daemon.control.gestures import DEFAULTS
+from daemon.control.gestures import DEFAULT_GESTURES
 from daemon.control.learned import learned_path, write_learned
 from daemon.core.settings import Settings
 from music.note import Metre
@@ -42,7 +42,7 @@ def houseband(*arguments: str) -> Result:
 def test_without_a_file_all_is_as_documented(file: Path) -> None:
     chosen = config_from(None, (), {})
     assert chosen.config.values == {name: key.default for name, key in KEYS.items()}
-    assert chosen.config.gestures == DEFAULTS
+    assert chosen.config.gestures == DEFAULT_GESTURES
     assert chosen.config.settings(("jazz", "pop")) == Settings(style="jazz", pause_bars=4)
 
 
@@ -53,7 +53,7 @@ def test_the_documented_file_says_nothing_until_a_key_is_taken(file: Path) -> No
     given = config.read(written(file, "\n".join(active)))
     whole = config.config(given, {})
     assert {name: given[name] for name in KEYS} == {name: key.default for name, key in KEYS.items()}
-    assert whole.gestures == DEFAULTS
+    assert whole.gestures == DEFAULT_GESTURES
     assert whole.presets == {"quiet": (("intensity", 0.4), ("density", 0.6), ("mute.drums", True))}
     assert all(key.help for key in KEYS.values())
 
@@ -96,9 +96,9 @@ def test_every_key_can_be_set_from_the_command_line(name: str, file: Path) -> No
 def test_learnt_gestures_survive_a_restart(file: Path) -> None:
     learnt = {"cc 21 channel 3": "intensity", "note 3 channel 1": 'style=a "b"'}
     write_learned(learned_path(file), learnt)
-    assert config_from(None, (), {}).learnt == learnt
+    assert config_from(None, (), {}).learned == learnt
     write_learned(learned_path(file), {})
-    assert config_from(None, (), {}).learnt == {}
+    assert config_from(None, (), {}).learned == {}
 
 
 # Refusing: one line, which names file and key

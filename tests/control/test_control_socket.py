@@ -22,10 +22,12 @@ from click.testing import CliRunner
 from daemon.cli import main
 from daemon.control import control_socket
 from daemon.control.client import ClientError, ControlClient
-from daemon.control.control_socket import CAPACITY, TOPICS, ControlSocket, ServerSetup
-from daemon.control.gestures import Gestures, GestureWorld
+from daemon.control.connection import BURST_REQUESTS, REQUESTS_PER_SECOND, TokenBucket
+from daemon.control.control_socket import MAX_QUEUED_FACTS, TOPICS, ControlSocket, ServerSetup
+from daemon.control.gesture_world import GestureWorld
+from daemon.control.gestures import Gestures
 from daemon.control.publisher import Publisher
-from daemon.control.server import BURST, LONGEST_LINE, MOST_CLIENTS, RATE, TokenBucket
+from daemon.control.server import MAX_CLIENTS, MAX_LINE_BYTES
 from daemon.core.counters import Counters
 from daemon.core.events import ControlChange, Event, ForgetGesture, LearnGesture, Quit
 from daemon.core.observers import ObservedOutput, ObservedWorld
@@ -63,8 +65,8 @@ class Band:
                 {"intensity": 0.7, "style": "pop"},
                 120.0,
                 gestures={"cc 80": "fill"},
-                learnt={"cc 5": "swing"},
-                learnt_path=str(self.learnt),
+                learned={"cc 5": "swing"},
+                learned_file=str(self.learnt),
                 ports=("in", "out"),
             )
         )
@@ -152,7 +154,7 @@ def test_set_is_passed_on_in_its_own_type_and_answered_when_it_is_done(band: Ban
         (7, "preset", "quiet"),
     ]  # fmt: skip
     with pytest.raises(ClientError, match="the band does not answer"):
-        client.ask("set", key="density", value=1, patience=0.2)
+        client.ask("set", key="density", value=1, timeout=0.2)
     client.close()
     client = connected(band)
     with pytest.raises(ClientError, match="the band refused it as things stand"):
@@ -204,7 +206,7 @@ def test_a_line_without_end_is_cut_off(band: Band) -> None:
     raw = Raw(band)
     with contextlib.suppress(OSError):  # broken pipe or reset, as the system likes
         for _ in range(100):
-            raw.say(b"x" * LONGEST_LINE)
+            raw.say(b"x" * MAX_LINE_BYTES)
         pytest.fail("the server read all of it")
     raw.close()
     connected(band).close()
@@ -242,19 +244,19 @@ def test_events_come_to_whom_they_concern(band: Band) -> None:
 def test_learning_is_answered_when_it_is_done_and_kept(band: Band) -> None:
     client = connected(band)
     answer: list[Json] = []
-    learner = threading.Thread(target=lambda: answer.append(client.ask("learn", key="intensity", patience=20)))
+    learner = threading.Thread(target=lambda: answer.append(client.ask("learn", key="intensity", timeout=20)))
     learner.start()
     event = band.events.get(timeout=20)
     assert event == LearnGesture(7, "intensity")
-    band.control.learnt("cc 21 channel 1", "intensity")
+    band.control.tell_learned("cc 21 channel 1", "intensity")
     learner.join(20)
     assert answer[0]["gesture"] == "cc 21 channel 1"
     assert client.ask("get", key="gestures")["value"] == {
         "cc 80": "fill", "cc 5": "swing", "cc 21 channel 1": "intensity",
     }  # fmt: skip
     assert '"cc 21 channel 1" = "intensity"' in band.learnt.read_text()
-    band.control.learnt("cc 22 channel 1", "intensity")
-    band.control.learnt("cc 5", "")
+    band.control.tell_learned("cc 22 channel 1", "intensity")
+    band.control.tell_learned("cc 5", "")
     client.ask("set", key="fill")
     assert client.ask("get", key="gestures")["value"] == {"cc 80": "fill", "cc 22 channel 1": "intensity"}
     client.close()
@@ -298,7 +300,7 @@ def test_a_client_that_never_reads_loses_events_and_nobody_else_does(band: Band)
 
 def _feed(band: Band, many: int) -> None:
     for i in range(many):
-        while band.control._queue.qsize() > CAPACITY // 2:
+        while band.control._queue.qsize() > MAX_QUEUED_FACTS // 2:
             threading.Event().wait(0.001)
         band.control.tell("note", b"\x91\x28\x50", i, 0)
 
@@ -315,7 +317,7 @@ def test_a_flood_is_read_no_faster_than_the_rate_and_others_are_answered(band: B
 
 
 def test_there_is_room_for_so_many_and_one_more_is_told(band: Band) -> None:
-    there = [connected(band) for _ in range(MOST_CLIENTS)]
+    there = [connected(band) for _ in range(MAX_CLIENTS)]
     raw = socket.socket(socket.AF_UNIX)
     raw.settimeout(20)
     raw.connect(band.where)
@@ -330,28 +332,28 @@ def test_there_is_room_for_so_many_and_one_more_is_told(band: Band) -> None:
 def test_a_bucket_fills_at_its_rate() -> None:
     bucket = TokenBucket(0.0)
     taken = 0
-    while not bucket.wait(0.0):
+    while not bucket.seconds_until_token(0.0):
         bucket.take()
         taken += 1
-    assert taken == BURST
-    assert bucket.wait(0.0) == pytest.approx(1 / RATE)
-    assert bucket.wait(1 / RATE) == 0
-    assert [bucket.wait(1_000.0), bucket._left] == [0, BURST]
+    assert taken == BURST_REQUESTS
+    assert bucket.seconds_until_token(0.0) == pytest.approx(1 / REQUESTS_PER_SECOND)
+    assert bucket.seconds_until_token(1 / REQUESTS_PER_SECOND) == 0
+    assert [bucket.seconds_until_token(1_000.0), bucket._tokens] == [0, BURST_REQUESTS]
 
 
 def test_a_server_that_stands_still_is_never_waited_for(band: Band) -> None:
     connected(band).close()
     os.kill(band.control._child.pid, signal.SIGSTOP)
-    for i in range(20 * CAPACITY):
+    for i in range(20 * MAX_QUEUED_FACTS):
         band.control.tell("note", b"\x91\x28\x50", i, 0)
-    assert band.control._queue.qsize() <= CAPACITY + 1
+    assert band.control._queue.qsize() <= MAX_QUEUED_FACTS + 1
 
 
 def test_a_server_that_is_killed_is_missed_by_nobody(band: Band) -> None:
     client = connected(band)
     os.kill(band.control._child.pid, signal.SIGKILL)
     assert list(client.events()) == []
-    for i in range(20 * CAPACITY):
+    for i in range(20 * MAX_QUEUED_FACTS):
         band.control.tell("note", b"\x91\x28\x50", i, 0)
     client.close()
 

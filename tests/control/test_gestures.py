@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.control.gestures import DEFAULTS, Gesture, GestureError, Gestures, GestureWorld, gesture, target
+from daemon.control.gesture_world import GestureWorld
+from daemon.control.gestures import DEFAULT_GESTURES, Gesture, GestureError, Gestures, parse_gesture, parse_target
 from daemon.core.controls import CONTROLS, TOGGLE, ControlError
 from daemon.core.events import ControlChange, Event, ForgetGesture, LearnGesture, MidiIn, Quit
 from daemon.offline.virtual_world import VirtualWorld
@@ -40,14 +41,14 @@ def known(**bindings: str) -> Gestures:
     ],
 )
 def test_a_gesture_is_written_as_it_is_read(text: str, made: Gesture) -> None:
-    assert gesture(text) == made
-    assert gesture(str(made)) == made
+    assert parse_gesture(text) == made
+    assert parse_gesture(str(made)) == made
 
 
 @pytest.mark.parametrize("text", ["", "cc", "knob 1", "cc 128", "cc 1 channel 0", "cc 1 channel 17", "cc -1", "note"])
 def test_what_is_no_gesture_is_refused(text: str) -> None:
     with pytest.raises(GestureError):
-        gesture(text)
+        parse_gesture(text)
 
 
 @pytest.mark.parametrize(
@@ -62,22 +63,22 @@ def test_what_is_no_gesture_is_refused(text: str) -> None:
 )
 def test_a_gesture_that_gives_no_value_must_be_told_one(made: str, what: str) -> None:
     with pytest.raises(GestureError, match=f"{what} takes .* say which, as in '{what}=...'"):
-        target(what, gesture(made))
+        parse_target(what, parse_gesture(made))
 
 
 def test_targets_are_controls_with_values_they_can_take() -> None:
     with pytest.raises(ControlError, match="volume: no such control"):
-        target("volume", gesture("cc 1"))
+        parse_target("volume", parse_gesture("cc 1"))
     with pytest.raises(ControlError, match="intensity: takes a number from 0 to 1, not '2'"):
-        target("intensity=2", gesture("note 1"))
+        parse_target("intensity=2", parse_gesture("note 1"))
 
 
 def test_the_usual_gestures_make_sense_and_reach_all_that_a_player_wants() -> None:
-    Gestures(DEFAULTS, CHOICES)
-    reached = set(DEFAULTS.values())
+    Gestures(DEFAULT_GESTURES, CHOICES)
+    reached = set(DEFAULT_GESTURES.values())
     triggers = {key for key, control in CONTROLS.items() if control.kind == "trigger"}
-    assert triggers <= {what for made, what in DEFAULTS.items() if made.startswith("cc")}
-    assert triggers <= {what for made, what in DEFAULTS.items() if made.startswith("note")}
+    assert triggers <= {what for made, what in DEFAULT_GESTURES.items() if made.startswith("cc")}
+    assert triggers <= {what for made, what in DEFAULT_GESTURES.items() if made.startswith("note")}
     assert {"intensity", "style", "technique", "mute.bass", "level.drums"} <= reached
 
 
@@ -111,7 +112,7 @@ def test_the_usual_gestures_make_sense_and_reach_all_that_a_player_wants() -> No
     ],
 )
 def test_what_a_message_turns(data: bytes, turned: list[tuple[str, object]] | None) -> None:
-    assert Gestures(DEFAULTS, CHOICES).read(data) == turned
+    assert Gestures(DEFAULT_GESTURES, CHOICES).read(data) == turned
 
 
 def test_a_trigger_happens_once_when_a_knob_passes_and_every_time_a_pad_is_hit() -> None:
@@ -152,9 +153,9 @@ def test_what_is_learnt_turns_and_what_it_covered_comes_back() -> None:
     assert gestures.forget("intensity") is None
 
 
-def test_what_was_learnt_before_is_as_if_learnt_now() -> None:
+def test_what_restore_learned_before_is_as_if_learnt_now() -> None:
     gestures = known(cc_21_channel_1="density")
-    gestures.was_learnt({"cc 21 channel 1": "intensity"})
+    gestures.restore_learned({"cc 21 channel 1": "intensity"})
     assert gestures.read(cc(21, 0)) == [("intensity", 0.0)]
     gestures.forget("intensity")
     assert gestures.read(cc(21, 0)) == [("density", 0.0)]
@@ -202,7 +203,7 @@ def test_a_gesture_comes_as_a_command_and_is_no_melody() -> None:
         MidiIn(3, key(38, 0)),
         MidiIn(4, cc(64, 9)),
     ]
-    assert heard(events, Gestures(DEFAULTS, CHOICES)) == [(1, "midi"), (2, "fill=True"), (4, "midi")]
+    assert heard(events, Gestures(DEFAULT_GESTURES, CHOICES)) == [(1, "midi"), (2, "fill=True"), (4, "midi")]
 
 
 def test_a_preset_turns_all_it_has_whoever_wants_it() -> None:
@@ -231,7 +232,7 @@ def test_the_world_learns_tells_and_forgets() -> None:
     ]
     for event in events:
         world.put(event)
-    through = GestureWorld(world, known(), learnt=lambda made, what: told.append((made, what)))
+    through = GestureWorld(world, known(), tell_learned=lambda made, what: told.append((made, what)))
     found = [through.wait(None) for _ in range(5)]
     assert [type(event).__name__ for event in found] == ["MidiIn", "ControlChange", "ControlChange", "MidiIn", "Quit"]
     assert told == [("cc 21 channel 1", "intensity"), ("cc 21 channel 1", "")]
@@ -240,5 +241,5 @@ def test_the_world_learns_tells_and_forgets() -> None:
 def test_a_deadline_passes_through() -> None:
     world = VirtualWorld()
     world.put(MidiIn(5, key(38, 0)))
-    assert GestureWorld(world, Gestures(DEFAULTS, CHOICES)).wait(10) is None
+    assert GestureWorld(world, Gestures(DEFAULT_GESTURES, CHOICES)).wait(10) is None
     assert world.now() == 10

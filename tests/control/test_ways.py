@@ -12,8 +12,10 @@ from click.testing import CliRunner
 from daemon.cli import main
 from daemon.config.config import config, read
 from daemon.control import automation
-from daemon.control.gestures import Gestures, GestureWorld
-from daemon.control.server import Connection, RequestHandler, TokenBucket
+from daemon.control.connection import Connection, TokenBucket
+from daemon.control.gesture_world import GestureWorld
+from daemon.control.gestures import Gestures
+from daemon.control.requests import RequestHandler
 from daemon.core.controls import CONTROLS, TOGGLE
 from daemon.core.events import ControlChange, Event, MidiIn, Quit
 from daemon.core.plan import PlanRequest
@@ -131,10 +133,10 @@ def passed_on(request: dict[str, Any]) -> ControlChange:
     """What the socket's server hands on for a request."""
     hello = {
         "controls": {}, "bpm": 120.0, "styles": CHOICES["style"], "techniques": CHOICES["technique"],
-        "presets": CHOICES["preset"], "gestures": {}, "learnt": {}, "ports": (),
+        "presets": CHOICES["preset"], "gestures": {}, "learned": {}, "ports": (),
     }  # fmt: skip
     sent: list[dict[str, Any]] = []
-    client = Connection(None, TokenBucket(0.0), known=True)  # type: ignore[arg-type]
+    client = Connection(None, TokenBucket(0.0), authenticated=True)  # type: ignore[arg-type]
     RequestHandler(hello, sent.append).answer(client, request)
     (message,) = sent
     return ControlChange(at(TURNED), message["key"], message["value"])

@@ -138,6 +138,7 @@ def test_data_is_found_through_resources(installed: Path, elsewhere: dict[str, s
         "import sys, models\n"
         "unit = files('systemd') / 'houseband.service'\n"
         "assert 'Type=notify' in unit.read_text()\n"
+        "assert 'subscribe' in (files('daemon.control') / 'protocol.md').read_text()\n"
         "graphs = [each for each in files('models.pretrained').iterdir() if each.name.endswith('.onnx')]\n"
         "assert graphs and all(len(each.read_bytes()) > 1000 for each in graphs)\n"
         "assert sys.prefix in models.__file__, models.__file__\n"

@@ -11,7 +11,8 @@ import pytest
 
 from daemon.config import config
 from daemon.config.config import Config, ConfigError
-from daemon.control.gestures import Gestures, GestureWorld
+from daemon.control.gesture_world import GestureWorld
+from daemon.control.gestures import Gestures
 from daemon.core.events import ControlChange, Event, MidiIn, RebindGestures
 from daemon.live.reload import ConfigReloader, changes
 from daemon.system import sd_notify
@@ -40,9 +41,9 @@ def test_a_style_that_the_player_does_not_know_is_refused() -> None:
         changes(said(), said(style="polka"), STYLES)
 
 
-def test_gestures_are_bound_anew_and_what_was_learnt_stays() -> None:
+def test_gestures_are_bound_anew_and_what_restore_learned_stays() -> None:
     gestures = Gestures({"cc 80": "fill"}, {})
-    gestures.was_learnt({"cc 20": "intensity"})
+    gestures.restore_learned({"cc 20": "intensity"})
     rebind = RebindGestures(0, {"cc 81": "panic"}, {"loud": (("intensity", 1.0),)})
     events: list[Event] = [
         rebind,

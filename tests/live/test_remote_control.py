@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from daemon.control.client import ControlClient
-from daemon.control.gestures import DEFAULTS
+from daemon.control.gestures import DEFAULT_GESTURES
 from daemon.control.learned import read_learned
 from daemon.core.events import MidiIn, Quit
 from daemon.core.plan import PlanRequest
@@ -32,7 +32,12 @@ class Performance:
         file = folder / "config.learnt.toml"
         self.where = str(folder / "control.sock")
         remote = RemoteControl(
-            DEFAULTS, read_learned(file), file, {"mine": (("swing", 0.5), ("mute.pad", True))}, self.where, {"bass": 34}
+            DEFAULT_GESTURES,
+            read_learned(file),
+            file,
+            {"mine": (("swing", 0.5), ("mute.pad", True))},
+            self.where,
+            {"bass": 34},
         )
         server = remote.start(self.world, self._stack)
         attached = remote.attach(
@@ -69,7 +74,7 @@ def client_of(performance: Performance) -> ControlClient:
 @pytest.mark.skipif(sys.platform == "win32", reason="no Unix sockets there")
 def test_a_learnt_knob_turns_its_control_after_a_restart_too(tmp_path: Path) -> None:
     with closing(Performance(tmp_path)) as first, closing(client_of(first)) as client:
-        learning = threading.Thread(target=lambda: made.append(client.ask("learn", key="intensity", patience=20)))
+        learning = threading.Thread(target=lambda: made.append(client.ask("learn", key="intensity", timeout=20)))
         made: list[dict[str, object]] = []
         learning.start()
         while learning.is_alive():  # whether the band has heard of it yet or not: somebody turns the knob
@@ -100,7 +105,7 @@ def test_what_is_set_is_read_back_at_once_and_presets_turn_all_they_have(tmp_pat
 
 
 def test_without_a_socket_gestures_are_understood_all_the_same() -> None:
-    remote = RemoteControl(DEFAULTS)
+    remote = RemoteControl(DEFAULT_GESTURES)
     with ExitStack() as stack:
         assert remote.start(LiveWorld(), stack) is None
     world = VirtualWorld()

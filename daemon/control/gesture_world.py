@@ -1,0 +1,98 @@
+"""A World in which MIDI gestures arrive as control changes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+from daemon.control.gestures import Gestures
+from daemon.core.events import ControlChange, Event, ForgetGesture, LearnGesture, MidiIn, RebindGestures
+from daemon.core.world import World
+
+
+class GestureWorld:
+    """Hands on a control change where MIDI was a gesture, and the changes of a preset where a preset was asked for."""
+
+    def __init__(
+        self,
+        world: World,
+        gestures: Gestures,
+        presets: Mapping[str, Sequence[tuple[str, object]]] | None = None,
+        tell_learned: Callable[[str, str], None] = lambda _gesture, _target: None,
+    ) -> None:
+        """Hear what `world` hears; `presets` are name -> (key, value) pairs.
+
+        `tell_learned` is called on the waiting thread with (gesture, target) when one was learned and with
+        (gesture, "") when one was forgotten; it must be quick.
+        """
+        self._world, self._gestures, self._presets = world, gestures, presets or {}
+        self._tell_learned = tell_learned
+        self._learning: str | None = None  # the target that waits for a gesture
+        self._ready: deque[Event] = deque()
+
+    def now(self) -> int:
+        """Return the world's time, ns."""
+        return self._world.now()
+
+    def wait(self, until: int | None) -> Event | None:
+        """Wait for the next event, at the latest until `until` (ns); None when nothing came."""
+        while not self._ready:
+            event = self._world.wait(until)
+            match event:
+                case MidiIn():
+                    self._ready.extend(self._read(event))
+                case ControlChange():
+                    self._ready.extend(self._expand(event))
+                case LearnGesture():
+                    self._learning = event.target or None
+                    _report(event.done)
+                case ForgetGesture():
+                    gesture = self._gestures.forget(event.target)
+                    if gesture is not None:
+                        self._tell_learned(str(gesture), "")
+                    _report(event.done)
+                case RebindGestures():
+                    self._presets = event.presets
+                    self._gestures.rebind(event.bindings)
+                case _:
+                    return event
+        return self._ready.popleft()
+
+    def _read(self, event: MidiIn) -> list[Event]:
+        """Return the control changes that a MIDI message makes, or itself where it is no gesture."""
+        if self._learning is not None:
+            gesture = self._gestures.learn(event.data, self._learning)
+            if gesture is not None:
+                self._tell_learned(str(gesture), self._learning)
+                self._learning = None
+        turned = self._gestures.read(event.data)
+        if turned is None:
+            return [event]
+        return [change for key, value in turned for change in self._expand(ControlChange(event.at, key, value))]
+
+    def _expand(self, change: ControlChange) -> list[Event]:
+        """Return the changes of a preset in place of the preset."""
+        if change.key != "preset" or not isinstance(change.value, str) or change.value not in self._presets:
+            return [change]
+        preset = self._presets[change.value]
+        done = None if change.done is None else _once_all_are(len(preset), change.done)
+        return [ControlChange(change.at, key, value, done=done) for key, value in preset]
+
+
+def _report(done: Callable[[bool], None] | None) -> None:
+    if done is not None:
+        done(True)
+
+
+def _once_all_are(count: int, done: Callable[[bool], None]) -> Callable[[bool], None]:
+    """Return a function that, called `count` times, calls `done` once: with True if it was always told True."""
+    outcomes: list[bool] = []
+
+    def collect(accepted: bool) -> None:
+        outcomes.append(accepted)
+        if len(outcomes) == count:
+            done(all(outcomes))
+
+    if not count:
+        done(True)
+    return collect

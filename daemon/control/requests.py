@@ -1,0 +1,199 @@
+"""Requests to the control socket, answered from what the band has told, or passed on to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from daemon.control.client_events import edit_event, heard_event, note_event, plan_event, tempo_event
+from daemon.control.connection import Connection, Json
+from daemon.control.control_socket import TOPICS
+from daemon.control.gestures import CC, FORGET, LEARN, Gesture, GestureError, parse_target
+from daemon.control.learned import write_learned
+from daemon.core import controls
+from daemon.core.controls import CONTROLS, ControlError
+from music.errors import UserError
+
+
+class RequestError(UserError):
+    """Raised for a request that is refused; the message is the sentence that the client is answered."""
+
+
+class RequestHandler:
+    """Knows how the band stands and answers what clients ask.
+
+    A request that the band itself must carry out is passed on, and answered when the band says that it is done. Knows
+    no sockets: it takes what the band tells (`take_fact`) and requests (`answer`) from one thread.
+    """
+
+    def __init__(self, setup: Json, pass_on: Callable[[Json], None]) -> None:
+        """Begin with a `ServerSetup` as a dictionary; `pass_on` sends a message to the band."""
+        self._setup = setup
+        self._pass_on = pass_on
+        self._serial = 0
+        self._pending: dict[int, tuple[Connection, Json]] = {}  # serial of a command -> who asked, and the request
+        self._learner: tuple[Connection, Json] | None = None
+        self._learned: dict[str, str] = dict(setup["learned"])
+        #: how the band stands, as `get` answers it
+        self.state: Json = {
+            "controls": dict(setup["controls"]), "bpm": setup["bpm"], "playing": False, "tick": None, "at": None,
+            "counters": {}, "styles": list(setup["styles"]), "techniques": list(setup["techniques"]),
+            "presets": list(setup["presets"]), "gestures": {**setup["gestures"], **self._learned},
+            "ports": list(setup["ports"]),
+        }  # fmt: skip
+
+    def answer(self, client: Connection, request: Json) -> None:
+        """Answer a request now, or see to it that it is answered once the band has done it. Raises RequestError."""
+        match request.get("op"):
+            case "get":
+                client.send(accepted(request, **self._find(request)))
+            case "set":
+                self._set(client, request, _key_of(request), request.get("value", True))
+            case "panic":
+                self._set(client, request, "panic", True)
+            case "subscribe":
+                client.topics |= _topics_of(request)
+                client.send(accepted(request))
+            case "unsubscribe":
+                client.topics -= _topics_of(request)
+                client.send(accepted(request))
+            case "learn":
+                self._learn(client, request)
+            case "forget":
+                self._pending[self._command(FORGET, _key_of(request))] = client, request
+            case other:
+                raise RequestError(
+                    f"no such op: {_shortened(other)}; there are get, set, panic, subscribe, unsubscribe, learn, forget"
+                )
+
+    def drop_client(self, client: Connection) -> None:
+        """Forget a client that has gone: its requests need no answer, and it learns no gesture."""
+        self._pending = {serial: waiting for serial, waiting in self._pending.items() if waiting[0] is not client}
+        if self._learner is not None and self._learner[0] is client:
+            self._learner = None
+            self._command(LEARN, "")
+
+    def take_fact(self, fact: tuple[Any, ...]) -> tuple[str, Json] | None:
+        """Take in what the band tells. Return the topic and the event to be sent to clients, if it is one."""
+        match fact:
+            case ("done", serial, accepted_by_band):
+                self._finish(serial, accepted_by_band)
+            case ("learned", gesture, target):
+                self._keep_learned(gesture, target)
+            case ("controls", found):
+                self.state["controls"] = found
+                return "controls", {"event": "controls", "controls": found}
+            case ("tempo", *where):
+                event = tempo_event(*where)
+                self.state.update((name, event[name]) for name in ("bpm", "playing", "tick", "at"))
+                return "tempo", event
+            case ("counters", found):
+                self.state["counters"] = found
+                return "counters", {"event": "counters", "counters": found}
+            case ("note", *what):
+                return "notes", note_event(*what)
+            case ("heard", *what):
+                return "heard", heard_event(*what)
+            case ("plan", packed):
+                return "plans", plan_event(packed)
+            case ("edit", *what):
+                return "edits", edit_event(*what)
+        return None
+
+    def _find(self, request: Json) -> Json:
+        if "key" not in request:
+            return {"state": self.state}
+        key = _key_of(request)
+        for found in (self.state["controls"], self.state):
+            if key in found:
+                return {"value": found[key]}
+        raise RequestError(
+            f"{key}: nothing by that name; there are {', '.join((*self.state, *self.state['controls']))}"
+        )
+
+    def _set(self, client: Connection, request: Json, key: str, value: object) -> None:
+        try:
+            value = controls.parse(key, value, self.state["styles"], self.state["techniques"])
+        except ControlError as error:
+            raise RequestError(str(error)) from None
+        presets = self.state["presets"]
+        if key == "preset" and value not in presets:
+            raise RequestError(f"preset: no preset {value!r}; the configuration has {', '.join(presets) or 'none'}")
+        self._pending[self._command(key, value)] = client, request
+
+    def _learn(self, client: Connection, request: Json) -> None:
+        target = _key_of(request)
+        try:
+            if target.partition("=")[0].strip() not in CONTROLS:
+                controls.parse(target, None)
+            parse_target(target, Gesture(CC, 0))
+        except (ControlError, GestureError) as error:
+            raise RequestError(str(error)) from None
+        if self._learner is not None:
+            waiting, earlier = self._learner
+            waiting.send(refused(earlier, "somebody else began to learn a gesture"))
+        self._learner = client, request
+        self._command(LEARN, target)
+
+    def _command(self, key: str, value: object) -> int:
+        self._serial += 1
+        self._pass_on({"kind": "command", "key": key, "value": value, "serial": self._serial})
+        return self._serial
+
+    def _finish(self, serial: int, accepted_by_band: bool) -> None:
+        client, request = self._pending.pop(serial, (None, {}))
+        if client is None:
+            return
+        if accepted_by_band:
+            client.send(accepted(request))
+        else:
+            client.send(refused(request, "the band refused it as things stand"))
+
+    def _keep_learned(self, gesture: str, target: str) -> None:
+        """Keep a gesture that the band has learned, or, where it has no target, forgotten."""
+        self._learned = {text: known for text, known in self._learned.items() if text != gesture and known != target}
+        if target:
+            self._learned[gesture] = target
+        self.state["gestures"] = {**self._setup["gestures"], **self._learned}
+        try:
+            write_learned(Path(self._setup["learned_file"]), self._learned)
+        except (OSError, ValueError) as error:
+            self._pass_on({"kind": "warning", "text": f"what was learnt cannot be kept: {error}"})
+        if self._learner is not None and target:
+            client, request = self._learner
+            self._learner = None
+            client.send(accepted(request, gesture=gesture))
+
+
+def accepted(request: Json, **members: Any) -> Json:
+    """Return the answer to a request that is carried out."""
+    return {**_id_of(request), "ok": True, **members}
+
+
+def refused(request: Json, error: str) -> Json:
+    """Return the answer to a request that is not carried out; `error` says in one sentence why."""
+    return {**_id_of(request), "ok": False, "error": error}
+
+
+def _id_of(request: Json) -> Json:
+    return {"id": request["id"]} if "id" in request else {}
+
+
+def _key_of(request: Json) -> str:
+    key = request.get("key")
+    if not isinstance(key, str):
+        raise RequestError(f"key: takes a control's name, not {_shortened(key)}")
+    return key
+
+
+def _topics_of(request: Json) -> set[str]:
+    topics = request.get("to")
+    if not isinstance(topics, list) or not all(isinstance(t, str) and t in TOPICS for t in topics):
+        raise RequestError(f"to: takes a list of {', '.join(TOPICS)}, not {_shortened(topics)}")
+    return set(topics)
+
+
+def _shortened(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
