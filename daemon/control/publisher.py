@@ -84,15 +84,12 @@ class Publisher(Observer):
             self._server.tell("note", data, self._tick_at(due), due)
 
     def _publish_edits(self, performance: PerformanceView) -> None:
-        loop = performance.loop
-        if not loop.told or loop.told[-1].serial <= self._last_edit:
-            return
-        if "edits" in self._server.wanted:
-            for told in loop.told_since(self._last_edit):
-                edit = told.edit
+        for made in performance.loop.edits_since(self._last_edit):
+            self._last_edit = made.serial
+            if "edits" in self._server.wanted:
+                edit = made.edit
                 fields = (edit.iteration, edit.action, edit.pitch, edit.length, edit.velocity, edit.log_probability)
-                self._server.tell("edit", told.serial, told.at, told.tick, told.bar, told.step, told.undone, fields)
-        self._last_edit = loop.told[-1].serial
+                self._server.tell("edit", made.serial, made.at, made.tick, made.bar, made.step, made.undone, fields)
 
     def _publish_tempo(self, performance: PerformanceView, now: int) -> None:
         tempo = performance.tempo

@@ -20,12 +20,7 @@ from daemon.core.world import Output, World
 class EditHistory(Protocol):
     """The edits made to the loop, as an observer may read them."""
 
-    @property
-    def told(self) -> Sequence[AppliedEdit]:
-        """The latest edits, oldest first."""
-        ...
-
-    def told_since(self, serial: int) -> list[AppliedEdit]:
+    def edits_since(self, serial: int) -> list[AppliedEdit]:
         """Return the edits made after the one with this serial number, oldest first."""
         ...
 

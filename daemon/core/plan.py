@@ -29,8 +29,8 @@ class LoopState:
     notes: tuple[tuple[int, int, int, int, bool], ...]
     given: int
     removed: int
-    want: int
-    turn: int
+    wanted_edits: int
+    request_count: int
     refused: tuple[tuple[int, int], ...] = ()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterable
 
 from music.note import TICKS_PER_BEAT
@@ -127,3 +128,31 @@ class TempoMap:
     def marks(self) -> tuple[tuple[int, int], ...]:
         """(tick, microseconds per beat), sorted."""
         return tuple(zip(self._ticks, self._us, strict=True))
+
+
+#: a longer pause between two taps begins a new count; a shorter one is the same tap, bouncing
+LONGEST_TAP_NS, SHORTEST_TAP_NS = 2 * NS_PER_S, 3 * NS_PER_S // 20
+#: the tempo is that of so many intervals
+TAP_INTERVALS = 4
+
+
+class TapTempo:
+    """Listens to taps; the tempo is the median of the last intervals, so that one clumsy tap does no harm."""
+
+    def __init__(self) -> None:
+        self._last: int | None = None
+        self._intervals: deque[int] = deque(maxlen=TAP_INTERVALS)
+
+    def tap(self, at: int) -> float | None:
+        """Take a tap at `at` (ns); return beats per minute (30..400) from the second tap on, None before."""
+        before = self._last
+        if before is not None and 0 <= at - before < SHORTEST_TAP_NS:
+            return None
+        self._last = at
+        if before is None or not 0 < at - before <= LONGEST_TAP_NS:
+            self._intervals.clear()
+            return None
+        self._intervals.append(at - before)
+        found, count = sorted(self._intervals), len(self._intervals)
+        median = (found[(count - 1) // 2] + found[count // 2]) / 2
+        return 60 * NS_PER_S / median

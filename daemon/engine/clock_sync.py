@@ -1,81 +1,169 @@
-"""Where a master's song position lies on the band's own timeline, which never runs backwards.
+"""Clock sync: where the followed clock's song position lies on the band's own timeline, which never runs backwards.
 
-The two are in step with the bar: a master's tick and the band's tick differ by whole bars, and by how many changes with
-every jump. Pure: is told what the clock says and says what the conductor is to do.
+The two are in step with the bar: a tick of the clock and the band's tick differ by whole bars, and by how many changes
+with every jump of the clock.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Iterable
 
-from daemon.clocks.clock import Clock, ClockTick, Started, TempoOnly
-from daemon.core.events import MidiIn
-from daemon.core.tempo import NS_PER_MS, NS_PER_S, NS_PER_US, TempoMap
+from daemon.clocks.clock import Change, Clock, ClockTick, Started, Stopped, TempoOnly
+from daemon.core.events import MidiIn, Position
+from daemon.core.tempo import NS_PER_MS, NS_PER_S, NS_PER_US
+from daemon.engine.band import Band
+from daemon.engine.schedule import NoteEvent
+from daemon.engine.transport import HALF_STEP
 from music import midi
-from music.errors import HousebandError
-from music.note import TICKS_PER_BEAT, TICKS_PER_STEP, Metre
+from music.note import TICKS_PER_BEAT, TICKS_PER_STEP, Metre, round_to_step
 
-#: a note that comes so long (ns) before a start belongs to it: the first one can overtake it on its way
-EARLY = 50 * NS_PER_MS
-#: a master that rolls on from the top after no more than this (ns) has looped, not begun anew
-LOOP = NS_PER_S // 2
-#: ticks in which the band comes back to where the master is, and by which they may differ before it leaps there
-HORIZON, APART = TICKS_PER_STEP, TICKS_PER_BEAT // 2
-#: beats (1/24) for which they must differ that much: one that was late on its way says nothing
-PATIENCE = 4
-#: a difference (ns) that is let be
-NEAR = 100_000
-
-
-@dataclass(frozen=True, slots=True)
-class TempoCorrection:
-    """From `tick` on play so that `target` is at `ns`, and from there on `us` microseconds per beat."""
-
-    tick: int
-    target: int
-    ns: int
-    us: int
+#: a note that comes this long before a start belongs to it: the first one can overtake the start on its way
+EARLY_NS = 50 * NS_PER_MS
+#: a clock that starts from the top after no longer than this has looped, not begun anew
+LOOP_NS = NS_PER_S // 2
+#: ticks in which the band comes back to where the clock is
+CATCH_UP_TICKS = TICKS_PER_STEP
+#: ticks by which band and clock may differ before the band leaps there
+MAX_DRIFT_TICKS = TICKS_PER_BEAT // 2
+#: clock ticks for which they must differ that much: one that was late on its way says nothing
+MAX_DRIFTING_CLOCK_TICKS = 4
+#: a difference that is left as it is
+TOLERANCE_NS = 100_000
 
 
 class ClockSync:
-    """One master. commands of its clock: until it has rolled the band waits for it."""
+    """Follows a clock: starts, holds, moves and bends the band's timeline as the clock says."""
 
-    def __init__(self, clock: Clock | None) -> None:
-        self.clock = clock
-        #: the master moves
-        self.rolling = False
-        #: the master has the say: it has rolled, or nothing plays without it
-        self.leads = clock is not None and clock.waits_for_start
-        self._offset = 0  # the band's ticks minus the master's
-        self._paced = False
-        self._apart = 0  # beats that were too far from where the band is, one after the other
-        self._recent: deque[MidiIn] = deque()
+    def __init__(self, clock: Clock | None, band: Band) -> None:
+        """Have the band follow `clock`, or nothing if it is None."""
+        self._clock, self._band = clock, band
+        self._rolling = False
+        self._tempo_only = False  # the clock has told its tempo and never a position
+        self._offset = 0  # the band's tick minus the clock's
+        self._drifting = 0  # clock ticks in a row that were too far from where the band is
+        self._recent: deque[MidiIn] = deque()  # what was played in the last moments
+        self._cut_off: list[NoteEvent] = []  # notes that the last stop ended when they had just begun
+        band.transport.led = clock is not None and clock.waits_for_start
+
+    @property
+    def deadline(self) -> int | None:
+        """When (ns) silence of the clock means something; None for never."""
+        return None if self._clock is None else self._clock.deadline
 
     @property
     def waiting(self) -> bool:
-        """Whether what is played now waits for the master to roll."""
-        return self.leads and not self.rolling and not self._paced
+        """True while nothing that is played is heard, because the clock has yet to start."""
+        return self._band.transport.led and not self._rolling and not self._tempo_only
 
-    def release(self) -> bool:
-        """Play without the master until it rolls again, where the clock allows that. True if so."""
-        if self.clock is not None and not self.clock.waits_for_start and not self.rolling:
-            self.leads = False
-        return not self.leads
+    def on_event(self, event: MidiIn | Position, now: int) -> None:
+        """Follow a message of the clock."""
+        if self._clock is not None:
+            self._apply(self._clock.on_event(event), now)
+
+    def on_silence(self, now: int) -> None:
+        """Follow the clock's silence until now."""
+        if self._clock is not None:
+            self._apply(self._clock.on_silence(now), now)
 
     def remember(self, event: MidiIn) -> None:
-        """What was played just now may turn out to belong to a start."""
-        if self.clock is None:
+        """Keep what was just played for a moment: a start that comes late may begin with it."""
+        if self._clock is None:
             return
-        while self._recent and self._recent[0].at < event.at - EARLY:
+        while self._recent and self._recent[0].at < event.at - EARLY_NS:
             self._recent.popleft()
         self._recent.append(event)
 
-    def early(self, ns: int) -> list[MidiIn]:
-        """The notes of the last moments before `ns`, and all after it, whose keys are still down."""
+    def let_go(self) -> bool:
+        """Let the band play without the clock until that starts again; return False if it must wait for the clock."""
+        if self._clock is not None and not self._clock.waits_for_start and not self._rolling:
+            self._band.transport.led = False
+        return not self._band.transport.led
+
+    def _apply(self, changes: Iterable[Change], now: int) -> None:
+        for change in changes:
+            match change:
+                case Started():
+                    self._start(change, now)
+                case Stopped():
+                    self._rolling = False
+                    self._hold(now)
+                case ClockTick():
+                    self._band.counters.clock_jitter_ns.add(change.jitter)
+                    self._band.counters.clock_lost = change.lost
+                    if self._rolling:
+                        self._keep_up(change, now)
+                case TempoOnly():
+                    self._follow_tempo(change)
+                    self._keep_up(change, now)
+
+    # Starts, leaps and stops
+
+    def _start(self, change: Started, now: int) -> None:
+        """Be where the clock is, which has started or jumped. Whatever sounded ends."""
+        transport = self._band.transport
+        held = transport.held_since
+        looped = not change.fresh or held is None or now - held <= LOOP_NS
+        playing = transport.playing and looped
+        self._hold(now)
+        transport.release()
+        transport.us, transport.led, self._rolling = change.us, True, True
+        matching = self._matching_tick(change) if playing else None
+        if transport.tempo is None:
+            tick = change.tick
+            transport.anchor(tick, change.ns)
+        elif matching is None:
+            tick = self._leap(change, playing, now)
+        else:
+            tick = self._roll_on(matching, now)
+        transport.anchored = True
+        self._offset = tick - change.tick
+        if not playing:
+            transport.arm()
+        assert transport.tempo is not None
+        first = transport.tempo.ns_at(tick)
+        for event in self._played_early(change.ns):
+            self._band.hear(MidiIn(max(event.at, first), event.data), now)
+
+    def _leap(self, change: Started, playing: bool, now: int) -> int:
+        """Leap to the next tick that has not come and is where the clock is in its bar; the plan is of no use there."""
+        band = self._band
+        tick = self._next_matching_tick(change, band.position(max(now, change.ns)))
+        band.counters.jumps += 1
+        band.end_all(now)
+        band.form.reset()
+        band.planner.discard_pending()
+        band.transport.leap(tick, change.ns, change.us)
+        if playing:
+            band.begin(round_to_step(tick))
+        return tick
+
+    def _roll_on(self, tick: int, now: int) -> int:
+        """Go on with the plan, for the clock is in its bar where the band is; what had just begun begins again."""
+        first = max(tick, self._band.position(now))
+        self._band.schedule.retrigger(self._cut_off, first)
+        self._band.transport.skip_to(first)
+        return tick
+
+    def _hold(self, now: int) -> None:
+        """Be silent while the clock stands still, but keep the plan: it may only be looping."""
+        band = self._band
+        if band.transport.held_since is not None:
+            return
+        band.transport.hold(now)
+        tick = band.position(now)
+        events = band.schedule.silence(tick)
+        self._cut_off = [event for event in events if event.entry.onset > tick - HALF_STEP]
+        band.sender.end(events, now)
+        band.sender.end_all(now)
+        band.sender.repeat_end_all(now)
+        band.release_keys(now)
+
+    def _played_early(self, start: int) -> list[MidiIn]:
+        """Return the notes played since shortly before `start` (ns) whose keys are still down."""
         down: dict[tuple[int, int], MidiIn] = {}
         for event in self._recent:
-            if event.at < ns - EARLY or not midi.is_note(event.data):
+            if event.at < start - EARLY_NS or not midi.is_note(event.data):
                 continue
             if midi.is_note_on(event.data):
                 down[midi.key_of(event.data)] = event
@@ -83,58 +171,56 @@ class ClockSync:
                 down.pop(midi.key_of(event.data), None)
         return list(down.values())
 
-    def start(self) -> None:
-        """The master rolls."""
-        self.rolling = self.leads = True
+    # Positions
 
-    def stop(self) -> None:
-        """The master stands still."""
-        self.rolling = False
+    @property
+    def _metre(self) -> Metre:
+        return self._band.transport.song.metre_at(0)[1]
 
-    def near(self, change: Started, tempo: TempoMap, metre: Metre) -> int | None:
-        """The band's tick at which the master now is, if the band is there already, to half a step; None if not."""
-        here = tempo.tick_at(change.ns)
-        bar = metre.ticks_per_bar
-        tick = here + (change.tick - here + bar // 2) % bar - bar // 2
-        return tick if abs(tempo.ns_at(tick) - change.ns) <= _span(change.us) * TICKS_PER_STEP // 2 else None
-
-    @staticmethod
-    def after(change: Started, here: int, metre: Metre) -> int:
-        """The next tick after `here` that is where the master now is in its bar."""
-        return here + 1 + (change.tick - here - 1) % metre.ticks_per_bar
-
-    def meet(self, change: Started, tick: int) -> None:
-        """The master's position is the band's `tick`."""
-        self._offset = tick - change.tick
-
-    def steer(self, change: ClockTick | TempoOnly, tempo: TempoMap, begin: int) -> TempoCorrection | None:
-        """How to be where the master is, from the tick `begin` on; None where the band is there already. Raises Astray
-        when they have been too far apart for a while."""
-        tick = change.tick + self._offset
-        apart = abs(tempo.ns_at(tick) - change.ns) > APART * _span(change.us)
-        self._apart = self._apart + 1 if apart else 0
-        if self._apart > PATIENCE:
-            self._apart = 0
-            raise OutOfSync
-        target = max(tick, begin) + HORIZON
-        ns = change.ns + (target - tick) * change.us * NS_PER_US // TICKS_PER_BEAT
-        fast = abs(tempo.us_at(target) - change.us) * 1000 > change.us
-        if not fast and abs(tempo.ns_at(target) - ns) <= NEAR:
+    def _matching_tick(self, change: Started) -> int | None:
+        """Return the band's tick at which the clock now is, if the band is there to half a step; None if not."""
+        tempo = self._band.transport.tempo
+        if tempo is None:
             return None
-        return TempoCorrection(begin, target, ns, change.us)
+        here, bar = tempo.tick_at(change.ns), self._metre.ticks_per_bar
+        tick = here + (change.tick - here + bar // 2) % bar - bar // 2
+        return tick if abs(tempo.ns_at(tick) - change.ns) <= _tick_ns(change.us) * TICKS_PER_STEP // 2 else None
 
-    def pace(self, change: TempoOnly, tempo: TempoMap | None) -> None:
-        """A master that only beats: its ticks are the band's, wherever the band began."""
-        if not self._paced or tempo is None:
-            self._paced = True
+    def _next_matching_tick(self, change: Started, position: int) -> int:
+        """Return the next tick after `position` that is where the clock now is in its bar."""
+        return position + 1 + (change.tick - position - 1) % self._metre.ticks_per_bar
+
+    def _follow_tempo(self, change: TempoOnly) -> None:
+        """Take the ticks of a clock that only tells its tempo for the band's own, wherever the band began."""
+        tempo, span = self._band.transport.tempo, _tick_ns(change.us)
+        self._band.transport.us = change.us
+        if not self._tempo_only or tempo is None:
+            self._tempo_only = True
             self._offset = 0
-        if tempo is not None and abs(tempo.ns_at(change.tick + self._offset) - change.ns) > _span(change.us):
-            self._offset = tempo.tick_at(change.ns + _span(change.us) // 2) - change.tick
+        if tempo is not None and abs(tempo.ns_at(change.tick + self._offset) - change.ns) > span:
+            self._offset = tempo.tick_at(change.ns + span // 2) - change.tick
+
+    def _keep_up(self, change: ClockTick | TempoOnly, now: int) -> None:
+        """Play a little faster or slower, so that the band is where the clock is; leap if they are too far apart."""
+        transport = self._band.transport
+        tempo = transport.tempo
+        if tempo is None:
+            return
+        tick, span = change.tick + self._offset, _tick_ns(change.us)
+        drifts = abs(tempo.ns_at(tick) - change.ns) > MAX_DRIFT_TICKS * span
+        self._drifting = self._drifting + 1 if drifts else 0
+        if self._drifting > MAX_DRIFTING_CLOCK_TICKS:
+            self._drifting = 0
+            self._start(Started(change.tick, change.ns, change.us), now)
+            return
+        begin = tempo.tick_from(now + self._band.sender.lookahead_ns)
+        target = max(tick, begin) + CATCH_UP_TICKS
+        target_ns = change.ns + (target - tick) * change.us * NS_PER_US // TICKS_PER_BEAT
+        other_tempo = abs(tempo.us_at(target) - change.us) * 1000 > change.us
+        if other_tempo or abs(tempo.ns_at(target) - target_ns) > TOLERANCE_NS:
+            transport.us = change.us
+            tempo.steer(begin, target, target_ns, change.us)
 
 
-class OutOfSync(HousebandError):
-    """The band and the master are too far apart to come together by playing faster or slower."""
-
-
-def _span(us: int) -> int:
+def _tick_ns(us: int) -> int:
     return us * NS_PER_US // TICKS_PER_BEAT

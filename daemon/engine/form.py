@@ -64,7 +64,7 @@ class Form:
             bar = bar_at(self._metres, bar.end)
         self._fills = bar.fill, bar.end
 
-    def vary(self, tick: int | None) -> None:
+    def next_variation(self, tick: int | None) -> None:
         """Another variation is wanted at this tick; at once while nothing plays (None)."""
         if tick is None:
             self._variation += 1
@@ -88,7 +88,7 @@ class Form:
             if bar.start == line and line - since >= bars * (bar.end - bar.start):
                 self._end_from(line, paused=True)
 
-    def played(self, tick: int) -> None:
+    def melody_played(self, tick: int) -> None:
         """The player plays again: an ending that only a pause had brought is called off, until its chord."""
         if self.ending is not None and self.ending.paused and tick < self.ending.chord:
             self.ending = None

@@ -1,8 +1,7 @@
-"""The loop that the AR-CNN edits: the last bars of what was played, going round, and the edits made to them.
+"""The edit loop: the last bars of what was played, going round, and the edits that the AR-CNN makes to them.
 
-Belongs to the conductor: it records what is heard, says which notes begin at a step, shows itself to the player and
-takes the player's edits. Places in the loop are steps from its beginning, which lies on a bar line; what is recorded
-or edited at a place sounds when the band comes there next.
+A place in the loop is a step counted from its beginning, which lies on a bar line. What is recorded or edited at a
+place sounds when the band comes there next.
 """
 
 from __future__ import annotations
@@ -14,74 +13,86 @@ import numpy as np
 
 from daemon.core.plan import AppliedEdit, LoopState
 from daemon.core.settings import Settings
+from daemon.core.tempo import NS_PER_S
+from daemon.engine.song import SongInfo
 from music import midi
 from music.edits.draft import Draft
 from music.edits.edit import Edit
-from music.note import PITCHES, TICKS_PER_STEP, Metre, Note, round_to_step
+from music.note import EDITS, PITCHES, TICKS_PER_STEP, Metre, Note, round_to_step
 
-#: the technique that edits it
+#: the technique that edits the loop
 TECHNIQUE = "arcnn"
 #: bars of what was played that are remembered
-MOST_BARS = 8
-_NS = 1_000_000_000
-#: at most so many edits are asked for at once
-AT_ONCE = 8
+MEMORY_BARS = 8
+#: edits that are remembered, for observers
+HISTORY_EDITS = 1024
+#: edits that are asked for at once, at the most
+MAX_WANTED_EDITS = 8
 
 
 class EditLoop:
-    """split, channel: as the window has them. `told` holds the last edits made, for whoever wants to know."""
+    """Records what is played, tells which notes begin at a step, and applies a player's edits within their rate."""
 
     def __init__(self, channel: int | None = None) -> None:
+        """Record from this MIDI channel (0..15) only, or from all but the drums' if it is None."""
+        #: keys below this pitch are not recorded
         self.split = 0
-        #: what goes round; None while nothing does
+        #: the notes that go round; None while none do
         self.draft: Draft | None = None
-        self.told: deque[AppliedEdit] = deque(maxlen=1024)
+        #: the latest edits, oldest first
+        self.applied: deque[AppliedEdit] = deque(maxlen=HISTORY_EDITS)
         self._channel = channel
         self._down: dict[tuple[int, int], tuple[int, int]] = {}  # (channel, pitch) -> (tick, velocity)
-        self._past: deque[Note] = deque()
+        self._played: deque[Note] = deque()
         self._origin = 0  # a step at which the loop begins
         self._metre = Metre()
-        self._touched: int | None = None  # the bar (counted from the origin) that was last cleared to be replaced
-        self._changed_for = 0  # answers to questions up to this one know nothing of what was played since
-        self._turn = 0
-        self._serial = 0
-        self._credit = 0  # ns of edits that may be made
-        self._since: int | None = None  # when it was last counted
+        self._replaced_bar: int | None = None  # the bar, counted from the origin, that was last cleared by playing
+        self._stale_until = 0  # answers to requests up to this number do not know what was played since
+        self._request_count = 0
+        self._serial = 0  # of the last edit
+        self._budget = EditBudget()
+
+    @staticmethod
+    def is_wanted(settings: Settings, roles: Iterable[str]) -> bool:
+        """Return True if, with these settings, a player that writes these roles is to edit a loop."""
+        return (settings.players.get(EDITS) or settings.technique) == TECHNIQUE and EDITS in roles
 
     # What is played
 
     def hear(self, tick: int, data: bytes, overdub: bool, number: int) -> list[tuple[int, int]]:
-        """Take in a MIDI message that came at a tick. number: of the newest question. Returns (step of the loop, pitch)
-        of the notes that it replaced."""
+        """Take in a MIDI message that came at a tick, and return the notes that it replaced as (place, pitch).
+
+        overdub: it replaces none; number: of the newest request for a plan.
+        """
         if not midi.is_note(data) or max(data[1:]) > 127:
             return []
         channel, key = midi.channel_of(data), midi.key_of(data)
         if channel == midi.DRUM_CHANNEL or self._channel not in (None, channel) or data[1] < self.split:
             return []
-        self._end(key, tick, number)
+        self._release_key(key, tick, number)
         if midi.is_note_off(data):
             return []
         self._down[key] = (tick, data[2])
-        return [] if overdub else self._make_room(round_to_step(tick), number)
+        return [] if overdub else self._replace_bar(round_to_step(tick), number)
 
     def release(self, tick: int, number: int) -> None:
-        """Every key is up, as when an input is lost."""
+        """Take every key as up, as when an input is lost."""
         for key in list(self._down):
-            self._end(key, tick, number)
+            self._release_key(key, tick, number)
 
-    def _end(self, key: tuple[int, int], tick: int, number: int) -> None:
+    def _release_key(self, key: tuple[int, int], tick: int, number: int) -> None:
         begun = self._down.pop(key, None)
         if begun is None:
             return
         start, velocity = begun
         note = Note(start, key[1], max(1, tick - start), velocity)
-        self._past.append(note)
-        longest = MOST_BARS * self._metre.ticks_per_bar
-        while self._past and self._past[0].end <= tick - longest:
-            self._past.popleft()
+        self._played.append(note)
+        memory = MEMORY_BARS * self._metre.ticks_per_bar
+        while self._played and self._played[0].end <= tick - memory:
+            self._played.popleft()
         if self.draft is not None:
             self._record(note)
-            self._changed_for = number
+            self._stale_until = number
 
     def _record(self, note: Note) -> None:
         assert self.draft is not None
@@ -89,68 +100,72 @@ class EditLoop:
         length = max(1, round_to_step(note.end) - first)
         self.draft.give(self.place(first), note.pitch, length, note.velocity)
 
-    def _make_room(self, step: int, number: int) -> list[tuple[int, int]]:
-        """The first note played in a bar takes out what the loop has there."""
+    def _replace_bar(self, step: int, number: int) -> list[tuple[int, int]]:
+        """Take out what the loop has in the bar of a step, when a first note is played in it."""
         if self.draft is None:
             return []
         bar = (step - self._origin) // self._metre.steps_per_bar
-        if bar == self._touched:
+        if bar == self._replaced_bar:
             return []
-        self._touched = bar
-        self._changed_for = number
+        self._replaced_bar = bar
+        self._stale_until = number
         first = self.place(self._origin + bar * self._metre.steps_per_bar)
         return self.draft.clear(first, first + self._metre.steps_per_bar)
 
     # Going round
 
-    def begin(self, step: int, origin: int, metre: Metre, bars: int) -> None:
-        """From now, a step, on, `bars` bars go round: the last that were played. origin: a step at which a bar begins.
+    def begin(self, step: int, song: SongInfo, bars: int) -> None:
+        """Let the last `bars` bars that were played go round from a step on.
 
-        What had been going round goes on, as far as there is room for it."""
-        old, old_origin = self.draft, self._origin
-        per_bar = metre.steps_per_bar
-        steps = bars * per_bar
-        draft = Draft(
-            np.zeros((steps, PITCHES), np.int16), np.zeros((steps, PITCHES), np.uint8), range(0, steps, per_bar), True
-        )
-        same = old is not None and metre == self._metre
-        self.draft, self._origin, self._metre, self._touched = draft, origin, metre, None
-        if same and old is not None:
-            for place in range(steps):  # the last time that each place was passed
-                passed = step - 1 - (step - 1 - origin - place) % steps
-                there = (passed - old_origin) % old.steps
-                for pitch in np.flatnonzero(old.lengths[there]).tolist():
-                    length = min(int(old.lengths[there, pitch]), draft.room(place, pitch))
-                    if length > 0:
-                        draft.give(place, pitch, length, int(old.velocities[there, pitch]))
+        If a loop is going round already, it goes on, as far as there is room for it.
+        """
+        tick = step * TICKS_PER_STEP
+        (mark, metre), bar = song.metre_at(tick), song.bar_at(tick).start
+        passed = (bar - mark) // metre.ticks_per_bar % bars  # bars of the loop before this one
+        origin = (bar - passed * metre.ticks_per_bar) // TICKS_PER_STEP
+        old, old_origin, same_metre = self.draft, self._origin, metre == self._metre
+        self.draft, self._origin, self._metre, self._replaced_bar = _empty_loop(bars, metre), origin, metre, None
+        if old is not None and same_metre:
+            self._copy(old, old_origin, step)
             return
-        for note in self._past:
-            if round_to_step(note.start) >= step - steps:
+        for note in self._played:
+            if round_to_step(note.start) >= step - self.draft.steps:
                 self._record(note)
 
+    def _copy(self, old: Draft, old_origin: int, step: int) -> None:
+        """Put at every place what the old loop had when the band last passed there, before `step`."""
+        assert self.draft is not None
+        for place in range(self.draft.steps):
+            passed = step - 1 - (step - 1 - self._origin - place) % self.draft.steps
+            there = (passed - old_origin) % old.steps
+            for pitch in np.flatnonzero(old.lengths[there]).tolist():
+                length = min(int(old.lengths[there, pitch]), self.draft.room(place, pitch))
+                if length > 0:
+                    self.draft.give(place, pitch, length, int(old.velocities[there, pitch]))
+
     def end(self) -> None:
-        """Nothing goes round any more; what was played is remembered."""
+        """Let nothing go round any more; what was played is remembered."""
         self.draft = None
-        self._since = None
+        self._budget.pause()
 
     def forget(self) -> None:
-        """As if nothing had been played."""
+        """End the loop, and forget what was played."""
         self.end()
-        self._past.clear()
+        self._played.clear()
         self._down.clear()
 
     def place(self, step: int) -> int:
-        """Where in the loop a step lies."""
+        """Return the place of a step in the loop."""
         assert self.draft is not None
         return (step - self._origin) % self.draft.steps
 
-    def passed(self, place: int, step: int) -> int:
-        """The last step up to `step` at which the band was at a place."""
+    def last_pass(self, place: int, step: int) -> int:
+        """Return the last step, up to `step`, at which the band was at a place."""
         assert self.draft is not None
         return step - (step - self._origin - place) % self.draft.steps
 
     def notes_at(self, step: int) -> list[Note]:
-        """The notes that begin at a step."""
+        """Return the notes that begin at a step, in ticks."""
         if self.draft is None:
             return []
         place = self.place(step)
@@ -167,76 +182,108 @@ class EditLoop:
     # Editing
 
     def state(self, now: int, settings: Settings) -> LoopState | None:
-        """The loop to be shown to a player at a moment (ns); None while there is none."""
+        """Return the loop as it is to be shown to a player at a time (ns); None while there is none."""
         draft = self.draft
         if draft is None:
             return None
-        self._earn(now, settings.edits_per_second)
-        self._turn += 1
+        self._budget.earn(now, settings.edits_per_second)
+        self._request_count += 1
         steps, pitches = np.nonzero(draft.lengths)
         rows = zip(
             *(steps.tolist(), pitches.tolist(), draft.lengths[steps, pitches].tolist()),
             *(draft.velocities[steps, pitches].tolist(), draft.own[steps, pitches].tolist()),
             strict=True,
         )
-        want = min(AT_ONCE, self._affordable(settings.edits_per_second))
-        refused = tuple((step, pitch) for step, pitch in np.argwhere(draft.refused).tolist())
-        return LoopState(draft.steps, draft.bars, tuple(rows), draft.given, draft.removed, want, self._turn, refused)
+        return LoopState(
+            steps=draft.steps,
+            bars=draft.bars,
+            notes=tuple(rows),
+            given=draft.given,
+            removed=draft.removed,
+            wanted_edits=min(MAX_WANTED_EDITS, self._budget.affordable(settings.edits_per_second)),
+            request_count=self._request_count,
+            refused=tuple((step, pitch) for step, pitch in np.argwhere(draft.refused).tolist()),
+        )
 
     def take(self, edits: Iterable[Edit], number: int, now: int, tick: int, settings: Settings) -> list[Edit]:
-        """A player's answer to question `number`: the edits of it that could be made, and are."""
+        """Apply those edits of a player's answer that can still be made, and return them.
+
+        number: of the request it answers; tick: where the band is at `now` (ns).
+        """
         draft = self.draft
-        if draft is None or number <= self._changed_for:
+        if draft is None or number <= self._stale_until:
             return []
-        self._earn(now, settings.edits_per_second)
+        rate = settings.edits_per_second
+        self._budget.earn(now, rate)
         limits, done = settings.limits, []
         for edit in edits:
-            if self._affordable(settings.edits_per_second) < 1 or not draft.fits(edit):
+            if self._budget.affordable(rate) < 1 or not draft.fits(edit):
                 continue
             if not draft.allows(edit, limits):  # they may have been turned since it was asked for
                 continue
             draft.apply(edit)
-            self._credit -= _price(settings.edits_per_second)
-            self._tell(edit, now, tick)
+            self._budget.spend(rate)
+            self._note_down(edit, now, tick)
             done.append(edit)
         return done
 
-    def told_since(self, serial: int) -> list[AppliedEdit]:
-        """The edits made after the one of that serial, oldest first; of very many the last."""
+    def edits_since(self, serial: int) -> list[AppliedEdit]:
+        """Return the edits made after the one with this serial number, oldest first; of very many the latest."""
         found = []
-        for told in reversed(self.told):
-            if told.serial <= serial:
+        for applied in reversed(self.applied):
+            if applied.serial <= serial:
                 break
-            found.append(told)
+            found.append(applied)
         return found[::-1]
 
     def undo(self, number: int, now: int, tick: int) -> list[Edit]:
-        """Take back the last edit: what was done instead."""
+        """Take back the last edit, and return what was done instead."""
         if self.draft is None:
             return []
         done = self.draft.undo(1)
-        self._changed_for = number
+        self._stale_until = number
         for edit in done:
-            self._tell(edit, now, tick, undone=True)
+            self._note_down(edit, now, tick, undone=True)
         return done
 
-    def _tell(self, edit: Edit, now: int, tick: int, undone: bool = False) -> None:
+    def _note_down(self, edit: Edit, now: int, tick: int, undone: bool = False) -> None:
         assert self.draft is not None
         self._serial += 1
         bar, step = self.draft.place(edit.step)
-        self.told.append(AppliedEdit(self._serial, now, tick, edit, bar, step, undone))
-
-    def _earn(self, now: int, rate: float) -> None:
-        """Time gives leave to edit, so much a second; no more than a second of it is saved up."""
-        if self._since is not None:
-            self._credit += now - self._since
-        self._since = now
-        self._credit = min(self._credit, max(_NS, _price(rate)))
-
-    def _affordable(self, rate: float) -> int:
-        return self._credit // _price(rate) if rate > 0 else 0
+        self.applied.append(AppliedEdit(self._serial, now, tick, edit, bar, step, undone))
 
 
-def _price(rate: float) -> int:
-    """What an edit costs, ns."""
-    return max(1, round(_NS / rate)) if rate > 0 else 0
+class EditBudget:
+    """Limits how fast edits are made: time earns them, at a rate (edits per second), and a second's worth is kept."""
+
+    def __init__(self) -> None:
+        self._credit_ns = 0  # the time that has been earned and not spent
+        self._counted_until: int | None = None  # ns
+
+    def earn(self, now: int, rate: float) -> None:
+        """Count the time until `now` (ns)."""
+        if self._counted_until is not None:
+            self._credit_ns += now - self._counted_until
+        self._counted_until = now
+        self._credit_ns = min(self._credit_ns, max(NS_PER_S, _price_ns(rate)))
+
+    def affordable(self, rate: float) -> int:
+        """Return how many edits may be made now."""
+        return self._credit_ns // _price_ns(rate) if rate > 0 else 0
+
+    def spend(self, rate: float) -> None:
+        """Pay for one edit."""
+        self._credit_ns -= _price_ns(rate)
+
+    def pause(self) -> None:
+        """Earn nothing from now until `earn` is called next."""
+        self._counted_until = None
+
+
+def _price_ns(rate: float) -> int:
+    return max(1, round(NS_PER_S / rate)) if rate > 0 else 0
+
+
+def _empty_loop(bars: int, metre: Metre) -> Draft:
+    steps, bar = bars * metre.steps_per_bar, metre.steps_per_bar
+    return Draft(np.zeros((steps, PITCHES), np.int16), np.zeros((steps, PITCHES), np.uint8), range(0, steps, bar), True)

@@ -78,7 +78,7 @@ class OutputQueue:
                 continue
             yield message
 
-    def cut(self, key: Key, now: int) -> Iterator[OutputMessage]:
+    def end_note(self, key: Key, now: int) -> Iterator[OutputMessage]:
         """End a key at once: what of it has not begun never does."""
         for message in self._waiting.pop(key, ()):
             message.waiting = False
@@ -86,10 +86,10 @@ class OutputQueue:
             self._on.discard(key)
             yield OutputMessage(now, now, note_off(*key))
 
-    def flush(self, now: int) -> Iterator[OutputMessage]:
+    def end_all(self, now: int) -> Iterator[OutputMessage]:
         """End all there is."""
         for key in sorted({*self._waiting, *self._on}):
-            yield from self.cut(key, now)
+            yield from self.end_note(key, now)
 
     @property
     def sounding(self) -> frozenset[Key]:

@@ -170,7 +170,7 @@ class NoteSchedule:
             del line.past[start, pitch]
         return []
 
-    def revive(self, cues: Iterable[NoteEvent], tick: int) -> None:
+    def retrigger(self, cues: Iterable[NoteEvent], tick: int) -> None:
         """What was cut off as soon as it had begun, begins again, at `tick`."""
         for _, _, entry in cues:
             entry.onset = max(entry.onset, tick)
@@ -206,7 +206,7 @@ class NoteSchedule:
             del past[key]
         return tuple([entry.note for entry in past.values()])
 
-    def harmony(self, role: str, tick: int, until: int) -> tuple[Note, ...]:
+    def chord_at(self, role: str, tick: int, until: int) -> tuple[Note, ...]:
         """What a role has at a tick: the first notes its plan begins from there up to `until`, else what sounds over
         it, else what it began last."""
         line = self._lines.get(role)

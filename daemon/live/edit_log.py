@@ -19,7 +19,7 @@ class EditLog(Observer):
     def __init__(self) -> None:
         self._queue: SimpleQueue[AppliedEdit | None] = SimpleQueue()
         self._loop: EditHistory | None = None
-        self._told = 0  # serial number of the last edit that was logged
+        self._last_edit = 0  # serial number of the last edit that was logged
         self._thread = threading.Thread(target=self._write, name="edit-log", daemon=True)
         self._thread.start()
 
@@ -29,11 +29,9 @@ class EditLog(Observer):
 
     def on_wait(self, now: int, until: int | None) -> None:
         """Pass new edits on to the thread that writes."""
-        loop = self._loop
-        if loop is not None and loop.told and loop.told[-1].serial > self._told:
-            for told in loop.told_since(self._told):
-                self._queue.put(told)
-            self._told = loop.told[-1].serial
+        for made in () if self._loop is None else self._loop.edits_since(self._last_edit):
+            self._queue.put(made)
+            self._last_edit = made.serial
 
     def close(self) -> None:
         """Write the rest."""

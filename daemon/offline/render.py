@@ -11,12 +11,11 @@ from daemon.core.counters import Counters
 from daemon.core.events import ControlChange, MidiIn, Quit
 from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
-from daemon.core.tempo import NS_PER_MS, TempoMap, us_per_beat
+from daemon.core.tempo import NS_PER_MS, TapTempo, TempoMap, us_per_beat
 from daemon.core.world import Composer
 from daemon.engine.conductor import Conductor
 from daemon.engine.melody import MelodyTracker
 from daemon.engine.song import SongInfo
-from daemon.engine.tap_tempo import TapTempo
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, SentMessage, VirtualWorld
 from daemon.players.player import Player
 from daemon.sound.synth import Synth

@@ -144,7 +144,7 @@ class ArcnnPlayer(GraphPlayer):
 
     def _edits(self, request: PlanRequest) -> tuple[Edit, ...]:
         state, settings = request.loop, request.settings
-        if state is None or not state.want or not state.given:
+        if state is None or not state.wanted_edits or not state.given:
             return ()
         draft, limits = draft_of(state), settings.limits
         if not any(cells.any() for cells in draft.open_cells(limits)):
@@ -154,15 +154,15 @@ class ArcnnPlayer(GraphPlayer):
         if about != self._about:
             self._belief, self._about = selection.Belief(), about
         self._belief.look(draft, scores)
-        random = np.random.default_rng([abs(settings.seed), state.turn])
+        random = np.random.default_rng([abs(settings.seed), state.request_count])
         edits = selection.draw_edits(
             draft,
             scores,
             limits,
             random,
-            count=state.want,
+            count=state.wanted_edits,
             risk=settings.creative_risk,
-            iteration=state.turn,
+            iteration=state.request_count,
             belief=self._belief,
             strict=settings.style in STRICT,
         )

@@ -10,6 +10,6 @@ def test_a_player_that_edits_is_asked_about_a_loop_that_is_never_the_same() -> N
     first, second = (request for request, _ in zip(make_plan_requests(Settings(), edits=True), range(2), strict=False))
     assert first.loop
     assert second.loop
-    assert first.loop.want == 1
+    assert first.loop.wanted_edits == 1
     assert first.loop.notes != second.loop.notes
     assert next(make_plan_requests(Settings())).loop is None

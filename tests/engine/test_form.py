@@ -9,10 +9,9 @@ import pytest
 from daemon.core.events import ControlChange, Event, MidiIn
 from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
-from daemon.core.tempo import TempoMap
+from daemon.core.tempo import TapTempo, TempoMap
 from daemon.engine.form import FILL_DENSITY, FILL_TEMPERATURE, SEED_STEP, Form, Phase
 from daemon.engine.song import Bar, SongInfo, bar_at
-from daemon.engine.tap_tempo import TapTempo
 from music.note import Metre, Note
 from tests.support.fakes import MS, FakePlayer, Stage, only, pairs, perform
 
@@ -74,20 +73,20 @@ def test_a_fill_raises_density_and_temperature_within_their_range() -> None:
 
 def test_a_variation_is_another_seed_from_the_next_bar_on_and_two_are_two() -> None:
     form = Form(FOUR)
-    form.vary(10)
-    form.vary(90)
+    form.next_variation(10)
+    form.next_variation(90)
     seeds = [form.settings(t, Settings(seed=5)).seed for t in (90, 95, 96, 500)]
     assert seeds == [5, 5, 5 + 2 * SEED_STEP, 5 + 2 * SEED_STEP]
-    form.vary(500)
+    form.next_variation(500)
     assert form.settings(575, Settings()).seed == 2 * SEED_STEP
     assert form.settings(576, Settings()).seed == 3 * SEED_STEP
 
 
 def test_a_variation_wanted_before_a_stop_is_there_after_it() -> None:
     form = Form(FOUR)
-    form.vary(10)
+    form.next_variation(10)
     form.reset()
-    form.vary(None)
+    form.next_variation(None)
     assert form.settings(0, Settings()).seed == 2 * SEED_STEP
 
 
@@ -112,11 +111,11 @@ def test_a_pause_of_so_many_bars_ends_and_playing_calls_it_off() -> None:
     assert form.ending is None
     form.pause(288, 50, 2)
     assert form.phase(384) is Phase.CHORD
-    form.played(383)
+    form.melody_played(383)
     assert form.ending is None
     form.pause(384, 50, 2)
     form.end(400)  # now it is wanted
-    form.played(401)
+    form.melody_played(401)
     assert form.phase(480) is Phase.CHORD
 
 

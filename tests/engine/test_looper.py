@@ -53,7 +53,7 @@ class Editor(Player):
 
     def plan(self, request: PlanRequest) -> Plan:
         self.asked.append(request)
-        made = self.edits(request) if request.loop is not None and request.loop.want else []
+        made = self.edits(request) if request.loop is not None and request.loop.wanted_edits else []
         last = request.now + self.info.future_steps
         return Plan(request.number, request.now, last, request.heard, {"edits": ()}, edits=tuple(made))
 
@@ -201,14 +201,14 @@ def test_edits_a_second_are_limited() -> None:
     every = lambda request: [add(step, 72) for step in range(16)]  # noqa: E731
     settings = Settings(style="chorale", technique="arcnn", loop_bars=1, edits_per_second=2.0)
     stage = play([Note(0, 60, 12)], every, until=240, settings=settings)
-    assert [told.at for told in stage.conductor.loop.told] == [at(tick) for tick in range(27, 240, 24)]
-    assert [told.edit.step for told in stage.conductor.loop.told] == list(range(9))
+    assert [told.at for told in stage.conductor.loop.applied] == [at(tick) for tick in range(27, 240, 24)]
+    assert [told.edit.step for told in stage.conductor.loop.applied] == list(range(9))
 
 
 def test_no_edits_a_second_are_none() -> None:
     settings = Settings(style="chorale", technique="arcnn", loop_bars=1, edits_per_second=0.0)
     stage = play(BAR, lambda request: [add(1, 72)], until=400, settings=settings)
-    assert not stage.conductor.loop.told
+    assert not stage.conductor.loop.applied
 
 
 @pytest.mark.parametrize(
@@ -225,32 +225,32 @@ def test_no_edits_a_second_are_none() -> None:
 def test_what_is_forbidden_while_an_answer_is_under_way_is_not_done(key: str, value: object, made: list[str]) -> None:
     turned = [ControlChange(at(96 + 30), key, value)]  # asked in the middle of step 20, answered a step later
     stage = play(BAR, once(21, add(9, 70), remove(0, 60, 4)), until=290, latency=STEP, events=turned)
-    assert [told.edit.action for told in stage.conductor.loop.told] == made
+    assert [told.edit.action for told in stage.conductor.loop.applied] == made
 
 
 def test_a_cap_is_exact_though_two_answers_know_nothing_of_each_other() -> None:
     settings = Settings(style="chorale", technique="arcnn", loop_bars=1, edits_per_second=50.0, add_max=3)
     stage = play(BAR, lambda request: [add(request.now % 16, 70), add(request.now % 16, 72)], until=600,
                  latency=STEP, settings=settings)  # fmt: skip
-    assert len(stage.conductor.loop.told) == 3
+    assert len(stage.conductor.loop.applied) == 3
 
 
 def test_an_edit_that_does_not_fit_any_more_is_left_out() -> None:
     stage = play(BAR, once(21, add(1, 60), remove(3, 50), add(9, 64)), until=290)
-    assert not stage.conductor.loop.told
+    assert not stage.conductor.loop.applied
 
 
 def test_an_answer_to_a_question_from_before_something_was_played_is_dropped() -> None:
     tune = [*BAR, Note(96 + 30, 72, 12)]
     edits = once(21, add(14, 70))
-    assert play(BAR, edits, until=290, latency=STEP).conductor.loop.told
-    assert not play(tune, edits, until=290, latency=STEP).conductor.loop.told
+    assert play(BAR, edits, until=290, latency=STEP).conductor.loop.applied
+    assert not play(tune, edits, until=290, latency=STEP).conductor.loop.applied
 
 
 def test_undo_takes_edits_back_newest_first() -> None:
     undo = [ControlChange(at(tick), "undo", True) for tick in (140, 150, 160)]
     stage = play(BAR, once(18, remove(0, 60, 4), add(12, 70)), until=96 * 3, events=undo)
-    told = [(t.edit.action, t.edit.pitch, t.undone) for t in stage.conductor.loop.told]
+    told = [(t.edit.action, t.edit.pitch, t.undone) for t in stage.conductor.loop.applied]
     assert told == [("remove", 60, False), ("add", 70, False), ("remove", 70, True), ("add", 60, True)]
     assert heard(stage) == [(96, 60, 9), (144, 64, 12), (192, 60, 24), (240, 64, 12)]
 
@@ -259,9 +259,9 @@ def test_what_was_taken_back_is_not_done_again_until_something_new_is_played_the
     again = lambda request: [add(12, 70), remove(0, 60, 4)]  # noqa: E731
     undo = [ControlChange(at(150), "undo", True), ControlChange(at(151), "undo", True)]
     stage = play(BAR, again, until=96 * 6, events=undo)
-    assert [(t.edit.action, t.undone) for t in stage.conductor.loop.told][-2:] == [("add", True), ("remove", True)]
+    assert [(t.edit.action, t.undone) for t in stage.conductor.loop.applied][-2:] == [("add", True), ("remove", True)]
     tune = [*BAR, Note(96 * 3 + 30, 65, 6)]  # replaces the bar, in which C may now be edited again
-    more = [told.edit.pitch for told in play(tune, again, until=96 * 6, events=undo).conductor.loop.told][4:]
+    more = [told.edit.pitch for told in play(tune, again, until=96 * 6, events=undo).conductor.loop.applied][4:]
     assert more == [70]
 
 
@@ -285,7 +285,7 @@ def test_the_player_is_shown_the_loop_and_what_it_may_do() -> None:
     assert state is not None
     assert (state.steps, state.bars, state.given, state.removed) == (16, (0,), 2, 0)
     assert state.notes == ((0, 60, 4, 80, False), (2, 70, 6, 80, True), (8, 64, 2, 80, False))
-    assert [r.loop.turn for r in player.asked if r.loop] == list(range(1, len(player.asked) + 1))
+    assert [r.loop.request_count for r in player.asked if r.loop] == list(range(1, len(player.asked) + 1))
 
 
 # Switching

@@ -64,9 +64,9 @@ def test_what_is_cut_ends_now_and_what_had_not_begun_never_does() -> None:
     for message in (on(5), off(20), on(30), off(40), on(6, 41), off(50, 41)):
         outbox.put(message)
     assert left(outbox, 10) == [(5, 0x91), (6, 0x91)]
-    assert [(m.at, m.data) for m in outbox.cut((1, 40), 11)] == [(11, note_off(1, 40))]
-    assert list(outbox.cut((1, 40), 11)) == []
-    assert [(m.at, m.data) for m in outbox.flush(12)] == [(12, note_off(1, 41))]
+    assert [(m.at, m.data) for m in outbox.end_note((1, 40), 11)] == [(11, note_off(1, 40))]
+    assert list(outbox.end_note((1, 40), 11)) == []
+    assert [(m.at, m.data) for m in outbox.end_all(12)] == [(12, note_off(1, 41))]
     assert (left(outbox, 99), outbox.next()) == ([], None)
 
 

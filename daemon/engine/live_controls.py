@@ -1,0 +1,103 @@
+"""Live controls: a table of what happens when a performer turns something."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from daemon.core import controls
+from daemon.core.events import ControlChange
+from daemon.core.settings import Settings
+from daemon.engine.band import Band
+from daemon.engine.clock_sync import ClockSync
+from music.note import EDITS
+
+
+class LiveControls:
+    """Checks control changes and carries them out."""
+
+    def __init__(self, band: Band, sync: ClockSync) -> None:
+        self._band, self._sync = band, sync
+        #: what a control does besides changing the settings; keyed by the part before a dot, as in `mute.bass`
+        self._actions: Mapping[str, Callable[[ControlChange, int], None]] = {
+            "mute": self._mute,
+            "bpm": self._set_bpm,
+            "tap": self._tap,
+            "panic": self._panic,
+            "start": self._start,
+            "stop": self._stop,
+            "undo": self._undo,
+            "fill": self._fill,
+            "variation": self._begin_variation,
+            "ending": self._end,
+        }
+
+    def apply(self, change: ControlChange, now: int) -> bool:
+        """Carry a change out at `now` (ns). Return False, and change nothing, if its key or value is none."""
+        band, before = self._band, self._band.settings
+        techniques = band.player.techniques or (before.technique,)
+        try:
+            value = controls.parse(change.key, change.value, band.player.styles, techniques)
+        except controls.ControlError:
+            band.counters.refused += 1
+            return False
+        after = controls.with_control(before, change.key, value)
+        band.use(after)
+        band.planner.renew()
+        if _editor(before) != _editor(after):
+            band.change_loop(now)
+        if not band.transport.playing and _players(before) != _players(after):
+            band.planner.warm_up(after)
+        action = self._actions.get(change.key.partition(".")[0])
+        if action is not None:
+            action(ControlChange(change.at, change.key, value), now)
+        return True
+
+    def _mute(self, change: ControlChange, now: int) -> None:
+        role = change.key.partition(".")[2]
+        if role in self._band.settings.muted:
+            self._band.sender.end(self._band.schedule.silence(self._band.position(now), role), now)
+
+    def _set_bpm(self, change: ControlChange, now: int) -> None:
+        assert isinstance(change.value, float)
+        self._band.transport.change_tempo(max(change.at, now), change.value)
+
+    def _tap(self, change: ControlChange, now: int) -> None:
+        bpm = self._band.transport.tap(change.at)
+        if bpm is not None:
+            self._band.transport.change_tempo(max(change.at, now), bpm)
+
+    def _panic(self, _: ControlChange, now: int) -> None:
+        self._band.end_all(now)
+
+    def _start(self, _: ControlChange, now: int) -> None:
+        """Let the next melody note start the band: without the clock that is followed, if that has stopped."""
+        if self._band.transport.held_since is not None and self._sync.let_go():
+            self._band.stop(now)
+            self._band.transport.release()
+        self._band.transport.arm()
+
+    def _stop(self, _: ControlChange, now: int) -> None:
+        self._band.stop(now)
+
+    def _undo(self, _: ControlChange, now: int) -> None:
+        band = self._band
+        band.announce(band.loop.undo(band.planner.number, now, band.position(now)), now)
+
+    def _fill(self, _: ControlChange, now: int) -> None:
+        if self._band.transport.playing:
+            self._band.form.fill(self._band.position(now))
+
+    def _begin_variation(self, _: ControlChange, now: int) -> None:
+        self._band.form.next_variation(self._band.position(now) if self._band.transport.playing else None)
+
+    def _end(self, _: ControlChange, now: int) -> None:
+        if self._band.transport.playing:
+            self._band.form.end(self._band.position(now))
+
+
+def _players(settings: Settings) -> tuple[str, Mapping[str, str]]:
+    return settings.technique, settings.players
+
+
+def _editor(settings: Settings) -> tuple[str, str, int]:
+    return settings.technique, settings.players.get(EDITS, ""), settings.loop_bars

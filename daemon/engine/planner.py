@@ -1,0 +1,114 @@
+"""The planner: asks for plans, and knows which answers still count."""
+
+from __future__ import annotations
+
+from daemon.core.counters import Counters
+from daemon.core.plan import Plan, PlanRequest
+from daemon.core.player_info import PlayerInfo
+from daemon.core.settings import Settings
+from daemon.core.world import Composer
+from daemon.engine.looper import EditLoop
+from daemon.engine.melody import MelodyTracker
+from daemon.engine.schedule import NoteSchedule
+from daemon.engine.song import SongInfo
+from music.note import STEPS_PER_BEAT, TICKS_PER_STEP, Metre, Note
+
+
+class Planner:
+    """Numbers and sends requests for plans. Reads melody, schedule and loop, and changes none of them."""
+
+    def __init__(
+        self,
+        composer: Composer,
+        player: PlayerInfo,
+        song: SongInfo,
+        melody: MelodyTracker,
+        schedule: NoteSchedule,
+        loop: EditLoop,
+        counters: Counters,
+        *,
+        replan: str = "step",
+    ) -> None:
+        """Send requests to `composer`. replan: how often, one of `daemon.core.plan.REPLAN_CHOICES`."""
+        self._composer, self._player, self._song = composer, player, song
+        self._melody, self._schedule, self._loop = melody, schedule, loop
+        self._counters = counters
+        self._replan = replan
+        #: number of the newest request
+        self.number = 0
+        self._oldest = 0  # the oldest request whose answer counts
+        self._requested_step = 0  # the first step of the newest request
+        self._requested_settings: Settings | None = None
+        self._renew = True
+
+    def renew(self) -> None:
+        """Ask at the next chance, whatever `replan` says."""
+        self._renew = True
+
+    def discard_pending(self) -> None:
+        """Let no answer count that is still to come to the requests made so far."""
+        self._oldest = self.number + 1
+
+    def receive(self, plan: Plan) -> bool:
+        """Count an answer. Return False if it is to a request from before a stop or a leap."""
+        self._counters.answered += 1
+        self._counters.inference_ns.add(plan.inference_ns)
+        return plan.number >= self._oldest
+
+    def count_step(self, number: int | None) -> None:
+        """Count a step that has been committed from the plan with this number, or from none."""
+        counters = self._counters
+        counters.steps += 1
+        counters.uncovered += number is None
+        counters.in_time += number is not None and number == self.number
+        counters.used = self._schedule.used
+
+    def request(self, step: int, settings: Settings, heard: int, now: int, *, late: bool = False) -> None:
+        """Ask for a plan of what sounds from `step` on, if one is due.
+
+        heard: the tick up to which the melody is known; late: the step has begun already, as after the machine stood
+        still: then the request is numbered, so that the step does not count as in time, but not sent.
+        """
+        origin, metre = self._song.metre_at(step * TICKS_PER_STEP)
+        if not (self._renew or settings != self._requested_settings or self._is_due(step, origin, metre)):
+            return
+        self._requested_settings = settings
+        self.number += 1
+        self._renew = late
+        if late:
+            return
+        self._requested_step = step
+        committed_since = (step - self._player.past_steps) * TICKS_PER_STEP - metre.ticks_per_bar
+        melody_since = (step - self._player.memory_steps) * TICKS_PER_STEP - metre.ticks_per_bar
+        self._melody.forget(melody_since)
+        whole = self._song.melody
+        self._send(
+            PlanRequest(
+                number=self.number,
+                now=step,
+                heard=heard if whole is None else None,
+                melody=self._melody.notes(melody_since, heard) if whole is None else whole,
+                committed={role: self._schedule.committed(role, committed_since) for role in self._player.roles},
+                metre=metre,
+                settings=settings,
+                bar_origin=origin,
+                loop=self._loop.state(now, settings),
+            )
+        )
+
+    def warm_up(self, settings: Settings) -> None:
+        """Have whoever is to play next get ready, while nobody plays: by a request whose answer is of no use."""
+        self.number += 1
+        self.discard_pending()
+        self._send(PlanRequest(self.number, 4, 24, (Note(0, 60, 24),), {}, settings=settings))
+
+    def _send(self, request: PlanRequest) -> None:
+        self._counters.asked += 1
+        self._composer.ask(request)
+
+    def _is_due(self, step: int, origin: int, metre: Metre) -> bool:
+        if self._replan == "step" or step >= self._requested_step + self._player.future_steps:
+            return True
+        if self._replan == "beat":
+            return step % STEPS_PER_BEAT == 0
+        return (step * TICKS_PER_STEP - origin) % metre.ticks_per_bar < TICKS_PER_STEP

@@ -1,0 +1,148 @@
+"""The sender: turns note events into MIDI messages that leave in time, and leaves no note on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from daemon.core.counters import Counters
+from daemon.core.settings import Settings
+from daemon.core.tempo import NS_PER_MS, NS_PER_S, TempoMap
+from daemon.core.world import Output
+from daemon.engine.humanise import humanised, lookahead_ns
+from daemon.engine.loopback_filter import LoopbackFilter
+from daemon.engine.output_queue import OutputMessage, OutputQueue
+from daemon.engine.schedule import CLICK, DRUMS, NoteEvent
+from music.midi import all_notes_off, note_off, note_on
+from music.note import Note
+
+#: ports may have been gone for this long before it is noticed
+UNNOTICED_LOSS_NS = 15 * NS_PER_S
+#: after the clock that is followed has stopped, until all notes are ended once more
+REPEAT_NS = 100 * NS_PER_MS
+
+
+class NoteSender:
+    """The only one that sends. Works in nanoseconds, while the schedule works in ticks."""
+
+    def __init__(self, output: Output, now: Callable[[], int], counters: Counters) -> None:
+        """Send to `output`. now: returns the world's time, in nanoseconds."""
+        self._output, self._now, self._counters = output, now, counters
+        #: by how much the band must be ahead of the clock, for slow synthesisers and human hands
+        self.lookahead_ns = 0
+        self._settings = Settings()
+        self._queue = OutputQueue()
+        self._loopback = LoopbackFilter()
+        self._channels: set[int] = set()  # used so far
+        self._ended_at: dict[tuple[int, int], int] = {}  # (channel, pitch) -> when (ns) it was last ended
+        self._lost_ends: set[tuple[int, int]] = set()  # (channel, pitch) of ends that may have gone to lost ports
+        self._repeat_at: int | None = None  # when (ns) all notes are ended once more
+
+    def use(self, settings: Settings) -> None:
+        """Play with these settings from now on."""
+        self._settings = settings
+        self.lookahead_ns = lookahead_ns(settings)
+
+    @property
+    def deadline(self) -> int | None:
+        """When (ns) the next message leaves, None while none waits."""
+        leaves, repeat = self._queue.next(), self._repeat_at
+        if leaves is None or repeat is None:
+            return repeat if leaves is None else leaves
+        return min(leaves, repeat)
+
+    def play(self, event: NoteEvent, tempo: TempoMap, melody_level: float) -> None:
+        """Let a note begin or end: earlier by what its synthesiser needs, and as a human hand would.
+
+        melody_level: how hard the melody is played, as a MIDI velocity; 0 before its first note.
+        """
+        due, entry = tempo.ns_at(event.due), event.entry
+        touch = humanised(self._settings, entry.role, entry.note)
+        slow = self._settings.offsets_ms.get(DRUMS if entry.role == CLICK else entry.role, 0)
+        at = due + touch.late - round(slow * NS_PER_MS)
+        key = (entry.channel, entry.note.pitch)
+        if event.on:
+            self._channels.add(entry.channel)
+            velocity = self._velocity(entry.role, entry.note, touch.velocity, melody_level)
+            data = note_on(*key, velocity)
+            self._queue.put(OutputMessage(at, due, data, (event.due, entry.heard)))
+        else:
+            self._queue.put(OutputMessage(at, due, note_off(*key)))
+
+    def release(self, now: int, tempo: TempoMap) -> None:
+        """Send what leaves by `now`."""
+        for message in self._queue.take(now):
+            self._emit(message)
+            self._loopback.sent(now, message.data)
+            if message.onset is not None:
+                self._count_onset(*message.onset, tempo)
+            self._counters.lateness_ns.add(self._now() - message.at)
+
+    def end(self, events: Iterable[NoteEvent], now: int) -> None:
+        """End these notes at once; one that has not begun never does."""
+        for event in events:
+            for message in self._queue.end_note((event.entry.channel, event.entry.note.pitch), now):
+                self._emit(message)
+
+    def end_all(self, now: int) -> None:
+        """End every note; then, for a synthesiser that missed something, send all notes off."""
+        for message in self._queue.end_all(now):
+            self._emit(message)
+        for channel in sorted(self._channels):
+            self._output.send(all_notes_off(channel), now)
+
+    def repeat_end_all(self, now: int) -> None:
+        """End every note again in a moment: a note-off that coincides with a stop may be lost, as by an xrun."""
+        self._repeat_at = now + REPEAT_NS
+
+    def send_repeats(self, now: int, *, held: bool) -> None:
+        """End every note again, if it is time; held: the clock that had stopped has not started since."""
+        if self._repeat_at is not None and now >= self._repeat_at:
+            self._repeat_at = None
+            if held:
+                self.end_all(now)
+
+    def send(self, data: bytes, due: int) -> None:
+        """Send a message that is no note."""
+        self._output.send(data, due)
+
+    def send_clock(self, data: bytes, due: int, now: int) -> None:
+        """Send a message of the band's own MIDI clock."""
+        self._output.send(data, due)
+        self._loopback.sent(now, data)
+
+    def is_own(self, data: bytes, at: int) -> bool:
+        """Return True if a message that came in at `at` (ns) is one that was sent here and came back."""
+        return self._loopback.is_own(at, data)
+
+    def lose_ports(self, now: int) -> None:
+        """Remember the ends that the ports, which are gone, may never have passed on."""
+        recent = {key for key, at in self._ended_at.items() if now - at < UNNOTICED_LOSS_NS}
+        self._lost_ends |= self._queue.sounding | recent
+
+    def regain_ports(self, now: int) -> None:
+        """Send the ends that were lost, now that the ports are back."""
+        for channel, pitch in sorted(self._lost_ends - self._queue.sounding):
+            self._output.send(note_off(channel, pitch), now)
+        self._lost_ends.clear()
+
+    def _emit(self, message: OutputMessage) -> None:
+        self._output.send(message.data, message.due)
+        if message.onset is None:
+            self._ended_at[message.key] = self._now()
+
+    def _velocity(self, role: str, note: Note, touch: int, melody_level: float) -> int:
+        """Return the velocity to play a note with, worked out as it begins, so that a turned control is heard at once.
+
+        It is as planned, times the role's level and the intensity (0.7 leaves it as it is) and, mildly, how hard the
+        melody is played.
+        """
+        loudness = self._settings.levels.get(role, 1.0) * (0.3 + self._settings.intensity)
+        if melody_level:
+            loudness *= 1 + 0.4 * (melody_level - 80) / 80
+        return min(127, max(1, round(note.velocity * loudness) + touch))
+
+    def _count_onset(self, tick: int, heard: int | None, tempo: TempoMap) -> None:
+        self._counters.onsets += 1
+        if heard is not None:
+            self._counters.age_ticks.add(tick - heard)
+            self._counters.age_ns.add(self._now() - tempo.ns_at(heard))

@@ -1,0 +1,200 @@
+"""The transport: whether the band plays, how fast, and which tick of its step grid comes next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from daemon.core.tempo import NS_PER_S, TapTempo, TempoMap, us_per_beat
+from daemon.engine.song import SongInfo
+from music.click import clicks
+from music.note import TICKS_PER_BEAT, TICKS_PER_STEP, Note
+
+HALF_STEP = TICKS_PER_STEP // 2
+#: a machine that is behind by more than this (ticks) has stalled: what was due meanwhile is not made up for
+STALL_TICKS = 4 * TICKS_PER_BEAT
+#: and one that is behind by more than this (ns) has slept
+SLEEP_NS = 20 * NS_PER_S
+#: length and velocity of the count-in's clicks
+CLICK_TICKS, CLICK_VELOCITY = TICKS_PER_STEP // 2, 100
+
+
+class TransportState(Enum):
+    """States of the transport."""
+
+    STOPPED = "stopped"  # silent until it is armed
+    ARMED = "armed"  # silent until the next melody note
+    PLAYING = "playing"
+    HELD = "held"  # the clock that is followed has stopped: nothing is due until it starts again
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """A time during which the machine stood still."""
+
+    missed_steps: int
+    slept: bool  #: it was so long that nobody waits for the music to go on where it was
+
+
+class Transport:
+    """Knows whether the band plays and where it is in time; sends nothing and schedules nothing.
+
+    While it plays it walks along a grid of half steps: at every whole step the notes of that step are committed, in the
+    middle of every step a plan is asked for. Ticks never run backwards.
+    """
+
+    def __init__(self, song: SongInfo) -> None:
+        self.song = song
+        #: where the ticks lie in time; None before anything has said so
+        self.tempo = song.tempo
+        #: microseconds per beat, for the tempo map that is not there yet
+        self.us = us_per_beat(song.bpm)
+        #: False: the melody note that begins the performance says where bar 1 lies
+        self.anchored = song.tempo is not None or song.count_in > 0
+        #: a clock that is followed says where bar 1 lies and how fast it goes
+        self.led = False
+        #: when (ns) the clock that is followed stopped; None while it has not
+        self.held_since: int | None = None
+        #: the next tick of the grid, while the band plays
+        self.grid = 0
+        self._state = TransportState.ARMED  # but for being held
+        self._taps = TapTempo()
+
+    @property
+    def state(self) -> TransportState:
+        """The state it is in. A transport that is released again is in the state it was held in."""
+        return self._state if self.held_since is None else TransportState.HELD
+
+    @property
+    def playing(self) -> bool:
+        """True while the band plays, or is held and will play on."""
+        return self._state is TransportState.PLAYING
+
+    @property
+    def armed(self) -> bool:
+        """True while the next melody note starts the band."""
+        return self._state is TransportState.ARMED
+
+    @property
+    def last_step(self) -> int:
+        """The last step that has begun, while the band plays."""
+        return (self.grid - 1) // TICKS_PER_STEP
+
+    # Transitions
+
+    def count_in(self, now: int) -> list[Note]:
+        """Begin the count-in now, which says where the ticks lie, and return its clicks."""
+        _, metre = self.song.metre_at(0)
+        first = -self.song.count_in * metre.ticks_per_bar
+        self.tempo = TempoMap(self.us, first, now)
+        return [Note(click.start, click.pitch, CLICK_TICKS, CLICK_VELOCITY) for click in clicks(first, 0, metre)]
+
+    def arm(self) -> None:
+        """Let the next melody note start the band, if it does not play."""
+        if not self.playing:
+            self._state = TransportState.ARMED
+
+    def begin(self, step: int) -> None:
+        """Play: the first plan is asked for in the middle of this step."""
+        self._state = TransportState.PLAYING
+        self.grid = step * TICKS_PER_STEP + HALF_STEP
+
+    def stop(self) -> None:
+        """Stop. The next performance has its bar 1 where this one has it only if song or clock said where it lies."""
+        self._state = TransportState.STOPPED
+        self.anchored = self.song.tempo is not None or self.song.count_in > 0 or self.led
+
+    def hold(self, now: int) -> None:
+        """Stand still until `release`."""
+        self.held_since = now
+
+    def release(self) -> None:
+        """End a hold."""
+        self.held_since = None
+
+    def anchor(self, tick: int, at: int) -> None:
+        """Let `tick` lie at `at` (ns), which is where the first melody note was played."""
+        self.anchored = True
+        self._place(tick, at)
+
+    def leap(self, tick: int, at: int, us: int) -> None:
+        """Leap forward, to a tick that has not come by `at` (ns); stop there, armed."""
+        self.us = us
+        self._place(tick, at)
+        self._state = TransportState.ARMED
+
+    def _place(self, tick: int, at: int) -> None:
+        if self.tempo is None:
+            self.tempo = TempoMap(self.us, tick, at)
+        else:
+            self.tempo.jump(tick, at, self.us)
+
+    # Tempo
+
+    def change_tempo(self, at: int, bpm: float) -> None:
+        """Play at `bpm` from the first tick at or after `at` (ns) on, unless a clock leads."""
+        if self.led:
+            return
+        self.us = us_per_beat(bpm)
+        if self.tempo is not None:
+            self.tempo.change(self.tempo.tick_from(at), self.us)
+
+    def tap(self, at: int) -> float | None:
+        """Take a tap; return the tempo in beats per minute that the taps make, None if they make none."""
+        return self._taps.tap(at)
+
+    # Time
+
+    def tick_at(self, ns: int) -> int:
+        """Return the tick that a time lies in, 0 before there is a tempo."""
+        return 0 if self.tempo is None else self.tempo.tick_at(ns)
+
+    def tick_of_input(self, at: int) -> int:
+        """Return the tick of what is played at `at` (ns).
+
+        Before bar 1 is known, that is where a first note would lie: its pickup before bar 1, or before the first bar to
+        come if this is not the first performance.
+        """
+        if self.anchored:
+            return self.tick_at(at)
+        if self.tempo is None:
+            return -self.song.pickup
+        now = self.tempo.tick_at(at)
+        origin, metre = self.song.metre_at(now)
+        return now + metre.ticks_per_bar - (now + self.song.pickup - origin) % metre.ticks_per_bar
+
+    def tick_before(self, tick: int, ns: int) -> int:
+        """Return the tick that lies `ns` nanoseconds before another."""
+        return tick if not ns or self.tempo is None else self.tempo.tick_at(self.tempo.ns_at(tick) - ns)
+
+    # The grid
+
+    def next_tick(self, scheduled: int | None) -> int | None:
+        """Return the tick at which something is next to be done, None for never.
+
+        scheduled: the tick at which the next note begins or ends, None for no note.
+        """
+        if self.held_since is not None:
+            return None
+        if not self.playing:
+            return scheduled
+        return self.grid if scheduled is None else min(scheduled, self.grid)
+
+    def is_at_grid(self, tick: int) -> bool:
+        """Return True if `tick` is the tick of the grid that comes next."""
+        return self._state is TransportState.PLAYING and tick == self.grid
+
+    def pass_grid(self) -> None:
+        """Go on to the next tick of the grid."""
+        self.grid += HALF_STEP
+
+    def skip_to(self, tick: int) -> None:
+        """Leave out the ticks of the grid before `tick`."""
+        self.grid = max(self.grid, -(-tick // HALF_STEP) * HALF_STEP)
+
+    def find_stall(self, tick: int) -> Stall | None:
+        """Return the stall that shows when the band, which should be at `tick`, is far behind; None if it is not."""
+        if self.state is not TransportState.PLAYING or self.tempo is None or tick - self.grid <= STALL_TICKS:
+            return None
+        missed = tick // TICKS_PER_STEP - self.grid // TICKS_PER_STEP
+        return Stall(missed, self.tempo.ns_at(tick) - self.tempo.ns_at(self.grid) > SLEEP_NS)
