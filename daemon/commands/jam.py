@@ -1,4 +1,4 @@
-"""`houseband jam`: the band plays along with a bundled tune, here in the terminal."""
+"""`houseband jam`: the band plays along with a bundled tune."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 import click
 
 from daemon.commands._options import build_settings, control_options, graph_option, technique_option
-from daemon.commands.run import start_logging
 from daemon.core import controls
 from daemon.core.errors import report_os_errors
 from daemon.core.settings import Settings
 from daemon.midi.rtmidi_ports import APIS, RtMidiPorts
 from daemon.players.worker import PlayerSpec, PreloadedWorker
 from daemon.sound.audio import AudioSetup
+from daemon.system.log_setup import start_logging
 from music.tunes import TUNES
 
 
@@ -54,7 +54,7 @@ def command(
     verbose: int,
     **values: str | None,
 ) -> None:
-    """Let the live band play along with a bundled tune, in real time and once; watch it, hear it, keep it.
+    """Let the band play along with a bundled tune, once and in real time; watch it, hear it, keep it.
 
     Everything is sent to the MIDI port `houseband out` where the machine has MIDI ports, the melody on channel 1, bass
     on 2, chords on 3, pad on 4, drums on 10. What was played is left as a MIDI file.
@@ -62,13 +62,13 @@ def command(
     start_logging(verbose)
     chosen = TUNES[tune] if bars is None else TUNES[tune].first_bars(bars)
 
-    def begins(ports: RtMidiPorts | None, sound: str | None, settings: Settings) -> None:
+    def announce(ports: RtMidiPorts | None, sound: str | None, settings: Settings) -> None:
         click.echo(f"{chosen.title}: {settings.style}, {technique}")
-        click.echo(where(ports, sound))
+        click.echo(describe_output(ports, sound))
 
     spec = PlayerSpec("daemon.players.load:load_player", (technique, None if graph is None else str(graph)))
     with closing(PreloadedWorker(spec)) as preloaded:
-        from daemon.live.jam import JamSetup, play  # while the player is loaded
+        from daemon.live.jam import JamSetup, play  # imported while the player is loaded
 
         tempo = None if bpm is None else controls.parse("bpm", bpm)
         setup = JamSetup(
@@ -84,14 +84,14 @@ def command(
             preloaded=preloaded,
         )
         with report_os_errors():
-            done = play(setup, begins)
-    isr = done.counters.isr
+            result = play(setup, announce)
+    isr = result.counters.isr
     click.echo(f"in time {isr:.3f}, " if isr is not None else "", nl=False)
-    click.echo(f"{done.counters.onsets} notes; the take, melody and band, is in {done.path}")
+    click.echo(f"{result.counters.onsets} notes; the take, melody and band, is in {result.path}")
 
 
-def where(ports: RtMidiPorts | None, sound: str | None) -> str:
-    """What it plays on, and how to hear it. sound: what makes it audible here, if anything does."""
+def describe_output(ports: RtMidiPorts | None, sound: str | None) -> str:
+    """Return what it plays on, and how to hear it. sound: the name of what makes it audible, None for nothing."""
     heard = f" Sound: {sound}." if sound else ""
     if ports is None:
         hint = heard or " To hear it, use --audio, or open the take in any player."

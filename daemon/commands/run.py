@@ -1,9 +1,7 @@
-"""`houseband run`: play along live, through virtual MIDI ports."""
+"""`houseband run`: play along live, through MIDI ports."""
 
 from __future__ import annotations
 
-import contextlib
-import faulthandler
 import logging
 from contextlib import closing
 from dataclasses import replace
@@ -17,12 +15,15 @@ from daemon.config.config import Config
 from daemon.core.errors import report_os_errors
 from daemon.players.worker import PlayerSpec, PreloadedWorker
 from daemon.system import journald, memory, sd_notify
+from daemon.system.log_setup import start_logging
 from music.note import TICKS_PER_BEAT
 
 if TYPE_CHECKING:
+    from daemon.core.settings import Settings
     from daemon.engine.song import SongInfo
     from daemon.live.listeners import Listeners
     from daemon.live.run import PerformanceSetup
+    from daemon.midi.reconnecting import ReconnectingPorts
 
 
 @click.command(short_help="Play along live, through virtual MIDI ports.")
@@ -42,102 +43,80 @@ def command(file: Path | None, assigned: tuple[str, ...], **values: object) -> N
     start_logging(chosen.config.verbose)
     if sd_notify.is_managed():
         memory.disable_huge_pages()  # before there is a process to be given them, too
-    with closing(PreloadedWorker(player_of(chosen.config))) as preloaded:
-        from daemon.live.run import (  # after the options have been looked at, and while the player is loaded
-            PerformanceSetup,
-            play,
-        )
+    with closing(PreloadedWorker(build_player_spec(chosen.config))) as preloaded:
+        from daemon.live.run import play  # imported while the player is loaded
 
         setup = replace(
-            setup_of(chosen, PerformanceSetup),
+            build_setup(chosen),
             reload=(chosen.config, lambda: config_from(file, assigned, values).config),
             preloaded=preloaded,
         )
+
+        def announce(ports: ReconnectingPorts, settings: Settings) -> None:
+            if not journald.stderr_is_journal():
+                click.echo(describe_start(ports.api, ports.names, setup.song, settings.style), err=True)
+
         with report_os_errors():
-            play(
-                setup,
-                lambda ports, settings: (
-                    None
-                    if journald.stderr_is_journal()
-                    else click.echo(ready_line(ports.api, ports.names, setup.song, settings.style), err=True)
-                ),
-            )
+            play(setup, announce)
     if setup.record is not None:
         click.echo(f"take written to {setup.record}", err=True)
 
 
-def setup_of(chosen: Chosen, make: type[PerformanceSetup]) -> PerformanceSetup:
-    """The live performance that a configuration describes."""
+def build_setup(chosen: Chosen) -> PerformanceSetup:
+    """Return the performance that a configuration describes. Raises ClockError for keys that do not go together."""
     from daemon.live.connections import Connections
     from daemon.live.remote_control import RemoteControl
+    from daemon.live.run import PerformanceSetup
 
-    said = chosen.config
-    return make(
-        player=player_of(said),
-        song=song_of(said),
-        settings=said.settings,
-        api=said.api,
-        in_port=said.in_port,
-        out_port=said.out_port,
-        record=said.record,
-        report=said.report,
-        channel=said.in_channel,
-        connections=Connections.from_config(said.values),
-        listeners=listeners_of(said),
+    config = chosen.config
+    return PerformanceSetup(
+        player=build_player_spec(config),
+        song=build_song(config),
+        settings=config.settings,
+        api=config.api,
+        in_port=config.in_port,
+        out_port=config.out_port,
+        record=config.record,
+        report=config.report,
+        channel=config.in_channel,
+        connections=Connections.from_config(config.values),
+        listeners=build_listeners(config),
         remote=RemoteControl(
-            said.gestures, chosen.learned, chosen.learned_file, said.presets, said.control, said.programs
+            config.gestures, chosen.learned, chosen.learned_file, config.presets, config.control, config.programs
         ),
     )
 
 
-def player_of(said: Config) -> PlayerSpec:
-    """The players that a configuration names."""
-    return PlayerSpec("daemon.players.load:load_band", (said.technique, str(said.graph) if said.graph else None))
+def build_player_spec(config: Config) -> PlayerSpec:
+    """Return the players that a configuration names."""
+    return PlayerSpec("daemon.players.load:load_band", (config.technique, str(config.graph) if config.graph else None))
 
 
-def listeners_of(said: Config) -> Listeners:
-    """Who is told of what is played: the recorder of takes, and the loudspeakers."""
+def build_listeners(config: Config) -> Listeners:
+    """Return what records takes and sounds, as a configuration has it."""
     from daemon.live.listeners import Listeners
     from daemon.sound.audio import AudioSetup
     from daemon.takes.storage import find_folder
 
-    values = said.values
+    values = config.values
     sound = AudioSetup(bool(values["audio"]), str(values["soundfont"] or "") or None, bool(values["click"]))
     if sound.click and not sound.on:
         logging.getLogger(__name__).warning("the click is heard with --audio only")
     return Listeners(find_folder(str(values["takes"])), int(str(values["takes_mb"])) << 20, sound)
 
 
-def song_of(said: Config) -> SongInfo:
-    """The song that a configuration describes."""
+def build_song(config: Config) -> SongInfo:
+    """Return the tempo, metre, pickup and count-in that a configuration gives."""
     from daemon.engine.song import SongInfo
 
-    pickup = round(said.pickup * TICKS_PER_BEAT)
-    return SongInfo(bpm=said.bpm, metres=((0, said.metre),), pickup=pickup, count_in=said.count_in)
+    pickup = round(config.pickup * TICKS_PER_BEAT)
+    return SongInfo(bpm=config.bpm, metres=((0, config.metre),), pickup=pickup, count_in=config.count_in)
 
 
-def ready_line(api: str, names: tuple[str, str], song: SongInfo, style: str) -> str:
-    """What is said when it can begin."""
+def describe_start(api: str, names: tuple[str, str], song: SongInfo, style: str) -> str:
+    """Return the line that tells the user what to play into, and what happens then. names: of input and output."""
     begin = f"{song.count_in} bars of count-in" if song.count_in else "the first note starts the band"
     return (
         f"houseband is ready on {api}: play into '{names[0]}', the band answers on '{names[1]}' "
         f"({style}, {song.bpm:g} bpm, {song.metres[0][1]}); {begin}, Ctrl-C ends it"
     )
-
-
-def start_logging(verbose: int) -> None:
-    """Messages to stderr, or to the journal where that is the same: warnings, with -v what happens, with -vv
-    everything."""
-    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    if journald.stderr_is_journal():
-        faulthandler.enable()  # the watchdog's SIGABRT says where it was stuck
-        with contextlib.suppress(OSError):
-            logging.basicConfig(level=level, format="%(message)s", handlers=[journald.JournalHandler()])
-            for name in (
-                "daemon.live.service_mode",
-                "daemon.live.reload",
-                "daemon.midi.alsa_reconnect",
-            ):  # once at a start or a reload
-                logging.getLogger(name).setLevel(min(level, logging.INFO))
-            return
-    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")

@@ -1,4 +1,4 @@
-"""`houseband top`: watch the band that plays, in the terminal."""
+"""`houseband top`: watch a running band in the terminal."""
 
 from __future__ import annotations
 

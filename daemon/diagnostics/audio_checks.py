@@ -59,11 +59,11 @@ def check_soundfont_player(_: CheckContext, load: Importer = importlib.import_mo
 
 def check_soundfont(context: CheckContext, places: tuple[Path, ...] = ()) -> list[CheckResult]:
     """Look for the soundfont that is named, else for one in the usual places. places: others, for tests."""
-    from daemon.sound.soundfont import PLACES, SoundFontError, find
+    from daemon.sound.soundfont import PLACES, SoundFontError, find_soundfont
 
     subject = "soundfont"
     try:
-        found = find(context.setup.soundfont, places or PLACES)
+        found = find_soundfont(context.setup.soundfont, places or PLACES)
     except SoundFontError as error:
         return [CheckResult(subject, _state_without(context), str(error), "name one that is there with --soundfont")]
     if found is None:

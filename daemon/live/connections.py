@@ -1,4 +1,4 @@
-"""How the live side is wired up: which clock, which ports, and where its figures are reported."""
+"""Connections of a live performance: the clock it follows, its MIDI ports, and its file of metrics."""
 
 from __future__ import annotations
 
@@ -14,22 +14,20 @@ from daemon.engine.song import SongInfo
 from daemon.midi.reconnecting import MidiPorts, ReconnectingPorts
 from daemon.midi.rtmidi_ports import PortError, open_ports
 
-#: the ticks that what --song-position takes counts in
-UNITS: Mapping[str, int | None] = {"auto": None, "sixteenths": 6, "clocks": 1}
+#: value of `song_position` -> the ticks that a master's Song Position counts in; None: find out
+SONG_POSITION_TICKS: Mapping[str, int | None] = {"auto": None, "sixteenths": 6, "clocks": 1}
 
 
 @dataclass(frozen=True, slots=True)
 class Connections:
-    """clock: auto, internal, midi, jack or link; send_clock: be the master of others; song_position: ticks that a
-    master's Song Position counts in, None to find out; output: auto, rtmidi or jack; per_role: an output port for
-    each role; metrics: a file for Prometheus."""
+    """Options of the clock, the ports and the metrics."""
 
-    clock: str = "auto"
-    send_clock: bool = False
-    song_position: int | None = None
-    output: str = "auto"
-    per_role: bool = False
-    metrics: Path | None = None
+    clock: str = "auto"  #: the clock to follow, a name in CLOCK_SOURCES
+    send_clock: bool = False  #: send MIDI clock, for others to follow
+    song_position: int | None = None  #: ticks that a master's Song Position counts in; None: find out
+    output: str = "auto"  #: auto, rtmidi or jack
+    per_role: bool = False  #: an output port for each role
+    metrics: Path | None = None  #: a file for Prometheus
 
     @classmethod
     def from_config(cls, values: Mapping[str, object]) -> Connections:
@@ -37,7 +35,7 @@ class Connections:
         asked = cls(
             clock=str(values["clock"]),
             send_clock=bool(values["send_clock"]),
-            song_position=UNITS[str(values["song_position"])],
+            song_position=SONG_POSITION_TICKS[str(values["song_position"])],
             output=str(values["output"]),
             per_role=bool(values["port_per_role"]),
             metrics=Path(str(values["metrics"])) if values["metrics"] else None,

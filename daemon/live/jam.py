@@ -1,4 +1,4 @@
-"""The live engine playing along with a bundled tune, in real time: on real ports where there are any, else in here."""
+"""`houseband jam`: the band plays along with a bundled tune in real time, on MIDI ports where there are any."""
 
 from __future__ import annotations
 
@@ -31,55 +31,54 @@ from music.tunes import Tune
 
 log = logging.getLogger(__name__)
 
+#: the port that the melody comes from
 MELODY_PORT = "houseband melody"
-#: --api for no ports at all
-NOWHERE = "none"
-#: ns from ready to the first note
-LEAD_IN = 300_000_000
+#: the value of `--api` that asks for no ports at all
+NO_PORTS = "none"
+#: time from the start to the first note
+LEAD_IN_NS = 300_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class JamSetup:
-    """One jam. bpm: None for the tune's own; settings: made from the styles that the player knows; output: the file to
-    leave, made from the style; api: as `open_ports` takes it, or `none`; out_port: likewise; plain: no drawing; sound:
-    whether melody and band are heard through loudspeakers, too; preloaded: the player's process, if it was begun."""
+    """Everything that a jam is made from."""
 
     player: PlayerSpec
     tune: Tune
-    bpm: float | None
-    settings: Callable[[tuple[str, ...]], Settings]
-    output: Callable[[str], Path]
-    api: str = "auto"
-    out_port: str | None = None
-    plain: bool = False
+    bpm: float | None  #: None: the tune's own
+    settings: Callable[[tuple[str, ...]], Settings]  #: called with the player's styles once it is loaded
+    output: Callable[[str], Path]  #: called with the style; the MIDI file to leave
+    api: str = "auto"  #: the MIDI system, as `open_ports` takes it, or NO_PORTS
+    out_port: str | None = None  #: an existing port to play to
+    plain: bool = False  #: a line of text for every bar instead of a piano roll
     sound: AudioSetup = field(default_factory=AudioSetup)
-    preloaded: PreloadedWorker | None = None
+    preloaded: PreloadedWorker | None = None  #: the player's process, if it has been started
 
 
 @dataclass(frozen=True, slots=True)
 class JamResult:
-    """What came of it."""
+    """The file that a jam has left, and what was counted."""
 
     path: Path
     counters: Counters
 
 
 class SilentOutput:
-    """An Output where there is no MIDI system: what the band plays is seen and kept all the same."""
+    """The output where there is no MIDI system; observers see what the band plays all the same."""
 
     def send(self, data: bytes, due: int) -> None:
-        """Nothing hears it."""
+        """Send nothing anywhere."""
 
 
 class MelodyThru(Observer):
-    """Passes the melody on to the band's port, on the melody's channel, so that one synthesiser plays everything."""
+    """Passes the melody on to the band's output port, so that one synthesiser plays everything."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
         self._sounding: set[int] = set()
 
     def on_input(self, data: bytes, at: int) -> None:
-        """Pass a note of the melody on."""
+        """Pass a note of the melody on, on the melody's channel."""
         if not midi.is_note(data):
             return
         if midi.is_note_on(data):
@@ -89,31 +88,32 @@ class MelodyThru(Observer):
         self._output.send(midi.with_channel(data, CHANNELS[MELODY]), at)
 
     def end(self, at: int) -> None:
-        """Ends what sounds."""
+        """End every note that sounds."""
         for pitch in sorted(self._sounding):
             self._output.send(midi.note_off(CHANNELS[MELODY], pitch), at)
         self._sounding.clear()
 
 
 class Performer:
-    """Plays a tune in real time, in a thread of its own; `over` is called at the end of its last bar."""
+    """Plays a tune in real time, in a thread of its own."""
 
-    def __init__(self, tune: Tune, tempo: TempoMap, play: Callable[[bytes], None], over: Callable[[], None]) -> None:
+    def __init__(self, tune: Tune, tempo: TempoMap, send: Callable[[bytes], None], on_end: Callable[[], None]) -> None:
+        """tempo: where the tune's ticks lie in time; send: takes MIDI messages; on_end: called after the last bar."""
         events = [(n.start, 1, midi.note_on(CHANNELS[MELODY], n.pitch, n.velocity)) for n in tune.notes]
         events += [(n.end, 0, midi.note_off(CHANNELS[MELODY], n.pitch)) for n in tune.notes]
         self._events = [(tempo.ns_at(tick), data) for tick, _, data in sorted(events)]
         self._end = tempo.ns_at(tune.bars * tune.metre.ticks_per_bar)
-        self._play, self._over = play, over
-        self._left = threading.Event()
+        self._send, self._on_end = send, on_end
+        self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="performer", daemon=True)
 
     def start(self) -> None:
-        """Begins; the tempo says when."""
+        """Begin to play, at the time that the tempo gives."""
         self._thread.start()
 
     def close(self) -> None:
-        """Stops, in the middle if need be, and ends the note that sounds."""
-        self._left.set()
+        """Stop, in the middle if need be, and end the note that sounds."""
+        self._stopped.set()
         if self._thread.is_alive():
             self._thread.join()
 
@@ -121,68 +121,68 @@ class Performer:
         world = LiveWorld()
         sounding: set[int] = set()
         for at, data in self._events:
-            if self._left.wait(max(0, at - world.now()) / 1e9):
+            if self._stopped.wait(max(0, at - world.now()) / 1e9):
                 break
             (sounding.add if midi.is_note_on(data) else sounding.discard)(data[1])
-            self._play(data)
+            self._send(data)
         for pitch in sounding:
-            self._play(midi.note_off(CHANNELS[MELODY], pitch))
-        if not self._left.wait(max(0, self._end - world.now()) / 1e9):
-            self._over()
+            self._send(midi.note_off(CHANNELS[MELODY], pitch))
+        if not self._stopped.wait(max(0, self._end - world.now()) / 1e9):
+            self._on_end()
 
 
-def play(setup: JamSetup, begins: Callable[[RtMidiPorts | None, str | None, Settings], None]) -> JamResult:
-    """Plays the tune once, or until a signal comes; nothing sounds afterwards. begins: called just before it does, with
-    the ports and what makes the sound, None where there are none, and the settings.
+def play(setup: JamSetup, on_begin: Callable[[RtMidiPorts | None, str | None, Settings], None]) -> JamResult:
+    """Play the tune once, or until a signal comes; nothing sounds afterwards.
 
-    Raises PortError for a port that was asked for, AudioError for sound that was, WorkerError, whatever `settings`
-    raises, and OSError.
+    on_begin: called just before the first note with the ports and the name of what makes the sound, None where there
+    are none, and with the settings. Raises PortError for a port that was asked for, AudioError for sound that was,
+    WorkerError, whatever `settings` raises, and OSError.
     """
-    song = song_of(setup)
+    song = build_song(setup)
     with LivePerformance(setup.player, setup.preloaded) as live:
         audio = live.parts.enter_context(closing(Audio(setup.sound.soundfont))) if setup.sound.on else None
-        ports = open_any(setup)
+        ports = open_wanted_ports(setup)
         if ports is not None:
             live.parts.enter_context(closing(ports))
         settings = setup.settings(live.wait_for_player().styles)
         path = setup.output(settings.style)
         check_writable(path)
-        heard = None if audio is None else audio.wait_ready()
-        play_in = way_in(ports, live.world, live.parts)
-        begins(ports, heard, settings)
+        sound = None if audio is None else audio.wait_ready()
+        send_melody = open_melody_input(ports, live.world, live.parts)
+        on_begin(ports, sound, settings)
         output: Output = ports or SilentOutput()
         thru, take = MelodyThru(output), Take()
         live.parts.callback(lambda: thru.end(live.world.now()))
-        display = live.parts.enter_context(closing(JamDisplay(poster_of(setup, song, settings), setup.plain)))
+        display = live.parts.enter_context(closing(JamDisplay(build_display_setup(setup, song, settings), setup.plain)))
         observers: list[Observer] = [thru, take, display]
         if audio is not None:
             observers += [audio, ClickTrack(setup.tune.metre, audio.send)] if setup.sound.click else [audio]
         conductor = live.make_conductor(live.world, output, song, settings, observers)
-        tempo = TempoMap(us_per_beat(song.bpm), setup.tune.notes[0].start, live.world.now() + LEAD_IN)
-        performer = live.parts.enter_context(closing(Performer(setup.tune, tempo, play_in, live.stop)))
+        tempo = TempoMap(us_per_beat(song.bpm), setup.tune.notes[0].start, live.world.now() + LEAD_IN_NS)
+        performer = live.parts.enter_context(closing(Performer(setup.tune, tempo, send_melody, live.stop)))
         performer.start()
         live.run(conductor)
     write_take(take, path, conductor)
     return JamResult(path, conductor.counters)
 
 
-def song_of(setup: JamSetup) -> SongInfo:
-    """A tune as the conductor knows it beforehand: an upbeat is an upbeat to bar 1."""
+def build_song(setup: JamSetup) -> SongInfo:
+    """Return what the conductor knows of the tune beforehand; an upbeat comes before bar 1."""
     tune = setup.tune
     first = tune.notes[0].start
     pickup = tune.metre.ticks_per_bar - first if first else 0
     return SongInfo(bpm=setup.bpm or tune.bpm, metres=((0, tune.metre),), pickup=pickup)
 
 
-def poster_of(setup: JamSetup, song: SongInfo, settings: Settings) -> DisplaySetup:
-    """What the display says of it."""
+def build_display_setup(setup: JamSetup, song: SongInfo, settings: Settings) -> DisplaySetup:
+    """Return what the display shows of the tune."""
     bars = setup.tune.bars - (song.pickup > 0)
     return DisplaySetup(setup.tune.title, settings.style, song.bpm, setup.tune.metre, song.pickup, bars)
 
 
-def open_any(setup: JamSetup) -> RtMidiPorts | None:
-    """The ports, None where there is no MIDI system. Raises PortError where one was asked for."""
-    if setup.api == NOWHERE:
+def open_wanted_ports(setup: JamSetup) -> RtMidiPorts | None:
+    """Return open ports, None where there is no MIDI system. Raises PortError where one was asked for."""
+    if setup.api == NO_PORTS:
         return None
     try:
         return open_ports(setup.api, out_port=setup.out_port)
@@ -192,8 +192,8 @@ def open_any(setup: JamSetup) -> RtMidiPorts | None:
         return None
 
 
-def way_in(ports: RtMidiPorts | None, world: LiveWorld, stack: ExitStack) -> Callable[[bytes], None]:
-    """How the melody comes to the band: through its input port, or in this process where that cannot be."""
+def open_melody_input(ports: RtMidiPorts | None, world: LiveWorld, stack: ExitStack) -> Callable[[bytes], None]:
+    """Return a function that plays a message to the band: through its input port, or without one if need be."""
     if ports is not None:
         try:
             feed = stack.enter_context(closing(open_feed(ports.api, MELODY_PORT, IN_NAME)))

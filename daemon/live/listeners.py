@@ -1,6 +1,4 @@
-"""The observers of a live performance that the configuration asks for: the take recorder, the loudspeakers, the log of
-edits.
-"""
+"""Observers of a live performance that the configuration asks for: take recorder, loudspeakers, log of edits."""
 
 from __future__ import annotations
 
@@ -17,26 +15,26 @@ from daemon.sound.click_track import ClickTrack
 from daemon.takes.recorder import Recorder
 from music.note import Metre
 
-log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True, slots=True)
 class Listeners:
-    """takes: the folder they are kept in, None for not keeping them; takes_limit: bytes they may have together; sound:
-    whether the band is heard here."""
+    """Options of what records and sounds besides the MIDI ports."""
 
-    takes: Path | None = None
-    takes_limit: int = 1 << 29
+    takes: Path | None = None  #: the folder that takes are kept in; None: they are not kept
+    max_takes_bytes: int = 1 << 29  #: the room that all takes together may have
     sound: AudioSetup = field(default_factory=AudioSetup)
 
     def start(self, metre: Metre, stack: ExitStack) -> tuple[list[Observer], Audio | None]:
-        """Start them, until the stack ends; the audio device takes a moment, and is the second value."""
+        """Start the observers that are wanted, until the stack closes.
+
+        Returns them, and the audio process, if there is one, which is not ready yet.
+        """
         found: list[Observer] = []
         audio = None
         if edit_log.log.isEnabledFor(logging.DEBUG):
             found.append(stack.enter_context(closing(EditLog())))
         if self.takes is not None:
-            found.append(stack.enter_context(closing(Recorder(self.takes, self.takes_limit, metre))))
+            found.append(stack.enter_context(closing(Recorder(self.takes, self.max_takes_bytes, metre))))
         if self.sound.on:
             audio = stack.enter_context(closing(Audio(self.sound.soundfont)))
             found.append(audio)

@@ -1,4 +1,4 @@
-"""The counters as Prometheus text, and whoever writes and logs them once a minute."""
+"""Metrics: the counters in Prometheus' text format, written to a file and logged once a minute."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from daemon.core.counters import Counters, Histogram
 
 log = logging.getLogger(__name__)
 
-#: seconds between two reports
-EVERY = 60.0
-_NAME = "houseband"
+REPORT_INTERVAL_S = 60.0
+_PREFIX = "houseband"
+#: upper edges of the buckets, seconds and ticks
 _TIMES = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _TICKS = (3, 6, 9, 12, 18, 24, 48, 96)
 
-#: counter -> what Prometheus calls it, and what it is
+#: counter -> its name in Prometheus, and its help text
 COUNTERS = {
     "asked": ("plans_asked_total", "plans asked for"),
     "answered": ("plans_answered_total", "plans that came"),
@@ -47,23 +47,26 @@ HISTOGRAMS = {
 }
 
 
-def text(counters: Counters) -> str:
-    """All counters in Prometheus' text format."""
+def prometheus_text(counters: Counters) -> str:
+    """Return all counters in Prometheus' text format."""
     lines: list[str] = []
     if counters.isr is not None:
-        lines += [f"# HELP {_NAME}_in_time_share in-time share, 0..1", f"# TYPE {_NAME}_in_time_share gauge"]
-        lines.append(f"{_NAME}_in_time_share {counters.isr:.6f}")
+        lines += [f"# HELP {_PREFIX}_in_time_share in-time share, 0..1", f"# TYPE {_PREFIX}_in_time_share gauge"]
+        lines.append(f"{_PREFIX}_in_time_share {counters.isr:.6f}")
     for field, (name, about) in COUNTERS.items():
         kind = "counter" if name.endswith("_total") else "gauge"
-        lines += [f"# HELP {_NAME}_{name} {about}", f"# TYPE {_NAME}_{name} {kind}"]
-        lines.append(f"{_NAME}_{name} {getattr(counters, field)}")
+        lines += [f"# HELP {_PREFIX}_{name} {about}", f"# TYPE {_PREFIX}_{name} {kind}"]
+        lines.append(f"{_PREFIX}_{name} {getattr(counters, field)}")
     for field, (name, about) in HISTOGRAMS.items():
-        lines += _histogram(f"{_NAME}_{name}", about, getattr(counters, field), field.endswith("_ns"))
+        lines += _format_histogram(f"{_PREFIX}_{name}", about, getattr(counters, field), field.endswith("_ns"))
     return "\n".join(lines) + "\n"
 
 
-def _histogram(name: str, about: str, values: Histogram, times: bool) -> list[str]:
-    """Upper edges include whole buckets of ours only; the sum is that of the buckets' lower edges."""
+def _format_histogram(name: str, about: str, values: Histogram, times: bool) -> list[str]:
+    """Return the lines of a histogram.
+
+    A bucket of ours counts where all of it lies below the upper edge; the sum is that of our buckets' lower edges.
+    """
     unit = 1e9 if times else 1
     buckets = [(edge / unit, count) for edge, count in values.buckets.items()]
     count = sum(n for _, n in buckets)
@@ -77,10 +80,13 @@ def _histogram(name: str, about: str, values: Histogram, times: bool) -> list[st
 
 
 class MetricsWriter:
-    """Logs the counters once a minute and writes them to a file, in a thread of its own, and at the end. It only reads
-    what the conductor counts; xruns: those of the audio server, which nobody else counts."""
+    """Logs the counters once a minute, and at the end, and writes them to a file; in a thread of its own.
+
+    It only reads what the conductor counts, and adds the audio server's xruns, which nobody else counts.
+    """
 
     def __init__(self, counters: Counters, path: Path | None, xruns: Callable[[], int] = lambda: 0) -> None:
+        """path: the file, None for none; xruns: returns how many there have been."""
         self._counters, self._path, self._xruns = counters, path, xruns
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
@@ -103,21 +109,21 @@ class MetricsWriter:
             c.late,
             c.asked,
             c.onsets,
-            _ms(c.lateness_ns),
-            _ms(c.inference_ns),
+            _format_p99_ms(c.lateness_ns),
+            _format_p99_ms(c.inference_ns),
             c.clock_lost,
         )
         if self._path is not None:
             half = self._path.with_name(self._path.name + ".part")
             with contextlib.suppress(OSError):  # a full disk must not end the music; the next minute may have room
-                half.write_text(text(c), encoding="utf-8")
+                half.write_text(prometheus_text(c), encoding="utf-8")
                 half.replace(self._path)
 
     def _run(self) -> None:
-        while not self._over.wait(EVERY):
+        while not self._over.wait(REPORT_INTERVAL_S):
             self.report()
 
 
-def _ms(values: Histogram) -> str:
+def _format_p99_ms(values: Histogram) -> str:
     found = values.quantile(0.99)
     return "-" if found is None else f"{found / 1e6:.2f}"

@@ -1,4 +1,4 @@
-"""The configuration read again while the band plays: what can be turned live is turned, no note is dropped for it."""
+"""Reading the configuration again while the band plays: changed controls are set, and no note is dropped."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from daemon.system.journald import fields
 log = logging.getLogger(__name__)
 
 
-def changes(before: Config, after: Config, styles: tuple[str, ...]) -> tuple[list[tuple[str, object]], list[str]]:
-    """What to turn, as (key, value), and the names of the keys that hold from the next start only. Raises ConfigError
-    where the player knows no such style."""
+def find_changes(before: Config, after: Config, styles: tuple[str, ...]) -> tuple[list[tuple[str, object]], list[str]]:
+    """Return the controls to set, as (key, value), and the names of changed keys that hold from the next start only.
+
+    styles: those the player knows. Raises ConfigError for another style.
+    """
     old, new = current_values(before.settings(styles)), current_values(after.settings(styles))
     turned = [(key, value) for key, value in new.items() if old.get(key) != value]
     if before.bpm != after.bpm:
@@ -27,7 +29,7 @@ def changes(before: Config, after: Config, styles: tuple[str, ...]) -> tuple[lis
 
 
 class ConfigReloader:
-    """Reads the configuration on a thread of its own whenever it is called, and puts commands for what has changed."""
+    """Reads the configuration again, on a thread of its own, and asks the conductor for what has changed."""
 
     def __init__(
         self,
@@ -37,21 +39,21 @@ class ConfigReloader:
         known: Config,
         styles: tuple[str, ...],
     ) -> None:
-        """read: raises ConfigError; known: how it stood at the start."""
+        """read: how to read it, raising ConfigError; known: the configuration at the start; styles: the player's."""
         self._read, self._now, self._put, self._known, self._styles = read, now, put, known, styles
         self._lock = threading.Lock()  # two reloads do not overtake each other
 
-    def __call__(self) -> None:
-        """Begin to. Runs as a signal handler."""
+    def start(self) -> None:
+        """Begin to read it again; a signal handler."""
         threading.Thread(target=self.reload, name="reload", daemon=True).start()
 
     def reload(self) -> None:
-        """Do it. What cannot be read is refused as a whole, and the band plays on as it did."""
+        """Read it again and set what has changed; a configuration with a mistake changes nothing."""
         with self._lock:
             sd_notify.reloading()
             try:
                 found = self._read()
-                turned, later = changes(self._known, found, self._styles)
+                turned, later = find_changes(self._known, found, self._styles)
             except (ConfigError, ControlError) as error:
                 log.error("the configuration is not taken: %s", error, extra=fields(event="refused"))
                 sd_notify.notify("READY=1")

@@ -1,4 +1,4 @@
-"""What the live side does besides when it is a service: reload, connections that survive, memory locked, journal."""
+"""A performance as a service: readiness, reload, locked memory, and connections that survive a restart."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from daemon.system.journald import fields
 
 log = logging.getLogger(__name__)
 
+#: file in the runtime directory that ALSA connections are kept in
 CONNECTIONS = "connections.json"
 
 
@@ -26,20 +27,23 @@ def service_mode(
     now: Callable[[], int],
     put: Callable[[Event], None],
     styles: tuple[str, ...],
-    reread: tuple[Config, Callable[[], Config]] | None,
+    reload: tuple[Config, Callable[[], Config]] | None,
 ) -> Iterator[None]:
-    """While the band is ready and plays. Whoever was left sounding by a band that was killed is told to end it; where
-    there is a service manager, SIGHUP reads the configuration again (reread: as it stands, and how to read it) and
-    connections are remembered."""
+    """Tell the service manager that the band is ready, and when the block is left that it stops.
+
+    Notes that a killed band has left sounding are ended. Under a service manager, MIDI connections are remembered,
+    memory is locked, and SIGHUP reads the configuration again. styles: the player's; reload: the configuration as it
+    stands, and how to read it again.
+    """
     with ExitStack() as stack:
         if sd_notify.is_managed():
             if ports.api == "alsa":
                 connections = alsa_reconnect.ConnectionKeeper(runtime_path() / CONNECTIONS)
                 connections.start()
                 stack.enter_context(closing(connections))
-            if reread is not None:
-                known, read = reread
-                stack.enter_context(sd_notify.on_reload(ConfigReloader(read, now, put, known, styles)))
+            if reload is not None:
+                known, read = reload
+                stack.enter_context(sd_notify.on_reload(ConfigReloader(read, now, put, known, styles).start))
             memory.lock_memory()
         for message in alsa_reconnect.all_notes_off():
             ports.send(message, now())

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from daemon.sound.builtin_synth import BuiltInSynth
-from daemon.sound.soundfont import SoundFontError, find
+from daemon.sound.soundfont import SoundFontError, find_soundfont
 from daemon.sound.synth import RATE, Samples, Synth
 from music import midi
 from music.note import CHANNELS, MELODY
@@ -22,7 +22,7 @@ def open_synth(soundfont: str | Path | None = None) -> Synth:
 
     Raises SoundFontError for a soundfont that was named and cannot be played.
     """
-    path = find(soundfont)
+    path = find_soundfont(soundfont)
     if path is not None:
         try:
             return FluidSynth(path)

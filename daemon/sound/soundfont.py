@@ -1,4 +1,4 @@
-"""Where a General MIDI soundfont is."""
+"""Finding a General MIDI soundfont."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 
 from music.errors import UserError
 
-#: instead of a file: the built-in synthesiser, even where there is a soundfont
+#: a name that asks for the built-in synthesiser, even where there is a soundfont
 BUILT_IN = "built-in"
-#: names it without an option
+#: environment variable that names the soundfont where no option does
 VARIABLE = "HOUSEBAND_SOUNDFONT"
 #: the usual places, best first: files, and folders whose first soundfont will do
 PLACES: tuple[Path, ...] = (
@@ -35,14 +35,17 @@ class SoundFontError(UserError):
     """A soundfont that cannot be used."""
 
 
-def find(named: str | Path | None = None, places: Iterable[Path] = PLACES) -> Path | None:
-    """The file that is named, by the caller or by HOUSEBAND_SOUNDFONT, else the first of the usual places; None where
-    there is none. Raises SoundFontError for a name that is no soundfont."""
-    said = named or os.environ.get(VARIABLE)
-    if str(said) == BUILT_IN:
+def find_soundfont(named: str | Path | None = None, places: Iterable[Path] = PLACES) -> Path | None:
+    """Return the file that the caller or HOUSEBAND_SOUNDFONT names, else the first one in the usual places.
+
+    Returns None where there is none, or where the built-in synthesiser was asked for. Raises SoundFontError for a
+    named file that is no soundfont.
+    """
+    wanted = named or os.environ.get(VARIABLE)
+    if str(wanted) == BUILT_IN:
         return None
-    if said:
-        return _checked(Path(said))
+    if wanted:
+        return _check_soundfont(Path(wanted))
     for place in places:
         if place.is_file():
             return place
@@ -53,8 +56,8 @@ def find(named: str | Path | None = None, places: Iterable[Path] = PLACES) -> Pa
     return None
 
 
-def _checked(path: Path) -> Path:
-    """Raises SoundFontError unless the file begins as a soundfont does."""
+def _check_soundfont(path: Path) -> Path:
+    """Return the path. Raises SoundFontError unless the file begins as a soundfont does."""
     try:
         with path.open("rb") as file:
             head = file.read(12)

@@ -1,4 +1,4 @@
-"""Notes as a sound file: the synthesiser that plays live, written to 16-bit stereo."""
+"""Writing notes as a WAV file, 16-bit stereo, with the same synthesisers that play live."""
 
 from __future__ import annotations
 
@@ -14,31 +14,33 @@ from music.click import clicks
 from music.midi import note_off, note_on
 from music.note import CHANNELS, Metre, Note
 
-#: seconds after the last note, for it to die away; and that are made at a time
-TAIL, PIECE = 2, 10
+#: time after the last note, for it to die away
+FADE_S = 2
+_PIECE_S = 10  # rendered at a time
 
 
 def write(
     path: Path, parts: Mapping[str, Iterable[Note]], tempo: TempoMap, synth: Synth, click: Metre | None = None
 ) -> None:
-    """Write a WAV of parts (role -> notes in ticks), tick 0 at its beginning; click: a click in this metre, too.
+    """Write a WAV file that begins at tick 0. Raises OSError.
 
-    Written beside the target and renamed, so that nothing half-written is ever seen. Raises OSError.
+    parts: role -> notes in ticks; click: the metre of a click, None for none. The file is written beside the target
+    and renamed, so that nothing half-written is ever seen.
     """
     notes = [(CHANNELS.get(role, 0), note) for role, line in parts.items() for note in line]
     end = max((note.end for _, note in notes), default=0)
     if click is not None:
         notes += [(CHANNELS["drums"], note) for note in clicks(0, end, click)]
-    events = sorted(event for channel, note in notes for event in _events(channel, note, tempo))
-    frames = _frame(tempo, end) + TAIL * RATE
+    events = sorted(event for channel, note in notes for event in _messages(channel, note, tempo))
+    frames = _frame_at(tempo, end) + FADE_S * RATE
     temporary = path.with_name(f".{path.name}.part")
     try:
         with temporary.open("wb") as opened, wave.open(opened) as file:
             file.setnchannels(2)
             file.setsampwidth(2)
             file.setframerate(RATE)
-            for begin in range(0, frames, PIECE * RATE):
-                last = min(begin + PIECE * RATE, frames)
+            for begin in range(0, frames, _PIECE_S * RATE):
+                last = min(begin + _PIECE_S * RATE, frames)
                 here = [(at - begin, data) for at, _, data in events if begin <= at < last]
                 samples = render_messages(synth, here, last - begin)
                 file.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
@@ -47,10 +49,10 @@ def write(
         temporary.unlink(missing_ok=True)
 
 
-def _events(channel: int, note: Note, tempo: TempoMap) -> Iterator[tuple[int, int, bytes]]:
-    yield _frame(tempo, note.start), 1, note_on(channel, note.pitch, note.velocity)
-    yield _frame(tempo, note.end), 0, note_off(channel, note.pitch)
+def _messages(channel: int, note: Note, tempo: TempoMap) -> Iterator[tuple[int, int, bytes]]:
+    yield _frame_at(tempo, note.start), 1, note_on(channel, note.pitch, note.velocity)
+    yield _frame_at(tempo, note.end), 0, note_off(channel, note.pitch)
 
 
-def _frame(tempo: TempoMap, tick: int) -> int:
+def _frame_at(tempo: TempoMap, tick: int) -> int:
     return max(0, tempo.ns_at(tick) - tempo.ns_at(0)) * RATE // NS_PER_S

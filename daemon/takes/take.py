@@ -1,4 +1,4 @@
-"""A take: what was heard and what was sent, to be written as a multi-track MIDI file."""
+"""A take: the MIDI that was heard and sent in a performance, to be written as a multi-track MIDI file."""
 
 from __future__ import annotations
 
@@ -30,17 +30,23 @@ class Take(Observer):
         self._sent.append((due, data))
 
     def parts(self, tempo: TempoMap) -> dict[str, list[Note]]:
-        """The melody and every role that played, in ticks; a note never ended ends with the last message."""
+        """Return the notes of the melody and of every role that played, in ticks.
+
+        A note that never ended ends with the last message.
+        """
         messages = self._heard + self._sent
         end = max((at for at, _ in messages), default=0)
-        by_channel = _notes(self._sent, tempo, end)
+        by_channel = _notes_by_channel(self._sent, tempo, end)
         roles = {role: by_channel[channel] for channel, role in _ROLE_OF.items() if channel in by_channel}
-        return {MELODY: sorted(n for notes in _notes(self._heard, tempo, end).values() for n in notes), **roles}
+        return {
+            MELODY: sorted(n for notes in _notes_by_channel(self._heard, tempo, end).values() for n in notes),
+            **roles,
+        }
 
     def write(self, path: Path, tempo: TempoMap, metre: Metre) -> None:
-        """Write the file: the melody, then a track per role. Raises OSError when that cannot be.
+        """Write a MIDI file: the melody, then a track for each role. Raises OSError.
 
-        An upbeat moves all by whole bars, for a file has nothing before its beginning.
+        An upbeat moves everything by whole bars, for a file has nothing before its beginning.
         """
         from music import midifile  # here, so that getting ready to play does not wait for mido
 
@@ -55,17 +61,17 @@ class Take(Observer):
         midifile.write(path, moved, tempos=tempos.items(), metres=[(0, metre)])
 
 
-def _notes(messages: Iterable[_Message], tempo: TempoMap, end: int) -> dict[int, list[Note]]:
-    """Channel -> notes in the order in which they ended. A second onset of what sounds ends the first."""
+def _notes_by_channel(messages: Iterable[_Message], tempo: TempoMap, end: int) -> dict[int, list[Note]]:
+    """Return channel -> notes in the order in which they ended; a second onset of a key that sounds ends the first."""
     found: dict[int, list[Note]] = {}
     for note in pair_notes(messages, end):
-        start = _tick(tempo, note.start)
-        length = max(1, _tick(tempo, note.end) - start)
+        start = _nearest_tick(tempo, note.start)
+        length = max(1, _nearest_tick(tempo, note.end) - start)
         found.setdefault(note.channel, []).append(Note(start, note.pitch, length, note.velocity))
     return found
 
 
-def _tick(tempo: TempoMap, at: int) -> int:
-    """The nearest tick; what was due at a tick is exactly there."""
+def _nearest_tick(tempo: TempoMap, at: int) -> int:
+    """Return the tick nearest to a time (ns); what was due at a tick is exactly there."""
     tick = tempo.tick_at(at)
     return tick if at - tempo.ns_at(tick) <= tempo.ns_at(tick + 1) - at else tick + 1

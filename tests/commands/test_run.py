@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from daemon.cli import main
-from daemon.commands.run import song_of
+from daemon.commands.run import build_song
 from daemon.config.config import ConfigError, config
 from daemon.live import run
 from daemon.players.worker import WorkerLost
@@ -100,7 +100,7 @@ def test_so_are_those_of_a_jam_and_no_file_is_left(
 
 
 def test_the_song_is_what_the_options_say() -> None:
-    song = song_of(config({}, {"bpm": 96.0, "metre": "6/8", "pickup": 1.5, "count_in": 2}))
+    song = build_song(config({}, {"bpm": 96.0, "metre": "6/8", "pickup": 1.5, "count_in": 2}))
     assert (song.bpm, song.metres, song.pickup, song.count_in) == (96.0, ((0, Metre(6, 8)),), 36, 2)
     with pytest.raises(ConfigError):
         config({}, {"metre": "3/4", "pickup": 3.0})

@@ -205,11 +205,11 @@ def test_what_the_configuration_says_is_as_if_turned_at_the_start(key: str, tmp_
 
 
 def _bpm_of_the_configuration_is_the_songs(tmp_path: Path) -> None:
-    from daemon.commands.run import song_of
+    from daemon.commands.run import build_song
 
     file = tmp_path / "config.toml"
     file.write_text("bpm = 90")
-    assert song_of(config(read(file), {})).bpm == 90.0
+    assert build_song(config(read(file), {})).bpm == 90.0
 
 
 def toml(value: object) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from daemon.diagnostics.audio_checks import check_loudspeakers, check_soundfont, check_soundfont_player
 from daemon.diagnostics.check import BAD, ODD, BandSetup, CheckContext
-from daemon.sound.soundfont import SoundFontError, find
+from daemon.sound.soundfont import SoundFontError, find_soundfont
 
 
 def importer(**failures: Exception) -> Callable[[str], Any]:
@@ -33,7 +33,7 @@ def test_no_soundfont(tmp_path: Path) -> None:
 def test_a_soundfont_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "a.sf2").write_bytes(b"RIFF1234WAVE")
     with pytest.raises(SoundFontError, match=r"a\.sf2: not a soundfont"):
-        find(tmp_path / "a.sf2")
+        find_soundfont(tmp_path / "a.sf2")
     (found,) = check_soundfont(CheckContext(BandSetup(soundfont=str(tmp_path / "a.sf2"))))
     assert (found.state, bool(found.remedy)) == (ODD, True)
     (found,) = check_soundfont(CheckContext(BandSetup(soundfont=str(tmp_path / "a.sf2"), audio=True)))

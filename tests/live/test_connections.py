@@ -9,7 +9,7 @@ from daemon.clocks.midi_clock import MidiClock
 from daemon.clocks.position_clock import PositionClock
 from daemon.config.config import KEYS
 from daemon.engine.song import SongInfo
-from daemon.live.connections import UNITS, Connections, unsupported_warning
+from daemon.live.connections import SONG_POSITION_TICKS, Connections, unsupported_warning
 from music.note import Metre
 
 
@@ -22,7 +22,7 @@ def test_what_is_not_said_is_auto() -> None:
 
 
 def test_the_choices_of_song_position_are_the_configurations() -> None:
-    assert KEYS["song_position"].choices == tuple(UNITS)
+    assert KEYS["song_position"].choices == tuple(SONG_POSITION_TICKS)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,15 @@ import pytest
 
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
-from daemon.live.jam import JamSetup, MelodyThru, Performer, open_any, poster_of, song_of, way_in
+from daemon.live.jam import (
+    JamSetup,
+    MelodyThru,
+    Performer,
+    build_display_setup,
+    build_song,
+    open_melody_input,
+    open_wanted_ports,
+)
 from daemon.midi.rtmidi_ports import PortError
 from daemon.offline.virtual_world import RecordingOutput, VirtualWorld
 from daemon.players.worker import PlayerSpec
@@ -144,10 +152,10 @@ def test_in_a_terminal_a_piano_roll_scrolls_by(tmp_path: Path) -> None:
 
 def test_a_tune_with_an_upbeat_is_one() -> None:
     upbeat = setup(parse_tune("test", 100, "-:3 C4:1 | D4:4 | E4:4"))
-    assert song_of(upbeat).pickup == 24
-    assert poster_of(upbeat, song_of(upbeat), Settings("jazz")).bars == 2
-    assert song_of(setup(TUNES["ode"])).pickup == 0
-    assert (song_of(setup(TUNES["ode"])).bpm, song_of(setup(TUNES["ode"], 77)).bpm) == (104, 77)
+    assert build_song(upbeat).pickup == 24
+    assert build_display_setup(upbeat, build_song(upbeat), Settings("jazz")).bars == 2
+    assert build_song(setup(TUNES["ode"])).pickup == 0
+    assert (build_song(setup(TUNES["ode"])).bpm, build_song(setup(TUNES["ode"], 77)).bpm) == (104, 77)
 
 
 def test_the_performer_plays_every_note_in_order_and_says_when_it_is_over() -> None:
@@ -198,11 +206,11 @@ def test_ports_are_done_without_unless_they_were_asked_for(monkeypatch: pytest.M
         raise PortError("no MIDI system found")
 
     monkeypatch.setattr("daemon.live.jam.open_ports", none_there)
-    assert open_any(setup(TUNES["ode"], api="auto")) is None
-    assert open_any(setup(TUNES["ode"], api="none")) is None
+    assert open_wanted_ports(setup(TUNES["ode"], api="auto")) is None
+    assert open_wanted_ports(setup(TUNES["ode"], api="none")) is None
     for asked in (setup(TUNES["ode"], api="jack"), setup(TUNES["ode"], api="auto", out_port="synth")):
         with pytest.raises(PortError):
-            open_any(asked)
+            open_wanted_ports(asked)
 
 
 def test_without_ports_the_melody_comes_in_this_process() -> None:
@@ -210,7 +218,7 @@ def test_without_ports_the_melody_comes_in_this_process() -> None:
 
     world = LiveWorld()
     with ExitStack() as stack:
-        way_in(None, world, stack)(b"\x90\x3c\x40")
+        open_melody_input(None, world, stack)(b"\x90\x3c\x40")
     event = world.wait(None)
     assert getattr(event, "data", None) == b"\x90\x3c\x40"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from daemon.core.counters import Counters, Histogram
-from daemon.live.metrics import COUNTERS, HISTOGRAMS, MetricsWriter, text
+from daemon.live.metrics import COUNTERS, HISTOGRAMS, MetricsWriter, prometheus_text
 
 
 def test_every_counter_is_told() -> None:
@@ -17,7 +17,7 @@ def test_the_text() -> None:
     counters = Counters(steps=4, in_time=3, xruns=2)
     for ns in (400_000, 1_400_000, 700_000_000):
         counters.lateness_ns.add(ns)
-    lines = text(counters).splitlines()
+    lines = prometheus_text(counters).splitlines()
     assert "houseband_in_time_share 0.750000" in lines
     assert "# TYPE houseband_steps_total counter" in lines
     assert "houseband_xruns_total 2" in lines

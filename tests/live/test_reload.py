@@ -14,7 +14,7 @@ from daemon.config.config import Config, ConfigError
 from daemon.control.gesture_world import GestureWorld
 from daemon.control.gestures import Gestures
 from daemon.core.events import ControlChange, Event, MidiIn, RebindGestures
-from daemon.live.reload import ConfigReloader, changes
+from daemon.live.reload import ConfigReloader, find_changes
 from daemon.system import sd_notify
 from tests.system.test_watchdog import Scripted
 
@@ -26,19 +26,19 @@ def said(**values: object) -> Config:
 
 
 def test_only_what_has_changed_is_turned() -> None:
-    turned, later = changes(said(bpm=100, density=0.5), said(bpm=90, density=0.5, intensity=0.9), STYLES)
+    turned, later = find_changes(said(bpm=100, density=0.5), said(bpm=90, density=0.5, intensity=0.9), STYLES)
     assert turned == [("intensity", 0.9), ("bpm", 90.0)]
     assert later == []
-    assert changes(said(), said(), STYLES) == ([], [])
+    assert find_changes(said(), said(), STYLES) == ([], [])
 
 
 def test_what_cannot_be_turned_live_is_named() -> None:
-    assert changes(said(), said(api="alsa", metre="3/4"), STYLES) == ([], ["metre", "api"])
+    assert find_changes(said(), said(api="alsa", metre="3/4"), STYLES) == ([], ["metre", "api"])
 
 
 def test_a_style_that_the_player_does_not_know_is_refused() -> None:
     with pytest.raises(ConfigError, match="style"):
-        changes(said(), said(style="polka"), STYLES)
+        find_changes(said(), said(style="polka"), STYLES)
 
 
 def test_gestures_are_bound_anew_and_what_restore_learned_stays() -> None:

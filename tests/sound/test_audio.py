@@ -21,7 +21,7 @@ from daemon.sound.audio_process import MARGIN_NS, BlockRenderer
 from daemon.sound.builtin_synth import BuiltInSynth
 from daemon.sound.click_track import ClickTrack
 from daemon.sound.fluid_synth import open_synth
-from daemon.sound.soundfont import PLACES, find
+from daemon.sound.soundfont import PLACES, find_soundfont
 from daemon.sound.synth import RATE, render_messages
 from music import midifile
 from music.note import CHANNELS, MELODY, Metre, Note
@@ -184,7 +184,7 @@ def test_render_writes_sound(tmp_path: Path) -> None:
 
 def test_a_soundfont_gives_every_channel_an_instrument_and_the_tenth_drums() -> None:
     pytest.importorskip("fluidsynth", reason="needs the extra `audio` and the system's fluidsynth")
-    font = find(places=PLACES)
+    font = find_soundfont(places=PLACES)
     if font is None:
         pytest.skip("needs a soundfont (Debian: timgm6mb-soundfont)")
     synth = open_synth(font)

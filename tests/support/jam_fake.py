@@ -10,7 +10,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from daemon.commands.jam import where
+from daemon.commands.jam import describe_output
 from daemon.core.settings import Settings
 from daemon.live import jam
 from daemon.live.jam import JamSetup, play
@@ -33,6 +33,6 @@ if __name__ == "__main__":
             plain="--plain" in sys.argv,
             sound=AudioSetup("--sound" in sys.argv, click="--click" in sys.argv),
         ),
-        lambda ports, sound, _: print(where(ports, sound), flush=True),  # noqa: T201
+        lambda ports, sound, _: print(describe_output(ports, sound), flush=True),  # noqa: T201
     )
     print(f"written: {done.path}", flush=True)  # noqa: T201

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from daemon.commands.run import ready_line, start_logging
+from daemon.commands.run import describe_start
 from daemon.core.settings import Settings
 from daemon.engine.song import SongInfo
 from daemon.live.connections import Connections
@@ -19,6 +19,7 @@ from daemon.live.run import PerformanceSetup, play
 from daemon.midi.jack_ports import JackPorts
 from daemon.midi.reconnecting import ReconnectingPorts
 from daemon.players.worker import PlayerSpec
+from daemon.system.log_setup import start_logging
 
 
 def wedge(kept: ReconnectingPorts) -> None:
@@ -32,7 +33,7 @@ def wedge(kept: ReconnectingPorts) -> None:
 
 def ready(ports: ReconnectingPorts, settings: Settings) -> None:
     signal.signal(signal.SIGUSR1, lambda *_: wedge(ports))
-    print(ready_line(ports.api, ports.names, song, settings.style), file=sys.stderr)  # noqa: T201
+    print(describe_start(ports.api, ports.names, song, settings.style), file=sys.stderr)  # noqa: T201
 
 
 if __name__ == "__main__":
