@@ -22,6 +22,7 @@ from models.gan.dataset import GAN_STYLES
 from models.gan.network import Generator
 from models.gan.objective import recipe_from
 from music.errors import HousebandError
+from music.files import write_atomically
 from music.signature import Signature
 
 
@@ -112,6 +113,6 @@ def _tell(figures: dict[str, Any], report: Path | None) -> None:
     for name, value in figures.items():
         click.echo(f"{name:>28}  {value}")
     if report:
-        report.write_text(json.dumps(figures, indent=1))
+        write_atomically(report, json.dumps(figures, indent=1))
     if figures["worst difference to torch"] > 1e-3:
         raise HousebandError("the graph does not compute what torch computes")

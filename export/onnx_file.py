@@ -14,6 +14,7 @@ from torch import nn
 
 from export import check
 from music import signature
+from music.files import open_atomically
 from music.signature import Signature
 
 
@@ -62,7 +63,6 @@ def store(
         entry.key, entry.value = key, value
     model.producer_name = "houseband"
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.part")
-    onnx.save(model, temporary)
-    temporary.replace(target)
+    with open_atomically(target) as file:
+        onnx.save(model, file)
     return model

@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 
 from music import signature
 from music.errors import UserError
+from music.files import open_atomically, path_to_replace
 from music.signature import PART_KEY, SignatureError
 
 
@@ -31,14 +32,14 @@ def save(folder: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> Non
     folder.mkdir(parents=True, exist_ok=True)
     whole = {k: v.detach().contiguous().cpu().clone() for k, v in tensors.items()}
     mark = str(state.get("step", 0))
-    save_file(whole, folder / "weights.part", metadata={"step": mark})
-    (folder / "state.part").write_text(json.dumps(state, indent=1))
-    previous = folder / "weights.safetensors"
-    if previous.exists():
-        previous.replace(folder / "weights.previous")
-    (folder / "weights.part").replace(previous)
-    (folder / "state.part").replace(folder / "state.json")
-    (folder / "weights.previous").unlink(missing_ok=True)
+    weights, previous = folder / "weights.safetensors", folder / "weights.previous"
+    with open_atomically(folder / "state.json") as state_file:
+        state_file.write(json.dumps(state, indent=1).encode())
+        with path_to_replace(weights) as weights_file:
+            save_file(whole, weights_file, metadata={"step": mark})
+            if weights.exists():
+                weights.replace(previous)
+    previous.unlink(missing_ok=True)
 
 
 def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -25,6 +25,7 @@ from models import checkpoint
 from models.data import song_cache
 from models.data.song_cache import CachedSong, DataError
 from music.errors import UserError
+from music.files import write_atomically
 
 
 class Objective(Protocol):
@@ -298,7 +299,7 @@ def train(
     fabric = Fabric(accelerator=accelerator, devices=count, precision=precision)  # type: ignore[arg-type]
     fabric.launch()
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "run.json").write_text(json.dumps(state, indent=1))
+    write_atomically(folder / "run.json", json.dumps(state, indent=1))
     objective = make(fabric, recipe, songs, steps, seed + int(state["step"]))
     if tensors:
         objective.restore(tensors)

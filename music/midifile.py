@@ -15,6 +15,7 @@ import mido
 
 from music import midi
 from music.errors import UserError
+from music.files import open_atomically
 from music.note import CHANNELS, TICKS_PER_BEAT, Metre, Note
 
 FILE_TICKS = 480
@@ -173,7 +174,7 @@ def write(
 ) -> None:
     """Write a type-1 file at 480 ticks a beat: tempo track, `copied` tracks (messages timed in 480ths), then `parts`.
 
-    Written beside the target and renamed, so that nothing half-written is ever seen. Raises OSError when it cannot be.
+    Nothing half-written is ever seen. Raises OSError when it cannot be written.
     """
     file = mido.MidiFile(type=1, ticks_per_beat=FILE_TICKS)
     scale = FILE_TICKS // TICKS_PER_BEAT
@@ -197,13 +198,8 @@ def write(
             off = mido.Message("note_off", channel=channel, note=n.pitch, velocity=0)
             events += [(n.start * scale, 1, on), (n.end * scale, 0, off)]
         file.tracks.append(_make_track(name, sorted(events, key=lambda e: (e[0], e[1], e[2].note))))
-    target = Path(path)
-    temporary = target.with_name(f".{target.name}.part")
-    try:
-        file.save(temporary)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with open_atomically(Path(path)) as opened:
+        file.save(file=opened)
 
 
 def copy_track(song: Song, index: int, channel: int | None = None) -> list[mido.Message]:

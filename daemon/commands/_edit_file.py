@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from daemon.commands._console import progress_bar
-from daemon.commands._files import check_writable, write_errors
+from daemon.commands._files import write_errors
 from daemon.commands._options import build_settings
 from daemon.commands._render_arguments import ARCNN, EditArguments, RenderArguments
 from daemon.config.config import config
 from daemon.config.config import read as read_config
 from daemon.core import controls
 from music.errors import UserError
+from music.files import check_writable
 
 if TYPE_CHECKING:
     from daemon.offline.file_editing import EditOptions
@@ -27,7 +28,7 @@ def edit_file(given: RenderArguments, editing: EditArguments) -> None:
 
     log = editing["edits"]
     if log is not None:
-        check_writable(log)
+        check_writable(log, given.melody)
         if log.resolve() == given.output.resolve():
             raise UserError(f"{log}: is the output already; keep the edits in another file")
     bpm = None if given.bpm is None else controls.parse("bpm", given.bpm)

@@ -1,4 +1,4 @@
-"""Files that commands write: refused before the work begins, and one sentence where writing fails."""
+"""One sentence where writing a file fails."""
 
 from __future__ import annotations
 
@@ -7,12 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from music.errors import UserError
-
-
-def check_writable(path: Path) -> None:
-    """Raise UserError for a path that is a folder, or lies in none."""
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise UserError(f"{path}: cannot be written, for its folder does not exist or it is one itself")
 
 
 @contextlib.contextmanager

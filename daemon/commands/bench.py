@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 from daemon.commands._console import print_table, progress_bar
-from daemon.commands._files import check_writable, write_errors
+from daemon.commands._files import write_errors
 from daemon.commands._options import technique_option
 from music.errors import UserError
+from music.files import check_writable
 
 if TYPE_CHECKING:
     from daemon.diagnostics.bench import Bench

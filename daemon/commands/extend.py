@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from daemon.commands._files import check_writable, write_errors
+from daemon.commands._files import write_errors
 from daemon.commands._options import build_settings, control_options, graph_option, track_option
+from music.files import check_writable
 
 
 @click.command()
@@ -35,7 +36,7 @@ def command(
     from daemon.players.load import load_player
     from daemon.players.transformer import TransformerPlayer
 
-    check_writable(output)
+    check_writable(output, song)
     player = load_player("transformer", graph)
     assert isinstance(player, TransformerPlayer)
     settings = build_settings(values, assigned, player.info.styles)

@@ -11,7 +11,7 @@ import click
 
 from daemon.commands._console import progress_bar
 from daemon.commands._edit_file import edit_file
-from daemon.commands._files import check_writable, write_errors
+from daemon.commands._files import write_errors
 from daemon.commands._options import (
     EDIT_OPTIONS,
     build_settings,
@@ -29,6 +29,7 @@ from daemon.config.config import read as read_config
 from daemon.control.automation import read as read_automation
 from daemon.core import controls
 from music.errors import UserError
+from music.files import check_writable
 
 if TYPE_CHECKING:
     from daemon.offline.render import RenderOptions
@@ -105,7 +106,7 @@ def command(
     given = RenderArguments(melody, output, technique, graph, track, bpm, file, values, assigned)
     playing = PlayingArguments(automation, latency_ms, offline, replan)
     editing = EditArguments(edits=edits, iterations=iterations, at_once=at_once, undo=undo)
-    check_writable(output)
+    check_writable(output, melody)
     _check_sound(output, soundfont, clicks)
     if technique == ARCNN:
         _check_editing(output, playing)

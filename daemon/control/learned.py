@@ -10,6 +10,7 @@ from daemon.control.gestures import GestureError
 from daemon.core.controls import ControlError
 from daemon.system.text_files import MissingFileError, TextFileError, read_toml, toml_literal
 from music.errors import UserError
+from music.files import write_atomically
 
 #: the file's only table
 _TABLE = "gestures"
@@ -54,6 +55,4 @@ def write_learned(file: Path, learned: Mapping[str, str]) -> None:
         *(f"{toml_literal(gesture)} = {toml_literal(target)}" for gesture, target in learned.items()),
     ]
     file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.part")
-    temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    temporary.replace(file)
+    write_atomically(file, "\n".join(lines) + "\n")

@@ -17,7 +17,7 @@ from daemon.core.tempo import TempoMap, us_per_beat
 from daemon.core.world import Output
 from daemon.engine.song import SongInfo
 from daemon.live.performance import LivePerformance
-from daemon.live.run import check_writable, write_take
+from daemon.live.run import write_take
 from daemon.midi.rtmidi_ports import IN_NAME, PortError, RtMidiPorts, open_feed, open_ports
 from daemon.players.worker import PlayerSpec, PreloadedWorker
 from daemon.screen.jam_display import DisplaySetup, JamDisplay
@@ -26,6 +26,7 @@ from daemon.sound.click_track import ClickTrack
 from daemon.system.live_world import LiveWorld
 from daemon.takes.take import Take
 from music import midi
+from music.files import check_writable
 from music.note import CHANNELS, MELODY
 from music.tunes import Tune
 

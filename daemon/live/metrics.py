@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from daemon.core.counters import Counters, Histogram
+from music.files import write_atomically
 
 log = logging.getLogger(__name__)
 
@@ -114,10 +115,8 @@ class MetricsWriter:
             c.clock_lost,
         )
         if self._path is not None:
-            half = self._path.with_name(self._path.name + ".part")
             with contextlib.suppress(OSError):  # a full disk must not end the music; the next minute may have room
-                half.write_text(prometheus_text(c), encoding="utf-8")
-                half.replace(self._path)
+                write_atomically(self._path, prometheus_text(c))
 
     def _run(self) -> None:
         while not self._over.wait(REPORT_INTERVAL_S):

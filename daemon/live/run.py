@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ from daemon.midi.rtmidi_ports import PortError
 from daemon.players.worker import PlayerSpec, PreloadedWorker
 from daemon.system.watchdog import find_watchdog
 from daemon.takes.take import Take
+from music.files import check_writable, write_atomically
 from music.note import Metre
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,8 @@ def play(setup: PerformanceSetup, on_ready: Callable[[ReconnectingPorts, Setting
     cannot be written.
     """
     for path in (setup.record, setup.report, setup.connections.metrics):
-        check_writable(path)
+        if path is not None:
+            check_writable(path)
     take = Take() if setup.record is not None else None
     with LivePerformance(setup.player, setup.preloaded) as live:
         world, parts = live.world, live.parts
@@ -115,17 +116,7 @@ def _write_results(setup: PerformanceSetup, take: Take | None, conductor: Conduc
     if take is not None and setup.record is not None:
         write_take(take, setup.record, conductor)
     if setup.report is not None:
-        setup.report.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-
-
-def check_writable(path: Path | None) -> None:
-    """Raise OSError for a file that cannot be written: better now than after an hour's playing."""
-    if path is None:
-        return
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a directory; name a file")
-    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise NotADirectoryError(f"{path.parent} is no directory one can write to; choose another for {path.name}")
+        write_atomically(setup.report, json.dumps(report, indent=2) + "\n")
 
 
 def write_take(take: Take, path: Path, conductor: Conductor) -> None:

@@ -19,6 +19,7 @@ from daemon.midi import alsa_sequencer
 from daemon.midi.rtmidi_ports import IN_NAME, OUT_NAME
 from daemon.system.journald import fields
 from music import midi
+from music.files import write_atomically
 from music.note import CHANNELS, MELODY
 
 log = logging.getLogger(__name__)
@@ -80,11 +81,9 @@ def read(file: Path) -> Links:
 
 def write(file: Path, remembered: Links) -> None:
     """Write them down, whole."""
-    part = file.with_name(f".{file.name}.part")
     with contextlib.suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(remembered), encoding="utf-8")
-        part.replace(file)
+        write_atomically(file, json.dumps(remembered))
 
 
 def end_notes_of_dead_band(file: Path) -> int:

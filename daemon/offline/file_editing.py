@@ -16,6 +16,7 @@ from music.edits.draft import Draft, drop_cancelled, format_edit
 from music.edits.edit import Edit, Limits
 from music.encoding import edit_grid
 from music.encoding.edit_grid import WINDOW_STEPS
+from music.files import write_atomically
 from music.midifile import MidiFileError, Song
 from music.note import CHANNELS, EDITS, MELODY, TICKS_PER_BEAT, Note
 
@@ -128,10 +129,5 @@ def write_notes(path: Path, song: Song, done: EditedSong, us: int | None = None)
 
 
 def write_edits(path: Path, done: EditedSong) -> None:
-    """Write one line of JSON for each edit. Raises OSError."""
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        temporary.write_text("".join(f"{format_edit(edit, done.draft)}\n" for edit in done.edits), encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Write one line of JSON for every edit. Raises OSError."""
+    write_atomically(path, "".join(f"{format_edit(edit, done.draft)}\n" for edit in done.edits))

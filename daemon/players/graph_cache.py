@@ -14,6 +14,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from music.files import path_to_replace
+
 #: bytes from which on a graph is worth keeping
 MIN_BYTES = 1 << 20
 #: how many are kept: those used last
@@ -58,15 +60,12 @@ def _kept(file: Path | None) -> Any:
 
 def _keep(model: bytes, file: Path) -> Path | None:
     """Unfolds a graph into the file; None when that cannot be. Whole or not at all, whoever else does the same."""
-    part = file.with_name(f".{file.stem}.{os.getpid()}.part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        _session(model, part)
-        part.replace(file)
+        with path_to_replace(file) as part:
+            _session(model, part)
         _tidy(file.parent)
     except Exception:  # noqa: BLE001 - no room, no right to write, or no good graph: the caller finds out which
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
         return None
     return file
 

@@ -11,6 +11,7 @@ import numpy as np
 from daemon.core.tempo import NS_PER_S, TempoMap
 from daemon.sound.synth import RATE, Synth, render_messages
 from music.click import clicks
+from music.files import open_atomically
 from music.midi import note_off, note_on
 from music.note import CHANNELS, Metre, Note
 
@@ -24,8 +25,8 @@ def write(
 ) -> None:
     """Write a WAV file that begins at tick 0. Raises OSError.
 
-    parts: role -> notes in ticks; click: the metre of a click, None for none. The file is written beside the target
-    and renamed, so that nothing half-written is ever seen.
+    parts: role -> notes in ticks; click: the metre of a click, None for none. Nothing half-written
+    is ever seen.
     """
     notes = [(CHANNELS.get(role, 0), note) for role, line in parts.items() for note in line]
     end = max((note.end for _, note in notes), default=0)
@@ -33,20 +34,16 @@ def write(
         notes += [(CHANNELS["drums"], note) for note in clicks(0, end, click)]
     events = sorted(event for channel, note in notes for event in _messages(channel, note, tempo))
     frames = _frame_at(tempo, end) + FADE_S * RATE
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        with temporary.open("wb") as opened, wave.open(opened) as file:
-            file.setnchannels(2)
-            file.setsampwidth(2)
-            file.setframerate(RATE)
-            for begin in range(0, frames, _PIECE_S * RATE):
-                last = min(begin + _PIECE_S * RATE, frames)
-                here = [(at - begin, data) for at, _, data in events if begin <= at < last]
-                samples = render_messages(synth, here, last - begin)
-                file.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with open_atomically(path) as opened, wave.open(opened) as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.setnframes(frames)  # the header is right from the beginning, for a pipe cannot be wound back
+        for begin in range(0, frames, _PIECE_S * RATE):
+            last = min(begin + _PIECE_S * RATE, frames)
+            here = [(at - begin, data) for at, _, data in events if begin <= at < last]
+            samples = render_messages(synth, here, last - begin)
+            file.writeframesraw((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
 
 
 def _messages(channel: int, note: Note, tempo: TempoMap) -> Iterator[tuple[int, int, bytes]]:

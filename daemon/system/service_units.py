@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from music.errors import UserError
+from music.files import write_atomically
 
 NAME, LABEL = "houseband.service", "io.github.houseband"
 #: beside the unit, where a user's systemd has no user namespaces
@@ -210,11 +211,9 @@ class Launchd:
 
 def _write(path: Path, content: bytes) -> None:
     """Whole or not at all. Raises UnitError."""
-    part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(content)
-        part.replace(path)
+        write_atomically(path, content)
     except OSError as error:
         raise UnitError(f"{path} cannot be written: {error.strerror}") from None
 

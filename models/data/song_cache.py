@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from music.errors import UserError
+from music.files import open_atomically
 
 #: Every part name a cache may hold; a note row names its part by index.
 PARTS = (
@@ -49,7 +50,7 @@ class CachedSong:
 
 
 def save(cache: Path, songs: list[CachedSong]) -> None:
-    """Write songs as one compressed .npz, beside the target first."""
+    """Write songs as one compressed .npz. Raises OSError."""
     notes = np.concatenate([s.notes for s in songs])
     index = [
         {
@@ -63,18 +64,17 @@ def save(cache: Path, songs: list[CachedSong]) -> None:
         for s in songs
     ]
     cache.parent.mkdir(parents=True, exist_ok=True)
-    temporary = cache.with_suffix(".part.npz")
-    np.savez_compressed(
-        temporary,
-        index=np.frombuffer(json.dumps(index).encode(), np.uint8),
-        part=notes[:, 0].astype(np.uint8),
-        start=notes[:, 1].astype(np.uint16),
-        pitch=notes[:, 2].astype(np.uint8),
-        length=np.minimum(notes[:, 3], 65535).astype(np.uint16),
-        velocity=notes[:, 4].astype(np.uint8),
-        chords=np.concatenate([s.chords for s in songs]),
-    )
-    temporary.replace(cache)
+    with open_atomically(cache) as file:
+        np.savez_compressed(
+            file,
+            index=np.frombuffer(json.dumps(index).encode(), np.uint8),
+            part=notes[:, 0].astype(np.uint8),
+            start=notes[:, 1].astype(np.uint16),
+            pitch=notes[:, 2].astype(np.uint8),
+            length=np.minimum(notes[:, 3], 65535).astype(np.uint16),
+            velocity=notes[:, 4].astype(np.uint8),
+            chords=np.concatenate([s.chords for s in songs]),
+        )
 
 
 def load(cache: Path) -> list[CachedSong]:

@@ -57,8 +57,11 @@ def refused(result: Result) -> str:
         (["--graph", "nowhere.onnx"], "nowhere.onnx: no such file"),
         (["--style", "polka"], "style: no style 'polka'; the player knows "),
         (["--temperature", "9"], "temperature: takes a number from 0 to 2, not '9'"),
-        (["--record", "nowhere/take.mid"], "nowhere is no directory one can write to; choose another for take.mid"),
-        (["--report", "."], ". is a directory; name a file"),
+        (
+            ["--record", "nowhere/take.mid"],
+            "nowhere/take.mid: cannot be written, for there is no folder nowhere; choose another",
+        ),
+        (["--report", "."], ".: cannot be written, for it is a folder; name a file in it"),
     ],
 )
 def test_mistakes_are_one_sentence(alsa: FakeSystem, options: list[str], sentence: str) -> None:
@@ -88,7 +91,10 @@ def test_a_wrong_graph_is_said_even_where_there_is_no_midi_system(no_midi: None)
         (["--api", "jack"], "no MIDI system found (jack: "),
         (["--out-port", "Synth"], "no MIDI system found (jack: "),
         (["--style", "polka"], "style: no style 'polka'; the player knows "),
-        (["-o", "nowhere/take.mid"], "nowhere is no directory one can write to; choose another for take.mid"),
+        (
+            ["-o", "nowhere/take.mid"],
+            "nowhere/take.mid: cannot be written, for there is no folder nowhere; choose another",
+        ),
     ],
 )
 def test_so_are_those_of_a_jam_and_no_file_is_left(

@@ -89,6 +89,7 @@ RENDER = [
     ("good.mid -o out.mid --track flute", "melody"),
     ("good.mid -o folder", "folder: cannot be written"),
     ("good.mid -o nowhere/out.mid", "nowhere/out.mid: cannot be written"),
+    ("good.mid -o good.mid", "good.mid: is the input, which would be lost; name another file"),
     ("good.mid -o out.mid --bpm 0", "bpm: takes a number from 10 to 400, not '0'"),
     ("good.mid -o out.mid --bpm nan", "bpm: takes a number from 10 to 400, not 'nan'"),
     ("good.mid -o out.mid --bpm fast", "bpm: takes a number from 10 to 400, not 'fast'"),
@@ -134,7 +135,10 @@ RUN = [
     ("--graph broken.onnx", "broken.onnx: not a graph that onnxruntime can load"),
     ("--graph other.onnx", "it is a graph for the transformer, not for the gan"),
     ("--api tin-can", "api: takes one of auto"),
-    ("--record nowhere/take.mid", "nowhere is no directory one can write to; choose another for take.mid"),
+    (
+        "--record nowhere/take.mid",
+        "nowhere/take.mid: cannot be written, for there is no folder nowhere; choose another",
+    ),
 ]
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import mido
 import pytest
@@ -353,8 +354,8 @@ def test_a_target_that_cannot_be_written_is_refused_before_anything_is_played(
 def test_a_full_disk_is_refused_in_a_sentence_and_leaves_nothing(
     song: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(self: mido.MidiFile, target: Path) -> None:
-        target.write_bytes(b"MThd")
+    def full(self: mido.MidiFile, file: BinaryIO) -> None:
+        file.write(b"MThd")
         raise OSError(28, "No space left on device")
 
     source = song()
