@@ -34,7 +34,7 @@ from music.tunes import TUNES
 from tests.support.jack.stage import PRIORITY, dumped, realtime
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
+ROOT = HERE.parents[2]
 TOOLS = ROOT.parent / "shared" / "tools" / "daw" / "daw.py"
 RATE = 48_000
 BEATS = 96

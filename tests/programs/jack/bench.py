@@ -5,7 +5,7 @@
 
 Starts a `jackd -d dummy` of its own. Scatter is the deviation of recorded onsets from their mean offset to the grid of
 sixteenths, by the machine's clock (the frames of a server without hardware stand still during an xrun); lateness is
-that of sending against the agenda, as the band reports it, beside bare deadline waits of another process in the same
+that of sending against the schedule, as the band reports it, beside bare deadline waits of another process in the same
 run. An xrun loses or delays what is under way: the more of them, the less the figures say about the band. Exit status
 1 when a figure misses its bound.
 """
@@ -14,23 +14,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from daemon.core.counters import quantile
 from music.note import TICKS_PER_BEAT, Note
+from tests.support.jack.server import RATE, jack_server
 from tests.support.jack.stage import Performance, hanging, offsets, onsets, perform, realtime
-
-RATE = 48_000
-#: one name for ever: each new one takes a place in JACK's registry
-SERVER = os.environ.get("JACK_DEFAULT_SERVER") or "houseband-bench"
 
 
 def some_melody(seconds: float, bpm: int, seed: int) -> list[Note]:
@@ -87,24 +81,6 @@ def within_bounds(found: dict[str, Any]) -> bool:
         and found["later_than_bare_p99.9_ms"] <= 1.0
         and found["hanging"] == found["hanging_witness"] == found["status"] == 0
     )
-
-
-@contextmanager
-def jack_server(period: int, log: Path, real_time: bool = False) -> Iterator[None]:
-    """A server without hardware, and the environment that finds it. Raises SystemExit when it does not come up."""
-    os.environ |= {"JACK_DEFAULT_SERVER": SERVER, "JACK_NO_START_SERVER": "1", "JACK_NO_AUDIO_RESERVATION": "1"}
-    priority = "--realtime" if real_time else "--no-realtime"
-    command = ["jackd", priority, "-n", SERVER, "-d", "dummy", "-r", str(RATE), "-p", str(period)]
-    with log.open("w") as out:
-        server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
-    try:
-        waited = subprocess.run(["jack_wait", "-w", "-t", "10"], capture_output=True, check=False)
-        if waited.returncode or server.poll() is not None:
-            raise SystemExit(f"jackd did not come up: {log.read_text(errors='replace')[-500:]}")
-        yield
-    finally:
-        server.terminate()
-        server.wait(timeout=10)
 
 
 def main() -> int:

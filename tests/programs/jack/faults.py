@@ -32,6 +32,7 @@ from typing import Any
 
 import rtmidi
 
+from tests.support.jack.server import start_server
 from tests.support.jack.stage import connect, process, realtime, wait_ready
 
 SERVER = "houseband-faults"  # one name for ever: each new one takes a place in JACK's registry
@@ -145,7 +146,6 @@ class Stage:
     def __init__(self, stack: ExitStack, output: str, period: int, player: str) -> None:
         self._period, self.output = period, output
         self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        os.environ |= {"JACK_DEFAULT_SERVER": SERVER, "JACK_NO_START_SERVER": "1", "JACK_NO_AUDIO_RESERVATION": "1"}
         self.server = self.serve()
         stack.callback(self.end_server)
         command = [
@@ -167,15 +167,7 @@ class Stage:
 
     def serve(self) -> subprocess.Popen[bytes]:
         """A JACK server without hardware."""
-        priority = "--realtime" if realtime() else "--no-realtime"
-        command = ["jackd", priority, "-n", SERVER, "-d", "dummy", "-r", "48000", "-p", str(self._period)]
-        for _ in range(5):
-            server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            subprocess.run(["jack_wait", "-w", "-t", "5"], capture_output=True, check=False)
-            if server.poll() is None:
-                return server
-            time.sleep(1)  # a server that has just gone can still hold its name
-        raise SystemExit("jackd did not come up")
+        return start_server(self._period, realtime(), SERVER)
 
     def end_server(self) -> None:
         """Kill it."""

@@ -28,17 +28,16 @@ import numpy as np
 
 from daemon.core.counters import quantile
 from daemon.core.events import MidiIn, Quit
-from daemon.core.observers import ObservedOutput
+from daemon.core.settings import Settings
 from daemon.diagnostics.system_checks import may_be_real_time
-from daemon.engine.conductor import Conductor
 from daemon.engine.song import SongInfo
-from daemon.players.worker import PlayerSpec, Worker
+from daemon.live.performance import LivePerformance
+from daemon.players.worker import PlayerSpec
 from daemon.sound.audio import Audio
 from daemon.sound.fluid_synth import open_synth
 from daemon.sound.soundfont import BUILT_IN
 from daemon.sound.synth import RATE, render_messages
-from daemon.system.live_world import LiveWorld, real_time_section
-from tests.programs.jack.bench import jack_server
+from tests.support.jack.server import jack_server
 from tests.support.jack.stage import process
 
 Message = tuple[int, bytes]
@@ -118,11 +117,11 @@ def pitch_at(samples: np.ndarray, begin: int, at: int, low: int = 40) -> int:
 
 def band(audio: Audio, seconds: float, middle: Any = None) -> Kept:
     """The live band, without ports, heard through `audio`; middle: called after half of the time."""
-    world, output = LiveWorld(), Kept()
-    with closing(Worker(PlayerSpec("tests.support.worker_players:fake"), world.put, world.now)) as worker:
-        worker.start()
-        facts = worker.wait_ready()
-        conductor = Conductor(world, ObservedOutput(output, [audio]), worker, facts, SongInfo(bpm=100))
+    output = Kept()
+    with LivePerformance(PlayerSpec("tests.support.worker_players:fake")) as live:
+        world = live.world
+        live.wait_for_player()
+        conductor = live.make_conductor(world, output, SongInfo(bpm=100), Settings(), [audio])
 
         def perform() -> None:
             begin, number = time.monotonic(), 0
@@ -136,8 +135,7 @@ def band(audio: Audio, seconds: float, middle: Any = None) -> Kept:
             world.put(Quit(world.now()))
 
         threading.Thread(target=perform, daemon=True).start()
-        with real_time_section():
-            conductor.run()
+        live.run(conductor)
     return output
 
 

@@ -25,7 +25,8 @@ from daemon.control.client import ClientError, ControlClient
 from daemon.core.counters import quantile
 from music.edits.draft import decode_sysex
 from music.note import TICKS_PER_BEAT, TICKS_PER_STEP, Note
-from tests.programs.jack.bench import RATE, jack_server, scatter
+from tests.programs.jack.bench import scatter
+from tests.support.jack.server import RATE, jack_server
 from tests.support.jack.stage import Performance, hanging, onsets, perform
 
 BAR = 4 * TICKS_PER_BEAT
