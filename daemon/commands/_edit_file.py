@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from daemon.commands._console import progress_bar
 from daemon.commands._files import write_errors
 from daemon.commands._options import build_settings
-from daemon.commands._render_arguments import ARCNN, EditArguments, RenderArguments
+from daemon.commands._render_arguments import EditArguments, RenderArguments
 from daemon.config.config import config
 from daemon.config.config import read as read_config
 from daemon.core import controls
@@ -32,7 +32,7 @@ def edit_file(given: RenderArguments, editing: EditArguments) -> None:
         if log.resolve() == given.output.resolve():
             raise UserError(f"{log}: is the output already; keep the edits in another file")
     bpm = None if given.bpm is None else controls.parse("bpm", given.bpm)
-    editor = Editor(Graph(given.graph, ARCNN))
+    editor = Editor(Graph(given.graph, given.technique))
     options = _options(given, editing, editor.styles)
     with progress_bar(f"editing {given.melody.name}") as progress:
         song = midifile.read(given.melody)

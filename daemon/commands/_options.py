@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
-from daemon.core import controls
+from daemon.core import controls, techniques
 from daemon.core.plan import REPLAN_CHOICES
 from daemon.core.settings import Settings
+from music.errors import UserError
 
 #: a decorator that adds options to a command's function
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
@@ -21,8 +22,27 @@ EDIT_OPTIONS = (
     *("remove_max", "add_max", "creative_risk", "lock_pitches", "lock_bars", "register_low", "register_high"),
 )
 
+
+def _parse_technique(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    """Return the name of a technique as it was given. Raises UserError where there is none of that name."""
+    try:
+        return value if value is None else techniques.find(value).name
+    except UserError as error:
+        raise UserError(f"technique: {error}") from None
+
+
+def _complete_technique(_context: click.Context, _option: click.Parameter, incomplete: str) -> list[str]:
+    return [name for name in techniques.list_names() if name.startswith(incomplete)]
+
+
 technique_option = click.option(
-    "--technique", default="gan", show_default=True, help="Which player: gan, arcnn or transformer."
+    "--technique",
+    default=techniques.DEFAULT_TECHNIQUE,
+    show_default=True,
+    metavar="NAME",
+    callback=_parse_technique,
+    shell_complete=_complete_technique,
+    help=f"Which player: {techniques.describe_choice()}.",
 )
 graph_option = click.option(
     "--graph", metavar="FILE.onnx", type=click.Path(path_type=Path), help="Weights to play instead of the shipped ones."

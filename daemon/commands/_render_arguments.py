@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
-#: the technique that edits notes instead of playing along
-ARCNN = "arcnn"
-
 
 @dataclass(frozen=True, slots=True)
 class RenderArguments:
@@ -30,7 +27,7 @@ class RenderArguments:
 
 @dataclass(frozen=True, slots=True)
 class PlayingArguments:
-    """Arguments that only players which play along take, not the AR-CNN."""
+    """Arguments that only players which play along take, not those that edit notes."""
 
     automation: Path | None
     latency_ms: float
@@ -39,7 +36,7 @@ class PlayingArguments:
 
 
 class EditArguments(TypedDict):
-    """Arguments that only the AR-CNN takes; None where they were not given."""
+    """Arguments that only players which edit notes take; None where they were not given."""
 
     edits: Path | None
     iterations: int | None

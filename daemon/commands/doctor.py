@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from daemon.core.techniques import describe_choice
 from daemon.midi.rtmidi_ports import APIS
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _MARKS = {"good": ("ok  ", "green"), "odd": ("hmm ", "yellow"), "bad": ("BAD ", 
 @click.command(short_help="Say what is wrong with this machine's MIDI, timing or sound, and the remedy.")
 @click.option("--config", "file", metavar="FILE.toml", type=click.Path(path_type=Path), help="Another configuration.")
 @click.option("--api", type=click.Choice(["auto", *APIS]), help="MIDI system.")
-@click.option("--technique", metavar="NAME", help="Which player: gan, arcnn or transformer.")
+@click.option("--technique", metavar="NAME", help=f"Which player: {describe_choice()}.")
 @click.option("--graph", metavar="FILE.onnx", help="Weights to play instead of the shipped ones.")
 @click.option("--soundfont", metavar="FILE.sf2", help="The soundfont to check.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

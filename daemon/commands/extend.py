@@ -8,6 +8,7 @@ import click
 
 from daemon.commands._files import write_errors
 from daemon.commands._options import build_settings, control_options, graph_option, track_option
+from daemon.core.techniques import known_techniques
 from music.files import check_writable
 
 
@@ -34,11 +35,11 @@ def command(
     """
     from daemon.offline.extend import Extension, extend_file
     from daemon.players.load import load_player
-    from daemon.players.transformer import TransformerPlayer
+    from daemon.players.player import ContinuingPlayer
 
     check_writable(output, song)
-    player = load_player("transformer", graph)
-    assert isinstance(player, TransformerPlayer)
+    player = load_player(next(known.name for known in known_techniques() if known.continues_melodies), graph)
+    assert isinstance(player, ContinuingPlayer)
     settings = build_settings(values, assigned, player.info.styles)
     with write_errors(output):
         extend_file(song, output, player, Extension(bars, settings), track)

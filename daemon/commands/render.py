@@ -23,11 +23,12 @@ from daemon.commands._options import (
     technique_option,
     track_option,
 )
-from daemon.commands._render_arguments import ARCNN, EditArguments, PlayingArguments, RenderArguments
+from daemon.commands._render_arguments import EditArguments, PlayingArguments, RenderArguments
 from daemon.config.config import config
 from daemon.config.config import read as read_config
 from daemon.control.automation import read as read_automation
 from daemon.core import controls
+from daemon.core.techniques import find, known_techniques
 from music.errors import UserError
 from music.files import check_writable
 
@@ -108,8 +109,8 @@ def command(
     editing = EditArguments(edits=edits, iterations=iterations, at_once=at_once, undo=undo)
     check_writable(output, melody)
     _check_sound(output, soundfont, clicks)
-    if technique == ARCNN:
-        _check_editing(output, playing)
+    if find(technique).edits_notes:
+        _check_editing(technique, output, playing)
         edit_file(given, editing)
     else:
         _check_playing(technique, {**editing, **{key: values[key] for key in EDIT_OPTIONS}})
@@ -124,17 +125,18 @@ def _check_sound(output: Path, soundfont: Path | None, clicks: bool) -> None:
         raise UserError(f"{output}: --soundfont and --click are for sound; name a file that ends in .wav")
 
 
-def _check_editing(output: Path, playing: PlayingArguments) -> None:
-    """Raise UserError for what the AR-CNN cannot do with a file."""
+def _check_editing(technique: str, output: Path, playing: PlayingArguments) -> None:
+    """Raise UserError for what a player that edits notes cannot do with a file."""
     if playing.automation or playing.offline or output.suffix.lower() == WAV:
-        raise UserError(f"{output}: with --technique arcnn there is no --automation, no --offline and no .wav")
+        raise UserError(f"{output}: with --technique {technique} there is no --automation, no --offline and no .wav")
 
 
-def _check_playing(technique: str, only_arcnn: Mapping[str, object]) -> None:
-    """Raise UserError for options that were given and only the AR-CNN takes."""
-    unused = [key for key, value in only_arcnn.items() if value is not None]
+def _check_playing(technique: str, editing: Mapping[str, object]) -> None:
+    """Raise UserError for options that were given and only players which edit notes take."""
+    unused = [key for key, value in editing.items() if value is not None]
     if unused:
-        raise UserError(f"--{unused[0].replace('_', '-')}: is for --technique arcnn, not for the {technique}")
+        editors = " or ".join(known.name for known in known_techniques() if known.edits_notes)
+        raise UserError(f"--{unused[0].replace('_', '-')}: is for --technique {editors}, not for the {technique}")
 
 
 def _play_along(given: RenderArguments, playing: PlayingArguments, soundfont: Path | None, clicks: bool) -> None:

@@ -19,6 +19,7 @@ from daemon.control.gestures import DEFAULT_GESTURES, GestureError
 from daemon.core import controls
 from daemon.core.controls import CONTROLS, MIXED_ROLES, ControlError
 from daemon.core.settings import Settings
+from daemon.core.techniques import DEFAULT_TECHNIQUE, describe_choice, find
 from daemon.system.text_files import MissingFileError, TextFileError, read_toml, toml_literal
 from music.errors import UserError
 from music.note import Metre
@@ -85,7 +86,7 @@ _PLAYS = tuple(role for role in MIXED_ROLES)
 KEYS: dict[str, KeySpec] = {
     key.name: key
     for key in (
-        KeySpec("technique", "text", "gan", "Which player: gan, arcnn or transformer", metavar="NAME"),
+        KeySpec("technique", "text", DEFAULT_TECHNIQUE, f"Which player: {describe_choice()}", metavar="NAME"),
         KeySpec("graph", "file", "", "Weights other than the shipped", metavar="FILE.onnx"),
         _control("style", ""),
         _control("seed", 0),
@@ -338,12 +339,16 @@ def config(given: Given, said: Given) -> Config:
     pickup = float(str(values["pickup"]))
     if pickup >= metre.ticks_per_bar / 24:
         raise ConfigError(f"pickup: takes beats from 0 to less than a bar of {metre}, not {pickup:g}")
+    try:
+        technique = find(str(values["technique"])).name
+    except UserError as error:
+        raise ConfigError(f"technique: {error}") from None
     roles = [key for key in KEYS.values() if key.kind == "control" and values[key.name] != "" and key.name != "bpm"]
     bound = {text: what for text, what in DEFAULT_GESTURES.items() if values["default_gestures"]}
     bound.update({k.partition(".")[2]: str(v) for k, v in given.items() if k.startswith(f"{GESTURES}.")})
     channel = int(str(values["in_channel"]))
     return Config(
-        technique=str(values["technique"]),
+        technique=technique,
         graph=_file(values["graph"]),
         bpm=float(str(values["bpm"])),
         metre=metre,

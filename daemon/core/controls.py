@@ -8,6 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from daemon.core.settings import Settings
+from daemon.core.techniques import check_style, check_technique
 from music.edits.edit import parse_ranges
 from music.errors import UserError
 from music.note import EDITS, ROLES
@@ -132,16 +133,24 @@ def parse(
             parsed = _spans(value)
         case "choice":
             parsed = value if isinstance(value, str) else None
-            if parsed is not None and key == "style" and styles is not None and parsed not in styles:
-                raise ControlError(f"{key}: no style {value!r}; the player knows {', '.join(styles)}")
-            asked = parsed if key == "technique" or key.startswith("player.") else None
-            if asked and techniques is not None and asked not in techniques:
-                raise ControlError(f"{key}: no {value!r} is loaded; there are {', '.join(techniques)}")
+            if parsed is not None:
+                _check_choice(key, parsed, styles, techniques)
         case _:
             return True
     if parsed is None:
         raise ControlError(f"{key}: takes {control.range}, not {value!r}")
     return parsed
+
+
+def _check_choice(key: str, value: str, styles: Collection[str] | None, techniques: Collection[str] | None) -> None:
+    """Raise ControlError for a style or a technique that there is not; None: it is not known which there are."""
+    try:
+        if key == "style" and styles is not None:
+            check_style(value, styles)
+        elif techniques is not None and (key == "technique" or (key.startswith("player.") and value)):
+            check_technique(value, techniques)
+    except UserError as error:
+        raise ControlError(f"{key}: {error}") from None
 
 
 def _number(value: object, control: ControlSpec) -> float | None:

@@ -19,5 +19,7 @@ class PlayerInfo:
     roles: tuple[str, ...]
     #: the styles it knows
     styles: tuple[str, ...]
-    #: the techniques that can be chosen while it plays; empty for a player of one technique
+    #: the techniques that can be chosen while it plays
     techniques: tuple[str, ...] = ()
+    #: those of them that edit the notes of a loop instead of accompanying
+    note_editors: tuple[str, ...] = ()

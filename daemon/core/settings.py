@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from daemon.core.techniques import DEFAULT_TECHNIQUE
 from music.edits.edit import Limits, parse_ranges
 
 
@@ -35,7 +36,7 @@ class Settings:
     levels: Mapping[str, float] = field(default_factory=dict)
     muted: frozenset[str] = frozenset()
     swing: float = 0.0
-    technique: str = "gan"
+    technique: str = DEFAULT_TECHNIQUE
     humanise: float = 0.0
     offsets_ms: Mapping[str, float] = field(default_factory=dict)
     pause_bars: int = 0

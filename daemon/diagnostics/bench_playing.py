@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from daemon.core.counters import quantile
+from daemon.core.techniques import find
 from daemon.diagnostics import measure
 from daemon.diagnostics.bench_process import BenchError, BenchOptions, read_result, run_workload, start_workload
 from daemon.diagnostics.bench_row import Row, best_median, compare_rounds, flatten, median
@@ -93,8 +94,8 @@ def measure_playing(options: BenchOptions) -> PlayingFigures:
 
 def explain_no_torch(technique: str) -> str:
     """Return why the network cannot be measured in torch; empty when it can."""
-    if technique == "transformer":
-        return "a plan of the transformer's is many runs of several small graphs"
+    if not find(technique).is_one_network:
+        return f"a plan of the {technique}'s is many runs of several small graphs"
     missing = [name for name in ("torch", "onnx") if importlib.util.find_spec(name) is None]
     return f"{' and '.join(missing)} not installed here" if missing else ""
 

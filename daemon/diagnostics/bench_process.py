@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from daemon.core.techniques import DEFAULT_TECHNIQUE
 from daemon.diagnostics import measure
 from music.errors import UserError
 
@@ -26,7 +27,7 @@ LEAVE_TIMEOUT_S = 5
 class BenchOptions:
     """Options of one run of the bench."""
 
-    technique: str = "gan"
+    technique: str = DEFAULT_TECHNIQUE
     #: a graph's file; None for the shipped weights
     graph: str | None = None
     #: how often everything is measured

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from daemon.core.techniques import DEFAULT_TECHNIQUE
+
 #: states of a result: as it should be; the band plays, but less well than it could; it cannot play
 GOOD, ODD, BAD = "good", "odd", "bad"
 
@@ -32,7 +34,7 @@ class BandSetup:
     """The parts that a band is to play with, as configuration and command line name them."""
 
     api: str = "auto"
-    technique: str = "gan"
+    technique: str = DEFAULT_TECHNIQUE
     #: a graph's file; None for the shipped weights
     graph: str | None = None
     soundfont: str | None = None

@@ -7,8 +7,10 @@ import math
 import numpy as np
 
 from daemon.core.counters import quantile
+from daemon.core.techniques import list_names
 from daemon.diagnostics import measure
 from daemon.diagnostics.check import BAD, GOOD, ODD, CheckContext, CheckResult
+from music.errors import UserError
 
 #: tempo that a lookahead of one step should reach
 FASTEST_BPM = 300
@@ -20,7 +22,6 @@ _STEP_MS_AT_1 = 15_000
 
 def check_inference(context: CheckContext) -> list[CheckResult]:
     """Load the graph, play 200 plans and measure bare waits for comparison."""
-    from daemon.players.graph import GraphError
     from daemon.players.load import load_player
 
     subject = "graph and inference"
@@ -29,7 +30,7 @@ def check_inference(context: CheckContext) -> list[CheckResult]:
     try:
         with np.errstate(invalid="raise"):
             plans = measure.time_plans(load_player(technique, graph), 200)
-    except GraphError as error:
+    except UserError as error:
         return [CheckResult(subject, BAD, str(error), remedy)]
     except FloatingPointError:
         text = f"{graph or technique}: it answers with NaN: its weights are broken"
@@ -49,10 +50,8 @@ def check_inference(context: CheckContext) -> list[CheckResult]:
 
 
 def _graph_remedy(technique: str, graph: str | None) -> str:
-    from daemon.players.graph import TECHNIQUES
-
-    if technique not in TECHNIQUES:
-        return f"choose --technique {' or '.join(TECHNIQUES)}"
+    if technique not in list_names():
+        return f"choose --technique {' or '.join(list_names())}"
     if graph is None:
         return "install houseband anew, or name a graph with --graph"
     return "leave --graph out to play the shipped weights, or write the file anew with `houseband export`"

@@ -247,7 +247,7 @@ class Band:
     @property
     def looping(self) -> bool:
         """True if what is played goes round and is edited."""
-        return self.loop.is_wanted(self.settings, self.player.roles)
+        return self.loop.is_wanted(self.settings, self.player.note_editors)
 
     def change_loop(self, now: int) -> None:
         """End what goes round, and begin it anew if it is still wanted: technique or number of bars have changed."""

@@ -7,7 +7,7 @@ place sounds when the band comes there next.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 import numpy as np
 
@@ -20,8 +20,6 @@ from music.edits.draft import Draft
 from music.edits.edit import Edit
 from music.note import EDITS, PITCHES, TICKS_PER_STEP, Metre, Note, round_to_step
 
-#: the technique that edits the loop
-TECHNIQUE = "arcnn"
 #: bars of what was played that are remembered
 MEMORY_BARS = 8
 #: edits that are remembered, for observers
@@ -53,9 +51,9 @@ class EditLoop:
         self._budget = EditBudget()
 
     @staticmethod
-    def is_wanted(settings: Settings, roles: Iterable[str]) -> bool:
-        """Return True if, with these settings, a player that writes these roles is to edit a loop."""
-        return (settings.players.get(EDITS) or settings.technique) == TECHNIQUE and EDITS in roles
+    def is_wanted(settings: Settings, note_editors: Container[str]) -> bool:
+        """Return True if, with these settings, one of the techniques that edit notes is to edit a loop."""
+        return (settings.players.get(EDITS) or settings.technique) in note_editors
 
     # What is played
 

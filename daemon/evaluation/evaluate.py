@@ -13,10 +13,11 @@ from typing import Any, TypeVar
 from rich.console import Console
 from rich.progress import Progress
 
+from daemon.core.techniques import check_style
 from daemon.evaluation import piano_roll_png, scoring
 from daemon.evaluation.report import Report
 from daemon.evaluation.scoring import BandUnderTest, FileScore, ScoringJob
-from daemon.players.graph import Graph, GraphError
+from daemon.players.graph import Graph
 from music import styles as known_styles
 from music.corpus import CorpusError, SongFile, find_next_song, read_split
 
@@ -84,13 +85,12 @@ def evaluate(options: EvaluationOptions) -> Report:
 
 
 def _read_provenance(band: BandUnderTest | None, entries: Sequence[SongFile]) -> dict[str, Any]:
-    """Return what the band's graph says of its origin. Raises GraphError when it cannot be played in these styles."""
+    """Return what the band's graph says of its origin. Raises UserError when it cannot be played in these styles."""
     if band is None:
         return {}
     styles = scoring.load_cached_player(band.technique, band.graph).info.styles
     for style in sorted({band.style or entry.named_style or styles[0] for entry in entries}):
-        if style not in styles:
-            raise GraphError(f"no style {style!r}; the player knows {', '.join(styles)}")
+        check_style(style, styles)
     return dict(Graph(band.graph, band.technique).signature.provenance)
 
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from daemon.core.settings import Settings
+from daemon.core.techniques import DEFAULT_TECHNIQUE
 from daemon.evaluation import piano_roll_png
 from daemon.offline.render import render_notes
 from daemon.players.load import load_player
@@ -34,7 +35,7 @@ GROOVE = ("onsets", "on_beat", "crumbs", "empty", "repeated", "distinct", "groov
 class BandUnderTest:
     """The band that is evaluated."""
 
-    technique: str = "gan"
+    technique: str = DEFAULT_TECHNIQUE
     #: a graph's file; None: the shipped weights
     graph: str | None = None
     settings: Settings = Settings()

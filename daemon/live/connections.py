@@ -10,6 +10,7 @@ from pathlib import Path
 from daemon.clocks.clock import Clock, ClockError
 from daemon.clocks.sources import CLOCK_SOURCES, ClockSetup
 from daemon.core.events import Event
+from daemon.core.techniques import find
 from daemon.engine.song import SongInfo
 from daemon.midi.reconnecting import MidiPorts, ReconnectingPorts
 from daemon.midi.rtmidi_ports import PortError, open_ports
@@ -84,6 +85,10 @@ class Connections:
 def unsupported_warning(song: SongInfo, technique: str) -> str | None:
     """What a player cannot do of what was asked, in words for the user; None if it can all."""
     metre = song.metres[0][1]
-    if str(metre) == "4/4" or technique != "gan":
+    learned = find(technique).learned_metre
+    if learned is None or metre == learned:
         return None
-    return f"the gan has learned from music in 4/4: in {metre} it keeps your bars, but its grooves are those of 4/4"
+    return (
+        f"the {technique} has learned from music in {learned}: in {metre} it keeps your bars, but its grooves are "
+        f"those of {learned}"
+    )

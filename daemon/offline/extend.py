@@ -9,7 +9,7 @@ from pathlib import Path
 from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
 from daemon.engine.song import bar_at, metre_at
-from daemon.players.transformer import TransformerPlayer
+from daemon.players.player import ContinuingPlayer
 from music import midifile
 from music.evaluation.baselines import extract_human_parts
 from music.midifile import MidiFileError, Song
@@ -27,7 +27,7 @@ class Extension:
     settings: Settings = Settings()
 
 
-def extend(song: Song, melody: tuple[Note, ...], player: TransformerPlayer, wanted: Extension) -> Parts:
+def extend(song: Song, melody: tuple[Note, ...], player: ContinuingPlayer, wanted: Extension) -> Parts:
     """Return new notes of the melody and of every role, from the bar line after the song's end on.
 
     The song's own accompaniment is continued; without one, only the new bars are accompanied. Raises MidiFileError for
@@ -46,7 +46,7 @@ def extend(song: Song, melody: tuple[Note, ...], player: TransformerPlayer, want
         request = PlanRequest(
             *(number, step, step * TICKS_PER_STEP, tuple(line), played, metre, wanted.settings), bar_origin=origin
         )
-        plan, note = player.continued(request)
+        plan, note = player.plan_with_melody(request)
         if note is not None and note.start < step * TICKS_PER_STEP:
             line[-1] = note
         elif note is not None:
@@ -68,7 +68,7 @@ def _cut_to(notes: tuple[Note, ...], first: int, last: int) -> tuple[Note, ...]:
 def extend_file(
     source: str | Path,
     target: str | Path,
-    player: TransformerPlayer,
+    player: ContinuingPlayer,
     wanted: Extension,
     track: str | None = None,
     progress: Callable[[float], None] | None = None,

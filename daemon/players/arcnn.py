@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from daemon.core.plan import LoopState, Plan, PlanRequest
 from daemon.core.player_info import PlayerInfo
+from daemon.core.techniques import check_style
 from daemon.players.graph import Graph, GraphError, GraphPlayer
 from music.edits import selection
 from music.edits.draft import Draft
@@ -49,9 +50,8 @@ class Editor:
         self.evaluations = 0
 
     def look(self, draft: Draft, limits: Limits, style: str) -> EditScores:
-        """The scores of every cell of a draft. Raises ValueError for a style the graph does not know."""
-        if style not in self.styles:
-            raise ValueError(f"no style {style!r}; this graph knows {', '.join(self.styles)}")
+        """The scores of every cell of a draft. Raises UserError for a style that the graph does not know."""
+        check_style(style, self.styles)
         hot = np.eye(len(self.styles), dtype=np.float32)[None, self.styles.index(style)]
         ring = draft.ring or draft.steps < WINDOW_STEPS
         seen = stack_planes(draft.lengths, self._kept(draft, limits), ring)
@@ -132,7 +132,7 @@ class ArcnnPlayer(GraphPlayer):
         )
 
     def plan(self, request: PlanRequest) -> Plan:
-        """As many edits of request.loop as are wanted, or fewer. Raises ValueError for a style the graph does not
+        """As many edits of request.loop as are wanted, or fewer. Raises UserError for a style that the graph does not
         know."""
         begun = time.perf_counter_ns()
         last = request.now + self.info.future_steps

@@ -47,6 +47,7 @@ class Ensemble(Player):
             roles=tuple(dict.fromkeys(role for name in techniques for role in infos[name].roles)),
             styles=tuple(dict.fromkeys(style for name in techniques for style in infos[name].styles)),
             techniques=techniques,
+            note_editors=tuple(name for name in techniques if name in infos[name].note_editors),
         )
         self._roles = {name: info.roles for name, info in infos.items()}
         self._main = techniques[0]

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from daemon.core.plan import Plan, PlanRequest
 from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
+from daemon.core.techniques import check_style
 from daemon.players import chord_balance
 from daemon.players.graph import Graph, GraphError, GraphPlayer
 from music.analysis import note_density
@@ -109,11 +110,10 @@ class GanPlayer(GraphPlayer):
         )
 
     def plan(self, request: PlanRequest) -> Plan:
-        """The band from request.now to the end of the canvas. Raises ValueError for a style the graph does not know."""
+        """Return a plan to the end of the canvas. Raises UserError for a style that the graph does not know."""
         begun = time.perf_counter_ns()
         settings = request.settings
-        if settings.style not in self._styles:
-            raise ValueError(f"no style {settings.style!r}; this graph knows {', '.join(self._styles)}")
+        check_style(settings.style, self._styles)
         style = self._styles.index(settings.style)
         bar = request.bar_origin // TICKS_PER_STEP
         first = bar + gan_canvas.find_first_step(request.now - bar, request.metre.steps_per_bar)

@@ -13,13 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon.core.player_info import PlayerInfo
+from daemon.core.techniques import find
 from daemon.players.graph_cache import open_session
 from daemon.players.player import Player
 from music import signature
 from music.errors import UserError
 from music.signature import Signature, SignatureError
-
-TECHNIQUES = ("gan", "arcnn", "transformer")
 
 
 class GraphError(UserError):
@@ -111,9 +110,7 @@ def _read(path: str | Path | None, technique: str) -> tuple[str, dict[str, str],
 
 
 def _shipped(technique: str) -> Any:
-    if technique not in TECHNIQUES:
-        raise GraphError(f"no technique {technique!r}; there are {', '.join(TECHNIQUES)}")
-    file = resources.files("models.pretrained") / f"{technique}.onnx"
+    file = resources.files(find(technique).graph_package) / f"{technique}.onnx"
     if not file.is_file():
         raise GraphError(f"this houseband was built without weights for the {technique}; name a graph with --graph")
     return file

@@ -1,50 +1,55 @@
-"""Which player plays a technique. A new technique is a line in `_PLAYERS`; live switching finds it there."""
+"""Players loaded by the names of their techniques."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from daemon.core.player_info import PlayerInfo
+from daemon.core.techniques import Technique, find, known_techniques
 from daemon.players.ensemble import Ensemble, PlayerFactory
-from daemon.players.graph import TECHNIQUES, Graph, GraphError, GraphPlayer, read_signature
+from daemon.players.graph import Graph, GraphError, GraphPlayer, read_signature
 from daemon.players.player import Player
-
-#: technique -> module and class of its player, which is made from a Graph; those that are not here do not play yet
-_PLAYERS: Mapping[str, tuple[str, str]] = {
-    "gan": ("daemon.players.gan", "GanPlayer"),
-    "arcnn": ("daemon.players.arcnn", "ArcnnPlayer"),
-    "transformer": ("daemon.players.transformer", "TransformerPlayer"),
-}
 
 
 def load_player(technique: str, graph: str | Path | None = None) -> Player:
-    """The player of a technique on a graph file, or on the shipped weights. Raises GraphError."""
-    if technique not in TECHNIQUES:
-        raise GraphError(f"no technique {technique!r}; there are {', '.join(TECHNIQUES)}")
-    if technique not in _PLAYERS:
-        raise GraphError(f"this version has no player for the {technique} yet; play the {' or the '.join(_PLAYERS)}")
-    return _maker(technique)(Graph(graph, technique))
+    """Return the player of a technique, on a graph file or on the shipped weights.
+
+    Raises UserError for a technique that there is not, GraphError for a graph that cannot be played.
+    """
+    wanted = find(technique)
+    player = _player_class(wanted)(Graph(graph, technique))
+    player.info = _with_technique(player.info, wanted)
+    return player
 
 
 def load_band(technique: str, graph: str | Path | None = None) -> Ensemble:
-    """All players that can be switched among while the band plays: the one of this technique, loaded, and the others as
-    far as their weights are here, which are loaded when they are first chosen. Raises GraphError for the first."""
+    """Return all players that can be switched among while the band plays.
+
+    The one of this technique is loaded, the others are when they are first chosen, as far as their weights are here.
+    Raises as `load_player` does, for the first.
+    """
     first = load_player(technique, graph)
-    offers = {technique: PlayerFactory(first.info, partial(load_player, technique, graph))}
-    for other in _PLAYERS:
-        if other != technique:
+    factories = {technique: PlayerFactory(first.info, partial(load_player, technique, graph))}
+    for other in known_techniques():
+        if other.name not in factories:
             try:
-                styles = read_signature(None, other).styles
+                styles = read_signature(None, other.name).styles
             except GraphError:  # it cannot be chosen, and `technique` says so
                 continue
-            offers[other] = PlayerFactory(_maker(other).describe(styles), partial(load_player, other))
-    return Ensemble({technique: first}, offers)
+            info = _with_technique(_player_class(other).describe(styles), other)
+            factories[other.name] = PlayerFactory(info, partial(load_player, other.name))
+    return Ensemble({technique: first}, factories)
 
 
-def _maker(technique: str) -> type[GraphPlayer]:
-    """Return the class of a technique's player."""
-    module, name = _PLAYERS[technique]
-    maker: type[GraphPlayer] = getattr(importlib.import_module(module), name)
-    return maker
+def _with_technique(info: PlayerInfo, technique: Technique) -> PlayerInfo:
+    names = (technique.name,)
+    return replace(info, techniques=names, note_editors=names if technique.edits_notes else ())
+
+
+def _player_class(technique: Technique) -> type[GraphPlayer]:
+    module, _, name = technique.player.partition(":")
+    found: type[GraphPlayer] = getattr(importlib.import_module(module), name)
+    return found

@@ -36,6 +36,17 @@ class Player(ABC):
         """Release what the player holds; it is not asked again."""
 
 
+class ContinuingPlayer(Player):
+    """A player that can write the melody, too, and so go on by itself."""
+
+    @abstractmethod
+    def plan_with_melody(self, request: PlanRequest) -> tuple[Plan, Note | None]:
+        """Return a plan of one step, and the melody's note in it.
+
+        The note begins at `request.now`, or is the request's last one, a step longer; None for a rest.
+        """
+
+
 def warm_up(player: Player) -> None:
     """Ask a first question, so that what is slow only once is over before anybody waits for an answer.
 

@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 
 from daemon.core.plan import Plan, PlanRequest
 from daemon.core.player_info import PlayerInfo
+from daemon.core.techniques import check_style
 from daemon.players import chord_balance
 from daemon.players.chords import ChordForecast, ChordPredictor, MelodyContext, line
 from daemon.players.graph import Graph, GraphError, GraphPlayer
 from daemon.players.kv_cache import DecoderState, KvCache, TokenWriter
+from daemon.players.player import ContinuingPlayer
 from music.encoding import melody_context, sampling, step_features, step_tokens
 from music.note import MELODY, PITCHED_ROLES, ROLES, STEPS_PER_BAR, TICKS_PER_STEP, Metre, Note, round_to_step
 
@@ -77,7 +79,7 @@ class _Part:
             self.held[note.start, note.pitch] = changed
 
 
-class TransformerPlayer(GraphPlayer):
+class TransformerPlayer(GraphPlayer, ContinuingPlayer):
     """A Player on a transformer's graph."""
 
     def __init__(self, graph: Graph) -> None:
@@ -115,10 +117,9 @@ class TransformerPlayer(GraphPlayer):
         self._budget_ns = budget_ns
 
     def plan(self, request: PlanRequest) -> Plan:
-        """The band from request.now on. Raises ValueError for a style the graph does not know."""
+        """The band from request.now on. Raises UserError for a style that the graph does not know."""
         begun = time.perf_counter_ns()
-        if request.settings.style not in self.info.styles:
-            raise ValueError(f"no style {request.settings.style!r}; this graph knows {', '.join(self.info.styles)}")
+        check_style(request.settings.style, self.info.styles)
         answer = _Answer(self, request, begun)
         last = answer.write()
         notes = {role: tuple(sorted(part.begun)) for role, part in answer.parts.items()}
@@ -126,10 +127,8 @@ class TransformerPlayer(GraphPlayer):
         spent = time.perf_counter_ns() - begun
         return Plan(request.number, request.now, last, request.heard, notes, held, inference_ns=spent)
 
-    def continued(self, request: PlanRequest) -> tuple[Plan, Note | None]:
-        """A plan of one step for a melody that goes on by itself: what the band plays at request.now, and the melody
-        note that begins there, or goes on from the last one of the request (the same note, a step longer); None for a
-        rest."""
+    def plan_with_melody(self, request: PlanRequest) -> tuple[Plan, Note | None]:
+        """Return what the band plays at `request.now`, and the melody's note there; see ContinuingPlayer."""
         answer = _Answer(self, request, time.perf_counter_ns())
         note = answer.write_both()
         notes = {role: tuple(sorted(part.begun)) for role, part in answer.parts.items()}

@@ -53,7 +53,7 @@ def refused(result: Result) -> str:
         (["--metre", "4/5"], "metre: takes a time signature such as 4/4, 3/4 or 6/8, not '4/5'"),
         (["--pickup", "4"], "pickup: takes beats from 0 to less than a bar of 4/4, not 4"),
         (["--count-in", "-1"], "count_in: takes a whole number from 0 to 16, not '-1'"),
-        (["--technique", "kazoo"], "no technique 'kazoo'; there are gan, arcnn, transformer"),
+        (["--technique", "kazoo"], "technique: no technique 'kazoo'; there are gan, arcnn, transformer"),
         (["--graph", "nowhere.onnx"], "nowhere.onnx: no such file"),
         (["--style", "polka"], "style: no style 'polka'; the player knows "),
         (["--temperature", "9"], "temperature: takes a number from 0 to 2, not '9'"),

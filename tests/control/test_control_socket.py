@@ -167,7 +167,7 @@ def test_set_is_passed_on_in_its_own_type_and_answered_when_it_is_done(band: Ban
     [
         ({"op": "set", "key": "intensity", "value": 2}, "intensity: takes a number from 0 to 1, not 2"),
         ({"op": "set", "key": "style", "value": "polka"}, "style: no style 'polka'; the player knows pop, rock"),
-        ({"op": "set", "key": "technique", "value": "arcnn"}, "technique: no 'arcnn' is loaded; there are gan"),
+        ({"op": "set", "key": "technique", "value": "arcnn"}, "technique: no technique 'arcnn'; there are gan"),
         ({"op": "set", "key": "preset", "value": "loud"}, "preset: no preset 'loud'; the configuration has quiet"),
         ({"op": "set", "key": "volume", "value": 1}, "volume: no such control"),
         ({"op": "set"}, "key: takes a control's name, not None"),

@@ -32,14 +32,14 @@ from tests.support.fakes import MS, FakePlayer, midi
 
 AT_120 = TempoMap(500_000)
 TUNE = [Note(i * 24, 60 + i * 5 % 12, 20, 70 + i) for i in range(12)]
-CHOICES = {"style": ("pop", "rock"), "technique": ("gan", "other"), "preset": ("quiet",)}
+CHOICES = {"style": ("pop", "rock"), "technique": ("gan", "transformer"), "preset": ("quiet",)}
 QUIET = (("intensity", 0.2), ("mute.drums", True))
 TURNED, UNTIL = 121, 620  # ticks
 
 #: every kind of control, with a value that is heard
 VALUES: dict[str, object] = {
     "style": "rock", "seed": 9, "temperature": 0.3, "density": 1.5, "intensity": 1.0, "swing": 1.0, "humanise": 1.0,
-    "bpm": 90.0, "technique": "other", "pause_bars": 1, "split": 66, "mute.drums": True, "level.bass": 0.25,
+    "bpm": 90.0, "technique": "transformer", "pause_bars": 1, "split": 66, "mute.drums": True, "level.bass": 0.25,
     "offset_ms.chords": 25.0, "stop": True, "fill": True, "variation": True, "ending": True, "panic": True,
     "preset": "quiet",
 }  # fmt: skip
@@ -66,7 +66,7 @@ def speaking(name: int) -> FakePlayer:
 
 
 def band() -> Ensemble:
-    return Ensemble({"gan": speaking(1), "other": speaking(2)})
+    return Ensemble({"gan": speaking(1), "transformer": speaking(2)})
 
 
 def play(

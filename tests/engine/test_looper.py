@@ -49,7 +49,7 @@ class Editor(Player):
     edits: Asked = lambda request: []
     asked: list[PlanRequest] = field(default_factory=list)
 
-    info = PlayerInfo(128, 128, 64, ("edits",), ("chorale", "pop"))
+    info = PlayerInfo(128, 128, 64, ("edits",), ("chorale", "pop"), ("arcnn",), ("arcnn",))
 
     def plan(self, request: PlanRequest) -> Plan:
         self.asked.append(request)

@@ -40,6 +40,7 @@ from music.encoding.gan_canvas import (
     PITCHED_HEADS,
     PLAIN_HEADS,
 )
+from music.errors import UserError
 from music.note import PITCH_CLASSES, Note
 from music.signature import Signature
 
@@ -292,7 +293,7 @@ def test_density_plays_more_and_fewer(tiny_graph: Path) -> None:
 
 
 def test_a_style_the_graph_does_not_know_is_refused(tiny_graph: Path) -> None:
-    with pytest.raises(ValueError, match="no style 'polka'"):
+    with pytest.raises(UserError, match="no style 'polka'"):
         GanPlayer(Graph(tiny_graph, "gan")).plan(_request((), style="polka"))
 
 

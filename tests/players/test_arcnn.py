@@ -19,6 +19,7 @@ from daemon.players.graph import Graph, GraphError
 from music.edits.draft import Draft
 from music.edits.edit import ADD, Edit, Limits
 from music.encoding.edit_grid import LENGTHS_STEPS, PLANES, WINDOW_STEPS
+from music.errors import UserError
 from music.note import PITCHES, Metre
 from music.signature import Signature
 
@@ -139,7 +140,7 @@ def test_the_style_is_told_and_an_unknown_one_refused() -> None:
     looks, draft = editor(graph), draft_with(16, {(0, 60): 4})
     looks.look(draft, Limits(), "pop")
     assert graph.styles == [[0.0, 1.0]]
-    with pytest.raises(ValueError, match="no style 'polka'; this graph knows chorale, pop"):
+    with pytest.raises(UserError, match="no style 'polka'; the player knows chorale, pop"):
         looks.look(draft, Limits(), "polka")
 
 

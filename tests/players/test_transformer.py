@@ -17,6 +17,7 @@ from daemon.players.graph import Graph
 from daemon.players.load import load_player
 from daemon.players.transformer import AHEAD, TransformerPlayer
 from music.analysis.modulation import find_key_change
+from music.errors import UserError
 from music.midifile import Part, Song
 from music.note import PITCHED_ROLES, ROLES, TICKS_PER_STEP, Note
 
@@ -131,7 +132,7 @@ def test_with_little_time_it_gives_what_it_has(player: TransformerPlayer) -> Non
 
 
 def test_a_style_it_does_not_know_is_refused(player: TransformerPlayer) -> None:
-    with pytest.raises(ValueError, match="no style 'polka'"):
+    with pytest.raises(UserError, match="no style 'polka'"):
         player.plan(PlanRequest(1, 4, 21, melody(1), {}, settings=Settings("polka")))
 
 
