@@ -9,6 +9,7 @@ import click
 from daemon.commands._files import write_errors
 from daemon.config import config
 from daemon.config.cli_options import config_from
+from daemon.system.paths import config_file
 from music.errors import UserError
 
 
@@ -26,7 +27,7 @@ def command(action: str, preset: str | None, file: Path | None) -> None:
 
     It is checked whenever it is read, and refused with the name of the key that is wrong.
     """
-    there = file or config.path()
+    there = file or config_file()
     if action == "path":
         click.echo(there)
     elif action == "default":

@@ -6,27 +6,10 @@ from collections.abc import Iterable, Iterator
 
 import click
 
-from daemon.config import config
-from daemon.control import control_socket
 from daemon.core.errors import EXIT_CODES
 from daemon.core.version import installed_version
-from daemon.sound import soundfont
-from daemon.takes import storage
+from daemon.system import paths
 from music.errors import HousebandError
-
-_ENVIRONMENT = {
-    config.VARIABLE: "Another configuration than the user's own.",
-    control_socket.VARIABLE: "Where the control socket is: a path, tcp:PORT, or off.",
-    storage.VARIABLE: "The folder that takes are kept in, or off.",
-    soundfont.VARIABLE: "The soundfont of `--audio` and of WAV files.",
-}
-_FILES = {
-    "~/.config/houseband/config.toml": "The configuration; `houseband config --path` says where it is on this system.",
-    "~/.local/share/houseband/takes/": "What was played; `houseband takes list`.",
-    "~/.cache/houseband/graphs/": "Graphs made ready to load; made anew where they are missing.",
-    "$XDG_RUNTIME_DIR/houseband/control.sock": "The control socket; `houseband control` describes it.",
-    "~/.config/systemd/user/houseband.service": "The service; `houseband service install` writes it.",
-}
 
 
 @click.command(short_help="Print the manual page.")
@@ -45,7 +28,7 @@ def page(main: click.Command, name: str) -> Iterator[str]:
     yield from (".SH NAME", f"{name} \\- {_escaped((main.help or '').strip().splitlines()[0])}")
     yield from (".SH SYNOPSIS", f".B {name}", _escaped(" ".join(main.collect_usage_pieces(top))))
     yield from (".SH OPTIONS", *_options(main, top), ".SH COMMANDS", *_commands(main, top, name))
-    yield from (".SH ENVIRONMENT", *_entries(_ENVIRONMENT.items()), ".SH FILES", *_entries(_FILES.items()))
+    yield from (".SH ENVIRONMENT", *_entries(paths.VARIABLES.items()), ".SH FILES", *_entries(paths.FILES.items()))
     yield from (".SH EXIT STATUS", *_entries((str(code), f"{meaning}.") for code, meaning in EXIT_CODES.items()))
 
 

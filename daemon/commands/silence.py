@@ -16,9 +16,8 @@ def command() -> None:
     """
     if os.environ.get("SERVICE_RESULT") == "success":
         return  # it has ended its notes itself
-    from daemon.control.control_socket import runtime_path
-    from daemon.live.service_mode import CONNECTIONS
     from daemon.midi.alsa_reconnect import end_notes_of_dead_band
+    from daemon.system.paths import connections_file
 
-    told = end_notes_of_dead_band(runtime_path() / CONNECTIONS)
+    told = end_notes_of_dead_band(connections_file())
     click.echo(f"all notes off was told to {told} that listened", err=True)

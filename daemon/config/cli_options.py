@@ -10,7 +10,8 @@ import click
 
 from daemon.config import config
 from daemon.config.config import KEYS, Config, ConfigError, KeySpec
-from daemon.control.learned import LearnedGesturesError, learned_path, read_learned
+from daemon.control.learned import LearnedGesturesError, read_learned
+from daemon.system import paths
 
 _SET_HELP = "Any key of the configuration, e.g. mute.pad=on or offset_ms.bass=20; `houseband config` lists them."
 
@@ -48,7 +49,7 @@ class Chosen:
     @property
     def learned_file(self) -> Path:
         """Where learned gestures are kept."""
-        return learned_path(self.file)
+        return paths.learned_gestures_file(self.file)
 
 
 def config_from(file: Path | None, assigned: tuple[str, ...], values: Mapping[str, object]) -> Chosen:
@@ -62,10 +63,10 @@ def config_from(file: Path | None, assigned: tuple[str, ...], values: Mapping[st
         if not separator:
             raise ConfigError(f"--set {text}: takes KEY=VALUE")
         said[key] = config.parse(key, value)
-    there = file or config.path()
+    there = file or paths.config_file()
     given = config.read(there, must_exist=file is not None)
     try:
-        learned = read_learned(learned_path(there))
+        learned = read_learned(paths.learned_gestures_file(there))
     except LearnedGesturesError as error:
         raise ConfigError(str(error)) from None
     return Chosen(config.config(given, said), there, learned)
@@ -84,4 +85,4 @@ def control_of(said: str | None) -> str:
     """Where the band is, as said or as the configuration has it. Raises ConfigError."""
     if said is not None:
         return said
-    return config.config(config.read(config.path(), must_exist=False), {}).control
+    return config.config(config.read(paths.config_file(), must_exist=False), {}).control

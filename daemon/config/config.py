@@ -8,7 +8,6 @@ the file, the file before the defaults.
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,8 +23,6 @@ from daemon.system.text_files import MissingFileError, TextFileError, read_toml,
 from music.errors import UserError
 from music.note import Metre
 
-#: names another file than the usual one
-VARIABLE = "HOUSEBAND_CONFIG"
 #: a key's value by its dotted name
 Given = Mapping[str, object]
 
@@ -183,16 +180,6 @@ class Config:
             for key, value in turned:
                 _turned(f"{PRESETS}.{name}.", key, value, styles)
         return settings
-
-
-def path() -> Path:
-    """Where the configuration is, unless it is said: what HOUSEBAND_CONFIG names, else the user's."""
-    named = os.environ.get(VARIABLE)
-    if named:
-        return Path(named)
-    from platformdirs import user_config_path
-
-    return user_config_path("houseband") / "config.toml"
 
 
 # Reading

@@ -12,24 +12,21 @@ import logging
 import os
 import sys
 import threading
-import warnings
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
 from daemon.control import gestures
 from daemon.core import wire
 from daemon.core.events import ControlChange, Event, ForgetGesture, LearnGesture
+from daemon.system import paths
 from daemon.system.child_process import ChildProcess
 
 log = logging.getLogger(__name__)
 
 PROTOCOL = 1
-#: names another address than the configuration's `auto`
-VARIABLE = "HOUSEBAND_CONTROL"
 AUTO, OFF, TCP = "auto", "off", "tcp:"
 #: facts that may wait for the server; a server that stalls for longer than these last loses some
 MAX_QUEUED_FACTS = 4000
@@ -61,31 +58,15 @@ class ServerSetup:
     ports: tuple[str, ...] = ()
 
 
-def runtime_path() -> Path:
-    """Return the user's runtime directory for houseband.
-
-    XDG_RUNTIME_DIR is taken as it is: inside a service's user namespace root is nobody, and platformdirs trusts no
-    directory that lies in one of nobody's. Raises OSError where there is no such directory and none can be made.
-    """
-    said = os.environ.get("XDG_RUNTIME_DIR", "")
-    if sys.platform.startswith("linux") and Path(said).is_absolute() and Path(said).is_dir():
-        return Path(said) / "houseband"
-    from platformdirs import user_runtime_path
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns where it takes another directory than the usual one
-        return user_runtime_path("houseband")
-
-
 def resolve(where: str) -> str:
     """Return the address that the configuration's `control` stands for: a path, `tcp:PORT` or `off`."""
     if where == AUTO:
-        where = os.environ.get(VARIABLE) or AUTO
+        where = os.environ.get(paths.CONTROL_VARIABLE) or AUTO
     if where != AUTO:
         return where
     if sys.platform == "win32":
         return f"{TCP}0"
-    return str(runtime_path() / "control.sock")
+    return str(paths.control_socket_file())
 
 
 class ControlSocket:

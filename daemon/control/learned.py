@@ -20,11 +20,6 @@ class LearnedGesturesError(UserError):
     """Raised for a file of learned gestures that cannot be used; the message is one sentence that names the file."""
 
 
-def learned_path(config: Path) -> Path:
-    """Return where learned gestures are kept: beside the configuration file."""
-    return config.with_suffix(".learnt.toml")
-
-
 def read_learned(file: Path) -> dict[str, str]:
     """Return the learned gestures in a file, as gesture -> target; none where there is no file.
 

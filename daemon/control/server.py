@@ -21,10 +21,11 @@ from queue import Queue
 from typing import Any
 
 from daemon.control.connection import MAX_QUEUE_BYTES, Connection, Json, TokenBucket
-from daemon.control.control_socket import PROTOCOL, TCP, runtime_path
+from daemon.control.control_socket import PROTOCOL, TCP
 from daemon.control.requests import RequestError, RequestHandler, accepted, refused
 from daemon.core import wire
 from daemon.core.version import installed_version
+from daemon.system.paths import control_token_file
 
 MAX_LINE_BYTES = 1 << 16
 MAX_CLIENTS = 32
@@ -201,7 +202,7 @@ def _listen_tcp(port: int) -> tuple[socket.socket, str, str]:
     listener = socket.create_server(("127.0.0.1", port))
     port = int(listener.getsockname()[1])
     token = secrets.token_hex(16)
-    path = runtime_path() / "control.tcp"
+    path = control_token_file()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:  # noqa: PTH123

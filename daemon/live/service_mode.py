@@ -7,18 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 
 from daemon.config.config import Config
-from daemon.control.control_socket import runtime_path
 from daemon.core.events import Event
 from daemon.live.reload import ConfigReloader
 from daemon.midi import alsa_reconnect
 from daemon.midi.reconnecting import ReconnectingPorts
-from daemon.system import memory, sd_notify
+from daemon.system import memory, paths, sd_notify
 from daemon.system.journald import fields
 
 log = logging.getLogger(__name__)
-
-#: file in the runtime directory that ALSA connections are kept in
-CONNECTIONS = "connections.json"
 
 
 @contextmanager
@@ -38,7 +34,7 @@ def service_mode(
     with ExitStack() as stack:
         if sd_notify.is_managed():
             if ports.api == "alsa":
-                connections = alsa_reconnect.ConnectionKeeper(runtime_path() / CONNECTIONS)
+                connections = alsa_reconnect.ConnectionKeeper(paths.connections_file())
                 connections.start()
                 stack.enter_context(closing(connections))
             if reload is not None:

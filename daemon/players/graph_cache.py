@@ -10,10 +10,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import warnings
 from pathlib import Path
 from typing import Any
 
+from daemon.system.paths import graph_cache_folder
 from music.files import path_to_replace
 
 #: bytes from which on a graph is worth keeping
@@ -24,21 +24,11 @@ MAX_ENTRIES = 8
 
 def open_session(model: bytes) -> Any:
     """A session of one thread. Raises what onnxruntime does for a graph that it cannot load."""
-    where = folder() if len(model) >= MIN_BYTES else None
+    where = graph_cache_folder() if len(model) >= MIN_BYTES else None
     if where is None:
         return _session(model)
     file = where / f"{_name(model)}.onnx"
     return _kept(file) or _kept(_keep(model, file)) or _session(model)
-
-
-def folder() -> Path | None:
-    """Where they are kept; None where there is no such place."""
-    from platformdirs import user_cache_path
-
-    with warnings.catch_warnings(), contextlib.suppress(OSError, RuntimeError):  # somebody without a home
-        warnings.simplefilter("ignore")
-        return user_cache_path("houseband") / "graphs"
-    return None
 
 
 def _name(model: bytes) -> str:

@@ -7,12 +7,11 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from daemon.system.paths import SOUNDFONT_VARIABLE
 from music.errors import UserError
 
 #: a name that asks for the built-in synthesiser, even where there is a soundfont
 BUILT_IN = "built-in"
-#: environment variable that names the soundfont where no option does
-VARIABLE = "HOUSEBAND_SOUNDFONT"
 #: the usual places, best first: files, and folders whose first soundfont will do
 PLACES: tuple[Path, ...] = (
     Path("/usr/share/sounds/sf2/FluidR3_GM.sf2"),
@@ -41,7 +40,7 @@ def find_soundfont(named: str | Path | None = None, places: Iterable[Path] = PLA
     Returns None where there is none, or where the built-in synthesiser was asked for. Raises SoundFontError for a
     named file that is no soundfont.
     """
-    wanted = named or os.environ.get(VARIABLE)
+    wanted = named or os.environ.get(SOUNDFONT_VARIABLE)
     if str(wanted) == BUILT_IN:
         return None
     if wanted:

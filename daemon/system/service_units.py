@@ -12,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Protocol
 
+from daemon.system import paths
 from music.errors import UserError
 from music.files import write_atomically
 
@@ -115,10 +116,9 @@ def _must(run: Callable[..., subprocess.CompletedProcess[str]], *command: str) -
 class Systemd:
     """The user's systemd. run: runs a command."""
 
-    def __init__(self, run: Callable[..., subprocess.CompletedProcess[str]] = _run, home: Path | None = None) -> None:
+    def __init__(self, run: Callable[..., subprocess.CompletedProcess[str]] = _run) -> None:
         self._run = run
-        config = home or Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-        self.path = config / "systemd" / "user" / NAME
+        self.path = paths.systemd_folder() / NAME
         self._plain = self.path.with_name(f"{NAME}.d") / PLAIN
 
     def install(self, options: Sequence[str]) -> None:
@@ -179,11 +179,10 @@ class Systemd:
 class Launchd:
     """macOS's launchd."""
 
-    def __init__(self, run: Callable[..., subprocess.CompletedProcess[str]] = _run, home: Path | None = None) -> None:
+    def __init__(self, run: Callable[..., subprocess.CompletedProcess[str]] = _run) -> None:
         self._run = run
-        home = home or Path.home()
-        self.path = home / "Library" / "LaunchAgents" / f"{LABEL}.plist"
-        self._logs = home / "Library" / "Logs" / "houseband.log"
+        self.path = paths.launch_agents_folder() / f"{LABEL}.plist"
+        self._logs = paths.launchd_log_file()
         self._domain = f"gui/{os.getuid()}"
 
     def install(self, options: Sequence[str]) -> None:

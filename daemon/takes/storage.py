@@ -12,12 +12,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from daemon.system import paths
 from daemon.system.child_process import run_detached
 from daemon.takes import take_log
 from daemon.takes.take_log import LOG_SUFFIX
 
-#: environment variable that names the folder instead of the configuration, or is `off`
-VARIABLE = "HOUSEBAND_TAKES"
 OFF = "off"
 
 
@@ -26,14 +25,12 @@ def find_folder(configured: str = "auto") -> Path | None:
 
     HOUSEBAND_TAKES says which, else the configuration; `auto` is a folder in the user's data folder.
     """
-    named = os.environ.get(VARIABLE) or configured
+    named = os.environ.get(paths.TAKES_VARIABLE) or configured
     if named == OFF:
         return None
     if named not in ("auto", ""):
         return Path(named).expanduser()
-    from platformdirs import user_data_path
-
-    return user_data_path("houseband") / "takes"
+    return paths.takes_folder()
 
 
 def list_takes(folder: Path) -> list[Path]:
@@ -86,7 +83,7 @@ def recover(folder: Path | None = None, failures: list[OSError] | None = None) -
 def recover_in_background(folder: Path) -> None:
     """Make MIDI files of the logs that nobody writes any more, in a process that nobody waits for."""
     with contextlib.suppress(OSError):
-        run_detached("daemon.takes.storage:recover", {VARIABLE: str(folder.absolute())})
+        run_detached("daemon.takes.storage:recover", {paths.TAKES_VARIABLE: str(folder.absolute())})
 
 
 def is_being_recorded(path: Path) -> bool:

@@ -13,8 +13,9 @@ from daemon.config import config
 from daemon.config.cli_options import config_from
 from daemon.config.config import KEYS, ConfigError
 from daemon.control.gestures import DEFAULT_GESTURES
-from daemon.control.learned import learned_path, write_learned
+from daemon.control.learned import write_learned
 from daemon.core.settings import Settings
+from daemon.system.paths import CONFIG_VARIABLE, learned_gestures_file
 from music.note import Metre
 
 
@@ -22,7 +23,7 @@ from music.note import Metre
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the configuration would be."""
     path = tmp_path / "houseband" / "config.toml"
-    monkeypatch.setenv(config.VARIABLE, str(path))
+    monkeypatch.setenv(CONFIG_VARIABLE, str(path))
     return path
 
 
@@ -95,9 +96,9 @@ def test_every_key_can_be_set_from_the_command_line(name: str, file: Path) -> No
 
 def test_learnt_gestures_survive_a_restart(file: Path) -> None:
     learnt = {"cc 21 channel 3": "intensity", "note 3 channel 1": 'style=a "b"'}
-    write_learned(learned_path(file), learnt)
+    write_learned(learned_gestures_file(file), learnt)
     assert config_from(None, (), {}).learned == learnt
-    write_learned(learned_path(file), {})
+    write_learned(learned_gestures_file(file), {})
     assert config_from(None, (), {}).learned == {}
 
 
@@ -201,7 +202,7 @@ def test_editing_begins_with_the_documented_file_and_checks_what_was_written(
 
 def test_what_is_learnt_and_usual_is_listed(file: Path) -> None:
     written(file, '[gestures]\n"cc 80" = ""\n')
-    write_learned(learned_path(file), {"cc 21 channel 3": "intensity"})
+    write_learned(learned_gestures_file(file), {"cc 21 channel 3": "intensity"})
     lines = houseband("learn", "--list").output.splitlines()
     assert "cc 80                  nothing" in lines
     assert "cc 81                  variation" in lines

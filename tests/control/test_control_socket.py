@@ -515,18 +515,3 @@ def test_nobody_subscribed_nothing_is_worked_out() -> None:
     played(watcher, [])
     assert {fact[0] for fact in watcher.told} == {"tempo", "counters"}
     assert Settings() == Settings()
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere platformdirs knows better")
-def test_the_sessions_runtime_directory_is_trusted_whoever_its_parents_belong_to(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def no(_name: str) -> Path:
-        raise PermissionError("no safe temporary directory")  # as platformdirs does in a service's user namespace
-
-    monkeypatch.setattr("platformdirs.user_runtime_path", no)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    assert control_socket.runtime_path() == tmp_path / "houseband"
-    monkeypatch.setenv("XDG_RUNTIME_DIR", "somewhere")
-    with pytest.raises(PermissionError):
-        control_socket.runtime_path()

@@ -41,9 +41,16 @@ def settings(text: str) -> dict[str, list[str]]:
     return found
 
 
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user whose folders are the test's."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
 def test_the_unit_is_for_the_environment_it_is_installed_from(tmp_path: Path) -> None:
     manager = FakeManager()
-    systemd = Systemd(manager, tmp_path)
+    systemd = Systemd(manager)
     systemd.install(["--style", "jazz"])
     [start] = settings(systemd.path.read_text(encoding="utf-8"))["ExecStart"]
     assert start == systemd_quote([*service_units.program(), "run", "--style", "jazz"])
@@ -55,7 +62,7 @@ def test_the_unit_is_for_the_environment_it_is_installed_from(tmp_path: Path) ->
 
 
 def test_installing_again_changes_it_and_uninstalling_leaves_nothing(tmp_path: Path) -> None:
-    systemd = Systemd(FakeManager(), tmp_path)
+    systemd = Systemd(FakeManager())
     systemd.install(["--bpm", "90"])
     systemd.install([])
     assert "--bpm" not in systemd.path.read_text(encoding="utf-8")
@@ -65,24 +72,24 @@ def test_installing_again_changes_it_and_uninstalling_leaves_nothing(tmp_path: P
 
 
 def test_where_user_namespaces_are_forbidden_the_unit_does_without(tmp_path: Path) -> None:
-    systemd = Systemd(FakeManager("systemd-run"), tmp_path)
+    systemd = Systemd(FakeManager("systemd-run"))
     systemd.install([])
     [drop] = (systemd.path.parent / "houseband.service.d").iterdir()
     told = settings(drop.read_text(encoding="utf-8"))
     assert (told["PrivateUsers"], told["CapabilityBoundingSet"]) == (["no"], ["~"])
-    Systemd(FakeManager(), tmp_path).install([])
+    Systemd(FakeManager()).install([])
     assert not drop.exists()
 
 
 def test_without_a_systemd_of_the_users_nothing_is_written(tmp_path: Path) -> None:
     with pytest.raises(UnitError, match="not through su or sudo"):
-        Systemd(FakeManager("systemctl"), tmp_path).install([])
+        Systemd(FakeManager("systemctl")).install([])
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_step_that_fails_is_named(tmp_path: Path) -> None:
     with pytest.raises(UnitError, match=r"^systemctl --user enable houseband.service failed: no such thing$"):
-        Systemd(FakeManager("systemctl --user enable"), tmp_path).install([])
+        Systemd(FakeManager("systemctl --user enable")).install([])
 
 
 @pytest.mark.parametrize(
@@ -110,7 +117,7 @@ def test_the_unit_says_what_the_daemon_keeps() -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no launchd and no getuid there")
 def test_launchd_is_told_the_same(tmp_path: Path) -> None:
     manager = FakeManager()
-    launchd = Launchd(manager, tmp_path)
+    launchd = Launchd(manager)
     launchd.install(["--bpm", "90"])
     made = plistlib.loads(launchd.path.read_bytes())
     assert made["ProgramArguments"] == [*service_units.program(), "run", "--bpm", "90"]

@@ -1,0 +1,69 @@
+"""Where the program's folders and files are."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from daemon.system import paths
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_variables_name_other_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(paths.CONFIG_VARIABLE, str(tmp_path / "other.toml"))
+    assert paths.config_file() == tmp_path / "other.toml"
+    assert paths.learned_gestures_file(paths.config_file()) == tmp_path / "other.learnt.toml"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="each system has folders of its own")
+def test_places_are_those_that_the_manual_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home, runtime = tmp_path / "home", tmp_path / "run"
+    runtime.mkdir()
+    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", paths.CONFIG_VARIABLE):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    found = [
+        paths.config_file(),
+        paths.learned_gestures_file(paths.config_file()),
+        paths.takes_folder(),
+        paths.graph_cache_folder(),
+        paths.control_socket_file(),
+        paths.systemd_folder() / "houseband.service",
+    ]
+    named = [name.replace("~", str(home)).replace("$XDG_RUNTIME_DIR", str(runtime)) for name in paths.FILES]
+    assert [str(path) for path in found] == [name.rstrip("/") for name in named]
+    assert (home.exists(), [*runtime.iterdir()]) == (False, [])  # nothing is made by asking
+
+
+def test_every_variable_of_the_program_is_in_the_table() -> None:
+    found = set()
+    for file in (ROOT / "daemon").rglob("*.py"):
+        found |= set(re.findall(r"\bHOUSEBAND_[A-Z]+\b", file.read_text(encoding="utf-8")))
+    fields_of_the_journal, completion = {"HOUSEBAND_EVENT"}, {"HOUSEBAND_COMPLETE"}
+    assert found - fields_of_the_journal - completion == set(paths.VARIABLES)
+
+
+def test_to_know_a_place_loads_nothing() -> None:
+    code = "import sys, daemon.system.paths; sys.exit('platformdirs' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60, check=False).returncode == 0
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere platformdirs knows better")
+def test_the_sessions_runtime_directory_is_trusted_whoever_its_parents_belong_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no(_name: str) -> Path:
+        raise PermissionError("no safe temporary directory")  # as platformdirs does in a service's user namespace
+
+    monkeypatch.setattr("platformdirs.user_runtime_path", no)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    assert paths.runtime_folder() == tmp_path / "houseband"
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "somewhere")
+    with pytest.raises(PermissionError):
+        paths.runtime_folder()
