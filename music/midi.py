@@ -6,6 +6,7 @@ whose first one is the status; what reads them takes any sequence of integers.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -122,17 +123,17 @@ def pair_notes(
     begins another note, and a note-off ends the oldest, as in files; without it the second note-on ends the first, as
     on a keyboard whose note-off was lost. Messages that begin or end no note are ignored.
     """
-    sounding: dict[Key, list[tuple[int, int]]] = {}  # key -> (start, velocity), the oldest first
+    sounding: dict[Key, deque[tuple[int, int]]] = {}  # key -> (start, velocity), the oldest first
     for at, data in messages:
         if not is_note(data):
             continue
         key, begins = key_of(data), is_note_on(data)
         begun = sounding.get(key)
         if begun and not (begins and overlap):
-            start, velocity = begun.pop(0)
+            start, velocity = begun.popleft()
             yield TimedNote(*key, velocity, start, at)
         if begins:
-            sounding.setdefault(key, []).append((at, data[2]))
+            sounding.setdefault(key, deque()).append((at, data[2]))
     for key, begun in sounding.items() if end is not None else ():
         for start, velocity in begun:
             assert end is not None

@@ -1,27 +1,43 @@
 """Standard MIDI Files <-> notes by part.
 
-Reading keeps what a performance holds (any resolution, any tempo map) rounded to ticks of 1/24 beat; writing makes a
-type-1 file at 480 ticks a beat whose chosen source tracks are copied message by message.
+Reading keeps what a performance holds (any resolution, any tempo map) rounded to ticks of 1/24 beat, and mends what is
+wrong with a file where it can (`music.smf`); writing makes a type-1 file at 480 ticks a beat into which chosen source
+tracks are copied message by message.
 """
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path
 
 import mido
 
-from music import midi
+from music import midi, smf
 from music.errors import UserError
 from music.files import open_atomically
+from music.midi_text import decode_text, make_printable
 from music.note import CHANNELS, TICKS_PER_BEAT, Metre, Note
+from music.track_names import matching_names, melody_rank
 
 FILE_TICKS = 480
 DEFAULT_TEMPO = 500_000
-#: mido's names of the messages that begin and end notes
-_STATUS = {"note_on": midi.NOTE_ON, "note_off": midi.NOTE_OFF}
+#: Files of more bytes are refused: in one of a reasonable size, more than that is a sound font.
+MAX_FILE_BYTES = 128 << 20
+_MAX_DELTA = 0x0FFFFFFF
+#: The last tick that is written: later ones would not fit into a delta time.
+LAST_TICK = _MAX_DELTA * TICKS_PER_BEAT // FILE_TICKS
+#: The track whose markers are chords.
+HARMONY = "harmony"
+
+#: Kinds of what is mended here, beside those of `music.smf`.
+BAD_METRE = "metres that sixteenths cannot show left out"
+
+_MAX_NAME_LENGTH = 100
+_MAX_NAMES_TOLD = 20
+_logger = logging.getLogger(__name__)
 
 
 class MidiFileError(UserError):
@@ -30,30 +46,35 @@ class MidiFileError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One track: its name ('' where it has none), its notes in ticks, its MIDI channel, its index in the file and the
-    first General MIDI program (0..127) chosen on it."""
+    """The notes of one track on one channel."""
 
-    name: str
-    notes: tuple[Note, ...]
-    channel: int
-    index: int
-    program: int = 0
+    name: str  #: of the track; '' where it has none
+    notes: tuple[Note, ...]  #: sorted, in ticks
+    channel: int  #: 0..15
+    index: int  #: of the track in the file
+    program: int = 0  #: the first General MIDI program (0..127) chosen on the channel
 
 
 @dataclass(frozen=True, slots=True)
 class Song:
-    """What a file holds. tempos: (tick, microseconds a beat), the first at tick 0; metres: (tick, Metre), likewise;
-    markers: (tick, text) of the track named `harmony`; texts: the text events of the first track."""
+    """The music in a file."""
 
     parts: tuple[Part, ...]
+    #: (tick, microseconds a beat), the first at tick 0
     tempos: tuple[tuple[int, int], ...] = ((0, DEFAULT_TEMPO),)
+    #: (tick, Metre), the first at tick 0
     metres: tuple[tuple[int, Metre], ...] = ((0, Metre()),)
+    #: (tick, text) of the track named `harmony`
     markers: tuple[tuple[int, str], ...] = ()
-    texts: tuple[str, ...] = ()
-    source: mido.MidiFile | None = field(default=None, compare=False, repr=False)
+    #: the file's messages, for copying
+    source: smf.SmfFile | None = field(default=None, compare=False, repr=False)
+    #: what errors call it: its path
+    name: str = field(default="", compare=False)
+    #: how often what was mended in the file, as one line; '' for a file in order
+    mended: str = field(default="", compare=False)
 
     def part(self, name: str) -> Part | None:
-        """The first part of that name with a note in it."""
+        """Return the first part of that name with a note in it."""
         return next((p for p in self.parts if p.name == name and p.notes), None)
 
     @property
@@ -61,78 +82,105 @@ class Song:
         """The tick at which the last note ends; 0 for a file without notes."""
         return max((n.end for p in self.parts for n in p.notes), default=0)
 
+    @property
+    def seconds(self) -> float:
+        """How long the file lasts, up to the end of its longest track or note."""
+        ends = [round_to_tick(track.end, self.source.division) for track in self.source.tracks] if self.source else []
+        end = max(self.end, *ends, 0)
+        stops = [tick for tick, _ in self.tempos[1:]] + [end]
+        us = sum((min(stop, end) - min(tick, end)) * us for (tick, us), stop in zip(self.tempos, stops, strict=True))
+        return us / (TICKS_PER_BEAT * 1_000_000)
+
+    def error(self, sentence: str) -> MidiFileError:
+        """Return the error of which this file is the cause."""
+        return MidiFileError(f"{self.name}: {sentence}" if self.name else sentence)
+
 
 def read(path: str | Path) -> Song:
-    """The song in a Standard MIDI File. Raises MidiFileError when it cannot be read; a song may hold no note."""
+    """Read the song in a Standard MIDI File, which may hold no note; say in a warning what had to be mended.
+
+    Raises MidiFileError when it cannot be read.
+    """
+    name = make_printable(str(path))
     try:
-        content = Path(path).read_bytes()
+        with Path(path).open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError:
-        raise MidiFileError(f"{path}: no such file") from None
-    except OSError as error:
-        raise MidiFileError(f"{path}: not a readable MIDI file ({error})") from None
-    return parse(content, str(path))
+        raise MidiFileError(f"{name}: no such file") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise MidiFileError(f"{name}: not a readable MIDI file ({reason})") from None
+    if len(data) > MAX_FILE_BYTES:
+        raise MidiFileError(f"{name}: not a readable MIDI file (it is larger than {MAX_FILE_BYTES >> 20} MiB)")
+    song = parse(data, name)
+    if song.mended:
+        _logger.warning("%s: mended while reading: %s", name, song.mended)
+    return song
 
 
-def parse(content: bytes, name: str) -> Song:
-    """Return the song in the bytes of a Standard MIDI File. Raises MidiFileError, which calls the file by `name`."""
+def parse(data: bytes, name: str = "") -> Song:
+    """Return the song in a file's bytes. name: what errors call it. Raises MidiFileError when it cannot be read."""
     try:
-        source = mido.MidiFile(file=BytesIO(content))
-        if source.ticks_per_beat <= 0:
-            raise MidiFileError(f"{name}: SMPTE time division is not supported; save the file with ticks per beat")
-        return from_mido(source)
-    except MidiFileError:
-        raise
-    except Exception as error:  # noqa: BLE001 - mido raises EOFError, ValueError, KeySignatureError, IndexError, ...
-        raise MidiFileError(f"{name}: not a readable MIDI file ({str(error) or type(error).__name__})") from None
-
-
-def from_mido(source: mido.MidiFile) -> Song:
-    """The song in a parsed file; channels of a type-0 track become parts of their own."""
+        source = smf.parse(data)
+    except ValueError as error:
+        raise MidiFileError(f"{name}: not a readable MIDI file ({error})") from None
+    mended = Counter(source.mended)
     parts: list[Part] = []
     tempos: dict[int, int] = {0: DEFAULT_TEMPO}
     metres: dict[int, Metre] = {0: Metre()}
     markers: list[tuple[int, str]] = []
-    texts: list[str] = []
     for index, track in enumerate(source.tracks):
-        name = track.name.strip()
-        tick = 0
-        keys: list[tuple[int, tuple[int, int, int]]] = []  # note-ons and note-offs
-        notes: dict[int, list[Note]] = {}
-        programs: dict[int, int] = {}
-        for message in track:
-            tick += message.time
-            at = round_to_tick(tick, source.ticks_per_beat)
-            if message.type == "set_tempo" and message.tempo > 0:
-                tempos[at] = message.tempo
-            elif message.type == "time_signature":
-                try:
-                    metres[at] = Metre(message.numerator, message.denominator)
-                except ValueError:
-                    raise MidiFileError(f"metre {message.numerator}/{message.denominator} is not supported") from None
-            elif message.type == "marker" and name == "harmony":
-                markers.append((at, message.text))
-            elif message.type == "text" and index == 0:
-                texts.append(message.text)
-            elif message.type == "program_change":
-                programs.setdefault(message.channel, message.program)
-            elif message.type in _STATUS:
-                keys.append((tick, (_STATUS[message.type] | message.channel, message.note, message.velocity)))
-        for note in midi.pair_notes(keys, tick, overlap=True):  # what never ends in the file ends with the track
-            notes.setdefault(note.channel, []).append(_make_note(note, source.ticks_per_beat))
-        for channel in sorted(notes):
-            parts.append(Part(name, tuple(sorted(notes[channel])), channel, index, programs.get(channel, 0)))
+        title = next((decode_text(body) for _, body in track.bodies(smf.TRACK_NAME)), "")[:_MAX_NAME_LENGTH].strip()
+        parts += _find_parts(track, title, index, source.division)
+        for tick, status, kind, _, body in track.events:
+            if status != smf.META:
+                continue
+            at = round_to_tick(tick, source.division)
+            if kind == smf.SET_TEMPO:
+                tempos[at] = int.from_bytes(body, "big")
+            elif kind == smf.TIME_SIGNATURE:
+                metre = _make_metre(body[0], body[1])
+                if metre is None:
+                    mended[BAD_METRE] += 1
+                else:
+                    metres[at] = metre
+            elif kind == smf.MARKER and title == HARMONY:
+                markers.append((at, decode_text(body)))
     return Song(
         tuple(parts),
         tuple(sorted(tempos.items())),
         tuple(sorted(metres.items())),
         tuple(markers),
-        tuple(texts),
         source,
+        name,
+        ", ".join(f"{kind} ({count})" for kind, count in mended.items()),
     )
 
 
+def _find_parts(track: smf.Track, name: str, index: int, division: int) -> list[Part]:
+    """Return a track's notes, every channel as a part. What is never ended in the file ends with its track."""
+    notes: dict[int, list[Note]] = {}
+    programs: dict[int, int] = {}
+    keys = ((tick, (status, first, second)) for tick, status, first, second, _ in track.events if status < 0xA0)
+    for note in midi.pair_notes(keys, track.end, overlap=True):
+        notes.setdefault(note.channel, []).append(_make_note(note, division))
+    for _, status, program, _, _ in track.events:
+        if status & 0xF0 == midi.PROGRAM_CHANGE:
+            programs.setdefault(status & 0x0F, program)
+    return [
+        Part(name, tuple(sorted(notes[channel])), channel, index, programs.get(channel, 0)) for channel in sorted(notes)
+    ]
+
+
+def _make_metre(numerator: int, power: int) -> Metre | None:
+    """Return a time signature over a power of two; None when no grid of sixteenths can show its bars."""
+    while power > 4 and numerator % 2 == 0 and numerator:
+        numerator, power = numerator // 2, power - 1
+    return Metre(numerator, 1 << power) if numerator and power <= 4 else None
+
+
 def round_to_tick(tick: int, ticks_per_beat: int) -> int:
-    """A file's tick as the nearest tick of 1/24 beat (half up)."""
+    """Return a file's tick as the nearest tick of 1/24 beat (half up)."""
     return (2 * tick * TICKS_PER_BEAT + ticks_per_beat) // (2 * ticks_per_beat)
 
 
@@ -141,26 +189,56 @@ def _make_note(note: midi.TimedNote, ticks_per_beat: int) -> Note:
     return Note(start, note.pitch, max(1, round_to_tick(note.end, ticks_per_beat) - start), note.velocity)
 
 
-def choose_melody(song: Song, track: str | None = None) -> Part:
-    """The part that plays the melody: the track of that name or number, else `melody`, else the first pitched one.
+def choose_melody(song: Song, track: str | None = None, channel: int | None = None) -> Part:
+    """Return the part that plays the melody, always one with notes.
 
-    Raises MidiFileError when there is none.
+    track: its name (case and accents do not count, a word of it is enough) or its number, from 0; channel: its channel,
+    1..16. Where neither is given it is the track that is named like a melody, else the first pitched one. Raises
+    MidiFileError when there is none.
     """
+    playing = [p for p in song.parts if p.notes]
+    parts = [p for p in playing if channel is None or p.channel == channel - 1]
+    where = "" if channel is None else f" on channel {channel}"
+    if channel is not None and not parts:
+        raise song.error(f"no notes{where}; the file has: {_list_names(playing)}")
     if track is not None:
-        chosen = song.part(track)
-        if chosen is None and track.isdigit():
-            chosen = next((p for p in song.parts if p.index == int(track) and p.notes), None)
-        if chosen is None:
-            names = ", ".join(sorted({p.name or str(p.index) for p in song.parts if p.notes})) or "none"
-            raise MidiFileError(f"no track {track!r} with notes in it; the file has: {names}")
-        return chosen
-    named = song.part("melody")
-    if named is not None:
-        return named
-    pitched = [p for p in song.parts if p.channel != CHANNELS["drums"] and p.notes]
+        parts = _find_track(parts, track)
+        if not parts:
+            name = make_printable(track)
+            raise song.error(f"no track {name!r} with notes in it{where}; the file has: {_list_names(playing)}")
+        return parts[0]
+    ranks = [melody_rank(p.name, p.channel) for p in parts]
+    best = min((rank for rank in ranks if rank is not None), default=None)
+    if best is not None:
+        return parts[ranks.index(best)]
+    pitched = [p for p in parts if channel is not None or p.channel != CHANNELS["drums"]]
     if not pitched:
-        raise MidiFileError("no melody: the file has no pitched notes")
+        raise song.error("no melody: the file has no pitched notes")
     return pitched[0]
+
+
+def _find_track(parts: list[Part], track: str) -> list[Part]:
+    """Return the parts of the track of that name or number."""
+    named = {p.name for p in parts}
+    numbered = [p for p in parts if str(p.index) == track.strip()]
+    if track not in named and numbered:
+        return numbered
+    return [p for name in matching_names((p.name for p in parts), track)[:1] for p in parts if p.name == name]
+
+
+def _list_names(parts: list[Part]) -> str:
+    """Return the names of tracks, of those without one the numbers, with their channels where a track has several."""
+    channels: dict[tuple[int, str], list[int]] = {}
+    for part in parts:
+        channels.setdefault((part.index, part.name), []).append(part.channel + 1)
+    names = sorted(
+        {
+            f"{name or index} (channels {', '.join(map(str, found))})" if len(found) > 1 else name or str(index)
+            for (index, name), found in channels.items()
+        }
+    )
+    more = [f"and {len(names) - _MAX_NAMES_TOLD} more"] if len(names) > _MAX_NAMES_TOLD else []
+    return ", ".join([*names[:_MAX_NAMES_TOLD], *more]) or "none"
 
 
 def write(
@@ -174,17 +252,17 @@ def write(
 ) -> None:
     """Write a type-1 file at 480 ticks a beat: tempo track, `copied` tracks (messages timed in 480ths), then `parts`.
 
-    Nothing half-written is ever seen. Raises OSError when it cannot be written.
+    What lies after LAST_TICK is left out. Nothing half-written is ever seen. Raises OSError when it cannot be written.
     """
-    file = mido.MidiFile(type=1, ticks_per_beat=FILE_TICKS)
+    file = mido.MidiFile(type=1, ticks_per_beat=FILE_TICKS, charset="utf-8")
     scale = FILE_TICKS // TICKS_PER_BEAT
     first: list[tuple[int, int, mido.MetaMessage]] = []
-    first += [(t * scale, 0, mido.MetaMessage("set_tempo", tempo=tempo)) for t, tempo in tempos]
+    first += [(t * scale, 0, mido.MetaMessage("set_tempo", tempo=min(tempo, 0xFFFFFF))) for t, tempo in tempos]
     first += [
         (t * scale, 1, mido.MetaMessage("time_signature", numerator=m.numerator, denominator=m.denominator))
         for t, m in metres
     ]
-    first += [(t * scale, 2, mido.MetaMessage("marker", text=text)) for t, text in markers]
+    first += [(t * scale, 2, mido.MetaMessage("marker", text=make_printable(text))) for t, text in markers]
     file.tracks.append(_make_track("", sorted(first, key=lambda e: e[:2])))
     for name, messages in (copied or {}).items():
         track = mido.MidiTrack([mido.MetaMessage("track_name", name=name)])
@@ -203,24 +281,36 @@ def write(
 
 
 def copy_track(song: Song, index: int, channel: int | None = None) -> list[mido.Message]:
-    """The messages of a source track (of one channel, where given), timed in 480ths of a beat, without its name.
+    """Return the messages of a source track (of one channel 0..15, where given), timed in 480ths of a beat, without its
+    name, tempo and metre.
 
     Raises MidiFileError for a song that was not read from a file.
     """
     if song.source is None:
-        raise MidiFileError("this song was not read from a file")
+        raise song.error("this song was not read from a file")
     messages = []
-    tick = last = 0
-    for message in song.source.tracks[index]:
-        tick += message.time
-        if message.type in ("track_name", "end_of_track", "set_tempo", "time_signature"):
+    last = 0
+    for tick, status, first, second, body in song.source.tracks[index].events:
+        if status == smf.META and first in (smf.TRACK_NAME, smf.SET_TEMPO, smf.TIME_SIGNATURE):
             continue
-        if channel is not None and not message.is_meta and getattr(message, "channel", channel) != channel:
+        if channel is not None and status < midi.SYSEX and status & 0x0F != channel:
             continue
-        at = (2 * tick * FILE_TICKS + song.source.ticks_per_beat) // (2 * song.source.ticks_per_beat)
-        messages.append(message.copy(time=at - last))
+        at = (2 * tick * FILE_TICKS + song.source.division) // (2 * song.source.division)
+        if at - last > _MAX_DELTA:
+            break
+        messages.append(_make_message(status, first, second, body, at - last))
         last = at
     return messages
+
+
+def _make_message(status: int, first: int, second: int, body: bytes, time: int) -> mido.Message:
+    """Return a message of a file as mido writes it, byte for byte."""
+    if status == smf.META:
+        return mido.UnknownMetaMessage(first, body, time=time)
+    if status == midi.SYSEX:
+        return mido.Message("sysex", data=body, time=time)
+    data = (status, first) if 0xC0 <= status < 0xE0 else (status, first, second)
+    return mido.Message.from_bytes(data, time)
 
 
 def _make_track(name: str, events: Iterable[tuple[int, int, mido.Message]]) -> mido.MidiTrack:
@@ -229,6 +319,8 @@ def _make_track(name: str, events: Iterable[tuple[int, int, mido.Message]]) -> m
         track.append(mido.MetaMessage("track_name", name=name))
     last = 0
     for tick, _, message in events:
+        if tick > LAST_TICK * FILE_TICKS // TICKS_PER_BEAT:
+            break
         track.append(message.copy(time=max(0, tick - last)))
         last = max(last, tick)
     return track

@@ -104,17 +104,18 @@ def _describe(file: Path) -> dict[str, object]:
 
 
 def _describe_contents(file: Path) -> dict[str, object]:
-    from music import midifile
+    from music import midifile, smf
+    from music.midi_text import decode_text
 
     try:
         song = midifile.read(file)
     except midifile.MidiFileError:
         return {"state": "not readable"}
-    source = song.source
-    assert source is not None
-    styles = dict.fromkeys(message.text for track in source.tracks for message in track if message.type == "marker")
+    assert song.source is not None
+    markers = (body for track in song.source.tracks for _, body in track.bodies(smf.MARKER))
+    styles = dict.fromkeys(map(decode_text, markers))
     notes = sum(len(part.notes) for part in song.parts)
-    return {"seconds": round(source.length, 1), "notes": notes, "styles": ", ".join(styles)}
+    return {"seconds": round(song.seconds, 1), "notes": notes, "styles": ", ".join(styles)}
 
 
 def _copy(file: Path, to: Path) -> None:

@@ -171,12 +171,11 @@ def _make_messages(song: midifile.Song, melody: Part) -> list[_Message]:
         messages.append((note.start, 2, midi.note_on(0, note.pitch, note.velocity)))
         messages.append((note.end, 1, midi.note_off(0, note.pitch)))
     if song.source is not None:
-        tick = 0
-        for message in song.source.tracks[melody.index]:
-            tick += message.time
-            if message.type == "control_change" and message.control == midi.PEDAL and message.channel == melody.channel:
-                at = midifile.round_to_tick(tick, song.source.ticks_per_beat)
-                messages.append((at, 0, midi.control_change(0, midi.PEDAL, message.value)))
+        moved = midi.CONTROL_CHANGE | melody.channel
+        for tick, status, number, value, _ in song.source.tracks[melody.index].events:
+            if status == moved and number == midi.PEDAL:
+                at = midifile.round_to_tick(tick, song.source.division)
+                messages.append((at, 0, midi.control_change(0, midi.PEDAL, value)))
     return sorted(messages, key=lambda m: m[:2])
 
 

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arcnn.network import ARCNN_STYLES
-from models.data.song_cache import PARTS, CachedSong
+from models.data.song_cache import CachedSong
 from music.encoding.edit_grid import WINDOW_STEPS, Cells, Lengths
 from music.note import PITCHES, STEPS_PER_BAR
 from music.styles import find_collection
+from music.track_names import PARTS
 
 #: the collection that each style is learned from, in the order of the style input
 COLLECTIONS = tuple(find_collection(style, "arcnn") for style in ARCNN_STYLES)

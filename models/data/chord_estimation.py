@@ -7,8 +7,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data.song_cache import PARTS, CachedSong
+from models.data.song_cache import CachedSong
 from music.chords import NO_CHORD, QUALITIES, QUALITY_TONES
+from music.track_names import PARTS
 
 
 def chords_of(song: CachedSong) -> NDArray[np.int8]:

@@ -11,12 +11,13 @@ import numpy as np
 from rich.progress import track
 
 from models.data import song_cache
-from models.data.song_cache import MELODIES, PARTS, CachedSong, DataError
+from models.data.song_cache import CachedSong, DataError
 from music import corpus
 from music.chords import NO_CHORD, QUALITY_TONES, ChordTrack
 from music.corpus import SongFile
 from music.midifile import MidiFileError
 from music.note import TICKS_PER_BEAT, round_to_step
+from music.track_names import MELODIES, PARTS, part_of
 
 
 def classify_chord(chord: tuple[int, frozenset[int], int] | None) -> tuple[int, int]:
@@ -29,25 +30,6 @@ def classify_chord(chord: tuple[int, frozenset[int], int] | None) -> tuple[int, 
     return root, int(np.argmax(scores))
 
 
-def _guess_part(name: str, channel: int, program: int) -> str:
-    """What a track of a user's own file plays, by its name, channel and General MIDI program."""
-    lower = name.lower()
-    if channel == 9:
-        return "drums"
-    if lower in PARTS:
-        return lower
-    for part, words in {
-        "melody": ("melod", "vocal", "voice", "lead", "vox"),
-        "bass": ("bass",),
-        "pad": ("pad", "string", "organ", "choir"),
-    }.items():
-        if any(word in lower for word in words):
-            return part
-    if 32 <= program <= 39:
-        return "bass"
-    return "pad" if 48 <= program <= 55 or 88 <= program <= 95 else "chords"
-
-
 def read_song(file: SongFile) -> CachedSong | None:
     """Return the song in a MIDI file; None when it holds no melody with company or is not in 4/4."""
     try:
@@ -56,7 +38,7 @@ def read_song(file: SongFile) -> CachedSong | None:
         return None
     if any(str(m) not in ("4/4", "2/2") for _, m in song.metres):
         return None
-    guessed = [(_guess_part(p.name, p.channel, p.program), p) for p in song.parts]
+    guessed = [(part_of(p.name, p.channel, p.program), p) for p in song.parts]
     if not any(part in MELODIES for part, _ in guessed):
         pitched = next((i for i, (part, _) in enumerate(guessed) if part != "drums"), None)
         if pitched is None:

@@ -17,14 +17,6 @@ from numpy.typing import NDArray
 from music.errors import UserError
 from music.files import open_atomically
 
-#: Every part name a cache may hold; a note row names its part by index.
-PARTS = (
-    *("melody", "counter", "piano", "bass", "chords", "pad", "drums"),
-    *("soprano", "alto", "tenor", "bass_voice", "violin1", "violin2", "viola", "cello"),
-)
-#: Those that are a melody.
-MELODIES = ("melody", "soprano", "violin1")
-
 
 class DataError(UserError):
     """Training data that cannot be used."""

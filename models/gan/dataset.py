@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data.song_cache import PARTS, CachedSong
+from models.data.song_cache import CachedSong
 from music.chords import NO_CHORD
 from music.encoding import gan_canvas, melody_context
 from music.encoding.gan_canvas import (
@@ -27,6 +27,7 @@ from music.encoding.gan_canvas import (
 )
 from music.note import PITCH_CLASSES, ROLES, STEPS_PER_BAR, Metre
 from music.styles import list_styles
+from music.track_names import PARTS
 
 GAN_STYLES = list_styles("gan")
 BAND = gan_canvas.PLANE["bass", "sustain"]  #: first plane of the band; those before are the melody's

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from models import checkpoint
 from models.checkpoint import CheckpointError
 from models.data.chord_estimation import chords_of
-from models.data.song_cache import MELODIES, PARTS, CachedSong
+from models.data.song_cache import CachedSong
 from models.gan.dataset import top_line
 from models.harmonist.network import CHORDS, Harmonist, HarmonistConfig, chord_loss
 from music.analysis import melody_recall
@@ -26,6 +26,7 @@ from music.encoding.gan_canvas import PITCHED_PLANES
 from music.encoding.melody_context import AHEAD_BEATS, MELODY_PLANES
 from music.note import PITCH_CLASSES, STEPS_PER_BAR, STEPS_PER_BEAT
 from music.styles import BANDS, COLLECTIONS
+from music.track_names import MELODIES, PARTS
 
 LEAD_SHEETS = "lead sheets"
 #: Kind of a melody, its collection or LEAD_SHEETS (those of the bands that are not of pop909) -> how often it is drawn.

@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.data.chord_estimation import chords_of
-from models.data.song_cache import MELODIES, PARTS, CachedSong
+from models.data.song_cache import CachedSong
 from models.gan.dataset import role_rows, top_line
 from models.transformer.network import TRANSFORMER_STYLES
 from music.chords import NO_CHORD
 from music.encoding import step_features, step_tokens
 from music.encoding.gan_canvas import REGISTERS
 from music.note import PITCHED_ROLES, REST, ROLES
+from music.track_names import MELODIES, PARTS
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]

@@ -29,8 +29,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     save("no-notes.mid", [mido.MetaMessage("track_name", name="melody")])
     save("drums.mid", [message.copy(channel=9) for message in notes])
     whole = Path("good.mid").read_bytes()
-    Path("cut.mid").write_bytes(whole[:-8])
-    Path("frames.mid").write_bytes(whole[:12] + b"\xe7\x28" + whole[14:])  # 25 frames a second, 40 parts each
+    Path("cut.mid").write_bytes(whole[:13])
+    Path("no-track.mid").write_bytes(whole[:14])
     Path("empty.mid").write_bytes(b"")
     Path("text.mid").write_text("do re mi")
     Path("folder").mkdir()
@@ -81,12 +81,12 @@ RENDER = [
     ("absent.mid -o out.mid", "absent.mid: no such file"),
     ("text.mid -o out.mid", "text.mid: not a readable MIDI file"),
     ("empty.mid -o out.mid", "empty.mid: not a readable MIDI file"),
-    ("cut.mid -o out.mid", "cut.mid: not a readable MIDI file"),
+    ("cut.mid -o out.mid", "cut.mid: not a readable MIDI file (it ends within its header)"),
+    ("no-track.mid -o out.mid", "no-track.mid: not a readable MIDI file (there is no track in it)"),
     ("folder -o out.mid", "folder: not a readable MIDI file"),
-    ("frames.mid -o out.mid", "frames.mid: SMPTE time division"),
-    ("no-notes.mid -o out.mid", "no melody"),
-    ("drums.mid -o out.mid", "no melody"),
-    ("good.mid -o out.mid --track flute", "melody"),
+    ("no-notes.mid -o out.mid", "no-notes.mid: no melody"),
+    ("drums.mid -o out.mid", "drums.mid: no melody"),
+    ("good.mid -o out.mid --track flute", "good.mid: no track 'flute' with notes in it; the file has: melody"),
     ("good.mid -o folder", "folder: cannot be written"),
     ("good.mid -o nowhere/out.mid", "nowhere/out.mid: cannot be written"),
     ("good.mid -o good.mid", "good.mid: is the input, which would be lost; name another file"),

@@ -25,11 +25,12 @@ from models.arcnn.dataset import EditPiece, Pool, SpoilRecipe
 from models.arcnn.network import ARCNN_STYLES, HIGH, LOW, Arcnn, ArcnnConfig
 from models.arcnn.objective import ArcnnObjective, best_notes, pieces_of, recipe_from, validation
 from models.data import song_cache
-from models.data.song_cache import PARTS, CachedSong
+from models.data.song_cache import CachedSong
 from music.edits.draft import Draft
 from music.edits.edit import Limits
 from music.encoding.edit_grid import WINDOW_STEPS
 from music.note import PITCHES
+from music.track_names import PARTS
 
 TINY = {"near": 4, "folded": 3, "beat": [2, 4], "bar": [2, 4], "bar_blocks": 1, "write_blocks": 1, "cell": 4}
 

@@ -24,7 +24,7 @@ from daemon.offline.virtual_world import InlineComposer, RecordingOutput, Virtua
 from daemon.takes import recorder, storage, take_log
 from daemon.takes.recorder import Recorder
 from daemon.takes.take_log import format_header, format_message, format_style, format_tempo
-from music import midifile
+from music import midifile, smf
 from music.note import CHANNELS, MELODY, ROLES, Metre, Note
 from tests.support.fakes import FakePlayer, midi
 from tests.support.jack.stage import ROOT
@@ -62,8 +62,7 @@ def test_a_take_is_a_midi_file_of_melody_roles_tempo_and_styles(tmp_path: Path) 
     assert [(n.start, n.pitch) for n in melody.notes][:8] == [(n.start, n.pitch) for n in TUNE][:8]
     assert [us for _, us in song.tempos] == [500_000, 1_000_000]
     assert song.source is not None
-    markers = [message.text for message in song.source.tracks[0] if message.type == "marker"]
-    assert markers == ["pop", "rock"]
+    assert [text for _, text in song.source.tracks[0].bodies(smf.MARKER)] == [b"pop", b"rock"]
     for role in ROLES:
         onsets = sum(m.data[0] == 0x90 | CHANNELS[role] for m in sent)
         part = song.part(role)

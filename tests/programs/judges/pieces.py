@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.data import preparation, song_cache
-from models.data.song_cache import PARTS, CachedSong
+from models.data.song_cache import CachedSong
 from music.corpus import get_song
 from music.evaluation.baselines import ROLE_OF_TRACK, Accompaniment
 from music.note import PITCH_CLASSES, STEPS_PER_BAR, TICKS_PER_STEP, Note, quantise
 from music.styles import list_styles
+from music.track_names import PARTS
 
 Ints = NDArray[np.int32]
 Floats = NDArray[np.float32]
