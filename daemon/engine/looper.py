@@ -7,7 +7,7 @@ place sounds when the band comes there next.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 
 import numpy as np
 
@@ -225,8 +225,10 @@ class EditLoop:
             done.append(edit)
         return done
 
-    def edits_since(self, serial: int) -> list[AppliedEdit]:
+    def edits_since(self, serial: int) -> Sequence[AppliedEdit]:
         """Return the edits made after the one with this serial number, oldest first; of very many the latest."""
+        if serial == self._serial:  # nearly always, and asked whenever the conductor waits
+            return ()
         found = []
         for applied in reversed(self.applied):
             if applied.serial <= serial:

@@ -55,11 +55,10 @@ class Recorder(Observer):
 
     def on_wait(self, now: int, until: int | None) -> None:
         """Begin or end a take if the band has begun or ended."""
-        self._follow(now)
+        if self._performance is not None and self._performance.playing != self._playing:
+            self._begin_or_end(now)
 
-    def _follow(self, now: int) -> None:
-        if self._performance is None or self._performance.playing == self._playing:
-            return
+    def _begin_or_end(self, now: int) -> None:
         self._playing = not self._playing
         if not self._playing:
             self._queue.put(None)
@@ -80,7 +79,7 @@ class Recorder(Observer):
 
     def on_output(self, data: bytes, due: int) -> None:
         """Write down a message of the band."""
-        self._follow(due)
+        self.on_wait(due, None)
         if self._playing:
             self._write_down("o", due, data)
 
