@@ -14,8 +14,9 @@ from music.errors import UserError
 @click.command(short_help="Watch the band that plays: a live roll and meters.")
 @connect_option
 def command(control: str | None) -> None:
-    """Watch the band that plays: what was played and heard, what is planned right of the now-line, meters, and how well
-    it keeps up. Ctrl-C leaves, and the band plays on.
+    """Watch the band that plays: a live piano roll, meters and figures.
+
+    Right of the now-line stands what the band plans to play. Ctrl-C leaves, and the band plays on.
     """
     from rich.console import Console
 

@@ -23,7 +23,7 @@ _LATEST = 1 << 62  # a tick after all tempo marks, a time after all others
 
 
 class FactReceiver(Protocol):
-    """Where facts go: `daemon.control.control_socket.ControlSocket`."""
+    """The receiver of facts: `daemon.control.control_socket.ControlSocket`."""
 
     wanted: frozenset[str]  #: topics that some client has subscribed to
     outcomes: deque[tuple[int, bool]]  #: commands that have been handled: (serial number, accepted)

@@ -82,8 +82,8 @@ class Connections:
         return open_ports(api, in_port, out_port, self.per_role, wait=True)
 
 
-def unsupported_warning(song: SongInfo, technique: str) -> str | None:
-    """What a player cannot do of what was asked, in words for the user; None if it can all."""
+def describe_limitation(song: SongInfo, technique: str) -> str | None:
+    """Return what a technique cannot do of what was asked, in words for the user; None if it can do everything."""
     metre = song.metres[0][1]
     learned = find(technique).learned_metre
     if learned is None or metre == learned:

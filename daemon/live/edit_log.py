@@ -1,4 +1,4 @@
-"""A line of the log for every edit of the loop, with -vv: written by a thread of its own, not the conductor's."""
+"""Logging every edit of the loop, with `-vv`, on a thread of its own."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ class EditLog(Observer):
         self._thread.join()
 
     def _write(self) -> None:
-        while (told := self._queue.get()) is not None:
-            edit = told.edit
+        while (made := self._queue.get()) is not None:
+            edit = made.edit
             log.debug(
                 "edit %d: %s %s pitch %d, bar %d step %d, %d steps long, log-probability %.2f",
-                told.serial,
-                "undone," if told.undone else "made,",
+                made.serial,
+                "undone," if made.undone else "made,",
                 edit.action,
                 edit.pitch,
-                told.bar,
-                told.step,
+                made.bar,
+                made.step,
                 edit.length,
                 edit.log_probability,
-                extra=fields(event="edit", action=edit.action, pitch=edit.pitch, bar=told.bar, step=told.step),
+                extra=fields(event="edit", action=edit.action, pitch=edit.pitch, bar=made.bar, step=made.step),
             )

@@ -14,7 +14,7 @@ from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap, us_per_beat
 from daemon.engine.conductor import Conductor
 from daemon.engine.song import SongInfo
-from daemon.live.connections import Connections, unsupported_warning
+from daemon.live.connections import Connections, describe_limitation
 from daemon.live.listeners import Listeners
 from daemon.live.metrics import MetricsWriter
 from daemon.live.performance import LivePerformance
@@ -92,7 +92,7 @@ def play(setup: PerformanceSetup, on_ready: Callable[[ReconnectingPorts, Setting
         parts.enter_context(closing(MetricsWriter(conductor.counters, setup.connections.metrics, lambda: ports.xruns)))
         setup.connections.start_clock(setup.song, world.now, world.put, parts)
         ports.listen(world.now, world.put)
-        for warning in (ports.note, unsupported_warning(setup.song, settings.technique)):
+        for warning in (ports.note, describe_limitation(setup.song, settings.technique)):
             if warning:
                 log.warning("%s", warning)
         on_ready(ports, settings)

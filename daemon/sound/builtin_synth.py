@@ -1,4 +1,4 @@
-"""A synthesiser of its own, for machines without a soundfont."""
+"""The built-in synthesiser, for machines without a soundfont."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where log messages go: to stderr, or to the journal where stderr is connected to it."""
+"""Logging to stderr, or to the journal where stderr is connected to it."""
 
 from __future__ import annotations
 

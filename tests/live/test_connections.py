@@ -9,7 +9,7 @@ from daemon.clocks.midi_clock import MidiClock
 from daemon.clocks.position_clock import PositionClock
 from daemon.config.config import KEYS
 from daemon.engine.song import SongInfo
-from daemon.live.connections import SONG_POSITION_TICKS, Connections, unsupported_warning
+from daemon.live.connections import SONG_POSITION_TICKS, Connections, describe_limitation
 from music.note import Metre
 
 
@@ -53,7 +53,7 @@ def test_who_follows_does_not_count_in() -> None:
 
 
 def test_what_a_player_cannot_do_is_said() -> None:
-    assert unsupported_warning(SongInfo(), "gan") is None
-    told = unsupported_warning(SongInfo(metres=((0, Metre(6, 8)),)), "gan")
+    assert describe_limitation(SongInfo(), "gan") is None
+    told = describe_limitation(SongInfo(metres=((0, Metre(6, 8)),)), "gan")
     assert told is not None
     assert "in 6/8" in told
