@@ -104,10 +104,15 @@ def _exit_codes() -> str:
     return "Exit codes: " + "; ".join(f"{code}: {meaning}" for code, meaning in EXIT_CODES.items()) + "."
 
 
-@click.group(cls=CommandGroup, epilog=_exit_codes(), context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=CommandGroup,
+    help="The band in your laptop: play a melody, and neural players add bass, chords, pad and drums in time.",
+    epilog=_exit_codes(),
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version,
     help="Show the version and exit.",
 )  # fmt: skip
 def main() -> None:
-    """The band in your laptop: play a melody, and neural players add bass, chords, pad and drums in time."""
+    """Run a command."""

@@ -99,6 +99,18 @@ def _options_of(keys: tuple[str, ...]) -> Decorator:
     return add
 
 
+def list_controls() -> list[tuple[str, str]]:
+    """Return (key, help) of every control; those of a role are listed once, as KEY.ROLE."""
+    rows = []
+    for key, control in controls.CONTROLS.items():
+        kind, dot, role = key.partition(".")
+        if not dot:
+            rows.append((key, f"{control.help} ({control.range})"))
+        elif role == controls.MIXED_ROLES[0]:
+            rows.append((f"{kind}.ROLE", f"{control.help.replace(role, 'a role')} ({control.range})"))
+    return rows
+
+
 def build_settings(
     values: Mapping[str, str | None],
     assigned: tuple[str, ...],

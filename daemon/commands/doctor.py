@@ -27,9 +27,11 @@ _MARKS = {"good": ("ok  ", "green"), "odd": ("hmm ", "yellow"), "bad": ("BAD ", 
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def command(context: click.Context, /, file: Path | None, as_json: bool, **said: str | None) -> None:
-    """Check the configuration, the MIDI system, permissions, real-time scheduling, memory locking, the graph, how fast
-    this machine is, audio, and the folder of takes; print what is the case, and the remedy where something is wrong.
-    Where no option is given the configuration holds, so it is the band you play with that is checked.
+    """Check this machine and print what is wrong with it, with the remedy.
+
+    Checked are the configuration, the MIDI system, permissions, real-time scheduling, memory locking, the graph, how
+    fast this machine is, audio, and the folder of takes. Where no option is given the configuration holds, so it is the
+    band you play with that is checked.
 
     Exit status 1 where the band cannot play.
     """

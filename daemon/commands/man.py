@@ -15,14 +15,16 @@ from music.errors import HousebandError
 @click.command(short_help="Print the manual page.")
 @click.pass_context
 def command(context: click.Context) -> None:
-    """Print the manual page of houseband and all its commands, for man: keep it as
-    ~/.local/share/man/man1/houseband.1, or read it at once with `houseband man | man -l -`."""
+    """Print the manual page of houseband and all its commands.
+
+    Keep it as ~/.local/share/man/man1/houseband.1, or read it at once with `houseband man | man -l -`.
+    """
     root = context.find_root()
     click.echo("\n".join(page(root.command, root.info_name or "houseband")))
 
 
 def page(main: click.Command, name: str) -> Iterator[str]:
-    """The lines of the page, in man's own language."""
+    """Yield the lines of the page, in man's own language."""
     yield f'.TH {name.upper()} 1 "" "{name} {installed_version()}" "User commands"'
     top = click.Context(main, info_name=name, **main.context_settings)
     yield from (".SH NAME", f"{name} \\- {_escaped((main.help or '').strip().splitlines()[0])}")

@@ -19,6 +19,7 @@ from daemon.commands._options import (
     edit_options,
     graph_option,
     latency_option,
+    list_controls,
     replan_option,
     technique_option,
     track_option,
@@ -45,13 +46,8 @@ def _epilog() -> str:
         "FILE.jsonl turns controls on the way, one a line, at ticks of 1/24 beat from bar 1:",
         '  {"tick": 96, "key": "density", "value": 0.5}',
         "Controls:",
+        *(f"  {key}: {about}" for key, about in list_controls()),
     ]
-    for key, control in controls.CONTROLS.items():
-        kind, dot, role = key.partition(".")
-        if not dot:
-            rows.append(f"  {key}: {control.help} ({control.range})")
-        elif role == controls.MIXED_ROLES[0]:
-            rows.append(f"  {kind}.ROLE: {control.help.replace(role, 'a role')} ({control.range})")
     return "\b\n" + "\n".join(rows)
 
 

@@ -1,4 +1,4 @@
-"""What the engine counts while it plays, in one place. Written by the conductor alone."""
+"""Counters of the engine, in one place; only the conductor writes them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def quantile_of_counts(counts: Mapping[int, int], share: float) -> int | None:
 
 
 class Histogram:
-    """How often which value occurred, in buckets of `resolution`; the last bucket takes all from `limit` on."""
+    """Counts of values, in buckets of `resolution`; the last bucket takes all from `limit` on."""
 
     def __init__(self, resolution: int = 1, limit: int = 1 << 62) -> None:
         self.resolution = resolution
@@ -46,7 +46,7 @@ class Histogram:
 
     @property
     def buckets(self) -> dict[int, int]:
-        """Lower edge -> how often, sorted. Any thread may ask: the copy is made at once."""
+        """Counts by the lower edge of their bucket, sorted. Any thread may read them: the copy is made at once."""
         found = dict(self._buckets)
         return {bucket * self.resolution: found[bucket] for bucket in sorted(found)}
 
@@ -60,41 +60,51 @@ def _times() -> Histogram:
 
 @dataclass(slots=True)
 class Counters:
-    """asked: questions to the player; answered: plans that came; used: plans of which at least one step was played;
-    late: plans that came after their first step had begun; failed: inferences that failed; steps: steps played;
-    in_time: those whose own plan was there; uncovered: those for which there was no plan at all; onsets: notes begun;
-    dropped: onsets that would have sounded more than half a step late; refused: commands with an unusable value;
-    echoes: messages of its own that the band heard again; stalls: times at which the machine stood still; losses: times
-    at which the ports were gone; jumps: leaps of the master; clock_lost: ticks of its clock that never came; xruns:
-    as the audio server counts them.
+    """Counters of the engine while it plays. Times are kept to 50 microseconds."""
 
-    age_ticks, age_ns: knowledge age of every note begun, counted from the tick up to which its plan had heard the
-    melody (all of it seen, none is counted); inference_ns: time a plan took; lateness_ns: how long after
-    its due time a message was sent; clock_jitter_ns: how far ticks of a followed clock were off. Times to 50
-    microseconds.
-    """
-
+    #: requests to the player
     asked: int = 0
+    #: plans that came
     answered: int = 0
+    #: plans of which at least one step was played
     used: int = 0
+    #: plans that came after their first step had begun
     late: int = 0
+    #: inferences that failed
     failed: int = 0
+    #: steps played
     steps: int = 0
+    #: steps whose own plan was there
     in_time: int = 0
+    #: steps for which there was no plan at all
     uncovered: int = 0
+    #: notes begun
     onsets: int = 0
+    #: onsets left out because they would have sounded more than half a step late
     dropped: int = 0
+    #: control changes with an unusable value
     refused: int = 0
+    #: messages of its own that the band heard again
     echoes: int = 0
+    #: times at which the machine stood still
     stalls: int = 0
+    #: times at which the ports were gone
     losses: int = 0
+    #: jumps of the clock that is followed
     jumps: int = 0
+    #: ticks of that clock that never came
     clock_lost: int = 0
+    #: as the audio server counts them
     xruns: int = 0
+    #: knowledge age of every note begun, from the tick up to which its plan had heard the melody; where all of the
+    #: melody was seen, none is counted
     age_ticks: Histogram = field(default_factory=lambda: Histogram(1, 10_000))
     age_ns: Histogram = field(default_factory=_times)
+    #: time that a plan took
     inference_ns: Histogram = field(default_factory=_times)
+    #: time between a message's due time and its sending
     lateness_ns: Histogram = field(default_factory=_times)
+    #: distance of a followed clock's ticks from where they should have been
     clock_jitter_ns: Histogram = field(default_factory=_times)
 
     @property
