@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from daemon.commands._console import progress_bar
@@ -11,6 +12,8 @@ from daemon.commands._render_arguments import EditArguments, RenderArguments
 from daemon.config.config import config
 from daemon.config.config import read as read_config
 from daemon.core import controls
+from daemon.core.player_info import PlayerInfo
+from daemon.core.techniques import known_techniques
 from music.errors import UserError
 from music.files import check_writable
 
@@ -24,6 +27,7 @@ def edit_file(given: RenderArguments, editing: EditArguments) -> None:
     from daemon.offline import file_editing
     from daemon.players.arcnn import Editor
     from daemon.players.graph import Graph
+    from daemon.players.load import describe_player
     from music import midifile
 
     log = editing["edits"]
@@ -33,7 +37,9 @@ def edit_file(given: RenderArguments, editing: EditArguments) -> None:
             raise UserError(f"{log}: is the output already; keep the edits in another file")
     bpm = None if given.bpm is None else controls.parse("bpm", given.bpm)
     editor = Editor(Graph(given.graph, given.technique))
-    options = _options(given, editing, editor.styles)
+    known = tuple(technique.name for technique in known_techniques())  # none is switched to: a preset may name any
+    player = replace(describe_player(given.technique, editor.styles), techniques=known)
+    options = _options(given, editing, player)
     with progress_bar(f"editing {given.melody.name}") as progress:
         song = midifile.read(given.melody)
         done = file_editing.edit_song(song, editor, options, given.track, progress)
@@ -45,12 +51,12 @@ def edit_file(given: RenderArguments, editing: EditArguments) -> None:
         file_editing.write_notes(given.output, song, done, us)
 
 
-def _options(given: RenderArguments, editing: EditArguments, styles: tuple[str, ...]) -> EditOptions:
+def _options(given: RenderArguments, editing: EditArguments, player: PlayerInfo) -> EditOptions:
     """Return what the options say of the edits. Raises ControlError, ConfigError, UserError."""
     from daemon.offline.file_editing import EditOptions
 
     configured = config(read_config(given.config_file) if given.config_file else {}, {})
-    settings = build_settings(given.values, given.assigned, styles, configured.settings(styles))
+    settings = build_settings(given.values, given.assigned, player, configured.settings(player))
     if settings.limits.low > settings.limits.high:
         raise UserError("register_low: lies above register_high, so nothing could be edited")
     return EditOptions(

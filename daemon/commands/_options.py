@@ -9,6 +9,7 @@ import click
 
 from daemon.core import controls, techniques
 from daemon.core.plan import REPLAN_CHOICES
+from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
 from music.errors import UserError
 
@@ -114,13 +115,13 @@ def list_controls() -> list[tuple[str, str]]:
 def build_settings(
     values: Mapping[str, str | None],
     assigned: tuple[str, ...],
-    styles: tuple[str, ...],
+    player: PlayerInfo,
     before: Settings | None = None,
 ) -> Settings:
     """Return the settings that the options of `control_options` stand for. Raises ControlError.
 
-    values: control -> what its option said, None where it was not given; assigned: what `--set` said; styles: those the
-    player knows; before: the settings that hold where no option was given, else the defaults in the first style.
+    values: control -> what its option said, None where it was not given; assigned: what `--set` said; player: that
+    they are for; before: the settings that hold where no option was given, else its defaults in its first style.
     """
     pairs = [(key, value) for key, value in values.items() if value is not None]
     for text in assigned:
@@ -128,7 +129,7 @@ def build_settings(
         if not separator:
             raise controls.ControlError(f"--set {text}: takes KEY=VALUE")
         pairs.append((key.strip(), value.strip()))
-    settings = before or Settings(style=styles[0])
+    settings = before or Settings(style=player.styles[0], technique=player.techniques[0])
     for key, value in pairs:
-        settings = controls.with_control(settings, key, controls.parse(key, value, styles))
+        settings = controls.with_control(settings, key, controls.parse(key, value, player.styles, player.techniques))
     return settings

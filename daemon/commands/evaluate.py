@@ -130,7 +130,7 @@ def _band(
     from music.styles import names_style
 
     name = str(graph) if graph is not None else None
-    settings = build_settings(values, assigned, load_cached_player(technique, name).info.styles)
+    settings = build_settings(values, assigned, load_cached_player(technique, name).info)
     style = None if names_style(collection) and values["style"] is None else settings.style
     return BandUnderTest(technique, name, settings, style, latency_ms, replan)
 

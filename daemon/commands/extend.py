@@ -40,6 +40,6 @@ def command(
     check_writable(output, song)
     player = load_player(next(known.name for known in known_techniques() if known.continues_melodies), graph)
     assert isinstance(player, ContinuingPlayer)
-    settings = build_settings(values, assigned, player.info.styles)
+    settings = build_settings(values, assigned, player.info)
     with write_errors(output):
         extend_file(song, output, player, Extension(bars, settings), track)

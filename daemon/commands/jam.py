@@ -75,7 +75,7 @@ def command(
             player=spec,
             tune=chosen,
             bpm=tempo if isinstance(tempo, float) else None,
-            settings=lambda styles: build_settings(values, assigned, styles),
+            settings=lambda player: build_settings(values, assigned, player),
             output=lambda style: output or Path(f"jam-{style}.mid"),
             api=api,
             out_port=out_port,

@@ -29,6 +29,7 @@ from daemon.config.config import config
 from daemon.config.config import read as read_config
 from daemon.control.automation import read as read_automation
 from daemon.core import controls
+from daemon.core.player_info import PlayerInfo
 from daemon.core.techniques import find, known_techniques
 from music.errors import UserError
 from music.files import check_writable
@@ -143,7 +144,7 @@ def _play_along(given: RenderArguments, playing: PlayingArguments, soundfont: Pa
 
     synth = open_synth(soundfont) if given.output.suffix.lower() == WAV else None
     player = load_band(given.technique, given.graph)
-    options = _options(given, playing, player.info.styles)
+    options = _options(given, playing, player.info)
     with write_errors(given.output), progress_bar(f"playing along with {given.melody.name}") as progress:
         if synth is None:
             render.render_file(given.melody, given.output, player, options, given.track, progress)
@@ -151,7 +152,7 @@ def _play_along(given: RenderArguments, playing: PlayingArguments, soundfont: Pa
             render.render_wav(given.melody, given.output, player, options, given.track, progress, synth, clicks)
 
 
-def _options(given: RenderArguments, playing: PlayingArguments, styles: tuple[str, ...]) -> RenderOptions:
+def _options(given: RenderArguments, playing: PlayingArguments, player: PlayerInfo) -> RenderOptions:
     """Return what the options and the configuration say. Raises ControlError, ConfigError, AutomationError."""
     from daemon.core.tempo import NS_PER_MS
     from daemon.offline.render import RenderOptions
@@ -159,13 +160,13 @@ def _options(given: RenderArguments, playing: PlayingArguments, styles: tuple[st
     said = read_config(given.config_file) if given.config_file else {}
     configured = config({"pause_bars": 0, **said}, {})
     tempo = said.get("bpm") if given.bpm is None else controls.parse("bpm", given.bpm)
-    before = replace(configured.settings(styles), technique=given.technique)
+    before = replace(configured.settings(player), technique=given.technique)
     presets = configured.presets
     return RenderOptions(
-        settings=build_settings(given.values, given.assigned, styles, before),
+        settings=build_settings(given.values, given.assigned, player, before),
         bpm=tempo if isinstance(tempo, float) else None,
         latency_ns=round(playing.latency_ms * NS_PER_MS),
         offline=playing.offline,
         replan=playing.replan,
-        automation=read_automation(playing.automation, styles, presets) if playing.automation else (),
+        automation=read_automation(playing.automation, player, presets) if playing.automation else (),
     )

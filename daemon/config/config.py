@@ -8,7 +8,7 @@ the file, the file before the defaults.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from daemon.control import gestures
 from daemon.control.gestures import DEFAULT_GESTURES, GestureError
 from daemon.core import controls
 from daemon.core.controls import CONTROLS, MIXED_ROLES, ControlError
+from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
 from daemon.core.techniques import DEFAULT_TECHNIQUE, describe_choice, find
 from daemon.system.text_files import MissingFileError, TextFileError, read_toml, toml_literal
@@ -171,14 +172,17 @@ class Config:
     presets: Mapping[str, tuple[tuple[str, object], ...]]
     values: Given = field(repr=False)
 
-    def settings(self, styles: Sequence[str]) -> Settings:
-        """How the controls stand at the start, for a player that knows these styles. Raises ConfigError."""
-        settings = Settings(style=styles[0], technique=self.technique)
+    def settings(self, player: PlayerInfo) -> Settings:
+        """Return how the controls stand at the start.
+
+        Raises ConfigError for a style or a technique, of a preset too, that the player does not know.
+        """
+        settings = Settings(style=player.styles[0], technique=self.technique)
         for key, value in self.controls:
-            settings = controls.with_control(settings, key, _turned("", key, value, styles))
+            settings = controls.with_control(settings, key, _turned("", key, value, player))
         for name, turned in self.presets.items():
             for key, value in turned:
-                _turned(f"{PRESETS}.{name}.", key, value, styles)
+                _turned(f"{PRESETS}.{name}.", key, value, player)
         return settings
 
 
@@ -262,10 +266,11 @@ def _table(name: str, value: object) -> Mapping[str, object]:
     return value
 
 
-def _turned(prefix: str, key: str, value: object, styles: Sequence[str] | None = None) -> object:
+def _turned(prefix: str, key: str, value: object, player: PlayerInfo | None = None) -> object:
     """A live control's value. Raises ConfigError, which names the whole key."""
     try:
-        return controls.parse(key, value, styles)
+        choices = (player.styles, player.techniques) if player is not None else ()
+        return controls.parse(key, value, *choices)
     except ControlError as error:
         raise ConfigError(f"{prefix}{error}") from None
 

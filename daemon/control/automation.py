@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.core import controls
+from daemon.core.player_info import PlayerInfo
 from music.errors import UserError
 
 
@@ -29,13 +30,11 @@ Presets = Mapping[str, Sequence[tuple[str, object]]]
 _NONE: Presets = {}
 
 
-def read(
-    path: str | Path, styles: Collection[str] | None = None, presets: Presets = _NONE
-) -> tuple[AutomationPoint, ...]:
-    """The turns in a file, sorted by tick; those of one tick in the order of the file. Empty lines are allowed.
+def read(path: str | Path, player: PlayerInfo | None = None, presets: Presets = _NONE) -> tuple[AutomationPoint, ...]:
+    """Return the points in a file, sorted by tick; those of one tick in the order of the file.
 
-    styles: those the player knows; presets: those the configuration has, for which stand what they turn. Raises
-    AutomationError, which names the line and the key.
+    Empty lines are allowed. player: whose styles and techniques there are; presets: those of the configuration, for
+    which stands what they turn. Raises AutomationError, which names the line and the key.
     """
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
@@ -46,7 +45,7 @@ def read(
     for number, line in enumerate(lines, 1):
         if line.strip():
             try:
-                turns += _meant(_turn(line, styles), presets)
+                turns += _meant(_turn(line, player), presets)
             except (ValueError, controls.ControlError) as error:
                 raise AutomationError(f"{path}, line {number}: {error}") from None
     return tuple(sorted(turns, key=lambda turn: turn.tick))
@@ -60,7 +59,7 @@ def _meant(turn: AutomationPoint, presets: Presets) -> list[AutomationPoint]:
     return [AutomationPoint(turn.tick, key, value) for key, value in presets[str(turn.value)]]
 
 
-def _turn(line: str, styles: Collection[str] | None) -> AutomationPoint:
+def _turn(line: str, player: PlayerInfo | None) -> AutomationPoint:
     try:
         found = json.loads(line)
     except (ValueError, RecursionError):
@@ -70,4 +69,5 @@ def _turn(line: str, styles: Collection[str] | None) -> AutomationPoint:
     tick, key = found["tick"], found["key"]
     if not isinstance(tick, int) or isinstance(tick, bool) or tick < 0:
         raise ValueError(f"tick: takes a whole number from 0, not {tick!r}")
-    return AutomationPoint(tick, str(key), controls.parse(str(key), found.get("value", True), styles))
+    choices = (player.styles, player.techniques) if player is not None else ()
+    return AutomationPoint(tick, str(key), controls.parse(str(key), found.get("value", True), *choices))

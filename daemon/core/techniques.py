@@ -69,9 +69,8 @@ def find(name: str) -> Technique:
     Installed packages are looked through, which takes a moment, only for a name that is not in the table.
     """
     if name not in _TECHNIQUES:
-        installed = {point.name: point for point in _entry_points()}
-        check_technique(name, (*_TECHNIQUES, *installed))
-        _TECHNIQUES[name] = installed[name].load()
+        check_technique(name, list_names())
+        _TECHNIQUES[name] = next(point for point in _entry_points() if point.name == name).load()
     return _TECHNIQUES[name]
 
 

@@ -34,9 +34,8 @@ class LiveControls:
     def apply(self, change: ControlChange, now: int) -> bool:
         """Carry a change out at `now` (ns). Return False, and change nothing, if its key or value is none."""
         band, before = self._band, self._band.settings
-        techniques = band.player.techniques or (before.technique,)
         try:
-            value = controls.parse(change.key, change.value, band.player.styles, techniques)
+            value = controls.parse(change.key, change.value, band.player.styles, band.player.techniques)
         except controls.ControlError:
             band.counters.refused += 1
             return False

@@ -12,6 +12,7 @@ from pathlib import Path
 from daemon.core.counters import Counters
 from daemon.core.events import MidiIn
 from daemon.core.observers import Observer
+from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap, us_per_beat
 from daemon.core.world import Output
@@ -47,7 +48,7 @@ class JamSetup:
     player: PlayerSpec
     tune: Tune
     bpm: float | None  #: None: the tune's own
-    settings: Callable[[tuple[str, ...]], Settings]  #: called with the player's styles once it is loaded
+    settings: Callable[[PlayerInfo], Settings]  #: called once the player is loaded
     output: Callable[[str], Path]  #: called with the style; the MIDI file to leave
     api: str = "auto"  #: the MIDI system, as `open_ports` takes it, or NO_PORTS
     out_port: str | None = None  #: an existing port to play to
@@ -145,7 +146,7 @@ def play(setup: JamSetup, on_begin: Callable[[RtMidiPorts | None, str | None, Se
         ports = open_wanted_ports(setup)
         if ports is not None:
             live.parts.enter_context(closing(ports))
-        settings = setup.settings(live.wait_for_player().styles)
+        settings = setup.settings(live.wait_for_player())
         path = setup.output(settings.style)
         check_writable(path)
         sound = None if audio is None else audio.wait_ready()

@@ -9,18 +9,19 @@ from collections.abc import Callable
 from daemon.config.config import KEYS, Config, ConfigError
 from daemon.core.controls import ControlError, current_values
 from daemon.core.events import ControlChange, Event, RebindGestures
+from daemon.core.player_info import PlayerInfo
 from daemon.system import sd_notify
 from daemon.system.journald import fields
 
 log = logging.getLogger(__name__)
 
 
-def find_changes(before: Config, after: Config, styles: tuple[str, ...]) -> tuple[list[tuple[str, object]], list[str]]:
+def find_changes(before: Config, after: Config, player: PlayerInfo) -> tuple[list[tuple[str, object]], list[str]]:
     """Return the controls to set, as (key, value), and the names of changed keys that hold from the next start only.
 
-    styles: those the player knows. Raises ConfigError for another style.
+    Raises ConfigError for a style or a technique that the player does not know.
     """
-    old, new = current_values(before.settings(styles)), current_values(after.settings(styles))
+    old, new = current_values(before.settings(player)), current_values(after.settings(player))
     turned = [(key, value) for key, value in new.items() if old.get(key) != value]
     if before.bpm != after.bpm:
         turned.append(("bpm", after.bpm))
@@ -37,10 +38,10 @@ class ConfigReloader:
         now: Callable[[], int],
         put: Callable[[Event], None],
         known: Config,
-        styles: tuple[str, ...],
+        player: PlayerInfo,
     ) -> None:
-        """read: how to read it, raising ConfigError; known: the configuration at the start; styles: the player's."""
-        self._read, self._now, self._put, self._known, self._styles = read, now, put, known, styles
+        """read: how to read it, raising ConfigError; known: the configuration at the start."""
+        self._read, self._now, self._put, self._known, self._player = read, now, put, known, player
         self._lock = threading.Lock()  # two reloads do not overtake each other
 
     def start(self) -> None:
@@ -53,7 +54,7 @@ class ConfigReloader:
             sd_notify.reloading()
             try:
                 found = self._read()
-                turned, later = find_changes(self._known, found, self._styles)
+                turned, later = find_changes(self._known, found, self._player)
             except (ConfigError, ControlError) as error:
                 log.error("the configuration is not taken: %s", error, extra=fields(event="refused"))
                 sd_notify.notify("READY=1")

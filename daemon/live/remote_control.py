@@ -63,8 +63,7 @@ class RemoteControl:
         ports: tuple[str, ...],
     ) -> AttachedControl:
         """Return the world with gestures understood; open the socket if there is a server. ports: their names."""
-        techniques = player.techniques or (settings.technique,)
-        choices = {"style": player.styles, "technique": techniques, "preset": tuple(self.presets)}
+        choices = {"style": player.styles, "technique": player.techniques, "preset": tuple(self.presets)}
         gestures = Gestures(self.gestures, choices)
         gestures.restore_learned(self.learned)
         if server is None:
@@ -73,7 +72,7 @@ class RemoteControl:
             ServerSetup(
                 where=resolve(self.control),
                 styles=player.styles,
-                techniques=techniques,
+                techniques=player.techniques,
                 presets=tuple(self.presets),
                 controls=controls.current_values(settings),
                 bpm=bpm,

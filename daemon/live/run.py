@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon.config.config import Config
+from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap, us_per_beat
 from daemon.engine.conductor import Conductor
@@ -37,7 +38,7 @@ class PerformanceSetup:
 
     player: PlayerSpec
     song: SongInfo
-    settings: Callable[[tuple[str, ...]], Settings]  #: called with the player's styles once it is loaded
+    settings: Callable[[PlayerInfo], Settings]  #: called once the player is loaded
     api: str = "auto"  #: the MIDI system, as `open_ports` takes it
     in_port: str | None = None  #: an existing port to listen to
     out_port: str | None = None  #: an existing port to play to
@@ -73,7 +74,7 @@ def play(setup: PerformanceSetup, on_ready: Callable[[ReconnectingPorts, Setting
         listeners, audio = setup.listeners.start(setup.metre, parts)
         ports = _open_ports(setup, live)
         player = live.wait_for_player()
-        settings = setup.settings(player.styles)
+        settings = setup.settings(player)
         remote = setup.remote.attach(server, world, ports, player, settings, setup.song.bpm, ports.names)
         if audio is not None:
             log.info("sound: %s", audio.wait_ready())
@@ -96,7 +97,7 @@ def play(setup: PerformanceSetup, on_ready: Callable[[ReconnectingPorts, Setting
             if warning:
                 log.warning("%s", warning)
         on_ready(ports, settings)
-        with service_mode(ports, world.now, world.put, player.styles, setup.reload):
+        with service_mode(ports, world.now, world.put, player, setup.reload):
             live.run(conductor)
     _write_results(setup, take, conductor)
 
@@ -105,7 +106,7 @@ def _open_ports(setup: PerformanceSetup, live: LivePerformance) -> ReconnectingP
     try:
         ports = setup.connections.open_ports(setup.api, setup.in_port, setup.out_port)
     except PortError:
-        setup.settings(live.wait_for_player().styles)  # a mistake on the command line is easier to mend: it comes first
+        setup.settings(live.wait_for_player())  # a mistake on the command line is easier to mend: it comes first
         raise
     return live.parts.enter_context(closing(ports))
 

@@ -8,6 +8,7 @@ from contextlib import ExitStack, closing, contextmanager
 
 from daemon.config.config import Config
 from daemon.core.events import Event
+from daemon.core.player_info import PlayerInfo
 from daemon.live.reload import ConfigReloader
 from daemon.midi import alsa_reconnect
 from daemon.midi.reconnecting import ReconnectingPorts
@@ -22,14 +23,14 @@ def service_mode(
     ports: ReconnectingPorts,
     now: Callable[[], int],
     put: Callable[[Event], None],
-    styles: tuple[str, ...],
+    player: PlayerInfo,
     reload: tuple[Config, Callable[[], Config]] | None,
 ) -> Iterator[None]:
     """Tell the service manager that the band is ready, and when the block is left that it stops.
 
     Notes that a killed band has left sounding are ended. Under a service manager, MIDI connections are remembered,
-    memory is locked, and SIGHUP reads the configuration again. styles: the player's; reload: the configuration as it
-    stands, and how to read it again.
+    memory is locked, and SIGHUP reads the configuration again. reload: the configuration as it stands, and how to
+    read it again.
     """
     with ExitStack() as stack:
         if sd_notify.is_managed():
@@ -39,7 +40,7 @@ def service_mode(
                 stack.enter_context(closing(connections))
             if reload is not None:
                 known, read = reload
-                stack.enter_context(sd_notify.on_reload(ConfigReloader(read, now, put, known, styles).start))
+                stack.enter_context(sd_notify.on_reload(ConfigReloader(read, now, put, known, player).start))
             memory.lock_memory()
         for message in alsa_reconnect.all_notes_off():
             ports.send(message, now())

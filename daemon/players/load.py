@@ -21,8 +21,15 @@ def load_player(technique: str, graph: str | Path | None = None) -> Player:
     """
     wanted = find(technique)
     player = _player_class(wanted)(Graph(graph, technique))
-    player.info = _with_technique(player.info, wanted)
+    player.info = describe_player(technique, player.info.styles)
     return player
+
+
+def describe_player(technique: str, styles: tuple[str, ...]) -> PlayerInfo:
+    """Return what the player of a technique is on a graph that knows these styles. Raises UserError as `find` does."""
+    wanted = find(technique)
+    info = _player_class(wanted).describe(styles)
+    return replace(info, techniques=(technique,), note_editors=(technique,) if wanted.edits_notes else ())
 
 
 def load_band(technique: str, graph: str | Path | None = None) -> Ensemble:
@@ -39,14 +46,9 @@ def load_band(technique: str, graph: str | Path | None = None) -> Ensemble:
                 styles = read_signature(None, other.name).styles
             except GraphError:  # it cannot be chosen, and `technique` says so
                 continue
-            info = _with_technique(_player_class(other).describe(styles), other)
+            info = describe_player(other.name, styles)
             factories[other.name] = PlayerFactory(info, partial(load_player, other.name))
     return Ensemble({technique: first}, factories)
-
-
-def _with_technique(info: PlayerInfo, technique: Technique) -> PlayerInfo:
-    names = (technique.name,)
-    return replace(info, techniques=names, note_editors=names if technique.edits_notes else ())
 
 
 def _player_class(technique: Technique) -> type[GraphPlayer]:

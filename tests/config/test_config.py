@@ -17,6 +17,7 @@ from daemon.control.learned import write_learned
 from daemon.core.settings import Settings
 from daemon.system.paths import CONFIG_VARIABLE, learned_gestures_file
 from music.note import Metre
+from tests.support.fakes import FakePlayer
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def test_without_a_file_all_is_as_documented(file: Path) -> None:
     chosen = config_from(None, (), {})
     assert chosen.config.values == {name: key.default for name, key in KEYS.items()}
     assert chosen.config.gestures == DEFAULT_GESTURES
-    assert chosen.config.settings(("jazz", "pop")) == Settings(style="jazz", pause_bars=4)
+    assert chosen.config.settings(FakePlayer(styles=("jazz", "pop")).info) == Settings(style="jazz", pause_bars=4)
 
 
 def test_the_documented_file_says_nothing_until_a_key_is_taken(file: Path) -> None:
@@ -65,7 +66,7 @@ def test_what_is_shown_is_read_back_the_same(file: Path) -> None:
     again = config.config(config.read(written(file, config.shown(whole))), {})
     assert again == whole
     assert (whole.bpm, whole.metre, whole.presets) == (97.5, Metre(6, 8), {"loud": (("level.bass", 1.5),)})
-    assert whole.settings(("pop",)).muted == {"pad"}
+    assert whole.settings(FakePlayer(styles=("pop",)).info).muted == {"pad"}
 
 
 def test_the_command_line_goes_before_a_preset_and_that_before_the_file(file: Path) -> None:
@@ -73,7 +74,7 @@ def test_the_command_line_goes_before_a_preset_and_that_before_the_file(file: Pa
         'density = 0.1\nintensity = 0.1\nswing = 0.1\npreset = "mine"\n[presets.mine]\ndensity = 0.2\nintensity = 0.2\n'
     )
     written(file, text)
-    settings = config_from(None, ("density=0.3",), {}).config.settings(("pop",))
+    settings = config_from(None, ("density=0.3",), {}).config.settings(FakePlayer(styles=("pop",)).info)
     assert (settings.density, settings.intensity, settings.swing) == (0.3, 0.2, 0.1)
 
 
@@ -156,9 +157,9 @@ def test_a_wrong_configuration_is_refused_in_one_line_that_names_file_and_key(
 
 def test_a_style_that_the_player_does_not_know_is_refused_wherever_it_stands() -> None:
     with pytest.raises(ConfigError, match="style: no style 'polka'"):
-        config.config({"style": "polka"}, {}).settings(("pop",))
+        config.config({"style": "polka"}, {}).settings(FakePlayer(styles=("pop",)).info)
     with pytest.raises(ConfigError, match=r"presets\.loud\.style: no style 'polka'"):
-        config.config({"presets.loud.style": "polka"}, {}).settings(("pop",))
+        config.config({"presets.loud.style": "polka"}, {}).settings(FakePlayer(styles=("pop",)).info)
 
 
 @pytest.mark.parametrize(

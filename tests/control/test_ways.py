@@ -199,7 +199,7 @@ def test_what_the_configuration_says_is_as_if_turned_at_the_start(key: str, tmp_
     file.write_text(f"pause_bars = 0\n{text}" if key != "pause_bars" else text)
     if key == "preset":
         file.write_text('pause_bars = 0\npreset = "quiet"\n[presets.quiet]\nintensity = 0.2\nmute.drums = true\n')
-    settings = config(read(file), {}).settings(("pop", "rock"))
+    settings = config(read(file), {}).settings(band().info)
     assert play([], settings=settings) == play([ControlChange(AT_120.ns_at(-96), key, VALUES[key])])
     return None
 
@@ -223,7 +223,7 @@ def test_automation_is_the_same_again(key: str, tmp_path: Path) -> None:
     lines.write_text(f'{{"tick": {TURNED}, "key": "{key}", "value": {toml(VALUES[key])}}}\n')
     midifile.write(tmp_path / "tune.mid", {"melody": TUNE})
     song = midifile.read(tmp_path / "tune.mid")
-    options = render.RenderOptions(Settings(), latency_ns=5 * MS, automation=automation.read(lines, CHOICES["style"]))
+    options = render.RenderOptions(Settings(), latency_ns=5 * MS, automation=automation.read(lines, band().info))
     parts = render.perform(song, midifile.choose_melody(song), band(), options).parts
     world = VirtualWorld(AT_120.ns_at(-96))
     world.put(ControlChange(at(TURNED), key, VALUES[key]))

@@ -10,6 +10,7 @@ from daemon.control.automation import AutomationError, AutomationPoint
 from daemon.core import controls
 from daemon.core.controls import CONTROLS, ControlError
 from daemon.core.settings import Settings
+from tests.support.fakes import FakePlayer
 
 
 @pytest.mark.parametrize(
@@ -82,7 +83,7 @@ def test_automation_is_sorted_by_tick(tmp_path: Path) -> None:
     ]
     file = tmp_path / "a.jsonl"
     file.write_text("\n".join(json.dumps(line) for line in lines) + "\n\n")
-    assert automation.read(file, ("rock",)) == (
+    assert automation.read(file, FakePlayer(styles=("rock",)).info) == (
         AutomationPoint(0, "style", "rock"),
         AutomationPoint(96, "density", 0.5),
         AutomationPoint(96, "mute.bass", True),
@@ -110,7 +111,7 @@ def test_a_wrong_line_is_named(tmp_path: Path, line: str, sentence: str) -> None
     file = tmp_path / "a.jsonl"
     file.write_text('{"tick": 0, "key": "stop"}\n' + line + "\n")
     with pytest.raises(AutomationError, match=sentence):
-        automation.read(file, ("pop",))
+        automation.read(file, FakePlayer(styles=("pop",)).info)
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

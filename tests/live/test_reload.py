@@ -16,9 +16,10 @@ from daemon.control.gestures import Gestures
 from daemon.core.events import ControlChange, Event, MidiIn, RebindGestures
 from daemon.live.reload import ConfigReloader, find_changes
 from daemon.system import sd_notify
+from tests.support.fakes import FakePlayer
 from tests.system.test_watchdog import Scripted
 
-STYLES = ("pop", "jazz")
+PLAYER = FakePlayer(styles=("pop", "jazz")).info
 
 
 def said(**values: object) -> Config:
@@ -26,19 +27,19 @@ def said(**values: object) -> Config:
 
 
 def test_only_what_has_changed_is_turned() -> None:
-    turned, later = find_changes(said(bpm=100, density=0.5), said(bpm=90, density=0.5, intensity=0.9), STYLES)
+    turned, later = find_changes(said(bpm=100, density=0.5), said(bpm=90, density=0.5, intensity=0.9), PLAYER)
     assert turned == [("intensity", 0.9), ("bpm", 90.0)]
     assert later == []
-    assert find_changes(said(), said(), STYLES) == ([], [])
+    assert find_changes(said(), said(), PLAYER) == ([], [])
 
 
 def test_what_cannot_be_turned_live_is_named() -> None:
-    assert find_changes(said(), said(api="alsa", metre="3/4"), STYLES) == ([], ["metre", "api"])
+    assert find_changes(said(), said(api="alsa", metre="3/4"), PLAYER) == ([], ["metre", "api"])
 
 
 def test_a_style_that_the_player_does_not_know_is_refused() -> None:
     with pytest.raises(ConfigError, match="style"):
-        find_changes(said(), said(style="polka"), STYLES)
+        find_changes(said(), said(style="polka"), PLAYER)
 
 
 def test_gestures_are_bound_anew_and_what_restore_learned_stays() -> None:
@@ -70,7 +71,7 @@ def test_a_broken_file_turns_nothing_and_the_next_good_one_does() -> None:
             raise first
         return first
 
-    reloading = ConfigReloader(read, lambda: 5, put.append, said(bpm=100), STYLES)
+    reloading = ConfigReloader(read, lambda: 5, put.append, said(bpm=100), PLAYER)
     reloading.reload()
     assert put == []
     reloading.reload()

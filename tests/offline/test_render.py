@@ -295,7 +295,7 @@ def test_help_names_every_control() -> None:
         (["--set", "mute.bass"], "--set mute.bass: takes KEY=VALUE"),
         (["--set", "volume=1"], "volume: no such control"),
         (["--track", "lead"], "no track 'lead' with notes in it; the file has: melody"),
-        (["--technique", "kazoo"], "kazoo: not to be had"),
+        (["--technique", "kazoo"], "technique: no technique 'kazoo'; there are gan, arcnn, transformer"),
         (["--graph", "g.onnx"], "g.onnx: not to be had"),
         (["--automation", "none.jsonl"], "none.jsonl: cannot be read as text"),
         (["--latency-ms", "-1"], "Invalid value for '--latency-ms'"),

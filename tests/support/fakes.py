@@ -35,7 +35,7 @@ class FakePlayer(Player):
         styles: tuple[str, ...] = ("pop", "rock"),
         hold: Callable[[PlanRequest], dict[str, tuple[Note, ...]]] | None = None,
     ) -> None:
-        self.info = PlayerInfo(past_steps, past_steps, future_steps, roles, styles)
+        self.info = PlayerInfo(past_steps, past_steps, future_steps, roles, styles, ("gan",))
         self.asked: list[PlanRequest] = []
         self._write, self.hold = write or under_the_melody, hold
 

@@ -27,7 +27,7 @@ if __name__ == "__main__":
             PlayerSpec("tests.support.worker_players:fake"),
             TUNES["ode"].first_bars(int(bars)),
             400,
-            lambda styles: Settings(styles[0]),
+            lambda player: Settings(player.styles[0]),
             lambda _: Path(output),
             api,
             plain="--plain" in sys.argv,

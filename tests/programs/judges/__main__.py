@@ -114,7 +114,7 @@ def _play(given: dict[str, Any], styles: tuple[str, ...] | None) -> list[Tried]:
     if not given["nobody"]:
         player = load_cached_player(given["technique"], _graph(given))
         values = {key: value for key, value in given.items() if key in CONTROL_OPTIONS}
-        settings = build_settings(values, given["assigned"], player.info.styles)
+        settings = build_settings(values, given["assigned"], player.info)
         band = BandUnderTest(given["technique"], _graph(given), settings, latency_ms=given["latency_ms"])
         styles = styles or (settings.style,)
     assert isinstance(seed, int)

@@ -45,7 +45,12 @@ if __name__ == "__main__":
     connections = Connections(clock=clock, output=output)
     play(
         PerformanceSetup(
-            player, song, lambda styles: Settings(styles[0]), api="jack", report=Path(report), connections=connections
+            player,
+            song,
+            lambda info: Settings(info.styles[0]),
+            api="jack",
+            report=Path(report),
+            connections=connections,
         ),
         ready,
     )
