@@ -1,4 +1,4 @@
-"""What all tests share: a JACK server, the music collections, and the rule that CI skips no port test."""
+"""Fixtures of all tests: a JACK server, the music collections, and the rule that CI skips no port test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `houseband run` and `jam` say to what they cannot do: one sentence, exit code 2, nothing left behind."""
+"""`houseband run` and `jam` refuse what they cannot do: one sentence, exit code 2, nothing left behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What --audio lacks is named, with its remedy."""
+"""Missing parts of --audio are named, with their remedies."""
 
 from __future__ import annotations
 

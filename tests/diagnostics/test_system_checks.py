@@ -1,4 +1,4 @@
-"""What the operating system does not grant is named, with its remedy."""
+"""Missing rights and full disks are named, with their remedies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the project declares: its dependencies, its packages and its service unit agree with the code."""
+"""The declared dependencies, packages and service unit agree with the code."""
 
 from __future__ import annotations
 

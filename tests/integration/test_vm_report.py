@@ -1,4 +1,4 @@
-"""What `make test-vm` makes of what its virtual machine says; the machine itself is no part of these tests."""
+"""`make test-vm` reads its virtual machine's console; the machine itself is no part of these tests."""
 
 from __future__ import annotations
 

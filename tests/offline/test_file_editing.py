@@ -51,7 +51,7 @@ def tune(bars: int, bar: int = BAR) -> list[Note]:
 
 
 class Rendered:
-    """What came of it."""
+    """A file that the command has edited."""
 
     def __init__(self, folder: Path, notes: list[Note], *options: object, **also: Any) -> None:
         source, self.out, self.edits_path = folder / "in.mid", folder / "out.mid", folder / "edits.jsonl"

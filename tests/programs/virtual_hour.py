@@ -25,7 +25,7 @@ from tests.support.fakes import MS, FakePlayer, midi, pairs
 
 
 class Forgetful(list):  # type: ignore[type-arg]
-    """What was asked, of which nobody wants to know."""
+    """A list that keeps nothing: an hour has too many requests."""
 
     def append(self, item: object) -> None:
         """Forget it."""

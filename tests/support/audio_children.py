@@ -1,4 +1,4 @@
-"""What the tests have in place of the audio process."""
+"""Stand-ins for the audio process."""
 
 from __future__ import annotations
 

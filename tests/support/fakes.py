@@ -103,7 +103,7 @@ class StandingStill(VirtualWorld):
 
 @dataclass
 class Stage:
-    """What came of a performance: messages, and the notes in them as (tick, channel, pitch, ticks)."""
+    """Result of a performance: messages, and the notes in them as (tick, channel, pitch, ticks)."""
 
     sent: list[SentMessage]
     conductor: Conductor

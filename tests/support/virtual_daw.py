@@ -84,7 +84,7 @@ class Link:
     lose: Callable[[int], bool] = lambda _: False
 
     def heard(self, messages: Sequence[Stamped], period: int) -> list[MidiIn]:
-        """What reaches the band, and when it is stamped."""
+        """Return the messages that reach the band, with their time stamps."""
         found = []
         for frame, data in sorted(messages, key=lambda message: message[0]):
             number = frame // period

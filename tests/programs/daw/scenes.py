@@ -101,7 +101,7 @@ def apart(recorded: Sequence[tuple[int, bytes]]) -> tuple[list[tuple[int, bytes]
 
 
 def judge(clock: Sequence[tuple[int, bytes]], band: Sequence[tuple[int, bytes]]) -> dict[str, Any]:
-    """What a scene came to."""
+    """Return the figures of a scene."""
     found, stops = stretches(clock)
     away: list[float] = []
     bars: list[int] = []
@@ -144,14 +144,14 @@ def span(stretch: Clocked, place: float) -> float:
 
 
 def changed(stretch: Clocked, place: int) -> bool:
-    """Whether the tempo changed within the last beat."""
+    """Return True where the tempo changed within the last beat."""
     gaps = [b - a for a, b in zip(stretch.ticks, stretch.ticks[1:], strict=False)]
     last = gaps[max(0, place - TICKS_PER_BEAT - 1) : place + 1]
     return bool(last) and max(last) - min(last) > 8
 
 
 def silent_after(band: Sequence[tuple[int, bytes]], stop: int) -> float:
-    """How long (ms) after a stop the last of the notes that sounded then ended."""
+    """Return the time (ms) from a stop to the end of the last note that sounded then."""
     on: set[tuple[int, int]] = set()
     last = stop
     for frame, data in band:
@@ -171,7 +171,7 @@ def silent_after(band: Sequence[tuple[int, bytes]], stop: int) -> float:
 
 
 def left_on(band: Sequence[tuple[int, bytes]]) -> set[tuple[int, int]]:
-    """What never ended."""
+    """Return the notes that never ended."""
     on: set[tuple[int, int]] = set()
     for _, data in band:
         key = data[0] & 0x0F, data[1]

@@ -50,7 +50,7 @@ def scatter(times: Sequence[int], step: float, unit_ms: float) -> dict[str, floa
 
 
 def figures(done: Performance, bpm: int, period: int, xruns: int) -> dict[str, Any]:
-    """All that is judged, and the bounds."""
+    """Return all figures, and the bounds."""
     step_ns = 60e9 / bpm / 4
     late = done.report["lateness_ms"]
     bare = {f"p{100 * share:g}": round(quantile(done.bare, share) / 1e6, 3) for share in (0.5, 0.99, 0.999, 1.0)}
@@ -74,7 +74,7 @@ def figures(done: Performance, bpm: int, period: int, xruns: int) -> dict[str, A
 
 
 def within_bounds(found: dict[str, Any]) -> bool:
-    """Whether every figure keeps its bound."""
+    """Return True where every figure keeps its bound."""
     return bool(
         found["scatter_ms"]["p99"] <= found["scatter_bound_ms"]
         and found["lateness_ms"]["p99"] <= found["lateness_bound_ms"]

@@ -74,7 +74,7 @@ class Witness:
             self.on = {other for other in self.on if other[0] != key[0]}
 
     def played(self, since: float, seconds: float) -> bool:
-        """Whether a note begins within so many seconds."""
+        """Return True where a note begins within so many seconds."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             if self.began > since:
@@ -83,7 +83,7 @@ class Witness:
         return False
 
     def quiet(self, seconds: float) -> bool:
-        """Whether everything ends within so many seconds."""
+        """Return True where everything ends within so many seconds."""
         until = time.monotonic() + seconds
         while self.on and time.monotonic() < until:
             time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""What is heard, beside what was sent: the audio process on JACK through PortAudio, recorded by another JACK client.
+"""The sound of the audio process beside the messages sent to it: it plays on JACK, another client records it.
 
     python -m tests.programs.jack.heard [--hang] [--soundfont FILE.sf2]
 
@@ -69,7 +69,7 @@ def first_port() -> str:
 
 
 def listened(path: Path, play: Any) -> tuple[np.ndarray, int]:
-    """What was heard while `play` ran: samples, and the moment of the first (ns)."""
+    """Record while `play` runs: (samples, time of the first in ns)."""
     with process([sys.executable, "-m", "tests.support.jack.listener", str(path), first_port()]) as listener:
         assert listener.stdout
         assert listener.stdout.readline() == "ready\n"

@@ -1,4 +1,4 @@
-"""What the service costs when nobody plays, on this machine, as JSON: start, memory, processor.
+"""Start, memory and processor time of the service when nobody plays, on this machine, as JSON.
 
     python -m tests.programs.jack.idle [--minutes 10] [--play 20] [--starts 5] [--output rtmidi|jack] [run-options after
     --]

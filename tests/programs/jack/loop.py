@@ -95,7 +95,7 @@ def heard_wrong(edits: Iterable[Json], notes: Iterable[Json], loop: int, last: i
 
 
 def figures(done: Performance, told: Subscriber, bpm: int, period: int, loop: int, xruns: int) -> dict[str, Any]:
-    """All that is judged, and the bounds."""
+    """Return all figures, and the bounds."""
     step_ns = 60e9 / bpm / 4
     mine = [at for at, data in onsets(done.heard) if data[0] & 0x0F == CHANNEL]
     messages = [decode_sysex(data) for _, data in done.heard if data[0] == 0xF0]
@@ -120,7 +120,7 @@ def figures(done: Performance, told: Subscriber, bpm: int, period: int, loop: in
 
 
 def within_bounds(found: dict[str, Any]) -> bool:
-    """Whether every figure keeps its bound."""
+    """Return True where every figure keeps its bound."""
     return bool(
         found["scatter_ms"]["p99"] <= found["scatter_bound_ms"]
         and found["edits"] == found["edits_as_sysex"] > 0

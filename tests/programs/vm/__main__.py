@@ -50,7 +50,7 @@ def main() -> int:
 
 
 def is_well(findings: list[Finding], ended: bool) -> bool:
-    """Whether all checks were made and none failed."""
+    """Return True where all checks were made and none failed."""
     return ended and bool(findings) and all(finding.well for finding in findings)
 
 

@@ -51,7 +51,7 @@ def check(name: str, well: object, text: object = "", **figures: float) -> bool:
 
 
 def as_user() -> dict[str, Any]:
-    """What makes a program run as the user whose service it is."""
+    """Return the command that runs a program as the service's user."""
     found = pwd.getpwnam(USER)
     return {
         "user": found.pw_uid, "group": found.pw_gid, "extra_groups": os.getgrouplist(USER, found.pw_gid), "cwd": HOME,
@@ -119,7 +119,7 @@ def ready_after() -> float:
 
 
 def entries(*match: str) -> list[dict[str, object]]:
-    """What the unit has said, as the journal keeps it."""
+    """Return the journal's lines about the unit."""
     done = user("journalctl", "--user", "--user-unit", UNIT, "--output", "json", "--no-pager", *match)
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
@@ -360,7 +360,7 @@ def family(root: int) -> list[int]:
 
 
 def called(process: int) -> str:
-    """Which of the service's processes it is."""
+    """Return the name of one of the service's processes."""
     with suppress(FileNotFoundError, ProcessLookupError):
         line = Path(f"/proc/{process}/cmdline").read_bytes()
         for mark, name in (
@@ -388,7 +388,7 @@ def rest() -> list[int]:
 
 
 def resident(name: str) -> None:
-    """What the idle service holds in memory."""
+    """Read the idle service's memory."""
     there = rest()
     rss, pss = ({called(process): memory(process, key) for process in there} for key in ("Rss", "Pss"))
     each = ", ".join(f"{process} {value:.0f}" for process, value in rss.items())

@@ -1,4 +1,4 @@
-"""What the virtual machine boots: a minimal Debian in an ext4 image, made once and kept in the user's cache, and a disk
+"""Disks of the virtual machine: a minimal Debian in an ext4 image, made once and kept in the user's cache, and a disk
 with the wheels and the script of checks, made for every run. Nothing of it needs a network once it runs."""
 
 from __future__ import annotations

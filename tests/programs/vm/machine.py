@@ -19,7 +19,7 @@ CORES, MEMORY = 2, "2G"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found. text: in words; figures: numbers with their unit in the name; at: seconds since the first."""
+    """Result of a check. text: in words; figures: numbers with their unit in the name; at: seconds since the first."""
 
     check: str
     well: bool
@@ -29,7 +29,7 @@ class Finding:
 
 
 def finding(line: str) -> Finding | int | None:
-    """What a line of the console says: a finding, at the end of the checks how many there were, None otherwise."""
+    """Return a console line's finding, at the end of the checks their number, None for any other line."""
     _, mark, said = line.partition(MARK)
     try:
         told = json.loads(said) if mark else None

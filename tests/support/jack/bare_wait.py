@@ -1,4 +1,4 @@
-"""How late a deadline wait is that does nothing else: the reference for how late houseband's notes leave.
+"""Lateness of bare deadline waits: the reference for how late houseband's notes leave.
 
 Waits for one deadline after the other, INTERVAL_NS apart, until its stdin ends; then prints each lateness in ns.
 Usage: bare_wait.py INTERVAL_NS

@@ -116,7 +116,7 @@ def process(
 
 
 def realtime() -> bool:
-    """Whether a server with real-time priority may be had."""
+    """Return True where a server with real-time priority may be had."""
     with suppress(OSError, AttributeError):
         usual = os.sched_getscheduler(0), os.sched_getparam(0)
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
@@ -147,7 +147,7 @@ def connect(source: str, sink: str) -> None:
 
 
 def connected(source: str, sink: str) -> bool:
-    """Whether one JACK port plays into another."""
+    """Return True where one JACK port plays into another."""
     listed = subprocess.run(["jack_lsp", "-c", source], capture_output=True, text=True, check=False).stdout
     return sink in (line.strip() for line in listed.splitlines() if line.startswith(" "))
 
@@ -206,7 +206,7 @@ def hanging(messages: Sequence[Stamped]) -> set[tuple[int, int]]:
 
 
 def offsets(times: Sequence[int], step: float) -> list[float]:
-    """How far each moment is from the nearest point of a grid of that width, less the mean of all."""
+    """Return the distance of each moment from the nearest point of a grid of that width, less the mean of all."""
     if not times:
         return []
     origin: float = times[0]
