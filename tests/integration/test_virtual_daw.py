@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.programs.daw.scenes import bounds, judge
+from tests.programs.daw.scenes import bounds, measure_scene
 from tests.support.fakes import MS
 from tests.support.virtual_daw import RATE, Daw, Link, gauss, ns, perform
 
@@ -82,7 +82,7 @@ LINKS = {
 def test_the_band_is_where_the_daw_is(scene: Callable[[int], Daw], link: str, period: int) -> None:
     daw = scene(period)
     band, conductor = perform(daw, LINKS[link])
-    found = judge(daw.sent, band)
+    found = measure_scene(daw.sent, band)
     most = bounds(LINKS[link].kind, period)
     assert found["p99_ms"] <= most["p99_ms"]
     assert found["silent_after_stop_ms"] <= most["silent_after_stop_ms"]
@@ -107,7 +107,7 @@ def test_steps_that_the_master_stood_still_for_are_not_counted_as_late(seconds: 
     counters = conductor.counters
     assert (counters.isr, counters.uncovered, counters.stalls) == (1.0, 0, 0)
     assert counters.steps in range(175, 185)
-    found = judge(daw.sent, band)
+    found = measure_scene(daw.sent, band)
     assert found["bars_in_step"] == found["bars"] > 0
     assert found["hanging"] == 0
 
@@ -117,7 +117,7 @@ def test_steps_that_the_master_stood_still_for_are_not_counted_as_late(seconds: 
 def test_a_wrong_guess_of_the_tempo_does_no_harm(guess: float, period: int) -> None:
     daw = take(period)
     band, conductor = perform(daw, LINKS["rtmidi"], guess)
-    found = judge(daw.sent, band)
+    found = measure_scene(daw.sent, band)
     assert found["p99_ms"] <= 2 * period / RATE * 1000
     assert found["bars_in_step"] == found["bars"] > 0
     assert conductor.counters.clock_lost == 0
@@ -130,7 +130,7 @@ def test_no_tick_is_missed_however_they_bunch_up(bpm: float, link: str) -> None:
     daw.roll(0, 64, fresh=True)
     daw.stop()
     band, conductor = perform(daw, LINKS[link], bpm)
-    found = judge(daw.sent, band)
+    found = measure_scene(daw.sent, band)
     assert conductor.counters.clock_lost == 0
     assert found["bars_in_step"] == found["bars"] > 0
     assert found["p99_ms"] <= 1.25 * bounds("rtmidi", 1024)["p99_ms"]  # at 118 it takes bars until they bunch up at all
@@ -154,7 +154,7 @@ def test_what_is_held_up_and_comes_all_at_once_is_neither_lost_nor_another_tempo
     daw.roll(0, 64, fresh=True)
     daw.stop()
     band, conductor = perform(daw, Link("rtmidi", held_up(seed, daw.frame, period)))
-    found = judge(daw.sent, band)
+    found = measure_scene(daw.sent, band)
     assert conductor.counters.clock_lost == 0
     assert found["bars_in_step"] == found["bars"] > 0
     assert found["hanging"] == 0
@@ -166,6 +166,6 @@ def test_what_an_xrun_loses_is_known_from_time(periods: int) -> None:
     daw = take(1024)
     gone = range(600, 600 + periods)
     band, conductor = perform(daw, Link("rtmidi", lose=lambda number: number in gone))
-    found = judge(daw.sent, band)
+    found = measure_scene(daw.sent, band)
     assert conductor.counters.clock_lost == sum(frame // 1024 in gone for frame, data in daw.sent if data == b"\xf8")
     assert found["bars_in_step"] == found["bars"] > 0

@@ -7,17 +7,17 @@ import json
 import pytest
 
 from tests.programs.vm.__main__ import is_well, report
-from tests.programs.vm.machine import Finding, finding
+from tests.programs.vm.machine import CheckResult, parse_result
 
-READY = Finding("ready", True, "9.5 s", {"ready_s": 9.5}, 3.0)
-STUCK = Finding("stop: no note left sounding", False, "2 sound")
+READY = CheckResult("ready", True, "9.5 s", {"ready_s": 9.5}, 3.0)
+STUCK = CheckResult("stop: no note left sounding", False, "2 sound")
 
 
 @pytest.mark.parametrize(
     ("line", "said"),
     [
         ('@@ {"check": "ready", "well": true, "text": "9.5 s", "figures": {"ready_s": 9.5}, "at": 3.0}', READY),
-        ('[   12.3] systemd[1]: @@ {"check": "ports", "well": false}', Finding("ports", False)),
+        ('[   12.3] systemd[1]: @@ {"check": "ports", "well": false}', CheckResult("ports", False)),
         ('@@ {"end": 27}', 27),
         ("Started the user's systemd.", None),
         ('@@ {"check": "ready", "we', None),  # the machine was ended in the middle of it
@@ -25,8 +25,8 @@ STUCK = Finding("stop: no note left sounding", False, "2 sound")
         ("@@ 27", None),
     ],
 )
-def test_lines_of_the_console(line: str, said: Finding | int | None) -> None:
-    assert finding(line) == said
+def test_lines_of_the_console(line: str, said: CheckResult | int | None) -> None:
+    assert parse_result(line) == said
 
 
 def test_the_report_is_a_table_and_a_line_of_json() -> None:

@@ -100,7 +100,7 @@ def apart(recorded: Sequence[tuple[int, bytes]]) -> tuple[list[tuple[int, bytes]
     return clock, [message for message in recorded if message[1][0] < 0xF0]
 
 
-def judge(clock: Sequence[tuple[int, bytes]], band: Sequence[tuple[int, bytes]]) -> dict[str, Any]:
+def measure_scene(clock: Sequence[tuple[int, bytes]], band: Sequence[tuple[int, bytes]]) -> dict[str, Any]:
     """Return the figures of a scene."""
     found, stops = stretches(clock)
     away: list[float] = []
@@ -301,7 +301,7 @@ def play(scene: str, output: str, period: int, player: str, keep: Path | None = 
             "output": output,
             "period": period,
             "realtime": priority,
-            **judge(*apart(recorded)),
+            **measure_scene(*apart(recorded)),
             "isr": figures["isr"],
             "jumps": figures["jumps"],
             "clock_lost": figures["clock_lost"],

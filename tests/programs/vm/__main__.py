@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tests.programs.vm.image import VMError, base, cache, check_tools, payload
-from tests.programs.vm.machine import Finding, boot
+from tests.programs.vm.machine import CheckResult, boot
 
 #: seconds for all of it, the making of the Debian included
 LIMIT = 890.0
@@ -24,11 +24,11 @@ def main() -> int:
         sys.stdout.write(f"{time.monotonic() - began:6.0f} s  {text}\n")
         sys.stdout.flush()
 
-    findings: list[Finding] = []
+    results: list[CheckResult] = []
 
-    def found(finding: Finding) -> None:
-        findings.append(finding)
-        tell(f"{'ok    ' if finding.well else 'FAILED'}  {finding.check}: {finding.text}")
+    def found(result: CheckResult) -> None:
+        results.append(result)
+        tell(f"{'ok    ' if result.well else 'FAILED'}  {result.check}: {result.text}")
 
     log = cache() / "console.log"
     try:
@@ -44,31 +44,31 @@ def main() -> int:
         sys.stderr.write(f"Error: {error}\n")
         return 2
     seconds = time.monotonic() - began
-    sys.stdout.write(report(findings, ended, seconds))
+    sys.stdout.write(report(results, ended, seconds))
     tell(f"console: {log}")
-    return 0 if is_well(findings, ended) else 1
+    return 0 if is_well(results, ended) else 1
 
 
-def is_well(findings: list[Finding], ended: bool) -> bool:
+def is_well(results: list[CheckResult], ended: bool) -> bool:
     """Return True where all checks were made and none failed."""
-    return ended and bool(findings) and all(finding.well for finding in findings)
+    return ended and bool(results) and all(result.well for result in results)
 
 
-def report(findings: list[Finding], ended: bool, seconds: float) -> str:
-    """The findings as a table, then all of it as a line of JSON."""
-    width = max((len(finding.check) for finding in findings), default=0)
-    rows = [f"{f.check:<{width}}  {'ok' if f.well else 'FAILED':<6}  {f.text}".rstrip() for f in findings]
-    failed = [finding.check for finding in findings if not finding.well]
-    verdict = f"{len(findings) - len(failed)} of {len(findings)} checks well"
+def report(results: list[CheckResult], ended: bool, seconds: float) -> str:
+    """The results as a table, then all of it as a line of JSON."""
+    width = max((len(result.check) for result in results), default=0)
+    rows = [f"{f.check:<{width}}  {'ok' if f.well else 'FAILED':<6}  {f.text}".rstrip() for f in results]
+    failed = [result.check for result in results if not result.well]
+    verdict = f"{len(results) - len(failed)} of {len(results)} checks well"
     if not ended:
         verdict += "; the checks did not come to their end"
     whole = {
-        "well": is_well(findings, ended),
+        "well": is_well(results, ended),
         "ended": ended,
         "seconds": round(seconds),
         "failed": failed,
-        "figures": {key: value for finding in findings for key, value in finding.figures.items()},
-        "checks": [asdict(finding) for finding in findings],
+        "figures": {key: value for result in results for key, value in result.figures.items()},
+        "checks": [asdict(result) for result in results],
     }
     return "\n".join(["", *rows, "", f"{verdict}, {seconds:.0f} s", "", json.dumps(whole), ""])
 

@@ -18,7 +18,7 @@ CORES, MEMORY = 2, "2G"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """Result of a check. text: in words; figures: numbers with their unit in the name; at: seconds since the first."""
 
     check: str
@@ -28,20 +28,20 @@ class Finding:
     at: float = 0.0
 
 
-def finding(line: str) -> Finding | int | None:
-    """Return a console line's finding, at the end of the checks their number, None for any other line."""
+def parse_result(line: str) -> CheckResult | int | None:
+    """Return a console line's result, at the end of the checks their number, None for any other line."""
     _, mark, said = line.partition(MARK)
     try:
         told = json.loads(said) if mark else None
         if not isinstance(told, dict):
             return None
-        return int(told["end"]) if "end" in told else Finding(**told)
+        return int(told["end"]) if "end" in told else CheckResult(**told)
     except (ValueError, TypeError):
         return None
 
 
-def boot(base: Base, payload: Path, limit: float, log: Path, found: Callable[[Finding], None]) -> bool:
-    """Boots, gives every finding of the checks to `found`, and returns whether they came to their end within `limit`
+def boot(base: Base, payload: Path, limit: float, log: Path, found: Callable[[CheckResult], None]) -> bool:
+    """Boots, gives every result of the checks to `found`, and returns whether they came to their end within `limit`
     seconds and none was lost. log: where all of the console goes. The base is not written to.
 
     Raises VMError when QEMU does not start.
@@ -68,8 +68,8 @@ def boot(base: Base, payload: Path, limit: float, log: Path, found: Callable[[Fi
             for line in machine.stdout:
                 kept.write(b"%7.1f " % (time.monotonic() - began) + line)
                 kept.flush()
-                said = finding(line.decode(errors="replace").rstrip())
-                if isinstance(said, Finding):
+                said = parse_result(line.decode(errors="replace").rstrip())
+                if isinstance(said, CheckResult):
                     found(said)
                     count += 1
                 elif said is not None:
