@@ -25,7 +25,7 @@ def install(options: tuple[str, ...]) -> None:
     configuration (`houseband config --edit`): the service reads it again on `systemctl --user reload houseband`.
     """
     config_from(None, (), {})  # a mistake in it would be the service's only log line
-    manager = service_units.service_manager()
+    manager = service_units.find_service_manager()
     manager.install(options)
     click.echo(f"installed and started: {manager.path}")
     click.echo("to have it play before anyone logs in (Linux): loginctl enable-linger", err=True)
@@ -34,7 +34,7 @@ def install(options: tuple[str, ...]) -> None:
 @command.command()
 def uninstall() -> None:
     """Stop the service and remove it."""
-    there = service_units.service_manager().uninstall()
+    there = service_units.find_service_manager().uninstall()
     click.echo("removed" if there else "there was none")
 
 
@@ -42,7 +42,7 @@ def uninstall() -> None:
 @click.pass_context
 def status(context: click.Context) -> None:
     """Show the service manager's report. Exit status 0 when the service runs."""
-    context.exit(_pass_on(service_units.service_manager().status()))
+    context.exit(_pass_on(service_units.find_service_manager().status_command()))
 
 
 @command.command()
@@ -51,7 +51,7 @@ def status(context: click.Context) -> None:
 @click.pass_context
 def logs(context: click.Context, follow: bool, lines: int) -> None:
     """Show the service's log."""
-    context.exit(_pass_on(service_units.service_manager().logs(follow, lines)))
+    context.exit(_pass_on(service_units.find_service_manager().logs_command(follow, lines)))
 
 
 def _pass_on(command_line: list[str]) -> int:

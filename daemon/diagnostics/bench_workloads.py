@@ -26,7 +26,8 @@ from daemon.engine.song import SongInfo
 from daemon.live.performance import LivePerformance
 from daemon.midi.rtmidi_ports import APIS, RtMidiPorts, rtmidi_module
 from daemon.players.worker import PlayerSpec, Worker
-from daemon.system.live_world import LiveWorld, real_time_section
+from daemon.system.live_world import LiveWorld
+from daemon.system.priority import real_time_section
 from music import midi
 from music.note import ROLES, TICKS_PER_BEAT
 

@@ -42,7 +42,7 @@ def explain_real_time(limit: int, *, granted: bool) -> CheckResult:
 
 def may_be_real_time() -> bool:
     """Return True where the system grants SCHED_FIFO, which is given back at once."""
-    from daemon.system.live_world import real_time_section
+    from daemon.system.priority import real_time_section
 
     with real_time_section():
         return (os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK) == os.SCHED_FIFO

@@ -8,7 +8,7 @@ from queue import SimpleQueue
 
 from daemon.core.observers import EditHistory, Observer, PerformanceView
 from daemon.core.plan import AppliedEdit
-from daemon.system.journald import fields
+from daemon.system.journald import with_fields
 
 log = logging.getLogger(__name__)
 
@@ -51,5 +51,5 @@ class EditLog(Observer):
                 made.step,
                 edit.length,
                 edit.log_probability,
-                extra=fields(event="edit", action=edit.action, pitch=edit.pitch, bar=made.bar, step=made.step),
+                extra=with_fields(event="edit", action=edit.action, pitch=edit.pitch, bar=made.bar, step=made.step),
             )

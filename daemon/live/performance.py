@@ -19,8 +19,9 @@ from daemon.core.world import Output, World
 from daemon.engine.conductor import Conductor
 from daemon.engine.song import SongInfo
 from daemon.players.worker import PlayerSpec, PreloadedWorker, Worker
-from daemon.system import sd_notify
-from daemon.system.live_world import LiveWorld, real_time_section
+from daemon.system import signals
+from daemon.system.live_world import LiveWorld
+from daemon.system.priority import real_time_section
 
 
 class LivePerformance:
@@ -39,7 +40,7 @@ class LivePerformance:
         self._conducting = False
 
     def __enter__(self) -> Self:
-        self.parts.enter_context(sd_notify.on_stop(self.stop))
+        self.parts.enter_context(signals.on_stop(self.stop))
         self.parts.enter_context(closing(self.worker))
         self.worker.start()
         return self

@@ -11,7 +11,7 @@ from daemon.core.controls import ControlError, current_values
 from daemon.core.events import ControlChange, Event, RebindGestures
 from daemon.core.player_info import PlayerInfo
 from daemon.system import sd_notify
-from daemon.system.journald import fields
+from daemon.system.journald import with_fields
 
 log = logging.getLogger(__name__)
 
@@ -51,12 +51,12 @@ class ConfigReloader:
     def reload(self) -> None:
         """Read it again and set what has changed; a configuration with a mistake changes nothing."""
         with self._lock:
-            sd_notify.reloading()
+            sd_notify.notify_reloading()
             try:
                 found = self._read()
                 turned, later = find_changes(self._known, found, self._player)
             except (ConfigError, ControlError) as error:
-                log.error("the configuration is not taken: %s", error, extra=fields(event="refused"))
+                log.error("the configuration is not taken: %s", error, extra=with_fields(event="refused"))
                 sd_notify.notify("READY=1")
                 return
             for key, value in turned:
@@ -66,7 +66,11 @@ class ConfigReloader:
                 self._put(RebindGestures(self._now(), found.gestures, found.presets))
                 keys.append("gestures")
             self._known = found
-            log.info("configuration read again: %s", ", ".join(keys) or "nothing new", extra=fields(event="reloaded"))
+            log.info(
+                "configuration read again: %s", ", ".join(keys) or "nothing new", extra=with_fields(event="reloaded")
+            )
             if later:
-                log.warning("these hold after a restart: %s", ", ".join(later), extra=fields(event="restart-needed"))
+                log.warning(
+                    "these hold after a restart: %s", ", ".join(later), extra=with_fields(event="restart-needed")
+                )
             sd_notify.notify("READY=1")

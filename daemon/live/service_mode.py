@@ -12,8 +12,8 @@ from daemon.core.player_info import PlayerInfo
 from daemon.live.reload import ConfigReloader
 from daemon.midi import alsa_reconnect
 from daemon.midi.reconnecting import ReconnectingPorts
-from daemon.system import memory, paths, sd_notify
-from daemon.system.journald import fields
+from daemon.system import memory, paths, sd_notify, signals
+from daemon.system.journald import with_fields
 
 log = logging.getLogger(__name__)
 
@@ -40,13 +40,13 @@ def service_mode(
                 stack.enter_context(closing(connections))
             if reload is not None:
                 known, read = reload
-                stack.enter_context(sd_notify.on_reload(ConfigReloader(read, now, put, known, player).start))
+                stack.enter_context(signals.on_reload(ConfigReloader(read, now, put, known, player).start))
             memory.lock_memory()
         for message in alsa_reconnect.all_notes_off():
             ports.send(message, now())
         log.info(
             "ready on %s: heard is %r, the band plays to %r", ports.api, *ports.names,
-            extra=fields(event="ready", api=ports.api, heard=ports.names[0], played=ports.names[1]),
+            extra=with_fields(event="ready", api=ports.api, heard=ports.names[0], played=ports.names[1]),
         )  # fmt: skip
         sd_notify.notify(f"READY=1\nSTATUS=ready on {ports.api}")
         try:

@@ -17,7 +17,7 @@ from typing import Any
 
 from daemon.midi import alsa_sequencer
 from daemon.midi.rtmidi_ports import IN_NAME, OUT_NAME
-from daemon.system.journald import fields
+from daemon.system.journald import with_fields
 from music import midi
 from music.files import write_atomically
 from music.note import CHANNELS, MELODY
@@ -125,7 +125,7 @@ class ConnectionKeeper:
         """Connect again, and from now on remember."""
         made = alsa_sequencer.connect(to_connect(self._known, alsa_sequencer.ports()))
         if made:
-            log.info("connected again: %d", made, extra=fields(event="connected", connections=made))
+            log.info("connected again: %d", made, extra=with_fields(event="connected", connections=made))
         self._thread.start()
 
     def close(self) -> None:

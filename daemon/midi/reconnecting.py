@@ -124,7 +124,7 @@ class ReconnectingPorts:
         sleep = SuspendDetector()
         while not self._over.wait(LOOK):
             try:
-                if sleep.over() and self._ports is not None:
+                if sleep.has_resumed() and self._ports is not None:
                     self._ports.replug()
                 if self._ports is None:
                     self._reopen(now, put)

@@ -21,8 +21,8 @@ from daemon.core import wire
 from daemon.core.events import Event, PlanReady, WorkerFailed
 from daemon.core.plan import PlanRequest
 from daemon.core.player_info import PlayerInfo
-from daemon.system import rtkit
 from daemon.system.child_process import ChildProcess
+from daemon.system.priority import raise_priority
 from music.errors import HousebandError, UserError
 
 log = logging.getLogger(__name__)
@@ -290,7 +290,7 @@ class _Supervisor:
             self._was_ever_ready = True
             self._limits.note_first_start(time.monotonic() - child.started_s)
             self.first_result.put(info)
-            rtkit.raise_priority(pass_on=False)  # requests and plans pass through this thread, and its reader's
+            raise_priority(inherit=False)  # requests and plans pass through this thread, and its reader's
 
     def _replace_child(self, reason: str, *, said_itself: bool = False) -> None:
         """End a child that is of no use any more, report it, and be ready to start another.
@@ -351,7 +351,7 @@ def _read_messages(pipe: IO[bytes], child: int, mail: SimpleQueue[PlanRequest | 
             kind, content = wire.receive(pipe)
             mail.put(_FromChild(child, kind, content))
             if kind == "ready":
-                rtkit.raise_priority(pass_on=False)
+                raise_priority(inherit=False)
     mail.put(_FromChild(child, "gone", ""))
 
 

@@ -18,8 +18,9 @@ from typing import IO, Any
 
 from daemon.core import wire
 from daemon.players.player import Player, warm_up
-from daemon.system import memory, rtkit
+from daemon.system import memory
 from daemon.system.child_process import guard_stdout
+from daemon.system.priority import raise_priority
 from music.errors import describe_error
 
 #: time budget of an answer, for players that can stop early: a step at 300 bpm lasts 50 ms
@@ -40,7 +41,7 @@ def serve() -> None:
             wire.send(answers, ("failed", describe_error(error)))
             return
         wire.send(answers, ("ready", (player.info, first_plan_s)))
-        rtkit.raise_priority()  # a plan is asked for half a step before it is played, however busy the machine is
+        raise_priority()  # a plan is asked for half a step before it is played, however busy the machine is
         mail: _Mail = SimpleQueue()
         player.on_idle_call(mail.put)
         threading.Thread(target=_read_requests, args=(requests, mail), name="requests", daemon=True).start()

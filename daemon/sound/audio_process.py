@@ -19,7 +19,7 @@ from daemon.sound.audio import FADE_S, RECORD, AudioError
 from daemon.sound.fluid_synth import open_synth
 from daemon.sound.synth import RATE, Samples, Synth
 from daemon.system.child_process import guard_stdout
-from daemon.system.live_world import real_time_section
+from daemon.system.priority import real_time_section
 from music import midi
 from music.errors import describe_error
 

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Mapping
 from typing import IO
 
-from daemon.system.sd_notify import STOP_SIGNALS
+from daemon.system.signals import STOP_SIGNALS
 
 _BOOTSTRAP = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "

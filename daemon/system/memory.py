@@ -1,4 +1,4 @@
-"""What the system does with our memory: given back, in small pages, locked."""
+"""What the operating system does with the program's memory. Best effort: where it cannot be told, nothing happens."""
 
 from __future__ import annotations
 
@@ -6,21 +6,23 @@ import contextlib
 import ctypes
 import sys
 
-#: mlockall(2): what is there now, each page once it is used; prctl(2)
+#: flags of mlockall(2): pages that are there now, and pages as they are first used
 _MCL_CURRENT, _MCL_ONFAULT = 1, 4
+#: option of prctl(2)
 _PR_SET_THP_DISABLE = 41
 
 
 def trim_heap() -> None:
-    """Loading a graph leaves glibc's heap full of holes: let the system have them. Nothing where there is another C
-    library, or none by that name."""
-    with contextlib.suppress(OSError, AttributeError, TypeError):
+    """Give free memory inside the heap back to the system: loading a graph leaves glibc's heap full of holes."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def disable_huge_pages() -> bool:
-    """No huge pages for us and the processes we start: over the hours the kernel would fill the holes in their memory
-    with them. False where that cannot be."""
+    """Keep this process, and processes it starts later, from huge pages; return False where that cannot be.
+
+    Over the hours the kernel would fill the holes in their memory with them.
+    """
     if sys.platform != "linux":
         return False
     try:
@@ -30,7 +32,7 @@ def disable_huge_pages() -> bool:
 
 
 def lock_memory() -> bool:
-    """Keep what is loaded in memory, where the limits allow it; False where they do not."""
+    """Keep what is loaded from being swapped out; return False where the limits do not allow it."""
     if sys.platform != "linux":
         return False
     try:

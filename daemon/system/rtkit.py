@@ -1,12 +1,11 @@
-"""Real-time priority where the limits allow none: RealtimeKit grants it, where it runs.
+"""RealtimeKit, a system service that grants priority where the user's own limits allow none.
 
-Asked through systemd's `busctl`, so that no D-Bus library is needed. RealtimeKit wants a limit on how long a real-time
-thread computes without a pause; who comes near it here goes on without the priority.
+It is called through systemd's `busctl`, so that no D-Bus library is needed. It wants a limit on how long a real-time
+thread computes without a pause; a thread that comes near the limit here goes on without the priority.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import shutil
@@ -18,70 +17,53 @@ from types import FrameType
 
 log = logging.getLogger(__name__)
 
-PRIORITY = 10
-#: that of who works for the one that has PRIORITY
-WORKER_PRIORITY = 9
-#: microseconds of computing without a pause: when to give the priority up, and the most that RealtimeKit allows
-SOFT, HARD = 150_000, 200_000
-#: how nice a worker is that others wait for; RealtimeKit's least is -15
-NICE = -11
-#: seconds for an answer
-PATIENCE = 2
+#: computing time without a pause after which a thread gives its priority up, and after which the kernel would kill it:
+#: the most that RealtimeKit allows
+SOFT_LIMIT_US, HARD_LIMIT_US = 150_000, 200_000
+#: how long an answer is waited for
+TIMEOUT_S = 2
 
 
-def request_realtime() -> bool:
-    """Ask for the calling thread, which must be the main one; False where it is not granted. Takes a moment."""
+def request_realtime(priority: int) -> bool:
+    """Ask for real-time priority for the calling thread, which must be the main one; return whether it is granted.
+
+    Takes a moment.
+    """
     if sys.platform != "linux" or shutil.which("busctl") is None:
         return False
     import resource
 
     before = resource.getrlimit(resource.RLIMIT_RTTIME)
-    hard = HARD if before[1] == resource.RLIM_INFINITY else min(HARD, before[1])
-    usual = signal.signal(signal.SIGXCPU, _give_up)
+    hard = HARD_LIMIT_US if before[1] == resource.RLIM_INFINITY else min(HARD_LIMIT_US, before[1])
+    usual = signal.signal(signal.SIGXCPU, _give_priority_up)
     try:
-        resource.setrlimit(resource.RLIMIT_RTTIME, (min(SOFT, hard), hard))
+        resource.setrlimit(resource.RLIMIT_RTTIME, (min(SOFT_LIMIT_US, hard), hard))
     except (OSError, ValueError):
         granted = False
     else:
-        granted = _call("MakeThreadRealtimeWithPID", "ttu", PRIORITY)
+        granted = _call("MakeThreadRealtimeWithPID", "ttu", priority)
     if not granted:
         signal.signal(signal.SIGXCPU, usual)
     return granted
 
 
-def raise_priority(pass_on: bool = True) -> bool:
-    """The calling thread goes before others that are busy; False where that is not granted. Takes a moment.
-
-    With real-time priority below the conductor's where the limits allow it: being less nice counts for little against
-    what another session runs (Linux shares the processor among sessions first). pass_on: whether threads and processes
-    that it begins do so, too.
-    """
-    if sys.platform == "win32":
-        return False
-    if sys.platform == "linux":
-        policy = os.SCHED_RR | (0 if pass_on else os.SCHED_RESET_ON_FORK)
-        with contextlib.suppress(OSError):
-            os.sched_setscheduler(0, policy, os.sched_param(WORKER_PRIORITY))
-            return True
-    try:
-        os.setpriority(os.PRIO_PROCESS, 0, NICE)
-    except OSError:
-        return sys.platform == "linux" and _call("MakeThreadHighPriorityWithPID", "tti", NICE)
-    return True
+def request_niceness(niceness: int) -> bool:
+    """Ask for a niceness, -15 or more, for the calling thread; return whether it is granted. Takes a moment."""
+    return sys.platform == "linux" and _call("MakeThreadHighPriorityWithPID", "tti", niceness)
 
 
 def _call(method: str, signature: str, value: int) -> bool:
-    """Calls RealtimeKit for the calling thread; False where it says no, or nothing."""
+    """Call a method of RealtimeKit for the calling thread; return False where it refuses or does not answer."""
     if shutil.which("busctl") is None:
         return False
     command = [
-        "busctl", "--system", f"--timeout={PATIENCE}", "--", "call", "org.freedesktop.RealtimeKit1",
+        "busctl", "--system", f"--timeout={TIMEOUT_S}", "--", "call", "org.freedesktop.RealtimeKit1",
         "/org/freedesktop/RealtimeKit1", "org.freedesktop.RealtimeKit1", method, signature,
         str(os.getpid()), str(threading.get_native_id()), str(value),
     ]  # fmt: skip
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=2 * PATIENCE, check=False
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=2 * TIMEOUT_S, check=False
         )
     except (OSError, subprocess.SubprocessError):
         return False
@@ -90,6 +72,6 @@ def _call(method: str, signature: str, value: int) -> bool:
     return not done.returncode
 
 
-def _give_up(_signum: int, _frame: FrameType | None) -> None:
-    """Better late notes than to be killed."""
+def _give_priority_up(_signum: int, _frame: FrameType | None) -> None:
+    """Handle SIGXCPU, which comes at the soft limit: late notes are better than being killed."""
     os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))

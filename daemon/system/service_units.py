@@ -1,4 +1,7 @@
-"""The service of a user: systemd's unit on Linux, launchd's on macOS, made for the environment we run from."""
+"""The band as a service of the user: a unit of systemd (Linux) or a job of launchd (macOS).
+
+It runs the program from the environment that installed it.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,10 @@ from daemon.system import paths
 from music.errors import UserError
 from music.files import write_atomically
 
-NAME, LABEL = "houseband.service", "io.github.houseband"
-#: beside the unit, where a user's systemd has no user namespaces
-PLAIN = "50-no-user-namespaces.conf"
-_PLAIN_TEXT = """# Written by `houseband service install`: this system forbids user namespaces, without which a user's
+UNIT_NAME, LAUNCHD_LABEL = "houseband.service", "io.github.houseband"
+#: a file beside the unit that changes it where a user's systemd has no user namespaces
+OVERRIDE_NAME = "50-no-user-namespaces.conf"
+_OVERRIDE = """# Written by `houseband service install`: this system forbids user namespaces, without which a user's
 # systemd cannot take capabilities away.
 [Service]
 PrivateUsers=no
@@ -27,7 +30,8 @@ CapabilityBoundingSet=~
 ProtectKernelModules=no
 ProtectKernelLogs=no
 """
-_HOME = "%h/.local/bin/houseband"
+#: the program in the shipped unit, which installing replaces
+_SHIPPED_PROGRAM = "%h/.local/bin/houseband"
 
 
 class UnitError(UserError):
@@ -35,37 +39,37 @@ class UnitError(UserError):
 
 
 class ServiceManager(Protocol):
-    """A service manager."""
+    """A service manager of the user's, and the band's service in it."""
 
-    path: Path
+    path: Path  #: the file that describes the service
 
     def install(self, options: Sequence[str]) -> None:
-        """Write, enable and start it, with these options of `houseband run`. Raises UnitError."""
+        """Write the service, enable and start it, with these options of `houseband run`. Raises UnitError."""
         ...
 
     def uninstall(self) -> bool:
-        """Stop and remove it; False when there was none. Raises UnitError."""
+        """Stop and remove the service; return False when there was none. Raises UnitError."""
         ...
 
-    def status(self) -> list[str]:
-        """The command that says how it is."""
+    def status_command(self) -> list[str]:
+        """Return the command that shows how the service is."""
         ...
 
-    def logs(self, follow: bool, lines: int) -> list[str]:
-        """The command that says what it said."""
+    def logs_command(self, follow: bool, lines: int) -> list[str]:
+        """Return the command that shows the last lines of the service's log; follow: and those still to come."""
         ...
 
 
-def program() -> list[str]:
-    """The command that we are: the script beside our interpreter, else the interpreter itself."""
+def find_program() -> list[str]:
+    """Return the command that starts this program: the script beside the interpreter, else the interpreter itself."""
     script = Path(sys.executable).parent / "houseband"
     if script.is_file() and os.access(script, os.X_OK):
         return [str(script)]
     return [sys.executable, "-m", "daemon"]
 
 
-def systemd_quote(words: Sequence[str]) -> str:
-    """A command line as systemd.service(5) reads it."""
+def quote_for_systemd(words: Sequence[str]) -> str:
+    """Return a command line as systemd.service(5) reads it."""
     found = []
     for word in words:
         plain = word.replace("%", "%%").replace("$", "$$")
@@ -76,18 +80,22 @@ def systemd_quote(words: Sequence[str]) -> str:
     return " ".join(found)
 
 
-def unit_text(command: Sequence[str], options: Sequence[str]) -> str:
-    """The shipped unit for this command."""
-    text = (files("systemd") / NAME).read_text(encoding="utf-8")
-    text = text.replace(f"ExecStart={_HOME} run", f"ExecStart={systemd_quote([*command, 'run', *options])}")
-    return text.replace(f"ExecStopPost=-{_HOME} silence", f"ExecStopPost=-{systemd_quote([*command, 'silence'])}")
+def make_unit(command: Sequence[str], options: Sequence[str]) -> str:
+    """Return the shipped unit, changed to run this command with these options of `houseband run`."""
+    text = (files("systemd") / UNIT_NAME).read_text(encoding="utf-8")
+    text = text.replace(
+        f"ExecStart={_SHIPPED_PROGRAM} run", f"ExecStart={quote_for_systemd([*command, 'run', *options])}"
+    )
+    return text.replace(
+        f"ExecStopPost=-{_SHIPPED_PROGRAM} silence", f"ExecStopPost=-{quote_for_systemd([*command, 'silence'])}"
+    )
 
 
-def plist(command: Sequence[str], options: Sequence[str], logs: Path) -> bytes:
-    """The same for launchd: kept alive after a crash, in the scheduling class of what is heard."""
+def make_plist(command: Sequence[str], options: Sequence[str], logs: Path) -> bytes:
+    """Return the same for launchd: restarted after a crash, with the priority of interactive programs."""
     return plistlib.dumps(
         {
-            "Label": LABEL,
+            "Label": LAUNCHD_LABEL,
             "ProgramArguments": [*command, "run", *options],
             "RunAtLoad": True,
             "KeepAlive": {"SuccessfulExit": False},
@@ -106,7 +114,7 @@ def _run(*command: str) -> subprocess.CompletedProcess[str]:
         raise UnitError(f"{command[0]} cannot be run: {error.strerror}") from None
 
 
-def _must(run: Callable[..., subprocess.CompletedProcess[str]], *command: str) -> None:
+def _run_or_fail(run: Callable[..., subprocess.CompletedProcess[str]], *command: str) -> None:
     done = run(*command)
     if done.returncode:
         reason = (done.stderr or done.stdout).strip().splitlines() or ["no reason given"]
@@ -114,55 +122,56 @@ def _must(run: Callable[..., subprocess.CompletedProcess[str]], *command: str) -
 
 
 class Systemd:
-    """The user's systemd. run: runs a command."""
+    """The user's systemd (Linux)."""
 
     def __init__(self, run: Callable[..., subprocess.CompletedProcess[str]] = _run) -> None:
+        """Find the unit's place. run: runs a command."""
         self._run = run
-        self.path = paths.systemd_folder() / NAME
-        self._plain = self.path.with_name(f"{NAME}.d") / PLAIN
+        self.path = paths.systemd_folder() / UNIT_NAME
+        self._override = self.path.with_name(f"{UNIT_NAME}.d") / OVERRIDE_NAME
 
     def install(self, options: Sequence[str]) -> None:
-        """As the protocol's."""
+        """Write the unit, enable and start it. Raises UnitError."""
         self._check()
-        _write(self.path, unit_text(program(), options).encode())
+        _write(self.path, make_unit(find_program(), options).encode())
         tried = self._run(
             "systemd-run", "--user", "--quiet", "--wait", "--collect", "-p", "PrivateUsers=yes",
             "-p", "CapabilityBoundingSet=", "-p", "ProtectSystem=strict", "true",
         )  # fmt: skip
         if tried.returncode:
-            _write(self._plain, _PLAIN_TEXT.encode())
-        elif self._plain.exists():
-            self._plain.unlink()
-        _must(self._run, "systemctl", "--user", "daemon-reload")
-        _must(self._run, "systemctl", "--user", "enable", NAME)
-        _must(self._run, "systemctl", "--user", "reset-failed", NAME)
-        _must(self._run, "systemctl", "--user", "restart", NAME)
+            _write(self._override, _OVERRIDE.encode())
+        elif self._override.exists():
+            self._override.unlink()
+        _run_or_fail(self._run, "systemctl", "--user", "daemon-reload")
+        _run_or_fail(self._run, "systemctl", "--user", "enable", UNIT_NAME)
+        _run_or_fail(self._run, "systemctl", "--user", "reset-failed", UNIT_NAME)
+        _run_or_fail(self._run, "systemctl", "--user", "restart", UNIT_NAME)
 
     def uninstall(self) -> bool:
-        """As the protocol's."""
+        """Stop and remove the unit; return False when there was none. Raises UnitError."""
         there = self.path.exists()
         if there:
             self._check()
-            _must(self._run, "systemctl", "--user", "disable", "--now", NAME)
+            _run_or_fail(self._run, "systemctl", "--user", "disable", "--now", UNIT_NAME)
             self.path.unlink()
-        self._plain.unlink(missing_ok=True)
-        if self._plain.parent.is_dir() and not any(self._plain.parent.iterdir()):
-            self._plain.parent.rmdir()
+        self._override.unlink(missing_ok=True)
+        if self._override.parent.is_dir() and not any(self._override.parent.iterdir()):
+            self._override.parent.rmdir()
         if there:
-            _must(self._run, "systemctl", "--user", "daemon-reload")
+            _run_or_fail(self._run, "systemctl", "--user", "daemon-reload")
         return there
 
-    def status(self) -> list[str]:
-        """As the protocol's."""
-        return ["systemctl", "--user", "--no-pager", "status", NAME]
+    def status_command(self) -> list[str]:
+        """Return systemctl's command."""
+        return ["systemctl", "--user", "--no-pager", "status", UNIT_NAME]
 
-    def logs(self, follow: bool, lines: int) -> list[str]:
-        """As the protocol's."""
+    def logs_command(self, follow: bool, lines: int) -> list[str]:
+        """Return journalctl's command."""
         return [
             "journalctl",
             "--user",
             "--unit",
-            NAME,
+            UNIT_NAME,
             f"--lines={lines}",
             *(["--follow"] if follow else ["--no-pager"]),
         ]
@@ -177,39 +186,40 @@ class Systemd:
 
 
 class Launchd:
-    """macOS's launchd."""
+    """The user's launchd (macOS)."""
 
     def __init__(self, run: Callable[..., subprocess.CompletedProcess[str]] = _run) -> None:
+        """Find the job's place. run: runs a command."""
         self._run = run
-        self.path = paths.launch_agents_folder() / f"{LABEL}.plist"
+        self.path = paths.launch_agents_folder() / f"{LAUNCHD_LABEL}.plist"
         self._logs = paths.launchd_log_file()
         self._domain = f"gui/{os.getuid()}"
 
     def install(self, options: Sequence[str]) -> None:
-        """As the protocol's."""
-        self._run("launchctl", "bootout", f"{self._domain}/{LABEL}")  # the one before, if there was one
+        """Write the job and start it. Raises UnitError."""
+        self._run("launchctl", "bootout", f"{self._domain}/{LAUNCHD_LABEL}")  # the one before, if there was one
         self._logs.parent.mkdir(parents=True, exist_ok=True)
-        _write(self.path, plist(program(), options, self._logs))
-        _must(self._run, "launchctl", "bootstrap", self._domain, str(self.path))
+        _write(self.path, make_plist(find_program(), options, self._logs))
+        _run_or_fail(self._run, "launchctl", "bootstrap", self._domain, str(self.path))
 
     def uninstall(self) -> bool:
-        """As the protocol's."""
+        """Stop and remove the job; return False when there was none."""
         there = self.path.exists()
-        self._run("launchctl", "bootout", f"{self._domain}/{LABEL}")
+        self._run("launchctl", "bootout", f"{self._domain}/{LAUNCHD_LABEL}")
         self.path.unlink(missing_ok=True)
         return there
 
-    def status(self) -> list[str]:
-        """As the protocol's."""
-        return ["launchctl", "print", f"{self._domain}/{LABEL}"]
+    def status_command(self) -> list[str]:
+        """Return launchctl's command."""
+        return ["launchctl", "print", f"{self._domain}/{LAUNCHD_LABEL}"]
 
-    def logs(self, follow: bool, lines: int) -> list[str]:
-        """As the protocol's."""
+    def logs_command(self, follow: bool, lines: int) -> list[str]:
+        """Return a command that shows the end of the log file."""
         return ["tail", "-n", str(lines), *(["-f"] if follow else []), str(self._logs)]
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all. Raises UnitError."""
+    """Write a file and the folders above it. Raises UnitError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, content)
@@ -217,8 +227,8 @@ def _write(path: Path, content: bytes) -> None:
         raise UnitError(f"{path} cannot be written: {error.strerror}") from None
 
 
-def service_manager() -> ServiceManager:
-    """That of this system. Raises UnitError where there is none that we know."""
+def find_service_manager() -> ServiceManager:
+    """Return the service manager of this system. Raises UnitError where there is none that is supported."""
     if sys.platform == "darwin":
         return Launchd()
     if sys.platform.startswith("linux") and shutil.which("systemctl"):

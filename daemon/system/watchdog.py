@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 
 from daemon.core.observers import Observer
-from daemon.system.sd_notify import notify_socket
+from daemon.system.sd_notify import open_notify_socket
 
 NS_PER_US = 1_000
 
@@ -39,7 +39,7 @@ def find_watchdog(now: int) -> Watchdog | None:
         return None
     if limit <= 0 or pid != os.getpid():
         return None
-    manager = notify_socket()
+    manager = open_notify_socket()
     if manager is None:
         return None
     descriptor = manager.detach()  # stays open as long as the process lives

@@ -15,7 +15,7 @@ from daemon.control.gesture_world import GestureWorld
 from daemon.control.gestures import Gestures
 from daemon.core.events import ControlChange, Event, MidiIn, RebindGestures
 from daemon.live.reload import ConfigReloader, find_changes
-from daemon.system import sd_notify
+from daemon.system import signals
 from tests.support.fakes import FakePlayer
 from tests.system.test_watchdog import Scripted
 
@@ -85,10 +85,10 @@ def test_a_service_managers_sighup_reloads_and_a_terminals_stops(
     done: list[str] = []
     for address, expected in ((str(tmp_path / "notify"), ["reload", "stop"]), ("", ["stop", "stop"])):
         monkeypatch.setenv("NOTIFY_SOCKET", address)
-        with sd_notify.on_stop(lambda: done.append("stop")):
+        with signals.on_stop(lambda: done.append("stop")):
             if address:
                 signal.raise_signal(signal.SIGHUP)  # too early: it still loads
-            with sd_notify.on_reload(lambda: done.append("reload")):
+            with signals.on_reload(lambda: done.append("reload")):
                 signal.raise_signal(signal.SIGHUP)
                 os.kill(os.getpid(), signal.SIGTERM)
         assert done == expected

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from daemon.core import wire
 from daemon.system.child_process import ChildProcess, guard_stdout, run_detached
-from daemon.system.sd_notify import STOP_SIGNALS
+from daemon.system.signals import STOP_SIGNALS
 
 HERE = "tests.system.test_child_process"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.system.journald import JournalHandler, entry, fields, stderr_is_journal
+from daemon.system.journald import JournalHandler, encode_entry, stderr_is_journal, with_fields
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="no journal there")
 
@@ -22,7 +22,7 @@ def record(level: int, message: str, extra: dict[str, object] | None = None) -> 
 
 
 def test_level_and_fields_travel_with_the_message() -> None:
-    sent = entry(record(logging.WARNING, "gone", dict(fields(event="lost", port=3))), "gone").splitlines()
+    sent = encode_entry(record(logging.WARNING, "gone", dict(with_fields(event="lost", port=3))), "gone").splitlines()
     assert {b"MESSAGE=gone", b"PRIORITY=4", b"HOUSEBAND_EVENT=lost", b"HOUSEBAND_PORT=3"} <= set(sent)
     assert {b"SYSLOG_IDENTIFIER=houseband", b"LOGGER=daemon.test", b"CODE_LINE=7"} <= set(sent)
 
@@ -32,11 +32,13 @@ def test_level_and_fields_travel_with_the_message() -> None:
     [(logging.DEBUG, 7), (logging.INFO, 6), (logging.WARNING, 4), (logging.ERROR, 3), (logging.CRITICAL, 2)],
 )
 def test_levels_are_syslogs(level: int, priority: int) -> None:
-    assert f"PRIORITY={priority}\n".encode() in entry(record(level, "x"), "x")
+    assert f"PRIORITY={priority}\n".encode() in encode_entry(record(level, "x"), "x")
 
 
 def test_lines_within_a_message_do_not_end_it() -> None:
-    assert b"MESSAGE\n\x09\x00\x00\x00\x00\x00\x00\x00one\nPID=2\n" in entry(record(logging.INFO, ""), "one\nPID=2")
+    assert b"MESSAGE\n\x09\x00\x00\x00\x00\x00\x00\x00one\nPID=2\n" in encode_entry(
+        record(logging.INFO, ""), "one\nPID=2"
+    )
 
 
 @posix

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import sys
 import threading
 import time
@@ -9,8 +8,9 @@ import time
 import pytest
 
 from daemon.core.events import ControlChange, Event, Quit, SystemResumed
-from daemon.system import rtkit, suspend
-from daemon.system.live_world import LiveWorld, real_time_section
+from daemon.system import suspend
+from daemon.system.live_world import LiveWorld
+from daemon.system.priority import real_time_section
 
 SECOND = 1_000_000_000
 
@@ -126,36 +126,10 @@ def test_garbage_is_collected_in_pauses_only_and_all_is_put_back() -> None:
     assert sys.getswitchinterval() == interval
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="Linux's")
-@pytest.mark.parametrize("allowed", [True, False])
-def test_the_other_threads_are_urgent_too_but_less_so(allowed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that holds the interpreter's lock and waits for the processor would hold up the conductor."""
-    over = threading.Event()
-    other = threading.Thread(target=over.wait, daemon=True)
-    other.start()
-    given: list[tuple[int, int, int]] = []
-
-    def schedule(thread: int, policy: int, what: os.sched_param) -> None:
-        if not allowed:
-            raise PermissionError
-        if thread in (0, other.native_id):
-            given.append((thread, policy & ~os.SCHED_RESET_ON_FORK, what.sched_priority))
-
-    monkeypatch.setattr(os, "sched_setscheduler", schedule)
-    monkeypatch.setattr(os, "sched_getscheduler", lambda _: os.SCHED_OTHER)
-    monkeypatch.setattr(rtkit, "request_realtime", lambda: False)
-    with real_time_section():
-        pass
-    over.set()
-    number = other.native_id or 0
-    lifted = [(0, os.SCHED_FIFO, rtkit.PRIORITY), (number, os.SCHED_RR, rtkit.WORKER_PRIORITY)]
-    assert given == ([*lifted, (number, os.SCHED_OTHER, 0), (0, os.SCHED_OTHER, 0)] if allowed else [])
-
-
 def test_a_sleep_of_the_machine_is_told_before_what_came_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The world's clock stands still meanwhile; the other one goes on."""
     away = 0
-    monkeypatch.setattr(suspend, "_away", lambda: away)
+    monkeypatch.setattr(suspend, "_total_suspended_ns", lambda: away)
     world = LiveWorld()
     world.put(at(world.now()))
     assert isinstance(world.wait(None), ControlChange)
@@ -164,9 +138,9 @@ def test_a_sleep_of_the_machine_is_told_before_what_came_with_it(monkeypatch: py
     assert isinstance(world.wait(None), SystemResumed)
     assert isinstance(world.wait(world.now()), ControlChange)
     assert world.wait(world.now()) is None
-    away += suspend.SHORTEST  # which is no sleep
+    away += suspend.MIN_SUSPEND_NS  # which is no sleep
     assert world.wait(world.now()) is None
 
 
 def test_the_clock_that_goes_on_is_there() -> None:
-    assert not suspend.SuspendDetector().over()
+    assert not suspend.SuspendDetector().has_resumed()

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from daemon import cli
 from daemon.cli import main
 from daemon.system import service_units
-from daemon.system.service_units import Launchd, Systemd, UnitError, systemd_quote, unit_text
+from daemon.system.service_units import Launchd, Systemd, UnitError, make_unit, quote_for_systemd
 
 
 class FakeManager:
@@ -53,8 +53,8 @@ def test_the_unit_is_for_the_environment_it_is_installed_from(tmp_path: Path) ->
     systemd = Systemd(manager)
     systemd.install(["--style", "jazz"])
     [start] = settings(systemd.path.read_text(encoding="utf-8"))["ExecStart"]
-    assert start == systemd_quote([*service_units.program(), "run", "--style", "jazz"])
-    assert Path(service_units.program()[0]).is_file()
+    assert start == quote_for_systemd([*service_units.find_program(), "run", "--style", "jazz"])
+    assert Path(service_units.find_program()[0]).is_file()
     assert systemd.path == tmp_path / "systemd" / "user" / "houseband.service"
     assert manager.told[-1] == "systemctl --user restart houseband.service"
     assert "systemctl --user enable houseband.service" in manager.told
@@ -101,11 +101,11 @@ def test_a_step_that_fails_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_paths_are_quoted_as_systemd_reads_them(words: list[str], line: str) -> None:
-    assert systemd_quote(words) == line
+    assert quote_for_systemd(words) == line
 
 
 def test_the_unit_says_what_the_daemon_keeps() -> None:
-    told = settings(unit_text(["/opt/houseband"], []))
+    told = settings(make_unit(["/opt/houseband"], []))
     assert told["ExecStart"] == ["/opt/houseband run"]
     assert told["ExecStopPost"] == ["-/opt/houseband silence"]
     assert told["ExecReload"] == ["/bin/sh -c 'kill -HUP $MAINPID'"]
@@ -120,7 +120,7 @@ def test_launchd_is_told_the_same(tmp_path: Path) -> None:
     launchd = Launchd(manager)
     launchd.install(["--bpm", "90"])
     made = plistlib.loads(launchd.path.read_bytes())
-    assert made["ProgramArguments"] == [*service_units.program(), "run", "--bpm", "90"]
+    assert made["ProgramArguments"] == [*service_units.find_program(), "run", "--bpm", "90"]
     assert made["KeepAlive"] == {"SuccessfulExit": False}
     assert manager.told[-1].startswith("launchctl bootstrap gui/")
     assert launchd.uninstall()

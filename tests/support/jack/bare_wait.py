@@ -11,7 +11,7 @@ import threading
 import time
 from queue import Empty, SimpleQueue
 
-from daemon.system.live_world import real_time_section
+from daemon.system.priority import real_time_section
 
 
 def main() -> None:
