@@ -35,14 +35,14 @@ class CommandGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands, sorted."""
-        return sorted({*super().list_commands(ctx), *_own_names(), *_installed()})
+        return sorted({*super().list_commands(ctx), *_list_own(), *_find_installed()})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return the command of that name, or None. Raises UserError when a package it needs is not installed."""
-        if cmd_name in _own_names():
+        if cmd_name in _list_own():
             command: click.Command = importlib.import_module(f"{commands.__name__}.{cmd_name}").command
             return command
-        if cmd_name in (installed := _installed()):
+        if cmd_name in (installed := _find_installed()):
             return _load(installed[cmd_name])
         return super().get_command(ctx, cmd_name)
 
@@ -53,7 +53,7 @@ class CommandGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands for `--help`."""
-        own, rows = _own_names(), []
+        own, rows = _list_own(), []
         for name in self.list_commands(ctx):
             command = self.get_command(ctx, name) if name in own else None
             rows.append((name, command.get_short_help_str(80) if command else _ENTRY_POINT_HELP.get(name, "")))
@@ -66,17 +66,17 @@ class CommandGroup(click.Group):
         return [*map(CompletionItem, names), *click.Command.shell_complete(self, ctx, incomplete)]
 
 
-def _own_names() -> set[str]:
+def _list_own() -> set[str]:
     """Return the names of the modules of daemon.commands; one that begins with `_` helps the others."""
     return {module.name for module in pkgutil.iter_modules(commands.__path__) if not module.name.startswith("_")}
 
 
-def _installed() -> dict[str, EntryPoint]:
+def _find_installed() -> dict[str, EntryPoint]:
     """Return the commands of installed packages, unloaded, by name."""
-    return {point.name: point for point in entry_points(ENTRY_POINTS)}
+    return {point.name: point for point in find_entry_points(ENTRY_POINTS)}
 
 
-def entry_points(group: str) -> list[EntryPoint]:
+def find_entry_points(group: str) -> list[EntryPoint]:
     """Return the entry points of a group."""
     from importlib import metadata  # slow to load
 
@@ -100,14 +100,14 @@ def _print_version(context: click.Context, _option: click.Parameter, wanted: boo
         context.exit()
 
 
-def _exit_codes() -> str:
+def _describe_exit_codes() -> str:
     return "Exit codes: " + "; ".join(f"{code}: {meaning}" for code, meaning in EXIT_CODES.items()) + "."
 
 
 @click.group(
     cls=CommandGroup,
     help="The band in your laptop: play a melody, and neural players add bass, chords, pad and drums in time.",
-    epilog=_exit_codes(),
+    epilog=_describe_exit_codes(),
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.option(

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def progress_bar(text: str) -> Iterator[Callable[[float], None]]:
+def show_progress(text: str) -> Iterator[Callable[[float], None]]:
     """Show a bar on stderr, where that is a terminal; call what it yields with the share done, 0..1."""
     from rich.console import Console
     from rich.progress import Progress

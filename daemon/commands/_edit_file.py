@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from daemon.commands._console import progress_bar
-from daemon.commands._files import write_errors
+from daemon.commands._console import show_progress
+from daemon.commands._files import report_write_errors
 from daemon.commands._options import build_settings
 from daemon.commands._render_arguments import EditArguments, RenderArguments
 from daemon.config.config import config
@@ -39,19 +39,19 @@ def edit_file(given: RenderArguments, editing: EditArguments) -> None:
     editor = Editor(Graph(given.graph, given.technique))
     known = tuple(technique.name for technique in known_techniques())  # none is switched to: a preset may name any
     player = replace(describe_player(given.technique, editor.styles), techniques=known)
-    options = _options(given, editing, player)
-    with progress_bar(f"editing {given.melody.name}") as progress:
+    options = _build_options(given, editing, player)
+    with show_progress(f"editing {given.melody.name}") as progress:
         song = midifile.read(given.melody)
         done = file_editing.edit_song(song, editor, options, given.track, progress)
     if log is not None:
-        with write_errors(log):
+        with report_write_errors(log):
             file_editing.write_edits(log, done)
     us = us_per_beat(bpm) if isinstance(bpm, float) else None
-    with write_errors(given.output):
+    with report_write_errors(given.output):
         file_editing.write_notes(given.output, song, done, us)
 
 
-def _options(given: RenderArguments, editing: EditArguments, player: PlayerInfo) -> EditOptions:
+def _build_options(given: RenderArguments, editing: EditArguments, player: PlayerInfo) -> EditOptions:
     """Return what the options say of the edits. Raises ControlError, ConfigError, UserError."""
     from daemon.offline.file_editing import EditOptions
 

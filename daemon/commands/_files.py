@@ -10,7 +10,7 @@ from music.errors import UserError
 
 
 @contextlib.contextmanager
-def write_errors(path: Path) -> Iterator[None]:
+def report_write_errors(path: Path) -> Iterator[None]:
     """Turn an OSError while a file is written into a UserError that names it."""
     try:
         yield

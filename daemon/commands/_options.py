@@ -72,7 +72,7 @@ def control_options(function: Callable[..., None]) -> Callable[..., None]:
         multiple=True,
         help="Set any live control at the start, e.g. mute.pad=on.",
     )
-    return _options_of(CONTROL_OPTIONS)(assign(function))
+    return _make_options(CONTROL_OPTIONS)(assign(function))
 
 
 def edit_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -84,10 +84,10 @@ def edit_options(function: Callable[..., None]) -> Callable[..., None]:
         click.option("--edits", metavar="FILE.jsonl", type=click.Path(path_type=Path), help="AR-CNN: keep every edit."),
     ):
         function = option(function)
-    return _options_of(EDIT_OPTIONS)(function)
+    return _make_options(EDIT_OPTIONS)(function)
 
 
-def _options_of(keys: tuple[str, ...]) -> Decorator:
+def _make_options(keys: tuple[str, ...]) -> Decorator:
     """Return a decorator that adds an option for each of these controls."""
 
     def add(function: Callable[..., None]) -> Callable[..., None]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from daemon.commands._console import print_table, progress_bar
-from daemon.commands._files import write_errors
+from daemon.commands._console import print_table, show_progress
+from daemon.commands._files import report_write_errors
 from daemon.commands._options import technique_option
 from music.errors import UserError
 from music.files import check_writable
@@ -55,16 +55,16 @@ def command(
     load_player(technique, graph)
     if plots is not None:
         _check_plots(plots)
-    with progress_bar("measuring"):
+    with show_progress("measuring"):
         bench = Bench(BenchOptions(technique, graph, rounds, seconds, lambda text: click.echo(f"{text} ...", err=True)))
         bench.run()
     if plots is not None:
-        with write_errors(plots):
+        with report_write_errors(plots):
             draw_histograms(plots, bench.histograms)
     if as_json:
-        click.echo(json.dumps(_as_json(bench), indent=1))
+        click.echo(json.dumps(_to_json(bench), indent=1))
     else:
-        _print(bench.rows)
+        _print_rows(bench.rows)
     if earlier is not None:
         for name, share in compare_runs(earlier, [asdict(row) for row in bench.rows]).items():
             click.echo(f"{100 * share:5.1f} % {name}", err=True)
@@ -89,23 +89,23 @@ def _check_plots(path: Path) -> None:
     check_writable(path)
 
 
-def _as_json(bench: Bench) -> dict[str, object]:
+def _to_json(bench: Bench) -> dict[str, object]:
     machine = {"system": platform.platform(), "python": platform.python_version()}
     return {"machine": machine, "rounds": bench.options.rounds, "figures": [asdict(row) for row in bench.rows]}
 
 
-def _print(rows: list[Row]) -> None:
+def _print_rows(rows: list[Row]) -> None:
     from rich.table import Table
 
     table = Table("figure", "value", "", "beside", "reference", "ratio", "bound")
     for row in rows:
         kept = "" if row.kept is None else " (kept)" if row.kept else " (MISSED)"
         table.add_row(
-            row.figure, _number(row.value), row.unit, row.against or row.note, _number(row.reference),
-            _number(row.ratio), row.bound + kept,
+            row.figure, _format_number(row.value), row.unit, row.against or row.note, _format_number(row.reference),
+            _format_number(row.ratio), row.bound + kept,
         )  # fmt: skip
     print_table(table, 160)
 
 
-def _number(value: float | None) -> str:
+def _format_number(value: float | None) -> str:
     return "" if value is None else f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"

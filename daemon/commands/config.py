@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from daemon.commands._files import write_errors
+from daemon.commands._files import report_write_errors
 from daemon.config import config
 from daemon.config.cli_options import config_from
 from daemon.system.paths import config_file
@@ -41,7 +41,7 @@ def command(action: str, preset: str | None, file: Path | None) -> None:
 
 def _edit(there: Path) -> None:
     try:
-        with write_errors(there):
+        with report_write_errors(there):
             if not there.exists():
                 there.parent.mkdir(parents=True, exist_ok=True)
                 there.write_text(config.documented(), encoding="utf-8")

@@ -94,13 +94,13 @@ def command(
 
     modes = {None: (LIVE, OFFLINE), BASELINES: ()}.get(mode, (str(mode),))
     find_split(data, collection, split)
-    band = _band(technique, graph, values, assigned, collection, latency_ms, replan) if modes else None
+    band = _build_band(technique, graph, values, assigned, collection, latency_ms, replan) if modes else None
     options = EvaluationOptions(
         data=data,
         collection=collection,
         split=split,
         songs=songs,
-        seed=band.settings.seed if band else _seed(values),
+        seed=band.settings.seed if band else _parse_seed(values),
         band=band,
         style=band.style if band else values["style"],
         modes=modes,
@@ -113,10 +113,10 @@ def command(
     if as_json:
         click.echo(json.dumps(report.as_json(), indent=1, allow_nan=False))
     else:
-        print_table(report.table(), 400)
+        print_table(report.make_table(), 400)
 
 
-def _band(
+def _build_band(
     technique: str,
     graph: Path | None,
     values: dict[str, str | None],
@@ -135,7 +135,7 @@ def _band(
     return BandUnderTest(technique, name, settings, style, latency_ms, replan)
 
 
-def _seed(values: dict[str, str | None]) -> int:
+def _parse_seed(values: dict[str, str | None]) -> int:
     parsed = controls.parse("seed", values["seed"] or 0)
     assert isinstance(parsed, int)
     return parsed

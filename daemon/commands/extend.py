@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from daemon.commands._files import write_errors
+from daemon.commands._files import report_write_errors
 from daemon.commands._options import build_settings, control_options, graph_option, track_option
 from daemon.core.techniques import known_techniques
 from music.files import check_writable
@@ -41,5 +41,5 @@ def command(
     player = load_player(next(known.name for known in known_techniques() if known.continues_melodies), graph)
     assert isinstance(player, ContinuingPlayer)
     settings = build_settings(values, assigned, player.info)
-    with write_errors(output):
+    with report_write_errors(output):
         extend_file(song, output, player, Extension(bars, settings), track)

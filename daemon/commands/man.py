@@ -20,48 +20,53 @@ def command(context: click.Context) -> None:
     Keep it as ~/.local/share/man/man1/houseband.1, or read it at once with `houseband man | man -l -`.
     """
     root = context.find_root()
-    click.echo("\n".join(page(root.command, root.info_name or "houseband")))
+    click.echo("\n".join(make_page(root.command, root.info_name or "houseband")))
 
 
-def page(main: click.Command, name: str) -> Iterator[str]:
+def make_page(main: click.Command, name: str) -> Iterator[str]:
     """Yield the lines of the page, in man's own language."""
     yield f'.TH {name.upper()} 1 "" "{name} {installed_version()}" "User commands"'
     top = click.Context(main, info_name=name, **main.context_settings)
-    yield from (".SH NAME", f"{name} \\- {_escaped((main.help or '').strip().splitlines()[0])}")
-    yield from (".SH SYNOPSIS", f".B {name}", _escaped(" ".join(main.collect_usage_pieces(top))))
-    yield from (".SH OPTIONS", *_options(main, top), ".SH COMMANDS", *_commands(main, top, name))
-    yield from (".SH ENVIRONMENT", *_entries(paths.VARIABLES.items()), ".SH FILES", *_entries(paths.FILES.items()))
-    yield from (".SH EXIT STATUS", *_entries((str(code), f"{meaning}.") for code, meaning in EXIT_CODES.items()))
+    yield from (".SH NAME", f"{name} \\- {_escape((main.help or '').strip().splitlines()[0])}")
+    yield from (".SH SYNOPSIS", f".B {name}", _escape(" ".join(main.collect_usage_pieces(top))))
+    yield from (".SH OPTIONS", *_list_options(main, top), ".SH COMMANDS", *_list_commands(main, top, name))
+    yield from (
+        ".SH ENVIRONMENT",
+        *_format_entries(paths.VARIABLES.items()),
+        ".SH FILES",
+        *_format_entries(paths.FILES.items()),
+    )
+    yield from (".SH EXIT STATUS", *_format_entries((str(code), f"{meaning}.") for code, meaning in EXIT_CODES.items()))
 
 
-def _commands(group: click.Command, above: click.Context, path: str) -> Iterator[str]:
+def _list_commands(group: click.Command, above: click.Context, path: str) -> Iterator[str]:
     for name in group.list_commands(above) if isinstance(group, click.Group) else ():
         try:
             found = group.get_command(above, name) if isinstance(group, click.Group) else None
         except HousebandError as error:  # it needs an extra that is not installed
-            yield from (f".SS {path} {name}", _escaped(f"{error}."))
+            yield from (f".SS {path} {name}", _escape(f"{error}."))
             continue
         if found is None or found.hidden:
             continue
         context = click.Context(found, info_name=name, parent=above)
-        yield f".SS {path} {name} {_escaped(' '.join(found.collect_usage_pieces(context)))}"
+        yield f".SS {path} {name} {_escape(' '.join(found.collect_usage_pieces(context)))}"
         for paragraph in (found.help or "").split("\n\n"):
-            yield from (_escaped(" ".join(paragraph.replace("\b", "").split())), ".PP")
-        yield from _options(found, context)
-        yield from _commands(found, context, f"{path} {name}")
+            yield from (_escape(" ".join(paragraph.replace("\b", "").split())), ".PP")
+        yield from _list_options(found, context)
+        yield from _list_commands(found, context, f"{path} {name}")
 
 
-def _options(found: click.Command, context: click.Context) -> Iterator[str]:
+def _list_options(found: click.Command, context: click.Context) -> Iterator[str]:
     records = (parameter.get_help_record(context) for parameter in found.get_params(context))
-    return _entries(record for record in records if record is not None)
+    return _format_entries(record for record in records if record is not None)
 
 
-def _entries(entries: Iterable[tuple[str, str]]) -> Iterator[str]:
+def _format_entries(entries: Iterable[tuple[str, str]]) -> Iterator[str]:
     for name, about in entries:
-        yield from (".TP", f".B {_escaped(name)}", _escaped(about))
+        yield from (".TP", f".B {_escape(name)}", _escape(about))
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     """Plain text for man: no line of it is taken for a request."""
     text = " ".join(text.split()).replace("\\", "\\e").replace("-", "\\-")
     return f"\\&{text}" if text[:1] in (".", "'") else text

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from daemon.commands._console import progress_bar
+from daemon.commands._console import show_progress
 from daemon.commands._edit_file import edit_file
-from daemon.commands._files import write_errors
+from daemon.commands._files import report_write_errors
 from daemon.commands._options import (
     EDIT_OPTIONS,
     build_settings,
@@ -42,7 +42,7 @@ WAV = ".wav"
 _OTHER_SOUND = (".mp3", ".ogg", ".opus", ".flac", ".m4a", ".aac", ".aif", ".aiff")
 
 
-def _epilog() -> str:
+def _make_epilog() -> str:
     rows = [
         "FILE.jsonl turns controls on the way, one a line, at ticks of 1/24 beat from bar 1:",
         '  {"tick": 96, "key": "density", "value": 0.5}',
@@ -52,7 +52,7 @@ def _epilog() -> str:
     return "\b\n" + "\n".join(rows)
 
 
-@click.command(epilog=_epilog())
+@click.command(epilog=_make_epilog())
 @click.argument("melody", metavar="MELODY.mid", type=click.Path(path_type=Path))
 @click.option(
     "-o", "--output", metavar="OUT", required=True, type=click.Path(path_type=Path), help="A .mid to write, or a .wav."
@@ -144,15 +144,15 @@ def _play_along(given: RenderArguments, playing: PlayingArguments, soundfont: Pa
 
     synth = open_synth(soundfont) if given.output.suffix.lower() == WAV else None
     player = load_band(given.technique, given.graph)
-    options = _options(given, playing, player.info)
-    with write_errors(given.output), progress_bar(f"playing along with {given.melody.name}") as progress:
+    options = _build_options(given, playing, player.info)
+    with report_write_errors(given.output), show_progress(f"playing along with {given.melody.name}") as progress:
         if synth is None:
             render.render_file(given.melody, given.output, player, options, given.track, progress)
         else:
             render.render_wav(given.melody, given.output, player, options, given.track, progress, synth, clicks)
 
 
-def _options(given: RenderArguments, playing: PlayingArguments, player: PlayerInfo) -> RenderOptions:
+def _build_options(given: RenderArguments, playing: PlayingArguments, player: PlayerInfo) -> RenderOptions:
     """Return what the options and the configuration say. Raises ControlError, ConfigError, AutomationError."""
     from daemon.core.tempo import NS_PER_MS
     from daemon.offline.render import RenderOptions

@@ -54,7 +54,7 @@ class Histogram:
 _TEN_SECONDS = 10_000_000_000
 
 
-def _times() -> Histogram:
+def _make_time_histogram() -> Histogram:
     return Histogram(50_000, _TEN_SECONDS)
 
 
@@ -99,13 +99,13 @@ class Counters:
     #: knowledge age of every note begun, from the tick up to which its plan had heard the melody; where all of the
     #: melody was seen, none is counted
     age_ticks: Histogram = field(default_factory=lambda: Histogram(1, 10_000))
-    age_ns: Histogram = field(default_factory=_times)
+    age_ns: Histogram = field(default_factory=_make_time_histogram)
     #: time that a plan took
-    inference_ns: Histogram = field(default_factory=_times)
+    inference_ns: Histogram = field(default_factory=_make_time_histogram)
     #: time between a message's due time and its sending
-    lateness_ns: Histogram = field(default_factory=_times)
+    lateness_ns: Histogram = field(default_factory=_make_time_histogram)
     #: distance of a followed clock's ticks from where they should have been
-    clock_jitter_ns: Histogram = field(default_factory=_times)
+    clock_jitter_ns: Histogram = field(default_factory=_make_time_histogram)
 
     @property
     def isr(self) -> float | None:
@@ -117,7 +117,10 @@ class Counters:
         found: dict[str, object] = {"isr": self.isr}
         for name, value in self._items():
             if isinstance(value, Histogram):
-                found[name.replace("_ns", "_ms")] = {"count": value.count, **_quantiles(name, value, _REPORTED_SHARES)}
+                found[name.replace("_ns", "_ms")] = {
+                    "count": value.count,
+                    **_find_quantiles(name, value, _REPORTED_SHARES),
+                }
             else:
                 found[name] = value
         return found
@@ -130,7 +133,7 @@ class Counters:
                 found[name] = value
             elif name.endswith("_ns"):
                 stem = name.replace("_ns", "_ms")
-                found |= {f"{stem}_{key}": at for key, at in _quantiles(name, value, _SUMMARY_SHARES).items()}
+                found |= {f"{stem}_{key}": at for key, at in _find_quantiles(name, value, _SUMMARY_SHARES).items()}
         return found
 
     def _items(self) -> Iterator[tuple[str, int | Histogram]]:
@@ -141,7 +144,7 @@ _REPORTED_SHARES = (0.5, 0.99, 0.999, 1.0)
 _SUMMARY_SHARES = (0.5, 0.99)
 
 
-def _quantiles(name: str, histogram: Histogram, shares: Iterable[float]) -> dict[str, float | None]:
+def _find_quantiles(name: str, histogram: Histogram, shares: Iterable[float]) -> dict[str, float | None]:
     """Return `p50` and its like by share; what is counted in nanoseconds, by its name, in milliseconds."""
     unit = 1e6 if name.endswith("_ns") else 1
     found = {f"p{100 * share:g}": histogram.quantile(share) for share in shares}

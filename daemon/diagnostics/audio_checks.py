@@ -28,14 +28,14 @@ Importer = Callable[[str], object]
 def check_loudspeakers(context: CheckContext, load: Importer = importlib.import_module) -> list[CheckResult]:
     """Look for a device that can be played through. load: how to import, for tests."""
     subject = "loudspeakers"
-    state = _state_without(context)
+    state = _choose_state(context)
     try:
         sounddevice = load("sounddevice")
     except ImportError:
         return [CheckResult(subject, state, "sounddevice is not installed; --audio does not work", _INSTALL)]
     except OSError as error:
         text = f"sounddevice cannot be used ({error}); --audio does not work"
-        return [CheckResult(subject, state, text, _library_remedy(str(error), "libportaudio"))]
+        return [CheckResult(subject, state, text, _find_library_remedy(str(error), "libportaudio"))]
     try:
         with quiet():
             device = sounddevice.query_devices(kind="output")  # type: ignore[attr-defined]
@@ -52,7 +52,7 @@ def check_soundfont_player(_: CheckContext, load: Importer = importlib.import_mo
         load("fluidsynth")
     except (ImportError, OSError) as error:
         missing = isinstance(error, ModuleNotFoundError)
-        remedy = _INSTALL if missing else _library_remedy(str(error), "libfluidsynth")
+        remedy = _INSTALL if missing else _find_library_remedy(str(error), "libfluidsynth")
         return [CheckResult(subject, ODD, f"none ({error}); the built-in synthesiser plays instead", remedy)]
     return [CheckResult(subject, GOOD, "fluidsynth")]
 
@@ -65,18 +65,18 @@ def check_soundfont(context: CheckContext, places: tuple[Path, ...] = ()) -> lis
     try:
         found = find_soundfont(context.setup.soundfont, places or PLACES)
     except SoundFontError as error:
-        return [CheckResult(subject, _state_without(context), str(error), "name one that is there with --soundfont")]
+        return [CheckResult(subject, _choose_state(context), str(error), "name one that is there with --soundfont")]
     if found is None:
         remedy = "install one (Debian: apt install fluid-soundfont-gm), or name one with --soundfont"
         return [CheckResult(subject, ODD, "there is none; the built-in synthesiser plays instead", remedy)]
     return [CheckResult(subject, GOOD, str(found))]
 
 
-def _state_without(context: CheckContext) -> str:
+def _choose_state(context: CheckContext) -> str:
     return BAD if context.setup.audio else ODD
 
 
-def _library_remedy(error: str, usual: str) -> str:
+def _find_library_remedy(error: str, usual: str) -> str:
     """Return how to install the library that an error of the loader names last, the one it could not find."""
     named = re.findall(r"(lib[a-z]+)[\w.-]*\.so", error)
     library = next((name for name in reversed(named) if name in _PACKAGES), usual)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from daemon.core.counters import quantile
 from daemon.diagnostics import measure
-from daemon.diagnostics.bench_process import BenchError, BenchOptions, run_workload, running_band, standing_workload
+from daemon.diagnostics.bench_process import BenchError, BenchOptions, keep_band, keep_workload, run_workload
 from daemon.diagnostics.bench_row import Row, compare_rounds, flatten
 from daemon.diagnostics.midi_system import MidiSystem
 from daemon.midi.rtmidi_ports import APIS, rtmidi_module
@@ -38,8 +38,8 @@ def measure_pass_through(options: BenchOptions, midi: MidiSystem) -> PassThrough
     with ExitStack() as stack:
         probes = {}
         for kind in found.times_ms:
-            stack.enter_context(standing_workload("echo", midi.api, kind))
-            probes[kind] = stack.enter_context(_probe(midi.api, kind))
+            stack.enter_context(keep_workload("echo", midi.api, kind))
+            probes[kind] = stack.enter_context(_connect_probe(midi.api, kind))
         for number in range(options.rounds + 1):
             for kind, (send, arrived) in probes.items():
                 arrived.clear()
@@ -53,7 +53,7 @@ def measure_pass_through(options: BenchOptions, midi: MidiSystem) -> PassThrough
 
 
 @contextlib.contextmanager
-def _probe(api: str, kind: str) -> Iterator[tuple[measure.Sender, list[tuple[int, bytes]]]]:
+def _connect_probe(api: str, kind: str) -> Iterator[tuple[measure.Sender, list[tuple[int, bytes]]]]:
     """Connect to the ports of the workload `echo`: how to send into them, and what comes back. Raises BenchError."""
     rtmidi = rtmidi_module()
     code, name = getattr(rtmidi, APIS[api]), f"houseband {kind}"
@@ -115,7 +115,7 @@ def measure_start(options: BenchOptions, midi: MidiSystem) -> StartTimes:
         run_workload("start")
         found.bare.append([time.monotonic() - begun])
         begun = time.monotonic()
-        with running_band(options, midi.api):
+        with keep_band(options, midi.api):
             found.band.append([time.monotonic() - begun])
     return found
 
@@ -140,7 +140,7 @@ class IdleCost:
 def measure_waiting(options: BenchOptions, midi: MidiSystem) -> IdleCost:
     """Let the band and bare ports wait side by side, and read their memory and processor time."""
     options.say("waiting")
-    with running_band(options, midi.api) as band, standing_workload("ports", midi.api) as bare:
+    with keep_band(options, midi.api) as band, keep_workload("ports", midi.api) as bare:
         time.sleep(2)
         found = IdleCost(midi.label, (measure.read_memory_mb(band.pid), measure.read_memory_mb(bare.pid)), ([], []))
         for _ in range(4 * options.rounds):

@@ -47,7 +47,7 @@ def start_workload(name: str, *arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "daemon.diagnostics.bench_workloads", name, json.dumps(arguments)],
         cwd=ROOT,
-        env=measure.single_thread_environment(),
+        env=measure.make_single_thread_environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -64,7 +64,7 @@ def read_result(workload: subprocess.Popen[str]) -> dict[str, Any]:
         workload.communicate()
         raise BenchError("a measurement hangs") from None
     if workload.returncode:
-        raise BenchError(f"a measurement failed: {_last_line(err, 'no reason given')}")
+        raise BenchError(f"a measurement failed: {_find_last_line(err, 'no reason given')}")
     found: dict[str, Any] = json.loads(out)
     return found
 
@@ -75,13 +75,13 @@ def run_workload(name: str, *arguments: object) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def standing_workload(name: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
+def keep_workload(name: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
     """Keep a workload running inside the block, from when it is ready. Raises BenchError."""
     workload = start_workload(name, *arguments)
     try:
         assert workload.stdout
         if workload.stdout.readline() != "ready\n":
-            raise BenchError(f"{name}: {_last_line(workload.communicate()[1], 'does not start')}")
+            raise BenchError(f"{name}: {_find_last_line(workload.communicate()[1], 'does not start')}")
         yield workload
     finally:
         _let_leave(workload)
@@ -101,12 +101,12 @@ def _let_leave(workload: subprocess.Popen[str]) -> None:
         pipe.close()
 
 
-def _last_line(text: str, otherwise: str) -> str:
+def _find_last_line(text: str, otherwise: str) -> str:
     return (text.strip().splitlines() or [otherwise])[-1]
 
 
 @contextlib.contextmanager
-def running_band(options: BenchOptions, api: str) -> Iterator[subprocess.Popen[str]]:
+def keep_band(options: BenchOptions, api: str) -> Iterator[subprocess.Popen[str]]:
     """Keep `houseband run` running inside the block, from when it is ready. Raises BenchError.
 
     The user's configuration, takes and control socket are left alone.
@@ -125,7 +125,7 @@ def running_band(options: BenchOptions, api: str) -> Iterator[subprocess.Popen[s
             if "is ready" in line:
                 break
         else:
-            raise BenchError(f"houseband run does not start: {_last_line(said, 'no reason given')}")
+            raise BenchError(f"houseband run does not start: {_find_last_line(said, 'no reason given')}")
         yield process
     finally:
         process.terminate()

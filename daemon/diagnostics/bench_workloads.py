@@ -7,6 +7,7 @@ line when they are ready and leave when their stdin ends.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 import time
@@ -58,10 +59,10 @@ def play_band(seconds: float, bpm: float, technique: str, graph: str | None) -> 
         settings = Settings(style=live.wait_for_player().styles[0], technique=technique)
         conductor = live.make_conductor(live.world, output, SongInfo(bpm=bpm), settings)
         performer = threading.Thread(target=_play_scale, args=(live.world, bpm, seconds), daemon=True)
-        before, begun = _cpu(live.worker), time.monotonic_ns()
+        before, begun = _read_cpu_ns(live.worker), time.monotonic_ns()
         performer.start()
         live.run(conductor)
-        after, spent = _cpu(live.worker), time.monotonic_ns() - begun
+        after, spent = _read_cpu_ns(live.worker), time.monotonic_ns() - begun
         performer.join()
     counters = conductor.counters
     return {
@@ -74,15 +75,11 @@ def play_band(seconds: float, bpm: float, technique: str, graph: str | None) -> 
     }
 
 
-def _cpu(worker: Worker) -> int | None:
-    own, its = measure.read_cpu_ns(_pid()), measure.read_cpu_ns(worker.pid or 0)
-    return own if own is None or its is None or worker.pid in measure.find_children(_pid()) else own + its
-
-
-def _pid() -> int:
-    import os
-
-    return os.getpid()
+def _read_cpu_ns(worker: Worker) -> int | None:
+    """Return the processor time of this process and its worker; None where the system does not tell."""
+    own, its = measure.read_cpu_ns(os.getpid()), measure.read_cpu_ns(worker.pid or 0)
+    counted_already = worker.pid in measure.find_children(os.getpid())
+    return own if own is None or its is None or counted_already else own + its
 
 
 def _play_scale(world: LiveWorld, bpm: float, seconds: float) -> None:

@@ -26,7 +26,7 @@ def check_inference(context: CheckContext) -> list[CheckResult]:
 
     subject = "graph and inference"
     technique, graph = context.setup.technique, context.setup.graph
-    remedy = _graph_remedy(technique, graph)
+    remedy = _find_graph_remedy(technique, graph)
     try:
         with np.errstate(invalid="raise"):
             plans = measure.time_plans(load_player(technique, graph), 200)
@@ -49,7 +49,7 @@ def check_inference(context: CheckContext) -> list[CheckResult]:
     return [CheckResult(subject, GOOD, f"{text}; a bare wait ends {wait_p99:.2f} ms late (99 of 100)")]
 
 
-def _graph_remedy(technique: str, graph: str | None) -> str:
+def _find_graph_remedy(technique: str, graph: str | None) -> str:
     if technique not in list_names():
         return f"choose --technique {' or '.join(list_names())}"
     if graph is None:

@@ -51,11 +51,11 @@ def make_plan_requests(settings: Settings, edits: bool = False) -> Iterator[Plan
         tick = now * TICKS_PER_STEP
         if tick % (TICKS_PER_BEAT // 2) == 0:
             melody = [*melody[-64:], Note(tick, scale[tick // 12 % len(scale)], 6, 90)]
-        measure_port_loop = _changing_loop(scale, number) if edits else None
+        measure_port_loop = _make_loop(scale, number) if edits else None
         yield PlanRequest(number, now, tick, tuple(melody), {}, settings=settings, loop=measure_port_loop)
 
 
-def _changing_loop(scale: Sequence[int], turn: int) -> LoopState:
+def _make_loop(scale: Sequence[int], turn: int) -> LoopState:
     notes = tuple((step, scale[(step // 2 + turn) % len(scale)], 2, 90, False) for step in range(0, 128, 2))
     return LoopState(128, tuple(range(0, 128, 16)), notes, len(notes), 0, 1, turn)
 
@@ -214,6 +214,6 @@ def find_children(pid: int) -> list[int]:
     return found
 
 
-def single_thread_environment() -> dict[str, str]:
+def make_single_thread_environment() -> dict[str, str]:
     """Return an environment in which libraries start no pools of threads."""
     return {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}

@@ -34,17 +34,17 @@ def check_rtmidi(_: CheckContext) -> list[CheckResult]:
 def check_midi_system(context: CheckContext) -> list[CheckResult]:
     """Look for a MIDI system that gives ports; nothing to say where the library does not load."""
     try:
-        context.running_apis = running_apis(context.setup.api)
+        context.running_apis = find_running_apis(context.setup.api)
     except PortError:
         return []
     return [explain_midi_system(context.setup.api, context.running_apis)]
 
 
-def running_apis(api: str) -> list[str]:
+def find_running_apis(api: str) -> list[str]:
     """Return the MIDI systems that give a port now, of those that `api` stands for. Raises PortError."""
     rtmidi = rtmidi_module()
     found = []
-    for name in _apis_of(api):
+    for name in _list_apis(api):
         code = getattr(rtmidi, APIS[name])
         if code not in rtmidi.get_compiled_api():
             continue
@@ -54,7 +54,7 @@ def running_apis(api: str) -> list[str]:
     return found
 
 
-def _apis_of(api: str) -> tuple[str, ...]:
+def _list_apis(api: str) -> tuple[str, ...]:
     return AUTOMATIC.get(sys.platform, ("alsa", "jack")) if api == "auto" else (api,)
 
 
@@ -64,7 +64,7 @@ def explain_midi_system(api: str, running: list[str], places: port_diagnosis.Pla
     if running:
         others = f" ({running[1]} would, too)" if running[1:] else ""
         return CheckResult(subject, GOOD, f"{running[0]} gives ports{others}")
-    reasons = port_diagnosis.diagnose(_apis_of(api), places)
+    reasons = port_diagnosis.diagnose(_list_apis(api), places)
     return CheckResult(subject, BAD, "; ".join(reason.cause for reason in reasons), port_diagnosis.remedy(reasons))
 
 

@@ -9,8 +9,8 @@ import subprocess
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from daemon.diagnostics.midi_checks import running_apis
-from daemon.diagnostics.system_checks import may_be_real_time
+from daemon.diagnostics.midi_checks import find_running_apis
+from daemon.diagnostics.system_checks import is_real_time_allowed
 from daemon.midi.rtmidi_ports import PortError
 
 #: our server's name: the same for ever, for each takes a place in JACK's registry
@@ -31,7 +31,7 @@ class MidiSystem(NamedTuple):
 def open_midi_system(period: int) -> Iterator[MidiSystem | None]:
     """Yield a MIDI system that stays until the block's end, or None; period: frames of our own server's cycle."""
     try:
-        running = running_apis("auto")
+        running = find_running_apis("auto")
     except PortError:
         yield None
         return
@@ -41,14 +41,14 @@ def open_midi_system(period: int) -> Iterator[MidiSystem | None]:
         yield None
     else:
         ours = {"JACK_DEFAULT_SERVER": SERVER_NAME, "JACK_NO_START_SERVER": "1"}
-        with _changed_environment(ours), _jack_server(period) as is_up:
+        with _change_environment(ours), _run_jack_server(period) as is_up:
             yield MidiSystem("jack", f"jack, periods of {period}") if is_up else None
 
 
 @contextlib.contextmanager
-def _jack_server(period: int) -> Iterator[bool]:
+def _run_jack_server(period: int) -> Iterator[bool]:
     """Run a JACK server; yields False where it does not come up."""
-    priority = "--realtime" if may_be_real_time() else "--no-realtime"
+    priority = "--realtime" if is_real_time_allowed() else "--no-realtime"
     command = ["jackd", priority, "-n", SERVER_NAME, "-d", "dummy", "-r", "48000", "-p", str(period)]
     nothing = subprocess.DEVNULL
     environment = {**os.environ, "JACK_NO_AUDIO_RESERVATION": "1"}
@@ -63,7 +63,7 @@ def _jack_server(period: int) -> Iterator[bool]:
 
 
 @contextlib.contextmanager
-def _changed_environment(changes: dict[str, str]) -> Iterator[None]:
+def _change_environment(changes: dict[str, str]) -> Iterator[None]:
     before = {key: os.environ.get(key) for key in changes}
     os.environ |= changes
     try:

@@ -19,10 +19,10 @@ MIN_FREE_BYTES = 50 << 20
 def check_real_time(_: CheckContext) -> list[CheckResult]:
     """Ask the system for real-time priority, and give it back."""
     if sys.platform != "linux":
-        return [_left_to_the_system("real-time scheduling")]
+        return [_leave_to_system("real-time scheduling")]
     import resource
 
-    return [explain_real_time(resource.getrlimit(resource.RLIMIT_RTPRIO)[0], granted=may_be_real_time())]
+    return [explain_real_time(resource.getrlimit(resource.RLIMIT_RTPRIO)[0], granted=is_real_time_allowed())]
 
 
 def explain_real_time(limit: int, *, granted: bool) -> CheckResult:
@@ -40,7 +40,7 @@ def explain_real_time(limit: int, *, granted: bool) -> CheckResult:
     )
 
 
-def may_be_real_time() -> bool:
+def is_real_time_allowed() -> bool:
     """Return True where the system grants SCHED_FIFO, which is given back at once."""
     from daemon.system.priority import real_time_section
 
@@ -51,7 +51,7 @@ def may_be_real_time() -> bool:
 def check_memory_locking(_: CheckContext) -> list[CheckResult]:
     """See how much memory may be kept from being swapped out."""
     if sys.platform != "linux":
-        return [_left_to_the_system("memory locking")]
+        return [_leave_to_system("memory locking")]
     import resource
 
     return [explain_memory_limit(resource.getrlimit(resource.RLIMIT_MEMLOCK)[0])]
@@ -71,7 +71,7 @@ def explain_memory_limit(limit: int) -> CheckResult:
     )
 
 
-def _left_to_the_system(subject: str) -> CheckResult:
+def _leave_to_system(subject: str) -> CheckResult:
     return CheckResult(subject, GOOD, f"{platform.system()} looks after it itself")
 
 

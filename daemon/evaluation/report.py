@@ -53,7 +53,7 @@ class Report:
         means = scoring.average_songs(self.parts_of_style or ())
         return {key: means[OWN][key] for key in GROOVE} if means else {}
 
-    def deviations(self, mode: str) -> dict[str, float | None]:
+    def compute_deviations(self, mode: str) -> dict[str, float | None]:
         """Return figure of groove -> how far the band's is from that of the style's parts, as a share of theirs.
 
         A figure is None where the parts have none.
@@ -74,12 +74,12 @@ class Report:
         """Number of bars with a score."""
         return sum(score.bars for score in self.scores)
 
-    def label(self, row: str) -> str:
+    def make_label(self, row: str) -> str:
         """Return a row's heading, with the technique where the band plays."""
         name = scoring.name_row(row, self.collection)
         return f"{self.band.technique} {name}" if self.band is not None and row in self.modes else name
 
-    def title(self) -> str:
+    def make_title(self) -> str:
         """Return one line about songs, files and the band."""
         text = f"{self.collection}, {self.split}: {self.songs} songs, {len(self.scores)} files, {self.bars} bars"
         if self.files > len(self.scores):
@@ -98,28 +98,30 @@ class Report:
             "files": len(self.scores),
             "bars": self.bars,
             "style": self.style,
-            "band": _band_values(self.band) if self.band is not None else None,
+            "band": _export_band(self.band) if self.band is not None else None,
             "graph": dict(self.graph),
-            "rows": {self.label(row): _mean_values(figures) for row, figures in self.means.items()},
-            "timing": {self.label(mode): _timing_values(timing) for mode, timing in self.timing.items()},
+            "rows": {self.make_label(row): _export_means(figures) for row, figures in self.means.items()},
+            "timing": {self.make_label(mode): _export_timing(timing) for mode, timing in self.timing.items()},
         }
         if self.style_means:
             found["by_style"] = {
-                "parts": _mean_values(self.style_means),
-                "deviation": {self.label(mode): self.deviations(mode) for mode in self.modes},
+                "parts": _export_means(self.style_means),
+                "deviation": {self.make_label(mode): self.compute_deviations(mode) for mode in self.modes},
             }
         return found
 
-    def table(self) -> Table:
+    def make_table(self) -> Table:
         """Return a table with a line for each figure and a column for each row of the report."""
-        columns = {self.label(row): _format_row(figures) for row, figures in self.means.items()}
+        columns = {self.make_label(row): _format_row(figures) for row, figures in self.means.items()}
         if LIVE in self.timing:
-            columns[self.label(LIVE)] |= _timing_cells(self.timing[LIVE])
+            columns[self.make_label(LIVE)] |= _format_timing(self.timing[LIVE])
         if self.style_means:
             columns[f"parts in {self.style or 'all styles'}"] = _format_row(self.style_means)
             for mode in self.modes:
-                columns[f"{mode} to them"] = {k: _away(v) for k, v in self.deviations(mode).items()}
-        table = Table(title=self.title(), caption="means over songs, ± half of the 95% interval", title_justify="left")
+                columns[f"{mode} to them"] = {k: _format_deviation(v) for k, v in self.compute_deviations(mode).items()}
+        table = Table(
+            title=self.make_title(), caption="means over songs, ± half of the 95% interval", title_justify="left"
+        )
         table.add_column("")
         for heading in columns:
             table.add_column(heading, justify="right")
@@ -144,14 +146,14 @@ def _format_mean(figure: Metric, mean: Mean) -> str:
     return f"{mean.value:.{digits}f} ±{(mean.high - mean.low) / 2:.{digits}f}"
 
 
-def _mean_values(figures: Mapping[str, Mean]) -> dict[str, dict[str, float | None]]:
+def _export_means(figures: Mapping[str, Mean]) -> dict[str, dict[str, float | None]]:
     return {
         key: {name: None if math.isnan(value) else value for name, value in asdict(mean).items()}
         for key, mean in figures.items()
     }
 
 
-def _timing_values(timing: EngineTiming) -> dict[str, float | None]:
+def _export_timing(timing: EngineTiming) -> dict[str, float | None]:
     return {
         "steps": timing.steps,
         "in_time_share": timing.in_time / timing.steps if timing.steps else None,
@@ -162,16 +164,16 @@ def _timing_values(timing: EngineTiming) -> dict[str, float | None]:
     }
 
 
-def _band_values(band: BandUnderTest) -> dict[str, Any]:
+def _export_band(band: BandUnderTest) -> dict[str, Any]:
     values = asdict(band)
     return values | {"settings": values["settings"] | {"muted": sorted(band.settings.muted)}}
 
 
-def _away(share: float | None) -> str:
+def _format_deviation(share: float | None) -> str:
     return "-" if share is None else f"{share:+.0%}"
 
 
-def _timing_cells(timing: EngineTiming) -> dict[str, str]:
+def _format_timing(timing: EngineTiming) -> dict[str, str]:
     def milliseconds(share: float) -> str:
         ns = quantile_of_counts(timing.age_ns, share)
         return "-" if ns is None else f"{ns / 1e6:.0f} ms"

@@ -100,11 +100,11 @@ class InlineComposer:
             return
         at = self._world.now() + (self._latency(request) if callable(self._latency) else self._latency)
         self._free_at = at
-        self._world.put(_answer(self._player, request, at))
+        self._world.put(_make_answer(self._player, request, at))
         self._world.call(at, self._begin)
 
 
-def _answer(player: Player, request: PlanRequest, at: int) -> PlanReady | WorkerFailed:
+def _make_answer(player: Player, request: PlanRequest, at: int) -> PlanReady | WorkerFailed:
     try:
         return PlanReady(at, player.plan(request))
     except Exception as error:  # noqa: BLE001 - as in the worker: a failed inference is an event, not the end

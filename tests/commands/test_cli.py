@@ -54,7 +54,7 @@ def foreign() -> None:
 
 def _found(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     points = [EntryPoint("train", value, cli.ENTRY_POINTS)]
-    monkeypatch.setattr(cli, "entry_points", lambda group: points if group == cli.ENTRY_POINTS else [])
+    monkeypatch.setattr(cli, "find_entry_points", lambda group: points if group == cli.ENTRY_POINTS else [])
 
 
 def test_commands_of_other_rooms_are_listed_unloaded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,7 +49,7 @@ def test_every_exit_code_is_documented() -> None:
     assert codes == {1, 2, 3}
     assert {0, *codes} == set(EXIT_CODES)
     help_text = " ".join(CliRunner().invoke(cli.main, ["--help"]).output.split())
-    page = "\n".join(man.page(cli.main, "houseband"))
+    page = "\n".join(man.make_page(cli.main, "houseband"))
     for code, meaning in EXIT_CODES.items():
         assert f"{code}: {meaning}" in help_text
         assert re.search(rf"^\.B {code}\n{meaning}", page, re.MULTILINE)

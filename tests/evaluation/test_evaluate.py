@@ -155,15 +155,15 @@ def test_the_report_is_plain_json_and_says_how_time_was_kept() -> None:
 def test_deviation_from_the_parts_of_the_style() -> None:
     parts = (score("9", 4, 0.0, own=0.4), score("10", 4, 0.0, own=0.4))
     found = report(score("1", 4, 0.5), style_parts=parts)
-    assert found.deviations(LIVE)["onsets"] == pytest.approx(0.25)
+    assert found.compute_deviations(LIVE)["onsets"] == pytest.approx(0.25)
     assert found.as_json()["by_style"]["parts"]["onsets"]["value"] == pytest.approx(0.4)
-    headings = [str(column.header) for column in found.table().columns]
+    headings = [str(column.header) for column in found.make_table().columns]
     assert headings == ["", "human part", "gan live", "parts in pop", "live to them"]
 
 
 def test_a_style_without_a_figure_has_no_deviation() -> None:
     found = report(score("1", 4, 0.5), style_parts=(score("9", 4, 0.0, own=0.0),))
-    assert set(found.deviations(LIVE).values()) == {None}
+    assert set(found.compute_deviations(LIVE).values()) == {None}
 
 
 def run(*arguments: object) -> Result:

@@ -154,7 +154,7 @@ def test_completion_knows_commands_and_options() -> None:
 
 
 def test_the_manual_page_has_every_command_and_option(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "entry_points", lambda group: [])  # they load torch
+    monkeypatch.setattr(cli, "find_entry_points", lambda group: [])  # they load torch
     result = CliRunner().invoke(main, ["man"], prog_name="houseband")
     assert result.exit_code == 0
     lines = result.output.splitlines()
@@ -168,7 +168,7 @@ def test_the_manual_page_has_every_command_and_option(monkeypatch: pytest.Monkey
 
 def test_the_manual_page_says_what_a_command_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     point = EntryPoint("train", "nothing_by_that_name:command", cli.ENTRY_POINTS)
-    monkeypatch.setattr(cli, "entry_points", lambda group: [point])
+    monkeypatch.setattr(cli, "find_entry_points", lambda group: [point])
     lines = CliRunner().invoke(main, ["man"], prog_name="houseband").output.splitlines()
     about = lines[lines.index(".SS houseband train") + 1]
     assert about.startswith("houseband train needs the package nothing_by_that_name")

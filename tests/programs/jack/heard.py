@@ -29,7 +29,7 @@ import numpy as np
 from daemon.core.counters import quantile
 from daemon.core.events import MidiIn, Quit
 from daemon.core.settings import Settings
-from daemon.diagnostics.system_checks import may_be_real_time
+from daemon.diagnostics.system_checks import is_real_time_allowed
 from daemon.engine.song import SongInfo
 from daemon.live.performance import LivePerformance
 from daemon.players.worker import PlayerSpec
@@ -168,7 +168,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=12)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        stack.enter_context(jack_server(256, Path(folder) / "jackd.log", may_be_real_time()))
+        stack.enter_context(jack_server(256, Path(folder) / "jackd.log", is_real_time_allowed()))
         audio = stack.enter_context(closing(Audio(args.soundfont)))
         found: dict[str, Any] = {"audio": audio.wait_ready()}
         good = hung(audio, args.seconds, found) if args.hang else compared(audio, args, Path(folder), found)
