@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +29,11 @@ MAX_FILE_BYTES = 128 << 20
 _MAX_DELTA = 0x0FFFFFFF
 #: The last tick that is written: later ones would not fit into a delta time.
 LAST_TICK = _MAX_DELTA * TICKS_PER_BEAT // FILE_TICKS
+#: The longest music that anything here works on; at 120 beats a minute 14 hours.
+MAX_BEATS = 100_000
+#: How long music may last: so many beats in all, and so many more for every note. Rendering takes time by the beat, and
+#: two notes that lie hours apart are a damaged file.
+FREE_BEATS, BEATS_PER_NOTE = 256, 16
 #: The track whose markers are chords.
 HARMONY = "harmony"
 
@@ -215,6 +220,18 @@ def choose_melody(song: Song, track: str | None = None, channel: int | None = No
     if not pitched:
         raise song.error("no melody: the file has no pitched notes")
     return pitched[0]
+
+
+def check_length(song: Song, notes: Sequence[Note], begin: int | None = None) -> None:
+    """Raise MidiFileError for notes of a song that last too long. begin: the tick from which on that counts, where it
+    is not the first note's."""
+    first = min(n.start for n in notes) if begin is None else begin
+    beats = (max(n.end for n in notes) - first) // TICKS_PER_BEAT
+    if beats > min(MAX_BEATS, FREE_BEATS + BEATS_PER_NOTE * len(notes)):
+        raise song.error(
+            f"the melody lasts {beats} beats, and that is too long for its {len(notes)} notes; "
+            "choose another track with --track, or mend the file's time division"
+        )
 
 
 def _find_track(parts: list[Part], track: str) -> list[Part]:

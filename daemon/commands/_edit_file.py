@@ -42,7 +42,7 @@ def edit_file(given: RenderArguments, editing: EditArguments) -> None:
     options = _build_options(given, editing, player)
     with show_progress(f"editing {given.melody.name}") as progress:
         song = midifile.read(given.melody)
-        done = file_editing.edit_song(song, editor, options, given.track, progress)
+        done = file_editing.edit_song(song, editor, options, given.track, progress, given.channel)
     if log is not None:
         with report_write_errors(log):
             file_editing.write_edits(log, done)

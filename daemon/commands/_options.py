@@ -11,6 +11,7 @@ from daemon.core import controls, techniques
 from daemon.core.plan import REPLAN_CHOICES
 from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
+from music import midi
 from music.errors import UserError
 
 #: a decorator that adds options to a command's function
@@ -49,7 +50,15 @@ graph_option = click.option(
     "--graph", metavar="FILE.onnx", type=click.Path(path_type=Path), help="Weights to play instead of the shipped ones."
 )
 track_option = click.option(
-    "--track", metavar="NAME", help="The melody's track, by name or number; else `melody`, else the first."
+    "--track",
+    metavar="NAME",
+    help="The melody's track, by name, by a word of it or by number; else one that is called a melody, else the first.",
+)
+channel_option = click.option(
+    "--channel",
+    metavar="N",
+    type=click.IntRange(1, midi.CHANNEL_COUNT),
+    help="The melody's channel, 1 to 16, where one track holds them all.",
 )
 latency_option = click.option(
     "--latency-ms",

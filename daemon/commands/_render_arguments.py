@@ -17,6 +17,8 @@ class RenderArguments:
     technique: str
     graph: Path | None
     track: str | None
+    #: 1..16
+    channel: int | None
     bpm: str | None
     config_file: Path | None
     #: control -> what its option said, None where it was not given

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from daemon.commands._files import report_write_errors
-from daemon.commands._options import build_settings, control_options, graph_option, track_option
+from daemon.commands._options import build_settings, channel_option, control_options, graph_option, track_option
 from daemon.core.techniques import known_techniques
 from music.files import check_writable
 
@@ -18,6 +18,7 @@ from music.files import check_writable
 @click.option("--bars", metavar="N", type=click.IntRange(1, 512), required=True, help="How many bars to add.")
 @graph_option
 @track_option
+@channel_option
 @control_options
 def command(
     song: Path,
@@ -25,6 +26,7 @@ def command(
     bars: int,
     graph: Path | None,
     track: str | None,
+    channel: int | None,
     assigned: tuple[str, ...],
     **values: str | None,
 ) -> None:
@@ -42,4 +44,4 @@ def command(
     assert isinstance(player, ContinuingPlayer)
     settings = build_settings(values, assigned, player.info)
     with report_write_errors(output):
-        extend_file(song, output, player, Extension(bars, settings), track)
+        extend_file(song, output, player, Extension(bars, settings), track, channel=channel)

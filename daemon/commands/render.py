@@ -15,6 +15,7 @@ from daemon.commands._files import report_write_errors
 from daemon.commands._options import (
     EDIT_OPTIONS,
     build_settings,
+    channel_option,
     control_options,
     edit_options,
     graph_option,
@@ -60,6 +61,7 @@ def _make_epilog() -> str:
 @technique_option
 @graph_option
 @track_option
+@channel_option
 @click.option("--bpm", metavar="VALUE", help="Beats per minute instead of the file's tempo.")
 @control_options
 @click.option("--config", "file", metavar="FILE.toml", type=click.Path(path_type=Path), help="Controls and presets.")
@@ -76,6 +78,7 @@ def command(
     technique: str,
     graph: Path | None,
     track: str | None,
+    channel: int | None,
     bpm: str | None,
     assigned: tuple[str, ...],
     file: Path | None,
@@ -101,7 +104,7 @@ def command(
     only what has been heard by then. A .mid has the melody untouched on the track `melody`, and a track for every role;
     a .wav is what `houseband run --audio` plays.
     """
-    given = RenderArguments(melody, output, technique, graph, track, bpm, file, values, assigned)
+    given = RenderArguments(melody, output, technique, graph, track, channel, bpm, file, values, assigned)
     playing = PlayingArguments(automation, latency_ms, offline, replan)
     editing = EditArguments(edits=edits, iterations=iterations, at_once=at_once, undo=undo)
     check_writable(output, melody)
@@ -147,9 +150,11 @@ def _play_along(given: RenderArguments, playing: PlayingArguments, soundfont: Pa
     options = _build_options(given, playing, player.info)
     with report_write_errors(given.output), show_progress(f"playing along with {given.melody.name}") as progress:
         if synth is None:
-            render.render_file(given.melody, given.output, player, options, given.track, progress)
+            render.render_file(given.melody, given.output, player, options, given.track, progress, given.channel)
         else:
-            render.render_wav(given.melody, given.output, player, options, given.track, progress, synth, clicks)
+            render.render_wav(
+                given.melody, given.output, player, options, given.track, progress, synth, clicks, given.channel
+            )
 
 
 def _build_options(given: RenderArguments, playing: PlayingArguments, player: PlayerInfo) -> RenderOptions:

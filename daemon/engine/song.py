@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from daemon.core.tempo import TempoMap
 from music.note import TICKS_PER_BEAT, TICKS_PER_STEP, Metre, Note
 
 #: (tick from which on it holds, Metre), sorted, not empty; the first one holds before its tick, too
 Metres = Sequence[tuple[int, Metre]]
+_TICK = itemgetter(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +32,7 @@ class Bar:
 
 def metre_at(metres: Metres, tick: int) -> tuple[int, Metre]:
     """Return the metre at a tick, as (a tick at which one of its bars begins, metre)."""
-    found = metres[0]
-    for mark in metres:
-        if mark[0] <= tick:
-            found = mark
-    return found
+    return metres[max(0, bisect_right(metres, tick, key=_TICK) - 1)]
 
 
 def bar_at(metres: Metres, tick: int) -> Bar:
@@ -41,9 +40,9 @@ def bar_at(metres: Metres, tick: int) -> Bar:
     origin, metre = metre_at(metres, tick)
     start = origin + (tick - origin) // metre.ticks_per_bar * metre.ticks_per_bar
     end = start + metre.ticks_per_bar
-    following = next((mark for mark, _ in metres if mark > tick), None)
-    if following is not None and start < following < end:
-        end = following
+    following = bisect_right(metres, tick, key=_TICK)
+    if following < len(metres) and start < metres[following][0] < end:
+        end = metres[following][0]
     return Bar(start, end, 4 * TICKS_PER_BEAT // metre.denominator)
 
 

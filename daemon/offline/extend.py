@@ -12,8 +12,11 @@ from daemon.engine.song import bar_at, metre_at
 from daemon.players.player import ContinuingPlayer
 from music import midifile
 from music.evaluation.baselines import extract_human_parts
-from music.midifile import MidiFileError, Song
-from music.note import MELODY, TICKS_PER_STEP, Note, quantise, remove_overlaps
+from music.midifile import Song
+from music.note import MELODY, TICKS_PER_BEAT, TICKS_PER_STEP, Note, quantise, remove_overlaps
+
+#: the most that is added: 512 bars of 16/4
+MAX_ADDED_TICKS = 8192 * TICKS_PER_BEAT
 
 Parts = dict[str, tuple[Note, ...]]
 
@@ -31,20 +34,25 @@ def extend(song: Song, melody: tuple[Note, ...], player: ContinuingPlayer, wante
     """Return new notes of the melody and of every role, from the bar line after the song's end on.
 
     The song's own accompaniment is continued; without one, only the new bars are accompanied. Raises MidiFileError for
-    a melody without notes.
+    a melody without notes, and for music that lasts too long.
     """
     if not melody:
-        raise MidiFileError("there is no melody to go on from")
+        raise song.error("there is no melody to go on from")
     own = extract_human_parts(song)
     line = quantise(melody)
-    end = max(n.end for notes in (line, *own.values()) for n in notes)
+    known = [n for notes in (line, *own.values()) for n in notes]
+    midifile.check_length(song, known)
+    end = max(n.end for n in known)
     origin, metre = metre_at(song.metres, end - 1)
     first = bar_at(song.metres, end - 1).start + metre.ticks_per_bar
+    if wanted.bars * metre.ticks_per_bar > MAX_ADDED_TICKS:
+        raise song.error(f"{wanted.bars} bars of {metre} are too long to be added; choose fewer with --bars")
     now, last = first // TICKS_PER_STEP, (first + wanted.bars * metre.ticks_per_bar) // TICKS_PER_STEP
     played = {role: tuple(quantise(own.get(role, ()))) for role in player.info.roles}
     for number, step in enumerate(range(now, last), 1):
         request = PlanRequest(
-            *(number, step, step * TICKS_PER_STEP, tuple(line), played, metre, wanted.settings), bar_origin=origin
+            *(number, step, step * TICKS_PER_STEP, tuple(line), played, metre, wanted.settings),
+            bar_origin=origin,
         )
         plan, note = player.plan_with_melody(request)
         if note is not None and note.start < step * TICKS_PER_STEP:
@@ -72,13 +80,14 @@ def extend_file(
     wanted: Extension,
     track: str | None = None,
     progress: Callable[[float], None] | None = None,
+    channel: int | None = None,
 ) -> None:
     """Write a MIDI file's song and its extension into another file: `melody` and a track for every role.
 
     Raises MidiFileError for a source without a melody, OSError when the target cannot be written.
     """
     song = midifile.read(source)
-    melody = midifile.choose_melody(song, track).notes
+    melody = midifile.choose_melody(song, track, channel).notes
     added = extend(song, melody, player, wanted)
     before = {MELODY: melody, **{role: tuple(notes) for role, notes in extract_human_parts(song).items()}}
     parts = {part: (*before.get(part, ()), *added[part]) for part in added}

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from daemon.engine.song import bar_starts
-from daemon.offline.render import MAX_TICKS, Progress
+from daemon.offline.render import Progress
 from daemon.players.arcnn import STRICT, Editor
 from music import midifile
 from music.edits import selection
@@ -17,8 +17,9 @@ from music.edits.edit import Edit, Limits
 from music.encoding import edit_grid
 from music.encoding.edit_grid import WINDOW_STEPS
 from music.files import write_atomically
-from music.midifile import MidiFileError, Song
-from music.note import CHANNELS, EDITS, MELODY, TICKS_PER_BEAT, Note
+from music.midifile import Song
+from music.note import CHANNELS, EDITS, MELODY, Note
+from music.track_names import fold_name
 
 #: edits from one evaluation of 8 bars
 EDITS_AT_ONCE = 8
@@ -91,10 +92,15 @@ def edit_draft(draft: Draft, editor: Editor, options: EditOptions, progress: Pro
 
 
 def edit_song(
-    song: Song, editor: Editor, options: EditOptions, track: str | None = None, progress: Progress | None = None
+    song: Song,
+    editor: Editor,
+    options: EditOptions,
+    track: str | None = None,
+    progress: Progress | None = None,
+    channel: int | None = None,
 ) -> EditedSong:
     """Edit a song's notes. Raises MidiFileError for a song without notes, ValueError as `edit_draft` does."""
-    given = choose_notes(song, track)
+    given = choose_notes(song, track, channel)
     bars = bar_starts(song.metres, max(n.end for n in given))
     lengths, velocities = edit_grid.from_notes(given, 0, bars[-1])
     draft = Draft(lengths, velocities, bars[:-1])
@@ -103,19 +109,19 @@ def edit_song(
     return EditedSong(tuple(quantised), tuple(edit_grid.to_notes(draft.lengths, draft.velocities)), tuple(edits), draft)
 
 
-def choose_notes(song: Song, track: str | None = None) -> list[Note]:
-    """Return the notes to edit: the track that is named, else `melody`, else all pitched tracks together.
+def choose_notes(song: Song, track: str | None = None, channel: int | None = None) -> list[Note]:
+    """Return the notes to edit: the track or channel that is named, else `melody`, else all pitched tracks together.
 
-    Raises MidiFileError where there are none, or where they last longer than MAX_TICKS.
+    Raises MidiFileError where there are none, or where they last too long.
     """
-    if track is not None or song.part(MELODY) is not None:
-        notes = list(midifile.choose_melody(song, track).notes)
+    named = any(fold_name(part.name) == MELODY for part in song.parts)
+    if track is not None or channel is not None or named:
+        notes = list(midifile.choose_melody(song, track, channel).notes)
     else:
         notes = [note for part in song.parts if part.channel != _DRUMS for note in part.notes]
     if not notes:
-        raise MidiFileError("there are no notes to edit; name a track that has some with --track")
-    if max(n.end for n in notes) > MAX_TICKS:
-        raise MidiFileError(f"the notes last {max(n.end for n in notes) // TICKS_PER_BEAT} beats: that is too long")
+        raise song.error("there are no notes to edit; name a track that has some with --track")
+    midifile.check_length(song, notes, begin=0)
     return notes
 
 

@@ -11,7 +11,7 @@ from daemon.core.counters import Counters
 from daemon.core.events import ControlChange, MidiIn, Quit
 from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
-from daemon.core.tempo import NS_PER_MS, TapTempo, TempoMap, us_per_beat
+from daemon.core.tempo import NS_PER_MS, NS_PER_S, TapTempo, TempoMap, us_per_beat
 from daemon.core.world import Composer
 from daemon.engine.conductor import Conductor
 from daemon.engine.melody import MelodyTracker
@@ -20,13 +20,15 @@ from daemon.offline.virtual_world import InlineComposer, RecordingOutput, SentMe
 from daemon.players.player import Player
 from daemon.sound.synth import Synth
 from music import midi, midifile
-from music.midifile import MidiFileError, Part
+from music.midifile import Part
 from music.note import CHANNELS, MELODY, TICKS_PER_BEAT, TICKS_PER_STEP, Metre, Note, quantise, remove_overlaps
 
 #: called with the share done, 0..1
 Progress = Callable[[float], None]
-#: the longest melody; at 120 beats a minute 14 hours
-MAX_TICKS = 100_000 * TICKS_PER_BEAT
+#: how far the accompaniment may begin before the first note, and end after the last, where a bar is longer than that
+MAX_BAR_TICKS = 32 * TICKS_PER_BEAT
+#: the longest sound that is written
+MAX_WAV_NS = 3 * 3600 * NS_PER_S
 
 _Message = tuple[int, int, bytes]  # tick, order at that tick, data
 
@@ -74,16 +76,16 @@ def perform(
 ) -> RenderedSong:
     """Play the accompaniment to a part of a song that has notes, in whole bars from the first note to the last.
 
-    Raises MidiFileError for a melody that lasts longer than MAX_TICKS.
+    Raises MidiFileError for a melody that lasts too long.
     """
     marks = song.tempos if options.bpm is None else ((0, us_per_beat(options.bpm)),)
     known = SongInfo(metres=song.metres)
     first, *_, last = sorted({at for note in quantise(melody.notes) for at in (note.start, note.end)})
-    begin = known.bar_at(first).start
+    midifile.check_length(song, melody.notes)
+    begin = max(known.bar_at(first).start, first - MAX_BAR_TICKS)
     end = known.bar_at(last - 1).start + known.metre_at(last - 1)[1].ticks_per_bar
+    end = min(end, last + MAX_BAR_TICKS)
     early = min(begin, 0) - known.metre_at(first)[1].ticks_per_bar
-    if end - begin > MAX_TICKS:
-        raise MidiFileError(f"the melody lasts {(end - begin) // TICKS_PER_BEAT} beats, and that is too long")
     messages = _make_messages(song, melody)
     tempo = TempoMap.from_marks(marks, early)
     known = replace(known, tempo=tempo)
@@ -126,13 +128,15 @@ def render_file(
     options: RenderOptions = RenderOptions(),
     track: str | None = None,
     progress: Progress | None = None,
+    channel: int | None = None,
 ) -> RenderedSong:
     """Render the accompaniment to a MIDI file's melody into another file, with the melody's track copied into it.
 
-    Raises MidiFileError for a source without a melody, OSError when the target cannot be written.
+    track, channel: as `music.midifile.choose_melody` takes them. Raises MidiFileError for a source without a melody,
+    OSError when the target cannot be written.
     """
     song = midifile.read(source)
-    melody = midifile.choose_melody(song, track)
+    melody = midifile.choose_melody(song, track, channel)
     copied = midifile.copy_track(song, melody.index, melody.channel)
     performance = perform(song, melody, player, options, progress)
     midifile.write(
@@ -150,12 +154,20 @@ def render_wav(
     progress: Progress,
     synth: Synth,
     clicks: bool,
+    channel: int | None = None,
 ) -> None:
-    """Render a MIDI file's melody, and the band, as sound; clicks: with a click on every beat. Raises as `to_file`."""
+    """Render a MIDI file's melody, and the band, as sound; clicks: with a click on every beat.
+
+    Raises MidiFileError, for a song that lasts too long, too, and OSError as `render_file`.
+    """
     from daemon.sound import wav
 
     song = midifile.read(source)
-    melody = midifile.choose_melody(song, track)
+    melody = midifile.choose_melody(song, track, channel)
+    tempo = TempoMap.from_marks(song.tempos if options.bpm is None else ((0, us_per_beat(options.bpm)),))
+    hours, limit = (ns / NS_PER_S / 3600 for ns in (tempo.ns_at(max(n.end for n in melody.notes)), MAX_WAV_NS))
+    if hours > limit:
+        raise song.error(f"it lasts {hours:.0f} hours at this tempo, and a .wav may last {limit:.0f}; use --bpm")
     done = perform(song, melody, player, options, progress)
     metre = done.metres[0][1] if clicks else None
     wav.write(target, {MELODY: melody.notes, **done.parts}, TempoMap.from_marks(done.tempos), synth, metre)

@@ -17,6 +17,7 @@ from music.chords import ChordTrack
 from music.evaluation.metrics import MelodyPassage, find_passage
 from music.midifile import Song, choose_melody
 from music.note import REST, TICKS_PER_STEP, Note
+from music.track_names import fold_name
 
 Accompaniment = dict[str, list[Note]]
 
@@ -50,7 +51,7 @@ def extract_human_parts(song: Song) -> Accompaniment:
     """What the song's own players do, by role; {} for a song that holds only a melody."""
     parts: Accompaniment = {}
     for part in song.parts:
-        role = ROLE_OF_TRACK.get(part.name)
+        role = ROLE_OF_TRACK.get(fold_name(part.name))
         if role is not None and part.notes:
             parts.setdefault(role, []).extend(part.notes)
     return {role: sorted(notes) for role, notes in parts.items()}
