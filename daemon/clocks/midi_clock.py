@@ -110,7 +110,7 @@ class MidiClock:
         place, ns = self._base + number, self._line.at(number)
         if lost:  # it was away, and position goes by the time that has passed
             return (Started(place, ns, self._us()),)
-        return (ClockTick(place, ns, self._us(), abs(self._line.residual), self._line.lost),)
+        return (ClockTick(place, ns, self._us(), abs(self._line.residual_ns), self._line.lost),)
 
     def _pace(self) -> Sequence[Change]:
         return (TempoOnly(self._base + self._line.number, self._line.at(self._line.number), self._us()),)
@@ -123,16 +123,16 @@ class MidiClock:
         due = self._line.at(number + 1)
         ahead = number >= 0 and due - at > AHEAD
         if apart or silent or ahead:
-            missing = round((at - due) / self._line.interval) if silent and not self._held_up else 0
+            missing = round((at - due) / self._line.interval_ns) if silent and not self._held_up else 0
             self._known = self._known or number >= PULSE
             self._base += max(0, missing) + number + 1
             before = self._line if self._known and not ahead else None  # one that was overtaken was wrong
-            self._line = TickFilter(self._line.interval, before)
+            self._line = TickFilter(self._line.interval_ns, before)
         self._last, self._held_up = at, False
-        self._line.tick(at)
+        self._line.add(at)
 
     def _us(self) -> int:
-        return max(1, round(self._line.interval * TICKS_PER_BEAT / NS_PER_US))
+        return max(1, round(self._line.interval_ns * TICKS_PER_BEAT / NS_PER_US))
 
 
 class SongPosition:

@@ -41,7 +41,7 @@ class StartupLossDetector:
         """Whether nothing more is to be learnt."""
         return len(self.ticks) - (self._gap or 0) > LOOKS[-1]
 
-    def tick(self, ns: int) -> bool:
+    def add(self, ns: int) -> bool:
         """The next tick came; whether it is clear now that some before it were lost, or others than was thought."""
         gap = ns - self.ticks[-1][1] if self.ticks else 0
         self.ticks.append((len(self.ticks) + self._lost, ns))

@@ -351,10 +351,10 @@ def test_any_order_of_its_own_messages_is_borne(said: list[bytes], rng: random.R
 def test_a_line_is_drawn_anew_after_a_tempo_change_and_says_so() -> None:
     line = TickFilter(interval(120))
     for ns in ticks(120, 50):
-        line.tick(ns)
+        line.add(ns)
     for ns in ticks(100, 20, ticks(120, 50)[-1])[1:]:
-        line.tick(ns)
-    assert abs(line.interval - interval(100)) < 1000
+        line.add(ns)
+    assert abs(line.interval_ns - interval(100)) < 1000
 
 
 @pytest.mark.parametrize("bpm", [100, 120, 140])

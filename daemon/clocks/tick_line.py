@@ -1,0 +1,148 @@
+"""The line through the ticks of a clock: where they really lie in time, and how far apart.
+
+A tick may be late, but never early. So the line touches the earliest ticks from below; of all lines that do, it is the
+one nearest to the other ticks, which is an edge of their lower convex hull. How far above it ticks may lie, its width,
+is learnt from the past; where ticks bunch up it is the period of an audio server.
+
+Ticks are points (number, nanoseconds since the first tick).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from daemon.clocks.startup_loss import Point, turns
+
+#: ticks that the line is drawn through; from this many on the older half is left out
+WINDOW_TICKS = 256
+#: ticks until what they show themselves counts more than what was guessed
+ENOUGH_TICKS = 8
+#: ticks until a line is sure of its width, and after how many more it measures it again
+SETTLED_TICKS, MEASURE_EVERY_TICKS = 48, 24
+#: intervals between ticks beyond 10 and 500 beats per minute, which no clock has
+MIN_INTERVAL_NS, MAX_INTERVAL_NS = 5_000_000.0, 250_000_000.0
+#: how far any clock may be off without surprise
+MIN_TOLERANCE_NS = 500_000.0
+#: the share of ticks that lie within the width, the share of a width that outlives a measurement, and a margin
+INSIDE_SHARE, FADE_SHARE, MARGIN = 0.97, 0.8, 1.1
+#: the times that an audio server hands over at once: 64 to 8192 frames at usual rates
+PERIODS_NS = tuple(2**i * 1e9 / rate for i in range(6, 14) for rate in (44_100, 48_000, 96_000))
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalEstimate:
+    """A time between ticks, `ns` give or take `doubt_ns`."""
+
+    ns: float
+    doubt_ns: float
+
+
+class TickLine:
+    """A line through ticks, drawn anew with every one."""
+
+    def __init__(self, prior: IntervalEstimate, width_ns: float = 0.0, *, settled: bool = False) -> None:
+        """Begin a line without ticks. prior: the interval before there are any; settled: the width is sure."""
+        self.settled = settled
+        self.width_ns = width_ns
+        self.prior = prior
+        self.points: list[Point] = []
+        #: time between two ticks
+        self.interval_ns = prior.ns
+        #: where tick 0 lies, ns since the first tick
+        self.start_ns = 0.0
+        #: how far above the line the latest tick lies
+        self.spread_ns = 0.0
+        self._hulls: tuple[list[Point], list[Point]] = [], []  # of the points, lower and upper
+        self._number_sum = 0
+
+    def at(self, number: float) -> float:
+        """Return where a tick lies on the line, ns since the first tick."""
+        return self.start_ns + number * self.interval_ns
+
+    def extend(self, points: list[Point]) -> None:
+        """Draw the line on through further ticks, in the order of their numbers."""
+        for point in points:
+            self.add(point)
+            if len(self.points) % MEASURE_EVERY_TICKS == 0:
+                self.fit()
+                self._measure_width()
+        if len(self.points) >= WINDOW_TICKS:
+            newer = self.points[WINDOW_TICKS // 2 :]
+            self.points, self._hulls, self._number_sum = [], ([], []), 0
+            for point in newer:
+                self.add(point)
+        self.fit()
+
+    def add(self, point: Point) -> None:
+        """Take a further tick, without drawing the line."""
+        self.points.append(point)
+        self._number_sum += point[0]
+        for hull, side in zip(self._hulls, (1, -1), strict=True):
+            while len(hull) >= 2 and side * turns(hull[-2], hull[-1], point) <= 0:
+                hull.pop()
+            hull.append(point)
+
+    def fit(self) -> None:
+        """Draw the line; the interval that was known or guessed before counts for as much as it is worth."""
+        count, middle = len(self.points), self._number_sum / len(self.points)
+        slope = self.prior.ns
+        if count > 1:
+            a, b = next((a, b) for a, b in pairwise(self._hulls[0]) if b[0] >= middle)
+            edge = (b[1] - a[1]) / (b[0] - a[0])
+            seen = self._touch(edge)[1] if count >= ENOUGH_TICKS else self._estimate_jitter()
+            width = max(self.width_ns * min(1.0, max(0.0, 2 - count / SETTLED_TICKS)), seen)
+            worth = (2 * count * self.prior.doubt_ns) ** 2
+            if self.settled or abs(edge - self.prior.ns) > width / count:  # else the guess may well be right
+                slope = (edge * worth + self.prior.ns * width**2) / (worth + width**2)
+        self.interval_ns = min(max(slope, MIN_INTERVAL_NS), MAX_INTERVAL_NS)
+        self.start_ns, self.spread_ns = self._touch(self.interval_ns)
+        if self.settled and self.spread_ns < self.width_ns:  # it has not shown all: the middle of where it may lie
+            early = (self.width_ns - self.spread_ns) / 2 * min(1.0, max(0.0, 1.5 - count / SETTLED_TICKS))
+            self.start_ns -= early
+            self.spread_ns += early
+
+    def bounds(self, number: int) -> tuple[float, float]:
+        """Return the least and the greatest distance (ns) from the line at which tick `number` is no surprise."""
+        count = len(self.points)
+        if count < ENOUGH_TICKS and not self.settled:
+            return -MAX_INTERVAL_NS, MAX_INTERVAL_NS
+        width = self.tolerance_ns
+        early = min(0.0, self.spread_ns - width)
+        if count >= SETTLED_TICKS:
+            return early, width
+        certainty = (2 * count / (self.width_ns + 1)) ** 2 + 1 / self.prior.doubt_ns**2  # of the interval
+        doubt = (number - self._number_sum / count) / certainty**0.5
+        return early - doubt, width + doubt
+
+    @property
+    def tolerance_ns(self) -> float:
+        """How far apart ticks may lie, beyond their intervals, without being a surprise."""
+        return (self.width_ns if self.settled else max(self.width_ns, self.spread_ns)) * MARGIN + MIN_TOLERANCE_NS
+
+    def _measure_width(self) -> None:
+        offs = sorted(ns - self.start_ns - number * self.interval_ns for number, ns in self.points)
+        wide = offs[int(INSIDE_SHARE * (len(offs) - 1))]
+        if not self.settled:
+            self.width_ns = max(self.width_ns, wide)
+        elif len(offs) >= 2 * SETTLED_TICKS:  # it has shown all of it; that it is more would have been noticed
+            self.width_ns = min(self.width_ns, max(wide, self.width_ns * FADE_SHARE))
+        self.settled = self.settled or len(self.points) >= SETTLED_TICKS
+
+    def _touch(self, slope: float) -> tuple[float, float]:
+        """Return where a line of this slope that touches all ticks from below begins, and its spread."""
+        lower, upper = self._hulls
+        start = min(ns - number * slope for number, ns in lower)
+        return start, max(ns - number * slope for number, ns in upper) - start
+
+    def _estimate_jitter(self) -> float:
+        """Return how wide the line of the first few ticks seems to be, by how unevenly they come."""
+        gaps = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in pairwise(self.points)]
+        if len(gaps) == 1 or min(gaps) < MIN_INTERVAL_NS:
+            gaps.append(self.prior.ns)
+        return max(max(gaps) - min(gaps), matching_period_ns(max(gaps)))
+
+
+def matching_period_ns(interval_ns: float) -> float:
+    """Return the audio server's period that an interval equals, and may be instead of the clock's; 0 if it is none."""
+    return next((period for period in PERIODS_NS if abs(interval_ns - period) < 0.002 * period), 0.0)
