@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from daemon.clocks.clock import ClockError
-from daemon.clocks.position_clock import position
+from daemon.clocks.position_clock import make_position
 from daemon.core.events import Position
 
 #: between two questions to the session, which does not report when it stops
@@ -62,5 +62,5 @@ class LinkSession:
                 continue  # alone, its own tempo is as good as any; with others theirs must have come
             if played or link.num_peers:
                 rolling = link.playing if played else True  # who knows no start and stop has only the beat
-                self._put(position(self._now(), rolling, link.beat, link.tempo))
+                self._put(make_position(self._now(), rolling, link.beat, link.tempo))
         link.enabled = False

@@ -1,7 +1,7 @@
-"""Whose beat it is: clocks that the band follows, as pure state machines.
+"""Clocks that the band can follow, as pure state machines: told what comes in, they say what the clock did.
 
-A clock is told what came in and says what its master did. It counts ticks (1/24 beat) of the master's own song
-position; where they lie on the band's timeline, which never runs backwards, is `daemon.engine.clock_sync`'s business.
+A clock counts ticks (1/24 beat) of its own song position. Where these lie on the band's timeline, which never runs
+backwards, is the business of `daemon.engine.clock_sync`.
 """
 
 from __future__ import annotations
@@ -20,44 +20,39 @@ class ClockError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The master rolls, or rolls on from somewhere else: its `tick` lies at `ns`, `us` microseconds per beat.
+    """The clock has started, or goes on from another position."""
 
-    fresh: from the top, as a Start; otherwise it went on, jumped, or came back after a pause.
-    """
-
-    tick: int
-    ns: int
-    us: int
-    fresh: bool = False
+    tick: int  #: its song position ...
+    ns: int  #: ... at this time
+    us: int  #: microseconds per beat
+    fresh: bool = False  #: from the top; False: it continued, jumped, or came back after a silence
 
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The master stands still, or has been silent for too long."""
+    """The clock stands still, or has been silent for too long."""
 
     ns: int
 
 
 @dataclass(frozen=True, slots=True)
 class ClockTick:
-    """The master rolls on: its `tick` lies at `ns`, `us` microseconds per beat. jitter: how far (ns) what came in was
-    from where it should have been; lost: ticks of this clock that never came, since it began."""
+    """The clock goes on as it did."""
 
-    tick: int
-    ns: int
-    us: int
-    jitter: int = 0
-    lost: int = 0
+    tick: int  #: its song position ...
+    ns: int  #: ... at this time
+    us: int  #: microseconds per beat
+    jitter: int = 0  #: how far (ns) what came in was from where it should have been
+    lost: int = 0  #: ticks that never came, since the clock began
 
 
 @dataclass(frozen=True, slots=True)
 class TempoOnly:
-    """The master beats time without ever having said where it is: its tick `tick`, counted from anywhere, lies at `ns`,
-    `us` microseconds per beat."""
+    """The clock beats time, but has never said where it is."""
 
-    tick: int
-    ns: int
-    us: int
+    tick: int  #: counted from anywhere ...
+    ns: int  #: ... at this time
+    us: int  #: microseconds per beat
 
 
 Change = Started | Stopped | ClockTick | TempoOnly
@@ -77,7 +72,7 @@ class Clock(Protocol):
 
     @property
     def deadline(self) -> int | None:
-        """The moment (ns) from which on further silence means something."""
+        """The time (ns) from which on further silence means something; None for never."""
         ...
 
     def on_silence(self, now: int) -> Sequence[Change]:

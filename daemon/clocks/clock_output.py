@@ -1,4 +1,4 @@
-"""The band as master: which MIDI clock messages go out at which tick."""
+"""The band's own MIDI clock, for others to follow: which of its messages go out at which tick."""
 
 from __future__ import annotations
 
@@ -10,35 +10,34 @@ TICK, START, STOP = (bytes((status,)) for status in (midi.CLOCK, midi.START, mid
 
 
 class ClockOutput:
-    """Beats 24 ticks a beat from `begin` on, so that others know the tempo; Start goes with the first bar line after
-    `play`, Stop with `stop`."""
+    """Beats 24 times a beat from `begin` on; Start goes out at the first bar line after `play`, Stop with `stop`."""
 
     def __init__(self) -> None:
-        #: the tick of the next beat, None while it is silent
-        self.next: int | None = None
-        self._wanted = False
+        #: the tick of the next message, None while it does not beat
+        self.next_tick: int | None = None
+        self._starts_next_bar = False
         self._started = False
 
     def begin(self, tick: int) -> None:
-        """Beat from this tick on (again)."""
-        self.next = tick
+        """Beat from this tick on, anew if it beats already."""
+        self.next_tick = tick
 
     def play(self) -> None:
-        """Start at the next bar line."""
-        self._wanted = not self._started
+        """Send Start at the next bar line, unless it has been sent."""
+        self._starts_next_bar = not self._started
 
-    def take(self, tick: int, origin: int, bar: int) -> Iterator[tuple[int, bytes]]:
-        """What is due up to `tick`, as (tick, message). origin: a tick at which a bar begins; bar: its ticks."""
-        while self.next is not None and self.next <= tick:
-            if self._wanted and (self.next - origin) % bar == 0:
-                self._wanted, self._started = False, True
-                yield self.next, START
-            yield self.next, TICK
-            self.next += 1
+    def take(self, tick: int, bar_origin: int, bar_ticks: int) -> Iterator[tuple[int, bytes]]:
+        """Yield what is due up to `tick`, as (tick, message); bar_origin: a tick at which a bar begins."""
+        while self.next_tick is not None and self.next_tick <= tick:
+            if self._starts_next_bar and (self.next_tick - bar_origin) % bar_ticks == 0:
+                self._starts_next_bar, self._started = False, True
+                yield self.next_tick, START
+            yield self.next_tick, TICK
+            self.next_tick += 1
 
     def stop(self) -> Iterator[bytes]:
-        """The band stops."""
-        self._wanted = False
+        """Yield Stop, if Start has been sent; go on beating."""
+        self._starts_next_bar = False
         if self._started:
             self._started = False
             yield STOP

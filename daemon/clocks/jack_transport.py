@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from daemon.clocks.clock import ClockError
-from daemon.clocks.position_clock import position
+from daemon.clocks.position_clock import make_position
 from daemon.core.events import Position
 from daemon.core.tempo import NS_PER_S, NS_PER_US
 
@@ -78,12 +78,12 @@ class JackTransport:
             rolling = state == self._jack.ROLLING
             if rolling or rolled:
                 now, at = self._now(), where.get("usecs", 0) * NS_PER_US  # JACK's clock is the machine's monotonic one
-                beat, bpm = beat_of_transport(where, self._bpm)
-                self._put(position(at if 0 <= now - at < NS_PER_S else now, rolling, beat, bpm))
+                beat, bpm = read_position(where, self._bpm)
+                self._put(make_position(at if 0 <= now - at < NS_PER_S else now, rolling, beat, bpm))
             rolled = rolling
 
 
-def beat_of_transport(where: Mapping[str, Any], bpm: float) -> tuple[float, float]:
+def read_position(where: Mapping[str, Any], bpm: float) -> tuple[float, float]:
     """Return a JACK position as (crotchets from bar 1, beats per minute).
 
     One without bars and beats is taken at `bpm`.

@@ -1,4 +1,4 @@
-"""MIDI clock: 24 ticks a beat, Start, Stop, Continue, Song Position Pointer."""
+"""MIDI clock: 24 ticks a beat, Start, Stop, Continue and Song Position Pointer."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from daemon.core.tempo import NS_PER_S, NS_PER_US
 from music import midi
 from music.note import TICKS_PER_BEAT, TICKS_PER_STEP
 
-#: a clock that has been silent for so long (ns) has stopped, though nobody said so
+#: a clock that has been silent for this long has stopped, though it did not say so
 SILENCE_TIMEOUT_NS = 2 * NS_PER_S
-#: a clock that has only beaten, for so many ticks, and never started, gives the tempo
-PULSE = TICKS_PER_BEAT
-#: whoever looks so much (ns) later than he should was held up, and the master with him, or its ticks wait to be heard
-HELD_UP = NS_PER_S // 2
-#: no tick comes so much (ns) too early, unless many have waited
-AHEAD = NS_PER_S // 2
+#: a clock that has beaten this many ticks without ever starting gives the tempo
+TEMPO_ONLY_TICKS = TICKS_PER_BEAT
+#: if silence is noticed this much too late, this machine was held up, and perhaps the clock's ticks wait to be heard
+HELD_UP_NS = NS_PER_S // 2
+#: no tick comes this much too early, unless many have waited
+MAX_EARLY_NS = NS_PER_S // 2
 
 
 class MidiClock:
@@ -31,137 +31,136 @@ class MidiClock:
         Ardour 7), or None to find out; bar: sixteenths in one.
         """
         self.waits_for_start = waits_for_start
-        self._line = TickFilter(us * NS_PER_US / TICKS_PER_BEAT)
-        self._known = False  # whether a tempo has been heard
-        self._last: int | None = None  # when the newest tick came
-        self._base = 0  # song position of the line's tick 0
-        self._rolling = False  # a Start or Continue holds
-        self._told = False  # and its first tick has come, so that somebody follows
-        self._lost = False  # it went silent while rolling
-        self._held_up = False  # and not by itself
-        self._started = False  # a Start or Continue has ever been heard
-        self._pending: int | None = None  # song position of the next tick, where that is news
-        self._fresh = False
-        self._place = SongPosition(unit, bar)
+        self._filter = TickFilter(us * NS_PER_US / TICKS_PER_BEAT)
+        self._tempo_known = False
+        self._last_tick: int | None = None  # when (ns) the newest tick came
+        self._base = 0  # song position of the filter's tick 0
+        self._rolling = False  # it has started or continued, and not stopped
+        self._announced = False  # and its first tick has come, so that the band knows
+        self._went_silent = False  # while rolling
+        self._held_up = False  # and because this machine was held up
+        self._ever_started = False
+        self._next_position: int | None = None  # song position of the next tick, if it does not just follow
+        self._fresh = False  # it starts from the top
+        self._song_position = SongPosition(unit, bar)
 
     def on_event(self, event: MidiIn | Position) -> Sequence[Change]:
-        """What a message means; any but the five of MIDI clock mean nothing."""
+        """Return the changes that a message brings; none, unless it is one of the five of MIDI clock."""
         if isinstance(event, Position) or not event.data:
             return ()
         match event.data[0]:
             case midi.CLOCK:
                 return self._tick(event.at)
             case midi.START:
-                self._go(0, fresh=True)
+                self._roll(0, fresh=True)
             case midi.CONTINUE:
-                self._go(self._here())
+                self._roll(self._position())
             case midi.STOP:
                 return self._stop(event.at)
             case midi.SONG_POSITION if len(event.data) == 3 and event.data[1] < 0x80 and event.data[2] < 0x80:
-                self._pending = self._place.tick(event.data[1] | event.data[2] << 7, self._here())
+                value = event.data[1] | event.data[2] << 7
+                self._next_position = self._song_position.to_tick(value, self._position())
                 self._fresh = False
         return ()
 
     @property
     def deadline(self) -> int | None:
-        """When the clock, silent while it rolls, counts as stopped. A start that no tick has followed yet is none."""
-        return self._last + SILENCE_TIMEOUT_NS if self._told and self._last is not None else None
+        """When (ns) a clock that is silent counts as stopped; None while it does not roll or no tick has come yet."""
+        return self._last_tick + SILENCE_TIMEOUT_NS if self._announced and self._last_tick is not None else None
 
     def on_silence(self, now: int) -> Sequence[Change]:
-        """Stopped, if the clock has been silent for too long."""
+        """Return Stopped, if the clock has been silent for too long."""
         deadline = self.deadline
         if deadline is None or now < deadline:
             return ()
-        self._rolling = self._told = False
-        self._lost, self._held_up = True, now - deadline > HELD_UP
+        self._rolling = self._announced = False
+        self._went_silent, self._held_up = True, now - deadline > HELD_UP_NS
         return (Stopped(now),)
 
-    def _here(self) -> int:
-        """The song position of the tick to come."""
-        return self._base + self._line.number + 1 if self._pending is None else self._pending
+    def _position(self) -> int:
+        """Return the song position of the tick to come."""
+        return self._base + self._filter.number + 1 if self._next_position is None else self._next_position
 
-    def _go(self, position: int, fresh: bool = False) -> None:
-        self._pending, self._fresh = position, fresh
-        self._started = True
-        self._lost = False
-        self._rolling = True
+    def _roll(self, position: int, fresh: bool = False) -> None:
+        self._next_position, self._fresh = position, fresh
+        self._ever_started = self._rolling = True
+        self._went_silent = False
 
     def _stop(self, at: int) -> Sequence[Change]:
-        self._started = True
-        if self._rolling or self._lost:
-            self._pending = self._here()  # where Continue goes on
-        told = self._told
-        self._rolling = self._told = self._lost = False
-        return (Stopped(at),) if told else ()
+        self._ever_started = True
+        if self._rolling or self._went_silent:
+            self._next_position = self._position()  # where Continue goes on
+        announced = self._announced
+        self._rolling = self._announced = self._went_silent = False
+        return (Stopped(at),) if announced else ()
 
     def _tick(self, at: int) -> Sequence[Change]:
-        """A tick of the clock: the first one after Start is the downbeat."""
-        self._take(at)
-        if not self._rolling and not self._lost:
-            return self._pace() if not self._started and self._line.number >= PULSE else ()
-        pending, self._pending = self._pending, None
-        lost, self._lost = self._lost, False
-        self._rolling = self._told = True
-        if pending is not None:
-            self._base = pending - self._line.number
+        """Take a tick of the clock; the first one after Start is the downbeat."""
+        self._filter_tick(at)
+        number, ns, us = self._filter.number, self._filter.at(self._filter.number), self._us()
+        if not self._rolling and not self._went_silent:
+            tempo_only = not self._ever_started and number >= TEMPO_ONLY_TICKS
+            return (TempoOnly(self._base + number, ns, us),) if tempo_only else ()
+        position, self._next_position = self._next_position, None
+        silent, self._went_silent = self._went_silent, False
+        self._rolling = self._announced = True
+        if position is not None:
+            self._base = position - number
             fresh, self._fresh = self._fresh, False
-            return (Started(pending, self._line.at(self._line.number), self._us(), fresh),)
-        number = self._line.number
-        place, ns = self._base + number, self._line.at(number)
-        if lost:  # it was away, and position goes by the time that has passed
-            return (Started(place, ns, self._us()),)
-        return (ClockTick(place, ns, self._us(), abs(self._line.residual_ns), self._line.lost),)
+            return (Started(position, ns, us, fresh),)
+        if silent:  # it was away, and its position goes by the time that has passed
+            return (Started(self._base + number, ns, us),)
+        return (ClockTick(self._base + number, ns, us, abs(self._filter.residual_ns), self._filter.lost),)
 
-    def _pace(self) -> Sequence[Change]:
-        return (TempoOnly(self._base + self._line.number, self._line.at(self._line.number), self._us()),)
-
-    def _take(self, at: int) -> None:
-        """Draw the line on. Where the clock begins anew it may lie anywhere: a new line, as fast as the old one."""
-        silent = self._last is not None and at - self._last > SILENCE_TIMEOUT_NS
-        apart = self._pending is not None and not self._line.fits(at)
-        number = self._line.number
-        due = self._line.at(number + 1)
-        ahead = number >= 0 and due - at > AHEAD
-        if apart or silent or ahead:
-            missing = round((at - due) / self._line.interval_ns) if silent and not self._held_up else 0
-            self._known = self._known or number >= PULSE
+    def _filter_tick(self, at: int) -> None:
+        """Pass a tick through the filter; where the clock begins anew, through a new one with the old one's tempo."""
+        number = self._filter.number
+        due = self._filter.at(number + 1)
+        silent = self._last_tick is not None and at - self._last_tick > SILENCE_TIMEOUT_NS
+        elsewhere = self._next_position is not None and not self._filter.fits(at)
+        early = number >= 0 and due - at > MAX_EARLY_NS
+        if elsewhere or silent or early:
+            missing = round((at - due) / self._filter.interval_ns) if silent and not self._held_up else 0
+            self._tempo_known = self._tempo_known or number >= TEMPO_ONLY_TICKS
             self._base += max(0, missing) + number + 1
-            before = self._line if self._known and not ahead else None  # one that was overtaken was wrong
-            self._line = TickFilter(self._line.interval_ns, before)
-        self._last, self._held_up = at, False
-        self._line.add(at)
+            before = self._filter if self._tempo_known and not early else None  # one that was overtaken was wrong
+            self._filter = TickFilter(self._filter.interval_ns, before)
+        self._last_tick, self._held_up = at, False
+        self._filter.add(at)
 
     def _us(self) -> int:
-        return max(1, round(self._line.interval_ns * TICKS_PER_BEAT / NS_PER_US))
+        return max(1, round(self._filter.interval_ns * TICKS_PER_BEAT / NS_PER_US))
 
 
 class SongPosition:
-    """Which tick a Song Position Pointer means. The standard counts sixteenths; Ardour 7 counts MIDI clocks, always
-    at a whole beat. Found out where a master goes on from where it stopped, or jumps to where no bar would begin in
-    sixteenths; until then sixteenths, which are in step with the bar both ways where one jumps to a bar.
+    """Reads Song Position Pointers, whose unit differs between programs.
+
+    The standard counts sixteenths; Ardour 7 counts MIDI clocks, always at a whole beat. The unit is found out when a clock goes on from where it stopped, or jumps to where no bar would begin in
+    sixteenths. Until then it is sixteenths, which are in step with the bar either way after a jump to a bar line.
     """
 
     def __init__(self, unit: int | None = None, bar: int = 16) -> None:
+        """Count in `unit` ticks, or find out if it is None; bar: sixteenths in one."""
         self.unit = unit or TICKS_PER_STEP
         self._sure = unit is not None
         self._bar = bar
-        self._last: int | None = None  # the last value
-        self._from = 0  # and what was counted as its tick
+        self._last_value: int | None = None
+        self._last_tick = 0  # the tick that the last value was taken for
 
-    def tick(self, value: int, counted: int) -> int:
-        """The tick that a value (0..16383) means, where `counted` is the one that would have come next."""
+    def to_tick(self, value: int, expected: int) -> int:
+        """Return the tick that a value (0..16383) means; expected: the tick that would have come next."""
         if not self._sure:
-            self._look(value, counted)
-        self._last, self._from = value, value * self.unit
+            self._find_unit(value, expected)
+        self._last_value, self._last_tick = value, value * self.unit
         return value * self.unit
 
-    def _look(self, value: int, counted: int) -> None:
+    def _find_unit(self, value: int, expected: int) -> None:
         if value % TICKS_PER_BEAT:
             self.unit = TICKS_PER_STEP
             return
         if value % self._bar:
             self.unit = 1
             return
-        passed, step = counted - self._from, value - (self._last or 0)
-        if passed >= 2 * TICKS_PER_BEAT and 0 <= step - passed <= TICKS_PER_BEAT:
+        passed, difference = expected - self._last_tick, value - (self._last_value or 0)
+        if passed >= 2 * TICKS_PER_BEAT and 0 <= difference - passed <= TICKS_PER_BEAT:
             self.unit = 1

@@ -1,4 +1,4 @@
-"""A master that tells its position, over and over: JACK's transport, Ableton Link."""
+"""Clocks that tell their position over and over: JACK's transport, Ableton Link."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from daemon.core.events import MidiIn, Position
 from daemon.core.tempo import NS_PER_US
 from music.note import TICKS_PER_BEAT, TICKS_PER_STEP
 
-#: a position (ticks) that far from where the last one led is a jump
-JUMP = TICKS_PER_STEP // 2
-#: how much of what a position is off is believed at once
+#: a position this far from where the last one led is a jump
+JUMP_TICKS = TICKS_PER_STEP // 2
+#: the share of what a position is off that is believed at once
 SMOOTHING = 1 / 8
 
 
@@ -26,7 +26,7 @@ class PositionClock:
         self._last: Position | None = None
 
     def on_event(self, event: MidiIn | Position) -> Sequence[Change]:
-        """What a position means, beside the one before."""
+        """Return the changes that a position brings, beside the one before."""
         if not isinstance(event, Position):
             return ()
         before, self._last = self._last, event if event.rolling else None
@@ -36,27 +36,27 @@ class PositionClock:
         if before is None:
             return (Started(event.tick, event.ns, event.us, fresh=0 <= event.tick < TICKS_PER_STEP),)
         off = event.ns - before.ns - (event.tick - before.tick) * before.us * NS_PER_US / TICKS_PER_BEAT
-        if abs(off) > JUMP * span:
+        if abs(off) > JUMP_TICKS * span:
             return (Started(event.tick, event.ns, event.us),)
-        ns = event.ns - round(off * (1 - SMOOTHING))  # who asks is late now and then: most of what is off is that
+        ns = event.ns - round(off * (1 - SMOOTHING))  # mostly, whoever asked was late
         self._last = replace(event, ns=ns)
         return (ClockTick(event.tick, ns, event.us, round(abs(off))),)
 
     @property
     def deadline(self) -> int | None:
-        """When a master that has stopped telling counts as stopped."""
+        """When (ns) a clock that has stopped telling counts as stopped."""
         return None if self._last is None else self._last.at + SILENCE_TIMEOUT_NS
 
     def on_silence(self, now: int) -> Sequence[Change]:
-        """Stopped, if it has told nothing for too long."""
+        """Return Stopped, if the clock has told nothing for too long."""
         if self._last is None or now < self._last.at + SILENCE_TIMEOUT_NS:
             return ()
         self._last = None
         return (Stopped(now),)
 
 
-def position(at: int, rolling: bool, beat: float, bpm: float) -> Position:
-    """The position of a master that is at a beat (crotchets from bar 1) at a moment (ns)."""
+def make_position(at: int, rolling: bool, beat: float, bpm: float) -> Position:
+    """Return the position of a clock that is at `beat`, crotchets from bar 1, at the time `at` (ns)."""
     us = max(1, round(60_000_000 / bpm))
     tick = int(beat * TICKS_PER_BEAT // 1)
     return Position(at, rolling, tick, at - round((beat * TICKS_PER_BEAT - tick) * us * NS_PER_US / TICKS_PER_BEAT), us)

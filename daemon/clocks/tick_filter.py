@@ -53,7 +53,7 @@ class TickFilter:
         self._first_ns = self._newest_ns = 0
         doubt = (KNOWN_SHARE if before else GUESSED_SHARE) * interval_ns
         width = before._line.width_ns if before else 0.0
-        self._line = TickLine(IntervalEstimate(interval_ns, doubt), width, settled=before is not None)
+        self._line: TickLine = TickLine(IntervalEstimate(interval_ns, doubt), width, settled=before is not None)
         self._startup = None if before else StartupLossDetector(interval_ns)
         self._pending: list[PendingTick] = []
         self._caught_up = False  # late ticks came together with a later one

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
-from daemon.clocks.startup_loss import Point, turns
+from daemon.clocks.startup_loss import Point, cross_product
 
 #: ticks that the line is drawn through; from this many on the older half is left out
 WINDOW_TICKS = 256
@@ -79,7 +79,7 @@ class TickLine:
         self.points.append(point)
         self._number_sum += point[0]
         for hull, side in zip(self._hulls, (1, -1), strict=True):
-            while len(hull) >= 2 and side * turns(hull[-2], hull[-1], point) <= 0:
+            while len(hull) >= 2 and side * cross_product(hull[-2], hull[-1], point) <= 0:
                 hull.pop()
             hull.append(point)
 

@@ -130,8 +130,8 @@ class Conductor:
             tick = band.transport.next_tick(band.schedule.next_tick())
             if tick is not None:
                 times.append(tempo.ns_at(tick) - band.sender.lookahead_ns)
-            if clock_output is not None and clock_output.next is not None:
-                times.append(tempo.ns_at(clock_output.next))
+            if clock_output is not None and clock_output.next_tick is not None:
+                times.append(tempo.ns_at(clock_output.next_tick))
         return min((at for at in times if at is not None), default=None)
 
     def _do_what_is_due(self, now: int) -> None:

@@ -316,13 +316,13 @@ def test_what_song_position_counts_is_found_out(values: list[tuple[int, int]], u
     place = SongPosition()
     counted = 0
     for value, passed in values:
-        counted = place.tick(value, counted + passed)
+        counted = place.to_tick(value, counted + passed)
     assert place.unit == unit
 
 
 def test_what_song_position_counts_can_be_said() -> None:
-    assert SongPosition(1).tick(100, 0) == 100
-    assert SongPosition(6).tick(96, 96) == 576
+    assert SongPosition(1).to_tick(100, 0) == 100
+    assert SongPosition(6).to_tick(96, 96) == 576
 
 
 @given(st.lists(st.tuples(st.integers(0, 60_000_000), st.binary(min_size=0, max_size=3)), max_size=200))

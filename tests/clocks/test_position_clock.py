@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from daemon.clocks.clock import Change, ClockTick, Started, Stopped
-from daemon.clocks.jack_transport import beat_of_transport
+from daemon.clocks.jack_transport import read_position
 from daemon.clocks.midi_clock import SILENCE_TIMEOUT_NS
-from daemon.clocks.position_clock import PositionClock, position
+from daemon.clocks.position_clock import PositionClock, make_position
 from tests.support.fakes import MS
 
 BEAT = 500 * MS  # at 120 bpm
@@ -16,11 +16,11 @@ BEAT = 500 * MS  # at 120 bpm
 def told(*positions: tuple[int, bool, float, float]) -> list[Change]:
     """What (ns, rolling, beat, bpm) mean, one after the other."""
     clock = PositionClock()
-    return [change for at in positions for change in clock.on_event(position(*at))]
+    return [change for at in positions for change in clock.on_event(make_position(*at))]
 
 
 def test_a_position_between_ticks_says_where_its_tick_was() -> None:
-    told_at = position(1000 * MS, True, 2.53, 120)
+    told_at = make_position(1000 * MS, True, 2.53, 120)
     assert told_at.tick == 60
     assert told_at.ns == 1000 * MS - round(0.72 * BEAT / 24)
 
@@ -57,7 +57,7 @@ def test_stop_is_told_once() -> None:
 
 def test_one_that_tells_nothing_any_more_has_stopped() -> None:
     clock = PositionClock()
-    clock.on_event(position(5, True, 0, 120))
+    clock.on_event(make_position(5, True, 0, 120))
     assert clock.deadline == 5 + SILENCE_TIMEOUT_NS
     assert clock.on_silence(5 + SILENCE_TIMEOUT_NS) == (Stopped(5 + SILENCE_TIMEOUT_NS),)
     assert clock.deadline is None
@@ -86,4 +86,4 @@ def test_one_that_tells_nothing_any_more_has_stopped() -> None:
     ],
 )  # fmt: skip
 def test_where_jack_is(where: dict[str, float], beat: float, bpm: float) -> None:
-    assert beat_of_transport(where, 120) == (beat, bpm)
+    assert read_position(where, 120) == (beat, bpm)
