@@ -135,8 +135,9 @@ class MidiClock:
 class SongPosition:
     """Reads Song Position Pointers, whose unit differs between programs.
 
-    The standard counts sixteenths; Ardour 7 counts MIDI clocks, always at a whole beat. The unit is found out when a clock goes on from where it stopped, or jumps to where no bar would begin in
-    sixteenths. Until then it is sixteenths, which are in step with the bar either way after a jump to a bar line.
+    The standard counts sixteenths; Ardour 7 counts MIDI clocks, always at a whole beat. The unit is found out when a
+    clock goes on from where it stopped, or jumps to where no bar would begin in sixteenths. Until then it is
+    sixteenths, which are in step with the bar either way after a jump to a bar line.
     """
 
     def __init__(self, unit: int | None = None, bar: int = 16) -> None:
