@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
-import shutil
 import stat
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -83,6 +80,9 @@ def path_to_replace(path: Path) -> Iterator[Path]:
     with _naming(path):
         opened = None if path == STDOUT or _is_special(path) else _open_beside(path)
         if opened is None:
+            import shutil  # these two are slow to load and rarely needed
+            import tempfile
+
             with tempfile.TemporaryDirectory() as folder:
                 temporary = Path(folder, path.name)
                 yield temporary
@@ -123,7 +123,7 @@ def _open_beside(path: Path) -> tuple[BinaryIO, Path, Path] | None:
     None where the target has to be written straight into, for that is all its owner or its folder allows.
     """
     target = _resolve(path)
-    temporary = target.with_name(f".houseband-{secrets.token_hex(8)}.part")
+    temporary = target.with_name(f".houseband-{os.urandom(8).hex()}.part")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
         file = os.fdopen(os.open(temporary, flags, 0o666), "wb")  # less the umask, as any new file

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import secrets
 import stat
 import sys
 import threading
@@ -194,7 +193,7 @@ def test_no_one_can_foresee_the_file_beside_it(tmp_path: Path) -> None:
 def test_a_file_that_somebody_put_beside_it_is_not_written_into(
     tmp_path: Path, write: Callable[[Path, bytes], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(secrets, "token_hex", lambda size: "0" * 2 * size)
+    monkeypatch.setattr(os, "urandom", bytes)
     victim = tmp_path / "victim"
     victim.write_bytes(b"mine")
     trap = tmp_path / f".houseband-{'0' * 16}.part"
