@@ -38,6 +38,9 @@ DRUM_CHANNEL = 9
 #: what a note-off ends: channel, pitch
 Key = tuple[int, int]
 
+#: bytes of a message by its status; 0: a data byte, or a status that means nothing; SysEx may be of any length
+_LENGTHS = (*[0] * 0x80, *[3] * 0x40, *[2] * 0x20, *[3] * 0x10, 0, 2, 3, 2, 0, 0, 1, 0, 1, 0, 1, 1, 1, 0, 1, 1)
+
 
 def note_on(channel: int, pitch: int, velocity: int) -> bytes:
     """Return the message that begins a note; velocity: 1..127, for 0 would end it."""
@@ -82,6 +85,18 @@ def channel_of(data: Sequence[int]) -> int:
 def key_of(data: Sequence[int]) -> Key:
     """Return the channel and the pitch of a note-on or a note-off."""
     return data[0] & 0x0F, data[1]
+
+
+def is_valid_message(data: bytes) -> bool:
+    """Tell whether bytes are one whole message as the standard has it, with data bytes up to 127; SysEx ends with F7.
+
+    What comes in is asked about once, where it enters; the rest of the program relies on it.
+    """
+    if not data:
+        return False
+    if data[0] == SYSEX:
+        return len(data) > 1 and data[-1] == SYSEX_END and data[1:-1].isascii()
+    return len(data) == _LENGTHS[data[0]] and data[1:].isascii()
 
 
 def is_system(data: Sequence[int]) -> bool:

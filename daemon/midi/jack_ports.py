@@ -233,8 +233,9 @@ class JackPorts:
         clock.saw(first, now)
         self._calls += 1
         self._delay = SLACK + frames * NS_PER_S // clock.rate
-        for offset, data in self._in.incoming_midi_events():
-            self._put(MidiIn(clock.ns_at(first + offset), bytes(data)))
+        for offset, event in self._in.incoming_midi_events():
+            if midi.is_valid_message(data := bytes(event)):
+                self._put(MidiIn(clock.ns_at(first + offset), data))
         for port in self._outs.values():
             port.clear_buffer()
         while self._waiting:

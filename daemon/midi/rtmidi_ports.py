@@ -211,7 +211,9 @@ def _arrived(
     number: int, now: Callable[[], int], put: Callable[[Event], None]
 ) -> Callable[[tuple[list[int], float], object], None]:
     def arrived(message: tuple[list[int], float], _data: object) -> None:
-        put(MidiIn(now(), bytes(message[0]), number))
+        data = bytes(message[0])
+        if midi.is_valid_message(data):  # a broken cable is enough for one that is none
+            put(MidiIn(now(), data, number))
 
     return arrived
 

@@ -102,6 +102,13 @@ class Rig:
         return [] if port is None else [(first + offset, data) for offset, data in port.written]
 
 
+def test_bytes_that_are_no_message_do_not_enter() -> None:
+    rig = Rig()
+    rig.ports._in.coming = [(0, b"\x90\xae\x64"), (1, b"\x90\x3c"), (2, b"\xf8")]
+    rig.period()
+    assert [event.data for event in rig.heard if isinstance(event, MidiIn)] == [b"\xf8"]
+
+
 def test_what_is_sent_sounds_a_constant_delay_after_it_was_due_however_late_it_was_sent() -> None:
     rig, rng = Rig(), random.Random(1)
     sent: list[int] = []

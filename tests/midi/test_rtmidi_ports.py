@@ -183,6 +183,16 @@ def test_what_arrives_is_stamped_and_put(monkeypatch: pytest.MonkeyPatch) -> Non
     assert system.closed == ["houseband in", "houseband out"]
 
 
+def test_bytes_that_are_no_message_do_not_enter(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine(monkeypatch, {2})
+    opened = open_ports()
+    got: list[Event] = []
+    opened.listen(lambda: 17, got.append)
+    for data in ([0x90, 0xAE, 0x64], [0x90, 60], [60, 60], [], [0xF0, 0x7E, 0x00, 0x06], [0xF8]):
+        opened._receivers[0].on_message((data, 0.5), None)
+    assert got == [MidiIn(17, b"\xf8")]
+
+
 def test_where_a_message_can_get_lost_every_end_is_sent_again_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     system = machine(monkeypatch, {3})
     monkeypatch.setattr(rtmidi_ports, "PAUSE", 0.0)

@@ -35,6 +35,55 @@ def test_a_message_is_told_by_its_status(data: str, begins: bool, ends: bool, sy
     assert midi.is_note(message) == (begins or ends)
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        "90 3c 40",
+        "bf 7b 00",
+        "e0 7f 7f",
+        "c2 21",
+        "d0 00",
+        "f1 71",
+        "f2 7f 7f",
+        "f3 00",
+        "f6",
+        "f8",
+        "fe",
+        "ff",
+        "f0 f7",
+        "f0 7e 00 06 01 f7",
+    ],
+)
+def test_whole_messages_are_valid(data: str) -> None:
+    assert midi.is_valid_message(bytes.fromhex(data))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "",
+        "3c",  # no status
+        "90 ae 64",  # a pitch above 127, as a broken cable makes it
+        "90 3c 80",
+        "90 3c",
+        "90 3c 40 00",
+        "c2 ff",
+        "c2 21 00",
+        "f2 00",
+        "f4",  # no message has this status, nor the next two
+        "f9",
+        "fd",
+        "f7",
+        "f8 00",
+        "f0",
+        "f0 7e 00 06",  # no end
+        "f0 7e 90 f7",  # another message has cut it off
+    ],
+)
+def test_what_is_no_whole_message_is_not_valid(data: str) -> None:
+    assert not midi.is_valid_message(bytes.fromhex(data))
+
+
 def test_a_channel_message_has_kind_channel_and_key() -> None:
     message = note_on(9, 36, 100)
     assert (midi.kind_of(message), midi.channel_of(message), midi.key_of(message)) == (midi.NOTE_ON, 9, (9, 36))
