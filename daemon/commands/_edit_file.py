@@ -25,7 +25,7 @@ def edit_file(given: RenderArguments, editing: EditArguments) -> None:
     """Edit the notes of a MIDI file and write them to another, as the options say. Raises UserError."""
     from daemon.core.tempo import us_per_beat
     from daemon.offline import file_editing
-    from daemon.players.arcnn import Editor
+    from daemon.players.arcnn import EditScorer
     from daemon.players.graph import Graph
     from daemon.players.load import describe_player
     from music import midifile
@@ -36,7 +36,7 @@ def edit_file(given: RenderArguments, editing: EditArguments) -> None:
         if log.resolve() == given.output.resolve():
             raise UserError(f"{log}: is the output already; keep the edits in another file")
     bpm = None if given.bpm is None else controls.parse("bpm", given.bpm)
-    editor = Editor(Graph(given.graph, given.technique))
+    editor = EditScorer(Graph(given.graph, given.technique))
     known = tuple(technique.name for technique in known_techniques())  # none is switched to: a preset may name any
     player = replace(describe_player(given.technique, editor.styles), techniques=known)
     options = _build_options(given, editing, player)

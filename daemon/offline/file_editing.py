@@ -9,7 +9,7 @@ import numpy as np
 
 from daemon.engine.song import bar_starts
 from daemon.offline.render import Progress
-from daemon.players.arcnn import STRICT, Editor
+from daemon.players.arcnn import STRICT_STYLES, EditScorer
 from music import midifile
 from music.edits import selection
 from music.edits.draft import Draft, drop_cancelled, format_edit
@@ -56,7 +56,7 @@ class EditedSong:
     draft: Draft
 
 
-def edit_draft(draft: Draft, editor: Editor, options: EditOptions, progress: Progress | None = None) -> list[Edit]:
+def edit_draft(draft: Draft, editor: EditScorer, options: EditOptions, progress: Progress | None = None) -> list[Edit]:
     """Edit a draft in place until the iterations, the limits or the network end it; return the edits that lasted.
 
     Raises ValueError for a style the graph does not know.
@@ -82,7 +82,7 @@ def edit_draft(draft: Draft, editor: Editor, options: EditOptions, progress: Pro
             risk=options.risk,
             iteration=iteration,
             belief=belief,
-            strict=options.style in STRICT,
+            strict=options.style in STRICT_STYLES,
         ):
             break
         if progress is not None:
@@ -93,7 +93,7 @@ def edit_draft(draft: Draft, editor: Editor, options: EditOptions, progress: Pro
 
 def edit_song(
     song: Song,
-    editor: Editor,
+    editor: EditScorer,
     options: EditOptions,
     track: str | None = None,
     progress: Progress | None = None,

@@ -23,17 +23,17 @@ from music.edits.selection import EditScores
 from music.encoding.edit_grid import LENGTHS_STEPS, PLANES, WINDOW_STEPS, stack_planes
 from music.note import EDITS, PITCHES
 
-HOP = WINDOW_STEPS // 2
-_LENGTHS = np.array(LENGTHS_STEPS, np.int16)
+HOP_STEPS = WINDOW_STEPS // 2
+_LENGTHS_STEPS = np.array(LENGTHS_STEPS, np.int16)
 #: styles in which no added note may make voices move in parallel fifths or octaves
-STRICT = frozenset({"chorale"})
+STRICT_STYLES = frozenset({"chorale"})
 #: windows whose scores are remembered
-_MOST_KNOWN = 256
+_MAX_CACHED_WINDOWS = 256
 #: how much a window counts at each of its steps: less and less towards its edges
-_FADE = np.minimum(np.arange(WINDOW_STEPS) + 1, WINDOW_STEPS - np.arange(WINDOW_STEPS)).astype(np.float32)
+_FADE_WEIGHTS = np.minimum(np.arange(WINDOW_STEPS) + 1, WINDOW_STEPS - np.arange(WINDOW_STEPS)).astype(np.float32)
 
 
-class Editor:
+class EditScorer:
     """What a graph says of drafts of any length."""
 
     def __init__(self, graph: Graph) -> None:
@@ -59,10 +59,10 @@ class Editor:
         lengths = np.ones((draft.steps, PITCHES), np.int16)
         total = np.zeros(draft.steps, np.float32)
         best = np.zeros(draft.steps, np.float32)
-        for first in windows(draft.steps, ring):
+        for first in list_windows(draft.steps, ring):
             answer = self._window(first, np.take(seen, (first + np.arange(WINDOW_STEPS)) % draft.steps, 1), hot)
-            for here, there in _stretches(first, draft.steps):
-                fade = _FADE[here]
+            for here, there in _split_window(first, draft.steps):
+                fade = _FADE_WEIGHTS[here]
                 weights[there] += answer.weights[here] * fade[:, None]
                 nearer = fade > best[there]
                 lengths[there][nearer] = answer.lengths[here][nearer]
@@ -78,10 +78,10 @@ class Editor:
             return known[1]
         answer = self._graph.run({"planes": seen[None], "style": hot})
         self.evaluations += 1
-        lengths = _LENGTHS[answer["lengths"][0].argmax(2)]
+        lengths = _LENGTHS_STEPS[answer["lengths"][0].argmax(2)]
         said = EditScores(answer["weights"][0], lengths, self._calibrated)
         self._said[first] = key, said
-        if len(self._said) > _MOST_KNOWN:
+        if len(self._said) > _MAX_CACHED_WINDOWS:
             del self._said[next(iter(self._said))]
         return said
 
@@ -94,14 +94,14 @@ class Editor:
         return kept
 
 
-def windows(steps: int, ring: bool) -> list[int]:
+def list_windows(steps: int, ring: bool) -> list[int]:
     """The first steps of all windows over a sheet of that many steps; those over a ring go on at its beginning."""
     if ring:
-        return list(range(0, steps, HOP)) if steps > WINDOW_STEPS else [0]
-    return [*range(0, steps - WINDOW_STEPS, HOP), steps - WINDOW_STEPS]
+        return list(range(0, steps, HOP_STEPS)) if steps > WINDOW_STEPS else [0]
+    return [*range(0, steps - WINDOW_STEPS, HOP_STEPS), steps - WINDOW_STEPS]
 
 
-def _stretches(first: int, steps: int) -> Iterator[tuple[slice, slice]]:
+def _split_window(first: int, steps: int) -> Iterator[tuple[slice, slice]]:
     """(part of the window that begins at `first`, the steps of the sheet it shows), without a leap in either."""
     at = 0
     while at < WINDOW_STEPS:
@@ -116,7 +116,7 @@ class ArcnnPlayer(GraphPlayer):
 
     def __init__(self, graph: Graph) -> None:
         """Raises GraphError when the graph's inputs are not those of the AR-CNN."""
-        self._editor = Editor(graph)
+        self._editor = EditScorer(graph)
         self._belief = selection.Belief()
         self._about: object = None  # what that is about
         self.info = self.describe(self._editor.styles)
@@ -128,7 +128,7 @@ class ArcnnPlayer(GraphPlayer):
     def describe(cls, styles: tuple[str, ...]) -> PlayerInfo:
         """Return what a player says of itself on a graph that knows these styles."""
         return PlayerInfo(
-            past_steps=WINDOW_STEPS, memory_steps=WINDOW_STEPS, future_steps=HOP, roles=(EDITS,), styles=styles
+            past_steps=WINDOW_STEPS, memory_steps=WINDOW_STEPS, future_steps=HOP_STEPS, roles=(EDITS,), styles=styles
         )
 
     def plan(self, request: PlanRequest) -> Plan:
@@ -146,7 +146,7 @@ class ArcnnPlayer(GraphPlayer):
         state, settings = request.loop, request.settings
         if state is None or not state.wanted_edits or not state.given:
             return ()
-        draft, limits = draft_of(state), settings.limits
+        draft, limits = build_draft(state), settings.limits
         if not any(cells.any() for cells in draft.open_cells(limits)):
             return ()
         scores = self._editor.look(draft, limits, settings.style)
@@ -164,12 +164,12 @@ class ArcnnPlayer(GraphPlayer):
             risk=settings.creative_risk,
             iteration=state.request_count,
             belief=self._belief,
-            strict=settings.style in STRICT,
+            strict=settings.style in STRICT_STYLES,
         )
         return tuple(edits)
 
 
-def draft_of(state: LoopState) -> Draft:
+def build_draft(state: LoopState) -> Draft:
     """Return the loop that the conductor shows in a request, as a draft that can be edited."""
     lengths = np.zeros((state.steps, PITCHES), np.int16)
     velocities = np.zeros((state.steps, PITCHES), np.uint8)

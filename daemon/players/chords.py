@@ -1,7 +1,8 @@
-"""The chords the transformer plays on: read off the melody, and off nothing else, anew at every step.
+"""The chords that the transformer plays on: predicted from the melody, and from nothing else, anew at every step.
 
-The chord of a step is what the harmonist says at the now-line before it, a pure function of the melody up to there, the
-seed and the temperature. So the chords of the past can be worked out again whenever the player comes in in the middle.
+The chord of a step is the one that the harmonist predicts at the now-line before it: a pure function of the melody up
+to there, the seed and the temperature. So the chords of the past can be worked out again whenever the player comes in
+in the middle of a song.
 """
 
 from __future__ import annotations
@@ -14,22 +15,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from daemon.players.chord_balance import SHARES
+from daemon.players.chord_balance import TONE_SHARES
 from daemon.players.graph import Graph
 from music.chords import QUALITIES, QUALITY_TONES
 from music.encoding import melody_context
 from music.note import PITCH_CLASSES, STEPS_PER_BAR, STEPS_PER_BEAT, Metre, Note, round_to_step
 
 Floats = NDArray[np.float32]
+#: Root (0..11) and quality (an index of QUALITIES).
+Chord = tuple[int, int]
+#: Notes of one voice: (start step, pitch, length in steps).
+Voice = tuple[tuple[int, int, int], ...]
 
 #: How sharply a doubt is settled against the noise, and how much noise temperature 1 is.
-AGREEMENT = 12.0
-NOISE = 0.15
+AGREEMENT_GAIN = 12.0
+NOISE_SCALE = 0.15
 #: Steps that share their noise: a doubt is settled once in half a bar.
-_GRAIN = 8
-#: Chords missing from the past, up to so many, are asked for one by one.
-_FEW = 4
+_NOISE_STEPS = 8
+#: Chords missing from the past, up to this number, are predicted one by one.
+_MAX_SINGLE_PREDICTIONS = 4
 
+#: (qualities * 12, 12): 1 at the pitch classes of every chord, whose index is 12 * quality + root
 _TONES: Floats = np.zeros((len(QUALITIES) * PITCH_CLASSES, PITCH_CLASSES), np.float32)
 for _quality, _intervals in enumerate(QUALITY_TONES):
     for _root in range(PITCH_CLASSES):
@@ -38,107 +44,113 @@ for _quality, _intervals in enumerate(QUALITY_TONES):
 
 @dataclass(frozen=True, slots=True)
 class MelodyContext:
-    """What the chords hang on. melody: one voice, (start step, pitch, length in steps); heard_all: what is right of a
-    now-line may be heard; bar: a step at which a bar begins."""
+    """Everything that chords depend on."""
 
-    melody: tuple[tuple[int, int, int], ...]
+    melody: Voice
+    #: the melody right of a now-line may be looked at
     heard_all: bool
     metre: Metre
+    #: a step at which a bar begins
     bar: int
     seed: int
     temperature: float
 
+    @property
+    def conditions(self) -> tuple[object, ...]:
+        """Everything but the melody."""
+        return self.heard_all, self.metre, self.bar, self.seed, self.temperature
+
 
 @dataclass(frozen=True, slots=True)
 class ChordForecast:
-    """What is expected from a step on. chords: (root, quality) of every step; tones: (n, 12) the probability that a
-    pitch class belongs to the chord; shares: (n, 12) how much of what sounds it is expected to have."""
+    """Chords that are expected from a step on."""
 
-    chords: list[tuple[int, int]]
+    #: of every step
+    chords: list[Chord]
+    #: (n, 12) probability that a pitch class belongs to a step's chord
     tones: Floats
+    #: (n, 12) share of what sounds that a pitch class is expected to have
     shares: NDArray[np.float64]
 
 
 class ChordPredictor:
-    """Asks the harmonist, and remembers what it said while the song goes on."""
+    """Asks the harmonist for chords, and remembers those of the past while the song goes on."""
 
     def __init__(self, graph: Graph) -> None:
-        """Raises GraphError."""
-        self._now: Any = graph.part("harmony")
-        self._past: Any = graph.part("hindsight")
+        """Open the harmonist that a graph carries. Raises GraphError where it carries none."""
+        self._now: Any = graph.open_part("harmony")
+        self._past: Any = graph.open_part("hindsight")
         self._patches = int(self._past.get_inputs()[0].shape[3]) // STEPS_PER_BEAT
-        self._song: MelodyContext | None = None
-        self._said: dict[int, tuple[int, int]] = {}
+        self._context: MelodyContext | None = None
+        self._chords: dict[int, Chord] = {}  # by step
 
-    def outlook(self, song: MelodyContext, now: int, count: int) -> ChordForecast:
-        """The chords of the steps [now, now + count) as they look at the now-line."""
-        planes, sure = melody_context.draw_around(song.melody, now, song.heard_all, song.metre)
+    def predict(self, context: MelodyContext, now: int, count: int) -> ChordForecast:
+        """Return the chords of the steps [now, now + count) as they look at the now-line."""
+        planes, certainty = melody_context.draw_around(context.melody, now, context.heard_all, context.metre)
         phase = np.zeros((1, STEPS_PER_BAR), np.float32)
-        phase[0, melody_context.find_phase(now - song.bar, song.metre)] = 1
-        known = np.full((1, 1), sure, np.float32)
+        phase[0, melody_context.find_phase(now - context.bar, context.metre)] = 1
+        known = np.full((1, 1), certainty, np.float32)
         odds, agreement = self._now.run(None, {"melody": planes[None], "phase": phase, "known": known})
-        beats = _beats(now - song.bar, count, song.metre)
-        chords = [_choose(agreement[0, beat], song, now + k) for k, beat in enumerate(beats)]
-        return ChordForecast(chords, (odds[0] @ _TONES)[beats], (odds[0] @ SHARES)[beats])
+        beats = _find_beats(now - context.bar, count, context.metre)
+        chords = [_choose_chord(agreement[0, beat], context, now + k) for k, beat in enumerate(beats)]
+        return ChordForecast(chords, (odds[0] @ _TONES)[beats], (odds[0] @ TONE_SHARES)[beats])
 
-    def recall(self, song: MelodyContext, first: int, now: int, coming: tuple[int, int]) -> list[tuple[int, int]]:
-        """The chords of the steps [first, now] as they were chosen, that of `now` being `coming`."""
-        self._drop(song, now)
-        self._said[now] = coming
-        missing = [step for step in range(first, now) if step not in self._said]
-        if len(missing) > _FEW:
-            again = (
-                set(missing)
-                if song.heard_all
-                else {step for step in missing if not melody_context.remembers(song.melody, step, song.metre)}
-            )
-            self._look_back(song, now, again)
+    def list_chords(self, context: MelodyContext, first: int, now: int, next_chord: Chord) -> list[Chord]:
+        """Return the chords of the steps [first, now): those predicted at each; followed by `next_chord`, of `now`."""
+        self._forget_changed(context, now)
+        self._chords[now] = next_chord
+        missing = [step for step in range(first, now) if step not in self._chords]
+        if len(missing) > _MAX_SINGLE_PREDICTIONS:
+            together = set(missing)
+            if not context.heard_all:
+                melody, metre = context.melody, context.metre
+                together = {step for step in missing if not melody_context.remembers(melody, step, metre)}
+            self._predict_past(context, now, together)
         for step in missing:
-            if step not in self._said:  # few, or the melody was remembered, which hindsight does not
-                self._said[step] = self.outlook(song, step, 1).chords[0]
-        for step in [s for s in self._said if s < first - melody_context.PAST_STEPS]:
-            del self._said[step]
-        return [self._said[step] for step in range(first, now + 1)]
+            if step not in self._chords:  # few, or the melody was remembered there, which hindsight knows nothing of
+                self._chords[step] = self.predict(context, step, 1).chords[0]
+        for step in [s for s in self._chords if s < first - melody_context.PAST_STEPS]:
+            del self._chords[step]
+        return [self._chords[step] for step in range(first, now + 1)]
 
-    def _drop(self, song: MelodyContext, now: int) -> None:
-        """Forget what was said before something was known otherwise, and of what is to come."""
-        before, self._song = self._song, song
-        if before is None or _kind(before) != _kind(song):
-            self._said.clear()
+    def _forget_changed(self, context: MelodyContext, now: int) -> None:
+        """Forget chords from the first change of the melody on, and those of steps to come."""
+        before, self._context = self._context, context
+        if before is None or before.conditions != context.conditions:
+            self._chords.clear()
+            return
+        if context.heard_all:
+            if before.melody != context.melody:
+                self._chords.clear()
             return
         since = now - 2 * melody_context.PAST_STEPS
-        old, new = ([n for n in s.melody if n[0] + n[2] > since] for s in (before, song))
-        if song.heard_all:
-            if before.melody != song.melody:
-                self._said.clear()
-            return
-        changed = _first_difference(old, new)
-        self._said = {step: chord for step, chord in self._said.items() if step < now and step <= changed}
+        old, new = ([n for n in each.melody if n[0] + n[2] > since] for each in (before, context))
+        changed = _find_first_difference(old, new)
+        self._chords = {step: chord for step, chord in self._chords.items() if step < now and step <= changed}
 
-    def _look_back(self, song: MelodyContext, now: int, wanted: set[int]) -> None:
-        """Of the last steps those wanted, at once: four passes, for what was heard begins a step later in each."""
+    def _predict_past(self, context: MelodyContext, now: int, wanted: set[int]) -> None:
+        """Predict the chords of those steps before now that are wanted, together.
+
+        It takes four runs of the graph, which sees the melody in patches of a beat: each begins a step earlier.
+        """
         steps = self._patches * STEPS_PER_BEAT
-        for late in range(STEPS_PER_BEAT):
-            end = now - 1 - late + melody_context.FUTURE_STEPS
-            planes = melody_context.draw_melody(song.melody, end - steps, steps)
-            lines = end - STEPS_PER_BEAT * np.arange(self._patches)[::-1]
+        for earlier in range(STEPS_PER_BEAT):
+            end = now - 1 - earlier + melody_context.FUTURE_STEPS
+            planes = melody_context.draw_melody(context.melody, end - steps, steps)
+            now_lines = end - STEPS_PER_BEAT * np.arange(self._patches)[::-1]
             phase = np.zeros((STEPS_PER_BAR, self._patches), np.float32)
-            places = [melody_context.find_phase(int(line) - song.bar, song.metre) for line in lines]
+            places = [melody_context.find_phase(int(at) - context.bar, context.metre) for at in now_lines]
             phase[places, np.arange(self._patches)] = 1
-            known = np.full((1, 1, self._patches), song.heard_all, np.float32)
-            shown = {"melody": planes[None], "phase": phase[None], "known": known}
-            (agreement,) = self._past.run(None, shown)
-            for line, scores in zip(lines.tolist(), agreement, strict=True):
-                if line in wanted and now - melody_context.PAST_STEPS <= line < now:
-                    self._said.setdefault(line, _choose(scores, song, line))
+            known = np.full((1, 1, self._patches), context.heard_all, np.float32)
+            inputs = {"melody": planes[None], "phase": phase[None], "known": known}
+            (agreement,) = self._past.run(None, inputs)
+            for step, scores in zip(now_lines.tolist(), agreement, strict=True):
+                if step in wanted and now - melody_context.PAST_STEPS <= step < now:
+                    self._chords.setdefault(step, _choose_chord(scores, context, step))
 
 
-def _kind(song: MelodyContext) -> tuple[object, ...]:
-    return song.heard_all, song.metre, song.bar, song.seed, song.temperature
-
-
-def _first_difference(old: Sequence[tuple[int, int, int]], new: Sequence[tuple[int, int, int]]) -> int:
-    """The first step on which two melodies differ; far away when they do not."""
+def _find_first_difference(old: Sequence[tuple[int, int, int]], new: Sequence[tuple[int, int, int]]) -> int:
+    """Return the first step on which two melodies differ; a far one when they do not."""
     for a, b in zip(old, new, strict=False):
         if a != b:
             return a[0] + min(a[2], b[2]) if a[:2] == b[:2] else min(a[0], b[0])
@@ -146,29 +158,31 @@ def _first_difference(old: Sequence[tuple[int, int, int]], new: Sequence[tuple[i
     return rest[0][0] if rest else 1 << 60
 
 
-def _beats(place: int, count: int, metre: Metre) -> NDArray[np.int64]:
-    """For every step from `place` in its bar on, which of the beats that are told it lies in."""
+def _find_beats(place: int, count: int, metre: Metre) -> NDArray[np.int64]:
+    """Return, for `count` steps from `place` in their bar on, which of the predicted beats each lies in."""
     within = place % metre.steps_per_bar % STEPS_PER_BEAT
     return np.minimum((within + np.arange(count)) // STEPS_PER_BEAT, melody_context.AHEAD_BEATS - 1)
 
 
-def _choose(agreement: Floats, song: MelodyContext, step: int) -> tuple[int, int]:
-    """(root, quality) of the chord that is expected to agree best."""
-    score = AGREEMENT * np.log(np.maximum(agreement, 1e-6))
-    if song.temperature > 0:
-        score = score + _noise(abs(song.seed), (step - song.bar) // _GRAIN) * (NOISE * song.temperature)
+def _choose_chord(agreement: Floats, context: MelodyContext, step: int) -> Chord:
+    """Return the chord that is expected to agree best with the melody; in doubt, the seed's noise decides."""
+    score = AGREEMENT_GAIN * np.log(np.maximum(agreement, 1e-6))
+    if context.temperature > 0:
+        noise = _draw_noise(abs(context.seed), (step - context.bar) // _NOISE_STEPS)
+        score = score + noise * (NOISE_SCALE * context.temperature)
     quality, root = divmod(int(score.argmax()), PITCH_CLASSES)
     return root, quality
 
 
 @lru_cache(maxsize=256)
-def _noise(seed: int, block: int) -> Floats:
+def _draw_noise(seed: int, block: int) -> Floats:
+    """Return Gumbel noise for every chord, alike over a block of steps."""
     uniform = np.random.default_rng([seed, block & 0xFFFFFFFF, 1]).uniform(1e-6, 1 - 1e-6, len(_TONES))
     return (-np.log(-np.log(uniform))).astype(np.float32)
 
 
-def line(melody: Sequence[Note]) -> tuple[tuple[int, int, int], ...]:
-    """Notes as they were played, sorted, as one voice on the step grid: (start step, pitch, length in steps)."""
+def quantise_voice(melody: Sequence[Note]) -> Voice:
+    """Return notes as they were played, sorted, as one voice on the grid of steps."""
     rows: list[tuple[int, int, int]] = []
     for note in melody:
         start = round_to_step(note.start)

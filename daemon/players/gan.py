@@ -45,20 +45,20 @@ from music.encoding.gan_canvas import (
 from music.note import PITCH_CLASSES, PITCHED_ROLES, ROLES, STEPS_PER_BAR, STEPS_PER_BEAT, TICKS_PER_STEP, Note
 
 #: What temperature 1 means: scale of the noise on chords (1 draws from the model's distribution).
-CHORD_NOISE = 0.3
+CHORD_NOISE_SCALE = 0.3
 #: How loose a style's rhythm is: scale of the noise on it, and the share of that which is new in every bar. Those whose
 #: bands repeat themselves less than others, or (rock) more (models/LOG.md, runs 12 and 13).
-LOOSE = {"jazz": (1.0, 1.0), "rock": (0.6, 0.05)}
+RHYTHM_LOOSENESS = {"jazz": (1.0, 1.0), "rock": (0.6, 0.05)}
 #: How much of the chord's tones those are preferred that the band has neglected.
-BALANCE = 1.0
+BALANCE_WEIGHT = 1.0
 #: What a density of 2 adds to every gate's logit.
-DENSITY_SPAN = 2.0
+DENSITY_GAIN = 2.0
 #: Steps of noise drawn together; half of it is a chord's grain.
-_BLOCK = 16
-_GATES = ("bass_gate", "chords_gate", "pad_gate")
-_RHYTHM = 6 + DRUM_PLANES
-_HALF_BAR = 8
-_CLASSES = {role: register.pitches().reshape(-1) % PITCH_CLASSES for role, register in REGISTERS.items()}
+_BLOCK_STEPS = 16
+_GATE_HEADS = ("bass_gate", "chords_gate", "pad_gate")
+_RHYTHM_ROWS = 6 + DRUM_PLANES
+_HALF_BAR_STEPS = 8
+_PITCH_CLASSES_OF = {role: register.pitches().reshape(-1) % PITCH_CLASSES for role, register in REGISTERS.items()}
 
 
 class GanPlayer(GraphPlayer):
@@ -104,7 +104,7 @@ class GanPlayer(GraphPlayer):
         return PlayerInfo(
             past_steps=melody_context.PAST_STEPS,
             memory_steps=melody_context.MEMORY_STEPS,
-            future_steps=FUTURE_STEPS - _BLOCK + 1,
+            future_steps=FUTURE_STEPS - _BLOCK_STEPS + 1,
             roles=ROLES,
             styles=styles,
         )
@@ -120,8 +120,8 @@ class GanPlayer(GraphPlayer):
         heard_all = request.heard is None
         seen = gan_canvas.build_canvas(request.melody, request.committed, request.now, heard_all, request.metre, bar)
         heard = melody_context.build_harmonist_input(request.melody, request.now, heard_all, request.metre, bar)
-        wild, fresh = LOOSE.get(settings.style, (RHYTHM_NOISE, FRESH_SHARE))
-        noise = _Noise(
+        wild, fresh = RHYTHM_LOOSENESS.get(settings.style, (RHYTHM_NOISE, FRESH_SHARE))
+        noise = _CanvasNoise(
             settings.seed, first + FIRST_NOW_STEP, bar, request.metre.steps_per_bar, fresh, wild * settings.temperature
         )
         section = request.metre.steps_per_bar * SECTION_BARS
@@ -131,15 +131,15 @@ class GanPlayer(GraphPlayer):
                 "plain": seen.plain[None],
                 "style": np.eye(len(self._styles), dtype=np.float32)[None, style],
                 "z": self._groove(settings, style, (request.now - bar) // section)[None],
-                "noise": (noise.chords * (CHORD_NOISE * settings.temperature))[None],
+                "noise": (noise.chords * (CHORD_NOISE_SCALE * settings.temperature))[None],
                 "melody": heard.melody[None],
                 "phase": heard.phase[None],
                 "known": heard.known[None],
             }
         )
         pull = self._pull(request, style, (np.arange(-note_density.WINDOW_STEPS, 0) + request.now - bar) // section)
-        neglected = BALANCE * _neglected(request, answer["chord_choice"][0])
-        writer = _Writer(request, first + FIRST_NOW_STEP, answer, noise, self._velocity_std[style], pull, neglected)
+        neglected = BALANCE_WEIGHT * _weigh_neglected(request, answer["chord_choice"][0])
+        writer = _NoteWriter(request, first + FIRST_NOW_STEP, answer, noise, self._velocity_std[style], pull, neglected)
         notes, held = writer.write()
         last = first + CANVAS_STEPS
         spent = time.perf_counter_ns() - begun
@@ -165,7 +165,7 @@ class GanPlayer(GraphPlayer):
         )
 
 
-class _Noise:
+class _CanvasNoise:
     """The noise of the FUTURE steps from a step on: logistic for rhythm (_RHYTHM, FUTURE; gates, holds, drums), normal
     for velocity (4, FUTURE), Gumbel for chords (qualities, 12, beats), alike over half a bar.
 
@@ -177,45 +177,46 @@ class _Noise:
     ) -> None:
         steps = first + np.arange(FUTURE_STEPS)
         blocks = [
-            _noise_block(abs(seed), block) for block in range(first // _BLOCK, (first + FUTURE_STEPS) // _BLOCK + 1)
+            _draw_noise_block(abs(seed), block)
+            for block in range(first // _BLOCK_STEPS, (first + FUTURE_STEPS) // _BLOCK_STEPS + 1)
         ]
-        shift = first % _BLOCK
+        shift = first % _BLOCK_STEPS
         anew, rarely, self.velocity = (
             np.concatenate([b[i] for b in blocks], -1)[:, shift : shift + FUTURE_STEPS] for i in range(3)
         )
         place, section = (steps - bar) % steps_per_bar, (steps - bar) // (steps_per_bar * SECTION_BARS)
         sections = sorted({int(s) for s in section})
-        loops = np.stack([_loop(abs(seed), s, steps_per_bar) for s in sections])  # (sections, _RHYTHM, steps)
+        loops = np.stack([_draw_loop(abs(seed), s, steps_per_bar) for s in sections])  # (sections, _RHYTHM, steps)
         again = loops[section - sections[0], :, place].T
         self.rhythm = wild * np.where(rarely < fresh, anew, again)
         chords = np.concatenate([b[3] for b in blocks], -1)
-        beats = (shift + 4 * np.arange(FUTURE_STEPS // 4)) // _HALF_BAR
+        beats = (shift + 4 * np.arange(FUTURE_STEPS // 4)) // _HALF_BAR_STEPS
         self.chords = chords[..., beats]
 
 
 @lru_cache(maxsize=16)
-def _noise_block(seed: int, block: int) -> tuple[NDArray[np.float32], ...]:
+def _draw_noise_block(seed: int, block: int) -> tuple[NDArray[np.float32], ...]:
     """Of _BLOCK steps: rhythm, a uniform number for each of its cells, velocity, chords."""
     random = np.random.default_rng([seed, block & 0xFFFFFFFF])
-    rhythm = _logistic(random, (_RHYTHM, _BLOCK))
+    rhythm = _draw_logistic(random, (_RHYTHM_ROWS, _BLOCK_STEPS))
     chords = -np.log(-np.log(random.uniform(1e-6, 1 - 1e-6, (len(QUALITIES), PITCH_CLASSES, 2))))
-    velocity = random.standard_normal((4, _BLOCK))
-    rarely = random.uniform(0, 1, (_RHYTHM, _BLOCK))
+    velocity = random.standard_normal((4, _BLOCK_STEPS))
+    rarely = random.uniform(0, 1, (_RHYTHM_ROWS, _BLOCK_STEPS))
     return rhythm, rarely.astype(np.float32), velocity.astype(np.float32), chords.astype(np.float32)
 
 
 @lru_cache(maxsize=16)
-def _loop(seed: int, section: int, steps: int) -> NDArray[np.float32]:
+def _draw_loop(seed: int, section: int, steps: int) -> NDArray[np.float32]:
     """The rhythm noise (_RHYTHM, steps) that the bars of a section share."""
-    return _logistic(np.random.default_rng([seed, section & 0xFFFFFFFF, 1]), (_RHYTHM, steps))
+    return _draw_logistic(np.random.default_rng([seed, section & 0xFFFFFFFF, 1]), (_RHYTHM_ROWS, steps))
 
 
-def _logistic(random: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:
+def _draw_logistic(random: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:
     uniform = random.uniform(1e-4, 1 - 1e-4, shape)
     return (np.log(uniform) - np.log1p(-uniform)).astype(np.float32)
 
 
-class _Writer:
+class _NoteWriter:
     """From a graph's scores to notes, step by step: a note begins only at an onset and sounds while it is held."""
 
     def __init__(
@@ -223,28 +224,28 @@ class _Writer:
         request: PlanRequest,
         first: int,
         answer: dict[str, NDArray[Any]],
-        noise: _Noise,
+        noise: _CanvasNoise,
         velocity_std: NDArray[Any],
         pull: tuple[NDArray[np.float64], NDArray[np.float64]],
         neglected: NDArray[np.float64],
     ) -> None:
         """neglected: (12, FUTURE) what is added to the onset scores of chords and pad, by pitch class."""
         self.request, self.first, self.noise = request, first, noise
-        pitched = _heads(answer["pitched_scores"][0], PITCHED_HEADS)
-        plain = _heads(answer["plain_scores"][0], PLAIN_HEADS)
+        pitched = _split_heads(answer["pitched_scores"][0], PITCHED_HEADS)
+        plain = _split_heads(answer["plain_scores"][0], PLAIN_HEADS)
         settings = request.settings
-        more = DENSITY_SPAN * (settings.density - 1)
+        more = DENSITY_GAIN * (settings.density - 1)
         begin, longer = more + pull[0][:, None], pull[1][:, None]
-        self.gates = np.concatenate([plain[g] for g in _GATES]) + noise.rhythm[:3] + begin[:3] > 0
+        self.gates = np.concatenate([plain[g] for g in _GATE_HEADS]) + noise.rhythm[:3] + begin[:3] > 0
         held = noise.rhythm[3:6] + longer
         best = pitched["bass_pitch"].reshape(-1, FUTURE_STEPS)
         self.begins = {"bass": best == best.max(0)}  # which pitches an onset of the role would take
         self.hold = {"bass": np.broadcast_to(plain["bass_hold"] + held[:1] > 0, best.shape)}
         for i, part in ((1, "chords"), (2, "pad")):
-            cells = pitched[f"{part}_onset"].reshape(-1, FUTURE_STEPS) + neglected[_CLASSES[part]]
+            cells = pitched[f"{part}_onset"].reshape(-1, FUTURE_STEPS) + neglected[_PITCH_CLASSES_OF[part]]
             self.begins[part] = (cells > ONSET_THRESHOLD) | (cells == cells.max(0))
             self.hold[part] = pitched[f"{part}_hold"].reshape(-1, FUTURE_STEPS) + held[i] > HOLD_THRESHOLD
-        self.tones = _tones(answer["chord_choice"][0])
+        self.tones = _find_chord_tones(answer["chord_choice"][0])
         self.drums = plain["drums"] + noise.rhythm[6:] + begin[3] > 0
         loud = (
             127 / (1 + np.exp(-plain["velocity"])) + noise.velocity * velocity_std[:, None] * 127 * settings.temperature
@@ -309,7 +310,7 @@ class _Writer:
         if role == "bass":
             return begin, go_on & ~begin.any()
         if step % STEPS_PER_BEAT == 0:
-            inside = self.tones[_CLASSES[role], step]
+            inside = self.tones[_PITCH_CLASSES_OF[role], step]
             if role == "pad" and (sounding & ~inside).any():
                 begin = begin | (self.begins[role][:, step] & inside)
             go_on = go_on & inside
@@ -322,18 +323,18 @@ class _Writer:
             yield Note(start, DRUMS[kind][0], TICKS_PER_STEP, int(self.velocity[3, step]))
 
 
-def _neglected(request: PlanRequest, chord: NDArray[Any]) -> NDArray[np.float64]:
+def _weigh_neglected(request: PlanRequest, chord: NDArray[Any]) -> NDArray[np.float64]:
     """(12, FUTURE) which tones of the chosen chords (qualities, 12, beats; one-hot, 0 where
     none is chosen) the band has neglected, beside the other tones of the chord: chords do not grow by it."""
     committed = (n for role in PITCHED_ROLES for n in request.committed.get(role, ()))
-    wanted = chord_balance.SHARES.T @ chord.reshape(-1, chord.shape[-1])  # (12, beats)
-    missing = chord_balance.neglected_tones(wanted, chord_balance.sounded(committed, request.now))
+    wanted = chord_balance.TONE_SHARES.T @ chord.reshape(-1, chord.shape[-1])  # (12, beats)
+    missing = chord_balance.weigh_neglected_tones(wanted, chord_balance.count_sounding_steps(committed, request.now))
     inside = wanted > 0
     missing -= (missing * inside).sum(0) / np.maximum(inside.sum(0), 1)
     return np.repeat(missing * inside, STEPS_PER_BEAT, 1)
 
 
-def _tones(chord: NDArray[Any]) -> NDArray[np.bool_]:
+def _find_chord_tones(chord: NDArray[Any]) -> NDArray[np.bool_]:
     """The pitch classes of the chosen chords: (qualities, 12, beats) one-hot -> (12, FUTURE)."""
     beats = np.zeros(chord.shape[1:], np.bool_)
     for quality, intervals in enumerate(QUALITY_TONES):
@@ -342,7 +343,7 @@ def _tones(chord: NDArray[Any]) -> NDArray[np.bool_]:
     return np.repeat(beats, 4, 1)
 
 
-def _heads(scores: NDArray[Any], heads: dict[str, int]) -> dict[str, NDArray[Any]]:
+def _split_heads(scores: NDArray[Any], heads: dict[str, int]) -> dict[str, NDArray[Any]]:
     """The graph's scores, side by side, by head: (n, ..., FUTURE) each."""
     ends = np.cumsum(list(heads.values()))[:-1]
     return dict(zip(heads, np.split(scores, ends), strict=True))

@@ -1,7 +1,8 @@
-"""The transformer's memory while it plays: a ring of keys and values that the graph writes in place.
+"""The transformer's decoders: one that reads the music so far, step by step, and one that writes a step's tokens.
 
-One OrtValue a layer is the graph's input and its output at once: nothing but the scatter reads the input, so that
-onnxruntime writes the new rows where the old ones lay. A step costs the same in the first minute and after hours.
+The first keeps keys and values in a ring that its graph writes in place: one OrtValue a layer is the graph's input and
+its output at once. Nothing but the scatter reads the input, so onnxruntime writes the new rows where the old ones lay.
+A step costs the same in the first minute and after hours.
 """
 
 from __future__ import annotations
@@ -14,80 +15,87 @@ from numpy.typing import NDArray
 from daemon.players.graph import Graph, GraphError
 from music.encoding import step_features
 
-_NEVER = -(1 << 40)
+#: the step that an empty slot of the ring belongs to
+_NO_STEP = -(1 << 40)
 
 Floats = NDArray[np.float32]
 
 
 class DecoderState(NamedTuple):
-    """What the hand says of the step after the last one fed: memory (1, width) and condition (1, 3 * width) for the
-    writer, loudness (4,) logits of velocity / 127 by role, tune (2 + PITCHES,) logits of what the melody does: rest, go
-    on, begin a pitch."""
+    """What the decoder expects of the step after the last one that it has read."""
 
+    #: (1, width) for the token writer
     memory: Floats
+    #: (1, 3 * width) for the token writer
     condition: Floats
-    loudness: Floats
-    tune: Floats
+    #: (4,) logits of velocity / 127 by role
+    velocity: Floats
+    #: (2 + PITCH_TOKENS,) logits of what the melody does: rest, go on, or begin a pitch
+    melody: Floats
 
 
 class KvCache:
-    """Feeds rows of features to the hand, step by step, and knows which of them it still remembers."""
+    """Reads rows of features, one a step, and knows which of them its ring of keys and values still holds."""
 
     def __init__(self, graph: Graph) -> None:
-        """Raises GraphError when the graph is no hand."""
+        """Raises GraphError for a graph that is not a transformer's."""
         import onnxruntime
 
         self._session = graph.session
         settings, shapes = graph.signature.settings, graph.signature.inputs
         try:
-            self._windows = np.array(settings["windows"], np.int64)
-            self.size, self._period = int(settings["ring"]), int(settings["period"])
+            self._windows = np.array(settings["windows"], np.int64)  # steps that each layer looks back
+            self._size, self._period = int(settings["ring"]), int(settings["period"])
             layers = [tuple(map(int, shapes[f"ring_{i}"])) for i in range(len(self._windows))]
-            fits = shapes["features"] == (1, "steps", step_features.FEATURE_COUNT) and all(
-                s[0] == self.size for s in layers
-            )
+            fits = shapes["features"] == (1, "steps", step_features.FEATURE_COUNT)
+            fits = fits and all(shape[0] == self._size for shape in layers)
         except (KeyError, TypeError, ValueError) as error:
-            raise GraphError(f"this graph does not fit: it is no transformer's hand ({error})") from None
+            raise GraphError(f"this graph does not fit: it is not a transformer's ({error})") from None
         if not fits:
             raise GraphError(f"this graph does not fit: its steps have {shapes['features']} features")
-        #: steps on which what it says depends
-        self.context = int(self._windows.sum())
-        #: steps that may be fed at once without one that is still needed being overwritten
-        self.most = self.size - int(self._windows.max())
+        #: steps before now on which the decoder's state depends
+        self.context_steps = int(self._windows.sum())
+        # as many as can be read at once without overwriting one that is still needed
+        self._max_batch_steps = self._size - int(self._windows.max())
         self._binding = self._session.io_binding()
-        self._kept = [onnxruntime.OrtValue.ortvalue_from_numpy(np.zeros(s, np.float32)) for s in layers]
-        for i, ring in enumerate(self._kept):
+        self._rings = [onnxruntime.OrtValue.ortvalue_from_numpy(np.zeros(s, np.float32)) for s in layers]
+        for i, ring in enumerate(self._rings):
             self._binding.bind_ortvalue_input(f"ring_{i}", ring)
-        self._rows = np.zeros((self.size, step_features.FEATURE_COUNT), np.float32)
-        self._step = np.full(self.size, _NEVER, np.int64)
+        self._rows = np.zeros((self._size, step_features.FEATURE_COUNT), np.float32)
+        self._steps = np.full(self._size, _NO_STEP, np.int64)  # the step in each slot
         self._style: bytes = b""
 
-    def follow(self, rows: Floats, first: int, style: Floats) -> DecoderState:
-        """What the hand says after the steps [first, first + len(rows)). Feeds those that it has not been fed, or fed
-        otherwise; rows: (n, FEATURES), n >= 1; style: (1, styles)."""
+    def advance(self, rows: Floats, first: int, style: Floats) -> DecoderState:
+        """Return the state after the steps [first, first + len(rows)).
+
+        Only those steps are read that have not been read yet, or were different. rows: (n, FEATURE_COUNT), n >= 1;
+        style: (1, styles), one-hot.
+        """
         if style.tobytes() != self._style:
-            self.forget()
+            self.clear()
             self._style = style.tobytes()
         at = first + np.arange(len(rows))
-        slots = at % self.size
-        known = (self._step[slots] == at) & (self._rows[slots] == rows).all(1)
-        begin = len(rows) - 1 if known.all() else int(known.argmin())  # what it says of the last is not kept
+        slots = at % self._size
+        known = (self._steps[slots] == at) & (self._rows[slots] == rows).all(1)
+        begin = len(rows) - 1 if known.all() else int(known.argmin())  # the state after the last is not kept: read it
         if begin == 0:
-            self.forget()
-        answer = None
-        for low in range(begin, len(rows), self.most):
-            answer = self._feed(rows[low : low + self.most], at[low : low + self.most], style)
-        assert answer is not None
-        return answer
+            self.clear()
+        state = None
+        for low in range(begin, len(rows), self._max_batch_steps):
+            high = low + self._max_batch_steps
+            state = self._read(rows[low:high], at[low:high], style)
+        assert state is not None
+        return state
 
-    def forget(self) -> None:
-        """Remember nothing."""
-        self._step[:] = _NEVER
+    def clear(self) -> None:
+        """Forget every step."""
+        self._steps[:] = _NO_STEP
 
-    def _feed(self, rows: Floats, at: NDArray[np.int64], style: Floats) -> DecoderState:
-        slots = at % self.size
-        self._rows[slots], self._step[slots] = rows, at
-        back = at[:, None] - self._step[None, :]  # (n, size)
+    def _read(self, rows: Floats, at: NDArray[np.int64], style: Floats) -> DecoderState:
+        """Run the graph on the rows of the steps `at`."""
+        slots = at % self._size
+        self._rows[slots], self._steps[slots] = rows, at
+        back = at[:, None] - self._steps[None, :]  # (n, size)
         seen = (back >= 0)[None] & (back[None] < self._windows[:, None, None])
         binding = self._binding
         binding.bind_cpu_input("features", rows[None])
@@ -97,33 +105,33 @@ class KvCache:
         binding.bind_cpu_input("seen", seen)
         for name in ("memory", "condition", "loudness", "tune"):
             binding.bind_output(name)
-        for i, ring in enumerate(self._kept):
+        for i, ring in enumerate(self._rings):
             binding.bind_ortvalue_output(f"ring_{i}_out", ring)
         self._session.run_with_iobinding(binding)
-        memory, condition, loudness, tune = (value.numpy() for value in binding.get_outputs()[:4])
+        memory, condition, velocity, melody = (value.numpy() for value in binding.get_outputs()[:4])
         binding.clear_binding_outputs()
-        return DecoderState(memory, condition, loudness[0], tune[0])
+        return DecoderState(memory, condition, velocity[0], melody[0])
 
 
 class TokenWriter:
-    """Writes tokens: the depth decoder, one call a token."""
+    """Writes the tokens of one step, one after another."""
 
     def __init__(self, graph: Graph, vocabulary: int) -> None:
-        """Raises GraphError."""
-        self._session: Any = graph.part("writer")
+        """Open the writer that a graph carries. Raises GraphError for another number of tokens than `vocabulary`."""
+        self._session: Any = graph.open_part("writer")
         shape = tuple(self._session.get_outputs()[0].shape)
         if shape != (1, vocabulary):
             raise GraphError(f"this graph does not fit: its vocabulary has {shape[-1]} tokens, not {vocabulary}")
-        self._blank = np.array([vocabulary], np.int64)
+        self._no_token = np.array([vocabulary], np.int64)
 
-    def begin(self, intent: DecoderState) -> tuple[Floats, Floats]:
-        """Logits (vocabulary,) of a step's first token, and the memory after it was asked for."""
-        return self._next(intent.memory, intent.condition, self._blank)
+    def begin(self, state: DecoderState) -> tuple[Floats, Floats]:
+        """Return the logits (vocabulary,) of a step's first token, and the writer's memory after it."""
+        return self._run(state.memory, state.condition, self._no_token)
 
-    def go_on(self, intent: DecoderState, memory: Floats, token: int) -> tuple[Floats, Floats]:
-        """The same of the next one, after a token."""
-        return self._next(memory, intent.condition, np.array([token], np.int64))
+    def advance(self, state: DecoderState, memory: Floats, token: int) -> tuple[Floats, Floats]:
+        """Return the logits of the token after `token`, and the writer's memory after it."""
+        return self._run(memory, state.condition, np.array([token], np.int64))
 
-    def _next(self, memory: Floats, condition: Floats, token: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    def _run(self, memory: Floats, condition: Floats, token: NDArray[np.int64]) -> tuple[Floats, Floats]:
         logits, after = self._session.run(None, {"memory": memory, "condition": condition, "token": token})
         return logits[0], after

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
 
-from daemon.players.arcnn import Editor
+from daemon.players.arcnn import EditScorer
 from daemon.players.graph import Graph
 from export.command import command as export_command
 from models import cli as training
@@ -225,8 +225,8 @@ def test_the_rate_rises_stands_and_falls_to_nothing() -> None:
     assert rates[39] == pytest.approx(0.1)
 
 
-def look(path: Path, lengths: NDArray[np.int16]) -> tuple[Editor, NDArray[np.float32]]:
-    editor = Editor(Graph(path, "arcnn"))
+def look(path: Path, lengths: NDArray[np.int16]) -> tuple[EditScorer, NDArray[np.float32]]:
+    editor = EditScorer(Graph(path, "arcnn"))
     draft = Draft(lengths, np.where(lengths > 0, 80, 0).astype(np.uint8))
     return editor, editor.look(draft, Limits(), "chorale").weights
 

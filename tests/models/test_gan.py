@@ -14,7 +14,7 @@ from lightning_fabric import Fabric
 from daemon.cli import main
 from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
-from daemon.players.gan import GanPlayer, _Noise, _Writer
+from daemon.players.gan import GanPlayer, _CanvasNoise, _NoteWriter
 from daemon.players.graph import Graph, GraphError
 from export import command as exporting
 from export.check import worst_difference
@@ -127,8 +127,8 @@ def test_training_and_the_daemon_play_the_same_notes_from_the_same_scores(seed: 
         "pitched_scores": torch.cat(list(scores.pitched.values()), 1).numpy(),
         "plain_scores": torch.cat(list(scores.plain.values()), 1).numpy(),
     }
-    noise, still = _Noise(0, first, 0, 16, wild=0.0), (np.zeros(4), np.zeros(3))
-    notes, held = _Writer(
+    noise, still = _CanvasNoise(0, first, 0, 16, wild=0.0), (np.zeros(4), np.zeros(3))
+    notes, held = _NoteWriter(
         request, first, answer, noise, np.zeros(4, np.float32), still, np.zeros((PITCH_CLASSES, FUTURE_STEPS))
     ).write()
 
@@ -216,14 +216,14 @@ def test_a_graph_can_be_gone_on_with(tiny_graph: Path, tmp_path: Path) -> None:
 
 
 def test_a_doubt_about_the_rhythm_is_settled_alike_in_all_bars_of_a_section() -> None:
-    bars = [_Noise(3, 5 + 12 * bar, 5, 12).rhythm[:, :12] for bar in range(16)]
+    bars = [_CanvasNoise(3, 5 + 12 * bar, 5, 12).rhythm[:, :12] for bar in range(16)]
     alike = [[np.isclose(a, b).mean() for b in bars] for a in bars]
     fresh = (1 - FRESH_SHARE) ** 2
     assert all(abs(alike[0][bar] - fresh) < 0.12 for bar in range(1, 8))
     assert alike[0][8] < 0.05  # the next section
     assert abs(alike[8][15] - fresh) < 0.12
-    assert np.array_equal(_Noise(3, 7, 5, 12).rhythm[:, :10], bars[0][:, 2:])  # whenever it was asked for
-    assert not np.isclose(_Noise(4, 5, 5, 12).rhythm[:, :12], bars[0]).any()
+    assert np.array_equal(_CanvasNoise(3, 7, 5, 12).rhythm[:, :10], bars[0][:, 2:])  # whenever it was asked for
+    assert not np.isclose(_CanvasNoise(4, 5, 5, 12).rhythm[:, :12], bars[0]).any()
 
 
 def test_the_pair_of_grooves_that_moves_most_like_its_style_comes_first() -> None:

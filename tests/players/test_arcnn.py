@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from daemon.core.plan import LoopState, PlanRequest
 from daemon.core.settings import Settings
-from daemon.players.arcnn import HOP, ArcnnPlayer, Editor, draft_of, windows
+from daemon.players.arcnn import HOP_STEPS, ArcnnPlayer, EditScorer, build_draft, list_windows
 from daemon.players.graph import Graph, GraphError
 from music.edits.draft import Draft
 from music.edits.edit import ADD, Edit, Limits
@@ -46,8 +46,8 @@ class FakeGraph:
         return {"weights": self.weights(inputs["planes"][0])[None], "lengths": scores}
 
 
-def editor(graph: FakeGraph) -> Editor:
-    return Editor(graph)  # type: ignore[arg-type]
+def editor(graph: FakeGraph) -> EditScorer:
+    return EditScorer(graph)  # type: ignore[arg-type]
 
 
 def draft_with(steps: int, notes: Mapping[tuple[int, int], int], ring: bool = False) -> Draft:
@@ -71,7 +71,7 @@ def here(planes: Planes) -> Planes:
 
 @given(st.integers(1, 900), st.booleans())
 def test_windows_cover_every_step_and_stay_inside(steps: int, ring: bool) -> None:
-    firsts = windows(max(steps, WINDOW_STEPS), ring)
+    firsts = list_windows(max(steps, WINDOW_STEPS), ring)
     covered = np.zeros(max(steps, WINDOW_STEPS), int)
     for first in firsts:
         assert 0 <= first < len(covered)
@@ -79,7 +79,7 @@ def test_windows_cover_every_step_and_stay_inside(steps: int, ring: bool) -> Non
         covered[(first + np.arange(WINDOW_STEPS)) % len(covered)] += 1
     assert covered.min() >= 1
     assert len(firsts) == len(set(firsts))
-    assert all(b - a <= HOP for a, b in itertools.pairwise(firsts))
+    assert all(b - a <= HOP_STEPS for a, b in itertools.pairwise(firsts))
 
 
 @pytest.mark.parametrize("steps", [1, 5, 16, 127, 128, 129, 191, 192, 193, 256, 300, 640])
@@ -98,8 +98,8 @@ def test_where_windows_disagree_they_fade_into_each_other_without_a_seam() -> No
     draft = draft_with(320, scattered(320))
     said = editor(FakeGraph(lambda planes: np.full((WINDOW_STEPS, PITCHES), float(next(opinions)), np.float32)))
     weights = said.look(draft, Limits(), "chorale").weights[:, 60]
-    assert np.abs(np.diff(weights)).max() <= 2 / HOP + 1e-6
-    assert (weights[0], weights[-1]) == (0, len(windows(320, False)) - 1)
+    assert np.abs(np.diff(weights)).max() <= 2 / HOP_STEPS + 1e-6
+    assert (weights[0], weights[-1]) == (0, len(list_windows(320, False)) - 1)
 
 
 def test_a_ring_has_no_seam_at_its_end_either() -> None:
@@ -107,7 +107,7 @@ def test_a_ring_has_no_seam_at_its_end_either() -> None:
     draft = draft_with(256, scattered(256), ring=True)
     said = editor(FakeGraph(lambda planes: np.full((WINDOW_STEPS, PITCHES), float(next(opinions)), np.float32)))
     weights = said.look(draft, Limits(), "chorale").weights[:, 60]
-    assert np.abs(np.diff(np.append(weights, weights[0]))).max() <= 4 / HOP + 1e-6
+    assert np.abs(np.diff(np.append(weights, weights[0]))).max() <= 4 / HOP_STEPS + 1e-6
 
 
 @pytest.mark.parametrize("bars", range(1, 8))
@@ -197,7 +197,7 @@ def test_it_answers_with_as_many_edits_as_are_wanted_and_they_fit() -> None:
     plan = player().plan(request(state(3), creative_risk=0.0))
     assert [(e.action, e.pitch) for e in plan.edits].count(("remove", 64)) == 1
     assert [(e.action, e.pitch) for e in plan.edits].count(("add", 72)) == 2
-    draft = draft_of(state(3))
+    draft = build_draft(state(3))
     for edit in plan.edits:
         draft.apply(edit)
     assert {e.iteration for e in plan.edits} == {5}

@@ -51,7 +51,7 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_what_is_kept_gives_the_same_numbers_and_is_unfolded(kept: Path) -> None:
-    expected = answer(graph_cache._session(model()))
+    expected = answer(graph_cache._make_session(model()))
     assert answer(graph_cache.open_session(model())) == expected
     [file] = kept.iterdir()
     assert [node.op_type for node in onnx.load(file).graph.node] == ["MatMul"]
@@ -75,7 +75,7 @@ def test_a_damaged_file_is_made_anew(kept: Path) -> None:
 
 def test_where_nothing_can_be_kept_it_works_all_the_same(kept: Path) -> None:
     kept.parent.write_text("in the way")
-    assert answer(graph_cache.open_session(model())) == answer(graph_cache._session(model()))
+    assert answer(graph_cache.open_session(model())) == answer(graph_cache._make_session(model()))
 
 
 def test_a_broken_graph_is_refused_and_leaves_nothing(kept: Path) -> None:

@@ -15,7 +15,7 @@ from daemon.offline.render import render_notes
 from daemon.players.ensemble import Ensemble
 from daemon.players.graph import Graph
 from daemon.players.load import load_player
-from daemon.players.transformer import AHEAD, TransformerPlayer
+from daemon.players.transformer import AHEAD_STEPS, TransformerPlayer
 from music.analysis.modulation import find_key_change
 from music.errors import UserError
 from music.midifile import Part, Song
@@ -92,7 +92,7 @@ def test_a_tone_that_the_band_has_neglected_comes_sooner(player: TransformerPlay
 def test_a_plan_keeps_to_its_steps_and_every_note_ends(player: TransformerPlayer) -> None:
     sounded = 0
     for request, plan in requests(player, melody(3), 48):
-        assert (plan.first, plan.last) == (request.now, request.now + AHEAD)
+        assert (plan.first, plan.last) == (request.now, request.now + AHEAD_STEPS)
         for role in ROLES:
             for note in plan.notes[role]:
                 assert plan.first <= note.start // TICKS_PER_STEP < plan.last
@@ -127,7 +127,7 @@ def test_with_little_time_it_gives_what_it_has(player: TransformerPlayer) -> Non
     hurried.set_time_budget(0)
     request, whole = list(requests(player, melody(2), 20))[-1]
     plan = hurried.plan(request)
-    assert (whole.last, plan.last) == (request.now + AHEAD, request.now + 1)
+    assert (whole.last, plan.last) == (request.now + AHEAD_STEPS, request.now + 1)
     assert set(plan.notes) == set(ROLES)
 
 
@@ -148,9 +148,9 @@ def test_roles_are_given_to_players_by_the_settings(player: TransformerPlayer) -
 
 
 def test_the_ring_is_written_in_place(player: TransformerPlayer) -> None:
-    kept = [ring.numpy().copy() for ring in player._ring._kept]
+    kept = [ring.numpy().copy() for ring in player.cache._rings]
     list(requests(player, melody(1, 3), 6))
-    for before, ring in zip(kept, player._ring._kept, strict=True):
+    for before, ring in zip(kept, player.cache._rings, strict=True):
         changed = (before != ring.numpy()).any(1)
         assert 0 < changed.sum() < len(changed)
 

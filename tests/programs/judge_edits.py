@@ -28,7 +28,7 @@ import numpy as np
 
 from daemon.offline.file_editing import EditOptions
 from daemon.offline.file_editing import edit_draft as edit_as_rendered
-from daemon.players.arcnn import Editor
+from daemon.players.arcnn import EditScorer
 from daemon.players.graph import Graph
 from models.arcnn.dataset import put_in
 from music.corpus import read_split
@@ -132,7 +132,7 @@ def spoilt_ways(piece: Piece, index: int) -> dict[str, Lengths]:
 
 
 def restoration(
-    editor: Editor, pieces: Sequence[Piece], evaluations: int, at_once: int | None
+    editor: EditScorer, pieces: Sequence[Piece], evaluations: int, at_once: int | None
 ) -> dict[str, list[tuple[float, float]]]:
     """Kind -> F1 before and after, of every piece. at_once: edits of an evaluation, None as `houseband render`."""
     found: dict[str, list[tuple[float, float]]] = {}
@@ -210,7 +210,7 @@ def texture(notes: Sequence[Note], melody: Sequence[Note]) -> dict[str, float]:
 
 
 def harmony(
-    editor: Editor, songs: Sequence[Song], at_once: int, most: int, risk: float, pictures: Path | None
+    editor: EditScorer, songs: Sequence[Song], at_once: int, most: int, risk: float, pictures: Path | None
 ) -> dict[str, Any]:
     """The soprano alone, after so many edits: F1 and nats; at the end the texture, beside the real one's."""
     after: dict[int, list[tuple[float, float]]] = {}
@@ -254,7 +254,7 @@ def harmony(
     }
 
 
-def at_once_costs(editor: Editor, pieces: Sequence[Lengths], edits: int) -> dict[int, Any]:
+def at_once_costs(editor: EditScorer, pieces: Sequence[Lengths], edits: int) -> dict[int, Any]:
     """k edits an evaluation: F1 and nats after the same number of edits, evaluations, edits a second."""
     found: dict[int, Any] = {}
     for count in AT_ONCE:
@@ -302,8 +302,8 @@ def main() -> int:
     if not (args.data / "chorales.tar.gz").is_file() and not (args.data / "chorales").is_dir():
         sys.stderr.write(f"{args.data}: no chorales there; name the folder of the music collections with --data\n")
         return 2
-    editor = Editor(Graph(args.graph, "arcnn"))
-    other = None if args.published is None else Editor(Graph(args.published, "arcnn"))
+    editor = EditScorer(Graph(args.graph, "arcnn"))
+    other = None if args.published is None else EditScorer(Graph(args.published, "arcnn"))
     found: dict[str, Any] = {}
     for collection in args.collection or COLLECTIONS:
         pieces = pieces_of(args.data, collection, args.pieces)
