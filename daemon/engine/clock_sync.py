@@ -153,7 +153,7 @@ class ClockSync:
         band.transport.hold(now)
         tick = band.position(now)
         events = band.schedule.silence(tick)
-        self._cut_off = [event for event in events if event.entry.onset > tick - HALF_STEP]
+        self._cut_off = [event for event in events if event.scheduled.onset > tick - HALF_STEP]
         band.sender.end(events, now)
         band.sender.end_all(now)
         band.sender.repeat_end_all(now)

@@ -1,4 +1,4 @@
-"""The form of a performance: fills, variations, endings, and what a pause of the player means. Pure, in ticks.
+"""The form of a performance: fills, variations, endings, and what follows a pause of the player. All in ticks.
 
 - A **fill** raises density and temperature over the last half bar, from the next step on when that has begun already,
   and in the next bar when less than a beat is left of this one.
@@ -15,86 +15,87 @@ from enum import Enum
 from daemon.core.settings import Settings
 from daemon.engine.song import Metres, bar_at
 
-#: what a fill adds to density and temperature, which stay in their range
-FILL_DENSITY, FILL_TEMPERATURE, MOST = 0.8, 0.3, 2.0
-#: from one variation's seed to the next; odd and large, so that seeds a player would choose do not meet
+#: what a fill adds to density and temperature, and the greatest value of both
+FILL_DENSITY, FILL_TEMPERATURE, MAX_VALUE = 0.8, 0.3, 2.0
+#: from one variation's seed to the next: odd and large, so that seeds a performer would choose do not meet
 SEED_STEP = 1_000_003
 
 
 class Phase(Enum):
-    """Where in the form a tick lies."""
+    """Phases of a performance."""
 
     PLAYING = "playing"
-    CHORD = "chord"  # the final chord begins here
-    HELD = "held"
+    CHORD = "chord"  # the final chord begins
+    HELD = "held"  # it is held
     OVER = "over"
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """begin: the bar line from which on it plays its last bar; chord: where the final chord begins; over: where that
-    ends; paused: it is a pause that brought it, and the next note that is played begins anew."""
+    """An ending that is to come or under way, in ticks."""
 
-    begin: int
-    chord: int
-    over: int
-    paused: bool = False
+    begin: int  #: the bar line from which on the last bar is played
+    chord: int  #: where the final chord begins
+    over: int  #: where that ends
+    paused: bool = False  #: a pause has brought it about, and the next note that is played begins anew
 
 
 class Form:
-    """Where the performance is in its form. All ticks are the band's own; they rise until `reset`."""
+    """Knows where the performance is in its form. Ticks rise until `reset`."""
 
     def __init__(self, metres: Metres) -> None:
         self.ending: Ending | None = None
         self._metres = metres
-        self._fills: tuple[int, int] | None = None
+        self._fill: tuple[int, int] | None = None  # its first tick and its end
         self._variation = 0
-        self._coming: tuple[int, int] | None = None  # (bar line, variation) from there on
+        self._next_variation: tuple[int, int] | None = None  # (the bar line from which on it holds, variation)
 
     def reset(self) -> None:
-        """Ticks leap or the band stops: nothing is pending any more. The variation stays."""
-        if self._coming is not None:
-            self._variation = self._coming[1]
-        self.ending = self._fills = self._coming = None
+        """Cancel all that is to come, as ticks leap or the band stops; a variation that was to come begins at once."""
+        if self._next_variation is not None:
+            self._variation = self._next_variation[1]
+        self.ending = self._fill = self._next_variation = None
 
     def fill(self, tick: int) -> None:
-        """A fill is wanted at this tick."""
+        """Play a fill, which is asked for at this tick."""
         bar = bar_at(self._metres, tick)
         if bar.end - tick < bar.beat:
             bar = bar_at(self._metres, bar.end)
-        self._fills = bar.fill, bar.end
+        self._fill = bar.fill, bar.end
 
     def next_variation(self, tick: int | None) -> None:
-        """Another variation is wanted at this tick; at once while nothing plays (None)."""
+        """Play another variation from the next bar line on; at once if `tick` is None, as while nothing plays."""
         if tick is None:
             self._variation += 1
             return
-        self._settle(tick)
-        coming = self._variation if self._coming is None else self._coming[1]
-        self._coming = bar_at(self._metres, tick).end, coming + 1
+        self._begin_variation(tick)
+        latest = self._variation if self._next_variation is None else self._next_variation[1]
+        self._next_variation = bar_at(self._metres, tick).end, latest + 1
 
     def end(self, tick: int) -> None:
-        """An ending is wanted at this tick. One under way goes on as it is; one of a pause now stays."""
+        """End, as is asked for at this tick. An ending under way goes on; one that a pause brought about now stays."""
         if self.ending is None:
             self._end_from(bar_at(self._metres, tick).end, paused=False)
         else:
             self.ending = replace(self.ending, paused=False)
 
-    def pause(self, line: int, since: int | None, bars: int) -> None:
-        """At a bar line the player has been silent since a tick (None: is not silent): after `bars` whole bars of it
-        the ending begins here. 0 bars: never."""
+    def end_after_pause(self, tick: int, since: int | None, bars: int) -> None:
+        """Begin an ending at this tick, if it is a bar line and the player has been silent for `bars` whole bars.
+
+        since: the tick since which he has been silent, None if he is not; bars: 0 for never.
+        """
         if bars and self.ending is None and since is not None:
-            bar = bar_at(self._metres, line)
-            if bar.start == line and line - since >= bars * (bar.end - bar.start):
-                self._end_from(line, paused=True)
+            bar = bar_at(self._metres, tick)
+            if bar.start == tick and tick - since >= bars * (bar.end - bar.start):
+                self._end_from(tick, paused=True)
 
     def melody_played(self, tick: int) -> None:
-        """The player plays again: an ending that only a pause had brought is called off, until its chord."""
+        """Call an ending off that a pause has brought about, until its chord: the player plays again."""
         if self.ending is not None and self.ending.paused and tick < self.ending.chord:
             self.ending = None
 
     def phase(self, tick: int) -> Phase:
-        """What is to be played at a step's tick."""
+        """Return the phase of the step at this tick."""
         if self.ending is None or tick < self.ending.chord:
             return Phase.PLAYING
         if tick == self.ending.chord:
@@ -102,21 +103,21 @@ class Form:
         return Phase.HELD if tick < self.ending.over else Phase.OVER
 
     def settings(self, tick: int, settings: Settings) -> Settings:
-        """What the players are told for the step at this tick, when the controls stand as they do."""
-        self._settle(tick)
+        """Return the settings for the step at this tick, when the controls stand as `settings` says."""
+        self._begin_variation(tick)
         if self._variation:
             settings = replace(settings, seed=settings.seed + SEED_STEP * self._variation)
-        if self._fills is not None and self._fills[0] <= tick < self._fills[1]:
+        if self._fill is not None and self._fill[0] <= tick < self._fill[1]:
             settings = replace(
                 settings,
-                density=min(MOST, settings.density + FILL_DENSITY),
-                temperature=min(MOST, settings.temperature + FILL_TEMPERATURE),
+                density=min(MAX_VALUE, settings.density + FILL_DENSITY),
+                temperature=min(MAX_VALUE, settings.temperature + FILL_TEMPERATURE),
             )
         return settings
 
-    def _settle(self, tick: int) -> None:
-        if self._coming is not None and tick >= self._coming[0]:
-            self._variation, self._coming = self._coming[1], None
+    def _begin_variation(self, tick: int) -> None:
+        if self._next_variation is not None and tick >= self._next_variation[0]:
+            self._variation, self._next_variation = self._next_variation[1], None
 
     def _end_from(self, line: int, *, paused: bool) -> None:
         chord = bar_at(self._metres, line).end

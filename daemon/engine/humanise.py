@@ -1,4 +1,4 @@
-"""How a human hand plays a note: a little before or behind the beat, a little louder or softer."""
+"""Small deviations in time and loudness, as a human hand plays; and how far ahead the band must be to play early."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from daemon.core.settings import Settings
 from daemon.core.tempo import NS_PER_MS
 from music.note import Note
 
-#: how far (ns, either way) the most human hand strays from the beat, and by how much velocity
+#: by how much the most human hand is early or late, and louder or softer
 MAX_TIMING_NS, MAX_VELOCITY_CHANGE = 12 * NS_PER_MS, 10
 
 
 @dataclass(frozen=True, slots=True)
 class HumanTouch:
-    """How one note is played other than written. late: ns behind the beat, below 0 before it; velocity: added."""
+    """A note's deviation from what is written."""
 
-    late: int = 0
-    velocity: int = 0
-
-
-_STEADY = HumanTouch()
+    late_ns: int = 0  #: below 0: it is early
+    velocity: int = 0  #: added to the note's
 
 
-def humanised(settings: Settings, role: str, note: Note) -> HumanTouch:
-    """How a human hand plays this note: the same for the same seed and note, most often near the beat."""
+_NO_TOUCH = HumanTouch()
+
+
+def humanise(settings: Settings, role: str, note: Note) -> HumanTouch:
+    """Return the deviation of a note: the same for the same seed and note, and most often small."""
     if not settings.humanise:
-        return _STEADY
+        return _NO_TOUCH
     random = Random(f"{settings.seed}/{role}/{note.start}/{note.pitch}")
     late = (random.random() + random.random() - 1) * settings.humanise * MAX_TIMING_NS
     return HumanTouch(round(late), round(random.uniform(-1, 1) * settings.humanise * MAX_VELOCITY_CHANGE))
 
 
-def lookahead_ns(settings: Settings) -> int:
-    """By how much (ns) the band must be ahead of its own notes: for the slowest output, and for what comes early."""
+def find_lookahead_ns(settings: Settings) -> int:
+    """Return by how much (ns) the band must be ahead of the clock: for the slowest synthesiser, and for early notes."""
     slowest = max((0.0, *settings.offsets_ms.values()))
     return round(slowest * NS_PER_MS) + round(settings.humanise * MAX_TIMING_NS)

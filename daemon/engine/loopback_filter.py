@@ -1,4 +1,4 @@
-"""The band's own notes, heard again on its input because somebody wired it so, are no melody."""
+"""A filter for the band's own notes, which may come back on its input if somebody wired it so: they are no melody."""
 
 from __future__ import annotations
 
@@ -6,30 +6,32 @@ from collections import deque
 
 from daemon.core.tempo import NS_PER_MS
 
-#: what comes back later than this (ns) is not taken for an echo
-PATIENCE = 250 * NS_PER_MS
-_MOST = 2048
+#: a message that comes in later than this after it was sent is not taken for the band's own
+MAX_LOOP_NS = 250 * NS_PER_MS
+#: different messages that are remembered before old ones are forgotten
+MAX_MESSAGES = 2048
 
 
 class LoopbackFilter:
-    """Remembers what was sent for a moment. Each message that was sent excuses one that comes in."""
+    """Remembers for a moment what was sent. Each message sent excuses one that comes in."""
 
     def __init__(self) -> None:
-        self._sent: dict[bytes, deque[int]] = {}
+        self._sent: dict[bytes, deque[int]] = {}  # message -> when (ns) it was sent
 
-    def sent(self, at: int, data: bytes) -> None:
-        """A message was sent."""
-        if len(self._sent) > _MOST:
-            self._sent = {data: times for data, times in self._sent.items() if times and times[-1] >= at - PATIENCE}
+    def add(self, data: bytes, at: int) -> None:
+        """Remember a message that was sent at `at` (ns)."""
+        oldest = at - MAX_LOOP_NS
+        if len(self._sent) > MAX_MESSAGES:
+            self._sent = {data: times for data, times in self._sent.items() if times and times[-1] >= oldest}
         times = self._sent.setdefault(data, deque())
-        while times and times[0] < at - PATIENCE:
+        while times and times[0] < oldest:
             times.popleft()
         times.append(at)
 
-    def is_own(self, at: int, data: bytes) -> bool:
-        """Whether a message that comes in is one of those."""
+    def is_own(self, data: bytes, at: int) -> bool:
+        """Return True if a message that comes in at `at` (ns) is one that was sent, and forget that one."""
         times = self._sent.get(data)
-        while times and times[0] < at - PATIENCE:
+        while times and times[0] < at - MAX_LOOP_NS:
             times.popleft()
         if not times or times[0] > at:
             return False

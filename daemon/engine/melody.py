@@ -1,4 +1,4 @@
-"""What was heard: MIDI bytes -> the melody, in ticks.
+"""The melody tracker: finds the melody, in ticks, in the MIDI messages of the player.
 
 The melody is the top voice of the keys that are down. The sustain pedal lengthens its notes until the next one begins.
 """
@@ -17,55 +17,52 @@ from music.midi import (
     NOTE_ON,
     PEDAL,
     RESET_CONTROLLERS,
+    Key,
     channel_of,
     kind_of,
 )
 from music.note import TICKS_PER_BEAT, TICKS_PER_STEP, Note
 
-#: A higher key this soon (ticks) after a lower one is the top of the same chord; the lower key was no melody note.
-CHORD_SPREAD = TICKS_PER_STEP // 2
-#: A lower key struck at most this long (ticks) before the top is let go was the next melody note, played legato.
-LEGATO = TICKS_PER_BEAT // 2
-#: A key down for longer (ticks) no longer hides what is played below it: its off may have been lost.
-STALE = 16 * TICKS_PER_BEAT
-
-_Key = tuple[int, int]  # channel, pitch
+#: a higher key this soon after a lower one is the top of the same chord; the lower key was no melody note
+CHORD_SPREAD_TICKS = TICKS_PER_STEP // 2
+#: a lower key struck at most this long before the top one is released was the next melody note, played legato
+LEGATO_TICKS = TICKS_PER_BEAT // 2
+#: a key down for longer than this no longer hides what is played below it: its note-off may have been lost
+STUCK_TICKS = 16 * TICKS_PER_BEAT
 
 
 @dataclass(slots=True)
-class _Top:
-    """The melody note that sounds; `down` is False once its key is up and the pedal holds it."""
+class SoundingNote:
+    """The melody note that sounds."""
 
-    start: int
-    key: _Key
+    start: int  #: tick
+    key: Key
     velocity: int
-    down: bool = True
+    down: bool = True  #: False: its key is up, and the pedal holds it
 
 
 class MelodyTracker:
-    """Hears messages in time order and knows the melody of the last while.
-
-    split: keys below this pitch (0..127) are no melody; channel: the only one heard (0..15), None for all. Channel 10
-    (drums) never is.
-    """
+    """Hears messages in time order, and keeps the melody until it is told to forget it."""
 
     def __init__(self, split: int = 0, channel: int | None = None) -> None:
+        """Listen to one MIDI channel (0..15), or to all but the drums' if `channel` is None."""
+        #: keys below this pitch (0..127) are no melody
         self.split = split
-        #: the tick from which on no key was down and nothing sounded; None before the first note and while one plays
+        #: the tick from which on no key was down and nothing sounded; None before the first note and while one sounds
         self.silent_since: int | None = None
         self._channel = channel
-        #: how hard the player plays: a running mean of melody velocities, 0 before the first note
+        #: how hard the melody is played: a running mean of its velocities, 0 before the first note
         self.level = 0.0
         self._past: deque[Note] = deque()
-        self._down: dict[_Key, tuple[int, int]] = {}  # key -> (tick, velocity)
-        self._low: set[_Key] = set()  # keys down below the split
-        self._pedals: set[int] = set()
-        self._top: _Top | None = None
-        self._last = -(1 << 62)
-        self._played = False
+        self._down: dict[Key, tuple[int, int]] = {}  # key -> (tick, velocity)
+        self._low: set[Key] = set()  # keys that are down below the split
+        self._pedals: set[int] = set()  # channels whose sustain pedal is down
+        self._top: SoundingNote | None = None
+        self._last = -(1 << 62)  # tick of the last message
+        self._played = False  # there has been a note
 
     def hear(self, tick: int, data: bytes) -> bool:
-        """Take in one MIDI message that came at `tick`. True when a melody note began; nonsense is ignored."""
+        """Take in a MIDI message that came at `tick`; return True if a melody note began. Nonsense is ignored."""
         if len(data) != 3 or data[0] < NOTE_OFF or data[1] > 127 or data[2] > 127:
             return False
         tick = self._last = max(tick, self._last)
@@ -90,7 +87,10 @@ class MelodyTracker:
         return False
 
     def notes(self, since: int, heard: int) -> tuple[Note, ...]:
-        """The melody notes that began before `heard` and sounded after `since`; what sounds at `heard` ends there."""
+        """Return the melody notes that began before tick `heard` and sounded after tick `since`.
+
+        One that still sounds at `heard` ends there.
+        """
         found = [n for n in self._past if n.end > since and n.start < heard]
         if found and found[-1].end > heard:
             found[-1] = _note(found[-1].start, found[-1].pitch, heard, found[-1].velocity)
@@ -99,7 +99,7 @@ class MelodyTracker:
         return tuple(found)
 
     def forget(self, before: int) -> None:
-        """Drop the notes that ended by tick `before`."""
+        """Forget the notes that ended by tick `before`."""
         while self._past and self._past[0].end <= before:
             self._past.popleft()
 
@@ -112,7 +112,7 @@ class MelodyTracker:
         if self._played and self.silent_since is None:
             self.silent_since = max(tick, self._last)
 
-    def _key_down(self, tick: int, key: _Key, velocity: int) -> bool:
+    def _key_down(self, tick: int, key: Key, velocity: int) -> bool:
         if key in self._down:  # its off was lost
             self._key_up(tick, key)
         if key[1] < self.split:
@@ -120,22 +120,22 @@ class MelodyTracker:
             return False
         self._down[key] = (tick, velocity)
         top = self._top
-        if top is not None and top.down and key[1] < top.key[1] and tick - top.start <= STALE:
+        if top is not None and top.down and key[1] < top.key[1] and tick - top.start <= STUCK_TICKS:
             return False
-        if top is not None and top.down and tick - top.start < CHORD_SPREAD and key[1] > top.key[1]:
+        if top is not None and top.down and tick - top.start < CHORD_SPREAD_TICKS and key[1] > top.key[1]:
             self._top = None  # the lower part of a chord
         self._end_top(tick)
         self._begin_top(tick, key, velocity)
         self.level += (velocity - self.level) / 8 if self.level else velocity
         return True
 
-    def _key_up(self, tick: int, key: _Key) -> None:
+    def _key_up(self, tick: int, key: Key) -> None:
         self._down.pop(key, None)
         self._low.discard(key)
         top = self._top
         if top is None or top.key != key or not top.down:
             return
-        legato = self._legato_below(tick, top)
+        legato = self._find_legato_key(tick, top)
         if legato is not None:
             start, velocity = self._down[legato]
             self._end_top(start)
@@ -145,14 +145,14 @@ class MelodyTracker:
         else:
             self._end_top(tick)
 
-    def _legato_below(self, tick: int, top: _Top) -> _Key | None:
-        """The key that goes on with the melody when the top one is let go: the highest of those struck just now."""
-        late = [
+    def _find_legato_key(self, tick: int, top: SoundingNote) -> Key | None:
+        """Return the key with which the melody goes on when the top one is released: the highest one just struck."""
+        recent = [
             key
             for key, (start, _) in self._down.items()
-            if start >= top.start + CHORD_SPREAD and tick - start <= LEGATO
+            if start >= top.start + CHORD_SPREAD_TICKS and tick - start <= LEGATO_TICKS
         ]
-        return max(late, key=lambda key: key[1], default=None)
+        return max(recent, key=lambda key: key[1], default=None)
 
     def _control(self, tick: int, channel: int, number: int, value: int) -> None:
         if number == PEDAL and value >= 64:
@@ -168,14 +168,14 @@ class MelodyTracker:
             if self._top is not None and self._top.key[0] == channel:
                 self._end_top(tick)
 
-    def _begin_top(self, tick: int, key: _Key, velocity: int) -> None:
-        """One voice only: what would reach into the new note ends with its start."""
+    def _begin_top(self, tick: int, key: Key, velocity: int) -> None:
+        """Begin a melody note; one that would reach into it ends where it begins."""
         while self._past and self._past[-1].start >= tick:
             self._past.pop()
         if self._past and self._past[-1].end > tick:
             last = self._past.pop()
             self._past.append(_note(last.start, last.pitch, tick, last.velocity))
-        self._top = _Top(tick, key, velocity)
+        self._top = SoundingNote(tick, key, velocity)
 
     def _end_top(self, tick: int) -> None:
         if self._top is not None:

@@ -1,8 +1,8 @@
-"""Between the agenda and the port: when a message leaves, and the last guard of what is left sounding.
+"""The output queue, between the schedule and the ports: note-ons and note-offs wait here for their time to leave.
 
-A synthesiser that is slow gets its notes earlier by its `offset_ms`; notes of a human hand lie a little before or
-behind the beat. Both move a message in nanoseconds, which the agenda, in ticks, knows nothing of. Whatever the order
-they come in here, a key that began is ended once, and a note never ends one that begins after it.
+A slow synthesiser gets its notes earlier by its `offset_ms`; notes of a human hand lie a little before or behind the
+beat. Both move a message in nanoseconds, which the schedule, in ticks, knows nothing of. Whatever the order in which
+messages come in, a key that began is ended once, and a note never ends one that begins after it.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ from music.midi import Key, key_of, note_off
 
 @dataclass(slots=True, eq=False)
 class OutputMessage:
-    """A note's beginning or end. at: when it is to leave, ns; due: the moment it was meant for; heard: on an onset, the
-    ticks (of the note, up to which its plan knew the melody)."""
+    """A note-on or a note-off."""
 
-    at: int
-    due: int
+    at: int  #: when (ns) it is to leave
+    due: int  #: the time (ns) that it is meant for
     data: bytes
+    #: of a note-on, the ticks (at which it begins, up to which its plan knew the melody); None: it is a note-off
     onset: tuple[int, int | None] | None = None
-    waiting: bool = True
+    waiting: bool = True  #: it has not left, and will
 
     @property
     def key(self) -> Key:
-        """Channel and pitch."""
+        """The channel and pitch of the note."""
         return key_of(self.data)
 
 
 class OutputQueue:
-    """What waits to leave, by time; ends before beginnings."""
+    """Messages that wait to leave, by time; at one time note-offs before note-ons."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, bool, int, OutputMessage]] = []
         self._order = count()
         self._waiting: dict[Key, list[OutputMessage]] = {}
-        self._on: set[Key] = set()
+        self._on: set[Key] = set()  # keys that have begun and not ended
 
     def put(self, message: OutputMessage) -> None:
-        """A message that the agenda has come to."""
+        """Let a message wait."""
         waiting = self._waiting.setdefault(message.key, [])
         if message.onset is not None:
             for other in waiting:  # what sounded at this pitch is over by then
@@ -56,15 +56,15 @@ class OutputQueue:
         waiting.append(message)
         self._push(message)
 
-    def next(self) -> int | None:
-        """When the next message leaves, None while there is none."""
-        while self._heap and not _valid(self._heap[0]):
+    def next_at(self) -> int | None:
+        """Return when (ns) the next message leaves, None while there is none."""
+        while self._heap and not _is_current(self._heap[0]):
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
     def take(self, now: int) -> Iterator[OutputMessage]:
-        """What leaves by now, in order."""
-        while (at := self.next()) is not None and at <= now:
+        """Yield what leaves by `now`, in order."""
+        while (at := self.next_at()) is not None and at <= now:
             message = heapq.heappop(self._heap)[3]
             key = message.key
             self._forget(message)
@@ -79,7 +79,7 @@ class OutputQueue:
             yield message
 
     def end_note(self, key: Key, now: int) -> Iterator[OutputMessage]:
-        """End a key at once: what of it has not begun never does."""
+        """Yield the note-off of a key that sounds; what waits of it never leaves."""
         for message in self._waiting.pop(key, ()):
             message.waiting = False
         if key in self._on:
@@ -87,7 +87,7 @@ class OutputQueue:
             yield OutputMessage(now, now, note_off(*key))
 
     def end_all(self, now: int) -> Iterator[OutputMessage]:
-        """End all there is."""
+        """Yield the note-offs of all keys that sound; nothing waits any more."""
         for key in sorted({*self._waiting, *self._on}):
             yield from self.end_note(key, now)
 
@@ -107,5 +107,5 @@ class OutputQueue:
             del self._waiting[message.key]
 
 
-def _valid(item: tuple[int, bool, int, OutputMessage]) -> bool:
+def _is_current(item: tuple[int, bool, int, OutputMessage]) -> bool:
     return item[3].waiting and item[0] == item[3].at

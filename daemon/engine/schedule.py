@@ -1,7 +1,8 @@
-"""What will sound: the plan, what of it has been committed, what sounds, and when each note ends.
+"""The note schedule: the newest plan, the notes of it that are committed, and when each of them begins and ends.
 
-Knows ticks, never nanoseconds, and sends nothing: it says what is to begin and to end. Every note that begins is ended
-by exactly one cue; a note is an object of its own, so that the end of an old one never ends a newer one of its pitch.
+It knows ticks, never nanoseconds, and sends nothing: it tells which notes are to begin and to end. Every note that
+begins is ended by exactly one event; a note is an object of its own, so that the end of an old one never ends a newer
+one of its pitch.
 """
 
 from __future__ import annotations
@@ -17,250 +18,262 @@ from typing import NamedTuple
 from daemon.core.plan import Plan
 from music.note import CHANNELS, TICKS_PER_STEP, Note
 
-#: An onset later than this (ticks) is dropped.
-TOO_LATE = TICKS_PER_STEP // 2
+#: an onset later than this is dropped
+MAX_LATE_TICKS = TICKS_PER_STEP // 2
 
 DRUMS = "drums"
 #: the role of the count-in; it plays on the drums' channel
 CLICK = "click"
 
 
-class State(Enum):
-    """Where a committed note is in its life."""
+class NoteState(Enum):
+    """States of a committed note."""
 
-    WAITING = "waiting"
+    WAITING = "waiting"  # it has not begun
     SOUNDING = "sounding"
-    SILENT = "silent"
-    OVER = "over"
+    SILENT = "silent"  # it should sound, but its role is muted or it was silenced
+    OVER = "over"  # it has ended, or will never begin
 
 
 @dataclass(slots=True, eq=False)
 class ScheduledNote:
-    """A committed note. note: as planned, its end as it now stands; onset, off: the ticks at which it begins and ends
-    to sound (they differ from the note's under swing); heard: the tick up to which its plan knew the melody."""
+    """A committed note."""
 
     role: str
     channel: int
-    note: Note
-    onset: int
-    off: int
-    heard: int | None
-    state: State = State.WAITING
+    note: Note  #: as planned, with its end as it now stands
+    onset: int  #: the tick at which it begins to sound: under swing, another than the note's
+    off: int  #: the tick at which it ends to sound
+    heard: int | None  #: the tick up to which its plan knew the melody; None: all of it, or none
+    state: NoteState = NoteState.WAITING
 
 
 class NoteEvent(NamedTuple):
-    """Begin (on) or end a note now; it was due at that tick."""
+    """A note that is to begin or to end."""
 
-    due: int
-    on: bool
-    entry: ScheduledNote
+    due: int  #: the tick at which it should
+    on: bool  #: True: it begins, False: it ends
+    scheduled: ScheduledNote
 
 
 @dataclass(slots=True)
 class RoleSchedule:
-    """One role: its newest plan, up to where it has been committed, and its past."""
+    """The schedule of one role."""
 
-    plan: Plan | None = None
-    committed: int = -(1 << 62)  # last step for which something (a rest, too) was committed
-    past: dict[tuple[int, int], ScheduledNote] = field(
-        default_factory=dict
-    )  # (start, pitch) -> entry, in order of commitment
+    plan: Plan | None = None  #: the newest
+    committed: int = -(1 << 62)  #: the last step for which something, even a rest, was committed
+    #: committed notes by (start, pitch), in the order in which they were committed
+    notes: dict[tuple[int, int], ScheduledNote] = field(default_factory=dict)
 
 
 _OFF, _ON = 0, 1  # at one tick notes end before others begin
 
 
 class NoteSchedule:
-    """All that will sound, by role. Steps are committed in rising order."""
+    """Holds all notes that will sound, by role. Steps are committed in rising order."""
 
     def __init__(self) -> None:
+        #: how far (0..1) off-beat sixteenths are delayed towards a triplet
         self.swing = 0.0
         #: onsets that came too late to sound
         self.dropped = 0
         #: plans of which at least one step was committed
         self.used = 0
-        self._newest_used = 0
-        self._lines: dict[str, RoleSchedule] = {}
-        self._heap: list[tuple[int, int, int, ScheduledNote]] = []  # tick, _OFF or _ON, order, entry
+        self._newest_used = 0  # number of the newest plan of which a step was committed
+        self._parts: dict[str, RoleSchedule] = {}
+        self._heap: list[tuple[int, int, int, ScheduledNote]] = []  # tick, _OFF or _ON, order, note
         self._order = count()
         self._sounding: dict[tuple[int, int], ScheduledNote] = {}  # (channel, pitch)
 
     def replace(self, plan: Plan, tick: int) -> None:
-        """Take a newer plan: it replaces what is not committed of the roles it names and moves the ends of notes that
-        still sound. tick: now. A plan older than the one there is changes nothing."""
+        """Take a newer plan: it replaces what is not committed of its roles, and moves the ends of notes that sound.
+
+        tick: the first one that has not come. A plan older than the one that is there changes nothing.
+        """
         for role in plan.notes:
-            line = self._lines.setdefault(role, RoleSchedule())
-            if line.plan is not None and plan.number <= line.plan.number:
+            part = self._parts.setdefault(role, RoleSchedule())
+            if part.plan is not None and plan.number <= part.plan.number:
                 continue
-            line.plan = plan
+            part.plan = plan
             for note in plan.held.get(role, ()):
-                self._move_end(line, note, max(tick, plan.first * TICKS_PER_STEP))
+                self._move_end(part, note, max(tick, plan.first * TICKS_PER_STEP))
 
     def commit(self, step: int) -> int | None:
-        """Fix what begins in a step: from every role's newest plan, where that covers it and nothing was fixed before.
+        """Commit what begins in a step, from every role's newest plan that covers it, unless it has been before.
 
-        Returns the number of the oldest plan drawn from, None if there was none.
+        Return the number of the oldest plan drawn from, None if there was none.
         """
         oldest: int | None = None
-        for role, line in self._lines.items():
-            plan = line.plan
-            if plan is None or line.committed >= step or not plan.first <= step < plan.last:
+        for role, part in self._parts.items():
+            plan = part.plan
+            if plan is None or part.committed >= step or not plan.first <= step < plan.last:
                 continue
-            line.committed = step
+            part.committed = step
             if plan.number > self._newest_used:
                 self.used, self._newest_used = self.used + 1, plan.number
             oldest = plan.number if oldest is None else min(oldest, plan.number)
-            for note in _of_step(plan.notes[role], step):
+            for note in _notes_in_step(plan.notes[role], step):
                 self.add(role, note, plan.heard)
         return oldest
 
     def add(self, role: str, note: Note, heard: int | None = None) -> None:
-        """Commit one note, none of whose role begins later; a second one of its onset and pitch is ignored, and so is
-        a role that has no channel."""
-        line = self._lines.setdefault(role, RoleSchedule())
+        """Commit one note; none of its role that was committed before begins later.
+
+        A second note of the same start and pitch is ignored, and so is a role that has no channel.
+        """
+        part = self._parts.setdefault(role, RoleSchedule())
         channel = CHANNELS[DRUMS] if role == CLICK else CHANNELS.get(role)
-        if channel is None or (note.start, note.pitch) in line.past:
+        if channel is None or (note.start, note.pitch) in part.notes:
             return
-        onset = self._swung(note.start)
-        entry = ScheduledNote(role, channel, note, onset, max(onset + 1, self._swung(note.end)), heard)
-        line.past[note.start, note.pitch] = entry
-        self._push(onset, _ON, entry)
+        onset = self._swing_tick(note.start)
+        scheduled = ScheduledNote(role, channel, note, onset, max(onset + 1, self._swing_tick(note.end)), heard)
+        part.notes[note.start, note.pitch] = scheduled
+        self._push(onset, _ON, scheduled)
 
     def next_tick(self) -> int | None:
-        """The tick of the next cue, None while there is none."""
-        while self._heap and not _valid(*self._heap[0]):
+        """Return the tick of the next event, None while there is none."""
+        while self._heap and not _is_current(*self._heap[0]):
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
     def take(self, tick: int, now: int, muted: Collection[str] = ()) -> Iterator[NoteEvent]:
-        """The cues due up to `tick`, in order. now: the tick it really is; an onset due more than half a step before it
-        is dropped, as if it had never been planned. Notes of muted roles stay silent."""
+        """Yield the events due up to `tick`, in order. Notes of muted roles stay silent.
+
+        now: the tick it really is; an onset due more than half a step earlier is dropped, as if never planned.
+        """
         while (due := self.next_tick()) is not None and due <= tick:
-            _, kind, _, entry = heapq.heappop(self._heap)
+            _, kind, _, scheduled = heapq.heappop(self._heap)
             if kind == _OFF:
-                yield self._end(entry, due)
-            elif now - due > TOO_LATE:
-                entry.state = State.OVER
+                yield self._end(scheduled, due)
+            elif now - due > MAX_LATE_TICKS:
+                scheduled.state = NoteState.OVER
                 self.dropped += 1
-                del self._lines[entry.role].past[entry.note.start, entry.note.pitch]
-            elif entry.role in muted:
-                entry.state = State.SILENT
+                del self._parts[scheduled.role].notes[scheduled.note.start, scheduled.note.pitch]
+            elif scheduled.role in muted:
+                scheduled.state = NoteState.SILENT
             else:
-                yield from self._begin(entry, due)
+                yield from self._begin(scheduled, due)
 
     def silence(self, tick: int, role: str | None = None) -> list[NoteEvent]:
-        """End what sounds in a role, or in all: the cues to do it with. The plan goes on."""
-        playing = [entry for entry in self._sounding.values() if role in (None, entry.role)]
-        cues = [self._end(entry, tick) for entry in playing]
-        for cue in cues:
-            cue.entry.state = State.SILENT
-        return cues
+        """End what sounds in a role, or in all roles, and return the events for it. The plan goes on."""
+        playing = [scheduled for scheduled in self._sounding.values() if role in (None, scheduled.role)]
+        events = [self._end(scheduled, tick) for scheduled in playing]
+        for event in events:
+            event.scheduled.state = NoteState.SILENT
+        return events
 
     def end(self, role: str, start: int, pitch: int, tick: int) -> list[NoteEvent]:
-        """End one committed note of a role that began, or is about to, at tick `start`: the cues to do it with."""
-        line = self._lines.get(role)
-        entry = None if line is None else line.past.get((start, pitch))
-        if line is None or entry is None:
+        """End the committed note of a role, start and pitch, or let it never begin; return the events for it."""
+        part = self._parts.get(role)
+        scheduled = None if part is None else part.notes.get((start, pitch))
+        if part is None or scheduled is None:
             return []
-        if entry.state is State.SOUNDING:
-            _cut(entry, tick)
-            return [self._end(entry, tick)]
-        if entry.state is State.WAITING:
-            entry.state = State.OVER
-            del line.past[start, pitch]
+        if scheduled.state is NoteState.SOUNDING:
+            _shorten(scheduled, tick)
+            return [self._end(scheduled, tick)]
+        if scheduled.state is NoteState.WAITING:
+            scheduled.state = NoteState.OVER
+            del part.notes[start, pitch]
         return []
 
-    def retrigger(self, cues: Iterable[NoteEvent], tick: int) -> None:
-        """What was cut off as soon as it had begun, begins again, at `tick`."""
-        for _, _, entry in cues:
-            entry.onset = max(entry.onset, tick)
-            entry.off = max(entry.off, entry.onset + 1)
-            entry.state = State.WAITING
-            self._push(entry.onset, _ON, entry)
+    def retrigger(self, events: Iterable[NoteEvent], tick: int) -> None:
+        """Let the notes that these events ended begin again, at `tick`."""
+        for _, _, scheduled in events:
+            scheduled.onset = max(scheduled.onset, tick)
+            scheduled.off = max(scheduled.off, scheduled.onset + 1)
+            scheduled.state = NoteState.WAITING
+            self._push(scheduled.onset, _ON, scheduled)
 
     def drop(self, tick: int) -> list[NoteEvent]:
-        """End what sounds and forget what was to come, committed or not: the cues to do it with."""
-        cues = self.silence(tick)
-        for line in self._lines.values():
-            line.plan = None
-            for key, entry in list(line.past.items()):
-                if entry.state is State.WAITING:
-                    entry.state = State.OVER
-                    del line.past[key]
-                elif entry.state is State.SILENT:
-                    _cut(entry, tick)
+        """End what sounds, forget what was to come, committed or not, and return the events for it."""
+        events = self.silence(tick)
+        for part in self._parts.values():
+            part.plan = None
+            for key, scheduled in list(part.notes.items()):
+                if scheduled.state is NoteState.WAITING:
+                    scheduled.state = NoteState.OVER
+                    del part.notes[key]
+                elif scheduled.state is NoteState.SILENT:
+                    _shorten(scheduled, tick)
         self._heap.clear()
-        return cues
+        return events
 
     def committed(self, role: str, since: int) -> tuple[Note, ...]:
-        """A role's committed notes that end after `since` (and a few older ones), sorted by start, with their ends as
-        they stand. Older ones are forgotten."""
-        line = self._lines.get(role)
-        if line is None:
+        """Return a role's committed notes that end after `since`, and a few older ones, with their ends as they stand.
+
+        They are sorted by start. Older ones are forgotten.
+        """
+        part = self._parts.get(role)
+        if part is None:
             return ()
-        past = line.past
-        while past:
-            key, oldest = next(iter(past.items()))
-            if oldest.note.end > since or oldest.state is State.SOUNDING:
+        notes = part.notes
+        while notes:
+            key, oldest = next(iter(notes.items()))
+            if oldest.note.end > since or oldest.state is NoteState.SOUNDING:
                 break
-            del past[key]
-        return tuple([entry.note for entry in past.values()])
+            del notes[key]
+        return tuple([scheduled.note for scheduled in notes.values()])
 
     def chord_at(self, role: str, tick: int, until: int) -> tuple[Note, ...]:
-        """What a role has at a tick: the first notes its plan begins from there up to `until`, else what sounds over
-        it, else what it began last."""
-        line = self._lines.get(role)
-        if line is None:
+        """Return the notes that a role has at a tick.
+
+        They are the first that its plan begins from there up to `until`, else those that sound over the tick, else
+        those that it began last.
+        """
+        part = self._parts.get(role)
+        if part is None:
             return ()
-        planned = line.plan.notes[role] if line.plan is not None else ()
+        planned = part.plan.notes[role] if part.plan is not None else ()
         coming = [note for note in planned if tick <= note.start < until]
         if coming:
             return tuple(note for note in coming if note.start == coming[0].start)
-        past = [entry.note for entry in line.past.values() if entry.note.start < tick]
+        past = [scheduled.note for scheduled in part.notes.values() if scheduled.note.start < tick]
         over = tuple(note for note in past if note.end > tick)
         return over or tuple(note for note in past if note.start == past[-1].start)
 
     @property
     def sounding(self) -> Mapping[tuple[int, int], ScheduledNote]:
-        """(channel, pitch) -> the note that sounds there."""
+        """The notes that sound, by (channel, pitch)."""
         return self._sounding
 
-    def _begin(self, entry: ScheduledNote, due: int) -> Iterator[NoteEvent]:
-        key = (entry.channel, entry.note.pitch)
+    def _begin(self, scheduled: ScheduledNote, due: int) -> Iterator[NoteEvent]:
+        key = (scheduled.channel, scheduled.note.pitch)
         if key in self._sounding:
             old = self._sounding[key]
-            _cut(old, entry.note.start)
+            _shorten(old, scheduled.note.start)
             yield self._end(old, due)
-        entry.state = State.SOUNDING
-        self._sounding[key] = entry
-        self._push(entry.off, _OFF, entry)
-        yield NoteEvent(due, True, entry)
+        scheduled.state = NoteState.SOUNDING
+        self._sounding[key] = scheduled
+        self._push(scheduled.off, _OFF, scheduled)
+        yield NoteEvent(due, True, scheduled)
 
-    def _end(self, entry: ScheduledNote, due: int) -> NoteEvent:
-        entry.state = State.OVER
-        del self._sounding[entry.channel, entry.note.pitch]
-        return NoteEvent(due, False, entry)
+    def _end(self, scheduled: ScheduledNote, due: int) -> NoteEvent:
+        scheduled.state = NoteState.OVER
+        del self._sounding[scheduled.channel, scheduled.note.pitch]
+        return NoteEvent(due, False, scheduled)
 
-    def _move_end(self, line: RoleSchedule, note: Note, earliest: int) -> None:
-        entry = line.past.get((note.start, note.pitch))
-        if entry is None or entry.state is State.OVER:
+    def _move_end(self, part: RoleSchedule, note: Note, earliest: int) -> None:
+        scheduled = part.notes.get((note.start, note.pitch))
+        if scheduled is None or scheduled.state is NoteState.OVER:
             return
-        if entry.state is State.SILENT and entry.note.end < earliest:
+        if scheduled.state is NoteState.SILENT and scheduled.note.end < earliest:
             return
-        end = max(note.end, earliest, entry.note.start + 1)
-        if end == entry.note.end:
+        end = max(note.end, earliest, scheduled.note.start + 1)
+        if end == scheduled.note.end:
             return
-        entry.note = replace(entry.note, length=end - entry.note.start)
-        entry.off = max(entry.onset + 1, self._swung(end))
-        if entry.state is State.SOUNDING:
-            self._push(entry.off, _OFF, entry)
+        scheduled.note = replace(scheduled.note, length=end - scheduled.note.start)
+        scheduled.off = max(scheduled.onset + 1, self._swing_tick(end))
+        if scheduled.state is NoteState.SOUNDING:
+            self._push(scheduled.off, _OFF, scheduled)
 
-    def _push(self, tick: int, kind: int, entry: ScheduledNote) -> None:
-        heapq.heappush(self._heap, (tick, kind, next(self._order), entry))
+    def _push(self, tick: int, kind: int, scheduled: ScheduledNote) -> None:
+        heapq.heappush(self._heap, (tick, kind, next(self._order), scheduled))
 
-    def _swung(self, tick: int) -> int:
-        """Where a tick lies under swing: the off-beat sixteenth moves up to a third of itself towards the triplet, and
-        what lies between moves with it."""
+    def _swing_tick(self, tick: int) -> int:
+        """Return where a tick lies under swing.
+
+        The off-beat sixteenth moves up to a third of itself towards the triplet; what lies between moves with it.
+        """
         late = round(self.swing * TICKS_PER_STEP / 3)
         if not late:
             return tick
@@ -272,18 +285,18 @@ class NoteSchedule:
         return pair * 2 * TICKS_PER_STEP + place
 
 
-def _valid(tick: int, kind: int, _: int, entry: ScheduledNote) -> bool:
+def _is_current(tick: int, kind: int, _: int, scheduled: ScheduledNote) -> bool:
     if kind == _ON:
-        return entry.state is State.WAITING
-    return entry.state is State.SOUNDING and entry.off == tick
+        return scheduled.state is NoteState.WAITING
+    return scheduled.state is NoteState.SOUNDING and scheduled.off == tick
 
 
-def _cut(entry: ScheduledNote, tick: int) -> None:
-    if entry.note.start < tick < entry.note.end:
-        entry.note = replace(entry.note, length=tick - entry.note.start)
+def _shorten(scheduled: ScheduledNote, tick: int) -> None:
+    if scheduled.note.start < tick < scheduled.note.end:
+        scheduled.note = replace(scheduled.note, length=tick - scheduled.note.start)
 
 
-def _of_step(notes: tuple[Note, ...], step: int) -> tuple[Note, ...]:
+def _notes_in_step(notes: tuple[Note, ...], step: int) -> tuple[Note, ...]:
     first = bisect_left(notes, step * TICKS_PER_STEP, key=_start)
     last = bisect_left(notes, (step + 1) * TICKS_PER_STEP, lo=first, key=_start)
     return notes[first:last]

@@ -8,7 +8,7 @@ from daemon.core.counters import Counters
 from daemon.core.settings import Settings
 from daemon.core.tempo import NS_PER_MS, NS_PER_S, TempoMap
 from daemon.core.world import Output
-from daemon.engine.humanise import humanised, lookahead_ns
+from daemon.engine.humanise import find_lookahead_ns, humanise
 from daemon.engine.loopback_filter import LoopbackFilter
 from daemon.engine.output_queue import OutputMessage, OutputQueue
 from daemon.engine.schedule import CLICK, DRUMS, NoteEvent
@@ -40,12 +40,12 @@ class NoteSender:
     def use(self, settings: Settings) -> None:
         """Play with these settings from now on."""
         self._settings = settings
-        self.lookahead_ns = lookahead_ns(settings)
+        self.lookahead_ns = find_lookahead_ns(settings)
 
     @property
     def deadline(self) -> int | None:
         """When (ns) the next message leaves, None while none waits."""
-        leaves, repeat = self._queue.next(), self._repeat_at
+        leaves, repeat = self._queue.next_at(), self._repeat_at
         if leaves is None or repeat is None:
             return repeat if leaves is None else leaves
         return min(leaves, repeat)
@@ -55,16 +55,16 @@ class NoteSender:
 
         melody_level: how hard the melody is played, as a MIDI velocity; 0 before its first note.
         """
-        due, entry = tempo.ns_at(event.due), event.entry
-        touch = humanised(self._settings, entry.role, entry.note)
-        slow = self._settings.offsets_ms.get(DRUMS if entry.role == CLICK else entry.role, 0)
-        at = due + touch.late - round(slow * NS_PER_MS)
-        key = (entry.channel, entry.note.pitch)
+        due, scheduled = tempo.ns_at(event.due), event.scheduled
+        touch = humanise(self._settings, scheduled.role, scheduled.note)
+        slow = self._settings.offsets_ms.get(DRUMS if scheduled.role == CLICK else scheduled.role, 0)
+        at = due + touch.late_ns - round(slow * NS_PER_MS)
+        key = (scheduled.channel, scheduled.note.pitch)
         if event.on:
-            self._channels.add(entry.channel)
-            velocity = self._velocity(entry.role, entry.note, touch.velocity, melody_level)
+            self._channels.add(scheduled.channel)
+            velocity = self._velocity(scheduled.role, scheduled.note, touch.velocity, melody_level)
             data = note_on(*key, velocity)
-            self._queue.put(OutputMessage(at, due, data, (event.due, entry.heard)))
+            self._queue.put(OutputMessage(at, due, data, (event.due, scheduled.heard)))
         else:
             self._queue.put(OutputMessage(at, due, note_off(*key)))
 
@@ -72,7 +72,7 @@ class NoteSender:
         """Send what leaves by `now`."""
         for message in self._queue.take(now):
             self._emit(message)
-            self._loopback.sent(now, message.data)
+            self._loopback.add(message.data, now)
             if message.onset is not None:
                 self._count_onset(*message.onset, tempo)
             self._counters.lateness_ns.add(self._now() - message.at)
@@ -80,7 +80,7 @@ class NoteSender:
     def end(self, events: Iterable[NoteEvent], now: int) -> None:
         """End these notes at once; one that has not begun never does."""
         for event in events:
-            for message in self._queue.end_note((event.entry.channel, event.entry.note.pitch), now):
+            for message in self._queue.end_note((event.scheduled.channel, event.scheduled.note.pitch), now):
                 self._emit(message)
 
     def end_all(self, now: int) -> None:
@@ -108,11 +108,11 @@ class NoteSender:
     def send_clock(self, data: bytes, due: int, now: int) -> None:
         """Send a message of the band's own MIDI clock."""
         self._output.send(data, due)
-        self._loopback.sent(now, data)
+        self._loopback.add(data, now)
 
     def is_own(self, data: bytes, at: int) -> bool:
         """Return True if a message that came in at `at` (ns) is one that was sent here and came back."""
-        return self._loopback.is_own(at, data)
+        return self._loopback.is_own(data, at)
 
     def lose_ports(self, now: int) -> None:
         """Remember the ends that the ports, which are gone, may never have passed on."""

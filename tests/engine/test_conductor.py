@@ -706,7 +706,7 @@ def test_an_hour_leaves_nothing_behind() -> None:
     player = FakePlayer()
     player.asked = type("Last", (list,), {"append": lambda self, request: self.__setitem__(slice(None), [request])})()
     stage = perform(player, [Note(i * 48, 60 + i % 5, 40) for i in range(600)], until=28_800)
-    agenda = stage.conductor._band.schedule
-    assert sum(len(line.past) for line in agenda._lines.values()) < 400
-    assert len(agenda._heap) == 0
+    schedule = stage.conductor._band.schedule
+    assert sum(len(part.notes) for part in schedule._parts.values()) < 400
+    assert len(schedule._heap) == 0
     assert len(stage.conductor._band.melody._past) < 20

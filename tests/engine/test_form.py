@@ -104,16 +104,16 @@ def test_an_ending_is_a_bar_then_a_chord_for_a_bar() -> None:
 def test_a_pause_of_so_many_bars_ends_and_playing_calls_it_off() -> None:
     form = Form(FOUR)
     for line, since in ((96, 50), (192, 50), (288, None)):
-        form.pause(line, since, 2)
+        form.end_after_pause(line, since, 2)
         assert form.ending is None
-    form.pause(288 + 6, 50, 2)  # no bar line
-    form.pause(288, 50, 0)
+    form.end_after_pause(288 + 6, 50, 2)  # no bar line
+    form.end_after_pause(288, 50, 0)
     assert form.ending is None
-    form.pause(288, 50, 2)
+    form.end_after_pause(288, 50, 2)
     assert form.phase(384) is Phase.CHORD
     form.melody_played(383)
     assert form.ending is None
-    form.pause(384, 50, 2)
+    form.end_after_pause(384, 50, 2)
     form.end(400)  # now it is wanted
     form.melody_played(401)
     assert form.phase(480) is Phase.CHORD

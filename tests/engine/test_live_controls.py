@@ -20,7 +20,7 @@ from daemon.engine.song import SongInfo
 from daemon.engine.transport import TransportState
 from daemon.offline.virtual_world import RecordingOutput, VirtualWorld
 from music.midi import all_notes_off, note_off, note_on
-from music.note import CHANNELS, EDITS, Note
+from music.note import CHANNELS, Note
 from tests.support.fakes import FakePlayer
 
 AT_120 = TempoMap(500_000)
@@ -190,7 +190,7 @@ def test_every_change_asks_anew_and_whoever_is_to_play_gets_ready_while_nobody_d
 
 
 def test_the_loop_follows_technique_and_bars() -> None:
-    stand = Stand(techniques=("gan", "arcnn"), roles=("bass", EDITS))
+    stand = Stand(techniques=("gan", "arcnn"), note_editors=("arcnn",))
     stand.band.begin(0)
     assert stand.loop_steps() is None
     assert stand.turn("technique", "arcnn", tick=3)

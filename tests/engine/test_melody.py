@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.engine.melody import CHORD_SPREAD, STALE, MelodyTracker
+from daemon.engine.melody import CHORD_SPREAD_TICKS, STUCK_TICKS, MelodyTracker
 from music.note import Note
 
 ALL = (-(1 << 62), 1 << 62)
@@ -27,21 +27,21 @@ def control(number: int, value: int, channel: int = 0) -> bytes:
 
 
 def melody(messages: Iterable[tuple[int, bytes]], split: int = 0, heard: int = 10_000) -> list[Heard]:
-    window = MelodyTracker(split)
+    tracker = MelodyTracker(split)
     for tick, data in messages:
-        window.hear(tick, data)
-    return [(n.start, n.pitch, n.end) for n in window.notes(ALL[0], heard)]
+        tracker.hear(tick, data)
+    return [(n.start, n.pitch, n.end) for n in tracker.notes(ALL[0], heard)]
 
 
 def test_a_note_is_heard_from_its_onset_and_ends_where_one_has_heard_to() -> None:
-    window = MelodyTracker()
-    assert window.hear(10, on(60, 70)) is True
-    assert window.notes(ALL[0], 10) == ()
-    assert window.notes(ALL[0], 11) == (Note(10, 60, 1, 70),)
-    assert window.hear(30, off(60)) is False
-    assert window.notes(ALL[0], 20) == (Note(10, 60, 10, 70),)
-    assert window.notes(ALL[0], 99) == (Note(10, 60, 20, 70),)
-    assert window.notes(30, 99) == ()
+    tracker = MelodyTracker()
+    assert tracker.hear(10, on(60, 70)) is True
+    assert tracker.notes(ALL[0], 10) == ()
+    assert tracker.notes(ALL[0], 11) == (Note(10, 60, 1, 70),)
+    assert tracker.hear(30, off(60)) is False
+    assert tracker.notes(ALL[0], 20) == (Note(10, 60, 10, 70),)
+    assert tracker.notes(ALL[0], 99) == (Note(10, 60, 20, 70),)
+    assert tracker.notes(30, 99) == ()
 
 
 def test_note_on_with_velocity_zero_is_an_off() -> None:
@@ -113,8 +113,8 @@ def test_a_note_struck_again_without_an_off_begins_again() -> None:
 
 
 def test_a_lost_off_hides_what_is_below_for_some_bars_only() -> None:
-    stuck = [(0, on(90)), (24, on(60)), (30, off(60)), (STALE + 1, on(62)), (STALE + 7, off(62))]
-    assert melody(stuck) == [(0, 90, STALE + 1), (STALE + 1, 62, STALE + 7)]
+    stuck = [(0, on(90)), (24, on(60)), (30, off(60)), (STUCK_TICKS + 1, on(62)), (STUCK_TICKS + 7, off(62))]
+    assert melody(stuck) == [(0, 90, STUCK_TICKS + 1), (STUCK_TICKS + 1, 62, STUCK_TICKS + 7)]
 
 
 def test_staccato_within_a_tick_is_a_note() -> None:
@@ -122,13 +122,13 @@ def test_staccato_within_a_tick_is_a_note() -> None:
 
 
 def test_the_level_follows_the_player() -> None:
-    window = MelodyTracker()
-    assert window.level == 0
-    window.hear(0, on(60, 40))
-    assert window.level == 40
+    tracker = MelodyTracker()
+    assert tracker.level == 0
+    tracker.hear(0, on(60, 40))
+    assert tracker.level == 40
     for i in range(1, 60):
-        window.hear(i * 6, on(60, 120))
-    assert 119 < window.level <= 120
+        tracker.hear(i * 6, on(60, 120))
+    assert 119 < tracker.level <= 120
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.binary(max_size=5)), max_size=200))
@@ -149,35 +149,35 @@ def test_any_playing_leaves_one_voice_in_order(messages: list[tuple[int, bytes]]
 
 
 def _check_one_voice(messages: list[tuple[int, bytes]]) -> None:
-    window = MelodyTracker()
+    tracker = MelodyTracker()
     tick = 0
     for after, data in messages:
         tick += after
-        window.hear(tick, data)
-        notes = window.notes(ALL[0], tick)
+        tracker.hear(tick, data)
+        notes = tracker.notes(ALL[0], tick)
         assert all(a.end <= b.start for a, b in pairwise(notes))
         assert all(n.start < tick and n.end <= tick for n in notes)
-    window.release(tick)
-    assert len(window.notes(*ALL)) <= tick + 1
+    tracker.release(tick)
+    assert len(tracker.notes(*ALL)) <= tick + 1
 
 
 @given(st.lists(st.tuples(st.integers(0, 8), _LIVELY), max_size=60), st.integers(0, 200))
 def test_what_comes_later_does_not_reach_back(messages: list[tuple[int, bytes]], cut: int) -> None:
     """Notes as of a tick are the same when a later one has already come in, unless both are one chord."""
-    window = MelodyTracker()
+    tracker = MelodyTracker()
     tick = 0
     for after, data in messages:
         tick += after
         if tick >= cut:
             break
-        window.hear(tick, data)
-    before = window.notes(ALL[0], cut)
-    window.hear(cut + CHORD_SPREAD, on(100))
-    assert window.notes(ALL[0], cut) == before
+        tracker.hear(tick, data)
+    before = tracker.notes(ALL[0], cut)
+    tracker.hear(cut + CHORD_SPREAD_TICKS, on(100))
+    assert tracker.notes(ALL[0], cut) == before
 
 
 def test_a_flood_takes_no_room() -> None:
-    window = MelodyTracker()
+    tracker = MelodyTracker()
     for i in range(20_000):
-        window.hear(0, on(i % 128, 1 + i % 127, i % 9))
-    assert len(window.notes(*ALL)) <= 1
+        tracker.hear(0, on(i % 128, 1 + i % 127, i % 9))
+    assert len(tracker.notes(*ALL)) <= 1

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from daemon.core.events import ControlChange
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
-from daemon.engine.humanise import MAX_TIMING_NS, humanised, lookahead_ns
+from daemon.engine.humanise import MAX_TIMING_NS, find_lookahead_ns, humanise
 from daemon.engine.output_queue import OutputMessage, OutputQueue
 from music.midi import note_off
 from music.note import Note
@@ -31,43 +31,43 @@ def off(at_ns: int, pitch: int = 40) -> OutputMessage:
     return OutputMessage(at_ns, at_ns, note_off(1, pitch))
 
 
-def left(outbox: OutputQueue, now: int) -> list[tuple[int, int]]:
-    return [(m.at, m.data[0]) for m in outbox.take(now)]
+def left(queue: OutputQueue, now: int) -> list[tuple[int, int]]:
+    return [(m.at, m.data[0]) for m in queue.take(now)]
 
 
 def test_messages_leave_in_time_order_ends_first() -> None:
-    outbox = OutputQueue()
+    queue = OutputQueue()
     for message in (on(5), off(9), on(9, 41), off(12, 41)):
-        outbox.put(message)
-    assert outbox.next() == 5
-    assert left(outbox, 4) == []
-    assert left(outbox, 9) == [(5, 0x91), (9, 0x81), (9, 0x91)]
-    assert (left(outbox, 99), outbox.next()) == ([(12, 0x81)], None)
+        queue.put(message)
+    assert queue.next_at() == 5
+    assert left(queue, 4) == []
+    assert left(queue, 9) == [(5, 0x91), (9, 0x81), (9, 0x91)]
+    assert (left(queue, 99), queue.next_at()) == ([(12, 0x81)], None)
 
 
 def test_the_end_of_an_old_note_never_comes_after_the_next_of_its_pitch() -> None:
-    outbox = OutputQueue()
+    queue = OutputQueue()
     for message in (on(5), off(20), on(15), off(30)):
-        outbox.put(message)
-    assert left(outbox, 99) == [(5, 0x91), (15, 0x81), (15, 0x91), (30, 0x81)]
+        queue.put(message)
+    assert left(queue, 99) == [(5, 0x91), (15, 0x81), (15, 0x91), (30, 0x81)]
 
 
 def test_a_note_does_not_end_before_it_begins() -> None:
-    outbox = OutputQueue()
+    queue = OutputQueue()
     for message in (on(15), off(9)):
-        outbox.put(message)
-    assert left(outbox, 99) == [(15, 0x91), (16, 0x81)]
+        queue.put(message)
+    assert left(queue, 99) == [(15, 0x91), (16, 0x81)]
 
 
 def test_what_is_cut_ends_now_and_what_had_not_begun_never_does() -> None:
-    outbox = OutputQueue()
+    queue = OutputQueue()
     for message in (on(5), off(20), on(30), off(40), on(6, 41), off(50, 41)):
-        outbox.put(message)
-    assert left(outbox, 10) == [(5, 0x91), (6, 0x91)]
-    assert [(m.at, m.data) for m in outbox.end_note((1, 40), 11)] == [(11, note_off(1, 40))]
-    assert list(outbox.end_note((1, 40), 11)) == []
-    assert [(m.at, m.data) for m in outbox.end_all(12)] == [(12, note_off(1, 41))]
-    assert (left(outbox, 99), outbox.next()) == ([], None)
+        queue.put(message)
+    assert left(queue, 10) == [(5, 0x91), (6, 0x91)]
+    assert [(m.at, m.data) for m in queue.end_note((1, 40), 11)] == [(11, note_off(1, 40))]
+    assert list(queue.end_note((1, 40), 11)) == []
+    assert [(m.at, m.data) for m in queue.end_all(12)] == [(12, note_off(1, 41))]
+    assert (left(queue, 99), queue.next_at()) == ([], None)
 
 
 @given(
@@ -75,12 +75,12 @@ def test_what_is_cut_ends_now_and_what_had_not_begun_never_does() -> None:
 )
 def test_whatever_the_hand_does_every_note_ends(strays: list[tuple[int, int, int, int]]) -> None:
     """Notes of one pitch as the agenda has them, one after the other, each moved to and fro."""
-    outbox, sounding, tick = OutputQueue(), False, 0
+    queue, sounding, tick = OutputQueue(), False, 0
     for pause, early, length, late in strays:
-        outbox.put(on(tick + pause + early))
+        queue.put(on(tick + pause + early))
         tick += pause + length
-        outbox.put(off(tick + late))
-    for message in outbox.take(10_000):
+        queue.put(off(tick + late))
+    for message in queue.take(10_000):
         assert sounding != (message.onset is not None)
         sounding = message.onset is not None
     assert not sounding
@@ -88,19 +88,19 @@ def test_whatever_the_hand_does_every_note_ends(strays: list[tuple[int, int, int
 
 def test_a_hand_is_the_same_for_the_same_note_and_stays_near_the_beat() -> None:
     human = Settings(humanise=1.0)
-    hands = [humanised(human, "bass", Note(i * 6, 40, 6)) for i in range(200)]
-    assert hands == [humanised(human, "bass", Note(i * 6, 40, 3)) for i in range(200)]
-    assert hands != [humanised(Settings(humanise=1.0, seed=1), "bass", Note(i * 6, 40, 6)) for i in range(200)]
-    assert all(abs(h.late) <= MAX_TIMING_NS for h in hands)
-    assert abs(sum(h.late for h in hands)) / 200 < MAX_TIMING_NS / 10
+    hands = [humanise(human, "bass", Note(i * 6, 40, 6)) for i in range(200)]
+    assert hands == [humanise(human, "bass", Note(i * 6, 40, 3)) for i in range(200)]
+    assert hands != [humanise(Settings(humanise=1.0, seed=1), "bass", Note(i * 6, 40, 6)) for i in range(200)]
+    assert all(abs(h.late_ns) <= MAX_TIMING_NS for h in hands)
+    assert abs(sum(h.late_ns for h in hands)) / 200 < MAX_TIMING_NS / 10
     assert max(h.velocity for h in hands) > 5
-    assert humanised(Settings(), "bass", Note(0, 40, 6)) == humanised(Settings(seed=4), "pad", Note(6, 41, 6))
+    assert humanise(Settings(), "bass", Note(0, 40, 6)) == humanise(Settings(seed=4), "pad", Note(6, 41, 6))
 
 
 def test_the_band_is_ahead_by_its_slowest_output() -> None:
-    assert lookahead_ns(Settings()) == lookahead_ns(Settings(offsets_ms={"pad": -20})) == 0
-    assert lookahead_ns(Settings(offsets_ms={"pad": 30.0, "bass": 12.5})) == 30 * MS
-    assert lookahead_ns(Settings(humanise=0.5, offsets_ms={"pad": 30})) == 30 * MS + MAX_TIMING_NS // 2
+    assert find_lookahead_ns(Settings()) == find_lookahead_ns(Settings(offsets_ms={"pad": -20})) == 0
+    assert find_lookahead_ns(Settings(offsets_ms={"pad": 30.0, "bass": 12.5})) == 30 * MS
+    assert find_lookahead_ns(Settings(humanise=0.5, offsets_ms={"pad": 30})) == 30 * MS + MAX_TIMING_NS // 2
 
 
 # Through the conductor
