@@ -9,9 +9,7 @@ from daemon.commands._console import show_progress
 from daemon.commands._files import report_write_errors
 from daemon.commands._options import build_settings
 from daemon.commands._render_arguments import EditArguments, RenderArguments
-from daemon.config.config import config
-from daemon.config.config import read as read_config
-from daemon.core import controls
+from daemon.config.reading import build_config, read_config
 from daemon.core.player_info import PlayerInfo
 from daemon.core.techniques import known_techniques
 from music.errors import UserError
@@ -35,7 +33,6 @@ def edit_file(given: RenderArguments, editing: EditArguments) -> None:
         check_writable(log, given.melody)
         if log.resolve() == given.output.resolve():
             raise UserError(f"{log}: is the output already; keep the edits in another file")
-    bpm = None if given.bpm is None else controls.parse("bpm", given.bpm)
     editor = EditScorer(Graph(given.graph, given.technique))
     known = tuple(technique.name for technique in known_techniques())  # none is switched to: a preset may name any
     player = replace(describe_player(given.technique, editor.styles), techniques=known)
@@ -46,17 +43,17 @@ def edit_file(given: RenderArguments, editing: EditArguments) -> None:
     if log is not None:
         with report_write_errors(log):
             file_editing.write_edits(log, done)
-    us = us_per_beat(bpm) if isinstance(bpm, float) else None
+    us = None if given.bpm is None else us_per_beat(given.bpm)
     with report_write_errors(given.output):
         file_editing.write_notes(given.output, song, done, us)
 
 
 def _build_options(given: RenderArguments, editing: EditArguments, player: PlayerInfo) -> EditOptions:
-    """Return what the options say of the edits. Raises ControlError, ConfigError, UserError."""
+    """Return what the options say of the edits. Raises SettingError, ConfigError, UserError."""
     from daemon.offline.file_editing import EditOptions
 
-    configured = config(read_config(given.config_file) if given.config_file else {}, {})
-    settings = build_settings(given.values, given.assigned, player, configured.settings(player))
+    config = build_config(read_config(given.config_file) if given.config_file else None)
+    settings = build_settings(given.values, given.assigned, player, config.settings_for(player))
     if settings.limits.low > settings.limits.high:
         raise UserError("register_low: lies above register_high, so nothing could be edited")
     return EditOptions(

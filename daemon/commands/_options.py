@@ -7,15 +7,13 @@ from pathlib import Path
 
 import click
 
-from daemon.core import controls, techniques
+from daemon.config.cli_options import Decorator, key_option
+from daemon.core.controls import CONTROLS, parse, with_control
 from daemon.core.plan import REPLAN_CHOICES
 from daemon.core.player_info import PlayerInfo
-from daemon.core.settings import Settings
+from daemon.core.schema import split_assignment
+from daemon.core.settings import MIXED_ROLES, Settings
 from music import midi
-from music.errors import UserError
-
-#: a decorator that adds options to a command's function
-Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
 #: the controls that have an option of their own
 CONTROL_OPTIONS = ("style", "seed", "temperature", "density", "intensity", "swing")
@@ -25,30 +23,8 @@ EDIT_OPTIONS = (
 )
 
 
-def _parse_technique(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
-    """Return the name of a technique as it was given. Raises UserError where there is none of that name."""
-    try:
-        return value if value is None else techniques.find(value).name
-    except UserError as error:
-        raise UserError(f"technique: {error}") from None
-
-
-def _complete_technique(_context: click.Context, _option: click.Parameter, incomplete: str) -> list[str]:
-    return [name for name in techniques.list_names() if name.startswith(incomplete)]
-
-
-technique_option = click.option(
-    "--technique",
-    default=techniques.DEFAULT_TECHNIQUE,
-    show_default=True,
-    metavar="NAME",
-    callback=_parse_technique,
-    shell_complete=_complete_technique,
-    help=f"Which player: {techniques.describe_choice()}.",
-)
-graph_option = click.option(
-    "--graph", metavar="FILE.onnx", type=click.Path(path_type=Path), help="Weights to play instead of the shipped ones."
-)
+technique_option = key_option("technique", default=True)
+graph_option = key_option("graph")
 track_option = click.option(
     "--track",
     metavar="NAME",
@@ -97,13 +73,11 @@ def edit_options(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def _make_options(keys: tuple[str, ...]) -> Decorator:
-    """Return a decorator that adds an option for each of these controls."""
+    """Return a decorator that adds an option for each of these keys."""
 
     def add(function: Callable[..., None]) -> Callable[..., None]:
         for key in reversed(keys):
-            control = controls.CONTROLS[key]
-            about = f"{control.help[0].upper()}{control.help[1:]}: {control.range}."
-            function = click.option(f"--{key.replace('_', '-')}", key, metavar="VALUE", help=about)(function)
+            function = key_option(key)(function)
         return function
 
     return add
@@ -112,33 +86,27 @@ def _make_options(keys: tuple[str, ...]) -> Decorator:
 def list_controls() -> list[tuple[str, str]]:
     """Return (key, help) of every control; those of a role are listed once, as KEY.ROLE."""
     rows = []
-    for key, control in controls.CONTROLS.items():
-        kind, dot, role = key.partition(".")
-        if not dot:
-            rows.append((key, f"{control.help} ({control.range})"))
-        elif role == controls.MIXED_ROLES[0]:
-            rows.append((f"{kind}.ROLE", f"{control.help.replace(role, 'a role')} ({control.range})"))
+    for key, spec in CONTROLS.items():
+        if not spec.role:
+            rows.append((key, f"{spec.help} ({spec.range})"))
+        elif spec.role == MIXED_ROLES[0]:
+            rows.append((key.replace(spec.role, "ROLE"), f"{spec.help.replace(spec.role, 'a role')} ({spec.range})"))
     return rows
 
 
 def build_settings(
-    values: Mapping[str, str | None],
+    values: Mapping[str, object],
     assigned: tuple[str, ...],
     player: PlayerInfo,
     before: Settings | None = None,
 ) -> Settings:
-    """Return the settings that the options of `control_options` stand for. Raises ControlError.
+    """Return the settings that the options of `control_options` stand for. Raises SettingError.
 
-    values: control -> what its option said, None where it was not given; assigned: what `--set` said; player: that
+    values: control -> what its option says, None where it was not given; assigned: what `--set` said; player: that
     they are for; before: the settings that hold where no option was given, else its defaults in its first style.
     """
     pairs = [(key, value) for key, value in values.items() if value is not None]
-    for text in assigned:
-        key, separator, value = text.partition("=")
-        if not separator:
-            raise controls.ControlError(f"--set {text}: takes KEY=VALUE")
-        pairs.append((key.strip(), value.strip()))
     settings = before or Settings(style=player.styles[0], technique=player.techniques[0])
-    for key, value in pairs:
-        settings = controls.with_control(settings, key, controls.parse(key, value, player.styles, player.techniques))
+    for key, value in [*pairs, *map(split_assignment, assigned)]:
+        settings = with_control(settings, key, parse(key, value, player.styles, player.techniques))
     return settings

@@ -19,10 +19,10 @@ class RenderArguments:
     track: str | None
     #: 1..16
     channel: int | None
-    bpm: str | None
+    bpm: float | None
     config_file: Path | None
     #: control -> what its option said, None where it was not given
-    values: Mapping[str, str | None]
+    values: Mapping[str, object]
     #: `--set`
     assigned: tuple[str, ...]
 

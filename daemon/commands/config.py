@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from daemon.commands._files import report_write_errors
-from daemon.config import config
-from daemon.config.cli_options import config_from
+from daemon.config.cli_options import load_config
+from daemon.config.reading import build_config, read_config
+from daemon.config.toml_text import format_config, format_documented_config
 from daemon.system.paths import config_file
 from music.errors import UserError
 
@@ -16,7 +17,7 @@ from music.errors import UserError
 @click.command(short_help="Show or edit the configuration.")
 @click.option("--show", "action", flag_value="show", default=True, help="Print every key as it stands (the default).")
 @click.option(
-    "--edit", "action", flag_value="edit", help="Open it in your editor; it begins with every key documented."
+    "--edit", "action", flag_value="edit", help="Open it in your editor; a new one begins with every key documented."
 )
 @click.option("--path", "action", flag_value="path", help="Print where it is.")
 @click.option("--default", "action", flag_value="default", help="Print the documented file that --edit begins with.")
@@ -27,26 +28,26 @@ def command(action: str, preset: str | None, file: Path | None) -> None:
 
     It is checked whenever it is read, and refused with the name of the key that is wrong.
     """
-    there = file or config_file()
+    path = file or config_file()
     if action == "path":
-        click.echo(there)
+        click.echo(path)
     elif action == "default":
-        click.echo(config.documented(), nl=False)
+        click.echo(format_documented_config(), nl=False)
     elif action == "edit":
-        _edit(there)
+        _edit(path)
     else:
-        chosen = config_from(file, (), {} if preset is None else {"preset": preset})
-        click.echo(config.shown(chosen.config), nl=False)
+        click.echo(format_config(load_config(file, values={"preset": preset}).config), nl=False)
 
 
-def _edit(there: Path) -> None:
+def _edit(path: Path) -> None:
+    """Open the configuration in the user's editor, and check it afterwards. Raises UserError."""
     try:
-        with report_write_errors(there):
-            if not there.exists():
-                there.parent.mkdir(parents=True, exist_ok=True)
-                there.write_text(config.documented(), encoding="utf-8")
-            click.edit(filename=str(there))
+        with report_write_errors(path):
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(format_documented_config(), encoding="utf-8")
+            click.edit(filename=str(path))
     except click.ClickException as error:
-        raise UserError(f"{error.message}; set VISUAL or EDITOR to an editor, or edit {there} yourself") from None
-    config.config(config.read(there), {})
-    click.echo(f"{there} is a good configuration; a band that plays has read it at its start")
+        raise UserError(f"{error.message}; set VISUAL or EDITOR to an editor, or edit {path} yourself") from None
+    build_config(read_config(path))
+    click.echo(f"{path} is a good configuration; a band that plays now read it when it started")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from daemon.core.techniques import describe_choice
-from daemon.midi.rtmidi_ports import APIS
+from daemon.config.cli_options import key_option
+from music.errors import UserError
 
 if TYPE_CHECKING:
     from daemon.diagnostics.check import BandSetup, CheckResult
@@ -20,13 +21,13 @@ _MARKS = {"good": ("ok  ", "green"), "odd": ("hmm ", "yellow"), "bad": ("BAD ", 
 
 @click.command(short_help="Say what is wrong with this machine's MIDI, timing or sound, and the remedy.")
 @click.option("--config", "file", metavar="FILE.toml", type=click.Path(path_type=Path), help="Another configuration.")
-@click.option("--api", type=click.Choice(["auto", *APIS]), help="MIDI system.")
-@click.option("--technique", metavar="NAME", help=f"Which player: {describe_choice()}.")
-@click.option("--graph", metavar="FILE.onnx", help="Weights to play instead of the shipped ones.")
-@click.option("--soundfont", metavar="FILE.sf2", help="The soundfont to check.")
+@key_option("api")
+@key_option("technique")
+@key_option("graph")
+@key_option("soundfont", help="The soundfont to check.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
-def command(context: click.Context, /, file: Path | None, as_json: bool, **said: str | None) -> None:
+def command(context: click.Context, /, file: Path | None, as_json: bool, **options: object) -> None:
     """Check this machine and print what is wrong with it, with the remedy.
 
     Checked are the configuration, the MIDI system, permissions, real-time scheduling, memory locking, the graph, how
@@ -38,7 +39,7 @@ def command(context: click.Context, /, file: Path | None, as_json: bool, **said:
     from daemon.diagnostics.doctor import DoctorReport, run_checks
 
     show = (lambda _: None) if as_json else _print
-    setup, configuration = _read_setup(file, said)
+    setup, configuration = _read_setup(file, options)
     show(configuration)
     checked = run_checks(setup, show)
     report = DoctorReport((configuration, *checked.results), checked.figures)
@@ -56,34 +57,29 @@ def _print(result: CheckResult) -> None:
         click.echo(f"      -> {result.remedy}")
 
 
-def _read_setup(file: Path | None, said: dict[str, str | None]) -> tuple[BandSetup, CheckResult]:
+def _read_setup(file: Path | None, options: Mapping[str, object]) -> tuple[BandSetup, CheckResult]:
     """Return what the band plays with, and the result of reading it; the defaults where it cannot be read."""
-    from daemon.config import config
-    from daemon.config.cli_options import config_from
-    from daemon.config.config import ConfigError
+    from daemon.config.cli_options import load_config
+    from daemon.config.reading import build_config
     from daemon.diagnostics.check import BAD, GOOD, BandSetup, CheckResult
     from daemon.takes.storage import find_folder
 
     subject = "configuration"
     try:
-        chosen = config_from(file, (), {})
-        values = chosen.config.values
-        text = (
-            str(chosen.file)
-            if chosen.file.exists()
-            else f"none, the defaults hold ({chosen.file} is where it would be)"
-        )
+        loaded = load_config(file, values=options)
+        config, found = loaded.config, loaded.file
+        text = str(found) if found.exists() else f"none, the defaults hold ({found} is where it would be)"
         result = CheckResult(subject, GOOD, text)
-    except ConfigError as error:
-        values = config.config({}, {}).values
+    except UserError as error:
+        config = build_config(values={key: value for key, value in options.items() if value is not None})
         result = CheckResult(subject, BAD, str(error), "correct that line: houseband config --edit")
     setup = BandSetup(
-        api=str(said["api"] or values["api"]),
-        technique=str(said["technique"] or values["technique"]),
-        graph=said["graph"] or str(values["graph"] or "") or None,
-        soundfont=said["soundfont"] or str(values["soundfont"] or "") or None,
-        audio=bool(values["audio"]),
-        takes=find_folder(str(values["takes"])),
-        takes_limit=int(str(values["takes_mb"])) << 20,
+        api=config.api,
+        technique=config.technique,
+        graph=str(config.graph) if config.graph else None,
+        soundfont=str(config.soundfont) if config.soundfont else None,
+        audio=config.audio,
+        takes=find_folder(config.takes),
+        takes_limit=config.takes_mb << 20,
     )
     return setup, result

@@ -18,7 +18,6 @@ from daemon.commands._options import (
     replan_option,
     technique_option,
 )
-from daemon.core import controls
 from daemon.core.errors import report_os_errors
 
 if TYPE_CHECKING:
@@ -81,7 +80,9 @@ def command(
     jobs: int | None,
     pictures: Path | None,
     as_json: bool,
-    **values: str | None,
+    style: str | None,
+    seed: int | None,
+    **values: object,
 ) -> None:
     """Print figures of how good the accompaniment is.
 
@@ -94,15 +95,16 @@ def command(
 
     modes = {None: (LIVE, OFFLINE), BASELINES: ()}.get(mode, (str(mode),))
     find_split(data, collection, split)
+    values |= {"style": style, "seed": seed}
     band = _build_band(technique, graph, values, assigned, collection, latency_ms, replan) if modes else None
     options = EvaluationOptions(
         data=data,
         collection=collection,
         split=split,
         songs=songs,
-        seed=band.settings.seed if band else _parse_seed(values),
+        seed=band.settings.seed if band else seed or 0,
         band=band,
-        style=band.style if band else values["style"],
+        style=band.style if band else style,
         modes=modes,
         by_style=by_style,
         pictures=pictures,
@@ -119,13 +121,13 @@ def command(
 def _build_band(
     technique: str,
     graph: Path | None,
-    values: dict[str, str | None],
+    values: dict[str, object],
     assigned: tuple[str, ...],
     collection: str,
     latency_ms: float,
     replan: str,
 ) -> BandUnderTest:
-    """Return the band that the options name. Raises GraphError, ControlError."""
+    """Return the band that the options name. Raises GraphError, SettingError."""
     from daemon.evaluation.scoring import BandUnderTest, load_cached_player
     from music.styles import names_style
 
@@ -133,9 +135,3 @@ def _build_band(
     settings = build_settings(values, assigned, load_cached_player(technique, name).info)
     style = None if names_style(collection) and values["style"] is None else settings.style
     return BandUnderTest(technique, name, settings, style, latency_ms, replan)
-
-
-def _parse_seed(values: dict[str, str | None]) -> int:
-    parsed = controls.parse("seed", values["seed"] or 0)
-    assert isinstance(parsed, int)
-    return parsed

@@ -28,7 +28,7 @@ def command(
     track: str | None,
     channel: int | None,
     assigned: tuple[str, ...],
-    **values: str | None,
+    **values: object,
 ) -> None:
     """Continue a melody, and its accompaniment, by some bars.
 

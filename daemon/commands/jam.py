@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from daemon.commands._options import build_settings, control_options, graph_option, technique_option
-from daemon.core import controls
+from daemon.config.cli_options import key_option
 from daemon.core.errors import report_os_errors
 from daemon.core.settings import Settings
 from daemon.midi.rtmidi_ports import APIS, RtMidiPorts
@@ -21,7 +21,7 @@ from music.tunes import TUNES
 @click.command(short_help="Hear and see the band play along with a bundled tune.")
 @click.option("--tune", type=click.Choice([*TUNES]), default="ode", show_default=True, help="Which tune.")
 @click.option("--bars", type=click.IntRange(1), metavar="N", help="Only the first N bars of it.")
-@click.option("--bpm", metavar="VALUE", help="Beats per minute instead of the tune's own tempo.")
+@key_option("bpm", help="Beats per minute instead of the tune's own tempo.")
 @technique_option
 @graph_option
 @control_options
@@ -31,28 +31,28 @@ from music.tunes import TUNES
 @click.option(
     "--api", type=click.Choice(["auto", *APIS, "none"]), default="auto", show_default=True, help="MIDI system."
 )
-@click.option("--out-port", metavar="NAME", help="Play to this existing port, e.g. a synthesiser's.")
-@click.option("--audio", is_flag=True, help="Play through this machine's loudspeakers, too.")
-@click.option("--soundfont", metavar="FILE.sf2", help="With --audio: the instruments.")
-@click.option("--click", "clicks", is_flag=True, help="With --audio: a click on every beat.")
+@key_option("out_port")
+@key_option("audio")
+@key_option("soundfont")
+@key_option("click", "clicks")
 @click.option("--plain", is_flag=True, help="A line per bar instead of a piano roll.")
-@click.option("-v", "--verbose", count=True, help="Say more; twice: everything.")
+@key_option("verbose")
 def command(
     tune: str,
     bars: int | None,
-    bpm: str | None,
+    bpm: float | None,
     technique: str,
     graph: Path | None,
     assigned: tuple[str, ...],
     output: Path | None,
     api: str,
     out_port: str | None,
-    audio: bool,
-    soundfont: str | None,
-    clicks: bool,
+    audio: bool | None,
+    soundfont: Path | None,
+    clicks: bool | None,
     plain: bool,
     verbose: int,
-    **values: str | None,
+    **values: object,
 ) -> None:
     """Let the band play along with a bundled tune, once and in real time; watch it, hear it, keep it.
 
@@ -70,17 +70,16 @@ def command(
     with closing(PreloadedWorker(spec)) as preloaded:
         from daemon.live.jam import JamSetup, play  # imported while the player is loaded
 
-        tempo = None if bpm is None else controls.parse("bpm", bpm)
         setup = JamSetup(
             player=spec,
             tune=chosen,
-            bpm=tempo if isinstance(tempo, float) else None,
+            bpm=bpm,
             settings=lambda player: build_settings(values, assigned, player),
             output=lambda style: output or Path(f"jam-{style}.mid"),
             api=api,
             out_port=out_port,
             plain=plain,
-            sound=AudioSetup(audio or clicks or soundfont is not None, soundfont, clicks),
+            sound=AudioSetup(bool(audio or clicks or soundfont), str(soundfont) if soundfont else None, bool(clicks)),
             preloaded=preloaded,
         )
         with report_os_errors():

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import click
 
-from daemon.config.cli_options import config_from, connect_option, control_of
+from daemon.config.cli_options import choose_control_address, connect_option, load_config
 from daemon.control.client import ControlClient
 from music.errors import UserError
 
@@ -23,17 +23,17 @@ def command(control: str | None, forget: bool, listing: bool, key: str | None) -
     value that is said (`houseband learn style=jazz`). What is learnt is kept, beside the configuration.
     """
     if listing:
-        chosen = config_from(None, (), {})
-        for made, what in {**chosen.config.gestures, **chosen.learned}.items():
-            learnt = "  (learnt)" if made in chosen.learned else ""
-            click.echo(f"{made:<22} {what or 'nothing'}{learnt}")
+        loaded = load_config()
+        for gesture, target in {**loaded.config.gestures, **loaded.learned}.items():
+            learned = "  (learnt)" if gesture in loaded.learned else ""
+            click.echo(f"{gesture:<22} {target or 'nothing'}{learned}")
         return
     if key is None:
         raise UserError("learn what? Name a control, such as intensity (`houseband set --help` lists them)")
-    with closing(ControlClient(control_of(control))) as client:
+    with closing(ControlClient(choose_control_address(control))) as client:
         if forget:
             client.ask("forget", key=key)
             return
         click.echo(f"move what shall turn {key} (Ctrl-C to give up) ...", err=True)
-        made = client.ask("learn", key=key, timeout=None)["gesture"]
-    click.echo(f"{made} turns {key}")
+        gesture = client.ask("learn", key=key, timeout=None)["gesture"]
+    click.echo(f"{gesture} turns {key}")

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import click
 
-from daemon.config.cli_options import connect_option, control_of
+from daemon.config.cli_options import choose_control_address, connect_option
 from daemon.control.client import ControlClient
 
 
@@ -14,5 +14,5 @@ from daemon.control.client import ControlClient
 @connect_option
 def command(control: str | None) -> None:
     """End everything that sounds, at once. The band goes on with its next plan; `houseband set stop` ends it."""
-    with closing(ControlClient(control_of(control))) as client:
+    with closing(ControlClient(choose_control_address(control))) as client:
         client.ask("panic")

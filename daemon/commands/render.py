@@ -26,10 +26,9 @@ from daemon.commands._options import (
     track_option,
 )
 from daemon.commands._render_arguments import EditArguments, PlayingArguments, RenderArguments
-from daemon.config.config import config
-from daemon.config.config import read as read_config
-from daemon.control.automation import read as read_automation
-from daemon.core import controls
+from daemon.config.cli_options import key_option
+from daemon.config.reading import ConfigFile, build_config, read_config
+from daemon.control.automation import read_automation
 from daemon.core.player_info import PlayerInfo
 from daemon.core.techniques import find, known_techniques
 from music.errors import UserError
@@ -62,14 +61,14 @@ def _make_epilog() -> str:
 @graph_option
 @track_option
 @channel_option
-@click.option("--bpm", metavar="VALUE", help="Beats per minute instead of the file's tempo.")
+@key_option("bpm", help="Beats per minute instead of the file's tempo.")
 @control_options
 @click.option("--config", "file", metavar="FILE.toml", type=click.Path(path_type=Path), help="Controls and presets.")
 @click.option("--automation", metavar="FILE.jsonl", type=click.Path(path_type=Path), help="Controls turned on the way.")
 @latency_option
 @click.option("--offline", is_flag=True, help="The players see the whole melody, not only what has been heard.")
 @replan_option
-@click.option("--soundfont", metavar="FILE.sf2", type=click.Path(path_type=Path), help="Instruments for a .wav.")
+@key_option("soundfont", help="Instruments for a .wav.")
 @click.option("--click", "clicks", is_flag=True, help="A click on every beat of a .wav.")
 @edit_options
 def command(
@@ -79,7 +78,7 @@ def command(
     graph: Path | None,
     track: str | None,
     channel: int | None,
-    bpm: str | None,
+    bpm: float | None,
     assigned: tuple[str, ...],
     file: Path | None,
     automation: Path | None,
@@ -92,7 +91,7 @@ def command(
     iterations: int | None,
     at_once: int | None,
     undo: int | None,
-    **values: str | None,
+    **values: object,
 ) -> None:
     """Play along with the melody in a MIDI file and write the band to another.
 
@@ -158,18 +157,17 @@ def _play_along(given: RenderArguments, playing: PlayingArguments, soundfont: Pa
 
 
 def _build_options(given: RenderArguments, playing: PlayingArguments, player: PlayerInfo) -> RenderOptions:
-    """Return what the options and the configuration say. Raises ControlError, ConfigError, AutomationError."""
+    """Return what the options and the configuration say. Raises SettingError, ConfigError, AutomationError."""
     from daemon.core.tempo import NS_PER_MS
     from daemon.offline.render import RenderOptions
 
-    said = read_config(given.config_file) if given.config_file else {}
-    configured = config({"pause_bars": 0, **said}, {})
-    tempo = said.get("bpm") if given.bpm is None else controls.parse("bpm", given.bpm)
-    before = replace(configured.settings(player), technique=given.technique)
-    presets = configured.presets
+    file = read_config(given.config_file) if given.config_file else ConfigFile()
+    config = build_config(replace(file, values={"pause_bars": 0, **file.values}))  # a file is played to its end
+    before = replace(config.settings_for(player), technique=given.technique)
+    presets = config.presets
     return RenderOptions(
         settings=build_settings(given.values, given.assigned, player, before),
-        bpm=tempo if isinstance(tempo, float) else None,
+        bpm=config.bpm if given.bpm is None and "bpm" in config.given else given.bpm,
         latency_ns=round(playing.latency_ms * NS_PER_MS),
         offline=playing.offline,
         replan=playing.replan,

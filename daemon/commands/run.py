@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from daemon.config.cli_options import Chosen, config_from, config_options
+from daemon.config.cli_options import LoadedConfig, config_options, load_config
 from daemon.config.config import Config
 from daemon.core.errors import report_os_errors
 from daemon.players.worker import PlayerSpec, PreloadedWorker
@@ -39,16 +39,16 @@ def command(file: Path | None, assigned: tuple[str, ...], **values: object) -> N
     Windows has no virtual ports: make two with loopMIDI, called `houseband in` and `houseband out`, or name others
     with --in-port and --out-port.
     """
-    chosen = config_from(file, assigned, values)
-    start_logging(chosen.config.verbose)
+    loaded = load_config(file, assigned, values)
+    start_logging(loaded.config.verbose)
     if sd_notify.is_managed():
         memory.disable_huge_pages()  # before there is a process to be given them, too
-    with closing(PreloadedWorker(build_player_spec(chosen.config))) as preloaded:
+    with closing(PreloadedWorker(build_player_spec(loaded.config))) as preloaded:
         from daemon.live.run import play  # imported while the player is loaded
 
         setup = replace(
-            build_setup(chosen),
-            reload=(chosen.config, lambda: config_from(file, assigned, values).config),
+            build_setup(loaded),
+            reload=(loaded.config, lambda: load_config(file, assigned, values).config),
             preloaded=preloaded,
         )
 
@@ -62,27 +62,27 @@ def command(file: Path | None, assigned: tuple[str, ...], **values: object) -> N
         click.echo(f"take written to {setup.record}", err=True)
 
 
-def build_setup(chosen: Chosen) -> PerformanceSetup:
+def build_setup(loaded: LoadedConfig) -> PerformanceSetup:
     """Return the performance that a configuration describes. Raises ClockError for keys that do not go together."""
     from daemon.live.connections import Connections
     from daemon.live.remote_control import RemoteControl
     from daemon.live.run import PerformanceSetup
 
-    config = chosen.config
+    config = loaded.config
     return PerformanceSetup(
         player=build_player_spec(config),
         song=build_song(config),
-        settings=config.settings,
+        settings=config.settings_for,
         api=config.api,
-        in_port=config.in_port,
-        out_port=config.out_port,
+        in_port=config.in_port or None,
+        out_port=config.out_port or None,
         record=config.record,
         report=config.report,
-        channel=config.in_channel,
-        connections=Connections.from_config(config.values),
+        channel=config.melody_channel,
+        connections=Connections.from_config(config),
         listeners=build_listeners(config),
         remote=RemoteControl(
-            config.gestures, chosen.learned, chosen.learned_file, config.presets, config.control, config.programs
+            config.gestures, loaded.learned, loaded.learned_file, config.presets, config.control, config.programs
         ),
     )
 
@@ -98,11 +98,10 @@ def build_listeners(config: Config) -> Listeners:
     from daemon.sound.audio import AudioSetup
     from daemon.takes.storage import find_folder
 
-    values = config.values
-    sound = AudioSetup(bool(values["audio"]), str(values["soundfont"] or "") or None, bool(values["click"]))
+    sound = AudioSetup(config.audio, str(config.soundfont) if config.soundfont else None, config.click)
     if sound.click and not sound.on:
         logging.getLogger(__name__).warning("the click is heard with --audio only")
-    return Listeners(find_folder(str(values["takes"])), int(str(values["takes_mb"])) << 20, sound)
+    return Listeners(find_folder(config.takes), config.takes_mb << 20, sound)
 
 
 def build_song(config: Config) -> SongInfo:

@@ -6,7 +6,7 @@ import subprocess
 
 import click
 
-from daemon.config.cli_options import config_from
+from daemon.config.cli_options import load_config
 from daemon.system import service_units
 from music.errors import UserError
 
@@ -24,7 +24,7 @@ def install(options: tuple[str, ...]) -> None:
     OPTIONS are those of `houseband run`, after `--`; to change them, install again. Better put them into the
     configuration (`houseband config --edit`): the service reads it again on `systemctl --user reload houseband`.
     """
-    config_from(None, (), {})  # a mistake in it would be the service's only log line
+    load_config()  # a mistake in it would be the service's only log line
     manager = service_units.find_service_manager()
     manager.install(options)
     click.echo(f"installed and started: {manager.path}")

@@ -5,10 +5,12 @@ from __future__ import annotations
 from contextlib import closing
 
 import click
+from click.shell_completion import CompletionItem
 
 from daemon.commands._options import list_controls
-from daemon.config.cli_options import connect_option, control_of
+from daemon.config.cli_options import choose_control_address, connect_option, list_values
 from daemon.control.client import ControlClient
+from daemon.core.controls import CONTROLS
 
 
 class _CommandWithControls(click.Command):
@@ -21,11 +23,20 @@ class _CommandWithControls(click.Command):
             formatter.write_dl(list_controls())
 
 
+def _complete_key(_context: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(key, help=spec.help) for key, spec in CONTROLS.items() if key.startswith(incomplete)]
+
+
+def _complete_value(context: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    spec = CONTROLS.get(context.params.get("key", ""))
+    return [CompletionItem(value) for value in (list_values(spec) if spec else ()) if value.startswith(incomplete)]
+
+
 @click.command(cls=_CommandWithControls, short_help="Turn a control of the band that plays.")
 @connect_option
-@click.argument("key", metavar="KEY")
-@click.argument("value", required=False, metavar="[VALUE]")
+@click.argument("key", metavar="KEY", shell_complete=_complete_key)
+@click.argument("value", required=False, metavar="[VALUE]", shell_complete=_complete_value)
 def command(control: str | None, key: str, value: str | None) -> None:
     """Turn a control of the band that plays: `houseband set intensity 0.9`, `houseband set fill`."""
-    with closing(ControlClient(control_of(control))) as client:
+    with closing(ControlClient(choose_control_address(control))) as client:
         client.ask("set", key=key, value=value)

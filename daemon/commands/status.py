@@ -7,7 +7,7 @@ from contextlib import closing
 
 import click
 
-from daemon.config.cli_options import connect_option, control_of
+from daemon.config.cli_options import choose_control_address, connect_option
 from daemon.control.client import ControlClient
 
 
@@ -16,7 +16,7 @@ from daemon.control.client import ControlClient
 @click.option("--json", "as_json", is_flag=True, help="Print all there is as JSON.")
 def command(control: str | None, as_json: bool) -> None:
     """Say how the band that plays stands: what it plays, its controls, and how well it keeps up."""
-    with closing(ControlClient(control_of(control))) as client:
+    with closing(ControlClient(choose_control_address(control))) as client:
         state = client.ask("get")["state"]
     if as_json:
         click.echo(json.dumps(state, indent=1))

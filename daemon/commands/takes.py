@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from daemon.config.cli_options import config_from
+from daemon.config.cli_options import load_config
 from music.errors import UserError
 
 _folder_option = click.option(
@@ -84,7 +84,7 @@ def _find_folder(named: Path | None) -> Path:
 
     if named is not None:
         return named
-    found = find_folder(str(config_from(None, (), {}).config.values["takes"]))
+    found = find_folder(load_config().config.takes)
     if found is None:
         raise UserError(f"takes are not kept (takes = '{OFF}'); name a folder with --dir, or change the configuration")
     return found

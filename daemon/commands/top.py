@@ -6,7 +6,7 @@ import contextlib
 
 import click
 
-from daemon.config.cli_options import connect_option, control_of
+from daemon.config.cli_options import choose_control_address, connect_option
 from daemon.control.client import ControlClient
 from music.errors import UserError
 
@@ -27,7 +27,7 @@ def command(control: str | None) -> None:
         raise UserError("top draws in a terminal; for programs there is `houseband status --json`")
     with (
         contextlib.suppress(KeyboardInterrupt),
-        contextlib.closing(ControlClient(control_of(control))) as client,
+        contextlib.closing(ControlClient(choose_control_address(control))) as client,
     ):
         watch(client, console)
         click.echo("the band has gone")

@@ -1,88 +1,162 @@
-"""The options of `houseband run`, made from the configuration's table of keys, and the configuration they make."""
+"""Command-line options that are made from the schema of settings, and the configuration that they make."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
-from daemon.config import config
-from daemon.config.config import KEYS, Config, ConfigError, KeySpec
-from daemon.control.learned import LearnedGesturesError, read_learned
-from daemon.system import paths
+from daemon.config.config import KEYS, Config
+from daemon.config.reading import build_config, parse_key, read_config
+from daemon.control.learned import read_learned
+from daemon.core import techniques
+from daemon.core.schema import KeySpec, split_assignment
+from daemon.core.value_types import FileName, KnownName, RepeatCount, Switch, Text
+from daemon.system.paths import config_file, learned_gestures_file
+from music.errors import UserError
 
-_SET_HELP = "Any key of the configuration, e.g. mute.pad=on or offset_ms.bass=20; `houseband config` lists them."
+#: a decorator that adds options to a command's function
+Decorator = Callable[[Callable[..., None]], Callable[..., None]]
+
+
+class KeyParam(click.ParamType):  # type: ignore[type-arg]  # generic in some versions of click only
+    """The value of a key on a command line."""
+
+    def __init__(self, spec: KeySpec) -> None:
+        self.name = spec.name
+        self._spec = spec
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> object:
+        """Return the value in its own type. Raises UserError."""
+        parsed = self._spec.parse(value)
+        if self._spec.name == "technique":
+            try:
+                techniques.find(str(parsed))
+            except UserError as error:
+                raise UserError(f"{self._spec.name}: {error}") from None
+        return parsed
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return the values that begin so."""
+        if isinstance(self._spec.type, FileName):
+            return [CompletionItem(incomplete, type="file")]
+        return [CompletionItem(value) for value in list_values(self._spec) if value.startswith(incomplete)]
+
+
+def list_values(spec: KeySpec) -> tuple[str, ...]:
+    """Return the values of a key that a shell can complete."""
+    if not isinstance(spec.type, KnownName):
+        return spec.type.suggestions
+    match spec.type.domain:
+        case "style":
+            from music.styles import STYLES
+
+            return tuple(style.name for style in STYLES)
+        case "technique":
+            return techniques.list_names()
+        case _:
+            return tuple(read_config(config_file(), must_exist=False).presets)
+
+
+def key_option(name: str, *names: str, default: bool = False, help: str | None = None) -> Decorator:  # noqa: A002
+    """Return a decorator that adds the option of a key; the function gets a value in its own type, or None.
+
+    names: further names of the option, or another one for the function's argument; default: give the function the key's
+    default instead of None; help: what the help says instead of the schema's words.
+    """
+    spec = KEYS[name]
+    about = help or _describe(spec)
+    if isinstance(spec.type, RepeatCount):
+        most = spec.type.high or 0
+        return click.option(
+            f"-{name[0]}", spec.option, *names, count=True, help=about, callback=lambda _c, _p, given: min(given, most)
+        )
+    kind: dict[str, Any] = {"type": KeyParam(spec), "metavar": spec.metavar, "help": about}
+    if isinstance(spec.type, Switch):  # `--audio` turns it on, `--audio false` off, whatever the configuration says
+        kind |= {"is_flag": False, "flag_value": "true", "metavar": "[BOOL]"}
+    if default:
+        kind["default"] = spec.default
+    return click.option(spec.option, *names, **kind)
+
+
+def _describe(spec: KeySpec) -> str:
+    if spec.name == "technique":  # which are loaded is known only later
+        return f"{spec.summary}: {techniques.describe_choice()}.  [default: {spec.default}]"
+    is_plain = isinstance(spec.type, Text | FileName | Switch | RepeatCount)
+    about = f"{spec.summary}." if is_plain else f"{spec.summary}: {spec.range}."
+    shown = spec.to_toml(spec.default)
+    return about if shown in ("", False) else f"{about}  [default: {shown}]"
 
 
 def config_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Every key that has an option, `--set` for the others, and `--config`; `config_from` reads them."""
-    function = click.option("--set", "assigned", metavar="KEY=VALUE", multiple=True, help=_SET_HELP)(function)
-    for key in reversed(KEYS.values()):
-        if key.option:
-            function = _option(key)(function)
+    """Add an option for every key that has one, `--set` for the others, and `--config`; `load_config` reads them."""
+    function = click.option(
+        "--set",
+        "assigned",
+        metavar="KEY=VALUE",
+        multiple=True,
+        help="Any key of the configuration, e.g. mute.pad=on or offset_ms.bass=20; `houseband config` lists them.",
+    )(function)
+    for spec in reversed(KEYS.values()):
+        if spec.has_option:
+            function = key_option(spec.name)(function)
     return click.option(
         "--config", "file", metavar="FILE.toml", type=click.Path(path_type=Path), help="Another configuration."
     )(function)
 
 
-def _option(key: KeySpec) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    if key.flag:
-        return click.option(f"-{key.name[0]}", key.options, count=True, help=f"{key.help}.")
-    if key.kind == "switch":  # `--audio` turns it on, `--audio false` turns off what the configuration turns on
-        return click.option(key.options, is_flag=False, flag_value="true", metavar="[BOOL]", help=f"{key.help}.")
-    default = "" if key.default in ("", None, False) else f"  [default: {key.default}]"
-    about = f"{key.help}." if key.kind in ("text", "file", "metre") else f"{key.help}: {key.range}."
-    return click.option(key.options, metavar=key.metavar, help=about + default)
-
-
 @dataclass(frozen=True, slots=True)
-class Chosen:
-    """A configuration and where it is from. file: the configuration's, which need not exist; learned: gestures learned
-    before, which are kept in learned_file."""
+class LoadedConfig:
+    """A configuration, and where it is from."""
 
     config: Config
+    #: the configuration file, which need not exist
     file: Path
+    #: gestures learned in earlier performances, as gesture -> target
     learned: Mapping[str, str]
 
     @property
     def learned_file(self) -> Path:
-        """Where learned gestures are kept."""
-        return paths.learned_gestures_file(self.file)
+        """The file in which learned gestures are kept."""
+        return learned_gestures_file(self.file)
 
 
-def config_from(file: Path | None, assigned: tuple[str, ...], values: Mapping[str, object]) -> Chosen:
-    """The configuration of a file (the usual one when none is said) and of these options. Raises ConfigError."""
-    said: dict[str, object] = {}
-    for name, value in values.items():
-        if value is not None and not (KEYS[name].flag and value == 0):
-            said[name] = config.parse(name, min(int(str(value)), round(KEYS[name].high)) if KEYS[name].flag else value)
+def load_config(
+    file: Path | None = None, assigned: tuple[str, ...] = (), values: Mapping[str, object] | None = None
+) -> LoadedConfig:
+    """Return the configuration of a file (the user's where None) and of the options that `config_options` adds.
+
+    assigned: what `--set` said; values: the values of the options, None where one was not given. Raises ConfigError and
+    SettingError.
+    """
+    given: dict[str, object] = {}
+    for name, value in (values or {}).items():
+        if value is not None and not (isinstance(KEYS[name].type, RepeatCount) and value == 0):
+            given[name] = parse_key(name, value)
     for text in assigned:
-        key, separator, value = (part.strip() for part in text.partition("="))
-        if not separator:
-            raise ConfigError(f"--set {text}: takes KEY=VALUE")
-        said[key] = config.parse(key, value)
-    there = file or paths.config_file()
-    given = config.read(there, must_exist=file is not None)
-    try:
-        learned = read_learned(paths.learned_gestures_file(there))
-    except LearnedGesturesError as error:
-        raise ConfigError(str(error)) from None
-    return Chosen(config.config(given, said), there, learned)
+        key, value = split_assignment(text)
+        given[key] = parse_key(key, value)
+    found = file or config_file()
+    learned = read_learned(learned_gestures_file(found))
+    return LoadedConfig(build_config(read_config(found, must_exist=file is not None), given), found, learned)
 
 
 def connect_option(function: Callable[..., None]) -> Callable[..., None]:
-    """How to find a band that plays; `control_of` reads it."""
+    """Add the option that says how to find a band that plays; `choose_control_address` reads it."""
     return click.option(
         "--control",
+        type=KeyParam(KEYS["control"]),
         metavar="WHERE",
         help="Its control socket, where it is not the configuration's: a path, or tcp:PORT.",
     )(function)
 
 
-def control_of(said: str | None) -> str:
-    """Where the band is, as said or as the configuration has it. Raises ConfigError."""
-    if said is not None:
-        return said
-    return config.config(config.read(paths.config_file(), must_exist=False), {}).control
+def choose_control_address(control: str | None) -> str:
+    """Return where the band is: as the option says, else as the configuration does. Raises ConfigError."""
+    if control is not None:
+        return control
+    return build_config(read_config(config_file(), must_exist=False)).control

@@ -17,7 +17,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from daemon.core import controls
-from daemon.core.controls import CONTROLS, TOGGLE
+from daemon.core.controls import CONTROLS
+from daemon.core.value_types import TOGGLE, Integer, KnownName, Number, Switch, Trigger, ValueType
 from music import midi
 from music.errors import UserError
 
@@ -112,27 +113,38 @@ class Target:
     value: object = None
 
     @property
-    def kind(self) -> str:
-        """The control's kind."""
-        return CONTROLS[self.key].kind
+    def type(self) -> ValueType:
+        """The type of the control's values."""
+        return CONTROLS[self.key].type
 
 
 def parse_target(text: str, gesture: Gesture) -> Target:
-    """Return the target that a text describes, for a gesture that is to have it. Raises GestureError, ControlError."""
+    """Return the target that a text describes, for a gesture that is to have it. Raises GestureError, SettingError."""
     key, separator, value = (part.strip() for part in text.partition("="))
     if separator:
         return Target(key, controls.parse(key, value))
-    kind = CONTROLS[key].kind if key in CONTROLS else controls.parse(key, None)
-    if kind == "spans" or (
-        kind in ("number", "integer", "choice")
-        and (gesture.kind == NOTE or (gesture.kind == PROGRAM and (kind != "choice" or gesture.number is not None)))
-    ):
+    if key not in CONTROLS:
+        controls.parse(key, None)  # raises the error that names it
+    if not _gives_value(gesture, CONTROLS[key].type):
         raise GestureError(f"{key} takes {CONTROLS[key].range}: say which, as in '{key}=...'")
     return Target(key)
 
 
+def _gives_value(gesture: Gesture, values: ValueType) -> bool:
+    """Return whether a gesture says by itself which value it sets."""
+    match values:
+        case Trigger() | Switch():
+            return True
+        case Number() | Integer():
+            return gesture.kind == CC
+        case KnownName():
+            return gesture.kind == CC or (gesture.kind == PROGRAM and gesture.number is None)
+        case _:
+            return False
+
+
 def check_binding(gesture: str, target: object) -> None:
-    """Check one line of a table of gestures. Raises GestureError and ControlError where it makes no sense."""
+    """Check one line of a table of gestures. Raises GestureError and SettingError where it makes no sense."""
     if not isinstance(target, str):
         raise GestureError(f"takes a control's name, or 'key=value', not {target!r}")
     parsed = parse_gesture(gesture)
@@ -146,7 +158,7 @@ class Gestures:
     def __init__(self, bindings: Mapping[str, str], choices: Mapping[str, Sequence[str]]) -> None:
         """Bind gestures to targets; an empty target unbinds. `choices` says what style, technique and preset can be.
 
-        Raises GestureError and ControlError for bindings that make no sense.
+        Raises GestureError and SettingError for bindings that make no sense.
         """
         self._choices = choices
         self._targets: dict[Gesture, Target] = {}
@@ -157,7 +169,7 @@ class Gestures:
             self.bind(gesture, target)
 
     def bind(self, gesture: str, target: str) -> None:
-        """Bind a gesture to a target, or to none where it is empty. Raises GestureError and ControlError."""
+        """Bind a gesture to a target, or to none where it is empty. Raises GestureError and SettingError."""
         parsed = parse_gesture(gesture)
         if target.strip():
             self._targets[parsed] = parse_target(target, parsed)
@@ -165,7 +177,7 @@ class Gestures:
             self._targets.pop(parsed, None)
 
     def rebind(self, bindings: Mapping[str, str]) -> None:
-        """Replace all bindings; what was learned stays. Raises GestureError and ControlError."""
+        """Replace all bindings; what was learned stays. Raises GestureError and SettingError."""
         learned = {str(gesture): target for target, gesture in self._learned.items()}
         self._targets, self._learned, self._covered = {}, {}, {}
         for gesture, target in bindings.items():
@@ -200,7 +212,7 @@ class Gestures:
         gesture, _ = found
         if gesture.kind == CC and gesture.number in _NEVER_LEARNED:
             return None
-        if gesture.kind == PROGRAM and target in CONTROLS and CONTROLS[target].kind == "choice":
+        if gesture.kind == PROGRAM and target in CONTROLS and isinstance(CONTROLS[target].type, KnownName):
             gesture = Gesture(PROGRAM, None, gesture.channel)
         try:
             parsed = parse_target(target, gesture)
@@ -220,7 +232,7 @@ class Gestures:
         return gesture
 
     def restore_learned(self, learned: Mapping[str, str]) -> None:
-        """Bind gestures that were learned earlier (gesture -> target). Raises GestureError and ControlError."""
+        """Bind gestures that were learned earlier (gesture -> target). Raises GestureError and SettingError."""
         for text, target in learned.items():
             gesture = parse_gesture(text)
             self._cover(gesture, parse_target(target, gesture), target)
@@ -243,22 +255,27 @@ class Gestures:
 
     def _value_for(self, target: Target, gesture: Gesture, value: int, before: int) -> object:
         """Return the value that a gesture gives its target, None for none."""
-        kind = target.kind
         if gesture.kind == PROGRAM:
             value, pressed = gesture.number or 0, True
         else:  # some pads send 127 every time and never 0
             pressed = value > 0 if gesture.kind == NOTE else value >= 64 and (before < 64 or value == before)
-        if target.value is not None or kind == "trigger":
+        if target.value is not None or isinstance(target.type, Trigger):
             return (True if target.value is None else target.value) if pressed else None
-        if kind == "switch":
-            if gesture.kind == CC:
-                return value >= 64
-            return TOGGLE if pressed else None
-        if kind == "choice":
-            choices = self._choices.get(target.key, ())
-            place = value if gesture.kind == PROGRAM else value * len(choices) // 128
-            return choices[place] if place < len(choices) else None
-        return _scaled(target.key, value)
+        match target.type:
+            case Switch():
+                if gesture.kind == CC:
+                    return value >= 64
+                return TOGGLE if pressed else None
+            case KnownName(domain):
+                choices = self._choices.get(domain, ())
+                place = value if gesture.kind == PROGRAM else value * len(choices) // 128
+                return choices[place] if place < len(choices) else None
+            case Number(low, high):
+                return round(low + (high - low) * value / 127, 4)
+            case Integer(int(low), int(high)):
+                return round(low + (high - low) * value / 127)
+            case _:
+                return value
 
 
 def _gesture_of(data: bytes) -> tuple[Gesture, int] | None:
@@ -270,11 +287,3 @@ def _gesture_of(data: bytes) -> tuple[Gesture, int] | None:
     if kind == PROGRAM:
         return gesture, 127
     return gesture, 0 if midi.is_note_off(data) else data[2]
-
-
-def _scaled(key: str, value: int) -> object:
-    """Return where a controller's value (0..127) lies in a number's range."""
-    control = CONTROLS[key]
-    if control.kind == "integer":
-        return round(control.low + (control.high - control.low) * value / 127) if control.high else value
-    return round(control.low + (control.high - control.low) * value / 127, 4)

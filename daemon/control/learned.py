@@ -7,7 +7,7 @@ from pathlib import Path
 
 from daemon.control import gestures
 from daemon.control.gestures import GestureError
-from daemon.core.controls import ControlError
+from daemon.core.schema import SettingError
 from daemon.system.text_files import MissingFileError, TextFileError, read_toml, toml_literal
 from music.errors import UserError
 from music.files import write_atomically
@@ -37,7 +37,7 @@ def read_learned(file: Path) -> dict[str, str]:
     for gesture, target in table.items():
         try:
             gestures.check_binding(gesture, target)
-        except (GestureError, ControlError) as error:
+        except (GestureError, SettingError) as error:
             raise LearnedGesturesError(f"{file}: {_TABLE}.'{gesture}': {error}") from None
     return dict(table)
 

@@ -12,7 +12,7 @@ from daemon.control.control_socket import TOPICS
 from daemon.control.gestures import CC, FORGET, LEARN, Gesture, GestureError, parse_target
 from daemon.control.learned import write_learned
 from daemon.core import controls
-from daemon.core.controls import CONTROLS, ControlError
+from daemon.core.schema import SettingError, shorten
 from music.errors import UserError
 
 
@@ -64,7 +64,7 @@ class RequestHandler:
                 self._pending[self._command(FORGET, _key_of(request))] = client, request
             case other:
                 raise RequestError(
-                    f"no such op: {_shortened(other)}; there are get, set, panic, subscribe, unsubscribe, learn, forget"
+                    f"no such op: {shorten(other)}; there are get, set, panic, subscribe, unsubscribe, learn, forget"
                 )
 
     def drop_client(self, client: Connection) -> None:
@@ -108,27 +108,21 @@ class RequestHandler:
         for found in (self.state["controls"], self.state):
             if key in found:
                 return {"value": found[key]}
-        raise RequestError(
-            f"{key}: nothing by that name; there are {', '.join((*self.state, *self.state['controls']))}"
-        )
+        names = ", ".join((*self.state, *self.state["controls"]))
+        raise RequestError(f"{shorten(key, quote=False)}: nothing by that name; there are {names}")
 
     def _set(self, client: Connection, request: Json, key: str, value: object) -> None:
         try:
-            value = controls.parse(key, value, self.state["styles"], self.state["techniques"])
-        except ControlError as error:
+            value = controls.parse(key, value, self.state["styles"], self.state["techniques"], self.state["presets"])
+        except SettingError as error:
             raise RequestError(str(error)) from None
-        presets = self.state["presets"]
-        if key == "preset" and value not in presets:
-            raise RequestError(f"preset: no preset {value!r}; the configuration has {', '.join(presets) or 'none'}")
         self._pending[self._command(key, value)] = client, request
 
     def _learn(self, client: Connection, request: Json) -> None:
         target = _key_of(request)
         try:
-            if target.partition("=")[0].strip() not in CONTROLS:
-                controls.parse(target, None)
             parse_target(target, Gesture(CC, 0))
-        except (ControlError, GestureError) as error:
+        except (SettingError, GestureError) as error:
             raise RequestError(str(error)) from None
         if self._learner is not None:
             waiting, earlier = self._learner
@@ -183,17 +177,12 @@ def _id_of(request: Json) -> Json:
 def _key_of(request: Json) -> str:
     key = request.get("key")
     if not isinstance(key, str):
-        raise RequestError(f"key: takes a control's name, not {_shortened(key)}")
+        raise RequestError(f"key: takes a control's name, not {shorten(key)}")
     return key
 
 
 def _topics_of(request: Json) -> set[str]:
     topics = request.get("to")
     if not isinstance(topics, list) or not all(isinstance(t, str) and t in TOPICS for t in topics):
-        raise RequestError(f"to: takes a list of {', '.join(TOPICS)}, not {_shortened(topics)}")
+        raise RequestError(f"to: takes a list of {', '.join(TOPICS)}, not {shorten(topics)}")
     return set(topics)
-
-
-def _shortened(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

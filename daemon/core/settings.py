@@ -1,62 +1,71 @@
-"""The controls that a performer can change while the band plays, as one immutable value."""
+"""The settings that a performer can change while the band plays, as one immutable value."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from daemon.core.techniques import DEFAULT_TECHNIQUE
-from music.edits.edit import Limits, parse_ranges
+from daemon.core.schema import setting, setting_per_role
+from daemon.core.techniques import DEFAULT_TECHNIQUE, check_style, check_technique
+from daemon.core.value_types import Integer, KnownName, Number, Ranges, Switch
+from music.edits.edit import MAX_BAR, Limits, parse_ranges
+from music.note import EDITS, ROLES
+
+#: roles that can be muted, levelled, ...
+MIXED_ROLES = (*ROLES, EDITS)
+
+_STYLE = KnownName("style", "one of the player's styles", check_style)
+_TECHNIQUE = KnownName("technique", "one of the techniques loaded", check_technique)
+_TECHNIQUE_OR_NONE = KnownName("technique", "one of the techniques loaded, or nothing", check_technique)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a performer can turn while the band plays.
+    """The settings that a performer can change while the band plays; each is declared with its values and its help."""
 
-    style: one of the graph's styles; seed: any integer, the same seed gives the same music; temperature: 0..2, how
-    adventurous; density: 0..2, how many notes, 1 as the style has it; intensity: 0..1, how loud and full;
-    levels: role -> 0..1.5 velocity factor; muted: roles that go on in silence; swing: 0..1, how far the off-beat
-    sixteenth is delayed towards the triplet; technique: which of the players loaded answers; humanise: 0..1, how far
-    notes stray from the beat; offsets_ms: role -> ms by which its synthesiser is slow, and its notes leave earlier;
-    pause_bars: whole bars of silence after which the band ends, 0 for never; split: pitch below which keys are no
-    melody; players: role -> the technique that plays it, where that is another (an empty one: the same).
+    style: str = setting("pop", _STYLE, "how the band plays, from the next plan on")
+    seed: int = setting(0, Integer(), "the same seed gives the same music")
+    temperature: float = setting(1.0, Number(0, 2), "how adventurous the players are")
+    density: float = setting(1.0, Number(0, 2), "how many notes they play; 1 is as usual in the style")
+    intensity: float = setting(0.7, Number(0, 1), "how loud and full they play")
+    swing: float = setting(0.0, Number(0, 1), "how far off-beat sixteenths are delayed; 1 is a triplet")
+    humanise: float = setting(0.0, Number(0, 1), "how far notes stray from the beat, as if played by hand")
+    technique: str = setting(
+        DEFAULT_TECHNIQUE, _TECHNIQUE, "which of the players plays, from the next plan on", metavar="NAME"
+    )
+    pause_bars: int = setting(0, Integer(0, 64), "bars of silence after which the band ends; 0: it goes on for ever")
+    split: int = setting(0, Integer(0, 127), "keys below this pitch are no melody")
 
-    For the AR-CNN: loop_bars: 1..8 bars that go round; overdub: what is played is added to them, otherwise it replaces
-    the bars it is played in; edits_per_second: how fast they change; edit_sysex: whether edits are told as MIDI, too;
-    creative_risk: 0..6, its temperature; remove_max: percent of what was played that may go; add_max: the most notes
-    added; lock_pitches, lock_bars: what stays as it is, as `music.edits.edit.parse_ranges` reads it; register_low,
-    register_high: the pitches that may be edited.
-    """
+    muted: frozenset[str] = setting_per_role(
+        "mute", MIXED_ROLES, False, Switch(live=True), "{role} goes on in silence", as_set=True
+    )
+    #: factors of velocity
+    levels: Mapping[str, float] = setting_per_role(
+        "level", MIXED_ROLES, 1.0, Number(0, 1.5), "how loud {role} is; 1 is as usual"
+    )
+    offsets_ms: Mapping[str, float] = setting_per_role(
+        "offset_ms", MIXED_ROLES, 0.0, Number(-500, 500), "by how many ms the synthesiser of {role} is late"
+    )
+    players: Mapping[str, str] = setting_per_role(
+        "player", MIXED_ROLES, "", _TECHNIQUE_OR_NONE, "which of the players plays {role}, if another than the rest"
+    )
 
-    style: str = "pop"
-    seed: int = 0
-    temperature: float = 1.0
-    density: float = 1.0
-    intensity: float = 0.7
-    levels: Mapping[str, float] = field(default_factory=dict)
-    muted: frozenset[str] = frozenset()
-    swing: float = 0.0
-    technique: str = DEFAULT_TECHNIQUE
-    humanise: float = 0.0
-    offsets_ms: Mapping[str, float] = field(default_factory=dict)
-    pause_bars: int = 0
-    split: int = 0
-    players: Mapping[str, str] = field(default_factory=dict)
-    loop_bars: int = 4
-    overdub: bool = False
-    edits_per_second: float = 4.0
-    edit_sysex: bool = False
-    creative_risk: float = 1.0
-    remove_max: float = 50.0
-    add_max: int = 200
-    lock_pitches: str = ""
-    lock_bars: str = ""
-    register_low: int = 0
-    register_high: int = 127
+    # of the AR-CNN and of the loop that it edits
+    loop_bars: int = setting(4, Integer(1, 8), "how many bars the loop has (AR-CNN)")
+    overdub: bool = setting(False, Switch(live=True), "add what is played to the loop, instead of replacing its bars")
+    edits_per_second: float = setting(4.0, Number(0, 50), "how fast the loop is edited, at most")
+    edit_sysex: bool = setting(False, Switch(live=True), "send edits as MIDI (SysEx), too")
+    creative_risk: float = setting(1.0, Number(0, 6), "how unlikely an edit may be; 0 takes the likeliest")
+    remove_max: float = setting(50.0, Number(0, 100), "percent of the notes played that edits may remove")
+    add_max: int = setting(200, Integer(0, 100_000), "how many notes edits may add")
+    lock_pitches: str = setting("", Ranges(127), "pitches that edits leave alone")
+    lock_bars: str = setting("", Ranges(MAX_BAR), "bars that edits leave alone, counted from 1")
+    register_low: int = setting(0, Integer(0, 127), "the lowest pitch that is edited")
+    register_high: int = setting(127, Integer(0, 127), "the highest pitch that is edited")
 
     @property
     def limits(self) -> Limits:
-        """What the AR-CNN may do."""
+        """The edits that the AR-CNN may make."""
         return Limits(
             self.remove_max,
             self.add_max,

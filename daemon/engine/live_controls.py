@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from daemon.core import controls
 from daemon.core.events import ControlChange
+from daemon.core.schema import SettingError
 from daemon.core.settings import Settings
 from daemon.engine.band import Band
 from daemon.engine.clock_sync import ClockSync
@@ -36,7 +37,7 @@ class LiveControls:
         band, before = self._band, self._band.settings
         try:
             value = controls.parse(change.key, change.value, band.player.styles, band.player.techniques)
-        except controls.ControlError:
+        except SettingError:
             band.counters.refused += 1
             return False
         after = controls.with_control(before, change.key, value)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from daemon.clocks.clock import Clock, ClockError
 from daemon.clocks.sources import CLOCK_SOURCES, ClockSetup
+from daemon.config.config import Config
 from daemon.core.events import Event
 from daemon.core.techniques import find
 from daemon.engine.song import SongInfo
@@ -31,20 +32,20 @@ class Connections:
     metrics: Path | None = None  #: a file for Prometheus
 
     @classmethod
-    def from_config(cls, values: Mapping[str, object]) -> Connections:
+    def from_config(cls, config: Config) -> Connections:
         """Return what the keys of a configuration ask for. Raises ClockError for what does not go together."""
         asked = cls(
-            clock=str(values["clock"]),
-            send_clock=bool(values["send_clock"]),
-            song_position=SONG_POSITION_TICKS[str(values["song_position"])],
-            output=str(values["output"]),
-            per_role=bool(values["port_per_role"]),
-            metrics=Path(str(values["metrics"])) if values["metrics"] else None,
+            clock=config.clock,
+            send_clock=config.send_clock,
+            song_position=SONG_POSITION_TICKS[config.song_position],
+            output=config.output,
+            per_role=config.port_per_role,
+            metrics=config.metrics,
         )
         source = CLOCK_SOURCES[asked.clock]
         if asked.send_clock and source.is_midi and source.leads:
             raise ClockError("send_clock: there can be one master only; with --clock midi it is not the band")
-        if int(str(values["count_in"])) and source.leads:
+        if config.count_in and source.leads:
             raise ClockError(
                 f"count_in: with --clock {asked.clock} the master says where bar 1 is; leave --count-in out"
             )

@@ -7,9 +7,10 @@ import threading
 from collections.abc import Callable
 
 from daemon.config.config import KEYS, Config, ConfigError
-from daemon.core.controls import ControlError, current_values
+from daemon.core.controls import current_values
 from daemon.core.events import ControlChange, Event, RebindGestures
 from daemon.core.player_info import PlayerInfo
+from daemon.core.schema import SettingError
 from daemon.system import sd_notify
 from daemon.system.journald import with_fields
 
@@ -21,12 +22,14 @@ def find_changes(before: Config, after: Config, player: PlayerInfo) -> tuple[lis
 
     Raises ConfigError for a style or a technique that the player does not know.
     """
-    old, new = current_values(before.settings(player)), current_values(after.settings(player))
+    old, new = current_values(before.settings_for(player)), current_values(after.settings_for(player))
     turned = [(key, value) for key, value in new.items() if old.get(key) != value]
     if before.bpm != after.bpm:
         turned.append(("bpm", after.bpm))
-    later = [name for name, key in KEYS.items() if key.kind != "control" and before.values[name] != after.values[name]]
-    return turned, [name for name in later if name not in ("preset", "default_gestures")]
+    changed = [key for key in KEYS if before.value_of(key) != after.value_of(key)]
+    # a technique can be chosen live, but only those are loaded that were found at the start
+    later = [key for key in changed if not KEYS[key].live or key == "technique"]
+    return turned, [key for key in later if key not in ("preset", "default_gestures")]
 
 
 class ConfigReloader:
@@ -55,7 +58,7 @@ class ConfigReloader:
             try:
                 found = self._read()
                 turned, later = find_changes(self._known, found, self._player)
-            except (ConfigError, ControlError) as error:
+            except (ConfigError, SettingError) as error:
                 log.error("the configuration is not taken: %s", error, extra=with_fields(event="refused"))
                 sd_notify.notify("READY=1")
                 return

@@ -178,8 +178,8 @@ class Draft:
         found = self.refused.copy()
         found[:, : limits.low] = found[:, limits.high + 1 :] = True
         found[:, [p for p in limits.locked_pitches if 0 <= p < PITCHES]] = True
-        for bar in limits.locked_bars:
-            if 1 <= bar <= len(self.bars):
+        for bar in range(1, len(self.bars) + 1):  # of the locked bars, which may be many, those of the draft
+            if bar in limits.locked_bars:
                 found[slice(*self._bar(bar))] = True
         return found
 

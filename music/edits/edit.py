@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -40,15 +41,24 @@ class Limits:
     high: int = 127
 
 
+@functools.lru_cache(maxsize=64)
 def parse_ranges(text: str) -> frozenset[int]:
-    """The numbers in a list of numbers and ranges such as `1-4,7`; none in an empty one. Raises ValueError."""
-    found: set[int] = set()
+    """Return the numbers in a list of numbers and ranges such as `1-4,7`; none in an empty one. Raises ValueError.
+
+    However many ranges overlap, no number is visited twice; and a text is read once, for players ask again and again.
+    """
+    ranges: list[range] = []
     for part in filter(None, (p.strip() for p in text.split(","))):
         first, dash, last = part.partition("-")
         numbers = range(int(first), (int(last) if dash else int(first)) + 1)
         if not numbers or numbers[-1] > MAX_BAR:
             raise ValueError(f"{part}: not a number or a range of them")
-        found.update(numbers)
+        ranges.append(numbers)
+    found: set[int] = set()
+    end = 0
+    for numbers in sorted(ranges, key=lambda numbers: numbers.start):
+        found.update(range(max(numbers.start, end), numbers.stop))
+        end = max(end, numbers.stop)
     return frozenset(found)
 
 

@@ -10,7 +10,8 @@ from click.testing import CliRunner, Result
 
 from daemon.cli import main
 from daemon.commands.run import build_song
-from daemon.config.config import ConfigError, config
+from daemon.config.config import ConfigError
+from daemon.config.reading import build_config
 from daemon.live import run
 from daemon.players.worker import WorkerLost
 from music.note import Metre
@@ -106,10 +107,10 @@ def test_so_are_those_of_a_jam_and_no_file_is_left(
 
 
 def test_the_song_is_what_the_options_say() -> None:
-    song = build_song(config({}, {"bpm": 96.0, "metre": "6/8", "pickup": 1.5, "count_in": 2}))
+    song = build_song(build_config(values={"bpm": 96.0, "metre": Metre(6, 8), "pickup": 1.5, "count_in": 2}))
     assert (song.bpm, song.metres, song.pickup, song.count_in) == (96.0, ((0, Metre(6, 8)),), 36, 2)
     with pytest.raises(ConfigError):
-        config({}, {"metre": "3/4", "pickup": 3.0})
+        build_config(values={"metre": Metre(3, 4), "pickup": 3.0})
 
 
 def test_a_worker_that_dies_is_a_failure_and_no_refusal(monkeypatch: pytest.MonkeyPatch) -> None:

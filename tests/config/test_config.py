@@ -9,9 +9,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from daemon.cli import main
-from daemon.config import config
-from daemon.config.cli_options import config_from
+from daemon.config.cli_options import load_config
 from daemon.config.config import KEYS, ConfigError
+from daemon.config.reading import ConfigFile, build_config, read_config
+from daemon.config.toml_text import format_config, format_documented_config
 from daemon.control.gestures import DEFAULT_GESTURES
 from daemon.control.learned import write_learned
 from daemon.core.settings import Settings
@@ -42,19 +43,19 @@ def houseband(*arguments: str) -> Result:
 
 
 def test_without_a_file_all_is_as_documented(file: Path) -> None:
-    chosen = config_from(None, (), {})
-    assert chosen.config.values == {name: key.default for name, key in KEYS.items()}
+    chosen = load_config(None, (), {})
+    assert {name: chosen.config.value_of(name) for name in KEYS} == {name: key.default for name, key in KEYS.items()}
     assert chosen.config.gestures == DEFAULT_GESTURES
-    assert chosen.config.settings(FakePlayer(styles=("jazz", "pop")).info) == Settings(style="jazz", pause_bars=4)
+    assert chosen.config.settings_for(FakePlayer(styles=("jazz", "pop")).info) == Settings(style="jazz", pause_bars=4)
 
 
 def test_the_documented_file_says_nothing_until_a_key_is_taken(file: Path) -> None:
-    assert config.read(written(file, config.documented())) == {}
-    lines = config.documented().splitlines()
+    assert read_config(written(file, format_documented_config())) == ConfigFile()
+    lines = format_documented_config().splitlines()
     active = [line[2:] for line in lines if line.startswith("# ") and (" = " in line or line.startswith("# ["))]
-    given = config.read(written(file, "\n".join(active)))
-    whole = config.config(given, {})
-    assert {name: given[name] for name in KEYS} == {name: key.default for name, key in KEYS.items()}
+    given = read_config(written(file, "\n".join(active)))
+    whole = build_config(given)
+    assert {name: given.values[name] for name in KEYS} == {name: key.default for name, key in KEYS.items()}
     assert whole.gestures == DEFAULT_GESTURES
     assert whole.presets == {"quiet": (("intensity", 0.4), ("density", 0.6), ("mute.drums", True))}
     assert all(key.help for key in KEYS.values())
@@ -62,11 +63,11 @@ def test_the_documented_file_says_nothing_until_a_key_is_taken(file: Path) -> No
 
 def test_what_is_shown_is_read_back_the_same(file: Path) -> None:
     text = 'bpm = 97.5\nmetre = "6/8"\nmute.pad = true\n[gestures]\n"cc 1" = "fill"\n[presets.loud]\nlevel.bass = 1.5\n'
-    whole = config.config(config.read(written(file, text)), {})
-    again = config.config(config.read(written(file, config.shown(whole))), {})
+    whole = build_config(read_config(written(file, text)))
+    again = build_config(read_config(written(file, format_config(whole))))
     assert again == whole
     assert (whole.bpm, whole.metre, whole.presets) == (97.5, Metre(6, 8), {"loud": (("level.bass", 1.5),)})
-    assert whole.settings(FakePlayer(styles=("pop",)).info).muted == {"pad"}
+    assert whole.settings_for(FakePlayer(styles=("pop",)).info).muted == {"pad"}
 
 
 def test_the_command_line_goes_before_a_preset_and_that_before_the_file(file: Path) -> None:
@@ -74,7 +75,7 @@ def test_the_command_line_goes_before_a_preset_and_that_before_the_file(file: Pa
         'density = 0.1\nintensity = 0.1\nswing = 0.1\npreset = "mine"\n[presets.mine]\ndensity = 0.2\nintensity = 0.2\n'
     )
     written(file, text)
-    settings = config_from(None, ("density=0.3",), {}).config.settings(FakePlayer(styles=("pop",)).info)
+    settings = load_config(None, ("density=0.3",), {}).config.settings_for(FakePlayer(styles=("pop",)).info)
     assert (settings.density, settings.intensity, settings.swing) == (0.3, 0.2, 0.1)
 
 
@@ -83,24 +84,24 @@ def test_every_option_of_run_is_a_key_and_says_so_in_its_help() -> None:
     command = main.get_command(None, "run")  # type: ignore[arg-type]
     assert command is not None
     options = {name for p in command.params for name in p.opts if name.startswith("--")}
-    keys = {key.options for key in KEYS.values() if key.option}
+    keys = {key.option for key in KEYS.values() if key.has_option}
     assert options - {"--config", "--set", "--help"} == keys
     assert all(option in help_text for option in keys)
 
 
 @pytest.mark.parametrize("name", [key.name for key in KEYS.values()])
 def test_every_key_can_be_set_from_the_command_line(name: str, file: Path) -> None:
-    default = KEYS[name].default
+    default = KEYS[name].to_toml(KEYS[name].default)
     text = str(default).lower() if isinstance(default, bool) else str(default)
-    assert config_from(None, (f"{name}={text}",), {}).config.values[name] == default
+    assert load_config(None, (f"{name}={text}",), {}).config.value_of(name) == KEYS[name].default
 
 
 def test_learnt_gestures_survive_a_restart(file: Path) -> None:
     learnt = {"cc 21 channel 3": "intensity", "note 3 channel 1": 'style=a "b"'}
     write_learned(learned_gestures_file(file), learnt)
-    assert config_from(None, (), {}).learned == learnt
+    assert load_config(None, (), {}).learned == learnt
     write_learned(learned_gestures_file(file), {})
-    assert config_from(None, (), {}).learned == {}
+    assert load_config(None, (), {}).learned == {}
 
 
 # Refusing: one line, which names file and key
@@ -157,9 +158,9 @@ def test_a_wrong_configuration_is_refused_in_one_line_that_names_file_and_key(
 
 def test_a_style_that_the_player_does_not_know_is_refused_wherever_it_stands() -> None:
     with pytest.raises(ConfigError, match="style: no style 'polka'"):
-        config.config({"style": "polka"}, {}).settings(FakePlayer(styles=("pop",)).info)
+        build_config(ConfigFile({"style": "polka"})).settings_for(FakePlayer(styles=("pop",)).info)
     with pytest.raises(ConfigError, match=r"presets\.loud\.style: no style 'polka'"):
-        config.config({"presets.loud.style": "polka"}, {}).settings(FakePlayer(styles=("pop",)).info)
+        build_config(ConfigFile(presets={"loud": (("style", "polka"),)})).settings_for(FakePlayer(styles=("pop",)).info)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +183,7 @@ def test_a_folder_in_its_place_is_refused(tmp_path: Path) -> None:
 
 def test_the_command_shows_and_says_where(file: Path) -> None:
     assert houseband("config", "--path").output.strip() == str(file)
-    assert houseband("config", "--default").output == config.documented()
+    assert houseband("config", "--default").output == format_documented_config()
     shown = tomllib.loads(houseband("config").output)
     assert (shown["bpm"], shown["pause_bars"], shown["offset_ms"]["bass"]) == (120.0, 4, 0.0)
     written(file, "[presets.slow]\nbpm = 60\n")
@@ -195,7 +196,7 @@ def test_editing_begins_with_the_documented_file_and_checks_what_was_written(
     seen: list[str] = []
     monkeypatch.setattr("click.edit", lambda filename: seen.append(Path(filename).read_text()))
     assert houseband("config", "--edit").exit_code == 0
-    assert seen == [config.documented()]
+    assert seen == [format_documented_config()]
     monkeypatch.setattr("click.edit", lambda filename: Path(filename).write_text("bpm = 0"))
     result = houseband("config", "--edit")
     assert (result.exit_code, "bpm: takes a number from 10 to 400, not 0" in result.stderr) == (2, True)

@@ -6,8 +6,10 @@ import pytest
 
 from daemon.control.gesture_world import GestureWorld
 from daemon.control.gestures import DEFAULT_GESTURES, Gesture, GestureError, Gestures, parse_gesture, parse_target
-from daemon.core.controls import CONTROLS, TOGGLE, ControlError
+from daemon.core.controls import CONTROLS
 from daemon.core.events import ControlChange, Event, ForgetGesture, LearnGesture, MidiIn, Quit
+from daemon.core.schema import SettingError
+from daemon.core.value_types import TOGGLE, Trigger
 from daemon.offline.virtual_world import VirtualWorld
 
 CHOICES = {"style": ("pop", "rock", "jazz"), "technique": ("gan",), "preset": ("quiet",)}
@@ -67,16 +69,16 @@ def test_a_gesture_that_gives_no_value_must_be_told_one(made: str, what: str) ->
 
 
 def test_targets_are_controls_with_values_they_can_take() -> None:
-    with pytest.raises(ControlError, match="volume: no such control"):
+    with pytest.raises(SettingError, match="volume: no such control"):
         parse_target("volume", parse_gesture("cc 1"))
-    with pytest.raises(ControlError, match="intensity: takes a number from 0 to 1, not '2'"):
+    with pytest.raises(SettingError, match="intensity: takes a number from 0 to 1, not '2'"):
         parse_target("intensity=2", parse_gesture("note 1"))
 
 
 def test_the_usual_gestures_make_sense_and_reach_all_that_a_player_wants() -> None:
     Gestures(DEFAULT_GESTURES, CHOICES)
     reached = set(DEFAULT_GESTURES.values())
-    triggers = {key for key, control in CONTROLS.items() if control.kind == "trigger"}
+    triggers = {key for key, control in CONTROLS.items() if isinstance(control.type, Trigger)}
     assert triggers <= {what for made, what in DEFAULT_GESTURES.items() if made.startswith("cc")}
     assert triggers <= {what for made, what in DEFAULT_GESTURES.items() if made.startswith("note")}
     assert {"intensity", "style", "technique", "mute.bass", "level.drums"} <= reached

@@ -10,17 +10,18 @@ import pytest
 from click.testing import CliRunner
 
 from daemon.cli import main
-from daemon.config.config import config, read
+from daemon.config.reading import build_config, read_config
 from daemon.control import automation
 from daemon.control.connection import Connection, TokenBucket
 from daemon.control.gesture_world import GestureWorld
 from daemon.control.gestures import Gestures
 from daemon.control.requests import RequestHandler
-from daemon.core.controls import CONTROLS, TOGGLE
+from daemon.core.controls import CONTROLS
 from daemon.core.events import ControlChange, Event, MidiIn, Quit
 from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
+from daemon.core.value_types import TOGGLE, Trigger
 from daemon.engine.conductor import Conductor
 from daemon.engine.song import SongInfo
 from daemon.offline import render
@@ -119,14 +120,14 @@ def by_command_line(key: str, value: object) -> list[SentMessage]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("daemon.commands.set.ControlClient", Connected)
-        words = [key] if CONTROLS[key].kind == "trigger" else [key, str(value)]
+        words = [key] if isinstance(CONTROLS[key].type, Trigger) else [key, str(value)]
         result = CliRunner().invoke(main, ["set", *words])
     assert result.exit_code == 0, result.output
     return play([passed_on(asked[0])])
 
 
 def said(key: str, value: object) -> str:
-    return key if CONTROLS[key].kind == "trigger" else f"{key}={value}"
+    return key if isinstance(CONTROLS[key].type, Trigger) else f"{key}={value}"
 
 
 def passed_on(request: dict[str, Any]) -> ControlChange:
@@ -190,7 +191,7 @@ def test_a_knob_over_its_range_a_program_by_its_number_and_a_key_that_turns_over
     assert play([ControlChange(at(t), "mute.bass", TOGGLE) for t in (TURNED, TURNED + 40)]) == play(on_and_off)
 
 
-@pytest.mark.parametrize("key", [key for key in VALUES if CONTROLS[key].kind not in ("trigger",)])
+@pytest.mark.parametrize("key", [key for key in VALUES if not isinstance(CONTROLS[key].type, Trigger)])
 def test_what_the_configuration_says_is_as_if_turned_at_the_start(key: str, tmp_path: Path) -> None:
     if key == "bpm":
         return _bpm_of_the_configuration_is_the_songs(tmp_path)
@@ -199,7 +200,7 @@ def test_what_the_configuration_says_is_as_if_turned_at_the_start(key: str, tmp_
     file.write_text(f"pause_bars = 0\n{text}" if key != "pause_bars" else text)
     if key == "preset":
         file.write_text('pause_bars = 0\npreset = "quiet"\n[presets.quiet]\nintensity = 0.2\nmute.drums = true\n')
-    settings = config(read(file), {}).settings(band().info)
+    settings = build_config(read_config(file)).settings_for(band().info)
     assert play([], settings=settings) == play([ControlChange(AT_120.ns_at(-96), key, VALUES[key])])
     return None
 
@@ -209,7 +210,7 @@ def _bpm_of_the_configuration_is_the_songs(tmp_path: Path) -> None:
 
     file = tmp_path / "config.toml"
     file.write_text("bpm = 90")
-    assert build_song(config(read(file), {})).bpm == 90.0
+    assert build_song(build_config(read_config(file))).bpm == 90.0
 
 
 def toml(value: object) -> str:
@@ -223,7 +224,8 @@ def test_automation_is_the_same_again(key: str, tmp_path: Path) -> None:
     lines.write_text(f'{{"tick": {TURNED}, "key": "{key}", "value": {toml(VALUES[key])}}}\n')
     midifile.write(tmp_path / "tune.mid", {"melody": TUNE})
     song = midifile.read(tmp_path / "tune.mid")
-    options = render.RenderOptions(Settings(), latency_ns=5 * MS, automation=automation.read(lines, band().info))
+    points = automation.read_automation(lines, band().info)
+    options = render.RenderOptions(Settings(), latency_ns=5 * MS, automation=points)
     parts = render.perform(song, midifile.choose_melody(song), band(), options).parts
     world = VirtualWorld(AT_120.ns_at(-96))
     world.put(ControlChange(at(TURNED), key, VALUES[key]))

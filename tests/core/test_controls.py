@@ -8,7 +8,8 @@ import pytest
 from daemon.control import automation
 from daemon.control.automation import AutomationError, AutomationPoint
 from daemon.core import controls
-from daemon.core.controls import CONTROLS, ControlError
+from daemon.core.controls import CONTROLS
+from daemon.core.schema import SettingError
 from daemon.core.settings import Settings
 from tests.support.fakes import FakePlayer
 
@@ -54,7 +55,7 @@ def test_a_value_gets_its_type(key: str, given: object, parsed: object) -> None:
     ],
 )
 def test_a_wrong_value_is_refused_with_its_key(key: str, given: object, sentence: str) -> None:
-    with pytest.raises(ControlError, match=sentence):
+    with pytest.raises(SettingError, match=sentence):
         controls.parse(key, given, ("pop", "rock"))
 
 
@@ -65,7 +66,10 @@ def test_every_setting_has_a_control_that_sets_it() -> None:
         "mute.bass": True, "level.pad": 0.5,
     }.items():  # fmt: skip
         settings = controls.with_control(settings, key, controls.parse(key, value))
-    assert settings == Settings("jazz", 3, 0.1, 0.2, 0.3, {"pad": 0.5}, frozenset({"bass"}), 0.4)
+    assert settings == Settings(
+        style="jazz", seed=3, temperature=0.1, density=0.2, intensity=0.3, swing=0.4, levels={"pad": 0.5},
+        muted=frozenset({"bass"}),
+    )  # fmt: skip
     assert controls.with_control(settings, "mute.bass", False).muted == frozenset()
     assert controls.with_control(settings, "bpm", 99.0) == controls.with_control(settings, "panic", True) == settings
 
@@ -83,7 +87,7 @@ def test_automation_is_sorted_by_tick(tmp_path: Path) -> None:
     ]
     file = tmp_path / "a.jsonl"
     file.write_text("\n".join(json.dumps(line) for line in lines) + "\n\n")
-    assert automation.read(file, FakePlayer(styles=("rock",)).info) == (
+    assert automation.read_automation(file, FakePlayer(styles=("rock",)).info) == (
         AutomationPoint(0, "style", "rock"),
         AutomationPoint(96, "density", 0.5),
         AutomationPoint(96, "mute.bass", True),
@@ -111,12 +115,12 @@ def test_a_wrong_line_is_named(tmp_path: Path, line: str, sentence: str) -> None
     file = tmp_path / "a.jsonl"
     file.write_text('{"tick": 0, "key": "stop"}\n' + line + "\n")
     with pytest.raises(AutomationError, match=sentence):
-        automation.read(file, FakePlayer(styles=("pop",)).info)
+        automation.read_automation(file, FakePlayer(styles=("pop",)).info)
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(AutomationError, match=r"nothing\.jsonl: cannot be read as text: No such file"):
-        automation.read(tmp_path / "nothing.jsonl")
+        automation.read_automation(tmp_path / "nothing.jsonl")
     (tmp_path / "b").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(AutomationError, match="b: cannot be read as text: 'utf-8' codec"):
-        automation.read(tmp_path / "b")
+        automation.read_automation(tmp_path / "b")

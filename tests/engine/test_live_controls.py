@@ -12,6 +12,7 @@ from daemon.core.events import ControlChange, MidiIn
 from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
+from daemon.core.value_types import Trigger
 from daemon.engine.band import Band
 from daemon.engine.clock_sync import ClockSync
 from daemon.engine.form import Phase
@@ -97,7 +98,7 @@ def test_a_setting_reaches_whoever_needs_it() -> None:
 def test_every_action_is_a_control() -> None:
     kinds = {key.partition(".")[0] for key in CONTROLS}
     assert set(Stand().controls._actions) <= kinds
-    triggers = {key for key, control in CONTROLS.items() if control.kind == "trigger"}
+    triggers = {key for key, control in CONTROLS.items() if isinstance(control.type, Trigger)}
     assert triggers <= set(Stand().controls._actions)
 
 

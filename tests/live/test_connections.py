@@ -7,14 +7,15 @@ import pytest
 from daemon.clocks.clock import ClockError
 from daemon.clocks.midi_clock import MidiClock
 from daemon.clocks.position_clock import PositionClock
-from daemon.config.config import KEYS
+from daemon.config.config import SONG_POSITIONS, Config
+from daemon.config.reading import build_config
 from daemon.engine.song import SongInfo
 from daemon.live.connections import SONG_POSITION_TICKS, Connections, describe_limitation
 from music.note import Metre
 
 
-def values(**said: object) -> dict[str, object]:
-    return {key.name: key.default for key in KEYS.values()} | said
+def values(**said: object) -> Config:
+    return build_config(values=said)
 
 
 def test_what_is_not_said_is_auto() -> None:
@@ -22,7 +23,7 @@ def test_what_is_not_said_is_auto() -> None:
 
 
 def test_the_choices_of_song_position_are_the_configurations() -> None:
-    assert KEYS["song_position"].choices == tuple(SONG_POSITION_TICKS)
+    assert tuple(SONG_POSITION_TICKS) == SONG_POSITIONS
 
 
 @pytest.mark.parametrize(

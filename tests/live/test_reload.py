@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.config import config
 from daemon.config.config import Config, ConfigError
+from daemon.config.reading import build_config, parse_key
 from daemon.control.gesture_world import GestureWorld
 from daemon.control.gestures import Gestures
 from daemon.core.events import ControlChange, Event, MidiIn, RebindGestures
@@ -23,7 +23,7 @@ PLAYER = FakePlayer(styles=("pop", "jazz")).info
 
 
 def said(**values: object) -> Config:
-    return config.config({}, {key: config.parse(key, value) for key, value in values.items()})
+    return build_config(values={key: parse_key(key, value) for key, value in values.items()})
 
 
 def test_only_what_has_changed_is_turned() -> None:

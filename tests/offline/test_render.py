@@ -254,8 +254,9 @@ def test_options_become_settings(song: Write, tmp_path: Path, players: list[Fake
     assert result.exit_code == 0, result.output
     (player,) = players
     assert {r.now: r.settings for r in player.asked}[5] == Settings(
-        "rock", 9, 0.3, 0.4, 0.5, {"pad": 0.6}, frozenset({"bass"}), 1.0
-    )
+        style="rock", seed=9, temperature=0.3, density=0.4, intensity=0.5, swing=1.0, levels={"pad": 0.6},
+        muted=frozenset({"bass"}),
+    )  # fmt: skip
     assert midifile.read(tmp_path / "o.mid").tempos == ((0, 666_667),)
 
 

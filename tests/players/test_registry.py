@@ -13,7 +13,8 @@ from click.testing import CliRunner
 from onnx import TensorProto, helper
 
 from daemon.cli import main
-from daemon.config import config
+from daemon.config.config import ConfigError
+from daemon.config.reading import ConfigFile, build_config, parse_key
 from daemon.control import automation
 from daemon.core import techniques
 from daemon.core.controls import parse
@@ -143,12 +144,12 @@ def refused_by_command(*words: str) -> str:
 
 
 def in_configuration(key: str, value: str) -> None:
-    config.config({key: config.parse(key, value)}, {}).settings(INFO)
+    build_config(values={key: parse_key(key, value)}).settings_for(INFO)
 
 
 def in_preset(key: str, value: str) -> None:
-    with pytest.raises(config.ConfigError, match=r"^presets\.loud\.") as error:
-        config.config({f"presets.loud.{key}": value}, {}).settings(INFO)
+    with pytest.raises(ConfigError, match=r"^presets\.loud\.") as error:
+        build_config(ConfigFile(presets={"loud": ((key, value),)})).settings_for(INFO)
     raise UserError(str(error.value).removeprefix("presets.loud."))
 
 
@@ -156,7 +157,7 @@ def in_automation(key: str, value: str, folder: Path) -> None:
     file = folder / "turns.jsonl"
     file.write_text(json.dumps({"tick": 0, "key": key, "value": value}))
     with pytest.raises(automation.AutomationError) as error:
-        automation.read(file, INFO)
+        automation.read_automation(file, INFO)
     raise UserError(str(error.value).removeprefix(f"{file}, line 1: "))
 
 

@@ -1,0 +1,57 @@
+"""A configuration as TOML: the documented file to begin with, and a configuration as it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from daemon.config.config import KEYS, Config
+from daemon.config.reading import GESTURES, PRESETS
+from daemon.control.gestures import DEFAULT_GESTURES
+from daemon.core.schema import KeySpec
+from daemon.system.text_files import toml_literal
+
+
+def format_documented_config() -> str:
+    """Return the file to begin with: every key with its help, its values and its default, all commented out."""
+    lines = [
+        "# houseband's configuration. Every key is here with its default; take the '# ' away to change one.",
+        "# Options on the command line of `houseband run` go before what is said here.",
+        "",
+        *_lines("# ", lambda spec: f"{toml_literal(spec.to_toml(spec.default))}  # {spec.summary}: {spec.range}"),
+        "",
+        "# MIDI gestures: a gesture, then a control, 'control=value' or '' (nothing). These are the usual ones:",
+        f"# [{GESTURES}]",
+        *(f"# {toml_literal(gesture)} = {toml_literal(target)}" for gesture, target in DEFAULT_GESTURES.items()),
+        "",
+        "# Presets turn several live controls at once (`houseband set preset quiet`, or `--preset quiet`):",
+        f"# [{PRESETS}.quiet]",
+        "# intensity = 0.4",
+        "# density = 0.6",
+        "# mute.drums = true",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def format_config(config: Config) -> str:
+    """Return a configuration as TOML, with every key as it stands."""
+    lines = [
+        *_lines("", lambda spec: toml_literal(spec.to_toml(config.value_of(spec.name)))),
+        "",
+        f"[{GESTURES}]",
+        *(f"{toml_literal(gesture)} = {toml_literal(target)}" for gesture, target in config.gestures.items()),
+    ]
+    for name, preset in config.presets.items():
+        lines += ["", f"[{PRESETS}.{toml_literal(name)}]"]
+        lines += [f"{key} = {toml_literal(value)}" for key, value in preset if isinstance(value, str | float | int)]
+    return "\n".join(lines) + "\n"
+
+
+def _lines(prefix: str, value: Callable[[KeySpec], str]) -> Iterator[str]:
+    """Yield a line for every key, and a header before every table of them."""
+    table = ""
+    for spec in KEYS.values():
+        before, _, last = spec.name.rpartition(".")
+        if before != table:
+            table = before
+            yield from ("", f"{prefix}[{table}]")
+        yield f"{prefix}{last} = {value(spec)}"

@@ -1,0 +1,303 @@
+"""The types of values that settings take: how a value is read, what it is limited to, and how that is said in words.
+
+Every type bounds its values by what they mean, so that no value, wherever it comes from, makes unbounded work.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from music.edits.edit import parse_ranges
+from music.errors import UserError
+from music.note import Metre
+
+#: characters of a text: more than any name of a port, a style or a preset has
+MAX_TEXT_LENGTH = 1000
+#: bytes of a file's name, as Linux has it
+MAX_PATH_BYTES = 4095
+#: beats of a bar
+MAX_NUMERATOR = 64
+#: turns a switch over, where it can be changed live
+TOGGLE: Final = "toggle"
+
+_SWITCH = {"true": True, "on": True, "1": True, "yes": True, "false": False, "off": False, "0": False, "no": False}
+
+
+class InvalidValueError(UserError):
+    """Raised for what is no value of a type; the message says why, or is empty where the type's range does."""
+
+
+class ValueType:
+    """A type of values."""
+
+    @property
+    def range(self) -> str:
+        """The values it takes, in words."""
+        raise NotImplementedError
+
+    def parse(self, value: object) -> object:
+        """Return a value in its own type, from what TOML, JSON or a command line gave. Raises InvalidValueError."""
+        raise NotImplementedError
+
+    def to_toml(self, value: object) -> str | float | bool:
+        """Return a value as a configuration file has it."""
+        return value if isinstance(value, (bool, int, float)) else "" if value is None else str(value)
+
+    @property
+    def suggestions(self) -> tuple[str, ...]:
+        """Values that a shell can complete."""
+        return ()
+
+
+@dataclass(frozen=True)
+class Number(ValueType):
+    """A number between two bounds, both included."""
+
+    low: float
+    high: float
+
+    @property
+    def range(self) -> str:
+        """The values it takes, in words."""
+        return f"a number from {self.low:g} to {self.high:g}"
+
+    def parse(self, value: object) -> float:
+        """Return the number."""
+        if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+            raise InvalidValueError
+        try:
+            number = float(value)
+        except (ValueError, OverflowError):
+            raise InvalidValueError from None
+        if not (math.isfinite(number) and self.low <= number <= self.high):
+            raise InvalidValueError
+        return number
+
+
+@dataclass(frozen=True)
+class Integer(ValueType):
+    """A whole number between two bounds, both included, or any of 64 bits where there are none."""
+
+    low: int | None = None
+    high: int | None = None
+
+    @property
+    def range(self) -> str:
+        """The values it takes, in words."""
+        return "a whole number" if self.high is None else f"a whole number from {self.low} to {self.high}"
+
+    def parse(self, value: object) -> int:
+        """Return the number."""
+        if isinstance(value, bool) or not isinstance(value, (int, str)):
+            raise InvalidValueError
+        try:
+            number = int(value)
+        except ValueError:
+            raise InvalidValueError from None
+        low, high = (1 - (1 << 63) if self.low is None else self.low), (1 << 63) - 1 if self.high is None else self.high
+        if not low <= number <= high:
+            raise InvalidValueError
+        return number
+
+
+@dataclass(frozen=True)
+class RepeatCount(Integer):
+    """How often an option is given, such as -v."""
+
+
+@dataclass(frozen=True)
+class Switch(ValueType):
+    """On or off. A live one also takes TOGGLE."""
+
+    live: bool = False
+
+    range = "true or false"
+
+    def parse(self, value: object) -> bool | str:
+        """Return whether it is on, or TOGGLE."""
+        if isinstance(value, bool):
+            return value
+        text = str(value).strip().lower() if isinstance(value, (str, int, float)) else ""
+        if self.live and text == TOGGLE:
+            return TOGGLE
+        if text not in _SWITCH:
+            raise InvalidValueError
+        return _SWITCH[text]
+
+    @property
+    def suggestions(self) -> tuple[str, ...]:
+        """Values that a shell can complete."""
+        return ("true", "false", TOGGLE) if self.live else ("true", "false")
+
+
+@dataclass(frozen=True)
+class Choice(ValueType):
+    """One of some words."""
+
+    choices: tuple[str, ...]
+
+    @property
+    def range(self) -> str:
+        """The values it takes, in words."""
+        return f"one of {', '.join(self.choices)}"
+
+    def parse(self, value: object) -> str:
+        """Return the word."""
+        if not isinstance(value, str) or value not in self.choices:
+            raise InvalidValueError
+        return value
+
+    @property
+    def suggestions(self) -> tuple[str, ...]:
+        """Values that a shell can complete."""
+        return self.choices
+
+
+@dataclass(frozen=True)
+class Text(ValueType):
+    """A line of text."""
+
+    range = "a text"
+
+    def parse(self, value: object) -> str:
+        """Return the text."""
+        if not isinstance(value, str) or len(value) > MAX_TEXT_LENGTH or not _is_line(value):
+            raise InvalidValueError
+        return value
+
+
+@dataclass(frozen=True)
+class KnownName(ValueType):
+    """One of some names that are known only while the program runs, such as the styles of a player."""
+
+    domain: str  #: what is named: style, technique or preset
+    described: str  #: its range in words
+    #: raises UserError for a name that is not among those that there are
+    check: Callable[[str, Collection[str]], None]
+
+    @property
+    def range(self) -> str:
+        """The values it takes, in words."""
+        return self.described
+
+    def parse(self, value: object) -> str:
+        """Return the name."""
+        return Text().parse(value)
+
+
+@dataclass(frozen=True)
+class Ranges(ValueType):
+    """Whole numbers and ranges of them, such as 1-4,7, or none at all."""
+
+    high: int
+
+    range = "numbers and ranges such as 1-4,7, or nothing"
+
+    def parse(self, value: object) -> str:
+        """Return them as text, which `music.edits.edit.parse_ranges` reads."""
+        text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        if not isinstance(text, str) or len(text) > MAX_TEXT_LENGTH:
+            raise InvalidValueError
+        try:
+            numbers = parse_ranges(text)
+        except ValueError:
+            raise InvalidValueError from None
+        if numbers and max(numbers) > self.high:
+            raise InvalidValueError(f"takes numbers and ranges from 0 to {self.high}, such as 1-4,7, or nothing")
+        return text
+
+
+@dataclass(frozen=True)
+class FileName(ValueType):
+    """The name of a file or folder; a leading `~` is the user's home. Nothing is None."""
+
+    range = "a file's name"
+
+    def parse(self, value: object) -> Path | None:
+        """Return the path."""
+        if value is None or value == "":
+            return None
+        if isinstance(value, str):
+            value = check_path(value)
+        if not isinstance(value, Path):
+            raise InvalidValueError
+        return value
+
+
+@dataclass(frozen=True)
+class PlaceOrWord(ValueType):
+    """A file or folder, or one of some words that stand for a place."""
+
+    words: tuple[str, ...]
+    noun: str = "a folder"
+
+    @property
+    def range(self) -> str:
+        """The values it takes, in words."""
+        return f"{', '.join(self.words)} or {self.noun}"
+
+    def parse(self, value: object) -> str:
+        """Return the word, or the path as text."""
+        if not isinstance(value, str):
+            raise InvalidValueError
+        return value or self.words[0] if value in ("", *self.words) else str(check_path(value))
+
+    @property
+    def suggestions(self) -> tuple[str, ...]:
+        """Values that a shell can complete."""
+        return self.words
+
+
+@dataclass(frozen=True)
+class TimeSignature(ValueType):
+    """A time signature, written as 4/4."""
+
+    range = "a time signature such as 4/4, 3/4 or 6/8"
+
+    def parse(self, value: object) -> Metre:
+        """Return the metre."""
+        if isinstance(value, Metre):
+            return value
+        if not isinstance(value, str):
+            raise InvalidValueError
+        numerator, _, denominator = value.partition("/")
+        try:
+            metre = Metre(int(numerator), int(denominator))
+        except ValueError:
+            raise InvalidValueError from None
+        if metre.numerator > MAX_NUMERATOR:
+            raise InvalidValueError(f"takes a time signature of at most {MAX_NUMERATOR} beats, not {metre.numerator}")
+        return metre
+
+
+@dataclass(frozen=True)
+class Trigger(ValueType):
+    """No value: what has this type happens whenever it is set."""
+
+    range = "no value"
+
+    def parse(self, value: object) -> bool:
+        """Return True, whatever the value."""
+        return True
+
+
+def check_path(text: str) -> Path:
+    """Return a path with a leading `~` replaced by the user's home. Raises InvalidValueError."""
+    try:
+        if "\0" in text or len(os.fsencode(text)) > MAX_PATH_BYTES:
+            raise InvalidValueError
+        return Path(text).expanduser()
+    except UnicodeEncodeError:
+        raise InvalidValueError from None
+    except RuntimeError:
+        raise InvalidValueError(f"there is no home folder {text.partition('/')[0]}") from None
+
+
+def _is_line(text: str) -> bool:
+    """Return whether a text has no control characters and can be written as UTF-8."""
+    return not any(ord(char) < 32 or ord(char) == 127 or 0xD800 <= ord(char) < 0xE000 for char in text)
