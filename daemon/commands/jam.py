@@ -11,7 +11,8 @@ from daemon.commands._options import build_settings, control_options, graph_opti
 from daemon.config.cli_options import key_option
 from daemon.core.errors import report_os_errors
 from daemon.core.settings import Settings
-from daemon.midi.rtmidi_ports import APIS, RtMidiPorts
+from daemon.midi.backends import API_CHOICES
+from daemon.midi.ports import MidiPorts
 from daemon.players.worker import PlayerSpec, PreloadedWorker
 from daemon.sound.audio import AudioSetup
 from daemon.system.log_setup import start_logging
@@ -29,7 +30,7 @@ from music.tunes import TUNES
     "-o", "--output", metavar="FILE.mid", type=click.Path(path_type=Path), help="The take.  [default: jam-STYLE.mid]"
 )
 @click.option(
-    "--api", type=click.Choice(["auto", *APIS, "none"]), default="auto", show_default=True, help="MIDI system."
+    "--api", type=click.Choice([*API_CHOICES, "none"]), default="auto", show_default=True, help="MIDI system."
 )
 @key_option("out_port")
 @key_option("audio")
@@ -62,7 +63,7 @@ def command(
     start_logging(verbose)
     chosen = TUNES[tune] if bars is None else TUNES[tune].first_bars(bars)
 
-    def announce(ports: RtMidiPorts | None, sound: str | None, settings: Settings) -> None:
+    def announce(ports: MidiPorts | None, sound: str | None, settings: Settings) -> None:
         click.echo(f"{chosen.title}: {settings.style}, {technique}")
         click.echo(describe_output(ports, sound))
 
@@ -89,7 +90,7 @@ def command(
     click.echo(f"{result.counters.onsets} notes; the take, melody and band, is in {result.path}")
 
 
-def describe_output(ports: RtMidiPorts | None, sound: str | None) -> str:
+def describe_output(ports: MidiPorts | None, sound: str | None) -> str:
     """Return what it plays on, and how to hear it. sound: the name of what makes it audible, None for nothing."""
     heard = f" Sound: {sound}." if sound else ""
     if ports is None:

@@ -29,12 +29,11 @@ from daemon.core.value_types import (
     Text,
     TimeSignature,
 )
+from daemon.midi.backends import API_CHOICES, BACKEND_CHOICES
 from music.errors import UserError
 from music.note import Metre
 
-OUTPUTS = ("auto", "rtmidi", "jack")
 SONG_POSITIONS = ("auto", "sixteenths", "clocks")
-MIDI_SYSTEMS = ("auto", "alsa", "jack", "coremidi", "windows")
 
 #: (control, value) pairs that are set together
 Preset = tuple[tuple[str, object], ...]
@@ -59,11 +58,13 @@ class Config:
     in_channel: int = setting(
         0, Integer(0, 16), "the only MIDI channel on which the melody is heard; 0: all", metavar="N"
     )
-    api: str = setting("auto", Choice(MIDI_SYSTEMS), "MIDI system")
+    api: str = setting("auto", Choice(API_CHOICES), "MIDI system")
     in_port: str = setting("", Text(), "listen to this existing port instead of a virtual one", metavar="NAME")
     out_port: str = setting("", Text(), "play to this existing port instead of a virtual one", metavar="NAME")
     port_per_role: bool = setting(False, Switch(), "open an output port for each role, beside its channel")
-    output: str = setting("auto", Choice(OUTPUTS), "what plays on JACK; auto: houseband[jack] where it is installed")
+    output: str = setting(
+        "auto", Choice(BACKEND_CHOICES), "what opens the ports; auto: houseband[jack] where it is installed"
+    )
     clock: str = setting(
         "auto", Choice(tuple(CLOCK_SOURCES)), "the clock to follow; auto: MIDI clock once it starts, else none"
     )

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from daemon.diagnostics.check import BAD, GOOD, ODD, CheckContext, CheckResult
-from daemon.midi.rtmidi_ports import quiet
+from daemon.midi.rtmidi_library import capture_stderr
 
 _INSTALL = "pip install 'houseband[audio]'"
 #: a system's library -> its package in Debian
@@ -37,7 +37,7 @@ def check_loudspeakers(context: CheckContext, load: Importer = importlib.import_
         text = f"sounddevice cannot be used ({error}); --audio does not work"
         return [CheckResult(subject, state, text, _find_library_remedy(str(error), "libportaudio"))]
     try:
-        with quiet():
+        with capture_stderr():
             device = sounddevice.query_devices(kind="output")  # type: ignore[attr-defined]
     except Exception:  # noqa: BLE001 - PortAudioError, ValueError: no device
         remedy = "plug one in, or start JACK or PipeWire; `houseband render -o OUT.wav` needs none"

@@ -13,7 +13,7 @@ from daemon.diagnostics import measure
 from daemon.diagnostics.bench_process import BenchError, BenchOptions, keep_band, keep_workload, run_workload
 from daemon.diagnostics.bench_row import Row, compare_rounds, flatten
 from daemon.diagnostics.midi_system import MidiSystem
-from daemon.midi.rtmidi_ports import APIS, rtmidi_module
+from daemon.midi.rtmidi_library import find_api, load_rtmidi
 
 MESSAGES_PER_ROUND = 120
 MESSAGE_INTERVAL_S = 0.0053
@@ -55,8 +55,8 @@ def measure_pass_through(options: BenchOptions, midi: MidiSystem) -> PassThrough
 @contextlib.contextmanager
 def _connect_probe(api: str, kind: str) -> Iterator[tuple[measure.Sender, list[tuple[int, bytes]]]]:
     """Connect to the ports of the workload `echo`: how to send into them, and what comes back. Raises BenchError."""
-    rtmidi = rtmidi_module()
-    code, name = getattr(rtmidi, APIS[api]), f"houseband {kind}"
+    rtmidi = load_rtmidi()
+    code, name = find_api(rtmidi, api), f"houseband {kind}"
     sender, receiver = (make(code, name=f"{name} probe") for make in (rtmidi.MidiOut, rtmidi.MidiIn))
     arrived: list[tuple[int, bytes]] = []
     try:

@@ -25,7 +25,8 @@ from daemon.diagnostics import measure
 from daemon.engine.conductor import Conductor
 from daemon.engine.song import SongInfo
 from daemon.live.performance import LivePerformance
-from daemon.midi.rtmidi_ports import APIS, RtMidiPorts, rtmidi_module
+from daemon.midi.rtmidi_library import find_api, load_rtmidi
+from daemon.midi.rtmidi_ports import RtMidiPorts
 from daemon.players.worker import PlayerSpec, Worker
 from daemon.system.live_world import LiveWorld
 from daemon.system.priority import real_time_section
@@ -192,7 +193,7 @@ def load_libraries() -> dict[str, Any]:
     import numpy  # noqa: F401
     import onnxruntime  # noqa: F401
 
-    rtmidi_module()
+    load_rtmidi()
     return {}
 
 
@@ -204,8 +205,8 @@ def open_ports(api: str) -> None:
 
 def pass_through(api: str, kind: str) -> None:
     """Send on what comes in: `bare`, in rtmidi's own callback; or `band`, through houseband's ports and inbox."""
-    rtmidi = rtmidi_module()
-    code, name = getattr(rtmidi, APIS[api]), f"houseband {kind}"
+    rtmidi = load_rtmidi()
+    code, name = find_api(rtmidi, api), f"houseband {kind}"
     receiver, sender = rtmidi.MidiIn(code, name=f"{name} in"), rtmidi.MidiOut(code, name=f"{name} out")
     receiver.open_virtual_port("in")
     sender.open_virtual_port("out")

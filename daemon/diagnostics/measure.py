@@ -14,7 +14,8 @@ from typing import Any
 from daemon.core.counters import quantile
 from daemon.core.plan import LoopState, PlanRequest
 from daemon.core.settings import Settings
-from daemon.midi.rtmidi_ports import APIS, PortError, quiet, rtmidi_module
+from daemon.midi.ports import PortError
+from daemon.midi.rtmidi_library import capture_stderr, find_api, load_rtmidi
 from daemon.players.player import Player
 from music import midi
 from music.note import EDITS, TICKS_PER_BEAT, TICKS_PER_STEP, Note
@@ -129,14 +130,14 @@ Sender = Callable[[bytes], None]
 def open_port_loop(api: str, name: str = "houseband test") -> Iterator[tuple[Sender, list[tuple[int, bytes]]]]:
     """Connect a virtual output to a virtual input of this program; yields how to send, and the list of arrivals.
 
-    An arrival is (ns, message). api: one of APIS. Raises PortError.
+    An arrival is (ns, message). api: a MIDI system, as `--api` names it. Raises PortError.
     """
-    rtmidi = rtmidi_module()
-    code = getattr(rtmidi, APIS[api])
+    rtmidi = load_rtmidi()
+    code = find_api(rtmidi, api)
     made: list[Any] = []
     arrived: list[tuple[int, bytes]] = []
     try:
-        with quiet():
+        with capture_stderr():
             made.append(rtmidi.MidiIn(code, name=f"{name} in"))
             made.append(rtmidi.MidiOut(code, name=f"{name} out"))
         receiver, sender = made

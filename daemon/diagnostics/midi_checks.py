@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
-
 from daemon.diagnostics import measure
 from daemon.diagnostics.check import BAD, GOOD, ODD, CheckContext, CheckResult
 from daemon.diagnostics.measure import PortLoop
 from daemon.midi import port_diagnosis
-from daemon.midi.rtmidi_ports import APIS, AUTOMATIC, PortError, quiet, rtmidi_module
+from daemon.midi.backends import find_running_apis
+from daemon.midi.ports import PortError
+from daemon.midi.rtmidi_library import API_CONSTANTS, choose_apis, find_api, load_rtmidi
 
 #: a loop that is slower than this, or strays further, can be heard
 MAX_LATENCY_MS, MAX_JITTER_MS = 10, 3
@@ -19,12 +18,11 @@ def check_rtmidi(_: CheckContext) -> list[CheckResult]:
     """Load the MIDI library and see what it was built for."""
     subject = "python-rtmidi"
     try:
-        rtmidi = rtmidi_module()
+        rtmidi = load_rtmidi()
     except PortError as error:
         cause, _sep, remedy = str(error).partition("; ")
         return [CheckResult(subject, BAD, cause, remedy)]
-    compiled = rtmidi.get_compiled_api()
-    names = [name for name, constant in APIS.items() if getattr(rtmidi, constant, None) in compiled]
+    names = [name for name in API_CONSTANTS if find_api(rtmidi, name) is not None]
     if not names:
         remedy = "install a wheel: pip install --force python-rtmidi"
         return [CheckResult(subject, BAD, "its build knows no MIDI system", remedy)]
@@ -40,32 +38,16 @@ def check_midi_system(context: CheckContext) -> list[CheckResult]:
     return [explain_midi_system(context.setup.api, context.running_apis)]
 
 
-def find_running_apis(api: str) -> list[str]:
-    """Return the MIDI systems that give a port now, of those that `api` stands for. Raises PortError."""
-    rtmidi = rtmidi_module()
-    found = []
-    for name in _list_apis(api):
-        code = getattr(rtmidi, APIS[name])
-        if code not in rtmidi.get_compiled_api():
-            continue
-        with quiet(), contextlib.suppress(rtmidi.RtMidiError):
-            rtmidi.MidiIn(code, name="houseband doctor").delete()
-            found.append(name)
-    return found
-
-
-def _list_apis(api: str) -> tuple[str, ...]:
-    return AUTOMATIC.get(sys.platform, ("alsa", "jack")) if api == "auto" else (api,)
-
-
 def explain_midi_system(api: str, running: list[str], places: port_diagnosis.Places | None = None) -> CheckResult:
     """Say which MIDI system runs or, where none does, why not. places: where to look, for tests."""
     subject = "MIDI system"
     if running:
         others = f" ({running[1]} would, too)" if running[1:] else ""
         return CheckResult(subject, GOOD, f"{running[0]} gives ports{others}")
-    reasons = port_diagnosis.diagnose(_list_apis(api), places)
-    return CheckResult(subject, BAD, "; ".join(reason.cause for reason in reasons), port_diagnosis.remedy(reasons))
+    reasons = port_diagnosis.diagnose(choose_apis(api), places)
+    return CheckResult(
+        subject, BAD, "; ".join(reason.cause for reason in reasons), port_diagnosis.choose_remedy(reasons)
+    )
 
 
 _LOOP = "virtual port loop"

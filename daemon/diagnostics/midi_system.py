@@ -9,9 +9,9 @@ import subprocess
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from daemon.diagnostics.midi_checks import find_running_apis
 from daemon.diagnostics.system_checks import is_real_time_allowed
-from daemon.midi.rtmidi_ports import PortError
+from daemon.midi.backends import find_running_apis
+from daemon.midi.ports import PortError
 
 #: our server's name: the same for ever, for each takes a place in JACK's registry
 SERVER_NAME = "houseband-bench"
@@ -31,7 +31,7 @@ class MidiSystem(NamedTuple):
 def open_midi_system(period: int) -> Iterator[MidiSystem | None]:
     """Yield a MIDI system that stays until the block's end, or None; period: frames of our own server's cycle."""
     try:
-        running = find_running_apis("auto")
+        running = find_running_apis()
     except PortError:
         yield None
         return

@@ -13,8 +13,9 @@ from daemon.config.config import Config
 from daemon.core.events import Event
 from daemon.core.techniques import find
 from daemon.engine.song import SongInfo
-from daemon.midi.reconnecting import MidiPorts, ReconnectingPorts
-from daemon.midi.rtmidi_ports import PortError, open_ports
+from daemon.midi import backends
+from daemon.midi.ports import PortRequest
+from daemon.midi.reconnecting import ReconnectingPorts
 
 #: value of `song_position` -> the ticks that a master's Song Position counts in; None: find out
 SONG_POSITION_TICKS: Mapping[str, int | None] = {"auto": None, "sixteenths": 6, "clocks": 1}
@@ -27,7 +28,7 @@ class Connections:
     clock: str = "auto"  #: the clock to follow, a name in CLOCK_SOURCES
     send_clock: bool = False  #: send MIDI clock, for others to follow
     song_position: int | None = None  #: ticks that a master's Song Position counts in; None: find out
-    output: str = "auto"  #: auto, rtmidi or jack
+    output: str = "auto"  #: what opens the ports, as in `daemon.midi.backends.BACKEND_CHOICES`
     per_role: bool = False  #: an output port for each role
     metrics: Path | None = None  #: a file for Prometheus
 
@@ -69,18 +70,8 @@ class Connections:
 
     def open_ports(self, api: str, in_port: str | None, out_port: str | None) -> ReconnectingPorts:
         """Open the ports, and open them again whenever they are lost. Raises PortError."""
-        return ReconnectingPorts(lambda: self._open(api, in_port, out_port))
-
-    def _open(self, api: str, in_port: str | None, out_port: str | None) -> MidiPorts:
-        if self.output == "jack" or (self.output == "auto" and api in ("auto", "jack")):
-            try:
-                from daemon.midi.jack_ports import open_jack_ports
-
-                return open_jack_ports(in_port, out_port, self.per_role)
-            except PortError:
-                if self.output == "jack":
-                    raise
-        return open_ports(api, in_port, out_port, self.per_role, wait=True)
+        request = PortRequest(api, self.output, in_port, out_port, self.per_role, wait=True)
+        return ReconnectingPorts(lambda: backends.open_ports(request))
 
 
 def describe_limitation(song: SongInfo, technique: str) -> str | None:

@@ -19,7 +19,9 @@ from daemon.core.world import Output
 from daemon.engine.song import SongInfo
 from daemon.live.performance import LivePerformance
 from daemon.live.run import write_take
-from daemon.midi.rtmidi_ports import IN_NAME, PortError, RtMidiPorts, open_feed, open_ports
+from daemon.midi import backends
+from daemon.midi.ports import IN_NAME, MidiPorts, PortError, PortRequest
+from daemon.midi.rtmidi_ports import open_feed
 from daemon.players.worker import PlayerSpec, PreloadedWorker
 from daemon.screen.jam_display import DisplaySetup, JamDisplay
 from daemon.sound.audio import Audio, AudioSetup
@@ -133,7 +135,7 @@ class Performer:
             self._on_end()
 
 
-def play(setup: JamSetup, on_begin: Callable[[RtMidiPorts | None, str | None, Settings], None]) -> JamResult:
+def play(setup: JamSetup, on_begin: Callable[[MidiPorts | None, str | None, Settings], None]) -> JamResult:
     """Play the tune once, or until a signal comes; nothing sounds afterwards.
 
     on_begin: called just before the first note with the ports and the name of what makes the sound, None where there
@@ -182,19 +184,19 @@ def build_display_setup(setup: JamSetup, song: SongInfo, settings: Settings) -> 
     return DisplaySetup(setup.tune.title, settings.style, song.bpm, setup.tune.metre, song.pickup, bars)
 
 
-def open_wanted_ports(setup: JamSetup) -> RtMidiPorts | None:
+def open_wanted_ports(setup: JamSetup) -> MidiPorts | None:
     """Return open ports, None where there is no MIDI system. Raises PortError where one was asked for."""
     if setup.api == NO_PORTS:
         return None
     try:
-        return open_ports(setup.api, out_port=setup.out_port)
+        return backends.open_ports(PortRequest(setup.api, "rtmidi", out_port=setup.out_port))
     except PortError:
         if setup.api != "auto" or setup.out_port is not None:
             raise
         return None
 
 
-def open_melody_input(ports: RtMidiPorts | None, world: LiveWorld, stack: ExitStack) -> Callable[[bytes], None]:
+def open_melody_input(ports: MidiPorts | None, world: LiveWorld, stack: ExitStack) -> Callable[[bytes], None]:
     """Return a function that plays a message to the band: through its input port, or without one if need be."""
     if ports is not None:
         try:

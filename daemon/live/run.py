@@ -21,8 +21,8 @@ from daemon.live.metrics import MetricsWriter
 from daemon.live.performance import LivePerformance
 from daemon.live.remote_control import RemoteControl
 from daemon.live.service_mode import service_mode
+from daemon.midi.ports import PortError
 from daemon.midi.reconnecting import ReconnectingPorts
-from daemon.midi.rtmidi_ports import PortError
 from daemon.players.worker import PlayerSpec, PreloadedWorker
 from daemon.system.watchdog import find_watchdog
 from daemon.takes.take import Take

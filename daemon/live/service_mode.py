@@ -42,7 +42,7 @@ def service_mode(
                 known, read = reload
                 stack.enter_context(signals.on_reload(ConfigReloader(read, now, put, known, player).start))
             memory.lock_memory()
-        for message in alsa_reconnect.all_notes_off():
+        for message in alsa_reconnect.make_silencing_messages():
             ports.send(message, now())
         log.info(
             "ready on %s: heard is %r, the band plays to %r", ports.api, *ports.names,

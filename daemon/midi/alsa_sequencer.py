@@ -1,4 +1,4 @@
-"""Who is connected to whom on ALSA's sequencer: read from /proc, made through the system's libasound."""
+"""Connections on ALSA's sequencer: read from /proc, made through the system's libasound."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ _ADDRESS = re.compile(r"(\d+):(\d+)")
 _DUPLEX = 3  # SND_SEQ_OPEN_DUPLEX
 
 Address = tuple[int, int]
-#: a client's and its port's name: what stays when numbers change
+#: a client's and its port's name, which stay when numbers change
 Name = tuple[str, str]
 
 
 @dataclass(slots=True)
-class Port:
-    """One port of the sequencer. to, of: what it sends to, and what it hears."""
+class SequencerPort:
+    """One port of the sequencer."""
 
     address: Address
     name: Name
-    to: list[Address] = field(default_factory=list)
-    of: list[Address] = field(default_factory=list)
+    destinations: list[Address] = field(default_factory=list)  #: ports it sends to
+    sources: list[Address] = field(default_factory=list)  #: ports that send to it
 
 
-def ports(clients: Path = CLIENTS) -> list[Port]:
-    """All that there are; none where there is no sequencer."""
+def list_ports(clients: Path = CLIENTS) -> list[SequencerPort]:
+    """Return all ports that there are; none where there is no sequencer."""
     try:
         text = clients.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return []
-    found: list[Port] = []
+    found: list[SequencerPort] = []
     client, name = 0, ""
     for line in text.splitlines():
         if match := _CLIENT.match(line):
             client, name = int(match[1]), match[2]
         elif match := _PORT.match(line):
-            found.append(Port((client, int(match[1])), (name, match[2])))
+            found.append(SequencerPort((client, int(match[1])), (name, match[2])))
         elif (match := _PEERS.match(line)) and found:
-            peers = found[-1].to if match[1] == "Connecting To" else found[-1].of
+            peers = found[-1].destinations if match[1] == "Connecting To" else found[-1].sources
             peers += [(int(each[1]), int(each[2])) for each in _ADDRESS.finditer(match[2])]
     return found
 
@@ -55,7 +55,7 @@ class _Addr(ctypes.Structure):
 
 
 def connect(links: list[tuple[Address, Address]]) -> int:
-    """Connects (sender, destination) pairs; returns how many could be. One that is there already is left alone."""
+    """Connect (sender, destination) pairs that are not connected yet; return how many have been."""
     if not links:
         return 0
     made = 0

@@ -1,5 +1,8 @@
-"""Whether a JACK server still carries what python-rtmidi sends: it tells nobody when it dies, and sending goes on as
-before. So something is sent to ourselves, over and over, and the server is asked for our ports."""
+"""Noticing that a JACK server no longer carries what python-rtmidi sends.
+
+python-rtmidi tells nobody when the server dies, and sending goes on as before. So a message is sent to ourselves over
+and over, and the server is asked for our ports.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,17 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-WATCH_NAME, _PORT = "houseband watch", "pulse"
-#: what is sent, a SysEx of the number for private use, and looks that may pass without it
-HEARTBEAT, PATIENCE = b"\xf0\x7dhb\xf7", 4
-#: seconds that a server may take to say whether it knows us
-_ANSWER = 10
-#: looks for a heartbeat's way back, and seconds between them
-_PINGS, _PING = 50, 0.01
+from music import midi
+
+CLIENT_NAME, _PORT_NAME = "houseband watch", "pulse"
+#: the message: a SysEx of the number for private use
+HEARTBEAT = bytes((midi.SYSEX, 0x7D, *b"hb", midi.SYSEX_END))
+#: checks that may pass without a heartbeat
+MAX_SILENT_CHECKS = 4
+#: how long the server may take to say whether it knows us
+_PROBE_TIMEOUT_S = 10
+#: before the ports are closed: how often, and at what interval, to look whether a heartbeat comes back
+_ECHO_CHECKS, _ECHO_INTERVAL_S = 50, 0.01
 
 _PROBE = """
 import rtmidi, sys
@@ -29,76 +36,87 @@ sys.exit(not any(name.startswith(sys.argv[1]) for name in names))
 
 
 class JackHeartbeat:
-    """A sender of heartbeats and what hears them. own: the names of the clients whose ports must not go away. Raises
-    what python-rtmidi raises where there is no server."""
+    """An output connected to an input of ours, through the server."""
 
     def __init__(self, rtmidi: Any, own: Sequence[str]) -> None:
-        self._hears = rtmidi.MidiIn(rtmidi.API_UNIX_JACK, name=WATCH_NAME)
-        self._says = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name=WATCH_NAME)
-        self._beats, self._seen, self._idle = 0, 0, 0
-        self._hears.ignore_types(sysex=False, timing=True, active_sense=True)
-        self._hears.set_callback(self._heard)
-        self._hears.open_virtual_port(_PORT)
-        ours = [index for index, name in enumerate(self._says.get_ports()) if name.startswith(WATCH_NAME)]
-        if ours:
-            self._says.open_port(ours[-1], _PORT)
-        self._own = [name for name in own if len(self._ports_of(name)) == 1]  # else another band plays here, too
+        """Open the two ports. own: the names of the clients whose ports must not go away.
 
-    def trouble(self) -> str | None:
-        """What is wrong, None while nothing is; to be asked about twice a second. Looks are counted, not seconds, so
-        that it is no silence when the machine has slept."""
-        self._idle = 0 if self._beats != self._seen else self._idle + 1
-        self._seen = self._beats
-        if self._idle > PATIENCE:
-            known = _asked()
-            if not known:
-                return "the JACK server is gone" if known is False else "the JACK server gives no answer"
-            self._idle = 0  # it is only very busy
-        lost = [name for name in self._own if not self._ports_of(name)]
+        Raises what python-rtmidi raises where there is no server.
+        """
+        self._receiver = rtmidi.MidiIn(rtmidi.API_UNIX_JACK, name=CLIENT_NAME)
+        self._sender = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name=CLIENT_NAME)
+        self._received, self._seen, self._silent_checks = 0, 0, 0
+        self._receiver.ignore_types(sysex=False, timing=True, active_sense=True)
+        self._receiver.set_callback(self._count)
+        self._receiver.open_virtual_port(_PORT_NAME)
+        ours = [index for index, name in enumerate(self._sender.get_ports()) if name.startswith(CLIENT_NAME)]
+        if ours:
+            self._sender.open_port(ours[-1], _PORT_NAME)
+        self._own = [name for name in own if len(self._find_ports(name)) == 1]  # else another band plays here, too
+
+    def find_failure(self) -> str | None:
+        """Return what is wrong with the server, None while nothing is; to be called about twice a second.
+
+        Checks are counted, not seconds, so that a suspended machine is no silence.
+        """
+        self._silent_checks = 0 if self._received != self._seen else self._silent_checks + 1
+        self._seen = self._received
+        if self._silent_checks > MAX_SILENT_CHECKS:
+            is_known = _probe_server()
+            if not is_known:
+                return "the JACK server is gone" if is_known is False else "the JACK server gives no answer"
+            self._silent_checks = 0  # it is only very busy
+        lost = [name for name in self._own if not self._find_ports(name)]
         if lost:
             return f"the JACK server has thrown out {', '.join(map(repr, lost))}"
-        self._says.send_message(HEARTBEAT)
+        self._sender.send_message(HEARTBEAT)
         return None
 
-    def wait(self) -> None:
-        """Until the server carries something or is gone. What is asked of one that hangs, python-rtmidi waits for with
-        the interpreter's lock in its hands."""
-        before = self._beats
-        self._says.send_message(HEARTBEAT)
-        for _ in range(_PINGS):
-            if self._beats != before:
+    def wait_for_server(self) -> None:
+        """Return once the server carries messages or is gone.
+
+        A server that hangs must be asked nothing: python-rtmidi would wait for it with the interpreter's lock held.
+        """
+        before = self._received
+        self._sender.send_message(HEARTBEAT)
+        for _ in range(_ECHO_CHECKS):
+            if self._received != before:
                 return
-            time.sleep(_PING)
-        while _asked() is None:
+            time.sleep(_ECHO_INTERVAL_S)
+        while _probe_server() is None:
             pass
 
-    def hush(self) -> None:
-        """Hear nothing any more: who closes a client gives a callback that has begun a moment first."""
-        self._hears.close_port()
+    def stop_callbacks(self) -> None:
+        """Receive nothing any more. Give a callback that has begun a moment before `close`."""
+        self._receiver.close_port()
 
     def close(self) -> None:
-        """Be gone."""
-        for port in (self._hears, self._says):
+        """Close both ports."""
+        for port in (self._receiver, self._sender):
             port.close_port()
             port.delete()
 
-    def _heard(self, _message: tuple[list[int], float], _data: object) -> None:
-        self._beats += 1
+    def _count(self, _message: tuple[list[int], float], _data: object) -> None:
+        self._received += 1
 
-    def _ports_of(self, client: str) -> list[str]:
-        """A client's ports; JACK numbers the clients of one name."""
-        there = {*self._hears.get_ports(), *self._says.get_ports()}
-        return [name for name in there if re.match(rf"{re.escape(client)}(-\d+)?:", name)]
+    def _find_ports(self, client: str) -> list[str]:
+        """Return the names of a client's ports; JACK numbers the clients of one name."""
+        names = {*self._receiver.get_ports(), *self._sender.get_ports()}
+        return [name for name in names if re.match(rf"{re.escape(client)}(-\d+)?:", name)]
 
 
-def _asked() -> bool | None:
-    """Whether a new client finds a server that knows us; None when the server gives no answer. A new client of this
-    process would take the ground from under the old ones if there is no server, so another process asks."""
-    probe = [sys.executable, "-P", "-c", _PROBE, WATCH_NAME]
+def _probe_server() -> bool | None:
+    """Tell whether a new client finds a server that knows us; None when the server gives no answer.
+
+    Another process asks: where there is no server, a new client of this one would take the ground from under the old.
+    """
+    probe = [sys.executable, "-P", "-c", _PROBE, CLIENT_NAME]
     try:
-        asked = subprocess.run(probe, capture_output=True, stdin=subprocess.DEVNULL, timeout=_ANSWER, check=False)
+        done = subprocess.run(
+            probe, capture_output=True, stdin=subprocess.DEVNULL, timeout=_PROBE_TIMEOUT_S, check=False
+        )
     except subprocess.TimeoutExpired:
         return None
     except (OSError, subprocess.SubprocessError):
         return False
-    return asked.returncode == 0
+    return done.returncode == 0

@@ -1,33 +1,26 @@
-"""Why a MIDI system gives no ports, and what to do about it: for whoever could open none, and for the doctor.
-
-Where things are is handed in, so that a test can show every illness.
-"""
+"""Finding out why a MIDI system gives no ports, and what to do about it."""
 
 from __future__ import annotations
 
 import errno
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-#: the ports a kernel's sequencer gives, and the sequencer itself
-SEQUENCER, KERNEL = Path("/dev/snd/seq"), Path("/proc/asound/seq/clients")
-#: sockets that somebody listens at, JACK's servers among them
-SOCKETS = Path("/proc/net/unix")
-#: listening: the flag of a socket that takes connections
-_SERVER = re.compile(r" 00010000 .* \S*/jack_(?P<name>.+)_(?P<user>\d+)_0$")
-_LOADED = "load ALSA's sequencer: sudo modprobe snd-seq"
+#: a line of /proc/net/unix about a JACK server; 00010000 is the flag of a socket that takes connections
+_SERVER_LINE = re.compile(r" 00010000 .* \S*/jack_(?P<name>.+)_(?P<user>\d+)_0$")
+_LOAD_SEQUENCER = "load ALSA's sequencer: sudo modprobe snd-seq"
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where to look."""
+    """Files of the operating system that tell what runs; tests have others."""
 
-    sequencer: Path = SEQUENCER
-    kernel: Path = KERNEL
-    sockets: Path = SOCKETS
+    sequencer: Path = Path("/dev/snd/seq")  #: ALSA's sequencer
+    kernel: Path = Path("/proc/asound/seq/clients")  #: there where the kernel has one
+    sockets: Path = Path("/proc/net/unix")  #: sockets that programs listen on, JACK's servers among them
 
 
 PLACES = Places()
@@ -35,70 +28,65 @@ PLACES = Places()
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """cause; remedy: what to do, empty where nothing helps; near: whether what is missing is here already, so that this
-    remedy goes before those for other systems."""
+    """A reason why a MIDI system gives no ports."""
 
     cause: str
-    remedy: str = ""
-    near: bool = False
+    remedy: str = ""  #: what to do; empty where nothing helps
+    #: whether the system is there and lacks little, so that this remedy goes before those for other systems
+    is_near: bool = False
 
 
 def diagnose(apis: Iterable[str], places: Places | None = None) -> list[Reason]:
-    """Why each of these systems (as --api has them) gives no ports."""
-    return [_reason(api, places or PLACES) for api in apis]
+    """Return why each of these MIDI systems, named as `--api` does, gives no ports."""
+    return [
+        _DIAGNOSES[api](places or PLACES) if api in _DIAGNOSES else Reason(f"{api}: gives no ports") for api in apis
+    ]
 
 
-def remedy(found: Iterable[Reason]) -> str:
-    """What to do in the end: the nearest, else either of all."""
-    found = list(found)
-    near = [reason.remedy for reason in found if reason.near and reason.remedy]
+def choose_remedy(reasons: Iterable[Reason]) -> str:
+    """Return what to do: the remedy of a system that is near, else those of all, one of which will do."""
+    found = list(reasons)
+    near = [reason.remedy for reason in found if reason.is_near and reason.remedy]
     return "; or ".join(near[:1] or [reason.remedy for reason in reversed(found) if reason.remedy])
 
 
-def _reason(api: str, places: Places) -> Reason:
-    if api == "alsa":
-        return _alsa(places)
-    if api == "jack":
-        return _jack(places)
-    if api == "windows":
-        text = "install loopMIDI and make two ports, 'houseband in' and 'houseband out'"
-        return Reason("Windows: no MIDI ports", text)
-    return Reason(f"{api}: gives no ports")
+def _diagnose_windows(_: Places) -> Reason:
+    return Reason("Windows: no MIDI ports", "install loopMIDI and make two ports, 'houseband in' and 'houseband out'")
 
 
-def _alsa(places: Places) -> Reason:
+def _diagnose_alsa(places: Places) -> Reason:
     there = places.sequencer
     try:
         os.close(os.open(there, os.O_RDWR | getattr(os, "O_NONBLOCK", 0)))
     except PermissionError:
-        return Reason(f"ALSA: no permission to open {there}", _let_in(there), near=True)
+        return Reason(f"ALSA: no permission to open {there}", _remedy_permission(there), is_near=True)
     except OSError as error:
         if places.kernel.exists():
             text = "a container must be given it (docker run --device /dev/snd ...)"
-            return Reason(f"ALSA: the kernel has a sequencer, but {there} cannot be opened here", text, near=True)
+            return Reason(f"ALSA: the kernel has a sequencer, but {there} cannot be opened here", text, is_near=True)
         if error.errno in (errno.ENOENT, errno.ENXIO, errno.ENODEV):
-            return Reason("ALSA: the kernel's sequencer is not loaded", _LOADED)
-        return Reason(f"ALSA: {there}: {error.strerror or error}", _LOADED)
+            return Reason("ALSA: the kernel's sequencer is not loaded", _LOAD_SEQUENCER)
+        return Reason(f"ALSA: {there}: {error.strerror or error}", _LOAD_SEQUENCER)
     return Reason(f"ALSA: {there} can be opened, but gives no ports", "see what ALSA says: aconnect -l")
 
 
-def _let_in(path: Path) -> str:
-    """How somebody gets at a file of a group's."""
-    group = _group(path)
-    if _joined(group):
+def _remedy_permission(path: Path) -> str:
+    """Return how somebody gets at a file that belongs to a group."""
+    group = _group_of(path)
+    if _has_joined(group):
         return f"you have been put into the group {group} since you logged in: log in anew"
     return f"join the group {group}: sudo usermod -aG {group} {_user()}, then log in anew"
 
 
-def _group(path: Path) -> str:
+def _group_of(path: Path) -> str:
     try:
         return path.group()
     except (KeyError, OSError, NotImplementedError):
         return "audio"
 
 
-def _joined(group: str) -> bool:
-    """Whether a user is in a group by now that this login does not know of."""
+def _has_joined(group: str) -> bool:
+    """Tell whether the user is in a group by now that this login does not know of."""
     try:
         import grp
 
@@ -108,15 +96,15 @@ def _joined(group: str) -> bool:
     return _user() in found.gr_mem and found.gr_gid not in (os.getegid(), *os.getgroups())
 
 
-def _jack(places: Places) -> Reason:
+def _diagnose_jack(places: Places) -> Reason:
     wanted = os.environ.get("JACK_DEFAULT_SERVER") or "default"
-    servers = set(_jack_servers(places.sockets))
+    servers = set(_find_jack_servers(places.sockets))
     mine = sorted(name for name, user in servers if user == _user_id())
     if mine and wanted not in mine:
         text = f"say which one: export JACK_DEFAULT_SERVER={mine[0]}"
-        return Reason(f"JACK: the server that runs is called {mine[0]!r}, not {wanted!r}", text, near=True)
+        return Reason(f"JACK: the server that runs is called {mine[0]!r}, not {wanted!r}", text, is_near=True)
     if wanted in mine:
-        return Reason("JACK: its server takes no clients", "restart the JACK server", near=True)
+        return Reason("JACK: its server takes no clients", "restart the JACK server", is_near=True)
     others = sorted(user for name, user in servers if name == wanted)
     if others:
         text = "start a JACK server of your own, or this one as the same user"
@@ -124,18 +112,18 @@ def _jack(places: Places) -> Reason:
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     if runtime and Path(runtime, "pipewire-0").exists():
         text = "start it through PipeWire's JACK (Debian: pipewire-jack): pw-jack houseband run"
-        return Reason("JACK: PipeWire runs, but JACK's own library finds no server there", text, near=True)
+        return Reason("JACK: PipeWire runs, but JACK's own library finds no server there", text, is_near=True)
     return Reason("JACK: no server runs", "start a JACK server (qjackctl, or jackd -d alsa)")
 
 
-def _jack_servers(sockets: Path) -> Iterable[tuple[str, int]]:
-    """(name, user id) of the JACK servers that run."""
+def _find_jack_servers(sockets: Path) -> Iterable[tuple[str, int]]:
+    """Yield (name, user id) of the JACK servers that run."""
     try:
         lines = sockets.read_text(errors="replace").splitlines()
     except OSError:
         return
     for line in lines:
-        if match := _SERVER.search(line):
+        if match := _SERVER_LINE.search(line):
             yield match["name"], int(match["user"])
 
 
@@ -145,3 +133,11 @@ def _user() -> str:
 
 def _user_id() -> int:
     return os.getuid() if hasattr(os, "getuid") else 0
+
+
+#: MIDI system, as `--api` names it -> what finds out why it gives no ports
+_DIAGNOSES: dict[str, Callable[[Places], Reason]] = {
+    "alsa": _diagnose_alsa,
+    "jack": _diagnose_jack,
+    "windows": _diagnose_windows,
+}

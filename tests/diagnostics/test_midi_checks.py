@@ -40,12 +40,12 @@ def test_no_permission(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("os.open", refuse)
     monkeypatch.setenv("USER", "ann")
-    monkeypatch.setattr(port_diagnosis, "_group", lambda _: "audio")
-    monkeypatch.setattr(port_diagnosis, "_joined", lambda _: False)
+    monkeypatch.setattr(port_diagnosis, "_group_of", lambda _: "audio")
+    monkeypatch.setattr(port_diagnosis, "_has_joined", lambda _: False)
     found = explain_midi_system("auto", [], places)
     assert (found.state, f"no permission to open {places.sequencer}" in found.message) == (BAD, True)
     assert found.remedy == "join the group audio: sudo usermod -aG audio ann, then log in anew"
-    monkeypatch.setattr(port_diagnosis, "_joined", lambda _: True)
+    monkeypatch.setattr(port_diagnosis, "_has_joined", lambda _: True)
     assert explain_midi_system("auto", [], places).remedy.endswith(
         "into the group audio since you logged in: log in anew"
     )

@@ -9,7 +9,8 @@ from contextlib import closing
 import pytest
 
 from daemon.core.events import MidiIn
-from daemon.midi.rtmidi_ports import PortError, open_feed, open_ports
+from daemon.midi.ports import PortError, PortRequest
+from daemon.midi.rtmidi_ports import open_feed, open_rtmidi_ports
 from daemon.system.live_world import LiveWorld
 from tests.support.jack.stage import hanging
 
@@ -23,7 +24,7 @@ def port_names() -> list[str]:
 
 def test_they_are_found_by_themselves_under_names_that_stay_the_same() -> None:
     for _ in range(2):
-        ports = open_ports()
+        ports = open_rtmidi_ports(PortRequest())
         try:
             assert ports.api == "jack"
             assert port_names() == ["houseband in:in", "houseband out:out"]
@@ -36,9 +37,9 @@ def test_closing_loses_no_end_of_a_note() -> None:
     """An xrun may lose or repeat what is under way; the ends of notes arrive all the same."""
     world = LiveWorld()
     pitches = range(36, 96)
-    with closing(open_ports("jack")) as theirs:
+    with closing(open_rtmidi_ports(PortRequest("jack"))) as theirs:
         theirs.listen(world.now, world.put)
-        with closing(open_ports("jack", in_port="houseband out", out_port="houseband in")) as ours:
+        with closing(open_rtmidi_ports(PortRequest("jack", in_port="houseband out", out_port="houseband in"))) as ours:
             for pitch in pitches:
                 ours.send(bytes((0x90, pitch, 100)), world.now())
                 ours.send(bytes((0x80, pitch, 0)), world.now())
@@ -52,20 +53,20 @@ def test_closing_loses_no_end_of_a_note() -> None:
 
 def test_a_port_that_is_not_there_is_one_sentence() -> None:
     with pytest.raises(PortError, match=r"^no MIDI port 'nowhere' for --out-port; there are: "):
-        open_ports("jack", out_port="nowhere")
+        open_rtmidi_ports(PortRequest("jack", out_port="nowhere"))
 
 
 def test_a_port_that_is_not_there_yet_is_plugged_in_when_it_comes(caplog: pytest.LogCaptureFixture) -> None:
     world = LiveWorld()
-    with closing(open_ports("jack", ":out$", ":in$", wait=True)) as ours:
+    with closing(open_rtmidi_ports(PortRequest("jack", in_port=":out$", out_port=":in$", wait=True))) as ours:
         assert "no MIDI port ':out$' for --in-port yet: it is waited for; there are now: " in caplog.text
         ours.listen(world.now, world.put)
         for _ in range(3_000):  # more than the way out holds: nobody is there to take it
             ours.send(b"\x90\x3c\x40", 0)
-        assert ours.trouble() is None
-        with closing(open_ports("jack")) as theirs:
+        assert ours.find_failure() is None
+        with closing(open_rtmidi_ports(PortRequest("jack"))) as theirs:
             theirs.listen(world.now, world.put)
-            assert ours.trouble() is None
+            assert ours.find_failure() is None
             heard = set()
             for _ in range(20):  # an xrun may lose one
                 ours.send(b"\x90\x3d\x40", 0)
@@ -79,12 +80,12 @@ def test_a_port_that_is_not_there_yet_is_plugged_in_when_it_comes(caplog: pytest
 
 def test_a_system_that_does_not_run_is_one_sentence() -> None:
     with pytest.raises(PortError, match="coremidi: not in this build of python-rtmidi"):
-        open_ports("coremidi")
+        open_rtmidi_ports(PortRequest("coremidi"))
 
 
 def test_the_jam_plays_its_melody_into_the_band_through_jack() -> None:
     world = LiveWorld()
-    with closing(open_ports("jack")) as ports:
+    with closing(open_rtmidi_ports(PortRequest("jack"))) as ports:
         ports.listen(world.now, world.put)
         with closing(open_feed("jack", "houseband melody", "houseband in")) as feed:
             event = None

@@ -23,7 +23,7 @@ from daemon.live.jam import (
     open_melody_input,
     open_wanted_ports,
 )
-from daemon.midi.rtmidi_ports import PortError
+from daemon.midi.ports import PortError, PortRequest
 from daemon.offline.virtual_world import RecordingOutput, VirtualWorld
 from daemon.players.worker import PlayerSpec
 from daemon.sound.audio import RECORD
@@ -202,10 +202,10 @@ def test_the_melody_goes_through_on_its_own_channel_and_ends_with_the_jam() -> N
 
 
 def test_ports_are_done_without_unless_they_were_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    def none_there(api: str, *, out_port: str | None) -> None:
+    def none_there(_: PortRequest) -> None:
         raise PortError("no MIDI system found")
 
-    monkeypatch.setattr("daemon.live.jam.open_ports", none_there)
+    monkeypatch.setattr("daemon.live.jam.backends.open_ports", none_there)
     assert open_wanted_ports(setup(TUNES["ode"], api="auto")) is None
     assert open_wanted_ports(setup(TUNES["ode"], api="none")) is None
     for asked in (setup(TUNES["ode"], api="jack"), setup(TUNES["ode"], api="auto", out_port="synth")):

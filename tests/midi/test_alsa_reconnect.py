@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from daemon.midi import alsa_reconnect, alsa_sequencer
-from daemon.midi.alsa_reconnect import end_notes_of_dead_band, links, read, to_connect, write
+from daemon.midi.alsa_reconnect import end_notes_of_dead_band, find_links, find_missing, read_links, write_links
 
 CLIENTS = """\
 Client info
@@ -47,26 +47,26 @@ LINKS = [(KEYS, IN), (OUT, SECOND), (OUT, SYNTH)]
 
 
 @pytest.fixture
-def ports(tmp_path: Path) -> list[alsa_sequencer.Port]:
+def ports(tmp_path: Path) -> list[alsa_sequencer.SequencerPort]:
     file = tmp_path / "clients"
     file.write_text(CLIENTS)
-    return alsa_sequencer.ports(file)
+    return alsa_sequencer.list_ports(file)
 
 
-def test_the_connections_of_the_band_and_no_others(ports: list[alsa_sequencer.Port]) -> None:
-    assert links(ports) == LINKS
+def test_the_connections_of_the_band_and_no_others(ports: list[alsa_sequencer.SequencerPort]) -> None:
+    assert find_links(ports) == LINKS
 
 
 def test_without_a_sequencer_there_are_none(tmp_path: Path) -> None:
-    assert alsa_sequencer.ports(tmp_path / "clients") == []
+    assert alsa_sequencer.list_ports(tmp_path / "clients") == []
 
 
-def test_only_what_is_missing_is_connected_again(ports: list[alsa_sequencer.Port]) -> None:
-    assert to_connect(LINKS, ports) == []
+def test_only_what_is_missing_is_connected_again(ports: list[alsa_sequencer.SequencerPort]) -> None:
+    assert find_missing(LINKS, ports) == []
     for port in ports:
-        port.to.clear()
-    assert to_connect(LINKS, ports) == [((20, 0), (128, 0)), ((129, 0), (130, 1)), ((129, 0), (130, 0))]
-    assert to_connect(LINKS, [port for port in ports if port.name != SYNTH]) == [
+        port.destinations.clear()
+    assert find_missing(LINKS, ports) == [((20, 0), (128, 0)), ((129, 0), (130, 1)), ((129, 0), (130, 0))]
+    assert find_missing(LINKS, [port for port in ports if port.name != SYNTH]) == [
         ((20, 0), (128, 0)),
         ((129, 0), (130, 1)),
     ]
@@ -74,13 +74,13 @@ def test_only_what_is_missing_is_connected_again(ports: list[alsa_sequencer.Port
 
 def test_what_is_written_down_is_read_again(tmp_path: Path) -> None:
     file = tmp_path / "new" / "connections.json"
-    assert read(file) == []
-    write(file, LINKS)
-    assert read(file) == LINKS
+    assert read_links(file) == []
+    write_links(file, LINKS)
+    assert read_links(file) == LINKS
     assert list(file.parent.iterdir()) == [file]
     for broken in ("", "{", "[1]", '[[["a"]]]', "null", '["ab"]'):
         file.write_text(broken)
-        assert read(file) == []
+        assert read_links(file) == []
 
 
 def test_who_listened_is_told_that_all_notes_are_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,8 +110,8 @@ def test_who_listened_is_told_that_all_notes_are_off(tmp_path: Path, monkeypatch
     monkeypatch.setitem(sys.modules, "rtmidi", module)
     file = tmp_path / "connections.json"
     assert end_notes_of_dead_band(file) == 0
-    write(file, LINKS)
+    write_links(file, LINKS)
     assert end_notes_of_dead_band(file) == 1
-    assert sent == {1: alsa_reconnect.all_notes_off()}
+    assert sent == {1: alsa_reconnect.make_silencing_messages()}
     assert {data[0] & 0x0F for data in sent[1]} == {1, 2, 3, 4, 9}
     assert {data[1:] for data in sent[1]} == {b"\x40\x00", b"\x7b\x00"}

@@ -11,8 +11,9 @@ import pytest
 
 from daemon.core.events import Event, MidiIn, PortsBack, PortsLost
 from daemon.midi import jack_ports
-from daemon.midi.jack_ports import SLACK, FrameClock, JackPorts
-from daemon.midi.rtmidi_ports import PortError
+from daemon.midi.jack_clock import FrameClock
+from daemon.midi.jack_ports import SLACK_NS, JackPorts
+from daemon.midi.ports import PortError, PortRequest
 from tests.support.fakes import MS
 
 RATE, PERIOD = 48_000, 256
@@ -83,7 +84,7 @@ class Rig:
 
     def __init__(self, per_role: bool = False) -> None:
         self.client = FakeClient()
-        self.ports = JackPorts(self.client, None, None, per_role)
+        self.ports = JackPorts(self.client, PortRequest(per_role=per_role))
         self.now = 5 * NS
         self.origin = self.now - self.client.last_frame_time * NS // RATE
         self.heard: list[Event] = []
@@ -98,13 +99,13 @@ class Rig:
         self.now = max(self.now, self.true_ns(first) + late)
         self.client.process_callback(PERIOD)
         self.client.last_frame_time = first + PERIOD
-        port = self.ports._outs.get(None)
+        port = self.ports._senders.get(None)
         return [] if port is None else [(first + offset, data) for offset, data in port.written]
 
 
 def test_bytes_that_are_no_message_do_not_enter() -> None:
     rig = Rig()
-    rig.ports._in.coming = [(0, b"\x90\xae\x64"), (1, b"\x90\x3c"), (2, b"\xf8")]
+    rig.ports._receiver.coming = [(0, b"\x90\xae\x64"), (1, b"\x90\x3c"), (2, b"\xf8")]
     rig.period()
     assert [event.data for event in rig.heard if isinstance(event, MidiIn)] == [b"\xf8"]
 
@@ -124,7 +125,7 @@ def test_what_is_sent_sounds_a_constant_delay_after_it_was_due_however_late_it_w
     assert len(offsets) > 600
     settled = offsets[100:]
     assert max(settled) - min(settled) < 0.2 * MS
-    assert abs(sum(settled) / len(settled) - (SLACK + PERIOD * NS // RATE)) < 0.2 * MS
+    assert abs(sum(settled) / len(settled) - (SLACK_NS + PERIOD * NS // RATE)) < 0.2 * MS
 
 
 def test_what_comes_in_is_stamped_with_its_own_frame() -> None:
@@ -132,7 +133,7 @@ def test_what_comes_in_is_stamped_with_its_own_frame() -> None:
     true = []
     for _ in range(1_000):
         first, offset = rig.client.last_frame_time, rng.randrange(PERIOD)
-        rig.ports._in.coming = [(offset, b"\xf8")]
+        rig.ports._receiver.coming = [(offset, b"\xf8")]
         true.append(rig.true_ns(first + offset))
         rig.period(late=rng.randrange(0, 2 * MS))
     came = [event.at for event in rig.heard if isinstance(event, MidiIn)]
@@ -152,7 +153,7 @@ def test_the_order_of_what_is_sent_at_one_moment_is_kept() -> None:
 def test_what_does_not_fit_into_a_period_waits_for_the_next() -> None:
     rig = Rig()
     rig.period()
-    port = rig.ports._outs[None]
+    port = rig.ports._senders[None]
     for pitch in range(10):
         rig.ports.send(bytes((0x90, pitch, 1)), rig.now)
     port.room = 4
@@ -169,7 +170,7 @@ def test_a_port_for_each_role() -> None:
     written: dict[str, list[bytes]] = {}
     for _ in range(5):
         rig.period()
-        for port in rig.ports._outs.values():
+        for port in rig.ports._senders.values():
             written.setdefault(port.name, []).extend(data for _, data in port.written)
     assert written["houseband:bass"] == [b"\x91\x24\x40", b"\xf8"]
     assert written["houseband:drums"] == [b"\x99\x24\x40", b"\xf8"]
@@ -178,84 +179,90 @@ def test_a_port_for_each_role() -> None:
 
 def test_frames_are_counted_on_beyond_32_bits_and_anew_after_a_leap() -> None:
     clock = FrameClock(RATE)
-    clock.saw((1 << 32) - 100, 0)
-    clock.saw(156, 256 * NS // RATE)
-    assert clock.ns_at(clock.near(156)) == 256 * NS // RATE
-    clock.saw(1_000_000, 10 * NS)
-    assert clock.ns_at(clock.near(1_000_000)) == 10 * NS
+    clock.observe((1 << 32) - 100, 0)
+    clock.observe(156, 256 * NS // RATE)
+    assert clock.ns_at(clock.extend(156)) == 256 * NS // RATE
+    clock.observe(1_000_000, 10 * NS)
+    assert clock.ns_at(clock.extend(1_000_000)) == 10 * NS
 
 
 def test_what_is_named_is_connected_and_again_when_it_comes_back() -> None:
     client = FakeClient(["Keys:out", "Pads:out"])
-    ports = JackPorts(client, "^keys, pads", None, False)
-    assert ports._in.connected == {"Keys:out", "Pads:out"}
+    ports = JackPorts(client, PortRequest(in_port="^keys, pads"))
+    assert ports._receiver.connected == {"Keys:out", "Pads:out"}
     heard: list[Event] = []
     ports.listen(lambda: 7, heard.append)
     client.there = ["Pads:out"]
-    ports._in.connected = {"Pads:out"}
+    ports._receiver.connected = {"Pads:out"}
     for _ in range(3):
         client.process_callback(PERIOD)
-        assert ports.trouble() is None
+        assert ports.find_failure() is None
     assert heard == [MidiIn(7, bytes((0xB0 | channel, 123, 0))) for channel in range(16)]
     client.there = ["Keys:out", "Pads:out"]
-    assert ports.trouble() is None
-    assert ports._in.connected == {"Keys:out", "Pads:out"}
+    assert ports.find_failure() is None
+    assert ports._receiver.connected == {"Keys:out", "Pads:out"}
 
 
 def test_what_is_named_and_not_there_yet_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
     client = FakeClient(["Pads:out"])
-    ports = JackPorts(client, "keys", "synth", False)
+    ports = JackPorts(client, PortRequest(in_port="keys", out_port="synth"))
     heard: list[Event] = []
     ports.listen(lambda: 7, heard.append)
-    assert ports.trouble() is None
+    assert ports.find_failure() is None
     assert [record.getMessage() for record in caplog.records] == [
         "no MIDI port 'keys' for --in-port yet: it is waited for; there are now: Pads:out",
         "no MIDI port 'synth' for --out-port yet: it is waited for; there are now: Pads:out",
     ]
     client.there += ["Keys:out", "Synth:in"]
     client.process_callback(PERIOD)
-    assert ports.trouble() is None
-    assert ports._in.connected == {"Keys:out"}
-    assert ports._outs[None].connected == {"Synth:in"}
+    assert ports.find_failure() is None
+    assert ports._receiver.connected == {"Keys:out"}
+    assert ports._senders[None].connected == {"Synth:in"}
     assert heard == [PortsBack(7)]
 
 
 def test_a_synthesiser_that_goes_is_said_to_be_lost_and_to_be_back() -> None:
     client = FakeClient(["Synth:in"])
-    ports = JackPorts(client, None, "synth", False)
+    ports = JackPorts(client, PortRequest(out_port="synth"))
     heard: list[Event] = []
     ports.listen(lambda: 7, heard.append)
     for there in ([], ["Synth:in"]):
         client.there = list(there)
         client.process_callback(PERIOD)
-        assert ports.trouble() is None
+        assert ports.find_failure() is None
     assert heard == [PortsLost(7), PortsBack(7)]
 
 
 def test_what_others_had_connected_is_connected_again() -> None:
     rig = Rig()
-    rig.ports._in.connected, rig.ports._outs[None].connected = {"Keys:out"}, {"Synth:in", "Tape:in"}
+    rig.ports._receiver.connected, rig.ports._senders[None].connected = {"Keys:out"}, {"Synth:in", "Tape:in"}
     rig.period()
-    assert rig.ports.trouble() is None
+    assert rig.ports.find_failure() is None
     rig.period()
-    rig.ports._in.connected, rig.ports._outs[None].connected = set(), set()  # thrown out, just after it was called
-    assert [rig.ports.trouble() for _ in range(3)] == [None] * 3
+    rig.ports._receiver.connected, rig.ports._senders[None].connected = (
+        set(),
+        set(),
+    )  # thrown out, just after it was called
+    assert [rig.ports.find_failure() for _ in range(3)] == [None] * 3
     links = rig.ports.links
     assert links == [("in", "Keys:out"), ("out", "Synth:in"), ("out", "Tape:in")]
     again = Rig()
     again.client.there = ["Synth:in"]
-    again.ports.relink(links)
+    again.ports.restore_links(links)
     for there in ("Keys:out", "Tape:in"):
         again.period()
-        assert again.ports.trouble() is None
+        assert again.ports.find_failure() is None
         again.client.there.append(there)
     again.period()
-    assert again.ports.trouble() is None
-    assert (again.ports._in.connected, again.ports._outs[None].connected) == ({"Keys:out"}, {"Synth:in", "Tape:in"})
-    again.ports._in.connected = set()  # somebody takes one away
+    assert again.ports.find_failure() is None
+    assert (again.ports._receiver.connected, again.ports._senders[None].connected) == (
+        {"Keys:out"},
+        {"Synth:in", "Tape:in"},
+    )
+    again.ports._receiver.connected = set()  # somebody takes one away
     again.period()
-    assert again.ports.trouble() is None
-    assert again.ports._in.connected == set()
+    assert again.ports.find_failure() is None
+    assert again.ports._receiver.connected == set()
 
 
 def test_a_server_that_does_not_call_any_more_is_lost() -> None:
@@ -263,11 +270,11 @@ def test_a_server_that_does_not_call_any_more_is_lost() -> None:
     rig = Rig()
     for _ in range(20):
         rig.period()
-        assert [rig.ports.trouble() for _ in range(jack_ports.PATIENCE)] == [None] * jack_ports.PATIENCE
+        assert {rig.ports.find_failure() for _ in range(jack_ports.MAX_SILENT_CHECKS)} == {None}
         rig.now += 3_600 * NS
     rig.period()
-    silent = [rig.ports.trouble() for _ in range(jack_ports.PATIENCE + 1)]
-    assert silent == [None] * jack_ports.PATIENCE + ["the JACK server does not call any more"]
+    silent = [rig.ports.find_failure() for _ in range(jack_ports.MAX_SILENT_CHECKS + 1)]
+    assert silent == [None] * jack_ports.MAX_SILENT_CHECKS + ["the JACK server does not call any more"]
 
 
 @pytest.mark.parametrize("seconds", [1, 10, 3_600])
@@ -302,9 +309,9 @@ def test_a_server_that_stood_still_plays_what_ended_at_once_and_no_late_onsets(
 
 def test_a_server_that_is_gone_is_noticed_at_once() -> None:
     rig = Rig()
-    assert rig.ports.trouble() is None
+    assert rig.ports.find_failure() is None
     rig.client.shutdown_callback()
-    assert rig.ports.trouble() == "the JACK server is gone"
+    assert rig.ports.find_failure() == "the JACK server is gone"
 
 
 def test_without_the_extra_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,4 +319,4 @@ def test_without_the_extra_it_is_said_what_to_install(monkeypatch: pytest.Monkey
 
     monkeypatch.setitem(sys.modules, "jack", None)
     with pytest.raises(PortError, match=r"needs houseband\[jack\]"):
-        jack_ports.open_jack_ports(None, None, False)
+        jack_ports.open_jack_ports(PortRequest())

@@ -9,8 +9,8 @@ import pytest
 
 from daemon.core.events import Event, PortsBack, PortsLost
 from daemon.midi import reconnecting
+from daemon.midi.ports import PortError
 from daemon.midi.reconnecting import ReconnectingPorts
-from daemon.midi.rtmidi_ports import PortError
 from daemon.system.live_world import LiveWorld
 
 
@@ -19,6 +19,7 @@ class Breakable:
 
     api = "fake"
     names = ("in", "out")
+    xruns = 0
 
     def __init__(self) -> None:
         self.note: str | None = None
@@ -32,30 +33,30 @@ class Breakable:
     def send(self, data: bytes, due: int) -> None:
         self.sent.append(data)
 
-    def trouble(self) -> str | None:
+    def find_failure(self) -> str | None:
         return self.wrong
 
     @property
     def links(self) -> Sequence[tuple[str, str]]:
         return [("in", f"keys {len(self.sent)}")] if self.state == "listening" else []
 
-    def relink(self, links: Sequence[tuple[str, str]]) -> None:
+    def restore_links(self, links: Sequence[tuple[str, str]]) -> None:
         self.linked = list(links)
 
-    def replug(self) -> None:
-        self.state = "replugged"
+    def renew_connections(self) -> None:
+        self.state = "renewed"
 
     def close(self) -> None:
         self.state = "closed"
 
-    def abandon(self) -> None:
-        self.state = "abandoned"
+    def drop(self) -> None:
+        self.state = "dropped"
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reconnecting, "LOOK", 0.005)
-    monkeypatch.setattr(reconnecting, "GRACE", 0)
+    monkeypatch.setattr(reconnecting, "CHECK_INTERVAL_S", 0.005)
+    monkeypatch.setattr(reconnecting, "DROP_DELAY_S", 0)
 
 
 def watched(make: type[Breakable], errors: list[Exception]) -> tuple[LiveWorld, ReconnectingPorts, list[Breakable]]:
@@ -84,7 +85,7 @@ def test_ports_that_are_lost_are_opened_again_as_soon_as_they_can_be() -> None:
     assert isinstance(world.wait(patience), PortsBack)
     kept.send(b"2", 0)
     kept.close()
-    assert [(ports.sent, ports.state) for ports in opened] == [([b"1"], "abandoned"), ([b"2"], "closed")]
+    assert [(ports.sent, ports.state) for ports in opened] == [([b"1"], "dropped"), ([b"2"], "closed")]
     assert opened[1].linked == [("in", "keys 1")]
     assert refusals == []
 
@@ -105,7 +106,7 @@ def test_what_is_sent_while_they_are_gone_goes_nowhere() -> None:
     assert isinstance(world.wait(world.now() + 10_000_000_000), PortsLost)
     kept.send(b"2", 0)
     kept.close()
-    assert (opened[0].sent, opened[0].state) == ([], "abandoned")
+    assert (opened[0].sent, opened[0].state) == ([], "dropped")
 
 
 def test_the_first_refusal_is_the_callers() -> None:
@@ -119,7 +120,7 @@ def test_the_first_refusal_is_the_callers() -> None:
 class Confused(Breakable):
     """A MIDI system that falls apart while it is asked."""
 
-    def trouble(self) -> str | None:
+    def find_failure(self) -> str | None:
         if self.wrong is None:
             return None
         wrong, self.wrong = self.wrong, "it is gone"
@@ -136,15 +137,15 @@ def test_what_a_falling_system_raises_does_not_end_the_watch() -> None:
     assert isinstance(world.wait(patience), PortsLost)
     assert isinstance(world.wait(patience), PortsBack)
     kept.close()
-    assert [ports.state for ports in opened] == ["abandoned", "closed"]
+    assert [ports.state for ports in opened] == ["dropped", "closed"]
 
 
 def test_a_loss_is_told_though_the_dead_server_holds_up_who_leaves_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reconnecting, "PATIENCE", 0.01)
+    monkeypatch.setattr(reconnecting, "CLOSE_TIMEOUT_S", 0.01)
     hold = threading.Event()
 
     class Stuck(Breakable):
-        def abandon(self) -> None:
+        def drop(self) -> None:
             hold.wait()
 
         def close(self) -> None:

@@ -10,7 +10,9 @@ import pytest
 
 from daemon.core.events import Event, MidiIn, PortsBack, PortsLost
 from daemon.midi import jack_heartbeat, port_diagnosis, rtmidi_ports
-from daemon.midi.rtmidi_ports import PortError, open_feed, open_ports
+from daemon.midi.ports import PortError, PortRequest
+from daemon.midi.rtmidi_library import simplify_error
+from daemon.midi.rtmidi_ports import open_feed, open_rtmidi_ports
 
 # What the DAW scripts look for.
 DAW_IN, DAW_OUT = r"(?i)houseband.*in", r"(?i)houseband.*out"
@@ -93,7 +95,7 @@ def machine(
     system = FakeSystem(running, there or [])
     monkeypatch.setitem(sys.modules, "rtmidi", system.module())
     monkeypatch.setattr(sys, "platform", platform)
-    monkeypatch.setattr(rtmidi_ports, "DRAIN", {})
+    monkeypatch.setattr(rtmidi_ports, "DRAIN_S", {})
     nowhere = Path("/nowhere")
     monkeypatch.setattr(port_diagnosis, "PLACES", port_diagnosis.Places(nowhere, nowhere, nowhere))
     return system
@@ -107,20 +109,20 @@ def test_the_system_that_runs_is_found(
     monkeypatch: pytest.MonkeyPatch, platform: str, running: set[int], api: str
 ) -> None:
     machine(monkeypatch, running, platform=platform)
-    opened = open_ports()
+    opened = open_rtmidi_ports(PortRequest())
     assert (opened.api, opened.names) == (api, ("houseband in", "houseband out"))
 
 
 def test_a_system_that_is_asked_for_is_the_only_one_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     machine(monkeypatch, {3})
     with pytest.raises(PortError, match=r"^no MIDI system found \(alsa: error creating fake client object\); "):
-        open_ports("alsa")
+        open_rtmidi_ports(PortRequest("alsa"))
 
 
 def test_no_system_at_all_is_one_sentence_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     machine(monkeypatch, set())
     with pytest.raises(PortError) as caught:
-        open_ports()
+        open_rtmidi_ports(PortRequest())
     sentence = str(caught.value)
     assert "jack: " in sentence
     assert "alsa: " in sentence
@@ -139,23 +141,23 @@ def test_missing_libasound_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         PortError, match=r"install the system's libasound\.so\.2 \(Debian: apt install libasound2, or libasound2t64\)$"
     ):
-        open_ports()
+        open_rtmidi_ports(PortRequest())
 
 
 def test_windows_without_names_says_how(monkeypatch: pytest.MonkeyPatch) -> None:
     machine(monkeypatch, {4}, ["loopMIDI 0"], "win32")
     with pytest.raises(PortError, match=r"there are: loopMIDI 0\. .* two with loopMIDI, .* --in-port and --out"):
-        open_ports()
+        open_rtmidi_ports(PortRequest())
 
 
 def test_on_windows_ports_called_as_ours_are_attached_to(monkeypatch: pytest.MonkeyPatch) -> None:
     machine(monkeypatch, {4}, ["houseband out 0", "houseband in 1"], "win32")
-    assert open_ports().names == ("houseband in 1", "houseband out 0")
+    assert open_rtmidi_ports(PortRequest()).names == ("houseband in 1", "houseband out 0")
 
 
 def test_named_ports_are_attached_to(monkeypatch: pytest.MonkeyPatch) -> None:
     machine(monkeypatch, {4}, ["Synth 0", "loop A 1", "loop B 2"], "win32")
-    opened = open_ports("auto", "LOOP a", "^loop b")
+    opened = open_rtmidi_ports(PortRequest(in_port="LOOP a", out_port="^loop b"))
     assert opened.names == ("loop A 1", "loop B 2")
     assert opened._receivers[0].opened == [(1, "houseband in")]
     assert opened._senders[None].opened == [(2, "houseband out")]
@@ -165,14 +167,14 @@ def test_named_ports_are_attached_to(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_port_that_is_not_there_lists_those_that_are(monkeypatch: pytest.MonkeyPatch, asked: str) -> None:
     system = machine(monkeypatch, {2}, ["Keys:Keys 20:0", "Pads:Pads 24:0"])
     with pytest.raises(PortError) as caught:
-        open_ports("alsa", in_port=asked)
+        open_rtmidi_ports(PortRequest("alsa", in_port=asked))
     assert str(caught.value) == f"no MIDI port {asked!r} for --in-port; there are: Keys:Keys 20:0, Pads:Pads 24:0"
     assert system.deleted == ["houseband in", "houseband out"]
 
 
 def test_what_arrives_is_stamped_and_put(monkeypatch: pytest.MonkeyPatch) -> None:
     system = machine(monkeypatch, {2})
-    opened = open_ports()
+    opened = open_rtmidi_ports(PortRequest())
     got: list[Event] = []
     opened.listen(lambda: 17, got.append)
     opened._receivers[0].on_message(([0x90, 60, 100], 0.5), None)
@@ -185,7 +187,7 @@ def test_what_arrives_is_stamped_and_put(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_bytes_that_are_no_message_do_not_enter(monkeypatch: pytest.MonkeyPatch) -> None:
     machine(monkeypatch, {2})
-    opened = open_ports()
+    opened = open_rtmidi_ports(PortRequest())
     got: list[Event] = []
     opened.listen(lambda: 17, got.append)
     for data in ([0x90, 0xAE, 0x64], [0x90, 60], [60, 60], [], [0xF0, 0x7E, 0x00, 0x06], [0xF8]):
@@ -195,8 +197,8 @@ def test_bytes_that_are_no_message_do_not_enter(monkeypatch: pytest.MonkeyPatch)
 
 def test_where_a_message_can_get_lost_every_end_is_sent_again_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     system = machine(monkeypatch, {3})
-    monkeypatch.setattr(rtmidi_ports, "PAUSE", 0.0)
-    opened = open_ports()
+    monkeypatch.setattr(rtmidi_ports, "BURST_PAUSE_S", 0.0)
+    opened = open_rtmidi_ports(PortRequest())
     for pitch in (60, 60, 62):
         opened.send(bytes((0x92, pitch, 80)), 0)
         opened.send(bytes((0x82, pitch, 0)), 0)
@@ -221,7 +223,7 @@ def test_errors_of_open_ports_are_logged_and_not_printed(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     machine(monkeypatch, {2})
-    opened = open_ports()
+    opened = open_rtmidi_ports(PortRequest())
     opened._receivers[0].on_error(1, "the cable is loose", None)
     assert [record.getMessage() for record in caplog.records] == ["MIDI: the cable is loose (1)"]
 
@@ -235,7 +237,7 @@ def test_errors_of_open_ports_are_logged_and_not_printed(
     ],
 )
 def test_reasons_are_readable(text: str, reason: str) -> None:
-    assert rtmidi_ports._reason(text) == reason
+    assert simplify_error(text) == reason
 
 
 @pytest.mark.parametrize("full", ["houseband {}:{}", "houseband {}:houseband {}", "houseband {}"])
@@ -250,12 +252,12 @@ def test_the_names_are_told_apart_by_what_daws_look_for(full: str) -> None:
 
 def test_what_an_input_filters_by_itself_is_let_through(monkeypatch: pytest.MonkeyPatch) -> None:
     machine(monkeypatch, {2})
-    assert open_ports()._receivers[0].let_through == {"sysex", "timing"}
+    assert open_rtmidi_ports(PortRequest())._receivers[0].let_through == {"sysex", "timing"}
 
 
 def test_several_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
     machine(monkeypatch, {2}, ["Keys 20:0", "Pads 24:0", "Synth 28:0"])
-    opened = open_ports("alsa", in_port="keys, pa[dt]s")
+    opened = open_rtmidi_ports(PortRequest("alsa", in_port="keys, pa[dt]s"))
     got: list[Event] = []
     opened.listen(lambda: 5, got.append)
     for receiver in opened._receivers:
@@ -266,7 +268,7 @@ def test_several_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_port_for_each_role(monkeypatch: pytest.MonkeyPatch) -> None:
     system = machine(monkeypatch, {2})
-    opened = open_ports("alsa", per_role=True)
+    opened = open_rtmidi_ports(PortRequest("alsa", per_role=True))
     for data in (b"\x91\x24\x40", b"\x99\x24\x40", b"\x95\x24\x40", b"\xf8"):
         opened.send(data, 0)
     names = [f"houseband out {role}" for role in ("bass", "chords", "pad", "edits", "drums")]
@@ -281,33 +283,33 @@ def test_a_port_for_each_role(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_port_for_each_role_is_virtual(monkeypatch: pytest.MonkeyPatch) -> None:
     machine(monkeypatch, {2}, ["Synth 28:0"])
     with pytest.raises(PortError, match="a port per role is a virtual one"):
-        open_ports("alsa", out_port="Synth", per_role=True)
+        open_rtmidi_ports(PortRequest("alsa", out_port="Synth", per_role=True))
 
 
 def test_a_keyboard_that_is_unplugged_lets_go_of_its_keys_and_is_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
     system = machine(monkeypatch, {2}, ["Keys 20:0", "Synth 28:0"])
-    opened = open_ports("alsa", in_port="keys")
+    opened = open_rtmidi_ports(PortRequest("alsa", in_port="keys"))
     got: list[Event] = []
     opened.listen(lambda: 5, got.append)
-    assert opened.trouble() is None
+    assert opened.find_failure() is None
     system.there = ["Synth 28:0"]
     for _ in range(3):
-        assert opened.trouble() is None
+        assert opened.find_failure() is None
     assert got == [MidiIn(5, bytes((0xB0 | channel, 123, 0))) for channel in range(16)]
     system.there = ["Synth 28:0", "Keys 32:0"]
-    assert opened.trouble() is None
+    assert opened.find_failure() is None
     assert opened._receivers[0].opened == [(0, "houseband in"), (1, "houseband in")]
 
 
 def test_a_synthesiser_that_is_unplugged_is_said_to_be_lost_and_to_be_back(monkeypatch: pytest.MonkeyPatch) -> None:
     system = machine(monkeypatch, {2}, ["Synth 28:0"])
-    opened = open_ports("alsa", out_port="synth")
+    opened = open_rtmidi_ports(PortRequest("alsa", out_port="synth"))
     got: list[Event] = []
     opened.listen(lambda: 5, got.append)
     system.there = []
-    opened.trouble()
+    opened.find_failure()
     system.there = ["Synth 36:0"]
-    opened.trouble()
+    opened.find_failure()
     assert got == [PortsLost(5), PortsBack(5)]
     assert opened.names[1] == "Synth 28:0"
 
@@ -319,17 +321,17 @@ class OnJack:
         mine = ["houseband in:in", "houseband out:out", "houseband watch:pulse"]
         self.system = machine(monkeypatch, {3}, [*others, *mine])
         self.knows: bool | None = True
-        monkeypatch.setattr(jack_heartbeat, "_asked", lambda: self.knows)
-        self.ports = open_ports("jack")
+        monkeypatch.setattr(jack_heartbeat, "_probe_server", lambda: self.knows)
+        self.ports = open_rtmidi_ports(PortRequest("jack"))
         self.ports.listen(lambda: 5, lambda _: None)
 
     def look(self, heard: bool = True) -> str | None:
         """heard: whether what was sent to oneself has arrived by the next look."""
-        trouble = self.ports.trouble()
-        watch = self.ports._pulse
+        failure = self.ports.find_failure()
+        watch = self.ports._heartbeat
         if heard and watch is not None:
-            watch._hears.on_message((list(jack_heartbeat.HEARTBEAT), 0.0), None)
-        return trouble
+            watch._receiver.on_message((list(jack_heartbeat.HEARTBEAT), 0.0), None)
+        return failure
 
 
 @pytest.mark.parametrize(("knows", "what"), [(False, "is gone"), (None, "gives no answer")])
@@ -345,7 +347,7 @@ def test_a_jack_client_that_no_longer_hears_itself_has_lost_its_server(
 
 
 def test_nothing_is_asked_of_a_server_that_hangs_until_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jack_heartbeat, "_PING", 0)
+    monkeypatch.setattr(jack_heartbeat, "_ECHO_INTERVAL_S", 0)
     stage = OnJack(monkeypatch)
     stage.look()
     answers: list[tuple[bool | None, list[str]]] = []
@@ -354,8 +356,8 @@ def test_nothing_is_asked_of_a_server_that_hangs_until_it_answers(monkeypatch: p
         answers.append((True if len(answers) == 2 else None, list(stage.system.closed)))
         return answers[-1][0]
 
-    monkeypatch.setattr(jack_heartbeat, "_asked", asked)
-    stage.ports.abandon()
+    monkeypatch.setattr(jack_heartbeat, "_probe_server", asked)
+    stage.ports.drop()
     assert answers == [(None, []), (None, []), (True, [])]
     assert stage.system.closed[:2] == ["houseband watch", "houseband in"]
     assert stage.system.deleted == ["houseband watch", "houseband watch", "houseband in", "houseband out"]
@@ -371,7 +373,7 @@ def test_a_callback_that_has_begun_is_done_before_its_client_goes(monkeypatch: p
 
     monkeypatch.setattr(rtmidi_ports, "time", SimpleNamespace(sleep=moment))
     stage.look()
-    stage.ports.abandon()
+    stage.ports.drop()
     assert before == [(["houseband watch", "houseband in"], [])]
 
 
@@ -409,7 +411,7 @@ def test_a_port_that_is_not_there_yet_is_waited_for(
 ) -> None:
     """It says what there is, in case it was mistyped; nothing is sent to where nobody is."""
     system = machine(monkeypatch, {2}, ["Through 14:0"])
-    opened = open_ports("alsa", in_port="keys, through", out_port="synth", wait=True)
+    opened = open_rtmidi_ports(PortRequest("alsa", in_port="keys, through", out_port="synth", wait=True))
     assert opened.names == ("keys (not there yet), Through 14:0", "synth (not there yet)")
     assert [record.getMessage() for record in caplog.records] == [
         "no MIDI port 'keys' for --in-port yet: it is waited for; there are now: Through 14:0",
@@ -417,12 +419,12 @@ def test_a_port_that_is_not_there_yet_is_waited_for(
     ]
     got: list[Event] = []
     opened.listen(lambda: 5, got.append)
-    assert opened.trouble() is None
+    assert opened.find_failure() is None
     opened.send(b"\x91\x24\x40", 0)
     opened.send(b"\xf8", 0)
     assert system.sent == []
     system.there += ["Keys 20:0", "Synth 28:0"]
-    assert opened.trouble() is None
+    assert opened.find_failure() is None
     opened.send(b"\x91\x24\x40", 0)
     assert system.sent == [b"\x91\x24\x40"]
     assert got == [PortsBack(5)]
@@ -434,10 +436,10 @@ def test_a_port_that_is_not_there_yet_is_waited_for(
 def test_nothing_is_sent_to_a_synthesiser_that_is_unplugged(monkeypatch: pytest.MonkeyPatch) -> None:
     """On JACK it would pile up until sending never returns."""
     system = machine(monkeypatch, {2}, ["Synth 28:0"])
-    opened = open_ports("alsa", out_port="synth")
+    opened = open_rtmidi_ports(PortRequest("alsa", out_port="synth"))
     opened.listen(lambda: 5, lambda _: None)
     system.there = []
-    opened.trouble()
+    opened.find_failure()
     opened.send(b"\x91\x24\x40", 0)
     assert system.sent == []
 
@@ -447,14 +449,14 @@ def test_where_no_port_can_be_made_and_none_is_named_there_is_nothing_to_wait_fo
 ) -> None:
     machine(monkeypatch, {4}, ["loopMIDI 0"], "win32")
     with pytest.raises(PortError, match="loopMIDI"):
-        open_ports(wait=True)
+        open_rtmidi_ports(PortRequest(wait=True))
 
 
 def test_on_pipewire_the_fall_back_to_alsa_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     machine(monkeypatch, {2})
     (tmp_path / "pipewire-0").touch()
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    note = open_ports().note
+    note = open_rtmidi_ports(PortRequest()).note
     assert note is not None
     assert "using ALSA" in note
-    assert open_ports("alsa").note is None
+    assert open_rtmidi_ports(PortRequest("alsa")).note is None

@@ -16,7 +16,7 @@ from daemon.core.events import MidiIn, Quit
 from daemon.core.tempo import NS_PER_S, us_per_beat
 from daemon.engine.conductor import Conductor
 from daemon.engine.song import SongInfo
-from daemon.midi.jack_ports import SLACK
+from daemon.midi.jack_ports import SLACK_NS
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, VirtualWorld
 from music.note import TICKS_PER_BEAT
 from tests.support.fakes import MS
@@ -98,9 +98,9 @@ class Link:
         """The frame at which a message is heard that the band sent at `at`."""
         if self.kind == "rtmidi":
             return -(-at * RATE // (NS_PER_S * period)) * period
-        if not 0 <= at - due <= SLACK:
+        if not 0 <= at - due <= SLACK_NS:
             due = at
-        return max((due + SLACK) * RATE // NS_PER_S + period, -(-at * RATE // (NS_PER_S * period)) * period)
+        return max((due + SLACK_NS) * RATE // NS_PER_S + period, -(-at * RATE // (NS_PER_S * period)) * period)
 
 
 def gauss(sd: float, seed: int = 0) -> Callable[[int], int]:

@@ -1,0 +1,191 @@
+"""MIDI ports of the band, whatever they are made of: what they can do, and what all kinds of them have in common."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from daemon.core.events import Event, MidiIn, PortsBack, PortsLost
+from music import midi
+from music.errors import UserError
+from music.note import CHANNELS, MELODY
+
+log = logging.getLogger(__name__)
+
+IN_NAME, OUT_NAME = "houseband in", "houseband out"
+#: role -> channel, of the roles that can have an output port of their own
+ROLE_CHANNELS = {role: channel for role, channel in CHANNELS.items() if role != MELODY}
+
+#: connections that others made: (a port of ours, the port it is connected to), by name
+Links = Sequence[tuple[str, str]]
+
+
+class PortError(UserError):
+    """No MIDI system or no such port."""
+
+
+@dataclass(frozen=True, slots=True)
+class PortRequest:
+    """The ports that are asked for."""
+
+    api: str = "auto"  #: the MIDI system: auto, or a name in `daemon.midi.backends.API_CHOICES`
+    backend: str = "auto"  #: what opens the ports: auto, or a name in `daemon.midi.backends.BACKENDS`
+    in_port: str | None = None  #: (parts of) names of existing ports to listen to, with commas; None: a port of our own
+    out_port: str | None = None  #: (a part of) the name of an existing port to play to; None: a port of our own
+    per_role: bool = False  #: an output port for each role instead of one for all
+    wait: bool = False  #: a named port that does not exist is connected to as soon as it does
+
+    @property
+    def in_ports(self) -> list[str]:
+        """The named ports to listen to; none for a port of our own."""
+        return [name.strip() for name in (self.in_port or "").split(",") if name.strip()]
+
+
+class MidiPorts(Protocol):
+    """Open ports: inputs whose messages are put on the conductor's inbox, and an Output.
+
+    Only the conductor's thread sends; one other thread, which keeps the ports, calls everything else.
+    """
+
+    @property
+    def api(self) -> str:
+        """The MIDI system."""
+        ...
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """What the user calls the inputs and the outputs."""
+        ...
+
+    @property
+    def note(self) -> str | None:
+        """A sentence for the user about the choice of this system; None for none."""
+        ...
+
+    @property
+    def xruns(self) -> int:
+        """How often the audio server has run late; 0 where nobody counts."""
+        ...
+
+    @property
+    def links(self) -> Links:
+        """The connections others had made by the last check, where they are lost with these ports."""
+        ...
+
+    def restore_links(self, links: Links) -> None:
+        """Make connections again, each as soon as the other port is there."""
+        ...
+
+    def listen(self, now: Callable[[], int], put: Callable[[Event], None]) -> None:
+        """Stamp every message that arrives from now on with `now()` and put it; it comes in a thread of its own."""
+        ...
+
+    def send(self, data: bytes, due: int) -> None:
+        """Send one MIDI message, which was meant to leave at `due` (ns)."""
+        ...
+
+    def find_failure(self) -> str | None:
+        """Check the ports and connect what has come back; return why they are of no more use, None while they are.
+
+        To be called about twice a second.
+        """
+        ...
+
+    def renew_connections(self) -> None:
+        """Connect devices anew: the machine was suspended, and they may have been away."""
+        ...
+
+    def close(self) -> None:
+        """Close the ports once everything sent has left."""
+        ...
+
+    def drop(self) -> None:
+        """Give the ports up at once; nothing more is to be expected of them."""
+        ...
+
+
+class PortEvents:
+    """Where ports report messages and what becomes of the devices they are connected to; nowhere until `listen`."""
+
+    def __init__(self) -> None:
+        self.now: Callable[[], int] = time.monotonic_ns
+        self.put: Callable[[Event], None] = _ignore
+
+    def listen(self, now: Callable[[], int], put: Callable[[Event], None]) -> None:
+        """Report from now on by calling `put`, with times from `now`."""
+        self.now, self.put = now, put
+
+    def stop(self) -> None:
+        """Report nothing any more."""
+        self.put = _ignore
+
+    def report_lost(self, name: str, is_input: bool) -> None:
+        """Report that a device is gone. Keys that are down on an input will never go up: they are released here."""
+        log.warning("the MIDI port %r is gone; it is looked for", name)
+        if is_input:
+            for channel in range(midi.CHANNEL_COUNT):
+                self.put(MidiIn(self.now(), midi.all_notes_off(channel)))
+        else:
+            self.put(PortsLost(self.now()))
+
+    def report_found(self, name: str, is_input: bool) -> None:
+        """Report that a device is there."""
+        log.warning("the MIDI port %r is there now", name)
+        if not is_input:
+            self.put(PortsBack(self.now()))
+
+
+def _ignore(_event: Event) -> None:
+    pass
+
+
+class StartedKeys:
+    """The keys of all notes sent so far. Where a message can get lost, their note-offs are sent again at the end."""
+
+    def __init__(self) -> None:
+        self._keys: set[midi.Key] = set()
+
+    def add(self, data: bytes) -> None:
+        """Take note of a message that has been sent."""
+        if midi.is_note_on(data):
+            self._keys.add(midi.key_of(data))
+
+    def note_offs(self) -> list[bytes]:
+        """The note-offs of all keys."""
+        return [midi.note_off(*key) for key in sorted(self._keys)]
+
+
+def option_of(is_input: bool) -> str:
+    """Return the command-line option that names a port."""
+    return "--in-port" if is_input else "--out-port"
+
+
+def find_port(names: Sequence[str], wanted: str) -> int | None:
+    """Return the index of the port of that name, else of the first whose name contains it or matches it as a regex.
+
+    Case does not matter, except in a name given in full. None where there is no such port.
+    """
+    if wanted in names:
+        return names.index(wanted)
+    try:
+        pattern = re.compile(wanted, re.IGNORECASE)
+    except re.error:
+        pattern = re.compile(re.escape(wanted), re.IGNORECASE)
+    matches = (i for i, name in enumerate(names) if wanted.casefold() in name.casefold() or pattern.search(name))
+    return next(matches, None)
+
+
+def describe_missing(wanted: str, is_input: bool, names: Sequence[str]) -> str:
+    """Return the sentence about a port that is waited for: it may not be switched on yet, or the name is mistyped."""
+    return (
+        f"no MIDI port {wanted!r} for {option_of(is_input)} yet: it is waited for; there are now: {list_names(names)}"
+    )
+
+
+def list_names(names: Sequence[str]) -> str:
+    """Return names as they stand in a sentence."""
+    return ", ".join(names) or "none"

@@ -1,0 +1,88 @@
+"""python-rtmidi: loading it, what it calls the MIDI systems, and its errors in plain words."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from daemon.midi.ports import PortError
+
+#: MIDI system, as the option `--api` takes it -> python-rtmidi's name for it
+API_CONSTANTS = {
+    "alsa": "API_LINUX_ALSA",
+    "jack": "API_UNIX_JACK",
+    "coremidi": "API_MACOSX_CORE",
+    "windows": "API_WINDOWS_MM",
+}
+#: platform -> the systems that `--api auto` tries. A JACK server runs only where somebody wants it; ALSA's sequencer
+#: is there all the time.
+_AUTOMATIC = {"linux": ("jack", "alsa"), "darwin": ("coremidi", "jack"), "win32": ("windows",)}
+
+
+def load_rtmidi() -> Any:
+    """Import python-rtmidi, which needs the system's libasound, and return it. Raises PortError."""
+    try:
+        import rtmidi
+    except ImportError as error:
+        missing = re.search(r"lib\w+\.so[.\d]*", str(error))
+        remedy = "pip install python-rtmidi"
+        if missing:
+            remedy = f"install the system's {missing[0]} (Debian: apt install libasound2, or libasound2t64)"
+        raise PortError(f"python-rtmidi cannot be loaded ({error}); {remedy}") from None
+    return rtmidi
+
+
+def choose_apis(api: str) -> tuple[str, ...]:
+    """Return the MIDI systems that a value of `--api` stands for here, the preferred first."""
+    return _AUTOMATIC.get(sys.platform, ("alsa", "jack")) if api == "auto" else (api,)
+
+
+def find_api(rtmidi: Any, api: str) -> int | None:
+    """Return python-rtmidi's number of a MIDI system, None where it was built without it."""
+    number = getattr(rtmidi, API_CONSTANTS[api], None)
+    return number if number in rtmidi.get_compiled_api() else None
+
+
+def find_running_apis(api: str) -> list[str]:
+    """Return the MIDI systems that give a port now, of those that `api` stands for. Raises PortError."""
+    rtmidi = load_rtmidi()
+    found = []
+    for name in choose_apis(api):
+        number = find_api(rtmidi, name)
+        if number is not None:
+            with capture_stderr(), contextlib.suppress(rtmidi.RtMidiError):
+                rtmidi.MidiIn(number, name="houseband doctor").delete()
+                found.append(name)
+    return found
+
+
+def simplify_error(text: str) -> str:
+    """Return an error without the C++ names, such as in `MidiInJack::initialize: JACK server not running?`."""
+    return re.sub(r"^\w+::\w+:?\s*", "", text).rstrip(".?!")
+
+
+@contextlib.contextmanager
+def capture_stderr() -> Iterator[Callable[[], str]]:
+    """Keep from the terminal what C libraries print while they look for their server; yields a way to read it."""
+    with tempfile.TemporaryFile() as sink:
+
+        def read() -> str:
+            sink.seek(0)
+            return sink.read().decode(errors="replace")
+
+        try:
+            saved = os.dup(2)
+        except OSError:  # there is no stderr
+            yield read
+            return
+        os.dup2(sink.fileno(), 2)
+        try:
+            yield read
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
