@@ -19,7 +19,7 @@ from music.midi import is_note
 TEMPO_INTERVAL_NS, COUNTERS_INTERVAL_NS = 200 * NS_PER_MS, 1_000 * NS_PER_MS
 #: counters are published only when the conductor has nothing to do for longer than this (ns)
 COUNTERS_SLACK_NS = 5 * NS_PER_MS
-_LATEST = 1 << 62  # a tick after all tempo marks, a time after all others
+_LATEST = 1 << 62  # a time after all others
 
 
 class FactReceiver(Protocol):
@@ -95,7 +95,7 @@ class Publisher(Observer):
         tempo = performance.tempo
         if tempo is not None:
             tick = tempo.tick_at(now)
-            self._server.tell("tempo", tempo.us_at(_LATEST), performance.playing, tick, tempo.ns_at(tick))
+            self._server.tell("tempo", tempo.current_us, performance.playing, tick, tempo.ns_at(tick))
 
     def _tick_at(self, at: int) -> int | None:
         """Return the tick that a time (ns) lies in, None before the first note."""

@@ -1,4 +1,4 @@
-"""Messages between threads: frozen, stamped with the world's nanoseconds."""
+"""Events: frozen messages to the conductor from other threads, stamped with the world's time `at`, in nanoseconds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from daemon.core.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class MidiIn:
-    """A MIDI message (bytes) that arrived on an input at time `at`."""
+    """A MIDI message that arrived on an input."""
 
     at: int
     data: bytes
@@ -19,7 +19,7 @@ class MidiIn:
 
 @dataclass(frozen=True, slots=True)
 class PlanReady:
-    """The worker's answer."""
+    """A plan that the worker has made."""
 
     at: int
     plan: Plan
@@ -27,7 +27,7 @@ class PlanReady:
 
 @dataclass(frozen=True, slots=True)
 class WorkerFailed:
-    """A live inference failed; the old plan goes on."""
+    """A plan could not be made; the old one goes on."""
 
     at: int
     number: int
@@ -76,40 +76,39 @@ class RebindGestures:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a master that tells its position (JACK's transport, Link) is: its `tick` (1/24 beat) lies at `ns`, `us`
-    microseconds per beat; rolling: whether it moves."""
+    """The position of a clock that tells it over and over, such as JACK's transport or Ableton Link."""
 
     at: int
-    rolling: bool
-    tick: int
-    ns: int
-    us: int
+    rolling: bool  #: False: it stands still
+    tick: int  #: its song position, in 1/24 beat, ...
+    ns: int  #: ... at this time
+    us: int  #: microseconds per beat
 
 
 @dataclass(frozen=True, slots=True)
 class PortsLost:
-    """What was sent may not have arrived and what is sent does not: a device or its server is gone."""
+    """A MIDI device or its server is gone: what was just sent may not have arrived, and what is sent now does not."""
 
     at: int
 
 
 @dataclass(frozen=True, slots=True)
 class PortsBack:
-    """They are there again."""
+    """The ports are there again."""
 
     at: int
 
 
 @dataclass(frozen=True, slots=True)
 class SystemResumed:
-    """The machine has slept, and is awake again."""
+    """The machine was suspended, and is awake again."""
 
     at: int
 
 
 @dataclass(frozen=True, slots=True)
 class Quit:
-    """End what sounds and leave."""
+    """A request to end what sounds, and the performance."""
 
     at: int
 

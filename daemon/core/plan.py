@@ -1,7 +1,7 @@
-"""What a player is asked and what it answers: the one question of the house.
+"""Requests for plans, and plans: what is exchanged with a player.
 
-*Given the canvas and the now-line, what should sound right of it?* Both are frozen and picklable, for the worker is a
-process of its own.
+A request tells what was played so far; a plan says what should sound from then on. Both are frozen and picklable, for
+the players live in a process of their own.
 """
 
 from __future__ import annotations
@@ -19,19 +19,17 @@ REPLAN_CHOICES = ("step", "beat", "bar")
 
 @dataclass(frozen=True, slots=True)
 class LoopState:
-    """The loop as a player is shown it. steps: how long it is; bars: the steps at which its bars begin; notes: rows of
-    (step, pitch, length, velocity, put there by an edit) in steps; given, removed: notes of the player's that were in
-    it, and how many of these are gone; want: how many edits are wanted; turn: rises with every question; refused:
-    (step, pitch) of what the player has taken back."""
+    """The edit loop as a player is shown it. Its places are steps from its beginning."""
 
-    steps: int
-    bars: tuple[int, ...]
+    steps: int  #: its length
+    bars: tuple[int, ...]  #: the steps at which its bars begin
+    #: (step, pitch, length in steps, velocity, True if an edit put it there); plain tuples, which are quick to pickle
     notes: tuple[tuple[int, int, int, int, bool], ...]
-    given: int
-    removed: int
-    wanted_edits: int
-    request_count: int
-    refused: tuple[tuple[int, int], ...] = ()
+    given: int  #: notes in it that the performer played, those that are gone included
+    removed: int  #: how many of them edits have removed
+    wanted_edits: int  #: how many edits are asked for
+    request_count: int  #: rises by one with every request
+    refused: tuple[tuple[int, int], ...] = ()  #: (step, pitch) of edits that the performer has taken back
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,43 +47,34 @@ class AppliedEdit:
 
 @dataclass(frozen=True, slots=True)
 class PlanRequest:
-    """One question to a player.
+    """A request for a plan. Ticks count from bar 1; a step is a sixteenth, 6 ticks."""
 
-    number: rises by one with every question to a player; now: the first step the plan may write (ticks count from
-    bar 1, step = 6 ticks); heard: the tick up to which the melody is known, None when the whole melody is
-    visible (offline); melody: the notes heard in the window, those still held ending at `heard`; committed: role ->
-    notes of the accompaniment already committed (begun before `now`, those of muted roles too); one still sounding
-    has its planned end; metre: the one in force at `now`; bar_origin: a tick at which a bar of that metre begins (0,
-    where bar 1 begins, until the metre changes); loop: what goes round, for a player that edits it.
-    """
-
-    number: int
-    now: int
-    heard: int | None
+    number: int  #: rises by one with every request
+    now: int  #: the first step that the plan may write
+    heard: int | None  #: the tick up to which the melody is known; None: all of it is, as offline
+    #: notes of the melody as far back as the player remembers; one that is still held ends at `heard`
     melody: tuple[Note, ...]
+    #: role -> notes of the accompaniment that begin before `now` and may not be changed any more, those of muted roles
+    #: included; one that still sounds has its planned end
     committed: Mapping[str, tuple[Note, ...]]
-    metre: Metre = Metre()
+    metre: Metre = Metre()  #: that of `now`
     settings: Settings = Settings()
-    bar_origin: int = 0
-    loop: LoopState | None = None
+    bar_origin: int = 0  #: a tick at which a bar of this metre begins
+    loop: LoopState | None = None  #: for a player that edits a loop
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A player's answer: every note of every role it plays with onset in steps [first, last), nothing else.
+    """A player's answer: every note that begins in steps [first, last), for every role that the player plays."""
 
-    number and heard are the request's; notes: role -> notes sorted by start. A role missing from `notes` is not this
-    player's business and is left as it is; a role with an empty tuple rests. held: role -> committed notes still
-    sounding at `first`, each as the player now wants it to end (never before `first`); a sounding note that is
-    left out keeps the end it had. inference_ns: time spent answering. edits: of the loop in the request, to be applied
-    in order; the loop itself is the conductor's, and what it holds is no part of `notes`.
-    """
-
-    number: int
-    first: int
+    number: int  #: the request's
+    first: int  #: the request's `now`
     last: int
-    heard: int | None
+    heard: int | None  #: the request's
+    #: role -> notes, sorted by start. A missing role is another player's and stays as it is; an empty one rests
     notes: Mapping[str, tuple[Note, ...]]
+    #: role -> committed notes that sound at `first`, as they should now end, never before `first`; a note that is left
+    #: out keeps its end
     held: Mapping[str, tuple[Note, ...]] = field(default_factory=dict)
-    inference_ns: int = 0
-    edits: tuple[Edit, ...] = ()
+    inference_ns: int = 0  #: the time that the answer took
+    edits: tuple[Edit, ...] = ()  #: of the request's loop, to be applied in order; the loop itself is not in `notes`

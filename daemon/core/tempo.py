@@ -1,4 +1,4 @@
-"""Ticks <-> nanoseconds: a list of tempo marks, exact integer arithmetic, nothing accumulated."""
+"""Tempo: where ticks lie in time, by exact integer arithmetic that accumulates no error; and tap tempo."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ NS_PER_US = 1_000
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
 #: tempo marks that are kept while a clock is followed
-MOST_MARKS = 200_000
+MAX_MARKS = 200_000
 
 
 def us_per_beat(bpm: float) -> int:
-    """Beats per minute as microseconds per beat, as MIDI files hold it (120 -> 500,000). bpm is above 0."""
+    """Return beats per minute, above 0, as microseconds per beat, as MIDI files hold them (120 -> 500,000)."""
     return max(1, round(60_000_000 / bpm))
 
 
 class TempoMap:
-    """Where every tick lies in time: from each mark on, `us` microseconds per beat.
+    """Knows where every tick lies in time: a list of tempo marks, from each of which on another tempo holds.
 
     A tick begins at the first whole nanosecond at or after its true place, so that `tick_at(ns_at(t)) == t` for every
     t, on both sides of the first mark (which holds for all that came before it, too).
     """
 
     def __init__(self, us: int, tick: int = 0, ns: int = 0) -> None:
-        """One tempo for ever, with `tick` at `ns`. Raises ValueError for a tempo below 1 microsecond per beat."""
+        """Begin with one tempo, and `tick` at `ns`. Raises ValueError for a tempo below 1 microsecond per beat."""
         if us < 1:
             raise ValueError(f"no such tempo: {us} microseconds per beat")
         self._ticks = [tick]
@@ -37,7 +37,7 @@ class TempoMap:
 
     @classmethod
     def from_marks(cls, marks: Iterable[tuple[int, int]], tick: int = 0, ns: int = 0) -> TempoMap:
-        """The tempo of a file's (tick, microseconds per beat), sorted by tick, not empty, with `tick` at `ns`."""
+        """Return the tempo of marks (tick, microseconds per beat), sorted, at least one, with `tick` at `ns`."""
         (first, us), *rest = marks
         tempo = cls(us, first, 0)
         for at, us in rest:
@@ -47,10 +47,12 @@ class TempoMap:
         return tempo
 
     @classmethod
-    def from_places(cls, places: Iterable[tuple[int, int, int]]) -> TempoMap:
-        """The tempo of marks as `mark_at` gives them: (tick, ns, microseconds per beat), not empty; those that are not
-        later than the one before are left out."""
-        (tick, ns, us), *rest = places
+    def from_marks_ns(cls, marks: Iterable[tuple[int, int, int]]) -> TempoMap:
+        """Return the tempo of marks (tick, ns, microseconds per beat) as `mark_at` gives them, at least one.
+
+        A mark that is not later than the one before is left out.
+        """
+        (tick, ns, us), *rest = marks
         tempo = cls(us, tick, ns)
         for tick, ns, us in rest:
             if tick > tempo._ticks[-1] and ns > tempo._ns[-1]:
@@ -58,31 +60,31 @@ class TempoMap:
         return tempo
 
     def ns_at(self, tick: int) -> int:
-        """When a tick begins."""
+        """Return the time at which a tick begins."""
         i = max(0, bisect_right(self._ticks, tick) - 1) if len(self._ticks) > 1 else 0
         return self._ns[i] - (self._ticks[i] - tick) * self._us[i] * NS_PER_US // TICKS_PER_BEAT
 
     def tick_at(self, ns: int) -> int:
-        """The tick a moment lies in."""
+        """Return the tick that a time lies in."""
         i = max(0, bisect_right(self._ns, ns) - 1) if len(self._ns) > 1 else 0
         return self._ticks[i] + (ns - self._ns[i]) * TICKS_PER_BEAT // (self._us[i] * NS_PER_US)
 
     def tick_from(self, ns: int) -> int:
-        """The first tick that begins at or after a moment."""
+        """Return the first tick that begins at or after a time."""
         tick = self.tick_at(ns)
         return tick if self.ns_at(tick) >= ns else tick + 1
 
     def us_at(self, tick: int) -> int:
-        """Microseconds per beat at a tick."""
+        """Return the microseconds per beat at a tick."""
         return self._us[max(0, bisect_right(self._ticks, tick) - 1)]
 
     def mark_at(self, ns: int) -> tuple[int, int, int]:
-        """The mark that holds at a moment: (tick, ns, microseconds per beat from there on)."""
+        """Return the mark that holds at a time: (tick, ns, microseconds per beat from there on)."""
         i = max(0, bisect_right(self._ns, ns) - 1)
         return self._ticks[i], self._ns[i], self._us[i]
 
     def change(self, tick: int, us: int) -> None:
-        """From `tick` on another tempo; marks at and after it are forgotten, ticks before it stay where they are.
+        """Let another tempo hold from `tick` on; ticks before it stay where they are, marks from it on are dropped.
 
         Raises ValueError for a tempo below 1 microsecond per beat.
         """
@@ -94,17 +96,19 @@ class TempoMap:
         self._mark(tick, ns, us)
 
     def steer(self, tick: int, target: int, ns: int, us: int) -> None:
-        """From `tick` on so fast that the later tick `target` lies at about `ns`, but at most twice and at least half
-        as fast as `us`, which holds from there on. Ticks before `tick` stay where they are."""
+        """Bend the tempo from `tick` on so that the later tick `target` lies at about `ns`; from there on `us` holds.
+
+        It is at most twice and at least half as fast as `us`. Ticks before `tick` stay where they are.
+        """
         hurry = (ns - self.ns_at(tick)) * TICKS_PER_BEAT // ((target - tick) * NS_PER_US)
         self.change(tick, min(max(hurry, us // 2, 1), 2 * us))
         self.change(target, us)
-        if len(self._ticks) > MOST_MARKS:  # hours of following a clock: the oldest go
+        if len(self._ticks) > MAX_MARKS:  # hours of following a clock: the oldest go
             for marks in (self._ticks, self._ns, self._us):
-                del marks[: MOST_MARKS // 2]
+                del marks[: MAX_MARKS // 2]
 
     def jump(self, tick: int, ns: int, us: int) -> None:
-        """At a moment leap forward to a tick that has not come by then; from there on `us`. Later marks are forgotten.
+        """Leap forward, at time `ns`, to a tick that has not come by then; later marks are dropped.
 
         Raises ValueError for a leap that is none.
         """
@@ -125,8 +129,13 @@ class TempoMap:
         self._us.pop()
 
     @property
+    def current_us(self) -> int:
+        """Microseconds per beat after the last mark."""
+        return self._us[-1]
+
+    @property
     def marks(self) -> tuple[tuple[int, int], ...]:
-        """(tick, microseconds per beat), sorted."""
+        """The tempo marks, as (tick, microseconds per beat), sorted."""
         return tuple(zip(self._ticks, self._us, strict=True))
 
 

@@ -1,4 +1,4 @@
-"""Requests and plans as plain tuples in one pickle: what travels between the conductor's process and the worker's.
+"""Messages between this program's processes: pickles on a pipe; requests and plans are packed into plain tuples first.
 
 Notes as tuples of integers pickle ten times faster than as objects, and the conductor's interpreter does the pickling.
 """
@@ -13,17 +13,18 @@ from typing import IO, Any
 from daemon.core.plan import Plan, PlanRequest
 from music.note import Note
 
-Flat = tuple[tuple[int, int, int, int], ...]
+#: notes as (start, pitch, length, velocity)
+FlatNotes = tuple[tuple[int, int, int, int], ...]
 
 
 def send(pipe: IO[bytes], message: object) -> None:
-    """Write one message, whole. Raises OSError when nobody reads any more."""
+    """Write one message, whole. Raises OSError if nobody reads any more."""
     pipe.write(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
     pipe.flush()
 
 
 def receive(pipe: IO[bytes]) -> Any:
-    """The next message; it comes from this program's own other half. Raises EOFError when there is none to come."""
+    """Return the next message, from another process of this program. Raises EOFError if there is none to come."""
     try:
         return pickle.load(pipe)  # noqa: S301
     except (pickle.UnpicklingError, OSError, ValueError) as error:  # cut off in the middle, or closed meanwhile
@@ -31,40 +32,40 @@ def receive(pipe: IO[bytes]) -> Any:
 
 
 def pack_request(request: PlanRequest) -> object:
-    """A request for `send`."""
-    return replace(request, melody=(), committed={}), _flat(request.melody), _flat_roles(request.committed)
+    """Return a request as a message for `send`."""
+    return replace(request, melody=(), committed={}), _flatten(request.melody), _flatten_roles(request.committed)
 
 
 def unpack_request(message: Any) -> PlanRequest:
-    """The request that was packed."""
+    """Return the request that was packed."""
     bare: PlanRequest
     bare, melody, committed = message
-    return replace(bare, melody=_notes(melody), committed=_note_roles(committed))
+    return replace(bare, melody=_build_notes(melody), committed=_build_roles(committed))
 
 
 def pack_plan(plan: Plan) -> object:
-    """A plan for `send`."""
-    return replace(plan, notes={}, held={}), _flat_roles(plan.notes), _flat_roles(plan.held)
+    """Return a plan as a message for `send`."""
+    return replace(plan, notes={}, held={}), _flatten_roles(plan.notes), _flatten_roles(plan.held)
 
 
 def unpack_plan(message: Any) -> Plan:
-    """The plan that was packed."""
+    """Return the plan that was packed."""
     bare: Plan
     bare, notes, held = message
-    return replace(bare, notes=_note_roles(notes), held=_note_roles(held))
+    return replace(bare, notes=_build_roles(notes), held=_build_roles(held))
 
 
-def _flat(notes: Iterable[Note]) -> Flat:
+def _flatten(notes: Iterable[Note]) -> FlatNotes:
     return tuple((n.start, n.pitch, n.length, n.velocity) for n in notes)
 
 
-def _flat_roles(roles: Mapping[str, Iterable[Note]]) -> dict[str, Flat]:
-    return {role: _flat(notes) for role, notes in roles.items()}
+def _flatten_roles(roles: Mapping[str, Iterable[Note]]) -> dict[str, FlatNotes]:
+    return {role: _flatten(notes) for role, notes in roles.items()}
 
 
-def _notes(flat: Flat) -> tuple[Note, ...]:
+def _build_notes(flat: FlatNotes) -> tuple[Note, ...]:
     return tuple(Note(*numbers) for numbers in flat)
 
 
-def _note_roles(roles: Mapping[str, Flat]) -> dict[str, tuple[Note, ...]]:
-    return {role: _notes(flat) for role, flat in roles.items()}
+def _build_roles(roles: Mapping[str, FlatNotes]) -> dict[str, tuple[Note, ...]]:
+    return {role: _build_notes(flat) for role, flat in roles.items()}

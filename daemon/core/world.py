@@ -1,4 +1,4 @@
-"""The world the conductor lives in: a clock and an inbox in one role, an output, and somebody who composes."""
+"""The surroundings of the conductor as it sees them: a clock and an inbox in one, an output, and a composer."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from daemon.core.plan import PlanRequest
 
 
 class World(Protocol):
-    """What time is it, and what happened. Time is integer nanoseconds of a monotonic clock."""
+    """A clock and an inbox. Time is integer nanoseconds of a monotonic clock."""
 
     def now(self) -> int:
-        """Nanoseconds since some fixed moment."""
+        """Return the nanoseconds since some fixed moment."""
         ...
 
     def wait(self, until: int | None) -> Event | None:
-        """The next event, or None once `until` has come (None waits for ever)."""
+        """Return the next event, or None once `until` has come; `until` None waits for ever."""
         ...
 
 
 class Output(Protocol):
-    """Where the band's MIDI goes. Only the conductor sends."""
+    """The ports, or whatever else the band's MIDI goes to. Only the conductor sends."""
 
     def send(self, data: bytes, due: int) -> None:
-        """Send one MIDI message now; `due` is the moment (ns) it was meant for, for counters and recorders."""
+        """Send one MIDI message now; `due` is the time (ns) that it was meant for, for counters and recorders."""
         ...
 
 
 class Composer(Protocol):
-    """Asks a player for a plan without waiting; the answer comes to the inbox as PlanReady or WorkerFailed."""
+    """A player that is asked for plans without waiting; answers come to the inbox as PlanReady or WorkerFailed."""
 
     def ask(self, request: PlanRequest) -> None:
-        """Latest wins: a request not yet begun is replaced by a newer one."""
+        """Ask for a plan. A request that has not been begun is replaced by a newer one."""
         ...

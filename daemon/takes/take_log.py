@@ -89,7 +89,7 @@ def write_midi(log: TakeLog, path: Path) -> None:
     """
     from music import midifile
 
-    tempo = TempoMap.from_places(log.marks)
+    tempo = TempoMap.from_marks_ns(log.marks)
     parts = log.take.parts(tempo)
     bar = log.metre.ticks_per_bar
     first = min((n.start for notes in parts.values() for n in notes), default=0) // bar * bar
