@@ -10,7 +10,10 @@ from pathlib import Path
 import click
 
 from daemon.config.cli_options import load_config
+from daemon.core.errors import report_os_errors
 from music.errors import UserError
+from music.files import STDOUT, check_writable, open_atomically
+from music.midi_text import decode_text, make_printable
 
 _folder_option = click.option(
     "--dir", "where", metavar="DIR", type=click.Path(path_type=Path), help="Instead of the usual folder."
@@ -31,18 +34,15 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_command(where: Path | None, as_json: bool) -> None:
     """List all takes, the oldest first."""
-    from daemon.takes.storage import list_takes, recover
-
     folder = _find_folder(where)
-    recover(folder)
-    rows = [_describe(file) for file in list_takes(folder)]
+    rows = [row for file in _recovered_takes(folder) if (row := _describe(file)) is not None]
     if as_json:
         click.echo(json.dumps(rows, indent=1))
         return
     for row in rows:
         text = row.get("state") or f"{row['seconds']:6.0f} s {row['notes']:6d} notes  {row['styles']}"
         click.echo(f"{row['name']}  {text}")
-    click.echo(f"{len(rows)} take{'' if len(rows) == 1 else 's'} in {folder}", err=True)
+    click.echo(f"{len(rows)} take{'' if len(rows) == 1 else 's'} in {make_printable(str(folder))}", err=True)
 
 
 @command.command("export")
@@ -56,11 +56,12 @@ def export_command(name: str | None, output: Path | None, everything: bool, wher
     The file has a track for the melody and for every role, the tempo map, and markers where the style changes. A take
     that a crash left is made a MIDI file first; one that is being played is left out.
     """
-    from daemon.takes.storage import is_being_recorded, list_takes, recover
+    from daemon.takes.storage import MIDI_SUFFIX, is_being_recorded
 
     folder = _find_folder(where)
-    recover(folder)
-    takes = [file for file in list_takes(folder) if file.suffix == ".mid" or not is_being_recorded(file)]
+    takes = [file for file in _recovered_takes(folder) if file.suffix == MIDI_SUFFIX or not is_being_recorded(file)]
+    if name is None:
+        takes = [file for file in takes if file.suffix == MIDI_SUFFIX or _is_log(file)]
     if name is not None:
         takes = [file for file in takes if file.stem == name.removesuffix(".mid")]
     if not takes:
@@ -71,11 +72,13 @@ def export_command(name: str | None, output: Path | None, everything: bool, wher
         raise UserError(f"{target}: not a folder; --all wants one")
     for file in takes if everything else takes[-1:]:
         to = target / f"{file.stem}.mid" if target.is_dir() else target
-        try:
-            _copy(file, to)
-        except (OSError, shutil.SameFileError) as error:
-            raise UserError(f"{to}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
-        click.echo(to)
+        check_writable(to, file)
+        with report_os_errors():
+            copied = _copy(file, to)
+        if not copied:
+            click.echo(f"{make_printable(str(file))}: nothing was played in this take", err=True)
+        elif to != STDOUT:
+            click.echo(make_printable(str(to)))
 
 
 def _find_folder(named: Path | None) -> Path:
@@ -90,27 +93,53 @@ def _find_folder(named: Path | None) -> Path:
     return found
 
 
-def _describe(file: Path) -> dict[str, object]:
-    """Return what the list tells of a take, by the names that it has in JSON."""
-    from daemon.takes.storage import is_being_recorded
+def _recovered_takes(folder: Path) -> list[Path]:
+    """Return the files in the folder of takes, once what can be has been made a MIDI file; say what cannot."""
+    from daemon.takes.storage import list_takes, recover
 
-    if file.suffix == ".mid":
+    problems: list[str] = []
+    recover(folder, problems)
+    for problem in problems:
+        click.echo(problem, err=True)
+    with report_os_errors():
+        return list_takes(folder)
+
+
+def _describe(file: Path) -> dict[str, object] | None:
+    """Return what the list tells of a take, by the names that it has in JSON; None for one that is gone."""
+    from daemon.takes.storage import MIDI_SUFFIX, is_being_recorded
+
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    if file.suffix == MIDI_SUFFIX:
         contents = _describe_contents(file)
+    elif is_being_recorded(file):
+        contents = {"state": "playing"}
     else:
-        contents = {"state": "playing" if is_being_recorded(file) else "unwritten"}
-    stat = file.stat()
-    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(stat.st_mtime))
-    return {"name": file.stem, "when": when, "bytes": stat.st_size, **contents}
+        contents = {"state": "unwritten" if _is_log(file) else "no take"}
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(status.st_mtime))
+    return {"name": make_printable(file.stem), "when": when, "bytes": status.st_size, **contents}
+
+
+def _is_log(file: Path) -> bool:
+    from daemon.takes import take_log
+
+    try:
+        with file.open("rb") as opened:
+            return take_log.is_log(opened.readline(take_log.MAX_LINE_BYTES))
+    except OSError:
+        return False
 
 
 def _describe_contents(file: Path) -> dict[str, object]:
     from music import midifile, smf
-    from music.midi_text import decode_text
 
     try:
         song = midifile.read(file)
     except midifile.MidiFileError:
-        return {"state": "not readable"}
+        return {"state": "too long to be looked into" if file.stat().st_size > smf.MAX_MUSIC_BYTES else "not readable"}
     assert song.source is not None
     markers = (body for track in song.source.tracks for _, body in track.bodies(smf.MARKER))
     styles = dict.fromkeys(map(decode_text, markers))
@@ -118,14 +147,17 @@ def _describe_contents(file: Path) -> dict[str, object]:
     return {"seconds": round(song.seconds, 1), "notes": notes, "styles": ", ".join(styles)}
 
 
-def _copy(file: Path, to: Path) -> None:
-    """Copy a take: a MIDI file or, on a disk too full for one, still a log. Raises OSError, UserError."""
-    from daemon.takes import take_log
+def _copy(file: Path, to: Path) -> bool:
+    """Copy a take: a MIDI file or, on a disk too full for one, still a log. Return False for an empty one.
 
-    if file.suffix == ".mid":
-        shutil.copyfile(file, to)
-        return
-    log = take_log.read(file)
-    if log is None:
-        raise UserError(f"{file}: nothing was played in this take")
-    take_log.write_midi(log, to)
+    Raises OSError.
+    """
+    from daemon.takes import conversion
+    from daemon.takes.storage import MIDI_SUFFIX
+
+    if file.suffix == MIDI_SUFFIX:
+        with file.open("rb") as source, open_atomically(to) as copy:
+            shutil.copyfileobj(source, copy)
+        return True
+    done = conversion.convert(file, to)
+    return done is not None and done.made

@@ -1,8 +1,8 @@
 """The recorder of takes: whatever is played to the band and by it goes through a queue to a thread that writes it down.
 
 The thread writes five times a second, so that whatever ends the program loses less than a second; another one brings
-it to the disk, which may take long. A take that cannot be written, because the disk is full or the folder not ours, is
-one warning, and the band plays on.
+it to the disk, which may take long. Where a take cannot be written, because the disk is full or the folder not ours, it
+waits in memory and is tried again; that is one warning, and the band plays on.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from queue import Empty, SimpleQueue
 from daemon.core.observers import Observer, PerformanceView
 from daemon.core.settings import Settings
 from daemon.takes import storage, take_log
-from daemon.takes.take_log import LOG_SUFFIX
+from daemon.takes.log_file import LogFile
+from music.midi import SYSEX
 from music.note import Metre
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,8 @@ WRITE_INTERVAL_S = 0.2
 PRUNE_INTERVAL_BYTES = 1 << 18
 #: messages from before the band begins that may be its upbeat, which belongs to the take; and how old they may be
 MAX_UPBEAT_MESSAGES, MAX_UPBEAT_NS = 64, 4_000_000_000
+#: how long the end of the program may wait for the disk, and then for MIDI files to be made
+MAX_CLOSE_S, MAX_CONVERSION_S = 5.0, 5.0
 
 
 class Recorder(Observer):
@@ -45,8 +48,9 @@ class Recorder(Observer):
         self._style = ""
         self._performance: PerformanceView | None = None
         self._over = threading.Event()
-        self._writer = _TakeWriter(folder, max_bytes, take_log.format_header(metre), self._queue)
-        self._thread = threading.Thread(target=self._writer.run, args=(self._over,), name="recorder", daemon=True)
+        self._folder = folder
+        writer = _TakeWriter(folder, max_bytes, take_log.format_header(metre), self._queue)
+        self._thread = threading.Thread(target=writer.run, args=(self._over,), name="recorder", daemon=True)
         self._thread.start()
 
     def on_start(self, performance: PerformanceView) -> None:
@@ -71,7 +75,12 @@ class Recorder(Observer):
         self._upbeat.clear()
 
     def on_input(self, data: bytes, at: int) -> None:
-        """Write down a message, or remember it for the take that it may be the upbeat of."""
+        """Write down a message, or remember it for the take that it may be the upbeat of.
+
+        A take is what is played: messages of the system (clock, SysEx, which may be of any length) are no part of it.
+        """
+        if not data or data[0] >= SYSEX:
+            return
         if self._playing:
             self._write_down("i", at, data)
         else:
@@ -80,11 +89,11 @@ class Recorder(Observer):
     def on_output(self, data: bytes, due: int) -> None:
         """Write down a message of the band."""
         self.on_wait(due, None)
-        if self._playing:
+        if self._playing and data[0] < SYSEX:
             self._write_down("o", due, data)
 
     def _write_down(self, way: str, at: int, data: bytes) -> None:
-        if self._writer.stopped or self._performance is None:
+        if self._performance is None:
             return
         tempo, settings = self._performance.tempo, self._performance.settings
         if tempo is not None and (mark := tempo.mark_at(at)) != self._mark:
@@ -101,31 +110,32 @@ class Recorder(Observer):
         """Write what is left, and make a MIDI file of it."""
         self._over.set()  # before the last line, which the thread waits for
         self._queue.put(None)
-        self._thread.join()
-        if self._writer.stopped:
+        self._thread.join(MAX_CLOSE_S)
+        if self._thread.is_alive():
+            log.warning("the end of a take could not be written: the disk does not answer (%s)", self._folder)
             return
-        failures: list[OSError] = []
-        storage.recover(self._writer.folder, failures)
-        if failures:
-            reason = failures[0].strerror or str(failures[0])
-            log.warning("a take is not a MIDI file yet: %s (%s); it is kept as it is", reason, self._writer.folder)
+        problems: list[str] = []
+        storage.recover(self._folder, problems, time.monotonic() + MAX_CONVERSION_S)
+        for problem in problems:
+            log.warning("%s", problem)
 
 
 class _TakeWriter:
-    """Owns the file of the take that is recorded; everything but `stopped` belongs to its thread."""
+    """Owns the log of the take that is recorded; everything belongs to its thread."""
 
     def __init__(self, folder: Path, max_bytes: int, header: str, queue: SimpleQueue[str | None]) -> None:
-        self.folder = folder
-        self.stopped = False  #: takes cannot be written any more
-        self._max_bytes, self._header, self._queue = max_bytes, header, queue
+        self._folder, self._max_bytes, self._header, self._queue = folder, max_bytes, header, queue
         self._syncer = _Syncer()
-        self._file: int | None = None
-        self._size = self._pruned_at = 0  # bytes of the take, and of which when older ones were pruned last
+        self._log: LogFile | None = None
+        self._pruned_at = 0  # bytes of the take when older ones were pruned last
+        self._is_too_long = False  # the take: the rest of it is not recorded
+        self._failing = False  # the last attempt to write did not succeed, as has been said
 
     def run(self, over: threading.Event) -> None:
         """Write the lines of the queue down until the one that ends a take comes after `over` is set."""
-        if any(storage.list_logs(self.folder)):
-            storage.recover_in_background(self.folder)
+        with contextlib.suppress(OSError):
+            if storage.list_logs(self._folder):
+                storage.recover_in_background(self._folder)
         last = False
         while not last:
             lines = [self._queue.get()]  # while nobody plays nothing wakes us
@@ -133,10 +143,7 @@ class _TakeWriter:
             with contextlib.suppress(Empty):
                 while True:
                     lines.append(self._queue.get_nowait())
-            try:
-                self._take_lines(lines, last)
-            except OSError as error:
-                self._give_up(error.strerror or str(error))
+            self._take_lines(lines, last)
         self._end()
 
     def _take_lines(self, lines: Sequence[str | None], last: bool) -> None:
@@ -147,72 +154,69 @@ class _TakeWriter:
                 continue
             self._write(of_this_take)
             of_this_take = []
-            if self._file is not None:
+            if self._log is not None:
                 self._end()
                 if not last:  # whoever closes converts them
-                    storage.recover_in_background(self.folder)
+                    storage.recover_in_background(self._folder)
+            self._is_too_long = False
         self._write(of_this_take)
 
     def _write(self, lines: list[str]) -> None:
-        if not lines or self.stopped:
+        if self._is_too_long:
             return
-        if self._file is None:
-            self._begin()
-        data = "".join(lines).encode()
-        assert self._file is not None
-        while data:
-            written = os.write(self._file, data)
-            self._size += written
-            data = data[written:]
-        self._syncer.sync(self._file)
-        if self._syncer.failure is not None:
-            raise self._syncer.failure
-        if self._size - self._pruned_at > PRUNE_INTERVAL_BYTES:
-            self._pruned_at = self._size
-            storage.prune(self.folder, self._max_bytes)
-        if self._size > self._max_bytes:
-            self._give_up(f"this one alone is longer than the {self._max_bytes >> 20} MB that takes may have")
+        if self._log is None:
+            if not lines:
+                return
+            storage.prune(self._folder, self._max_bytes)
+            self._log, self._pruned_at = LogFile(self._folder, self._header), 0
+        self._log.add(lines)
+        try:
+            self._syncer.sync(self._log.write())
+        except OSError as error:
+            if not self._failing:
+                log.warning("takes are no longer recorded: %s (%s)", storage.reason(error), self._folder)
+            self._failing = True
+            return
+        self._report(self._log)
+        if self._log.size - self._pruned_at > PRUNE_INTERVAL_BYTES:
+            self._pruned_at = self._log.size
+            storage.prune(self._folder, self._max_bytes)
+        if self._log.size > self._max_bytes // 2:
+            reason = f"this one alone has filled half of the {self._max_bytes >> 20} MB that takes may have"
+            log.warning("the rest of this take is not recorded: %s (%s)", reason, self._folder)
+            self._is_too_long = True
+            self._end()
+            storage.recover_in_background(self._folder)
 
-    def _begin(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        storage.prune(self.folder, self._max_bytes)
-        name = time.strftime("%Y-%m-%d_%H-%M-%S")
-        for number in range(1, 1000):
-            path = self.folder / f"{name}{f'-{number}' if number > 1 else ''}{LOG_SUFFIX}"
-            if path.with_suffix(".mid").exists():
-                continue
-            with contextlib.suppress(FileExistsError):
-                self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
-                break
-        else:
-            raise FileExistsError(f"{self.folder} has a thousand takes of this second")
-        storage.lock(self._file)
-        self._size = self._pruned_at = os.write(self._file, self._header.encode())
-
-    def _give_up(self, reason: str) -> None:
-        if not self.stopped:
-            log.warning("takes are no longer recorded: %s (%s)", reason, self.folder)
-        self.stopped = True
-        self._end()
+    def _report(self, written: LogFile) -> None:
+        """Say what has changed with a write that succeeded."""
+        if self._failing:
+            lost = f"; {written.missing} messages of this one are missing" if written.missing else ""
+            log.warning("takes are recorded again%s (%s)", lost, self._folder)
+        if written.moved:
+            log.warning("a take was deleted while it was recorded; it has been made anew (%s)", self._folder)
+        self._failing, written.missing, written.moved = False, 0, False
 
     def _end(self) -> None:
-        if self._file is not None:
-            storage.unlock(self._file)  # the disk may still be at it
-            os.close(self._file)
-            self._file = None
+        if self._log is not None:
+            self._log.close()
+            self._log = None
 
 
 class _Syncer:
     """Brings written bytes to the disk in a thread of its own, so that a slow disk holds up no write."""
 
     def __init__(self) -> None:
-        self.failure: OSError | None = None
+        self._failure: OSError | None = None
         self._files: SimpleQueue[int] = SimpleQueue()
         self._busy = False
         threading.Thread(target=self._run, name="recorder-sync", daemon=True).start()
 
     def sync(self, file: int) -> None:
-        """Bring a file to the disk; do nothing while the disk is still at it."""
+        """Bring a file to the disk; do nothing while the disk is still at it. Raises OSError if it failed before."""
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
         if not self._busy:
             self._busy = True
             self._files.put(os.dup(file))
@@ -223,7 +227,7 @@ class _Syncer:
             try:
                 os.fsync(file)
             except OSError as error:
-                self.failure = error
+                self._failure = error
             finally:
                 os.close(file)
                 self._busy = False

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from daemon.core.observers import Observer
 from daemon.core.tempo import TempoMap
-from music.midi import pair_notes
+from music.midi import is_note, pair_notes
 from music.note import CHANNELS, MELODY, Metre, Note
 
 _ROLE_OF = {channel: role for role, channel in CHANNELS.items() if role != MELODY}
@@ -20,26 +20,30 @@ class Take(Observer):
     def __init__(self) -> None:
         self._heard: list[_Message] = []
         self._sent: list[_Message] = []
+        self._end = 0  # the time (ns) of the latest message
 
     def on_input(self, data: bytes, at: int) -> None:
-        """Keep a message that arrived at `at` (ns)."""
-        self._heard.append((at, data))
+        """Keep a note-on or note-off that arrived at `at` (ns)."""
+        self._keep(self._heard, data, at)
 
     def on_output(self, data: bytes, due: int) -> None:
-        """Keep a message that was sent and was due at `due` (ns)."""
-        self._sent.append((due, data))
+        """Keep a note-on or note-off that was sent and was due at `due` (ns)."""
+        self._keep(self._sent, data, due)
+
+    def _keep(self, messages: list[_Message], data: bytes, at: int) -> None:
+        self._end = max(self._end, at)
+        if is_note(data) and data[1:].isascii():
+            messages.append((at, data))
 
     def parts(self, tempo: TempoMap) -> dict[str, list[Note]]:
         """Return the notes of the melody and of every role that played, in ticks.
 
         A note that never ended ends with the last message.
         """
-        messages = self._heard + self._sent
-        end = max((at for at, _ in messages), default=0)
-        by_channel = _notes_by_channel(self._sent, tempo, end)
+        by_channel = _notes_by_channel(self._sent, tempo, self._end)
         roles = {role: by_channel[channel] for channel, role in _ROLE_OF.items() if channel in by_channel}
         return {
-            MELODY: sorted(n for notes in _notes_by_channel(self._heard, tempo, end).values() for n in notes),
+            MELODY: sorted(n for notes in _notes_by_channel(self._heard, tempo, self._end).values() for n in notes),
             **roles,
         }
 

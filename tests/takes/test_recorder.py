@@ -6,22 +6,26 @@ import errno
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from daemon.cli import main
-from daemon.core.events import ControlChange, Quit
+from daemon.core.events import ControlChange, Event, MidiIn, Quit
 from daemon.core.observers import ObservedOutput, ObservedWorld
 from daemon.core.tempo import TempoMap
 from daemon.engine.conductor import Conductor
 from daemon.engine.song import SongInfo
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, VirtualWorld
-from daemon.takes import recorder, storage, take_log
+from daemon.takes import conversion, log_file, recorder, storage, take_log
 from daemon.takes.recorder import Recorder
 from daemon.takes.take_log import format_header, format_message, format_style, format_tempo
 from music import midifile, smf
@@ -32,16 +36,16 @@ from tests.support.jack.stage import ROOT
 TUNE = [Note(12 * i, 60 + i, 10, 90) for i in range(16)]
 
 
-def played(folder: Path, until: int = 192, limit: int = 1 << 20) -> RecordingOutput:
+def played(folder: Path, limit: int = 1 << 20, more: Sequence[Event] = ()) -> RecordingOutput:
     """A tune on virtual time, with a change of style and one of tempo on the way, recorded into a folder."""
     tempo, player = TempoMap(500_000), FakePlayer()
     world = VirtualWorld(tempo.ns_at(-96))
     output = RecordingOutput(world)
-    for event in midi(TUNE, tempo):
+    for event in (*midi(TUNE, tempo), *more):
         world.put(event)
     world.put(ControlChange(tempo.ns_at(90), "style", "rock"))
     world.put(ControlChange(tempo.ns_at(96), "bpm", 60.0))
-    world.put(Quit(tempo.ns_at(until)))
+    world.put(Quit(tempo.ns_at(192)))
     with closing(Recorder(folder, limit, Metre())) as kept:
         hears, plays = ObservedWorld(world, [kept]), ObservedOutput(output, [kept])
         conductor = Conductor(hears, plays, InlineComposer(world, player, 0), player.info, SongInfo())
@@ -74,36 +78,6 @@ def song_roles(song: midifile.Song) -> list[str]:
     return [part.name for part in song.parts]
 
 
-def test_a_journal_cut_off_anywhere_holds_what_came_before(tmp_path: Path) -> None:
-    lines = [
-        format_header(Metre(3, 4)),
-        format_tempo((0, 0, 500_000)),
-        format_style(0, "jazz"),
-    ]
-    lines += [format_message("io"[n % 2], n * 1000, bytes((0x90, 60 + n, 9))) for n in range(20)]
-    whole = "".join(lines).encode()
-    path = tmp_path / "one.take"
-    found = None
-    for end in range(len(whole) + 1):
-        path.write_bytes(whole[:end])
-        found = take_log.read(path)
-        complete = whole[:end].count(b"\n") - 3
-        assert (found.messages if found else 0) == max(0, complete)
-    assert found is not None
-    assert (found.metre, found.styles) == (Metre(3, 4), ((0, "jazz"),))
-
-
-def test_garbage_in_a_journal_is_as_if_it_were_not_there(tmp_path: Path) -> None:
-    path = tmp_path / "one.take"
-    good = format_header(Metre()) + format_tempo((0, 0, 500_000)) + format_message("i", 5, b"\x90\x3c\x40")
-    path.write_bytes(good.encode() + b"\x00\xff\nx\ni 5\ni six 903c40\no 7 zz\nt 1 2\n\n")
-    found = take_log.read(path)
-    assert found is not None
-    assert found.messages == 1
-    path.write_bytes(b"something else\n")
-    assert take_log.read(path) is None
-
-
 def test_a_killed_band_leaves_its_take(tmp_path: Path) -> None:
     child = subprocess.Popen(
         [sys.executable, "-m", "tests.support.take_child", str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
@@ -122,27 +96,242 @@ def test_a_killed_band_leaves_its_take(tmp_path: Path) -> None:
     assert storage.list_takes(tmp_path) == [made]
 
 
+def own_take(folder: Path, number: int) -> Path:
+    """A take as the band leaves it, older the smaller its number."""
+    log, file = folder / "made.take", folder / f"2026-01-01_00-00-{number:02}.mid"
+    log.write_text(LOG)
+    conversion.convert(log, file)
+    log.unlink()
+    os.utime(file, (number, number))
+    return file
+
+
+LOG = format_header(Metre()) + format_tempo((0, 0, 500_000)) + format_message("i", 5, b"\x90\x3c\x40")
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.iterdir())
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+
+
 def test_the_oldest_takes_go_first(tmp_path: Path) -> None:
-    for number in range(5):
-        file = tmp_path / f"{number}.mid"
-        file.write_bytes(bytes(1000))
-        os.utime(file, (number, number))
+    takes = [own_take(tmp_path, number) for number in range(5)]
+    storage.prune(tmp_path, takes[0].stat().st_size * 5 // 2)
+    assert storage.list_takes(tmp_path) == takes[3:]
+
+
+def test_only_what_the_band_wrote_is_deleted(tmp_path: Path) -> None:
+    renamed = own_take(tmp_path, 1).rename(tmp_path / "best of all.mid")
+    changed = own_take(tmp_path, 2)
+    changed.write_bytes(changed.read_bytes() + b"\0")
+    (tmp_path / "2026-01-01_00-00-03.mid").write_bytes(b"MThd" + bytes(1000))
+    (tmp_path / "2026-01-01_00-00-04.take").write_bytes(b"a list of what to take along\n")
+    (tmp_path / "mine.take").write_text(LOG)
     (tmp_path / "mine.txt").write_bytes(bytes(5000))
-    storage.prune(tmp_path, 2500)
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["3.mid", "4.mid", "mine.txt"]
+    (tmp_path / "2026-01-01_00-00-05.mid").symlink_to(renamed)
+    (tmp_path / "2026-01-01_00-00-06.take").symlink_to("nowhere")
+    own_take(tmp_path, 7)
+    (tmp_path / "2026-01-01_00-00-08.take").write_text(LOG)
+    before = names(tmp_path)
+    storage.prune(tmp_path, 0)
+    assert set(before) - set(names(tmp_path)) == {"2026-01-01_00-00-07.mid", "2026-01-01_00-00-08.take"}
 
 
 def test_older_takes_make_room_while_a_long_one_is_played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorder, "PRUNE_INTERVAL_BYTES", 500)
-    for number in range(3):
-        file = tmp_path / f"{number}.mid"
-        file.write_bytes(bytes(1000))
-        os.utime(file, (number, number))
+    old = [own_take(tmp_path, number) for number in range(60)]
     monkeypatch.setattr(storage, "recover", lambda *_: [])
-    played(tmp_path, limit=5500)
-    names = [file.name for file in storage.list_takes(tmp_path)]
-    assert [name for name in names if name.endswith(".mid")] == ["2.mid"]
-    assert len(names) == 2
+    played(tmp_path, limit=sum(file.stat().st_size for file in old) + 1_000)
+    left = storage.list_takes(tmp_path)
+    assert left[-1].suffix == take_log.LOG_SUFFIX
+    assert 0 < len(left) - 1 < len(old)
+    assert left[:-1] == old[-(len(left) - 1) :]
+
+
+def test_a_take_fills_half_of_the_room_at_most(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(storage, "recover_in_background", lambda _: None)
+    played(tmp_path, limit=2_000)
+    assert [line.split(":")[0] for line in warnings(caplog)] == ["the rest of this take is not recorded"]
+    assert [file.suffix for file in storage.list_takes(tmp_path)] == [".mid"]
+
+
+def test_sysex_and_clock_are_no_part_of_a_take(tmp_path: Path) -> None:
+    old = own_take(tmp_path, 1)
+    sysex = b"\xf0\x7d" + bytes(1 << 17) + b"\xf7"
+    played(tmp_path, limit=1 << 16, more=[MidiIn(0, sysex), MidiIn(0, b"\xf8"), MidiIn(96_000_000, sysex)])
+    assert old.exists()
+    assert len(storage.list_takes(tmp_path)) == 2
+
+
+class Disk:
+    """os.write that works or does not."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.full, self._write = True, os.write
+        monkeypatch.setattr("os.write", self.write)
+
+    def write(self, file: int, data: bytes) -> int:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return self._write(file, data)
+
+
+def lines_of(first: int, count: int) -> list[str | None]:
+    """Lines of a log: notes a beat apart."""
+    found: list[str | None] = [format_tempo((0, 0, 500_000))] if not first else []
+    return found + [format_message("i", n * 500_000_000, bytes((0x90, 60 + n % 12, 9))) for n in range(first, count)]
+
+
+def notes_in(file: Path) -> int:
+    return sum(len(part.notes) for part in midifile.read(file).parts)
+
+
+def test_a_disk_freed_again_is_used_again_and_nothing_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    disk = Disk(monkeypatch)
+    writer = recorder._TakeWriter(tmp_path, 1 << 20, format_header(Metre()), SimpleQueue())
+    writer._take_lines(lines_of(0, 5), True)
+    writer._take_lines(lines_of(5, 10), True)
+    disk.full = False
+    writer._take_lines([*lines_of(10, 15), None], True)
+    (made,) = storage.recover(tmp_path)
+    assert notes_in(made) == 15
+    assert warnings(caplog) == [
+        f"takes are no longer recorded: No space left on device ({tmp_path})",
+        f"takes are recorded again ({tmp_path})",
+    ]
+
+
+def test_what_a_full_disk_does_not_take_is_kept_up_to_a_limit_and_what_is_lost_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(log_file, "MAX_WAITING_BYTES", 200)
+    disk = Disk(monkeypatch)
+    writer = recorder._TakeWriter(tmp_path, 1 << 20, format_header(Metre()), SimpleQueue())
+    writer._take_lines(lines_of(0, 50), True)
+    writer._take_lines([format_tempo((24, 500_000_000, 400_000)), format_tempo((48, 900_000_000, 300_000))], True)
+    disk.full = False
+    writer._take_lines([], True)
+    writer._take_lines([*lines_of(60, 61), None], True)
+    (log,) = storage.list_logs(tmp_path)
+    written = log.read_text().splitlines()
+    assert written[-2:] == ["t 48 900000000 300000", "i 30000000000 903c09"]
+    kept = sum(line.startswith("i") for line in written) - 1
+    assert (
+        warnings(caplog)[-1] == f"takes are recorded again; {50 - kept} messages of this one are missing ({tmp_path})"
+    )
+
+
+def test_a_folder_deleted_while_playing_is_made_anew_with_all_that_was_played(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "takes"
+    writer = recorder._TakeWriter(folder, 1 << 20, format_header(Metre()), SimpleQueue())
+    writer._take_lines(lines_of(0, 5), True)
+    shutil.rmtree(folder)
+    writer._take_lines([*lines_of(5, 10), None], True)
+    (made,) = storage.recover(folder)
+    assert notes_in(made) == 10
+    assert warnings(caplog) == [f"a take was deleted while it was recorded; it has been made anew ({folder})"]
+
+
+def test_a_file_that_vanishes_while_the_folder_is_looked_at_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "2026-01-01_00-00-00.mid"
+    listed = storage._list_files
+    monkeypatch.setattr(storage, "_list_files", lambda *args: [gone, *listed(*args)])
+    storage.prune(tmp_path, 0)
+    assert storage.recover(tmp_path) == []
+
+
+def test_takes_are_for_their_owner_only(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "takes"
+    writer = recorder._TakeWriter(folder, 1 << 20, format_header(Metre()), SimpleQueue())
+    old = os.umask(0o022)
+    try:
+        writer._take_lines([*lines_of(0, 5), None], True)
+        assert [file.stat().st_mode & 0o777 for file in folder.iterdir()] == [0o600]
+        (made,) = storage.recover(folder)
+    finally:
+        os.umask(old)
+    assert (folder.stat().st_mode & 0o777, made.stat().st_mode & 0o777) == (0o700, 0o600)
+
+
+def test_a_pipe_or_a_link_called_like_a_take_stops_nothing(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.take")
+    os.mkfifo(tmp_path / "b.mid")
+    (tmp_path / "c.take").symlink_to("nowhere")
+    (tmp_path / "d.mid").mkdir()
+    played(tmp_path)
+    assert [file.suffix for file in storage.list_takes(tmp_path)] == [".mid"]
+    assert CliRunner().invoke(main, ["takes", "list", "--dir", str(tmp_path)]).exit_code == 0
+
+
+def test_a_damaged_take_is_set_aside_once_and_the_rest_of_it_is_saved(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    damaged = tmp_path / "2026-01-01_00-00-01.take"
+    damaged.write_bytes(LOG.encode() + b"i 7 90ae64\ns 9 caf\xe9\n")
+    (tmp_path / "notes.take").write_text("a list of what to take along\n")
+    played(tmp_path)
+    assert warnings(caplog) == [
+        f"{damaged}: 1 lines of this take make no sense; the rest is saved in 2026-01-01_00-00-01.mid; "
+        "what was recorded is kept as 2026-01-01_00-00-01.damaged"
+    ]
+    caplog.clear()
+    assert notes_in(tmp_path / "2026-01-01_00-00-01.mid") == 1
+    assert storage.recover(tmp_path) == []
+    run = CliRunner().invoke(main, ["takes", "list", "--dir", str(tmp_path), "--json"])
+    assert {row["name"]: row.get("state") for row in json.loads(run.stdout)}["notes"] == "no take"
+    assert (tmp_path / "notes.take").exists()
+
+
+def test_a_take_that_nobody_foresaw_stops_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.take").write_text(LOG)
+    (tmp_path / "b.take").write_text(LOG)
+    convert = conversion.convert
+
+    def broken(log: Path, *args: Any, **options: Any) -> Any:
+        if log.name == "a.take":
+            raise KeyError("out of tune")
+        return convert(log, *args, **options)
+
+    monkeypatch.setattr(conversion, "convert", broken)
+    problems: list[str] = []
+    assert storage.recover(tmp_path, problems) == [tmp_path / "b.mid"]
+    assert names(tmp_path) == ["a.damaged", "b.mid"]
+    assert len(problems) == 1
+
+
+def test_a_conversion_replaces_no_file_of_the_users(tmp_path: Path) -> None:
+    (tmp_path / "song.take").write_text(LOG)
+    (tmp_path / "song.mid").write_bytes(b"mine")
+    assert storage.recover(tmp_path) == [tmp_path / "song-2.mid"]
+    assert (tmp_path / "song.mid").read_bytes() == b"mine"
+
+
+def test_a_take_too_long_to_convert_while_stopping_is_left_for_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(recorder, "MAX_CONVERSION_S", -1.0)
+    played(tmp_path)
+    (left,) = storage.list_logs(tmp_path)
+    assert warnings(caplog) == [f"{left}: not a MIDI file yet: it is too long to be converted now; it is kept as it is"]
+    assert storage.recover(tmp_path) == [left.with_suffix(".mid")]
+
+
+def test_a_style_of_any_name_is_recorded(tmp_path: Path) -> None:
+    writer = recorder._TakeWriter(tmp_path, 1 << 20, format_header(Metre()), SimpleQueue())
+    writer._take_lines([*lines_of(0, 2), format_style(5, "日本\ud800"), *lines_of(2, 3), None], True)
+    (made,) = storage.recover(tmp_path)
+    assert notes_in(made) == 3
 
 
 def test_a_full_disk_is_one_warning_and_the_band_plays_on(
@@ -165,16 +354,14 @@ def test_no_room_for_the_midi_file_is_one_warning_and_the_take_can_be_exported_e
 ) -> None:
     takes, out = tmp_path / "takes", tmp_path / "out.mid"
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as short:
-        short.setattr(take_log, "write_midi", full)
+        short.setattr(conversion, "convert", full)
         played(takes)
-    assert [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING] == [
-        f"a take is not a MIDI file yet: No space left on device ({takes}); it is kept as it is"
-    ]
     (left,) = storage.list_takes(takes)
+    assert warnings(caplog) == [f"{left}: not a MIDI file yet: No space left on device; it is kept as it is"]
     assert left.suffix == take_log.LOG_SUFFIX
     monkeypatch.setattr(storage, "recover", lambda *_: [])  # there is no room still
     run = CliRunner().invoke(main, ["takes", "export", left.stem, "--dir", str(takes), "-o", str(out)])
@@ -192,9 +379,7 @@ def test_list_and_export(tmp_path: Path) -> None:
     takes, out = tmp_path / "takes", tmp_path / "out"
     out.mkdir()
     played(takes)
-    (takes / "old.take").write_text(
-        format_header(Metre()) + format_tempo((0, 0, 500_000)) + format_message("i", 5, b"\x90\x3c\x40")
-    )
+    (takes / "old.take").write_text(LOG)
     run = CliRunner().invoke(main, ["takes", "list", "--dir", str(takes), "--json"])
     rows = json.loads(run.output[: run.output.rindex("]") + 1])
     assert [row["notes"] for row in rows if row["name"] == "old"] == [1]

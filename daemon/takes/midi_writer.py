@@ -1,0 +1,222 @@
+"""A MIDI file made in passing from notes that come nearly in order, in memory that does not grow with its length."""
+
+from __future__ import annotations
+
+import heapq
+import struct
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, BinaryIO
+
+from music import midi, smf
+from music.midifile import FILE_TICKS, LAST_TICK
+from music.note import TICKS_PER_BEAT, Metre
+
+#: events may come so much (ticks) later than others that follow them in the file
+REORDER_TICKS = 16 * TICKS_PER_BEAT
+#: what is more than that goes to the disk while it is collected
+MEMORY_BYTES = 1 << 18
+MAX_MARKERS = 10_000
+_MAX_TEMPO_US = 0xFFFFFF
+_TEMPO_RECORD = struct.Struct("<qi")
+_OFF, _ON = 0, 1  # what ends at a tick comes before what begins there
+
+#: the first message of every take's file; the number is the file's size, which no other program keeps by accident
+_MARK = b"houseband take 1, %012d bytes"
+_HEADER = struct.Struct(">4sIHHH")
+
+
+def is_take(head: bytes, size: int) -> bool:
+    """Tell whether a file of so many bytes that begins with `head` was written here and has not been changed since."""
+    text = _MARK % size
+    return head[_HEADER.size + 8 :].startswith(bytes((0, smf.META, smf.TEXT, len(text))) + text)
+
+
+class MidiWriter:
+    """Collects notes, tempi and markers at ticks, and writes them so that the bar of the first note is bar 1."""
+
+    def __init__(self, tracks: Sequence[tuple[str, int]], metre: Metre, folder: Path | None) -> None:
+        """tracks: name and channel of each; folder: where files without a name may be put meanwhile."""
+        self._tracks = [_Chunk(folder, channel) for _, channel in tracks]
+        self._names = [name.encode() for name, _ in tracks]
+        self._metre = metre
+        self._waiting: list[tuple[int, int, int, int, int]] = []  # tick, off or on, track, pitch, velocity
+        self._newest: int | None = None
+        self._begin: int | None = None  # the tick that is the file's first
+        self._tempos = _Chunk(folder)
+        self._markers: list[tuple[int, str]] = []
+        self._folder = folder
+
+    def __enter__(self) -> MidiWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for chunk in (*self._tracks, self._tempos):
+            chunk.close()
+
+    def begin_note(self, tick: int, track: int, pitch: int, velocity: int) -> None:
+        """Add the beginning of a note to the track of that number."""
+        self._add((tick, _ON, track, pitch, velocity))
+
+    def end_note(self, tick: int, track: int, pitch: int) -> None:
+        """Add the end of a note."""
+        self._add((tick, _OFF, track, pitch, 0))
+
+    def add_tempo(self, tick: int, us: int) -> None:
+        """Add a tempo (microseconds per beat) that holds from a tick on; they come in order."""
+        self._tempos.add(_TEMPO_RECORD.pack(tick, max(1, min(us, _MAX_TEMPO_US))))
+
+    def add_marker(self, tick: int, text: str) -> None:
+        """Add a text at a tick."""
+        if len(self._markers) < MAX_MARKERS:
+            self._markers.append((tick, text))
+
+    def _add(self, event: tuple[int, int, int, int, int]) -> None:
+        heapq.heappush(self._waiting, event)
+        if self._newest is None or event[0] > self._newest:
+            self._newest = event[0]
+        while self._newest - self._waiting[0][0] > REORDER_TICKS:
+            self._take_next()
+
+    def _take_next(self) -> None:
+        tick, _, track, pitch, velocity = heapq.heappop(self._waiting)
+        if self._begin is None:
+            bar = self._metre.ticks_per_bar
+            self._begin = tick // bar * bar
+        at = tick - self._begin
+        if at <= LAST_TICK:
+            self._tracks[track].add_note(at, pitch, velocity)
+
+    def write(self, file: BinaryIO) -> bool:
+        """Write the whole file; write nothing and return False where there was no note. Raises OSError."""
+        while self._waiting:
+            self._take_next()
+        if self._begin is None:
+            return False
+        used = [number for number, chunk in enumerate(self._tracks) if chunk.size or not number]
+        with _Chunk(self._folder) as opening:
+            self._write_opening(opening, self._begin)
+            names = [_meta(smf.TRACK_NAME, self._names[number]) for number in used]
+            end = _meta(smf.END_OF_TRACK, b"")
+            first = len(_meta(smf.TEXT, _MARK % 0)) + opening.size + len(end)
+            sizes = [len(name) + self._tracks[number].size + len(end) for name, number in zip(names, used, strict=True)]
+            total = _HEADER.size + 8 + first + sum(8 + size for size in sizes)
+            file.write(_HEADER.pack(b"MThd", 6, 1, 1 + len(used), FILE_TICKS))
+            file.write(struct.pack(">4sI", b"MTrk", first) + _meta(smf.TEXT, _MARK % total))
+            opening.copy_to(file)
+            file.write(end)
+        for name, number, size in zip(names, used, sizes, strict=True):
+            file.write(struct.pack(">4sI", b"MTrk", size) + name)
+            self._tracks[number].copy_to(file)
+            file.write(end)
+        return True
+
+    def _write_opening(self, chunk: _Chunk, begin: int) -> None:
+        """Write the first track's messages: tempi, metre, markers. Of tempi before the beginning the last holds."""
+        power = self._metre.denominator.bit_length() - 1
+        metre = bytes((self._metre.numerator, power, 24, 8))
+        events = heapq.merge(
+            ((tick, 0, smf.SET_TEMPO, us.to_bytes(3, "big")) for tick, us in self._tempos_from(begin)),
+            [(0, 1, smf.TIME_SIGNATURE, metre)],
+            sorted(
+                (max(0, tick - begin), 2, smf.MARKER, text.encode(errors="replace")) for tick, text in self._markers
+            ),
+        )
+        for tick, _, kind, body in events:
+            if tick <= LAST_TICK:
+                chunk.add_meta(tick, kind, body)
+
+    def _tempos_from(self, begin: int) -> Iterator[tuple[int, int]]:
+        before: int | None = None
+        begun = False
+        for tick, us in self._tempos.records(_TEMPO_RECORD):
+            if tick <= begin:
+                before = us
+                continue
+            if not begun:
+                begun = True
+                yield 0, us if before is None else before
+            yield tick - begin, us
+        if not begun and before is not None:
+            yield 0, before
+
+
+class _Chunk:
+    """Bytes that are collected, in memory and then on the disk; with a channel the events of a track."""
+
+    def __init__(self, folder: Path | None, channel: int = 0) -> None:
+        self.size = 0
+        self._folder, self._status = folder, bytes((midi.NOTE_ON | channel,))
+        self._memory = bytearray()
+        self._disk: IO[bytes] | None = None
+        self._last = 0  # the file's tick of the event added last
+
+    def __enter__(self) -> _Chunk:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Forget everything."""
+        if self._disk is not None:
+            self._disk.close()
+
+    def add(self, data: bytes) -> None:
+        """Add bytes. Raises OSError."""
+        self._memory += data
+        self.size += len(data)
+        if len(self._memory) > MEMORY_BYTES:
+            if self._disk is None:
+                self._disk = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - closed by `close`
+            self._disk.write(self._memory)
+            self._memory.clear()
+
+    def add_note(self, tick: int, pitch: int, velocity: int) -> None:
+        """Add a note-on, of velocity 0 for an end; only the first one needs its status."""
+        status = b"" if self.size else self._status
+        self.add(self._delta(tick) + status + bytes((pitch, velocity)))
+
+    def add_meta(self, tick: int, kind: int, body: bytes) -> None:
+        """Add a meta message."""
+        self.add(self._delta(tick) + _meta(kind, body)[1:])
+
+    def _delta(self, tick: int) -> bytes:
+        at = max(tick * FILE_TICKS // TICKS_PER_BEAT, self._last)
+        delta, self._last = at - self._last, at
+        return _variable_length(delta)
+
+    def copy_to(self, file: BinaryIO) -> None:
+        """Write everything to a file. Raises OSError."""
+        for piece in self._pieces():
+            file.write(piece)
+
+    def records(self, layout: struct.Struct) -> Iterator[tuple[int, int]]:
+        """Yield the records that the bytes are made of."""
+        rest = b""
+        for piece in self._pieces():
+            data = rest + piece
+            whole = len(data) // layout.size * layout.size
+            yield from layout.iter_unpack(data[:whole])
+            rest = data[whole:]
+
+    def _pieces(self) -> Iterator[bytes]:
+        if self._disk is not None:
+            self._disk.seek(0)
+            while piece := self._disk.read(MEMORY_BYTES):
+                yield piece
+        yield bytes(self._memory)
+
+
+def _meta(kind: int, body: bytes) -> bytes:
+    return bytes((0, smf.META, kind)) + _variable_length(len(body)) + body
+
+
+def _variable_length(value: int) -> bytes:
+    if value < 0x80:
+        return bytes((value,))
+    digits = [value & 0x7F]
+    while value := value >> 7:
+        digits.append(value & 0x7F | 0x80)
+    return bytes(reversed(digits))

@@ -1,0 +1,193 @@
+"""Logs of takes made into MIDI files: what they hold, what is wrong with them, how long they are."""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from daemon.core.tempo import TempoMap
+from daemon.takes import conversion, midi_writer
+from daemon.takes.conversion import Conversion, convert
+from daemon.takes.take import Take
+from daemon.takes.take_log import format_header, format_message, format_style, format_tempo
+from music import midifile, smf
+from music.note import MELODY, Metre, Note
+
+HEADER, MARK = format_header(Metre()), format_tempo((0, 0, 500_000))
+MS = 1_000_000
+
+
+def note(way: str, at_ms: int, pitch: int, channel: int = 0, length_ms: int = 250) -> str:
+    """The two lines of a note."""
+    on, off = bytes((0x90 | channel, pitch, 80)), bytes((0x80 | channel, pitch, 0))
+    return format_message(way, at_ms * MS, on) + format_message(way, (at_ms + length_ms) * MS, off)
+
+
+def converted(folder: Path, log: str | bytes) -> midifile.Song:
+    path = folder / "one.take"
+    path.write_bytes(log if isinstance(log, bytes) else log.encode())
+    done = convert(path, folder / "one.mid")
+    assert done is not None
+    assert done.made
+    return midifile.read(folder / "one.mid")
+
+
+def test_a_log_cut_off_anywhere_holds_what_came_before(tmp_path: Path) -> None:
+    lines = [format_header(Metre(3, 4)), MARK, format_style(0, "jazz")]
+    lines += [format_message("i", n * 100 * MS, bytes((0x90, 60 + n, 9))) for n in range(6)]
+    whole, path, out = "".join(lines).encode(), tmp_path / "one.take", tmp_path / "one.mid"
+    for end in range(len(whole) + 1):
+        path.write_bytes(whole[:end])
+        done = convert(path, out)
+        complete = max(0, whole[:end].count(b"\n") - 3)
+        assert done == Conversion(complete > 0, 0)
+        if complete:
+            (melody,) = midifile.read(out).parts
+            assert len(melody.notes) == complete
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"i 500000000 90ae64",  # a data byte above 127, from a broken cable
+        b"i 500000000 90",  # a status alone
+        b"o 500000000 3c3c3c",  # data bytes alone
+        b"o 500000000 zz",
+        b"i six 903c40",
+        b"i 99999999999999999999 903c40",  # later than any clock
+        b"i " + b"9" * 4000 + b" 903c40",
+        b"i 5",
+        b"x 5 903c40",
+        b"t 1 2",
+        b"t 9 9 0",  # no time at all for a beat
+        b"\x00\xff",
+        b"",
+    ],
+)
+def test_a_line_that_makes_no_sense_costs_that_line(bad: bytes, tmp_path: Path) -> None:
+    path, out = tmp_path / "one.take", tmp_path / "one.mid"
+    good = HEADER + MARK + note("i", 0, 60)
+    path.write_bytes(good.encode() + bad + b"\n" + note("i", 500, 62).encode())
+    assert convert(path, out) == Conversion(True, 1)
+    assert [part.notes for part in midifile.read(out).parts] == [(Note(0, 60, 12, 80), Note(24, 62, 12, 80))]
+
+
+def test_system_messages_of_older_logs_are_left_out_whatever_their_length(tmp_path: Path) -> None:
+    path = tmp_path / "one.take"
+    sysex = format_message("i", 5, b"\xf0" + bytes(100_000) + b"\xf7") + format_message("i", 6, b"\xf8")
+    path.write_text(HEADER + MARK + sysex + note("i", 0, 60))
+    assert convert(path, tmp_path / "one.mid") == Conversion(True, 0)
+
+
+@pytest.mark.parametrize("contents", [b"something else\n", b"houseband-take 2 4 4\n", b"\xff" * 5000])
+def test_what_is_no_log_is_none(contents: bytes, tmp_path: Path) -> None:
+    (tmp_path / "one.take").write_bytes(contents)
+    assert convert(tmp_path / "one.take", tmp_path / "one.mid") is None
+    assert not (tmp_path / "one.mid").exists()
+
+
+@pytest.mark.parametrize("header", ["houseband-take 1 0 4\n", "houseband-take 1 900 4\n", "houseband-take 1 x\n"])
+def test_a_metre_that_is_none_is_four_four(header: str, tmp_path: Path) -> None:
+    assert converted(tmp_path, header + MARK + note("i", 0, 60)).metres == ((0, Metre(4, 4)),)
+
+
+def test_a_log_without_a_tempo_begins_with_its_first_message_at_120(tmp_path: Path) -> None:
+    song = converted(tmp_path, HEADER + note("i", 7_000, 60) + note("i", 7_500, 62))
+    assert song.parts[0].notes == (Note(0, 60, 12, 80), Note(24, 62, 12, 80))
+
+
+def test_styles_are_markers_in_any_script(tmp_path: Path) -> None:
+    styles = format_style(0, "jázz 日本") + format_style(2_000 * MS, "rock\nroll")
+    song = converted(tmp_path, HEADER + MARK + styles + note("i", 0, 60))
+    assert song.source is not None
+    markers = [(tick, body.decode()) for tick, body in song.source.tracks[0].bodies(smf.MARKER)]
+    assert markers == [(0, "jázz 日本"), (4 * 480, "rock roll")]
+    converted(tmp_path, (HEADER + MARK).encode() + b"s 0 caf\xe9\x1b[2J\n" + note("i", 0, 60).encode())
+
+
+def test_the_file_is_known_again_until_it_is_changed(tmp_path: Path) -> None:
+    converted(tmp_path, HEADER + MARK + note("i", 0, 60))
+    data = (tmp_path / "one.mid").read_bytes()
+    assert midi_writer.is_take(data[:128], len(data))
+    assert not midi_writer.is_take(data[:128], len(data) + 1)
+    midifile.write(tmp_path / "own.mid", {MELODY: [Note(0, 60, 12, 80)]})
+    other = (tmp_path / "own.mid").read_bytes()
+    assert not midi_writer.is_take(other[:128], len(other))
+
+
+def played(marks: list[tuple[int, int]], notes: list[tuple[int, int, int, int]]) -> tuple[str, Take, TempoMap]:
+    """Notes (start, length, channel, pitch) over tempo marks (tick, microseconds per beat), as a log and as a take."""
+    tempo = TempoMap.from_marks(marks)
+    messages = [(start, 1, bytes((0x90 | c, p, 80)), "io"[c > 0]) for start, _, c, p in notes]
+    messages += [(start + length, 0, bytes((0x80 | c, p, 0)), "io"[c > 0]) for start, length, c, p in notes]
+    log, take, written = HEADER, Take(), None
+    for tick, _, data, way in sorted(messages):
+        at = tempo.ns_at(tick)
+        if (mark := tempo.mark_at(at)) != written:
+            written, log = mark, log + format_tempo(mark)
+        log += format_message(way, at, data)
+        (take.on_input if way == "i" else take.on_output)(data, at)
+    return log, take, tempo
+
+
+@examples(max_examples=50)
+@given(
+    marks=st.dictionaries(st.integers(1, 900), st.integers(200_000, 2_000_000), max_size=6),
+    notes=st.lists(
+        st.tuples(st.integers(0, 1_000), st.integers(1, 90), st.sampled_from((0, 1, 2, 9)), st.integers(50, 60)),
+        min_size=1,
+        max_size=40,
+    ),
+)
+def test_a_log_holds_what_a_take_in_memory_does(
+    marks: dict[int, int],
+    notes: list[tuple[int, int, int, int]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    log, take, tempo = played([(0, 500_000), *sorted(marks.items())], notes)
+    song = converted(tmp_path_factory.mktemp("log"), log)
+    first = min(start for start, *_ in notes) // 96 * 96
+    take.write(tmp_path_factory.mktemp("take") / "take.mid", tempo, Metre())
+    expected = {
+        name: sorted((n.start - first, n.pitch, n.length, n.velocity) for n in part)
+        for name, part in take.parts(tempo).items()
+        if part
+    }
+    found = {p.name: sorted((n.start, n.pitch, n.length, n.velocity) for n in p.notes) for p in song.parts}
+    assert found == expected
+
+
+def long_log(notes: int, opening: str = HEADER + MARK) -> bytes:
+    return (opening + "".join(note("io"[n % 2], 100 * n, 40 + n % 40, n % 2) for n in range(notes))).encode()
+
+
+def test_memory_does_not_grow_with_a_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(midi_writer, "MEMORY_BYTES", 4096)
+    path = tmp_path / "one.take"
+    peaks: list[int] = []
+    for notes in (1_000, 10_000):
+        path.write_bytes(long_log(notes))
+        tracemalloc.start()
+        convert(path, tmp_path / "one.mid")
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0] + 50_000
+    assert sum(len(part.notes) for part in midifile.read(tmp_path / "one.mid").parts) == 10_000
+
+
+def test_a_conversion_that_takes_too_long_is_given_up_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversion, "_LOOK_LINES", 10)
+    (tmp_path / "one.take").write_bytes(long_log(100))
+    moments = iter(range(1000))
+    monkeypatch.setattr(time, "monotonic", lambda: next(moments))
+    with pytest.raises(TimeoutError, match="too long"):
+        convert(tmp_path / "one.take", tmp_path / "one.mid", deadline_s=3)
+    assert [file.name for file in tmp_path.iterdir()] == ["one.take"]
