@@ -46,19 +46,6 @@ class TempoMap:
         tempo._ns = [at + shift for at in tempo._ns]
         return tempo
 
-    @classmethod
-    def from_marks_ns(cls, marks: Iterable[tuple[int, int, int]]) -> TempoMap:
-        """Return the tempo of marks (tick, ns, microseconds per beat) as `mark_at` gives them, at least one.
-
-        A mark that is not later than the one before is left out.
-        """
-        (tick, ns, us), *rest = marks
-        tempo = cls(us, tick, ns)
-        for tick, ns, us in rest:
-            if tick > tempo._ticks[-1] and ns > tempo._ns[-1]:
-                tempo._mark(tick, ns, us)
-        return tempo
-
     def ns_at(self, tick: int) -> int:
         """Return the time at which a tick begins."""
         i = max(0, bisect_right(self._ticks, tick) - 1) if len(self._ticks) > 1 else 0

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import tempfile
+import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -24,12 +27,18 @@ from daemon.live.service_mode import service_mode
 from daemon.midi.ports import PortError
 from daemon.midi.reconnecting import ReconnectingPorts
 from daemon.players.worker import PlayerSpec, PreloadedWorker
+from daemon.system.paths import takes_folder
 from daemon.system.watchdog import find_watchdog
 from daemon.takes.take import Take
+from music.errors import HousebandError
 from music.files import check_writable, write_atomically
 from music.note import Metre
 
 log = logging.getLogger(__name__)
+
+
+class LostRecordingError(HousebandError):
+    """The recording of a performance cannot be written where it was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +123,41 @@ def _open_ports(setup: PerformanceSetup, live: LivePerformance) -> ReconnectingP
 def _write_results(setup: PerformanceSetup, take: Take | None, conductor: Conductor) -> None:
     report = conductor.counters.to_report()
     log.info("played: %s", report)
-    if take is not None and setup.record is not None:
-        write_take(take, setup.record, conductor)
-    if setup.report is not None:
-        write_atomically(setup.report, json.dumps(report, indent=2) + "\n")
+    try:
+        if take is not None and setup.record is not None:
+            write_take(take, setup.record, conductor)
+    finally:
+        if setup.report is not None:
+            write_atomically(setup.report, json.dumps(report, indent=2) + "\n")
 
 
 def write_take(take: Take, path: Path, conductor: Conductor) -> None:
-    """Write what has been played as a MIDI file. Raises OSError."""
+    """Write what has been played as a MIDI file.
+
+    Raises LostRecordingError where it cannot be written, once it has been kept elsewhere.
+    """
     tempo = conductor.tempo or TempoMap(us_per_beat(conductor.song.bpm))
-    take.write(path, tempo, conductor.song.metre_at(0)[1])
+    metre = conductor.song.metre_at(0)[1]
+    try:
+        take.write(path, tempo, metre)
+    except OSError as error:
+        kept = _keep_elsewhere(lambda other: take.write(other, tempo, metre))
+        where = f"what was played is kept in {kept}" if kept else "what was played could be kept nowhere else either"
+        raise LostRecordingError(f"{path}: cannot be written: {error.strerror or error}; {where}") from None
+
+
+def _keep_elsewhere(write: Callable[[Path], None]) -> Path | None:
+    """Write a recording into the first folder that takes it; return the file, None where there is no such folder."""
+    for find in (takes_folder, Path.home, lambda: Path(tempfile.gettempdir())):
+        path: Path | None = None
+        try:
+            handle, name = tempfile.mkstemp(".mid", time.strftime("houseband-%Y-%m-%d_%H-%M-%S-"), find())
+            os.close(handle)
+            path = Path(name)
+            write(path)
+        except (OSError, RuntimeError):  # RuntimeError: the user has no home
+            if path is not None:
+                path.unlink(missing_ok=True)
+            continue
+        return path
+    return None

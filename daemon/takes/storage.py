@@ -18,7 +18,7 @@ from pathlib import Path
 
 from daemon.system import paths
 from daemon.system.child_process import run_detached
-from daemon.takes import conversion, midi_writer, take_log
+from daemon.takes import take_log
 from daemon.takes.take_log import LOG_SUFFIX
 from music.errors import describe_error
 from music.midi_text import make_printable
@@ -71,6 +71,8 @@ def is_own(path: Path) -> bool:
     """Tell whether a file was written by the band and has been neither renamed nor changed since."""
     if not _OWN_NAME.fullmatch(path.name):
         return False
+    from daemon.takes import midi_writer  # here, as below, so that getting ready to play does not wait for mido
+
     try:
         with path.open("rb") as file:
             head, size = file.read(_HEAD_BYTES), os.fstat(file.fileno()).st_size
@@ -142,6 +144,8 @@ def _convert(log: Path, said: list[str], deadline_s: float | None) -> Path | Non
 
     A log in which some lines made no sense is set aside instead. Raises OSError.
     """
+    from daemon.takes import conversion
+
     target = log.with_suffix(MIDI_SUFFIX)
     if not is_own(target):  # a conversion that was stopped at the very end is done again
         target = _free_path(log, MIDI_SUFFIX)
