@@ -94,6 +94,9 @@ def explain_takes(folder: Path | None, limit: int) -> CheckResult:
     free = shutil.disk_usage(there).free
     if free < MIN_FREE_BYTES:
         return CheckResult(subject, ODD, f"{free >> 20} MB are left on the disk of {folder}", f"make room, or {choose}")
-    takes = list_takes(folder)
-    size = sum(take.stat().st_size for take in takes)
+    try:
+        takes = list_takes(folder)
+        size = sum(take.stat().st_size for take in takes)
+    except OSError as error:  # a folder that cannot be read, or a take that goes while it is looked at
+        return CheckResult(subject, ODD, f"cannot be looked at: {error}", choose)
     return CheckResult(subject, GOOD, f"{len(takes)} in {folder}, {size / (1 << 20):.1f} of {limit >> 20} MB")

@@ -158,7 +158,9 @@ def _convert(log: Path, said: list[str], deadline_s: float | None) -> Path | Non
             os.utime(target, (stamp, stamp))
     if done.bad_lines:
         saved = f"the rest is saved in {target.name}" if done.made else "there is no note in it"
-        said.append(f"{printable(log)}: {done.bad_lines} lines of this take make no sense; {saved}; {_set_aside(log)}")
+        said.append(
+            f"{printable(log)}: this take has lines that make no sense ({done.bad_lines}); {saved}; {_set_aside(log)}"
+        )
     elif done.made or _OWN_NAME.fullmatch(log.name):
         log.unlink(missing_ok=True)
     return target if done.made else None

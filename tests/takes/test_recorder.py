@@ -282,7 +282,7 @@ def test_a_damaged_take_is_set_aside_once_and_the_rest_of_it_is_saved(
     (tmp_path / "notes.take").write_text("a list of what to take along\n")
     played(tmp_path)
     assert warnings(caplog) == [
-        f"{damaged}: 1 lines of this take make no sense; the rest is saved in 2026-01-01_00-00-01.mid; "
+        f"{damaged}: this take has lines that make no sense (1); the rest is saved in 2026-01-01_00-00-01.mid; "
         "what was recorded is kept as 2026-01-01_00-00-01.damaged"
     ]
     caplog.clear()
