@@ -14,7 +14,7 @@ from torch import nn
 
 from export import check
 from music import signature
-from music.files import open_atomically
+from music.files import write_atomically
 from music.signature import Signature
 
 
@@ -63,6 +63,5 @@ def store(
         entry.key, entry.value = key, value
     model.producer_name = "houseband"
     target.parent.mkdir(parents=True, exist_ok=True)
-    with open_atomically(target) as file:
-        onnx.save(model, file)
+    write_atomically(target, model.SerializeToString())
     return model

@@ -1,8 +1,8 @@
-"""The GAN's player: canvas -> graph -> notes.
+"""The GAN's player: draws a canvas, runs the generator on it, and reads notes off its scores.
 
-Everything random hangs on the seed and on where in the song it is, never on when it was asked: two plans made one step
-apart agree wherever neither the melody nor what the band has played (music.analysis.note_density, balance) gave a
-reason to change.
+Everything random depends on the seed and on the place in the song, never on when a plan was asked for: two plans made
+one step apart agree wherever neither the melody nor what the band has played (music.analysis.note_density,
+daemon.players.chord_balance) gave a reason to change.
 """
 
 from __future__ import annotations
@@ -44,20 +44,25 @@ from music.encoding.gan_canvas import (
 )
 from music.note import PITCH_CLASSES, PITCHED_ROLES, ROLES, STEPS_PER_BAR, STEPS_PER_BEAT, TICKS_PER_STEP, Note
 
-#: What temperature 1 means: scale of the noise on chords (1 draws from the model's distribution).
+#: What temperature 1 means: scale of the noise on chords (1 draws from the model's distribution), and of that on a
+#: section's groove.
 CHORD_NOISE_SCALE = 0.3
-#: How loose a style's rhythm is: scale of the noise on it, and the share of that which is new in every bar. Those whose
+GROOVE_NOISE_SCALE = 0.1
+#: Style -> scale of the noise on its rhythm, and the share of the noise that is new in every bar; for styles whose
 #: bands repeat themselves less than others, or (rock) more (models/LOG.md, runs 12 and 13).
 RHYTHM_LOOSENESS = {"jazz": (1.0, 1.0), "rock": (0.6, 0.05)}
-#: How much of the chord's tones those are preferred that the band has neglected.
+#: How much the tones of a chord are preferred that the band has neglected.
 BALANCE_WEIGHT = 1.0
-#: What a density of 2 adds to every gate's logit.
+#: What a density of 2 adds to the logit of every role that may begin something.
 DENSITY_GAIN = 2.0
-#: Steps of noise drawn together; half of it is a chord's grain.
-_BLOCK_STEPS = 16
+#: Velocities that are written.
+MIN_VELOCITY, MAX_VELOCITY = 20, 120
+#: Steps of noise that are drawn together, and those that share a chord's noise.
+_BLOCK_STEPS, _CHORD_NOISE_STEPS = 16, 8
 _GATE_HEADS = ("bass_gate", "chords_gate", "pad_gate")
-_RHYTHM_ROWS = 6 + DRUM_PLANES
-_HALF_BAR_STEPS = 8
+#: Rows of rhythm noise: gates and holds of the pitched roles, then the drums.
+_RHYTHM_ROWS = 2 * len(PITCHED_ROLES) + DRUM_PLANES
+#: Role -> pitch class of each of its cells (octave-major).
 _PITCH_CLASSES_OF = {role: register.pitches().reshape(-1) % PITCH_CLASSES for role, register in REGISTERS.items()}
 
 
@@ -65,7 +70,7 @@ class GanPlayer(GraphPlayer):
     """A Player on a generator's graph."""
 
     def __init__(self, graph: Graph) -> None:
-        """Raises GraphError when the graph's inputs are not those of a canvas."""
+        """Raises GraphError for a graph whose inputs or settings are not those of a generator."""
         self._graph = graph
         self.info = self.describe(graph.signature.styles)
         self._styles = self.info.styles
@@ -76,7 +81,7 @@ class GanPlayer(GraphPlayer):
             "plain": (1, PLAIN_PLANES, CANVAS_STEPS),
             "style": (1, len(self._styles)),
             "z": (1, z),
-            "noise": (1, len(QUALITIES), PITCH_CLASSES, FUTURE_STEPS // 4),
+            "noise": (1, len(QUALITIES), PITCH_CLASSES, FUTURE_STEPS // STEPS_PER_BEAT),
             "melody": (
                 1,
                 melody_context.MELODY_PLANES,
@@ -111,103 +116,138 @@ class GanPlayer(GraphPlayer):
 
     def plan(self, request: PlanRequest) -> Plan:
         """Return a plan to the end of the canvas. Raises UserError for a style that the graph does not know."""
-        begun = time.perf_counter_ns()
-        settings = request.settings
-        check_style(settings.style, self._styles)
-        style = self._styles.index(settings.style)
-        bar = request.bar_origin // TICKS_PER_STEP
-        first = bar + gan_canvas.find_first_step(request.now - bar, request.metre.steps_per_bar)
-        heard_all = request.heard is None
-        seen = gan_canvas.build_canvas(request.melody, request.committed, request.now, heard_all, request.metre, bar)
-        heard = melody_context.build_harmonist_input(request.melody, request.now, heard_all, request.metre, bar)
-        wild, fresh = RHYTHM_LOOSENESS.get(settings.style, (RHYTHM_NOISE, FRESH_SHARE))
-        noise = _CanvasNoise(
-            settings.seed, first + FIRST_NOW_STEP, bar, request.metre.steps_per_bar, fresh, wild * settings.temperature
-        )
-        section = request.metre.steps_per_bar * SECTION_BARS
-        answer = self._graph.run(
-            {
-                "pitched": seen.pitched[None],
-                "plain": seen.plain[None],
-                "style": np.eye(len(self._styles), dtype=np.float32)[None, style],
-                "z": self._groove(settings, style, (request.now - bar) // section)[None],
-                "noise": (noise.chords * (CHORD_NOISE_SCALE * settings.temperature))[None],
-                "melody": heard.melody[None],
-                "phase": heard.phase[None],
-                "known": heard.known[None],
-            }
-        )
-        pull = self._pull(request, style, (np.arange(-note_density.WINDOW_STEPS, 0) + request.now - bar) // section)
-        neglected = BALANCE_WEIGHT * _weigh_neglected(request, answer["chord_choice"][0])
-        writer = _NoteWriter(request, first + FIRST_NOW_STEP, answer, noise, self._velocity_std[style], pull, neglected)
+        begun_ns = time.perf_counter_ns()
+        check_style(request.settings.style, self._styles)
+        style = self._styles.index(request.settings.style)
+        bar = request.bar_origin // TICKS_PER_STEP  # a step at which a bar begins
+        first = bar + gan_canvas.find_first_step(request.now - bar, request.metre.steps_per_bar)  # of the canvas
+        noise = _draw_noise(request, first + FIRST_NOW_STEP, bar)
+        scores = self._run_graph(request, style, bar, noise)
+        bias = self._compute_bias(request, style, bar)
+        neglected = BALANCE_WEIGHT * _weigh_neglected(request, scores["chord_choice"][0])
+        writer = _NoteWriter(request, first + FIRST_NOW_STEP, scores, noise, self._velocity_std[style], bias, neglected)
         notes, held = writer.write()
+        spent_ns = time.perf_counter_ns() - begun_ns
         last = first + CANVAS_STEPS
-        spent = time.perf_counter_ns() - begun
-        return Plan(request.number, request.now, last, request.heard, notes, held, inference_ns=spent)
+        return Plan(request.number, request.now, last, request.heard, notes, held, inference_ns=spent_ns)
 
-    def _groove(self, settings: Settings, style: int, section: int) -> NDArray[np.float32]:
-        """The groove vector of a seed's section: that of a real band of the style (seed 0 has the most typical ones),
-        varied a little by temperature. Sections take a seed's grooves in turns."""
+    def _run_graph(self, request: PlanRequest, style: int, bar: int, noise: _CanvasNoise) -> dict[str, NDArray[Any]]:
+        """Return the generator's scores; bar: a step at which a bar begins."""
+        settings, metre, heard_all = request.settings, request.metre, request.heard is None
+        canvas = gan_canvas.build_canvas(request.melody, request.committed, request.now, heard_all, metre, bar)
+        heard = melody_context.build_harmonist_input(request.melody, request.now, heard_all, metre, bar)
+        section = (request.now - bar) // (metre.steps_per_bar * SECTION_BARS)
+        inputs: dict[str, NDArray[Any]] = {
+            "pitched": canvas.pitched[None],
+            "plain": canvas.plain[None],
+            "style": np.eye(len(self._styles), dtype=np.float32)[None, style],
+            "z": self._choose_groove(settings, style, section)[None],
+            "noise": (noise.chords * (CHORD_NOISE_SCALE * settings.temperature))[None],
+            "melody": heard.melody[None],
+            "phase": heard.phase[None],
+            "known": heard.known[None],
+        }
+        return dict(self._graph.run(inputs))
+
+    def _choose_groove(self, settings: Settings, style: int, section: int) -> NDArray[np.float32]:
+        """Return the groove vector (z,) of a section of the song.
+
+        It is that of a real band of the style (seed 0 has the most typical ones), varied a little by temperature.
+        Sections take the seed's grooves in turns.
+        """
         random = np.random.default_rng([abs(settings.seed), style])
         bank = self._grooves[style]
         grooves = bank[settings.seed % len(bank)]
         chosen: NDArray[np.float32] = grooves[section % len(grooves)]
-        return chosen + random.standard_normal(chosen.shape, np.float32) * np.float32(0.1 * settings.temperature)
+        scale = np.float32(GROOVE_NOISE_SCALE * settings.temperature)
+        return chosen + random.standard_normal(chosen.shape, np.float32) * scale
 
-    def _pull(
-        self, request: PlanRequest, style: int, sections: NDArray[np.int64]
+    def _compute_bias(
+        self, request: PlanRequest, style: int, bar: int
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """What calls the band back to its groove: see `habits.pull`. sections: of the steps before now."""
+        """Return what brings a band that has strayed back to its groove; see `compute_density_bias`."""
         bank = self._habits[style]
         promised = bank[request.settings.seed % len(bank)]
+        past_steps = np.arange(-note_density.WINDOW_STEPS, 0) + request.now
+        sections = (past_steps - bar) // (request.metre.steps_per_bar * SECTION_BARS)
         return note_density.compute_density_bias(
             request.committed, request.now, promised[sections % len(promised)], request.settings.density
         )
 
 
 class _CanvasNoise:
-    """The noise of the FUTURE steps from a step on: logistic for rhythm (_RHYTHM, FUTURE; gates, holds, drums), normal
-    for velocity (4, FUTURE), Gumbel for chords (qualities, 12, beats), alike over half a bar.
+    """Noise for the FUTURE_STEPS steps from one on.
 
-    A groove repeats itself: a doubt about the rhythm is settled the same way in every bar of a section (SECTION bars),
-    but for a share that is `fresh`. wild: scale of the rhythm's."""
+    A groove repeats itself: a doubt about the rhythm is settled the same way in every bar of a section of SECTION_BARS
+    bars, but for a share of the noise that is fresh.
+    """
+
+    #: (_RHYTHM_ROWS, FUTURE_STEPS) logistic
+    rhythm: NDArray[np.floating[Any]]
+    #: (roles, FUTURE_STEPS) normal
+    velocity: NDArray[np.float32]
+    #: (qualities, 12, beats) Gumbel, alike over half a bar
+    chords: NDArray[np.float32]
 
     def __init__(
-        self, seed: int, first: int, bar: int, steps_per_bar: int, fresh: float = FRESH_SHARE, wild: float = 1.0
+        self,
+        seed: int,
+        first: int,
+        bar: int,
+        steps_per_bar: int,
+        *,
+        fresh_share: float = FRESH_SHARE,
+        rhythm_scale: float = 1.0,
     ) -> None:
+        """first: the first step; bar: a step at which a bar begins."""
         steps = first + np.arange(FUTURE_STEPS)
         blocks = [
             _draw_noise_block(abs(seed), block)
             for block in range(first // _BLOCK_STEPS, (first + FUTURE_STEPS) // _BLOCK_STEPS + 1)
         ]
         shift = first % _BLOCK_STEPS
-        anew, rarely, self.velocity = (
+        fresh, uniform, self.velocity = (
             np.concatenate([b[i] for b in blocks], -1)[:, shift : shift + FUTURE_STEPS] for i in range(3)
         )
         place, section = (steps - bar) % steps_per_bar, (steps - bar) // (steps_per_bar * SECTION_BARS)
         sections = sorted({int(s) for s in section})
-        loops = np.stack([_draw_loop(abs(seed), s, steps_per_bar) for s in sections])  # (sections, _RHYTHM, steps)
-        again = loops[section - sections[0], :, place].T
-        self.rhythm = wild * np.where(rarely < fresh, anew, again)
+        loops = np.stack([_draw_loop(abs(seed), s, steps_per_bar) for s in sections])  # (sections, _RHYTHM_ROWS, steps)
+        repeated = loops[section - sections[0], :, place].T
+        self.rhythm = rhythm_scale * np.where(uniform < fresh_share, fresh, repeated)
         chords = np.concatenate([b[3] for b in blocks], -1)
-        beats = (shift + 4 * np.arange(FUTURE_STEPS // 4)) // _HALF_BAR_STEPS
+        beats = (shift + STEPS_PER_BEAT * np.arange(FUTURE_STEPS // STEPS_PER_BEAT)) // _CHORD_NOISE_STEPS
         self.chords = chords[..., beats]
+
+
+def _draw_noise(request: PlanRequest, first: int, bar: int) -> _CanvasNoise:
+    """Return the noise from the step `first` on, as loose as the style and the temperature have it."""
+    settings = request.settings
+    scale, fresh_share = RHYTHM_LOOSENESS.get(settings.style, (RHYTHM_NOISE, FRESH_SHARE))
+    return _CanvasNoise(
+        settings.seed,
+        first,
+        bar,
+        request.metre.steps_per_bar,
+        fresh_share=fresh_share,
+        rhythm_scale=scale * settings.temperature,
+    )
 
 
 @lru_cache(maxsize=16)
 def _draw_noise_block(seed: int, block: int) -> tuple[NDArray[np.float32], ...]:
-    """Of _BLOCK steps: rhythm, a uniform number for each of its cells, velocity, chords."""
+    """Return the noise of _BLOCK_STEPS steps: rhythm, a uniform number for each of its cells, velocity, chords."""
     random = np.random.default_rng([seed, block & 0xFFFFFFFF])
     rhythm = _draw_logistic(random, (_RHYTHM_ROWS, _BLOCK_STEPS))
-    chords = -np.log(-np.log(random.uniform(1e-6, 1 - 1e-6, (len(QUALITIES), PITCH_CLASSES, 2))))
-    velocity = random.standard_normal((4, _BLOCK_STEPS))
-    rarely = random.uniform(0, 1, (_RHYTHM_ROWS, _BLOCK_STEPS))
-    return rhythm, rarely.astype(np.float32), velocity.astype(np.float32), chords.astype(np.float32)
+    cells = len(QUALITIES), PITCH_CLASSES, _BLOCK_STEPS // _CHORD_NOISE_STEPS
+    chords = -np.log(-np.log(random.uniform(1e-6, 1 - 1e-6, cells)))
+    velocity = random.standard_normal((len(ROLES), _BLOCK_STEPS))
+    uniform = random.uniform(0, 1, (_RHYTHM_ROWS, _BLOCK_STEPS))
+    return rhythm, uniform.astype(np.float32), velocity.astype(np.float32), chords.astype(np.float32)
 
 
 @lru_cache(maxsize=16)
 def _draw_loop(seed: int, section: int, steps: int) -> NDArray[np.float32]:
-    """The rhythm noise (_RHYTHM, steps) that the bars of a section share."""
+    """Return the rhythm noise (_RHYTHM_ROWS, steps) that the bars of a section share."""
     return _draw_logistic(np.random.default_rng([seed, section & 0xFFFFFFFF, 1]), (_RHYTHM_ROWS, steps))
 
 
@@ -217,78 +257,83 @@ def _draw_logistic(random: np.random.Generator, shape: tuple[int, ...]) -> NDArr
 
 
 class _NoteWriter:
-    """From a graph's scores to notes, step by step: a note begins only at an onset and sounds while it is held."""
+    """Reads notes off the generator's scores, step by step.
+
+    A note begins only at an onset and sounds while it is held, as `play` in models/gan/network.py has it. Steps are
+    counted from the first of the scores.
+    """
 
     def __init__(
         self,
         request: PlanRequest,
         first: int,
-        answer: dict[str, NDArray[Any]],
+        scores: dict[str, NDArray[Any]],
         noise: _CanvasNoise,
         velocity_std: NDArray[Any],
-        pull: tuple[NDArray[np.float64], NDArray[np.float64]],
+        bias: tuple[NDArray[np.float64], NDArray[np.float64]],
         neglected: NDArray[np.float64],
     ) -> None:
-        """neglected: (12, FUTURE) what is added to the onset scores of chords and pad, by pitch class."""
-        self.request, self.first, self.noise = request, first, noise
-        pitched = _split_heads(answer["pitched_scores"][0], PITCHED_HEADS)
-        plain = _split_heads(answer["plain_scores"][0], PLAIN_HEADS)
+        """Decide from the scores which cells may begin, and which are held.
+
+        first: the song's step at which the scores begin; bias: what is added to the logits of beginning (roles) and of
+        holding (pitched roles); neglected: (12, FUTURE_STEPS) what is added to the onset scores of chords and pad, by
+        pitch class.
+        """
+        self._request, self._first = request, first
+        pitched = _split_heads(scores["pitched_scores"][0], PITCHED_HEADS)
+        plain = _split_heads(scores["plain_scores"][0], PLAIN_HEADS)
         settings = request.settings
-        more = DENSITY_GAIN * (settings.density - 1)
-        begin, longer = more + pull[0][:, None], pull[1][:, None]
-        self.gates = np.concatenate([plain[g] for g in _GATE_HEADS]) + noise.rhythm[:3] + begin[:3] > 0
+        begin, longer = DENSITY_GAIN * (settings.density - 1) + bias[0][:, None], bias[1][:, None]
+        self._gates = np.concatenate([plain[g] for g in _GATE_HEADS]) + noise.rhythm[:3] + begin[:3] > 0
         held = noise.rhythm[3:6] + longer
         best = pitched["bass_pitch"].reshape(-1, FUTURE_STEPS)
-        self.begins = {"bass": best == best.max(0)}  # which pitches an onset of the role would take
-        self.hold = {"bass": np.broadcast_to(plain["bass_hold"] + held[:1] > 0, best.shape)}
+        self._begins = {"bass": best == best.max(0)}  # cells that an onset of the role would take
+        self._holds = {"bass": np.broadcast_to(plain["bass_hold"] + held[:1] > 0, best.shape)}
         for i, part in ((1, "chords"), (2, "pad")):
             cells = pitched[f"{part}_onset"].reshape(-1, FUTURE_STEPS) + neglected[_PITCH_CLASSES_OF[part]]
-            self.begins[part] = (cells > ONSET_THRESHOLD) | (cells == cells.max(0))
-            self.hold[part] = pitched[f"{part}_hold"].reshape(-1, FUTURE_STEPS) + held[i] > HOLD_THRESHOLD
-        self.tones = _find_chord_tones(answer["chord_choice"][0])
-        self.drums = plain["drums"] + noise.rhythm[6:] + begin[3] > 0
-        loud = (
-            127 / (1 + np.exp(-plain["velocity"])) + noise.velocity * velocity_std[:, None] * 127 * settings.temperature
-        )
-        self.velocity = np.clip(np.rint(loud), 20, 120).astype(int)
+            self._begins[part] = (cells > ONSET_THRESHOLD) | (cells == cells.max(0))
+            self._holds[part] = pitched[f"{part}_hold"].reshape(-1, FUTURE_STEPS) + held[i] > HOLD_THRESHOLD
+        self._tones = _find_chord_tones(scores["chord_choice"][0])
+        self._drums = plain["drums"] + noise.rhythm[6:] + begin[3] > 0
+        loudness = 127 / (1 + np.exp(-plain["velocity"]))
+        loudness = loudness + noise.velocity * velocity_std[:, None] * 127 * settings.temperature
+        self._velocity = np.clip(np.rint(loudness), MIN_VELOCITY, MAX_VELOCITY).astype(int)
 
     def write(self) -> tuple[dict[str, tuple[Note, ...]], dict[str, tuple[Note, ...]]]:
-        """(notes, held) by role, as a Plan has them."""
+        """Return `notes` and `held` of a Plan, by role."""
         notes: dict[str, tuple[Note, ...]] = {}
         held: dict[str, tuple[Note, ...]] = {}
-        line = self.request.now - self.first
+        now = self._request.now - self._first
         for i, role in enumerate(PITCHED_ROLES):
-            begun, kept = self._line(role, i, line)
+            begun, kept = self._write_role(role, i, now)
             notes[role], held[role] = tuple(sorted(begun)), tuple(sorted(kept))
-        notes["drums"] = tuple(sorted(self._drums(line)))
+        notes["drums"] = tuple(sorted(self._write_drums(now)))
         return notes, held
 
-    def _line(self, role: str, index: int, line: int) -> tuple[list[Note], list[Note]]:
-        """Notes begun from the line on, and committed ones that sound there, as `play` in models/gan/network.py sounds
-        them."""
+    def _write_role(self, role: str, index: int, now: int) -> tuple[list[Note], list[Note]]:
+        """Return the notes that begin from now on, and the committed ones that sound there, with their ends."""
         pitches = REGISTERS[role].pitches().reshape(-1)
         cell_of = {int(p): i for i, p in enumerate(pitches)}
-        now = self.request.now * TICKS_PER_STEP
-        over = [n for n in self.request.committed.get(role, ()) if n.start < now <= n.end]
-        before = {cell_of[n.pitch]: n for n in over if n.pitch in cell_of}
-        kept = [replace(n, length=now - n.start) for n in over if n.pitch not in cell_of]
+        tick = self._request.now * TICKS_PER_STEP
+        committed = [n for n in self._request.committed.get(role, ()) if n.start < tick <= n.end]
+        open_notes = {cell_of[n.pitch]: n for n in committed if n.pitch in cell_of}
+        kept = [replace(n, length=tick - n.start) for n in committed if n.pitch not in cell_of]
         begun: list[Note] = []
-        open_since = dict.fromkeys(before, line)
+        open_since = dict.fromkeys(open_notes, now)
 
         def end(cell: int, step: int) -> None:
-            since, length = open_since.pop(cell), (step - line) * TICKS_PER_STEP
-            if cell in before:
-                note = before.pop(cell)
-                kept.append(replace(note, length=now - note.start + length))
+            since = open_since.pop(cell)
+            if cell in open_notes:
+                note = open_notes.pop(cell)
+                kept.append(replace(note, length=tick - note.start + (step - now) * TICKS_PER_STEP))
                 return
-            start = (self.first + since) * TICKS_PER_STEP
-            length = (step - since) * TICKS_PER_STEP
-            begun.append(Note(start, int(pitches[cell]), length, int(self.velocity[index, since])))
+            start, length = (self._first + since) * TICKS_PER_STEP, (step - since) * TICKS_PER_STEP
+            begun.append(Note(start, int(pitches[cell]), length, int(self._velocity[index, since])))
 
         sounding = np.zeros(len(pitches), np.bool_)
-        sounding[list(before)] = True
-        for step in range(line, FUTURE_STEPS):
-            begin, go_on = self._step(role, index, step, sounding)
+        sounding[list(open_notes)] = True
+        for step in range(now, FUTURE_STEPS):
+            begin, go_on = self._decide(role, index, step, sounding)
             for cell in np.flatnonzero(sounding & (begin | ~go_on)).tolist():
                 end(cell, step)
             open_since |= dict.fromkeys(np.flatnonzero(begin).tolist(), step)
@@ -297,35 +342,40 @@ class _NoteWriter:
             end(cell, FUTURE_STEPS)
         return begun, kept
 
-    def _step(
+    def _decide(
         self, role: str, index: int, step: int, sounding: NDArray[np.bool_]
     ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Which pitches begin at a step and which of those sounding go on, all over (cells,).
+        """Return the cells that begin at a step, and those of the sounding ones that go on, both (cells,).
 
-        A new onset of the bass ends its old one. On every beat chords and pad let go of what its chord lacks; where the
-        pad would lose a note, it begins the chord anew. Within a beat nothing is cut, so that a melody note that
-        changes the plan does not make them stutter."""
-        begin = self.begins[role][:, step] & self.gates[index, step]
-        go_on = sounding & self.hold[role][:, step]
+        A new onset of the bass ends its old note. On every beat chords and pad let go of tones that its chord lacks;
+        where the pad would lose a note, it begins the chord anew. Within a beat nothing is cut, so that a melody note
+        that changes the plan does not make them stutter.
+        """
+        begin = self._begins[role][:, step] & self._gates[index, step]
+        go_on = sounding & self._holds[role][:, step]
         if role == "bass":
             return begin, go_on & ~begin.any()
         if step % STEPS_PER_BEAT == 0:
-            inside = self.tones[_PITCH_CLASSES_OF[role], step]
+            inside = self._tones[_PITCH_CLASSES_OF[role], step]
             if role == "pad" and (sounding & ~inside).any():
-                begin = begin | (self.begins[role][:, step] & inside)
+                begin = begin | (self._begins[role][:, step] & inside)
             go_on = go_on & inside
         return begin, go_on
 
-    def _drums(self, line: int) -> Iterator[Note]:
-        kinds, steps = np.nonzero(self.drums[:, line:])
-        for kind, step in zip(kinds.tolist(), (steps + line).tolist(), strict=True):
-            start = (self.first + step) * TICKS_PER_STEP
-            yield Note(start, DRUMS[kind][0], TICKS_PER_STEP, int(self.velocity[3, step]))
+    def _write_drums(self, now: int) -> Iterator[Note]:
+        """Yield the drums' notes from now on."""
+        kinds, steps = np.nonzero(self._drums[:, now:])
+        for kind, step in zip(kinds.tolist(), (steps + now).tolist(), strict=True):
+            start = (self._first + step) * TICKS_PER_STEP
+            yield Note(start, DRUMS[kind][0], TICKS_PER_STEP, int(self._velocity[-1, step]))
 
 
 def _weigh_neglected(request: PlanRequest, chord: NDArray[Any]) -> NDArray[np.float64]:
-    """(12, FUTURE) which tones of the chosen chords (qualities, 12, beats; one-hot, 0 where
-    none is chosen) the band has neglected, beside the other tones of the chord: chords do not grow by it."""
+    """Return how far the band has neglected each tone of the chosen chords: (12, FUTURE_STEPS).
+
+    It is counted from the mean over a chord's tones, so that chords do not grow by it. chord: (qualities, 12, beats)
+    one-hot, 0 where none is chosen.
+    """
     committed = (n for role in PITCHED_ROLES for n in request.committed.get(role, ()))
     wanted = chord_balance.TONE_SHARES.T @ chord.reshape(-1, chord.shape[-1])  # (12, beats)
     missing = chord_balance.weigh_neglected_tones(wanted, chord_balance.count_sounding_steps(committed, request.now))
@@ -335,15 +385,15 @@ def _weigh_neglected(request: PlanRequest, chord: NDArray[Any]) -> NDArray[np.fl
 
 
 def _find_chord_tones(chord: NDArray[Any]) -> NDArray[np.bool_]:
-    """The pitch classes of the chosen chords: (qualities, 12, beats) one-hot -> (12, FUTURE)."""
+    """Return which pitch classes the chosen chords have: (qualities, 12, beats) one-hot -> (12, FUTURE_STEPS)."""
     beats = np.zeros(chord.shape[1:], np.bool_)
     for quality, intervals in enumerate(QUALITY_TONES):
         for interval in intervals:
             beats |= np.roll(chord[quality] > 0.5, interval, 0)
-    return np.repeat(beats, 4, 1)
+    return np.repeat(beats, STEPS_PER_BEAT, 1)
 
 
 def _split_heads(scores: NDArray[Any], heads: dict[str, int]) -> dict[str, NDArray[Any]]:
-    """The graph's scores, side by side, by head: (n, ..., FUTURE) each."""
+    """Return the graph's scores by head, each (n, ..., FUTURE_STEPS); in the graph they stand side by side."""
     ends = np.cumsum(list(heads.values()))[:-1]
     return dict(zip(heads, np.split(scores, ends), strict=True))

@@ -127,7 +127,7 @@ def test_training_and_the_daemon_play_the_same_notes_from_the_same_scores(seed: 
         "pitched_scores": torch.cat(list(scores.pitched.values()), 1).numpy(),
         "plain_scores": torch.cat(list(scores.plain.values()), 1).numpy(),
     }
-    noise, still = _CanvasNoise(0, first, 0, 16, wild=0.0), (np.zeros(4), np.zeros(3))
+    noise, still = _CanvasNoise(0, first, 0, 16, rhythm_scale=0.0), (np.zeros(4), np.zeros(3))
     notes, held = _NoteWriter(
         request, first, answer, noise, np.zeros(4, np.float32), still, np.zeros((PITCH_CLASSES, FUTURE_STEPS))
     ).write()
@@ -266,7 +266,9 @@ def test_sections_take_a_seeds_grooves_in_turns(tiny_graph: Path) -> None:
     player = GanPlayer(Graph(tiny_graph, "gan"))
     player._grooves[0] = np.array([[[1.0] * 4, [2.0] * 4], [[3.0] * 4, [4.0] * 4]], np.float32)
     heard = [
-        player._groove(Settings("pop", seed=seed, temperature=0.0), 0, s)[0] for seed in (0, 1, 2) for s in (0, 1, 2)
+        player._choose_groove(Settings("pop", seed=seed, temperature=0.0), 0, s)[0]
+        for seed in (0, 1, 2)
+        for s in (0, 1, 2)
     ]
     assert heard == [1, 2, 1, 3, 4, 3, 1, 2, 1]
 
