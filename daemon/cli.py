@@ -15,7 +15,7 @@ from click.shell_completion import CompletionItem
 
 from daemon import commands
 from daemon.core.errors import EXIT_CODES, report_errors
-from daemon.core.version import installed_version
+from daemon.core.version import find_installed_version
 from music.errors import UserError
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _load(point: EntryPoint) -> click.Command:
 
 def _print_version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
     if wanted and not context.resilient_parsing:
-        click.echo(f"houseband, version {installed_version()}")
+        click.echo(f"houseband, version {find_installed_version()}")
         context.exit()
 
 

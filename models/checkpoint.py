@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 
 from music import signature
 from music.errors import UserError
-from music.files import open_atomically, path_to_replace
+from music.files import open_atomically, prepare_replacement
 from music.signature import PART_KEY, SignatureError
 
 
@@ -35,7 +35,7 @@ def save(folder: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> Non
     weights, previous = folder / "weights.safetensors", folder / "weights.previous"
     with open_atomically(folder / "state.json") as state_file:
         state_file.write(json.dumps(state, indent=1).encode())
-        with path_to_replace(weights) as weights_file:
+        with prepare_replacement(weights) as weights_file:
             save_file(whole, weights_file, metadata={"step": mark})
             if weights.exists():
                 weights.replace(previous)

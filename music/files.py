@@ -72,7 +72,7 @@ def open_atomically(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def path_to_replace(path: Path) -> Iterator[Path]:
+def prepare_replacement(path: Path) -> Iterator[Path]:
     """Give a path to write to, for what opens its files itself; what is there at the end goes to `path`.
 
     It goes there as with `open_atomically`. Raises OSError, which names the path.
@@ -139,8 +139,10 @@ def _open_beside(path: Path) -> tuple[BinaryIO, Path, Path] | None:
 
 
 def _copy_owner_and_mode(source: Path, file: BinaryIO) -> bool:
-    """Give a file the owner, group and mode of another, if that is there; False where the owner cannot be had
-    and the other may be written to."""
+    """Give a file the owner, group and mode of another, if that is there.
+
+    Return False where the owner cannot be had and the other may be written to.
+    """
     try:
         old = source.stat()
     except OSError:

@@ -10,7 +10,7 @@ from daemon.commands._files import report_write_errors
 from daemon.config.cli_options import load_config
 from daemon.config.reading import build_config, read_config
 from daemon.config.toml_text import format_config, format_documented_config
-from daemon.system.paths import config_file
+from daemon.system.paths import find_config_file
 from music.errors import UserError
 
 
@@ -28,7 +28,7 @@ def command(action: str, preset: str | None, file: Path | None) -> None:
 
     It is checked whenever it is read, and refused with the name of the key that is wrong.
     """
-    path = file or config_file()
+    path = file or find_config_file()
     if action == "path":
         click.echo(path)
     elif action == "default":

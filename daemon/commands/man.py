@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import click
 
 from daemon.core.errors import EXIT_CODES
-from daemon.core.version import installed_version
+from daemon.core.version import find_installed_version
 from daemon.system import paths
 from music.errors import HousebandError
 
@@ -25,7 +25,7 @@ def command(context: click.Context) -> None:
 
 def make_page(main: click.Command, name: str) -> Iterator[str]:
     """Yield the lines of the page, in man's own language."""
-    yield f'.TH {name.upper()} 1 "" "{name} {installed_version()}" "User commands"'
+    yield f'.TH {name.upper()} 1 "" "{name} {find_installed_version()}" "User commands"'
     top = click.Context(main, info_name=name, **main.context_settings)
     yield from (".SH NAME", f"{name} \\- {_escape((main.help or '').strip().splitlines()[0])}")
     yield from (".SH SYNOPSIS", f".B {name}", _escape(" ".join(main.collect_usage_pieces(top))))

@@ -17,7 +17,7 @@ def command() -> None:
     if os.environ.get("SERVICE_RESULT") == "success":
         return  # it has ended its notes itself
     from daemon.midi.alsa_reconnect import end_notes_of_dead_band
-    from daemon.system.paths import connections_file
+    from daemon.system.paths import find_connections_file
 
-    told = end_notes_of_dead_band(connections_file())
+    told = end_notes_of_dead_band(find_connections_file())
     click.echo(f"all notes off was told to {told} that listened", err=True)

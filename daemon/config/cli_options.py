@@ -16,7 +16,7 @@ from daemon.control.learned import read_learned
 from daemon.core import techniques
 from daemon.core.schema import KeySpec, split_assignment
 from daemon.core.value_types import FileName, KnownName, RepeatCount, Switch, Text
-from daemon.system.paths import config_file, learned_gestures_file
+from daemon.system.paths import find_config_file, find_learned_gestures_file
 from music.errors import UserError
 
 #: a decorator that adds options to a command's function
@@ -59,7 +59,7 @@ def list_values(spec: KeySpec) -> tuple[str, ...]:
         case "technique":
             return techniques.list_names()
         case _:
-            return tuple(read_config(config_file(), must_exist=False).presets)
+            return tuple(read_config(find_config_file(), must_exist=False).presets)
 
 
 def key_option(name: str, *names: str, default: bool = False, help: str | None = None) -> Decorator:  # noqa: A002
@@ -122,7 +122,7 @@ class LoadedConfig:
     @property
     def learned_file(self) -> Path:
         """The file in which learned gestures are kept."""
-        return learned_gestures_file(self.file)
+        return find_learned_gestures_file(self.file)
 
 
 def load_config(
@@ -140,8 +140,8 @@ def load_config(
     for text in assigned:
         key, value = split_assignment(text)
         given[key] = parse_key(key, value)
-    found = file or config_file()
-    learned = read_learned(learned_gestures_file(found))
+    found = file or find_config_file()
+    learned = read_learned(find_learned_gestures_file(found))
     return LoadedConfig(build_config(read_config(found, must_exist=file is not None), given), found, learned)
 
 
@@ -159,4 +159,4 @@ def choose_control_address(control: str | None) -> str:
     """Return where the band is: as the option says, else as the configuration does. Raises ConfigError."""
     if control is not None:
         return control
-    return build_config(read_config(config_file(), must_exist=False)).control
+    return build_config(read_config(find_config_file(), must_exist=False)).control

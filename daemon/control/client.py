@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from daemon.control.control_socket import OFF, PROTOCOL, TCP, resolve
-from daemon.system.paths import control_token_file
+from daemon.system.paths import find_control_token_file
 from music.errors import UserError
 
 Json = dict[str, Any]
@@ -116,5 +116,5 @@ def _connect(address: str) -> socket.socket:
 
 def _read_tcp_file() -> tuple[int, str]:
     """Return port and token of the band on this machine. Raises OSError and ValueError."""
-    port, token = control_token_file().read_text(encoding="ascii").split()
+    port, token = find_control_token_file().read_text(encoding="ascii").split()
     return int(port), token

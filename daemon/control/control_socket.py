@@ -90,7 +90,7 @@ def resolve(where: str) -> str:
         return where
     if sys.platform == "win32":
         return f"{TCP}0"
-    return str(paths.control_socket_file())
+    return str(paths.find_control_socket_file())
 
 
 class ControlSocket:

@@ -24,8 +24,8 @@ from daemon.control.connection import MAX_QUEUE_BYTES, Connection, Json, TokenBu
 from daemon.control.control_socket import PROTOCOL, TCP
 from daemon.control.requests import RequestError, RequestHandler, accepted, refused
 from daemon.core import wire
-from daemon.core.version import installed_version
-from daemon.system.paths import control_token_file
+from daemon.core.version import find_installed_version
+from daemon.system.paths import find_control_token_file
 
 MAX_LINE_BYTES = 1 << 16
 MAX_CLIENTS = 32
@@ -87,7 +87,7 @@ class ControlServer:
         """Serve one client until it leaves or is sent away."""
         client = Connection(writer, TokenBucket(time.monotonic()), authenticated=not self._token)
         writer.transport.set_write_buffer_limits(MAX_QUEUE_BYTES, MAX_QUEUE_BYTES)
-        client.send({"houseband": installed_version(), "protocol": PROTOCOL})
+        client.send({"houseband": find_installed_version(), "protocol": PROTOCOL})
         if len(self._clients) >= MAX_CLIENTS:
             client.send({"ok": False, "error": f"there are {MAX_CLIENTS} clients already"})
             writer.close()
@@ -202,7 +202,7 @@ def _listen_tcp(port: int) -> tuple[socket.socket, str, str]:
     listener = socket.create_server(("127.0.0.1", port))
     port = int(listener.getsockname()[1])
     token = secrets.token_hex(16)
-    path = control_token_file()
+    path = find_control_token_file()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:  # noqa: PTH123

@@ -1,10 +1,10 @@
-"""Which houseband this is."""
+"""The version of the program."""
 
 from __future__ import annotations
 
 
-def installed_version() -> str:
-    """The version that is installed."""
+def find_installed_version() -> str:
+    """Return the version of the installed package, `(not installed)` for a checkout that is run as it is."""
     from importlib.metadata import PackageNotFoundError, version  # here, for it is slow to load and seldom asked
 
     try:

@@ -35,7 +35,7 @@ def service_mode(
     with ExitStack() as stack:
         if sd_notify.is_managed():
             if ports.api == "alsa":
-                connections = alsa_reconnect.ConnectionKeeper(paths.connections_file())
+                connections = alsa_reconnect.ConnectionKeeper(paths.find_connections_file())
                 connections.start()
                 stack.enter_context(closing(connections))
             if reload is not None:

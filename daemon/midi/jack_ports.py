@@ -152,7 +152,7 @@ class JackPorts:
     def close(self) -> None:
         """Close once everything has been played, and every note-off again."""
         for _ in range(NOTE_OFF_REPEATS):
-            for data in self._started.note_offs():
+            for data in self._started.make_note_offs():
                 self.send(data, self._events.now())
             self._is_gone.wait(0.05)
         limit = self._events.now() + CLOSE_TIMEOUT_NS

@@ -154,8 +154,8 @@ class StartedKeys:
         if midi.is_note_on(data):
             self._keys.add(midi.key_of(data))
 
-    def note_offs(self) -> list[bytes]:
-        """The note-offs of all keys."""
+    def make_note_offs(self) -> list[bytes]:
+        """Return the note-offs of all keys."""
         return [midi.note_off(*key) for key in sorted(self._keys)]
 
 

@@ -153,7 +153,7 @@ class RtMidiPorts:
     def close(self) -> None:
         """Close all ports once everything sent has left."""
         self._stop_callbacks()
-        note_offs = self._started.note_offs()
+        note_offs = self._started.make_note_offs()
         for _ in range(NOTE_OFF_REPEATS.get(self.api, 0)):
             for first in range(0, len(note_offs), BURST_SIZE):
                 for data in note_offs[first : first + BURST_SIZE]:

@@ -14,8 +14,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from daemon.system.paths import graph_cache_folder
-from music.files import path_to_replace
+from daemon.system.paths import find_graph_cache_folder
+from music.files import prepare_replacement
 
 #: size from which on a graph is worth keeping
 MIN_BYTES = 1 << 20
@@ -28,7 +28,7 @@ def open_session(model: bytes) -> Any:
 
     Raises what onnxruntime does for a graph that it cannot load.
     """
-    where = graph_cache_folder() if len(model) >= MIN_BYTES else None
+    where = find_graph_cache_folder() if len(model) >= MIN_BYTES else None
     if where is None:
         return _make_session(model)
     file = where / f"{_hash_model(model)}.onnx"
@@ -59,7 +59,7 @@ def _write_cached(model: bytes, file: Path) -> Path | None:
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with path_to_replace(file) as part:
+        with prepare_replacement(file) as part:
             _make_session(model, part)
         _delete_oldest(file.parent)
     except Exception:  # noqa: BLE001 - no room, no right to write, or no good graph: the caller finds out which

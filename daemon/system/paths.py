@@ -35,7 +35,7 @@ FILES = {
 }
 
 
-def config_file() -> Path:
+def find_config_file() -> Path:
     """Return the path of the configuration: what HOUSEBAND_CONFIG names, else the user's own."""
     named = os.environ.get(CONFIG_VARIABLE)
     if named:
@@ -45,19 +45,19 @@ def config_file() -> Path:
     return user_config_path(NAME) / "config.toml"
 
 
-def learned_gestures_file(config: Path) -> Path:
+def find_learned_gestures_file(config: Path) -> Path:
     """Return the path of the learned gestures, which lie beside a configuration."""
     return config.with_suffix(".learnt.toml")
 
 
-def takes_folder() -> Path:
+def find_takes_folder() -> Path:
     """Return the folder of takes where neither HOUSEBAND_TAKES nor the configuration names another."""
     from platformdirs import user_data_path
 
     return user_data_path(NAME) / "takes"
 
 
-def graph_cache_folder() -> Path | None:
+def find_graph_cache_folder() -> Path | None:
     """Return the folder of graphs made ready to load; None where the user has no home."""
     from platformdirs import user_cache_path
 
@@ -69,7 +69,7 @@ def graph_cache_folder() -> Path | None:
             return None
 
 
-def runtime_folder() -> Path:
+def find_runtime_folder() -> Path:
     """Return the folder of what lives as long as the user's session, such as the control socket.
 
     XDG_RUNTIME_DIR is taken as it is: inside a service's user namespace root is nobody, and platformdirs trusts no
@@ -85,32 +85,32 @@ def runtime_folder() -> Path:
         return user_runtime_path(NAME)
 
 
-def control_socket_file() -> Path:
-    """Return the path of the control socket, where it is a Unix socket. Raises OSError as `runtime_folder`."""
-    return runtime_folder() / "control.sock"
+def find_control_socket_file() -> Path:
+    """Return the path of the control socket, where it is a Unix socket. Raises OSError as `find_runtime_folder`."""
+    return find_runtime_folder() / "control.sock"
 
 
-def control_token_file() -> Path:
-    """Return the path of the port and the secret of a control socket over TCP. Raises OSError as `runtime_folder`."""
-    return runtime_folder() / "control.tcp"
+def find_control_token_file() -> Path:
+    """Return the path of the port and secret of a control socket over TCP. Raises OSError as `find_runtime_folder`."""
+    return find_runtime_folder() / "control.tcp"
 
 
-def connections_file() -> Path:
-    """Return the path of the MIDI connections a service remembers. Raises OSError as `runtime_folder`."""
-    return runtime_folder() / "connections.json"
+def find_connections_file() -> Path:
+    """Return the path of the MIDI connections a service remembers. Raises OSError as `find_runtime_folder`."""
+    return find_runtime_folder() / "connections.json"
 
 
-def systemd_folder() -> Path:
+def find_systemd_folder() -> Path:
     """Return the folder of the user's own systemd units. Raises RuntimeError where the user has no home."""
     config = os.environ.get("XDG_CONFIG_HOME")
     return (Path(config) if config else Path.home() / ".config") / "systemd" / "user"
 
 
-def launch_agents_folder() -> Path:
+def find_launch_agents_folder() -> Path:
     """Return the folder of the user's own launchd jobs (macOS). Raises RuntimeError where the user has no home."""
     return Path.home() / "Library" / "LaunchAgents"
 
 
-def launchd_log_file() -> Path:
+def find_launchd_log_file() -> Path:
     """Return the path of the service's log under launchd. Raises RuntimeError where the user has no home."""
     return Path.home() / "Library" / "Logs" / f"{NAME}.log"

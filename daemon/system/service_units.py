@@ -127,7 +127,7 @@ class Systemd:
     def __init__(self, run: Callable[..., subprocess.CompletedProcess[str]] = _run) -> None:
         """Find the unit's place. run: runs a command."""
         self._run = run
-        self.path = paths.systemd_folder() / UNIT_NAME
+        self.path = paths.find_systemd_folder() / UNIT_NAME
         self._override = self.path.with_name(f"{UNIT_NAME}.d") / OVERRIDE_NAME
 
     def install(self, options: Sequence[str]) -> None:
@@ -191,8 +191,8 @@ class Launchd:
     def __init__(self, run: Callable[..., subprocess.CompletedProcess[str]] = _run) -> None:
         """Find the job's place. run: runs a command."""
         self._run = run
-        self.path = paths.launch_agents_folder() / f"{LAUNCHD_LABEL}.plist"
-        self._logs = paths.launchd_log_file()
+        self.path = paths.find_launch_agents_folder() / f"{LAUNCHD_LABEL}.plist"
+        self._logs = paths.find_launchd_log_file()
         self._domain = f"gui/{os.getuid()}"
 
     def install(self, options: Sequence[str]) -> None:

@@ -44,7 +44,7 @@ def find_folder(configured: str = "auto") -> Path | None:
         return None
     if named not in ("auto", ""):
         return Path(named).expanduser()
-    return paths.takes_folder()
+    return paths.find_takes_folder()
 
 
 def list_takes(folder: Path) -> list[Path]:

@@ -16,7 +16,7 @@ from daemon.config.toml_text import format_config, format_documented_config
 from daemon.control.gestures import DEFAULT_GESTURES
 from daemon.control.learned import write_learned
 from daemon.core.settings import Settings
-from daemon.system.paths import CONFIG_VARIABLE, learned_gestures_file
+from daemon.system.paths import CONFIG_VARIABLE, find_learned_gestures_file
 from music.note import Metre
 from tests.support.fakes import FakePlayer
 
@@ -98,9 +98,9 @@ def test_every_key_can_be_set_from_the_command_line(name: str, file: Path) -> No
 
 def test_learnt_gestures_survive_a_restart(file: Path) -> None:
     learnt = {"cc 21 channel 3": "intensity", "note 3 channel 1": 'style=a "b"'}
-    write_learned(learned_gestures_file(file), learnt)
+    write_learned(find_learned_gestures_file(file), learnt)
     assert load_config(None, (), {}).learned == learnt
-    write_learned(learned_gestures_file(file), {})
+    write_learned(find_learned_gestures_file(file), {})
     assert load_config(None, (), {}).learned == {}
 
 
@@ -204,7 +204,7 @@ def test_editing_begins_with_the_documented_file_and_checks_what_was_written(
 
 def test_what_is_learnt_and_usual_is_listed(file: Path) -> None:
     written(file, '[gestures]\n"cc 80" = ""\n')
-    write_learned(learned_gestures_file(file), {"cc 21 channel 3": "intensity"})
+    write_learned(find_learned_gestures_file(file), {"cc 21 channel 3": "intensity"})
     lines = houseband("learn", "--list").output.splitlines()
     assert "cc 80                  nothing" in lines
     assert "cc 81                  variation" in lines

@@ -61,4 +61,4 @@ def test_every_key_that_was_begun_has_one_note_off() -> None:
     started = StartedKeys()
     for data in (midi.note_on(2, 62, 80), midi.note_on(1, 60, 80), midi.note_off(1, 60), midi.note_on(1, 60, 80)):
         started.add(data)
-    assert started.note_offs() == [midi.note_off(1, 60), midi.note_off(2, 62)]
+    assert started.make_note_offs() == [midi.note_off(1, 60), midi.note_off(2, 62)]

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from music.files import STDOUT, OutputError, check_writable, open_atomically, path_to_replace, write_atomically
+from music.files import STDOUT, OutputError, check_writable, open_atomically, prepare_replacement, write_atomically
 
 
 def write_by_path(path: Path, data: bytes) -> None:
-    with path_to_replace(path) as temporary:
+    with prepare_replacement(path) as temporary:
         temporary.write_bytes(data)
 
 
@@ -174,7 +174,7 @@ def test_whoever_fails_half_way_leaves_what_was_there(tmp_path: Path) -> None:
     with contextlib.suppress(RuntimeError), open_atomically(tmp_path / "old") as file:
         file.write(b"half of ")
         raise RuntimeError
-    with contextlib.suppress(RuntimeError), path_to_replace(tmp_path / "old") as path:
+    with contextlib.suppress(RuntimeError), prepare_replacement(tmp_path / "old") as path:
         path.write_bytes(b"half of ")
         raise RuntimeError
     assert ((tmp_path / "old").read_bytes(), listing(tmp_path)) == (b"yesterday", ["old"])

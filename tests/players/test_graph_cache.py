@@ -46,7 +46,7 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where graphs are kept, small ones too."""
     folder = tmp_path / "cache" / "graphs"
     monkeypatch.setattr(graph_cache, "MIN_BYTES", 0)
-    monkeypatch.setattr(graph_cache, "graph_cache_folder", lambda: folder)
+    monkeypatch.setattr(graph_cache, "find_graph_cache_folder", lambda: folder)
     return folder
 
 

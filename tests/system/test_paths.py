@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_variables_name_other_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(paths.CONFIG_VARIABLE, str(tmp_path / "other.toml"))
-    assert paths.config_file() == tmp_path / "other.toml"
-    assert paths.learned_gestures_file(paths.config_file()) == tmp_path / "other.learnt.toml"
+    assert paths.find_config_file() == tmp_path / "other.toml"
+    assert paths.find_learned_gestures_file(paths.find_config_file()) == tmp_path / "other.learnt.toml"
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="each system has folders of its own")
@@ -29,12 +29,12 @@ def test_places_are_those_that_the_manual_names(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
     found = [
-        paths.config_file(),
-        paths.learned_gestures_file(paths.config_file()),
-        paths.takes_folder(),
-        paths.graph_cache_folder(),
-        paths.control_socket_file(),
-        paths.systemd_folder() / "houseband.service",
+        paths.find_config_file(),
+        paths.find_learned_gestures_file(paths.find_config_file()),
+        paths.find_takes_folder(),
+        paths.find_graph_cache_folder(),
+        paths.find_control_socket_file(),
+        paths.find_systemd_folder() / "houseband.service",
     ]
     named = [name.replace("~", str(home)).replace("$XDG_RUNTIME_DIR", str(runtime)) for name in paths.FILES]
     assert [str(path) for path in found] == [name.rstrip("/") for name in named]
@@ -63,7 +63,7 @@ def test_the_sessions_runtime_directory_is_trusted_whoever_its_parents_belong_to
 
     monkeypatch.setattr("platformdirs.user_runtime_path", no)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    assert paths.runtime_folder() == tmp_path / "houseband"
+    assert paths.find_runtime_folder() == tmp_path / "houseband"
     monkeypatch.setenv("XDG_RUNTIME_DIR", "somewhere")
     with pytest.raises(PermissionError):
-        paths.runtime_folder()
+        paths.find_runtime_folder()
