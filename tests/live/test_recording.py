@@ -43,7 +43,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path
     asked, takes, home = (tmp_path / name for name in ("asked", "takes", "home"))
     for folder in (asked, takes, home):
         folder.mkdir()
-    monkeypatch.setattr(run, "takes_folder", lambda: takes)
+    monkeypatch.setattr(run, "find_takes_folder", lambda: takes)
     monkeypatch.setattr(Path, "home", lambda: home)
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(asked))
     return asked, takes, home
