@@ -7,7 +7,7 @@ from importlib.resources import files
 import click
 
 from daemon.config.cli_options import choose_control_address, connect_option
-from daemon.control.control_socket import resolve
+from daemon.control.protocol import resolve_address
 
 
 @click.command(short_help="Describe the control socket and its protocol.")
@@ -15,7 +15,7 @@ from daemon.control.control_socket import resolve
 @click.option("--path", is_flag=True, help="Print only its address.")
 def command(control: str | None, path: bool) -> None:
     """Describe the control socket, for programs that want to talk to the band: where it is, and its protocol."""
-    where = resolve(choose_control_address(control))
+    where = resolve_address(choose_control_address(control))
     if path:
         click.echo(where)
     else:

@@ -7,7 +7,6 @@ from contextlib import closing
 import click
 from click.shell_completion import CompletionItem
 
-from daemon.commands._options import list_controls
 from daemon.config.cli_options import choose_control_address, connect_option, list_values
 from daemon.control.client import ControlClient
 from daemon.core.controls import CONTROLS
@@ -18,6 +17,8 @@ class _CommandWithControls(click.Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of controls."""
+        from daemon.commands._options import list_controls
+
         super().format_epilog(ctx, formatter)
         with formatter.section("Controls"):
             formatter.write_dl(list_controls())

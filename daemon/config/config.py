@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from daemon.clocks.sources import CLOCK_SOURCES
-from daemon.control.control_socket import SocketAddress
 from daemon.control.gestures import DEFAULT_GESTURES
+from daemon.control.protocol import SocketAddress
 from daemon.core import controls
 from daemon.core.controls import BPM, CONTROLS
 from daemon.core.player_info import PlayerInfo

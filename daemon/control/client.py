@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
-from daemon.control.control_socket import OFF, PROTOCOL, TCP, resolve
+from daemon.control.protocol import OFF, PROTOCOL, TCP, resolve_address
 from daemon.system.paths import find_control_token_file
 from music.errors import UserError
 
@@ -31,7 +31,7 @@ class ControlClient:
 
     def __init__(self, where: str) -> None:
         """Connect to the address that the configuration's `control` stands for. Raises ClientError and NoBandError."""
-        address = resolve(where)
+        address = resolve_address(where)
         if address == OFF:
             raise ClientError("the control socket is off in the configuration; set `control` to auto, or say --control")
         self._socket = _connect(address)

@@ -9,8 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -21,46 +19,21 @@ from typing import Any
 from daemon.control import gestures
 from daemon.core import wire
 from daemon.core.events import ControlChange, Event, ForgetGesture, LearnGesture
-from daemon.core.schema import KeySpec
-from daemon.core.value_types import Integer, PlaceOrWord
-from daemon.system import paths
 from daemon.system.child_process import ChildProcess
 
 log = logging.getLogger(__name__)
 
-PROTOCOL = 1
-AUTO, OFF, TCP = "auto", "off", "tcp:"
-MAX_PORT = 65535
 #: facts that may wait for the server; a server that stalls for longer than these last loses some
 MAX_QUEUED_FACTS = 4000
 #: a server that has not ended by then is killed
 CLOSE_TIMEOUT_S = 2.0
-#: what a client can subscribe to
-TOPICS = ("notes", "heard", "plans", "edits", "tempo", "counters", "controls")
-
-
-@dataclass(frozen=True)
-class SocketAddress(PlaceOrWord):
-    """The address of the control socket."""
-
-    words: tuple[str, ...] = (AUTO, OFF)
-    noun: str = ""
-
-    range = f"{AUTO}, {OFF}, a path, or {TCP}PORT with a port of at most {MAX_PORT}"
-
-    def parse(self, value: object) -> str:
-        """Return the address as text."""
-        if not isinstance(value, str) or not value.startswith(TCP):
-            return super().parse(value)
-        Integer(0, MAX_PORT).parse(value.removeprefix(TCP) or 0)
-        return value
 
 
 @dataclass(frozen=True, slots=True)
 class ServerSetup:
     """All that the server must know before it lets a client in."""
 
-    #: the address, as `resolve` returns it
+    #: the address, as `daemon.control.protocol.resolve_address` returns it
     where: str
     styles: tuple[str, ...]
     techniques: tuple[str, ...]
@@ -76,21 +49,6 @@ class ServerSetup:
     learned_file: str = ""
     #: names of the MIDI ports, input and output
     ports: tuple[str, ...] = ()
-
-
-def resolve(where: str) -> str:
-    """Return the address that the configuration's `control` stands for: a path, `tcp:PORT` or `off`.
-
-    Raises SettingError where HOUSEBAND_CONTROL, which goes before `auto`, is no address.
-    """
-    if where == AUTO:
-        spec = KeySpec(paths.CONTROL_VARIABLE, SocketAddress(), AUTO, "where the control socket is")
-        where = str(spec.parse(os.environ.get(paths.CONTROL_VARIABLE) or AUTO))
-    if where != AUTO:
-        return where
-    if sys.platform == "win32":
-        return f"{TCP}0"
-    return str(paths.find_control_socket_file())
 
 
 class ControlSocket:

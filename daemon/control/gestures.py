@@ -266,13 +266,13 @@ class Gestures:
                 if gesture.kind == CC:
                     return value >= 64
                 return TOGGLE if pressed else None
-            case KnownName(domain):
+            case KnownName(domain=domain):
                 choices = self._choices.get(domain, ())
                 place = value if gesture.kind == PROGRAM else value * len(choices) // 128
                 return choices[place] if place < len(choices) else None
-            case Number(low, high):
+            case Number(low=low, high=high):
                 return round(low + (high - low) * value / 127, 4)
-            case Integer(int(low), int(high)):
+            case Integer(low=int(low), high=int(high)):
                 return round(low + (high - low) * value / 127)
             case _:
                 return value

@@ -8,9 +8,9 @@ from typing import Any
 
 from daemon.control.client_events import edit_event, heard_event, note_event, plan_event, tempo_event
 from daemon.control.connection import Connection, Json
-from daemon.control.control_socket import TOPICS
 from daemon.control.gestures import CC, FORGET, LEARN, Gesture, GestureError, parse_target
 from daemon.control.learned import write_learned
+from daemon.control.protocol import TOPICS
 from daemon.core import controls
 from daemon.core.schema import SettingError, shorten
 from music.errors import UserError

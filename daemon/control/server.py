@@ -21,7 +21,7 @@ from queue import Queue
 from typing import Any
 
 from daemon.control.connection import MAX_QUEUE_BYTES, Connection, Json, TokenBucket
-from daemon.control.control_socket import PROTOCOL, TCP
+from daemon.control.protocol import PROTOCOL, TCP
 from daemon.control.requests import RequestError, RequestHandler, accepted, refused
 from daemon.core import wire
 from daemon.core.version import find_installed_version

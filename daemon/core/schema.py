@@ -20,7 +20,7 @@ T = TypeVar("T")
 #: names that are known only while the program runs: domain (`style`, ...) -> what there is; None: not known yet
 Known = Mapping[str, Collection[str] | None]
 
-_DECLARATION = "setting"
+_DECLARED, _ROLES = "setting", "roles"  # what `setting` notes at a field
 #: characters of a value that an error message repeats
 _SHOWN_CHARACTERS = 60
 
@@ -79,21 +79,9 @@ class KeySpec:
         return self.type.to_toml(value)
 
 
-@dataclass(frozen=True, slots=True)
-class _Declaration:
-    """What `setting` notes at a field."""
-
-    type: ValueType
-    default: object
-    help: str
-    table: str
-    roles: Sequence[str]
-    metavar: str
-
-
 def setting(default: object, type: ValueType, help: str, *, metavar: str = "VALUE") -> Any:  # noqa: A002
     """Declare a dataclass's field as a key of the field's name."""
-    return field(default=default, metadata={_DECLARATION: _Declaration(type, default, help, "", (), metavar)})
+    return field(default=default, metadata={_DECLARED: KeySpec("", type, default, help, metavar=metavar)})
 
 
 def setting_per_role(
@@ -110,20 +98,23 @@ def setting_per_role(
     The field maps those roles to values that have another than the default one. With `as_set` it is the frozenset of
     the roles whose switch is on.
     """
-    metadata = {_DECLARATION: _Declaration(type, default, help, table, roles, "VALUE")}
+    metadata = {_DECLARED: KeySpec(table, type, default, help), _ROLES: roles}
     return field(default=frozenset(), metadata=metadata) if as_set else field(default_factory=dict, metadata=metadata)
 
 
 def list_keys(owner: type, *, live: bool) -> Iterator[KeySpec]:
     """Yield the keys that a dataclass's fields declare, in their order."""
     for each in dataclasses.fields(owner):
-        declared = each.metadata.get(_DECLARATION)
+        declared: KeySpec | None = each.metadata.get(_DECLARED)
         if declared is None:
             continue
-        names = {f"{declared.table}.{role}": role for role in declared.roles} or {each.name: ""}
-        for name, role in names.items():
-            about = declared.help.format(role=role) if role else declared.help
-            yield KeySpec(name, declared.type, declared.default, about, live, each.name, role, declared.metavar)
+        shared = dataclasses.replace(declared, live=live, field=each.name)
+        if _ROLES not in each.metadata:
+            yield dataclasses.replace(shared, name=each.name)
+        for role in each.metadata.get(_ROLES, ()):
+            yield dataclasses.replace(
+                shared, name=f"{declared.name}.{role}", help=declared.help.format(role=role), role=role
+            )
 
 
 def value_of(owner: object, spec: KeySpec) -> object:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -54,12 +53,12 @@ class ValueType:
         return ()
 
 
-@dataclass(frozen=True)
 class Number(ValueType):
     """A number between two bounds, both included."""
 
-    low: float
-    high: float
+    def __init__(self, low: float, high: float) -> None:
+        self.low = low
+        self.high = high
 
     @property
     def range(self) -> str:
@@ -79,12 +78,12 @@ class Number(ValueType):
         return number
 
 
-@dataclass(frozen=True)
 class Integer(ValueType):
     """A whole number between two bounds, both included, or any of 64 bits where there are none."""
 
-    low: int | None = None
-    high: int | None = None
+    def __init__(self, low: int | None = None, high: int | None = None) -> None:
+        self.low = low
+        self.high = high
 
     @property
     def range(self) -> str:
@@ -105,18 +104,17 @@ class Integer(ValueType):
         return number
 
 
-@dataclass(frozen=True)
 class RepeatCount(Integer):
     """How often an option is given, such as -v."""
 
 
-@dataclass(frozen=True)
 class Switch(ValueType):
     """On or off. A live one also takes TOGGLE."""
 
-    live: bool = False
-
     range = "true or false"
+
+    def __init__(self, *, live: bool = False) -> None:
+        self.live = live
 
     def parse(self, value: object) -> bool | str:
         """Return whether it is on, or TOGGLE."""
@@ -135,11 +133,11 @@ class Switch(ValueType):
         return ("true", "false", TOGGLE) if self.live else ("true", "false")
 
 
-@dataclass(frozen=True)
 class Choice(ValueType):
     """One of some words."""
 
-    choices: tuple[str, ...]
+    def __init__(self, choices: tuple[str, ...]) -> None:
+        self.choices = choices
 
     @property
     def range(self) -> str:
@@ -158,7 +156,6 @@ class Choice(ValueType):
         return self.choices
 
 
-@dataclass(frozen=True)
 class Text(ValueType):
     """A line of text."""
 
@@ -171,32 +168,35 @@ class Text(ValueType):
         return value
 
 
-@dataclass(frozen=True)
 class KnownName(ValueType):
     """One of some names that are known only while the program runs, such as the styles of a player."""
 
-    domain: str  #: what is named: style, technique or preset
-    described: str  #: its range in words
-    #: raises UserError for a name that is not among those that there are
-    check: Callable[[str, Collection[str]], None]
+    def __init__(self, domain: str, words: str, check: Callable[[str, Collection[str]], None]) -> None:
+        """Name something of a domain: style, technique or preset.
+
+        words: its range in words; check: raises UserError for a name that is not among those that there are.
+        """
+        self.domain = domain
+        self._words = words
+        self.check = check
 
     @property
     def range(self) -> str:
         """The values it takes, in words."""
-        return self.described
+        return self._words
 
     def parse(self, value: object) -> str:
         """Return the name."""
         return Text().parse(value)
 
 
-@dataclass(frozen=True)
 class Ranges(ValueType):
     """Whole numbers and ranges of them, such as 1-4,7, or none at all."""
 
-    high: int
-
     range = "numbers and ranges such as 1-4,7, or nothing"
+
+    def __init__(self, high: int) -> None:
+        self.high = high
 
     def parse(self, value: object) -> str:
         """Return them as text, which `music.edits.edit.parse_ranges` reads."""
@@ -212,7 +212,6 @@ class Ranges(ValueType):
         return text
 
 
-@dataclass(frozen=True)
 class FileName(ValueType):
     """The name of a file or folder; a leading `~` is the user's home. Nothing is None."""
 
@@ -229,17 +228,17 @@ class FileName(ValueType):
         return value
 
 
-@dataclass(frozen=True)
 class PlaceOrWord(ValueType):
     """A file or folder, or one of some words that stand for a place."""
 
-    words: tuple[str, ...]
-    noun: str = "a folder"
+    def __init__(self, words: tuple[str, ...]) -> None:
+        """Take these words, and any path; the first one also stands for nothing."""
+        self.words = words
 
     @property
     def range(self) -> str:
         """The values it takes, in words."""
-        return f"{', '.join(self.words)} or {self.noun}"
+        return f"{', '.join(self.words)} or a folder"
 
     def parse(self, value: object) -> str:
         """Return the word, or the path as text."""
@@ -253,7 +252,6 @@ class PlaceOrWord(ValueType):
         return self.words
 
 
-@dataclass(frozen=True)
 class TimeSignature(ValueType):
     """A time signature, written as 4/4."""
 
@@ -275,7 +273,6 @@ class TimeSignature(ValueType):
         return metre
 
 
-@dataclass(frozen=True)
 class Trigger(ValueType):
     """No value: what has this type happens whenever it is set."""
 

@@ -7,9 +7,10 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from daemon.control.control_socket import OFF, ControlSocket, ServerSetup, resolve
+from daemon.control.control_socket import ControlSocket, ServerSetup
 from daemon.control.gesture_world import GestureWorld
 from daemon.control.gestures import Gestures
+from daemon.control.protocol import OFF, resolve_address
 from daemon.control.publisher import Publisher
 from daemon.core import controls
 from daemon.core.observers import ObservedOutput, ObservedWorld, PerformanceView
@@ -48,7 +49,7 @@ class RemoteControl:
 
     def start(self, world: LiveWorld, stack: ExitStack) -> ControlSocket | None:
         """Start the socket's server, which takes a moment; return None where there is to be no socket."""
-        if resolve(self.control) == OFF:
+        if resolve_address(self.control) == OFF:
             return None
         return stack.enter_context(closing(ControlSocket(world.put, world.now)))
 
@@ -70,7 +71,7 @@ class RemoteControl:
             return AttachedControl(GestureWorld(world, gestures, self.presets), output, None)
         server.start(
             ServerSetup(
-                where=resolve(self.control),
+                where=resolve_address(self.control),
                 styles=player.styles,
                 techniques=player.techniques,
                 presets=tuple(self.presets),

@@ -173,7 +173,7 @@ def find_port(names: Sequence[str], wanted: str) -> int | None:
         return names.index(wanted)
     try:
         pattern = re.compile(wanted, re.IGNORECASE)
-    except re.error:
+    except (re.error, OverflowError, RecursionError):  # too large a number in it, or too deep
         pattern = re.compile(re.escape(wanted), re.IGNORECASE)
     matches = (i for i, name in enumerate(names) if wanted.casefold() in name.casefold() or pattern.search(name))
     return next(matches, None)

@@ -20,12 +20,12 @@ import pytest
 from click.testing import CliRunner
 
 from daemon.cli import main
-from daemon.control import control_socket
 from daemon.control.client import ClientError, ControlClient
 from daemon.control.connection import BURST_REQUESTS, REQUESTS_PER_SECOND, TokenBucket
-from daemon.control.control_socket import MAX_QUEUED_FACTS, TOPICS, ControlSocket, ServerSetup
+from daemon.control.control_socket import MAX_QUEUED_FACTS, ControlSocket, ServerSetup
 from daemon.control.gesture_world import GestureWorld
 from daemon.control.gestures import Gestures
+from daemon.control.protocol import PROTOCOL, TOPICS
 from daemon.control.publisher import Publisher
 from daemon.control.server import MAX_CLIENTS, MAX_LINE_BYTES
 from daemon.core.counters import Counters
@@ -180,7 +180,7 @@ def test_set_is_passed_on_in_its_own_type_and_answered_when_it_is_done(band: Ban
 )
 def test_what_makes_no_sense_is_refused_in_a_sentence(band: Band, request_: Json, error: str) -> None:
     raw = Raw(band)
-    assert (raw.hello["protocol"], set(raw.hello)) == (control_socket.PROTOCOL, {"houseband", "protocol"})
+    assert (raw.hello["protocol"], set(raw.hello)) == (PROTOCOL, {"houseband", "protocol"})
     raw.say(json.dumps({**request_, "id": "mine"}).encode() + b"\n")
     answer = raw.read()
     assert (answer["id"], answer["ok"]) == ("mine", False)
