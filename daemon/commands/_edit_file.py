@@ -11,7 +11,7 @@ from daemon.commands._options import build_settings
 from daemon.commands._render_arguments import EditArguments, RenderArguments
 from daemon.config.reading import build_config, read_config
 from daemon.core.player_info import PlayerInfo
-from daemon.core.techniques import known_techniques
+from daemon.core.techniques import list_techniques
 from music.errors import UserError
 from music.files import check_writable
 
@@ -34,7 +34,7 @@ def edit_file(given: RenderArguments, editing: EditArguments) -> None:
         if log.resolve() == given.output.resolve():
             raise UserError(f"{log}: is the output already; keep the edits in another file")
     editor = EditScorer(Graph(given.graph, given.technique))
-    known = tuple(technique.name for technique in known_techniques())  # none is switched to: a preset may name any
+    known = tuple(technique.name for technique in list_techniques())  # none is switched to: a preset may name any
     player = replace(describe_player(given.technique, editor.styles), techniques=known)
     options = _build_options(given, editing, player)
     with show_progress(f"editing {given.melody.name}") as progress:

@@ -8,7 +8,7 @@ import click
 
 from daemon.commands._files import report_write_errors
 from daemon.commands._options import build_settings, channel_option, control_options, graph_option, track_option
-from daemon.core.techniques import known_techniques
+from daemon.core.techniques import list_techniques
 from music.files import check_writable
 
 
@@ -40,7 +40,7 @@ def command(
     from daemon.players.player import ContinuingPlayer
 
     check_writable(output, song)
-    player = load_player(next(known.name for known in known_techniques() if known.continues_melodies), graph)
+    player = load_player(next(known.name for known in list_techniques() if known.continues_melodies), graph)
     assert isinstance(player, ContinuingPlayer)
     settings = build_settings(values, assigned, player.info)
     with report_write_errors(output):

@@ -30,7 +30,7 @@ from daemon.config.cli_options import key_option
 from daemon.config.reading import ConfigFile, build_config, read_config
 from daemon.control.automation import read_automation
 from daemon.core.player_info import PlayerInfo
-from daemon.core.techniques import find, known_techniques
+from daemon.core.techniques import find, list_techniques
 from music.errors import UserError
 from music.files import check_writable
 
@@ -134,7 +134,7 @@ def _check_playing(technique: str, editing: Mapping[str, object]) -> None:
     """Raise UserError for options that were given and only players which edit notes take."""
     unused = [key for key, value in editing.items() if value is not None]
     if unused:
-        editors = " or ".join(known.name for known in known_techniques() if known.edits_notes)
+        editors = " or ".join(known.name for known in list_techniques() if known.edits_notes)
         raise UserError(f"--{unused[0].replace('_', '-')}: is for --technique {editors}, not for the {technique}")
 
 

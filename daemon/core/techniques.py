@@ -74,7 +74,7 @@ def find(name: str) -> Technique:
     return _TECHNIQUES[name]
 
 
-def known_techniques() -> tuple[Technique, ...]:
+def list_techniques() -> tuple[Technique, ...]:
     """Return the techniques in the table: the program's own, those registered, and installed ones that were named."""
     return tuple(_TECHNIQUES.values())
 

@@ -67,7 +67,7 @@ def edit_draft(draft: Draft, editor: EditScorer, options: EditOptions, progress:
     for iteration in range(1, options.iterations + 1):
         if not any(cells.any() for cells in draft.open_cells(options.limits)):
             break
-        scores = editor.look(draft, options.limits, options.style)
+        scores = editor.score(draft, options.limits, options.style)
         belief.look(draft, scores)
         count = few
         if options.at_once is None:

@@ -1,7 +1,7 @@
-"""The AR-CNN's player: a draft of notes -> what the graph says of it -> edits.
+"""The AR-CNN's player: scores every edit of a draft, and draws edits from the scores.
 
-The graph sees 8 bars. Longer pieces are seen through windows that overlap by half, each fading into the next; shorter
-loops are repeated until they fill a window, so that their end hears their beginning.
+The graph sees a window of 8 bars. Longer pieces are scored through windows that overlap by half and fade into each
+other; shorter loops are repeated until they fill a window, so that their end is seen before their beginning.
 """
 
 from __future__ import annotations
@@ -23,86 +23,93 @@ from music.edits.selection import EditScores
 from music.encoding.edit_grid import LENGTHS_STEPS, PLANES, WINDOW_STEPS, stack_planes
 from music.note import EDITS, PITCHES
 
+#: steps from one window to the next
 HOP_STEPS = WINDOW_STEPS // 2
 _LENGTHS_STEPS = np.array(LENGTHS_STEPS, np.int16)
 #: styles in which no added note may make voices move in parallel fifths or octaves
 STRICT_STYLES = frozenset({"chorale"})
-#: windows whose scores are remembered
+#: windows whose scores are kept
 _MAX_CACHED_WINDOWS = 256
-#: how much a window counts at each of its steps: less and less towards its edges
+#: weight of a window at each of its steps: less and less towards its edges
 _FADE_WEIGHTS = np.minimum(np.arange(WINDOW_STEPS) + 1, WINDOW_STEPS - np.arange(WINDOW_STEPS)).astype(np.float32)
 
 
 class EditScorer:
-    """What a graph says of drafts of any length."""
+    """Scores the edits of drafts of any length."""
 
     def __init__(self, graph: Graph) -> None:
-        """Raises GraphError when the graph's inputs are not those of the AR-CNN."""
+        """Raises GraphError for a graph whose inputs or outputs are not those of an AR-CNN."""
         self._graph = graph
+        #: the styles that the graph knows
         self.styles = graph.signature.styles
-        wanted = {"planes": (1, len(PLANES), WINDOW_STEPS, PITCHES), "style": (1, len(self.styles))}
-        given = {"weights": (1, WINDOW_STEPS, PITCHES), "lengths": (1, WINDOW_STEPS, PITCHES, len(LENGTHS_STEPS))}
-        if dict(graph.signature.inputs) != wanted or dict(graph.signature.outputs) != given:
+        inputs = {"planes": (1, len(PLANES), WINDOW_STEPS, PITCHES), "style": (1, len(self.styles))}
+        outputs = {"weights": (1, WINDOW_STEPS, PITCHES), "lengths": (1, WINDOW_STEPS, PITCHES, len(LENGTHS_STEPS))}
+        if dict(graph.signature.inputs) != inputs or dict(graph.signature.outputs) != outputs:
             raise GraphError(f"this graph does not fit the AR-CNN's window: it takes {dict(graph.signature.inputs)}")
         self._calibrated = bool(graph.signature.settings.get("calibrated", False))
-        self._said: dict[int, tuple[tuple[bytes, bytes], EditScores]] = {}
-        #: evaluations so far
+        # first step of a window -> what it showed, and its scores
+        self._cache: dict[int, tuple[tuple[bytes, bytes], EditScores]] = {}
+        #: runs of the graph so far
         self.evaluations = 0
 
-    def look(self, draft: Draft, limits: Limits, style: str) -> EditScores:
-        """The scores of every cell of a draft. Raises UserError for a style that the graph does not know."""
+    def score(self, draft: Draft, limits: Limits, style: str) -> EditScores:
+        """Return the scores of every cell of a draft. Raises UserError for a style that the graph does not know."""
         check_style(style, self.styles)
-        hot = np.eye(len(self.styles), dtype=np.float32)[None, self.styles.index(style)]
+        one_hot = np.eye(len(self.styles), dtype=np.float32)[None, self.styles.index(style)]
         ring = draft.ring or draft.steps < WINDOW_STEPS
-        seen = stack_planes(draft.lengths, self._kept(draft, limits), ring)
+        planes = stack_planes(draft.lengths, _find_kept(draft, limits), ring)
         weights = np.zeros((draft.steps, PITCHES), np.float32)
         lengths = np.ones((draft.steps, PITCHES), np.int16)
         total = np.zeros(draft.steps, np.float32)
         best = np.zeros(draft.steps, np.float32)
         for first in list_windows(draft.steps, ring):
-            answer = self._window(first, np.take(seen, (first + np.arange(WINDOW_STEPS)) % draft.steps, 1), hot)
+            at = (first + np.arange(WINDOW_STEPS)) % draft.steps
+            scores = self._score_window(first, np.take(planes, at, 1), one_hot)
             for here, there in _split_window(first, draft.steps):
                 fade = _FADE_WEIGHTS[here]
-                weights[there] += answer.weights[here] * fade[:, None]
+                weights[there] += scores.weights[here] * fade[:, None]
                 nearer = fade > best[there]
-                lengths[there][nearer] = answer.lengths[here][nearer]
+                lengths[there][nearer] = scores.lengths[here][nearer]
                 total[there] += fade
                 best[there] = np.maximum(best[there], fade)
         return EditScores(weights / total[:, None], lengths, self._calibrated)
 
-    def _window(self, first: int, seen: NDArray[np.float32], hot: NDArray[np.float32]) -> EditScores:
-        """What the graph says of a window; what it has said of the same notes there it need not say again."""
-        key = (seen.tobytes(), hot.tobytes())
-        known = self._said.get(first)
-        if known is not None and known[0] == key:
-            return known[1]
-        answer = self._graph.run({"planes": seen[None], "style": hot})
+    def _score_window(self, first: int, planes: NDArray[np.float32], one_hot: NDArray[np.float32]) -> EditScores:
+        """Return the scores of a window; the graph is not run again for what was scored there the last time."""
+        key = (planes.tobytes(), one_hot.tobytes())
+        cached = self._cache.get(first)
+        if cached is not None and cached[0] == key:
+            return cached[1]
+        outputs = self._graph.run({"planes": planes[None], "style": one_hot})
         self.evaluations += 1
-        lengths = _LENGTHS_STEPS[answer["lengths"][0].argmax(2)]
-        said = EditScores(answer["weights"][0], lengths, self._calibrated)
-        self._said[first] = key, said
-        if len(self._said) > _MAX_CACHED_WINDOWS:
-            del self._said[next(iter(self._said))]
-        return said
+        lengths = _LENGTHS_STEPS[outputs["lengths"][0].argmax(2)]
+        scores = EditScores(outputs["weights"][0], lengths, self._calibrated)
+        self._cache[first] = key, scores
+        if len(self._cache) > _MAX_CACHED_WINDOWS:
+            del self._cache[next(iter(self._cache))]
+        return scores
 
-    @staticmethod
-    def _kept(draft: Draft, limits: Limits) -> NDArray[np.bool_]:
-        """Notes that the player has said are right: those that are locked, and the input where none of it may go."""
-        kept = draft.locked(limits)
-        if limits.remove_max <= 0:
-            kept |= ~draft.own
-        return kept
+
+def _find_kept(draft: Draft, limits: Limits) -> NDArray[np.bool_]:
+    """Return the notes that are said to be right: the locked ones, and all of the input if none of it may go."""
+    kept = draft.locked(limits)
+    if limits.remove_max <= 0:
+        kept |= ~draft.own
+    return kept
 
 
 def list_windows(steps: int, ring: bool) -> list[int]:
-    """The first steps of all windows over a sheet of that many steps; those over a ring go on at its beginning."""
+    """Return the first steps of all windows over a draft of that many steps; on a ring they go on at its beginning."""
     if ring:
         return list(range(0, steps, HOP_STEPS)) if steps > WINDOW_STEPS else [0]
     return [*range(0, steps - WINDOW_STEPS, HOP_STEPS), steps - WINDOW_STEPS]
 
 
 def _split_window(first: int, steps: int) -> Iterator[tuple[slice, slice]]:
-    """(part of the window that begins at `first`, the steps of the sheet it shows), without a leap in either."""
+    """Yield parts of the window that begins at `first`, each with the steps of the draft it shows.
+
+    Neither jumps within a part, as the window does over the end of a ring.
+    """
     at = 0
     while at < WINDOW_STEPS:
         there = (first + at) % steps
@@ -112,17 +119,17 @@ def _split_window(first: int, steps: int) -> Iterator[tuple[slice, slice]]:
 
 
 class ArcnnPlayer(GraphPlayer):
-    """A Player that answers with edits of the loop it is shown; the notes of the loop are the conductor's to play."""
+    """A Player that answers with edits of the loop in the request; the loop's notes are played by the conductor."""
 
     def __init__(self, graph: Graph) -> None:
-        """Raises GraphError when the graph's inputs are not those of the AR-CNN."""
-        self._editor = EditScorer(graph)
+        """Raises GraphError for a graph whose inputs or outputs are not those of an AR-CNN."""
+        self._scorer = EditScorer(graph)
         self._belief = selection.Belief()
-        self._about: object = None  # what that is about
-        self.info = self.describe(self._editor.styles)
+        self._belief_subject: object = None  # loop, style and limits that the belief is about
+        self.info = self.describe(self._scorer.styles)
         empty = np.zeros((WINDOW_STEPS, PITCHES), np.int16)
-        # the first look takes longest
-        self._editor.look(Draft(empty, empty.astype(np.uint8)), Limits(), self.info.styles[0])
+        # the first evaluation takes longest
+        self._scorer.score(Draft(empty, empty.astype(np.uint8)), Limits(), self.info.styles[0])
 
     @classmethod
     def describe(cls, styles: tuple[str, ...]) -> PlayerInfo:
@@ -132,34 +139,39 @@ class ArcnnPlayer(GraphPlayer):
         )
 
     def plan(self, request: PlanRequest) -> Plan:
-        """As many edits of request.loop as are wanted, or fewer. Raises UserError for a style that the graph does not
-        know."""
-        begun = time.perf_counter_ns()
-        last = request.now + self.info.future_steps
+        """Return a plan with as many edits of `request.loop` as are wanted, or fewer.
+
+        Raises UserError for a style that the graph does not know.
+        """
+        begun_ns = time.perf_counter_ns()
+        edits = self._draw_edits(request)
         return Plan(
-            *(request.number, request.now, last, request.heard, {EDITS: ()}),
-            edits=self._edits(request),
-            inference_ns=time.perf_counter_ns() - begun,
+            number=request.number,
+            first=request.now,
+            last=request.now + self.info.future_steps,
+            heard=request.heard,
+            notes={EDITS: ()},
+            edits=edits,
+            inference_ns=time.perf_counter_ns() - begun_ns,
         )
 
-    def _edits(self, request: PlanRequest) -> tuple[Edit, ...]:
+    def _draw_edits(self, request: PlanRequest) -> tuple[Edit, ...]:
         state, settings = request.loop, request.settings
         if state is None or not state.wanted_edits or not state.given:
             return ()
         draft, limits = build_draft(state), settings.limits
         if not any(cells.any() for cells in draft.open_cells(limits)):
             return ()
-        scores = self._editor.look(draft, limits, settings.style)
-        about = state.steps, state.bars, settings.style, limits
-        if about != self._about:
-            self._belief, self._about = selection.Belief(), about
+        scores = self._scorer.score(draft, limits, settings.style)
+        subject = state.steps, state.bars, settings.style, limits
+        if subject != self._belief_subject:
+            self._belief, self._belief_subject = selection.Belief(), subject
         self._belief.look(draft, scores)
-        random = np.random.default_rng([abs(settings.seed), state.request_count])
         edits = selection.draw_edits(
             draft,
             scores,
             limits,
-            random,
+            np.random.default_rng([abs(settings.seed), state.request_count]),
             count=state.wanted_edits,
             risk=settings.creative_risk,
             iteration=state.request_count,
@@ -170,12 +182,12 @@ class ArcnnPlayer(GraphPlayer):
 
 
 def build_draft(state: LoopState) -> Draft:
-    """Return the loop that the conductor shows in a request, as a draft that can be edited."""
+    """Return the loop in a request as a draft that can be edited."""
     lengths = np.zeros((state.steps, PITCHES), np.int16)
     velocities = np.zeros((state.steps, PITCHES), np.uint8)
     own = np.zeros((state.steps, PITCHES), np.bool_)
-    for step, pitch, length, velocity, mine in state.notes:
-        lengths[step, pitch], velocities[step, pitch], own[step, pitch] = length, velocity, mine
+    for step, pitch, length, velocity, is_own in state.notes:
+        lengths[step, pitch], velocities[step, pitch], own[step, pitch] = length, velocity, is_own
     draft = Draft(lengths, velocities, state.bars, ring=True)
     draft.own[:] = own
     for cell in state.refused:

@@ -1,7 +1,7 @@
-"""Several players behind one: the control `technique` says which of them answers, from the next plan on.
+"""Several players behind one: the control `technique` chooses which of them answers, from the next plan on.
 
-A player is loaded when it is first chosen. Where time is real that happens beside the playing: those that played go on
-until the new one is warm, and then make room for it.
+A player is loaded when it is first chosen. Where time is real that happens beside the playing, on a thread of its own:
+the players that played go on until the new one is ready, and are then unloaded.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
 from daemon.players.player import Player, warm_up
 from daemon.system import memory
+from music.errors import UserError
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +29,21 @@ class PlayerFactory:
 
 
 class Ensemble(Player):
-    """A Player made of players by technique, the first of which answers where nothing else is said.
+    """A Player made of players by technique, the first of which answers where no other is chosen.
 
-    It knows the styles and writes the roles of all; who does not know a style plays the first of its own, and roles
-    that nobody plays any more rest. The settings may give roles to other players than the rest: each is asked, and
-    hears what all of them have played.
+    It knows the styles and writes the roles of all of them. A player that does not know a style plays the first of its
+    own, and roles that no player writes any more rest. The settings may give roles to other players than the rest: each
+    is asked, and is told what all of them have played.
     """
 
-    def __init__(self, players: Mapping[str, Player], offers: Mapping[str, PlayerFactory] | None = None) -> None:
-        """players: who is there, by technique; offers: who can be had, those among the players too that may leave."""
-        self._players, self._offers = dict(players), dict(offers or {})
-        infos = {name: one.info for name, one in (self._offers | self._players).items()}
-        techniques = tuple(dict.fromkeys((*self._players, *self._offers)))
+    def __init__(self, players: Mapping[str, Player], factories: Mapping[str, PlayerFactory] | None = None) -> None:
+        """Make one of players by technique.
+
+        players: those that are loaded; factories: those that can be, and of the loaded ones those that may be unloaded.
+        """
+        self._players, self._factories = dict(players), dict(factories or {})
+        infos = {name: one.info for name, one in (self._factories | self._players).items()}
+        techniques = tuple(dict.fromkeys((*self._players, *self._factories)))
         self.info = PlayerInfo(
             past_steps=max(info.past_steps for info in infos.values()),
             memory_steps=max(info.memory_steps for info in infos.values()),
@@ -50,12 +54,12 @@ class Ensemble(Player):
             note_editors=tuple(name for name in techniques if name in infos[name].note_editors),
         )
         self._roles = {name: info.roles for name, info in infos.items()}
-        self._main = techniques[0]
-        self._settings = Settings(technique=self._main)  # the newest
-        self._failed: set[str] = set()  # chosen, could not be loaded, and that was said
+        self._main = techniques[0]  # plays all roles that are not given to others
+        self._settings = Settings(technique=self._main)  # those of the newest request
+        self._failed: set[str] = set()  # chosen, could not be loaded, and that was reported
         self._budget_ns: int | None = None
         self._post: Callable[[Callable[[], None]], None] | None = None
-        self._loading = False
+        self._is_loading = False
 
     def set_time_budget(self, budget_ns: int) -> None:
         """Limit the time (ns) that an answer of each player may take."""
@@ -64,7 +68,7 @@ class Ensemble(Player):
             player.set_time_budget(budget_ns)
 
     def on_idle_call(self, post: Callable[[Callable[[], None]], None]) -> None:
-        """Let no plan wait for a player to be loaded any more: it is taken in by a call between two requests."""
+        """Load players beside the playing from now on: each joins by a call between two requests."""
         self._post = post
 
     def close(self) -> None:
@@ -73,28 +77,30 @@ class Ensemble(Player):
             player.close()
 
     def plan(self, request: PlanRequest) -> Plan:
-        """The answers of the players whose turn it is, as one. Raises whatever those raise; ValueError, once, when one
-        that is chosen cannot be loaded: who played before goes on in its place."""
+        """Return the plans of the chosen players as one.
+
+        Raises whatever those raise; UserError, once, when a chosen one cannot be loaded: the one before it goes on.
+        """
         settings = self._settings = request.settings
-        self._gather()
+        self._load_chosen()
         main = self._main
-        theirs = {role: name for role, name in settings.players.items() if self._plays(name, role) and name != main}
+        given = {role: name for role, name in settings.players.items() if self._can_play(name, role) and name != main}
         plan = self._ask(main, request)
         if len(self.info.techniques) == 1:
             return plan
         notes = {**dict.fromkeys(self.info.roles, ()), **plan.notes}
-        held, last, edits, spent = dict(plan.held), plan.last, plan.edits, plan.inference_ns
-        for name in dict.fromkeys(theirs.values()):
+        held, last, edits, spent_ns = dict(plan.held), plan.last, plan.edits, plan.inference_ns
+        for name in dict.fromkeys(given.values()):
             other = self._ask(name, request)
-            mine = [role for role in theirs if theirs[role] == name]
-            notes |= {role: other.notes.get(role, ()) for role in mine}
-            held = {role: ends for role, ends in held.items() if role not in mine}
-            held |= {role: other.held[role] for role in mine if role in other.held}
+            roles = [role for role in given if given[role] == name]
+            notes |= {role: other.notes.get(role, ()) for role in roles}
+            held = {role: ends for role, ends in held.items() if role not in roles}
+            held |= {role: other.held[role] for role in roles if role in other.held}
             last, edits = min(last, other.last), other.edits or edits
-            spent += other.inference_ns
-        return replace(plan, notes=notes, held=held, last=last, edits=edits, inference_ns=spent)
+            spent_ns += other.inference_ns
+        return replace(plan, notes=notes, held=held, last=last, edits=edits, inference_ns=spent_ns)
 
-    def _plays(self, name: str, role: str) -> bool:
+    def _can_play(self, name: str, role: str) -> bool:
         return name in self._players and role in self._roles[name]
 
     def _ask(self, name: str, request: PlanRequest) -> Plan:
@@ -103,34 +109,36 @@ class Ensemble(Player):
             request = replace(request, settings=replace(settings, style=player.info.styles[0]))
         return player.plan(request)
 
-    # Who is there
+    # Loading
 
-    def _gather(self) -> None:
-        """Those who are chosen are there, or will be; who is not any more leaves, where players are loaded beside the
-        playing. Raises ValueError, once, for one that cannot be loaded."""
+    def _load_chosen(self) -> None:
+        """Load the players that the settings choose, or begin to; unload others where that costs no plan.
+
+        Raises UserError, once, for one that cannot be loaded.
+        """
         main, players = self._settings.technique, self._settings.players
-        theirs = [name for role, name in players.items() if role in self._roles.get(name, ())]
-        chosen = list(dict.fromkeys((main if main in self.info.techniques else self._main, *theirs)))
-        self._failed &= set(chosen)  # who is chosen again has another chance
+        given = [name for role, name in players.items() if role in self._roles.get(name, ())]
+        chosen = list(dict.fromkeys((main if main in self.info.techniques else self._main, *given)))
+        self._failed &= set(chosen)  # one that is chosen again has another chance
         for name in chosen:
             if name not in self._players and name not in self._failed:
-                self._fetch(name)
+                self._start_loading(name)
         if main in self._players:
             self._main = main
-        if self._post is not None and not self._loading:
-            self._make_room({*chosen, self._main})
+        if self._post is not None and not self._is_loading:
+            self._unload_idle({*chosen, self._main})
 
-    def _fetch(self, name: str) -> None:
+    def _start_loading(self, name: str) -> None:
         if self._post is None:
-            self._take_in(name, self._load(name))
-        elif not self._loading:
-            self._loading = True
+            self._add(name, self._load(name))
+        elif not self._is_loading:
+            self._is_loading = True
             threading.Thread(target=self._load_beside, args=(name, self._post), name="load", daemon=True).start()
 
     def _load(self, name: str) -> Player | Exception:
-        """The player, warm, or what is wrong with it. It is nobody else's yet."""
+        """Return a player that is ready to play, or what went wrong. It belongs to the thread that called this."""
         try:
-            player = self._offers[name].load()
+            player = self._factories[name].load()
             if self._budget_ns is not None:
                 warm_up(player)
                 player.set_time_budget(self._budget_ns)
@@ -139,25 +147,26 @@ class Ensemble(Player):
         return player
 
     def _load_beside(self, name: str, post: Callable[[Callable[[], None]], None]) -> None:
-        """Runs on a thread of its own."""
-        arrived = self._load(name)
+        """Load a player and hand it over to the thread that plays. Runs on a thread of its own."""
+        result = self._load(name)
         memory.trim_heap()
-        post(lambda: self._arrive(name, arrived))
+        post(lambda: self._finish_loading(name, result))
 
-    def _arrive(self, name: str, arrived: Player | Exception) -> None:
-        self._loading = False
-        self._take_in(name, arrived)
-        self._gather()
+    def _finish_loading(self, name: str, result: Player | Exception) -> None:
+        self._is_loading = False
+        self._add(name, result)
+        self._load_chosen()
 
-    def _take_in(self, name: str, arrived: Player | Exception) -> None:
-        if isinstance(arrived, Exception):
+    def _add(self, name: str, result: Player | Exception) -> None:
+        """Add a player that was loaded. Raises UserError where it could not be."""
+        if isinstance(result, Exception):
             self._failed.add(name)
-            raise ValueError(f"the {name} cannot be loaded, who played before plays on: {arrived}") from arrived
-        self._players[name] = arrived
+            raise UserError(f"the {name} cannot be loaded, the player before it goes on: {result}") from result
+        self._players[name] = result
 
-    def _make_room(self, needed: set[str]) -> None:
-        """Only who plays stays in memory: another is soon loaded again."""
-        idle = [name for name in self._players if name in self._offers and name not in needed]
+    def _unload_idle(self, needed: set[str]) -> None:
+        """Unload the players that do not play, for memory; each is soon loaded again."""
+        idle = [name for name in self._players if name in self._factories and name not in needed]
         for name in idle:
             self._players.pop(name).close()
         if idle:

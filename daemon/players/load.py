@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from daemon.core.player_info import PlayerInfo
-from daemon.core.techniques import Technique, find, known_techniques
+from daemon.core.techniques import Technique, find, list_techniques
 from daemon.players.ensemble import Ensemble, PlayerFactory
 from daemon.players.graph import Graph, GraphError, GraphPlayer, read_signature
 from daemon.players.player import Player
@@ -20,7 +20,7 @@ def load_player(technique: str, graph: str | Path | None = None) -> Player:
     Raises UserError for a technique that there is not, GraphError for a graph that cannot be played.
     """
     wanted = find(technique)
-    player = _player_class(wanted)(Graph(graph, technique))
+    player = _import_class(wanted)(Graph(graph, technique))
     player.info = describe_player(technique, player.info.styles)
     return player
 
@@ -28,7 +28,7 @@ def load_player(technique: str, graph: str | Path | None = None) -> Player:
 def describe_player(technique: str, styles: tuple[str, ...]) -> PlayerInfo:
     """Return what the player of a technique is on a graph that knows these styles. Raises UserError as `find` does."""
     wanted = find(technique)
-    info = _player_class(wanted).describe(styles)
+    info = _import_class(wanted).describe(styles)
     return replace(info, techniques=(technique,), note_editors=(technique,) if wanted.edits_notes else ())
 
 
@@ -40,7 +40,7 @@ def load_band(technique: str, graph: str | Path | None = None) -> Ensemble:
     """
     first = load_player(technique, graph)
     factories = {technique: PlayerFactory(first.info, partial(load_player, technique, graph))}
-    for other in known_techniques():
+    for other in list_techniques():
         if other.name not in factories:
             try:
                 styles = read_signature(None, other.name).styles
@@ -51,7 +51,7 @@ def load_band(technique: str, graph: str | Path | None = None) -> Ensemble:
     return Ensemble({technique: first}, factories)
 
 
-def _player_class(technique: Technique) -> type[GraphPlayer]:
+def _import_class(technique: Technique) -> type[GraphPlayer]:
     module, _, name = technique.player.partition(":")
     found: type[GraphPlayer] = getattr(importlib.import_module(module), name)
     return found

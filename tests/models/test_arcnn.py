@@ -228,7 +228,7 @@ def test_the_rate_rises_stands_and_falls_to_nothing() -> None:
 def look(path: Path, lengths: NDArray[np.int16]) -> tuple[EditScorer, NDArray[np.float32]]:
     editor = EditScorer(Graph(path, "arcnn"))
     draft = Draft(lengths, np.where(lengths > 0, 80, 0).astype(np.uint8))
-    return editor, editor.look(draft, Limits(), "chorale").weights
+    return editor, editor.score(draft, Limits(), "chorale").weights
 
 
 @pytest.mark.parametrize("published", [False, True])

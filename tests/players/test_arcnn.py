@@ -86,7 +86,7 @@ def test_windows_cover_every_step_and_stay_inside(steps: int, ring: bool) -> Non
 @pytest.mark.parametrize("ring", [False, True])
 def test_what_is_said_of_a_cell_does_not_depend_on_where_windows_begin(steps: int, ring: bool) -> None:
     draft = draft_with(steps, scattered(steps), ring)
-    said = editor(FakeGraph(here)).look(draft, Limits(), "chorale")
+    said = editor(FakeGraph(here)).score(draft, Limits(), "chorale")
     onset = (draft.lengths > 0).astype(np.float32)
     np.testing.assert_allclose(said.weights, -5 + 4 * onset, atol=1e-5)
     assert (said.lengths == LENGTHS_STEPS[3]).all()
@@ -97,7 +97,7 @@ def test_where_windows_disagree_they_fade_into_each_other_without_a_seam() -> No
     opinions = iter(range(100))
     draft = draft_with(320, scattered(320))
     said = editor(FakeGraph(lambda planes: np.full((WINDOW_STEPS, PITCHES), float(next(opinions)), np.float32)))
-    weights = said.look(draft, Limits(), "chorale").weights[:, 60]
+    weights = said.score(draft, Limits(), "chorale").weights[:, 60]
     assert np.abs(np.diff(weights)).max() <= 2 / HOP_STEPS + 1e-6
     assert (weights[0], weights[-1]) == (0, len(list_windows(320, False)) - 1)
 
@@ -106,7 +106,7 @@ def test_a_ring_has_no_seam_at_its_end_either() -> None:
     opinions = iter(range(100))
     draft = draft_with(256, scattered(256), ring=True)
     said = editor(FakeGraph(lambda planes: np.full((WINDOW_STEPS, PITCHES), float(next(opinions)), np.float32)))
-    weights = said.look(draft, Limits(), "chorale").weights[:, 60]
+    weights = said.score(draft, Limits(), "chorale").weights[:, 60]
     assert np.abs(np.diff(np.append(weights, weights[0]))).max() <= 4 / HOP_STEPS + 1e-6
 
 
@@ -114,7 +114,7 @@ def test_a_ring_has_no_seam_at_its_end_either() -> None:
 def test_a_loop_of_less_than_eight_bars_is_repeated_until_it_fills_the_window(bars: int) -> None:
     draft = draft_with(16 * bars, {(3, 60): 2, (16 * bars - 1, 64): 3}, ring=True)
     graph = FakeGraph(here)
-    editor(graph).look(draft, Limits(), "chorale")
+    editor(graph).score(draft, Limits(), "chorale")
     (seen,) = graph.seen
     steps = np.flatnonzero(seen[0, :, 60])
     assert steps.tolist() == list(range(3, WINDOW_STEPS, 16 * bars))
@@ -126,22 +126,22 @@ def test_only_windows_whose_notes_have_changed_are_evaluated_again() -> None:
     draft = draft_with(320, scattered(320))
     graph = FakeGraph(here)
     looks = editor(graph)
-    looks.look(draft, Limits(), "chorale")
+    looks.score(draft, Limits(), "chorale")
     before = len(graph.seen)
-    looks.look(draft, Limits(), "chorale")
+    looks.score(draft, Limits(), "chorale")
     assert len(graph.seen) == before == looks.evaluations
     draft.apply(Edit(1, ADD, 2, 100, 1))
-    assert looks.look(draft, Limits(), "chorale").weights[2, 100] == -1
+    assert looks.score(draft, Limits(), "chorale").weights[2, 100] == -1
     assert len(graph.seen) == before + 1
 
 
 def test_the_style_is_told_and_an_unknown_one_refused() -> None:
     graph = FakeGraph(here)
     looks, draft = editor(graph), draft_with(16, {(0, 60): 4})
-    looks.look(draft, Limits(), "pop")
+    looks.score(draft, Limits(), "pop")
     assert graph.styles == [[0.0, 1.0]]
     with pytest.raises(UserError, match="no style 'polka'; the player knows chorale, pop"):
-        looks.look(draft, Limits(), "polka")
+        looks.score(draft, Limits(), "polka")
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_notes_that_may_not_go_are_said_to_be_right(limits: Limits, kept: set[tu
     draft = draft_with(128, {(0, 60): 4, (17, 64): 4})
     draft.apply(Edit(1, ADD, 20, 70, 2))
     graph = FakeGraph(here)
-    editor(graph).look(draft, limits, "chorale")
+    editor(graph).score(draft, limits, "chorale")
     assert set(zip(*(i.tolist() for i in np.nonzero(graph.seen[0][2])), strict=True)) == kept
 
 

@@ -14,6 +14,7 @@ from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
 from daemon.players.ensemble import Ensemble, PlayerFactory
 from daemon.players.player import Player, warm_up
+from music.errors import UserError
 from music.note import Note
 from tests.support.fakes import MS, FakePlayer, only, perform
 
@@ -64,7 +65,7 @@ class Live:
         band.on_idle_call(self._mail.put)
 
     def settle(self) -> None:
-        """Somebody has been loaded, or could not be: ValueError."""
+        """Somebody has been loaded, or could not be: UserError."""
         self._mail.get(timeout=20)()
 
 
@@ -127,7 +128,7 @@ def test_one_who_cannot_be_loaded_is_told_of_once_and_the_old_goes_on() -> None:
     band = shelf.switch(bass(30), high=bass(50))
     live = Live(band)
     pitch(band, "high")
-    with pytest.raises(ValueError, match="the high cannot be loaded, who played before plays on: no such weights"):
+    with pytest.raises(UserError, match="the high cannot be loaded, the player before it goes on: no such weights"):
         live.settle()
     assert [pitch(band, "high") for _ in range(3)] == [30, 30, 30]
     assert shelf.loaded == ["high"]
@@ -142,7 +143,7 @@ def test_where_it_is_not_one_who_cannot_be_loaded_is_told_of_once_as_well() -> N
     shelf = Shelf()
     shelf.broken = True
     band = shelf.switch(bass(30), high=bass(50))
-    with pytest.raises(ValueError, match="the high cannot be loaded"):
+    with pytest.raises(UserError, match="the high cannot be loaded"):
         pitch(band, "high")
     assert [pitch(band, "high") for _ in range(3)] == [30, 30, 30]
 
@@ -173,7 +174,7 @@ def test_a_player_that_fails_at_its_first_question_is_not_taken() -> None:
     band = Shelf().switch(bass(30), high=only("bass", fail))
     live = Live(band)
     pitch(band, "high")
-    with pytest.raises(ValueError, match="out of tune"):
+    with pytest.raises(UserError, match="out of tune"):
         live.settle()
     assert pitch(band, "high") == 30
 

@@ -221,7 +221,7 @@ def harmony(
         draft, limits = draft_of(lengths_of(voices[0])), Limits(remove_max=0, add_max=10_000)
         random, belief = np.random.default_rng(index), selection.Belief()
         for turn in range(1, 65):
-            scores = editor.look(draft, limits, STYLE)
+            scores = editor.score(draft, limits, STYLE)
             belief.look(draft, scores)
             made, left = len(draft.log), nats(scores, draft, true)
             mark = next((k for k in (0, 8, 16, 32, 64, 96) if k <= made < k + at_once), None)
@@ -265,7 +265,7 @@ def at_once_costs(editor: EditScorer, pieces: Sequence[Lengths], edits: int) -> 
             begun = time.process_time()
             while len(draft.log) < edits:
                 wanted = min(count, edits - len(draft.log))
-                scores = editor.look(draft, limits, STYLE)
+                scores = editor.score(draft, limits, STYLE)
                 evaluations += 1
                 belief.look(draft, scores)
                 if not selection.draw_edits(
@@ -275,7 +275,7 @@ def at_once_costs(editor: EditScorer, pieces: Sequence[Lengths], edits: int) -> 
             spent += time.process_time() - begun
             made += len(draft.log)
             ends.append(f1(draft.lengths, true))
-            value = nats(editor.look(draft, limits, STYLE), draft, true)
+            value = nats(editor.score(draft, limits, STYLE), draft, true)
             left += [] if value is None else [value]
         found[count] = {
             "F1": round(float(np.mean(ends)), 3),
