@@ -11,6 +11,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import mido
@@ -33,7 +34,9 @@ LAST_TICK = _MAX_DELTA * TICKS_PER_BEAT // FILE_TICKS
 MAX_BEATS = 100_000
 #: How long music may last: so many beats in all, and so many more for every note. Rendering takes time by the beat, and
 #: two notes that lie hours apart are a damaged file.
-FREE_BEATS, BEATS_PER_NOTE = 256, 16
+FREE_BEATS, BEATS_PER_NOTE = 128, 16
+#: The longest time from one note to the next; at 120 beats a minute four minutes.
+MAX_PAUSE_BEATS = 512
 #: The track whose markers are chords.
 HARMONY = "harmony"
 
@@ -225,13 +228,17 @@ def choose_melody(song: Song, track: str | None = None, channel: int | None = No
 def check_length(song: Song, notes: Sequence[Note], begin: int | None = None) -> None:
     """Raise MidiFileError for notes of a song that last too long. begin: the tick from which on that counts, where it
     is not the first note's."""
-    first = min(n.start for n in notes) if begin is None else begin
-    beats = (max(n.end for n in notes) - first) // TICKS_PER_BEAT
+    starts = sorted({n.start for n in notes} | ({begin} if begin is not None else set()))
+    starts.append(max(n.end for n in notes))
+    beats = (starts[-1] - starts[0]) // TICKS_PER_BEAT
+    pause = max(later - earlier for earlier, later in pairwise(starts)) // TICKS_PER_BEAT
+    remedy = "choose another track with --track, or mend the file's time division"
     if beats > min(MAX_BEATS, FREE_BEATS + BEATS_PER_NOTE * len(notes)):
-        raise song.error(
-            f"the melody lasts {beats} beats, and that is too long for its {len(notes)} notes; "
-            "choose another track with --track, or mend the file's time division"
-        )
+        raise song.error(f"the melody lasts {beats} beats, and that is too long for its {len(notes)} notes; {remedy}")
+    if starts[-1] > MAX_BEATS * TICKS_PER_BEAT:
+        raise song.error(f"the melody ends at beat {starts[-1] // TICKS_PER_BEAT}, and that is too late; {remedy}")
+    if pause > MAX_PAUSE_BEATS:
+        raise song.error(f"the melody stands still for {pause} beats, and that is too long; {remedy}")
 
 
 def _find_track(parts: list[Part], track: str) -> list[Part]:

@@ -47,8 +47,10 @@ _FRACTION_BITS = 40
 SEARCH_BYTES = 1 << 16
 #: Messages in a row that must make sense for the reader to go on there.
 _CLEAN_EVENTS = 4
+#: After so many data bytes above 127 the next ones are clipped without a look at what follows.
+_MAX_DOUBTS = 1000
 #: A file with more bytes of music than that is refused: it would hold millions of notes.
-MAX_MUSIC_BYTES = 8 << 20
+MAX_MUSIC_BYTES = 4 << 20
 
 CLIPPED = "data bytes above 127 clipped"
 SYSTEM = "system messages left out"
@@ -61,6 +63,7 @@ NO_MESSAGE = "stretches of bytes that are no message skipped"
 TRUNCATED = "truncated tracks read up to there"
 WRONG_SIZE = "tracks with a wrong length"
 UNKNOWN_CHUNK = "unknown chunks skipped"
+BAD_NAME = "chunks with a damaged name"
 BETWEEN = "stretches of bytes outside the tracks skipped"
 LEADING = "bytes before the header skipped"
 WRONG_COUNT = "wrong number of tracks in the header"
@@ -125,6 +128,9 @@ def _unwrapped(data: bytes, mended: Counter[str]) -> bytes:
                 return data[at + 8 : at + 8 + size] if size >= 14 else data[at + 8 :]
             at += 8 + size + size % 2
     begin = data.find(b"MThd")
+    if begin < 0 and data[4:8] == b"\0\0\0\6" and data[14:18] == b"MTrk":
+        mended[BAD_NAME] += 1
+        return data
     if begin < 0:
         raise ValueError("it has no MIDI header")
     if begin:
@@ -138,7 +144,13 @@ def _header(data: bytes) -> tuple[int, int, int, int]:
         raise ValueError("it ends within its header")
     size, kind, announced, division = struct.unpack_from(">IHHH", data, 4)
     end = 8 + size
-    return kind, announced, division, end if size >= 6 and _is_boundary(data, end) else 14
+    if size < 6 or not _is_boundary(data, end):
+        end = data.find(b"MTrk", 10)
+        if end < 0:
+            end = 14
+        elif end < 14:  # some of its bytes are lost; the division is the last of them
+            division = int.from_bytes(data[end - 2 : end], "big")
+    return kind, announced, division, end
 
 
 def _is_boundary(data: bytes, at: int) -> bool:
@@ -166,13 +178,19 @@ def _track_pieces(data: bytes, at: int, mended: Counter[str]) -> Iterator[tuple[
         if not believed:
             following = data.find(b"MTrk", at + 4)
             end = following if following >= 0 else len(data)
-        if name == b"MTrk":
+        if name == b"MTrk" or (believed and _is_nearly_track(name)):
+            mended.update([BAD_NAME] if name != b"MTrk" else [])
             yield data[at + 8 : end], None if believed else size
         elif believed:
             mended[UNKNOWN_CHUNK] += 1
         elif end < len(data):  # what follows the last track is of no interest to anybody
             mended[BETWEEN] += 1
         at = end
+
+
+def _is_nearly_track(name: bytes) -> bool:
+    """Return whether the name of a chunk is a track's but for one letter, or for capitals."""
+    return sum(byte == right for byte, right in zip(name.lower(), b"mtrk", strict=True)) >= 3
 
 
 # --- messages ------------------------------------------------------------------------------------------------------
@@ -267,7 +285,7 @@ class _TrackReader:
         has come between, or the value is too large."""
         count = 1 if 0xC0 <= status < 0xE0 else 2
         begin = after - count
-        if not _reads_cleanly(data, after, status):
+        if self._mended[CLIPPED] < _MAX_DOUBTS and not _reads_cleanly(data, after, status):
             kept = [place for place in range(begin, min(begin + 4, len(data))) if data[place] < _REAL_TIME][:count]
             if len(kept) == count and all(data[place] < 0x80 for place in kept):
                 following = kept[-1] + 1

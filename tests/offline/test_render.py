@@ -20,9 +20,10 @@ from daemon.core.settings import Settings
 from daemon.offline import render
 from daemon.offline.render import RenderOptions
 from daemon.players.graph import GraphError
-from music import midifile
+from music import midifile, smf
 from music.note import Metre, Note
 from tests.support.fakes import MS, FakePlayer, only
+from tests.support.smf_bytes import PITCHES, file, meta, track, tune
 
 TUNE = tuple(Note(i * 24, 60 + i * 5 % 12, 20, 80 + i % 7) for i in range(16))
 Write = Callable[..., Path]
@@ -335,6 +336,57 @@ def test_a_source_that_is_none_is_refused(tmp_path: Path, content: bytes | None,
 def test_a_melody_that_lasts_for_days_is_refused(song: Write, tmp_path: Path) -> None:
     result = run(song((*TUNE, Note(10**7, 60, 24))), "-o", tmp_path / "o.mid")
     assert (result.exit_code, "the melody lasts 416667 beats, and that is too long" in result.stderr) == (2, True)
+
+
+def test_notes_hours_apart_are_refused_at_once(song: Write, tmp_path: Path) -> None:
+    result = run(song((Note(0, 60, 24), Note(90_000 * 24, 62, 24))), "-o", tmp_path / "o.mid")
+    assert result.exit_code == 2
+    assert f"{tmp_path}/song.mid: the melody lasts 90001 beats" in result.stderr
+
+
+def test_a_bar_of_a_thousand_beats_is_not_played_to_its_end(song: Write) -> None:
+    performance = performed(song(metres=((0, Metre(255, 1)),)))
+    assert (performance.begin, performance.end) == (0, TUNE[-1].start + 18 + render.MAX_BAR_TICKS)
+
+
+def test_sound_of_many_hours_is_refused(song: Write, tmp_path: Path) -> None:
+    result = run(song((Note(24 * 900, 60, 24),), tempos=((0, 0xFFFFFF),)), "-o", tmp_path / "o.wav")
+    assert result.exit_code == 2
+    assert "it lasts 4 hours at this tempo, and a .wav may last 3; use --bpm" in result.stderr
+
+
+MENDED = [
+    ("clock", file(track(meta(smf.TRACK_NAME, b"melody"), tune(), b"\0\xf8")), "system messages left out (1)"),
+    ("cut", file(track(tune()))[:-2], "truncated tracks read up to there (1)"),
+    ("metre", file(track(tune(), meta(smf.TIME_SIGNATURE, b"\x0d\5\x18\x08"))), f"{midifile.BAD_METRE} (1)"),
+]
+
+
+@pytest.mark.parametrize(("content", "mended"), [row[1:] for row in MENDED], ids=[row[0] for row in MENDED])
+def test_a_worn_file_is_played_and_one_line_says_what_was_mended(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes, mended: str
+) -> None:
+    source = tmp_path / "in.mid"
+    source.write_bytes(content)
+    assert run(source, "-o", tmp_path / "o.mid").exit_code == 0
+    assert [record.getMessage() for record in caplog.records] == [f"{source}: mended while reading: {mended}"]
+    melody = midifile.read(tmp_path / "o.mid").part("melody")
+    assert melody is not None
+    assert [note.pitch for note in melody.notes] == list(PITCHES)
+
+
+@pytest.mark.parametrize(
+    ("options", "first"),
+    [((), 60), (("--channel", 3), 72), (("--track", "melodie"), 60), (("--track", "mel", "--channel", 3), 72)],
+)
+def test_the_melody_is_chosen_by_track_and_channel(tmp_path: Path, options: tuple[object, ...], first: int) -> None:
+    source = tmp_path / "in.mid"
+    melody = track(meta(smf.TRACK_NAME, "Mélodie".encode()), tune(0), tune(2, (72, 74)))
+    source.write_bytes(file(track(tune(1, (36, 38))), melody))
+    assert run(source, "-o", tmp_path / "o.mid", *options).exit_code == 0
+    played = midifile.read(tmp_path / "o.mid").part("melody")
+    assert played is not None
+    assert played.notes[0].pitch == first
 
 
 def test_drums_alone_are_no_melody(song: Write, tmp_path: Path) -> None:
