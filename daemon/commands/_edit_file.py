@@ -53,7 +53,7 @@ def _build_options(given: RenderArguments, editing: EditArguments, player: Playe
     from daemon.offline.file_editing import EditOptions
 
     config = build_config(read_config(given.config_file) if given.config_file else None)
-    settings = build_settings(given.values, given.assigned, player, config.settings_for(player))
+    settings = build_settings(given.values, given.assigned, player, config.make_settings(player))
     if settings.limits.low > settings.limits.high:
         raise UserError("register_low: lies above register_high, so nothing could be edited")
     return EditOptions(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from daemon.config.cli_options import Decorator, key_option
+from daemon.config.cli_options import Decorator, make_key_option
 from daemon.core.controls import CONTROLS, parse, with_control
 from daemon.core.plan import REPLAN_CHOICES
 from daemon.core.player_info import PlayerInfo
@@ -23,8 +23,8 @@ EDIT_OPTIONS = (
 )
 
 
-technique_option = key_option("technique", default=True)
-graph_option = key_option("graph")
+technique_option = make_key_option("technique", default=True)
+graph_option = make_key_option("graph")
 track_option = click.option(
     "--track",
     metavar="NAME",
@@ -77,7 +77,7 @@ def _make_options(keys: tuple[str, ...]) -> Decorator:
 
     def add(function: Callable[..., None]) -> Callable[..., None]:
         for key in reversed(keys):
-            function = key_option(key)(function)
+            function = make_key_option(key)(function)
         return function
 
     return add

@@ -6,12 +6,12 @@ from importlib.resources import files
 
 import click
 
-from daemon.config.cli_options import choose_control_address, connect_option
+from daemon.config.cli_options import add_connect_option, choose_control_address
 from daemon.control.protocol import resolve_address
 
 
 @click.command(short_help="Describe the control socket and its protocol.")
-@connect_option
+@add_connect_option
 @click.option("--path", is_flag=True, help="Print only its address.")
 def command(control: str | None, path: bool) -> None:
     """Describe the control socket, for programs that want to talk to the band: where it is, and its protocol."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from daemon.config.cli_options import key_option
+from daemon.config.cli_options import make_key_option
 from music.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ _MARKS = {"good": ("ok  ", "green"), "odd": ("hmm ", "yellow"), "bad": ("BAD ", 
 
 @click.command(short_help="Say what is wrong with this machine's MIDI, timing or sound, and the remedy.")
 @click.option("--config", "file", metavar="FILE.toml", type=click.Path(path_type=Path), help="Another configuration.")
-@key_option("api")
-@key_option("technique")
-@key_option("graph")
-@key_option("soundfont", help="The soundfont to check.")
+@make_key_option("api")
+@make_key_option("technique")
+@make_key_option("graph")
+@make_key_option("soundfont", help="The soundfont to check.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def command(context: click.Context, /, file: Path | None, as_json: bool, **options: object) -> None:

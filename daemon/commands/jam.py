@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from daemon.commands._options import build_settings, control_options, graph_option, technique_option
-from daemon.config.cli_options import key_option
+from daemon.config.cli_options import make_key_option
 from daemon.core.errors import report_os_errors
 from daemon.core.settings import Settings
 from daemon.midi.backends import API_CHOICES
@@ -22,7 +22,7 @@ from music.tunes import TUNES
 @click.command(short_help="Hear and see the band play along with a bundled tune.")
 @click.option("--tune", type=click.Choice([*TUNES]), default="ode", show_default=True, help="Which tune.")
 @click.option("--bars", type=click.IntRange(1), metavar="N", help="Only the first N bars of it.")
-@key_option("bpm", help="Beats per minute instead of the tune's own tempo.")
+@make_key_option("bpm", help="Beats per minute instead of the tune's own tempo.")
 @technique_option
 @graph_option
 @control_options
@@ -32,12 +32,12 @@ from music.tunes import TUNES
 @click.option(
     "--api", type=click.Choice([*API_CHOICES, "none"]), default="auto", show_default=True, help="MIDI system."
 )
-@key_option("out_port")
-@key_option("audio")
-@key_option("soundfont")
-@key_option("click", "clicks")
+@make_key_option("out_port")
+@make_key_option("audio")
+@make_key_option("soundfont")
+@make_key_option("click", "clicks")
 @click.option("--plain", is_flag=True, help="A line per bar instead of a piano roll.")
-@key_option("verbose")
+@make_key_option("verbose")
 def command(
     tune: str,
     bars: int | None,

@@ -6,13 +6,13 @@ from contextlib import closing
 
 import click
 
-from daemon.config.cli_options import choose_control_address, connect_option, load_config
+from daemon.config.cli_options import add_connect_option, choose_control_address, load_config
 from daemon.control.client import ControlClient
 from music.errors import UserError
 
 
 @click.command(short_help="Bind a knob, a pad, a key or a program change to a control.")
-@connect_option
+@add_connect_option
 @click.option("--forget", is_flag=True, help="Unlearn it instead.")
 @click.option("--list", "listing", is_flag=True, help="List what turns what; works without a band, too.")
 @click.argument("key", required=False, metavar="[KEY[=VALUE]]")

@@ -26,7 +26,7 @@ from daemon.commands._options import (
     track_option,
 )
 from daemon.commands._render_arguments import EditArguments, PlayingArguments, RenderArguments
-from daemon.config.cli_options import key_option
+from daemon.config.cli_options import make_key_option
 from daemon.config.reading import ConfigFile, build_config, read_config
 from daemon.control.automation import read_automation
 from daemon.core.player_info import PlayerInfo
@@ -61,14 +61,14 @@ def _make_epilog() -> str:
 @graph_option
 @track_option
 @channel_option
-@key_option("bpm", help="Beats per minute instead of the file's tempo.")
+@make_key_option("bpm", help="Beats per minute instead of the file's tempo.")
 @control_options
 @click.option("--config", "file", metavar="FILE.toml", type=click.Path(path_type=Path), help="Controls and presets.")
 @click.option("--automation", metavar="FILE.jsonl", type=click.Path(path_type=Path), help="Controls turned on the way.")
 @latency_option
 @click.option("--offline", is_flag=True, help="The players see the whole melody, not only what has been heard.")
 @replan_option
-@key_option("soundfont", help="Instruments for a .wav.")
+@make_key_option("soundfont", help="Instruments for a .wav.")
 @click.option("--click", "clicks", is_flag=True, help="A click on every beat of a .wav.")
 @edit_options
 def command(
@@ -163,7 +163,7 @@ def _build_options(given: RenderArguments, playing: PlayingArguments, player: Pl
 
     file = read_config(given.config_file) if given.config_file else ConfigFile()
     config = build_config(replace(file, values={"pause_bars": 0, **file.values}))  # a file is played to its end
-    before = replace(config.settings_for(player), technique=given.technique)
+    before = replace(config.make_settings(player), technique=given.technique)
     presets = config.presets
     return RenderOptions(
         settings=build_settings(given.values, given.assigned, player, before),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from daemon.config.cli_options import LoadedConfig, config_options, load_config
+from daemon.config.cli_options import LoadedConfig, add_config_options, load_config
 from daemon.config.config import Config
 from daemon.core.errors import report_os_errors
 from daemon.players.worker import PlayerSpec, PreloadedWorker
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Play along live, through virtual MIDI ports.")
-@config_options
+@add_config_options
 def command(file: Path | None, assigned: tuple[str, ...], **values: object) -> None:
     """Open the MIDI input `houseband in` and the output `houseband out`, and play along with what is heard.
 
@@ -72,7 +72,7 @@ def build_setup(loaded: LoadedConfig) -> PerformanceSetup:
     return PerformanceSetup(
         player=build_player_spec(config),
         song=build_song(config),
-        settings=config.settings_for,
+        settings=config.make_settings,
         api=config.api,
         in_port=config.in_port or None,
         out_port=config.out_port or None,

@@ -7,7 +7,7 @@ from contextlib import closing
 import click
 from click.shell_completion import CompletionItem
 
-from daemon.config.cli_options import choose_control_address, connect_option, list_values
+from daemon.config.cli_options import add_connect_option, choose_control_address, list_values
 from daemon.control.client import ControlClient
 from daemon.core.controls import CONTROLS
 
@@ -34,7 +34,7 @@ def _complete_value(context: click.Context, _param: click.Parameter, incomplete:
 
 
 @click.command(cls=_CommandWithControls, short_help="Turn a control of the band that plays.")
-@connect_option
+@add_connect_option
 @click.argument("key", metavar="KEY", shell_complete=_complete_key)
 @click.argument("value", required=False, metavar="[VALUE]", shell_complete=_complete_value)
 def command(control: str | None, key: str, value: str | None) -> None:

@@ -7,12 +7,12 @@ from contextlib import closing
 
 import click
 
-from daemon.config.cli_options import choose_control_address, connect_option
+from daemon.config.cli_options import add_connect_option, choose_control_address
 from daemon.control.client import ControlClient
 
 
 @click.command(short_help="Say how the band that plays stands.")
-@connect_option
+@add_connect_option
 @click.option("--json", "as_json", is_flag=True, help="Print all there is as JSON.")
 def command(control: str | None, as_json: bool) -> None:
     """Say how the band that plays stands: what it plays, its controls, and how well it keeps up."""
@@ -31,12 +31,12 @@ def command(control: str | None, as_json: bool) -> None:
     if muted:
         click.echo(f"muted: {', '.join(muted)}")
     if counters:
-        late = _or_dash(counters["lateness_ms_p99"])
+        late = _format_or_dash(counters["lateness_ms_p99"])
         click.echo(
-            f"in time {_or_dash(counters['isr'])}, plan {_or_dash(counters['inference_ms_p99'])} ms, "
+            f"in time {_format_or_dash(counters['isr'])}, plan {_format_or_dash(counters['inference_ms_p99'])} ms, "
             f"sent {late} ms late (p99), {counters['onsets']} notes, {counters['dropped']} dropped"
         )
 
 
-def _or_dash(value: float | None) -> str:
+def _format_or_dash(value: float | None) -> str:
     return "-" if value is None else f"{value:.3g}"

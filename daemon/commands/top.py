@@ -6,13 +6,13 @@ import contextlib
 
 import click
 
-from daemon.config.cli_options import choose_control_address, connect_option
+from daemon.config.cli_options import add_connect_option, choose_control_address
 from daemon.control.client import ControlClient
 from music.errors import UserError
 
 
 @click.command(short_help="Watch the band that plays: a live roll and meters.")
-@connect_option
+@add_connect_option
 def command(control: str | None) -> None:
     """Watch the band that plays: a live piano roll, meters and figures.
 

@@ -62,7 +62,7 @@ def list_values(spec: KeySpec) -> tuple[str, ...]:
             return tuple(read_config(find_config_file(), must_exist=False).presets)
 
 
-def key_option(name: str, *names: str, default: bool = False, help: str | None = None) -> Decorator:  # noqa: A002
+def make_key_option(name: str, *names: str, default: bool = False, help: str | None = None) -> Decorator:  # noqa: A002
     """Return a decorator that adds the option of a key; the function gets a value in its own type, or None.
 
     names: further names of the option, or another one for the function's argument; default: give the function the key's
@@ -92,7 +92,7 @@ def _describe(spec: KeySpec) -> str:
     return about if shown in ("", False) else f"{about}  [default: {shown}]"
 
 
-def config_options(function: Callable[..., None]) -> Callable[..., None]:
+def add_config_options(function: Callable[..., None]) -> Callable[..., None]:
     """Add an option for every key that has one, `--set` for the others, and `--config`; `load_config` reads them."""
     function = click.option(
         "--set",
@@ -103,7 +103,7 @@ def config_options(function: Callable[..., None]) -> Callable[..., None]:
     )(function)
     for spec in reversed(KEYS.values()):
         if spec.has_option:
-            function = key_option(spec.name)(function)
+            function = make_key_option(spec.name)(function)
     return click.option(
         "--config", "file", metavar="FILE.toml", type=click.Path(path_type=Path), help="Another configuration."
     )(function)
@@ -145,7 +145,7 @@ def load_config(
     return LoadedConfig(build_config(read_config(found, must_exist=file is not None), given), found, learned)
 
 
-def connect_option(function: Callable[..., None]) -> Callable[..., None]:
+def add_connect_option(function: Callable[..., None]) -> Callable[..., None]:
     """Add the option that says how to find a band that plays; `choose_control_address` reads it."""
     return click.option(
         "--control",

@@ -16,7 +16,7 @@ from daemon.control.protocol import SocketAddress
 from daemon.core import controls
 from daemon.core.controls import BPM, CONTROLS
 from daemon.core.player_info import PlayerInfo
-from daemon.core.schema import KeySpec, SettingError, list_keys, setting, setting_per_role, value_of
+from daemon.core.schema import KeySpec, SettingError, declare_key, declare_key_per_role, list_keys, read_value
 from daemon.core.settings import MIXED_ROLES, Settings
 from daemon.core.value_types import (
     Choice,
@@ -49,45 +49,49 @@ class Config:
 
     #: the keys that can be changed live; an empty style stands for the player's first
     settings: Settings = Settings(style="", pause_bars=4)
-    bpm: float = setting(BPM.default, BPM.type, BPM.help)
+    bpm: float = declare_key(BPM.default, BPM.type, BPM.help)
 
-    graph: Path | None = setting(None, FileName(), "weights to play instead of the shipped ones", metavar="FILE.onnx")
-    metre: Metre = setting(Metre(), TimeSignature(), "time signature")
-    pickup: float = setting(0.0, Number(0, 16), "beats by which the first note comes before bar 1", metavar="BEATS")
-    count_in: int = setting(0, Integer(0, 16), "bars of clicks before bar 1", metavar="BARS")
-    in_channel: int = setting(
+    graph: Path | None = declare_key(
+        None, FileName(), "weights to play instead of the shipped ones", metavar="FILE.onnx"
+    )
+    metre: Metre = declare_key(Metre(), TimeSignature(), "time signature")
+    pickup: float = declare_key(0.0, Number(0, 16), "beats by which the first note comes before bar 1", metavar="BEATS")
+    count_in: int = declare_key(0, Integer(0, 16), "bars of clicks before bar 1", metavar="BARS")
+    in_channel: int = declare_key(
         0, Integer(0, 16), "the only MIDI channel on which the melody is heard; 0: all", metavar="N"
     )
-    api: str = setting("auto", Choice(API_CHOICES), "MIDI system")
-    in_port: str = setting("", Text(), "listen to this existing port instead of a virtual one", metavar="NAME")
-    out_port: str = setting("", Text(), "play to this existing port instead of a virtual one", metavar="NAME")
-    port_per_role: bool = setting(False, Switch(), "open an output port for each role, beside its channel")
-    output: str = setting(
+    api: str = declare_key("auto", Choice(API_CHOICES), "MIDI system")
+    in_port: str = declare_key("", Text(), "listen to this existing port instead of a virtual one", metavar="NAME")
+    out_port: str = declare_key("", Text(), "play to this existing port instead of a virtual one", metavar="NAME")
+    port_per_role: bool = declare_key(False, Switch(), "open an output port for each role, beside its channel")
+    output: str = declare_key(
         "auto", Choice(BACKEND_CHOICES), "what opens the ports; auto: houseband[jack] where it is installed"
     )
-    clock: str = setting(
+    clock: str = declare_key(
         "auto", Choice(tuple(CLOCK_SOURCES)), "the clock to follow; auto: MIDI clock once it starts, else none"
     )
-    send_clock: bool = setting(False, Switch(), "send MIDI clock for other devices to follow")
-    song_position: str = setting("auto", Choice(SONG_POSITIONS), "what the master's Song Position counts")
-    control: str = setting("auto", SocketAddress(), "where the control socket is", metavar="WHERE")
-    record: Path | None = setting(None, FileName(), "write the take to this file at the end", metavar="FILE.mid")
-    takes: str = setting("auto", PlaceOrWord(("auto", "off")), "the folder in which every take is kept", metavar="DIR")
-    takes_mb: int = setting(
+    send_clock: bool = declare_key(False, Switch(), "send MIDI clock for other devices to follow")
+    song_position: str = declare_key("auto", Choice(SONG_POSITIONS), "what the master's Song Position counts")
+    control: str = declare_key("auto", SocketAddress(), "where the control socket is", metavar="WHERE")
+    record: Path | None = declare_key(None, FileName(), "write the take to this file at the end", metavar="FILE.mid")
+    takes: str = declare_key(
+        "auto", PlaceOrWord(("auto", "off")), "the folder in which every take is kept", metavar="DIR"
+    )
+    takes_mb: int = declare_key(
         500, Integer(1, 1_000_000), "megabytes that takes may have; beyond them the oldest are deleted"
     )
-    audio: bool = setting(False, Switch(), "play through this machine's loudspeakers, too")
-    soundfont: Path | None = setting(None, FileName(), "with --audio: the instruments", metavar="FILE.sf2")
-    click: bool = setting(False, Switch(), "with --audio: a click on every beat")
-    metrics: Path | None = setting(
+    audio: bool = declare_key(False, Switch(), "play through this machine's loudspeakers, too")
+    soundfont: Path | None = declare_key(None, FileName(), "with --audio: the instruments", metavar="FILE.sf2")
+    click: bool = declare_key(False, Switch(), "with --audio: a click on every beat")
+    metrics: Path | None = declare_key(
         None, FileName(), "write the counters to this file once a minute, for Prometheus", metavar="FILE.prom"
     )
-    report: Path | None = setting(None, FileName(), "write figures to this file at the end", metavar="FILE.json")
-    verbose: int = setting(0, RepeatCount(0, 2), "say more; twice: everything")
-    preset: str = setting("", Text(), "begin with this preset of the configuration", metavar="NAME")
-    default_gestures: bool = setting(True, Switch(), "whether the usual MIDI gestures turn controls")
+    report: Path | None = declare_key(None, FileName(), "write figures to this file at the end", metavar="FILE.json")
+    verbose: int = declare_key(0, RepeatCount(0, 2), "say more; twice: everything")
+    preset: str = declare_key("", Text(), "begin with this preset of the configuration", metavar="NAME")
+    default_gestures: bool = declare_key(True, Switch(), "whether the usual MIDI gestures turn controls")
     #: role -> General MIDI program, 1..128
-    programs: Mapping[str, int] = setting_per_role(
+    programs: Mapping[str, int] = declare_key_per_role(
         "program", MIXED_ROLES, 0, Integer(0, 128), "General MIDI program of {role} at the start; 0: none"
     )
 
@@ -108,7 +112,7 @@ class Config:
         """The only channel on which the melody is heard, 0..15; None for all."""
         return self.in_channel - 1 if self.in_channel else None
 
-    def settings_for(self, player: PlayerInfo) -> Settings:
+    def make_settings(self, player: PlayerInfo) -> Settings:
         """Return the settings at the start, in the player's first style where none is given.
 
         Raises ConfigError for a style or a technique, there or in a preset, that the player does not know.
@@ -122,10 +126,10 @@ class Config:
                 check_control(f"presets.{name}.", key, value, player)
         return settings
 
-    def value_of(self, key: str) -> object:
+    def get_value(self, key: str) -> object:
         """Return the value of a key."""
         spec = KEYS[key]
-        return value_of(self.settings if is_setting(key) else self, spec)
+        return read_value(self.settings if is_setting(key) else self, spec)
 
 
 def check_control(prefix: str, key: str, value: object, player: PlayerInfo | None = None) -> object:
@@ -145,7 +149,7 @@ def is_setting(key: str) -> bool:
 def _list_keys() -> list[KeySpec]:
     """Return the keys in the order of the documented file, where tables come last."""
     defaults = Config()
-    settings = [replace(spec, default=value_of(defaults.settings, spec)) for spec in list_keys(Settings, live=True)]
+    settings = [replace(spec, default=read_value(defaults.settings, spec)) for spec in list_keys(Settings, live=True)]
     others = [replace(spec, live=spec.name in CONTROLS) for spec in list_keys(Config, live=False)]
     first = "technique", "graph"
     return sorted([*settings, *others], key=lambda spec: (bool(spec.role), spec.name not in first))

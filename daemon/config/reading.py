@@ -43,7 +43,7 @@ def read_config(file: Path, *, must_exist: bool = True) -> ConfigFile:
     except TextFileError as error:
         raise ConfigError(str(error)) from None
     try:
-        return _check(tables)
+        return _check_tables(tables)
     except ConfigError as error:
         raise ConfigError(f"{file}: {error}") from None
 
@@ -83,19 +83,21 @@ def build_config(file: ConfigFile | None = None, values: Mapping[str, object] | 
     return replace(config, settings=settings, gestures={**usual, **file.gestures})
 
 
-def _check(tables: Mapping[str, object]) -> ConfigFile:
+def _check_tables(tables: Mapping[str, object]) -> ConfigFile:
     values: dict[str, object] = {}
     bindings: dict[str, str] = {}
     presets: dict[str, Preset] = {}
     own_tables = {spec.name.partition(".")[0] for spec in KEYS.values() if spec.role}
     for name, value in tables.items():
         if name == GESTURES:
-            bindings = {gesture: _check_gesture(gesture, target) for gesture, target in _table(name, value).items()}
+            bindings = {
+                gesture: _check_gesture(gesture, target) for gesture, target in _check_table(name, value).items()
+            }
         elif name == PRESETS:
-            for preset, keys in _table(name, value).items():
+            for preset, keys in _check_table(name, value).items():
                 presets[preset] = _check_preset(f"{name}.{preset}", keys)
         elif name in own_tables:
-            for role, inner in _table(name, value).items():
+            for role, inner in _check_table(name, value).items():
                 values[f"{name}.{role}"] = parse_key(f"{name}.{role}", inner)
         else:
             values[name] = parse_key(name, value)
@@ -104,7 +106,7 @@ def _check(tables: Mapping[str, object]) -> ConfigFile:
 
 def _check_preset(name: str, keys: object) -> Preset:
     pairs: list[tuple[str, object]] = []
-    for key, value in _table(name, keys).items():
+    for key, value in _check_table(name, keys).items():
         rows = {f"{key}.{sub}": inner for sub, inner in value.items()} if isinstance(value, Mapping) else {key: value}
         for control, wanted in rows.items():
             if control == "preset":
@@ -121,7 +123,7 @@ def _check_gesture(gesture: str, target: object) -> str:
     return str(target)
 
 
-def _table(name: str, value: object) -> Mapping[str, object]:
+def _check_table(name: str, value: object) -> Mapping[str, object]:
     if not isinstance(value, Mapping):
         raise ConfigError(f"{name}: takes a table, [{name}], not {shorten(value)}")
     return value

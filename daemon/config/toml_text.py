@@ -17,7 +17,7 @@ def format_documented_config() -> str:
         "# houseband's configuration. Every key is here with its default; take the '# ' away to change one.",
         "# Options on the command line of `houseband run` go before what is said here.",
         "",
-        *_lines("# ", lambda spec: f"{toml_literal(spec.to_toml(spec.default))}  # {spec.summary}: {spec.range}"),
+        *_format_keys("# ", lambda spec: f"{toml_literal(spec.to_toml(spec.default))}  # {spec.summary}: {spec.range}"),
         "",
         "# MIDI gestures: a gesture, then a control, 'control=value' or '' (nothing). These are the usual ones:",
         f"# [{GESTURES}]",
@@ -35,7 +35,7 @@ def format_documented_config() -> str:
 def format_config(config: Config) -> str:
     """Return a configuration as TOML, with every key as it stands."""
     lines = [
-        *_lines("", lambda spec: toml_literal(spec.to_toml(config.value_of(spec.name)))),
+        *_format_keys("", lambda spec: toml_literal(spec.to_toml(config.get_value(spec.name)))),
         "",
         f"[{GESTURES}]",
         *(f"{toml_literal(gesture)} = {toml_literal(target)}" for gesture, target in config.gestures.items()),
@@ -46,7 +46,7 @@ def format_config(config: Config) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _lines(prefix: str, value: Callable[[KeySpec], str]) -> Iterator[str]:
+def _format_keys(prefix: str, value: Callable[[KeySpec], str]) -> Iterator[str]:
     """Yield a line for every key, and a header before every table of them."""
     table = ""
     for spec in KEYS.values():

@@ -74,7 +74,7 @@ class ControlClient:
             raise ClientError(str(found["error"]))
         return found
 
-    def events(self) -> Iterator[Json]:
+    def read_events(self) -> Iterator[Json]:
         """Yield the events that come, until the band leaves."""
         self._socket.settimeout(None)
         while True:

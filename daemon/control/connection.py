@@ -27,7 +27,7 @@ class TokenBucket:
         self._tokens = BURST_REQUESTS
         self._filled_at = now
 
-    def seconds_until_token(self, now: float) -> float:
+    def find_delay_s(self, now: float) -> float:
         """Return how long it is until a token can be taken; 0 when there is one."""
         self._tokens = min(BURST_REQUESTS, self._tokens + (now - self._filled_at) * self._rate)
         self._filled_at = now

@@ -75,7 +75,7 @@ class GestureWorld:
         if change.key != "preset" or not isinstance(change.value, str) or change.value not in self._presets:
             return [change]
         preset = self._presets[change.value]
-        done = None if change.done is None else _once_all_are(len(preset), change.done)
+        done = None if change.done is None else _report_once(len(preset), change.done)
         return [ControlChange(change.at, key, value, done=done) for key, value in preset]
 
 
@@ -84,7 +84,7 @@ def _report(done: Callable[[bool], None] | None) -> None:
         done(True)
 
 
-def _once_all_are(count: int, done: Callable[[bool], None]) -> Callable[[bool], None]:
+def _report_once(count: int, done: Callable[[bool], None]) -> Callable[[bool], None]:
     """Return a function that, called `count` times, calls `done` once: with True if it was always told True."""
     outcomes: list[bool] = []
 

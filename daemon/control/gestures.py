@@ -189,7 +189,7 @@ class Gestures:
 
         Returns None when the message is no gesture.
         """
-        found = _gesture_of(data)
+        found = _read_gesture(data)
         if found is None:
             return None
         gesture, value = found
@@ -206,7 +206,7 @@ class Gestures:
 
         Returns None when the message is no gesture for this target, and another has to be waited for.
         """
-        found = _gesture_of(data)
+        found = _read_gesture(data)
         if found is None or not found[1]:
             return None
         gesture, _ = found
@@ -278,7 +278,7 @@ class Gestures:
                 return value
 
 
-def _gesture_of(data: bytes) -> tuple[Gesture, int] | None:
+def _read_gesture(data: bytes) -> tuple[Gesture, int] | None:
     """Return a channel message as a gesture and its value: 0 for a note that ends, 127 for a program change."""
     kind = _KINDS.get(midi.kind_of(data)) if data else None
     if kind is None or len(data) != (2 if kind == PROGRAM else 3) or max(data[1:]) > 127:

@@ -6,7 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from daemon.control.client_events import edit_event, heard_event, note_event, plan_event, tempo_event
+from daemon.control.client_events import (
+    make_edit_event,
+    make_heard_event,
+    make_note_event,
+    make_plan_event,
+    make_tempo_event,
+)
 from daemon.control.connection import Connection, Json
 from daemon.control.gestures import CC, FORGET, LEARN, Gesture, GestureError, parse_target
 from daemon.control.learned import write_learned
@@ -47,21 +53,21 @@ class RequestHandler:
         """Answer a request now, or see to it that it is answered once the band has done it. Raises RequestError."""
         match request.get("op"):
             case "get":
-                client.send(accepted(request, **self._find(request)))
+                client.send(make_answer(request, **self._find(request)))
             case "set":
-                self._set(client, request, _key_of(request), request.get("value", True))
+                self._set(client, request, _read_key(request), request.get("value", True))
             case "panic":
                 self._set(client, request, "panic", True)
             case "subscribe":
-                client.topics |= _topics_of(request)
-                client.send(accepted(request))
+                client.topics |= _read_topics(request)
+                client.send(make_answer(request))
             case "unsubscribe":
-                client.topics -= _topics_of(request)
-                client.send(accepted(request))
+                client.topics -= _read_topics(request)
+                client.send(make_answer(request))
             case "learn":
                 self._learn(client, request)
             case "forget":
-                self._pending[self._command(FORGET, _key_of(request))] = client, request
+                self._pending[self._command(FORGET, _read_key(request))] = client, request
             case other:
                 raise RequestError(
                     f"no such op: {shorten(other)}; there are get, set, panic, subscribe, unsubscribe, learn, forget"
@@ -85,26 +91,26 @@ class RequestHandler:
                 self.state["controls"] = found
                 return "controls", {"event": "controls", "controls": found}
             case ("tempo", *where):
-                event = tempo_event(*where)
+                event = make_tempo_event(*where)
                 self.state.update((name, event[name]) for name in ("bpm", "playing", "tick", "at"))
                 return "tempo", event
             case ("counters", found):
                 self.state["counters"] = found
                 return "counters", {"event": "counters", "counters": found}
             case ("note", *what):
-                return "notes", note_event(*what)
+                return "notes", make_note_event(*what)
             case ("heard", *what):
-                return "heard", heard_event(*what)
+                return "heard", make_heard_event(*what)
             case ("plan", packed):
-                return "plans", plan_event(packed)
+                return "plans", make_plan_event(packed)
             case ("edit", *what):
-                return "edits", edit_event(*what)
+                return "edits", make_edit_event(*what)
         return None
 
     def _find(self, request: Json) -> Json:
         if "key" not in request:
             return {"state": self.state}
-        key = _key_of(request)
+        key = _read_key(request)
         for found in (self.state["controls"], self.state):
             if key in found:
                 return {"value": found[key]}
@@ -119,14 +125,14 @@ class RequestHandler:
         self._pending[self._command(key, value)] = client, request
 
     def _learn(self, client: Connection, request: Json) -> None:
-        target = _key_of(request)
+        target = _read_key(request)
         try:
             parse_target(target, Gesture(CC, 0))
         except (SettingError, GestureError) as error:
             raise RequestError(str(error)) from None
         if self._learner is not None:
             waiting, earlier = self._learner
-            waiting.send(refused(earlier, "somebody else began to learn a gesture"))
+            waiting.send(make_refusal(earlier, "somebody else began to learn a gesture"))
         self._learner = client, request
         self._command(LEARN, target)
 
@@ -140,9 +146,9 @@ class RequestHandler:
         if client is None:
             return
         if accepted_by_band:
-            client.send(accepted(request))
+            client.send(make_answer(request))
         else:
-            client.send(refused(request, "the band refused it as things stand"))
+            client.send(make_refusal(request, "the band refused it as things stand"))
 
     def _keep_learned(self, gesture: str, target: str) -> None:
         """Keep a gesture that the band has learned, or, where it has no target, forgotten."""
@@ -157,31 +163,31 @@ class RequestHandler:
         if self._learner is not None and target:
             client, request = self._learner
             self._learner = None
-            client.send(accepted(request, gesture=gesture))
+            client.send(make_answer(request, gesture=gesture))
 
 
-def accepted(request: Json, **members: Any) -> Json:
+def make_answer(request: Json, **members: Any) -> Json:
     """Return the answer to a request that is carried out."""
-    return {**_id_of(request), "ok": True, **members}
+    return {**_copy_id(request), "ok": True, **members}
 
 
-def refused(request: Json, error: str) -> Json:
+def make_refusal(request: Json, error: str) -> Json:
     """Return the answer to a request that is not carried out; `error` says in one sentence why."""
-    return {**_id_of(request), "ok": False, "error": error}
+    return {**_copy_id(request), "ok": False, "error": error}
 
 
-def _id_of(request: Json) -> Json:
+def _copy_id(request: Json) -> Json:
     return {"id": request["id"]} if "id" in request else {}
 
 
-def _key_of(request: Json) -> str:
+def _read_key(request: Json) -> str:
     key = request.get("key")
     if not isinstance(key, str):
         raise RequestError(f"key: takes a control's name, not {shorten(key)}")
     return key
 
 
-def _topics_of(request: Json) -> set[str]:
+def _read_topics(request: Json) -> set[str]:
     topics = request.get("to")
     if not isinstance(topics, list) or not all(isinstance(t, str) and t in TOPICS for t in topics):
         raise RequestError(f"to: takes a list of {', '.join(TOPICS)}, not {shorten(topics)}")

@@ -22,7 +22,7 @@ from typing import Any
 
 from daemon.control.connection import MAX_QUEUE_BYTES, Connection, Json, TokenBucket
 from daemon.control.protocol import PROTOCOL, TCP
-from daemon.control.requests import RequestError, RequestHandler, accepted, refused
+from daemon.control.requests import RequestError, RequestHandler, make_answer, make_refusal
 from daemon.core import wire
 from daemon.core.version import find_installed_version
 from daemon.system.paths import find_control_token_file
@@ -115,7 +115,7 @@ class ControlServer:
             try:
                 line = await reader.readuntil()
             except asyncio.LimitOverrunError:
-                client.send(refused({}, f"a request is at most {MAX_LINE_BYTES} bytes long"))
+                client.send(make_refusal({}, f"a request is at most {MAX_LINE_BYTES} bytes long"))
                 return
             await self._wait_for_turn(client)
             if line.strip() and not self._answer(client, line):
@@ -125,7 +125,7 @@ class ControlServer:
 
     async def _wait_for_turn(self, client: Connection) -> None:
         buckets = client.bucket, self._requests
-        while delay := max(bucket.seconds_until_token(time.monotonic()) for bucket in buckets):
+        while delay := max(bucket.find_delay_s(time.monotonic()) for bucket in buckets):
             await asyncio.sleep(delay)
         for bucket in buckets:
             bucket.take()
@@ -143,9 +143,9 @@ class ControlServer:
                 return True
             self._authenticate(client, request)
         except RequestError as error:
-            client.send(refused(request, str(error)))
+            client.send(make_refusal(request, str(error)))
         except (ValueError, RecursionError):
-            client.send(refused({}, "not a line of JSON"))
+            client.send(make_refusal({}, "not a line of JSON"))
         return client.authenticated
 
     def _authenticate(self, client: Connection, request: Json) -> None:
@@ -155,7 +155,7 @@ class ControlServer:
             raise RequestError(
                 'the first request over TCP is {"op": "hello", "token": ...}, with the token in control.tcp'
             )
-        client.send(accepted(request))
+        client.send(make_answer(request))
 
     def _pass_on_wanted_topics(self) -> None:
         """Tell the band what somebody has subscribed to, so that it works out nothing else."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from daemon.core.schema import KeySpec, SettingError, list_keys, shorten, value_of, with_value
+from daemon.core.schema import KeySpec, SettingError, list_keys, read_value, shorten, with_value
 from daemon.core.settings import Settings
 from daemon.core.value_types import TOGGLE, KnownName, Number, Trigger
 from music.errors import UserError
@@ -21,7 +21,7 @@ def _check_preset(preset: str, presets: Collection[str]) -> None:
 _PRESET = KnownName("preset", "one of the configuration's presets", _check_preset)
 
 
-def _action(name: str, help: str) -> KeySpec:  # noqa: A002
+def _make_action(name: str, help: str) -> KeySpec:  # noqa: A002
     return KeySpec(name, Trigger(), True, help, live=True)
 
 
@@ -30,15 +30,17 @@ CONTROLS: dict[str, KeySpec] = {
     for spec in (
         *list_keys(Settings, live=True),
         BPM,
-        _action("undo", "take back the last edit of the loop"),
-        _action("start", "wait for the melody, and begin with it"),
-        _action("stop", "end at once, and play again only after start"),
-        _action("fill", "play more drums and notes over the last half of the bar"),
-        _action("variation", "play another groove, from the next bar on"),
-        _action("ending", "play one more bar from the next bar line on and a final chord, then be silent until start"),
-        _action("tap", "tap twice or more: the tempo is that of the taps"),
+        _make_action("undo", "take back the last edit of the loop"),
+        _make_action("start", "wait for the melody, and begin with it"),
+        _make_action("stop", "end at once, and play again only after start"),
+        _make_action("fill", "play more drums and notes over the last half of the bar"),
+        _make_action("variation", "play another groove, from the next bar on"),
+        _make_action(
+            "ending", "play one more bar from the next bar line on and a final chord, then be silent until start"
+        ),
+        _make_action("tap", "tap twice or more: the tempo is that of the taps"),
         KeySpec("preset", _PRESET, None, "turn all that a preset of the configuration turns", live=True),
-        _action("panic", "end everything that sounds, at once, and go on with the next plan"),
+        _make_action("panic", "end everything that sounds, at once, and go on with the next plan"),
     )
 }
 
@@ -65,11 +67,11 @@ def with_control(settings: Settings, key: str, value: object) -> Settings:
     spec = CONTROLS[key]
     if not spec.field:
         return settings
-    if value == TOGGLE and not isinstance(value_of(settings, spec), str):
-        value = not value_of(settings, spec)
+    if value == TOGGLE and not isinstance(read_value(settings, spec), str):
+        value = not read_value(settings, spec)
     return with_value(settings, spec, value)
 
 
 def current_values(settings: Settings) -> dict[str, object]:
     """Return the values of the controls that are settings: key -> value, in the order of the table."""
-    return {key: value_of(settings, spec) for key, spec in CONTROLS.items() if spec.field}
+    return {key: read_value(settings, spec) for key, spec in CONTROLS.items() if spec.field}

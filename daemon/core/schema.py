@@ -20,7 +20,7 @@ T = TypeVar("T")
 #: names that are known only while the program runs: domain (`style`, ...) -> what there is; None: not known yet
 Known = Mapping[str, Collection[str] | None]
 
-_DECLARED, _ROLES = "setting", "roles"  # what `setting` notes at a field
+_DECLARED, _ROLES = "key", "roles"  # what `declare_key` notes at a field
 #: characters of a value that an error message repeats
 _SHOWN_CHARACTERS = 60
 
@@ -79,12 +79,12 @@ class KeySpec:
         return self.type.to_toml(value)
 
 
-def setting(default: object, type: ValueType, help: str, *, metavar: str = "VALUE") -> Any:  # noqa: A002
+def declare_key(default: object, type: ValueType, help: str, *, metavar: str = "VALUE") -> Any:  # noqa: A002
     """Declare a dataclass's field as a key of the field's name."""
     return field(default=default, metadata={_DECLARED: KeySpec("", type, default, help, metavar=metavar)})
 
 
-def setting_per_role(
+def declare_key_per_role(
     table: str,
     roles: Sequence[str],
     default: object,
@@ -117,7 +117,7 @@ def list_keys(owner: type, *, live: bool) -> Iterator[KeySpec]:
             )
 
 
-def value_of(owner: object, spec: KeySpec) -> object:
+def read_value(owner: object, spec: KeySpec) -> object:
     """Return the value that a dataclass holds for a key."""
     held = getattr(owner, spec.field)
     if not spec.role:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from daemon.core.schema import setting, setting_per_role
+from daemon.core.schema import declare_key, declare_key_per_role
 from daemon.core.techniques import DEFAULT_TECHNIQUE, check_style, check_technique
 from daemon.core.value_types import Integer, KnownName, Number, Ranges, Switch
 from music.edits.edit import MAX_BAR, Limits, parse_ranges
@@ -23,45 +23,49 @@ _TECHNIQUE_OR_NONE = KnownName("technique", "one of the techniques loaded, or no
 class Settings:
     """The settings that a performer can change while the band plays; each is declared with its values and its help."""
 
-    style: str = setting("pop", _STYLE, "how the band plays, from the next plan on")
-    seed: int = setting(0, Integer(), "the same seed gives the same music")
-    temperature: float = setting(1.0, Number(0, 2), "how adventurous the players are")
-    density: float = setting(1.0, Number(0, 2), "how many notes they play; 1 is as usual in the style")
-    intensity: float = setting(0.7, Number(0, 1), "how loud and full they play")
-    swing: float = setting(0.0, Number(0, 1), "how far off-beat sixteenths are delayed; 1 is a triplet")
-    humanise: float = setting(0.0, Number(0, 1), "how far notes stray from the beat, as if played by hand")
-    technique: str = setting(
+    style: str = declare_key("pop", _STYLE, "how the band plays, from the next plan on")
+    seed: int = declare_key(0, Integer(), "the same seed gives the same music")
+    temperature: float = declare_key(1.0, Number(0, 2), "how adventurous the players are")
+    density: float = declare_key(1.0, Number(0, 2), "how many notes they play; 1 is as usual in the style")
+    intensity: float = declare_key(0.7, Number(0, 1), "how loud and full they play")
+    swing: float = declare_key(0.0, Number(0, 1), "how far off-beat sixteenths are delayed; 1 is a triplet")
+    humanise: float = declare_key(0.0, Number(0, 1), "how far notes stray from the beat, as if played by hand")
+    technique: str = declare_key(
         DEFAULT_TECHNIQUE, _TECHNIQUE, "which of the players plays, from the next plan on", metavar="NAME"
     )
-    pause_bars: int = setting(0, Integer(0, 64), "bars of silence after which the band ends; 0: it goes on for ever")
-    split: int = setting(0, Integer(0, 127), "keys below this pitch are no melody")
+    pause_bars: int = declare_key(
+        0, Integer(0, 64), "bars of silence after which the band ends; 0: it goes on for ever"
+    )
+    split: int = declare_key(0, Integer(0, 127), "keys below this pitch are no melody")
 
-    muted: frozenset[str] = setting_per_role(
+    muted: frozenset[str] = declare_key_per_role(
         "mute", MIXED_ROLES, False, Switch(live=True), "{role} goes on in silence", as_set=True
     )
     #: factors of velocity
-    levels: Mapping[str, float] = setting_per_role(
+    levels: Mapping[str, float] = declare_key_per_role(
         "level", MIXED_ROLES, 1.0, Number(0, 1.5), "how loud {role} is; 1 is as usual"
     )
-    offsets_ms: Mapping[str, float] = setting_per_role(
+    offsets_ms: Mapping[str, float] = declare_key_per_role(
         "offset_ms", MIXED_ROLES, 0.0, Number(-500, 500), "by how many ms the synthesiser of {role} is late"
     )
-    players: Mapping[str, str] = setting_per_role(
+    players: Mapping[str, str] = declare_key_per_role(
         "player", MIXED_ROLES, "", _TECHNIQUE_OR_NONE, "which of the players plays {role}, if another than the rest"
     )
 
     # of the AR-CNN and of the loop that it edits
-    loop_bars: int = setting(4, Integer(1, 8), "how many bars the loop has (AR-CNN)")
-    overdub: bool = setting(False, Switch(live=True), "add what is played to the loop, instead of replacing its bars")
-    edits_per_second: float = setting(4.0, Number(0, 50), "how fast the loop is edited, at most")
-    edit_sysex: bool = setting(False, Switch(live=True), "send edits as MIDI (SysEx), too")
-    creative_risk: float = setting(1.0, Number(0, 6), "how unlikely an edit may be; 0 takes the likeliest")
-    remove_max: float = setting(50.0, Number(0, 100), "percent of the notes played that edits may remove")
-    add_max: int = setting(200, Integer(0, 100_000), "how many notes edits may add")
-    lock_pitches: str = setting("", Ranges(127), "pitches that edits leave alone")
-    lock_bars: str = setting("", Ranges(MAX_BAR), "bars that edits leave alone, counted from 1")
-    register_low: int = setting(0, Integer(0, 127), "the lowest pitch that is edited")
-    register_high: int = setting(127, Integer(0, 127), "the highest pitch that is edited")
+    loop_bars: int = declare_key(4, Integer(1, 8), "how many bars the loop has (AR-CNN)")
+    overdub: bool = declare_key(
+        False, Switch(live=True), "add what is played to the loop, instead of replacing its bars"
+    )
+    edits_per_second: float = declare_key(4.0, Number(0, 50), "how fast the loop is edited, at most")
+    edit_sysex: bool = declare_key(False, Switch(live=True), "send edits as MIDI (SysEx), too")
+    creative_risk: float = declare_key(1.0, Number(0, 6), "how unlikely an edit may be; 0 takes the likeliest")
+    remove_max: float = declare_key(50.0, Number(0, 100), "percent of the notes played that edits may remove")
+    add_max: int = declare_key(200, Integer(0, 100_000), "how many notes edits may add")
+    lock_pitches: str = declare_key("", Ranges(127), "pitches that edits leave alone")
+    lock_bars: str = declare_key("", Ranges(MAX_BAR), "bars that edits leave alone, counted from 1")
+    register_low: int = declare_key(0, Integer(0, 127), "the lowest pitch that is edited")
+    register_high: int = declare_key(127, Integer(0, 127), "the highest pitch that is edited")
 
     @property
     def limits(self) -> Limits:

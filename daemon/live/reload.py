@@ -22,11 +22,11 @@ def find_changes(before: Config, after: Config, player: PlayerInfo) -> tuple[lis
 
     Raises ConfigError for a style or a technique that the player does not know.
     """
-    old, new = current_values(before.settings_for(player)), current_values(after.settings_for(player))
+    old, new = current_values(before.make_settings(player)), current_values(after.make_settings(player))
     turned = [(key, value) for key, value in new.items() if old.get(key) != value]
     if before.bpm != after.bpm:
         turned.append(("bpm", after.bpm))
-    changed = [key for key in KEYS if before.value_of(key) != after.value_of(key)]
+    changed = [key for key in KEYS if before.get_value(key) != after.get_value(key)]
     # a technique can be chosen live, but only those are loaded that were found at the start
     later = [key for key in changed if not KEYS[key].live or key == "technique"]
     return turned, [key for key in later if key not in ("preset", "default_gestures")]

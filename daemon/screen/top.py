@@ -197,6 +197,6 @@ def watch(client: ControlClient, console: Console) -> None:
 
 
 def _read(client: ControlClient, events: SimpleQueue[Json | None]) -> None:
-    for event in client.events():
+    for event in client.read_events():
         events.put(event)
     events.put(None)

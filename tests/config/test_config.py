@@ -44,9 +44,9 @@ def houseband(*arguments: str) -> Result:
 
 def test_without_a_file_all_is_as_documented(file: Path) -> None:
     chosen = load_config(None, (), {})
-    assert {name: chosen.config.value_of(name) for name in KEYS} == {name: key.default for name, key in KEYS.items()}
+    assert {name: chosen.config.get_value(name) for name in KEYS} == {name: key.default for name, key in KEYS.items()}
     assert chosen.config.gestures == DEFAULT_GESTURES
-    assert chosen.config.settings_for(FakePlayer(styles=("jazz", "pop")).info) == Settings(style="jazz", pause_bars=4)
+    assert chosen.config.make_settings(FakePlayer(styles=("jazz", "pop")).info) == Settings(style="jazz", pause_bars=4)
 
 
 def test_the_documented_file_says_nothing_until_a_key_is_taken(file: Path) -> None:
@@ -67,7 +67,7 @@ def test_what_is_shown_is_read_back_the_same(file: Path) -> None:
     again = build_config(read_config(written(file, format_config(whole))))
     assert again == whole
     assert (whole.bpm, whole.metre, whole.presets) == (97.5, Metre(6, 8), {"loud": (("level.bass", 1.5),)})
-    assert whole.settings_for(FakePlayer(styles=("pop",)).info).muted == {"pad"}
+    assert whole.make_settings(FakePlayer(styles=("pop",)).info).muted == {"pad"}
 
 
 def test_the_command_line_goes_before_a_preset_and_that_before_the_file(file: Path) -> None:
@@ -75,7 +75,7 @@ def test_the_command_line_goes_before_a_preset_and_that_before_the_file(file: Pa
         'density = 0.1\nintensity = 0.1\nswing = 0.1\npreset = "mine"\n[presets.mine]\ndensity = 0.2\nintensity = 0.2\n'
     )
     written(file, text)
-    settings = load_config(None, ("density=0.3",), {}).config.settings_for(FakePlayer(styles=("pop",)).info)
+    settings = load_config(None, ("density=0.3",), {}).config.make_settings(FakePlayer(styles=("pop",)).info)
     assert (settings.density, settings.intensity, settings.swing) == (0.3, 0.2, 0.1)
 
 
@@ -93,7 +93,7 @@ def test_every_option_of_run_is_a_key_and_says_so_in_its_help() -> None:
 def test_every_key_can_be_set_from_the_command_line(name: str, file: Path) -> None:
     default = KEYS[name].to_toml(KEYS[name].default)
     text = str(default).lower() if isinstance(default, bool) else str(default)
-    assert load_config(None, (f"{name}={text}",), {}).config.value_of(name) == KEYS[name].default
+    assert load_config(None, (f"{name}={text}",), {}).config.get_value(name) == KEYS[name].default
 
 
 def test_learnt_gestures_survive_a_restart(file: Path) -> None:
@@ -158,9 +158,11 @@ def test_a_wrong_configuration_is_refused_in_one_line_that_names_file_and_key(
 
 def test_a_style_that_the_player_does_not_know_is_refused_wherever_it_stands() -> None:
     with pytest.raises(ConfigError, match="style: no style 'polka'"):
-        build_config(ConfigFile({"style": "polka"})).settings_for(FakePlayer(styles=("pop",)).info)
+        build_config(ConfigFile({"style": "polka"})).make_settings(FakePlayer(styles=("pop",)).info)
     with pytest.raises(ConfigError, match=r"presets\.loud\.style: no style 'polka'"):
-        build_config(ConfigFile(presets={"loud": (("style", "polka"),)})).settings_for(FakePlayer(styles=("pop",)).info)
+        build_config(ConfigFile(presets={"loud": (("style", "polka"),)})).make_settings(
+            FakePlayer(styles=("pop",)).info
+        )
 
 
 @pytest.mark.parametrize(

@@ -223,7 +223,7 @@ def test_events_come_to_whom_they_concern(band: Band) -> None:
     band.control.tell("note", b"\x91\x28\x50", 96, 123)
     band.control.tell("tempo", 500_000, True, 97, 124)
     band.control.tell("controls", {"intensity": 0.2})
-    events = client.events()
+    events = client.read_events()
     client.ask("subscribe", to=["edits"])
     band.control.tell("edit", 4, 130, 98, 2, 3, False, (7, "add", 60, 5, 80, -1.5))
     assert [next(events) for _ in range(3)] == [
@@ -282,7 +282,7 @@ def test_a_client_that_never_reads_loses_events_and_nobody_else_does(band: Band)
     many = 12_000
     fed = threading.Thread(target=_feed, args=(band, many))
     fed.start()
-    events = client.events()
+    events = client.read_events()
     assert [next(events)["tick"] for _ in range(many)] == list(range(many))
     fed.join()
     deaf.read()  # its subscription's answer
@@ -332,13 +332,13 @@ def test_there_is_room_for_so_many_and_one_more_is_told(band: Band) -> None:
 def test_a_bucket_fills_at_its_rate() -> None:
     bucket = TokenBucket(0.0)
     taken = 0
-    while not bucket.seconds_until_token(0.0):
+    while not bucket.find_delay_s(0.0):
         bucket.take()
         taken += 1
     assert taken == BURST_REQUESTS
-    assert bucket.seconds_until_token(0.0) == pytest.approx(1 / REQUESTS_PER_SECOND)
-    assert bucket.seconds_until_token(1 / REQUESTS_PER_SECOND) == 0
-    assert [bucket.seconds_until_token(1_000.0), bucket._tokens] == [0, BURST_REQUESTS]
+    assert bucket.find_delay_s(0.0) == pytest.approx(1 / REQUESTS_PER_SECOND)
+    assert bucket.find_delay_s(1 / REQUESTS_PER_SECOND) == 0
+    assert [bucket.find_delay_s(1_000.0), bucket._tokens] == [0, BURST_REQUESTS]
 
 
 def test_a_server_that_stands_still_is_never_waited_for(band: Band) -> None:
@@ -352,7 +352,7 @@ def test_a_server_that_stands_still_is_never_waited_for(band: Band) -> None:
 def test_a_server_that_is_killed_is_missed_by_nobody(band: Band) -> None:
     client = connected(band)
     os.kill(band.control._child.pid, signal.SIGKILL)
-    assert list(client.events()) == []
+    assert list(client.read_events()) == []
     for i in range(20 * MAX_QUEUED_FACTS):
         band.control.tell("note", b"\x91\x28\x50", i, 0)
     client.close()

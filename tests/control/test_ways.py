@@ -200,7 +200,7 @@ def test_what_the_configuration_says_is_as_if_turned_at_the_start(key: str, tmp_
     file.write_text(f"pause_bars = 0\n{text}" if key != "pause_bars" else text)
     if key == "preset":
         file.write_text('pause_bars = 0\npreset = "quiet"\n[presets.quiet]\nintensity = 0.2\nmute.drums = true\n')
-    settings = build_config(read_config(file)).settings_for(band().info)
+    settings = build_config(read_config(file)).make_settings(band().info)
     assert play([], settings=settings) == play([ControlChange(AT_120.ns_at(-96), key, VALUES[key])])
     return None
 

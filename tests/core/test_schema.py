@@ -17,7 +17,7 @@ from daemon.config.reading import build_config, parse_key
 from daemon.control.gestures import GestureError, parse_gesture
 from daemon.core import controls
 from daemon.core.controls import CONTROLS
-from daemon.core.schema import SettingError, list_keys, setting, setting_per_role, value_of, with_value
+from daemon.core.schema import SettingError, declare_key, declare_key_per_role, list_keys, read_value, with_value
 from daemon.core.settings import Settings
 from daemon.core.value_types import Choice, Integer, Number, PlaceOrWord, Ranges, Switch, Text
 from music.errors import UserError
@@ -30,9 +30,11 @@ HUGE = 10**400
 class Toy:
     """Keys of a toy."""
 
-    size: int = setting(3, Integer(1, 9), "how large it is", metavar="CM")
-    gains: Mapping[str, float] = setting_per_role("gain", ("bass", "pad"), 1.0, Number(0, 2), "how loud {role} is")
-    silent: frozenset[str] = setting_per_role("quiet", ("bass", "pad"), False, Switch(), "{role} rests", as_set=True)
+    size: int = declare_key(3, Integer(1, 9), "how large it is", metavar="CM")
+    gains: Mapping[str, float] = declare_key_per_role("gain", ("bass", "pad"), 1.0, Number(0, 2), "how loud {role} is")
+    silent: frozenset[str] = declare_key_per_role(
+        "quiet", ("bass", "pad"), False, Switch(), "{role} rests", as_set=True
+    )
     note: str = "no key"
 
 
@@ -45,7 +47,7 @@ def test_a_key_is_declared_once_and_known_by_all_that_was_said() -> None:
     assert (bass.help, bass.role, bass.has_option, size.has_option) == ("how loud bass is", "bass", False, True)
     toy = with_value(with_value(Toy(), bass, 0.5), quiet, True)
     assert (toy.gains, toy.silent) == ({"bass": 0.5}, frozenset({"bass"}))
-    assert (value_of(toy, bass), value_of(toy, quiet)) == (0.5, True)
+    assert (read_value(toy, bass), read_value(toy, quiet)) == (0.5, True)
     assert with_value(with_value(toy, bass, 1.0), quiet, False) == Toy()
 
 
@@ -53,7 +55,7 @@ def test_every_key_is_a_typed_field_and_its_default_has_its_type() -> None:
     for key, spec in KEYS.items():
         assert spec.field
         assert spec.parse(spec.to_toml(spec.default)) == spec.default, key
-        assert Config().value_of(key) == spec.default
+        assert Config().get_value(key) == spec.default
     assert {key for key, spec in KEYS.items() if spec.live} == {key for key in CONTROLS if key in KEYS}
 
 

@@ -84,7 +84,7 @@ def test_a_learnt_knob_turns_its_control_after_a_restart_too(tmp_path: Path) -> 
     with closing(Performance(tmp_path)) as second, closing(client_of(second)) as client:
         client.ask("subscribe", to=["controls"])
         second.plays(b"\xb2\x15\x00")
-        assert next(client.events())["controls"]["intensity"] == 0.0
+        assert next(client.read_events())["controls"]["intensity"] == 0.0
         client.ask("forget", key="intensity")
     assert read_learned(tmp_path / "config.learnt.toml") == {}
 

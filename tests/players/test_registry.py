@@ -144,12 +144,12 @@ def refused_by_command(*words: str) -> str:
 
 
 def in_configuration(key: str, value: str) -> None:
-    build_config(values={key: parse_key(key, value)}).settings_for(INFO)
+    build_config(values={key: parse_key(key, value)}).make_settings(INFO)
 
 
 def in_preset(key: str, value: str) -> None:
     with pytest.raises(ConfigError, match=r"^presets\.loud\.") as error:
-        build_config(ConfigFile(presets={"loud": ((key, value),)})).settings_for(INFO)
+        build_config(ConfigFile(presets={"loud": ((key, value),)})).make_settings(INFO)
     raise UserError(str(error.value).removeprefix("presets.loud."))
 
 

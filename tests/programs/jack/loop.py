@@ -69,7 +69,7 @@ class Subscriber(threading.Thread):
         if client is None:
             return
         client.ask("subscribe", to=["edits", "notes"])
-        for event in client.events():
+        for event in client.read_events():
             if event["event"] == "edit":
                 self.edits.append(event)
             elif event["event"] == "note" and event["role"] == "edits" and event["on"]:
