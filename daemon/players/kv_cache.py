@@ -22,7 +22,7 @@ Floats = NDArray[np.float32]
 
 
 class DecoderState(NamedTuple):
-    """What the decoder expects of the step after the last one that it has read."""
+    """Expectations of the decoder for the step after the last one that it has read."""
 
     #: (1, width) for the token writer
     memory: Floats
