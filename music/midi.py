@@ -24,6 +24,7 @@ CLOCK = 0xF8
 START = 0xFA
 CONTINUE = 0xFB
 STOP = 0xFC
+SYSTEM_RESET = 0xFF
 
 # Controller numbers.
 PEDAL = 64

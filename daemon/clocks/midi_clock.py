@@ -13,7 +13,7 @@ from music.note import TICKS_PER_BEAT, TICKS_PER_STEP
 
 #: a clock that has been silent for this long has stopped, though it did not say so
 SILENCE_TIMEOUT_NS = 2 * NS_PER_S
-#: a clock that has beaten this many ticks without ever starting gives the tempo
+#: ticks after which the tempo of a clock is known, though it has never started
 TEMPO_ONLY_TICKS = TICKS_PER_BEAT
 #: if silence is noticed this much too late, this machine was held up, and perhaps the clock's ticks wait to be heard
 HELD_UP_NS = NS_PER_S // 2
@@ -24,13 +24,23 @@ MAX_EARLY_NS = NS_PER_S // 2
 class MidiClock:
     """A Clock of MIDI messages."""
 
-    def __init__(self, us: int, waits_for_start: bool = True, unit: int | None = None, bar: int = 16) -> None:
+    def __init__(
+        self,
+        us: int,
+        waits_for_start: bool = True,
+        unit: int | None = None,
+        bar: int = 16,
+        *,
+        tempo_without_start: bool = False,
+    ) -> None:
         """Expect `us` microseconds per beat at first.
 
         waits_for_start: see `Clock`; unit: ticks that Song Position counts in, 6 (the standard's sixteenths), 1 (as
-        Ardour 7), or None to find out; bar: sixteenths in one.
+        Ardour 7), or None to find out; bar: sixteenths in one; tempo_without_start: take the tempo of a clock that has
+        never started, which means nothing otherwise.
         """
         self.waits_for_start = waits_for_start
+        self._tempo_without_start = tempo_without_start
         self._filter = TickFilter(us * NS_PER_US / TICKS_PER_BEAT)
         self._tempo_known = False
         self._last_tick: int | None = None  # when (ns) the newest tick came
@@ -45,7 +55,7 @@ class MidiClock:
         self._song_position = SongPosition(unit, bar)
 
     def on_event(self, event: MidiIn | Position) -> Sequence[Change]:
-        """Return the changes that a message brings; none, unless it is one of the five of MIDI clock."""
+        """Return the changes that a message brings; none, unless it is one of MIDI clock or a reset."""
         if isinstance(event, Position) or not event.data:
             return ()
         match event.data[0]:
@@ -53,10 +63,14 @@ class MidiClock:
                 return self._tick(event.at)
             case midi.START:
                 self._roll(0, fresh=True)
-            case midi.CONTINUE:
+            case midi.CONTINUE if not self._rolling:  # else it goes on anyway: some masters say so at every loop
                 self._roll(self._position())
             case midi.STOP:
                 return self._stop(event.at)
+            case midi.SYSTEM_RESET:
+                changes = self._stop(event.at)
+                self._next_position, self._fresh = 0, False
+                return changes
             case midi.SONG_POSITION if len(event.data) == 3 and event.data[1] < 0x80 and event.data[2] < 0x80:
                 value = event.data[1] | event.data[2] << 7
                 self._next_position = self._song_position.to_tick(value, self._position())
@@ -99,7 +113,7 @@ class MidiClock:
         self._filter_tick(at)
         number, ns, us = self._filter.number, self._filter.at(self._filter.number), self._us()
         if not self._rolling and not self._went_silent:
-            tempo_only = not self._ever_started and number >= TEMPO_ONLY_TICKS
+            tempo_only = self._tempo_without_start and not self._ever_started and number >= TEMPO_ONLY_TICKS
             return (TempoOnly(self._base + number, ns, us),) if tempo_only else ()
         position, self._next_position = self._next_position, None
         silent, self._went_silent = self._went_silent, False

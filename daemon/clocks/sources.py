@@ -64,6 +64,13 @@ def _make_midi_clock_once_it_starts(setup: ClockSetup) -> Clock:
     return MidiClock(us_per_beat(setup.bpm), False, setup.song_position_ticks, setup.metre.steps_per_bar)
 
 
+def _make_midi_tempo(setup: ClockSetup) -> Clock:
+    from daemon.clocks.midi_clock import MidiClock
+
+    bar = setup.metre.steps_per_bar
+    return MidiClock(us_per_beat(setup.bpm), True, setup.song_position_ticks, bar, tempo_without_start=True)
+
+
 def _make_position_clock(_: ClockSetup) -> Clock:
     from daemon.clocks.position_clock import PositionClock
 
@@ -88,6 +95,7 @@ CLOCK_SOURCES: dict[str, ClockSource] = {
         ClockSource("auto", _make_midi_clock_once_it_starts, is_midi=True, leads=False),
         ClockSource("internal", _make_nothing, leads=False),
         ClockSource("midi", _make_midi_clock, is_midi=True),
+        ClockSource("midi-tempo", _make_midi_tempo, is_midi=True),
         ClockSource("jack", _make_position_clock, _open_jack),
         ClockSource("link", _make_position_clock, _open_link),
     )

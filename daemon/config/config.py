@@ -68,7 +68,9 @@ class Config:
         "auto", Choice(BACKEND_CHOICES), "what opens the ports; auto: houseband[jack] where it is installed"
     )
     clock: str = declare_key(
-        "auto", Choice(tuple(CLOCK_SOURCES)), "the clock to follow; auto: MIDI clock once it starts, else none"
+        "auto",
+        Choice(tuple(CLOCK_SOURCES)),
+        "the clock to follow; auto: MIDI clock once it starts, else none; midi-tempo: its tempo even without a start",
     )
     send_clock: bool = declare_key(False, Switch(), "send MIDI clock for other devices to follow")
     song_position: str = declare_key("auto", Choice(SONG_POSITIONS), "what the master's Song Position counts")

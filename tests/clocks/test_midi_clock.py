@@ -16,6 +16,7 @@ from daemon.core.events import MidiIn
 from tests.support.fakes import MS
 
 TICK, START, CONTINUE, STOP = b"\xf8", b"\xfa", b"\xfb", b"\xfc"
+RESET = b"\xff"
 
 
 def spp(value: int) -> bytes:
@@ -30,8 +31,8 @@ def ticks(bpm: float, count: int, start: int = 0) -> list[int]:
     return [start + round(i * interval(bpm)) for i in range(count)]
 
 
-def clock(bpm: float = 120) -> MidiClock:
-    return MidiClock(round(60e6 / bpm))
+def clock(bpm: float = 120, *, tempo_without_start: bool = False) -> MidiClock:
+    return MidiClock(round(60e6 / bpm), tempo_without_start=tempo_without_start)
 
 
 def tell(clock: MidiClock, events: Iterable[tuple[int, bytes]]) -> list[Change]:
@@ -286,8 +287,38 @@ def test_a_loop_as_ardour_sends_it() -> None:
     assert all(isinstance(change, ClockTick) and abs(change.us - 500_000) < 2 for change in changes[98:])
 
 
-def test_a_clock_that_never_started_gives_the_tempo_only() -> None:
-    changes = tell(clock(120), [(ns, TICK) for ns in ticks(100, 60)])
+def test_continue_while_it_rolls_means_nothing() -> None:
+    """Some sequencers say it at every loop."""
+    events = [(ns, TICK) for ns in ticks(120, 400)]
+    spoken = sorted([*events, *((round(96 * i * interval(120)) + 1000, CONTINUE) for i in range(1, 4))])
+    assert tell(clock(), [(0, START), *spoken]) == tell(clock(), [(0, START), *events])
+
+
+def test_continue_between_start_and_its_first_tick_means_nothing() -> None:
+    assert tell(clock(), [(0, START), (1, CONTINUE), (2, TICK)]) == [Started(0, 2, 500_000, fresh=True)]
+
+
+def test_a_position_before_a_continue_while_it_rolls_is_a_jump() -> None:
+    events = start(125, 97)
+    at = events[-1][0]
+    said = [(at + MS, spp(64)), (at + MS, CONTINUE), (at + 20 * MS, TICK)]
+    assert tell(clock(125), [*events, *said])[-1] == Started(384, at + 20 * MS, 480_000)
+
+
+def test_a_reset_stops_it_and_it_continues_from_the_top() -> None:
+    events = [*start(120, 30), (630 * MS, RESET)]
+    assert tell(clock(), events)[-1] == Stopped(630 * MS)
+    ignored = [(ns, TICK) for ns in ticks(120, 50, 640 * MS)]
+    assert tell(clock(), [*events, *ignored])[-1] == Stopped(630 * MS)
+    assert tell(clock(), [*events, (5000 * MS, CONTINUE), (5001 * MS, TICK)])[-1] == Started(0, 5001 * MS, 500_000)
+
+
+def test_a_clock_that_never_started_says_nothing() -> None:
+    assert tell(clock(120), [(ns, TICK) for ns in ticks(100, 600)]) == []
+
+
+def test_a_clock_that_never_started_gives_its_tempo_where_that_is_wanted() -> None:
+    changes = tell(clock(120, tempo_without_start=True), [(ns, TICK) for ns in ticks(100, 60)])
     assert changes[0] == TempoOnly(24, 600 * MS, 600_000)
     assert changes[-1] == TempoOnly(59, 59 * 25 * MS, 600_000)
 
@@ -336,7 +367,7 @@ def test_no_bytes_at_any_time_confuse_it(said: list[tuple[int, bytes]]) -> None:
             assert change.us > 0
 
 
-@given(st.lists(st.sampled_from([TICK, START, CONTINUE, STOP, spp(24), spp(7)]), max_size=300), st.randoms())
+@given(st.lists(st.sampled_from([TICK, START, CONTINUE, STOP, RESET, spp(24), spp(7)]), max_size=300), st.randoms())
 def test_any_order_of_its_own_messages_is_borne(said: list[bytes], rng: random.Random) -> None:
     at, events = 0, []
     for data in said:

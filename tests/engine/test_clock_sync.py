@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -65,6 +66,7 @@ def show(
     metre: Metre = Metre(),
     send_clock: bool = False,
     clock: bool = True,
+    tempo_without_start: bool = False,
     latency: int = 5 * MS,
     whole: bool = True,
 ) -> Show:
@@ -81,7 +83,7 @@ def show(
         InlineComposer(world, player, latency),
         player.info,
         SongInfo(metres=((0, metre),)),
-        clock=MidiClock(500_000, commands) if clock else None,
+        clock=MidiClock(500_000, commands, tempo_without_start=tempo_without_start) if clock else None,
         send_clock=send_clock,
     )
     conductor.run()
@@ -442,10 +444,45 @@ def test_in_auto_start_lets_the_player_go_on_alone() -> None:
 def test_a_clock_that_only_beats_gives_the_tempo_and_the_first_note_the_bar() -> None:
     events = master(90, 600, 0, None)
     first = round(60e9 / 90 * 2)
-    done = show([*events, *tune(first, 666_667, TUNE[:8])], until=first + 4 * SECOND)
+    melody = tune(first, 666_667, TUNE[:8])
+    done = show([*events, *melody], until=first + 4 * SECOND, tempo_without_start=True)
     step = 60e9 / 90 / 4
     assert len(done.onsets) > 20
     assert all(abs((onset - first) / step - round((onset - first) / step)) * step < 0.5 * MS for onset in done.onsets)
+
+
+def test_in_auto_a_clock_that_never_starts_leaves_the_tempo_to_the_player() -> None:
+    asked: list[float] = []
+    events = [*master(90, 600, 0, None), *tune(BEAT, notes=TUNE[:12])]
+    events += [ControlChange(3 * BAR, "bpm", 100.0, done=asked.append)]
+    done = show(events, until=6 * BAR, commands=False)
+    assert asked == [True]
+    early = [onset - BEAT for onset in done.onsets if onset < 3 * BAR]
+    assert early == [i * STEP for i in range(1, len(early) + 1)]
+    late = [onset for onset in done.onsets if onset > 4 * BAR]
+    assert {later - onset for onset, later in pairwise(late)} <= {150 * MS}
+
+
+def test_midi_waits_for_a_start_whatever_beats() -> None:
+    assert show([*master(120, 600, 0, None), *tune()], until=8 * BEAT).sent == []
+
+
+def test_continue_while_the_master_rolls_cuts_nothing() -> None:
+    player = only("bass", lambda request, step: 40 + step % 40, length=30)
+    plain = [*master(120, 700), *tune()]
+    spoken = [*plain, *(MidiIn(i * BAR + MS, b"\xfb") for i in range(1, 6))]
+    assert show(spoken, until=6 * BAR, player=player).sent == show(plain, until=6 * BAR, player=player).sent
+
+
+def test_a_reset_stops_a_master() -> None:
+    at = 20 * STEP + MS
+    assert max(show([*master(120, 700), on(0), MidiIn(at, b"\xff")], until=4 * BAR).onsets) < at
+
+
+def test_a_reset_releases_the_players_keys() -> None:
+    done = show([on(0), MidiIn(20 * STEP, b"\xff")], until=4 * BAR, clock=False)
+    assert max(done.onsets) > 3 * BAR
+    assert done.player.asked[-1].melody == (Note(0, 60, 20 * 6),)
 
 
 # Being the master

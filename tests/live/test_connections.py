@@ -31,6 +31,7 @@ def test_the_choices_of_song_position_are_the_configurations() -> None:
     [
         ("auto", MidiClock, False),
         ("midi", MidiClock, True),
+        ("midi-tempo", MidiClock, True),
         ("jack", PositionClock, True),
         ("link", PositionClock, True),
         ("internal", type(None), None),
