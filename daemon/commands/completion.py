@@ -1,19 +1,13 @@
-"""`houseband completion`: commands and options completed by the shell."""
+"""`houseband completion`: print a script that lets the shell complete commands, options, controls and values."""
 
 from __future__ import annotations
 
 import click
 from click.shell_completion import get_completion_class
 
-_WHERE = {
-    "bash": "~/.local/share/bash-completion/completions/houseband",
-    "zsh": "a file _houseband in a directory of your $fpath",
-    "fish": "~/.config/fish/completions/houseband.fish",
-}
-
 
 @click.command(short_help="Print a script that completes commands in your shell.")
-@click.argument("shell", type=click.Choice(tuple(_WHERE)))
+@click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
 @click.pass_context
 def command(context: click.Context, shell: str) -> None:
     """Print the script that makes SHELL complete houseband's commands and options.

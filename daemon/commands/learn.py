@@ -13,14 +13,14 @@ from music.errors import UserError
 
 @click.command(short_help="Bind a knob, a pad, a key or a program change to a control.")
 @add_connect_option
-@click.option("--forget", is_flag=True, help="Unlearn it instead.")
-@click.option("--list", "listing", is_flag=True, help="List what turns what; works without a band, too.")
+@click.option("--forget", is_flag=True, help="Forget what was learnt for it, instead.")
+@click.option("--list", "listing", is_flag=True, help="List all gestures and what they turn; needs no band.")
 @click.argument("key", required=False, metavar="[KEY[=VALUE]]")
 def command(control: str | None, forget: bool, listing: bool, key: str | None) -> None:
     """Bind the next thing you move on your keyboard to a control: `houseband learn intensity`, then turn a knob.
 
-    Pads, keys and program changes can be learnt for what needs no number (fill, ending, mute.drums, ...) and for a
-    value that is said (`houseband learn style=jazz`). What is learnt is kept, beside the configuration.
+    Pads, keys and program changes can be learnt for what needs no number (fill, ending, mute.drums, ...) and for one
+    value (`houseband learn style=jazz`). What is learnt is kept beside the configuration.
     """
     if listing:
         loaded = load_config()

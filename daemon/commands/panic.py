@@ -1,4 +1,4 @@
-"""`houseband panic`: silence, at once."""
+"""`houseband panic`: end everything that sounds, at once."""
 
 from __future__ import annotations
 

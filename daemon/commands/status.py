@@ -1,4 +1,4 @@
-"""`houseband status`: how the band that plays stands."""
+"""`houseband status`: print what the band that plays is doing."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from daemon.config.cli_options import add_connect_option, choose_control_address
 from daemon.control.client import ControlClient
 
 
-@click.command(short_help="Say how the band that plays stands.")
+@click.command(short_help="Print what the band that plays is doing.")
 @add_connect_option
-@click.option("--json", "as_json", is_flag=True, help="Print all there is as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def command(control: str | None, as_json: bool) -> None:
-    """Say how the band that plays stands: what it plays, its controls, and how well it keeps up."""
+    """Print what the band that plays is doing: its music, its controls, and how well it keeps up."""
     with closing(ControlClient(choose_control_address(control))) as client:
         state = client.ask("get")["state"]
     if as_json:

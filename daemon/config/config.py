@@ -54,7 +54,7 @@ class Config:
     graph: Path | None = declare_key(
         None, FileName(), "weights to play instead of the shipped ones", metavar="FILE.onnx"
     )
-    metre: Metre = declare_key(Metre(), TimeSignature(), "time signature")
+    metre: Metre = declare_key(Metre(), TimeSignature(), "metre")
     pickup: float = declare_key(0.0, Number(0, 16), "beats by which the first note comes before bar 1", metavar="BEATS")
     count_in: int = declare_key(0, Integer(0, 16), "bars of clicks before bar 1", metavar="BARS")
     in_channel: int = declare_key(
@@ -89,7 +89,7 @@ class Config:
         None, FileName(), "write the counters to this file once a minute, for Prometheus", metavar="FILE.prom"
     )
     report: Path | None = declare_key(None, FileName(), "write figures to this file at the end", metavar="FILE.json")
-    verbose: int = declare_key(0, RepeatCount(0, 2), "say more; twice: everything")
+    verbose: int = declare_key(0, RepeatCount(0, 2), "say more; 2, or given twice: everything")
     preset: str = declare_key("", Text(), "begin with this preset of the configuration", metavar="NAME")
     default_gestures: bool = declare_key(True, Switch(), "whether the usual MIDI gestures turn controls")
     #: role -> General MIDI program, 1..128

@@ -39,7 +39,7 @@ class Settings:
     split: int = declare_key(0, Integer(0, 127), "keys below this pitch are no melody")
 
     muted: frozenset[str] = declare_key_per_role(
-        "mute", MIXED_ROLES, False, Switch(live=True), "{role} goes on in silence", as_set=True
+        "mute", MIXED_ROLES, False, Switch(live=True), "mute {role}, which plays on in silence", as_set=True
     )
     #: factors of velocity
     levels: Mapping[str, float] = declare_key_per_role(
@@ -53,7 +53,7 @@ class Settings:
     )
 
     # of the AR-CNN and of the loop that it edits
-    loop_bars: int = declare_key(4, Integer(1, 8), "how many bars the loop has (AR-CNN)")
+    loop_bars: int = declare_key(4, Integer(1, 8), "bars of the loop that the AR-CNN edits")
     overdub: bool = declare_key(
         False, Switch(live=True), "add what is played to the loop, instead of replacing its bars"
     )
