@@ -1,9 +1,8 @@
-"""Is the file right, and how fast is it: ONNX checker, parity with torch, time on a core beside its GEMM peak."""
+"""Check a graph: ONNX checker, parity with torch, and time on a core beside its GEMM peak."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +10,13 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
-from torch import nn
+from numpy.typing import NDArray
+
+from export.onnx_file import ExportModule
 
 
-def shapes(values: Iterable[onnx.ValueInfoProto]) -> dict[str, tuple[int | str, ...]]:
-    """Name -> shape of a graph's inputs or outputs; a size that varies by its name."""
-    return {v.name: tuple(d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim) for v in values}
-
-
-def session(path: Path | bytes) -> onnxruntime.InferenceSession:
-    """A session as the daemon opens it: one thread."""
+def open_session(path: Path | bytes) -> onnxruntime.InferenceSession:
+    """Open a session as the daemon does: with one thread."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
@@ -29,8 +25,8 @@ def session(path: Path | bytes) -> onnxruntime.InferenceSession:
     )
 
 
-def multiply_adds(model: onnx.ModelProto) -> int:
-    """Multiply-adds of all convolutions and matrix products, from inferred shapes."""
+def count_multiply_adds(model: onnx.ModelProto) -> int:
+    """Return the multiply-adds of all convolutions and matrix products, from inferred shapes."""
     inferred = onnx.shape_inference.infer_shapes(model)
     known = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in inferred.graph.value_info}
     known |= {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in inferred.graph.output}
@@ -45,8 +41,8 @@ def multiply_adds(model: onnx.ModelProto) -> int:
     return total
 
 
-def gemm_peak(seconds: float = 0.5) -> float:
-    """This core's measured peak in fp32 matrix products through torch on one thread, in GFLOP/s."""
+def measure_gemm_peak(seconds: float = 0.5) -> float:
+    """Return this core's peak in fp32 matrix products through torch on one thread, in GFLOP/s; takes `seconds`."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     a, b = torch.randn(512, 512), torch.randn(512, 512)
@@ -59,22 +55,28 @@ def gemm_peak(seconds: float = 0.5) -> float:
     return float(2 * 512**3 / best / 1e9)
 
 
-def worst_difference(graph: nn.Module, path: Path | bytes) -> float:
-    """Largest difference of any output between torch and onnxruntime on the graph's example, as a share of the output's
-    largest value where that is above 1."""
-    example = graph.example()  # type: ignore[operator]
+def make_inputs(graph: ExportModule) -> dict[str, NDArray[Any]]:
+    """Return the example of a graph as onnxruntime takes it."""
+    return {name: value.numpy() for name, value in zip(graph.inputs, graph.example(), strict=True)}
+
+
+def measure_difference(graph: ExportModule, path: Path | bytes) -> float:
+    """Return the largest difference of any output between torch and onnxruntime on the graph's example.
+
+    As a share of the output's largest value where that is above 1.
+    """
     with torch.no_grad():
-        expected = graph(*example)
-    found = session(path).run(None, {n: v.numpy() for n, v in zip(graph.inputs, example, strict=True)})  # type: ignore[arg-type]
+        expected = graph(*graph.example())
+    found = open_session(path).run(None, make_inputs(graph))
     return max(
         float(np.abs(e.numpy() - f).max() / max(1.0, np.abs(e.numpy()).max()))
         for e, f in zip(expected, found, strict=True)
     )
 
 
-def milliseconds(path: Path | bytes, inputs: dict[str, np.ndarray[Any, Any]], runs: int = 300) -> np.ndarray[Any, Any]:
-    """Times of single runs on one thread, sorted."""
-    one = session(path)
+def time_runs(path: Path | bytes, inputs: dict[str, NDArray[Any]], runs: int = 300) -> NDArray[Any]:
+    """Return the milliseconds of single runs on one thread, sorted."""
+    one = open_session(path)
     times = []
     for _ in range(runs + 20):
         begun = time.perf_counter()
@@ -83,18 +85,17 @@ def milliseconds(path: Path | bytes, inputs: dict[str, np.ndarray[Any, Any]], ru
     return np.sort(times[20:])
 
 
-def report(graph: nn.Module, path: Path) -> dict[str, Any]:
-    """Everything the export says of a file."""
+def report(graph: ExportModule, path: Path) -> dict[str, Any]:
+    """Return what is to be said of a file, by name."""
     model = onnx.load(path)
     onnx.checker.check_model(model, full_check=True)
-    inputs = {n: v.numpy() for n, v in zip(graph.inputs, graph.example(), strict=True)}  # type: ignore[arg-type,operator]
-    times = milliseconds(path, inputs)
-    work, peak = multiply_adds(model), gemm_peak()
+    times = time_runs(path, make_inputs(graph))
+    work, peak = count_multiply_adds(model), measure_gemm_peak()
     middle = float(times[len(times) // 2])
     return {
         "file": path.name,
         "megabytes": round(path.stat().st_size / 1e6, 2),
-        "worst difference to torch": worst_difference(graph, path),
+        "worst difference to torch": measure_difference(graph, path),
         "MFLOP a plan": round(2 * work / 1e6, 1),
         "ms a plan, p50": round(middle, 2),
         "ms a plan, p99": round(float(times[int(0.99 * len(times))]), 2),

@@ -1,55 +1,79 @@
-"""An exported graph as the checkpoint it came from, so that it can be exported again with another harmonist."""
+"""Exported graphs as weights to train on with, or as the checkpoint they came from, to be exported again.
+
+In a graph norms have been folded into the weights after them, which is the same network with every gain 1, and big
+matrices may be int8 with a scale for every row.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import base64
 from pathlib import Path
 from typing import Any
 
 import onnx
+import torch
 from google.protobuf.message import DecodeError
-from torch import Tensor, nn
+from torch import Tensor
 
+from export.onnx_file import read_metadata
+from export.techniques import find_exporter
 from models import checkpoint
 from models.checkpoint import CheckpointError
-from models.gan import objective as gan_training
-from models.gan.network import Generator
-from models.transformer import objective as transformer_training
-from models.transformer.network import Transformer
 from music import signature
-from music.signature import SignatureError
+from music.signature import PART_KEY, Signature, SignatureError
 
-#: technique -> what the graph calls the model, and a fresh one of a recipe
-_MODELS: dict[str, tuple[str, Callable[[dict[str, Any]], nn.Module]]] = {
-    "gan": ("generator", lambda recipe: Generator(gan_training.recipe_from(recipe).model)),
-    "transformer": ("", lambda recipe: Transformer(transformer_training.recipe_from(recipe).model)),
-}
-#: Weights that a graph lacks: gains are folded into the weights after them, and 1 here.
+#: weights that a graph lacks: gains are folded into the weights after them, and 1 here
 _FOLDED = ("norm.gain_pitched", "norm.gain_plain")
+_INT8_SUFFIX, _SCALE_SUFFIX = ".int8", ".scale"
+
+
+def read_weights(source: Path, name: str = "") -> dict[str, Tensor]:
+    """Return the weights under `name.` in a graph and the graphs it carries; all of them without a name.
+
+    What `models.checkpoint.read_average` is for the folder of a run. Raises CheckpointError.
+    """
+    try:
+        graph = onnx.load(source)
+        told = _read_signature(graph)
+        hidden = [base64.b64decode(v) for key, v in read_metadata(graph).items() if key.startswith(f"{PART_KEY}.")]
+        graphs = [graph, *(onnx.load_from_string(content) for content in hidden)]
+    except (OSError, ValueError, DecodeError, SignatureError) as error:
+        raise CheckpointError(f"{source}: no graph to begin with ({error})") from None
+    found = {
+        w.name: torch.from_numpy(onnx.numpy_helper.to_array(w).copy()) for g in graphs for w in g.graph.initializer
+    }
+    for rounded in [key for key in found if key.endswith(_INT8_SUFFIX)]:
+        plain = rounded.removesuffix(_INT8_SUFFIX)
+        found[plain] = found.pop(rounded).float() * found.pop(f"{plain}{_SCALE_SUFFIX}")
+    found |= find_exporter(told.technique, source).read_settings(told.settings)
+    return checkpoint.select_tensors(found, name) if name else found
 
 
 def load(source: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and state of a run's folder, or of an exported .onnx; of that the averaged model only. Raises
-    CheckpointError."""
-    if source.suffix != ".onnx":
-        return checkpoint.load(source / "checkpoint")
+    """Return tensors and state of the checkpoint a graph came from; of the tensors the averaged network's only.
+
+    Raises CheckpointError.
+    """
     try:
-        metadata = {e.key: e.value for e in onnx.load(source, load_external_data=False).metadata_props}
-        told = signature.read_signature(metadata)
+        told = _read_signature(onnx.load(source, load_external_data=False))
     except (OSError, DecodeError, SignatureError) as error:
         raise CheckpointError(f"{source}: no graph to export again ({error})") from None
-    if told.technique not in _MODELS or "recipe" not in told.provenance:
+    exporter = find_exporter(told.technique, source)
+    if exporter.weights_name is None or "recipe" not in told.provenance:
         raise CheckpointError(f"{source}: a graph of the {told.technique} has no harmonist; export its run instead")
-    name, make = _MODELS[told.technique]
-    model = make(told.provenance["recipe"])
-    weights = checkpoint.learnt(source, name)
+    network = exporter.build_network(told.provenance["recipe"])
+    weights = read_weights(source, exporter.weights_name)
     lacking = [
         key
-        for key, weight in model.state_dict().items()
+        for key, weight in network.state_dict().items()
         if weight.numel() and not key.endswith(_FOLDED) and (key not in weights or weights[key].shape != weight.shape)
     ]
     if lacking:
         raise CheckpointError(f"{source}: does not fit this program, it lacks {lacking[0]}")
-    checkpoint.take(model, weights)
-    tensors = {f"average.{key}": weight for key, weight in model.state_dict().items()}
+    checkpoint.load_fitting(network, weights)
+    tensors = {f"average.{key}": weight for key, weight in network.state_dict().items()}
     return tensors, {**told.provenance, "technique": told.technique, "extras": told.settings}
+
+
+def _read_signature(graph: onnx.ModelProto) -> Signature:
+    return signature.read_signature(read_metadata(graph))

@@ -1,25 +1,33 @@
-"""One nn.Module a graph: what is exported, with the names and shapes that the player binds."""
+"""The GAN's graph."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from export import check, onnx_file
 from export.fold_norms import fold
-from models.arcnn import network as arcnn
-from models.arcnn.network import Arcnn
+from export.onnx_file import ExportModule
+from export.techniques import Exporter
+from models import checkpoint
 from models.gan.dataset import BAND, GAN_STYLES
-from models.gan.network import WRITTEN, Generator
+from models.gan.network import Generator
+from models.gan.objective import GanRecipe
+from models.gan.roll import WRITTEN_BEATS
+from models.recipe import read_recipe
 from music.chords import QUALITIES
-from music.encoding import melody_context
-from music.encoding.edit_grid import PLANES, WINDOW_STEPS
 from music.encoding.gan_canvas import CANVAS_STEPS, PITCHED_PLANES, PLAIN_PLANES
-from music.note import PITCH_CLASSES, PITCHES, STEPS_PER_BAR
+from music.encoding.melody_context import FUTURE_STEPS, PAST_STEPS
+from music.note import PITCH_CLASSES, STEPS_PER_BAR
+from music.signature import Signature
 
 
-class GanGraph(nn.Module):
-    """Generator.forward. Inputs the canvas (pitched, plain), style, z, noise and the hearing (melody, phase, known);
-    outputs the chord, the pitched and the plain scores.
+class GanGraph(ExportModule):
+    """`Generator.forward`: canvas, style, groove vector, noise and the harmonist's input -> chords and logits.
 
     The weights stay as compact in the file as in training; onnxruntime assembles each convolution's kernel once, when
     it folds constants at load.
@@ -48,53 +56,46 @@ class GanGraph(nn.Module):
         return made
 
     def example(self) -> tuple[Tensor, ...]:
-        """Inputs of the right shapes with music-like values, for tracing and for parity checks."""
+        """Return inputs of the right shapes with music-like values."""
         make = torch.Generator().manual_seed(0)
         return (
             (torch.rand(1, PITCHED_PLANES, PITCH_CLASSES, CANVAS_STEPS, generator=make) < 0.05).float(),
             (torch.rand(1, PLAIN_PLANES, CANVAS_STEPS, generator=make) < 0.3).float(),
             torch.eye(len(GAN_STYLES))[:1],
             torch.randn(1, self.z, generator=make),
-            torch.randn(1, len(QUALITIES), PITCH_CLASSES, WRITTEN, generator=make),
-            (
-                torch.rand(
-                    1, BAND, PITCH_CLASSES, melody_context.PAST_STEPS + melody_context.FUTURE_STEPS, generator=make
-                )
-                < 0.05
-            ).float(),
+            torch.randn(1, len(QUALITIES), PITCH_CLASSES, WRITTEN_BEATS, generator=make),
+            (torch.rand(1, BAND, PITCH_CLASSES, PAST_STEPS + FUTURE_STEPS, generator=make) < 0.05).float(),
             torch.eye(STEPS_PER_BAR)[:1],
             torch.zeros(1, 1),
         )
 
 
-#: log-weights below this are as good as never
-IMPOSSIBLE = -16.0
+def build_generator(recipe: Mapping[str, Any]) -> Generator:
+    """Return a fresh generator of a recipe in JSON."""
+    return Generator(read_recipe(GanRecipe, recipe).model)
 
 
-class ArcnnGraph(nn.Module):
-    """Arcnn.forward. Inputs planes, style; outputs the log-weights of the next edit (1, steps, 128) and the scores of
-    an added note's length (1, steps, 128, lengths)."""
+def write(tensors: Mapping[str, Tensor], state: Mapping[str, Any], target: Path) -> dict[str, Any]:
+    """Write the averaged generator of a checkpoint as a graph; return figures about it. Raises CheckpointError."""
+    provenance = onnx_file.select_provenance(state)
+    generator = build_generator(state["recipe"])
+    generator.load_state_dict(checkpoint.select_tensors(tensors, "average"))
+    graph = GanGraph(generator)
+    settings = {key: state["extras"][key] for key in ("grooves", "habits", "velocity_std")}
+    onnx_file.write(graph, Signature("gan", {}, {}, GAN_STYLES, settings, provenance), target)
+    return check.report(graph, target)
 
-    inputs = ("planes", "style")
-    outputs = ("weights", "lengths")
 
-    def __init__(self, net: Arcnn, calibrated: bool) -> None:
-        super().__init__()
-        self.net = net.requires_grad_(False).eval()
-        self.calibrated = calibrated
+def read_settings(settings: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Return the weights that a graph holds in its settings."""
+    spread = settings.get("velocity_std")
+    return {} if spread is None else {"generator.velocity_log_std": torch.tensor(spread).log()}
 
-    def forward(self, planes: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
-        edit, logit, lengths = self.net(planes, style)
-        weights = arcnn.log_weights(logit) if self.calibrated else edit - edit.amax((1, 2), keepdim=True)
-        weights = weights.clamp(min=IMPOSSIBLE)
-        return weights, lengths.permute(0, 2, 3, 1)
 
-    def example(self) -> tuple[Tensor, ...]:
-        """As GanGraph's."""
-        make = torch.Generator().manual_seed(0)
-        onset = torch.rand(1, WINDOW_STEPS, PITCHES, generator=make) < 0.01
-        sounding = onset | onset.roll(1, 1) | onset.roll(2, 1)
-        kept = onset & (torch.rand(1, WINDOW_STEPS, PITCHES, generator=make) < 0.5)
-        planes = torch.stack([onset, sounding, kept], 1).float()
-        assert planes.shape[1] == len(PLANES)
-        return planes, torch.eye(len(arcnn.ARCNN_STYLES))[:1]
+EXPORTER = Exporter(
+    write=write,
+    build_network=build_generator,
+    build_graph=lambda recipe: GanGraph(build_generator(recipe)),
+    weights_name="generator",
+    read_settings=read_settings,
+)

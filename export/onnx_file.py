@@ -7,33 +7,49 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import onnx
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from export import check
+from models.checkpoint import CheckpointError
 from music import signature
 from music.files import write_atomically
-from music.signature import Signature
+from music.signature import Shapes, Signature
 
 
-def write(graph: nn.Module, made: Signature, target: Path) -> onnx.ModelProto:
-    """Export `graph` (with example(), inputs, outputs) to `target`, signature inside; nothing half-written is left."""
+class ExportModule(nn.Module):
+    """A torch module that becomes a graph, with the names and shapes that the player binds."""
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    def example(self) -> tuple[Tensor, ...]:
+        """Return inputs of the right shapes, for tracing and for checks; always the same."""
+        raise NotImplementedError
+
+    def dynamic(self) -> dict[str, Any] | None:
+        """Return which sizes vary, as torch.onnx wants it; None for none."""
+        return None
+
+
+def write(graph: ExportModule, made: Signature, target: Path) -> onnx.ModelProto:
+    """Export a module to `target`, with its signature inside; nothing half-written is left."""
     return store(export(graph), made, target)
 
 
-def export(graph: nn.Module) -> onnx.ModelProto:
-    """A module with example(), inputs, outputs and, where sizes vary, dynamic() as an ONNX model."""
+def export(graph: ExportModule) -> onnx.ModelProto:
+    """Return a module as an ONNX model."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             graph,
-            graph.example(),  # type: ignore[operator]
-            input_names=list(graph.inputs),  # type: ignore[arg-type]
-            output_names=list(graph.outputs),  # type: ignore[arg-type]
-            dynamic_shapes=graph.dynamic() if hasattr(graph, "dynamic") else None,  # type: ignore[operator]
+            graph.example(),
+            input_names=list(graph.inputs),
+            output_names=list(graph.outputs),
+            dynamic_shapes=graph.dynamic(),
             opset_version=18,
             dynamo=True,
             optimize=False,  # folding the weights here would make the file eight times as large
@@ -55,8 +71,8 @@ def strip(model: onnx.ModelProto) -> None:
 def store(
     model: onnx.ModelProto, made: Signature, target: Path, parts: Mapping[str, str] | None = None
 ) -> onnx.ModelProto:
-    """Put the signature, with the shapes as they are, and further parts (key -> text) into a model and write it."""
-    made = replace(made, inputs=check.shapes(model.graph.input), outputs=check.shapes(model.graph.output))
+    """Put a signature, with the shapes as they are, and further parts (key -> text) into a model, and write it."""
+    made = replace(made, inputs=_list_shapes(model.graph.input), outputs=_list_shapes(model.graph.output))
     strip(model)
     for key, value in {signature.METADATA_KEY: made.to_json(), **(parts or {})}.items():
         entry = model.metadata_props.add()
@@ -65,3 +81,21 @@ def store(
     target.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(target, model.SerializeToString())
     return model
+
+
+def read_metadata(model: onnx.ModelProto) -> dict[str, str]:
+    """Return the texts that a model carries, by key."""
+    return {entry.key: entry.value for entry in model.metadata_props}
+
+
+def select_provenance(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a graph says of the run it comes from. Raises CheckpointError for a run that is not over."""
+    if "extras" not in state:
+        raise CheckpointError("the run has not come to its end; finish it with --resume")
+    kept = ("commit", "command", "data_hash", "recipe", "step", "torch", "harmonist")
+    return {key: state[key] for key in kept if key in state}
+
+
+def _list_shapes(values: Any) -> Shapes:
+    """Return the shapes of a graph's inputs or outputs by name; a size that varies is a name."""
+    return {v.name: tuple(d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim) for v in values}

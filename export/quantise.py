@@ -1,4 +1,4 @@
-"""python -m export.quantise: is a GAN's graph faster in int8? Tried, not believed.
+"""Try whether a GAN's graph is faster in int8: `python -m export.quantise GRAPH --cache MUSIC.npz`.
 
 Quantises a graph statically (QDQ, calibrated on canvases of real songs) and dynamically, measures each beside fp32 on
 one core, and says how far its scores stray. Writes the static one on request, so that `houseband evaluate --graph` can
@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
 
 from export import check
+from export.onnx_file import read_metadata
 from models.data import song_cache
 from models.gan.dataset import GAN_STYLES, Streams
-from models.gan.network import WRITTEN
+from models.gan.roll import WRITTEN_BEATS
 from music import signature
 from music.chords import QUALITIES
 from music.note import PITCH_CLASSES
@@ -32,20 +33,20 @@ Feed = dict[str, NDArray[np.float32]]
 
 
 class Canvases(CalibrationDataReader):  # type: ignore[misc] # onnxruntime has no types
-    """Feeds one after another, as the calibrator asks for them."""
+    """Gives feeds one after another, as the calibrator asks for them."""
 
     def __init__(self, feeds: list[Feed]) -> None:
         self._feeds = iter(feeds)
 
     def get_next(self) -> Feed | None:
-        """The next feed."""
+        """Return the next feed, None after the last."""
         return next(self._feeds, None)
 
 
-def feeds(cache: Path, made: signature.Signature, count: int) -> Iterator[Feed]:
-    """What the graph is fed while songs of the training split are played: every now-line of `count` streams."""
+def make_feeds(cache: Path, made: signature.Signature, count: int) -> Iterator[Feed]:
+    """Yield what the graph is fed while songs of the training split are played: the now-lines of `count` streams."""
     songs = [s for s in song_cache.load(cache) if s.split == "train" and s.style in GAN_STYLES]
-    shown = Streams(songs, count, seed=11).batch()
+    shown = Streams(songs, count, seed=11).show()
     random = np.random.default_rng(0)
     for i in range(count):
         grooves = made.settings["grooves"][int(shown.style[i])]
@@ -54,24 +55,24 @@ def feeds(cache: Path, made: signature.Signature, count: int) -> Iterator[Feed]:
             "plain": shown.plain[i : i + 1],
             "style": np.eye(len(GAN_STYLES), dtype=np.float32)[None, int(shown.style[i])],
             "z": np.asarray(grooves[i % len(grooves)][0], np.float32)[None],
-            "noise": 0.3 * random.gumbel(size=(1, len(QUALITIES), PITCH_CLASSES, WRITTEN)).astype(np.float32),
+            "noise": 0.3 * random.gumbel(size=(1, len(QUALITIES), PITCH_CLASSES, WRITTEN_BEATS)).astype(np.float32),
             "melody": shown.melody[i : i + 1],
             "phase": shown.phase[i : i + 1],
             "known": shown.known[i : i + 1],
         }
 
 
-def folded(graph: Path, target: Path) -> None:
-    """The graph with its kernels assembled, as onnxruntime folds them at load: only those can be quantised."""
+def fold_kernels(graph: Path, target: Path) -> None:
+    """Write the graph with its kernels assembled, as onnxruntime folds them at load: only those can be quantised."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(target)
     onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
 
 
-def stray(one: Path, other: Path, given: list[Feed]) -> float:
-    """Root mean square of the difference of all scores, as a share of that of the scores themselves."""
-    sessions = [check.session(path) for path in (one, other)]
+def measure_stray(one: Path, other: Path, given: list[Feed]) -> float:
+    """Return the root mean square of the difference of all scores, as a share of that of the scores themselves."""
+    sessions = [check.open_session(path) for path in (one, other)]
     error = whole = 0.0
     for feed in given:
         a, b = (np.concatenate([x.ravel() for x in s.run(None, feed)[1:]]) for s in sessions)
@@ -79,14 +80,14 @@ def stray(one: Path, other: Path, given: list[Feed]) -> float:
     return float(np.sqrt(error / whole))
 
 
-def trial(graph: Path, cache: Path, keep: Path | None = None, count: int = 48) -> dict[str, dict[str, float]]:
-    """By kind: milliseconds a plan (p50, p99), megabytes and stray, of fp32 and its int8 versions."""
+def try_int8(graph: Path, cache: Path, keep: Path | None = None, count: int = 48) -> dict[str, dict[str, float]]:
+    """Return milliseconds a plan (p50, p99), megabytes and stray, of fp32 and its int8 versions."""
     whole = onnx.load(graph)
-    made = signature.read_signature({e.key: e.value for e in whole.metadata_props})
-    given = list(feeds(cache, made, count))
+    made = signature.read_signature(read_metadata(whole))
+    given = list(make_feeds(cache, made, count))
     with tempfile.TemporaryDirectory() as folder:
         plain, static, dynamic = (Path(folder) / f"{name}.onnx" for name in ("plain", "static", "dynamic"))
-        folded(graph, plain)
+        fold_kernels(graph, plain)
         quantize_static(
             *(plain, static, Canvases(given)),
             quant_format=QuantFormat.QDQ,
@@ -98,12 +99,12 @@ def trial(graph: Path, cache: Path, keep: Path | None = None, count: int = 48) -
         quantize_dynamic(plain, dynamic, op_types_to_quantize=["Conv", "MatMul"], weight_type=QuantType.QUInt8)
         found = {}
         for name, path in {"fp32": graph, "static int8": static, "dynamic int8": dynamic}.items():
-            times = check.milliseconds(path, given[0], 200)
+            times = check.time_runs(path, given[0], 200)
             found[name] = {
                 "p50": round(float(times[len(times) // 2]), 2),
                 "p99": round(float(times[int(0.99 * len(times))]), 2),
                 "megabytes": round(path.stat().st_size / 1e6, 2),
-                "stray": round(stray(graph, path, given[:16]), 4),
+                "stray": round(measure_stray(graph, path, given[:16]), 4),
             }
         if keep is not None:
             small = onnx.load(static)
@@ -120,7 +121,7 @@ def trial(graph: Path, cache: Path, keep: Path | None = None, count: int = 48) -
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def main(graph: Path, cache: Path, keep: Path | None, as_json: bool) -> None:
     """Try a GAN's GRAPH in int8, and say what it brings."""
-    found: dict[str, Any] = trial(graph, cache, keep)
+    found: dict[str, Any] = try_int8(graph, cache, keep)
     if as_json:
         click.echo(json.dumps(found, indent=1))
         return

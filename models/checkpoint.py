@@ -1,23 +1,26 @@
-"""Checkpoints: tensors as safetensors, everything else as JSON; never pickle. A checkpoint is a folder."""
+"""Checkpoints of training runs: a folder with tensors as safetensors and everything else as JSON; never pickle."""
 
 from __future__ import annotations
 
-import base64
 import json
 import subprocess
+from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from music import signature
 from music.errors import UserError
 from music.files import open_atomically, prepare_replacement
-from music.signature import PART_KEY, SignatureError
+
+#: Entry points that read weights out of files: the name is the suffix without its dot, the object a function like
+#: `read_average`. The export package has one for .onnx, so that nothing here depends on how graphs are written.
+WEIGHT_READERS = "houseband.weights"
 
 
 class CheckpointError(UserError):
@@ -43,91 +46,81 @@ def save(folder: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> Non
 
 
 def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and state. Raises CheckpointError when the folder holds no whole checkpoint."""
+    """Return tensors and state of a checkpoint. Raises CheckpointError when the folder holds no whole one."""
     try:
         state = json.loads((folder / "state.json").read_text())
         for name in ("weights.safetensors", "weights.previous"):
             path = folder / name
-            if path.exists() and _step(path) == str(state.get("step", 0)):
+            if path.exists() and _read_step(path) == str(state.get("step", 0)):
                 return load_file(path), state
     except (OSError, ValueError, SafetensorError) as error:
         raise CheckpointError(f"{folder}: not a checkpoint of a training run ({error})") from None
     raise CheckpointError(f"{folder}: weights and state do not belong together")
 
 
-def part(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
-    """The tensors of one module among a checkpoint's: those under `name.`, without it."""
+def _read_step(path: Path) -> str:
+    """Return the step that a file of tensors was written at."""
+    with safe_open(path, "pt") as file:
+        return str((file.metadata() or {}).get("step", ""))
+
+
+def select_tensors(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """Return the tensors of one module of a checkpoint: those under `name.`, by their names in the module."""
     return {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
 
 
-def learnt(source: Path, name: str) -> dict[str, Tensor]:
-    """What a model called `name` in its graphs has learnt: the averaged weights of a run's folder, or those of an
-    exported graph, where norms have been folded into the weights after them (which is the same model with every gain 1)
-    and big matrices may have been rounded. Raises CheckpointError."""
-    if source.suffix != ".onnx":
-        return part(load(source / "checkpoint")[0], "average")
-    import onnx
-    from google.protobuf.message import DecodeError
-
-    try:
-        graph = onnx.load(source)
-        told = signature.read_signature({e.key: e.value for e in graph.metadata_props}).settings
-        hidden = [base64.b64decode(e.value) for e in graph.metadata_props if e.key.startswith(f"{PART_KEY}.")]
-        graphs = [graph, *(onnx.load_from_string(bytes_) for bytes_ in hidden)]
-    except (OSError, ValueError, DecodeError, SignatureError) as error:
-        raise CheckpointError(f"{source}: no graph to begin with ({error})") from None
-    found = {
-        w.name: torch.from_numpy(onnx.numpy_helper.to_array(w).copy()) for g in graphs for w in g.graph.initializer
-    }
-    for rounded in [key for key in found if key.endswith(".int8")]:
-        plain = rounded.removesuffix(".int8")
-        found[plain] = found.pop(rounded).float() * found.pop(f"{plain}.scale")
-    if "velocity_std" in told:  # not in the graph, but beside it
-        deviation = torch.tensor(told["velocity_std"]).log()
-        found |= {f"{name}.velocity_log_std": deviation, "hand.loud_log_std": deviation}
-    return part(found, name) if name else found
+def collect_tensors(modules: Mapping[str, nn.Module], optimizers: Mapping[str, Optimizer]) -> dict[str, Tensor]:
+    """Return all tensors of modules and optimizers under the names that a checkpoint has for them."""
+    found = {f"{name}.{key}": value for name, module in modules.items() for key, value in module.state_dict().items()}
+    for name, optimizer in optimizers.items():
+        for index, entry in optimizer.state_dict()["state"].items():
+            found |= {f"{name}.{index}.{key}": torch.as_tensor(value) for key, value in entry.items()}
+    return found
 
 
-def take(module: nn.Module, learnt: dict[str, Tensor]) -> None:
-    """Put weights into a module as far as they fit; the others stay as they are."""
-    mine = module.state_dict()
-    module.load_state_dict({k: v for k, v in learnt.items() if k in mine and v.shape == mine[k].shape}, strict=False)
-
-
-def tuples(values: dict[str, Any]) -> dict[str, Any]:
-    """JSON has lists where a recipe has tuples."""
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-
-
-def _step(path: Path) -> str:
-    from safetensors import safe_open
-
-    with safe_open(path, "pt") as file:
-        return (file.metadata() or {}).get("step", "")
-
-
-def optimizer_tensors(name: str, optimizer: Optimizer) -> dict[str, Tensor]:
-    """An optimizer's per-parameter tensors under flat names."""
-    return {
-        f"{name}.{index}.{key}": torch.as_tensor(value)
-        for index, entry in optimizer.state_dict()["state"].items()
-        for key, value in entry.items()
-    }
-
-
-def restore_optimizer(name: str, optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put back what optimizer_tensors took."""
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        if key.startswith(f"{name}."):
-            index, entry = key.removeprefix(f"{name}.").split(".", 1)
+def restore_tensors(
+    tensors: Mapping[str, Tensor], modules: Mapping[str, nn.Module], optimizers: Mapping[str, Optimizer]
+) -> None:
+    """Put back what `collect_tensors` returned."""
+    for name, module in modules.items():
+        module.load_state_dict(select_tensors(tensors, name))
+    for name, optimizer in optimizers.items():
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in select_tensors(tensors, name).items():
+            index, entry = key.split(".", 1)
             state.setdefault(int(index), {})[entry] = value
-    whole = optimizer.state_dict()
-    optimizer.load_state_dict({"state": state, "param_groups": whole["param_groups"]})
+        groups = optimizer.state_dict()["param_groups"]
+        optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
-def git_commit() -> str:
-    """The commit of the checkout this file is in, '+' where it has changes; 'unknown' outside of one."""
+# --- weights to begin with ------------------------------------------------------------------------------------------
+
+
+def read_average(source: Path, name: str = "") -> dict[str, Tensor]:
+    """Return the averaged weights of a run's folder or, for a file, what the reader of such files finds in it.
+
+    name: the module whose weights are wanted, in a file that holds several; a run holds one. Raises CheckpointError.
+    """
+    for reader in metadata.entry_points(group=WEIGHT_READERS):
+        if source.suffix == f".{reader.name}":
+            weights: dict[str, Tensor] = reader.load()(source, name)
+            return weights
+    if source.is_file():
+        raise CheckpointError(f"{source}: nothing installed reads such a file; install houseband[train] again")
+    return select_tensors(load(source / "checkpoint")[0], "average")
+
+
+def load_fitting(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Put weights into a module as far as they fit by name and shape; the module's others stay as they are."""
+    own = module.state_dict()
+    module.load_state_dict({k: v for k, v in weights.items() if k in own and v.shape == own[k].shape}, strict=False)
+
+
+# --- where a run comes from -----------------------------------------------------------------------------------------
+
+
+def find_commit() -> str:
+    """Return the commit of the checkout this file is in, '+' where it has changes; 'unknown' outside of one."""
     here = Path(__file__).parent
     try:
         head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True)

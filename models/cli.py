@@ -1,20 +1,14 @@
-"""`houseband train`: one loop for every technique, on CPU or CUDA, one device or many (Lightning Fabric).
-
-A run is a folder: `losses.csv`, `losses.png`, `run.json` (command, commit, data) and `checkpoint/`. A killed run goes
-on with `--resume`.
-"""
+"""`houseband train`: prepare music, and train a technique on it. One technique is one line of `TECHNIQUES`."""
 
 from __future__ import annotations
 
-import csv
+import importlib
 import json
 import shlex
 import sys
-import time
-from collections import defaultdict
-from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple
 
 import click
 import torch
@@ -24,138 +18,59 @@ from torch import Tensor
 from models import checkpoint
 from models.data import song_cache
 from models.data.song_cache import CachedSong, DataError
+from models.training_loop import Objective, run_training
 from music.errors import UserError
 from music.files import write_atomically
 
 
-class Objective(Protocol):
-    """What a technique brings to the loop."""
+class TrainableTechnique(NamedTuple):
+    """A technique that can be trained.
 
-    def turn(self, step: int) -> dict[str, float]: ...
-    def validate(self) -> dict[str, float]: ...
-    def tensors(self) -> dict[str, Tensor]: ...
-    def restore(self, tensors: dict[str, Tensor]) -> None: ...
-    def extras(self) -> dict[str, Any]: ...
+    Its objective is made of (fabric, recipe, songs, steps, seed), and has a static method `read_recipe`, which makes a
+    recipe (a dataclass) of JSON values and raises TypeError for an unknown key.
+    """
 
-
-class LossLog:
-    """Means of the losses between two lines of `losses.csv`, and the plot of them."""
-
-    def __init__(self, folder: Path, keep_until: int) -> None:
-        self.path = folder / "losses.csv"
-        self.rows: list[dict[str, str]] = []
-        self.sums: dict[str, list[float]] = defaultdict(list)
-        if self.path.exists():
-            with self.path.open() as file:
-                self.rows = [r for r in csv.DictReader(file) if int(r["step"]) <= keep_until]
-
-    def add(self, figures: dict[str, float]) -> None:
-        """Remember one turn's losses."""
-        for name, value in figures.items():
-            self.sums[name].append(value)
-
-    def line(self, step: int, seconds: float, figures: dict[str, float]) -> dict[str, str]:
-        """Close a line of the table with `figures` beside the means."""
-        means = {name: sum(values) / len(values) for name, values in self.sums.items()} | figures
-        row = {"step": str(step), "seconds": f"{seconds:.1f}"} | {k: f"{v:.5g}" for k, v in means.items()}
-        self.rows.append(row)
-        self.sums.clear()
-        columns = list(dict.fromkeys(k for r in self.rows for k in r))
-        with self.path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, columns, restval="")
-            writer.writeheader()
-            writer.writerows(self.rows)
-        return row
-
-    def plot(self) -> None:
-        """Draw every column over the steps into `losses.png`."""
-        import matplotlib
-
-        matplotlib.use("Agg")
-        from matplotlib import pyplot
-
-        names = [k for k in dict.fromkeys(k for r in self.rows for k in r) if k not in ("step", "seconds")]
-        groups: dict[str, list[str]] = defaultdict(list)
-        for name in names:
-            groups[name.split("_")[-1] if name.startswith("valid") else name].append(name)
-        rows = -(-len(groups) // 4)
-        columns = min(4, len(groups))
-        figure, axes = pyplot.subplots(rows, columns, figsize=(4 * columns, 2.6 * rows), squeeze=False)
-        for axis, (title, members) in zip(axes.flat, groups.items(), strict=False):
-            for name in members:
-                points = [(int(r["step"]), float(r[name])) for r in self.rows if r.get(name)]
-                axis.plot(*zip(*points, strict=True), label=name, linewidth=1)
-            axis.set_title(title, fontsize=9)
-            axis.legend(fontsize=6, framealpha=0.4)
-        for axis in axes.flat[len(groups) :]:
-            axis.set_axis_off()
-        figure.tight_layout()
-        figure.savefig(self.path.with_suffix(".png"), dpi=80)
-        pyplot.close(figure)
+    #: `module:class` of its objective, a `models.training_loop.Objective`; loaded when it is trained
+    objective: str
+    #: help of its command
+    help: str
 
 
-def run(
-    objective: Objective,
-    fabric: Fabric,
-    folder: Path,
-    steps: int,
-    state: dict[str, Any],
-    every: int = 200,
-    save_every: float = 60.0,
-) -> None:
-    """The loop: turns from state['step'] to `steps`, losses every `every`, a checkpoint every `save_every` seconds."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    log = LossLog(folder, int(state["step"]))
-    begun = time.monotonic() - float(state.get("seconds", 0))
-    saved = time.monotonic()
-    columns = (
-        TextColumn("training"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[losses]}"),
-    )
-    with Progress(*columns, disable=not (fabric.is_global_zero and sys.stderr.isatty()), auto_refresh=True) as progress:
-        task = progress.add_task("training", total=steps, completed=int(state["step"]), losses="")
-        for step in range(int(state["step"]), steps):
-            log.add(objective.turn(step))
-            progress.advance(task)
-            last = step + 1 == steps
-            if (step + 1) % every == 0 or last:
-                row = (
-                    log.line(step + 1, time.monotonic() - begun, objective.validate()) if fabric.is_global_zero else {}
-                )
-                short = " ".join(
-                    f"{k} {row[k]}"
-                    for k in row
-                    if k in ("reconstruction", "chord", "critic", "generator", "edit", "nats")
-                )
-                progress.update(task, losses=short)
-                if fabric.is_global_zero and not sys.stderr.isatty():
-                    click.echo(" ".join(f"{k}={v}" for k, v in row.items()))
-            if fabric.is_global_zero and (last or time.monotonic() - saved > save_every):
-                state |= {"step": step + 1, "seconds": time.monotonic() - begun}
-                if last:
-                    state["extras"] = objective.extras()
-                checkpoint.save(folder / "checkpoint", objective.tensors(), state)
-                saved = time.monotonic()
-    if fabric.is_global_zero:
-        log.plot()
+TECHNIQUES = {
+    "gan": TrainableTechnique("models.gan.objective:GanObjective", "Train the GAN that accompanies."),
+    "harmonist": TrainableTechnique(
+        "models.harmonist.objective:HarmonistObjective",
+        "Train the harmonist that GAN and transformer take their chords from.",
+    ),
+    "arcnn": TrainableTechnique(
+        "models.arcnn.objective:ArcnnObjective",
+        "Train the AR-CNN that edits. `--set published=true` trains the published recipe on the same network.",
+    ),
+    "transformer": TrainableTechnique(
+        "models.transformer.objective:TransformerObjective", "Train the transformer that answers step by step."
+    ),
+}
 
 
-def _songs(data_folder: Path | None, cache: Path, collections: tuple[str, ...]) -> list[CachedSong]:
-    if not cache.exists():
-        if data_folder is None:
-            raise DataError(f"no cache at {cache}: name a folder of MIDI files with --data")
-        click.echo(f"reading {data_folder} (once; kept in {cache})", err=True)
-        from models.data import preparation
+class TrainCommands(click.Group):
+    """The group `train`: a command for every technique there is."""
 
-        preparation.prepare(data_folder, cache, collections or None)
-    return song_cache.load(cache)
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands, sorted."""
+        return sorted({*super().list_commands(ctx), *TECHNIQUES})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command of that name, or None."""
+        if cmd_name not in TECHNIQUES:
+            return super().get_command(ctx, cmd_name)
+
+        def run(**options: Any) -> None:
+            train(cmd_name, RunOptions(**options))
+
+        return click.Command(cmd_name, callback=run, params=_list_run_options(), help=TECHNIQUES[cmd_name].help)
 
 
-@click.group(name="train")
+@click.group(name="train", cls=TrainCommands)
 def command() -> None:
     """Train a player on a folder of MIDI files (needs the `train` extra: pip install 'houseband[train]')."""
 
@@ -172,143 +87,135 @@ def prepare_command(folder: Path, cache: Path, collections: tuple[str, ...]) -> 
     click.echo(f"{counts['songs']} songs, {counts['skipped']} files skipped, {cache} ({counts['hash']})")
 
 
-def run_options(function: Callable[..., None]) -> Callable[..., None]:
-    """The options that every technique's run has."""
-    path = click.Path(path_type=Path)
-    precision = (
-        "Lightning Fabric's name of it. With bf16-mixed gradients explode where the melody rests (models/LOG.md)."
-    )
-    set_help = "A value of the recipe, e.g. batch=32; with --resume, one that changes."
-    for option in reversed(
-        (
-            click.option("--data", "data_folder", type=path, help="MIDI files, or archives `<split>/<id>.mid`."),
-            click.option("--cache", type=path, help="Prepared music [default: RUN/music.npz]."),
-            click.option(
-                "--collection", "collections", multiple=True, help="Only these archives or folders (repeatable)."
-            ),
-            click.option("-o", "--out", "folder", type=path, required=True, help="The run's folder."),
-            click.option("--steps", type=click.IntRange(1), default=12000, show_default=True, help="Updates."),
-            click.option("--seed", type=int, default=1, show_default=True),
-            click.option(
-                "--set",
-                "settings",
-                multiple=True,
-                metavar="KEY=VALUE",
-                help=set_help,
-            ),
-            click.option("--resume", is_flag=True, help="Go on with the run in this folder."),
-            click.option("--accelerator", default="auto", show_default=True, help="cpu, cuda, mps or auto."),
-            click.option("--devices", default="1", show_default=True, help="How many devices."),
-            click.option("--precision", default="32-true", show_default=True, help=precision),
-            click.option(
-                "--every", type=click.IntRange(1), default=200, show_default=True, help="Steps between lines of losses."
-            ),
-        )
-    ):
-        function = option(function)
-    return function
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """Options of a training run, as the command line gives them."""
+
+    folder: Path
+    data_folder: Path | None
+    cache: Path | None
+    collections: tuple[str, ...]
+    steps: int
+    seed: int
+    settings: tuple[str, ...]
+    resume: bool
+    accelerator: str
+    devices: str
+    precision: str
+    every: int
 
 
-@command.command(name="gan")
-@run_options
-def gan_command(**options: Any) -> None:
-    """Train the GAN that accompanies."""
-    from models.gan.objective import GanObjective, recipe_from
-
-    train("gan", recipe_from, GanObjective, **options)
-
-
-@command.command(name="harmonist")
-@run_options
-def harmonist_command(**options: Any) -> None:
-    """Train the harmonist that GAN and transformer take their chords from."""
-    from models.harmonist.objective import HarmonistObjective, recipe_from
-
-    train("harmonist", recipe_from, HarmonistObjective, **options)
-
-
-@command.command(name="arcnn")
-@run_options
-def arcnn_command(**options: Any) -> None:
-    """Train the AR-CNN that edits. `--set published=true` trains the published recipe on the same network."""
-    from models.arcnn.objective import ArcnnObjective, recipe_from
-
-    train("arcnn", recipe_from, ArcnnObjective, **options)
-
-
-@command.command(name="transformer")
-@run_options
-def transformer_command(**options: Any) -> None:
-    """Train the transformer that answers step by step."""
-    from models.transformer.objective import TransformerObjective, recipe_from
-
-    train("transformer", recipe_from, TransformerObjective, **options)
+def _list_run_options() -> list[click.Parameter]:
+    """Return the options that the run of every technique has."""
+    path, positive = click.Path(path_type=Path), click.IntRange(1)
+    return [
+        click.Option(["--data", "data_folder"], type=path, help="MIDI files, or archives `<split>/<id>.mid`."),
+        click.Option(["--cache"], type=path, help="Prepared music [default: RUN/music.npz]."),
+        click.Option(
+            ["--collection", "collections"], multiple=True, help="Only these archives or folders (repeatable)."
+        ),
+        click.Option(["-o", "--out", "folder"], type=path, required=True, help="The run's folder."),
+        click.Option(["--steps"], type=positive, default=12000, show_default=True, help="Updates."),
+        click.Option(["--seed"], type=int, default=1, show_default=True),
+        click.Option(
+            ["--set", "settings"],
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="A value of the recipe, e.g. batch=32; with --resume, one that changes.",
+        ),
+        click.Option(["--resume"], is_flag=True, help="Go on with the run in this folder."),
+        click.Option(["--accelerator"], default="auto", show_default=True, help="cpu, cuda, mps or auto."),
+        click.Option(["--devices"], default="1", show_default=True, help="How many devices."),
+        click.Option(
+            ["--precision"],
+            default="32-true",
+            show_default=True,
+            help="Lightning Fabric's name of it. With bf16-mixed gradients explode where the melody rests "
+            "(models/LOG.md).",
+        ),
+        click.Option(["--every"], type=positive, default=200, show_default=True, help="Steps between lines of losses."),
+    ]
 
 
-class TrainingRecipe(Protocol):
-    """What a run is told, by technique."""
-
-    def as_dict(self) -> dict[str, Any]: ...
-
-
-R = TypeVar("R", bound=TrainingRecipe)
-
-
-def train(
-    technique: str,
-    recipe_from: Callable[[dict[str, Any]], R],
-    make: Callable[[Fabric, R, list[CachedSong], int, int], Objective],
-    *,
-    data_folder: Path | None,
-    cache: Path | None,
-    collections: tuple[str, ...],
-    folder: Path,
-    steps: int,
-    seed: int,
-    settings: tuple[str, ...],
-    resume: bool,
-    accelerator: str,
-    devices: str,
-    precision: str,
-    every: int,
-) -> None:
-    """One run of a technique, begun or gone on with. Raises UserError."""
-    cache = cache or folder / "music.npz"
-    state: dict[str, Any] = {"technique": technique, "step": 0, "seed": seed}
+def train(name: str, options: RunOptions) -> None:
+    """Begin the run of a technique, or go on with one. Raises UserError."""
+    kind = _load_objective(name)
+    folder = options.folder
+    cache = options.cache or folder / "music.npz"
+    state: dict[str, Any] = {"technique": name, "step": 0, "seed": options.seed}
     tensors: dict[str, Tensor] = {}
+    given = dict(_parse_setting(text) for text in options.settings)
+    if options.resume:
+        tensors, state = _load_run(folder, name)
+        given = {**state["recipe"], **given}
+        cache = Path(state["cache"]) if not cache.exists() else cache
+    elif (folder / "checkpoint").exists():
+        raise UserError(f"{folder} holds a run already; go on with --resume or name another folder")
     try:
-        if resume:
-            tensors, state = checkpoint.load(folder / "checkpoint")
-            if state.get("technique") != technique:
-                raise UserError(f"{folder} holds a run of the {state.get('technique')}, not of the {technique}")
-            recipe = recipe_from({**state["recipe"], **dict(_setting(s) for s in settings)})
-            cache = Path(state["cache"]) if not cache.exists() else cache
-        else:
-            if (folder / "checkpoint").exists():
-                raise UserError(f"{folder} holds a run already; go on with --resume or name another folder")
-            recipe = recipe_from(dict(_setting(s) for s in settings))
-        songs = _songs(data_folder, cache, collections)
+        recipe = kind.read_recipe(given)
     except TypeError as error:
         raise UserError(f"--set: {error}") from None
-    if not any(s.split == "train" for s in songs):
-        raise UserError(f"{cache}: no song in the train split")
-    state |= {"recipe": recipe.as_dict(), "cache": str(cache)}
-    state |= {"data_hash": song_cache.file_hash(cache), "commit": checkpoint.git_commit(), "torch": torch.__version__}
-    state |= {"command": shlex.join(["houseband", *sys.argv[1:]]), "steps": steps}
-    count = int(devices) if devices.isdigit() else devices
-    fabric = Fabric(accelerator=accelerator, devices=count, precision=precision)  # type: ignore[arg-type]
-    fabric.launch()
+    songs = _load_songs(options.data_folder, cache, options.collections)
+    state |= {"recipe": asdict(recipe), "cache": str(cache), **_describe_origin(cache), "steps": options.steps}
+    fabric = _start_fabric(options)
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "run.json", json.dumps(state, indent=1))
-    objective = make(fabric, recipe, songs, steps, seed + int(state["step"]))
+    objective: Objective = kind(fabric, recipe, songs, options.steps, options.seed + int(state["step"]))
     if tensors:
-        objective.restore(tensors)
-    run(objective, fabric, folder, steps, state, every)
-    made = f"houseband export {folder} -o {technique}.onnx"
+        checkpoint.restore_tensors(tensors, objective.modules, objective.optimizers)
+    run_training(objective, fabric, folder, options.steps, state, options.every)
+    made = f"houseband export {folder} -o {name}.onnx"
     click.echo(f"done: {folder / 'losses.png'}; export it with: {made}", err=True)
 
 
-def _setting(text: str) -> tuple[str, Any]:
+def _load_objective(name: str) -> Any:
+    """Return the class of a technique's objective."""
+    module, _, kind = TECHNIQUES[name].objective.partition(":")
+    return getattr(importlib.import_module(module), kind)
+
+
+def _load_run(folder: Path, technique: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return tensors and state of a technique's run. Raises UserError."""
+    tensors, state = checkpoint.load(folder / "checkpoint")
+    if state.get("technique") != technique:
+        raise UserError(f"{folder} holds a run of the {state.get('technique')}, not of the {technique}")
+    return tensors, state
+
+
+def _load_songs(data_folder: Path | None, cache: Path, collections: tuple[str, ...]) -> list[CachedSong]:
+    """Return the songs of a cache, which is made where it is missing. Raises DataError."""
+    if not cache.exists():
+        if data_folder is None:
+            raise DataError(f"no cache at {cache}: name a folder of MIDI files with --data")
+        from models.data import preparation
+
+        click.echo(f"reading {data_folder} (once; kept in {cache})", err=True)
+        preparation.prepare(data_folder, cache, collections or None)
+    songs = song_cache.load(cache)
+    if not any(song.split == "train" for song in songs):
+        raise DataError(f"{cache}: no song in the train split")
+    return songs
+
+
+def _describe_origin(cache: Path) -> dict[str, Any]:
+    """Return what tells where a run comes from."""
+    return {
+        "data_hash": song_cache.file_hash(cache),
+        "commit": checkpoint.find_commit(),
+        "torch": torch.__version__,
+        "command": shlex.join(["houseband", *sys.argv[1:]]),
+    }
+
+
+def _start_fabric(options: RunOptions) -> Fabric:
+    count: Any = int(options.devices) if options.devices.isdigit() else options.devices
+    fabric = Fabric(accelerator=options.accelerator, devices=count, precision=options.precision)  # type: ignore[arg-type]
+    fabric.launch()
+    return fabric
+
+
+def _parse_setting(text: str) -> tuple[str, Any]:
+    """Return key and value of KEY=VALUE; the value as JSON, or as text where it is none. Raises UserError."""
     key, equals, value = text.partition("=")
     if not equals:
         raise UserError(f"--set {text}: not KEY=VALUE")

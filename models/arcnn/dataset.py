@@ -1,7 +1,7 @@
-"""Real pieces and what is done to them: windows of 8 bars, notes taken away, wrong notes put in.
+"""Real pieces and what is done to them: windows of 8 bars, notes taken away, wrong notes put in. numpy only.
 
-The network learns to undo this. Part of what it undoes is its own doing: `Pool` keeps examples to which its sampled
-edits have been applied, for that is what it will look at when it plays.
+The network learns to undo this. Part of what it undoes is its own doing: examples to which its sampled edits have been
+applied are shown again, for that is what it will look at when it plays.
 """
 
 from __future__ import annotations
@@ -21,61 +21,69 @@ from music.track_names import PARTS
 
 #: the collection that each style is learned from, in the order of the style input
 COLLECTIONS = tuple(find_collection(style, "arcnn") for style in ARCNN_STYLES)
-#: notes of a tune whose steps, in any key, make it the same tune
-TUNE = 12
+#: so many notes in a row, in any key, make two tunes the same
+SAME_TUNE_NOTES = 12
+#: intervals by which a wrong note lies beside a right one, the likelier the more often
+_WRONG_SEMITONES = (1, 1, 2, 2, 3, 4, 5, 7, 12)
+_WRONG_STEPS = 4  #: a wrong note begins at most so much before or after a right one
 _DRUMS = PARTS.index("drums")
+
+#: (notes, 4): step, pitch, length in steps, part
+Rows = NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
 class EditPiece:
-    """notes: int (n, 4) rows of step, pitch, length, part; no two begin in one cell and none of a pitch overlap."""
+    """A song as one sheet of notes."""
 
     name: str
-    style: int
+    style: int  #: index in ARCNN_STYLES
     steps: int
-    notes: NDArray[np.int32]
+    notes: Rows  #: no two begin in one cell, and none of a pitch overlap
 
 
 @dataclass(frozen=True, slots=True)
 class SpoilRecipe:
-    """How pieces are spoilt. Plain: each note goes with one probability and wrong notes lie anywhere near the piece's
-    (the published recipe). plausible: some of the time wrong notes lie near right ones, or really anywhere, and whole
-    voices or bars are taken away; wrong: the most wrong notes as a share of the piece's; keep: how often the notes left
-    are said to be right; voices, bars: how often whole ones go."""
+    """How pieces are spoilt: each note goes with one probability, and wrong notes come."""
 
+    #: some of the time wrong notes lie near right ones, or really anywhere, and whole voices or bars go; else wrong
+    #: notes lie anywhere among the piece's pitches, which is the published recipe
     plausible: bool = True
-    wrong: float = 0.5
-    keep: float = 0.2
-    voices: float = 0.15
-    bars: float = 0.05
+    wrong: float = 0.5  #: the most wrong notes, as a share of the piece's
+    keep: float = 0.2  #: how often the notes left are said to be right
+    voices: float = 0.15  #: how often whole voices go
+    bars: float = 0.05  #: how often whole bars go
 
 
-def tune(song: CachedSong, part: str = "soprano") -> NDArray[np.int32]:
-    """A part's steps in semitones from note to note, struck again or held: repetitions are left out."""
+def list_intervals(song: CachedSong, part: str = "soprano") -> NDArray[np.int32]:
+    """Return a part's intervals in semitones from note to note; repeated notes, struck again or held, are left out."""
     line = song.notes[song.notes[:, 0] == PARTS.index(part)]
-    steps: NDArray[np.int32] = np.diff(line[np.argsort(line[:, 1], kind="stable"), 2])
-    return steps[steps != 0]
+    intervals: NDArray[np.int32] = np.diff(line[np.argsort(line[:, 1], kind="stable"), 2])
+    return intervals[intervals != 0]
 
 
-def without_known_tunes(train: Iterable[CachedSong], valid: Iterable[CachedSong]) -> tuple[list[CachedSong], int]:
-    """(songs of `train` whose soprano shares no run of TUNE notes, in any key, with one of `valid`; how many do)."""
-    known = {run for song in valid for run in _runs(tune(song))}
+def drop_known_tunes(train: Iterable[CachedSong], valid: Iterable[CachedSong]) -> tuple[list[CachedSong], int]:
+    """Leave out songs whose soprano is that of a validation song for SAME_TUNE_NOTES notes, in any key.
+
+    Returns the others, and how many were left out.
+    """
+    known = {run for song in valid for run in _collect_runs(list_intervals(song))}
     kept, dropped = [], 0
     for song in train:
-        if known.isdisjoint(_runs(tune(song))):
+        if known.isdisjoint(_collect_runs(list_intervals(song))):
             kept.append(song)
         else:
             dropped += 1
     return kept, dropped
 
 
-def _runs(steps: NDArray[np.int32]) -> set[bytes]:
-    wide = TUNE - 1
-    return {steps[i : i + wide].tobytes() for i in range(len(steps) - wide + 1)}
+def _collect_runs(intervals: NDArray[np.int32]) -> set[bytes]:
+    wide = SAME_TUNE_NOTES - 1
+    return {intervals[i : i + wide].tobytes() for i in range(len(intervals) - wide + 1)}
 
 
-def piece_of(song: CachedSong) -> EditPiece:
-    """All pitched parts of a song on one sheet; of two that strike one key together the longer note stays."""
+def make_piece(song: CachedSong) -> EditPiece:
+    """Lay all pitched parts of a song on one sheet; of two that strike one key together the longer note stays."""
     rows = song.notes[song.notes[:, 0] != _DRUMS]
     order = np.lexsort((-rows[:, 3], rows[:, 1], rows[:, 2]))  # by pitch, start, longest first
     rows = rows[order]
@@ -85,13 +93,12 @@ def piece_of(song: CachedSong) -> EditPiece:
     room = np.append(rows[1:, 1] - rows[:-1, 1], 0)
     length = np.where(follows, np.minimum(rows[:, 3], room), rows[:, 3])
     notes = np.stack([rows[:, 1], rows[:, 2], np.minimum(length, WINDOW_STEPS), rows[:, 0]], 1).astype(np.int32)
-    return EditPiece(
-        song.name, COLLECTIONS.index(song.collection), song.steps, notes[np.argsort(notes[:, 0], kind="stable")]
-    )
+    notes = notes[np.argsort(notes[:, 0], kind="stable")]
+    return EditPiece(song.name, COLLECTIONS.index(song.collection), song.steps, notes)
 
 
-def window(piece: EditPiece, first: int) -> NDArray[np.int32]:
-    """The notes that begin in the WINDOW steps from `first`, as rows of a piece counted from there."""
+def cut_window(piece: EditPiece, first: int) -> Rows:
+    """Return the notes that begin in the WINDOW_STEPS from step `first` on, counted from there."""
     low, high = np.searchsorted(piece.notes[:, 0], (first, first + WINDOW_STEPS))
     notes = piece.notes[low:high].copy()
     notes[:, 0] -= first
@@ -99,23 +106,22 @@ def window(piece: EditPiece, first: int) -> NDArray[np.int32]:
     return notes
 
 
-def lengths_of(notes: NDArray[np.int32]) -> Lengths:
-    """Rows of a piece as a sheet."""
+def draw_sheet(notes: Rows) -> Lengths:
+    """Return the notes of a window as a sheet (WINDOW_STEPS, 128) of lengths."""
     sheet = np.zeros((WINDOW_STEPS, PITCHES), np.int16)
     sheet[notes[:, 0], notes[:, 1]] = notes[:, 2]
     return sheet
 
 
-def spoil(
-    notes: NDArray[np.int32], recipe: SpoilRecipe, random: np.random.Generator, least: float = 0.0
-) -> tuple[Lengths, Cells]:
-    """A spoilt sheet and which of its notes are said to be right."""
-    left = notes[_stay(notes, recipe, random, least)]
-    sheet = lengths_of(left)
+def spoil(notes: Rows, recipe: SpoilRecipe, random: np.random.Generator) -> tuple[Lengths, Cells]:
+    """Return a spoilt sheet of a window's notes, and which of its notes are said to be right."""
+    left = notes[_choose_remaining(notes, recipe, random)]
+    sheet = draw_sheet(left)
     if random.random() < (0.8 if recipe.plausible else 1.0):
         most = recipe.wrong * (2 if recipe.plausible and random.random() < 0.1 else 1)
         near = random.choice((0.0, 0.5, 1.0)) if recipe.plausible else 0.0
-        put_in(sheet, notes, round(len(notes) * random.uniform(0, most)), near, random, wide=recipe.plausible)
+        count = round(len(notes) * random.uniform(0, most))
+        add_wrong_notes(sheet, notes, count, near, random, wide=recipe.plausible)
     kept = np.zeros((WINDOW_STEPS, PITCHES), np.bool_)
     if len(left) and random.random() < recipe.keep:
         share = 1.0 if random.random() < 0.6 else random.random()
@@ -124,8 +130,9 @@ def spoil(
     return sheet, kept
 
 
-def _stay(notes: NDArray[np.int32], recipe: SpoilRecipe, random: np.random.Generator, least: float) -> Cells:
-    stay = random.random(len(notes)) >= random.uniform(least, 1)
+def _choose_remaining(notes: Rows, recipe: SpoilRecipe, random: np.random.Generator) -> Cells:
+    """Return which notes stay, (notes,)."""
+    stay = random.random(len(notes)) >= random.uniform(0.0, 1)
     if not recipe.plausible or not len(notes):
         return stay
     kind = random.random()
@@ -144,12 +151,14 @@ def _stay(notes: NDArray[np.int32], recipe: SpoilRecipe, random: np.random.Gener
     return np.asarray(~gone | (stay & (random.random() < 0.3)), np.bool_)
 
 
-def put_in(
-    sheet: Lengths, notes: NDArray[np.int32], count: int, near: float, random: np.random.Generator, wide: bool = False
+def add_wrong_notes(
+    sheet: Lengths, notes: Rows, count: int, near: float, random: np.random.Generator, wide: bool = False
 ) -> None:
-    """Put wrong notes into a sheet, none where one of `notes` begins and none into one that sounds there. near: the
-    share that lies near right ones, beside or before or after them; the others lie anywhere among the pitches of
-    `notes`, or, some of them, if it is to be wide, among all, and last as long as they like."""
+    """Put wrong notes into a sheet, at most `count`: none where a right one begins, none into one that sounds.
+
+    notes: the right ones; near: the share of wrong notes that lie beside, before or after right ones; the others lie
+    anywhere among the pitches of `notes`. wide: some of those among all pitches, and as long as they like.
+    """
     if not len(notes):
         return
     true = {(int(step), int(pitch)) for step, pitch in notes[:, :2]}
@@ -163,14 +172,14 @@ def put_in(
             if wide and random.random() < 0.3:
                 length = int(random.integers(1, 9))
         elif random.random() < 0.7:
-            pitch += int(random.choice((-1, 1)) * random.choice((1, 1, 2, 2, 3, 4, 5, 7, 12)))
+            pitch += int(random.choice((-1, 1)) * random.choice(_WRONG_SEMITONES))
         else:
-            step += int(random.integers(-4, 5))
+            step += int(random.integers(-_WRONG_STEPS, _WRONG_STEPS + 1))
         if 0 <= step < WINDOW_STEPS and 0 <= pitch < PITCHES and (step, pitch) not in true:
-            add(sheet, step, pitch, length)
+            add_note(sheet, step, pitch, length)
 
 
-def add(sheet: Lengths, step: int, pitch: int, length: int) -> bool:
+def add_note(sheet: Lengths, step: int, pitch: int, length: int) -> bool:
     """Put one note in, as long as there is room for it; False where its pitch sounds already."""
     column = sheet[:, pitch]
     before = np.flatnonzero(column[: step + 1])
@@ -183,18 +192,18 @@ def add(sheet: Lengths, step: int, pitch: int, length: int) -> bool:
 
 
 @dataclass(slots=True)
-class Example:
-    """A spoilt window: the sheet as it is, which of its notes are said to be right, the real one, its style."""
+class EditExample:
+    """A spoilt window and the real one."""
 
-    sheet: Lengths
-    kept: Cells
+    sheet: Lengths  #: as it is
+    kept: Cells  #: which of its notes are said to be right
     true: Lengths
     style: int
-    age: int = 0
+    age: int = 0  #: how often the network has edited it
 
 
-class Pool:
-    """Examples without end. weights: how often each style is drawn; shift: transposition, semitones either way."""
+class ExamplePool:
+    """Draws spoilt windows of pieces without end."""
 
     def __init__(
         self,
@@ -204,27 +213,28 @@ class Pool:
         random: np.random.Generator,
         shift: int = 6,
     ) -> None:
+        """Draw each style by its weight, and transpose by up to `shift` semitones either way."""
         self.recipe, self.random, self.shift = recipe, random, shift
         self._by_style = [[p for p in pieces if p.style == style] for style in range(len(weights))]
         there = np.array([w if self._by_style[i] else 0.0 for i, w in enumerate(weights)])
         self._weights = there / there.sum()
         # the longer a piece, the more of its windows are drawn
-        self._shares = [_shares(group) for group in self._by_style]
+        self._shares = [_weigh_pieces(group) for group in self._by_style]
 
-    def draw(self) -> Example:
-        """A new example."""
+    def draw(self) -> EditExample:
+        """Return a new example."""
         style = int(self.random.choice(len(self._weights), p=self._weights))
         group = self._by_style[style]
         piece = group[self.random.choice(len(group), p=self._shares[style])]
-        first = STEPS_PER_BAR * int(self.random.integers(0, max(1, (piece.steps - WINDOW_STEPS) // STEPS_PER_BAR + 1)))
-        notes = window(piece, first)
+        bars = max(1, (piece.steps - WINDOW_STEPS) // STEPS_PER_BAR + 1)
+        notes = cut_window(piece, STEPS_PER_BAR * int(self.random.integers(0, bars)))
         if self.shift:
             notes[:, 1] += int(self.random.integers(-self.shift, self.shift + 1))
             notes = notes[(notes[:, 1] >= 0) & (notes[:, 1] < PITCHES)]
         sheet, kept = spoil(notes, self.recipe, self.random)
-        return Example(sheet, kept, lengths_of(notes), style)
+        return EditExample(sheet, kept, draw_sheet(notes), style)
 
 
-def _shares(group: Sequence[EditPiece]) -> NDArray[np.float64]:
+def _weigh_pieces(group: Sequence[EditPiece]) -> NDArray[np.float64]:
     sizes = np.sqrt([p.steps for p in group]) if group else np.zeros(0)
     return np.asarray(sizes / sizes.sum() if group else sizes, np.float64)

@@ -1,10 +1,9 @@
-"""The AR-CNN: which edit next? A U-Net over 8 bars of piano roll: one logit a cell, and the length of what is added.
+"""The AR-CNN: predicts the next edit of 8 bars of piano roll: one logit a cell, and the length of an added note.
 
-Two views of the roll meet. The near one keeps every pitch (a beat x 128 pitches) and sees the steps of a voice,
-clashes, and, through kernels that reach over all pitches, how many notes sound above and below: whose voice is missing.
-The far one folds octaves onto pitch classes (`models.key_equivariant`: transposition-equivariant convolutions over
-time, at
-beats and at bars) and sees harmony and form. Time is cut into patches of a beat.
+A U-Net in which two views of the roll meet. The near one keeps every pitch (a beat x 128 pitches) and sees the steps of
+a voice, clashes, and, through kernels that reach over all pitches, how many notes sound above and below: which voice is
+missing. The far one folds octaves onto pitch classes (`models.key_equivariant`: transposition-equivariant convolutions
+over time, at beats and at bars) and sees harmony and form. Time is cut into patches of a beat.
 
 The softmax of all cells' logits is the distribution of the next edit: the XOR between this roll and the real piece, a
 missing onset where none is, a wrong one where one is. How many edits are left, it does not say. `Calibration` does:
@@ -30,63 +29,59 @@ from music.styles import list_styles
 ARCNN_STYLES = list_styles("arcnn")
 BEATS = WINDOW_STEPS // STEPS_PER_BEAT
 BEATS_PER_BAR = 4
-#: pitches at the tops of the hats that say how high a note is: one an octave, each reaching to its neighbours'
-HEIGHTS = (28, 40, 52, 64, 76, 88, 100)
-
-
-#: the pitches that are looked at in training, from a C to a B; hardly a note lies outside
-LOW, HIGH = 24, 108
+#: pitches at the tops of the hat functions that tell how high a note is: one an octave, each reaching to the next
+HEIGHT_PITCHES = (28, 40, 52, 64, 76, 88, 100)
+#: the pitches that are looked at in training, from a C to before a C; hardly a note lies outside
+LOW_PITCH, HIGH_PITCH = 24, 108
 #: semitones either way in which a kernel over pitches tells distances apart; all that is further counts alike
-REACH = 30
+REACH_SEMITONES = 30
 #: over how many semitones such kernels fade, at the beginning
-FADES = (1.5, 4.0, 9.0, 1000.0)
+FADES_SEMITONES = (1.5, 4.0, 9.0, 1000.0)
 
 
 @dataclass(frozen=True, slots=True)
 class ArcnnConfig:
-    """Sizes. near, cell: channels of a beat x pitch cell before and after it hears the far view; near_blocks,
-    cell_blocks: how many blocks each; folded: channels that are folded; beat, bar: (pitched, plain) channels of the far
-    view; conditioned: hear the style and which notes are kept."""
+    """Sizes of the network. A cell is a beat x a pitch."""
 
-    near: int = 24
+    near: int = 24  #: channels of a cell before it hears the far view
     near_blocks: int = 1
-    folded: int = 12
-    beat: tuple[int, int] = (16, 32)
-    bar: tuple[int, int] = (24, 48)
+    folded: int = 12  #: channels that are folded onto pitch classes
+    beat: tuple[int, int] = (16, 32)  #: (pitched, plain) channels of the far view at beats
+    bar: tuple[int, int] = (24, 48)  #: likewise at bars
     bar_blocks: int = 2
-    write_blocks: int = 2
-    cell: int = 24
+    write_blocks: int = 2  #: of the far view, after bars have been heard
+    cell: int = 24  #: channels of a cell after it has heard the far view
     cell_blocks: int = 2
-    conditioned: bool = True
+    conditioned: bool = True  #: hear the style, and which notes are kept
 
 
-def heights() -> Tensor:
-    """(128, heights): how much of a pitch lies at each of HEIGHTS; they sum to 1."""
-    tops = torch.tensor(HEIGHTS, dtype=torch.float32)
-    pitch = torch.arange(PITCHES, dtype=torch.float32).clamp(HEIGHTS[0], HEIGHTS[-1])
-    return (1 - (pitch[:, None] - tops[None]).abs() / (HEIGHTS[1] - HEIGHTS[0])).clamp(min=0)
+def weigh_heights() -> Tensor:
+    """Return how much of a pitch lies at each of HEIGHT_PITCHES, (128, heights); each row sums to 1."""
+    tops = torch.tensor(HEIGHT_PITCHES, dtype=torch.float32)
+    pitch = torch.arange(PITCHES, dtype=torch.float32).clamp(HEIGHT_PITCHES[0], HEIGHT_PITCHES[-1])
+    return (1 - (pitch[:, None] - tops[None]).abs() / (HEIGHT_PITCHES[1] - HEIGHT_PITCHES[0])).clamp(min=0)
 
 
-def hats() -> Tensor:
-    """(128, heights * 12): folds pitches onto classes, kept apart by height."""
+def make_fold() -> Tensor:
+    """Return the matrix that folds pitches onto pitch classes, apart by height: (128, heights * 12)."""
     classes = torch.eye(PITCH_CLASSES)[torch.arange(PITCHES) % PITCH_CLASSES]  # (128, 12)
-    return (heights()[:, :, None] * classes[:, None]).flatten(1)
+    return (weigh_heights()[:, :, None] * classes[:, None]).flatten(1)
 
 
 class PitchReach(nn.Module):
-    """A kernel a channel over all pitches. (B, C, T, P) -> same, for any number of pitches P."""
+    """A convolution over pitches, whose kernel reaches over all of them: (B, C, T, P) -> same, for any P."""
 
     distance: Tensor
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        distance = torch.arange(-REACH, REACH + 1).float()
+        distance = torch.arange(-REACH_SEMITONES, REACH_SEMITONES + 1).float()
         side = torch.tensor([-1.0, 1.0])[torch.arange(channels) % 2]  # hears what lies below, or above
-        fade = torch.tensor(FADES)[torch.arange(channels) // 2 % len(FADES)]
+        fade = torch.tensor(FADES_SEMITONES)[torch.arange(channels) // 2 % len(FADES_SEMITONES)]
         shape = (-distance.abs() / fade[:, None]).exp() * (distance * side[:, None] > 0)
         self.kernel = nn.Parameter(shape / shape.square().sum(1, keepdim=True).sqrt())
         pitch = torch.arange(PITCHES)
-        far = (pitch[:, None] - pitch[None]).clamp(-REACH, REACH) + REACH  # (from, to)
+        far = (pitch[:, None] - pitch[None]).clamp(-REACH_SEMITONES, REACH_SEMITONES) + REACH_SEMITONES  # (from, to)
         self.register_buffer("distance", far, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -117,7 +112,7 @@ class CellBlock(nn.Module):
 
 
 class Calibration(nn.Module):
-    """Logits of a softmax -> logits of probabilities: scaled, and moved by what the whole window is like."""
+    """Logits of a softmax -> logits of probabilities: scaled, and moved as a whole by the window around them."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -126,8 +121,8 @@ class Calibration(nn.Module):
         self.scale = nn.Parameter(torch.ones(2))  # of what is to be added, of what is to be removed
         self.offset = nn.Parameter(torch.full((2,), -4.0))
 
-    def window(self, edit: Tensor, cells: Tensor, planes: Tensor) -> Tensor:
-        """How far the window moves them, (B, 1)."""
+    def measure_window(self, edit: Tensor, cells: Tensor, planes: Tensor) -> Tensor:
+        """Return how far the window moves all logits, (B, 1)."""
         onset = planes[:, 0]
         there = edit.masked_fill(onset < 0.5, -30.0)
         known = (edit.logsumexp((1, 2)) - 8, there.logsumexp((1, 2)), onset.sum((1, 2)).log1p() - 4)
@@ -143,8 +138,11 @@ class Calibration(nn.Module):
 
 
 class Arcnn(nn.Module):
-    """planes (B, 3, 128 steps, 128 pitches), style (B, styles) -> edit logits (B, 128, 128), the logits of a cell's
-    probability to differ (B, 128, 128), length scores (B, lengths, 128, 128)."""
+    """The network: planes (B, 3, 128 steps, 128 pitches) and style (B, styles) -> three outputs.
+
+    Edit logits (B, 128, 128), the logits of a cell's probability to differ (B, 128, 128), and the scores of an added
+    note's length (B, lengths, 128, 128).
+    """
 
     fold: Tensor
     phase: Tensor
@@ -156,10 +154,12 @@ class Arcnn(nn.Module):
         near, cell = config.near, config.cell
         beat, bar = Width(*config.beat), Width(*config.bar)
         self.read_near = nn.Conv2d(len(PLANES), near, (STEPS_PER_BEAT, 9), (STEPS_PER_BEAT, 1), (0, 4))
-        self.height = nn.Parameter(torch.zeros(near, len(HEIGHTS)))
+        self.height = nn.Parameter(torch.zeros(near, len(HEIGHT_PITCHES)))
         self.near_blocks = nn.ModuleList(CellBlock(near) for _ in range(config.near_blocks))
         self.to_far = nn.Conv2d(near, config.folded, 1)
-        self.read_far = KeyConv(Width(config.folded * len(HEIGHTS), len(ARCNN_STYLES) + BEATS_PER_BAR), beat, gain=2.0)
+        self.read_far = KeyConv(
+            Width(config.folded * len(HEIGHT_PITCHES), len(ARCNN_STYLES) + BEATS_PER_BAR), beat, gain=2.0
+        )
         self.beat_block = Block(beat)
         self.down = KeyConv(beat, bar, BEATS_PER_BAR, BEATS_PER_BAR)
         self.bar_blocks = nn.ModuleList(Block(bar) for _ in range(config.bar_blocks))
@@ -168,13 +168,13 @@ class Arcnn(nn.Module):
         self.norm = KeyNorm(beat)
         self.to_cells = KeyConv(beat, Width(cell, 0))
         self.near_to_cells = nn.Conv2d(near, cell, 1)
-        self.cell_height = nn.Parameter(torch.zeros(cell, len(HEIGHTS)))
+        self.cell_height = nn.Parameter(torch.zeros(cell, len(HEIGHT_PITCHES)))
         self.cell_blocks = nn.ModuleList(CellBlock(cell) for _ in range(config.cell_blocks))
         self.write = nn.Conv2d(cell, STEPS_PER_BEAT * 2, 1)
         self.write_lengths = nn.Linear(cell, STEPS_PER_BEAT * len(LENGTHS_STEPS))
         self.calibration = Calibration(cell)
-        self.register_buffer("fold", hats(), persistent=False)
-        self.register_buffer("heights", heights(), persistent=False)
+        self.register_buffer("fold", make_fold(), persistent=False)
+        self.register_buffer("heights", weigh_heights(), persistent=False)
         phase = torch.eye(BEATS_PER_BAR).repeat(1, BEATS // BEATS_PER_BAR)
         self.register_buffer("phase", phase[None], persistent=False)
         with torch.no_grad():
@@ -186,14 +186,15 @@ class Arcnn(nn.Module):
 
     def forward(self, planes: Tensor, style: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         edit, cells = self.look(planes, style)
-        here = slice(LOW, HIGH)
-        window = self.calibration.window(edit[..., here], cells[..., here], planes[..., here])
-        return edit, self.calibration(edit, planes, window), self.all_lengths(cells)
+        here = slice(LOW_PITCH, HIGH_PITCH)
+        window = self.calibration.measure_window(edit[..., here], cells[..., here], planes[..., here])
+        return edit, self.calibration(edit, planes, window), self.score_lengths(cells)
 
     def look(self, planes: Tensor, style: Tensor, low: int = 0) -> tuple[Tensor, Tensor]:
-        """(edit logits, what is known of every cell of a beat x pitch: (B, cell, 32, 128)).
+        """Return edit logits, and the state of every cell (B, cell, 32, 128).
 
-        To save time the planes may be those of some octaves only, from the pitch `low`, a C, on; so is the answer."""
+        To save time the planes may be those of some octaves only, from the pitch `low`, a C, on; so is the answer.
+        """
         here = slice(low, low + planes.shape[3])
         seen = planes
         if not self.config.conditioned:
@@ -202,7 +203,7 @@ class Arcnn(nn.Module):
         near = functional.silu(self.read_near(seen) + (self.height @ height)[:, None])  # (B, near, 32, 128)
         for block in self.near_blocks:
             near = block(near)
-        far = self.far(near, style, here)  # (B, cell * 12, 32)
+        far = self.hear_far(near, style, here)  # (B, cell * 12, 32)
         cells = far.unflatten(1, (-1, PITCH_CLASSES)).transpose(2, 3)  # (B, cell, 32, 12)
         cells = torch.cat([cells] * (PITCHES // PITCH_CLASSES + 1), 3)[..., : planes.shape[3]]
         cells = functional.silu(cells + self.near_to_cells(near) + (self.cell_height @ height)[:, None])
@@ -212,20 +213,20 @@ class Arcnn(nn.Module):
         scores = scores.unflatten(1, (2, STEPS_PER_BEAT)).transpose(2, 3).flatten(2, 3)  # (B, 2, 128, 128)
         return torch.where(planes[:, 0] > 0.5, scores[:, 1], scores[:, 0]), cells
 
-    def all_lengths(self, cells: Tensor) -> Tensor:
-        """(B, lengths, 128, 128)."""
+    def score_lengths(self, cells: Tensor) -> Tensor:
+        """Return the scores of the length of a note added at any step and pitch, (B, lengths, 128, 128)."""
         scores = self.write_lengths(cells.permute(0, 2, 3, 1))  # (B, 32, 128, 4 * lengths)
         return scores.unflatten(3, (STEPS_PER_BEAT, -1)).permute(0, 4, 1, 3, 2).flatten(2, 3)
 
-    def lengths_at(self, cells: Tensor, at: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-        """(n, lengths) for n cells (example, step, pitch), without working out all others."""
+    def score_lengths_at(self, cells: Tensor, at: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        """Return the scores of n (example, step, pitch) only, (n, lengths), without working out all others."""
         example, step, pitch = at
         beat, place = step // STEPS_PER_BEAT, step % STEPS_PER_BEAT
         scores = self.write_lengths(cells[example, :, beat, pitch]).unflatten(1, (STEPS_PER_BEAT, -1))
         return scores[torch.arange(len(step), device=step.device), place]
 
-    def far(self, near: Tensor, style: Tensor, here: slice) -> Tensor:
-        """The view at pitch classes: (B, near, 32, 128) -> (B, cell * 12, 32)."""
+    def hear_far(self, near: Tensor, style: Tensor, here: slice) -> Tensor:
+        """Return the view at pitch classes: (B, near, 32, 128) -> (B, cell * 12, 32)."""
         b = near.shape[0]
         folded = (self.to_far(near) @ self.fold[here].to(near.dtype)).transpose(2, 3)  # (B, folded, heights * 12, 32)
         told = torch.cat([style[:, :, None].expand(-1, -1, BEATS), self.phase.expand(b, -1, -1)], 1)
@@ -234,13 +235,13 @@ class Arcnn(nn.Module):
         bars = self.down(x)
         for block in self.bar_blocks:
             bars = block(bars)
-        x = x + self._apart(self.up(bars))
+        x = x + self._split_bars(self.up(bars))
         for block in self.write_blocks:
             x = block(x)
         return self.to_cells(self.norm(x))
 
-    def _apart(self, bars: Tensor) -> Tensor:
-        """Bars to beats: (B, 4 * beat.total, 8) -> (B, beat.total, 32)."""
+    def _split_bars(self, bars: Tensor) -> Tensor:
+        """Take each bar's beats out of its channels: (B, 4 * beat.total, 8) -> (B, beat.total, 32)."""
         beat = Width(*self.config.beat)
         split = beat.pitched * BEATS_PER_BAR * PITCH_CLASSES
         pitched = bars[:, :split].reshape(-1, BEATS_PER_BAR, beat.pitched * PITCH_CLASSES, BEATS // BEATS_PER_BAR)
@@ -249,8 +250,8 @@ class Arcnn(nn.Module):
         return both.permute(0, 2, 3, 1).flatten(2)
 
 
-def log_weights(logit: Tensor) -> Tensor:
-    """Logits of probabilities as log-probabilities."""
+def compute_log_weights(logit: Tensor) -> Tensor:
+    """Return the log-probabilities of logits of probabilities."""
     # not logsigmoid: the exporter writes that as log(sigmoid), which fp32 cannot do far from 0
     return logit.clamp(max=0) - (1 + (-logit.abs()).exp()).log()
 
@@ -258,8 +259,11 @@ def log_weights(logit: Tensor) -> Tensor:
 # --- losses ---------------------------------------------------------------------------------------------------------
 
 
-def edit_loss(edit: Tensor, differs: Tensor) -> Tensor:
-    """Nats of the next edit. edit (B, 128, 128) logits; differs: the XOR, bool. Examples without one do not count."""
+def compute_edit_loss(edit: Tensor, differs: Tensor) -> Tensor:
+    """Return the nats of the next edit. Examples that do not differ do not count.
+
+    edit: (B, 128, 128), logits; differs: bool, the XOR of roll and real piece.
+    """
     target = differs.flatten(1).float()
     left = target.sum(1)
     some = (left > 0).float()
@@ -267,14 +271,14 @@ def edit_loss(edit: Tensor, differs: Tensor) -> Tensor:
     return (nats * some).sum() / some.sum().clamp(min=1)
 
 
-def calibration_loss(logit: Tensor, differs: Tensor) -> Tensor:
-    """Nats a difference, of what differs and what does not."""
+def compute_calibration_loss(logit: Tensor, differs: Tensor) -> Tensor:
+    """Return the nats of what differs and what does not, for each cell that differs."""
     binary = functional.binary_cross_entropy_with_logits(logit, differs.float(), reduction="sum")
     return binary / differs.sum().clamp(min=1)
 
 
-def length_loss(scores: Tensor, lengths: Tensor) -> Tensor:
-    """Cross-entropy (nats) of notes' lengths: scores (n, lengths), lengths (n,) in steps."""
+def compute_length_loss(scores: Tensor, lengths: Tensor) -> Tensor:
+    """Return the cross-entropy (nats) of notes' lengths: scores (n, lengths), lengths (n,) in steps."""
     if not len(lengths):
         return scores.sum() * 0
     classes = torch.tensor(LENGTHS_STEPS, device=scores.device)

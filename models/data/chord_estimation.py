@@ -12,14 +12,14 @@ from music.chords import NO_CHORD, QUALITIES, QUALITY_TONES
 from music.track_names import PARTS
 
 
-def chords_of(song: CachedSong) -> NDArray[np.int8]:
-    """(beats, 2) root and quality of every beat: those written down or, where there are none, the guessed ones."""
+def find_chords(song: CachedSong) -> NDArray[np.int8]:
+    """Return root and quality of every beat (beats, 2): those written down or, where there are none, guessed ones."""
     return song.chords if (song.chords[:, 0] >= 0).any() else guess_chords(song)
 
 
 @lru_cache(maxsize=1)
-def _templates() -> NDArray[np.float64]:
-    """(96, 12): quality * 12 + root, what a chord has of every pitch class; the sum of each is 1."""
+def _make_templates() -> NDArray[np.float64]:
+    """Return what each chord (quality * 12 + root) has of every pitch class, (96, 12); each row sums to 1."""
     made = np.full((len(QUALITIES), 12, 12), 0.02)
     for quality, tones in enumerate(QUALITY_TONES):
         for root in range(12):
@@ -30,7 +30,7 @@ def _templates() -> NDArray[np.float64]:
 
 
 def guess_chords(song: CachedSong) -> NDArray[np.int8]:
-    """(beats, 2) root and quality of every beat, read off all that sounds, by template and the likeliest path."""
+    """Return root and quality of every beat (beats, 2), read off all that sounds: the likeliest path of templates."""
     beats = song.steps // 4
     weight = np.zeros((beats, 12))
     lowest = np.full(beats, 128)
@@ -43,7 +43,7 @@ def guess_chords(song: CachedSong) -> NDArray[np.int8]:
             lowest[beat] = min(lowest[beat], pitch)
     found = weight.sum(1) > 0
     weight /= np.maximum(weight.sum(1, keepdims=True), 1)
-    likely = 6 * weight @ np.log(_templates()).T
+    likely = 6 * weight @ np.log(_make_templates()).T
     roots = np.arange(likely.shape[1]) % 12
     likely += 0.8 * (roots[None] == (lowest % 12)[:, None])
     change = np.where(np.arange(beats) % 2 == 0, 1.0, 1.6)

@@ -1,18 +1,19 @@
-"""Walks through songs, many at a time, the now-line moving on: what the GAN trains on.
+"""Walks through songs, many at a time, the now-line moving on: what the GAN trains on. numpy only.
 
-A stream plays one stretch of one song. At every turn it shows the canvas at its now-line; then the band's part up to
+A stream plays one stretch of one song. At every update it shows the canvas at its now-line; then the band's part up to
 the next now-line is committed: the song's own in some streams, the generator's in others, so that the network learns
-from the past it will see on stage. numpy only.
+from the past it will see on stage.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.data.parts import split_roles
 from models.data.song_cache import CachedSong
 from music.chords import NO_CHORD
 from music.encoding import gan_canvas, melody_context
@@ -23,175 +24,150 @@ from music.encoding.gan_canvas import (
     DRUM_CLASS,
     DRUM_PLANES,
     FIRST_NOW_STEP,
+    FUTURE_STEPS,
     MELODY_KNOWN,
+    PITCHED_PLANES,
+    PLAIN_PLANES,
+    PLANE,
+    REGISTERS,
 )
-from music.note import PITCH_CLASSES, ROLES, STEPS_PER_BAR, Metre
+from music.note import PITCH_CLASSES, PITCHED_ROLES, ROLES, STEPS_PER_BAR, STEPS_PER_BEAT, Metre
 from music.styles import list_styles
-from music.track_names import PARTS
 
 GAN_STYLES = list_styles("gan")
-BAND = gan_canvas.PLANE["bass", "sustain"]  #: first plane of the band; those before are the melody's
-BAND_PLANES = gan_canvas.PITCHED_PLANES - BAND
-RHYTHM = 9 + DRUM_PLANES
-BASS_SPLIT = 52  #: the human piano part: lowest notes below this are the bass, everything else chords
+BAND = PLANE["bass", "sustain"]  #: first plane of the band; those before are the melody's
+BAND_PLANES = PITCHED_PLANES - BAND
+#: rows of what tells a groove: three for each pitched role, one for each drum
+RHYTHM_ROWS = 3 * len(PITCHED_ROLES) + DRUM_PLANES
 
-Rows = NDArray[np.int32]
-
-
-def role_rows(song: CachedSong) -> dict[str, Rows]:
-    """(n, 4) rows of start, pitch, length, velocity for melody, bass, chords, pad, drums.
-
-    A part named `piano` is split by register into bass and chords, `counter` is the pad; of a bass with several
-    notes at once the lowest stays.
-    """
-    by_part = {part: song.notes[song.notes[:, 0] == i][:, 1:] for i, part in enumerate(PARTS)}
-    roles = {part: by_part[part] for part in ("melody", "bass", "chords", "pad", "drums")}
-    piano = by_part["piano"]
-    if len(piano):
-        lowest: dict[int, int] = {}
-        for start, pitch in piano[:, :2].tolist():
-            lowest[start] = min(pitch, lowest.get(start, 128))
-        is_bass = np.array([p < BASS_SPLIT and p == lowest[s] for s, p in piano[:, :2].tolist()])
-        roles["bass"] = np.concatenate([roles["bass"], piano[is_bass]])
-        roles["chords"] = np.concatenate([roles["chords"], piano[~is_bass]])
-    if len(by_part["counter"]):
-        roles["pad"] = np.concatenate([roles["pad"], by_part["counter"]])
-    roles["bass"] = _monophonic(roles["bass"])
-    return {role: rows[np.argsort(rows[:, 0], kind="stable")] for role, rows in roles.items()}
-
-
-def top_line(rows: NDArray[Any]) -> NDArray[np.int64]:
-    """The melody as the live window hears it: one voice, the highest that begins, ended where the next one begins."""
-    return np.array(_one_voice(sorted(rows.tolist(), key=lambda r: (r[0], -r[1]))), np.int64).reshape(-1, 4)
-
-
-def _monophonic(rows: Rows) -> Rows:
-    return np.array(_one_voice(sorted(rows.tolist())), np.int32).reshape(-1, 4)
-
-
-def _one_voice(rows: list[list[int]]) -> list[list[int]]:
-    """Of sorted rows those that begin first of what begins at once, each ended where the next one begins."""
-    kept: list[list[int]] = []
-    for row in rows:
-        if kept and kept[-1][0] == row[0]:
-            continue
-        if kept:
-            kept[-1][2] = min(kept[-1][2], row[0] - kept[-1][0])
-        kept.append(row)
-    return kept
+#: transpositions that songs are learned in, in semitones: from the first to before the second
+_TRANSPOSITIONS = (-5, 7)
+#: bars that a stretch of a song has at least
+_MIN_BARS = 4
+#: share of stretches that begin with the song, not in its middle
+_FROM_START = 0.35
+#: share of streams with a past of their own whose band has just begun: it knows no past of the song's
+_FRESH_BAND = 0.9
 
 
 @dataclass(slots=True)
 class GanScore:
-    """A song as planes. Step 0 of the arrays is FIRST_NOW steps before bar 1, and STEPS of silence follow the end.
+    """A song as planes, T steps long.
 
-    tune: the melody; pitched: uint8 (PITCHED_PLANES, 12, T); drums: uint8 (DRUM_PLANES, T); velocity: float32 (4, T),
-    mean of the role's onsets / 127, 0 where none; rhythm: float32 (RHYTHM, T), what a groove is, without pitch classes;
-    chords: int8 (2, T / 4), root and quality.
+    Step 0 lies FIRST_NOW_STEP steps before bar 1, and CANVAS_STEPS of silence follow the song's end.
     """
 
-    style: int
-    tune: list[melody_context.Row]
-    pitched: NDArray[np.uint8]
-    drums: NDArray[np.uint8]
-    velocity: NDArray[np.float32]
-    rhythm: NDArray[np.float32]
-    chords: NDArray[np.int8]
-    first_bar: int
+    style: int  #: index in GAN_STYLES
+    melody: list[melody_context.Row]
+    pitched: NDArray[np.uint8]  #: (PITCHED_PLANES, 12, T)
+    drums: NDArray[np.uint8]  #: (DRUM_PLANES, T)
+    velocity: NDArray[np.float32]  #: (ROLES, T): mean velocity / 127 of the notes that begin; 0 where none does
+    rhythm: NDArray[np.float32]  #: (RHYTHM_ROWS, T): what a groove is, without pitch classes
+    chords: NDArray[np.int8]  #: (2, T / 4): root and quality of every beat
+    first_bar: int  #: of the melody
     bars: int
 
 
-def score(song: CachedSong, transpose: int = 0) -> GanScore:
-    """Planes of a song moved by `transpose` semitones (drums stay)."""
-    roles = role_rows(song)
+def draw_score(song: CachedSong, transpose: int = 0) -> GanScore:
+    """Return a song as planes, moved by `transpose` semitones (drums stay)."""
+    roles = split_roles(song)
     steps = FIRST_NOW_STEP + song.steps + CANVAS_STEPS
-    tune: list[melody_context.Row] = []
-    pitched = np.zeros((gan_canvas.PITCHED_PLANES, PITCH_CLASSES, steps), np.uint8)
-    drums = np.zeros((DRUM_PLANES, steps), np.uint8)
-    velocity = np.zeros((4, steps), np.float32)
-    for role in ("melody", "bass", "chords", "pad"):
+    melody: list[melody_context.Row] = []
+    pitched = np.zeros((PITCHED_PLANES, PITCH_CLASSES, steps), np.uint8)
+    for role in ("melody", *PITCHED_ROLES):
         rows = roles[role][:, :3].copy()
         rows[:, 0] += FIRST_NOW_STEP
         rows[:, 1] += transpose
         gan_canvas.draw_part(pitched, role, map(tuple, rows.tolist()))
         if role == "melody":
-            tune = [(start, pitch, length) for start, pitch, length in rows.tolist()]
-    _clear_under_onsets(pitched)
+            melody = [(start, pitch, length) for start, pitch, length in rows.tolist()]
+    _sustain_onsets(pitched)
+    drums = np.zeros((DRUM_PLANES, steps), np.uint8)
     for start, pitch, _, _ in roles["drums"].tolist():
         if pitch in DRUM_CLASS:
             drums[DRUM_CLASS[pitch], start + FIRST_NOW_STEP] = 1
+    velocity = np.zeros((len(ROLES), steps), np.float32)
     for i, role in enumerate(ROLES):
         rows = roles[role]
         if len(rows):
             total = np.bincount(rows[:, 0] + FIRST_NOW_STEP, rows[:, 3], steps)
             count = np.bincount(rows[:, 0] + FIRST_NOW_STEP, minlength=steps)
             velocity[i] = (total / np.maximum(count, 1) / 127)[:steps]
-    chords = np.full((2, steps // 4), NO_CHORD, np.int8)
-    begin = FIRST_NOW_STEP // 4
-    known = song.chords[: chords.shape[1] - begin].T
-    chords[:, begin : begin + known.shape[1]] = known
-    chords[0] = np.where(chords[0] >= 0, (chords[0] + transpose) % PITCH_CLASSES, NO_CHORD)
-    first = int(roles["melody"][0, 0]) // 16 if len(roles["melody"]) else 0
-    rhythm = _rhythm(pitched, drums)
+    first_bar = int(roles["melody"][0, 0]) // STEPS_PER_BAR if len(roles["melody"]) else 0
     return GanScore(
-        GAN_STYLES.index(song.style), tune, pitched, drums, velocity, rhythm, chords, first, song.steps // 16
+        style=GAN_STYLES.index(song.style),
+        melody=melody,
+        pitched=pitched,
+        drums=drums,
+        velocity=velocity,
+        rhythm=_extract_rhythm(pitched, drums),
+        chords=_spread_chords(song, steps, transpose),
+        first_bar=first_bar,
+        bars=song.steps // STEPS_PER_BAR,
     )
 
 
-def _clear_under_onsets(pitched: NDArray[np.uint8]) -> None:
-    """An onset always sounds: folding can lay one note's end over another's beginning, nothing more to mend."""
-    for part in ("bass", "chords", "pad"):
-        octaves = gan_canvas.REGISTERS[part].octaves
-        s, o = gan_canvas.PLANE[part, "sustain"], gan_canvas.PLANE[part, "onset"]
+def _spread_chords(song: CachedSong, steps: int, transpose: int) -> NDArray[np.int8]:
+    """Return the chord of every beat of a score, (2, steps / 4)."""
+    chords = np.full((2, steps // STEPS_PER_BEAT), NO_CHORD, np.int8)
+    begin = FIRST_NOW_STEP // STEPS_PER_BEAT
+    known = song.chords[: chords.shape[1] - begin].T
+    chords[:, begin : begin + known.shape[1]] = known
+    chords[0] = np.where(chords[0] >= 0, (chords[0] + transpose) % PITCH_CLASSES, NO_CHORD)
+    return chords
+
+
+def _sustain_onsets(pitched: NDArray[np.uint8]) -> None:
+    """Let every onset sound: folding into a compass can lay one note's end over another's beginning."""
+    for role in PITCHED_ROLES:
+        octaves = REGISTERS[role].octaves
+        s, o = PLANE[role, "sustain"], PLANE[role, "onset"]
         pitched[s : s + octaves] |= pitched[o : o + octaves]
 
 
-def _rhythm(pitched: NDArray[np.uint8], drums: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """(RHYTHM, T): per pitched role whether one begins, how many begin, how many sound; then the drums."""
-    lines = []
-    for part in ("bass", "chords", "pad"):
-        octaves = gan_canvas.REGISTERS[part].octaves
-        s, o = gan_canvas.PLANE[part, "sustain"], gan_canvas.PLANE[part, "onset"]
+def _extract_rhythm(pitched: NDArray[np.uint8], drums: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return (RHYTHM_ROWS, T): per pitched role whether one begins, how many begin, how many sound; then the drums."""
+    rows = []
+    for role in PITCHED_ROLES:
+        octaves = REGISTERS[role].octaves
+        s, o = PLANE[role, "sustain"], PLANE[role, "onset"]
         begins = pitched[o : o + octaves].sum((0, 1), dtype=np.float32)
-        lines += [begins > 0, begins / 4, pitched[s : s + octaves].sum((0, 1), dtype=np.float32) / 4]
-    return np.concatenate([np.stack(lines).astype(np.float32), drums.astype(np.float32)])
+        rows += [begins > 0, begins / 4, pitched[s : s + octaves].sum((0, 1), dtype=np.float32) / 4]
+    return np.concatenate([np.stack(rows).astype(np.float32), drums.astype(np.float32)])
 
 
-class Batch(NamedTuple):
-    """What the streams show at one turn (B streams). pitched (B, PITCHED_PLANES, 12, STEPS) and plain (B,
-    PLAIN_PLANES, STEPS) are the canvas as the generator may see it; true_* the song itself; rhythm (B, RHYTHM, STEPS);
-    velocity (B, 4, STEPS); chords (B, 2, BEATS); style (B,); line (B,) the now-line in steps of the canvas; heard_all
-    (B,); melody (B, MELODY_PLANES, 12, PAST + FUTURE), known (B, 1) and phase (B, PHASES): what the harmonist hears."""
+class GanBatch(NamedTuple):
+    """Canvases at the now-lines of B streams, and what the songs themselves have there."""
 
-    pitched: NDArray[np.float32]
-    plain: NDArray[np.float32]
-    true_pitched: NDArray[np.float32]
-    true_drums: NDArray[np.float32]
-    rhythm: NDArray[np.float32]
-    velocity: NDArray[np.float32]
-    chords: NDArray[np.int64]
-    style: NDArray[np.int64]
-    line: NDArray[np.int64]
-    heard_all: NDArray[np.bool_]
-    melody: NDArray[np.float32]
-    known: NDArray[np.float32]
-    phase: NDArray[np.float32]
+    pitched: NDArray[np.float32]  #: (B, PITCHED_PLANES, 12, CANVAS_STEPS): the canvas as the generator may see it
+    plain: NDArray[np.float32]  #: (B, PLAIN_PLANES, CANVAS_STEPS): likewise
+    true_pitched: NDArray[np.float32]  #: (B, PITCHED_PLANES, 12, CANVAS_STEPS): the song
+    true_drums: NDArray[np.float32]  #: (B, DRUM_PLANES, CANVAS_STEPS): the song
+    rhythm: NDArray[np.float32]  #: (B, RHYTHM_ROWS, CANVAS_STEPS)
+    velocity: NDArray[np.float32]  #: (B, ROLES, CANVAS_STEPS)
+    chords: NDArray[np.int64]  #: (B, 2, CANVAS_BEATS)
+    style: NDArray[np.int64]  #: (B,)
+    line: NDArray[np.int64]  #: (B,): the now-line, in steps of the canvas
+    heard_all: NDArray[np.bool_]  #: (B,): the whole melody is visible
+    melody: NDArray[np.float32]  #: (B, MELODY_PLANES, 12, PAST_STEPS + FUTURE_STEPS): the harmonist's input
+    known: NDArray[np.float32]  #: (B, 1): likewise
+    phase: NDArray[np.float32]  #: (B, 16): likewise
 
 
 @dataclass(slots=True)
 class _Stream:
     score: GanScore
-    band: NDArray[np.uint8]  # committed planes of the band, own or true
+    band: NDArray[np.uint8]  #: committed planes of the band, its own or the song's
     drums: NDArray[np.uint8]
-    melody_from: int  # steps of the arrays before this are silent: the band has just begun
+    melody_from: int  #: steps of the score before this are silent: the band has just begun
     now: int
     last: int
-    own: bool
+    own: bool  #: its past is the generator's
     heard_all: bool
 
 
 class Streams:
-    """`count` streams over songs drawn by style weight."""
+    """So many streams over songs, drawn by the weights of their styles."""
 
     def __init__(
         self,
@@ -202,96 +178,103 @@ class Streams:
         heard_all: float = 0.2,
         bars: int = 24,
     ) -> None:
+        """Start `count` streams of at most `bars` bars; a share `heard_all` of them sees the whole melody."""
         self.random = np.random.default_rng(seed)
         self.by_style = {s: [x for x in songs if x.style == s] for s in GAN_STYLES}
-        weights = style_weights or {}
-        present = [s for s in GAN_STYLES if self.by_style[s]]
-        self.styles = present
-        self.weights = np.array([weights.get(s, 1.0) for s in present])
+        self.styles = [s for s in GAN_STYLES if self.by_style[s]]
+        self.weights = np.array([(style_weights or {}).get(s, 1.0) for s in self.styles])
         self.weights /= self.weights.sum()
-        self.heard_all, self.bars, self.own_share = heard_all, bars, 0.0
-        self.streams = [self.begin() for _ in range(count)]
+        self.heard_all, self.bars = heard_all, bars
+        #: share of new streams whose past is the generator's own
+        self.own_share = 0.0
+        self.streams = [self.start_stream() for _ in range(count)]
 
-    def begin(self) -> _Stream:
-        """A new stream."""
+    def start_stream(self) -> _Stream:
+        """Return a new stream, drawn at random."""
         random = self.random
         while True:
             style = self.styles[int(random.choice(len(self.styles), p=self.weights))]
             song = self.by_style[style][int(random.integers(len(self.by_style[style])))]
-            made = score(song, int(random.integers(-5, 7)))
-            if made.bars - made.first_bar >= 4:
+            score = draw_score(song, int(random.integers(*_TRANSPOSITIONS)))
+            if score.bars - score.first_bar >= _MIN_BARS:
                 break
-        bar = int(random.integers(made.first_bar, max(made.first_bar + 1, made.bars - 4)))
-        if random.random() < 0.35:
-            bar = made.first_bar
-        now = FIRST_NOW_STEP + bar * 16 + int(random.integers(16))
+        bar = int(random.integers(score.first_bar, max(score.first_bar + 1, score.bars - _MIN_BARS)))
+        if random.random() < _FROM_START:
+            bar = score.first_bar
+        now = FIRST_NOW_STEP + bar * STEPS_PER_BAR + int(random.integers(STEPS_PER_BAR))
         own = bool(random.random() < self.own_share)
-        fresh = own and random.random() < 0.9
-        band, drums = made.pitched[BAND:].copy(), made.drums.copy()
+        fresh = own and random.random() < _FRESH_BAND
+        band, drums = score.pitched[BAND:].copy(), score.drums.copy()
         if fresh:
             band[:, :, :now] = 0
             drums[:, :now] = 0
-        last = min(now + self.bars * 16, FIRST_NOW_STEP + made.bars * 16)
-        begun = now // 16 * 16 if fresh else 0
-        return _Stream(made, band, drums, begun, now, last, own, bool(random.random() < self.heard_all))
+        last = min(now + self.bars * STEPS_PER_BAR, FIRST_NOW_STEP + score.bars * STEPS_PER_BAR)
+        begun = now // STEPS_PER_BAR * STEPS_PER_BAR if fresh else 0
+        return _Stream(score, band, drums, begun, now, last, own, bool(random.random() < self.heard_all))
 
-    def batch(self) -> Batch:
-        """The canvases at the streams' now-lines."""
-        shown = [self._show(s) for s in self.streams]
-        return Batch(*(np.stack(column) for column in zip(*shown, strict=True)))
-
-    def _show(self, stream: _Stream) -> tuple[NDArray[np.generic] | np.generic, ...]:
-        song = stream.score
-        first = stream.now // 16 * 16 - FIRST_NOW_STEP
-        window = slice(first, first + CANVAS_STEPS)
-        line = stream.now - first
-        true = song.pitched[:, :, window].astype(np.float32)
-        true_drums = song.drums[:, window].astype(np.float32)
-        begun = max(0, stream.melody_from - first)
-        true[:BAND, :, :begun] = 0
-        pitched = true.copy()
-        pitched[BAND:, :, :line] = stream.band[:, :, first : first + line]
-        pitched[BAND:, :, line:] = 0
-        if not stream.heard_all:
-            pitched[:BAND, :, line:] = 0
-        plain = np.zeros((gan_canvas.PLAIN_PLANES, CANVAS_STEPS), np.float32)
-        plain[:DRUM_PLANES, :line] = stream.drums[:, first : first + line]
-        plain[MELODY_KNOWN, : CANVAS_STEPS if stream.heard_all else line] = 1
-        plain[BAND_KNOWN, :line] = 1
-        plain[BEAT_OF_BAR + gan_canvas.number_beats(0, CANVAS_STEPS, Metre()), np.arange(CANVAS_STEPS)] = 1
-        beats = slice(first // 4, (first + CANVAS_STEPS) // 4)
-        return (
-            *(pitched, plain, true, true_drums, song.rhythm[:, window], song.velocity[:, window]),
-            *(song.chords[:, beats].astype(np.int64), np.int64(song.style), np.int64(line), np.bool_(stream.heard_all)),
-            *_heard(stream),
-        )
+    def show(self) -> GanBatch:
+        """Return the canvases at the streams' now-lines."""
+        shown = [_show(stream) for stream in self.streams]
+        return GanBatch(*(np.stack(column) for column in zip(*shown, strict=True)))
 
     def commit(self, band: NDArray[np.uint8], drums: NDArray[np.uint8], steps: int) -> None:
         """Move every now-line on by `steps`; streams with a past of their own take the generator's band.
 
-        band (B, BAND_PLANES, 12, FUTURE) and drums (B, DRUM_PLANES, FUTURE) start at step FIRST_NOW of the canvases
-        shown.
+        band: (B, BAND_PLANES, 12, FUTURE_STEPS), drums: (B, DRUM_PLANES, FUTURE_STEPS), both from step FIRST_NOW_STEP
+        of the canvases shown on.
         """
         for i, stream in enumerate(self.streams):
-            first = stream.now // 16 * 16
-            stop = min(stream.now + steps, first + gan_canvas.FUTURE_STEPS)
+            first = stream.now // STEPS_PER_BAR * STEPS_PER_BAR
+            stop = min(stream.now + steps, first + FUTURE_STEPS)
             if stream.own:
                 inside = slice(stream.now - first, stop - first)
                 stream.band[:, :, stream.now : stop] = band[i, :, :, inside]
                 stream.drums[:, stream.now : stop] = drums[i, :, inside]
             stream.now = stop
             if stream.now >= stream.last:
-                self.streams[i] = self.begin()
+                self.streams[i] = self.start_stream()
 
 
-def _heard(stream: _Stream) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """The melody around a stream's now-line, how sure its future is, and the phase of the bar, see
-    music.encoding.melody_context."""
-    begun = stream.melody_from
-    tune = [(max(s, begun), p, s + n - max(s, begun)) for s, p, n in stream.score.tune if s + n > begun]
-    melody, known = melody_context.draw_around(tune, stream.now, stream.heard_all)
-    return (
-        melody,
-        np.array([known], np.float32),
-        np.eye(STEPS_PER_BAR, dtype=np.float32)[stream.now % STEPS_PER_BAR],
+def _show(stream: _Stream) -> GanBatch:
+    """Return the canvas at one stream's now-line, without the axis of streams."""
+    score = stream.score
+    first = stream.now // STEPS_PER_BAR * STEPS_PER_BAR - FIRST_NOW_STEP
+    window = slice(first, first + CANVAS_STEPS)
+    line = stream.now - first
+    true = score.pitched[:, :, window].astype(np.float32)
+    true[:BAND, :, : max(0, stream.melody_from - first)] = 0
+    pitched = true.copy()
+    pitched[BAND:, :, :line] = stream.band[:, :, first : first + line]
+    pitched[BAND:, :, line:] = 0
+    if not stream.heard_all:
+        pitched[:BAND, :, line:] = 0
+    plain = np.zeros((PLAIN_PLANES, CANVAS_STEPS), np.float32)
+    plain[:DRUM_PLANES, :line] = stream.drums[:, first : first + line]
+    plain[MELODY_KNOWN, : CANVAS_STEPS if stream.heard_all else line] = 1
+    plain[BAND_KNOWN, :line] = 1
+    plain[BEAT_OF_BAR + gan_canvas.number_beats(0, CANVAS_STEPS, Metre()), np.arange(CANVAS_STEPS)] = 1
+    melody, known, phase = _draw_melody(stream)
+    return GanBatch(
+        pitched=pitched,
+        plain=plain,
+        true_pitched=true,
+        true_drums=score.drums[:, window].astype(np.float32),
+        rhythm=score.rhythm[:, window],
+        velocity=score.velocity[:, window],
+        chords=score.chords[:, first // STEPS_PER_BEAT : (first + CANVAS_STEPS) // STEPS_PER_BEAT].astype(np.int64),
+        style=np.asarray(score.style, np.int64),
+        line=np.asarray(line, np.int64),
+        heard_all=np.asarray(stream.heard_all, np.bool_),
+        melody=melody,
+        known=known,
+        phase=phase,
     )
+
+
+def _draw_melody(stream: _Stream) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Return the harmonist's input at a stream's now-line: melody, known, phase (see music.encoding.melody_context)."""
+    begun = stream.melody_from
+    rows = [(max(s, begun), p, s + n - max(s, begun)) for s, p, n in stream.score.melody if s + n > begun]
+    melody, known = melody_context.draw_around(rows, stream.now, stream.heard_all)
+    phase = np.eye(STEPS_PER_BAR, dtype=np.float32)[stream.now % STEPS_PER_BAR]
+    return melody, np.array([known], np.float32), phase

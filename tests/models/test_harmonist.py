@@ -11,21 +11,20 @@ import torch
 from click.testing import CliRunner
 
 from daemon.cli import main
-from export import command as exporting
 from models import checkpoint
-from models import cli as training
 from models.checkpoint import CheckpointError
 from models.data import song_cache
-from models.data.chord_estimation import chords_of
-from models.gan import dataset as streams
-from models.harmonist.network import CHORDS, COSINE, SHARE, Harmonist, HarmonistConfig, agreement
-from models.harmonist.objective import examples, harmonist_of, moved, tunes
+from models.data.parts import split_roles
+from models.gan import dataset
+from models.harmonist.dataset import draw_batch, make_tunes, modulate
+from models.harmonist.network import CHORDS, COSINE, SHARE, Harmonist, HarmonistConfig, measure_agreement
+from models.harmonist.objective import load_harmonist
 from music.analysis.melody_recall import MIN_LAG_STEPS
-from music.chords import NO_CHORD, QUALITIES
+from music.chords import QUALITIES
 from music.encoding import gan_canvas, melody_context
 from music.encoding.melody_context import AHEAD_BEATS, FUTURE_STEPS, MELODY_PLANES, PAST_STEPS
-from music.note import PITCH_CLASSES, STEPS_PER_BAR, STEPS_PER_BEAT, Metre, Note
-from tests.models.test_gan import song
+from music.note import PITCH_CLASSES, STEPS_PER_BAR, STEPS_PER_BEAT, Note
+from tests.support.training import GAN, HARMONIST, list_settings, make_song
 
 SMALL = HarmonistConfig(width=(3, 5))
 LINE = PAST_STEPS // STEPS_PER_BEAT
@@ -56,7 +55,7 @@ def test_what_plays_is_what_was_trained(model: Harmonist, known: float, phase: i
     own = torch.arange(patches).expand(2, -1)
     dense = model(melody, phases, own, torch.full((2, 1, patches), known))[..., LINE - 1]
     here = torch.eye(STEPS_PER_BAR)[phase].expand(2, -1)
-    assert torch.allclose(model.ahead(melody, here, torch.full((2, 1), known)), dense, atol=1e-5)
+    assert torch.allclose(model.predict(melody, here, torch.full((2, 1), known)), dense, atol=1e-5)
 
 
 def test_live_it_hears_nothing_right_of_the_line(model: Harmonist) -> None:
@@ -64,8 +63,8 @@ def test_live_it_hears_nothing_right_of_the_line(model: Harmonist) -> None:
     other[..., :PAST_STEPS] = one[..., :PAST_STEPS]
     here = torch.eye(STEPS_PER_BAR)[:1].expand(2, -1)
     live, offline = torch.zeros(2, 1), torch.ones(2, 1)
-    assert torch.equal(model.ahead(one, here, live), model.ahead(other, here, live))
-    assert not torch.equal(model.ahead(one, here, offline), model.ahead(other, here, offline))
+    assert torch.equal(model.predict(one, here, live), model.predict(other, here, live))
+    assert not torch.equal(model.predict(one, here, offline), model.predict(other, here, offline))
 
 
 def test_what_it_recalls_is_what_followed_an_earlier_line(model: Harmonist) -> None:
@@ -79,7 +78,7 @@ def test_what_it_recalls_is_what_followed_an_earlier_line(model: Harmonist) -> N
     shown = torch.cat([melody[..., :now], melody[..., now - MIN_LAG_STEPS : now]], 3)
     here = torch.eye(STEPS_PER_BAR)[now % STEPS_PER_BAR].expand(2, -1)
     assert torch.allclose(
-        model.ahead(shown, here, torch.full((2, 1), 0.4)), dense[..., now // STEPS_PER_BEAT - 1], atol=1e-5
+        model.predict(shown, here, torch.full((2, 1), 0.4)), dense[..., now // STEPS_PER_BEAT - 1], atol=1e-5
     )
     other = melody.clone()
     other[..., now:] = _melody(1)[..., now:]
@@ -89,8 +88,8 @@ def test_what_it_recalls_is_what_followed_an_earlier_line(model: Harmonist) -> N
 
 def test_a_melody_in_another_key_has_its_chords_in_that_key(model: Harmonist) -> None:
     here = torch.eye(STEPS_PER_BAR)[3:4].expand(2, -1)
-    told = model.ahead(_melody(0), here, torch.zeros(2, 1))
-    moved = model.ahead(_melody(0).roll(5, 2), here, torch.zeros(2, 1))
+    told = model.predict(_melody(0), here, torch.zeros(2, 1))
+    moved = model.predict(_melody(0).roll(5, 2), here, torch.zeros(2, 1))
     turned = told.reshape(2, AHEAD_BEATS, -1, PITCH_CLASSES).roll(5, 3).reshape(2, AHEAD_BEATS, CHORDS)
     assert torch.allclose(moved, turned, atol=1e-5)
 
@@ -101,23 +100,25 @@ def test_agreement_prefers_the_chord_that_does_least_harm() -> None:
     scores = torch.full((1, 1, CHORDS), -30.0)
     scores[0, 0, 0], scores[0, 0, PITCH_CLASSES + 9] = 0.0, 0.0  # C or A minor, evenly
     unsure, certain = torch.zeros(1, 1), torch.ones(1, 1)
-    both = agreement(scores, unsure)[0, 0].reshape(len(QUALITIES), PITCH_CLASSES)
+    both = measure_agreement(scores, unsure)[0, 0].reshape(len(QUALITIES), PITCH_CLASSES)
     assert both.argmax() in (0, PITCH_CLASSES + 9)  # one of them, not one that is neither
     assert both[QUALITIES.index("min7"), 9] > both[QUALITIES.index("7"), 0]  # A minor 7 has the tones of both
     sure = torch.full((1, 1, CHORDS), -30.0)
     sure[0, 0, PITCH_CLASSES + 2] = 0.0
-    assert int(agreement(sure, unsure)[0, 0].argmax()) == PITCH_CLASSES + 2
+    assert int(measure_agreement(sure, unsure)[0, 0].argmax()) == PITCH_CLASSES + 2
     assert torch.allclose(
-        agreement(scores, certain), scores.softmax(2) @ COSINE
+        measure_agreement(scores, certain), scores.softmax(2) @ COSINE
     )  # whoever has heard all plays no safe one
 
 
 def test_training_and_the_player_hear_the_same() -> None:
-    made = streams.Streams([song(style="pop")], 4, seed=2, heard_all=0.5)
-    batch = made.batch()
+    made = dataset.Streams([make_song(style="pop")], 4, seed=2, heard_all=0.5)
+    batch = made.show()
     for i, stream in enumerate(made.streams):
-        rows = streams.role_rows(song(style="pop"))["melody"]
-        by = next(t for t in range(-5, 7) if np.array_equal(streams.score(song(), t).pitched, stream.score.pitched))
+        rows = split_roles(make_song(style="pop"))["melody"]
+        by = next(
+            t for t in range(-5, 7) if np.array_equal(dataset.draw_score(make_song(), t).pitched, stream.score.pitched)
+        )
         begun = stream.melody_from - gan_canvas.FIRST_NOW_STEP
         notes = [
             Note((max(s, begun) + gan_canvas.FIRST_NOW_STEP) * 6, p + by, (s + n - max(s, begun)) * 6, v)
@@ -131,14 +132,9 @@ def test_training_and_the_player_hear_the_same() -> None:
         assert (heard.known[0] == 1) == batch.heard_all[i]
 
 
-def test_phases_of_other_metres_are_told_in_the_terms_of_four_four() -> None:
-    assert [melody_context.find_phase(s) for s in (0, 5, 15, 16)] == [0, 5, 15, 0]
-    assert [melody_context.find_phase(s, Metre(3, 4)) for s in (0, 11, 12)] == [0, 11, 0]
-
-
 def test_examples_begin_on_any_step_and_know_the_chords_of_their_beats() -> None:
-    found = tunes([song(bars=20)], "train")
-    made = examples(found, np.random.default_rng(0), 8, 24)
+    found = make_tunes([make_song(bars=20)], "train")
+    made = draw_batch(found, np.random.default_rng(0), 8, 24)
     assert made.melody.shape == (8, MELODY_PLANES, PITCH_CLASSES, 24 * STEPS_PER_BEAT)
     assert (made.phase.sum(1) == 1).all()
     assert set(np.unique(made.chords[:, 0])) <= {-1, 0, 5, 7, 9}
@@ -146,9 +142,9 @@ def test_examples_begin_on_any_step_and_know_the_chords_of_their_beats() -> None
 
 
 def test_examples_go_to_another_key_with_their_chords() -> None:
-    here = examples(tunes([song(bars=40)], "train"), np.random.default_rng(0), 6, 96)
-    there = moved(here, np.random.default_rng(1), 1.0)
-    same = moved(here, np.random.default_rng(1), 0.0)
+    here = draw_batch(make_tunes([make_song(bars=40)], "train"), np.random.default_rng(0), 6, 96)
+    there = modulate(here, np.random.default_rng(1), 1.0)
+    same = modulate(here, np.random.default_rng(1), 0.0)
     assert np.array_equal(here.melody, same.melody)
     assert np.array_equal(here.chords, same.chords)
     for i in range(6):
@@ -167,71 +163,38 @@ def test_examples_go_to_another_key_with_their_chords() -> None:
     assert np.array_equal(here.chords[:, 1], there.chords[:, 1])
 
 
-@pytest.mark.parametrize("by", [0, 7])
-def test_chords_that_nobody_wrote_down_are_guessed(by: int) -> None:
-    written = song(bars=8)
-    notes = written.notes + np.array([0, 0, by, 0, 0], np.int32) * (written.notes[:, :1] != 6)
-    silent = replace(written, notes=notes.astype(np.int32), chords=np.full_like(written.chords, NO_CHORD))
-    assert np.array_equal(chords_of(written), written.chords)
-    guessed = chords_of(silent)
-    assert np.array_equal(guessed[:, 0], (written.chords[:, 0] + by) % PITCH_CLASSES)
-    assert {QUALITIES[q] for q in guessed[:, 1].tolist()} <= {"maj", "7"}
-    soprano = replace(silent, notes=notes + np.array([7, 0, 0, 0, 0], np.int32) * (notes[:, :1] == 0), collection="x")
-    tune, sung = tunes([silent], "train")[0], tunes([soprano], "train")[0]
-    assert np.array_equal(tune.melody, sung.melody)
-    assert (tune.kind, sung.kind) == ("bands", "x")
-    assert np.array_equal(tune.chords, guessed.T)
-
-
 def test_a_song_without_a_melody_is_no_tune() -> None:
-    whole = song(bars=8)
-    assert tunes([replace(whole, notes=whole.notes[whole.notes[:, 0] != 0])], "train") == []
+    whole = make_song(bars=8)
+    assert make_tunes([replace(whole, notes=whole.notes[whole.notes[:, 0] != 0])], "train") == []
 
 
 def test_who_weighs_nothing_is_not_drawn() -> None:
-    found = tunes([song("a", bars=20), song("b", bars=20)], "train")
+    found = make_tunes([make_song("a", bars=20), make_song("b", bars=20)], "train")
     found[1] = found[1]._replace(chords=np.full_like(found[1].chords, 4))
-    drawn = examples(found, np.random.default_rng(0), 20, 24, np.array([1.0, 0.0]))
+    drawn = draw_batch(found, np.random.default_rng(0), 20, 24, np.array([1.0, 0.0]))
     assert 4 not in drawn.chords
-    assert 4 in examples(found, np.random.default_rng(0), 20, 24).chords
+    assert 4 in draw_batch(found, np.random.default_rng(0), 20, 24).chords
 
 
-def test_a_run_is_taken_over_by_the_gan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_is_taken_over_by_the_gan(tmp_path: Path) -> None:
     cache = tmp_path / "c.npz"
     song_cache.save(
-        cache, [song(n, style=s, split=p) for n in "ab" for s in ("pop", "jazz") for p in ("train", "valid")]
+        cache, [make_song(n, style=s, split=p) for n in "ab" for s in ("pop", "jazz") for p in ("train", "valid")]
     )
-    common = ["--cache", str(cache), "--steps", "2", "--every", "1", "--accelerator", "cpu", "--set", "batch=2"]
+    common = ["--cache", str(cache), "--steps", "2", "--every", "1", "--accelerator", "cpu"]
     run = str(tmp_path / "harmonist")
-    width = '{"width":[2,4]}'
-    first_model = ["--set", f"model={width}", "--set", "patches=16"]
-    first = CliRunner().invoke(training.command, ["harmonist", "-o", run, *common, *first_model])
+    small = list_settings(model=HARMONIST, patches=16, batch=2)
+    first = CliRunner().invoke(main, ["train", "harmonist", "-o", run, *common, *small])
     assert first.exit_code == 0, first.output
     assert "valid_live_root" in (tmp_path / "harmonist" / "losses.csv").read_text()
-    model = f'{{"z":4,"fine":[3,6],"coarse":[4,8],"blocks":1,"critic":[2,4],"harmonist":{width}}}'
-    gan_run = ["gan", "-o", str(tmp_path / "gan"), *common, "--set", f"model={model}", "--set", f"harmonist={run}"]
-    second = CliRunner().invoke(training.command, gan_run)
+    gan = ["train", "gan", *common, *list_settings(model=GAN, batch=2)]
+    second = CliRunner().invoke(main, [*gan, "-o", str(tmp_path / "gan"), *list_settings(harmonist=run)])
     assert second.exit_code == 0, second.output
     tensors, _ = checkpoint.load(tmp_path / "gan" / "checkpoint")
-    heard = harmonist_of(Path(run)).state_dict()
+    heard = load_harmonist(Path(run)).state_dict()
     assert all(torch.equal(tensors[f"average.harmonist.{k}"], v) for k, v in heard.items())
     with pytest.raises(CheckpointError, match="not of the harmonist"):
-        harmonist_of(tmp_path / "gan")
-    other = str(tmp_path / "other")
-    CliRunner().invoke(training.command, ["harmonist", "-o", other, *common, *first_model, "--seed", "5"])
-    written: list[torch.nn.Module] = []  # what is written is read back in test_models_gan
-    monkeypatch.setattr(exporting, "write", lambda graph, made, out: written.append(graph))
-    monkeypatch.setattr("export.check.report", lambda graph, out: {"worst difference to torch": 0.0})
-    made = CliRunner().invoke(
-        exporting.command, [str(tmp_path / "gan"), "-o", str(tmp_path / "g.onnx"), "--harmonist", other]
-    )
-    assert made.exit_code == 0, made.output
-    inside = dict(written[0].named_parameters())
-    assert torch.equal(inside["generator.harmonist.read.pp"], harmonist_of(Path(other)).read.pp)
-    gan = str(tmp_path / "gan")
-    wrong = CliRunner().invoke(main, ["export", gan, "-o", str(tmp_path / "h.onnx"), "--harmonist", gan])
-    assert wrong.exit_code == 2
-    assert "not of the harmonist" in wrong.output
-    missing = CliRunner().invoke(main, ["train", *gan_run[:2], str(tmp_path / "x"), *gan_run[3:-1], "harmonist=no"])
+        load_harmonist(tmp_path / "gan")
+    missing = CliRunner().invoke(main, [*gan, "-o", str(tmp_path / "x"), *list_settings(harmonist="no")])
     assert missing.exit_code == 2
     assert "not a checkpoint" in missing.output

@@ -30,7 +30,7 @@ from daemon.offline.file_editing import EditOptions
 from daemon.offline.file_editing import edit_draft as edit_as_rendered
 from daemon.players.arcnn import EditScorer
 from daemon.players.graph import Graph
-from models.arcnn.dataset import put_in
+from models.arcnn.dataset import add_wrong_notes
 from music.corpus import read_split
 from music.edits import selection
 from music.edits.draft import Draft
@@ -112,7 +112,7 @@ def spoilt(true: Lengths, level: float, near: bool, random: np.random.Generator)
     left = true.copy()
     gone = random.random(len(rows)) < level
     left[steps[gone], pitches[gone]] = 0
-    put_in(left, rows, round(level * len(rows) / 2), 1.0 if near else 0.0, random)
+    add_wrong_notes(left, rows, round(level * len(rows) / 2), 1.0 if near else 0.0, random)
     return left
 
 

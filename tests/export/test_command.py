@@ -1,0 +1,146 @@
+"""A run is killed, gone on with, exported, and its graph exported again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from lightning_fabric import Fabric
+
+from daemon.cli import main
+from daemon.players.graph import Graph
+from export import techniques
+from export.command import command as export_command
+from export.gan import GanGraph
+from export.onnx_file import ExportModule
+from export.techniques import Exporter
+from models import checkpoint
+from models import cli as training
+from models.cli import TrainableTechnique
+from models.data import song_cache
+from models.data.song_cache import CachedSong
+from models.gan.dataset import GAN_STYLES
+from models.gan.network import Generator
+from models.harmonist.objective import load_harmonist
+from models.optimisation import update_weights
+from models.recipe import read_recipe
+from tests.support.training import GAN, HARMONIST, list_settings, make_song
+from tests.support.training import GAN_CONFIG as SMALL
+
+
+def test_a_killed_run_goes_on_and_is_exported(tmp_path: Path) -> None:
+    cache = tmp_path / "c.npz"
+    song_cache.save(cache, [make_song(style=s, split=p) for s in GAN_STYLES for p in ("train", "valid")])
+    run = tmp_path / "run"
+    where = ["--cache", str(cache), "-o", str(run), "--accelerator", "cpu"]
+    options = ["gan", *where, "--steps", "4", "--every", "2", *list_settings(model=GAN, batch=2)]
+    first = CliRunner().invoke(training.command, options)
+    assert first.exit_code == 0, first.output
+    tensors, state = checkpoint.load(run / "checkpoint")
+    state["step"] = 2  # as if it had been killed there
+    checkpoint.save(run / "checkpoint", tensors, state)
+    again = CliRunner().invoke(main, ["train", *options])
+    assert again.exit_code == 2
+    assert "--resume" in again.output
+    resumed = CliRunner().invoke(training.command, [*options, "--resume"])
+    assert resumed.exit_code == 0, resumed.output
+    rows = (run / "losses.csv").read_text().splitlines()
+    assert [r.split(",")[0] for r in rows] == ["step", "2", "4"]
+    assert (run / "losses.png").stat().st_size > 1000
+    made = CliRunner().invoke(export_command, [str(run), "-o", str(tmp_path / "g.onnx")])
+    assert made.exit_code == 0, made.output
+    graph = Graph(tmp_path / "g.onnx", "gan")
+    assert graph.signature.provenance["step"] == 4
+    assert {"commit", "command", "data_hash", "recipe"} <= set(graph.signature.provenance)
+    copied = CliRunner().invoke(export_command, [str(tmp_path / "g.onnx"), "-o", str(tmp_path / "copy.onnx")])
+    assert copied.exit_code == 0, copied.output
+    copy = Graph(tmp_path / "copy.onnx", "gan")
+    assert copy.signature.settings == graph.signature.settings
+    assert copy.signature.provenance == graph.signature.provenance
+    shown = {
+        name: value.numpy() for name, value in zip(GanGraph.inputs, GanGraph(Generator(SMALL)).example(), strict=True)
+    }
+    for name, answer in graph.run(shown).items():
+        assert np.array_equal(answer, copy.run(shown)[name])
+
+
+def test_another_harmonist_is_put_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = tmp_path / "c.npz"
+    song_cache.save(
+        cache, [make_song(n, style=s, split=p) for n in "ab" for s in ("pop", "jazz") for p in ("train", "valid")]
+    )
+    gan, other = str(tmp_path / "gan"), str(tmp_path / "other")
+    common = ["--cache", str(cache), "--steps", "1", "--accelerator", "cpu"]
+    trained = CliRunner().invoke(main, ["train", "gan", "-o", gan, *common, *list_settings(model=GAN, batch=2)])
+    assert trained.exit_code == 0, trained.output
+    small = list_settings(model=HARMONIST, patches=16, batch=2)
+    trained = CliRunner().invoke(main, ["train", "harmonist", "-o", other, *common, *small, "--seed", "5"])
+    assert trained.exit_code == 0, trained.output
+    written: list[ExportModule] = []  # what is written is read back in the test above
+    monkeypatch.setattr("export.onnx_file.write", lambda graph, made, out: written.append(graph))
+    monkeypatch.setattr("export.check.report", lambda graph, out: {"worst difference to torch": 0.0})
+    made = CliRunner().invoke(main, ["export", gan, "-o", str(tmp_path / "g.onnx"), "--harmonist", other])
+    assert made.exit_code == 0, made.output
+    inside = dict(written[0].named_parameters())
+    assert torch.equal(inside["generator.harmonist.read.pp"], load_harmonist(Path(other)).read.pp)
+    wrong = CliRunner().invoke(main, ["export", gan, "-o", str(tmp_path / "h.onnx"), "--harmonist", gan])
+    assert wrong.exit_code == 2
+    assert "not of the harmonist" in wrong.output
+
+
+def test_one_more_technique_is_one_more_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(training.TECHNIQUES, "toy", TrainableTechnique(f"{__name__}:ToyObjective", "Train a toy."))
+    monkeypatch.setitem(techniques.TECHNIQUES, "toy", f"{__name__}:TOY_EXPORTER")
+    cache = tmp_path / "c.npz"
+    song_cache.save(cache, [make_song()])
+    assert "Train a toy." in CliRunner().invoke(main, ["train", "--help"]).output
+    options = ["--cache", str(cache), "-o", str(tmp_path / "run"), "--steps", "2", "--accelerator", "cpu"]
+    trained = CliRunner().invoke(main, ["train", "toy", *options, "--set", "rate=0.5"])
+    assert trained.exit_code == 0, trained.output
+    exported = CliRunner().invoke(main, ["export", str(tmp_path / "run"), "-o", str(tmp_path / "toy.onnx")])
+    assert exported.exit_code == 0, exported.output
+    assert "weight  0.5" in exported.output
+
+
+@dataclass(frozen=True)
+class ToyRecipe:
+    rate: float = 0.1
+
+
+class ToyObjective:
+    """Learns to be 1, by half of the way each time."""
+
+    def __init__(self, fabric: Fabric, recipe: ToyRecipe, songs: list[CachedSong], steps: int, seed: int) -> None:
+        self.net = torch.nn.Linear(1, 1, bias=False)
+        torch.nn.init.zeros_(self.net.weight)
+        self.fabric, self.rate = fabric, recipe.rate
+        self.modules: dict[str, torch.nn.Module] = {"average": self.net}
+        self.optimizers: dict[str, torch.optim.Optimizer] = {"sgd": torch.optim.SGD(self.net.parameters(), self.rate)}
+
+    @staticmethod
+    def read_recipe(values: Mapping[str, Any]) -> ToyRecipe:
+        return read_recipe(ToyRecipe, values)
+
+    def update(self, step: int) -> dict[str, float]:
+        loss = -self.net(torch.ones(1)).sum() * 0.5
+        update_weights(self.fabric, self.optimizers["sgd"], loss, 1.0)
+        return {"toy": float(loss.detach())}
+
+    def validate(self) -> dict[str, float]:
+        return {}
+
+    def collect_extras(self) -> dict[str, Any]:
+        return {}
+
+
+def write_toy(tensors: Mapping[str, Any], state: Mapping[str, Any], target: Path) -> dict[str, Any]:
+    return {"weight": float(tensors["average.weight"]), "worst difference to torch": 0.0}
+
+
+TOY_EXPORTER = Exporter(write=write_toy, build_network=lambda recipe: torch.nn.Linear(1, 1))
