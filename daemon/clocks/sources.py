@@ -52,23 +52,28 @@ def _make_nothing(_: ClockSetup) -> None:
     return None
 
 
-def _make_midi_clock(setup: ClockSetup) -> Clock:
+def _make_midi_clock(setup: ClockSetup, *, waits_for_start: bool = True, tempo_without_start: bool = False) -> Clock:
+    from daemon.clocks.leading_port import LeadingPortClock
     from daemon.clocks.midi_clock import MidiClock
 
-    return MidiClock(us_per_beat(setup.bpm), True, setup.song_position_ticks, setup.metre.steps_per_bar)
+    def make() -> Clock:
+        return MidiClock(
+            us_per_beat(setup.bpm),
+            waits_for_start,
+            setup.song_position_ticks,
+            setup.metre.steps_per_bar,
+            tempo_without_start=tempo_without_start,
+        )
+
+    return LeadingPortClock(make, waits_for_start)
 
 
 def _make_midi_clock_once_it_starts(setup: ClockSetup) -> Clock:
-    from daemon.clocks.midi_clock import MidiClock
-
-    return MidiClock(us_per_beat(setup.bpm), False, setup.song_position_ticks, setup.metre.steps_per_bar)
+    return _make_midi_clock(setup, waits_for_start=False)
 
 
 def _make_midi_tempo(setup: ClockSetup) -> Clock:
-    from daemon.clocks.midi_clock import MidiClock
-
-    bar = setup.metre.steps_per_bar
-    return MidiClock(us_per_beat(setup.bpm), True, setup.song_position_ticks, bar, tempo_without_start=True)
+    return _make_midi_clock(setup, tempo_without_start=True)
 
 
 def _make_position_clock(_: ClockSetup) -> Clock:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from daemon.clocks.clock import ClockError
-from daemon.clocks.midi_clock import MidiClock
+from daemon.clocks.leading_port import LeadingPortClock
 from daemon.clocks.position_clock import PositionClock
 from daemon.config.config import SONG_POSITIONS, Config
 from daemon.config.reading import build_config
@@ -29,9 +29,9 @@ def test_the_choices_of_song_position_are_the_configurations() -> None:
 @pytest.mark.parametrize(
     ("clock", "kind", "waits"),
     [
-        ("auto", MidiClock, False),
-        ("midi", MidiClock, True),
-        ("midi-tempo", MidiClock, True),
+        ("auto", LeadingPortClock, False),
+        ("midi", LeadingPortClock, True),
+        ("midi-tempo", LeadingPortClock, True),
         ("jack", PositionClock, True),
         ("link", PositionClock, True),
         ("internal", type(None), None),
