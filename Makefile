@@ -107,6 +107,10 @@ format: $(VENV)/.develop ## let ruff lay out the code
 wheel: $(VENV)/.develop ## build dist/*.whl and dist/*.tar.gz
 	@$(BIN)/python -m build
 
+.PHONY: release-check
+release-check: $(VENV)/.develop ## version, changelog, wheel, clean installation: can this checkout be released?
+	@$(BIN)/python -m tests.programs.release_check
+
 .PHONY: clean
 clean: ## remove the virtual environment, caches and builds (not runs/, not takes)
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
