@@ -191,7 +191,8 @@ def _send_through_conductor(events: list[bytes]) -> int:
 def load_libraries() -> dict[str, Any]:
     """Load numpy, onnxruntime and the MIDI library, which no start can do without, and end."""
     import numpy  # noqa: F401
-    import onnxruntime  # noqa: F401
+
+    import daemon.players.onnx_runtime  # noqa: F401
 
     load_rtmidi()
     return {}

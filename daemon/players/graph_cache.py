@@ -36,7 +36,7 @@ def open_session(model: bytes) -> Any:
 
 
 def _hash_model(model: bytes) -> str:
-    import onnxruntime
+    from daemon.players.onnx_runtime import onnxruntime
 
     return hashlib.sha256(onnxruntime.__version__.encode() + b"\0" + model).hexdigest()[:32]
 
@@ -79,7 +79,7 @@ def _make_session(source: str | bytes, unpacked: Path | None = None) -> Any:
     unpacked: where to write the graph with its weights unpacked, optimised for any processor; optimisations for this
     one are left to the session that loads it.
     """
-    import onnxruntime  # here, so that --help and errors before it do not pay for it
+    from daemon.players.onnx_runtime import onnxruntime  # here, so that --help and errors before it do not pay for it
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1

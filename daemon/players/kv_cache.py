@@ -39,7 +39,7 @@ class KvCache:
 
     def __init__(self, graph: Graph) -> None:
         """Raises GraphError for a graph that is not a transformer's."""
-        import onnxruntime
+        from daemon.players.onnx_runtime import onnxruntime
 
         self._session = graph.session
         settings, shapes = graph.signature.settings, graph.signature.inputs
