@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 
 from export.onnx_file import ExportModule
+from export.onnx_runtime import onnxruntime
 
 
 def open_session(path: Path | bytes) -> onnxruntime.InferenceSession:

@@ -16,12 +16,11 @@ from typing import Any
 import click
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
 
 from export import check
 from export.onnx_file import read_metadata
+from export.onnx_runtime import onnxruntime, quantization
 from models.data import song_cache
 from models.gan.dataset import GAN_STYLES, Streams
 from models.gan.roll import WRITTEN_BEATS
@@ -32,7 +31,7 @@ from music.note import PITCH_CLASSES
 Feed = dict[str, NDArray[np.float32]]
 
 
-class Canvases(CalibrationDataReader):  # type: ignore[misc] # onnxruntime has no types
+class Canvases(quantization.CalibrationDataReader):  # type: ignore[misc] # onnxruntime has no types
     """Gives feeds one after another, as the calibrator asks for them."""
 
     def __init__(self, feeds: list[Feed]) -> None:
@@ -88,15 +87,17 @@ def try_int8(graph: Path, cache: Path, keep: Path | None = None, count: int = 48
     with tempfile.TemporaryDirectory() as folder:
         plain, static, dynamic = (Path(folder) / f"{name}.onnx" for name in ("plain", "static", "dynamic"))
         fold_kernels(graph, plain)
-        quantize_static(
+        quantization.quantize_static(
             *(plain, static, Canvases(given)),
-            quant_format=QuantFormat.QDQ,
+            quant_format=quantization.QuantFormat.QDQ,
             per_channel=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
+            activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8,
             op_types_to_quantize=["Conv"],
         )
-        quantize_dynamic(plain, dynamic, op_types_to_quantize=["Conv", "MatMul"], weight_type=QuantType.QUInt8)
+        quantization.quantize_dynamic(
+            plain, dynamic, op_types_to_quantize=["Conv", "MatMul"], weight_type=quantization.QuantType.QUInt8
+        )
         found = {}
         for name, path in {"fp32": graph, "static int8": static, "dynamic int8": dynamic}.items():
             times = check.time_runs(path, given[0], 200)
