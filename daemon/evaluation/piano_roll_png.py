@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from music.errors import UserError
-from music.evaluation.metrics import MelodyPassage, Parts
+from music.evaluation.passage import MelodyPassage, Parts
 from music.note import TICKS_PER_STEP, Note, quantise
 
 if TYPE_CHECKING:

@@ -12,11 +12,9 @@ from rich.table import Table
 
 from daemon.core.counters import quantile_of_counts
 from daemon.evaluation import scoring
-from daemon.evaluation.scoring import GROOVE, LIVE, OWN, BandUnderTest, EngineTiming, FileScore
-from music.evaluation.metrics import METRICS, Mean, Metric
-
-#: What is not a share and is shown with one digit behind the point.
-COUNTED_FIGURES = ("onsets", "drum_onsets")
+from daemon.evaluation.scoring import LIVE, OWN, BandUnderTest, EngineTiming, FileScore
+from music.evaluation.means import Mean
+from music.evaluation.metrics import METRICS, Metric
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class Report:
     def style_means(self) -> dict[str, Mean]:
         """Return figure of groove -> mean over the parts of the style; empty where they were not asked for."""
         means = scoring.average_songs(self.parts_of_style or ())
-        return {key: means[OWN][key] for key in GROOVE} if means else {}
+        return {metric.key: means[OWN][metric.key] for metric in METRICS if metric.tells_style} if means else {}
 
     def compute_deviations(self, mode: str) -> dict[str, float | None]:
         """Return figure of groove -> how far the band's is from that of the style's parts, as a share of theirs.
@@ -142,8 +140,7 @@ def _format_row(figures: Mapping[str, Mean]) -> dict[str, str]:
 def _format_mean(figure: Metric, mean: Mean) -> str:
     if not mean.songs:
         return "-"
-    digits = 1 if figure.key in COUNTED_FIGURES else 3
-    return f"{mean.value:.{digits}f} ±{(mean.high - mean.low) / 2:.{digits}f}"
+    return f"{mean.value:.{figure.digits}f} ±{(mean.high - mean.low) / 2:.{figure.digits}f}"
 
 
 def _export_means(figures: Mapping[str, Mean]) -> dict[str, dict[str, float | None]]:

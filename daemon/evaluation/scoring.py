@@ -19,16 +19,14 @@ from music.chords import ChordTrack
 from music.corpus import SongFile
 from music.evaluation import baselines, metrics
 from music.evaluation.baselines import Accompaniment
-from music.evaluation.metrics import Mean, MelodyPassage
+from music.evaluation.means import Mean, estimate_mean
+from music.evaluation.passage import MelodyPassage, find_passage
 from music.midifile import MidiFileError, Song, choose_melody
 from music.note import Note
 from music.styles import BANDS
 
 OWN, BLOCKS, FOLLOWER, OTHER, SILENCE = "own part", "chord blocks", "chord follower", "somebody else's", "silence"
 LIVE, OFFLINE = "live", "offline"
-
-#: The figures of groove that tell a style, for a comparison with the parts it is made of.
-GROOVE = ("onsets", "on_beat", "crumbs", "empty", "repeated", "distinct", "groove", "drum_onsets")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +102,7 @@ def score_file(job: ScoringJob) -> FileScore | None:
     melody = _find_melody(song)
     if not own or not melody:
         return None
-    where = metrics.find_passage(melody, song.metres[0][1])
+    where = find_passage(melody, song.metres[0][1])
     chords = ChordTrack(song.markers) if song.markers else None
     rows = {OWN: own} | _make_baselines(job, where, chords)
     timing = {}
@@ -122,7 +120,7 @@ def score_own_part(entry: SongFile) -> FileScore | None:
     own, melody = baselines.extract_human_parts(song), _find_melody(song)
     if not own or not melody:
         return None
-    where = metrics.find_passage(melody, song.metres[0][1])
+    where = find_passage(melody, song.metres[0][1])
     return FileScore(entry.name, entry.song, where.bars, {OWN: metrics.measure_all(where, own)}, {})
 
 
@@ -134,9 +132,7 @@ def average_songs(scores: Iterable[FileScore]) -> dict[str, dict[str, Mean]]:
     rows = dict.fromkeys(row for files in songs.values() for score in files for row in score.rows)
     return {
         row: {
-            figure.key: metrics.estimate_mean(
-                [_average_files(files, row, figure.key) for _, files in sorted(songs.items())]
-            )
+            figure.key: estimate_mean([_average_files(files, row, figure.key) for _, files in sorted(songs.items())])
             for figure in metrics.METRICS
         }
         for row in rows

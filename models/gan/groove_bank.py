@@ -16,6 +16,7 @@ from models.gan.network import Encoder
 from music.analysis import note_density
 from music.encoding.gan_canvas import CANVAS_STEPS, FIRST_NOW_STEP
 from music.evaluation import metrics
+from music.evaluation.passage import collect_notes, find_passage
 from music.note import STEPS_PER_BAR, TICKS_PER_STEP, Note
 
 #: a role plays in at least this share of a passage's bars
@@ -96,9 +97,9 @@ def collect_parts(song: CachedSong) -> dict[str, list[Note]]:
 
 def measure_moves(parts: dict[str, list[Note]], first: int, last: int) -> Figures:
     """Return the figures MOVES of a band, from step `first` to before `last`; NaN where there is none."""
-    where = metrics.find_passage([Note(first * TICKS_PER_STEP, 60, (last - first) * TICKS_PER_STEP)])
+    where = find_passage([Note(first * TICKS_PER_STEP, 60, (last - first) * TICKS_PER_STEP)])
     band = {role: notes for role, notes in parts.items() if role != "melody"}
-    groove = metrics.measure_groove(where, metrics.collect_notes(band, where))
+    groove = metrics.measure_groove(where, collect_notes(band, where))
     figures = groove | metrics.measure_drums(where, band, None)
     return np.array([figures[key] for key in MOVES])
 

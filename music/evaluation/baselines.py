@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from music.chords import ChordTrack
-from music.evaluation.metrics import MelodyPassage, find_passage
+from music.evaluation.passage import MelodyPassage, find_passage
 from music.midifile import Song, choose_melody
 from music.note import REST, TICKS_PER_STEP, Note
 from music.track_names import fold_name

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from music.chords import ChordTrack
 from music.evaluation import metrics
+from music.evaluation.means import estimate_mean
+from music.evaluation.passage import MelodyPassage, PlayedNotes, collect_notes, find_passage
 from music.note import REST, Metre, Note
 
 BAR = 16
@@ -27,33 +29,33 @@ BAND = {"bass": [note(0, 48, 8)], "chords": [note(8, 64, 2)]}
 
 
 def test_a_passage_is_whole_bars_from_the_first_melody_note_to_the_last() -> None:
-    where = metrics.find_passage([note(2 * BAR + 5, 60, 2), note(3 * BAR + 15, 67, 2)])
+    where = find_passage([note(2 * BAR + 5, 60, 2), note(3 * BAR + 15, 67, 2)])
     assert (where.first_step, where.steps, where.bars) == (2 * BAR, 3 * BAR, 3)
     assert np.flatnonzero(where.line != REST).tolist() == [5, 6, 31, 32]
     assert where.line[[5, 32]].tolist() == [60, 67]
 
 
 def test_a_melody_that_ends_on_a_bar_line_does_not_reach_into_the_next_bar() -> None:
-    assert metrics.find_passage([note(0, 60, BAR)]).bars == 1
+    assert find_passage([note(0, 60, BAR)]).bars == 1
 
 
 def test_the_top_voice_is_the_melody() -> None:
-    assert metrics.find_passage([note(0, 60, 2), note(0, 67, 1)]).line[:3].tolist() == [67, 60, REST]
+    assert find_passage([note(0, 60, 2), note(0, 67, 1)]).line[:3].tolist() == [67, 60, REST]
 
 
 def test_bars_follow_the_metre() -> None:
-    where = metrics.find_passage([note(12, 60, 1)], Metre(3, 4))
+    where = find_passage([note(12, 60, 1)], Metre(3, 4))
     assert (where.first_step, where.steps) == (12, 12)
 
 
 def test_no_melody_no_passage() -> None:
     with pytest.raises(ValueError, match="melody"):
-        metrics.find_passage([])
+        find_passage([])
 
 
 def test_consonance_by_hand() -> None:
-    where = metrics.find_passage(MELODY)
-    found = metrics.measure_consonance(where, metrics.collect_notes(BAND, where))
+    where = find_passage(MELODY)
+    found = metrics.measure_consonance(where, collect_notes(BAND, where))
     assert found == {"cr": 4 / 12, "ur": 2 / 12, "clash": 2 / 10, "nic": 4 / 12}
 
 
@@ -76,29 +78,26 @@ def test_consonance_by_hand() -> None:
     ],
 )
 def test_intervals_are_counted_from_the_lower_note(pitch: int, consonant: int) -> None:
-    where = metrics.find_passage([note(0, 60, 1)])
-    assert (
-        metrics.measure_consonance(where, metrics.collect_notes({"chords": [note(0, pitch, 1)]}, where))["cr"]
-        == consonant
-    )
+    where = find_passage([note(0, 60, 1)])
+    assert metrics.measure_consonance(where, collect_notes({"chords": [note(0, pitch, 1)]}, where))["cr"] == consonant
 
 
 def test_a_consonant_note_beside_a_sharp_one_is_no_clash() -> None:
-    where = metrics.find_passage([note(0, 65, 4)])
+    where = find_passage([note(0, 65, 4)])
     band = {"chords": [note(0, 64, 4)], "bass": [note(2, 53, 2)]}
-    found = metrics.measure_consonance(where, metrics.collect_notes(band, where))
+    found = metrics.measure_consonance(where, collect_notes(band, where))
     assert (found["cr"], found["clash"]) == (0.5, 0.5)
 
 
 def test_the_melodys_pitch_class_counts_anywhere_in_its_beat_and_nowhere_else() -> None:
-    where = metrics.find_passage([note(4, 67, 1), note(8, 67, 1)])
-    found = metrics.measure_consonance(where, metrics.collect_notes({"pad": [note(7, 43, 1)]}, where))
+    where = find_passage([note(4, 67, 1), note(8, 67, 1)])
+    found = metrics.measure_consonance(where, collect_notes({"pad": [note(7, 43, 1)]}, where))
     assert found["nic"] == 0.5
 
 
 def test_chord_hit_by_hand() -> None:
-    where = metrics.find_passage(MELODY)
-    ours = metrics.collect_notes(BAND, where)
+    where = find_passage(MELODY)
+    ours = collect_notes(BAND, where)
     assert metrics.measure_chord_hit(where, ours, ChordTrack([(0, "C:maj")])) == 1
     assert metrics.measure_chord_hit(where, ours, ChordTrack([(0, "C:maj"), (48, "F:maj")])) == 8 / 10
     assert metrics.measure_chord_hit(where, ours, ChordTrack([(0, "F:maj"), (48, "N")])) == 1
@@ -107,17 +106,17 @@ def test_chord_hit_by_hand() -> None:
 
 
 def test_chroma_cosine_by_hand() -> None:
-    where = metrics.find_passage([note(0, 72, 4 * BAR)])
-    human = metrics.collect_notes({"chords": [note(0, 60, BAR), note(BAR, 60, BAR), note(2 * BAR, 62, BAR)]}, where)
-    ours = metrics.collect_notes({"pad": [note(0, 48, BAR), note(BAR, 48, 4), note(BAR, 53, 4)]}, where)
+    where = find_passage([note(0, 72, 4 * BAR)])
+    human = collect_notes({"chords": [note(0, 60, BAR), note(BAR, 60, BAR), note(2 * BAR, 62, BAR)]}, where)
+    ours = collect_notes({"pad": [note(0, 48, BAR), note(BAR, 48, 4), note(BAR, 53, 4)]}, where)
     # alike; C and F against C; silence against D; the human part rests in the last bar, which is not counted
     assert metrics.measure_chroma(where, ours, human) == pytest.approx((1 + 1 / math.sqrt(2) + 0) / 3)
 
 
-def four_bars(*bars: list[tuple[int, int, int]]) -> tuple[metrics.MelodyPassage, metrics.PlayedNotes]:
-    where = metrics.find_passage([note(0, 72, len(bars) * BAR)])
+def four_bars(*bars: list[tuple[int, int, int]]) -> tuple[MelodyPassage, PlayedNotes]:
+    where = find_passage([note(0, 72, len(bars) * BAR)])
     notes = [note(index * BAR + step, pitch, steps) for index, bar in enumerate(bars) for step, pitch, steps in bar]
-    return where, metrics.collect_notes({"chords": notes}, where)
+    return where, collect_notes({"chords": notes}, where)
 
 
 def test_groove_by_hand() -> None:
@@ -146,31 +145,31 @@ def test_a_bar_that_only_holds_on_is_not_empty_and_is_not_compared() -> None:
 
 
 def test_two_parts_on_one_pitch_are_two_notes_and_one_sounding_pitch() -> None:
-    where = metrics.find_passage([note(0, 72, BAR)])
-    ours = metrics.collect_notes({"bass": [note(0, 48, 4)], "chords": [note(0, 48, 4)]}, where)
+    where = find_passage([note(0, 72, BAR)])
+    ours = collect_notes({"bass": [note(0, 48, 4)], "chords": [note(0, 48, 4)]}, where)
     assert (ours.onset.size, int(ours.sounding.sum())) == (2, 4)
 
 
 def test_notes_begun_before_the_passage_sound_in_it_but_do_not_begin_in_it() -> None:
-    where = metrics.find_passage([note(BAR, 72, BAR)])
-    ours = metrics.collect_notes({"pad": [note(0, 48, BAR + 4), note(2 * BAR, 48, 4)]}, where)
+    where = find_passage([note(BAR, 72, BAR)])
+    ours = collect_notes({"pad": [note(0, 48, BAR + 4), note(2 * BAR, 48, 4)]}, where)
     assert (ours.onset.size, int(ours.sounding.sum())) == (0, 4)
 
 
 def test_overlaps_by_hand() -> None:
-    where = metrics.find_passage([note(0, 72, BAR)])
-    ours = metrics.collect_notes({"chords": [note(0, 48, 4), note(8, 48, 2)]}, where)
-    human = metrics.collect_notes({"chords": [note(0, 48, 4), note(4, 52, 4), note(4, 55, 4), note(12, 48, 20)]}, where)
+    where = find_passage([note(0, 72, BAR)])
+    ours = collect_notes({"chords": [note(0, 48, 4), note(8, 48, 2)]}, where)
+    human = collect_notes({"chords": [note(0, 48, 4), note(4, 52, 4), note(4, 55, 4), note(12, 48, 20)]}, where)
     assert metrics.measure_overlaps(where, ours, human) == {
-        "position_overlap": 1 / 4,  # (1/2 0 1/2 0) and (1/4 1/2 0 1/4)
-        "duration_overlap": 1 / 2,  # half are four steps long; three quarters
-        "polyphony_overlap": 8 / 12,  # always one; one on 8 of 12 steps, else two
-        "pitch_class_overlap": 8 / 16,  # always C; C on 8 of 16 note-steps
+        "position": 1 / 4,  # (1/2 0 1/2 0) and (1/4 1/2 0 1/4)
+        "duration": 1 / 2,  # half are four steps long; three quarters
+        "polyphony": 8 / 12,  # always one; one on 8 of 12 steps, else two
+        "pitch_class": 8 / 16,  # always C; C on 8 of 16 note-steps
     }
 
 
 def test_drums_are_in_no_figure_but_their_own() -> None:
-    where = metrics.find_passage(MELODY)
+    where = find_passage(MELODY)
     drums = {"drums": [note(s, 36, 1) for s in range(0, BAR, 2)]}
     human = {"drums": [note(s, 38, 1) for s in range(0, BAR, 4)]}
     found = metrics.measure_all(where, drums, human)
@@ -182,7 +181,7 @@ def test_drums_are_in_no_figure_but_their_own() -> None:
 
 
 def test_every_figure_has_its_key_and_silence_is_silent() -> None:
-    found = metrics.measure_all(metrics.find_passage(MELODY), {}, BAND, ChordTrack([(0, "C:maj")]))
+    found = metrics.measure_all(find_passage(MELODY), {}, BAND, ChordTrack([(0, "C:maj")]))
     assert list(found) == [figure.key for figure in metrics.METRICS]
     zero = {"cr", "nic", "chroma", "onsets", "drum_onsets"} | {
         f"{name}_overlap" for name in ("position", "duration", "polyphony", "pitch_class")
@@ -193,13 +192,13 @@ def test_every_figure_has_its_key_and_silence_is_silent() -> None:
 
 
 def test_means_leave_out_what_is_not_there_and_hold_their_interval() -> None:
-    mean = metrics.estimate_mean([0.0, 1.0, math.nan, 2.0, 1.0])
+    mean = estimate_mean([0.0, 1.0, math.nan, 2.0, 1.0])
     assert (mean.value, mean.songs) == (1.0, 4)
     assert 0 < mean.low < 1 < mean.high < 2
-    assert mean == metrics.estimate_mean([0.0, 1.0, math.nan, 2.0, 1.0])
-    alone = metrics.estimate_mean([0.25])
+    assert mean == estimate_mean([0.0, 1.0, math.nan, 2.0, 1.0])
+    alone = estimate_mean([0.25])
     assert (alone.value, alone.low, alone.high) == (0.25, 0.25, 0.25)
-    assert metrics.estimate_mean([math.nan]).songs == 0
+    assert estimate_mean([math.nan]).songs == 0
 
 
 notes = st.builds(note, st.integers(0, 60), st.integers(30, 90), st.integers(1, 20))
@@ -208,7 +207,7 @@ lines = st.lists(notes, min_size=1, max_size=20)
 
 @given(lines, lines)
 def test_the_human_part_is_like_itself(melody: list[Note], band: list[Note]) -> None:
-    where = metrics.find_passage(melody)
+    where = find_passage(melody)
     human = {"chords": band}
     found = metrics.measure_all(where, human, human)
     for key in ("chroma", "position_overlap", "duration_overlap", "polyphony_overlap", "pitch_class_overlap"):
@@ -217,9 +216,7 @@ def test_the_human_part_is_like_itself(melody: list[Note], band: list[Note]) -> 
 
 @given(lines, lines)
 def test_shares_are_shares(melody: list[Note], band: list[Note]) -> None:
-    found = metrics.measure_all(
-        metrics.find_passage(melody), {"pad": band}, {"pad": melody}, ChordTrack([(0, "C:maj")])
-    )
+    found = metrics.measure_all(find_passage(melody), {"pad": band}, {"pad": melody}, ChordTrack([(0, "C:maj")]))
     assert found["cr"] + found["ur"] <= 1 + 1e-12
     for key, value in found.items():
         if key not in ("onsets", "groove", "drum_onsets"):
@@ -228,9 +225,9 @@ def test_shares_are_shares(melody: list[Note], band: list[Note]) -> None:
 
 @given(lines, lines, notes)
 def test_one_note_more_never_makes_it_less_consonant(melody: list[Note], band: list[Note], more: Note) -> None:
-    where = metrics.find_passage(melody)
-    before = metrics.measure_consonance(where, metrics.collect_notes({"bass": band}, where))
-    after = metrics.measure_consonance(where, metrics.collect_notes({"bass": band, "pad": [more]}, where))
+    where = find_passage(melody)
+    before = metrics.measure_consonance(where, collect_notes({"bass": band}, where))
+    after = metrics.measure_consonance(where, collect_notes({"bass": band, "pad": [more]}, where))
     assert after["cr"] >= before["cr"]
     assert after["ur"] <= before["ur"]
     assert after["nic"] >= before["nic"]
@@ -241,6 +238,12 @@ def test_figures_do_not_care_where_in_the_file_the_song_stands(melody: list[Note
     def later(line: list[Note]) -> list[Note]:
         return [Note(n.start + bars * 96, n.pitch, n.length) for n in line]
 
-    here = metrics.measure_all(metrics.find_passage(melody), {"bass": band}, {"bass": melody})
-    there = metrics.measure_all(metrics.find_passage(later(melody)), {"bass": later(band)}, {"bass": later(melody)})
+    here = metrics.measure_all(find_passage(melody), {"bass": band}, {"bass": melody})
+    there = metrics.measure_all(find_passage(later(melody)), {"bass": later(band)}, {"bass": later(melody)})
     assert np.array_equal(list(here.values()), list(there.values()), equal_nan=True)
+
+
+def test_one_more_figure_is_one_more_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = metrics.Metric("bars", "bars", "number of bars", lambda c: float(c.where.bars))
+    monkeypatch.setattr(metrics, "METRICS", (*metrics.METRICS, line))
+    assert metrics.measure_all(find_passage(MELODY), BAND)["bars"] == 1

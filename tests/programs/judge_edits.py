@@ -39,6 +39,7 @@ from music.edits.selection import EditScores
 from music.encoding import edit_grid
 from music.encoding.edit_grid import WINDOW_STEPS, Lengths
 from music.evaluation import metrics
+from music.evaluation.passage import collect_notes, find_passage
 from music.midifile import Song
 from music.note import CHANNELS, TICKS_PER_STEP, Note
 
@@ -195,13 +196,13 @@ def lines_of(notes: Sequence[Note]) -> list[list[Note]]:
 
 def texture(notes: Sequence[Note], melody: Sequence[Note]) -> dict[str, float]:
     """Consonance with the melody, parallels a bar, voices a step."""
-    where = metrics.find_passage([n for n in melody if n.end <= WINDOW_STEPS * TICKS_PER_STEP])
+    where = find_passage([n for n in melody if n.end <= WINDOW_STEPS * TICKS_PER_STEP])
     rest = [n for n in notes if n not in set(melody)]
     sounding = edit_grid.find_sounding(lengths_of(notes))[where.first_step : where.first_step + where.steps]
     lines = lines_of(notes)
     return {
         **{
-            key: metrics.measure_consonance(where, metrics.collect_notes({"edits": rest}, where))[key]
+            key: metrics.measure_consonance(where, collect_notes({"edits": rest}, where))[key]
             for key in ("cr", "ur", "clash")
         },
         "parallels a bar": parallels(lines) / 8 if len(lines) > 1 else 0.0,
@@ -239,7 +240,7 @@ def harmony(
         if pictures is not None and index < 4:
             from daemon.evaluation import piano_roll_png as drawing
 
-            where = metrics.find_passage(melody)
+            where = find_passage(melody)
             rows = {"human": {"chords": human}, "edited": {"edits": notes}}
             drawing.draw_piano_rolls(pictures / f"{index}.png", f"chorale {index}", tuple(melody), rows, where)
     return {

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.key_equivariant import Block, KeyConv, KeyNorm, Width, join
-from music.evaluation.metrics import Mean, estimate_mean
+from music.evaluation.means import Mean, estimate_mean
 from music.note import PITCH_CLASSES, STEPS_PER_BAR
 from tests.programs.judges.pieces import Piece, cut, onsets_by_bar, planes
 

@@ -13,7 +13,8 @@ from daemon.evaluation.scoring import BLOCKS, FOLLOWER, LIVE, OFFLINE, OWN, Band
 from daemon.offline.render import render_notes
 from music.chords import ChordTrack
 from music.corpus import SongFile
-from music.evaluation import baselines, metrics
+from music.evaluation import baselines
+from music.evaluation.passage import find_passage
 from music.midifile import MidiFileError, Song, choose_melody
 from music.note import Metre, quantise
 from tests.programs.judges import pieces
@@ -62,7 +63,7 @@ def play(task: Task) -> Tried | None:
         return None
     together = np.concatenate(heard)
     original = pieces.piece(task.entry.song, task.entry.named_style or "piano", pieces.rows_of(melody), together)
-    where = metrics.find_passage(melody)
+    where = find_passage(melody)
     rules = {OWN: original, FOLLOWER: pieces.with_parts(original, baselines.follow_chords(where))}
     if song.markers:
         rules[BLOCKS] = pieces.with_parts(original, baselines.play_chord_blocks(where, ChordTrack(song.markers)))

@@ -22,16 +22,17 @@ from daemon.offline.render import render_notes
 from daemon.players.load import load_player
 from music.corpus import read_split
 from music.evaluation import metrics
+from music.evaluation.passage import MelodyPassage, Parts, collect_notes, find_passage
 from music.midifile import Song, choose_melody
 
 BARS = 8
 
 
-def nic(melody: metrics.MelodyPassage, parts: metrics.Parts, bar: int) -> float:
+def nic(melody: MelodyPassage, parts: Parts, bar: int) -> float:
     """NiC of one bar."""
     steps = slice(bar * melody.steps_per_bar, (bar + 1) * melody.steps_per_bar)
-    where = metrics.MelodyPassage(melody.first_step + steps.start, melody.steps_per_bar, melody.line[steps])
-    return metrics.measure_consonance(where, metrics.collect_notes(parts, where))["nic"]
+    where = MelodyPassage(melody.first_step + steps.start, melody.steps_per_bar, melody.line[steps])
+    return metrics.measure_consonance(where, collect_notes(parts, where))["nic"]
 
 
 def main() -> None:
@@ -49,7 +50,7 @@ def main() -> None:
     for entry in read_split(options.data, "pop909", "valid", songs=options.songs, seed=0, style="pop"):
         song = entry.read()
         part = choose_melody(song)
-        whole = metrics.find_passage(part.notes)
+        whole = find_passage(part.notes)
         half = whole.first_step // 16 + whole.bars // 2
         if whole.bars < 4 * BARS:
             continue
@@ -57,7 +58,7 @@ def main() -> None:
         for notes, kept in ((moved, after), (part.notes, stayed)):
             heard = Song((replace(part, notes=notes),), song.tempos, song.metres)
             parts, _ = render_notes(heard, player, Settings(player.info.styles[0]))
-            where = metrics.find_passage(notes)
+            where = find_passage(notes)
             middle = half - where.first_step // 16
             kept.append([nic(where, parts, middle + bar) for bar in range(BARS)])
             if notes is moved:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from music.evaluation.metrics import Mean
+from music.evaluation.means import Mean
 from tests.programs.judges import belonging as contrast
 from tests.programs.judges import styles as classes
 from tests.programs.judges.bench import BLOCKS, FOLLOWER, OWN, Tried
