@@ -5,7 +5,6 @@ The command line goes before a preset, a preset before the file, the file before
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -130,5 +129,7 @@ def _check_table(name: str, value: object) -> Mapping[str, object]:
 
 
 def _suggest(name: str) -> str:
+    import difflib  # for a mistake only
+
     near = difflib.get_close_matches(name[:100], KEYS, 1)
     return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(key for key in KEYS if '.' not in key)}"

@@ -8,7 +8,7 @@ from daemon.config.config import KEYS, Config
 from daemon.config.reading import GESTURES, PRESETS
 from daemon.control.gestures import DEFAULT_GESTURES
 from daemon.core.schema import KeySpec
-from daemon.system.text_files import toml_literal
+from daemon.system.text_files import format_toml
 
 
 def format_documented_config() -> str:
@@ -17,11 +17,11 @@ def format_documented_config() -> str:
         "# houseband's configuration. Every key is here with its default; take the '# ' away to change one.",
         "# Options on the command line of `houseband run` go before what is said here.",
         "",
-        *_format_keys("# ", lambda spec: f"{toml_literal(spec.to_toml(spec.default))}  # {spec.summary}: {spec.range}"),
+        *_format_keys("# ", lambda spec: f"{format_toml(spec.to_toml(spec.default))}  # {spec.summary}: {spec.range}"),
         "",
         "# MIDI gestures: a gesture, then a control, 'control=value' or '' (nothing). These are the usual ones:",
         f"# [{GESTURES}]",
-        *(f"# {toml_literal(gesture)} = {toml_literal(target)}" for gesture, target in DEFAULT_GESTURES.items()),
+        *(f"# {format_toml(gesture)} = {format_toml(target)}" for gesture, target in DEFAULT_GESTURES.items()),
         "",
         "# Presets turn several live controls at once (`houseband set preset quiet`, or `--preset quiet`):",
         f"# [{PRESETS}.quiet]",
@@ -35,14 +35,14 @@ def format_documented_config() -> str:
 def format_config(config: Config) -> str:
     """Return a configuration as TOML, with every key as it stands."""
     lines = [
-        *_format_keys("", lambda spec: toml_literal(spec.to_toml(config.get_value(spec.name)))),
+        *_format_keys("", lambda spec: format_toml(spec.to_toml(config.get_value(spec.name)))),
         "",
         f"[{GESTURES}]",
-        *(f"{toml_literal(gesture)} = {toml_literal(target)}" for gesture, target in config.gestures.items()),
+        *(f"{format_toml(gesture)} = {format_toml(target)}" for gesture, target in config.gestures.items()),
     ]
     for name, preset in config.presets.items():
-        lines += ["", f"[{PRESETS}.{toml_literal(name)}]"]
-        lines += [f"{key} = {toml_literal(value)}" for key, value in preset if isinstance(value, str | float | int)]
+        lines += ["", f"[{PRESETS}.{format_toml(name)}]"]
+        lines += [f"{key} = {format_toml(value)}" for key, value in preset if isinstance(value, str | float | int)]
     return "\n".join(lines) + "\n"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from daemon.control import gestures
 from daemon.control.gestures import GestureError
 from daemon.core.schema import SettingError
-from daemon.system.text_files import MissingFileError, TextFileError, read_toml, toml_literal
+from daemon.system.text_files import MissingFileError, TextFileError, format_toml, read_toml
 from music.errors import UserError
 from music.files import write_atomically
 
@@ -47,7 +47,7 @@ def write_learned(file: Path, learned: Mapping[str, str]) -> None:
     lines = [
         "# Gestures that `houseband learn` has learnt. It writes this file: put your own into the configuration.",
         f"[{_TABLE}]",
-        *(f"{toml_literal(gesture)} = {toml_literal(target)}" for gesture, target in learned.items()),
+        *(f"{format_toml(gesture)} = {format_toml(target)}" for gesture, target in learned.items()),
     ]
     file.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(file, "\n".join(lines) + "\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from pathlib import Path
 
 from music.errors import UserError
@@ -36,15 +35,16 @@ def read_toml(path: Path) -> dict[str, object]:
 
     Raises MissingFileError where there is no file, TextFileError where it cannot be read or is not TOML.
     """
+    text = read_text(path)
+    import tomllib  # most users have no such file
+
     try:
-        return tomllib.loads(read_text(path))
-    except TextFileError:
-        raise
+        return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # ValueError: TOMLDecodeError, or an integer of too many digits
         raise TextFileError(f"{path}: not TOML: {error}") from None
 
 
-def toml_literal(value: str | float | bool) -> str:
+def format_toml(value: str | float | bool) -> str:
     """Return a text, number or switch as it is written in TOML."""
     # JSON's texts are TOML's, but for DEL, which TOML wants escaped
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

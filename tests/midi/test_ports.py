@@ -22,6 +22,8 @@ NAMES = ["Keys:out_2", "Keys:out", "Pads (USB):out"]
         ("^pads", 2),
         ("OUT$", 1),
         ("no(where", None),
+        ("a{99999999999}", None),
+        ("(" * 5_000, None),
         ("synth", None),
     ],
 )
