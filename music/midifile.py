@@ -228,6 +228,8 @@ def choose_melody(song: Song, track: str | None = None, channel: int | None = No
 def check_length(song: Song, notes: Sequence[Note], begin: int | None = None) -> None:
     """Raise MidiFileError for notes of a song that last too long. begin: the tick from which on that counts, where it
     is not the first note's."""
+    if not notes:
+        return
     starts = sorted({n.start for n in notes} | ({begin} if begin is not None else set()))
     starts.append(max(n.end for n in notes))
     beats = (starts[-1] - starts[0]) // TICKS_PER_BEAT

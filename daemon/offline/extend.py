@@ -9,14 +9,12 @@ from pathlib import Path
 from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
 from daemon.engine.song import bar_at, metre_at
+from daemon.offline.render import MAX_BAR_TICKS
 from daemon.players.player import ContinuingPlayer
 from music import midifile
 from music.evaluation.baselines import extract_human_parts
 from music.midifile import Song
-from music.note import MELODY, TICKS_PER_BEAT, TICKS_PER_STEP, Note, quantise, remove_overlaps
-
-#: the most that is added: 512 bars of 16/4
-MAX_ADDED_TICKS = 8192 * TICKS_PER_BEAT
+from music.note import MELODY, TICKS_PER_STEP, Note, quantise, remove_overlaps
 
 Parts = dict[str, tuple[Note, ...]]
 
@@ -45,8 +43,8 @@ def extend(song: Song, melody: tuple[Note, ...], player: ContinuingPlayer, wante
     end = max(n.end for n in known)
     origin, metre = metre_at(song.metres, end - 1)
     first = bar_at(song.metres, end - 1).start + metre.ticks_per_bar
-    if wanted.bars * metre.ticks_per_bar > MAX_ADDED_TICKS:
-        raise song.error(f"{wanted.bars} bars of {metre} are too long to be added; choose fewer with --bars")
+    if metre.ticks_per_bar > MAX_BAR_TICKS:
+        raise song.error(f"a bar of {metre} is too long to be added; mend the file's time signature")
     now, last = first // TICKS_PER_STEP, (first + wanted.bars * metre.ticks_per_bar) // TICKS_PER_STEP
     played = {role: tuple(quantise(own.get(role, ()))) for role in player.info.roles}
     for number, step in enumerate(range(now, last), 1):

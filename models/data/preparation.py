@@ -12,7 +12,7 @@ from rich.progress import track
 
 from models.data import song_cache
 from models.data.song_cache import CachedSong, DataError
-from music import corpus
+from music import corpus, midifile
 from music.chords import NO_CHORD, QUALITY_TONES, ChordTrack
 from music.corpus import SongFile
 from music.midifile import MidiFileError
@@ -34,9 +34,10 @@ def read_song(file: SongFile) -> CachedSong | None:
     """Return the song in a MIDI file; None when it holds no melody with company or is not in 4/4."""
     try:
         song = file.read()
+        midifile.check_length(song, [note for part in song.parts for note in part.notes])
     except MidiFileError:  # a user's folder holds all sorts of files; the caller counts and reports them
         return None
-    if any(str(m) not in ("4/4", "2/2") for _, m in song.metres):
+    if any(str(m) not in ("4/4", "2/2") for _, m in song.metres) or midifile.BAD_METRE in song.mended:
         return None
     guessed = [(part_of(p.name, p.channel, p.program), p) for p in song.parts]
     if not any(part in MELODIES for part, _ in guessed):

@@ -239,6 +239,7 @@ def lasting(*starts: int) -> list[Note]:
 def test_music_of_a_usual_length_is_fine() -> None:
     song = Song(())
     midifile.check_length(song, lasting(*range(3000)))
+    midifile.check_length(song, [])
     midifile.check_length(song, lasting(0, 127))
     midifile.check_length(song, lasting(*range(100), *range(600, 700)))
     midifile.check_length(song, lasting(*range(5_000, 5_003)))
