@@ -25,7 +25,7 @@ class JackTransport:
     """Puts where a JACK transport is on the inbox, over and over, until it is closed."""
 
     def __init__(self, now: Callable[[], int], put: Callable[[Position], None], bpm: float) -> None:
-        """Join the server. bpm: the tempo of a transport whose master names none. Raises ClockError."""
+        """Join the server. bpm: the tempo while the transport names none. Raises ClockError."""
         try:
             import jack
         except (ImportError, OSError) as error:

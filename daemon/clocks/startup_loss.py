@@ -53,7 +53,7 @@ class StartupLossDetector:
         return self._gap is not None and len(self.ticks) - self._gap in LOOK_AFTER_TICKS and self._renumber(self._gap)
 
     def _renumber(self, gap: int) -> bool:
-        """Number the ticks after a gap anew, if more or fewer were lost in it than was thought; return True if so."""
+        """Correct the numbers of the ticks after a gap. Return False if as many were lost in it as was thought."""
         before, after = self.ticks[:gap], self.ticks[gap:]
         counted = after[0][0] - before[-1][0] - 1
         missing = count_lost(before, [(number - counted, ns) for number, ns in after])

@@ -117,7 +117,7 @@ class TickLine:
 
     @property
     def tolerance_ns(self) -> float:
-        """How far apart ticks may lie, beyond their intervals, without being a surprise."""
+        """The distance between ticks, beyond their intervals, that is no surprise."""
         return (self.width_ns if self.settled else max(self.width_ns, self.spread_ns)) * MARGIN + MIN_TOLERANCE_NS
 
     def _measure_width(self) -> None:

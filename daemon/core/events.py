@@ -47,12 +47,10 @@ class ControlChange:
 
 @dataclass(frozen=True, slots=True)
 class LearnGesture:
-    """A request to bind the next MIDI gesture that is made to a target, `KEY` or `KEY=VALUE`; an empty target ends
-    the learning.
-    """
+    """A request to bind the next MIDI gesture that is made to a target."""
 
     at: int
-    target: str
+    target: str  #: `KEY` or `KEY=VALUE`; empty: learn no more
     done: Callable[[bool], None] | None = field(default=None, compare=False, kw_only=True)
 
 

@@ -1,4 +1,4 @@
-"""What the engine knows of the player that it asks for plans."""
+"""Facts about a player, as the engine knows them: it asks the player for plans, and never sees it."""
 
 from __future__ import annotations
 
