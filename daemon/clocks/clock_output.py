@@ -12,7 +12,9 @@ TICK, START, STOP = (bytes((status,)) for status in (midi.CLOCK, midi.START, mid
 class ClockOutput:
     """Beats 24 times a beat from `begin` on; Start goes out at the first bar line after `play`, Stop with `stop`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, enabled: bool = True) -> None:
+        """Beat when told to, or never if it is not enabled."""
+        self._enabled = enabled
         #: the tick of the next message, None while it does not beat
         self.next_tick: int | None = None
         self._starts_next_bar = False
@@ -20,7 +22,8 @@ class ClockOutput:
 
     def begin(self, tick: int) -> None:
         """Beat from this tick on, anew if it beats already."""
-        self.next_tick = tick
+        if self._enabled:
+            self.next_tick = tick
 
     def play(self) -> None:
         """Send Start at the next bar line, unless it has been sent."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from daemon.clocks.clock_output import ClockOutput
 from daemon.core.counters import Counters
@@ -51,18 +51,18 @@ class Band:
         """Play `song` with `player`; the parameters are the conductor's."""
         self.counters = Counters()
         self.player = player
-        self.settings = Settings()
-        self.silent_roles: frozenset[str] = frozenset()
-        self.transport = Transport(song)
-        self.form = Form(song.metres)
-        self.melody = MelodyTracker(channel=channel)
-        self.schedule = NoteSchedule()
-        self.loop = EditLoop(channel)
+        self.settings = Settings()  # how the controls stand
+        self.silent_roles: frozenset[str] = frozenset()  # muted, or of level 0
+        self.transport = Transport(song)  # whether the band plays, how fast, and where it is
+        self.form = Form(song.metres)  # fills, variations, endings
+        self.melody = MelodyTracker(channel=channel)  # what was played to the band
+        self.schedule = NoteSchedule()  # what the band will play, in ticks
+        self.loop = EditLoop(channel)  # what goes round and is edited
         self.planner = Planner(
             composer, player, song, self.melody, self.schedule, self.loop, self.counters, replan=replan
         )
         self.sender = NoteSender(output, now, self.counters)
-        self.clock_output = ClockOutput() if send_clock else None
+        self.clock_output = ClockOutput(enabled=send_clock)
 
     def use(self, settings: Settings) -> None:
         """Let these settings hold from now on."""
@@ -83,8 +83,7 @@ class Band:
         song = self.transport.song
         if song.count_in:
             clicks = self.transport.count_in(now)
-            if self.clock_output is not None:
-                self.clock_output.begin(clicks[0].start)
+            self.clock_output.begin(clicks[0].start)
             for click in clicks:
                 self.schedule.add(CLICK, click)
         if song.begin is not None:
@@ -92,8 +91,7 @@ class Band:
 
     def begin(self, step: int) -> None:
         """Play; the first plan is asked for in the middle of this step."""
-        if self.clock_output is not None:
-            self.clock_output.play()
+        self.clock_output.play()
         self.transport.begin(step)
         self.planner.renew()
         if self.looping and self.loop.draft is None:
@@ -105,7 +103,7 @@ class Band:
         self.form.reset()
         self.loop.forget()
         self.transport.stop()
-        for message in () if self.clock_output is None else self.clock_output.stop():
+        for message in self.clock_output.stop():
             self.sender.send(message, now)
         self.planner.discard_pending()
 
@@ -230,13 +228,12 @@ class Band:
         self.melody.forget(tick + 1)
         self.loop.forget()
         self.transport.anchor(tick, at)
-        if self.clock_output is not None:
-            self.clock_output.begin(tick)
+        self.clock_output.begin(tick)
 
     def send_clock(self, now: int) -> None:
         """Send the band's own MIDI clock, as far as it is due."""
         tempo = self.transport.tempo
-        if self.clock_output is None or tempo is None:
+        if tempo is None or self.clock_output.next_tick is None:
             return
         origin, metre = self.transport.song.metre_at(0)
         for tick, message in self.clock_output.take(tempo.tick_at(now), origin, metre.ticks_per_bar):
@@ -257,7 +254,7 @@ class Band:
         elif self.transport.playing:
             self.loop.begin(self.transport.last_step + 1, self.transport.song, self.settings.loop_bars)
 
-    def announce(self, edits: Iterable[Edit], now: int) -> None:
+    def announce(self, edits: Sequence[Edit], now: int) -> None:
         """End the notes that edits, which have just been applied, removed; send the edits as MIDI, if wanted."""
         self._end_loop_notes([(edit.step, edit.pitch) for edit in edits if edit.action == REMOVE], now)
         if self.settings.edit_sysex and self.loop.draft is not None:

@@ -124,14 +124,14 @@ class Conductor:
     def _deadline(self) -> int | None:
         """Return the time (ns) at which something is next to be done, None for never."""
         band = self._band
-        tempo, clock_output = band.transport.tempo, band.clock_output
+        tempo, clock_tick = band.transport.tempo, band.clock_output.next_tick
         times = [band.sender.deadline, self._sync.deadline]
         if tempo is not None:
             tick = band.transport.next_tick(band.schedule.next_tick())
             if tick is not None:
                 times.append(tempo.ns_at(tick) - band.sender.lookahead_ns)
-            if clock_output is not None and clock_output.next_tick is not None:
-                times.append(tempo.ns_at(clock_output.next_tick))
+            if clock_tick is not None:
+                times.append(tempo.ns_at(clock_tick))
         return min((at for at in times if at is not None), default=None)
 
     def _do_what_is_due(self, now: int) -> None:
