@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 
 from music.midi import Key, key_of, note_off
@@ -25,11 +25,10 @@ class OutputMessage:
     #: of a note-on, the ticks (at which it begins, up to which its plan knew the melody); None: it is a note-off
     onset: tuple[int, int | None] | None = None
     waiting: bool = True  #: it has not left, and will
+    key: Key = field(init=False)  #: channel and pitch
 
-    @property
-    def key(self) -> Key:
-        """The channel and pitch of the note."""
-        return key_of(self.data)
+    def __post_init__(self) -> None:
+        self.key = key_of(self.data)
 
 
 class OutputQueue:

@@ -176,7 +176,7 @@ class Transport:
         """
         if self.held_since is not None:
             return None
-        if not self.playing:
+        if self._state is not TransportState.PLAYING:
             return scheduled
         return self.grid if scheduled is None else min(scheduled, self.grid)
 
@@ -194,7 +194,7 @@ class Transport:
 
     def find_stall(self, tick: int) -> Stall | None:
         """Return the stall that shows when the band, which should be at `tick`, is far behind; None if it is not."""
-        if self.state is not TransportState.PLAYING or self.tempo is None or tick - self.grid <= STALL_TICKS:
+        if self.tempo is None or tick - self.grid <= STALL_TICKS or self.state is not TransportState.PLAYING:
             return None
         missed = tick // TICKS_PER_STEP - self.grid // TICKS_PER_STEP
         return Stall(missed, self.tempo.ns_at(tick) - self.tempo.ns_at(self.grid) > SLEEP_NS)
