@@ -45,7 +45,7 @@ def _decode(data: bytes) -> str:
     for tag, encoding in (_TAGS | _BYTE_ORDER_MARKS).items():
         if data.startswith(tag):
             return data[len(tag) :].decode(encoding, "replace")
-    wide = _wide_encoding(data)
+    wide = _find_wide_encoding(data)
     if wide is not None:
         return data.decode(wide)
     for encoding in ("utf-8", "cp932" if _looks_japanese(data) else "cp1252"):
@@ -56,7 +56,7 @@ def _decode(data: bytes) -> str:
     return data.decode("latin-1")
 
 
-def _wide_encoding(data: bytes) -> str | None:
+def _find_wide_encoding(data: bytes) -> str | None:
     """Return which UTF-16 a text without a byte order mark is in: every other byte of Western text is zero there."""
     half = len(data) // 2
     if len(data) % 2 or 2 * data.count(0) < half:
@@ -69,5 +69,5 @@ def _wide_encoding(data: bytes) -> str | None:
 
 
 def _looks_japanese(data: bytes) -> bool:
-    """Return whether bytes that are no UTF-8 are Shift-JIS and not Latin-1, whose accents stand alone among letters."""
+    """Tell whether bytes that are no UTF-8 are Shift-JIS and not Latin-1, whose accents stand alone among letters."""
     return any(pattern.search(data) for pattern in (_JAPANESE, _ONE_JAPANESE, _HALF_WIDTH))

@@ -21,7 +21,7 @@ from music.errors import UserError
 from music.files import open_atomically
 from music.midi_text import decode_text, make_printable
 from music.note import CHANNELS, TICKS_PER_BEAT, Metre, Note
-from music.track_names import matching_names, melody_rank
+from music.track_names import match_names, rank_melody
 
 FILE_TICKS = 480
 DEFAULT_TEMPO = 500_000
@@ -99,7 +99,7 @@ class Song:
         us = sum((min(stop, end) - min(tick, end)) * us for (tick, us), stop in zip(self.tempos, stops, strict=True))
         return us / (TICKS_PER_BEAT * 1_000_000)
 
-    def error(self, sentence: str) -> MidiFileError:
+    def make_error(self, sentence: str) -> MidiFileError:
         """Return the error of which this file is the cause."""
         return MidiFileError(f"{self.name}: {sentence}" if self.name else sentence)
 
@@ -138,7 +138,9 @@ def parse(data: bytes, name: str = "") -> Song:
     metres: dict[int, Metre] = {0: Metre()}
     markers: list[tuple[int, str]] = []
     for index, track in enumerate(source.tracks):
-        title = next((decode_text(body) for _, body in track.bodies(smf.TRACK_NAME)), "")[:_MAX_NAME_LENGTH].strip()
+        title = next((decode_text(body) for _, body in track.find_bodies(smf.TRACK_NAME)), "")[
+            :_MAX_NAME_LENGTH
+        ].strip()
         parts += _find_parts(track, title, index, source.division)
         for tick, status, kind, _, body in track.events:
             if status != smf.META:
@@ -208,20 +210,20 @@ def choose_melody(song: Song, track: str | None = None, channel: int | None = No
     parts = [p for p in playing if channel is None or p.channel == channel - 1]
     where = "" if channel is None else f" on channel {channel}"
     if channel is not None and not parts:
-        raise song.error(f"no notes{where}; the file has: {_list_names(playing)}")
+        raise song.make_error(f"no notes{where}; the file has: {_list_names(playing)}")
     if track is not None:
         parts = _find_track(parts, track)
         if not parts:
             name = make_printable(track)
-            raise song.error(f"no track {name!r} with notes in it{where}; the file has: {_list_names(playing)}")
+            raise song.make_error(f"no track {name!r} with notes in it{where}; the file has: {_list_names(playing)}")
         return parts[0]
-    ranks = [melody_rank(p.name, p.channel) for p in parts]
+    ranks = [rank_melody(p.name, p.channel) for p in parts]
     best = min((rank for rank in ranks if rank is not None), default=None)
     if best is not None:
         return parts[ranks.index(best)]
     pitched = [p for p in parts if channel is not None or p.channel != CHANNELS["drums"]]
     if not pitched:
-        raise song.error("no melody: the file has no pitched notes")
+        raise song.make_error("no melody: the file has no pitched notes")
     return pitched[0]
 
 
@@ -236,11 +238,13 @@ def check_length(song: Song, notes: Sequence[Note], begin: int | None = None) ->
     pause = max(later - earlier for earlier, later in pairwise(starts)) // TICKS_PER_BEAT
     remedy = "choose another track with --track, or mend the file's time division"
     if beats > min(MAX_BEATS, FREE_BEATS + BEATS_PER_NOTE * len(notes)):
-        raise song.error(f"the melody lasts {beats} beats, and that is too long for its {len(notes)} notes; {remedy}")
+        raise song.make_error(
+            f"the melody lasts {beats} beats, and that is too long for its {len(notes)} notes; {remedy}"
+        )
     if starts[-1] > MAX_BEATS * TICKS_PER_BEAT:
-        raise song.error(f"the melody ends at beat {starts[-1] // TICKS_PER_BEAT}, and that is too late; {remedy}")
+        raise song.make_error(f"the melody ends at beat {starts[-1] // TICKS_PER_BEAT}, and that is too late; {remedy}")
     if pause > MAX_PAUSE_BEATS:
-        raise song.error(f"the melody stands still for {pause} beats, and that is too long; {remedy}")
+        raise song.make_error(f"the melody stands still for {pause} beats, and that is too long; {remedy}")
 
 
 def _find_track(parts: list[Part], track: str) -> list[Part]:
@@ -249,7 +253,7 @@ def _find_track(parts: list[Part], track: str) -> list[Part]:
     numbered = [p for p in parts if str(p.index) == track.strip()]
     if track not in named and numbered:
         return numbered
-    return [p for name in matching_names((p.name for p in parts), track)[:1] for p in parts if p.name == name]
+    return [p for name in match_names((p.name for p in parts), track)[:1] for p in parts if p.name == name]
 
 
 def _list_names(parts: list[Part]) -> str:
@@ -313,7 +317,7 @@ def copy_track(song: Song, index: int, channel: int | None = None) -> list[mido.
     Raises MidiFileError for a song that was not read from a file.
     """
     if song.source is None:
-        raise song.error("this song was not read from a file")
+        raise song.make_error("this song was not read from a file")
     messages = []
     last = 0
     for tick, status, first, second, body in song.source.tracks[index].events:

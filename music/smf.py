@@ -77,7 +77,7 @@ class Track:
     events: list[Event]
     end: int  #: tick at which the track ends
 
-    def bodies(self, kind: int) -> Iterator[tuple[int, bytes]]:
+    def find_bodies(self, kind: int) -> Iterator[tuple[int, bytes]]:
         """Yield (tick, body) of every meta message of a type."""
         return ((tick, body) for tick, status, first, _, body in self.events if status == META and first == kind)
 
@@ -98,25 +98,25 @@ def parse(data: bytes) -> SmfFile:
     Raises ValueError, with half a sentence on why, when there is nothing to be mended: no header, no track, too large.
     """
     mended: Counter[str] = Counter()
-    data = _unwrapped(data, mended)
+    data = _unwrap(data, mended)
     if len(data) > MAX_MUSIC_BYTES:
         raise ValueError(f"it is larger than {MAX_MUSIC_BYTES >> 20} MiB")
-    kind, announced, division, at = _header(data)
+    kind, announced, division, at = _read_header(data)
     reader = _TrackReader(mended)
-    tracks = [reader.read(piece, told) for piece, told in _track_pieces(data, at, mended)]
+    tracks = [reader.read(piece, told) for piece, told in _split_tracks(data, at, mended)]
     if announced and not tracks:
         raise ValueError("there is no track in it")
     if TRUNCATED in mended and not any(track.events for track in tracks):
         raise ValueError("it ends before its first message")
     if announced != len(tracks):
         mended[WRONG_COUNT] += 1
-    return _on_beats(SmfFile(kind, division, tracks, mended))
+    return _lay_on_beats(SmfFile(kind, division, tracks, mended))
 
 
 # --- chunks --------------------------------------------------------------------------------------------------------
 
 
-def _unwrapped(data: bytes, mended: Counter[str]) -> bytes:
+def _unwrap(data: bytes, mended: Counter[str]) -> bytes:
     """Return a file's bytes from its header on, without what is wrapped around."""
     if not data:
         raise ValueError("it is empty")
@@ -138,7 +138,7 @@ def _unwrapped(data: bytes, mended: Counter[str]) -> bytes:
     return data[begin:]
 
 
-def _header(data: bytes) -> tuple[int, int, int, int]:
+def _read_header(data: bytes) -> tuple[int, int, int, int]:
     """Return (format, announced tracks, division, where the header ends)."""
     if len(data) < 14:
         raise ValueError("it ends within its header")
@@ -154,7 +154,7 @@ def _header(data: bytes) -> tuple[int, int, int, int]:
 
 
 def _is_boundary(data: bytes, at: int) -> bool:
-    """Return whether a chunk may begin, or the file end, at this place."""
+    """Tell whether a chunk may begin, or the file end, at this place."""
     if at >= len(data):
         return at == len(data)
     name = data[at : at + 4]
@@ -165,7 +165,7 @@ def _is_boundary(data: bytes, at: int) -> bool:
     return at + 8 + int.from_bytes(data[at + 4 : at + 8], "big") <= len(data)
 
 
-def _track_pieces(data: bytes, at: int, mended: Counter[str]) -> Iterator[tuple[bytes, int | None]]:
+def _split_tracks(data: bytes, at: int, mended: Counter[str]) -> Iterator[tuple[bytes, int | None]]:
     """Yield (bytes, None) of every track. A length that leads nowhere is not believed: such a track goes on to the next
     one, and its pair is (bytes, length that it claims)."""
     while at + 8 <= len(data):
@@ -189,7 +189,7 @@ def _track_pieces(data: bytes, at: int, mended: Counter[str]) -> Iterator[tuple[
 
 
 def _is_nearly_track(name: bytes) -> bool:
-    """Return whether the name of a chunk is a track's but for one letter, or for capitals."""
+    """Tell whether the name of a chunk is a track's but for one letter, or for capitals."""
     return sum(byte == right for byte, right in zip(name.lower(), b"mtrk", strict=True)) >= 3
 
 
@@ -217,7 +217,7 @@ class _TrackReader:
                 delta = data[at]
                 at += 1
                 if delta > 0x7F:
-                    delta, at = self._long_delta(data, at - 1)
+                    delta, at = self._read_long_delta(data, at - 1)
                 tick += delta
                 status = data[at]
                 if status > 0x7F:
@@ -227,7 +227,7 @@ class _TrackReader:
                     if not own:
                         self._mended[LOST_STATUS] += 1
                 else:
-                    at = self._next_clean(data, at)
+                    at = self._find_next(data, at)
                     continue
                 if status < SYSEX:
                     running, own = status, True
@@ -242,10 +242,10 @@ class _TrackReader:
                         first, second, at = self._mend_data(data, at, status)
                     add((tick, status, first, second, b""))
                 elif status == META and data[at] == END_OF_TRACK:
-                    ended, at = True, _variable_length(data, at + 1)[1]
+                    ended, at = True, _read_number(data, at + 1)[1]
                     break
                 else:
-                    event, at = self._other(data, at, status, tick)
+                    event, at = self._read_other(data, at, status, tick)
                     if event is not None:
                         add(event)
         except IndexError:
@@ -263,15 +263,15 @@ class _TrackReader:
         elif told is None and at < size:
             self._mended[BETWEEN] += 1
 
-    def _long_delta(self, data: bytes, at: int) -> tuple[int, int]:
+    def _read_long_delta(self, data: bytes, at: int) -> tuple[int, int]:
         """Return (delta time, what follows it) for one of several bytes."""
-        delta, after = _variable_length(data, at)
+        delta, after = _read_number(data, at)
         if delta > _MAX_NUMBER:
             self._mended[BAD_DELTA] += 1
             return 0, after
         return delta, after
 
-    def _next_clean(self, data: bytes, at: int) -> int:
+    def _find_next(self, data: bytes, at: int) -> int:
         """Return the next place at which messages make sense: a delta time of one byte and a status. Raises IndexError
         when there is none near."""
         for place in range(at, min(at + SEARCH_BYTES, len(data) - 1)):
@@ -295,37 +295,40 @@ class _TrackReader:
         self._mended[CLIPPED] += sum(byte > 0x7F for byte in data[begin:after])
         return min(data[begin], 0x7F), min(data[begin + 1], 0x7F) if count == 2 else 0, after
 
-    def _other(self, data: bytes, at: int, status: int, tick: int) -> tuple[Event | None, int]:
+    def _read_other(self, data: bytes, at: int, status: int, tick: int) -> tuple[Event | None, int]:
         """Return (message, what follows) of all that is no channel message; None for what is left out."""
         if status == META:
-            return self._meta(data, at, tick)
+            return self._read_meta(data, at, tick)
         if status in (SYSEX, SYSEX_END):
-            return self._sysex(data, at, status, tick)
+            return self._read_sysex(data, at, status, tick)
         self._mended[SYSTEM] += 1
         for _ in range(_SYSTEM_BYTES.get(status, 0)):
             if at < len(data) and data[at] < 0x80:
                 at += 1
         return None, at
 
-    def _meta(self, data: bytes, at: int, tick: int) -> tuple[Event | None, int]:
+    def _read_meta(self, data: bytes, at: int, tick: int) -> tuple[Event | None, int]:
         kind = data[at]
-        length, begin = _variable_length(data, at + 1)
+        length, begin = _read_number(data, at + 1)
         end = begin + length
         usual = _META_BYTES.get(kind)
         if usual not in (None, length) or end > len(data):
-            end = self._other_end(data, end, begin + usual if usual is not None else None, begin)
+            end = self._find_end(data, end, begin + usual if usual is not None else None, begin)
         if kind > 0x7F or end > len(data) or not is_well_formed(kind, data[begin:end]):
             self._mended[BAD_META] += 1
             return None, end
         return (tick, META, kind, 0, data[begin : min(end, begin + (length if usual is None else usual))]), end
 
-    def _sysex(self, data: bytes, at: int, status: int, tick: int) -> tuple[Event | None, int]:
-        length, begin = _variable_length(data, at)
+    def _read_sysex(self, data: bytes, at: int, status: int, tick: int) -> tuple[Event | None, int]:
+        length, begin = _read_number(data, at)
         end = begin + length
         body = data[begin:end]
+        if status == SYSEX_END and not _reads_cleanly(data, end, 0) and _reads_cleanly(data, at, 0):
+            self._mended[SYSTEM] += 1  # a lone F7
+            return None, at
         if end > len(data) or (status == SYSEX and not body.removesuffix(b"\xf7").isascii()):
             closing = data.find(b"\xf7", at, at + SEARCH_BYTES) + 1
-            found = self._other_end(data, end, closing or None, begin)
+            found = self._find_end(data, end, closing or None, begin)
             if found != end:  # as it goes over a cable: no length, up to F7
                 body, end = data[at:found], found
         body = body.removeprefix(b"\xf0").removesuffix(b"\xf7")
@@ -334,7 +337,7 @@ class _TrackReader:
             return None, end
         return (tick, SYSEX, 0, 0, body), end
 
-    def _other_end(self, data: bytes, told: int, usual: int | None, begin: int) -> int:
+    def _find_end(self, data: bytes, told: int, usual: int | None, begin: int) -> int:
         """Return where a message whose length is doubtful ends: where it says, where it should, or where messages make
         sense again. Raises IndexError when it goes on behind the end of the track."""
         if told <= len(data) and _reads_cleanly(data, told, 0):
@@ -344,13 +347,13 @@ class _TrackReader:
             return usual
         if told <= len(data):
             return told
-        found = self._next_clean(data, begin)
+        found = self._find_next(data, begin)
         self._mended[BAD_LENGTH] += 1
         return found
 
 
 def is_well_formed(kind: int, body: bytes) -> bool:
-    """Return whether the body of a meta message can be what its type says."""
+    """Tell whether the body of a meta message can be what its type says."""
     if len(body) < _FEWEST_BYTES.get(kind, 0):
         return False
     if kind == SET_TEMPO:
@@ -362,7 +365,7 @@ def is_well_formed(kind: int, body: bytes) -> bool:
     return True
 
 
-def _variable_length(data: bytes, at: int) -> tuple[int, int]:
+def _read_number(data: bytes, at: int) -> tuple[int, int]:
     """Return (a number of 7 bits a byte, what follows it); one above 28 bits stands for all that are too large."""
     value = 0
     for place in range(at, at + _MAX_NUMBER_BYTES):
@@ -374,13 +377,13 @@ def _variable_length(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _reads_cleanly(data: bytes, at: int, running: int) -> bool:
-    """Return whether the next few messages, or all up to the end, are as the standard has them, delta times included.
+    """Tell whether the next few messages, or all up to the end, are as the standard has them, delta times included.
     running: the status of a message that has none; 0: it must have one."""
     for _ in range(_CLEAN_EVENTS):
         if at == len(data):
             return True
         try:
-            delta, at = _variable_length(data, at)
+            delta, at = _read_number(data, at)
             status = data[at]
             if status < 0x80:
                 status = running
@@ -388,7 +391,7 @@ def _reads_cleanly(data: bytes, at: int, running: int) -> bool:
                 at += 1
             if status == META and data[at] == END_OF_TRACK:
                 return delta <= _MAX_NUMBER and data[at + 1] == 0
-            following = _clean_end(data, at, status)
+            following = _find_clean_end(data, at, status)
         except IndexError:
             return False
         if following is None or delta > _MAX_NUMBER:
@@ -397,17 +400,17 @@ def _reads_cleanly(data: bytes, at: int, running: int) -> bool:
     return True
 
 
-def _clean_end(data: bytes, at: int, status: int) -> int | None:
+def _find_clean_end(data: bytes, at: int, status: int) -> int | None:
     """Return what follows the message whose data begins here; None when it is not as the standard has it."""
     if 0x80 <= status < SYSEX:
         end = at + (1 if 0xC0 <= status < 0xE0 else 2)
         return end if end <= len(data) and data[at:end].isascii() else None
     if status == META:
-        length, begin = _variable_length(data, at + 1)
+        length, begin = _read_number(data, at + 1)
         clean = data[at] < 0x80 and _META_BYTES.get(data[at], length) == length and begin + length <= len(data)
         return begin + length if clean else None
     if status in (SYSEX, SYSEX_END):
-        length, begin = _variable_length(data, at)
+        length, begin = _read_number(data, at)
         return begin + length if begin + length <= len(data) else None
     return None
 
@@ -415,7 +418,7 @@ def _clean_end(data: bytes, at: int, status: int) -> int | None:
 # --- time ----------------------------------------------------------------------------------------------------------
 
 
-def _on_beats(file: SmfFile) -> SmfFile:
+def _lay_on_beats(file: SmfFile) -> SmfFile:
     """Return a file with ticks per beat: one that counts frames of a second is laid on the beats of its tempo."""
     rate, per_frame = 256 - (file.division >> 8), file.division & 0xFF
     if 0 < file.division < 0x8000:
@@ -424,7 +427,7 @@ def _on_beats(file: SmfFile) -> SmfFile:
         file.mended[BAD_DIVISION] += 1
         file.division = min(file.division & 0x7FFF, -file.division & 0xFFFF) or ASSUMED_DIVISION
         return file
-    place = _beat_places(file.tracks, _FRAME_RATES[rate] * per_frame)
+    place = _make_beat_map(file.tracks, _FRAME_RATES[rate] * per_frame)
     for track in file.tracks:
         track.events = [
             (place(tick), status, first, second, body) for tick, status, first, second, body in track.events
@@ -434,11 +437,11 @@ def _on_beats(file: SmfFile) -> SmfFile:
     return file
 
 
-def _beat_places(tracks: Sequence[Track], per_second: Fraction) -> Callable[[int], int]:
+def _make_beat_map(tracks: Sequence[Track], per_second: Fraction) -> Callable[[int], int]:
     """Return the function from a tick of so many a second to one of ASSUMED_DIVISION a beat."""
     tempos = {0: _DEFAULT_TEMPO_US}
     for track in tracks:
-        tempos |= {tick: int.from_bytes(body, "big") for tick, body in track.bodies(SET_TEMPO)}
+        tempos |= {tick: int.from_bytes(body, "big") for tick, body in track.find_bodies(SET_TEMPO)}
     ticks = sorted(tempos)
     # binary fractions, so that thousands of tempi stay numbers of a reasonable size
     unit = per_second.denominator * ASSUMED_DIVISION * 1_000_000 << _FRACTION_BITS

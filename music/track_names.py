@@ -36,7 +36,7 @@ _WORDS = {
 }
 
 
-def part_of(name: str, channel: int, program: int) -> str:
+def guess_part(name: str, channel: int, program: int) -> str:
     """Return which of PARTS a track plays. channel: 0..15; program: General MIDI's, 0..127."""
     folded = fold_name(name)
     if channel == CHANNELS["drums"]:
@@ -51,19 +51,19 @@ def part_of(name: str, channel: int, program: int) -> str:
     return "pad" if program in _PAD_PROGRAMS else "chords"
 
 
-def melody_rank(name: str, channel: int) -> int | None:
+def rank_melody(name: str, channel: int) -> int | None:
     """Return how likely it is by its name that a track is the melody, 0 the likeliest; None when its name is none of a
     melody."""
     folded = fold_name(name)
     if folded == MELODY:
         return 0
-    if part_of(name, channel, 0) not in MELODIES:
+    if guess_part(name, channel, 0) not in MELODIES:
         return None
     words = _WORDS[MELODY]
     return 1 + next((rank for rank, word in enumerate(words) if word in folded), len(words))
 
 
-def matching_names(names: Iterable[str], wanted: str) -> list[str]:
+def match_names(names: Iterable[str], wanted: str) -> list[str]:
     """Return the names that somebody who wrote `wanted` may have meant, the likeliest first: that very name, the same
     but for case and accents, or one that has all of its words in it."""
     names, folded = list(dict.fromkeys(names)), fold_name(wanted)

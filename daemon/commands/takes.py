@@ -141,7 +141,7 @@ def _describe_contents(file: Path) -> dict[str, object]:
     except midifile.MidiFileError:
         return {"state": "too long to be looked into" if file.stat().st_size > smf.MAX_MUSIC_BYTES else "not readable"}
     assert song.source is not None
-    markers = (body for track in song.source.tracks for _, body in track.bodies(smf.MARKER))
+    markers = (body for track in song.source.tracks for _, body in track.find_bodies(smf.MARKER))
     styles = dict.fromkeys(map(decode_text, markers))
     notes = sum(len(part.notes) for part in song.parts)
     return {"seconds": round(song.seconds, 1), "notes": notes, "styles": ", ".join(styles)}

@@ -35,7 +35,7 @@ def extend(song: Song, melody: tuple[Note, ...], player: ContinuingPlayer, wante
     a melody without notes, and for music that lasts too long.
     """
     if not melody:
-        raise song.error("there is no melody to go on from")
+        raise song.make_error("there is no melody to go on from")
     own = extract_human_parts(song)
     line = quantise(melody)
     known = [n for notes in (line, *own.values()) for n in notes]
@@ -44,7 +44,7 @@ def extend(song: Song, melody: tuple[Note, ...], player: ContinuingPlayer, wante
     origin, metre = metre_at(song.metres, end - 1)
     first = bar_at(song.metres, end - 1).start + metre.ticks_per_bar
     if metre.ticks_per_bar > MAX_BAR_TICKS:
-        raise song.error(f"a bar of {metre} is too long to be added; mend the file's time signature")
+        raise song.make_error(f"a bar of {metre} is too long to be added; mend the file's time signature")
     now, last = first // TICKS_PER_STEP, (first + wanted.bars * metre.ticks_per_bar) // TICKS_PER_STEP
     played = {role: tuple(quantise(own.get(role, ()))) for role in player.info.roles}
     for number, step in enumerate(range(now, last), 1):

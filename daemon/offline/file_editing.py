@@ -120,7 +120,7 @@ def choose_notes(song: Song, track: str | None = None, channel: int | None = Non
     else:
         notes = [note for part in song.parts if part.channel != _DRUMS for note in part.notes]
     if not notes:
-        raise song.error("there are no notes to edit; name a track that has some with --track")
+        raise song.make_error("there are no notes to edit; name a track that has some with --track")
     midifile.check_length(song, notes, begin=0)
     return notes
 

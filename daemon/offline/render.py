@@ -167,7 +167,7 @@ def render_wav(
     tempo = TempoMap.from_marks(song.tempos if options.bpm is None else ((0, us_per_beat(options.bpm)),))
     hours, limit = (ns / NS_PER_S / 3600 for ns in (tempo.ns_at(max(n.end for n in melody.notes)), MAX_WAV_NS))
     if hours > limit:
-        raise song.error(f"it lasts {hours:.0f} hours at this tempo, and a .wav may last {limit:.0f}; use --bpm")
+        raise song.make_error(f"it lasts {hours:.0f} hours at this tempo, and a .wav may last {limit:.0f}; use --bpm")
     done = perform(song, melody, player, options, progress)
     metre = done.metres[0][1] if clicks else None
     wav.write(target, {MELODY: melody.notes, **done.parts}, TempoMap.from_marks(done.tempos), synth, metre)

@@ -17,7 +17,7 @@ from music.chords import NO_CHORD, QUALITY_TONES, ChordTrack
 from music.corpus import SongFile
 from music.midifile import MidiFileError
 from music.note import TICKS_PER_BEAT, round_to_step
-from music.track_names import MELODIES, PARTS, part_of
+from music.track_names import MELODIES, PARTS, guess_part
 
 
 def classify_chord(chord: tuple[int, frozenset[int], int] | None) -> tuple[int, int]:
@@ -39,7 +39,7 @@ def read_song(file: SongFile) -> CachedSong | None:
         return None
     if any(str(m) not in ("4/4", "2/2") for _, m in song.metres) or midifile.BAD_METRE in song.mended:
         return None
-    guessed = [(part_of(p.name, p.channel, p.program), p) for p in song.parts]
+    guessed = [(guess_part(p.name, p.channel, p.program), p) for p in song.parts]
     if not any(part in MELODIES for part, _ in guessed):
         pitched = next((i for i, (part, _) in enumerate(guessed) if part != "drums"), None)
         if pitched is None:

@@ -303,7 +303,7 @@ def test_markers_of_any_text_are_written(tmp_path: Path) -> None:
     midifile.write(tmp_path / "o.mid", {"harmony": ()}, markers=[(0, "日本 é"), (24, "bell\x07\ud800")])
     source = midifile.read(tmp_path / "o.mid").source
     assert source is not None
-    assert [body.decode() for _, body in source.tracks[0].bodies(smf.MARKER)] == ["日本 é", "bell"]
+    assert [body.decode() for _, body in source.tracks[0].find_bodies(smf.MARKER)] == ["日本 é", "bell"]
 
 
 SONG = file(

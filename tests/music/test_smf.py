@@ -30,7 +30,7 @@ def test_a_file_in_order_needs_no_mending() -> None:
     assert (read.format, read.division, dict(read.mended)) == (1, DIVISION, {})
     assert [onsets(read, index) for index in (0, 1)] == [NOTES, NOTES]
     assert read.tracks[0].end == BEAT * len(PITCHES)
-    assert list(read.tracks[0].bodies(smf.TRACK_NAME)) == [(0, b"melody")]
+    assert list(read.tracks[0].find_bodies(smf.TRACK_NAME)) == [(0, b"melody")]
 
 
 def test_every_kind_of_message_is_read_as_it_stands() -> None:
@@ -76,6 +76,7 @@ WRONG: list[tuple[str, bytes, str]] = [
     ("song position", file(track(b"\x00\xf2\x7f\x7f", tune())), smf.SYSTEM),
     ("song select", file(track(b"\x00\xf3\x7f", tune())), smf.SYSTEM),
     ("undefined", file(track(b"\x00\xf4", b"\x00\xf5", tune())), smf.SYSTEM),
+    ("end of exclusive", file(track(b"\x00\xf7", tune())), smf.SYSTEM),
     ("tune request", file(track(b"\x00\xf6", tune())), smf.SYSTEM),
     ("key of 255 sharps, scale 255", file(track(meta(smf.KEY_SIGNATURE, b"\xff\xff"), tune())), smf.BAD_META),
     ("key of 9 flats", file(track(meta(smf.KEY_SIGNATURE, b"\xf7\x00"), tune())), smf.BAD_META),
@@ -159,8 +160,8 @@ def test_a_track_that_runs_on_a_status_of_the_one_before_keeps_its_notes() -> No
 
 def test_a_tempo_and_a_metre_may_be_longer_or_shorter_than_usual() -> None:
     read = smf.parse(file(track(b"\x00\xff\x51\x04\x07\xa1\x20\x00", b"\x00\xff\x58\x02\x03\x02", tune())))
-    assert list(read.tracks[0].bodies(smf.SET_TEMPO)) == [(0, b"\x07\xa1\x20")]
-    assert list(read.tracks[0].bodies(smf.TIME_SIGNATURE)) == [(0, b"\x03\x02")]
+    assert list(read.tracks[0].find_bodies(smf.SET_TEMPO)) == [(0, b"\x07\xa1\x20")]
+    assert list(read.tracks[0].find_bodies(smf.TIME_SIGNATURE)) == [(0, b"\x03\x02")]
     assert onsets(read) == NOTES
 
 

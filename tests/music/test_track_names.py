@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from music.track_names import fold_name, matching_names, melody_rank, part_of
+from music.track_names import fold_name, guess_part, match_names, rank_melody
 
 
 @pytest.mark.parametrize(
@@ -32,16 +32,16 @@ def test_case_accents_and_width_do_not_count(name: str, folded: str) -> None:
     ],
 )
 def test_a_part_is_told_by_name_channel_and_program(name: str, channel: int, program: int, part: str) -> None:
-    assert part_of(name, channel, program) == part
+    assert guess_part(name, channel, program) == part
 
 
 def test_the_likelier_melody_has_the_lower_rank() -> None:
-    ranks = [melody_rank(name, 0) for name in ("melody", "Melodie 2", "Vocal", "Lead Guitar", "violin1")]
+    ranks = [rank_melody(name, 0) for name in ("melody", "Melodie 2", "Vocal", "Lead Guitar", "violin1")]
     assert None not in ranks
     assert ranks == sorted(ranks, key=lambda rank: rank or 0)
     assert ranks[0] == 0
-    assert melody_rank("Bass", 0) is None
-    assert melody_rank("Lead", 9) is None
+    assert rank_melody("Bass", 0) is None
+    assert rank_melody("Lead", 9) is None
 
 
 @pytest.mark.parametrize(
@@ -58,4 +58,4 @@ def test_the_likelier_melody_has_the_lower_rank() -> None:
     ],
 )
 def test_a_track_is_found_by_its_name_or_words_of_it(wanted: str, found: list[str]) -> None:
-    assert matching_names(["Lead Guitar", "Lead", "lead", "Mélodie", "Misleading"], wanted) == found
+    assert match_names(["Lead Guitar", "Lead", "lead", "Mélodie", "Misleading"], wanted) == found

@@ -106,7 +106,7 @@ def test_styles_are_markers_in_any_script(tmp_path: Path) -> None:
     styles = format_style(0, "jázz 日本") + format_style(2_000 * MS, "rock\nroll")
     song = converted(tmp_path, HEADER + MARK + styles + note("i", 0, 60))
     assert song.source is not None
-    markers = [(tick, body.decode()) for tick, body in song.source.tracks[0].bodies(smf.MARKER)]
+    markers = [(tick, body.decode()) for tick, body in song.source.tracks[0].find_bodies(smf.MARKER)]
     assert markers == [(0, "jázz 日本"), (4 * 480, "rock roll")]
     converted(tmp_path, (HEADER + MARK).encode() + b"s 0 caf\xe9\x1b[2J\n" + note("i", 0, 60).encode())
 

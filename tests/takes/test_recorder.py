@@ -66,7 +66,7 @@ def test_a_take_is_a_midi_file_of_melody_roles_tempo_and_styles(tmp_path: Path) 
     assert [(n.start, n.pitch) for n in melody.notes][:8] == [(n.start, n.pitch) for n in TUNE][:8]
     assert [us for _, us in song.tempos] == [500_000, 1_000_000]
     assert song.source is not None
-    assert [text for _, text in song.source.tracks[0].bodies(smf.MARKER)] == [b"pop", b"rock"]
+    assert [text for _, text in song.source.tracks[0].find_bodies(smf.MARKER)] == [b"pop", b"rock"]
     for role in ROLES:
         onsets = sum(m.data[0] == 0x90 | CHANNELS[role] for m in sent)
         part = song.part(role)
