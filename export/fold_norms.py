@@ -1,4 +1,4 @@
-"""The same function in fewer operations: what a normalisation shares with the convolution after it goes into weights.
+"""Fold norms into weights: the same function in fewer operations, for export only.
 
 A KeyNorm centres, scales and weighs its state. The weights are linear, so the next KeyConv can hold them; centring and
 scaling become a handful of small matrix products. On a canvas of 32 beats the convolutions take half of a plan's time
@@ -22,7 +22,7 @@ M = TypeVar("M", bound=nn.Module)
 
 
 class Scale(nn.Module):
-    """What remains of a KeyNorm: (B, total, T) -> same, centred and scaled at every position."""
+    """The rest of a KeyNorm without its gains: (B, total, T) -> same, centred and scaled at every position."""
 
     means: Tensor
     back: Tensor
@@ -58,7 +58,7 @@ def fold_norm(norm: KeyNorm, after: KeyConv) -> Scale:
 
 
 def fold(model: M) -> M:
-    """A copy of a Generator or a Harmonist that computes the same, for export only."""
+    """Return a copy of a Generator or a Harmonist that computes the same, for export only."""
     model = copy.deepcopy(model)
     for part in list(model.modules()):
         if isinstance(part, (Block, Dilated, Pointwise)) and isinstance(part.norm, KeyNorm):

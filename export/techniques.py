@@ -18,7 +18,7 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Exporter:
-    """What a technique brings to the export."""
+    """The part of the export that a technique brings."""
 
     #: writes the graph of a checkpoint (tensors, state) to a path; returns figures about it, see `export.check.report`
     write: Callable[[Mapping[str, Tensor], Values, Path], dict[str, Any]]

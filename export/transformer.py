@@ -115,7 +115,7 @@ class HandGraph(ExportModule):
 
 
 class WriterGraph(ExportModule):
-    """One token of a step: memory (1, width), condition (1, 3 * width), token (1,): WRITER for the first."""
+    """One token of a step: memory (1, width), condition (1, 3 * width), token (1,): WRITER_TOKENS for the first."""
 
     inputs = ("memory", "condition", "token")
     outputs = ("logits", "memory_out")
@@ -164,7 +164,7 @@ def write(tensors: Mapping[str, Tensor], state: Mapping[str, Any], target: Path)
         "windows": list(WINDOWS_STEPS),
         "ring": RING_STEPS,
         "period": PERIOD_STEPS,
-        "vocabulary": step_tokens.WRITER,
+        "vocabulary": step_tokens.WRITER_TOKENS,
         "velocity_std": state["extras"]["velocity_std"],
     }
     write_parts(parts, Signature("transformer", {}, {}, TRANSFORMER_STYLES, settings, provenance), target)

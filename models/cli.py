@@ -200,7 +200,7 @@ def _load_songs(data_folder: Path | None, cache: Path, collections: tuple[str, .
 def _describe_origin(cache: Path) -> dict[str, Any]:
     """Return what tells where a run comes from."""
     return {
-        "data_hash": song_cache.file_hash(cache),
+        "data_hash": song_cache.hash_file(cache),
         "commit": checkpoint.find_commit(),
         "torch": torch.__version__,
         "command": shlex.join(["houseband", *sys.argv[1:]]),

@@ -21,10 +21,10 @@ from music.note import PITCH_CLASSES
 
 
 class Width(NamedTuple):
-    """How many pitched and plain channels a state has; its vector is pitched * 12 + plain wide, pitched first."""
+    """The channels of a state, whose vector has the pitched ones first."""
 
-    pitched: int
-    plain: int
+    pitched: int  #: channels with a value for each of 12 pitch classes
+    plain: int  #: channels with one value
 
     @property
     def total(self) -> int:
@@ -60,8 +60,8 @@ class KeyConv(nn.Module):
             channel = torch.arange(width.pitched).repeat_interleave(PITCH_CLASSES)
             self.register_buffer(name, channel, persistent=False)
 
-    def weight(self) -> tuple[Tensor, Tensor]:
-        """The dense kernel (out.total, in.total, kernel) and bias (out.total,)."""
+    def assemble(self) -> tuple[Tensor, Tensor]:
+        """Return the dense kernel (out.total, in.total, kernel) and the bias (out.total,)."""
         op, sp, k = self.target.pitched, self.source.pitched, self.kernel
         circulant = self.pp.index_select(2, self.rotation).reshape(op, sp, PITCH_CLASSES, PITCH_CLASSES, k)
         circulant = circulant.permute(0, 2, 1, 3, 4).reshape(op * PITCH_CLASSES, sp * PITCH_CLASSES, k)
@@ -72,19 +72,23 @@ class KeyConv(nn.Module):
         return weight, bias
 
     def forward(self, x: Tensor) -> Tensor:
-        weight, bias = self.weight()
+        weight, bias = self.assemble()
         padding = (self.kernel - 1) // 2 if self.stride == 1 else 0
         return functional.conv1d(x, weight, bias, stride=self.stride, padding=padding)
 
 
 class KeyNorm(nn.Module):
-    """Root-mean-square normalisation at a position (Zhang & Sennrich 2019), pitched and plain channels apart, the
-    pitched ones about their mean over pitch classes: what tells pitches apart is never drowned by what they share.
+    """Root-mean-square normalisation at a position (Zhang & Sennrich 2019): (B, total, T) -> same.
 
-    floor: the mean square below which a state counts as silent; where rests are common, a small one makes gradients
-    explode."""
+    Pitched and plain channels apart, the pitched ones about their mean over pitch classes: what tells pitches apart is
+    never drowned by what they share.
+    """
 
     def __init__(self, width: Width, floor: float = 1e-4) -> None:
+        """Begin with gains of 1. floor: the mean square below which a state counts as silent.
+
+        Where rests are common, a small floor makes gradients explode.
+        """
         super().__init__()
         self.width, self.floor = width, floor
         self.gain_pitched = nn.Parameter(torch.ones(width.pitched))
@@ -103,8 +107,10 @@ class KeyNorm(nn.Module):
 
 
 class Drop(nn.Module):
-    """Dropout of whole channels (Tompson et al. 2015), a pitched one for all pitch classes at once. (B, total, T) ->
-    same."""
+    """Dropout of whole channels (Tompson et al. 2015): (B, total, T) -> same.
+
+    A pitched channel is dropped for all pitch classes at once.
+    """
 
     def __init__(self, width: Width, share: float) -> None:
         super().__init__()
@@ -133,11 +139,11 @@ class Block(nn.Module):
 
 
 def join(pitched: Tensor, plain: Tensor) -> Tensor:
-    """(B, C, 12, T) and (B, P, T) as one state (B, C * 12 + P, T)."""
+    """Return (B, C, 12, T) and (B, P, T) as one state (B, C * 12 + P, T)."""
     return torch.cat([pitched.flatten(1, 2), plain], 1)
 
 
 def concatenate(first: Tensor, width: Width, second: Tensor, other: Width) -> Tensor:
-    """Two states side by side as one state of the summed width."""
+    """Return two states side by side as one state of the summed width."""
     a, b = width.pitched * PITCH_CLASSES, other.pitched * PITCH_CLASSES
     return torch.cat([first[:, :a], second[:, :b], first[:, a:], second[:, b:]], 1)

@@ -1,4 +1,4 @@
-"""Recipes: what a training run is told, as a frozen dataclass per technique; JSON in a checkpoint."""
+"""Recipes: the settings of a training run, a frozen dataclass per technique, and JSON in a checkpoint."""
 
 from __future__ import annotations
 

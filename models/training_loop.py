@@ -27,7 +27,7 @@ SHOWN_LOSSES = 3
 
 
 class Objective(Protocol):
-    """What a technique learns: its networks, its optimizers, and how one update of them goes."""
+    """The part of training that a technique brings: networks, optimizers, and an update of them."""
 
     #: by the names that their tensors have in a checkpoint; `average` holds the weights that are exported
     modules: Mapping[str, nn.Module]

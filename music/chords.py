@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
+from typing import NamedTuple
 
 #: Letter of a natural note -> pitch class.
 NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
@@ -55,8 +56,16 @@ def _read_degree(text: str) -> int:
     return (_DEGREES[int(text.lstrip("#b"))] + alter) % 12
 
 
-def parse(label: str) -> tuple[int, frozenset[int], int] | None:
-    """(root, pitch classes, bass) of a label, each 0..11; None for `N` (no chord) and `X`.
+class Chord(NamedTuple):
+    """A chord; all pitch classes are 0..11."""
+
+    root: int
+    pitch_classes: frozenset[int]
+    bass: int
+
+
+def parse(label: str) -> Chord | None:
+    """Return the chord that a label names; None for `N` (no chord) and `X`.
 
     Raises ValueError for what is not a chord label.
     """
@@ -81,7 +90,7 @@ def parse(label: str) -> tuple[int, frozenset[int], int] | None:
         elif degree:
             intervals.add(_read_degree(degree))
     bass = (root + (_read_degree(bass_degree) if bass_degree else 0)) % 12
-    return root, frozenset((root + i) % 12 for i in intervals) | {bass}, bass
+    return Chord(root, frozenset((root + i) % 12 for i in intervals) | {bass}, bass)
 
 
 class ChordTrack:
@@ -91,7 +100,7 @@ class ChordTrack:
         self._ticks = [t for t, _ in markers]
         self._chords = [parse(label) for _, label in markers]
 
-    def at(self, tick: int) -> tuple[int, frozenset[int], int] | None:
-        """The chord in force at a tick, as parse() gives it; None where there is none."""
+    def find(self, tick: int) -> Chord | None:
+        """Return the chord in force at a tick; None where there is none."""
         index = bisect_right(self._ticks, tick) - 1
         return self._chords[index] if index >= 0 else None

@@ -92,7 +92,7 @@ class Song:
 
     @property
     def seconds(self) -> float:
-        """How long the file lasts, up to the end of its longest track or note."""
+        """The tick at which the file ends, that of its longest track or note."""
         ends = [round_to_tick(track.end, self.source.division) for track in self.source.tracks] if self.source else []
         end = max(self.end, *ends, 0)
         stops = [tick for tick, _ in self.tempos[1:]] + [end]
@@ -228,8 +228,10 @@ def choose_melody(song: Song, track: str | None = None, channel: int | None = No
 
 
 def check_length(song: Song, notes: Sequence[Note], begin: int | None = None) -> None:
-    """Raise MidiFileError for notes of a song that last too long. begin: the tick from which on that counts, where it
-    is not the first note's."""
+    """Raise MidiFileError for notes of a song that last too long.
+
+    begin: the tick from which on that counts, where it is not the first note's.
+    """
     if not notes:
         return
     starts = sorted({n.start for n in notes} | ({begin} if begin is not None else set()))
@@ -311,10 +313,9 @@ def write(
 
 
 def copy_track(song: Song, index: int, channel: int | None = None) -> list[mido.Message]:
-    """Return the messages of a source track (of one channel 0..15, where given), timed in 480ths of a beat, without its
-    name, tempo and metre.
+    """Return the messages of a source track, timed in 480ths of a beat, without its name, tempo and metre.
 
-    Raises MidiFileError for a song that was not read from a file.
+    channel: only those of this one (0..15). Raises MidiFileError for a song that was not read from a file.
     """
     if song.source is None:
         raise song.make_error("this song was not read from a file")

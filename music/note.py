@@ -29,16 +29,12 @@ CHANNELS = {"melody": 0, "bass": 1, "chords": 2, "pad": 3, "edits": 4, "drums": 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Note:
-    """One note.
+    """One note, ordered by start, pitch, length and velocity. Raises ValueError when a value is out of range."""
 
-    start: onset in ticks from bar 1 (may be negative for an upbeat); pitch: 0..127; length: ticks, at least 1;
-    velocity: 1..127. Ordered by (start, pitch, length, velocity). Raises ValueError when out of range.
-    """
-
-    start: int
-    pitch: int
-    length: int
-    velocity: int = 80
+    start: int  #: onset in ticks from bar 1; negative in an upbeat
+    pitch: int  #: 0..127
+    length: int  #: ticks, at least 1
+    velocity: int = 80  #: 1..127
 
     def __post_init__(self) -> None:
         if not (0 <= self.pitch <= 127 and self.length >= 1 and 1 <= self.velocity <= 127):
@@ -51,12 +47,12 @@ class Note:
 
 
 def round_to_step(tick: int) -> int:
-    """The step an onset at this tick belongs to: the nearest; half a step early belongs to the coming step."""
+    """Return the step that an onset at a tick belongs to: the nearest; half a step early is the coming step."""
     return (tick + TICKS_PER_STEP // 2) // TICKS_PER_STEP
 
 
 def quantise(notes: Iterable[Note]) -> list[Note]:
-    """Notes moved to the step grid, sorted: onsets to the nearest step, lengths at least a step.
+    """Return notes moved to the step grid, sorted: onsets to the nearest step, lengths at least a step.
 
     Equal pitches never overlap in the result: an earlier note ends where the next of its pitch begins, and of two
     that begin on one step the longer (then louder) stays.
@@ -73,7 +69,7 @@ def quantise(notes: Iterable[Note]) -> list[Note]:
 
 
 def remove_overlaps(notes: Iterable[Note]) -> list[Note]:
-    """The notes, sorted, each ended where the next of the same pitch begins; of equal onsets the longest stays."""
+    """Return the notes, sorted, each ended where the next of its pitch begins; of equal onsets the longest stays."""
     by_pitch: dict[int, list[Note]] = {}
     for note in sorted(notes, key=lambda n: (n.start, -n.length)):
         line = by_pitch.setdefault(note.pitch, [])

@@ -1,4 +1,4 @@
-"""What a graph takes and gives, stored inside the .onnx as metadata so that no sidecar can be lost."""
+"""Signatures of graphs: what one takes and gives, stored in the .onnx as metadata so that no sidecar can be lost."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 from music.errors import UserError
 
-#: The metadata key it is stored under, and the version of its layout.
+#: the metadata key that a signature is stored under, and the version of its layout
 METADATA_KEY = "houseband"
 SIGNATURE_VERSION = 1
-#: The metadata key, followed by a dot and a name, under which a graph carries further graphs, in base64.
+#: the metadata key, followed by a dot and a name, under which a graph carries further graphs, in base64
 PART_KEY = "houseband.part"
-#: What a graph's inputs and outputs are like: sizes that vary have a name.
+#: name of an input or output -> its shape, in which a size that varies is a name
 Shapes = Mapping[str, tuple[int | str, ...]]
 
 
@@ -24,23 +24,22 @@ class SignatureError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """technique: gan, arcnn or transformer; inputs, outputs: name -> shape; styles: in the order of the style input;
-    settings: what the player must know beside the graph; provenance: commit, command, configuration, data hash."""
+    """The description that a graph carries of itself."""
 
     technique: str
     inputs: Shapes
     outputs: Shapes
-    styles: tuple[str, ...]
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    provenance: Mapping[str, Any] = field(default_factory=dict)
+    styles: tuple[str, ...]  #: in the order of the style input
+    settings: Mapping[str, Any] = field(default_factory=dict)  #: what the player must know beside the graph
+    provenance: Mapping[str, Any] = field(default_factory=dict)  #: commit, command, recipe, hash of the data
 
     def to_json(self) -> str:
-        """As it is stored."""
+        """Return the text that is stored."""
         return json.dumps({"version": SIGNATURE_VERSION, **asdict(self)})
 
 
 def read_signature(metadata: Mapping[str, str]) -> Signature:
-    """The signature in a graph's metadata. Raises SignatureError when there is none, or none of this version."""
+    """Return the signature in a graph's metadata. Raises SignatureError unless there is one of this version."""
     if METADATA_KEY not in metadata:
         raise SignatureError("it was not made by `houseband export`: there is no signature inside")
     try:
@@ -58,8 +57,11 @@ def read_signature(metadata: Mapping[str, str]) -> Signature:
 
 
 def split_metadata(model: bytes) -> tuple[dict[str, str], bytes]:
-    """(the metadata of a model's file, the file without it). Reads no graph, so it takes a moment, and what the graph
-    is made of need not be right. Raises SignatureError for what is no such file."""
+    """Return the metadata of a model's file, and the file without it.
+
+    The graph itself is not read, which takes but a moment and works for a graph that is wrong inside. Raises
+    SignatureError for a file that is no model.
+    """
     metadata, graph = {}, []
     view, kept = memoryview(model), 0
     try:
@@ -79,8 +81,10 @@ _METADATA, _KEY, _VALUE = 14, 1, 2
 
 
 def _iterate_fields(message: memoryview, at: int = 0) -> Iterator[tuple[int, int, int, int]]:
-    """(number, where it begins, where its content begins, where it ends) of every field of a protocol buffers message
-    from a place on. Raises ValueError, IndexError for what is none."""
+    """Yield every field of a protocol buffers message from a place on: number, begin, begin of its content, end.
+
+    Raises ValueError, IndexError for what is no message.
+    """
     while at < len(message):
         begin = at
         key, at = _read_varint(message, at)
@@ -100,7 +104,7 @@ def _iterate_fields(message: memoryview, at: int = 0) -> Iterator[tuple[int, int
 
 
 def _read_varint(message: memoryview, at: int) -> tuple[int, int]:
-    """(a number of seven bits a byte, where it ends)."""
+    """Return a number of seven bits a byte, and where it ends."""
     value = 0
     for shift in range(0, 70, 7):
         value |= (message[at] & 127) << shift
@@ -111,7 +115,7 @@ def _read_varint(message: memoryview, at: int) -> tuple[int, int]:
 
 
 def check_signature(signature: Signature, technique: str, inputs: Shapes, outputs: Shapes) -> None:
-    """Raises SignatureError unless the graph is of that technique with exactly those inputs and outputs."""
+    """Raise SignatureError unless a graph is of that technique with exactly those inputs and outputs."""
     if signature.technique != technique:
         raise SignatureError(f"it is a graph for the {signature.technique}, not for the {technique}")
     for side, wanted, found in (("input", inputs, signature.inputs), ("output", outputs, signature.outputs)):

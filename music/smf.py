@@ -166,8 +166,11 @@ def _is_boundary(data: bytes, at: int) -> bool:
 
 
 def _split_tracks(data: bytes, at: int, mended: Counter[str]) -> Iterator[tuple[bytes, int | None]]:
-    """Yield (bytes, None) of every track. A length that leads nowhere is not believed: such a track goes on to the next
-    one, and its pair is (bytes, length that it claims)."""
+    """Yield (bytes, None) of every track.
+
+    A length that leads nowhere is not believed: such a track goes on to the next one, and its pair is (bytes, length
+    that it claims).
+    """
     while at + 8 <= len(data):
         name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "big")
         if name == b"MThd":  # another file behind this one
@@ -205,8 +208,10 @@ class _TrackReader:
         self._running = 0
 
     def read(self, data: bytes, told: int | None = None) -> Track:
-        """Return the messages of a track's bytes, up to its end or theirs. told: the length that the track claims,
-        where that is doubtful."""
+        """Return the messages of a track's bytes, up to its end or theirs.
+
+        told: the length that the track claims, where that is doubtful.
+        """
         events: list[Event] = []
         add = events.append
         at = tick = 0
@@ -272,8 +277,10 @@ class _TrackReader:
         return delta, after
 
     def _find_next(self, data: bytes, at: int) -> int:
-        """Return the next place at which messages make sense: a delta time of one byte and a status. Raises IndexError
-        when there is none near."""
+        """Return the next place at which messages make sense: a delta time of one byte and a status.
+
+        Raises IndexError when there is none near.
+        """
         for place in range(at, min(at + SEARCH_BYTES, len(data) - 1)):
             if data[place] < 0x80 < data[place + 1] and _reads_cleanly(data, place, 0):
                 self._mended[NO_MESSAGE] += 1
@@ -281,8 +288,10 @@ class _TrackReader:
         raise IndexError(at)
 
     def _mend_data(self, data: bytes, after: int, status: int) -> tuple[int, int, int]:
-        """Return (first, second, what follows) of a message with a data byte above 127: either a real-time message
-        has come between, or the value is too large."""
+        """Return (first, second, what follows) of a message with a data byte above 127.
+
+        Either a real-time message has come between, or the value is too large.
+        """
         count = 1 if 0xC0 <= status < 0xE0 else 2
         begin = after - count
         if self._mended[CLIPPED] < _MAX_DOUBTS and not _reads_cleanly(data, after, status):
@@ -338,8 +347,11 @@ class _TrackReader:
         return (tick, SYSEX, 0, 0, body), end
 
     def _find_end(self, data: bytes, told: int, usual: int | None, begin: int) -> int:
-        """Return where a message whose length is doubtful ends: where it says, where it should, or where messages make
-        sense again. Raises IndexError when it goes on behind the end of the track."""
+        """Return where a message whose length is doubtful ends.
+
+        Where it says, where it should, or where messages make sense again. Raises IndexError when it goes on behind the
+        end of the track.
+        """
         if told <= len(data) and _reads_cleanly(data, told, 0):
             return told
         if usual is not None and usual <= len(data) and _reads_cleanly(data, usual, 0):
@@ -378,7 +390,9 @@ def _read_number(data: bytes, at: int) -> tuple[int, int]:
 
 def _reads_cleanly(data: bytes, at: int, running: int) -> bool:
     """Tell whether the next few messages, or all up to the end, are as the standard has them, delta times included.
-    running: the status of a message that has none; 0: it must have one."""
+
+    running: the status of a message that has none; 0: it must have one.
+    """
     for _ in range(_CLEAN_EVENTS):
         if at == len(data):
             return True

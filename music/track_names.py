@@ -1,4 +1,4 @@
-"""Which part a track plays, told by its name, its channel and its program: one rule for training and for playing."""
+"""Tell which part a track plays, by its name, channel and program: one rule for training and for playing."""
 
 from __future__ import annotations
 
@@ -52,8 +52,10 @@ def guess_part(name: str, channel: int, program: int) -> str:
 
 
 def rank_melody(name: str, channel: int) -> int | None:
-    """Return how likely it is by its name that a track is the melody, 0 the likeliest; None when its name is none of a
-    melody."""
+    """Return how likely it is by its name that a track is the melody, 0 the likeliest.
+
+    None when its name is none of a melody.
+    """
     folded = fold_name(name)
     if folded == MELODY:
         return 0
@@ -64,8 +66,10 @@ def rank_melody(name: str, channel: int) -> int | None:
 
 
 def match_names(names: Iterable[str], wanted: str) -> list[str]:
-    """Return the names that somebody who wrote `wanted` may have meant, the likeliest first: that very name, the same
-    but for case and accents, or one that has all of its words in it."""
+    """Return the names that somebody who wrote `wanted` may have meant, the likeliest first.
+
+    That very name, the same but for case and accents, or one that has all of its words in it.
+    """
     names, folded = list(dict.fromkeys(names)), fold_name(wanted)
     same = [name for name in names if name == wanted] + [name for name in names if fold_name(name) == folded]
     words = folded.split()

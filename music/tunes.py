@@ -21,23 +21,23 @@ _GATE = Fraction(9, 10)
 
 @dataclass(frozen=True, slots=True)
 class Tune:
-    """A melody: its title and origin, the tempo it wants (beats per minute), its metre and its notes (ticks)."""
+    """A melody to play with."""
 
-    title: str
-    bpm: int
+    title: str  #: with its origin
+    bpm: int  #: tempo it wants, beats per minute
     metre: Metre
     notes: tuple[Note, ...]
     bars: int
 
-    def first_bars(self, count: int) -> Tune:
-        """The same, but only so many bars of it (at least 1)."""
+    def cut(self, count: int) -> Tune:
+        """Return the first bars of the tune, so many (at least 1)."""
         count = max(1, min(count, self.bars))
         end = count * self.metre.ticks_per_bar
         return Tune(self.title, self.bpm, self.metre, tuple(n for n in self.notes if n.start < end), count)
 
 
 def parse_tune(title: str, bpm: int, text: str, metre: Metre | None = None) -> Tune:
-    """The tune a text holds. Raises ValueError for a bar that is not full or an event that is none."""
+    """Return the tune in a text. Raises ValueError for a bar that is not full or an event that is none."""
     metre = metre or Metre()
     bars = [bar.split() for bar in text.split("|") if bar.strip()]
     notes: list[Note] = []

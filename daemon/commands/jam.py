@@ -61,7 +61,7 @@ def command(
     on 2, chords on 3, pad on 4, drums on 10. What was played is left as a MIDI file.
     """
     start_logging(verbose)
-    chosen = TUNES[tune] if bars is None else TUNES[tune].first_bars(bars)
+    chosen = TUNES[tune] if bars is None else TUNES[tune].cut(bars)
 
     def announce(ports: MidiPorts | None, sound: str | None, settings: Settings) -> None:
         click.echo(f"{chosen.title}: {settings.style}, {technique}")

@@ -19,8 +19,8 @@ from daemon.engine.schedule import CLICK, DRUMS, NoteSchedule
 from daemon.engine.sender import NoteSender
 from daemon.engine.song import SongInfo
 from daemon.engine.transport import HALF_STEP, Transport
-from music.edits.draft import encode_sysex
 from music.edits.edit import REMOVE, Edit
+from music.edits.sysex import encode_sysex
 from music.note import EDITS, TICKS_PER_BEAT, TICKS_PER_STEP, Note, round_to_step
 
 #: how much (ticks) of what is played while the band is silent is remembered

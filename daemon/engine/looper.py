@@ -96,7 +96,7 @@ class EditLoop:
         assert self.draft is not None
         first = round_to_step(note.start)
         length = max(1, round_to_step(note.end) - first)
-        self.draft.give(self.place(first), note.pitch, length, note.velocity)
+        self.draft.put_input(self.place(first), note.pitch, length, note.velocity)
 
     def _replace_bar(self, step: int, number: int) -> list[tuple[int, int]]:
         """Take out what the loop has in the bar of a step, when a first note is played in it."""
@@ -137,9 +137,9 @@ class EditLoop:
             passed = step - 1 - (step - 1 - self._origin - place) % self.draft.steps
             there = (passed - old_origin) % old.steps
             for pitch in np.flatnonzero(old.lengths[there]).tolist():
-                length = min(int(old.lengths[there, pitch]), self.draft.room(place, pitch))
+                length = min(int(old.lengths[there, pitch]), self.draft.find_room(place, pitch))
                 if length > 0:
-                    self.draft.give(place, pitch, length, int(old.velocities[there, pitch]))
+                    self.draft.put_input(place, pitch, length, int(old.velocities[there, pitch]))
 
     def end(self) -> None:
         """Let nothing go round any more; what was played is remembered."""
@@ -249,7 +249,7 @@ class EditLoop:
     def _note_down(self, edit: Edit, now: int, tick: int, undone: bool = False) -> None:
         assert self.draft is not None
         self._serial += 1
-        bar, step = self.draft.place(edit.step)
+        bar, step = self.draft.locate(edit.step)
         self.applied.append(AppliedEdit(self._serial, now, tick, edit, bar, step, undone))
 
 

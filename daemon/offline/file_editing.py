@@ -12,8 +12,9 @@ from daemon.offline.render import Progress
 from daemon.players.arcnn import STRICT_STYLES, EditScorer
 from music import midifile
 from music.edits import selection
-from music.edits.draft import Draft, drop_cancelled, format_edit
+from music.edits.draft import Draft
 from music.edits.edit import Edit, Limits
+from music.edits.edit_log import drop_cancelled, format_edit
 from music.encoding import edit_grid
 from music.encoding.edit_grid import WINDOW_STEPS
 from music.files import write_atomically
@@ -62,13 +63,13 @@ def edit_draft(draft: Draft, editor: EditScorer, options: EditOptions, progress:
     Raises ValueError for a style the graph does not know.
     """
     random = np.random.default_rng(options.seed)
-    belief = selection.Belief()
+    belief = selection.NoteBelief()
     few = max(1, round((options.at_once or EDITS_AT_ONCE) * draft.steps / WINDOW_STEPS))
     for iteration in range(1, options.iterations + 1):
-        if not any(cells.any() for cells in draft.open_cells(options.limits)):
+        if not any(cells.any() for cells in draft.find_open_cells(options.limits)):
             break
         scores = editor.score(draft, options.limits, options.style)
-        belief.look(draft, scores)
+        belief.update(draft, scores)
         count = few
         if options.at_once is None:
             left = int(selection.find_worthwhile(draft, scores, options.limits, options.risk, belief).sum())

@@ -92,7 +92,7 @@ class EditScorer:
 
 def _find_kept(draft: Draft, limits: Limits) -> NDArray[np.bool_]:
     """Return the notes that are said to be right: the locked ones, and all of the input if none of it may go."""
-    kept = draft.locked(limits)
+    kept = draft.find_locked(limits)
     if limits.remove_max <= 0:
         kept |= ~draft.own
     return kept
@@ -124,7 +124,7 @@ class ArcnnPlayer(GraphPlayer):
     def __init__(self, graph: Graph) -> None:
         """Raises GraphError for a graph whose inputs or outputs are not those of an AR-CNN."""
         self._scorer = EditScorer(graph)
-        self._belief = selection.Belief()
+        self._belief = selection.NoteBelief()
         self._belief_subject: object = None  # loop, style and limits that the belief is about
         self.info = self.describe(self._scorer.styles)
         empty = np.zeros((WINDOW_STEPS, PITCHES), np.int16)
@@ -160,13 +160,13 @@ class ArcnnPlayer(GraphPlayer):
         if state is None or not state.wanted_edits or not state.given:
             return ()
         draft, limits = build_draft(state), settings.limits
-        if not any(cells.any() for cells in draft.open_cells(limits)):
+        if not any(cells.any() for cells in draft.find_open_cells(limits)):
             return ()
         scores = self._scorer.score(draft, limits, settings.style)
         subject = state.steps, state.bars, settings.style, limits
         if subject != self._belief_subject:
-            self._belief, self._belief_subject = selection.Belief(), subject
-        self._belief.look(draft, scores)
+            self._belief, self._belief_subject = selection.NoteBelief(), subject
+        self._belief.update(draft, scores)
         edits = selection.draw_edits(
             draft,
             scores,

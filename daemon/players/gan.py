@@ -63,7 +63,7 @@ _GATE_HEADS = ("bass_gate", "chords_gate", "pad_gate")
 #: Rows of rhythm noise: gates and holds of the pitched roles, then the drums.
 _RHYTHM_ROWS = 2 * len(PITCHED_ROLES) + DRUM_PLANES
 #: Role -> pitch class of each of its cells (octave-major).
-_PITCH_CLASSES_OF = {role: register.pitches().reshape(-1) % PITCH_CLASSES for role, register in REGISTERS.items()}
+_PITCH_CLASSES_OF = {role: register.list_pitches().reshape(-1) % PITCH_CLASSES for role, register in REGISTERS.items()}
 
 
 class GanPlayer(GraphPlayer):
@@ -312,7 +312,7 @@ class _NoteWriter:
 
     def _write_role(self, role: str, index: int, now: int) -> tuple[list[Note], list[Note]]:
         """Return the notes that begin from now on, and the committed ones that sound there, with their ends."""
-        pitches = REGISTERS[role].pitches().reshape(-1)
+        pitches = REGISTERS[role].list_pitches().reshape(-1)
         cell_of = {int(p): i for i, p in enumerate(pitches)}
         tick = self._request.now * TICKS_PER_STEP
         committed = [n for n in self._request.committed.get(role, ()) if n.start < tick <= n.end]

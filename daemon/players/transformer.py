@@ -79,7 +79,7 @@ class TransformerPlayer(GraphPlayer, ContinuingPlayer):
         """Raises GraphError for a graph that is not a transformer's."""
         self.info = self.describe(graph.signature.styles)
         self.cache = KvCache(graph)
-        self.writer = TokenWriter(graph, step_tokens.WRITER)
+        self.writer = TokenWriter(graph, step_tokens.WRITER_TOKENS)
         self.chords = ChordPredictor(graph)
         self._budget_ns: int | None = None
         shape = len(self.info.styles), len(ROLES)
@@ -303,8 +303,8 @@ class _PlanWriter:
         grammar = step_tokens.Grammar(ROLES, _COMPASS, chord[0])
         logits, memory = writer.begin(state)
         while True:
-            token = sampling.choose(logits + bias, random, self._temperature, TOP_P, grammar.allowed())
-            grammar.take(token)
+            token = sampling.choose(logits + bias, random, self._temperature, TOP_P, grammar.find_allowed())
+            grammar.append(token)
             if grammar.over:
                 return grammar.tokens
             if len(grammar.tokens) >= MAX_TOKENS or self._player.is_late(self._begun_ns):
@@ -361,7 +361,7 @@ def _is_tie_due(note: Note, tick: int) -> bool:
 
 def _compute_bias(root: int, tones: Floats, density: float) -> Bias:
     """Return the bias towards many or few roles, and against pitches that may be foreign to the chord."""
-    bias = np.zeros(step_tokens.WRITER)
+    bias = np.zeros(step_tokens.WRITER_TOKENS)
     sets = np.arange(step_tokens.LENGTH - step_tokens.WHO)
     bias[step_tokens.WHO : step_tokens.LENGTH] = _ROLE_COUNTS[sets] * DENSITY_GAIN * (density - 1)
     bias += _spread_classes(root, DOUBT_WEIGHT * np.log((tones + 0.02) / (tones.max() + 0.02)))
@@ -370,7 +370,7 @@ def _compute_bias(root: int, tones: Floats, density: float) -> Bias:
 
 def _spread_classes(root: int, classes: NDArray[np.floating[Any]]) -> Bias:
     """Return a bias that gives every pitch, counted from the root, what its pitch class has of `classes` (12,)."""
-    bias = np.zeros(step_tokens.WRITER)
+    bias = np.zeros(step_tokens.WRITER_TOKENS)
     pitches = np.arange(step_tokens.PITCH_TOKENS) - PITCH_CLASSES + max(root, 0)
     bias[step_tokens.PITCH : step_tokens.DRUM] = classes[pitches % PITCH_CLASSES]
     return bias
@@ -378,7 +378,7 @@ def _spread_classes(root: int, classes: NDArray[np.floating[Any]]) -> Bias:
 
 def _mark_onsets(roles: Iterable[str]) -> Bias:
     """Return a bias of 1 for the tokens with which any of the roles begins something."""
-    bias = np.zeros(step_tokens.WRITER)
+    bias = np.zeros(step_tokens.WRITER_TOKENS)
     bias[step_tokens.WHO : step_tokens.LENGTH] = [
         any(who >> ROLES.index(r) & 1 for r in roles) for who in range(1 << len(ROLES))
     ]

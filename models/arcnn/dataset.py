@@ -44,7 +44,7 @@ class EditPiece:
 
 @dataclass(frozen=True, slots=True)
 class SpoilRecipe:
-    """How pieces are spoilt: each note goes with one probability, and wrong notes come."""
+    """Settings of how pieces are spoilt: each note goes with one probability, and wrong notes come."""
 
     #: some of the time wrong notes lie near right ones, or really anywhere, and whole voices or bars go; else wrong
     #: notes lie anywhere among the piece's pitches, which is the published recipe

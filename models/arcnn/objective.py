@@ -1,4 +1,4 @@
-"""How the AR-CNN learns: one update of the loop in `models.training_loop`.
+"""Training of the AR-CNN: one update of the loop in `models.training_loop`.
 
 Every update shows a batch of spoilt windows. Part of them come back at the next update with edits applied that the
 network itself has sampled: right or wrong, that is the roll it will look at when it plays.
@@ -45,7 +45,7 @@ _MIN_VALIDATION_NOTES = 30
 
 @dataclass(frozen=True, slots=True)
 class ArcnnRecipe:
-    """What a run is told."""
+    """Settings of a run."""
 
     model: ArcnnConfig = field(default_factory=ArcnnConfig)
     spoil: SpoilRecipe = field(default_factory=SpoilRecipe)  #: how pieces are spoilt
@@ -122,14 +122,14 @@ class ArcnnObjective:
         update_weights(self.fabric, self.optimizers["optimizer"], loss, 1.0, (beside, others))
         update_average(self.average, self.net, min(0.997, (step + 1) / (step + 50)))
         with torch.no_grad():
-            self._edit_batch(batch, edit.detach(), cells.detach(), logit.detach(), self._own_share(step))
+            self._edit_batch(batch, edit.detach(), cells.detach(), logit.detach(), self._find_own_share(step))
         return {
             "nats": float(nats.detach()),
             "calibration": float(calibration.detach()),
             "length": float(length.detach()),
         }
 
-    def _own_share(self, step: int) -> float:
+    def _find_own_share(self, step: int) -> float:
         return self.recipe.own if step >= self.recipe.own_from * self.steps else 0.0
 
     def _set_rate(self, step: int) -> None:
@@ -142,8 +142,10 @@ class ArcnnObjective:
         set_rate(self.optimizers["optimizer"], rate)
 
     def _edit_batch(self, batch: list[EditExample], edit: Tensor, cells: Tensor, logit: Tensor, share: float) -> None:
-        """Edit some of the examples, as the network does when it plays, more or less boldly; they wait for the next
-        update. An example in which nothing is worth an edit any more does not come back."""
+        """Edit some of the examples, as the network does when it plays, more or less boldly.
+
+        They wait for the next update; one in which nothing is worth an edit any more does not come back.
+        """
         self.waiting = []
         recipe = self.recipe
         for i, example in enumerate(batch):
@@ -238,8 +240,10 @@ def halve_best_f1(real: Tensor) -> float:
 
 
 def choose_best_notes(real: Tensor) -> Tensor:
-    """Return the cells to call notes for the highest expected F1: those likelier than half of it (Lipton et al.
-    2014)."""
+    """Return the cells to call notes for the highest expected F1.
+
+    Those that are likelier than half of it (Lipton et al. 2014).
+    """
     return real > halve_best_f1(real)
 
 

@@ -13,21 +13,20 @@ from rich.progress import track
 from models.data import song_cache
 from models.data.song_cache import CachedSong, DataError
 from music import corpus, midifile
-from music.chords import NO_CHORD, QUALITY_TONES, ChordTrack
+from music.chords import NO_CHORD, QUALITY_TONES, Chord, ChordTrack
 from music.corpus import SongFile
 from music.midifile import MidiFileError
 from music.note import TICKS_PER_BEAT, round_to_step
 from music.track_names import MELODIES, PARTS, guess_part
 
 
-def classify_chord(chord: tuple[int, frozenset[int], int] | None) -> tuple[int, int]:
-    """(root, quality index) nearest to a parsed chord; (NO_CHORD, NO_CHORD) for none."""
+def classify_chord(chord: Chord | None) -> tuple[int, int]:
+    """Return root and quality index of what is nearest to a chord; NO_CHORD twice for none."""
     if chord is None:
         return NO_CHORD, NO_CHORD
-    root, tones, _ = chord
-    above = frozenset((t - root) % 12 for t in tones)
+    above = frozenset((t - chord.root) % 12 for t in chord.pitch_classes)
     scores = [len(above & set(q)) * 2 - len(set(q) - above) * 2 - len(above - set(q)) for q in QUALITY_TONES]
-    return root, int(np.argmax(scores))
+    return chord.root, int(np.argmax(scores))
 
 
 def read_song(file: SongFile) -> CachedSong | None:
@@ -56,14 +55,18 @@ def read_song(file: SongFile) -> CachedSong | None:
     notes = notes[notes[:, 1] >= 0]
     beats = -(-song.end // TICKS_PER_BEAT)
     chord_track = ChordTrack(song.markers)
-    chords = np.array([classify_chord(chord_track.at(b * TICKS_PER_BEAT)) for b in range(beats)], np.int8)
+    chords = np.array([classify_chord(chord_track.find(b * TICKS_PER_BEAT)) for b in range(beats)], np.int8)
     return CachedSong(file.name, file.collection, file.style, file.split, notes, chords.reshape(-1, 2))
 
 
 def prepare(
     folder: Path, cache: Path, collections: Iterable[str] | None = None, jobs: int | None = None
 ) -> dict[str, Any]:
-    """Read every song below `folder` into the cache file; returns counts. Raises DataError when there is none."""
+    """Read every song below a folder into a cache file, with `jobs` processes (default: one a core).
+
+    Returns how many songs there are, how many files were skipped, and the cache's hash. Raises DataError when there is
+    no song, CorpusError for an archive that cannot be read.
+    """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder of training music; give one with --data")
     with ProcessPoolExecutor(jobs) as pool:
@@ -75,4 +78,4 @@ def prepare(
     if not songs:
         raise DataError(f"{folder}: no MIDI file in 4/4 with a melody and company among {len(sources)} files")
     song_cache.save(cache, songs)
-    return {"songs": len(songs), "skipped": len(sources) - len(songs), "hash": song_cache.file_hash(cache)}
+    return {"songs": len(songs), "skipped": len(sources) - len(songs), "hash": song_cache.hash_file(cache)}

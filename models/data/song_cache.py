@@ -24,14 +24,15 @@ class DataError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class CachedSong:
-    """One song. notes: int32 (n, 5) rows of part, start step, pitch, length in steps, velocity, sorted by start;
-    chords: int8 (beats, 2) rows of root 0..11 and quality index, NO_CHORD where none is known."""
+    """One song on the step grid."""
 
     name: str
     collection: str
     style: str
     split: str
+    #: (n, 5) rows of part (index in music.track_names.PARTS), start step, pitch, length in steps, velocity, by start
     notes: NDArray[np.int32]
+    #: (beats, 2) rows of root 0..11 and index in music.chords.QUALITIES; music.chords.NO_CHORD where none is known
     chords: NDArray[np.int8]
 
     @property
@@ -70,7 +71,7 @@ def save(cache: Path, songs: list[CachedSong]) -> None:
 
 
 def load(cache: Path) -> list[CachedSong]:
-    """The songs of a cache. Raises DataError when the file is none."""
+    """Return the songs of a cache. Raises DataError when the file is none."""
     try:
         with np.load(cache) as arrays:
             index = json.loads(arrays["index"].tobytes())
@@ -96,6 +97,6 @@ def load(cache: Path) -> list[CachedSong]:
     return songs
 
 
-def file_hash(path: Path) -> str:
-    """First 16 hex digits of the SHA-256 of a file."""
+def hash_file(path: Path) -> str:
+    """Return the first 16 hex digits of the SHA-256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]

@@ -246,8 +246,11 @@ class Critic(nn.Module):
         self.judge = KeyConv(width, Width(0, 1), gain=1.0)
 
     def forward(self, melody: Tensor, roll: SoftRoll, phase: Tensor, style: Tensor) -> Tensor:
-        """Judge. melody: (B, BAND, 12, T); roll: over the same T steps; phase: (B, 5, T), beat of the bar and what is
-        known of the band; style: (B, styles)."""
+        """Judge a band.
+
+        melody: (B, BAND, 12, T); roll: over the same T steps; phase: (B, 5, T), beat of the bar and what is known of
+        the band; style: (B, styles).
+        """
         steps = self.BEATS * STEPS_PER_BEAT
         pitched = torch.cat([melody, roll.band], 1)[..., -steps:]
         plain = torch.cat([roll.drums, phase], 1)[..., -steps:]

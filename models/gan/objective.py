@@ -1,4 +1,4 @@
-"""How the GAN learns: one update of the loop in `models.training_loop`.
+"""Training of the GAN: one update of the loop in `models.training_loop`.
 
 Every update shows a batch of streams. The generator learns the likelihood of the real part given its groove vector and
 the annotated chords, and, from a share `adversarial_from` of the run on, what the critic makes of the binary roll that
@@ -51,7 +51,7 @@ VALIDATION_COUNT, VALIDATION_SEED = 128, 7
 
 @dataclass(frozen=True, slots=True)
 class GanRecipe:
-    """What a run is told. Shares `.._from` and `.._by` are of the run's steps; weights multiply losses."""
+    """Settings of a run. Shares `.._from` and `.._by` are of the run's steps; weights multiply losses."""
 
     harmonist: str = ""  #: folder of the run whose harmonist is taken over
     begin_with: str = ""  #: a GAN's run, or its graph: the generator begins with its weights as far as they fit
@@ -74,7 +74,7 @@ class GanRecipe:
 
 
 class CriticExamples(NamedTuple):
-    """What the critic is shown of B examples: a true and a played band under one melody, over T steps."""
+    """B examples for the critic: a true and a played band under one melody, over T steps."""
 
     melody: Tensor  #: (B, BAND, 12, T)
     real: SoftRoll
@@ -204,8 +204,10 @@ class GanObjective:
         return min(1.0, float(likely.norm() / (critical.norm() + 1e-6)))
 
     def _play(self, state: Tensor, batch: dict[str, Tensor]) -> SoftRoll:
-        """Return what the generator plays right of the line to the harmonist's chords, binary, gradients straight
-        through."""
+        """Return what the generator plays right of the line to the harmonist's chords.
+
+        Binary; gradients pass straight through.
+        """
         count, device = state.shape[0], state.device
         scale = self.recipe.chord_temperature * float(self.recipe.noise)
         with torch.no_grad(), torch.autocast(device.type, enabled=False):

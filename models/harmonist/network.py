@@ -55,7 +55,7 @@ class Dilated(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Compute every position: (B, total, T) -> same."""
         reach = 2 * self.dilation
-        weight, bias = self.spread.weight()
+        weight, bias = self.spread.assemble()
         y = functional.pad(self.norm(x), (0, reach) if self.right else (reach, 0))
         spread = functional.silu(functional.conv1d(y, weight, bias, dilation=self.dilation))
         mixed: Tensor = self.mix(self.drop(spread))
@@ -66,7 +66,7 @@ class Dilated(nn.Module):
 
         The positions given lie `dilation` apart.
         """
-        weight, bias = self.spread.weight()
+        weight, bias = self.spread.assemble()
         y = functional.pad(self.norm(x), (0, 1) if self.right else (1, 0))
         mixed: Tensor = self.mix(functional.silu(functional.conv1d(y, weight, bias, stride=2)))
         return x[:, :, (0 if self.right else 1) :: 2] + mixed

@@ -1,4 +1,4 @@
-"""How the harmonist learns: every patch of a stretch of song is asked for the chords of the next beats."""
+"""Training of the harmonist: every patch of a stretch of song is asked for the chords of the next beats."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ VALIDATION_SEED = 7
 
 @dataclass(frozen=True, slots=True)
 class HarmonistRecipe:
-    """What a run is told."""
+    """Settings of a run."""
 
     begin_with: str = ""  #: a run, or a GAN's graph, whose harmonist is gone on with
     model: HarmonistConfig = field(default_factory=HarmonistConfig)
@@ -163,8 +163,10 @@ class HarmonistObjective:
 def _draw_validations(
     songs: list[CachedSong], patches: int
 ) -> tuple[list[HarmonistBatch], list[HarmonistBatch], list[HarmonistBatch]]:
-    """Return fixed stretches of the validation split: of pop909 (of all, where it is missing), those in other keys, and
-    of lead sheets."""
+    """Return fixed stretches of the validation split.
+
+    Of pop909 (of all, where it is missing), the same in other keys, and of lead sheets.
+    """
     random = np.random.default_rng(VALIDATION_SEED)
     pop = make_tunes([s for s in songs if s.collection == "pop909"] or songs, "valid")
     plain = [draw_batch(pop, random, 32, patches) for _ in range(3)] if pop else []

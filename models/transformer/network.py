@@ -90,10 +90,10 @@ class Layer(nn.Module):
         super().__init__()
         self.heads = width // (2 * _HALF_HEAD)
         self.norm, self.norm_inside = Norm(width), Norm(width)
-        self.ask, self.look, self.carry = (_linear(width, width) for _ in range(3))
-        self.give = _linear(width, width, 0.4)
-        self.gate, self.up = _linear(width, inside), _linear(width, inside)
-        self.down = _linear(inside, width, 0.5)
+        self.ask, self.look, self.carry = (_make_linear(width, width) for _ in range(3))
+        self.give = _make_linear(width, width, 0.4)
+        self.gate, self.up = _make_linear(width, inside), _make_linear(width, inside)
+        self.down = _make_linear(inside, width, 0.5)
         self.register_buffer("harmonics", torch.tensor(HARMONICS_STEPS, dtype=torch.float32), persistent=False)
 
     def project(self, x: Tensor, position: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -134,7 +134,7 @@ class Layer(nn.Module):
         return self._add(x, seen.transpose(2, 3).flatten(1, 2))
 
 
-def _linear(source: int, target: int, gain: float = 1.0) -> nn.Linear:
+def _make_linear(source: int, target: int, gain: float = 1.0) -> nn.Linear:
     made = nn.Linear(source, target, bias=False)
     nn.init.normal_(made.weight, std=gain / source**0.5)
     return made
@@ -162,8 +162,10 @@ class HandDecoder(nn.Module):
         return state
 
     def forward(self, features: Tensor, style: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return states (B, T, hand), logits of velocity / 127 (B, T, ROLES) and of the melody's next step (B, T,
-        MELODY_CHOICES)."""
+        """Return states, logits of velocity / 127, and logits of the melody's next step.
+
+        (B, T, hand), (B, T, ROLES) and (B, T, MELODY_CHOICES).
+        """
         state, position = self.embed(features, style), torch.arange(features.shape[1], device=features.device)
         for layer, window in zip(self.layers, WINDOWS_STEPS, strict=True):
             state = layer(state, position, window)
@@ -178,14 +180,14 @@ class NoteWriter(nn.Module):
         super().__init__()
         width = config.writer
         self.width = width
-        self.token = nn.Embedding(step_tokens.WRITER + 1, 96)  # the last: nothing yet
+        self.token = nn.Embedding(step_tokens.WRITER_TOKENS + 1, 96)  # the last: nothing yet
         nn.init.normal_(self.token.weight, std=0.5)
-        self.begin = _linear(config.hand, width)
+        self.begin = _make_linear(config.hand, width)
         self.hear = nn.Linear(96, 3 * width)
-        self.condition = _linear(config.hand, 3 * width)
-        self.recall = _linear(width, 3 * width)
+        self.condition = _make_linear(config.hand, 3 * width)
+        self.recall = _make_linear(width, 3 * width)
         self.norm = Norm(width)
-        self.write = nn.Linear(width, step_tokens.WRITER)
+        self.write = nn.Linear(width, step_tokens.WRITER_TOKENS)
 
     def start(self, state: Tensor) -> tuple[Tensor, Tensor]:
         """Return the memory (N, width) to begin with, and the condition (N, 3 * width) heard at every token.
@@ -202,16 +204,16 @@ class NoteWriter(nn.Module):
         return keep * memory + (1 - keep) * (new + (reset + r).sigmoid() * n).tanh()
 
     def score(self, memory: Tensor) -> Tensor:
-        """Return the logits of the next token: memory (N, width) -> (N, WRITER)."""
+        """Return the logits of the next token: memory (N, width) -> (N, WRITER_TOKENS)."""
         made: Tensor = self.write(self.norm(memory))
         return made
 
     def forward(self, state: Tensor, before: Tensor, counts: list[int]) -> Tensor:
-        """Return the logits (sum of counts, WRITER) of many steps at once, teacher forced.
+        """Return the logits (sum of counts, WRITER_TOKENS) of many steps at once, teacher forced.
 
         Packed, the longest steps first: every step's first token, then the second of those that have one ... state: (N,
-        hand); before: (sum of counts,), the tokens before those, WRITER where there is none; counts: how many steps
-        have a first token, a second ...
+        hand); before: (sum of counts,), the tokens before those, WRITER_TOKENS where there is none; counts: how many
+        steps have a first token, a second ...
         """
         memory, condition = self.start(state)
         heard = self.hear(self.token(before)).split(counts)

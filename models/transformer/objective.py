@@ -1,4 +1,4 @@
-"""How the transformer learns: one update of the loop in `models.training_loop`.
+"""Training of the transformer: one update of the loop in `models.training_loop`.
 
 It learns the tokens of the next step. The past it is shown is often not the song's: somebody else's, full of holes,
 none, or played under chords that the harmonist got wrong; and it learns only where the chord it is told is right.
@@ -44,7 +44,7 @@ VALIDATION_COUNT, VALIDATION_SEED, VALIDATION_STRIDE = 24, 7, 3
 
 @dataclass(frozen=True, slots=True)
 class TransformerRecipe:
-    """What a run is told."""
+    """Settings of a run."""
 
     model: TransformerConfig = field(default_factory=TransformerConfig)
     harmonist: str = ""  #: folder of the run whose harmonist predicts the chords; "" for none
@@ -71,7 +71,7 @@ def compute_writing_loss(
     line = batch["line"].flatten(0, 1)[chosen][order]
     longest = int(length[0])
     there = torch.arange(longest, device=line.device) < length[:, None]  # (N, longest)
-    before = functional.pad(line[:, : longest - 1], (1, 0), value=step_tokens.WRITER)
+    before = functional.pad(line[:, : longest - 1], (1, 0), value=step_tokens.WRITER_TOKENS)
     logits = model.writer(state.flatten(0, 1)[chosen][order], before.T[there.T], there.sum(0).tolist())
     return functional.cross_entropy(logits.float(), line[:, :longest].T[there.T], reduction="sum"), len(length)
 

@@ -1,9 +1,9 @@
-"""When did this come before? Songs repeat themselves: what followed the last time is the best guess at what follows.
+"""Recall where a melody has been before: songs repeat themselves, and what followed then will probably follow now.
 
-For a now-line, the earlier line (a whole number of bars back) at which the melody had gone most like it has just gone.
-Who hears only the past is a beat late at every change of chord; with what followed that earlier line before its eyes a
-band can be in time from the second verse on. Nothing right of the now-line is looked at. numpy only; shared by training
-(`recall_all`) and by the live players (`recall`).
+For a now-line, find the earlier line (a whole number of bars back) at which the melody had gone most like it has just
+gone. Who hears only the past is a beat late at every change of chord; told what followed that earlier line, a band can
+be in time from the second verse on. Nothing right of the now-line is looked at. numpy only; shared by training
+(`find_all_matches`) and by the live players (`find_match`).
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ MEMORY_STEPS = 1536  #: steps that are remembered: 96 bars of 4/4
 MIN_LAG_STEPS = 64  #: steps that lie at least between the two lines: what followed the earlier one has all been heard
 FADE_STEPS = 32.0  #: after so many steps back, what was played counts a third
 
-#: What one step of two melodies says about their likeness: the same pitch class sounds, another one, only one sounds.
+#: what one step of two melodies says about their likeness: the same pitch class sounds, another one, only one sounds
 _SAME, _OTHER, _ONE = 1.0, -1.0, -0.5
-#: Steps of melody that half convince.
+#: steps of melody that half convince
 _DOUBT_STEPS = 8.0
 _COMPARED_STEPS = 160  #: steps further back count nothing
 
 
 class MelodyMatch(NamedTuple):
-    """The earlier line, in steps (-1: none), and how much is to be thought of it, 0..1."""
+    """An earlier line at which the melody had gone like this."""
 
-    line: int
-    trust: float
+    line: int  #: step; -1 for none
+    trust: float  #: how much it is like this, 0..1
 
 
 def sample_melody(rows: Iterable[tuple[int, int, int]], steps: int) -> NDArray[np.int16]:
-    """A melody's rows of (start, pitch, length), in steps, as the pitch of every step (REST where none sounds)."""
+    """Return the pitch of every step (steps,), REST where none sounds; rows: start, pitch, length in steps."""
     pitches = np.full(steps, REST, np.int16)
     for start, pitch, length in rows:
         pitches[max(start, 0) : max(start + length, 0)] = pitch
@@ -43,7 +43,7 @@ def sample_melody(rows: Iterable[tuple[int, int, int]], steps: int) -> NDArray[n
 
 
 def find_match(pitches: NDArray[np.int16], steps_per_bar: int = 16) -> MelodyMatch:
-    """What the line after the last of the steps (T,) is like."""
+    """Return the match of the line after the last of the steps (T,)."""
     lags = _list_lags(len(pitches), steps_per_bar)
     if not len(lags):
         return MelodyMatch(-1, 0.0)
@@ -59,8 +59,10 @@ def find_match(pitches: NDArray[np.int16], steps_per_bar: int = 16) -> MelodyMat
 def find_all_matches(
     pitches: NDArray[np.int16], steps_per_bar: int = 16
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """What every line 0..T of the steps (T,) recalls: lines and trust, (T + 1,) each; as `recall` tells it for each
-    alone, but for what lies further back than `recall` listens."""
+    """Return the matches of every line 0..T of the steps (T,): lines and trust, (T + 1,) each.
+
+    They are those of `find_match`, but for what lies further back than that one listens.
+    """
     steps = len(pitches)
     lags = _list_lags(steps, steps_per_bar)
     if not len(lags):
@@ -81,13 +83,13 @@ def _list_lags(steps: int, steps_per_bar: int) -> NDArray[np.int64]:
 
 
 def _take_pitches(pitches: NDArray[np.int16], places: NDArray[np.int64]) -> NDArray[np.int16]:
-    """The pitches at places, of which those before the song are rests."""
+    """Return the pitches at places; those before the song are rests."""
     found: NDArray[np.int16] = np.where(places >= 0, pitches[np.maximum(places, 0)], REST)
     return found
 
 
 def _compare(a: NDArray[np.int16], b: NDArray[np.int16]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Likeness and evidence of steps of two melodies."""
+    """Return likeness and evidence of steps of two melodies."""
     both, one = (a != REST) & (b != REST), (a != REST) ^ (b != REST)
     likeness = np.where(both, np.where((a - b) % 12 == 0, _SAME, _OTHER), np.where(one, _ONE, 0.0))
     return likeness, (both | one).astype(np.float64)

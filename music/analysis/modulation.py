@@ -1,4 +1,4 @@
-"""When did the melody go to another key? What was heard before is then best remembered in the new one.
+"""Find the key change of a melody, and move what was heard before to the new key.
 
 A band that keeps to the old key after a modulation is wrong for as long as it remembers it; one that forgets knows
 nothing of the song any more. A musician transposes what is known. The change is told by likelihood: were the notes
@@ -40,15 +40,17 @@ Row = tuple[int, int, int]  #: start, pitch, length, in steps
 
 
 class KeyChange(NamedTuple):
-    """step: of the first note in the new key; semitones: -5..6, how far up the music has moved."""
+    """A change of key."""
 
-    step: int
-    semitones: int
+    step: int  #: of the first note in the new key
+    semitones: int  #: how far up the music has moved, -5..6
 
 
 def find_key_change(rows: Sequence[Row], now: int, steps_per_bar: int = 16) -> KeyChange | None:
-    """The likeliest change of key in a melody, one voice, heard up to a step; None where there is hardly one. rows
-    sorted by start."""
+    """Return the likeliest change of key in a melody heard up to step `now`; None where there is hardly one.
+
+    rows: of one voice, sorted by start.
+    """
     if len(rows) < MIN_NOTES:
         return None
     start, pitch, length = np.array(rows, np.int64).T
@@ -75,8 +77,10 @@ def find_key_change(rows: Sequence[Row], now: int, steps_per_bar: int = 16) -> K
 
 
 def _weigh_changes(before: NDArray[np.float64], since: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(notes, 12) in nats: what speaks for a change at each note, by so many semitones up. before, since: (notes, 12)
-    what was heard of every pitch class before each note, and from it on."""
+    """Return what speaks for a change at each note by so many semitones up, (notes, 12) in nats.
+
+    before, since: (notes, 12), what was heard of every pitch class before each note, and from it on.
+    """
     shares = np.log((before + _PRIOR) / (before.sum(1, keepdims=True) + PITCH_CLASSES * _PRIOR))
     likely = (shares[:, _FROM] @ since[:, :, None])[:, :, 0]
     proof: NDArray[np.float64] = likely - likely[:, :1] - PROOF_NATS_PER_NOTE * since.sum(1, keepdims=True)
@@ -84,18 +88,18 @@ def _weigh_changes(before: NDArray[np.float64], since: NDArray[np.float64]) -> N
 
 
 def _measure_recall(rows: Sequence[Row], now: int, steps_per_bar: int) -> float:
-    """How surely what was just heard is recalled."""
+    """Return how surely the last steps before `now` are recalled, 0..1."""
     first = rows[0][0]
     voice = melody_recall.sample_melody(((start - first, pitch, length) for start, pitch, length in rows), now - first)
     return melody_recall.find_match(voice, steps_per_bar).trust
 
 
 def apply_key_change(rows: Sequence[Row], change: KeyChange) -> list[Row]:
-    """The rows, those before a change of key moved as it did, so that all are in the new one."""
+    """Return the rows, those before a change of key moved as it did, so that all are in the new one."""
     return [(s, _transpose(p, change.semitones), n) if s < change.step else (s, p, n) for s, p, n in rows]
 
 
 def _transpose(pitch: int, semitones: int) -> int:
-    """A pitch moved, by an octave less where there is none."""
+    """Return a pitch moved, by an octave less where that is no pitch."""
     there = pitch + semitones
     return there - PITCH_CLASSES if there > 127 else there + PITCH_CLASSES if there < 0 else there

@@ -1,4 +1,4 @@
-"""How much a band plays, role by role: what a groove promises, and how far the band has strayed from it."""
+"""Measure how much a band plays, role by role, and pull one that has strayed from its groove back to it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from music.note import PITCHED_ROLES, ROLES, STEPS_PER_BAR, TICKS_PER_STEP, Note
 
-#: notes a bar of 16 steps (ROLES), then the share of notes one step long (PITCHED_ROLES)
+#: figures of a band's habits: notes a bar of 16 steps (ROLES), then the share of notes one step long (PITCHED_ROLES)
 HABIT_COUNT = len(ROLES) + len(PITCHED_ROLES)
 
 Parts = Mapping[str, Sequence[Note]]
@@ -17,8 +17,11 @@ Floats = NDArray[np.float64]
 
 
 def count_notes(parts: Parts, since: int, until: int) -> tuple[Floats, Floats, Floats]:
-    """What began from step `since` to before `until`: notes (ROLES), and of the pitched roles notes that are over by
-    `until`, and how many of those are one step long."""
+    """Count what began from step `since` to before `until`.
+
+    Returns notes (ROLES,), and of the pitched roles notes that are over by `until`, and how many of those are one step
+    long, (PITCHED_ROLES,) each.
+    """
     begun = [[n for n in parts.get(role, ()) if since <= n.start // TICKS_PER_STEP < until] for role in ROLES]
     over = [[n for n in notes if n.end <= until * TICKS_PER_STEP] for notes in begun[: len(PITCHED_ROLES)]]
     single = [sum(2 * n.length < 3 * TICKS_PER_STEP for n in notes) for notes in over]
@@ -30,7 +33,7 @@ def count_notes(parts: Parts, since: int, until: int) -> tuple[Floats, Floats, F
 
 
 def measure_habits(parts: Parts, since: int, until: int) -> Floats:
-    """The habits (HABITS,) of a band over these steps."""
+    """Return the habits (HABIT_COUNT,) of a band from step `since` to before `until`."""
     notes, over, single = count_notes(parts, since, until)
     return np.concatenate([notes * STEPS_PER_BAR / max(1, until - since), single / np.maximum(over, 1)])
 
@@ -49,12 +52,12 @@ _EPSILON = 0.02
 
 
 def compute_density_bias(parts: Parts, now: int, promised: Floats, density: float = 1.0) -> tuple[Floats, Floats]:
-    """What to add to the logits of beginning (ROLES) and of holding (PITCHED_ROLES), so that a band that has strayed
-    from its habits comes back to them.
+    """Return what to add to logits so that a band that has strayed from its habits comes back to them.
 
-    promised: the habits (WINDOW, HABITS) of each of the WINDOW steps before `now`, the newest last; density multiplies
-    their notes. Bars in which nobody began a note do not count, nor those before the first note. A role that has played
-    nothing is left alone: somebody may have silenced it.
+    To those of beginning (ROLES,) and of holding (PITCHED_ROLES,). promised: (WINDOW_STEPS, HABIT_COUNT), the habits
+    that the groove has at each of the steps before `now`, the newest last; density multiplies their notes. Bars in
+    which nobody began a note do not count, nor those before the first note. A role that has played nothing is left
+    alone: somebody may have silenced it.
     """
     starts = np.array([n.start // TICKS_PER_STEP for notes in parts.values() for n in notes], np.int64)
     bars = [now - STEPS_PER_BAR * (i + 1) for i in range(WINDOW_STEPS // STEPS_PER_BAR)]

@@ -1,4 +1,4 @@
-"""What an edit is, and what a player allows of edits. Numbers only: the live side loads no arrays for it."""
+"""Edits of notes, and the limits that a player sets them. Numbers only: the live side loads no arrays for it."""
 
 from __future__ import annotations
 
@@ -15,30 +15,27 @@ Action = Literal["add", "remove"]
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One note added or removed. iteration: the evaluation it came from, from 1; step: its onset in steps from the
-    sheet's beginning; length: steps; log_probability: nats, of its cell among all that could be edited."""
+    """One note added or removed."""
 
-    iteration: int
+    iteration: int  #: the evaluation it came from, from 1
     action: Action
-    step: int
+    step: int  #: its onset, from the sheet's beginning
     pitch: int
-    length: int
+    length: int  #: steps
     velocity: int = 80
-    log_probability: float = 0.0
+    log_probability: float = 0.0  #: nats, of its cell among all that could be edited
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a player allows. remove_max: percent of the input's notes that may be gone; add_max: how many added notes
-    there may be (a removed one makes room again); locked_pitches: pitches that stay as they are; locked_bars: bars,
-    from 1, in which nothing begins or ends to be; low, high: the register that may be edited, both included."""
+    """The edits that a player allows."""
 
-    remove_max: float = 100.0
-    add_max: int = 1000
-    locked_pitches: frozenset[int] = frozenset()
-    locked_bars: frozenset[int] = frozenset()
-    low: int = 0
-    high: int = 127
+    remove_max: float = 100.0  #: percent of the input's notes that may be gone
+    add_max: int = 1000  #: added notes that there may be; one that is removed makes room again
+    locked_pitches: frozenset[int] = frozenset()  #: stay as they are
+    locked_bars: frozenset[int] = frozenset()  #: bars, from 1, in which nothing begins or ends to be
+    low: int = 0  #: lowest pitch that may be edited
+    high: int = 127  #: highest
 
 
 @functools.lru_cache(maxsize=64)
@@ -63,6 +60,6 @@ def parse_ranges(text: str) -> frozenset[int]:
 
 
 def invert(edit: Edit) -> Edit:
-    """The edit that takes it back."""
+    """Return the edit that takes an edit back."""
     action: Action = REMOVE if edit.action == ADD else ADD
     return Edit(edit.iteration, action, edit.step, edit.pitch, edit.length, edit.velocity, edit.log_probability)

@@ -1,4 +1,4 @@
-"""Scores of a network -> edits, under the player's limits.
+"""Draw edits from the scores of a network, under the player's limits.
 
 Several edits are taken from one evaluation, drawn without replacement (Gumbel top-k: Kool et al. 2019): those that lie
 far enough apart hardly depend on each other.
@@ -15,10 +15,10 @@ from music.edits.draft import Draft
 from music.edits.edit import ADD, REMOVE, Edit, Limits
 from music.encoding.edit_grid import WINDOW_STEPS, Cells, find_sounding
 
-#: how much of the bar (`worthwhile`) a note must clear where nothing of the input may go, for then the piece is wanted
-#: whole (figures: models/LOG.md)
+#: share of the threshold (`find_worthwhile`) that a note must clear where nothing of the input may go, for then the
+#: piece is wanted whole (figures: models/LOG.md)
 COMPLETION_SHARE = 0.85
-#: a note that is there may be so much less probable than one that is to be added before it goes
+#: share of the threshold below which a note that is there goes
 REMOVAL_SHARE = 0.6
 #: edits of one evaluation begin at least so many steps apart, where there is room for as many
 MIN_STEPS_APART = 4
@@ -26,12 +26,11 @@ MIN_STEPS_APART = 4
 
 @dataclass(frozen=True, slots=True)
 class EditScores:
-    """What a network says of a sheet. weights: (steps, 128) log-weights of the edit distribution; lengths: (steps,
-    128), of a note added there, in steps; calibrated: exp(weights) is the probability that the cell is to be edited."""
+    """A network's scores of a sheet."""
 
-    weights: NDArray[np.float32]
-    lengths: NDArray[np.int16]
-    calibrated: bool = True
+    weights: NDArray[np.float32]  #: (steps, 128): log-weights of the edit distribution
+    lengths: NDArray[np.int16]  #: (steps, 128): of a note added there, in steps
+    calibrated: bool = True  #: exp(weights) is the probability that the cell is to be edited
 
 
 def draw_edits(
@@ -44,12 +43,15 @@ def draw_edits(
     risk: float = 1.0,
     iteration: int = 1,
     apart: int | None = None,
-    belief: Belief | None = None,
+    belief: NoteBelief | None = None,
     strict: bool = False,
 ) -> list[Edit]:
-    """Draw up to `count` edits from one evaluation and apply them to the draft; fewer, or none, where the limits or
-    the network (`worthwhile`) leave no more to do. risk: temperature, 0 takes the likeliest; apart: see APART;
-    belief: that of all looks at this draft, this one included; strict: add nothing that makes `parallels`."""
+    """Draw up to `count` edits from one evaluation, apply them to the draft, and return them.
+
+    Fewer, or none, where the limits or the network (`find_worthwhile`) leave no more to do. risk: temperature, 0 takes
+    the likeliest; apart: steps that edits begin apart (default: MIN_STEPS_APART, where there is room); belief: that of
+    all evaluations of this draft, this one included; strict: add nothing that makes parallels.
+    """
     if apart is None:
         apart = min(MIN_STEPS_APART, draft.steps // (2 * max(1, count)))
     cells = np.flatnonzero(find_worthwhile(draft, scores, limits, risk, belief))
@@ -59,7 +61,7 @@ def draw_edits(
     noise = random.gumbel(size=cells.size) if risk > 0 else 0.0
     keys = log_p + noise
     best = np.argsort(-keys, kind="stable")[: 16 * count]
-    locked = draft.locked(limits) if limits.locked_bars else None
+    locked = draft.find_locked(limits) if limits.locked_bars else None
     done: list[Edit] = []
     for index in best.tolist():
         step, pitch = divmod(int(cells[index]), draft.lengths.shape[1])
@@ -74,21 +76,23 @@ def draw_edits(
     return done
 
 
-class Belief:
-    """How probable each cell is to be a note of the real piece, on the average of all looks so far.
+class NoteBelief:
+    """The probability of each cell to be a note of the real piece, on the average of all evaluations of a draft.
 
-    After its own edits a network sees a roll that it likes better than it should, and of many looks some find something
-    to do anywhere. So an edit must be worthwhile now and by this, which the looks move slowly: without it, notes get
-    worse with every further look from the second on (models/LOG.md)."""
+    After its own edits a network sees a roll that it likes better than it should, and of many evaluations some find
+    something to do anywhere. So an edit must be worthwhile now and by this, which evaluations move slowly: without it,
+    notes get worse with every further one from the second on (models/LOG.md).
+    """
 
-    #: how much of it a look is
+    #: how far an evaluation moves it
     SHARE = 0.1
 
     def __init__(self) -> None:
+        #: (steps, 128), 0..1; None before the first evaluation
         self.real: NDArray[np.float32] | None = None
 
-    def look(self, draft: Draft, scores: EditScores) -> None:
-        """Learn from a look at a draft; one of another size begins anew."""
+    def update(self, draft: Draft, scores: EditScores) -> None:
+        """Learn from an evaluation of a draft; a draft of another size begins anew."""
         seen = _estimate_real(draft, scores)
         if self.real is None or self.real.shape != seen.shape:
             self.real = seen
@@ -97,31 +101,34 @@ class Belief:
 
 
 def find_worthwhile(
-    draft: Draft, scores: EditScores, limits: Limits, risk: float = 1.0, belief: Belief | None = None
+    draft: Draft, scores: EditScores, limits: Limits, risk: float = 1.0, belief: NoteBelief | None = None
 ) -> Cells:
-    """(steps, 128): the cells whose edit the limits allow and a calibrated network expects to do more good than harm.
+    """Return the cells whose edit the limits allow and is expected to do more good than harm, (steps, 128).
 
-    Good is what brings the notes nearer to the real piece's, measured as F1: of notes that are each real with some
-    probability, the best to have are those likelier than half of the F1 that they will have (Lipton et al. 2014). The
-    bar is lower where nothing of the input may go (COMPLETING), and for a risk above 1."""
-    add, remove = draft.open_cells(limits)
+    Of a network that is not calibrated, all that the limits allow. Good is what brings the notes nearer to the real
+    piece's, measured as F1: of notes that are each real with some probability, the best to have are those likelier than
+    half of the F1 that they will have (Lipton et al. 2014). The threshold is lower where nothing of the input may go
+    (COMPLETION_SHARE), and for a risk above 1.
+    """
+    add, remove = draft.find_open_cells(limits)
     if not scores.calibrated:
         return add | remove
     share = (COMPLETION_SHARE if limits.remove_max <= 0 else 1.0) / max(1.0, risk)
     for real in (_estimate_real(draft, scores), None if belief is None else belief.real):
         if real is not None:
-            bar = _halve_best_f1(real) * share
-            add, remove = add & (real >= bar), remove & (real < REMOVAL_SHARE * bar)
+            threshold = _halve_best_f1(real) * share
+            add, remove = add & (real >= threshold), remove & (real < REMOVAL_SHARE * threshold)
     return np.asarray(add | remove, np.bool_)
 
 
 def _estimate_real(draft: Draft, scores: EditScores) -> NDArray[np.float32]:
+    """Return the probability of each cell to be a note of the real piece, (steps, 128)."""
     differs = np.exp(np.minimum(scores.weights, 0))
     return np.asarray(np.where(draft.lengths > 0, 1 - differs, differs), np.float32)
 
 
 def _halve_best_f1(real: NDArray[np.float32]) -> float:
-    """Half of the F1 that the best choice of notes is expected to have."""
+    """Return half of the F1 that the best choice of notes is expected to have."""
     wanted = float(real.sum())
     likely = -np.sort(-real[real > 0.01])  # no choice gains from less likely ones
     if not likely.size:
@@ -130,8 +137,10 @@ def _halve_best_f1(real: NDArray[np.float32]) -> float:
 
 
 def makes_parallels(draft: Draft, edit: Edit) -> bool:
-    """Whether two of the four highest voices would move in fifths, octaves or unisons where an added note begins or
-    ends. The network hears what fits, not how voices move (models/LOG.md)."""
+    """Tell whether two of the four highest voices would move in fifths, octaves or unisons around an added note.
+
+    Where it begins or ends. The network hears what fits, not how voices move (models/LOG.md).
+    """
     steps = np.arange(edit.step - WINDOW_STEPS, edit.step + edit.length + 1)
     inside = np.ones(len(steps), np.bool_) if draft.ring else (steps >= 0) & (steps < draft.steps)
     part = np.where(inside[:, None], draft.lengths[steps % draft.steps], 0)
@@ -159,14 +168,14 @@ def _make_edit(
     pitch: int,
     log_p: float,
 ) -> Edit | None:
-    """The edit of a cell, None where a cap or the edits before it leave no room for it."""
+    """Return the edit of a cell, None where a limit or the edits before it leave no room for it."""
     length = int(draft.lengths[step, pitch])
     if length:
-        if not draft.own[step, pitch] and draft.may_remove(limits) <= 0:
+        if not draft.own[step, pitch] and draft.count_removable(limits) <= 0:
             return None
         return Edit(iteration, REMOVE, step, pitch, length, int(draft.velocities[step, pitch]), log_p)
-    room = draft.room(step, pitch)
-    if room < 1 or draft.may_add(limits) <= 0:
+    room = draft.find_room(step, pitch)
+    if room < 1 or draft.count_addable(limits) <= 0:
         return None
     length = min(room, int(scores.lengths[step, pitch]))
     if locked is not None:
@@ -181,7 +190,7 @@ def _measure_distance(draft: Draft, one: int, other: int) -> int:
 
 
 def _choose_velocity(draft: Draft, step: int) -> int:
-    """An added note is as loud as those around it (half a bar either way), or as all, or 80."""
+    """Return the velocity of an added note: of those around it (half a bar either way), or of all, or 80."""
     for first, last in ((max(0, step - 8), step + 9), (0, draft.steps)):
         near = draft.velocities[first:last][draft.lengths[first:last] > 0]
         if near.size:
@@ -190,7 +199,7 @@ def _choose_velocity(draft: Draft, step: int) -> int:
 
 
 def normalise_log(weights: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Log-weights as log-probabilities: they sum to 1."""
+    """Return log-weights as log-probabilities: the probabilities sum to 1."""
     wide = weights.astype(np.float64)
     wide -= wide.max()
     return np.asarray(wide - np.log(np.exp(wide).sum()), np.float64)

@@ -1,7 +1,7 @@
-"""A sheet: the notes of some bars on the step grid, as arrays that edits change.
+"""Sheets: the notes of some bars on the step grid, as arrays that edits change.
 
 Cell (step, pitch) of `lengths` holds the length in steps of the note that begins there, 0 for none. Notes of one pitch
-never overlap. What the AR-CNN looks at are windows of a sheet, as planes.
+never overlap. The AR-CNN looks at windows of a sheet, as planes.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ Cells = NDArray[np.bool_]
 
 
 def from_notes(notes: Iterable[Note], first_step: int, steps: int) -> tuple[Lengths, NDArray[np.uint8]]:
-    """(lengths, velocities), (steps, 128) each, of the notes that begin in [first_step, first_step + steps), quantised;
-    what would sound longer ends with the sheet."""
+    """Return lengths and velocities, (steps, 128) each, of the notes that begin in [first_step, first_step + steps).
+
+    They are quantised; one that would sound longer ends with the sheet.
+    """
     lengths = np.zeros((steps, PITCHES), np.int16)
     velocities = np.zeros((steps, PITCHES), np.uint8)
     for note in quantise(notes):
@@ -38,7 +40,7 @@ def from_notes(notes: Iterable[Note], first_step: int, steps: int) -> tuple[Leng
 
 
 def to_notes(lengths: Lengths, velocities: NDArray[np.uint8], first_step: int = 0) -> list[Note]:
-    """The notes of a sheet, sorted."""
+    """Return the notes of a sheet, sorted."""
     steps, pitches = np.nonzero(lengths)
     return [
         Note(
@@ -52,7 +54,7 @@ def to_notes(lengths: Lengths, velocities: NDArray[np.uint8], first_step: int = 
 
 
 def find_sounding(lengths: Lengths, ring: bool = False) -> Cells:
-    """(steps, 128): where a note sounds, its first step included. ring: what is longer goes on at the beginning."""
+    """Return where a note sounds, (steps, 128), its first step included. ring: longer ones go on at the beginning."""
     steps = lengths.shape[0]
     change = np.zeros((2 * steps + 1, PITCHES), np.int16)
     starts, pitches = np.nonzero(lengths)
@@ -64,6 +66,6 @@ def find_sounding(lengths: Lengths, ring: bool = False) -> Cells:
 
 
 def stack_planes(lengths: Lengths, kept: Cells, ring: bool = False) -> NDArray[np.float32]:
-    """(3, steps, 128): a sheet as the network sees it. kept: cells whose notes may not be removed."""
+    """Return a sheet as the network sees it, (PLANES, steps, 128). kept: cells whose notes may not be removed."""
     onset = lengths > 0
     return np.stack([onset, find_sounding(lengths, ring), onset & kept]).astype(np.float32)

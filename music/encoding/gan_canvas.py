@@ -1,4 +1,4 @@
-"""The canvas: the window of the rolling roll that a GAN sees and writes, as planes over (octave, pitch class) and time.
+"""The canvas: the window of music that a GAN sees and writes, as planes over (octave, pitch class) and time.
 
 Eight bars of 4/4 in steps, cut into beats. Left of the now-line, which lies in the seventh bar, melody and band are
 known; right of it the band is to be written. Shared by training and by the live player, so that both see the same.
@@ -15,32 +15,32 @@ from numpy.typing import NDArray
 
 from music.note import PITCH_CLASSES, STEPS_PER_BEAT, TICKS_PER_STEP, Metre, Note, quantise
 
-CANVAS_STEPS = 128  #: steps of the canvas
+CANVAS_STEPS = 128
 CANVAS_BEATS = CANVAS_STEPS // STEPS_PER_BEAT
 FIRST_NOW_STEP = 96  #: the now-line lies in [FIRST_NOW, FIRST_NOW + a bar); everything from FIRST_NOW on may be written
 FUTURE_STEPS = CANVAS_STEPS - FIRST_NOW_STEP
 
 
 class Register(NamedTuple):
-    """A part's compass: `octaves` octaves from the lowest pitch on; what lies outside is folded in by octaves."""
+    """The compass of a part; what lies outside is folded in by octaves."""
 
-    lowest: int
+    lowest: int  #: pitch
     octaves: int
 
     def fold(self, pitch: int) -> int:
-        """The pitch, moved by octaves into the compass."""
+        """Return a pitch moved by octaves into the compass."""
         while pitch < self.lowest:
             pitch += PITCH_CLASSES
         while pitch >= self.lowest + self.octaves * PITCH_CLASSES:
             pitch -= PITCH_CLASSES
         return pitch
 
-    def octave(self, pitch: int) -> int:
-        """Which octave of the compass a (folded) pitch lies in."""
+    def find_octave(self, pitch: int) -> int:
+        """Return which octave of the compass a (folded) pitch lies in."""
         return (pitch - self.lowest) // PITCH_CLASSES
 
-    def pitches(self) -> NDArray[np.int64]:
-        """(octaves, 12): the MIDI pitch of every (octave, pitch class) cell."""
+    def list_pitches(self) -> NDArray[np.int64]:
+        """Return the MIDI pitch of every cell, (octaves, 12)."""
         first = np.arange(PITCH_CLASSES)
         above = (first - self.lowest) % PITCH_CLASSES
         return self.lowest + above[None, :] + PITCH_CLASSES * np.arange(self.octaves)[:, None]
@@ -48,7 +48,7 @@ class Register(NamedTuple):
 
 REGISTERS = {"melody": Register(48, 4), "bass": Register(28, 2), "chords": Register(40, 4), "pad": Register(48, 4)}
 
-#: First pitched plane of every (part, kind); kind is sustain or onset. The melody's onsets share one plane.
+#: (part, kind) -> its first pitched plane; kind is sustain or onset. The melody's onsets share one plane.
 PLANE = {
     ("melody", "sustain"): 0,
     ("melody", "onset"): 4,
@@ -84,7 +84,7 @@ BAND_KNOWN = DRUM_PLANES + 1
 BEAT_OF_BAR = DRUM_PLANES + 2
 PLAIN_PLANES = DRUM_PLANES + 6
 
-#: What a generator says about every step right of FIRST_NOW, in this order: logits by octave and pitch class, then
+#: what a generator says about every step from FIRST_NOW_STEP on, in this order: logits by octave and pitch class, then
 #: plain ones (velocity: of velocity / 127). A gate says whether the role begins anything, an onset which pitches then
 #: do, a hold whether what sounds goes on.
 PITCHED_HEADS = {
@@ -117,15 +117,17 @@ FRESH_SHARE = 0.15
 
 @dataclass(frozen=True, slots=True)
 class GanCanvas:
-    """pitched: (PITCHED_PLANES, 12, STEPS), plain: (PLAIN_PLANES, STEPS), float32 of 0 and 1."""
+    """Melody and band around a now-line, as planes of 0 and 1."""
 
-    pitched: NDArray[np.float32]
-    plain: NDArray[np.float32]
+    pitched: NDArray[np.float32]  #: (PITCHED_PLANES, 12, CANVAS_STEPS)
+    plain: NDArray[np.float32]  #: (PLAIN_PLANES, CANVAS_STEPS)
 
 
 def find_first_step(now: int, steps_per_bar: int) -> int:
-    """The step at which the canvas of a now-line begins, both counted from a bar line: on a bar line where a bar has 16
-    steps, on a beat otherwise."""
+    """Return the step at which the canvas of a now-line begins, both counted from a bar line.
+
+    It begins on a bar line where a bar has 16 steps, on a beat otherwise.
+    """
     unit = 16 if steps_per_bar == 16 else STEPS_PER_BEAT
     return now // unit * unit - FIRST_NOW_STEP
 
@@ -142,7 +144,7 @@ def draw_part(planes: NDArray[np.generic], part: str, rows: Iterable[tuple[int, 
         if start + length <= 0 or start >= steps:
             continue
         pitch = register.fold(pitch)
-        octave = register.octave(pitch)
+        octave = register.find_octave(pitch)
         planes[sustain + octave, pitch % PITCH_CLASSES, max(start, 0) : start + length] = 1
         if start >= 0:
             planes[onset + (0 if part == "melody" else octave), pitch % PITCH_CLASSES, start] = 1
@@ -156,9 +158,10 @@ def build_canvas(
     metre: Metre = Metre(),
     bar: int = 0,
 ) -> GanCanvas:
-    """The canvas of a now-line (a step): melody and committed notes in ticks; what is right of the line is left out.
+    """Return the canvas of a now-line, a step; what is right of the line is left out.
 
-    heard_all: the melody right of the line is known too (offline). bar: a step at which a bar begins.
+    melody, committed: notes in ticks; heard_all: the melody right of the line is known, too (offline); bar: a step at
+    which a bar begins.
     """
     first = bar + find_first_step(now - bar, metre.steps_per_bar)
     line = now - first
@@ -187,6 +190,6 @@ def build_canvas(
 
 
 def number_beats(first: int, steps: int, metre: Metre) -> NDArray[np.int64]:
-    """For every step from `first` on, which of four beats of a bar it lies in; other metres are told in 4/4's terms."""
+    """Return which of a bar's four beats each step from `first` on lies in; other metres in the terms of 4/4."""
     position = (first + np.arange(steps)) % metre.steps_per_bar
     return np.minimum(position // STEPS_PER_BEAT, 3)

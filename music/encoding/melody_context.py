@@ -1,10 +1,9 @@
-"""What a harmonist hears: the melody on both sides of the now-line, cut into patches of a beat's length that end at it.
+"""The harmonist's input: the melody on both sides of the now-line, cut into patches of a beat that end at it.
 
-Right of the line stands what follows where the whole melody is visible, and otherwise what followed when the melody
-had last gone like this (music.analysis.melody_recall): what is known of the future, and how sure it is. Unlike the
-canvas, which begins
-on a bar line, it moves on with every step, and it reaches back further. Shared by training and by the live players, so
-that both hear the same.
+Right of the line stands what follows where the whole melody is visible, and otherwise what followed when the melody had
+last gone like this (music.analysis.melody_recall): what is known of the future, and how sure it is. Unlike the canvas,
+which begins on a bar line, it moves on with every step, and it reaches back further. Shared by training and by the live
+players, so that both hear the same.
 """
 
 from __future__ import annotations
@@ -31,21 +30,20 @@ Row = tuple[int, int, int]  #: start, pitch, length, in steps
 
 @dataclass(frozen=True, slots=True)
 class HarmonistInput:
-    """melody: (MELODY_PLANES, 12, PAST + FUTURE) of 0 and 1, the now-line after PAST steps; known: (1,), how sure it is
-    that what stands right of it follows: 1 where the whole melody is visible, 0 where nothing stands there; phase:
-    (STEPS_PER_BAR,) one-hot. All float32."""
+    """The melody around a now-line."""
 
-    melody: NDArray[np.float32]
+    melody: NDArray[np.float32]  #: (MELODY_PLANES, 12, PAST_STEPS + FUTURE_STEPS) of 0 and 1
+    #: (1,): how sure it is that what stands right of the line follows; 1: the whole melody is visible, 0: nothing is
     known: NDArray[np.float32]
-    phase: NDArray[np.float32]
+    phase: NDArray[np.float32]  #: (STEPS_PER_BAR,): the place of the now-line in the bar, one-hot
 
 
 def build_harmonist_input(
     melody: Iterable[Note], now: int, heard_all: bool, metre: Metre = Metre(), bar: int = 0
 ) -> HarmonistInput:
-    """What is heard at a now-line (a step): melody in ticks; what is right of the line is left out unless heard_all.
+    """Return what is heard at a now-line, a step; what is right of the line is left out unless heard_all.
 
-    bar: a step at which a bar begins.
+    melody: notes of one voice, in ticks; bar: a step at which a bar begins.
     """
     since = now - (PAST_STEPS if heard_all else MEMORY_STEPS)
     near = [
@@ -61,8 +59,11 @@ def build_harmonist_input(
 def draw_around(
     rows: Iterable[Row], now: int, heard_all: bool, metre: Metre = Metre()
 ) -> tuple[NDArray[np.float32], float]:
-    """The melody (MELODY_PLANES, 12, PAST + FUTURE) around a now-line, and how sure its future is, 0..1. rows: (start,
-    pitch, length) of one voice, in steps; of those right of the line nothing is told unless heard_all."""
+    """Return the melody's planes around a now-line, and how sure its future is, 0..1.
+
+    (MELODY_PLANES, 12, PAST_STEPS + FUTURE_STEPS). rows: of one voice; of those right of the line nothing is told
+    unless heard_all.
+    """
     if heard_all:
         return draw_melody(rows, now - PAST_STEPS, PAST_STEPS + FUTURE_STEPS), 1.0
     rows = clip_to_past(rows, now)
@@ -75,14 +76,16 @@ def draw_around(
 
 
 def remembers(rows: Iterable[Row], now: int, metre: Metre = Metre()) -> bool:
-    """Whether who does not hear all is told more at a now-line than the last PAST steps as they were played: what
-    followed when it went like this before, or those before a change of key moved to the new one."""
+    """Tell whether a live player is told more at a now-line than the last PAST_STEPS as they were played.
+
+    That is: what followed when it went like this before, or notes before a change of key moved to the new one.
+    """
     rows = clip_to_past(rows, now)
     return _find_match(rows, now, metre).trust > 0 or find_key_change(rows, now, metre.steps_per_bar) is not None
 
 
 def clip_to_past(rows: Iterable[Row], now: int) -> list[Row]:
-    """What a memory of MEMORY steps has of the rows at a now-line: those that began, as far as they were heard."""
+    """Return the rows that a memory of MEMORY_STEPS has at a now-line: those that began, as far as they were heard."""
     return [(s, p, min(n, now - s)) for s, p, n in rows if now - MEMORY_STEPS <= s < now]
 
 
@@ -98,13 +101,13 @@ def _find_match(rows: list[Row], now: int, metre: Metre) -> melody_recall.Melody
 
 
 def draw_melody(rows: Iterable[Row], first: int, steps: int) -> NDArray[np.float32]:
-    """The melody's planes (MELODY_PLANES, 12, steps) from a step on."""
+    """Return the melody's planes (MELODY_PLANES, 12, steps) from step `first` on."""
     planes = np.zeros((MELODY_PLANES, PITCH_CLASSES, steps), np.float32)
     gan_canvas.draw_part(planes, "melody", ((start - first, pitch, length) for start, pitch, length in rows))
     return planes
 
 
 def find_phase(step: int, metre: Metre = Metre()) -> int:
-    """Where in the bar a step (counted from a bar line) lies, 0..15; other metres are told in the terms of 4/4."""
+    """Return where in the bar a step (counted from a bar line) lies, 0..15; other metres in the terms of 4/4."""
     beat = int(gan_canvas.number_beats(step, 1, metre)[0])
     return beat * STEPS_PER_BEAT + step % metre.steps_per_bar % STEPS_PER_BEAT

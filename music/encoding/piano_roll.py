@@ -13,24 +13,24 @@ from music.note import PITCHES, TICKS_PER_STEP, Note, quantise
 
 @dataclass(frozen=True, slots=True)
 class PianoRoll:
-    """onset, sustain: bool arrays (steps, 128). sustain is True on every step a note sounds, its first included."""
+    """Notes on the step grid."""
 
-    onset: NDArray[np.bool_]
-    sustain: NDArray[np.bool_]
+    onset: NDArray[np.bool_]  #: (steps, 128): a note begins
+    sustain: NDArray[np.bool_]  #: (steps, 128): a note sounds, its first step included
 
     @property
     def steps(self) -> int:
-        """How many steps the roll is long."""
+        """Length in steps."""
         return int(self.onset.shape[0])
 
 
 def make_silence(steps: int) -> PianoRoll:
-    """A silent roll of that many steps."""
+    """Return a silent roll of so many steps."""
     return PianoRoll(np.zeros((steps, PITCHES), np.bool_), np.zeros((steps, PITCHES), np.bool_))
 
 
 def from_notes(notes: Iterable[Note], first_step: int, steps: int) -> PianoRoll:
-    """The roll of [first_step, first_step + steps); notes are quantised first. One begun before has no onset."""
+    """Return the roll of [first_step, first_step + steps); notes are quantised. One begun before has no onset."""
     roll = make_silence(steps)
     for note in quantise(notes):
         start = note.start // TICKS_PER_STEP - first_step
@@ -44,7 +44,7 @@ def from_notes(notes: Iterable[Note], first_step: int, steps: int) -> PianoRoll:
 
 
 def to_notes(roll: PianoRoll, first_step: int = 0, velocity: int = 80) -> list[Note]:
-    """The notes that begin in the roll, sorted. Sustain without an onset before it is no note."""
+    """Return the notes that begin in a roll, sorted. Sustain without an onset before it is no note."""
     notes = []
     starts, pitches = np.nonzero(roll.onset)
     for start, pitch in zip(starts.tolist(), pitches.tolist(), strict=True):

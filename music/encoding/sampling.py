@@ -13,10 +13,10 @@ def choose(
     top_p: float = 1.0,
     allowed: NDArray[np.bool_] | None = None,
 ) -> int:
-    """An index of `logits` (n,), drawn from softmax(logits / temperature) among the likeliest that together hold at
-    least `top_p` (0..1] of the probability; temperature 0 takes the likeliest. allowed: (n,) which may be chosen.
+    """Return an index of `logits` (n,), drawn from softmax(logits / temperature); temperature 0 takes the likeliest.
 
-    Draws one number from `random` whatever the outcome. Raises ValueError when nothing is allowed.
+    top_p: draw among the likeliest that together hold at least this share (0..1] of the probability; allowed: (n,),
+    which may be chosen. Draws one number from `random` whatever the outcome. Raises ValueError when nothing is allowed.
     """
     u = random.random()
     index = np.arange(logits.size) if allowed is None else np.flatnonzero(allowed)

@@ -1,4 +1,4 @@
-"""What one step of the stream is to the transformer: a row of features.
+"""The features of a step that the transformer hears: one row a step.
 
 Melody and band are told from the root of the chord, so that the band's own past tells rhythm and voicing, whatever the
 key. Shared by training and by the live player, so that both see the same.
@@ -41,25 +41,24 @@ FEATURE_COUNT = (
 
 @dataclass(frozen=True, slots=True)
 class MelodyFeatures:
-    """The melody on steps. pitch: (T,) the top voice or REST; struck: (T,) whether it begins there."""
+    """The melody on T steps."""
 
-    pitch: Ints
-    struck: NDArray[np.bool_]
+    pitch: Ints  #: (T,): of the top voice, or REST
+    struck: NDArray[np.bool_]  #: (T,): it begins there
 
 
 @dataclass(frozen=True, slots=True)
 class BandFeatures:
-    """The band on steps. begun, sounding: bool (3, T, 128) by PITCHED_ROLES; length: (3, T) the longest begun, in
-    steps, 0 where nothing is; drums: bool (T, DRUM_PLANES)."""
+    """The band on T steps."""
 
-    begun: NDArray[np.bool_]
-    sounding: NDArray[np.bool_]
-    length: Ints
-    drums: NDArray[np.bool_]
+    begun: NDArray[np.bool_]  #: (PITCHED_ROLES, T, 128)
+    sounding: NDArray[np.bool_]  #: (PITCHED_ROLES, T, 128)
+    length: Ints  #: (PITCHED_ROLES, T): of the longest note begun, in steps; 0 where none is
+    drums: NDArray[np.bool_]  #: (T, DRUM_PLANES)
 
 
 def extract_melody(rows: Rows, first: int, steps: int) -> MelodyFeatures:
-    """Melody rows (start step, pitch, length in steps), not overlapping, on the steps [first, first + steps)."""
+    """Return a melody on the steps [first, first + steps); rows: start step, pitch, length in steps, no overlaps."""
     pitch, struck = np.full(steps, REST, np.int64), np.zeros(steps, np.bool_)
     for start, key, length in rows:
         begin, end = start - first, start - first + length
@@ -71,7 +70,7 @@ def extract_melody(rows: Rows, first: int, steps: int) -> MelodyFeatures:
 
 
 def extract_band(roles: Mapping[str, NDArray[np.int64]], first: int, steps: int) -> BandFeatures:
-    """Rows (n, 3) of start step, pitch, length by role, on the steps [first, first + steps)."""
+    """Return a band on the steps [first, first + steps); roles: (n, 3) rows of start step, pitch, length, by role."""
     begun = np.zeros((3, steps, 128), np.bool_)
     change = np.zeros((3, steps + 1, 128), np.int8)
     length = np.zeros((3, steps), np.int64)
@@ -103,9 +102,12 @@ def build_features(
     known: int | None = None,
     begun: int = 0,
 ) -> Floats:
-    """(T, FEATURES). chords: (2, T + 1) root (-1: none) and quality, in force at every step and the one after the last;
-    phase: (T,) the place in its bar of the step *after* each; known: from which step on the melody is not; begun: since
-    which the band plays."""
+    """Return the features of T steps, (T, FEATURE_COUNT).
+
+    chords: (2, T + 1), root (NO_CHORD for none) and quality in force at every step and the one after the last; phase:
+    (T,), the place in its bar of the step *after* each; known: from which step on the melody is not known (None: all
+    is); begun: since which step the band plays.
+    """
     steps = len(melody.pitch)
     rows = np.arange(steps)
     root, quality = np.maximum(chords[0], 0), np.where(chords[0] < 0, NO_QUALITY, chords[1])
@@ -146,7 +148,7 @@ def _encode_one_hot(index: NDArray[np.integer], size: int) -> Floats:
 
 
 def _fold_octaves(notes: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(T, 128) -> (T, 12) whether any octave of a pitch class is there."""
+    """Return whether any octave of a pitch class is there: (T, 128) -> (T, 12)."""
     whole = np.zeros((len(notes), 132), np.bool_)
     whole[:, :128] = notes
     found: NDArray[np.bool_] = np.asarray(whole.reshape(-1, 11, PITCH_CLASSES).any(1), np.bool_)
@@ -154,11 +156,11 @@ def _fold_octaves(notes: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _count_octaves(notes: NDArray[np.bool_]) -> Floats:
-    """(T, 128) -> (T, _OCTAVES) how many notes in every octave from MIDI 24 on, in thirds."""
+    """Return how many notes are in every octave from MIDI 24 on, in thirds: (T, 128) -> (T, _OCTAVES)."""
     return np.asarray(notes[:, 24:96].reshape(-1, _OCTAVES, PITCH_CLASSES).sum(2) / 3, np.float32)
 
 
 def get_compass(role: str) -> tuple[int, int]:
-    """(lowest, highest pitch) that a pitched role is written in."""
+    """Return the lowest and the highest pitch that a pitched role is written in."""
     register = REGISTERS[role]
     return register.lowest, register.lowest + register.octaves * PITCH_CLASSES - 1

@@ -14,16 +14,15 @@ WHO            16  which roles begin notes in this step: a set of ROLES as bits,
 LENGTH         17  how many steps the pitches after it last, 1 to 16; the 17th: 16 and tied to the same pitch there
 PITCH         140  semitones above the chord's root an octave below MIDI's lowest one: pitch - root + 12
 DRUM          128  a General MIDI drum note, by its MIDI number
-CHORD          97  no chord, then root * 8 + quality (`music.chords.QUALITIES`); it holds until the next
-one
+CHORD          97  no chord, then root * 8 + quality (`music.chords.QUALITIES`), until the next one
 MELODY        130  a rest, what sounded goes on, or a note begins: 2 + its MIDI number
 STYLE          16  index of the style
 METRE          64  (steps in a bar) - 1
 ==========  =====  ===========================================================================================
 
 Every note says at its onset how long it lasts, so that none is ever left without an end; pitches are told from the
-root, so that what was written carries rhythm and voicing from key to key. `WRITER` tokens are those that the model
-writes, `Grammar` says which may follow which.
+root, so that what was written carries rhythm and voicing from key to key. The first WRITER_TOKENS are
+those that the model writes, `Grammar` says which may follow which.
 """
 
 from __future__ import annotations
@@ -46,8 +45,8 @@ TIED = LENGTH + MAX_LENGTH_STEPS
 PITCH = TIED + 1
 PITCH_TOKENS = 140
 DRUM = PITCH + PITCH_TOKENS
-WRITER = DRUM + 128  #: how many tokens the model writes; they come first
-CHORD = WRITER
+WRITER_TOKENS = DRUM + 128  #: how many tokens the model writes; they come first
+CHORD = WRITER_TOKENS
 MELODY = CHORD + 1 + 12 * len(QUALITIES)
 MELODY_REST, MELODY_HOLD, MELODY_ONSET = MELODY, MELODY + 1, MELODY + 2
 STYLE = MELODY_ONSET + 128
@@ -59,37 +58,36 @@ MAX_NOTES = {"bass": 1, "chords": 6, "pad": 5, "drums": 5}
 
 
 class TokenError(UserError):
-    """Tokens that say no music; the message says where."""
+    """Tokens that say no music."""
 
 
 @dataclass(frozen=True, slots=True)
 class RoleOnsets:
-    """What one role begins in one step: (length in steps, pitch), sorted; longer than LONGEST means tied over."""
+    """The notes that one role begins in one step."""
 
     role: str
-    notes: tuple[tuple[int, int], ...]
+    notes: tuple[tuple[int, int], ...]  #: (length in steps, pitch), sorted; beyond MAX_LENGTH_STEPS: tied over
 
 
 @dataclass(frozen=True, slots=True)
 class TokenSequence:
-    """Music on the step grid. melody: one voice, notes that do not overlap; roles: notes of every role, none of which
-    overlap in one pitch; drum notes last a step; chords: (step, root, quality), rising, (-1, -1) for none."""
+    """Music on the step grid, as a stream of tokens can hold it."""
 
     steps: int
-    style: int
+    style: int  #: index
     steps_per_bar: int
-    melody: tuple[Note, ...]
-    roles: Mapping[str, tuple[Note, ...]]
-    chords: tuple[tuple[int, int, int], ...]
+    melody: tuple[Note, ...]  #: one voice: no two overlap
+    roles: Mapping[str, tuple[Note, ...]]  #: none of a role overlap in one pitch; drum notes last a step
+    chords: tuple[tuple[int, int, int], ...]  #: (step, root, quality), rising; NO_CHORD twice for none
 
 
 def encode_chord(root: int, quality: int) -> int:
-    """The token of a chord."""
+    """Return the token of a chord."""
     return int(CHORD if root < 0 else CHORD + 1 + root * len(QUALITIES) + quality)
 
 
 def decode_chord(token: int) -> tuple[int, int]:
-    """(root, quality) of a chord's token."""
+    """Return root and quality of a chord's token."""
     if token == CHORD:
         return NO_CHORD, NO_CHORD
     root, quality = divmod(token - CHORD - 1, len(QUALITIES))
@@ -97,17 +95,17 @@ def decode_chord(token: int) -> tuple[int, int]:
 
 
 def encode_pitch(pitch: int, root: int) -> int:
-    """The token of a pitch under a chord's root (-1: none)."""
+    """Return the token of a pitch under a chord's root (NO_CHORD: none)."""
     return int(PITCH + pitch - max(root, 0) + 12)
 
 
 def decode_pitch(token: int, root: int) -> int:
-    """The pitch of a token under a chord's root."""
+    """Return the pitch of a token under a chord's root."""
     return int(token - PITCH + max(root, 0) - 12)
 
 
 def encode_section(begun: RoleOnsets, root: int) -> list[int]:
-    """The tokens of what a role begins."""
+    """Return the tokens of the notes that a role begins, under a chord's root."""
     if begun.role == "drums":
         return [*(DRUM + pitch for _, pitch in begun.notes), END]
     tokens: list[int] = []
@@ -122,14 +120,14 @@ def encode_section(begun: RoleOnsets, root: int) -> list[int]:
 
 
 def encode_step(begun: Iterable[RoleOnsets], root: int) -> list[int]:
-    """WHO and the sections of one step; begun in the order of ROLES, none of them empty."""
+    """Return WHO and the sections of one step; begun: in the order of ROLES, none of them empty."""
     parts = list(begun)
     who = sum(1 << ROLES.index(part.role) for part in parts)
     return [WHO + who, *(token for part in parts for token in encode_section(part, root))]
 
 
 def decode_step(tokens: Sequence[int], root: int) -> list[RoleOnsets]:
-    """What step_tokens() was given; lengths of tied notes come as LONGEST + 1. Raises TokenError."""
+    """Return what a step was encoded of; lengths of tied notes come as MAX_LENGTH_STEPS + 1. Raises TokenError."""
     if not tokens or not WHO <= tokens[0] < LENGTH:
         raise TokenError("a step begins with a WHO token")
     who, at, parts = tokens[0] - WHO, 1, []
@@ -141,7 +139,9 @@ def decode_step(tokens: Sequence[int], root: int) -> list[RoleOnsets]:
                 at += 1
                 if LENGTH <= token < PITCH:
                     length = token - LENGTH + 1
-                elif length and (DRUM if role == "drums" else PITCH) <= token < (WRITER if role == "drums" else DRUM):
+                elif length and (DRUM if role == "drums" else PITCH) <= token < (
+                    WRITER_TOKENS if role == "drums" else DRUM
+                ):
                     notes.append((length, token - DRUM if role == "drums" else decode_pitch(token, root)))
                 else:
                     raise TokenError(f"token {token} cannot stand in a section of the {role}")
@@ -155,8 +155,10 @@ def decode_step(tokens: Sequence[int], root: int) -> list[RoleOnsets]:
 
 
 def group_by_step(notes: Iterable[Note], role: str) -> dict[int, list[tuple[int, int]]]:
-    """Step -> (length, pitch) of what begins there; tied notes cut into pieces of LONGEST (said as LONGEST + 1) and a
-    rest."""
+    """Return the notes of a role by the step in which they begin, as (length, pitch).
+
+    A tied note is cut into pieces of MAX_LENGTH_STEPS, whose lengths come as one more, and a rest.
+    """
     found: dict[int, list[tuple[int, int]]] = {}
     for note in notes:
         step, length = note.start // TICKS_PER_STEP, note.length // TICKS_PER_STEP
@@ -172,7 +174,7 @@ def group_by_step(notes: Iterable[Note], role: str) -> dict[int, list[tuple[int,
 
 
 def encode(piece: TokenSequence) -> list[int]:
-    """The stream of a piece that begins at step 0."""
+    """Return the stream of tokens of a piece that begins at step 0."""
     chords = {step: (root, quality) for step, root, quality in piece.chords}
     bands = {role: group_by_step(piece.roles.get(role, ()), role) for role in ROLES}
     tokens = [STYLE + piece.style, METRE + piece.steps_per_bar - 1]
@@ -193,7 +195,7 @@ def encode(piece: TokenSequence) -> list[int]:
 
 
 def decode(tokens: Sequence[int]) -> TokenSequence:
-    """The piece of a stream. Raises TokenError for what is none."""
+    """Return the piece in a stream of tokens. Raises TokenError for what is no stream."""
     if len(tokens) < 2 or not STYLE <= tokens[0] < METRE or not METRE <= tokens[1] < VOCABULARY:
         raise TokenError("a stream begins with its style and its metre")
     chords: list[tuple[int, int, int]] = []
@@ -220,7 +222,7 @@ def decode(tokens: Sequence[int]) -> TokenSequence:
 
 
 def _add_section(part: RoleOnsets, step: int, opened: dict[int, list[int]], done: list[list[int]]) -> None:
-    """One section into the notes of its role; opened: pitch -> the note whose tie is due."""
+    """Add one section to the notes of its role; opened: pitch -> the note whose tie is due."""
     for length, pitch in part.notes:
         before = opened.pop(pitch, None)
         if before is not None and before[0] + before[2] == step:
@@ -238,7 +240,7 @@ def _make_notes(rows: Iterable[Sequence[int]]) -> tuple[Note, ...]:
 
 
 def _split_steps(tokens: Sequence[int]) -> Iterator[tuple[list[int], list[int]]]:
-    """(chord and melody, what the band begins) of every step."""
+    """Yield the tokens of every step: chord and melody, and what the band begins."""
     at = 2
     while at < len(tokens):
         heard = list(tokens[at : at + (2 if CHORD <= tokens[at] < MELODY else 1)])
@@ -254,13 +256,13 @@ def _split_steps(tokens: Sequence[int]) -> Iterator[tuple[list[int], list[int]]]
 
 
 class Grammar:
-    """Which tokens may come next in a step that is being written; `allowed` is a mask over the WRITER tokens.
+    """The grammar of a step that is being written: tells which tokens may come next.
 
-    roles: who may begin something; compass: role -> (lowest, highest pitch); root: of the chord (-1: none). What it
-    lets pass is always a step that begun_of() reads, and no longer than MOST says.
+    What it lets pass is always a step that `decode_step` reads, and no longer than MAX_NOTES says.
     """
 
     def __init__(self, roles: Iterable[str], compass: Mapping[str, tuple[int, int]], root: int) -> None:
+        """Begin a step. roles: which may begin notes; compass: role -> (lowest, highest pitch); root: of the chord."""
         self.tokens: list[int] = []
         self._roles, self._compass, self._root = tuple(roles), compass, root
         self._left: list[str] = []
@@ -268,9 +270,9 @@ class Grammar:
         self._used: set[int] = set()
         self.over = False
 
-    def allowed(self) -> NDArray[np.bool_]:
-        """(WRITER,) bool, never all False while the step is not over."""
-        mask = np.zeros(WRITER, np.bool_)
+    def find_allowed(self) -> NDArray[np.bool_]:
+        """Return which tokens may come next, (WRITER_TOKENS,), at least one while the step is not over."""
+        mask = np.zeros(WRITER_TOKENS, np.bool_)
         if not self.tokens:
             may = sum(1 << ROLES.index(role) for role in self._roles)
             sets = np.arange(LENGTH - WHO)
@@ -282,7 +284,7 @@ class Grammar:
         if not more:
             return mask
         if role == "drums":
-            mask[max(DRUM, self._last + 1) : WRITER] = True
+            mask[max(DRUM, self._last + 1) : WRITER_TOKENS] = True
             return mask
         if self._length:
             low, high = (encode_pitch(p, self._root) for p in self._compass[role])
@@ -292,8 +294,8 @@ class Grammar:
             mask[LENGTH + self._length : PITCH] = True
         return mask
 
-    def take(self, token: int) -> None:
-        """The token that was chosen, one of those allowed."""
+    def append(self, token: int) -> None:
+        """Append the token that was chosen, one of those allowed."""
         self.tokens.append(token)
         if len(self.tokens) == 1:
             self._left = [role for i, role in enumerate(ROLES) if token - WHO >> i & 1]
@@ -309,7 +311,7 @@ class Grammar:
         self.over = not self._left
 
     def finish(self) -> list[int]:
-        """The tokens so far as a step that is over: what the section in hand has, and nothing of those after it."""
+        """Return the tokens so far as a step that is over: the section in hand as it is, and none of those after it."""
         who, made = self.tokens[0] - WHO, list(self.tokens)
         if not self._left:
             return made

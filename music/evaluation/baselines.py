@@ -1,5 +1,4 @@
-"""What an accompaniment is measured against: the human part, the annotated chords as blocks, a causal chord follower,
-somebody else's part.
+"""Accompaniments to hold others against: the human part, chords as blocks, a chord follower, somebody else's part.
 
 All are role -> notes, as a band's plans are. Silence is `{}`.
 """
@@ -21,7 +20,7 @@ from music.track_names import fold_name
 
 Accompaniment = dict[str, list[Note]]
 
-#: Track name -> the role its notes have. The melody's names (melody, soprano, violin1) are not among them.
+#: track name -> role of its notes; the names of melodies (melody, soprano, violin1) are not among them
 ROLE_OF_TRACK = {
     "bass": "bass",
     "chords": "chords",
@@ -37,8 +36,8 @@ ROLE_OF_TRACK = {
     "cello": "bass",
 }
 
-BASS_OCTAVE = 36
-CHORD_OCTAVE = 48
+BASS_OCTAVE_PITCH = 36
+CHORD_OCTAVE_PITCH = 48
 
 # Krumhansl and Kessler 1982: how well each of the twelve degrees fits a major and a minor key.
 _MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
@@ -48,7 +47,7 @@ _MINOR_SCALE = (0, 2, 3, 5, 7, 8, 10)
 
 
 def extract_human_parts(song: Song) -> Accompaniment:
-    """What the song's own players do, by role; {} for a song that holds only a melody."""
+    """Return the accompaniment that the song has of its own, by role; {} for a song that holds only a melody."""
     parts: Accompaniment = {}
     for part in song.parts:
         role = ROLE_OF_TRACK.get(fold_name(part.name))
@@ -58,15 +57,15 @@ def extract_human_parts(song: Song) -> Accompaniment:
 
 
 def play_chord_blocks(where: MelodyPassage, chords: ChordTrack) -> Accompaniment:
-    """The annotated chords under the passage: bass below, all tones above, struck at every bar and change."""
-    found = [chords.at((where.first_step + step) * TICKS_PER_STEP) for step in range(where.steps)]
+    """Return the annotated chords under a passage: bass below, all tones above, struck at every bar and change."""
+    found = [chords.find((where.first_step + step) * TICKS_PER_STEP) for step in range(where.steps)]
     starts = [step for step in range(where.steps) if step % where.steps_per_bar == 0 or found[step] != found[step - 1]]
-    struck = [(step, (chord[2], chord[1])) for step in starts if (chord := found[step]) is not None]
+    struck = [(step, (chord.bass, chord.pitch_classes)) for step in starts if (chord := found[step]) is not None]
     return _make_blocks(where, struck, [*starts, where.steps])
 
 
 def follow_chords(where: MelodyPassage) -> Accompaniment:
-    """A triad every half bar, chosen from the melody before it alone; rests until there is some.
+    """Return a triad every half bar, chosen from the melody before it alone; rests until there is some.
 
     The key is the one whose profile fits the melody so far; the triad is the one that holds most of the last bar
     (later steps count more), if it can one of the key, leaning to tonic, dominant, subdominant and relative, and to
@@ -88,7 +87,7 @@ def follow_chords(where: MelodyPassage) -> Accompaniment:
 
 
 def borrow_part(where: MelodyPassage, other: Song) -> Accompaniment:
-    """The human part of another song, moved so that the bars of both melodies' first notes meet.
+    """Return the human part of another song, moved so that the bars of both melodies' first notes meet.
 
     Where the other song's passage is the shorter one it starts again, so that the figures tell of a part that does not
     belong and not of songs that differ in length. Raises MidiFileError when the other song has no melody.
@@ -98,7 +97,7 @@ def borrow_part(where: MelodyPassage, other: Song) -> Accompaniment:
 
 
 def _repeat_notes(where: MelodyPassage, theirs: MelodyPassage, notes: Iterable[Note]) -> list[Note]:
-    """The notes that begin in their passage, from the start of ours, over and over until ours ends."""
+    """Return the notes that begin in their passage, from the start of ours, over and over until ours ends."""
     first, period = theirs.first_step * TICKS_PER_STEP, theirs.steps * TICKS_PER_STEP
     inside = [n for n in notes if first <= n.start < first + period]
     begin = where.first_step * TICKS_PER_STEP - first
@@ -109,14 +108,14 @@ def _repeat_notes(where: MelodyPassage, theirs: MelodyPassage, notes: Iterable[N
 def _make_blocks(
     where: MelodyPassage, struck: Sequence[tuple[int, tuple[int, Iterable[int]]]], bounds: Sequence[int]
 ) -> Accompaniment:
-    """Chords (step, (bass, pitch classes)), each held until the next bound, as bass and chord notes."""
+    """Return chords (step, (bass, pitch classes)), each held until the next bound, as bass and chord notes."""
     following = dict(pairwise(bounds))
     parts: Accompaniment = {"bass": [], "chords": []}
     for step, (bass, classes) in struck:
         start = (where.first_step + step) * TICKS_PER_STEP
         length = (following[step] - step) * TICKS_PER_STEP
-        parts["bass"].append(Note(start, BASS_OCTAVE + bass, length))
-        parts["chords"] += [Note(start, CHORD_OCTAVE + c, length) for c in sorted(classes)]
+        parts["bass"].append(Note(start, BASS_OCTAVE_PITCH + bass, length))
+        parts["chords"] += [Note(start, CHORD_OCTAVE_PITCH + c, length) for c in sorted(classes)]
     return parts
 
 
@@ -139,12 +138,14 @@ _SCALES = np.concatenate([_rotate_pattern(_mark_members(_MAJOR_SCALE)), _rotate_
 _TRIADS = np.concatenate([_rotate_pattern(_mark_members((0, 4, 7))), _rotate_pattern(_mark_members((0, 3, 7)))])
 _DIATONIC = _SCALES @ _TRIADS.T >= 3
 
+#: scores of a triad beside its share of the last bar: in the key, the tonic, its neighbours, the last triad again
 _IN_KEY, _TONIC, _NEAR_TONIC, _STAY = 2.0, 0.2, 0.1, 0.05
+#: weight of the oldest step of the last bar, where the newest has 1
 _OLDEST = 0.3
 
 
 def _choose_triad(heard: NDArray[np.float64], per_bar: int, last: int | None) -> int:
-    """The index in _TRIADS that best goes on, given the pitch classes heard so far (steps, 12)."""
+    """Return the index in _TRIADS that best goes on from the pitch classes heard so far, (steps, 12)."""
     so_far = heard.sum(axis=0)
     key = int((_KEYS @ (so_far - so_far.mean())).argmax())
     recent = heard[-per_bar:]

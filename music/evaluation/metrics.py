@@ -236,9 +236,9 @@ def measure_chord_hit(where: MelodyPassage, ours: PlayedNotes, chords: ChordTrac
     """Return the share of the note-steps under the melody inside the chord; steps without a chord are left out."""
     inside = np.zeros((where.steps, PITCH_CLASSES), np.bool_)
     for step in range(where.steps):
-        chord = chords.at((where.first_step + step) * TICKS_PER_STEP)
+        chord = chords.find((where.first_step + step) * TICKS_PER_STEP)
         if chord is not None:
-            inside[step, list(chord[1])] = True
+            inside[step, list(chord.pitch_classes)] = True
     counted = (where.line != REST) & _find_any(inside)
     classes = count_pitch_classes(ours.sounding)[counted]
     return _compute_ratio(classes[inside[counted]].sum(), classes.sum())

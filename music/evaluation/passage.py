@@ -28,12 +28,12 @@ class MelodyPassage:
 
     @property
     def steps(self) -> int:
-        """How many steps the passage is long, a whole number of bars."""
+        """Length in steps, a whole number of bars."""
         return int(self.line.size)
 
     @property
     def bars(self) -> int:
-        """How many bars the passage is long."""
+        """Length in bars."""
         return self.steps // self.steps_per_bar
 
 

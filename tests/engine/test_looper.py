@@ -27,8 +27,8 @@ from daemon.live.listeners import Listeners
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, VirtualWorld
 from daemon.players.ensemble import Ensemble
 from daemon.players.player import Player
-from music.edits.draft import decode_sysex
 from music.edits.edit import ADD, REMOVE, Edit
+from music.edits.sysex import decode_sysex
 from music.note import Metre, Note
 from tests.support.fakes import MS, FakePlayer, Stage, midi, only, perform
 

@@ -69,7 +69,7 @@ def test_it_plays_once_without_ports_or_terminal_and_leaves_a_file(tmp_path: Pat
     song = midifile.read(tmp_path / "take.mid")
     parts = {part.name: part for part in song.parts}
     assert set(parts) == {"melody", *ROLES}
-    played = TUNES["ode"].first_bars(3).notes
+    played = TUNES["ode"].cut(3).notes
     assert [n.pitch for n in parts["melody"].notes] == [n.pitch for n in played]
     assert parts["melody"].notes[0].start == 0
     for role in ROLES:  # the band is on the grid, whatever the machine was at

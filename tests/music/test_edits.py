@@ -8,18 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from music.edits import selection
-from music.edits.draft import (
-    Draft,
-    EditError,
-    decode_sysex,
-    drop_cancelled,
-    encode_sysex,
-    format_edit,
-    parse_edit,
-    replay,
-)
+from music.edits.draft import Draft, EditError
 from music.edits.edit import ADD, REMOVE, Edit, Limits, parse_ranges
+from music.edits.edit_log import drop_cancelled, format_edit, parse_edit, replay
 from music.edits.selection import EditScores
+from music.edits.sysex import decode_sysex, encode_sysex
 from music.encoding import edit_grid
 from music.note import PITCHES, Note
 
@@ -129,7 +122,7 @@ def test_new_input_and_cleared_bars_keep_the_books(
 ) -> None:
     draft = edited(notes, Limits(), seed, ring)
     for step, pitch, length, velocity in more:
-        draft.give(step, pitch, length, velocity)
+        draft.put_input(step, pitch, length, velocity)
     draft.clear(16 * bar, 16 * bar + 16)
     assert not draft.lengths[16 * bar : 16 * bar + 16].any()
     assert draft.added == int(draft.own.sum())
@@ -224,12 +217,12 @@ def test_of_many_noisy_looks_a_belief_keeps_what_is_seen_again_and_again() -> No
     right = np.zeros((STEPS, 128), np.bool_)
     right[::4, 60] = True
     left = {}
-    for name, belief in (("without", None), ("with", selection.Belief())):
+    for name, belief in (("without", None), ("with", selection.NoteBelief())):
         draft = draft_of([])
         for iteration in range(1, 40):
             scores = looked(random, draft, right)
             if belief is not None:
-                belief.look(draft, scores)
+                belief.update(draft, scores)
             selection.draw_edits(draft, scores, Limits(), random, count=4, risk=0, iteration=iteration, belief=belief)
         there = draft.lengths > 0
         left[name] = 2 * int((there & right).sum()) / int(there.sum() + right.sum())
@@ -238,11 +231,11 @@ def test_of_many_noisy_looks_a_belief_keeps_what_is_seen_again_and_again() -> No
 
 
 def test_a_belief_about_a_draft_of_another_size_begins_anew() -> None:
-    belief = selection.Belief()
-    belief.look(draft_of([]), drawn(0))
+    belief = selection.NoteBelief()
+    belief.update(draft_of([]), drawn(0))
     short = Draft(np.zeros((16, 128), np.int16), np.zeros((16, 128), np.uint8))
     scores = EditScores(np.full((16, 128), -0.5, np.float32), np.ones((16, 128), np.int16))
-    belief.look(short, scores)
+    belief.update(short, scores)
     assert belief.real is not None
     assert belief.real.shape == (16, 128)
 

@@ -24,8 +24,8 @@ def test_registers_fold_by_octaves_and_name_every_pitch_once(pitch: int, part: s
     register = gan_canvas.REGISTERS[part]
     folded = register.fold(pitch)
     assert (folded - pitch) % 12 == 0
-    assert register.pitches()[register.octave(folded), folded % 12] == folded
-    assert len(set(register.pitches().flat)) == register.octaves * 12
+    assert register.list_pitches()[register.find_octave(folded), folded % 12] == folded
+    assert len(set(register.list_pitches().flat)) == register.octaves * 12
 
 
 @given(st.integers(8, 200), st.lists(st.tuples(steps, st.integers(30, 100), st.integers(1, 20)), max_size=20))

@@ -65,7 +65,7 @@ def test_no_chord_and_nonsense() -> None:
     with pytest.raises(ValueError, match="H:maj"):
         chords.parse("H:maj")
     track = chords.ChordTrack([(24, "C:maj"), (48, "N")])
-    assert [track.at(t) is None for t in (0, 24, 47, 48)] == [True, False, False, True]
+    assert [track.find(t) is None for t in (0, 24, 47, 48)] == [True, False, False, True]
 
 
 def test_roll_of_nothing() -> None:

@@ -80,9 +80,9 @@ def test_what_the_grammar_lets_pass_is_a_step_of_the_band(seed: int, root: int, 
     random = np.random.default_rng(seed)
     grammar = Grammar(ROLES, COMPASS, root)
     while not grammar.over and len(grammar.tokens) < most:
-        allowed = grammar.allowed()
+        allowed = grammar.find_allowed()
         assert allowed.any()
-        grammar.take(sampling.choose(random.standard_normal(step_tokens.WRITER), random, allowed=allowed))
+        grammar.append(sampling.choose(random.standard_normal(step_tokens.WRITER_TOKENS), random, allowed=allowed))
     made = step_tokens.decode_step(grammar.finish() if not grammar.over else grammar.tokens, root)
     for part in made:
         pitches = [pitch for _, pitch in part.notes]
@@ -93,7 +93,7 @@ def test_what_the_grammar_lets_pass_is_a_step_of_the_band(seed: int, root: int, 
 
 
 def test_roles_that_may_not_begin_anything_do_not() -> None:
-    allowed = Grammar(("bass",), COMPASS, 0).allowed()
+    allowed = Grammar(("bass",), COMPASS, 0).find_allowed()
     assert np.flatnonzero(allowed).tolist() == [step_tokens.WHO, step_tokens.WHO + 1]
 
 

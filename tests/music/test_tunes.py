@@ -27,9 +27,9 @@ def test_what_is_no_bar_is_refused(text: str, reason: str) -> None:
 
 def test_the_first_bars_alone() -> None:
     tune = parse_tune("test", 100, "C4:3 | D4:3 | E4:3", Metre(3, 4))
-    assert [n.pitch for n in tune.first_bars(2).notes] == [60, 62]
-    assert tune.first_bars(2).bars == 2
-    assert tune.first_bars(9) == tune
+    assert [n.pitch for n in tune.cut(2).notes] == [60, 62]
+    assert tune.cut(2).bars == 2
+    assert tune.cut(9) == tune
 
 
 @pytest.mark.parametrize("name", TUNES)

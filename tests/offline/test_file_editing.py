@@ -13,7 +13,8 @@ from click.testing import CliRunner, Result
 
 from daemon.cli import main
 from music import midifile
-from music.edits.draft import Draft, parse_edit, replay
+from music.edits.draft import Draft
+from music.edits.edit_log import parse_edit, replay
 from music.encoding import edit_grid
 from music.midifile import Song
 from music.note import EDITS, MELODY, TICKS_PER_STEP, Metre, Note

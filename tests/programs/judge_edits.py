@@ -220,10 +220,10 @@ def harmony(
         voices = voices_of(song)
         true = lengths_of([n for v in voices for n in v])
         draft, limits = draft_of(lengths_of(voices[0])), Limits(remove_max=0, add_max=10_000)
-        random, belief = np.random.default_rng(index), selection.Belief()
+        random, belief = np.random.default_rng(index), selection.NoteBelief()
         for turn in range(1, 65):
             scores = editor.score(draft, limits, STYLE)
-            belief.look(draft, scores)
+            belief.update(draft, scores)
             made, left = len(draft.log), nats(scores, draft, true)
             mark = next((k for k in (0, 8, 16, 32, 64, 96) if k <= made < k + at_once), None)
             if mark is not None and left is not None:
@@ -262,13 +262,13 @@ def at_once_costs(editor: EditScorer, pieces: Sequence[Lengths], edits: int) -> 
         ends, left, spent, made, evaluations = [], [], 0.0, 0, 0
         for index, true in enumerate(pieces):
             draft = draft_of(spoilt(true, 0.5, True, np.random.default_rng([index, 50])))
-            limits, random, belief = Limits(add_max=10_000), np.random.default_rng(index), selection.Belief()
+            limits, random, belief = Limits(add_max=10_000), np.random.default_rng(index), selection.NoteBelief()
             begun = time.process_time()
             while len(draft.log) < edits:
                 wanted = min(count, edits - len(draft.log))
                 scores = editor.score(draft, limits, STYLE)
                 evaluations += 1
-                belief.look(draft, scores)
+                belief.update(draft, scores)
                 if not selection.draw_edits(
                     draft, scores, limits, random, count=wanted, risk=0.5, iteration=1, belief=belief
                 ):

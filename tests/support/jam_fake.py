@@ -25,7 +25,7 @@ if __name__ == "__main__":
     done = play(
         JamSetup(
             PlayerSpec("tests.support.worker_players:fake"),
-            TUNES["ode"].first_bars(int(bars)),
+            TUNES["ode"].cut(int(bars)),
             400,
             lambda player: Settings(player.styles[0]),
             lambda _: Path(output),

@@ -23,7 +23,7 @@ from typing import Any
 
 from daemon.control.client import ClientError, ControlClient
 from daemon.core.counters import quantile
-from music.edits.draft import decode_sysex
+from music.edits.sysex import decode_sysex
 from music.note import TICKS_PER_BEAT, TICKS_PER_STEP, Note
 from tests.programs.jack.bench import scatter
 from tests.support.jack.server import RATE, jack_server
