@@ -14,10 +14,19 @@ Meanwhile the line goes on as it was.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 from daemon.clocks.startup_loss import Point, StartupLossDetector
-from daemon.clocks.tick_line import ENOUGH_TICKS, MIN_TOLERANCE_NS, IntervalEstimate, TickLine, matching_period_ns
+from daemon.clocks.tick_line import (
+    ENOUGH_TICKS,
+    MIN_TOLERANCE_NS,
+    WINDOW_TICKS,
+    IntervalEstimate,
+    TickLine,
+    matching_period_ns,
+)
+from daemon.clocks.timer_grid import Slip, SlipDetector
 
 #: outliers until they are classified first, and until they are in any case; between, a clear case decides
 FEW_OUTLIERS, MOST_OUTLIERS = 4, 40
@@ -53,10 +62,14 @@ class TickFilter:
         self._first_ns = self._newest_ns = 0
         doubt = (KNOWN_SHARE if before else GUESSED_SHARE) * interval_ns
         width = before._line.width_ns if before else 0.0
-        self._line: TickLine = TickLine(IntervalEstimate(interval_ns, doubt), width, settled=before is not None)
+        self._least_width_ns: float = before._least_width_ns if before else 0.0  # that of a timer's grid
+        self._line: TickLine = self._make_line(IntervalEstimate(interval_ns, doubt), width, settled=before is not None)
         self._startup = None if before else StartupLossDetector(interval_ns)
         self._pending: list[PendingTick] = []
         self._caught_up = False  # late ticks came together with a later one
+        self._slips = SlipDetector()
+        self._heard: deque[Point] = deque(maxlen=WINDOW_TICKS)  # the last ticks, numbered as if none had been lost
+        self._line_began = 0  # in these numbers
 
     @property
     def interval_ns(self) -> float:
@@ -77,6 +90,7 @@ class TickFilter:
         self.number += 1
         if self.number == 0:
             self._first_ns = ns
+        self._heard.append((self.number - self.lost, ns))
         if self._startup is not None and self._starts_over(self._startup, ns):
             return
         off = float(ns - self.at(self.number)) if self._line.points else 0.0
@@ -97,7 +111,7 @@ class TickFilter:
         number = startup.ticks[-1][0]
         self.lost += number - self.number
         self.number, self._newest_ns, self.residual_ns = number, ns, 0
-        self._line = TickLine(self._line.prior)
+        self._line = self._make_line(self._line.prior)
         self._accept(startup.ticks)
         return True
 
@@ -176,18 +190,40 @@ class TickFilter:
         if matching_period_ns(interval) and -2 < missing < 2:
             self._accept_as_wider()
         elif missing >= 1 and lowest >= whole + early - doubt and highest <= whole + late + doubt:
+            if self._find_grid(whole, missing):
+                return
             self.lost += missing
             self.number += missing
             self._accept([(tick.number + missing, tick.ns) for tick in self._pending])
-        elif lowest > 0 or highest < -2 * interval:
-            self._redraw(IntervalEstimate(interval, KNOWN_SHARE * interval))
+        elif lowest > 0 or highest < -2 * interval or (highest < -interval / 2 and self._line.width_ns < interval / 4):
+            if not self._find_grid((lowest + highest - early - late) / 2, 0):
+                self._redraw(IntervalEstimate(interval, KNOWN_SHARE * interval))
         else:
             self._accept_as_wider()
+
+    def _find_grid(self, shift_ns: float, missing: int) -> bool:
+        """Take outliers for a slip of a timer's grid, if it is clear that they are one; return True if so."""
+        slip = Slip(self._pending[0].number - self.lost, shift_ns, missing)
+        grid = self._slips.add(slip, self.interval_ns, self._line_began)
+        if grid is None:
+            return False
+        counted = sum(slip.ticks for slip in grid.slips[:-1])
+        self.lost -= counted
+        self.number -= counted
+        self._least_width_ns = self._line.width_ns + abs(shift_ns)
+        self._line = self._make_line(grid.interval, self._least_width_ns, settled=True)
+        first = grid.slips[0].heard
+        self._accept([(number + self.lost, ns) for number, ns in self._heard if number >= first])
+        return True
+
+    def _make_line(self, prior: IntervalEstimate, width_ns: float = 0.0, *, settled: bool = False) -> TickLine:
+        return TickLine(prior, width_ns, settled=settled, least_width_ns=self._least_width_ns)
 
     def _change_tempo(self, drift: IntervalEstimate) -> None:
         """Take outliers for ticks of another tempo: every one lies further off by `drift`."""
         doubt = max(drift.doubt_ns, self._line.width_ns / (2 * len(self._pending)), 1.0)
         self._redraw(IntervalEstimate(self.interval_ns + drift.ns, doubt))
+        self._line_began = self._heard[-1][0]
 
     def _accept_as_jitter(self) -> None:
         """Go on as before: what was late is left out, but widens the line a little."""
@@ -205,7 +241,7 @@ class TickFilter:
 
     def _redraw(self, prior: IntervalEstimate) -> None:
         """Draw the line through the outliers only."""
-        self._line = TickLine(prior, self._line.width_ns, settled=True)
+        self._line = self._make_line(prior, self._line.width_ns, settled=True)
         self._accept([(tick.number, tick.ns) for tick in self._pending])
 
     def _accept(self, points: list[Point]) -> None:

@@ -16,6 +16,10 @@ from daemon.clocks.startup_loss import Point, cross_product
 
 #: ticks that the line is drawn through; from this many on the older half is left out
 WINDOW_TICKS = 256
+#: the same for a line this wide (ns): a timer's grid has a pattern of its own, which is not to be taken for the tempo's
+WIDE_WINDOW_TICKS, WIDE_NS = 1024, 4_000_000.0
+#: such a line that is wider than it may be by this factor is none: the tempo has changed a little, and old ticks go
+BENT_FACTOR = 1.3
 #: ticks until what they show themselves counts more than what was guessed
 ENOUGH_TICKS = 8
 #: ticks until a line is sure of its width, and after how many more it measures it again
@@ -41,8 +45,15 @@ class IntervalEstimate:
 class TickLine:
     """A line through ticks, drawn anew with every one."""
 
-    def __init__(self, prior: IntervalEstimate, width_ns: float = 0.0, *, settled: bool = False) -> None:
-        """Begin a line without ticks. prior: the interval before there are any; settled: the width is sure."""
+    def __init__(
+        self, prior: IntervalEstimate, width_ns: float = 0.0, *, settled: bool = False, least_width_ns: float = 0.0
+    ) -> None:
+        """Begin a line without ticks.
+
+        prior: the interval before there are any; settled: the width is sure; least_width_ns: what it stays above,
+        though the ticks may not show it for long.
+        """
+        self._least_width_ns = least_width_ns
         self.settled = settled
         self.width_ns = width_ns
         self.prior = prior
@@ -67,12 +78,19 @@ class TickLine:
             if len(self.points) % MEASURE_EVERY_TICKS == 0:
                 self.fit()
                 self._measure_width()
-        if len(self.points) >= WINDOW_TICKS:
-            newer = self.points[WINDOW_TICKS // 2 :]
-            self.points, self._hulls, self._number_sum = [], ([], []), 0
-            for point in newer:
-                self.add(point)
+        if len(self.points) >= (WIDE_WINDOW_TICKS if self.settled and self.width_ns > WIDE_NS else WINDOW_TICKS):
+            self._forget_all_but(len(self.points) // 2)
         self.fit()
+        if len(self.points) > WINDOW_TICKS and self.spread_ns > BENT_FACTOR * self.tolerance_ns:
+            self._forget_all_but(WINDOW_TICKS // 2)
+            self.fit()
+
+    def _forget_all_but(self, count: int) -> None:
+        """Leave out all but the newest ticks, without drawing the line."""
+        newer = self.points[-count:]
+        self.points, self._hulls, self._number_sum = [], ([], []), 0
+        for point in newer:
+            self.add(point)
 
     def add(self, point: Point) -> None:
         """Take a further tick, without drawing the line."""
@@ -126,7 +144,7 @@ class TickLine:
         if not self.settled:
             self.width_ns = max(self.width_ns, wide)
         elif len(offs) >= 2 * SETTLED_TICKS:  # it has shown all of it; that it is more would have been noticed
-            self.width_ns = min(self.width_ns, max(wide, self.width_ns * FADE_SHARE))
+            self.width_ns = max(self._least_width_ns, min(self.width_ns, max(wide, self.width_ns * FADE_SHARE)))
         self.settled = self.settled or len(self.points) >= SETTLED_TICKS
 
     def _touch(self, slope: float) -> tuple[float, float]:

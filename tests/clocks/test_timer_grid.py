@@ -1,0 +1,106 @@
+"""Clocks whose sender has a coarse timer, on virtual time: their mean is followed, and no slip is a lost tick."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+
+import pytest
+
+from daemon.clocks.clock import Change, ClockTick
+from daemon.clocks.midi_clock import MidiClock
+from daemon.clocks.timer_grid import Slip, SlipDetector
+from daemon.core.events import MidiIn
+
+USUAL_MS = (10, 15.6, 15.625, 16, 1000 / 60, 20)
+OTHERS_MS = (8, 17, 18, 25)
+TEMPOS = (75, 100, 110, 120, 132, 140, 145, 150, 155, 160, 180)
+SECONDS, SETTLED_S = 24, 12
+
+
+def quantise(times: Sequence[float], grid_ms: float, phase: float, jitter_ms: float = 0.0) -> list[int]:
+    """Return when (ns) ticks come that should be sent at `times` (s), and are when the timer next goes off."""
+    rng, grid = random.Random(1), grid_ms / 1000
+    late = [math.ceil(at / grid + phase - 1e-9) * grid + abs(rng.gauss(0, jitter_ms)) / 1000 for at in times]
+    return (
+        [round(max(late[: i + 1]) * 1e9) for i in range(len(late))] if jitter_ms else [round(at * 1e9) for at in late]
+    )
+
+
+def true_times(bpm: float, seconds: float = SECONDS, start: float = 0.0) -> list[float]:
+    return [start + i * 60 / bpm / 24 for i in range(int(seconds * bpm / 60 * 24))]
+
+
+def follow(came: Sequence[int]) -> list[ClockTick]:
+    clock = MidiClock(500_000)
+    changes: list[Change] = [*clock.on_event(MidiIn(0, b"\xfa"))]
+    for at in came:
+        changes += clock.on_event(MidiIn(at, b"\xf8"))
+    return [change for change in changes if isinstance(change, ClockTick)]
+
+
+def check(found: Sequence[ClockTick], bpm: float, share: float = 0.002) -> None:
+    """The tempo is right, no tick is thought lost, and the last is the one that it is."""
+    late = [tick for tick in found if tick.ns > SETTLED_S * 1_000_000_000]
+    assert max(abs(tick.us * bpm / 60e6 - 1) for tick in late) < share
+    assert (found[-1].tick, found[-1].lost) == (len(found), 0)
+
+
+@pytest.mark.parametrize("phase", [0, 0.3, 0.71])
+@pytest.mark.parametrize("grid_ms", [*USUAL_MS, *OTHERS_MS])
+def test_the_mean_is_followed(grid_ms: float, phase: float) -> None:
+    for bpm in TEMPOS:
+        check(follow(quantise(true_times(bpm), grid_ms, phase)), bpm)
+
+
+@pytest.mark.parametrize("grid_ms", USUAL_MS)
+def test_the_mean_is_followed_where_the_timer_jitters(grid_ms: float) -> None:
+    for bpm in (90, 120, 132, 150, 180):
+        check(follow(quantise(true_times(bpm), grid_ms, 0.4, 0.3)), bpm, 0.003)
+
+
+@pytest.mark.parametrize(("bpm", "grid_ms"), [(150, 15.625), (120, 20)])
+def test_a_grid_is_known_within_four_seconds(bpm: float, grid_ms: float) -> None:
+    for phase in range(10):
+        found = follow(quantise(true_times(bpm), grid_ms, phase / 10))
+        assert all(abs(tick.us * bpm / 60e6 - 1) < 0.004 for tick in found if tick.ns > 4_000_000_000)
+        assert not any(tick.lost for tick in found if tick.ns > 4_000_000_000)
+
+
+@pytest.mark.parametrize(("before", "after"), [(150, 140), (120, 126), (120, 90), (130, 120)])
+@pytest.mark.parametrize("grid_ms", [15.625, 20])
+def test_another_tempo_on_a_grid_is_followed(before: float, after: float, grid_ms: float) -> None:
+    times = true_times(before, 8)
+    times += true_times(after, SECONDS, times[-1] + 60 / before / 24)
+    found = follow(quantise(times, grid_ms, 0.4))
+    late = [tick for tick in found if tick.ns > 16_000_000_000]
+    assert max(abs(tick.us * after / 60e6 - 1) for tick in late) < 0.004
+    assert found[-1].tick == len(times) - 1
+
+
+@pytest.mark.parametrize(("bpm", "grid_ms"), [(150, 15.625), (120, 20), (132, 16)])
+@pytest.mark.parametrize("lost", [2, 5, 30])
+def test_ticks_that_are_lost_on_a_known_grid_are_counted(bpm: float, grid_ms: float, lost: int) -> None:
+    came = quantise(true_times(bpm), grid_ms, 0.4)
+    found = follow(came[:700] + came[700 + lost :])
+    assert (found[-1].tick, found[-1].lost) == (len(came) - 1, lost)
+
+
+def test_ticks_lost_at_even_distances_from_a_clock_of_a_whole_tempo_are_no_slips() -> None:
+    slips, interval = SlipDetector(), 60e9 / 140 / 24
+    assert all(slips.add(Slip(36 * i, interval, 1), interval, 0) is None for i in range(1, 50))
+
+
+def test_ticks_lost_now_and_then_are_no_slips() -> None:
+    slips, interval = SlipDetector(), 20e6
+    assert all(slips.add(Slip(at, interval, 1), interval, 0) is None for at in (90, 130, 400, 420, 530))
+
+
+def test_slips_tell_the_mean() -> None:
+    slips = SlipDetector()
+    assert slips.add(Slip(20, 20e6, 1), 20e6, 0) is None
+    found = slips.add(Slip(44, 20e6, 1), 20e6, 0)
+    assert found is not None
+    assert abs(found.interval.ns - 20.8333e6) < found.interval.doubt_ns
+    assert len(found.slips) == 2
