@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+import daemon.players.gan
+import daemon.players.load
+import daemon.players.transformer  # noqa: F401 - loaded before Graph is replaced, they keep the real one
 from daemon.cli import main
 from music import midifile
 from music.edits.draft import Draft
