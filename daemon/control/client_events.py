@@ -1,4 +1,4 @@
-"""What the band tells the server, as the events that clients of the control socket are sent."""
+"""Facts from the band turned into the events that clients of the control socket are sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How an error ends a command: one sentence on stderr, and an exit code that tells its kind."""
+"""The one place that turns errors into a sentence on stderr and an exit code that tells their kind."""
 
 from __future__ import annotations
 

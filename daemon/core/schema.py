@@ -59,7 +59,7 @@ class KeySpec:
 
     @property
     def has_option(self) -> bool:
-        """Whether it has an option of its own; a key with one value for each role is set with `--set`."""
+        """True if it has an option of its own; a key with one value for each role is set with `--set`."""
         return not self.role
 
     def parse(self, value: object, known: Known | None = None) -> object:

@@ -105,7 +105,7 @@ class Integer(ValueType):
 
 
 class RepeatCount(Integer):
-    """How often an option is given, such as -v."""
+    """The number of times that an option is given, such as -v."""
 
 
 class Switch(ValueType):

@@ -58,7 +58,7 @@ class MidiPorts(Protocol):
 
     @property
     def names(self) -> tuple[str, str]:
-        """What the user calls the inputs and the outputs."""
+        """The names of the inputs and of the outputs, as a user knows them."""
         ...
 
     @property
@@ -68,7 +68,7 @@ class MidiPorts(Protocol):
 
     @property
     def xruns(self) -> int:
-        """How often the audio server has run late; 0 where nobody counts."""
+        """The number of times that the audio server has run late; 0 where nobody counts."""
         ...
 
     @property

@@ -45,7 +45,7 @@ class ReconnectingPorts:
 
     @property
     def xruns(self) -> int:
-        """How often the audio server has run late since the ports were opened; 0 where nobody counts."""
+        """The number of times that the audio server has run late since the ports were opened; 0 where nobody counts."""
         return 0 if self._ports is None else self._ports.xruns
 
     def send(self, data: bytes, due: int) -> None:

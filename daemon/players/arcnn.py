@@ -38,7 +38,7 @@ class EditScorer:
     """Scores the edits of drafts of any length."""
 
     def __init__(self, graph: Graph) -> None:
-        """Raises GraphError for a graph whose inputs or outputs are not those of an AR-CNN."""
+        """Take a graph over. Raises GraphError for one whose inputs or outputs are not those of an AR-CNN."""
         self._graph = graph
         #: the styles that the graph knows
         self.styles = graph.signature.styles
@@ -122,7 +122,7 @@ class ArcnnPlayer(GraphPlayer):
     """A Player that answers with edits of the loop in the request; the loop's notes are played by the conductor."""
 
     def __init__(self, graph: Graph) -> None:
-        """Raises GraphError for a graph whose inputs or outputs are not those of an AR-CNN."""
+        """Take a graph over. Raises GraphError for one whose inputs or outputs are not those of an AR-CNN."""
         self._scorer = EditScorer(graph)
         self._belief = selection.NoteBelief()
         self._belief_subject: object = None  # loop, style and limits that the belief is about

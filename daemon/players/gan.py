@@ -70,7 +70,7 @@ class GanPlayer(GraphPlayer):
     """A Player on a generator's graph."""
 
     def __init__(self, graph: Graph) -> None:
-        """Raises GraphError for a graph whose inputs or settings are not those of a generator."""
+        """Take a graph over. Raises GraphError for one whose inputs or settings are not those of a generator."""
         self._graph = graph
         self.info = self.describe(graph.signature.styles)
         self._styles = self.info.styles

@@ -38,7 +38,7 @@ class KvCache:
     """Reads rows of features, one a step, and knows which of them its ring of keys and values still holds."""
 
     def __init__(self, graph: Graph) -> None:
-        """Raises GraphError for a graph that is not a transformer's."""
+        """Take a graph over. Raises GraphError for one that is not a transformer's."""
         from daemon.players.onnx_runtime import onnxruntime
 
         self._session = graph.session

@@ -76,7 +76,7 @@ class TransformerPlayer(GraphPlayer, ContinuingPlayer):
     """A Player on a transformer's graph."""
 
     def __init__(self, graph: Graph) -> None:
-        """Raises GraphError for a graph that is not a transformer's."""
+        """Take a graph over. Raises GraphError for one that is not a transformer's."""
         self.info = self.describe(graph.signature.styles)
         self.cache = KvCache(graph)
         self.writer = TokenWriter(graph, step_tokens.WRITER_TOKENS)

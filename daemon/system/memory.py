@@ -1,4 +1,7 @@
-"""What the operating system does with the program's memory. Best effort: where it cannot be told, nothing happens."""
+"""Requests to the operating system about the program's memory, made at best effort.
+
+Where it cannot be asked, nothing happens.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What keeps other threads and programs, and Python itself, out of the way of those that keep time."""
+"""Priorities that keep other threads and programs, and Python itself, out of the way of those that keep time."""
 
 from __future__ import annotations
 
