@@ -16,7 +16,7 @@ from models.transformer.network import TRANSFORMER_STYLES
 from music.chords import NO_CHORD
 from music.encoding import step_features, step_tokens
 from music.encoding.gan_canvas import REGISTERS
-from music.note import PITCHED_ROLES, REST, ROLES
+from music.note import PITCH_CLASSES, PITCHED_ROLES, REST, ROLES, STEPS_PER_BAR, STEPS_PER_BEAT
 from music.track_names import MELODIES, PARTS
 
 Floats = NDArray[np.float32]
@@ -25,6 +25,12 @@ Ints = NDArray[np.int64]
 LENGTH_STEPS = 256  #: of a stretch
 MAX_TOKENS = 24  #: of one step; what is longer is not learned
 MAX_PREDICTED = 500  #: melodies whose chords the harmonist predicts
+#: a song whose melody and rest are shorter is not learned from
+_MIN_STEPS = 64
+#: notes that begin so long before a stretch do not reach into it
+_LOOK_BACK_STEPS = 64
+#: transpositions that stretches are learned in, in semitones: from the first to before the second
+_TRANSPOSITIONS = (-5, 7)
 
 #: role -> parts that play it in music that is no band's
 _PARTS = {
@@ -63,11 +69,11 @@ def make_score(song: CachedSong) -> BandScore | None:
     if not len(roles["melody"]) or not len(roles["chords"]) or song.style not in TRANSFORMER_STYLES:
         return None
     total = song.steps
-    first = int(roles["melody"][0, 0]) // 16 * 16
-    if total - first < 64:
+    first = int(roles["melody"][0, 0]) // STEPS_PER_BAR * STEPS_PER_BAR
+    if total - first < _MIN_STEPS:
         return None
     chords = np.full((2, total + 1), NO_CHORD, np.int64)
-    spread = np.repeat(find_chords(song).astype(np.int64), 4, 0)[: total + 1].T
+    spread = np.repeat(find_chords(song).astype(np.int64), STEPS_PER_BEAT, 0)[: total + 1].T
     chords[:, : spread.shape[1]] = spread
     return BandScore(TRANSFORMER_STYLES.index(song.style), roles, chords, first, total)
 
@@ -149,7 +155,7 @@ class Stretches:
         shown = []
         for _ in range(count):
             score = self.draw_score()
-            begin, shift = self.draw_start(score), int(self.random.integers(-5, 7))
+            begin, shift = self.draw_start(score), int(self.random.integers(*_TRANSPOSITIONS))
             spoiler = self._choose_spoiler(score) if self.random.random() < spoil else None
             chords = self._predict_chords(score) if self.random.random() < told else None
             shown.append(make_stretch(score, begin, LENGTH_STEPS, shift, self.random, spoiler, chords))
@@ -192,7 +198,7 @@ def _cut_chords(chords: Ints, begin: int, count: int) -> Ints:
 
 def _select_near(rows: Ints, begin: int, count: int) -> Ints:
     last = int(np.searchsorted(rows[:, 0], begin + count))
-    first = int(np.searchsorted(rows[:, 0], begin - 64))
+    first = int(np.searchsorted(rows[:, 0], begin - _LOOK_BACK_STEPS))
     return rows[first:last]
 
 
@@ -212,7 +218,7 @@ def make_stretch(
     """
     melody, chords, band = _extract_stretch(_transpose(score, shift), begin, count + 1)
     shown = step_features.MelodyFeatures(melody.pitch[:count], melody.struck[:count])
-    phase = (begin + 1 + np.arange(count)) % 16
+    phase = (begin + 1 + np.arange(count)) % STEPS_PER_BAR
     line, length, velocity = _encode_written(_transpose(score, shift), begin + 1, count, chords[0, 1 : count + 1])
     past = step_features.BandFeatures(
         band.begun[:, :count], band.sounding[:, :count], band.length[:, :count], band.drums[:count]
@@ -222,7 +228,7 @@ def make_stretch(
         past, since = _spoil_past(past, told, begin, spoiler, random)
     if chords_told is not None:
         right, told = told, _cut_chords(chords_told, begin, count + 1)
-        told[0] = np.where(told[0] >= 0, (told[0] + shift) % 12, NO_CHORD)
+        told[0] = np.where(told[0] >= 0, (told[0] + shift) % PITCH_CLASSES, NO_CHORD)
         _move_to_roots(past, right[0, :count], told[0, :count])
         length = np.where(right[0, 1:] == told[0, 1:], length, 0)
     features = step_features.build_features(shown, past, told, phase, begun=since)
@@ -243,7 +249,7 @@ def _transpose(score: BandScore, shift: int) -> BandScore:
         pitch = roles[role][:, 1]
         roles[role][:, 1] = np.where(pitch < low, pitch + 12, np.where(pitch > high, pitch - 12, pitch))
     chords = score.chords.copy()
-    chords[0] = np.where(chords[0] >= 0, (chords[0] + shift) % 12, NO_CHORD)
+    chords[0] = np.where(chords[0] >= 0, (chords[0] + shift) % PITCH_CLASSES, NO_CHORD)
     return BandScore(score.style, roles, chords, score.first, score.steps)
 
 
@@ -251,7 +257,7 @@ def _encode_written(score: BandScore, begin: int, count: int, roots: Ints) -> tu
     """Return tokens, their number and velocities of the steps [begin, begin + count) under their roots."""
     line = np.zeros((count, MAX_TOKENS), np.int64)
     length = np.zeros(count, np.int64)
-    velocity = np.zeros((count, 4), np.float32)
+    velocity = np.zeros((count, len(ROLES)), np.float32)
     begun: list[list[step_tokens.RoleOnsets]] = [[] for _ in range(count)]
     for i, role in enumerate(ROLES):
         rows = _select_near(score.roles[role], begin, count)
@@ -295,8 +301,8 @@ def _spoil_past(
         begun[:, :until] = sounding[:, :until] = False
         long[:, :until], drums[:until] = 0, False
     elif kind < 0.65:  # somebody else's bars, at the same place in the bar
-        bars = max(1, (other.steps - other.first) // 16 - count // 16 - 1)
-        first = other.first + int(random.integers(bars)) * 16 + begin % 16
+        bars = max(1, (other.steps - other.first) // STEPS_PER_BAR - count // STEPS_PER_BAR - 1)
+        first = other.first + int(random.integers(bars)) * STEPS_PER_BAR + begin % STEPS_PER_BAR
         _, theirs_chords, theirs = _extract_stretch(other, first, count)
         _move_to_roots(theirs, theirs_chords[0, :count], chords[0, :count])
         begun[:, :until], sounding[:, :until] = theirs.begun[:, :until], theirs.sounding[:, :until]

@@ -11,7 +11,7 @@ from music.note import STEPS_PER_BAR, Note
 from tests.programs.judges import belonging, pieces, report, styles
 from tests.programs.judges.__main__ import main
 from tests.programs.judges.bench import FOLLOWER, LIVE, OWN, Tried
-from tests.programs.judges.pieces import JUDGED_STYLES, Piece, piece, planes
+from tests.programs.judges.pieces import JUDGED_STYLES, Piece, draw_planes, make_piece
 
 SCALE = (0, 2, 4, 5, 7, 9, 11)
 
@@ -22,7 +22,7 @@ def tune(song: int, bars: int = 16, style: str = "piano") -> Piece:
     degrees = rng.integers(7, size=4 * bars)
     melody = [(4 * beat, 60 + SCALE[degree] + song % 12, 4) for beat, degree in enumerate(degrees)]
     under = [(4 * beat, 45 + SCALE[degrees[beat // 4 * 4] - 2] + song % 12, 4) for beat in range(4 * bars)]
-    return piece(str(song), style, np.array(melody, np.int32), np.array(under, np.int32))
+    return make_piece(str(song), style, np.array(melody, np.int32), np.array(under, np.int32))
 
 
 def styled(song: int, style: str) -> Piece:
@@ -33,15 +33,15 @@ def styled(song: int, style: str) -> Piece:
     return replace(original, parts=rows)
 
 
-def share(judge: belonging.Judge, own: list[belonging.Window], same_key: bool) -> float:
-    return belonging.over_songs(own, belonging.first_of_32(judge, own, own, same_key)).value
+def share(judge: belonging.BelongingJudge, own: list[belonging.Window], same_key: bool) -> float:
+    return belonging.average_songs(own, belonging.measure_first_of_32(judge, own, own, same_key)).value
 
 
 def test_the_contrastive_judge_learns_what_belongs_together_and_not_the_key_alone() -> None:
-    recipe = belonging.Recipe(steps=60, batch=32, pitched=4, plain=4, blocks=1)
+    recipe = belonging.BelongingRecipe(steps=60, batch=32, pitched=4, plain=4, blocks=1)
     *_, (judge, loss) = belonging.train([tune(song) for song in range(64)], recipe)
     assert loss < 1.5
-    unheard = [window for song in range(100, 112) for window in belonging.windows_of(tune(song))]
+    unheard = [window for song in range(100, 112) for window in belonging.find_windows(tune(song))]
     wrong = [replace(w, piece=replace(w.piece, parts=tune(int(w.piece.song) + 50).parts)) for w in unheard]
     assert share(judge, unheard, same_key=False) > 0.7
     assert share(judge, unheard, same_key=True) > 0.5
@@ -49,14 +49,14 @@ def test_the_contrastive_judge_learns_what_belongs_together_and_not_the_key_alon
 
 
 def test_whoever_plays_the_same_everywhere_is_never_first() -> None:
-    judge = belonging.Judge(belonging.Recipe())
+    judge = belonging.BelongingJudge(belonging.BelongingRecipe())
     silent = [replace(tune(song), parts=np.zeros((0, 3), np.int32)) for song in range(12)]
-    own = [window for one in silent for window in belonging.windows_of(one)]
+    own = [window for one in silent for window in belonging.find_windows(one)]
     assert share(judge, own, same_key=False) == 0
 
 
 def test_the_judge_hears_all_keys_alike() -> None:
-    judge = belonging.Judge(belonging.Recipe())
+    judge = belonging.BelongingJudge(belonging.BelongingRecipe())
     low = replace(tune(0), key=0)
     up = np.array([0, 2, 0], np.int32)
     high = replace(low, melody=low.melody + up, parts=low.parts + up, key=2)
@@ -68,26 +68,26 @@ def test_the_judge_hears_all_keys_alike() -> None:
 
 
 def test_too_few_windows_of_other_songs_are_no_figure() -> None:
-    judge = belonging.Judge(belonging.Recipe())
-    own = [window for song in range(2) for window in belonging.windows_of(tune(song))]
-    assert np.isnan(belonging.first_of_32(judge, own, own, False)).all()
+    judge = belonging.BelongingJudge(belonging.BelongingRecipe())
+    own = [window for song in range(2) for window in belonging.find_windows(tune(song))]
+    assert np.isnan(belonging.measure_first_of_32(judge, own, own, False)).all()
 
 
 def test_the_chance_to_be_first_is_that_of_drawing_no_better_part(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(belonging, "CANDIDATES", 3)
-    judge = belonging.Judge(belonging.Recipe())
+    judge = belonging.BelongingJudge(belonging.BelongingRecipe())
     own = [belonging.Window(tune(song), 0) for song in range(5)]
     closeness = (judge.hear_melodies(own, False) @ judge.hear_parts(own, False).T).detach().numpy()
     better = [sum(closeness[i, j] >= closeness[i, i] for j in range(5) if j != i) for i in range(5)]
     expected = [(4 - k) / 4 * (3 - k) / 3 if k < 3 else 0 for k in better]
-    assert belonging.first_of_32(judge, own, own, False).tolist() == pytest.approx(expected)
+    assert belonging.measure_first_of_32(judge, own, own, False).tolist() == pytest.approx(expected)
 
 
 def test_the_classifier_learns_styles_and_the_follower_is_at_chance() -> None:
     learnt = [styled(song, style) for song in range(5) for style in JUDGED_STYLES]
-    *_, (judge, _) = styles.train(learnt, styles.Recipe(steps=80, batch=50, plain=8))
+    *_, (judge, _) = styles.train(learnt, styles.StyleRecipe(steps=80, batch=50, plain=8))
     band = {(LIVE, style): styled(9, style) for style in JUDGED_STYLES}
-    found = report.styles(judge, [Tried({OWN: tune(9), FOLLOWER: tune(9)}, band)])
+    found = report.report_styles(judge, [Tried({OWN: tune(9), FOLLOWER: tune(9)}, band)])
     assert found["heard"]["the band, live"]["accuracy"] > 0.9
     assert found["heard"][FOLLOWER]["accuracy"] == pytest.approx(0.2)
     assert sum(map(sum, found["heard"]["the band, live"]["bars"])) == 5 * 16
@@ -95,7 +95,7 @@ def test_the_classifier_learns_styles_and_the_follower_is_at_chance() -> None:
 
 def test_planes_have_onsets_and_sustains_by_register() -> None:
     rows = np.array([(-2, 48, 4), (3, 61, 2), (3, 73, 1)], np.int32)
-    found = planes([rows, rows[:0]], STEPS_PER_BAR, (60,))
+    found = draw_planes([rows, rows[:0]], STEPS_PER_BAR, (60,))
     assert found.shape == (2, 4, 12, STEPS_PER_BAR)
     assert not found[1].any()
     places = {tuple(place) for place in np.argwhere(found[0]).tolist()}
@@ -103,7 +103,7 @@ def test_planes_have_onsets_and_sustains_by_register() -> None:
 
 
 def test_parts_of_the_band_are_heard_without_drums() -> None:
-    played = pieces.with_parts(tune(0), {"drums": [Note(0, 36, 6)], "bass": [Note(96, 40, 24)]})
+    played = pieces.replace_parts(tune(0), {"drums": [Note(0, 36, 6)], "bass": [Note(96, 40, 24)]})
     assert played.parts.tolist() == [[16, 40, 4]]
 
 

@@ -75,7 +75,7 @@ def main(
 
 
 def _train(name: str, changed: dict[str, Any], cache: Path, begin: Path, runs: Path, steps: int, batch: int) -> Path:
-    """The variant's graph, made once."""
+    """Train a variant and export it, once; return its graph."""
     run = runs / name.replace(" ", "-")
     graph = run / "gan.onnx"
     if not graph.exists():
@@ -94,7 +94,7 @@ def _train(name: str, changed: dict[str, Any], cache: Path, begin: Path, runs: P
 
 
 def _evaluate(graph: Path, data: Path, songs: int, jobs: int | None, replan: str) -> dict[str, float]:
-    """Figure -> mean over songs, live."""
+    """Return figure -> mean over songs, live."""
     few = ["--jobs", str(jobs)] if jobs else []
     asked = ["--graph", str(graph), "--data", str(data), "--songs", str(songs), "--live", "--json", "--replan", replan]
     report = json.loads(_houseband("evaluate", *asked, *few))
@@ -103,7 +103,7 @@ def _evaluate(graph: Path, data: Path, songs: int, jobs: int | None, replan: str
 
 
 def _houseband(*words: str) -> str:
-    """What the command prints. Raises CalledProcessError; what it has to say is on stderr."""
+    """Run a command and return what it prints. Raises CalledProcessError; what it has to say is on stderr."""
     done = subprocess.run(
         [sys.executable, "-m", "daemon", *words], stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT
     )

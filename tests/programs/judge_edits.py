@@ -1,4 +1,4 @@
-"""What the AR-CNN's edits are worth, on music of the validation split, as JSON.
+"""Judge the AR-CNN's edits, on music of the validation split, and print figures as JSON.
 
     python -m tests.programs.judge_edits [--data DIR] [--graph FILE.onnx] [--published FILE.onnx] [--pieces 16]
     [--pictures DIR]
@@ -6,8 +6,8 @@
 Restoration: notes of 8 bars are taken away (a share of them) and wrong ones put in (half as many), near right ones or
 anywhere; or a voice goes, or all but the first. Note F1 (onset and pitch) before and after the same number of
 evaluations of the same pieces, spoilt in the same way, through `daemon.offline.file_editing`, which is what `houseband
-render` does;
-beside the published recipe where its graph is given: it makes one edit an evaluation and does not know when to stop.
+render` does; beside the published recipe where its graph is given: it makes one edit an evaluation and does not know
+when to stop.
 The difference is that of pairs, with half of its 95% interval. Harmony: the soprano alone goes in, none of it may go,
 and the chorale comes out. `nats`: what the network gives the edits that would lead to the real piece, a mean over
 them, less is better.
@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from daemon.commands.evaluate import DATA
 from daemon.offline.file_editing import EditOptions
 from daemon.offline.file_editing import edit_draft as edit_as_rendered
 from daemon.players.arcnn import EditScorer
@@ -43,7 +44,6 @@ from music.evaluation.passage import collect_notes, find_passage
 from music.midifile import Song
 from music.note import CHANNELS, TICKS_PER_STEP, Note
 
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 DRUMS = CHANNELS["drums"]
 VOICES = ("soprano", "alto", "tenor", "bass_voice")
 STYLE = "chorale"
@@ -54,28 +54,28 @@ EVALUATIONS = 32
 AT_ONCE = (1, 2, 4, 8, 16)
 
 
-def lengths_of(notes: Sequence[Note]) -> Lengths:
-    """The first 8 bars."""
+def draw_sheet(notes: Sequence[Note]) -> Lengths:
+    """Return the first 8 bars as a sheet."""
     return edit_grid.from_notes(notes, 0, WINDOW_STEPS)[0]
 
 
-def voices_of(song: Song) -> list[list[Note]]:
+def collect_voices(song: Song) -> list[list[Note]]:
     """Soprano first."""
     return [list(part.notes) for name in VOICES if (part := song.part(name)) is not None]
 
 
-def draft_of(lengths: Lengths) -> Draft:
+def make_draft(lengths: Lengths) -> Draft:
     """All as loud."""
     return Draft(lengths, np.where(lengths > 0, 80, 0).astype(np.uint8), range(0, WINDOW_STEPS, 16))
 
 
-def f1(lengths: Lengths, true: Lengths) -> float:
+def measure_f1(lengths: Lengths, true: Lengths) -> float:
     """Of onsets and pitches."""
     both = ((lengths > 0) & (true > 0)).sum()
     return float(2 * both / max(1, (lengths > 0).sum() + (true > 0).sum()))
 
 
-def nats(scores: EditScores, draft: Draft, true: Lengths) -> float | None:
+def measure_nats(scores: EditScores, draft: Draft, true: Lengths) -> float | None:
     """Mean of minus log-probability over the edits that are left to the real piece; None where there are none."""
     left = (draft.lengths > 0) != (true > 0)
     log_p = selection.normalise_log(scores.weights)
@@ -83,7 +83,7 @@ def nats(scores: EditScores, draft: Draft, true: Lengths) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class JudgedPiece:
     """8 bars of a song: all its notes, and part by part."""
 
     style: str
@@ -91,9 +91,9 @@ class Piece:
     parts: tuple[Lengths, ...]
 
 
-def pieces_of(data: Path, collection: str, count: int) -> list[Piece]:
+def read_pieces(data: Path, collection: str, count: int) -> list[JudgedPiece]:
     """Eight bars of the middle of `count` songs, one of each."""
-    found: dict[str, Piece] = {}
+    found: dict[str, JudgedPiece] = {}
     for entry in read_split(data, collection, "valid", songs=count):
         song = entry.read()
         lines = [part.notes for part in song.parts if part.notes and part.channel != DRUMS]
@@ -102,12 +102,12 @@ def pieces_of(data: Path, collection: str, count: int) -> list[Piece]:
         parts = tuple(part for part in parts if part.any())
         true = np.max(parts, 0) if parts else np.zeros((WINDOW_STEPS, 128), np.int16)
         if len(parts) > 1 and (true > 0).sum() > 30:
-            found.setdefault(entry.song, Piece(COLLECTIONS[collection], true, parts))
+            found.setdefault(entry.song, JudgedPiece(COLLECTIONS[collection], true, parts))
     return list(found.values())
 
 
-def spoilt(true: Lengths, level: float, near: bool, random: np.random.Generator) -> Lengths:
-    """A share of the notes taken away, half as many wrong ones put in."""
+def spoil(true: Lengths, level: float, near: bool, random: np.random.Generator) -> Lengths:
+    """Return a piece with a share `level` of its notes taken away and half as many wrong ones put in."""
     steps, pitches = np.nonzero(true)
     rows = np.stack([steps, pitches, true[steps, pitches], np.zeros_like(steps)], 1).astype(np.int32)
     left = true.copy()
@@ -117,10 +117,10 @@ def spoilt(true: Lengths, level: float, near: bool, random: np.random.Generator)
     return left
 
 
-def spoilt_ways(piece: Piece, index: int) -> dict[str, Lengths]:
+def spoil_in_all_ways(piece: JudgedPiece, index: int) -> dict[str, Lengths]:
     """Kind -> the piece spoilt in that way."""
     found = {
-        f"{level:g}, wrong notes {'near' if near else 'anywhere'}": spoilt(
+        f"{level:g}, wrong notes {'near' if near else 'anywhere'}": spoil(
             piece.true, level, near, np.random.default_rng([index, round(100 * level), near])
         )
         for near in (True, False)
@@ -132,22 +132,22 @@ def spoilt_ways(piece: Piece, index: int) -> dict[str, Lengths]:
     return found
 
 
-def restoration(
-    editor: EditScorer, pieces: Sequence[Piece], evaluations: int, at_once: int | None
+def judge_restoration(
+    editor: EditScorer, pieces: Sequence[JudgedPiece], evaluations: int, at_once: int | None
 ) -> dict[str, list[tuple[float, float]]]:
     """Kind -> F1 before and after, of every piece. at_once: edits of an evaluation, None as `houseband render`."""
     found: dict[str, list[tuple[float, float]]] = {}
     for index, piece in enumerate(pieces):
-        for kind, left in spoilt_ways(piece, index).items():
-            draft = draft_of(left)
+        for kind, left in spoil_in_all_ways(piece, index).items():
+            draft = make_draft(left)
             limits = Limits(add_max=10_000)
             options = EditOptions(piece.style, limits, iterations=evaluations, risk=0, seed=index, at_once=at_once)
             edit_as_rendered(draft, editor, options)
-            found.setdefault(kind, []).append((f1(left, piece.true), f1(draft.lengths, piece.true)))
+            found.setdefault(kind, []).append((measure_f1(left, piece.true), measure_f1(draft.lengths, piece.true)))
     return found
 
 
-def side_by_side(
+def compare(
     ours: dict[str, list[tuple[float, float]]], theirs: dict[str, list[tuple[float, float]]] | None
 ) -> dict[str, dict[str, float]]:
     """Means by kind, and the mean difference with half of its 95% interval."""
@@ -164,7 +164,7 @@ def side_by_side(
     return found
 
 
-def parallels(voices: Sequence[Sequence[Note]]) -> int:
+def count_parallels(voices: Sequence[Sequence[Note]]) -> int:
     """Parallel fifths and octaves (unisons, too) between any two lines, where both move the same way."""
     steps = max(n.end for v in voices for n in v) // TICKS_PER_STEP
     lines = np.full((len(voices), steps), -1)
@@ -182,7 +182,7 @@ def parallels(voices: Sequence[Sequence[Note]]) -> int:
     return count
 
 
-def lines_of(notes: Sequence[Note]) -> list[list[Note]]:
+def split_lines(notes: Sequence[Note]) -> list[list[Note]]:
     """Voices of a texture without any: on every step the sounding notes from the top, up to four lines."""
     steps = max((n.end for n in notes), default=0) // TICKS_PER_STEP
     lines: list[list[Note]] = [[] for _ in VOICES]
@@ -194,49 +194,49 @@ def lines_of(notes: Sequence[Note]) -> list[list[Note]]:
     return [line for line in lines if line]
 
 
-def texture(notes: Sequence[Note], melody: Sequence[Note]) -> dict[str, float]:
+def measure_texture(notes: Sequence[Note], melody: Sequence[Note]) -> dict[str, float]:
     """Consonance with the melody, parallels a bar, voices a step."""
     where = find_passage([n for n in melody if n.end <= WINDOW_STEPS * TICKS_PER_STEP])
     rest = [n for n in notes if n not in set(melody)]
-    sounding = edit_grid.find_sounding(lengths_of(notes))[where.first_step : where.first_step + where.steps]
-    lines = lines_of(notes)
+    sounding = edit_grid.find_sounding(draw_sheet(notes))[where.first_step : where.first_step + where.steps]
+    lines = split_lines(notes)
     return {
         **{
             key: metrics.measure_consonance(where, collect_notes({"edits": rest}, where))[key]
             for key in ("cr", "ur", "clash")
         },
-        "parallels a bar": parallels(lines) / 8 if len(lines) > 1 else 0.0,
+        "parallels a bar": count_parallels(lines) / 8 if len(lines) > 1 else 0.0,
         "voices a step": float(sounding.sum(1)[sounding.any(1)].mean()),
     }
 
 
-def harmony(
+def judge_harmony(
     editor: EditScorer, songs: Sequence[Song], at_once: int, most: int, risk: float, pictures: Path | None
 ) -> dict[str, Any]:
-    """The soprano alone, after so many edits: F1 and nats; at the end the texture, beside the real one's."""
+    """Harmonise sopranos: F1 and nats after so many edits, and at the end the texture, beside the real one's."""
     after: dict[int, list[tuple[float, float]]] = {}
     textures: dict[str, list[dict[str, float]]] = {"edited": [], "human": []}
     for index, song in enumerate(songs):
-        voices = voices_of(song)
-        true = lengths_of([n for v in voices for n in v])
-        draft, limits = draft_of(lengths_of(voices[0])), Limits(remove_max=0, add_max=10_000)
+        voices = collect_voices(song)
+        true = draw_sheet([n for v in voices for n in v])
+        draft, limits = make_draft(draw_sheet(voices[0])), Limits(remove_max=0, add_max=10_000)
         random, belief = np.random.default_rng(index), selection.NoteBelief()
         for turn in range(1, 65):
             scores = editor.score(draft, limits, STYLE)
             belief.update(draft, scores)
-            made, left = len(draft.log), nats(scores, draft, true)
+            made, left = len(draft.log), measure_nats(scores, draft, true)
             mark = next((k for k in (0, 8, 16, 32, 64, 96) if k <= made < k + at_once), None)
             if mark is not None and left is not None:
-                after.setdefault(mark, []).append((f1(draft.lengths, true), left))
+                after.setdefault(mark, []).append((measure_f1(draft.lengths, true), left))
             if made >= most or not selection.draw_edits(
                 draft, scores, limits, random, count=at_once, risk=risk, iteration=turn, belief=belief, strict=True
             ):
                 break
         notes = edit_grid.to_notes(draft.lengths, np.full_like(draft.velocities, 80))
-        melody = edit_grid.to_notes(lengths_of(voices[0]), np.full_like(draft.velocities, 80))
+        melody = edit_grid.to_notes(draw_sheet(voices[0]), np.full_like(draft.velocities, 80))
         human = edit_grid.to_notes(true, np.full_like(draft.velocities, 80))
-        textures["edited"].append({**texture(notes, melody), "F1": f1(draft.lengths, true)})
-        textures["human"].append({**texture(human, melody), "F1": 1.0})
+        textures["edited"].append({**measure_texture(notes, melody), "F1": measure_f1(draft.lengths, true)})
+        textures["human"].append({**measure_texture(human, melody), "F1": 1.0})
         if pictures is not None and index < 4:
             from daemon.evaluation import piano_roll_png as drawing
 
@@ -255,13 +255,13 @@ def harmony(
     }
 
 
-def at_once_costs(editor: EditScorer, pieces: Sequence[Lengths], edits: int) -> dict[int, Any]:
+def measure_at_once(editor: EditScorer, pieces: Sequence[Lengths], edits: int) -> dict[int, Any]:
     """k edits an evaluation: F1 and nats after the same number of edits, evaluations, edits a second."""
     found: dict[int, Any] = {}
     for count in AT_ONCE:
         ends, left, spent, made, evaluations = [], [], 0.0, 0, 0
         for index, true in enumerate(pieces):
-            draft = draft_of(spoilt(true, 0.5, True, np.random.default_rng([index, 50])))
+            draft = make_draft(spoil(true, 0.5, True, np.random.default_rng([index, 50])))
             limits, random, belief = Limits(add_max=10_000), np.random.default_rng(index), selection.NoteBelief()
             begun = time.process_time()
             while len(draft.log) < edits:
@@ -275,8 +275,8 @@ def at_once_costs(editor: EditScorer, pieces: Sequence[Lengths], edits: int) -> 
                     break
             spent += time.process_time() - begun
             made += len(draft.log)
-            ends.append(f1(draft.lengths, true))
-            value = nats(editor.score(draft, limits, STYLE), draft, true)
+            ends.append(measure_f1(draft.lengths, true))
+            value = measure_nats(editor.score(draft, limits, STYLE), draft, true)
             left += [] if value is None else [value]
         found[count] = {
             "F1": round(float(np.mean(ends)), 3),
@@ -307,20 +307,22 @@ def main() -> int:
     other = None if args.published is None else EditScorer(Graph(args.published, "arcnn"))
     found: dict[str, Any] = {}
     for collection in args.collection or COLLECTIONS:
-        pieces = pieces_of(args.data, collection, args.pieces)
+        pieces = read_pieces(args.data, collection, args.pieces)
         for evaluations in args.evaluations or (EVALUATIONS,):
-            ours = restoration(editor, pieces, evaluations, None)
-            theirs = None if other is None else restoration(other, pieces, evaluations, 1)
+            ours = judge_restoration(editor, pieces, evaluations, None)
+            theirs = None if other is None else judge_restoration(other, pieces, evaluations, 1)
             title = f"{collection}, {len(pieces)} pieces, {evaluations} evaluations"
-            found[title] = side_by_side(ours, theirs)
+            found[title] = compare(ours, theirs)
             sys.stderr.write(f"{title}: {json.dumps(found[title])}\n")
     if not args.restoration_only:
         songs = [entry.read() for entry in read_split(args.data, "chorales", "valid")][: args.pieces]
         if args.pictures is not None:
             args.pictures.mkdir(parents=True, exist_ok=True)
-        found["at once"] = at_once_costs(editor, [lengths_of([n for v in voices_of(s) for n in v]) for s in songs], 48)
-        found["soprano in, risk 0"] = harmony(editor, songs, 8, 400, 0.0, args.pictures)
-        found["soprano in, risk 1"] = harmony(editor, songs, 8, 400, 1.0, None)
+        found["at once"] = measure_at_once(
+            editor, [draw_sheet([n for v in collect_voices(s) for n in v]) for s in songs], 48
+        )
+        found["soprano in, risk 0"] = judge_harmony(editor, songs, 8, 400, 0.0, args.pictures)
+        found["soprano in, risk 1"] = judge_harmony(editor, songs, 8, 400, 1.0, None)
     json.dump(found, sys.stdout, indent=1)
     sys.stdout.write("\n")
     return 0

@@ -25,7 +25,7 @@ RUNS = Path(__file__).resolve().parents[3] / "runs" / "judges"
 
 
 def options(function: Callable[..., None]) -> Callable[..., None]:
-    """What both judges are told."""
+    """Add the options that both judges have."""
     path, count = click.Path(path_type=Path), click.IntRange(min=1)
     for option in reversed(
         (
@@ -64,7 +64,7 @@ def main() -> None:
 @main.command()
 @options
 def belonging(**given: Any) -> None:
-    """How often a part is ranked first of 32 for its own four bars of melody.
+    """Measure how often a part is ranked first of 32 for its own four bars of melody.
 
     A contrastive judge hears four bars of melody and four of accompaniment (no drums). For every window, its own
     accompaniment stands against 31 windows of other songs: of the same kind (the band's among the band's) or of
@@ -74,16 +74,16 @@ def belonging(**given: Any) -> None:
     from tests.programs.judges import report
 
     with report_errors(), report_os_errors():
-        judge, facts = trained.belonging(_cache(given), given["data"], given["runs"])
+        judge, facts = trained.load_belonging(_cache(given), given["data"], given["runs"])
         tried = _play(given, None)
-        found = report.belonging(judge, tried)
-    _answer(found | facts, report.belonging_tables, given["as_json"])
+        found = report.report_belonging(judge, tried)
+    _answer(found | facts, report.make_belonging_tables, given["as_json"])
 
 
 @main.command()
 @options
 def styles(**given: Any) -> None:
-    """Whether one can hear which style the band plays: same melodies in every style, bar by bar.
+    """Measure whether one can hear which style the band plays: same melodies in every style, bar by bar.
 
     A classifier hears one bar of accompaniment (no drums, programs, loudness or roles) and was trained on the bars of
     the training parts of the styles. Beside the band: held-out bars of people's and made parts, and the chord follower,
@@ -92,11 +92,11 @@ def styles(**given: Any) -> None:
     from tests.programs.judges import report
 
     with report_errors(), report_os_errors():
-        judge, facts = trained.styles(_cache(given), given["data"], given["runs"])
+        judge, facts = trained.load_styles(_cache(given), given["data"], given["runs"])
         known = JUDGED_STYLES if given["nobody"] else load_cached_player(given["technique"], _graph(given)).info.styles
         tried = _play(given, tuple(style for style in JUDGED_STYLES if style in known))
-        found = report.styles(judge, tried)
-    _answer(found | facts, report.styles_tables, given["as_json"])
+        found = report.report_styles(judge, tried)
+    _answer(found | facts, report.make_styles_tables, given["as_json"])
 
 
 def _cache(given: dict[str, Any]) -> Path:

@@ -20,12 +20,11 @@ from torch.nn import functional
 
 from models.key_equivariant import Block, KeyConv, KeyNorm, Width, join
 from music.evaluation.means import Mean, estimate_mean
-from music.note import PITCH_CLASSES, STEPS_PER_BAR
-from tests.programs.judges.pieces import Piece, cut, onsets_by_bar, planes
+from music.note import PITCH_CLASSES, STEPS_PER_BAR, STEPS_PER_BEAT
+from tests.programs.judges.pieces import Piece, count_onsets, cut, draw_planes
 
 BARS = 4
 STEPS = BARS * STEPS_PER_BAR
-BEAT = 4
 #: What is a window to be judged: so many melody notes begin in it. One is looked at every HOP bars.
 MELODY_ONSETS = 4
 HOP = 2
@@ -38,8 +37,8 @@ FLOOR = 1e-2  # of KeyNorm: rests are common
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """How the judge is made."""
+class BelongingRecipe:
+    """Settings of the judge and of its training."""
 
     steps: int = 500
     batch: int = 128
@@ -59,20 +58,22 @@ class Window:
     first: int
 
 
-class Encoder(nn.Module):
+class WindowEncoder(nn.Module):
     """Planes (B, planes, 12, 64) -> a state per beat, (B, pitched, 12, 16) and (B, plain, 16)."""
 
     place: Tensor
 
-    def __init__(self, heard: int, recipe: Recipe) -> None:
+    def __init__(self, heard: int, recipe: BelongingRecipe) -> None:
         super().__init__()
         width, self.out_width = Width(recipe.pitched, recipe.plain), Width(*recipe.heard)
-        self.first = KeyConv(Width(heard, BEAT), width, BEAT, stride=BEAT)
+        self.first = KeyConv(Width(heard, STEPS_PER_BEAT), width, STEPS_PER_BEAT, stride=STEPS_PER_BEAT)
         self.blocks = nn.Sequential(*(Block(width) for _ in range(recipe.blocks)))
         for part in self.blocks:
             part.norm = KeyNorm(width, FLOOR)
         self.last = nn.Sequential(KeyNorm(width, FLOOR), KeyConv(width, self.out_width))
-        place = torch.eye(BEAT).repeat_interleave(BEAT, 1).repeat(1, BARS)  # which beat of the bar a step is in
+        place = (
+            torch.eye(STEPS_PER_BEAT).repeat_interleave(STEPS_PER_BEAT, 1).repeat(1, BARS)
+        )  # which beat of the bar a step is in
         self.register_buffer("place", place, persistent=False)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -83,45 +84,48 @@ class Encoder(nn.Module):
         return pitched - pitched.mean(2, keepdim=True), plain
 
 
-class Judge(nn.Module):
+class BelongingJudge(nn.Module):
     """Both encoders, and how sharply the judge decides."""
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: BelongingRecipe) -> None:
         super().__init__()
-        self.melody = Encoder(2, recipe)
-        self.parts = Encoder(2 * (len(SPLITS) + 1), recipe)
+        self.melody = WindowEncoder(2, recipe)
+        self.parts = WindowEncoder(2 * (len(SPLITS) + 1), recipe)
         self.sharpness = nn.Parameter(torch.tensor(2.3))
 
     def hear_melodies(self, windows: Sequence[Window], same_key: bool) -> Tensor:
-        """One unit vector each, (windows, features); same_key: as if all songs were in one key."""
+        """Return one unit vector each, (windows, features); same_key: as if all songs were in one key."""
         rows = [cut(window.piece.melody, window.first, STEPS) for window in windows]
-        return _vectors(self.melody, torch.from_numpy(planes(rows, STEPS, ())), windows, same_key)
+        return _encode_windows(self.melody, torch.from_numpy(draw_planes(rows, STEPS, ())), windows, same_key)
 
     def hear_parts(self, windows: Sequence[Window], same_key: bool) -> Tensor:
-        """As `hear_melodies`."""
+        """Return one unit vector each, as `hear_melodies` does."""
         rows = [cut(window.piece.parts, window.first, STEPS) for window in windows]
-        return _vectors(self.parts, torch.from_numpy(planes(rows, STEPS, SPLITS)), windows, same_key)
+        return _encode_windows(self.parts, torch.from_numpy(draw_planes(rows, STEPS, SPLITS)), windows, same_key)
 
 
-def windows_of(piece: Piece, hop: int = HOP, parts_onsets: int = 0) -> list[Window]:
-    """The piece's windows, one every `hop` bars, in which the melody does something, and the parts, if asked for."""
+def find_windows(piece: Piece, hop: int = HOP, parts_onsets: int = 0) -> list[Window]:
+    """Return a piece's windows, one every `hop` bars, in which melody and parts do something.
+
+    Of the melody MELODY_ONSETS notes begin in one, of the parts `parts_onsets`.
+    """
     four = np.ones(BARS, np.int64)
     if piece.bars < BARS:
         return []
-    melody = np.convolve(onsets_by_bar(piece.melody, piece.first, piece.bars), four, "valid")
-    parts = np.convolve(onsets_by_bar(piece.parts, piece.first, piece.bars), four, "valid")
+    melody = np.convolve(count_onsets(piece.melody, piece.first, piece.bars), four, "valid")
+    parts = np.convolve(count_onsets(piece.parts, piece.first, piece.bars), four, "valid")
     kept = np.flatnonzero((melody >= MELODY_ONSETS) & (parts >= parts_onsets))
     return [Window(piece, piece.first + int(bar) * STEPS_PER_BAR) for bar in kept if bar % hop == 0]
 
 
-def train(pieces: Sequence[Piece], recipe: Recipe) -> Iterator[tuple[Judge, float]]:
-    """The judge and the loss of each step, as it learns. Raises ValueError for fewer songs than two."""
+def train(pieces: Sequence[Piece], recipe: BelongingRecipe) -> Iterator[tuple[BelongingJudge, float]]:
+    """Train a judge: yield it and the loss of each step. Raises ValueError for fewer songs than two."""
     torch.manual_seed(recipe.seed)
     rng = np.random.default_rng(recipe.seed)
-    judge = Judge(recipe)
+    judge = BelongingJudge(recipe)
     optimiser = torch.optim.AdamW(judge.parameters(), recipe.rate, betas=(0.9, 0.98), weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.rate, total_steps=recipe.steps, pct_start=0.1)
-    songs = _by_song(pieces)
+    songs = _group_by_song(pieces)
     if len(songs) < 2:
         raise ValueError("a contrastive judge needs windows of two songs or more")
     for step in range(recipe.steps):
@@ -140,9 +144,14 @@ def train(pieces: Sequence[Piece], recipe: Recipe) -> Iterator[tuple[Judge, floa
 
 
 @torch.no_grad()
-def first_of_32(judge: Judge, own: Sequence[Window], others: Sequence[Window], same_key: bool) -> NDArray[np.float64]:
-    """For each window the chance that its own part is closest to its melody among 32, the 31 others drawn from the
-    windows of other songs in `others`: (windows,). Exact, over all draws; a tie is lost; NaN where there are not 31."""
+def measure_first_of_32(
+    judge: BelongingJudge, own: Sequence[Window], others: Sequence[Window], same_key: bool
+) -> NDArray[np.float64]:
+    """Return the chance that each window's own part is closest to its melody among 32, (windows,).
+
+    The 31 others are drawn from the windows of other songs in `others`. Exact, over all draws; a tie is lost; NaN where
+    there are not 31.
+    """
     melodies = judge.hear_melodies(own, same_key)
     mine = (melodies * judge.hear_parts(own, same_key)).sum(1).numpy()
     theirs = (melodies @ judge.hear_parts(others, same_key).T).numpy()
@@ -155,8 +164,8 @@ def first_of_32(judge: Judge, own: Sequence[Window], others: Sequence[Window], s
     return np.where(count >= CANDIDATES - 1, left.prod(1), np.nan)
 
 
-def over_songs(windows: Sequence[Window], shares: NDArray[np.float64]) -> Mean:
-    """The mean of the windows' shares over songs, with its interval."""
+def average_songs(windows: Sequence[Window], shares: NDArray[np.float64]) -> Mean:
+    """Return the mean of the windows' shares over songs, with its interval."""
     found: dict[str, list[float]] = {}
     for window, share in zip(windows, shares.tolist(), strict=True):
         if not np.isnan(share):
@@ -164,7 +173,7 @@ def over_songs(windows: Sequence[Window], shares: NDArray[np.float64]) -> Mean:
     return estimate_mean([sum(of_song) / len(of_song) for _, of_song in sorted(found.items())])
 
 
-def _vectors(encoder: Encoder, heard: Tensor, windows: Sequence[Window], same_key: bool) -> Tensor:
+def _encode_windows(encoder: WindowEncoder, heard: Tensor, windows: Sequence[Window], same_key: bool) -> Tensor:
     pitched, plain = encoder(heard)
     if same_key:  # the class of the tonic first
         keys = torch.tensor([window.piece.key for window in windows])
@@ -173,18 +182,18 @@ def _vectors(encoder: Encoder, heard: Tensor, windows: Sequence[Window], same_ke
     return functional.normalize(torch.cat([pitched.flatten(1), plain.flatten(1)], 1), dim=1)
 
 
-def _by_song(pieces: Sequence[Piece]) -> list[list[list[Window]]]:
+def _group_by_song(pieces: Sequence[Piece]) -> list[list[list[Window]]]:
     """Song -> its pieces -> their windows."""
     found: dict[str, list[list[Window]]] = {}
     for piece in pieces:
-        windows = windows_of(piece, 1, parts_onsets=BARS)
+        windows = find_windows(piece, 1, parts_onsets=BARS)
         if windows:
             found.setdefault(piece.song, []).append(windows)
     return list(found.values())
 
 
 def _draw(songs: Sequence[list[list[Window]]], count: int, rng: np.random.Generator) -> list[Window]:
-    """A window of each of so many songs. People's accompaniments and those made by rule are drawn equally often."""
+    """Draw a window of each of so many songs; people's accompaniments and those made by rule equally often."""
     batch = []
     for index in rng.choice(len(songs), count, replace=False):
         pieces = songs[index]

@@ -1,4 +1,4 @@
-"""Who is judged: songs' melodies with their own parts, with what is made by rule, and with what the band plays."""
+"""The music that is judged: songs' melodies with their own parts, with parts made by rule, and with the band's."""
 
 from __future__ import annotations
 
@@ -25,52 +25,51 @@ __all__ = ["BLOCKS", "FOLLOWER", "LIVE", "OFFLINE", "OWN", "Task", "Tried", "pla
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One file to play: by whom (nobody: only what the band is measured against), in which styles and modes, and how
-    many bars of it, from the bar of the first melody note on (None: all)."""
+    """One file to play."""
 
     entry: SongFile
-    band: BandUnderTest | None
+    band: BandUnderTest | None  #: None: only what a band is measured against
     styles: tuple[str, ...]
     modes: tuple[str, ...]
-    bars: int | None = None
+    bars: int | None = None  #: so many from the bar of the first melody note on; None: all
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """Row (own part, chord follower, ...) -> the piece; (mode, style) -> the piece as the band plays it."""
+    """One melody with several accompaniments."""
 
-    rules: dict[str, Piece]
-    band: dict[tuple[str, str], Piece]
+    rules: dict[str, Piece]  #: by row: own part, chord follower, ...
+    band: dict[tuple[str, str], Piece]  #: by (mode, style)
 
 
 def play_all(tasks: Sequence[Task], jobs: int) -> list[Tried]:
-    """What became of each file that is in 4/4 and has a melody and an accompaniment of its own."""
+    """Play each file that is in 4/4 and has a melody and an accompaniment of its own."""
     return [tried for tried in map_in_processes(play, tasks, jobs, "the band plays") if tried is not None]
 
 
 def play(task: Task) -> Tried | None:
-    """One file. None where it cannot be judged."""
+    """Play one file; None where it cannot be judged."""
     try:
-        song = _beginning(task.entry.read(), task.bars)
+        song = _cut_beginning(task.entry.read(), task.bars)
         melody = choose_melody(song).notes
     except MidiFileError:
         return None
     own = baselines.extract_human_parts(song)
     if not own or not melody or any(metre.ticks_per_bar != Metre().ticks_per_bar for _, metre in song.metres):
         return None
-    heard = [pieces.rows_of(notes) for role, notes in own.items() if role != "drums"]
+    heard = [pieces.make_rows(notes) for role, notes in own.items() if role != "drums"]
     if not heard:
         return None
     together = np.concatenate(heard)
-    original = pieces.piece(task.entry.song, task.entry.named_style or "piano", pieces.rows_of(melody), together)
+    original = pieces.make_piece(task.entry.song, task.entry.named_style or "piano", pieces.make_rows(melody), together)
     where = find_passage(melody)
-    rules = {OWN: original, FOLLOWER: pieces.with_parts(original, baselines.follow_chords(where))}
+    rules = {OWN: original, FOLLOWER: pieces.replace_parts(original, baselines.follow_chords(where))}
     if song.markers:
-        rules[BLOCKS] = pieces.with_parts(original, baselines.play_chord_blocks(where, ChordTrack(song.markers)))
-    return Tried(rules, dict(_band(task, song, original)))
+        rules[BLOCKS] = pieces.replace_parts(original, baselines.play_chord_blocks(where, ChordTrack(song.markers)))
+    return Tried(rules, dict(_play_band(task, song, original)))
 
 
-def _band(task: Task, song: Song, original: Piece) -> Iterator[tuple[tuple[str, str], Piece]]:
+def _play_band(task: Task, song: Song, original: Piece) -> Iterator[tuple[tuple[str, str], Piece]]:
     if task.band is None:
         return
     player = scoring.load_cached_player(task.band.technique, task.band.graph)
@@ -78,12 +77,12 @@ def _band(task: Task, song: Song, original: Piece) -> Iterator[tuple[tuple[str, 
         settings = replace(task.band.settings, style=style)
         for mode in task.modes:
             played, _ = render_notes(song, player, settings, task.band.latency_ms, mode == OFFLINE)
-            parts = pieces.with_parts(original, {role: list(notes) for role, notes in played.items()})
+            parts = pieces.replace_parts(original, {role: list(notes) for role, notes in played.items()})
             yield (mode, style), replace(parts, style=style)
 
 
-def _beginning(song: Song, bars: int | None) -> Song:
-    """The song's first bars of melody; the song's own parts are cut, too."""
+def _cut_beginning(song: Song, bars: int | None) -> Song:
+    """Return the song's first bars of melody; its own parts are cut, too."""
     if bars is None:
         return song
     notes = quantise(choose_melody(song).notes)

@@ -1,4 +1,4 @@
-"""What the judges look at: a melody and the pitched parts that go with it, on sixteenth steps, and planes of both."""
+"""Pieces that the judges look at: a melody and the pitched parts with it, on sixteenth steps, and planes of both."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from music.track_names import PARTS
 Ints = NDArray[np.int32]
 Floats = NDArray[np.float32]
 
-#: What the judges learn from, and the styles its accompaniments are in.
+#: collections that the judges learn from, and the styles of their accompaniments
 COLLECTIONS = ("pop909", "bands")
 JUDGED_STYLES = list_styles("gan")
 
@@ -33,43 +33,47 @@ _SCALES = np.array(
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Part of a song. melody, parts: int32 (n, 3) rows of first step, pitch 0..127, length in steps, by first step;
-    parts holds all pitched roles, drums do not count. first: the step of the bar of the first melody note; bars: from
-    there to the melody's end; key: 0..11, the tonic of the major scale that holds most of melody and parts."""
+    """Part of a song. Rows of notes are (n, 3): first step, pitch, length in steps, by first step."""
 
     song: str
     style: str
     melody: Ints
-    parts: Ints
-    first: int
-    bars: int
-    key: int
+    parts: Ints  #: of all pitched roles
+    first: int  #: step of the bar of the first melody note
+    bars: int  #: from there to the melody's end
+    key: int  #: 0..11, the tonic of the major scale that holds most of melody and parts
 
 
-def piece(song: str, style: str, melody: Ints, parts: Ints) -> Piece:
-    """The piece of these rows, whose melody has at least one note."""
-    melody, parts = _sorted(melody), _sorted(parts)
+def make_piece(song: str, style: str, melody: Ints, parts: Ints) -> Piece:
+    """Return the piece of these rows, whose melody has at least one note."""
+    melody, parts = _sort(melody), _sort(parts)
     first = int(melody[0, 0]) // STEPS_PER_BAR * STEPS_PER_BAR
     end = int((melody[:, 0] + melody[:, 2]).max())
     return Piece(
-        song, style, melody, parts, first, -(-(end - first) // STEPS_PER_BAR), _key(np.concatenate([melody, parts]))
+        song,
+        style,
+        melody,
+        parts,
+        first,
+        -(-(end - first) // STEPS_PER_BAR),
+        _find_key(np.concatenate([melody, parts])),
     )
 
 
-def with_parts(original: Piece, parts: Accompaniment) -> Piece:
-    """The same melody, in the same key, with somebody else's parts."""
-    rows = [rows_of(notes) for role, notes in parts.items() if role != "drums"]
-    return replace(original, parts=_sorted(np.concatenate([np.zeros((0, 3), np.int32), *rows])))
+def replace_parts(original: Piece, parts: Accompaniment) -> Piece:
+    """Return the same melody, in the same key, with other parts."""
+    rows = [make_rows(notes) for role, notes in parts.items() if role != "drums"]
+    return replace(original, parts=_sort(np.concatenate([np.zeros((0, 3), np.int32), *rows])))
 
 
-def rows_of(notes: Iterable[Note]) -> Ints:
-    """Notes as rows of first step, pitch, length in steps."""
+def make_rows(notes: Iterable[Note]) -> Ints:
+    """Return notes as rows of first step, pitch, length in steps."""
     rows = [(n.start // TICKS_PER_STEP, n.pitch, n.length // TICKS_PER_STEP) for n in quantise(notes)]
     return np.array(rows, np.int32).reshape(-1, 3)
 
 
-def from_cache(songs: Iterable[CachedSong], split: str) -> list[Piece]:
-    """The split's pieces of the collections the judges learn from: those with a melody and pitched parts."""
+def select_pieces(songs: Iterable[CachedSong], split: str) -> list[Piece]:
+    """Return a split's pieces of the collections the judges learn from: those with a melody and pitched parts."""
     melody = PARTS.index("melody")
     pitched = [PARTS.index(name) for name, role in ROLE_OF_TRACK.items() if role != "drums"]
     found = []
@@ -78,14 +82,16 @@ def from_cache(songs: Iterable[CachedSong], split: str) -> list[Piece]:
             line = song.notes[song.notes[:, 0] == melody][:, 1:4]
             parts = song.notes[np.isin(song.notes[:, 0], pitched)][:, 1:4]
             if len(line) and len(parts):
-                found.append(piece(get_song(song.name), song.style, line, parts))
+                found.append(make_piece(get_song(song.name), song.style, line, parts))
     return found
 
 
 @lru_cache(maxsize=1)
-def music(cache: Path, folder: Path) -> tuple[CachedSong, ...]:
-    """The music to learn from, out of the cache, which is made from the collections in the folder where it is missing.
-    Raises DataError when neither is there."""
+def load_music(cache: Path, folder: Path) -> tuple[CachedSong, ...]:
+    """Return the music to learn from, out of the cache, which is made where it is missing.
+
+    From the collections in the folder; raises DataError when they are not there either.
+    """
     if not cache.exists():
         missing = [
             name for name in COLLECTIONS if not any((folder / f"{name}{end}").exists() for end in (".tar.gz", ""))
@@ -99,9 +105,12 @@ def music(cache: Path, folder: Path) -> tuple[CachedSong, ...]:
     return tuple(song_cache.load(cache))
 
 
-def planes(windows: Sequence[Ints], steps: int, splits: Sequence[int]) -> Floats:
-    """Onsets and sustains by pitch class in each register: (windows, 2 * (len(splits) + 1), 12, steps), onsets of all
-    registers first. A window's rows count from its first step; splits: the lowest pitch of each register but one."""
+def draw_planes(windows: Sequence[Ints], steps: int, splits: Sequence[int]) -> Floats:
+    """Return onsets and sustains by pitch class in each register, onsets of all registers first.
+
+    (windows, 2 * (len(splits) + 1), 12, steps). A window's rows count from its first step; splits: the lowest pitch of
+    each register but one.
+    """
     registers = len(splits) + 1
     which = np.repeat(np.arange(len(windows)), [len(rows) for rows in windows])
     rows = np.concatenate([np.zeros((0, 3), np.int32), *windows])
@@ -118,21 +127,21 @@ def planes(windows: Sequence[Ints], steps: int, splits: Sequence[int]) -> Floats
 
 
 def cut(rows: Ints, first: int, steps: int) -> Ints:
-    """The rows that sound in [first, first + steps), counted from there."""
+    """Return the rows that sound in [first, first + steps), counted from there."""
     near = rows[: np.searchsorted(rows[:, 0], first + steps)]
     inside = near[near[:, 0] + near[:, 2] > first]
     return np.asarray(inside - np.array([first, 0, 0], np.int32), np.int32)
 
 
-def onsets_by_bar(rows: Ints, first: int, bars: int) -> NDArray[np.int64]:
-    """How many notes begin in each of so many bars from a step on."""
+def count_onsets(rows: Ints, first: int, bars: int) -> NDArray[np.int64]:
+    """Return how many notes begin in each of so many bars from a step on."""
     bar = (rows[:, 0] - first) // STEPS_PER_BAR
     return np.bincount(bar[(bar >= 0) & (bar < bars)], minlength=bars)
 
 
-def _sorted(rows: Ints) -> Ints:
+def _sort(rows: Ints) -> Ints:
     return np.asarray(rows[np.lexsort((rows[:, 1], rows[:, 0]))], np.int32)
 
 
-def _key(rows: Ints) -> int:
+def _find_key(rows: Ints) -> int:
     return int((_SCALES @ np.bincount(rows[:, 1] % PITCH_CLASSES, rows[:, 2], PITCH_CLASSES)).argmax())

@@ -1,4 +1,4 @@
-"""How soon the band recovers when the melody moves to another key half way.
+"""Measure how soon the band recovers when the melody moves to another key half way.
 
     python -m tests.programs.judges.recovery --data DIR [--technique transformer] [--songs N] [--by SEMITONES]
 
@@ -28,8 +28,8 @@ from music.midifile import Song, choose_melody
 BARS = 8
 
 
-def nic(melody: MelodyPassage, parts: Parts, bar: int) -> float:
-    """NiC of one bar."""
+def measure_nic(melody: MelodyPassage, parts: Parts, bar: int) -> float:
+    """Return the NiC of one bar."""
     steps = slice(bar * melody.steps_per_bar, (bar + 1) * melody.steps_per_bar)
     where = MelodyPassage(melody.first_step + steps.start, melody.steps_per_bar, melody.line[steps])
     return metrics.measure_consonance(where, collect_notes(parts, where))["nic"]
@@ -60,9 +60,9 @@ def main() -> None:
             parts, _ = render_notes(heard, player, Settings(player.info.styles[0]))
             where = find_passage(notes)
             middle = half - where.first_step // 16
-            kept.append([nic(where, parts, middle + bar) for bar in range(BARS)])
+            kept.append([measure_nic(where, parts, middle + bar) for bar in range(BARS)])
             if notes is moved:
-                before.append([nic(where, parts, middle - BARS + bar) for bar in range(BARS)])
+                before.append([measure_nic(where, parts, middle - BARS + bar) for bar in range(BARS)])
     level = float(np.nanmean(before))
     bars = np.nanmean(after, axis=0)
     pairs = [float(np.mean(bars[i : i + 2])) for i in range(BARS - 1)]

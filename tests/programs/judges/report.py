@@ -1,4 +1,4 @@
-"""What the judges found, as plain data for JSON and as tables."""
+"""Reports of the judges, as plain data for JSON and as tables."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ SETTINGS = {
 }
 
 
-def belonging(judge: contrast.Judge, tried: Sequence[Tried]) -> dict[str, Any]:
-    """Row -> setting -> the share of windows in which a part is first of 32 for its own melody; means over songs."""
-    human = _windows([one.rules[OWN] for one in tried])
+def report_belonging(judge: contrast.BelongingJudge, tried: Sequence[Tried]) -> dict[str, Any]:
+    """Return row -> setting -> share of windows in which a part is first of 32 for its melody; means over songs."""
+    human = _find_windows([one.rules[OWN] for one in tried])
     rows: dict[str, list[Piece]] = {
         row: [one.rules[row] for one in tried if row in one.rules] for row in (OWN, BLOCKS, FOLLOWER)
     }
@@ -33,12 +33,12 @@ def belonging(judge: contrast.Judge, tried: Sequence[Tried]) -> dict[str, Any]:
         rows[f"the band, {mode}, {style}"] = [one.band[mode, style] for one in tried if (mode, style) in one.band]
     found: dict[str, Any] = {}
     for row, pieces in rows.items():
-        own = _windows(pieces)
+        own = _find_windows(pieces)
         if own:
             found[row] = {
-                f"{whose}{', in one key' if same_key else ''}": _interval(
-                    contrast.over_songs(
-                        own, contrast.first_of_32(judge, own, own if whose == "own kind" else human, same_key)
+                f"{whose}{', in one key' if same_key else ''}": _export_mean(
+                    contrast.average_songs(
+                        own, contrast.measure_first_of_32(judge, own, own if whose == "own kind" else human, same_key)
                     )
                 )
                 for whose, same_key in SETTINGS
@@ -47,38 +47,42 @@ def belonging(judge: contrast.Judge, tried: Sequence[Tried]) -> dict[str, Any]:
     return {"songs": songs, "windows": len(human), "chance": 1 / contrast.CANDIDATES, "first_of_32": found}
 
 
-def belonging_tables(found: dict[str, Any]) -> list[Table]:
-    """One row for each who plays."""
+def make_belonging_tables(found: dict[str, Any]) -> list[Table]:
+    """Return a table with one row for each who plays."""
     title = f"own part first of {contrast.CANDIDATES}: {found['windows']} windows of four bars, {found['songs']} songs"
     table = Table("", *SETTINGS.values(), title=title)
     for row, settings in found["first_of_32"].items():
-        table.add_row(row, *(_written(share) for share in settings.values()))
+        table.add_row(row, *(_format_share(share) for share in settings.values()))
     return [table]
 
 
-def styles(judge: classes.Classifier, tried: Sequence[Tried]) -> dict[str, Any]:
-    """Mode -> how the band's bars are heard, style played (rows) by style heard; likewise for the chord follower, who
-    plays the same whatever style is asked for."""
-    follower = classes.heard_as(judge, [one.rules[FOLLOWER] for one in tried])
+def report_styles(judge: classes.StyleClassifier, tried: Sequence[Tried]) -> dict[str, Any]:
+    """Return how the band's bars are heard by mode, style played (rows) by style heard.
+
+    Likewise for the chord follower, who plays the same whatever style is asked for.
+    """
+    follower = classes.count_heard(judge, [one.rules[FOLLOWER] for one in tried])
     found = {FOLLOWER: np.tile(follower, (len(JUDGED_STYLES), 1))}
     for mode in dict.fromkeys(mode for one in tried for mode, _ in one.band):
         played = [[one.band[mode, style] for one in tried if (mode, style) in one.band] for style in JUDGED_STYLES]
-        found[f"the band, {mode}"] = np.array([classes.heard_as(judge, pieces) for pieces in played])
+        found[f"the band, {mode}"] = np.array([classes.count_heard(judge, pieces) for pieces in played])
     return {
         "songs": len({one.rules[OWN].song for one in tried}),
         "styles": list(JUDGED_STYLES),
-        "heard": {row: {"accuracy": classes.accuracy(table), "bars": table.tolist()} for row, table in found.items()},
+        "heard": {
+            row: {"accuracy": classes.compute_accuracy(table), "bars": table.tolist()} for row, table in found.items()
+        },
     }
 
 
-def styles_tables(found: dict[str, Any]) -> list[Table]:
-    """A confusion table for each who plays, and for held-out bars of the parts that styles are made of."""
+def make_styles_tables(found: dict[str, Any]) -> list[Table]:
+    """Return a confusion table for each who plays, and for held-out bars of the parts that styles are made of."""
     held_out = np.array(found["training"]["held_out"], np.int64)
-    tables = [_confusion("held-out bars of the parts", classes.accuracy(held_out), held_out.tolist())]
-    return tables + [_confusion(row, heard["accuracy"], heard["bars"]) for row, heard in found["heard"].items()]
+    tables = [_make_confusion("held-out bars of the parts", classes.compute_accuracy(held_out), held_out.tolist())]
+    return tables + [_make_confusion(row, heard["accuracy"], heard["bars"]) for row, heard in found["heard"].items()]
 
 
-def _confusion(row: str, accuracy: float, bars: list[list[int]]) -> Table:
+def _make_confusion(row: str, accuracy: float, bars: list[list[int]]) -> Table:
     table = Table(
         "played", *(f"heard as {style}" for style in JUDGED_STYLES), "bars", title=f"{row}: {accuracy:.1%} of bars"
     )
@@ -89,15 +93,14 @@ def _confusion(row: str, accuracy: float, bars: list[list[int]]) -> Table:
     return table
 
 
-def _windows(pieces: Sequence[Piece]) -> list[contrast.Window]:
+def _find_windows(pieces: Sequence[Piece]) -> list[contrast.Window]:
+    return [window for piece in pieces for window in contrast.find_windows(piece)]
 
-    return [window for piece in pieces for window in contrast.windows_of(piece)]
 
-
-def _interval(share: Mean) -> list[float] | None:
-    """[mean, low, high]; None where there were too few windows of other songs."""
+def _export_mean(share: Mean) -> list[float] | None:
+    """Return [mean, low, high]; None where there were too few windows of other songs."""
     return [round(value, 4) for value in (share.value, share.low, share.high)] if share.songs else None
 
 
-def _written(share: list[float] | None) -> str:
+def _format_share(share: list[float] | None) -> str:
     return "too few windows" if share is None else f"{share[0]:.3f} ({share[1]:.3f} to {share[2]:.3f})"

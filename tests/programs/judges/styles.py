@@ -18,15 +18,15 @@ from torch.nn import functional
 
 from models.key_equivariant import Block, KeyConv, KeyNorm, Width
 from music.note import STEPS_PER_BAR
-from tests.programs.judges.pieces import JUDGED_STYLES, Ints, Piece, cut, onsets_by_bar, planes
+from tests.programs.judges.pieces import JUDGED_STYLES, Ints, Piece, count_onsets, cut, draw_planes
 
 SPLITS = (40, 52, 64, 76)
 FLOOR = 1e-2  # of KeyNorm: rests are common
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """How the classifier is made."""
+class StyleRecipe:
+    """Settings of the classifier and of its training."""
 
     steps: int = 300
     batch: int = 256
@@ -36,10 +36,10 @@ class Recipe:
     seed: int = 1
 
 
-class Classifier(nn.Module):
+class StyleClassifier(nn.Module):
     """Planes (B, 10, 12, 16) -> logits (B, styles)."""
 
-    def __init__(self, recipe: Recipe, styles: int = len(JUDGED_STYLES)) -> None:
+    def __init__(self, recipe: StyleRecipe, styles: int = len(JUDGED_STYLES)) -> None:
         super().__init__()
         width = Width(recipe.pitched, recipe.plain)
         self.steps = nn.Sequential(KeyConv(Width(2 * (len(SPLITS) + 1), 0), width), Block(width), KeyNorm(width, FLOOR))
@@ -55,17 +55,17 @@ class Classifier(nn.Module):
         return logits
 
 
-def bars_of(piece: Piece) -> list[Ints]:
-    """The piece's bars in which a note of the parts begins, as rows from the bar's first step."""
-    busy = np.flatnonzero(onsets_by_bar(piece.parts, piece.first, piece.bars))
+def cut_bars(piece: Piece) -> list[Ints]:
+    """Return a piece's bars in which a note of the parts begins, as rows from the bar's first step."""
+    busy = np.flatnonzero(count_onsets(piece.parts, piece.first, piece.bars))
     return [cut(piece.parts, piece.first + int(bar) * STEPS_PER_BAR, STEPS_PER_BAR) for bar in busy]
 
 
-def train(pieces: Sequence[Piece], recipe: Recipe) -> Iterator[tuple[Classifier, float]]:
-    """The classifier and the loss of each step, as it learns. Raises ValueError where a style has no piece."""
+def train(pieces: Sequence[Piece], recipe: StyleRecipe) -> Iterator[tuple[StyleClassifier, float]]:
+    """Train a classifier: yield it and the loss of each step. Raises ValueError where a style has no piece."""
     torch.manual_seed(recipe.seed)
     rng = np.random.default_rng(recipe.seed)
-    classifier = Classifier(recipe)
+    classifier = StyleClassifier(recipe)
     optimiser = torch.optim.AdamW(classifier.parameters(), recipe.rate, betas=(0.9, 0.98), weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.rate, total_steps=recipe.steps, pct_start=0.1)
     by_style = [[piece for piece in pieces if piece.style == style and len(piece.parts)] for style in JUDGED_STYLES]
@@ -74,7 +74,7 @@ def train(pieces: Sequence[Piece], recipe: Recipe) -> Iterator[tuple[Classifier,
     for _ in range(recipe.steps):
         styles = rng.integers(len(JUDGED_STYLES), size=recipe.batch)
         bars = [_draw(by_style[style], rng) for style in styles]
-        logits = classifier(torch.from_numpy(planes(bars, STEPS_PER_BAR, SPLITS)))
+        logits = classifier(torch.from_numpy(draw_planes(bars, STEPS_PER_BAR, SPLITS)))
         loss = functional.cross_entropy(logits, torch.from_numpy(styles), label_smoothing=0.05)
         optimiser.zero_grad()
         loss.backward()
@@ -85,27 +85,29 @@ def train(pieces: Sequence[Piece], recipe: Recipe) -> Iterator[tuple[Classifier,
 
 
 @torch.no_grad()
-def heard_as(classifier: Classifier, pieces: Sequence[Piece]) -> NDArray[np.int64]:
-    """How many bars of the pieces are heard as each style, (styles,)."""
+def count_heard(classifier: StyleClassifier, pieces: Sequence[Piece]) -> NDArray[np.int64]:
+    """Return how many bars of the pieces are heard as each style, (styles,)."""
     counts = np.zeros(len(JUDGED_STYLES), np.int64)
     for piece in pieces:
-        bars = bars_of(piece)
+        bars = cut_bars(piece)
         if bars:
-            found = classifier(torch.from_numpy(planes(bars, STEPS_PER_BAR, SPLITS))).argmax(1)
+            found = classifier(torch.from_numpy(draw_planes(bars, STEPS_PER_BAR, SPLITS))).argmax(1)
             counts += np.bincount(found.numpy(), minlength=len(JUDGED_STYLES))
     return counts
 
 
-def accuracy(confusion: NDArray[np.int64]) -> float:
-    """Share of bars heard as what they are, (styles, styles) of is x heard as; a style that has bars counts as much as
-    another. NaN where no style has any."""
+def compute_accuracy(confusion: NDArray[np.int64]) -> float:
+    """Return the share of bars heard as what they are; a style that has bars counts as much as another.
+
+    confusion: (styles, styles), what is played x what is heard. NaN where no style has any bars.
+    """
     total = confusion.sum(1)
     there = total > 0
     return float((confusion.diagonal()[there] / total[there]).mean()) if there.any() else float("nan")
 
 
 def _draw(pieces: Sequence[Piece], rng: np.random.Generator) -> Ints:
-    """A random bar of a random piece, moved by a random interval."""
+    """Draw a bar of a piece, moved by a random interval."""
     while True:
         piece = pieces[int(rng.integers(len(pieces)))]
         first = piece.first + int(rng.integers(piece.bars)) * STEPS_PER_BAR

@@ -27,37 +27,40 @@ Net = TypeVar("Net", bound=nn.Module)
 _TRIED_PIECES = 60
 
 
-def belonging(cache: Path, data: Path, runs: Path) -> tuple[contrast.Judge, dict[str, Any]]:
-    """The contrastive judge and how it was trained. Raises DataError where it must be and there is no music."""
-    recipe = contrast.Recipe()
+def load_belonging(cache: Path, data: Path, runs: Path) -> tuple[contrast.BelongingJudge, dict[str, Any]]:
+    """Return the contrastive judge and how it was trained.
+
+    Raises DataError where it must be trained and there is no music.
+    """
+    recipe = contrast.BelongingRecipe()
     folder = _folder("belonging", recipe, contrast, runs)
-    judge = contrast.Judge(recipe)
+    judge = contrast.BelongingJudge(recipe)
     facts = _load(judge, folder)
     if facts is None:
-        songs = pieces.music(cache, data)
-        judge, facts = _learn(contrast.train(pieces.from_cache(songs, "train"), recipe), recipe.steps, "belonging")
+        songs = pieces.load_music(cache, data)
+        judge, facts = _learn(contrast.train(pieces.select_pieces(songs, "train"), recipe), recipe.steps, "belonging")
         _save(judge, folder, facts | {"recipe": asdict(recipe)})
     return judge.eval(), {"training": facts}
 
 
-def styles(cache: Path, data: Path, runs: Path) -> tuple[classes.Classifier, dict[str, Any]]:
-    """The style classifier, how it was trained, and what it makes of held-out bars. Raises as `belonging`."""
-    recipe = classes.Recipe()
+def load_styles(cache: Path, data: Path, runs: Path) -> tuple[classes.StyleClassifier, dict[str, Any]]:
+    """Return the style classifier, how it was trained, and its confusion of held-out bars. Raises DataError."""
+    recipe = classes.StyleRecipe()
     folder = _folder("styles", recipe, classes, runs)
-    judge = classes.Classifier(recipe)
+    judge = classes.StyleClassifier(recipe)
     facts = _load(judge, folder)
     if facts is None:
-        songs = pieces.music(cache, data)
-        judge, facts = _learn(classes.train(pieces.from_cache(songs, "train"), recipe), recipe.steps, "styles")
-        held_out = pieces.from_cache(songs, "valid")
+        songs = pieces.load_music(cache, data)
+        judge, facts = _learn(classes.train(pieces.select_pieces(songs, "train"), recipe), recipe.steps, "styles")
+        held_out = pieces.select_pieces(songs, "valid")
         of_style = [[piece for piece in held_out if piece.style == style][:_TRIED_PIECES] for style in JUDGED_STYLES]
-        facts["held_out"] = [classes.heard_as(judge, some).tolist() for some in of_style]
+        facts["held_out"] = [classes.count_heard(judge, some).tolist() for some in of_style]
         _save(judge, folder, facts | {"recipe": asdict(recipe)})
     return judge.eval(), {"training": facts}
 
 
 def _learn(run: Iterator[tuple[Net, float]], steps: int, name: str) -> tuple[Net, dict[str, Any]]:
-    """The judge when it has learnt, and the facts of its training; progress on stderr."""
+    """Run a training: return the judge and the facts of its training; progress on stderr."""
     console = Console(stderr=True)
     begun, busy = time.monotonic(), time.process_time()
     losses: list[float] = []
@@ -79,7 +82,7 @@ def _learn(run: Iterator[tuple[Net, float]], steps: int, name: str) -> tuple[Net
 
 
 def _folder(name: str, recipe: Any, module: ModuleType, runs: Path) -> Path:
-    """A change of the recipe or of the code that the judge is made of makes another judge."""
+    """Return the folder of a judge: a change of its recipe or of its code makes another judge."""
     made_of: Sequence[ModuleType] = (module, pieces, models.key_equivariant)
     text = "".join([repr(asdict(recipe)), *(inspect.getsource(one) for one in made_of)])
     return runs / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
