@@ -104,6 +104,7 @@ class Metric:
     measure: Callable[[Comparison], float]
     digits: int = 3  #: behind the point in tables; a share has three
     tells_style: bool = False  #: how parts move, by which a style is told
+    docs_row: str = ""  #: name of its row in the table of docs/figures.md; none without
 
 
 METRICS = (
@@ -112,13 +113,21 @@ METRICS = (
         "CR",
         "share of melody steps with an accompaniment note a unison, third, fifth or sixth away",
         lambda c: c.consonance["cr"],
+        docs_row="consonant rate (CR)",
     ),
-    Metric("ur", "UR", "share of melody steps at which no accompaniment sounds", lambda c: c.consonance["ur"]),
+    Metric(
+        "ur",
+        "UR",
+        "share of melody steps at which no accompaniment sounds",
+        lambda c: c.consonance["ur"],
+        docs_row="nothing sounds (UR)",
+    ),
     Metric(
         "clash",
         "clash",
         "share of common steps with a semitone or major seventh and nothing consonant",
         lambda c: c.consonance["clash"],
+        docs_row="clash",
     ),
     Metric(
         "nic",
@@ -131,16 +140,40 @@ METRICS = (
         "chord hit",
         "share of accompaniment note-steps inside the annotated chord",
         lambda c: c.chord_hit,
+        docs_row="chord hit",
     ),
     Metric(
         "chroma",
         "chroma",
         "cosine of the bar's pitch classes with those of the human accompaniment",
         lambda c: c.chroma,
+        docs_row="chroma cosine",
     ),
-    Metric("onsets", "onsets", "onsets a bar", lambda c: c.groove["onsets"], digits=1, tells_style=True),
-    Metric("on_beat", "on beat", "share of onsets on the beat", lambda c: c.groove["on_beat"], tells_style=True),
-    Metric("crumbs", "1-step", "share of notes one step long", lambda c: c.groove["crumbs"], tells_style=True),
+    Metric(
+        "onsets",
+        "onsets",
+        "onsets a bar",
+        lambda c: c.groove["onsets"],
+        digits=1,
+        tells_style=True,
+        docs_row="onsets a bar",
+    ),
+    Metric(
+        "on_beat",
+        "on beat",
+        "share of onsets on the beat",
+        lambda c: c.groove["on_beat"],
+        tells_style=True,
+        docs_row="on the beat",
+    ),
+    Metric(
+        "crumbs",
+        "1-step",
+        "share of notes one step long",
+        lambda c: c.groove["crumbs"],
+        tells_style=True,
+        docs_row="one-step notes",
+    ),
     Metric("empty", "empty", "share of bars in which nothing sounds", lambda c: c.groove["empty"], tells_style=True),
     Metric(
         "repeated",
@@ -155,6 +188,7 @@ METRICS = (
         "number of different bars (by onsets and pitches) over number of bars",
         lambda c: c.groove["distinct"],
         tells_style=True,
+        docs_row="distinct bars",
     ),
     Metric(
         "groove",
@@ -162,6 +196,7 @@ METRICS = (
         "correlation of onset positions between neighbouring bars",
         lambda c: c.groove["groove"],
         tells_style=True,
+        docs_row="groove",
     ),
     Metric(
         "position_overlap",

@@ -34,6 +34,8 @@ from music import midifile
 from music.corpus import SongFile
 from music.evaluation.metrics import METRICS
 from music.note import Note
+from tests.house.source import ROOT
+from tests.programs.figures_table import make_table
 from tests.support.fakes import FakePlayer
 
 TUNE = [60, 64, 67, 72, 62, 65, 69, 74]
@@ -268,3 +270,13 @@ def test_people_beat_blocks_beat_followers_beat_strangers(shared_data: Path) -> 
     assert rows["human part"]["cr"]["value"] > 0.8
     assert rows["human part"]["chord_hit"]["value"] > 0.9
     assert rows["human part"]["clash"]["value"] < rows[OTHER]["clash"]["value"]
+
+
+def test_the_page_of_figures_has_the_rows_that_the_figures_say() -> None:
+    page = (ROOT / "docs" / "figures.md").read_text(encoding="utf-8")
+    pasted = page.partition("<!-- evaluate: begin")[2].partition("<!-- evaluate: end")[0].splitlines()
+    means = {metric.key: {"value": 0.5} for metric in METRICS}
+    made = make_table({"human part": means, "silence": means})
+    found, wanted = ([line.split("|")[1].strip() for line in lines if line.startswith("|")] for lines in (pasted, made))
+    assert found == wanted
+    assert made[2] == "| consonant rate (CR) | 0.500 |"
