@@ -48,7 +48,7 @@ MAX_CLASS_LINES = 260
 MAX_ATTRIBUTES = 14
 MAX_FUNCTION_LINES = 60
 MAX_FUNCTION_LINES_P90 = 20
-#: What is still too large. An entry that is no longer needed fails: take it out.
+#: openings that leave the reader to guess what a thing is
 RIDDLE = re.compile(r"(What|Whether|Who|Whose|How|Which|As the|The other)\b")
 
 #: what the live side may not load
