@@ -219,7 +219,8 @@ class Band:
                 if not transport.anchored:
                     self._anchor(tick, event.at)
                 self.begin(round_to_step(tick))
-        self._end_loop_notes(self.loop.hear(tick, event.data, self.settings.overdub, number), now)
+        if removed := self.loop.hear(tick, event.data, self.settings.overdub, number):
+            self._end_loop_notes(removed, now)
         if not transport.playing:
             self.melody.forget(tick - MEMORY_TICKS)
 
