@@ -6,13 +6,13 @@ import logging
 import threading
 from collections.abc import Callable
 
-from daemon.config.config import KEYS, Config, ConfigError
+from daemon.config.config import KEYS, Config
 from daemon.core.controls import current_values
 from daemon.core.events import ControlChange, Event, RebindGestures
 from daemon.core.player_info import PlayerInfo
-from daemon.core.schema import SettingError
 from daemon.system import sd_notify
 from daemon.system.journald import with_fields
+from music.errors import UserError
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class ConfigReloader:
         known: Config,
         player: PlayerInfo,
     ) -> None:
-        """read: how to read it, raising ConfigError; known: the configuration at the start."""
+        """read: how to read it, raising UserError; known: the configuration at the start."""
         self._read, self._now, self._put, self._known, self._player = read, now, put, known, player
         self._lock = threading.Lock()  # two reloads do not overtake each other
 
@@ -58,7 +58,7 @@ class ConfigReloader:
             try:
                 found = self._read()
                 turned, later = find_changes(self._known, found, self._player)
-            except (ConfigError, SettingError) as error:
+            except UserError as error:  # of the configuration, or of what was learned while playing
                 log.error("the configuration is not taken: %s", error, extra=with_fields(event="refused"))
                 sd_notify.notify("READY=1")
                 return

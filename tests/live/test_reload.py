@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.config.cli_options import load_config
 from daemon.config.config import Config, ConfigError
 from daemon.config.reading import build_config, parse_key
 from daemon.control.gesture_world import GestureWorld
@@ -16,6 +17,7 @@ from daemon.control.gestures import Gestures
 from daemon.core.events import ControlChange, Event, MidiIn, RebindGestures
 from daemon.live.reload import ConfigReloader, find_changes
 from daemon.system import signals
+from daemon.system.paths import find_learned_gestures_file
 from tests.support.fakes import FakePlayer
 from tests.system.test_watchdog import Scripted
 
@@ -76,6 +78,19 @@ def test_a_broken_file_turns_nothing_and_the_next_good_one_does() -> None:
     assert put == []
     reloading.reload()
     assert put == [ControlChange(5, "bpm", 80.0)]
+
+
+def test_a_broken_file_of_learned_gestures_turns_nothing_and_the_next_good_one_does(tmp_path: Path) -> None:
+    file, put = tmp_path / "config.toml", list[Event]()
+    file.write_text("bpm = 80\n", encoding="utf-8")
+    learned = find_learned_gestures_file(file)
+    learned.write_text("no TOML", encoding="utf-8")
+    reloading = ConfigReloader(lambda: load_config(file).config, lambda: 5, put.append, said(bpm=100), PLAYER)
+    reloading.reload()
+    assert put == []
+    learned.unlink()
+    reloading.reload()
+    assert [change for change in put if isinstance(change, ControlChange)] == [ControlChange(5, "bpm", 80.0)]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGHUP there")
