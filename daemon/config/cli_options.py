@@ -128,7 +128,7 @@ class LoadedConfig:
 def load_config(
     file: Path | None = None, assigned: tuple[str, ...] = (), values: Mapping[str, object] | None = None
 ) -> LoadedConfig:
-    """Return the configuration of a file (the user's where None) and of the options that `config_options` adds.
+    """Return the configuration of a file (the user's where None) and of the options that `add_config_options` adds.
 
     assigned: what `--set` said; values: the values of the options, None where one was not given. Raises ConfigError and
     SettingError.

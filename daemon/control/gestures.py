@@ -280,10 +280,11 @@ class Gestures:
 
 def _read_gesture(data: bytes) -> tuple[Gesture, int] | None:
     """Return a channel message as a gesture and its value: 0 for a note that ends, 127 for a program change."""
-    kind = _KINDS.get(midi.kind_of(data)) if data else None
+    status = midi.kind_of(data) if data else 0
+    kind = _KINDS.get(status)
     if kind is None or len(data) != (2 if kind == PROGRAM else 3) or max(data[1:]) > 127:
         return None
     gesture = Gesture(kind, data[1], midi.channel_of(data))
     if kind == PROGRAM:
         return gesture, 127
-    return gesture, 0 if midi.is_note_off(data) else data[2]
+    return gesture, 0 if status == midi.NOTE_OFF else data[2]

@@ -68,7 +68,7 @@ class EditLoop:
         if channel == midi.DRUM_CHANNEL or self._channel not in (None, channel) or data[1] < self.split:
             return []
         self._release_key(key, tick, number)
-        if midi.is_note_off(data):
+        if not midi.is_note_on(data):
             return []
         self._down[key] = (tick, data[2])
         return [] if overdub else self._replace_bar(round_to_step(tick), number)
