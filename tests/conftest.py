@@ -1,4 +1,4 @@
-"""Fixtures of all tests: a JACK server, the music collections, and the rule that CI skips no port test."""
+"""Fixtures of all tests: a JACK server, a small graph, music collections, and the rule that CI skips no port test."""
 
 from __future__ import annotations
 
@@ -41,6 +41,16 @@ def _one_file_at_a_time_uses_jack(request: pytest.FixtureRequest) -> Iterator[No
         return
     with _alone("ports"):
         yield
+
+
+@pytest.fixture(scope="session")
+def tiny_graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A graph of a very small GAN with random weights, to be read only."""
+    from tests.support.training import write_gan_graph  # needs torch
+
+    path = tmp_path_factory.mktemp("graphs") / "gan.onnx"
+    write_gan_graph(path)
+    return path
 
 
 @pytest.fixture(scope="session")

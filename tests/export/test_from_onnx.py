@@ -20,14 +20,6 @@ from models.gan.network import Generator
 from music.signature import Signature
 from tests.house.source import ROOT
 from tests.support.training import GAN_CONFIG as SMALL
-from tests.support.training import write_gan_graph
-
-
-@pytest.fixture(scope="module")
-def tiny_graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("graphs") / "gan.onnx"
-    write_gan_graph(path)
-    return path
 
 
 def test_a_graph_can_be_gone_on_with(tiny_graph: Path, tmp_path: Path) -> None:

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 import torch
 
 from export.check import measure_difference
 from export.gan import GanGraph
 from models.gan.network import Generator
 from tests.support.training import GAN_CONFIG as SMALL
-from tests.support.training import write_gan_graph
-
-
-@pytest.fixture(scope="module")
-def tiny_graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("graphs") / "gan.onnx"
-    write_gan_graph(path)
-    return path
 
 
 def test_the_graph_computes_what_torch_computes(tiny_graph: Path) -> None:

@@ -32,6 +32,7 @@ from music import midifile
 from music.click import BAR_PITCH, BEAT_PITCH
 from music.note import CHANNELS, ROLES, TICKS_PER_STEP, Note
 from music.tunes import TUNES, Tune, parse_tune
+from tests.support.terminal import read_until_closed, strip_escapes
 
 ROOT = Path(__file__).resolve().parents[2]
 FAST = TempoMap(1_000)  # a beat lasts a microsecond times a thousand
@@ -132,18 +133,9 @@ def test_in_a_terminal_a_piano_roll_scrolls_by(tmp_path: Path) -> None:
         stderr=theirs,
     )
     os.close(theirs)
-    seen = b""
-    while True:
-        try:
-            some = os.read(ours, 65536)
-        except OSError:  # Linux says so when the last writer has gone
-            break
-        if not some:
-            break
-        seen += some
-    os.close(ours)
+    seen = read_until_closed(ours)
     assert running.wait(timeout=60) == 0
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode())
+    text = strip_escapes(seen)
     assert "Ode to Joy" in text
     assert "bar  2/2" in text
     assert "█━" in text

@@ -15,14 +15,6 @@ from daemon.players.graph import Graph
 from music.encoding.gan_canvas import FRESH_SHARE
 from music.errors import UserError
 from music.note import Note
-from tests.support.training import write_gan_graph
-
-
-@pytest.fixture(scope="module")
-def tiny_graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("graphs") / "gan.onnx"
-    write_gan_graph(path)
-    return path
 
 
 def _request(melody: tuple[Note, ...], now: int = 20, **settings: object) -> PlanRequest:

@@ -9,14 +9,6 @@ import pytest
 from daemon.players.graph import Graph, GraphError
 from export.onnx_file import store
 from music.signature import Signature
-from tests.support.training import write_gan_graph
-
-
-@pytest.fixture(scope="module")
-def tiny_graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("graphs") / "gan.onnx"
-    write_gan_graph(path)
-    return path
 
 
 def test_graphs_that_do_not_fit_are_refused_in_one_sentence(tiny_graph: Path, tmp_path: Path) -> None:

@@ -109,9 +109,9 @@ def test_in_a_terminal_it_draws_a_band_until_that_leaves(tmp_path: Any) -> None:
         return
     import os
     import pty
-    import re
 
     from tests.control.test_control_socket import Band, connected
+    from tests.support.terminal import read_until_closed, strip_escapes
 
     band = Band(tmp_path)
     client = connected(band)
@@ -125,16 +125,8 @@ def test_in_a_terminal_it_draws_a_band_until_that_leaves(tmp_path: Any) -> None:
         seen += os.read(ours, 65536)
     client.close()
     band.control.close()
-    while True:
-        try:
-            some = os.read(ours, 65536)
-        except OSError:  # Linux says so when the last writer has gone
-            break
-        if not some:
-            break
-        seen += some
-    os.close(ours)
+    seen += read_until_closed(ours)
     assert running.wait(timeout=60) == 0
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode())
+    text = strip_escapes(seen)
     assert "waiting for the melody" in text
     assert "the band has gone" in text
