@@ -11,7 +11,7 @@ from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
 from daemon.core.tempo import TapTempo, TempoMap
 from daemon.engine.form import FILL_DENSITY, FILL_TEMPERATURE, SEED_STEP, Form, Phase
-from daemon.engine.song import Bar, SongInfo, bar_at
+from daemon.engine.song import SongInfo
 from music.note import Metre, Note
 from tests.support.fakes import MS, FakePlayer, Stage, only, pairs, perform
 
@@ -27,24 +27,6 @@ def at(tick: int) -> int:
 
 def turn(tick: int, key: str, value: object = True) -> ControlChange:
     return ControlChange(at(tick), key, value)
-
-
-# Bars
-
-
-def test_bars_follow_the_metres() -> None:
-    metres = ((0, Metre(3, 4)), (144, Metre(6, 8)), (200, Metre()))
-    assert bar_at(metres, -1) == Bar(-72, 0)
-    assert bar_at(metres, 80) == Bar(72, 144)
-    assert bar_at(metres, 150) == Bar(144, 200, 12)  # cut off by the next metre
-    assert bar_at(metres, 296) == Bar(296, 392)
-
-
-@pytest.mark.parametrize(
-    ("metre", "begin"), [(Metre(), 48), (Metre(3, 4), 48), (Metre(2, 4), 24), (Metre(6, 8), 36), (Metre(5, 4), 72)]
-)
-def test_a_fill_is_whole_beats_and_half_a_bar_at_most(metre: Metre, begin: int) -> None:
-    assert bar_at(((0, metre),), 0).fill == begin
 
 
 # The state machine
