@@ -10,9 +10,8 @@ import os
 from collections.abc import Callable
 
 from daemon.core.observers import Observer
+from daemon.core.tempo import NS_PER_US
 from daemon.system.sd_notify import open_notify_socket
-
-NS_PER_US = 1_000
 
 
 class Watchdog(Observer):
