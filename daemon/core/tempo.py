@@ -11,8 +11,11 @@ from music.note import TICKS_PER_BEAT
 NS_PER_US = 1_000
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
-#: tempo marks that are kept while a clock is followed
-MAX_MARKS = 200_000
+#: marks that nobody asks for any more are dropped so many at once
+MARKS_DROPPED_AT_ONCE = 256
+
+#: (tick, ns, microseconds per beat from there on)
+PlacedMark = tuple[int, int, int]
 
 
 def us_per_beat(bpm: float) -> int:
@@ -27,10 +30,15 @@ class TempoMap:
     t, on both sides of the first mark (which holds for all that came before it, too).
     """
 
-    def __init__(self, us: int, tick: int = 0, ns: int = 0) -> None:
-        """Begin with one tempo, and `tick` at `ns`. Raises ValueError for a tempo below 1 microsecond per beat."""
+    def __init__(self, us: int, tick: int = 0, ns: int = 0, kept_ticks: int | None = None) -> None:
+        """Begin with one tempo, and `tick` at `ns`. Raises ValueError for a tempo below 1 microsecond per beat.
+
+        kept_ticks: how far before the newest mark somebody may still ask for ticks and times; None: for ever. Following
+        a clock makes some marks a second, for weeks.
+        """
         if us < 1:
             raise ValueError(f"no such tempo: {us} microseconds per beat")
+        self._kept_ticks = kept_ticks
         self._ticks = [tick]
         self._ns = [ns]
         self._us = [us]
@@ -65,10 +73,24 @@ class TempoMap:
         """Return the microseconds per beat at a tick."""
         return self._us[max(0, bisect_right(self._ticks, tick) - 1)]
 
-    def mark_at(self, ns: int) -> tuple[int, int, int]:
-        """Return the mark that holds at a time: (tick, ns, microseconds per beat from there on)."""
+    def mark_at(self, ns: int) -> PlacedMark:
+        """Return the mark that holds at a time."""
         i = max(0, bisect_right(self._ns, ns) - 1)
         return self._ticks[i], self._ns[i], self._us[i]
+
+    def marks_between(self, after: int, until: int) -> list[PlacedMark]:
+        """Return the marks later than the time `after` and no later than `until` (ns)."""
+        found = slice(bisect_right(self._ns, after), bisect_right(self._ns, until))
+        return list(zip(self._ticks[found], self._ns[found], self._us[found], strict=True))
+
+    def with_older(self, marks: Iterable[PlacedMark]) -> TempoMap:
+        """Return this map with marks, sorted, that it has dropped since."""
+        older = [mark for mark in marks if mark[1] < self._ns[0]]
+        whole = TempoMap(self._us[0], self._ticks[0], self._ns[0])
+        whole._ticks = [*(tick for tick, _, _ in older), *self._ticks]
+        whole._ns = [*(ns for _, ns, _ in older), *self._ns]
+        whole._us = [*(us for _, _, us in older), *self._us]
+        return whole
 
     def change(self, tick: int, us: int) -> None:
         """Let another tempo hold from `tick` on; ticks before it stay where they are, marks from it on are dropped.
@@ -90,9 +112,6 @@ class TempoMap:
         hurry = (ns - self.ns_at(tick)) * TICKS_PER_BEAT // ((target - tick) * NS_PER_US)
         self.change(tick, min(max(hurry, us // 2, 1), 2 * us))
         self.change(target, us)
-        if len(self._ticks) > MAX_MARKS:  # hours of following a clock: the oldest go
-            for marks in (self._ticks, self._ns, self._us):
-                del marks[: MAX_MARKS // 2]
 
     def jump(self, tick: int, ns: int, us: int) -> None:
         """Leap forward, at time `ns`, to a tick that has not come by then; later marks are dropped.
@@ -109,6 +128,11 @@ class TempoMap:
         self._ticks.append(tick)
         self._ns.append(ns)
         self._us.append(us)
+        if self._kept_ticks is not None:
+            old = bisect_right(self._ticks, tick - self._kept_ticks) - 1
+            if old >= MARKS_DROPPED_AT_ONCE:
+                for marks in (self._ticks, self._ns, self._us):
+                    del marks[:old]
 
     def _pop(self) -> None:
         self._ticks.pop()

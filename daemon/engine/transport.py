@@ -15,6 +15,8 @@ HALF_STEP = TICKS_PER_STEP // 2
 STALL_TICKS = 4 * TICKS_PER_BEAT
 #: and one that is behind by more than this (ns) has slept
 SLEEP_NS = 20 * NS_PER_S
+#: how far back (ticks) ticks and times are asked for: the age of a plan, a stall, a take's upbeat; 64 bars of 4/4
+KEPT_TICKS = 64 * 4 * TICKS_PER_BEAT
 #: length and velocity of the count-in's clicks
 CLICK_TICKS, CLICK_VELOCITY = TICKS_PER_STEP // 2, 100
 
@@ -86,7 +88,7 @@ class Transport:
         """Begin the count-in now, which says where the ticks lie, and return its clicks."""
         _, metre = self.song.metre_at(0)
         first = -self.song.count_in * metre.ticks_per_bar
-        self.tempo = TempoMap(self.us, first, now)
+        self.tempo = TempoMap(self.us, first, now, KEPT_TICKS)
         return [Note(click.start, click.pitch, CLICK_TICKS, CLICK_VELOCITY) for click in clicks(first, 0, metre)]
 
     def arm(self) -> None:
@@ -125,7 +127,7 @@ class Transport:
 
     def _place(self, tick: int, at: int) -> None:
         if self.tempo is None:
-            self.tempo = TempoMap(self.us, tick, at)
+            self.tempo = TempoMap(self.us, tick, at, KEPT_TICKS)
         else:
             self.tempo.jump(tick, at, self.us)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from daemon.core.observers import Observer
-from daemon.core.tempo import TempoMap
+from daemon.core.observers import Observer, PerformanceView
+from daemon.core.tempo import PlacedMark, TempoMap
 from music.midi import is_note, pair_notes
 from music.note import CHANNELS, MELODY, Metre, Note
 
@@ -21,6 +21,23 @@ class Take(Observer):
         self._heard: list[_Message] = []
         self._sent: list[_Message] = []
         self._end = 0  # the time (ns) of the latest message
+        self._performance: PerformanceView | None = None
+        self._marks: list[PlacedMark] = []  # of the tempo, by time; the performance itself drops old ones
+
+    def on_start(self, performance: PerformanceView) -> None:
+        """Keep the tempo of this performance."""
+        self._performance = performance
+
+    def on_wait(self, now: int, until: int | None) -> None:
+        """Keep the tempo marks that have been passed."""
+        tempo = None if self._performance is None else self._performance.tempo
+        if tempo is None:
+            return
+        while self._marks and tempo.mark_at(self._marks[-1][1]) != self._marks[-1]:
+            self._marks.pop()  # a leap that began before it has taken its place
+        if not self._marks:
+            self._marks.append(tempo.mark_at(now))
+        self._marks += tempo.marks_between(self._marks[-1][1], now)
 
     def on_input(self, data: bytes, at: int) -> None:
         """Keep a note-on or note-off that arrived at `at` (ns)."""
@@ -54,6 +71,7 @@ class Take(Observer):
         """
         from music import midifile  # here, so that getting ready to play does not wait for mido
 
+        tempo = tempo.with_older(self._marks)
         parts = self.parts(tempo)
         bar = metre.ticks_per_bar
         shift = max((-(n.start // bar) * bar for notes in parts.values() for n in notes), default=0)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.tempo import TempoMap, us_per_beat
+from daemon.core.tempo import MARKS_DROPPED_AT_ONCE, NS_PER_MS, TempoMap, us_per_beat
 
 TEMPI = st.integers(1, 16_777_215)
 TICKS = st.integers(-(10**6), 10**8)
@@ -97,3 +99,32 @@ def test_no_tempo_stands_still(us: int) -> None:
         TempoMap(us)
     with pytest.raises(ValueError, match="no such tempo"):
         TempoMap(500_000).change(1, us)
+
+
+def test_marks_that_can_no_longer_be_asked_for_are_dropped_over_twenty_hours_of_following_a_clock() -> None:
+    us, kept, rng = us_per_beat(300), 64 * 96, random.Random(1)
+    tempo, whole = TempoMap(us, 0, 0, kept), TempoMap(us)
+    most = 0
+    for tick in range(0, 20 * 3600 * 5 * 24, 96):
+        late = rng.randrange(5 * NS_PER_MS)
+        for each in (tempo, whole):
+            each.steer(tick, tick + 6, (tick + 6) * us * 1_000 // 24 + late, us)
+        most = max(most, len(tempo.marks))
+        past = tick - rng.randrange(kept)
+        assert tempo.ns_at(past) == whole.ns_at(past)
+        assert tempo.mark_at(whole.ns_at(past)) == whole.mark_at(whole.ns_at(past))
+    assert len(whole.marks) > 150_000
+    assert most <= 2 * kept // 96 + MARKS_DROPPED_AT_ONCE + 2
+
+
+def test_marks_that_were_dropped_can_be_put_back() -> None:
+    whole, short = TempoMap(500_000), TempoMap(500_000, kept_ticks=24)
+    for tick in range(12, 12_000, 12):
+        for each in (whole, short):
+            each.change(tick, 500_000 + tick)
+    dropped = whole.marks_between(-1, short.mark_at(0)[1] + 3_000_000_000)
+    assert len(short.marks) < 300
+    assert short.with_older(dropped).marks == whole.marks
+    assert [short.with_older(dropped).ns_at(tick) for tick in range(0, 12_100, 7)] == [
+        whole.ns_at(tick) for tick in range(0, 12_100, 7)
+    ]

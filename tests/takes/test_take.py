@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,3 +84,24 @@ def test_the_file_has_the_parts_the_tempo_and_the_metre(tmp_path: Path) -> None:
     }
     assert song.tempos == ((0, 500_000), (144, 400_000))
     assert song.metres == ((0, Metre(3, 4)),)
+
+
+def test_the_file_has_all_of_the_tempo_though_the_performance_forgets_the_oldest(tmp_path: Path) -> None:
+    tempo, whole = TempoMap(500_000, 0, 0, kept_ticks=48), TempoMap(500_000, 0, 0)
+    performance: Any = SimpleNamespace(tempo=None)
+    take = Take()
+    take.on_start(performance)
+    take.on_wait(0, None)
+    performance.tempo = tempo
+    take.on_input(on(0, 60), 0)
+    for tick in range(24, 24_000, 24):
+        take.on_wait(tempo.ns_at(tick), None)
+        for each in (tempo, whole):
+            if tick % 240 == 0:  # a leap that began a little before now, when a mark had been passed since
+                each.jump(tick + 2, each.ns_at(tick) - 1_000, 400_000)
+            else:
+                each.change(tick, 500_000 + tick)
+    take.on_input(off(0, 60), tempo.ns_at(24_000))
+    assert len(tempo.marks) < len(whole.marks) // 2
+    take.write(tmp_path / "take.mid", tempo, Metre(4, 4))
+    assert midifile.read(tmp_path / "take.mid").tempos == whole.marks
