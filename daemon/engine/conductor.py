@@ -194,7 +194,7 @@ class Conductor:
 
     def _hear(self, event: MidiIn, now: int) -> None:
         """Take a MIDI message for melody or clock, unless it is one of the band's own that came back."""
-        if self._band.sender.is_own(event.data, event.at):
+        if self._band.sender.is_own(event.data, event.at, event.port):
             self._band.counters.echoes += 1
         elif is_system(event.data):
             self._sync.on_event(event, now)

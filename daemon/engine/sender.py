@@ -71,8 +71,7 @@ class NoteSender:
     def release(self, now: int, tempo: TempoMap) -> None:
         """Send what leaves by `now`."""
         for message in self._queue.take(now):
-            self._emit(message)
-            self._loopback.add(message.data, now)
+            self._emit(message, now)
             if message.onset is not None:
                 self._count_onset(*message.onset, tempo)
             self._counters.lateness_ns.add(self._now() - message.at)
@@ -81,14 +80,14 @@ class NoteSender:
         """End these notes at once; one that has not begun never does."""
         for event in events:
             for message in self._queue.end_note((event.scheduled.channel, event.scheduled.note.pitch), now):
-                self._emit(message)
+                self._emit(message, now)
 
     def end_all(self, now: int) -> None:
         """End every note; then, for a synthesiser that missed something, send all notes off."""
         for message in self._queue.end_all(now):
-            self._emit(message)
+            self._emit(message, now)
         for channel in sorted(self._channels):
-            self._output.send(all_notes_off(channel), now)
+            self._send(all_notes_off(channel), now, now)
 
     def repeat_end_all(self, now: int) -> None:
         """End every note again in a moment: a note-off that coincides with a stop may be lost, as by an xrun."""
@@ -103,16 +102,15 @@ class NoteSender:
 
     def send(self, data: bytes, due: int) -> None:
         """Send a message that is no note."""
-        self._output.send(data, due)
+        self._send(data, due, self._now())
 
     def send_clock(self, data: bytes, due: int, now: int) -> None:
         """Send a message of the band's own MIDI clock."""
-        self._output.send(data, due)
-        self._loopback.add(data, now)
+        self._send(data, due, now)
 
-    def is_own(self, data: bytes, at: int) -> bool:
+    def is_own(self, data: bytes, at: int, port: int = 0) -> bool:
         """Return True if a message that came in at `at` (ns) is one that was sent here and came back."""
-        return self._loopback.is_own(data, at)
+        return self._loopback.is_own(data, at, port)
 
     def lose_ports(self, now: int) -> None:
         """Remember the ends that the ports, which are gone, may never have passed on."""
@@ -122,11 +120,15 @@ class NoteSender:
     def regain_ports(self, now: int) -> None:
         """Send the ends that were lost, now that the ports are back."""
         for channel, pitch in sorted(self._lost_ends - self._queue.sounding):
-            self._output.send(note_off(channel, pitch), now)
+            self._send(note_off(channel, pitch), now, now)
         self._lost_ends.clear()
 
-    def _emit(self, message: OutputMessage) -> None:
-        self._output.send(message.data, message.due)
+    def _send(self, data: bytes, due: int, now: int) -> None:
+        self._output.send(data, due)
+        self._loopback.add(data, now)
+
+    def _emit(self, message: OutputMessage, now: int) -> None:
+        self._send(message.data, message.due, now)
         if message.onset is None:
             self._ended_at[message.key] = self._now()
 

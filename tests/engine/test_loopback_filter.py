@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from daemon.engine.loopback_filter import MAX_LOOP_NS, LoopbackFilter
 
-NOTE = b"\x91\x3c\x50"
+NOTE, END = b"\x91\x3c\x50", b"\x81\x3c\x00"
+#: ways to say that NOTE ends
+ENDS = (END, b"\x81\x3c\x40", b"\x91\x3c\x00")
 
 
 def test_each_message_that_was_sent_excuses_one() -> None:
@@ -12,6 +16,43 @@ def test_each_message_that_was_sent_excuses_one() -> None:
     loopback.add(NOTE, 10)
     loopback.add(NOTE, 20)
     assert [loopback.is_own(NOTE, 30) for _ in range(3)] == [True, True, False]
+
+
+def test_each_port_may_hear_it() -> None:
+    loopback = LoopbackFilter()
+    loopback.add(NOTE, 10)
+    assert [loopback.is_own(NOTE, 30, port) for port in (1, 2, 1)] == [True, True, False]
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_an_end_is_its_own_where_the_note_was(end: bytes) -> None:
+    loopback = LoopbackFilter()
+    loopback.add(NOTE, 10)
+    assert loopback.is_own(NOTE, 20)
+    loopback.add(END, 1_000)
+    assert not loopback.is_own(end, 1_010, 1)
+    assert loopback.is_own(end, 1_010)
+    assert not loopback.is_own(end, 1_020)
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_players_end_is_heard_though_the_band_ended_the_same_note(end: bytes) -> None:
+    loopback = LoopbackFilter()
+    loopback.add(NOTE, 10)
+    loopback.add(END, 1_000)
+    assert not loopback.is_own(end, 1_010)
+    assert not loopback.is_own(b"\x91\x3c\x51", 1_015)
+    assert not loopback.is_own(end, 1_020)
+
+
+def test_an_end_is_a_players_until_the_band_has_ended_the_note_that_came_back() -> None:
+    loopback = LoopbackFilter()
+    loopback.add(END, 5)
+    loopback.add(NOTE, 10)
+    assert loopback.is_own(NOTE, 20)
+    assert not loopback.is_own(END, 30)
+    loopback.add(END, 40)
+    assert loopback.is_own(END, 50)
 
 
 def test_what_comes_before_it_was_sent_or_long_after_is_somebody_elses() -> None:

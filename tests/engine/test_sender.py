@@ -160,4 +160,15 @@ def test_what_it_sent_is_its_own_when_it_comes_back_and_only_once() -> None:
     assert desk.sender.is_own(note_on(BASS, 40, 80), 10)
     assert not desk.sender.is_own(note_on(BASS, 40, 80), 10)
     assert desk.sender.is_own(b"\xf8", 10)
+    assert desk.sender.is_own(b"\xfc", 10)
     assert not desk.sender.is_own(b"\xfc", 10)
+
+
+def test_what_ends_everything_is_its_own_too() -> None:
+    desk = Desk()
+    desk.play(0)
+    desk.at(0)
+    desk.sender.end_all(7)
+    assert desk.sender.is_own(note_on(BASS, 40, 80), 10)
+    assert desk.sender.is_own(note_off(BASS, 40), 10)
+    assert desk.sender.is_own(all_notes_off(BASS), 10)
