@@ -10,6 +10,7 @@ from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
 from daemon.engine.song import bar_at, metre_at
 from daemon.offline.render import MAX_BAR_TICKS
+from daemon.players.graph import reporting_failure
 from daemon.players.player import ContinuingPlayer
 from music import midifile
 from music.evaluation.baselines import extract_human_parts
@@ -32,7 +33,7 @@ def extend(song: Song, melody: tuple[Note, ...], player: ContinuingPlayer, wante
     """Return new notes of the melody and of every role, from the bar line after the song's end on.
 
     The song's own accompaniment is continued; without one, only the new bars are accompanied. Raises MidiFileError for
-    a melody without notes, and for music that lasts too long.
+    a melody without notes, and for music that lasts too long, InferenceError where the player does not answer.
     """
     if not melody:
         raise song.make_error("there is no melody to go on from")
@@ -52,7 +53,8 @@ def extend(song: Song, melody: tuple[Note, ...], player: ContinuingPlayer, wante
             *(number, step, step * TICKS_PER_STEP, tuple(line), played, metre, wanted.settings),
             bar_origin=origin,
         )
-        plan, note = player.plan_with_melody(request)
+        with reporting_failure():
+            plan, note = player.plan_with_melody(request)
         if note is not None and note.start < step * TICKS_PER_STEP:
             line[-1] = note
         elif note is not None:

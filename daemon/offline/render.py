@@ -17,6 +17,7 @@ from daemon.engine.conductor import Conductor
 from daemon.engine.melody import MelodyTracker
 from daemon.engine.song import SongInfo
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, SentMessage, VirtualWorld
+from daemon.players.graph import InferenceError
 from daemon.players.player import Player
 from daemon.sound.synth import Synth
 from music import midi, midifile
@@ -65,6 +66,8 @@ class RenderedSong:
     #: the tick at which the bar of the last one ends
     end: int
     counters: Counters
+    #: where inferences failed, how many and why; the plans before them went on
+    failure: str = ""
 
 
 def perform(
@@ -76,7 +79,7 @@ def perform(
 ) -> RenderedSong:
     """Play the accompaniment to a part of a song that has notes, in whole bars from the first note to the last.
 
-    Raises MidiFileError for a melody that lasts too long.
+    Raises MidiFileError for a melody that lasts too long, InferenceError where the player never answers.
     """
     marks = song.tempos if options.bpm is None else ((0, us_per_beat(options.bpm)),)
     known = SongInfo(metres=song.metres)
@@ -94,14 +97,16 @@ def perform(
     world = VirtualWorld()
     _schedule_events(world, TempoMap.from_marks(marks, early), messages, options.automation, end)
     output = RecordingOutput(world)
-    composer: Composer = InlineComposer(world, player, options.latency_ns)
-    if progress is not None:
-        composer = _ProgressComposer(composer, progress, begin, end)
+    inline = InlineComposer(world, player, options.latency_ns)
+    composer: Composer = inline if progress is None else _ProgressComposer(inline, progress, begin, end)
     conductor = Conductor(world, output, composer, player.info, known, options.settings, replan=options.replan)
     conductor.run()
+    failure = _describe_failure(conductor.counters, inline.first_failure)
+    if failure and not conductor.counters.answered:
+        raise InferenceError(f"there is nothing to write: {failure}")
     parts = {role: _collect_notes(output.sent, CHANNELS[role], tempo) for role in player.info.roles}
     tempos = {max(0, tick): us for tick, us in tempo.marks}  # what was turned before bar 1 holds from there on
-    return RenderedSong(parts, tuple(tempos.items()), song.metres, begin, end, conductor.counters)
+    return RenderedSong(parts, tuple(tempos.items()), song.metres, begin, end, conductor.counters, failure)
 
 
 def render_notes(
@@ -114,10 +119,12 @@ def render_notes(
 ) -> tuple[dict[str, tuple[Note, ...]], Counters]:
     """Return the notes that the band plays to a song's melody, by role, and the engine's counters.
 
-    Raises MidiFileError for a song without a melody.
+    Raises MidiFileError for a song without a melody, InferenceError where an inference fails.
     """
     options = RenderOptions(settings, latency_ns=round(latency_ms * NS_PER_MS), offline=offline, replan=replan)
     performance = perform(song, midifile.choose_melody(song), player, options)
+    if performance.failure:
+        raise InferenceError(performance.failure)
     return performance.parts, performance.counters
 
 
@@ -133,7 +140,8 @@ def render_file(
     """Render the accompaniment to a MIDI file's melody into another file, with the melody's track copied into it.
 
     track, channel: as `music.midifile.choose_melody` takes them. Raises MidiFileError for a source without a melody,
-    OSError when the target cannot be written.
+    OSError when the target cannot be written, InferenceError where inferences fail: after it is written, if some did
+    not.
     """
     song = midifile.read(source)
     melody = midifile.choose_melody(song, track, channel)
@@ -142,6 +150,7 @@ def render_file(
     midifile.write(
         target, performance.parts, tempos=performance.tempos, metres=performance.metres, copied={MELODY: copied}
     )
+    _report_failure(performance, target)
     return performance
 
 
@@ -171,6 +180,18 @@ def render_wav(
     done = perform(song, melody, player, options, progress)
     metre = done.metres[0][1] if clicks else None
     wav.write(target, {MELODY: melody.notes, **done.parts}, TempoMap.from_marks(done.tempos), synth, metre)
+    _report_failure(done, target)
+
+
+def _report_failure(done: RenderedSong, target: str | Path) -> None:
+    """Raise InferenceError for what was written although inferences failed."""
+    if done.failure:
+        raise InferenceError(f"{target}: is written, but parts are missing: {done.failure}")
+
+
+def _describe_failure(counters: Counters, reason: str) -> str:
+    """Return how many inferences failed, and why the first did; nothing where none did."""
+    return f"{counters.failed} of {counters.asked} inferences failed: {reason}" if counters.failed else ""
 
 
 def _make_messages(song: midifile.Song, melody: Part) -> list[_Message]:

@@ -13,6 +13,7 @@ from itertools import count
 from daemon.core.events import Event, PlanReady, WorkerFailed
 from daemon.core.plan import PlanRequest
 from daemon.players.player import Player
+from music.errors import describe_error
 
 
 class VirtualWorld:
@@ -85,6 +86,8 @@ class InlineComposer:
         self._world = world
         self._player = player
         self._latency = latency
+        #: the reason of the first inference that failed
+        self.first_failure = ""
         self._free_at: int | None = None
         self._slot: PlanRequest | None = None
 
@@ -100,7 +103,10 @@ class InlineComposer:
             return
         at = self._world.now() + (self._latency(request) if callable(self._latency) else self._latency)
         self._free_at = at
-        self._world.put(_make_answer(self._player, request, at))
+        answer = _make_answer(self._player, request, at)
+        if isinstance(answer, WorkerFailed):
+            self.first_failure = self.first_failure or answer.reason
+        self._world.put(answer)
         self._world.call(at, self._begin)
 
 
@@ -108,4 +114,4 @@ def _make_answer(player: Player, request: PlanRequest, at: int) -> PlanReady | W
     try:
         return PlanReady(at, player.plan(request))
     except Exception as error:  # noqa: BLE001 - as in the worker: a failed inference is an event, not the end
-        return WorkerFailed(at, request.number, f"{type(error).__name__}: {error}")
+        return WorkerFailed(at, request.number, describe_error(error))

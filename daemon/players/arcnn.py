@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from daemon.core.plan import LoopState, Plan, PlanRequest
 from daemon.core.player_info import PlayerInfo
 from daemon.core.techniques import check_style
-from daemon.players.graph import Graph, GraphError, GraphPlayer
+from daemon.players.graph import Graph, GraphError, GraphPlayer, reporting_failure
 from music.edits import selection
 from music.edits.draft import Draft
 from music.edits.edit import Edit, Limits
@@ -82,8 +82,10 @@ class EditScorer:
             return cached[1]
         outputs = self._graph.run({"planes": planes[None], "style": one_hot})
         self.evaluations += 1
-        lengths = _LENGTHS_STEPS[outputs["lengths"][0].argmax(2)]
-        scores = EditScores(outputs["weights"][0], lengths, self._calibrated)
+        with reporting_failure():
+            lengths = _LENGTHS_STEPS[outputs["lengths"].reshape(WINDOW_STEPS, PITCHES, -1).argmax(2)]
+            weights = outputs["weights"].reshape(WINDOW_STEPS, PITCHES)
+        scores = EditScores(weights, lengths, self._calibrated)
         self._cache[first] = key, scores
         if len(self._cache) > _MAX_CACHED_WINDOWS:
             del self._cache[next(iter(self._cache))]

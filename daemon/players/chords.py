@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon.players.chord_balance import TONE_SHARES
-from daemon.players.graph import Graph
+from daemon.players.graph import Graph, run_session
 from music.chords import QUALITIES, QUALITY_TONES
 from music.encoding import melody_context
 from music.note import PITCH_CLASSES, STEPS_PER_BAR, STEPS_PER_BEAT, Metre, Note, round_to_step
@@ -90,7 +90,7 @@ class ChordPredictor:
         phase = np.zeros((1, STEPS_PER_BAR), np.float32)
         phase[0, melody_context.find_phase(now - context.bar, context.metre)] = 1
         known = np.full((1, 1), certainty, np.float32)
-        odds, agreement = self._now.run(None, {"melody": planes[None], "phase": phase, "known": known})
+        odds, agreement = run_session(self._now, {"melody": planes[None], "phase": phase, "known": known})
         beats = _find_beats(now - context.bar, count, context.metre)
         chords = [_choose_chord(agreement[0, beat], context, now + k) for k, beat in enumerate(beats)]
         return ChordForecast(chords, (odds[0] @ _TONES)[beats], (odds[0] @ TONE_SHARES)[beats])
@@ -143,7 +143,7 @@ class ChordPredictor:
             phase[places, np.arange(self._patches)] = 1
             known = np.full((1, 1, self._patches), context.heard_all, np.float32)
             inputs = {"melody": planes[None], "phase": phase[None], "known": known}
-            (agreement,) = self._past.run(None, inputs)
+            (agreement,) = run_session(self._past, inputs)
             for step, scores in zip(now_lines.tolist(), agreement, strict=True):
                 if step in wanted and now - melody_context.PAST_STEPS <= step < now:
                     self._chords.setdefault(step, _choose_chord(scores, context, step))

@@ -21,7 +21,7 @@ from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
 from daemon.core.techniques import check_style
 from daemon.players import chord_balance
-from daemon.players.graph import Graph, GraphError, GraphPlayer
+from daemon.players.graph import Graph, GraphError, GraphPlayer, check_settings
 from music.analysis import note_density
 from music.chords import QUALITIES, QUALITY_TONES
 from music.encoding import gan_canvas, melody_context
@@ -100,8 +100,11 @@ class GanPlayer(GraphPlayer):
                 for kept, bank in zip(settings["habits"], self._grooves, strict=True)
             ]
             self._velocity_std = np.asarray(settings["velocity_std"], np.float32).reshape(len(self._styles), len(ROLES))
-        except (KeyError, ValueError) as error:
+        except (KeyError, ValueError, TypeError, OverflowError) as error:
             raise GraphError(f"this graph does not fit: its settings lack {error}") from None
+        check_settings((*self._grooves, *self._habits, self._velocity_std))
+        if len(self._grooves) != len(self._styles) or not all(bank.size for bank in self._grooves):
+            raise GraphError("this graph does not fit: there are not grooves for each of its styles")
 
     @classmethod
     def describe(cls, styles: tuple[str, ...]) -> PlayerInfo:

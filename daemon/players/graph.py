@@ -1,10 +1,13 @@
-"""Graph files for players: their signatures are checked before the first note."""
+"""Graph files for players: their signatures are checked before the first note, their answers at every one."""
 
 from __future__ import annotations
 
 import base64
+import contextlib
+import os
+import re
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,15 +20,26 @@ from daemon.core.techniques import find
 from daemon.players.graph_cache import open_session
 from daemon.players.player import Player
 from music import signature
-from music.errors import UserError
-from music.signature import Signature, SignatureError
+from music.errors import HousebandError, UserError, describe_error
+from music.signature import Signature, SignatureError, format_line
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
 
+#: the largest file that is read, which is the largest that protocol buffers allow
+MAX_BYTES = (1 << 31) - 1
+#: the name under which a graph says in which other file weights lie, after its length, which can be written in longer
+#: ways than the usual one
+_OTHER_FILE = re.compile(rb"(?:\x08|\x88\x80*\x00)location")
+
+
 class GraphError(UserError):
     """A graph that cannot be played."""
+
+
+class InferenceError(HousebandError):
+    """A graph that was loaded, but does not answer, or answers with what are no numbers."""
 
 
 class Graph:
@@ -37,10 +51,9 @@ class Graph:
         Raises GraphError for a file that is no graph of the technique, UserError for a technique that there is not.
         """
         name, metadata, model = _read_graph(path, technique)
-        try:
-            self._session = open_session(model)
-        except Exception as error:  # noqa: BLE001 - onnxruntime has exceptions of its own for every kind of broken file
-            raise GraphError(f"{name}: not a graph that onnxruntime can load ({_get_first_line(error)})") from None
+        #: what to call it in messages
+        self.name = name
+        self._session = self._open(model)
         try:
             #: what it takes and gives, and what its player must know besides
             self.signature: Signature = signature.read_signature(metadata)
@@ -67,13 +80,70 @@ class Graph:
     def open_part(self, name: str) -> Any:
         """Open a session on a further graph that this one carries. Raises GraphError; also the second time."""
         try:
-            return open_session(base64.b64decode(self._parts.pop(name)))
+            model = base64.b64decode(self._parts.pop(name))
         except KeyError:
-            raise GraphError(f"this graph does not fit: it carries no {name!r}") from None
+            raise GraphError(f"{self.name}: this graph does not fit: it carries no {name!r}") from None
+        except ValueError:
+            raise GraphError(f"{self.name}: this graph does not fit: its {name!r} is damaged") from None
+        return self._open(model)
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
-        """Run the graph; return its outputs by name."""
-        return dict(zip(self._outputs, self._session.run(None, dict(inputs)), strict=True))
+        """Run the graph; return its outputs by name. Raises InferenceError where that gives no numbers."""
+        return dict(zip(self._outputs, run_session(self._session, inputs), strict=True))
+
+    def _open(self, model: bytes) -> Any:
+        if _OTHER_FILE.search(model):
+            raise GraphError(f"{self.name}: it keeps weights in another file; export it as one file")
+        try:
+            return open_session(model)
+        except Exception as error:  # noqa: BLE001 - onnxruntime has exceptions of its own for every kind of broken file
+            raise GraphError(f"{self.name}: not a graph that onnxruntime can load ({_get_first_line(error)})") from None
+
+
+def run_session(session: Any, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
+    """Run a session; return its outputs. Raises InferenceError where that fails or gives no numbers."""
+    with reporting_failure():
+        outputs: list[NDArray[np.float32]] = session.run(None, dict(inputs))
+    check_numbers(outputs)
+    return outputs
+
+
+def check_numbers(outputs: Iterable[NDArray[Any]]) -> None:
+    """Raise InferenceError for outputs of a graph that hold NaN or infinity: no note can be read off them."""
+    if not all(np.isfinite(values).all() for values in outputs):
+        raise InferenceError("the graph answers with what are no numbers (NaN or infinity); train or export it anew")
+
+
+def check_settings(values: Iterable[NDArray[Any]]) -> None:
+    """Raise GraphError for settings of a graph that hold NaN or infinity."""
+    if not all(np.isfinite(each).all() for each in values):
+        raise GraphError("this graph does not fit: its settings hold what are no numbers (NaN or infinity)")
+
+
+@contextlib.contextmanager
+def reporting_failure() -> Iterator[None]:
+    """Turn whatever an inference that fails raises, be it onnxruntime or what reads its outputs, into one error."""
+    try:
+        yield
+    except HousebandError:
+        raise
+    except Exception as error:  # noqa: BLE001 - onnxruntime has exceptions of its own for every kind
+        raise InferenceError(f"an inference fails ({_get_first_line(error)})") from None
+
+
+@contextlib.contextmanager
+def reporting_misfit(name: str) -> Iterator[None]:
+    """Turn whatever goes wrong while a player is made from a graph into one error that names the graph."""
+    try:
+        yield
+    except GraphError as error:
+        raise GraphError(str(error) if str(error).startswith(name) else f"{name}: {error}") from None
+    except InferenceError as error:
+        raise InferenceError(f"{name}: {error}") from None
+    except HousebandError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a damaged graph makes a player raise, the user gets one sentence
+        raise GraphError(f"{name}: this graph does not fit: {format_line(describe_error(error))}") from None
 
 
 class GraphPlayer(Player):
@@ -101,17 +171,26 @@ def read_signature(path: str | Path | None, technique: str) -> Signature:
     return found
 
 
+def name_graph(path: str | Path | None, technique: str) -> str:
+    """Return what to call a graph, or the shipped weights, in messages."""
+    return str(path) if path is not None else f"the shipped {technique} weights"
+
+
 def _read_graph(path: str | Path | None, technique: str) -> tuple[str, dict[str, str], bytes]:
     """Return what to call a graph in messages, its metadata, and the graph without them. Raises GraphError.
 
     path: None for the shipped weights.
     """
-    name = str(path) if path is not None else f"the shipped {technique} weights"
+    name = name_graph(path, technique)
     file = Path(path) if path is not None else _find_shipped(technique)
     if not file.is_file():
         raise GraphError(f"{name}: {'a folder, not a graph' if file.is_dir() else 'no such file'}")
     try:
-        graph = file.read_bytes()
+        with file.open("rb") as opened:
+            if opened.seek(0, os.SEEK_END) > MAX_BYTES:
+                raise GraphError(f"{name}: larger than any graph; name another file")
+            opened.seek(0)
+            graph = opened.read(MAX_BYTES)
         if not graph:
             raise GraphError(f"{name}: an empty file, not a graph")
         return name, *signature.split_metadata(graph)
@@ -135,4 +214,4 @@ def _list_shapes(values: list[Any]) -> dict[str, tuple[int | str, ...]]:
 
 def _get_first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
-    return lines[0][:160] if lines else type(error).__name__
+    return format_line(lines[0], 160) if lines else type(error).__name__

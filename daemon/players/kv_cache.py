@@ -12,11 +12,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from daemon.players.graph import Graph, GraphError
+from daemon.players.graph import Graph, GraphError, check_numbers, reporting_failure, run_session
 from music.encoding import step_features
 
 #: the step that an empty slot of the ring belongs to
 _NO_STEP = -(1 << 40)
+#: more steps than any period of positions has
+_MAX_PERIOD = 1 << 31
 
 Floats = NDArray[np.float32]
 
@@ -49,8 +51,11 @@ class KvCache:
             layers = [tuple(map(int, shapes[f"ring_{i}"])) for i in range(len(self._windows))]
             fits = shapes["features"] == (1, "steps", step_features.FEATURE_COUNT)
             fits = fits and all(shape[0] == self._size for shape in layers)
-        except (KeyError, TypeError, ValueError) as error:
+            looks_back = self._windows.ndim == 1 and self._windows.min() > 0 and self._windows.max() < self._size
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise GraphError(f"this graph does not fit: it is not a transformer's ({error})") from None
+        if not (looks_back and 0 < self._period < _MAX_PERIOD):
+            raise GraphError("this graph does not fit: its windows, ring and period are none of a transformer's")
         if not fits:
             raise GraphError(f"this graph does not fit: its steps have {shapes['features']} features")
         #: steps before now on which the decoder's state depends
@@ -97,6 +102,15 @@ class KvCache:
         self._rows[slots], self._steps[slots] = rows, at
         back = at[:, None] - self._steps[None, :]  # (n, size)
         seen = (back >= 0)[None] & (back[None] < self._windows[:, None, None])
+        with reporting_failure():
+            memory, condition, velocity, melody = self._run(rows, at, style, slots, seen)
+        check_numbers((memory, condition, velocity, melody))
+        return DecoderState(memory, condition, velocity[0], melody[0])
+
+    def _run(
+        self, rows: Floats, at: NDArray[np.int64], style: Floats, slots: NDArray[np.int64], seen: NDArray[np.bool_]
+    ) -> list[Floats]:
+        """Run the graph; return the four outputs that are no rings."""
         binding = self._binding
         binding.bind_cpu_input("features", rows[None])
         binding.bind_cpu_input("style", style)
@@ -108,9 +122,9 @@ class KvCache:
         for i, ring in enumerate(self._rings):
             binding.bind_ortvalue_output(f"ring_{i}_out", ring)
         self._session.run_with_iobinding(binding)
-        memory, condition, velocity, melody = (value.numpy() for value in binding.get_outputs()[:4])
+        outputs = [value.numpy() for value in binding.get_outputs()[:4]]
         binding.clear_binding_outputs()
-        return DecoderState(memory, condition, velocity[0], melody[0])
+        return outputs
 
 
 class TokenWriter:
@@ -133,5 +147,5 @@ class TokenWriter:
         return self._run(memory, state.condition, np.array([token], np.int64))
 
     def _run(self, memory: Floats, condition: Floats, token: NDArray[np.int64]) -> tuple[Floats, Floats]:
-        logits, after = self._session.run(None, {"memory": memory, "condition": condition, "token": token})
+        logits, after = run_session(self._session, {"memory": memory, "condition": condition, "token": token})
         return logits[0], after

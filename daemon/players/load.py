@@ -10,18 +10,22 @@ from pathlib import Path
 from daemon.core.player_info import PlayerInfo
 from daemon.core.techniques import Technique, find, list_techniques
 from daemon.players.ensemble import Ensemble, PlayerFactory
-from daemon.players.graph import Graph, GraphError, GraphPlayer, read_signature
-from daemon.players.player import Player
+from daemon.players.graph import Graph, GraphError, GraphPlayer, name_graph, read_signature, reporting_misfit
+from daemon.players.player import Player, warm_up
 
 
 def load_player(technique: str, graph: str | Path | None = None) -> Player:
     """Return the player of a technique, on a graph file or on the shipped weights.
 
-    Raises UserError for a technique that there is not, GraphError for a graph that cannot be played.
+    Raises UserError for a technique that there is not, GraphError for a graph that cannot be played, InferenceError for
+    one that does not answer.
     """
     wanted = find(technique)
-    player = _import_class(wanted)(Graph(graph, technique))
-    player.info = describe_player(technique, player.info.styles)
+    with reporting_misfit(name_graph(graph, technique)):
+        player = _import_class(wanted)(Graph(graph, technique))
+        player.info = describe_player(technique, player.info.styles)
+        if graph is not None:  # one of ours answers; what came from elsewhere shows that it does
+            warm_up(player)
     return player
 
 

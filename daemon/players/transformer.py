@@ -21,7 +21,7 @@ from daemon.core.player_info import PlayerInfo
 from daemon.core.techniques import check_style
 from daemon.players import chord_balance
 from daemon.players.chords import Chord, ChordForecast, ChordPredictor, MelodyContext, Voice, quantise_voice
-from daemon.players.graph import Graph, GraphError, GraphPlayer
+from daemon.players.graph import Graph, GraphError, GraphPlayer, check_settings
 from daemon.players.kv_cache import DecoderState, KvCache, TokenWriter
 from daemon.players.player import ContinuingPlayer
 from music.encoding import melody_context, sampling, step_features, step_tokens
@@ -86,8 +86,9 @@ class TransformerPlayer(GraphPlayer, ContinuingPlayer):
         try:
             #: (styles, roles) spread of velocities, as a share of 127
             self.velocity_std = np.asarray(graph.signature.settings["velocity_std"], np.float32).reshape(shape)
-        except (KeyError, ValueError) as error:
+        except (KeyError, ValueError, TypeError, OverflowError) as error:
             raise GraphError(f"this graph does not fit: its settings lack {error}") from None
+        check_settings((self.velocity_std,))
 
     @classmethod
     def describe(cls, styles: tuple[str, ...]) -> PlayerInfo:

@@ -15,11 +15,11 @@ from click.testing import CliRunner, Result
 from daemon.cli import main
 from daemon.control.automation import AutomationPoint
 from daemon.core.controls import CONTROLS
-from daemon.core.plan import PlanRequest
+from daemon.core.plan import Plan, PlanRequest
 from daemon.core.settings import Settings
 from daemon.offline import render
 from daemon.offline.render import RenderOptions
-from daemon.players.graph import GraphError
+from daemon.players.graph import GraphError, InferenceError
 from music import midifile, smf
 from music.note import Metre, Note
 from tests.support.fakes import MS, FakePlayer, only
@@ -432,3 +432,32 @@ def test_a_configuration_gives_controls_and_presets(song: Write, tmp_path: Path,
     assert seen[30] == Settings("pop", seed=7, temperature=0.2, density=0.5, swing=1.0)
     assert midifile.read(tmp_path / "o.mid").tempos == ((0, 666_667),)
     assert "preset: no preset 'mine'; the configuration has none" in run(song(), "-o", "o.mid", *options[2:4]).stderr
+
+
+class TiredPlayer(FakePlayer):
+    """Answers some questions and fails at the others."""
+
+    def __init__(self, fails: Callable[[int], bool]) -> None:
+        super().__init__()
+        self._fails = fails
+
+    def plan(self, request: PlanRequest) -> Plan:
+        if self._fails(request.number):
+            raise RuntimeError("the graph is tired")
+        return super().plan(request)
+
+
+def test_failed_inferences_are_told_once_the_rest_is_written(tmp_path: Path) -> None:
+    source, target = tmp_path / "in.mid", tmp_path / "out.mid"
+    midifile.write(source, {"melody": tuple(Note(24 * i, 60, 24) for i in range(8))})
+    with pytest.raises(InferenceError, match=r"^.*out.mid: is written, .*: 2 of \d+ inferences failed: .* tired$"):
+        render.render_file(source, target, TiredPlayer(lambda number: number in (3, 4)))
+    assert midifile.read(target).parts
+
+
+def test_where_every_inference_fails_nothing_is_written(tmp_path: Path) -> None:
+    source, target = tmp_path / "in.mid", tmp_path / "out.mid"
+    midifile.write(source, {"melody": (Note(0, 60, 24),)})
+    with pytest.raises(InferenceError, match=r"nothing to write: .* inferences failed: RuntimeError: .* tired"):
+        render.render_file(source, target, TiredPlayer(lambda number: True))
+    assert not target.exists()

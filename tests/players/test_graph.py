@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
+from click.testing import CliRunner
+from onnx import TensorProto, helper, numpy_helper
 
-from daemon.players.graph import Graph, GraphError
+from daemon.cli import main
+from daemon.players.graph import Graph, GraphError, InferenceError
+from daemon.players.load import load_player
 from export.onnx_file import store
-from music.signature import Signature
+from music import midifile
+from music.note import Note
+from music.signature import METADATA_KEY, Signature
 
 
 def test_graphs_that_do_not_fit_are_refused_in_one_sentence(tiny_graph: Path, tmp_path: Path) -> None:
-    import onnx
-
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(tiny_graph.read_bytes()[:2000])
     bare = onnx.load(tiny_graph)
@@ -30,3 +38,81 @@ def test_graphs_that_do_not_fit_are_refused_in_one_sentence(tiny_graph: Path, tm
         with pytest.raises(GraphError, match=words) as error:
             Graph(tmp_path / f"{name}.onnx", "gan")
         assert "\n" not in str(error.value)
+
+
+def change(graph: Path, target: Path, edit: Callable[[onnx.ModelProto], object]) -> Path:
+    """Write a graph that differs from another, and return its file."""
+    model = onnx.load(graph)
+    edit(model)
+    target.write_bytes(model.SerializeToString())
+    return target
+
+
+def make_nan(model: onnx.ModelProto) -> None:
+    """Let every weight of a graph be NaN."""
+    for tensor in model.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT:
+            numbers = numpy_helper.to_array(tensor)
+            tensor.CopyFrom(numpy_helper.from_array(np.full_like(numbers, np.nan), tensor.name))
+
+
+def point_elsewhere(model: onnx.ModelProto) -> None:
+    """Let a graph have its first weight in another file."""
+    tensor = model.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    entry = tensor.external_data.add()
+    entry.key, entry.value = "location", "/etc/passwd"
+
+
+def use_unknown_operator(model: onnx.ModelProto) -> None:
+    """Let a graph have an operator of somebody's own."""
+    model.graph.node[0].domain, model.graph.node[0].op_type = "com.example", "Own"
+    model.opset_import.append(helper.make_opsetid("com.example", 1))
+
+
+def set_signature(model: onnx.ModelProto, **values: object) -> None:
+    """Let a graph say something else of itself."""
+    (entry,) = (each for each in model.metadata_props if each.key == METADATA_KEY)
+    entry.value = json.dumps(json.loads(entry.value) | values)
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (point_elsewhere, "weights in another file"),
+        (use_unknown_operator, "com.example"),
+        (lambda model: model.graph.initializer.pop(), "onnxruntime can load"),
+        (lambda model: set_signature(model, styles=[]), "no style"),
+        (lambda model: set_signature(model, styles=["pop"] * 4), "styles"),
+        (lambda model: set_signature(model, settings={}), "settings lack 'grooves'"),
+        (lambda model: set_signature(model, settings={"grooves": 3}), "settings lack"),
+        (lambda model: set_signature(model, settings={"grooves": [[]], "habits": [[]], "velocity_std": 1}), "settings"),
+        (lambda model: set_signature(model, inputs={}), "input"),
+    ],
+)
+def test_a_damaged_graph_is_one_sentence(
+    tiny_graph: Path, tmp_path: Path, edit: Callable[[onnx.ModelProto], object], words: str
+) -> None:
+    damaged = change(tiny_graph, tmp_path / "damaged.onnx", edit)
+    with pytest.raises(GraphError, match=words) as error:
+        load_player("gan", damaged)
+    assert str(error.value).startswith(f"{damaged}: ")
+    assert str(error.value).isprintable()
+
+
+def test_a_graph_that_answers_with_no_numbers_is_no_player(tiny_graph: Path, tmp_path: Path) -> None:
+    nan = change(tiny_graph, tmp_path / "nan.onnx", make_nan)
+    with pytest.raises(InferenceError, match="NaN") as error:
+        load_player("gan", nan)
+    assert str(error.value).startswith(f"{nan}: ")
+
+
+def test_a_render_with_it_fails_and_leaves_what_was_there(tiny_graph: Path, tmp_path: Path) -> None:
+    nan, source, target = change(tiny_graph, tmp_path / "nan.onnx", make_nan), tmp_path / "in.mid", tmp_path / "out.mid"
+    midifile.write(source, {"melody": (Note(0, 60, 24), Note(24, 62, 24))})
+    target.write_text("before")
+    done = CliRunner().invoke(main, ["render", str(source), "-o", str(target), "--graph", str(nan)])
+    assert done.exit_code == 1
+    assert "NaN" in done.output
+    assert target.read_text() == "before"
