@@ -1,0 +1,66 @@
+"""Read a chart from a file or a link, whatever its format."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from music.charts.chart import Chart, make_error
+from music.charts.chordpro import parse_chordpro
+from music.charts.ireal import has_link, parse_ireal
+from music.charts.midi_texts import parse_midi_texts
+from music.charts.musicxml import MAX_SCORE_BYTES, parse_musicxml
+from music.charts.text_lines import parse_text
+from music.midi_text import decode_text
+
+_MIDI_STARTS = (b"MThd", b"RIFF")
+_ZIP_START = b"PK"
+_CHORDPRO_SUFFIXES = (".cho", ".crd", ".chopro", ".chordpro", ".pro")
+_DIRECTIVE = re.compile(r"^\s*\{[A-Za-z_]+(?:\s*:[^}]*)?\}\s*$", re.MULTILINE)
+
+
+def read_charts(source: str | Path) -> list[Chart]:
+    """Return the charts of a file, or of an iReal Pro link given in place of its path.
+
+    Raises ChartError, in one sentence with file, line and bar where they are known, for what cannot be read.
+    """
+    if isinstance(source, str) and has_link(source[:20]):
+        return parse_ireal(source, Path("link"))
+    path = Path(source)
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_SCORE_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise make_error(path, f"the chart cannot be read: {reason}") from None
+    if len(data) > MAX_SCORE_BYTES:
+        raise make_error(path, f"it is larger than {MAX_SCORE_BYTES >> 20} MB, which is no chart")
+    return parse_charts(data, path)
+
+
+def parse_charts(data: bytes, path: Path) -> list[Chart]:
+    """Return the charts in the bytes of a file; `path` tells the format where the bytes do not, and names errors."""
+    if data.startswith(_MIDI_STARTS):
+        return [parse_midi_texts(data, path)]
+    head = data[:4096].lstrip(b"\xef\xbb\xbf \t\r\n")
+    if data.startswith(_ZIP_START) or head.startswith((b"<?xml", b"<score")) or head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        is_page = has_link(data.decode("utf-8", "replace"))
+        if not is_page and (data.startswith(_ZIP_START) or b"s\0c\0o\0r\0e" in data or b"score" in data):
+            return [parse_musicxml(data, path)]
+    text = _decode(data)
+    if "\0" in text:
+        raise make_error(path, "it is no chart (known are bars in text, ChordPro, MusicXML, iReal Pro and MIDI)")
+    if has_link(text):
+        return parse_ireal(text, path)
+    if path.suffix.lower() in _CHORDPRO_SUFFIXES or _DIRECTIVE.search(text):
+        return [parse_chordpro(text, path)]
+    return [parse_text(text, path)]
+
+
+def _decode(data: bytes) -> str:
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return data.decode("utf-16", "replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return "\n".join(decode_text(line) for line in data.split(b"\n"))
