@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 
-from music.charts.chart import Bar, ChartMetre, PlacedChord
+from music.charts.chart import ChartBar, ChartMetre, PlacedChord
 from music.charts.chord_names import ChordName, parse_chord_name
 
 #: A bar line: repeat signs on either side, how often, and the numbers of an ending that begins.
@@ -23,11 +23,11 @@ _REPEATS = frozenset(("%", "x", "𝄎"))
 
 @dataclass
 class BarText:
-    """What stands between two bar lines, and what the lines say."""
+    """Symbols between two bar lines, and the signs of these lines."""
 
     symbols: list[str]
     repeat_start: bool = False
-    repeat_end: int = 0  #: as `Bar.repeat_end`
+    repeat_end: int = 0  #: as `ChartBar.repeat_end`
     endings: frozenset[int] = frozenset()
 
 
@@ -80,8 +80,16 @@ def read_ending(text: str) -> frozenset[int]:
     return frozenset(numbers)
 
 
+def make_bar(
+    text: BarText, metre: ChartMetre, before: ChartBar | None, section: str | None, *, subdivide: bool = False
+) -> ChartBar:
+    """Return the bar that a text stands for. Raises ValueError as `place_symbols` does."""
+    chords = place_symbols(text.symbols, metre, before, subdivide=subdivide)
+    return ChartBar(metre, chords, section, text.repeat_start, text.repeat_end, text.endings)
+
+
 def place_symbols(
-    symbols: Sequence[str], metre: ChartMetre, before: Bar | None, *, subdivide: bool = False
+    symbols: Sequence[str], metre: ChartMetre, before: ChartBar | None, *, subdivide: bool = False
 ) -> list[PlacedChord]:
     """Return the chords that the symbols of a bar stand for.
 

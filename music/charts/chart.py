@@ -40,7 +40,7 @@ class PlacedChord(NamedTuple):
 
 
 @dataclass
-class Bar:
+class ChartBar:
     """One bar as it is written, with the signs that say in which order bars are played."""
 
     metre: ChartMetre
@@ -66,7 +66,7 @@ class Chart:
     key: str = ""  #: tonic, with `m` for minor; "" when it is not known
     metre: ChartMetre = COMMON_TIME  #: of the first bar
     has_pickup: bool = False  #: a short bar before the first, which is not among `bars`
-    bars: list[Bar] = field(default_factory=list)
+    bars: list[ChartBar] = field(default_factory=list)
     order: list[int] = field(default_factory=list)  #: indices into `bars` as they are played, repeats unfolded
     sequence: list[ChordName] | None = None  #: chords whose place is not known, where a chart has no bars
     tempo_bpm: float | None = None
@@ -81,7 +81,7 @@ class Chart:
         """Return for every written bar its chords, each bar beginning with the chord that sounds at its beat 1."""
         return list(_hold_over(self.bars))
 
-    def iterate_played(self) -> Iterator[tuple[Bar, list[PlacedChord]]]:
+    def iterate_played(self) -> Iterator[tuple[ChartBar, list[PlacedChord]]]:
         """Yield each bar as it is played, repeats unfolded, with its chords (the first at beat 1)."""
         held = self.list_bars()
         for index in self.order:
@@ -119,7 +119,7 @@ def make_error(path: Path | str, sentence: str, line: int | None = None, bar: in
     return ChartError(f"{path}{place}: {sentence}")
 
 
-def _hold_over(bars: Sequence[Bar]) -> Iterator[list[PlacedChord]]:
+def _hold_over(bars: Sequence[ChartBar]) -> Iterator[list[PlacedChord]]:
     sounding = NO_CHORD
     for bar in bars:
         chords = list(bar.chords)

@@ -166,7 +166,7 @@ def _name_degree(root: str, note: str) -> str:
     return ("#" * shift if shift > 0 else "b" * -shift) + str(steps + 1)
 
 
-class _Reader:
+class _SymbolReader:
     """A symbol without root and bass, read from left to right."""
 
     def __init__(self, text: str) -> None:
@@ -190,7 +190,7 @@ class _Reader:
 
 def _parse_quality(text: str, symbol: str) -> str:
     """Return a quality in Harte's notation. Raises ValueError for what is none."""
-    reader = _Reader(text.replace("(", "").replace(")", "").replace(",", "").replace(" ", ""))
+    reader = _SymbolReader(text.replace("(", "").replace(")", "").replace(",", "").replace(" ", ""))
     is_major_sign = reader.text.startswith("^")
     triad = reader.take_triad()
     major_seventh = reader.take(_MAJOR_SEVENTH) if triad in ("min", "dim", "aug") else None
@@ -205,7 +205,7 @@ def _parse_quality(text: str, symbol: str) -> str:
     return _join_quality(triad, number, extras, is_major_seventh=bool(major_seventh))
 
 
-def _read_extras(reader: _Reader, symbol: str) -> list[str]:
+def _read_extras(reader: _SymbolReader, symbol: str) -> list[str]:
     """Return what follows number and triad, in its order: `sus4`, `b9`, `add9`, `no3`, `alt`."""
     extras: list[str] = []
     while reader.text:

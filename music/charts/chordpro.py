@@ -6,8 +6,8 @@ import contextlib
 import re
 from pathlib import Path
 
-from music.charts.bar_lines import BAR_LINE, place_symbols, read_last_bar, split_line
-from music.charts.chart import Bar, Chart, make_error
+from music.charts.bar_lines import BAR_LINE, make_bar, read_last_bar, split_line
+from music.charts.chart import Chart, make_error
 from music.charts.chord_names import ChordName, parse_chord_name
 from music.charts.text_lines import finish_bars, parse_key, parse_metre, parse_tempo
 
@@ -26,14 +26,14 @@ def parse_chordpro(text: str, path: Path) -> Chart:
 
     Raises ChartError with line and bar for what cannot be understood.
     """
-    reader = _Reader(path)
+    reader = _ChordProReader(path)
     for number, line in enumerate(text.splitlines(), 1):
         if not reader.read_line(line, number):
             break
     return reader.finish()
 
 
-class _Reader:
+class _ChordProReader:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._chart = Chart("chordpro")
@@ -115,12 +115,10 @@ class _Reader:
         for text in bars:
             written = self._chart.bars
             try:
-                chords = place_symbols(text.symbols, self._metre, written[-1] if written else None, subdivide=True)
+                before = written[-1] if written else None
+                written.append(make_bar(text, self._metre, before, self._section, subdivide=True))
             except ValueError as error:
                 raise make_error(self._path, str(error), number, len(written) + 1) from None
-            written.append(
-                Bar(self._metre, chords, self._section, text.repeat_start, text.repeat_end, endings=text.endings)
-            )
             self._section = None
 
     def finish(self) -> Chart:

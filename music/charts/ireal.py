@@ -13,7 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 from urllib.parse import unquote
 
-from music.charts.chart import Bar, Chart, ChartMetre, PlacedChord, make_error
+from music.charts.chart import Chart, ChartBar, ChartMetre, PlacedChord, make_error
 from music.charts.chord_names import NO_CHORD, ChordName, parse_chord_name, spell_pitch_class
 from music.charts.text_lines import finish_bars, parse_key
 
@@ -107,7 +107,7 @@ class _MusicReader:
         self._chart = chart
         self._metre = chart.metre
         self._cells: list[str] = []
-        self._next = Bar(chart.metre)
+        self._next = ChartBar(chart.metre)
         self._name = NO_CHORD
 
     def take(self, kind: str, text: str) -> None:
@@ -166,18 +166,18 @@ class _MusicReader:
         elif found := _TIMES.search(text):
             self._next.repeat_end = int(found[1]) if bar is self._next else self._next.repeat_end
 
-    def end_bar(self) -> Bar | None:
+    def end_bar(self) -> ChartBar | None:
         """End the bar whose cells have been collected; return it, or the bar before when there are none."""
         bars = self._chart.bars
         cells, self._cells = self._cells, []
         if not any(cells):
             return bars[-1] if bars else None
-        bar, self._next = self._next, Bar(self._metre)
+        bar, self._next = self._next, ChartBar(self._metre)
         bar.metre = self._metre
         if cells[0] == "r" and len(bars) >= 2:
             bar.chords = list(bars[-2].chords)
             bars.append(bar)
-            bars.append(Bar(self._metre, list(bars[-2].chords)))
+            bars.append(ChartBar(self._metre, list(bars[-2].chords)))
             return bars[-1]
         if cells[0] == "x":
             if not bars:

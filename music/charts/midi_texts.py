@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from music import smf
-from music.charts.chart import Bar, Chart, ChartMetre, PlacedChord, make_error
+from music.charts.chart import Chart, ChartBar, ChartMetre, PlacedChord, make_error
 from music.charts.chord_names import ChordName, parse_chord_name
 from music.charts.musicxml import guess_key
 from music.charts.text_lines import finish_bars
@@ -125,7 +125,7 @@ def _is_pickup(bars: list[tuple[int, ChartMetre]]) -> bool:
     return first != second and first.numerator * second.denominator < second.numerator * first.denominator
 
 
-def _fill_bars(bars: list[tuple[int, ChartMetre]], texts: list[tuple[int, ChordName]], division: int) -> list[Bar]:
+def _fill_bars(bars: list[tuple[int, ChartMetre]], texts: list[tuple[int, ChordName]], division: int) -> list[ChartBar]:
     starts = [tick for tick, _ in bars]
     found: list[dict[Fraction, ChordName]] = [{} for _ in bars]
     for tick, name in texts:
@@ -136,6 +136,6 @@ def _fill_bars(bars: list[tuple[int, ChartMetre]], texts: list[tuple[int, ChordN
             index, beat = index + 1, Fraction(0)
         found[index][1 + max(Fraction(0), beat)] = name
     return [
-        Bar(metre, [PlacedChord(beat, name) for beat, name in chords.items()])
+        ChartBar(metre, [PlacedChord(beat, name) for beat, name in chords.items()])
         for (_, metre), chords in zip(bars, found, strict=True)
     ]

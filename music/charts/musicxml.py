@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from music.charts.bar_lines import read_ending
-from music.charts.chart import Bar, Chart, ChartMetre, PlacedChord, make_error
+from music.charts.chart import Chart, ChartBar, ChartMetre, PlacedChord, make_error
 from music.charts.chord_names import NO_CHORD, ChordName, parse_chord_name, spell_pitch_class
 from music.charts.text_lines import finish_bars
 
@@ -195,7 +195,7 @@ class _PartReader:
     def read_measure(self, measure: Element) -> None:
         """Read one measure. Raises ValueError for numbers and chords that make no sense."""
         self._cursor = self._longest = Fraction(0)
-        bar = Bar(self._metre)
+        bar = ChartBar(self._metre)
         found: list[tuple[Fraction, ChordName]] = []
         for element in measure:
             if element.tag == "attributes":
@@ -210,7 +210,7 @@ class _PartReader:
                 self._read_direction(element, bar)
         self._add(bar, sorted(found, key=lambda placed: placed[0]), measure)
 
-    def _add(self, bar: Bar, found: list[tuple[Fraction, ChordName]], measure: Element) -> None:
+    def _add(self, bar: ChartBar, found: list[tuple[Fraction, ChordName]], measure: Element) -> None:
         chart, metre = self._chart, self._metre
         bar.metre = metre
         length = self._longest * metre.denominator / 4
@@ -260,7 +260,7 @@ class _PartReader:
         elif root is not None:
             yield self._cursor + offset, _name_harmony(element, root, kind)
 
-    def _read_bar_line(self, element: Element, bar: Bar) -> None:
+    def _read_bar_line(self, element: Element, bar: ChartBar) -> None:
         repeat, ending = element.find("repeat"), element.find("ending")
         if repeat is not None and repeat.get("direction") == "forward":
             bar.repeat_start = True
@@ -275,7 +275,7 @@ class _PartReader:
         bar.is_segno |= element.find("segno") is not None
         bar.is_coda |= element.find("coda") is not None
 
-    def _read_direction(self, element: Element, bar: Bar) -> None:
+    def _read_direction(self, element: Element, bar: ChartBar) -> None:
         sounds = [element] if element.tag == "sound" else element.findall("sound")
         words = " ".join(e.text or "" for e in element.iter("words"))
         for sound in sounds:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from music.charts.chart import MAX_BARS, Bar
+from music.charts.chart import MAX_BARS, ChartBar
 
 #: A pass of repeated bars after a jump: only the last ending is played then, and nothing is repeated.
 _LAST_PASS = 0
 
 
-def spread_endings(bars: Sequence[Bar], stops: frozenset[int] = frozenset()) -> None:
+def spread_endings(bars: Sequence[ChartBar], stops: frozenset[int] = frozenset()) -> None:
     """Give all bars of an ending its numbers, where only the first bar of each has them.
 
     An ending reaches to its repeat sign, to the bar before the next ending or repeat, or to one of `stops` (indices of
@@ -28,7 +28,7 @@ def spread_endings(bars: Sequence[Bar], stops: frozenset[int] = frozenset()) -> 
             current = frozenset()
 
 
-def _has_repeat_end(bars: Sequence[Bar], start: int) -> bool:
+def _has_repeat_end(bars: Sequence[ChartBar], start: int) -> bool:
     """Tell whether the ending that begins or goes on at a bar comes to a repeat sign before anything new begins."""
     for index in range(start, len(bars)):
         bar = bars[index]
@@ -39,7 +39,7 @@ def _has_repeat_end(bars: Sequence[Bar], start: int) -> bool:
     return False
 
 
-def unfold(bars: Sequence[Bar]) -> list[int]:
+def unfold(bars: Sequence[ChartBar]) -> list[int]:
     """Return the indices of bars as they are played.
 
     Raises ValueError when they are more than MAX_BARS.
@@ -78,19 +78,19 @@ def unfold(bars: Sequence[Bar]) -> list[int]:
     return order
 
 
-def _is_played(bars: Sequence[Bar], index: int, start: int, passed: int) -> bool:
+def _is_played(bars: Sequence[ChartBar], index: int, start: int, passed: int) -> bool:
     numbers = bars[index].endings
     if passed != _LAST_PASS:
         return passed in numbers
     return _find_last_ending(bars, start) in numbers
 
 
-def _count_passes(bars: Sequence[Bar], start: int, end: int) -> int:
+def _count_passes(bars: Sequence[ChartBar], start: int, end: int) -> int:
     """Return how often the bars from `start` to the repeat sign at `end` are played."""
     return max(bars[end].repeat_end, _find_last_ending(bars, start), 2 if not bars[end].repeat_end else 0)
 
 
-def _find_last_ending(bars: Sequence[Bar], start: int) -> int:
+def _find_last_ending(bars: Sequence[ChartBar], start: int) -> int:
     """Return the highest number among the endings of the repeat that begins at a bar; 0 when it has none."""
     last, seen_ending = 0, False
     for index in range(start, len(bars)):

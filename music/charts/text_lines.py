@@ -7,8 +7,8 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-from music.charts.bar_lines import BarText, place_symbols, read_last_bar, split_line
-from music.charts.chart import Bar, Chart, ChartMetre, make_error
+from music.charts.bar_lines import BarText, make_bar, read_last_bar, split_line
+from music.charts.chart import Chart, ChartBar, ChartMetre, make_error
 from music.charts.repeats import spread_endings, unfold
 
 _HEADER = re.compile(r"\s*([A-Za-z][A-Za-z ]{0,30}?)\s*:\s+(\S.*)$")
@@ -41,13 +41,13 @@ def parse_key(text: str) -> str:
 
 def parse_text(text: str, path: Path) -> Chart:
     """Return the chart that a plain text holds. Raises ChartError with line and bar for what cannot be understood."""
-    reader = _Reader(path)
+    reader = _TextReader(path)
     for number, line in enumerate(text.splitlines(), 1):
         reader.read_line(line, number)
     return reader.finish()
 
 
-class _Reader:
+class _TextReader:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._chart = Chart("text")
@@ -102,10 +102,9 @@ class _Reader:
     def _add_bar(self, text: BarText, number: int) -> None:
         bars = self._chart.bars
         try:
-            chords = place_symbols(text.symbols, self._metre, bars[-1] if bars else None)
+            bars.append(make_bar(text, self._metre, bars[-1] if bars else None, self._section))
         except ValueError as error:
             raise make_error(self._path, str(error), number, len(bars) + 1) from None
-        bars.append(Bar(self._metre, chords, self._section, text.repeat_start, text.repeat_end, endings=text.endings))
         self._section = None
 
     def finish(self) -> Chart:
@@ -174,7 +173,7 @@ def _end_row(lines: list[str], row: list[str]) -> None:
     row.clear()
 
 
-def _format_bar(bar: Bar, before: Bar | None) -> str:
+def _format_bar(bar: ChartBar, before: ChartBar | None) -> str:
     begins_ending = bar.endings and (before is None or before.endings != bar.endings or before.repeat_end)
     opening = "|:" if bar.repeat_start else "|"
     opening += f"{','.join(map(str, sorted(bar.endings)))}." if begins_ending else ""
@@ -182,7 +181,7 @@ def _format_bar(bar: Bar, before: Bar | None) -> str:
     return f"{opening} {' '.join(_list_symbols(bar))}{closing}"
 
 
-def _list_symbols(bar: Bar) -> list[str]:
+def _list_symbols(bar: ChartBar) -> list[str]:
     beats, chords = bar.metre.numerator, bar.chords
     if not chords:
         return ["/"]

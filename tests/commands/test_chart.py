@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from daemon.cli import main
 
 
-def run(*arguments):
+def run(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["chart", *map(str, arguments)])
 
 
-def test_a_chart_is_shown_and_can_be_read_again(tmp_path):
+def test_a_chart_is_shown_and_can_be_read_again(tmp_path: Path) -> None:
     file = tmp_path / "song.cho"
     file.write_text("{title: Song}\n{key: G}\n{sog}\n|: G . . . | C . D7 . :|\n{eog}\n")
     shown = run(file)
@@ -36,7 +37,7 @@ def test_a_chart_is_shown_and_can_be_read_again(tmp_path):
     assert both[0]["order"] == [0, 1, 0, 1]
 
 
-def test_a_bad_chart_ends_with_exit_code_2(tmp_path):
+def test_a_bad_chart_ends_with_exit_code_2(tmp_path: Path) -> None:
     file = tmp_path / "bad.txt"
     file.write_text("| C | Q |\n")
     result = run(file)
@@ -45,7 +46,7 @@ def test_a_bad_chart_ends_with_exit_code_2(tmp_path):
     assert result.stderr.count("\n") == 1
 
 
-def test_chords_above_lyrics_are_listed_and_said_to_have_no_bars(tmp_path):
+def test_chords_above_lyrics_are_listed_and_said_to_have_no_bars(tmp_path: Path) -> None:
     file = tmp_path / "song.cho"
     file.write_text("{title: Song}\n[G]La [C]la")
     result = run(file)

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from music.charts.chart import Bar, Chart, ChartError, ChartMetre, PlacedChord, describe_charts
+from music.charts.chart import Chart, ChartBar, ChartError, ChartMetre, PlacedChord, describe_charts
 from music.charts.chord_names import ChordName, parse_chord_name
 from music.charts.ireal import decode_music
 from music.charts.reading import parse_charts, read_charts
@@ -54,19 +54,19 @@ SYMBOLS = {
 
 
 @pytest.mark.parametrize(("symbol", "label"), SYMBOLS.items())
-def test_chord_symbols_in_every_spelling(symbol, label):
+def test_chord_symbols_in_every_spelling(symbol: str, label: str) -> None:
     assert parse_chord_name(symbol).label == label
     parse_label(label)
 
 
 @pytest.mark.parametrize("text", ["", "H", "Chello", "C/", "C7/9", "C:foo", "B9x", "C/Q", "Cmajmajmaj" * 9])
-def test_words_are_no_chords(text):
+def test_words_are_no_chords(text: str) -> None:
     with pytest.raises(ValueError, match=r"chord symbol|slash"):
         parse_chord_name(text)
 
 
 @given(st.text(alphabet="CFB#b:m7maj9/()sus+-^o13,.dh x%", max_size=14))
-def test_any_text_is_a_chord_or_a_value_error(text):
+def test_any_text_is_a_chord_or_a_value_error(text: str) -> None:
     try:
         name = parse_chord_name(text)
     except ValueError:
@@ -75,22 +75,22 @@ def test_any_text_is_a_chord_or_a_value_error(text):
     parse_label(name.label)
 
 
-def read_text(text):
+def read_text(text: str) -> Chart:
     return parse_text(text, PATH)
 
 
-def name_bars(chart):
+def name_bars(chart: Chart) -> list[str]:
     return [" ".join(f"{c.beat}:{c.name.symbol}" for c in bar) for bar in chart.list_bars()]
 
 
-def test_plain_bars_hold_repeat_and_divide():
+def test_plain_bars_hold_repeat_and_divide() -> None:
     chart = read_text("Title: T\nKey: F#m\nTime: 3/4\n\nA:\n| C | C / G7 | % |\n# Section B\n| F G | / / C |")
     assert name_bars(chart) == ["1:C", "1:C 3:G7", "1:C 3:G7", "1:F 5/2:G", "1:G 3:C"]
     assert (chart.title, chart.key, chart.metre) == ("T", "F#m", (3, 4))
     assert [bar.section for bar in chart.bars] == ["A", None, None, "B", None]
 
 
-def test_repeats_with_endings_of_several_bars():
+def test_repeats_with_endings_of_several_bars() -> None:
     chart = read_text("| C |: F | G |1. A | B :|2. D | E |\n|: Am :|")
     assert chart.order == [0, 1, 2, 3, 4, 1, 2, 5, 6, 7, 7]
 
@@ -106,7 +106,7 @@ def test_repeats_with_endings_of_several_bars():
         ("|: C |1. D :|2. E :| F :|", [0, 1, 0, 2, 3, 3]),
     ],
 )
-def test_order_of_repeats(line, order):
+def test_order_of_repeats(line: str, order: list[int]) -> None:
     assert read_text(line).order == order
 
 
@@ -123,24 +123,24 @@ def test_order_of_repeats(line, order):
         ("Title: x\n", "song.txt: it holds no bars"),
     ],
 )
-def test_a_bad_chart_is_told_with_line_and_bar(text, place):
+def test_a_bad_chart_is_told_with_line_and_bar(text: str, place: str) -> None:
     with pytest.raises(ChartError) as caught:
         read_text(text)
     assert str(caught.value).startswith(place)
     assert "\n" not in str(caught.value)
 
 
-def test_jumps_to_segno_coda_and_fine():
+def test_jumps_to_segno_coda_and_fine() -> None:
     four = ChartMetre(4, 4)
-    bars = [Bar(four) for _ in range(6)]
+    bars = [ChartBar(four) for _ in range(6)]
     bars[1].is_segno, bars[2].to_coda, bars[4].jump, bars[5].is_coda = True, True, "D.S.", True
     assert unfold(bars) == [0, 1, 2, 3, 4, 1, 2, 5]
-    bars = [Bar(four) for _ in range(3)]
+    bars = [ChartBar(four) for _ in range(3)]
     bars[1].is_fine, bars[2].jump = True, "D.C."
     assert unfold(bars) == [0, 1, 2, 0, 1]
 
 
-def test_endless_repeats_are_refused():
+def test_endless_repeats_are_refused() -> None:
     with pytest.raises(ChartError, match="more than"):
         read_text("|: C :| x99\n" * 400)
 
@@ -150,14 +150,14 @@ metres = st.sampled_from([ChartMetre(4, 4), ChartMetre(3, 4), ChartMetre(6, 8), 
 
 
 @st.composite
-def charts(draw):
+def charts(draw: st.DrawFn) -> Chart:
     metre = draw(metres)
     bars = []
     for _ in range(draw(st.integers(1, 12))):
         beats = draw(st.lists(st.integers(1, metre.numerator), min_size=1, max_size=3, unique=True))
         chords = [PlacedChord(Fraction(beat), draw(names)) for beat in sorted(beats)]
         start = draw(st.booleans()) and draw(st.booleans())
-        bars.append(Bar(metre, chords, None, start, draw(st.sampled_from([0, 0, 0, 2, 3]))))
+        bars.append(ChartBar(metre, chords, None, start, draw(st.sampled_from([0, 0, 0, 2, 3]))))
     if len(bars) > 2 and draw(st.booleans()):
         at = draw(st.integers(1, len(bars) - 2))
         bars[at].repeat_end, bars[at].repeat_start = 2, False
@@ -168,13 +168,13 @@ def charts(draw):
 
 
 @given(charts())
-def test_a_chart_printed_is_a_chart_again(chart):
+def test_a_chart_printed_is_a_chart_again(chart: Chart) -> None:
     again = read_text(format_text(chart))
     assert again.list_bars() == chart.list_bars()
     assert again.order == chart.order
 
 
-def test_chordpro_grid_and_lyrics():
+def test_chordpro_grid_and_lyrics() -> None:
     grid = "{title: T}\n{key: G}\n{time: 3/4}\n{sog}\nA || G . . | D7 . . |\n|: C~F . G . . . :| twice\n{eog}\n"
     (chart,) = parse_charts(grid.encode(), Path("t.cho"))
     assert name_bars(chart) == ["1:G", "1:D7", "1:C 5/4:F 2:G"]
@@ -186,7 +186,7 @@ def test_chordpro_grid_and_lyrics():
         parse_charts(b"{sog}\n| C Q . . |\n{eog}", Path("t.cho"))
 
 
-def write_score(measures, doctype=""):
+def write_score(measures: list[str], doctype: str = "") -> bytes:
     body = "".join(
         f'<measure number="{i}">{text}</measure>' if not text.startswith("<measure") else text
         for i, text in enumerate(measures, 1)
@@ -196,7 +196,7 @@ def write_score(measures, doctype=""):
     return f'<?xml version="1.0"?>{doctype}<score-partwise><part id="P1">{body}</part></score-partwise>'.encode()
 
 
-def harmony(root, kind, extra=""):
+def harmony(root: str, kind: str, extra: str = "") -> str:
     return f"<harmony><root><root-step>{root}</root-step></root><kind>{kind}</kind>{extra}</harmony>"
 
 
@@ -211,7 +211,7 @@ SCORE = [
 ]
 
 
-def test_musicxml_pickup_chords_and_endings():
+def test_musicxml_pickup_chords_and_endings() -> None:
     (chart,) = parse_charts(write_score(SCORE), Path("t.musicxml"))
     assert chart.has_pickup
     assert name_bars(chart) == ["1:C 3:Am/C", "1:Dm7b5", "1:G7", "1:G7", "1:C"]
@@ -219,7 +219,7 @@ def test_musicxml_pickup_chords_and_endings():
     assert chart.key == "C"
 
 
-def test_compressed_musicxml_and_broken_ones():
+def test_compressed_musicxml_and_broken_ones() -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("META-INF/container.xml", '<c><rootfiles><rootfile full-path="s.xml"/></rootfiles></c>')
@@ -232,11 +232,11 @@ def test_compressed_musicxml_and_broken_ones():
             parse_charts(data, Path("t.mxl"))
 
 
-def make_link(music, title="My Song"):
+def make_link(music: str, title: str = "My Song") -> str:
     return "irealbook://" + quote("=".join((title, "Nobody", "Ballad", "Bb", "n", music)))
 
 
-def test_ireal_cells_repeats_and_signs():
+def test_ireal_cells_repeats_and_signs() -> None:
     music = "{*AT44C   |A-7 D7 | x   |N1G7   }|N2C6   |n   [*BT34F F7 |Bbh   Z"
     (chart,) = parse_charts(make_link(music).encode(), Path("t.txt"))
     assert name_bars(chart) == ["1:C", "1:Am7 3:D7", "1:Am7 3:D7", "1:G7", "1:C6", "1:N.C.", "1:F 3:F7", "1:Bbm7b5"]
@@ -248,7 +248,7 @@ def test_ireal_cells_repeats_and_signs():
     assert read_charts(make_link(music))[0].order == chart.order
 
 
-def test_ireal_music_is_put_in_order():
+def test_ireal_music_is_put_in_order() -> None:
     assert decode_music("1r34LbKcu7" + "ABXyQ|CLZDKcl") == "AB   |C |D| x"
     block = "".join(chr(48 + i) for i in range(50))
     decoded = decode_music("1r34LbKcu7" + block + "zz")
@@ -256,7 +256,7 @@ def test_ireal_music_is_put_in_order():
     assert (decoded[0], decoded[49], decoded[10], decoded[39]) == (block[49], block[0], block[39], block[10])
 
 
-def test_chords_in_a_midi_file(tmp_path):
+def test_chords_in_a_midi_file(tmp_path: Path) -> None:
     file = mido.MidiFile(ticks_per_beat=480)
     first = mido.MidiTrack([mido.MetaMessage("time_signature", numerator=3, denominator=4)])
     chords = mido.MidiTrack([mido.MetaMessage("track_name", name="harmony")])
@@ -270,12 +270,12 @@ def test_chords_in_a_midi_file(tmp_path):
 
 
 @given(st.binary(max_size=200), st.sampled_from(["t.txt", "t.cho", "t.mxl", "t.mid", "t.html"]))
-def test_any_bytes_are_a_chart_or_one_sentence(data, name):
+def test_any_bytes_are_a_chart_or_one_sentence(data: bytes, name: str) -> None:
     with contextlib.suppress(ChartError):
         assert parse_charts(data, Path(name))
 
 
-def test_the_collection_of_charts(shared_data):
+def test_the_collection_of_charts(shared_data: Path) -> None:
     folder = shared_data / "charts"
     truths = json.loads((folder / "truth.json").read_text())
     for name, truth in truths.items():
@@ -285,5 +285,5 @@ def test_the_collection_of_charts(shared_data):
             assert {k: found[k] for k in keys if k in wanted} == {k: v for k, v in wanted.items() if k in keys}, name
 
 
-def test_names_are_values():
+def test_names_are_values() -> None:
     assert parse_chord_name("Bb7/D") == ChordName("Bb", "7", "D")
