@@ -34,6 +34,7 @@ def command(control: str | None, forget: bool, listing: bool, key: str | None) -
         if forget:
             client.ask("forget", key=key)
             return
+        client.check_band()
         click.echo(f"move what shall turn {key} (Ctrl-C to give up) ...", err=True)
         gesture = client.ask("learn", key=key, timeout=None)["gesture"]
     click.echo(f"{gesture} turns {key}")

@@ -17,6 +17,7 @@ from daemon.control.client import ControlClient
 def command(control: str | None, as_json: bool) -> None:
     """Print what the band that plays is doing: its music, its controls, and how well it keeps up."""
     with closing(ControlClient(choose_control_address(control))) as client:
+        client.check_band()
         state = client.ask("get")["state"]
     if as_json:
         click.echo(json.dumps(state, indent=1))
@@ -30,6 +31,8 @@ def command(control: str | None, as_json: bool) -> None:
     muted = [key.partition(".")[2] for key, value in found.items() if key.startswith("mute.") and value]
     if muted:
         click.echo(f"muted: {', '.join(muted)}")
+    if state.get("restarts"):
+        click.echo(f"control socket: its server ended unexpectedly {state['restarts']} time(s) and was started again")
     if counters:
         late = _format_or_dash(counters["lateness_ms_p99"])
         click.echo(

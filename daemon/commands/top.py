@@ -29,5 +29,6 @@ def command(control: str | None) -> None:
         contextlib.suppress(KeyboardInterrupt),
         contextlib.closing(ControlClient(choose_control_address(control))) as client,
     ):
+        client.check_band()
         watch(client, console)
         click.echo("the band has gone")

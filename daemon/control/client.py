@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 from collections.abc import Iterator
 from typing import Any
 
-from daemon.control.protocol import OFF, PROTOCOL, TCP, resolve_address
+from daemon.control.owner_lock import find_owner, is_stopped
+from daemon.control.protocol import MAX_PORT, OFF, PROTOCOL, TCP, resolve_address
 from daemon.system.paths import find_control_token_file
 from music.errors import UserError
 
 Json = dict[str, Any]
 #: a band answers in milliseconds
 ANSWER_TIMEOUT_S = 5.0
+#: no line of a server is longer: the whole state with large tables of gestures and presets
+MAX_LINE_BYTES = 1 << 24
 
 
 class ClientError(UserError):
@@ -31,25 +35,23 @@ class ControlClient:
 
     def __init__(self, where: str) -> None:
         """Connect to the address that the configuration's `control` stands for. Raises ClientError and NoBandError."""
-        address = resolve_address(where)
-        if address == OFF:
-            raise ClientError("the control socket is off in the configuration; set `control` to auto, or say --control")
-        self._socket = _connect(address)
+        self._where = find_address(where)
+        self._socket = _connect(self._where)
         self._file = self._socket.makefile("rwb")
         self._id = 0
         self._waiting: list[Json] = []
         try:
-            self._check_protocol(address)
+            self._check_protocol()
         except BaseException:
             self.close()
             raise
 
-    def _check_protocol(self, address: str) -> None:
+    def _check_protocol(self) -> None:
         spoken = self._read().get("protocol")
         if spoken != PROTOCOL:
-            raise ClientError(f"the houseband at {address} speaks protocol {spoken}, this one {PROTOCOL}")
-        if address.startswith(TCP):
-            self.ask("hello", token=_read_tcp_file()[1])
+            raise ClientError(f"the program at {self._where} speaks protocol {spoken!r}, this houseband {PROTOCOL}")
+        if self._where.startswith(TCP):
+            self.ask("hello", token=_read_tcp_file(self._where)[1])
 
     def ask(self, op: str, *, timeout: float | None = ANSWER_TIMEOUT_S, **members: Any) -> Json:
         """Make a request and return its answer, waiting for it `timeout` seconds, or for ever.
@@ -58,21 +60,33 @@ class ControlClient:
         """
         self._id += 1
         self._socket.settimeout(timeout)
-        try:
+        refusal = ""
+        with self._explaining():
             self._file.write(json.dumps({"id": self._id, "op": op, **members}).encode() + b"\n")
             self._file.flush()
-            while True:
+        while True:
+            try:
                 found = self._read()
-                if "ok" in found and found.get("id") == self._id:
-                    break
-                self._waiting.append(found)
-        except TimeoutError:
-            raise NoBandError("the band does not answer") from None
-        except OSError as error:
-            raise NoBandError(f"the band has gone ({error.strerror or error})") from None
+            except NoBandError:
+                if refusal:  # told before it was sent away
+                    raise ClientError(refusal) from None
+                raise
+            if "ok" in found and found.get("id") == self._id:
+                break
+            if found.get("ok") is False:
+                refusal = str(found.get("error"))
+            self._waiting.append(found)
         if not found["ok"]:
-            raise ClientError(str(found["error"]))
+            raise ClientError(str(found.get("error")))
         return found
+
+    def check_band(self) -> None:
+        """Raise NoBandError unless the band itself, and not only the server of the socket, hears what it is told."""
+        try:
+            self.ask("ping")
+        except ClientError as error:
+            if not str(error).startswith("no such op"):  # a band of an earlier version
+                raise
 
     def read_events(self) -> Iterator[Json]:
         """Yield the events that come, until the band leaves."""
@@ -82,39 +96,96 @@ class ControlClient:
                 yield self._waiting.pop(0)
             try:
                 yield self._read()
-            except (ClientError, OSError):
+            except ClientError:
                 return
 
     def close(self) -> None:
         """Close the connection."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # what was not sent yet has nowhere to go
+            self._file.close()
         self._socket.close()
 
     def _read(self) -> Json:
-        line = self._file.readline()
+        """Return the next line. Raises NoBandError where none comes, ClientError for what no houseband says."""
+        with self._explaining():
+            line = self._file.readline(MAX_LINE_BYTES)
         if not line:
-            raise NoBandError("the band has gone")
-        found: Json = json.loads(line)
+            raise NoBandError(_describe_loss(self._where, "the band has gone"))
+        try:
+            found = json.loads(line)
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            raise ClientError(f"the program at {self._where} is no houseband; say where yours is with --control")
         return found
+
+    @contextlib.contextmanager
+    def _explaining(self) -> Iterator[None]:
+        """Turn an OSError of the connection into a NoBandError."""
+        try:
+            yield
+        except TimeoutError:
+            raise NoBandError(describe_silence(self._where)) from None
+        except (OSError, ValueError) as error:  # ValueError: closed meanwhile
+            reason = getattr(error, "strerror", None) or error
+            raise NoBandError(_describe_loss(self._where, f"the band has gone ({reason})")) from None
+
+
+def find_address(where: str) -> str:
+    """Return the address that the configuration's `control` stands for. Raises ClientError where the socket is off."""
+    try:
+        address = resolve_address(where)
+    except OSError as error:
+        raise NoBandError(f"there is no control socket: {error}") from None
+    if address == OFF:
+        raise ClientError("the control socket is off in the configuration; set `control` to auto, or say --control")
+    return address
+
+
+def describe_silence(where: str) -> str:
+    """Return a sentence about a band that does not answer at an address."""
+    owner = find_owner(where)
+    if owner is None:
+        return "the band does not answer"
+    if is_stopped(owner):
+        return f"the band does not answer, for it is stopped (process {owner}); `kill -CONT {owner}` lets it go on"
+    return f"the band does not answer, for it is busy or hangs (process {owner}); `kill {owner}` ends it"
+
+
+def _describe_loss(where: str, nobody: str) -> str:
+    """Return a sentence about a socket that is not served: `nobody` where there is no band, either."""
+    owner = find_owner(where)
+    if owner is None:
+        return nobody
+    return (
+        f"the band plays (process {owner}), but its control socket does not answer; "
+        "its server is started again by itself, so try once more in some seconds"
+    )
 
 
 def _connect(address: str) -> socket.socket:
     try:
         if address.startswith(TCP):
-            return socket.create_connection(("127.0.0.1", _read_tcp_file()[0]), timeout=ANSWER_TIMEOUT_S)
+            return socket.create_connection(("127.0.0.1", _read_tcp_file(address)[0]), timeout=ANSWER_TIMEOUT_S)
         client = socket.socket(socket.AF_UNIX)
         client.settimeout(ANSWER_TIMEOUT_S)
         try:
             client.connect(address)
-        except OSError:
+        except BaseException:
             client.close()
             raise
+    except TimeoutError:
+        raise NoBandError(describe_silence(address)) from None
     except (OSError, ValueError):
-        raise NoBandError(f"no houseband answers at {address}; start one with `houseband run`") from None
+        nobody = f"no houseband answers at {address}; start one with `houseband run`"
+        raise NoBandError(_describe_loss(address, nobody)) from None
     return client
 
 
-def _read_tcp_file() -> tuple[int, str]:
-    """Return port and token of the band on this machine. Raises OSError and ValueError."""
-    port, token = find_control_token_file().read_text(encoding="ascii").split()
-    return int(port), token
+def _read_tcp_file(address: str) -> tuple[int, str]:
+    """Return port and token of the band on this machine. Raises OSError, and ValueError where there is another one."""
+    text, token = find_control_token_file().read_text(encoding="ascii").split()
+    port, wanted = int(text), int(address.removeprefix(TCP) or 0)
+    if not 0 < port <= MAX_PORT or wanted not in (0, port):
+        raise ValueError(f"the band has port {port}")
+    return port, token

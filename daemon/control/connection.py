@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,19 +18,20 @@ BURST_REQUESTS = 100.0
 
 
 class TokenBucket:
-    """A rate limit: a bucket of `BURST_REQUESTS` tokens that fills at a rate, and from which every request takes one.
+    """A rate limit: a bucket of tokens that fills at a rate, and from which every request takes one.
 
     The caller says what time it is (seconds of one monotonic clock).
     """
 
-    def __init__(self, now: float, rate: float = REQUESTS_PER_SECOND) -> None:
+    def __init__(self, now: float, rate: float = REQUESTS_PER_SECOND, burst: float = BURST_REQUESTS) -> None:
+        """Begin with a full bucket. rate: tokens a second; burst: tokens that fit in."""
         self._rate = rate
-        self._tokens = BURST_REQUESTS
+        self._tokens = self._burst = burst
         self._filled_at = now
 
     def find_delay_s(self, now: float) -> float:
         """Return how long it is until a token can be taken; 0 when there is one."""
-        self._tokens = min(BURST_REQUESTS, self._tokens + (now - self._filled_at) * self._rate)
+        self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._rate)
         self._filled_at = now
         return 0.0 if self._tokens >= 1 else (1 - self._tokens) / self._rate
 
@@ -38,14 +40,29 @@ class TokenBucket:
         self._tokens -= 1
 
 
+class Turnstile:
+    """Lets requests pass one at a time, in the order in which they came, no faster than a rate limit allows."""
+
+    def __init__(self, rate: float = REQUESTS_PER_SECOND, burst: float = BURST_REQUESTS) -> None:
+        """Open it; rate and burst as of a `TokenBucket`."""
+        self._bucket = TokenBucket(time.monotonic(), rate, burst)
+        self._queue = asyncio.Lock()
+
+    async def wait(self) -> None:
+        """Wait for one's turn."""
+        async with self._queue:
+            while delay := self._bucket.find_delay_s(time.monotonic()):
+                await asyncio.sleep(delay)
+            self._bucket.take()
+
+
 @dataclass(eq=False)
 class Connection:
     """One connected client. Belongs to the server's event loop."""
 
     writer: asyncio.StreamWriter
-    bucket: TokenBucket
-    #: whether it has shown the token; needed over TCP only
-    authenticated: bool
+    #: its own rate limit
+    turns: Turnstile = field(default_factory=Turnstile)
     #: the topics it has subscribed to
     topics: set[str] = field(default_factory=set)
     #: lines that `flush` will send

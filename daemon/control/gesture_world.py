@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 from daemon.control.gestures import Gestures
-from daemon.core.events import ControlChange, Event, ForgetGesture, LearnGesture, MidiIn, RebindGestures
+from daemon.core.events import ControlChange, Event, ForgetGesture, LearnGesture, MidiIn, Ping, RebindGestures
 from daemon.core.world import World
 
 
@@ -50,6 +50,8 @@ class GestureWorld:
                     gesture = self._gestures.forget(event.target)
                     if gesture is not None:
                         self._tell_learned(str(gesture), "")
+                    _report(event.done)
+                case Ping():
                     _report(event.done)
                 case RebindGestures():
                     self._presets = event.presets

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 
 from daemon.core import controls
 from daemon.core.controls import CONTROLS
-from daemon.core.value_types import TOGGLE, Integer, KnownName, Number, Switch, Trigger, ValueType
+from daemon.core.schema import shorten
+from daemon.core.value_types import TOGGLE, Integer, KnownName, Number, Switch, Trigger, ValueType, is_line
 from music import midi
 from music.errors import UserError
 
@@ -62,8 +63,8 @@ DEFAULT_GESTURES: dict[str, str] = {
     "program channel 16": "style",
 }
 
-#: keys of the server's commands that are for the gestures and not for the conductor
-LEARN, FORGET = "learn", "forget"
+#: keys of the server's commands that do not reach the conductor
+LEARN, FORGET, PING = "learn", "forget", "ping"
 
 CC, NOTE, PROGRAM = "cc", "note", "program"
 #: controllers that cannot be learned: the sustain pedal and the channel modes
@@ -120,6 +121,8 @@ class Target:
 
 def parse_target(text: str, gesture: Gesture) -> Target:
     """Return the target that a text describes, for a gesture that is to have it. Raises GestureError, SettingError."""
+    if not is_line(text):
+        raise GestureError(f"takes a control's name, or 'key=value', of one short line, not {shorten(text)}")
     key, separator, value = (part.strip() for part in text.partition("="))
     if separator:
         return Target(key, controls.parse(key, value))
@@ -146,7 +149,7 @@ def _gives_value(gesture: Gesture, values: ValueType) -> bool:
 def check_binding(gesture: str, target: object) -> None:
     """Check one line of a table of gestures. Raises GestureError and SettingError where it makes no sense."""
     if not isinstance(target, str):
-        raise GestureError(f"takes a control's name, or 'key=value', not {target!r}")
+        raise GestureError(f"takes a control's name, or 'key=value', not {shorten(target)}")
     parsed = parse_gesture(gesture)
     if target.strip():
         parse_target(target, parsed)

@@ -42,6 +42,15 @@ def read_learned(file: Path) -> dict[str, str]:
     return dict(table)
 
 
+def change_learned(learned: Mapping[str, str], gesture: str, target: str) -> dict[str, str]:
+    """Return learned gestures (gesture -> target) with one more, which takes its target from another that had it.
+
+    Where the target is empty, the gesture is forgotten.
+    """
+    others = {text: known for text, known in learned.items() if text != gesture and known != target}
+    return {**others, gesture: target} if target else others
+
+
 def write_learned(file: Path, learned: Mapping[str, str]) -> None:
     """Write learned gestures (gesture -> target) to a file, which is replaced as a whole. Raises OSError."""
     lines = [

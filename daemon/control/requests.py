@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,17 @@ from daemon.control.client_events import (
     make_tempo_event,
 )
 from daemon.control.connection import Connection, Json
-from daemon.control.gestures import CC, FORGET, LEARN, Gesture, GestureError, parse_target
-from daemon.control.learned import write_learned
+from daemon.control.gestures import CC, FORGET, LEARN, PING, Gesture, GestureError, parse_target
+from daemon.control.learned import change_learned, write_learned
 from daemon.control.protocol import TOPICS
 from daemon.core import controls
+from daemon.core.controls import PANIC
 from daemon.core.schema import SettingError, shorten
 from music.errors import UserError
+
+#: commands that the band may have to carry out at a time
+MAX_PENDING_COMMANDS = 1000
+_BUSY = "the band takes no more requests at present: it is stopped or busy; ask again later"
 
 
 class RequestError(UserError):
@@ -33,11 +39,14 @@ class RequestHandler:
     no sockets: it takes what the band tells (`take_fact`) and requests (`answer`) from one thread.
     """
 
-    def __init__(self, setup: Json, pass_on: Callable[[Json], None]) -> None:
-        """Begin with a `ServerSetup` as a dictionary; `pass_on` sends a message to the band."""
+    def __init__(self, setup: Json, pass_on: Callable[[Json], bool]) -> None:
+        """Begin with a `ServerSetup` as a dictionary.
+
+        `pass_on` sends a message to the band, or returns False where the band takes none.
+        """
         self._setup = setup
         self._pass_on = pass_on
-        self._serial = 0
+        self._serial = setup["serial"]
         self._pending: dict[int, tuple[Connection, Json]] = {}  # serial of a command -> who asked, and the request
         self._learner: tuple[Connection, Json] | None = None
         self._learned: dict[str, str] = dict(setup["learned"])
@@ -46,7 +55,7 @@ class RequestHandler:
             "controls": dict(setup["controls"]), "bpm": setup["bpm"], "playing": False, "tick": None, "at": None,
             "counters": {}, "styles": list(setup["styles"]), "techniques": list(setup["techniques"]),
             "presets": list(setup["presets"]), "gestures": {**setup["gestures"], **self._learned},
-            "ports": list(setup["ports"]),
+            "ports": list(setup["ports"]), "restarts": setup["restarts"],
         }  # fmt: skip
 
     def answer(self, client: Connection, request: Json) -> None:
@@ -56,8 +65,10 @@ class RequestHandler:
                 client.send(make_answer(request, **self._find(request)))
             case "set":
                 self._set(client, request, _read_key(request), request.get("value", True))
-            case "panic":
-                self._set(client, request, "panic", True)
+            case controls.PANIC:
+                self._set(client, request, PANIC, True)
+            case "ping":
+                self._ask_band(client, request, PING)
             case "subscribe":
                 client.topics |= _read_topics(request)
                 client.send(make_answer(request))
@@ -67,10 +78,11 @@ class RequestHandler:
             case "learn":
                 self._learn(client, request)
             case "forget":
-                self._pending[self._command(FORGET, _read_key(request))] = client, request
+                self._ask_band(client, request, FORGET, _read_key(request))
             case other:
                 raise RequestError(
-                    f"no such op: {shorten(other)}; there are get, set, panic, subscribe, unsubscribe, learn, forget"
+                    f"no such op: {shorten(other)}; there are get, set, panic, ping, subscribe, "
+                    "unsubscribe, learn, forget"
                 )
 
     def drop_client(self, client: Connection) -> None:
@@ -122,7 +134,14 @@ class RequestHandler:
             value = controls.parse(key, value, self.state["styles"], self.state["techniques"], self.state["presets"])
         except SettingError as error:
             raise RequestError(str(error)) from None
-        self._pending[self._command(key, value)] = client, request
+        self._ask_band(client, request, key, value)
+
+    def _ask_band(self, client: Connection, request: Json, key: str, value: object = None) -> None:
+        """Pass a command on; the client is answered when the band has carried it out. Raises RequestError."""
+        serial = self._command(key, value)
+        if serial is None or len(self._pending) >= MAX_PENDING_COMMANDS:
+            raise RequestError(_BUSY)
+        self._pending[serial] = client, request
 
     def _learn(self, client: Connection, request: Json) -> None:
         target = _read_key(request)
@@ -134,12 +153,15 @@ class RequestHandler:
             waiting, earlier = self._learner
             waiting.send(make_refusal(earlier, "somebody else began to learn a gesture"))
         self._learner = client, request
-        self._command(LEARN, target)
+        if self._command(LEARN, target) is None:
+            self._learner = None
+            raise RequestError(_BUSY)
 
-    def _command(self, key: str, value: object) -> int:
+    def _command(self, key: str, value: object) -> int | None:
+        """Pass a command on and return its number; None where the band takes none."""
         self._serial += 1
-        self._pass_on({"kind": "command", "key": key, "value": value, "serial": self._serial})
-        return self._serial
+        message = {"kind": "command", "key": key, "value": value, "serial": self._serial}
+        return self._serial if self._pass_on(message) else None
 
     def _finish(self, serial: int, accepted_by_band: bool) -> None:
         client, request = self._pending.pop(serial, (None, {}))
@@ -152,9 +174,7 @@ class RequestHandler:
 
     def _keep_learned(self, gesture: str, target: str) -> None:
         """Keep a gesture that the band has learned, or, where it has no target, forgotten."""
-        self._learned = {text: known for text, known in self._learned.items() if text != gesture and known != target}
-        if target:
-            self._learned[gesture] = target
+        self._learned = change_learned(self._learned, gesture, target)
         self.state["gestures"] = {**self._setup["gestures"], **self._learned}
         try:
             write_learned(Path(self._setup["learned_file"]), self._learned)
@@ -164,6 +184,11 @@ class RequestHandler:
             client, request = self._learner
             self._learner = None
             client.send(make_answer(request, gesture=gesture))
+
+
+def is_panic(request: Json) -> bool:
+    """Return whether a request asks to end everything that sounds."""
+    return request.get("op") == PANIC or (request.get("op") == "set" and request.get("key") == PANIC)
 
 
 def make_answer(request: Json, **members: Any) -> Json:
@@ -177,7 +202,14 @@ def make_refusal(request: Json, error: str) -> Json:
 
 
 def _copy_id(request: Json) -> Json:
-    return {"id": request["id"]} if "id" in request else {}
+    """Return what an answer repeats of its request: its id, if that can be repeated."""
+    if "id" not in request:
+        return {}
+    try:
+        json.dumps(request["id"], allow_nan=False)
+    except (ValueError, RecursionError):  # lists in lists in lists, or no number
+        return {}
+    return {"id": request["id"]}
 
 
 def _read_key(request: Json) -> str:

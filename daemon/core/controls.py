@@ -12,6 +12,9 @@ from music.errors import UserError
 #: the tempo at the start; it is no setting, for a clock that is followed changes it, too
 BPM = KeySpec("bpm", Number(10, 400), 120.0, "beats per minute", live=True)
 
+#: the control that ends everything that sounds
+PANIC = "panic"
+
 
 def _check_preset(preset: str, presets: Collection[str]) -> None:
     if preset not in presets:
@@ -40,7 +43,7 @@ CONTROLS: dict[str, KeySpec] = {
         ),
         _make_action("tap", "tap twice or more: the tempo is that of the taps"),
         KeySpec("preset", _PRESET, None, "turn all that a preset of the configuration turns", live=True),
-        _make_action("panic", "end everything that sounds, at once, and go on with the next plan"),
+        _make_action(PANIC, "end everything that sounds, at once, and go on with the next plan"),
     )
 }
 

@@ -64,6 +64,14 @@ class ForgetGesture:
 
 
 @dataclass(frozen=True, slots=True)
+class Ping:
+    """A question whether the band hears what it is told; it changes nothing."""
+
+    at: int
+    done: Callable[[bool], None] | None = field(default=None, compare=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
 class RebindGestures:
     """Gestures and presets of a configuration that was read again; they replace the previous ones."""
 
@@ -118,6 +126,7 @@ Event = (
     | ControlChange
     | LearnGesture
     | ForgetGesture
+    | Ping
     | RebindGestures
     | Position
     | PortsLost

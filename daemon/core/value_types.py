@@ -163,7 +163,7 @@ class Text(ValueType):
 
     def parse(self, value: object) -> str:
         """Return the text."""
-        if not isinstance(value, str) or len(value) > MAX_TEXT_LENGTH or not _is_line(value):
+        if not isinstance(value, str) or not is_line(value):
             raise InvalidValueError
         return value
 
@@ -295,6 +295,8 @@ def check_path(text: str) -> Path:
         raise InvalidValueError(f"there is no home folder {text.partition('/')[0]}") from None
 
 
-def _is_line(text: str) -> bool:
-    """Return whether a text has no control characters and can be written as UTF-8."""
+def is_line(text: str) -> bool:
+    """Return whether a text is not too long, has no control characters, and can be written as UTF-8."""
+    if len(text) > MAX_TEXT_LENGTH:
+        return False
     return not any(ord(char) < 32 or ord(char) == 127 or 0xD800 <= ord(char) < 0xE000 for char in text)

@@ -18,9 +18,14 @@ FlatNotes = tuple[tuple[int, int, int, int], ...]
 
 
 def send(pipe: IO[bytes], message: object) -> None:
-    """Write one message, whole. Raises OSError if nobody reads any more."""
-    pipe.write(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
+    """Write one message, whole, however long that takes. Raises OSError if nobody reads any more."""
+    pipe.write(pack(message))
     pipe.flush()
+
+
+def pack(message: object) -> bytes:
+    """Return one message as the bytes that `receive` reads."""
+    return pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
 
 
 def receive(pipe: IO[bytes]) -> Any:

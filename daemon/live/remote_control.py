@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
@@ -13,13 +14,18 @@ from daemon.control.gestures import Gestures
 from daemon.control.protocol import OFF, resolve_address
 from daemon.control.publisher import Publisher
 from daemon.core import controls
+from daemon.core.controls import PANIC
+from daemon.core.events import ControlChange
 from daemon.core.observers import ObservedOutput, ObservedWorld, PerformanceView
 from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
 from daemon.core.world import Output, World
+from daemon.system import signals
 from daemon.system.live_world import LiveWorld
 from music.midi import program_change
 from music.note import CHANNELS
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +54,19 @@ class RemoteControl:
     programs: Mapping[str, int] = field(default_factory=dict)  #: role -> General MIDI program, 1..128
 
     def start(self, world: LiveWorld, stack: ExitStack) -> ControlSocket | None:
-        """Start the socket's server, which takes a moment; return None where there is to be no socket."""
-        if resolve_address(self.control) == OFF:
-            return None
-        return stack.enter_context(closing(ControlSocket(world.put, world.now)))
+        """Start the socket's server, which takes a moment, and heed the signal that stands for a panic.
+
+        Returns None where there is to be no socket, or can be none, which is logged.
+        """
+        server: ControlSocket | None = None
+        try:
+            if resolve_address(self.control) != OFF:
+                server = ControlSocket(world.put, world.now)
+        except OSError as error:
+            log.warning("control socket: there is none, for %s", error)
+        confirm = None if server is None else server.confirm_panic
+        stack.enter_context(signals.on_panic(lambda: world.put(ControlChange(world.now(), PANIC, True, done=confirm))))
+        return None if server is None else stack.enter_context(closing(server))
 
     def attach(
         self,

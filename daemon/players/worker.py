@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from daemon.core import wire
 from daemon.core.events import Event, PlanReady, WorkerFailed
 from daemon.core.plan import PlanRequest
 from daemon.core.player_info import PlayerInfo
-from daemon.system.child_process import ChildProcess
+from daemon.system.child_process import ChildProcess, describe_exit_status
 from daemon.system.priority import raise_priority
 from music.errors import HousebandError, UserError
 
@@ -261,9 +260,14 @@ class _Supervisor:
         self._number += 1
         self._child = _Child(self._number, process, time.monotonic())
         self._deadline_s = self._child.started_s + self._limits.start_s
-        threading.Thread(
+        reader = threading.Thread(
             target=_read_messages, args=(process.stdout, self._number, self.mail), name="worker-reader", daemon=True
-        ).start()
+        )
+        try:
+            reader.start()
+        except RuntimeError as error:  # a limit of memory or of threads is reached
+            process.stdout.close()
+            self._replace_child(f"cannot be started ({error})")
 
     def _take_message(self, child: _Child, message: _FromChild) -> None:
         if message.kind == "warning":
@@ -301,7 +305,7 @@ class _Supervisor:
         number = child.request.number if child is not None and child.request is not None else 0
         was_ready = child is not None and child.is_ready
         status = self._end_child(0.0 if reason else EXIT_LIMIT_S)
-        reason = reason or f"ended with {_describe_status(status)}"
+        reason = reason or f"ended with {describe_exit_status(status)}"
         if not self._was_ever_ready:  # nobody plays yet: the caller decides
             lost = WorkerLost(f"the worker {reason} while it loaded its player")
             self.first_result.put(WorkerError(reason) if said_itself else lost)
@@ -327,8 +331,8 @@ class _Supervisor:
         if child is not None and child.is_ready and child.request is None and self._waiting is not None:
             child.request, self._waiting = self._waiting, None
             self._deadline_s = time.monotonic() + self._limits.answer_s
-            with contextlib.suppress(OSError):  # it is gone; its reader says so
-                wire.send(child.process.stdin, wire.pack_request(child.request))
+            with contextlib.suppress(OSError):  # it is gone, as its reader says, or does not read, as the deadline does
+                child.process.write(wire.pack(wire.pack_request(child.request)), self._limits.answer_s)
 
     def _end_child(self, patience_s: float = 0.0) -> int:
         """End the child and return its exit status; one that is ending by itself gets some seconds for it."""
@@ -346,20 +350,12 @@ def _start_process(spec: PlayerSpec) -> ChildProcess:
 
 def _read_messages(pipe: IO[bytes], child: int, mail: SimpleQueue[PlanRequest | _FromChild | _Close]) -> None:
     """Pass on what a child says until it says no more. Runs in a thread of its own."""
-    with pipe, contextlib.suppress(EOFError):
-        while True:
-            kind, content = wire.receive(pipe)
-            mail.put(_FromChild(child, kind, content))
-            if kind == "ready":
-                raise_priority(inherit=False)
-    mail.put(_FromChild(child, "gone", ""))
-
-
-def _describe_status(status: int) -> str:
-    """Return an exit status in words; a negative one is the number of the signal that ended the process."""
-    if status >= 0:
-        return f"exit status {status}"
     try:
-        return f"signal {signal.Signals(-status).name}"
-    except ValueError:
-        return f"signal {-status}"
+        with pipe, contextlib.suppress(EOFError):
+            while True:
+                kind, content = wire.receive(pipe)
+                mail.put(_FromChild(child, kind, content))
+                if kind == "ready":
+                    raise_priority(inherit=False)
+    finally:  # whatever ended it: a child that is not listened to is of no use
+        mail.put(_FromChild(child, "gone", ""))

@@ -10,14 +10,16 @@ import contextlib
 import importlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from typing import IO
 
-from daemon.system.signals import STOP_SIGNALS
+from daemon.system.signals import IGNORED_BY_HELPERS
 
 _BOOTSTRAP = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
@@ -77,6 +79,28 @@ class ChildProcess:
         assert self._process.stdout
         return self._process.stdout
 
+    def write(self, data: bytes, patience_s: float) -> None:
+        """Write to the helper, past the buffer of `stdin`. Raises TimeoutError where it reads too slowly, and OSError.
+
+        A helper that has not read all of it after `patience_s` is of no use any more: the pipe holds a part.
+        """
+        pipe = self.stdin.fileno()
+        if not hasattr(select, "poll"):  # Windows, where a pipe cannot be waited for
+            self.stdin.write(data)
+            self.stdin.flush()
+            return
+        os.set_blocking(pipe, False)
+        end, rest = time.monotonic() + patience_s, memoryview(data)
+        while True:
+            with contextlib.suppress(BlockingIOError):
+                rest = rest[os.write(pipe, rest) :]
+            if not rest:
+                return
+            room = select.poll()
+            room.register(pipe, select.POLLOUT)
+            if not room.poll(max(0.0, end - time.monotonic()) * 1000):
+                raise TimeoutError("the helper does not read")
+
     def close_stdin(self) -> None:
         """Tell the helper that there is no more to come. Waits while another thread writes to it."""
         with contextlib.suppress(OSError):  # what was not yet flushed has nowhere to go
@@ -86,14 +110,28 @@ class ChildProcess:
         """End the helper at once."""
         self._process.kill()
 
-    def stop(self, patience_s: float = 0.0) -> int:
+    def wait(self, patience_s: float = 0.0) -> int:
         """Give the helper some seconds to end by itself, then kill it; return its exit status."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(patience_s)
         self._process.kill()
-        status = self._process.wait()
+        return self._process.wait()
+
+    def stop(self, patience_s: float = 0.0) -> int:
+        """End the helper as `wait` does, and close the pipe to it, to which no other thread may write any more."""
+        status = self.wait(patience_s)
         self.close_stdin()
         return status
+
+
+def describe_exit_status(status: int) -> str:
+    """Return an exit status in words; a negative one is the number of the signal that ended the process."""
+    if status >= 0:
+        return f"exit status {status}"
+    try:
+        return f"signal {signal.Signals(-status).name}"
+    except ValueError:
+        return f"signal {-status}"
 
 
 def run_detached(target: str, environment: Mapping[str, str]) -> None:
@@ -115,7 +153,7 @@ def _command(target: str, arguments: tuple[str, ...]) -> list[str]:
 
 def call_target(target: str, *arguments: str) -> None:
     """Run a function in this process, which is a helper: the first thing that one does."""
-    for number in STOP_SIGNALS:
+    for number in IGNORED_BY_HELPERS:
         signal.signal(number, signal.SIG_IGN)
     module, _, function = target.partition(":")
     getattr(importlib.import_module(module), function)(*arguments)

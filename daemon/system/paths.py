@@ -73,16 +73,24 @@ def find_runtime_folder() -> Path:
     """Return the folder of what lives as long as the user's session, such as the control socket.
 
     XDG_RUNTIME_DIR is taken as it is: inside a service's user namespace root is nobody, and platformdirs trusts no
-    directory that lies in one of nobody's. Raises OSError where there is no such directory and none can be made.
+    directory that lies in one of nobody's. Where there is none, and another user has taken the name of the usual
+    replacement in the folder of temporary files, it lies in the user's cache. Raises OSError where the user has none.
     """
     named = os.environ.get("XDG_RUNTIME_DIR", "")
     if sys.platform.startswith("linux") and Path(named).is_absolute() and Path(named).is_dir():
         return Path(named) / NAME
-    from platformdirs import user_runtime_path
+    from platformdirs import user_cache_path, user_runtime_path
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns where it takes another directory than the usual one
-        return user_runtime_path(NAME)
+        try:
+            return user_runtime_path(NAME)
+        except OSError:
+            pass
+        try:
+            return user_cache_path(NAME) / "run"
+        except RuntimeError as error:
+            raise OSError(f"there is no folder for it; set XDG_RUNTIME_DIR to one of yours ({error})") from None
 
 
 def find_control_socket_file() -> Path:

@@ -1,4 +1,4 @@
-"""The signals that stop the program or make it read its configuration again."""
+"""The signals that stop the program, make it read its configuration again, or end what sounds."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from daemon.system.sd_notify import is_managed
 
 #: Ctrl-C, the service manager's stop, and a terminal that is closed
 STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+#: ends what sounds where the control socket does not answer; None on Windows, which has no such signal
+PANIC_SIGNAL: signal.Signals | None = getattr(signal, "SIGUSR1", None)
+#: sent to all processes of the program, these concern only the one that started the others
+IGNORED_BY_HELPERS = (*STOP_SIGNALS, *(() if PANIC_SIGNAL is None else (PANIC_SIGNAL,)))
 
 
 @contextlib.contextmanager
@@ -36,6 +40,14 @@ def on_reload(reload: Callable[[], None]) -> Iterator[None]:
         yield
         return
     with _handling((signal.SIGHUP,), lambda _number, _frame: reload()):
+        yield
+
+
+@contextlib.contextmanager
+def on_panic(panic: Callable[[], None]) -> Iterator[None]:
+    """Call `panic`, in the main thread, whenever the signal for it arrives; it must return at once."""
+    numbers = () if PANIC_SIGNAL is None else (PANIC_SIGNAL,)
+    with _handling(numbers, lambda _number, _frame: panic()):
         yield
 
 

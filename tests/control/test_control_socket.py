@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -21,15 +22,17 @@ from click.testing import CliRunner
 
 from daemon.cli import main
 from daemon.control.client import ClientError, ControlClient
-from daemon.control.connection import BURST_REQUESTS, REQUESTS_PER_SECOND, TokenBucket
-from daemon.control.control_socket import MAX_QUEUED_FACTS, ControlSocket, ServerSetup
+from daemon.control.connection import BURST_REQUESTS, REQUESTS_PER_SECOND, TokenBucket, Turnstile
+from daemon.control.control_socket import ControlSocket, ServerSetup
 from daemon.control.gesture_world import GestureWorld
 from daemon.control.gestures import Gestures
+from daemon.control.owner_lock import OwnerLock
 from daemon.control.protocol import PROTOCOL, TOPICS
 from daemon.control.publisher import Publisher
-from daemon.control.server import MAX_CLIENTS, MAX_LINE_BYTES
+from daemon.control.server import MAX_CLIENTS, MAX_LINE_BYTES, MAX_RESERVED, MAX_STRANGERS, listen
+from daemon.control.server_process import MAX_QUEUED_FACTS
 from daemon.core.counters import Counters
-from daemon.core.events import ControlChange, Event, ForgetGesture, LearnGesture, Quit
+from daemon.core.events import ControlChange, Event, ForgetGesture, LearnGesture, Ping, Quit
 from daemon.core.observers import ObservedOutput, ObservedWorld
 from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
@@ -37,6 +40,7 @@ from daemon.core.tempo import TempoMap
 from daemon.engine.conductor import Conductor
 from daemon.engine.song import SongInfo
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, VirtualWorld
+from daemon.system.signals import on_panic
 from music.note import Note
 from tests.support.fakes import MS, FakePlayer, midi
 
@@ -73,8 +77,9 @@ class Band:
 
     def _put(self, event: Event) -> None:
         self.events.put(event)
-        assert isinstance(event, ControlChange | LearnGesture | ForgetGesture)
-        assert event.done is not None
+        assert isinstance(event, ControlChange | LearnGesture | ForgetGesture | Ping)
+        if event.done is None:
+            return
         if isinstance(event, ControlChange):
             self.done.append(event)
         if not isinstance(event, ControlChange) or event.key != "density":  # nobody ever does that
@@ -300,7 +305,7 @@ def test_a_client_that_never_reads_loses_events_and_nobody_else_does(band: Band)
 
 def _feed(band: Band, many: int) -> None:
     for i in range(many):
-        while band.control._queue.qsize() > MAX_QUEUED_FACTS // 2:
+        while band.control._server._queue.qsize() > MAX_QUEUED_FACTS // 2:
             threading.Event().wait(0.001)
         band.control.tell("note", b"\x91\x28\x50", i, 0)
 
@@ -316,17 +321,56 @@ def test_a_flood_is_read_no_faster_than_the_rate_and_others_are_answered(band: B
     client.close()
 
 
-def test_there_is_room_for_so_many_and_one_more_is_told(band: Band) -> None:
+def test_there_is_room_for_so_many_and_one_more_is_told_and_may_panic(band: Band) -> None:
     there = [connected(band) for _ in range(MAX_CLIENTS)]
-    raw = socket.socket(socket.AF_UNIX)
-    raw.settimeout(20)
-    raw.connect(band.where)
-    said = raw.makefile("rb").read()
-    assert b"there are 32 clients already" in said
+    raw = Raw(band)
+    assert raw.read()["error"] == "there are 32 clients already"
+    raw.say(b'{"op": "get"}\n')
+    assert raw.read()["ok"] is False
     raw.close()
+    result = CliRunner().invoke(main, ["status", "--control", band.where])
+    assert (result.exit_code, result.stderr) == (2, "Error: there are 32 clients already\n")
+    result = CliRunner().invoke(main, ["panic", "--control", band.where])
+    assert (result.exit_code, result.output) == (0, "everything that sounded has been ended\n")
+    assert [change.key for change in band.done] == ["panic"]
     for client in there:
         client.close()
     connected(band).close()
+
+
+def test_panic_waits_for_nobody(band: Band) -> None:
+    floods = [Raw(band) for _ in range(MAX_CLIENTS)]
+    idle = [_connect_raw(band) for _ in range(MAX_RESERVED)]
+    for flood in floods:
+        flood.say(b'{"op": "set", "key": "fill"}\n' * 300)
+    for _ in range(3):
+        assert CliRunner().invoke(main, ["panic", "--control", band.where]).exit_code == 0
+    assert [change.key for change in band.done].count("panic") == 3
+    for each in floods:
+        each.close()
+    for sock in idle:
+        sock.close()
+
+
+def _connect_raw(band: Band) -> socket.socket:
+    raw = socket.socket(socket.AF_UNIX)
+    raw.settimeout(20)
+    raw.connect(band.where)
+    return raw
+
+
+def test_requests_are_let_through_in_the_order_in_which_they_came() -> None:
+    async def pass_all() -> list[int]:
+        turns, passed = Turnstile(1000, 1), []
+
+        async def one(number: int) -> None:
+            await turns.wait()
+            passed.append(number)
+
+        await asyncio.gather(*(one(number) for number in range(20)))
+        return passed
+
+    assert asyncio.run(pass_all()) == list(range(20))
 
 
 def test_a_bucket_fills_at_its_rate() -> None:
@@ -343,19 +387,74 @@ def test_a_bucket_fills_at_its_rate() -> None:
 
 def test_a_server_that_stands_still_is_never_waited_for(band: Band) -> None:
     connected(band).close()
-    os.kill(band.control._child.pid, signal.SIGSTOP)
+    os.kill(band.control.pid, signal.SIGSTOP)
     for i in range(20 * MAX_QUEUED_FACTS):
         band.control.tell("note", b"\x91\x28\x50", i, 0)
-    assert band.control._queue.qsize() <= MAX_QUEUED_FACTS + 1
+    assert band.control._server._queue.qsize() <= MAX_QUEUED_FACTS + 1
 
 
-def test_a_server_that_is_killed_is_missed_by_nobody(band: Band) -> None:
+def test_a_server_that_is_killed_is_told_of_and_another_takes_its_place(
+    band: Band, caplog: pytest.LogCaptureFixture
+) -> None:
     client = connected(band)
-    os.kill(band.control._child.pid, signal.SIGKILL)
-    assert list(client.read_events()) == []
+    client.ask("subscribe", to=["notes"])
+    client.ask("set", key="fill")
+    band.control.tell("controls", {"style": "rock", "technique": "gan", "intensity": 0.25})
+    band.control.tell("tempo", 600_000, True, 7, 8)
+    band.control.tell_learned("cc 21 channel 1", "intensity")
+    client.ask("ping")
+    killed = band.control.pid
+    os.kill(killed, signal.SIGKILL)
+    assert [event for event in client.read_events() if event.get("event") != "controls"] == []
     for i in range(20 * MAX_QUEUED_FACTS):
         band.control.tell("note", b"\x91\x28\x50", i, 0)
     client.close()
+    other = connected(band)
+    state = other.ask("get")["state"]
+    assert band.control.pid != killed
+    assert band.control.wanted == frozenset()
+    assert (state["restarts"], state["bpm"], state["playing"], state["tick"]) == (1, 100.0, True, 7)
+    assert state["controls"]["style"] == "rock"
+    assert state["gestures"] == {"cc 80": "fill", "cc 5": "swing", "cc 21 channel 1": "intensity"}
+    other.ask("set", key="undo")
+    other.close()
+    assert "its server ended with signal SIGKILL and is started again" in caplog.text
+    told = CliRunner().invoke(main, ["status", "--control", band.where]).output
+    assert "its server ended unexpectedly 1 time(s) and was started again" in told
+
+
+def test_a_server_that_gives_no_sign_of_life_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon.control.server_process.PING_INTERVAL_S", 0.5)
+    band = Band(tmp_path)
+    connected(band).close()
+    hung = band.control.pid
+    os.kill(hung, signal.SIGSTOP)
+    while band.control.pid == hung:
+        threading.Event().wait(0.01)
+    connected(band).close()
+    band.control.close()
+
+
+def test_while_its_server_is_gone_the_band_is_found_and_panics_by_signal(
+    band: Band, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.control.control_socket.FIRST_PAUSE_S", 3600.0)
+    band.control._pause_s = 3600.0
+    panics: list[int] = []
+
+    def panic() -> None:
+        panics.append(1)
+        band.control.confirm_panic(True)
+
+    connected(band).close()
+    os.kill(band.control.pid, signal.SIGKILL)
+    with on_panic(panic):
+        result = CliRunner().invoke(main, ["status", "--control", band.where])
+        assert (result.exit_code, result.stderr.count("\n")) == (3, 1)
+        assert f"the band plays (process {os.getpid()}), but its control socket does not answer" in result.stderr
+        result = CliRunner().invoke(main, ["panic", "--control", band.where])
+        assert (result.exit_code, result.output) == (0, "everything that sounded has been ended\n")
+    assert panics == [1]
 
 
 # Where it is
@@ -394,6 +493,67 @@ def test_on_loopback_a_secret_is_needed(tmp_path: Path, monkeypatch: pytest.Monk
     assert band.done == []
 
 
+def test_strangers_over_tcp_lock_nobody_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run").mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    band = Band(tmp_path, "tcp:0")
+    connected(band).close()
+    port = int((tmp_path / "run" / "houseband" / "control.tcp").read_text().split()[0])
+    strangers = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(MAX_STRANGERS + 20)]
+    client = connected(band)
+    assert client.ask("get", key="bpm")["value"] == 120.0
+    with contextlib.suppress(ConnectionResetError):  # it is sent away for the room it takes
+        assert strangers[0].makefile("rb").read().count(b"\n") <= 1
+    client.ask("panic")
+    client.close()
+    for stranger in strangers:
+        stranger.close()
+    band.control.close()
+    assert not list((tmp_path / "run" / "houseband").iterdir())
+
+
+def test_of_bands_that_start_at_once_over_a_stale_socket_one_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.control.owner_lock._TAKEN_AFTER_S", 0.02)
+    where = str(tmp_path / "control.sock")
+    for _ in range(20):
+        left = socket.socket(socket.AF_UNIX)
+        left.bind(where)
+        left.close()
+        begin = threading.Barrier(4)
+        outcomes: list[Any] = []
+
+        def start(begin: threading.Barrier = begin, outcomes: list[Any] = outcomes) -> None:
+            begin.wait()
+            try:
+                lock = OwnerLock(where)
+            except OSError:
+                return
+            outcomes.append((lock, listen(where)[0]))
+
+        threads = [threading.Thread(target=start) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        [(lock, listener)] = outcomes
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(where)
+        listener.close()
+        lock.release(remove_socket=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_program_that_is_no_band_keeps_its_socket(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as foreign:
+        foreign.bind(str(tmp_path / "control.sock"))
+        foreign.listen(100)
+        with pytest.raises(OSError, match=r"another program listens at .*; give this band a `control` of its own"):
+            listen(str(tmp_path / "control.sock"))
+    assert (tmp_path / "control.sock").exists()
+
+
 def test_where_nobody_plays_the_commands_say_how_to_start_one(tmp_path: Path) -> None:
     nobody = str(tmp_path / "none.sock")
     for words in (["status"], ["set", "fill"], ["panic"], ["learn", "fill"]):
@@ -411,7 +571,8 @@ def test_the_commands_speak_with_a_band(band: Band) -> None:
 
     band.control.tell("counters", {**Counters().to_summary(), "isr": 0.5})
     band.control.tell("controls", {"style": "rock", "technique": "gan", "intensity": 0.25, "mute.pad": True})
-    assert houseband("set", "fill") == houseband("panic") == ""
+    assert houseband("set", "fill") == ""
+    assert houseband("panic") == "everything that sounded has been ended\n"
     assert [c.key for c in band.done] == ["fill", "panic"]
     said = houseband("status").splitlines()
     assert said[0] == "waiting for the melody: rock, gan, 120 bpm"

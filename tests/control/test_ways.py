@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from daemon.cli import main
 from daemon.config.reading import build_config, read_config
 from daemon.control import automation
-from daemon.control.connection import Connection, TokenBucket
+from daemon.control.connection import Connection
 from daemon.control.gesture_world import GestureWorld
 from daemon.control.gestures import Gestures
 from daemon.control.requests import RequestHandler
@@ -135,10 +135,16 @@ def passed_on(request: dict[str, Any]) -> ControlChange:
     hello = {
         "controls": {}, "bpm": 120.0, "styles": CHOICES["style"], "techniques": CHOICES["technique"],
         "presets": CHOICES["preset"], "gestures": {}, "learned": {}, "ports": (),
+        "restarts": 0, "serial": 0,
     }  # fmt: skip
     sent: list[dict[str, Any]] = []
-    client = Connection(None, TokenBucket(0.0), authenticated=True)  # type: ignore[arg-type]
-    RequestHandler(hello, sent.append).answer(client, request)
+
+    def pass_on(message: dict[str, Any]) -> bool:
+        sent.append(message)
+        return True
+
+    client = Connection(None)  # type: ignore[arg-type]
+    RequestHandler(hello, pass_on).answer(client, request)
     (message,) = sent
     return ControlChange(at(TURNED), message["key"], message["value"])
 

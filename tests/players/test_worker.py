@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -115,6 +116,34 @@ def test_a_worker_killed_between_two_questions_is_replaced() -> None:
         event = world.wait(None)
         assert isinstance(event, PlanReady)
         assert event.plan.number == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX")
+def test_a_question_that_does_not_fit_into_the_pipe_of_a_stopped_worker_holds_up_nobody() -> None:
+    many = tuple(Note(6 * i, 60, 6) for i in range(40_000))
+    with working("echo", limit=1.0) as (worker, world):
+        worker.wait_ready()
+        assert worker.pid is not None
+        os.kill(worker.pid, signal.SIGSTOP)
+        worker.ask(request(1, *many))
+        event = world.wait(None)
+        assert event == WorkerFailed(event.at if event else 0, 1, "the worker gave no answer in time")
+        worker.ask(request(2, *many))
+        event = world.wait(None)
+        assert isinstance(event, PlanReady)
+        assert (event.plan.number, len(event.plan.notes["bass"])) == (2, len(many))
+
+
+def test_a_worker_whose_thread_cannot_start_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "worker-reader":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    start = threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with working("echo") as (worker, _), pytest.raises(WorkerLost, match="can't start new thread"):
+        worker.wait_ready()
 
 
 def test_a_worker_that_cannot_start_again_is_reported_and_closes(tmp_path: Path) -> None:
