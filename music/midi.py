@@ -100,6 +100,30 @@ def is_valid_message(data: bytes) -> bool:
     return len(data) == _LENGTHS[data[0]] and data[1:].isascii()
 
 
+def split_messages(data: bytes) -> Iterator[bytes]:
+    """Yield the whole messages in bytes that are not one: a SysEx that nobody ended is run into by those after it.
+
+    As the standard has it, any status but those of real-time messages, which may stand anywhere, ends a SysEx. What is
+    not whole is left out.
+    """
+    message = b""
+    for byte in data:
+        if byte >= CLOCK:
+            if is_valid_message(bytes((byte,))):
+                yield bytes((byte,))
+        elif byte == SYSEX_END:
+            if is_valid_message(message + bytes((byte,))):
+                yield message + bytes((byte,))
+            message = b""
+        elif byte & 0x80:
+            message = bytes((byte,))
+        elif message:
+            message += bytes((byte,))
+        if is_valid_message(message):
+            yield message
+            message = b""
+
+
 def is_system(data: Sequence[int]) -> bool:
     """Tell whether a message belongs to no channel."""
     return len(data) > 0 and data[0] >= SYSEX

@@ -1,7 +1,8 @@
-"""Noticing that a JACK server no longer carries what python-rtmidi sends.
+"""Noticing that a JACK server no longer carries what python-rtmidi sends, or that an input has gone deaf.
 
 python-rtmidi tells nobody when the server dies, and sending goes on as before. So a message is sent to ourselves over
-and over, and the server is asked for our ports.
+and over, and the server is asked for our ports. It is sent to the band's inputs, too: once a SysEx has begun,
+python-rtmidi gives out nothing until the byte that ends it, which a bad cable or program may never send.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from daemon.midi.rtmidi_library import close_input
 from music import midi
 
 CLIENT_NAME, _PORT_NAME = "houseband watch", "pulse"
@@ -38,8 +40,8 @@ sys.exit(not any(name.startswith(sys.argv[1]) for name in names))
 class JackHeartbeat:
     """An output connected to an input of ours, through the server."""
 
-    def __init__(self, rtmidi: Any, own: Sequence[str]) -> None:
-        """Open the two ports. own: the names of the clients whose ports must not go away.
+    def __init__(self, rtmidi: Any, own: Sequence[str], inputs: Iterable[str] = ()) -> None:
+        """Open the two ports. own: the names of the clients whose ports must not go away; inputs: see `keep_awake`.
 
         Raises what python-rtmidi raises where there is no server.
         """
@@ -53,6 +55,15 @@ class JackHeartbeat:
         if ours:
             self._sender.open_port(ours[-1], _PORT_NAME)
         self._own = [name for name in own if len(self._find_ports(name)) == 1]  # else another band plays here, too
+        self._rtmidi = rtmidi
+        self._waking: dict[str, Any] = {}  # input -> the output that is connected to it while it is there
+        self._in_use: object = None
+        self.keep_awake(inputs)
+
+    def keep_awake(self, inputs: Iterable[str]) -> None:
+        """End any SysEx that stays open on these input ports of the band, at every check from the next on."""
+        for name in set(inputs) - set(self._waking):
+            self._waking[name] = self._rtmidi.MidiOut(self._rtmidi.API_UNIX_JACK, name=CLIENT_NAME)
 
     def find_failure(self) -> str | None:
         """Return what is wrong with the server, None while nothing is; to be called about twice a second.
@@ -70,7 +81,19 @@ class JackHeartbeat:
         if lost:
             return f"the JACK server has thrown out {', '.join(map(repr, lost))}"
         self._sender.send_message(HEARTBEAT)
+        self._wake()
         return None
+
+    def _wake(self) -> None:
+        """Send a heartbeat to each input that is there; what is sent to one that is not would pile up."""
+        names = self._sender.get_ports() if self._waking else []
+        for name, sender in self._waking.items():
+            if name not in names:
+                sender.close_port()
+                continue
+            if not sender.is_port_open():
+                sender.open_port(names.index(name), _PORT_NAME)
+            sender.send_message(HEARTBEAT)
 
     def wait_for_server(self) -> None:
         """Return once the server carries messages or is gone.
@@ -88,13 +111,14 @@ class JackHeartbeat:
 
     def stop_callbacks(self) -> None:
         """Receive nothing any more. Give a callback that has begun a moment before `close`."""
-        self._receiver.close_port()
+        self._in_use = close_input("jack", self._receiver)
 
     def close(self) -> None:
-        """Close both ports."""
-        for port in (self._receiver, self._sender):
-            port.close_port()
-            port.delete()
+        """Close all ports; `stop_callbacks` has been called."""
+        for sender in (self._sender, *self._waking.values()):
+            sender.close_port()
+            sender.delete()
+        self._receiver.delete()
 
     def _count(self, _message: tuple[list[int], float], _data: object) -> None:
         self._received += 1

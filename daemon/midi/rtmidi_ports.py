@@ -12,7 +12,7 @@ from typing import Any
 
 from daemon.core.events import Event, MidiIn
 from daemon.midi import port_diagnosis
-from daemon.midi.jack_heartbeat import JackHeartbeat
+from daemon.midi.jack_heartbeat import HEARTBEAT, JackHeartbeat
 from daemon.midi.ports import (
     IN_NAME,
     OUT_NAME,
@@ -27,7 +27,14 @@ from daemon.midi.ports import (
     list_names,
     option_of,
 )
-from daemon.midi.rtmidi_library import capture_stderr, choose_apis, find_api, load_rtmidi, simplify_error
+from daemon.midi.rtmidi_library import (
+    capture_stderr,
+    choose_apis,
+    close_input,
+    find_api,
+    load_rtmidi,
+    simplify_error,
+)
 from music import midi
 
 log = logging.getLogger(__name__)
@@ -95,6 +102,7 @@ class RtMidiPorts:
         self._is_listening = self._is_stopped = False
         self._started = StartedKeys()
         self._events = PortEvents()
+        self._in_use: list[object] = []  # by callbacks that may not be done when their port is closed
 
     def restore_links(self, links: Links) -> None:
         """Do nothing: there are none."""
@@ -102,9 +110,13 @@ class RtMidiPorts:
     def listen(self, now: Callable[[], int], put: Callable[[Event], None]) -> None:
         """Stamp every message that arrives from now on and put it, in the MIDI system's own thread."""
         self._events.listen(now, put)
-        for number, receiver in enumerate(self._receivers):
-            receiver.set_callback(_make_callback(number, now, put))
+        for receiver in self._receivers:
+            self._listen_to(receiver)
         self._is_listening = True
+
+    def _listen_to(self, receiver: Any) -> None:
+        number = self._receivers.index(receiver)
+        receiver.set_callback(_make_callback(number, self._events.now, self._events.put))
 
     def send(self, data: bytes, due: int) -> None:
         """Send one MIDI message now."""
@@ -139,15 +151,26 @@ class RtMidiPorts:
             self._disconnect(each)
         elif not each.is_open and (index := find_port(names, each.wanted)) is not None:
             each.name = names[index]
+            before = _list_inputs(self.api, self._senders)
             each.port.open_port(index, each.short_name)
             each.is_open = True
             self._closed.discard(each.port)
+            if each.is_input:
+                if self.api != "jack":
+                    self._listen_to(each.port)
+                if self._heartbeat is not None:
+                    self._heartbeat.keep_awake(_find_new_inputs(self.api, self._senders, before))
             self._events.report_found(each.name, each.is_input)
 
     def _disconnect(self, each: AttachedPort) -> None:
         each.is_open = False
         self._closed.add(each.port)
-        each.port.close_port()
+        if each.is_input:
+            self._in_use.append(close_input(self.api, each.port))
+            time.sleep(CALLBACK_TIMEOUT_S)
+            self._in_use.pop()
+        if not (each.is_input and self.api == "jack"):
+            each.port.close_port()
         self._events.report_lost(each.name, each.is_input)
 
     def close(self) -> None:
@@ -166,8 +189,7 @@ class RtMidiPorts:
         """Let no callback begin any more, and those that have begun be done.
 
         JACK ends the thread of a client that is closed wherever it is: one that waits for the interpreter leaves that
-        in ruins. Neither may what a callback is about to call be forgotten, so that on JACK it is the port that goes
-        first, with which no message comes.
+        in ruins. So the ports are closed first, and the clients only once all callbacks have had time to end.
         """
         if self._is_stopped:
             return
@@ -175,11 +197,8 @@ class RtMidiPorts:
         if self._heartbeat is not None:
             self._heartbeat.wait_for_server()
             self._heartbeat.stop_callbacks()
-        for receiver in self._receivers if self._is_listening else ():
-            if self.api == "jack":
-                receiver.close_port()
-            else:
-                receiver.cancel_callback()
+        if self._is_listening:
+            self._in_use += [close_input(self.api, receiver) for receiver in self._receivers]
         time.sleep(CALLBACK_TIMEOUT_S)
 
     def drop(self) -> None:
@@ -188,7 +207,8 @@ class RtMidiPorts:
         if self._heartbeat is not None:
             self._heartbeat.close()
         for port in (*self._receivers, *self._senders.values()):
-            port.close_port()
+            if self.api != "jack" or port not in self._receivers:
+                port.close_port()
             port.delete()
         self._receivers, self._senders, self._attached, self._heartbeat = [], {}, [], None
 
@@ -198,8 +218,10 @@ def _make_callback(
 ) -> Callable[[tuple[list[int], float], object], None]:
     def receive(message: tuple[list[int], float], _data: object) -> None:
         data = bytes(message[0])
-        if midi.is_valid_message(data):  # a broken cable is enough for one that is none
-            put(MidiIn(now(), data, number))
+        # a broken cable is enough for one that is no message
+        for each in (data,) if midi.is_valid_message(data) else midi.split_messages(data):
+            if each != HEARTBEAT:
+                put(MidiIn(now(), each, number))
 
     return receive
 
@@ -269,6 +291,7 @@ def _open_all(rtmidi: Any, api: str, clients: Sequence[Any], request: PortReques
     outputs = _output_names(request)
     wanted = _wanted_inputs(request)
     receivers, senders = clients[: len(wanted)], dict(zip(outputs, clients[len(wanted) :], strict=True))
+    before = _list_inputs(api, senders)
     try:
         opened = [
             _attach(api, port, name, IN_NAME, True, request.wait) for port, name in zip(receivers, wanted, strict=True)
@@ -293,7 +316,7 @@ def _open_all(rtmidi: Any, api: str, clients: Sequence[Any], request: PortReques
         attached=[each for each in opened if each.wanted],
         # Now, while nobody is called back yet: a client that is opened holds the interpreter's lock for a while, for
         # which a callback would wait, and with it everybody's graph.
-        heartbeat=_start_heartbeat(rtmidi, own) if api == "jack" else None,
+        heartbeat=_start_heartbeat(rtmidi, own, _find_new_inputs(api, senders, before)) if api == "jack" else None,
     )
 
 
@@ -316,11 +339,21 @@ def _describe(opened: Sequence[AttachedPort]) -> str:
     return ", ".join(each.name if each.is_open else f"{each.wanted} (not there yet)" for each in opened)
 
 
-def _start_heartbeat(rtmidi: Any, own: Sequence[str]) -> JackHeartbeat | None:
+def _list_inputs(api: str, senders: Mapping[int | None, Any]) -> list[str]:
+    """Return the names of all input ports on JACK, ours among them; none elsewhere."""
+    return list(next(iter(senders.values())).get_ports()) if api == "jack" else []
+
+
+def _find_new_inputs(api: str, senders: Mapping[int | None, Any], before: Sequence[str]) -> list[str]:
+    """Return the names of inputs of ours on JACK that have been opened since there were these."""
+    return [name for name in _list_inputs(api, senders) if name not in before and name.startswith(IN_NAME)]
+
+
+def _start_heartbeat(rtmidi: Any, own: Sequence[str], inputs: Sequence[str]) -> JackHeartbeat | None:
     """Return what notices that the JACK server is gone; None where it is gone already."""
     try:
         with capture_stderr():
-            return JackHeartbeat(rtmidi, own)
+            return JackHeartbeat(rtmidi, own, inputs)
     except rtmidi.RtMidiError:
         return None
 

@@ -22,8 +22,21 @@ class NoSystemError(OSError):
     """As rtmidi's: an OSError, and none of Python's own."""
 
 
-class FakePort:
+class FakeBase:
+    """What inputs and outputs of python-rtmidi have in common."""
+
+    system: FakeSystem
+    name: str
+
+    def close_port(self) -> None:
+        self.is_open = False
+        self.system.closed.append(self.name)
+
+
+class FakePort(FakeBase):
     """One end of python-rtmidi, as far as we use it."""
+
+    is_open = False
 
     def __init__(self, system: FakeSystem, api: int, name: str) -> None:
         if api not in system.running:
@@ -36,9 +49,11 @@ class FakePort:
         return self.system.there
 
     def open_port(self, index: int, name: str) -> None:
+        self.is_open = True
         self.opened.append((index, name))
 
     def open_virtual_port(self, name: str) -> None:
+        self.is_open = True
         self.opened.append(name)
 
     def set_error_callback(self, callback: object) -> None:
@@ -59,7 +74,12 @@ class FakePort:
         self.system.by_port.append((self.name, data))
 
     def close_port(self) -> None:
-        self.system.closed.append(self.name)
+        """As python-rtmidi's, it forgets the callback."""
+        vars(self).pop("on_message", None)
+        super().close_port()
+
+    def is_port_open(self) -> bool:
+        return self.is_open
 
     def delete(self) -> None:
         self.system.deleted.append(self.name)
@@ -195,6 +215,19 @@ def test_bytes_that_are_no_message_do_not_enter(monkeypatch: pytest.MonkeyPatch)
     assert got == [MidiIn(17, b"\xf8")]
 
 
+def test_what_an_unfinished_sysex_has_swallowed_is_heard_once_it_is_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    machine(monkeypatch, {3})
+    opened = open_rtmidi_ports(PortRequest())
+    got: list[Event] = []
+    opened.listen(lambda: 17, got.append)
+    swallowed = [0xF0, 0x7E, 0x00, 0x06, 0x90, 60, 100, 0xF8, 0x80, 60, 0]
+    opened._receivers[0].on_message(([*swallowed, *jack_heartbeat.HEARTBEAT], 0.5), None)
+    opened._receivers[0].on_message((list(jack_heartbeat.HEARTBEAT), 0.5), None)
+    assert got == [MidiIn(17, b"\x90\x3c\x64"), MidiIn(17, b"\xf8"), MidiIn(17, b"\x80\x3c\x00")]
+
+
 def test_where_a_message_can_get_lost_every_end_is_sent_again_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     system = machine(monkeypatch, {3})
     monkeypatch.setattr(rtmidi_ports, "BURST_PAUSE_S", 0.0)
@@ -299,6 +332,8 @@ def test_a_keyboard_that_is_unplugged_lets_go_of_its_keys_and_is_found_again(mon
     system.there = ["Synth 28:0", "Keys 32:0"]
     assert opened.find_failure() is None
     assert opened._receivers[0].opened == [(0, "houseband in"), (1, "houseband in")]
+    opened._receivers[0].on_message(([0x90, 60, 100], 0.0), None)
+    assert got[16:] == [MidiIn(5, b"\x90\x3c\x64")]
 
 
 def test_a_synthesiser_that_is_unplugged_is_said_to_be_lost_and_to_be_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -344,6 +379,20 @@ def test_a_jack_client_that_no_longer_hears_itself_has_lost_its_server(
     assert watched == [jack_heartbeat.HEARTBEAT] * 10
     stage.knows = knows
     assert [stage.look(heard=False) for _ in range(6)] == [None] * 5 + [f"the JACK server {what}"]
+
+
+def test_on_jack_the_bands_inputs_are_sent_heartbeats_too_while_they_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = OnJack(monkeypatch)
+    beat = stage.ports._heartbeat
+    assert beat is not None
+    beat.keep_awake(["houseband in-01:in"])
+    watched = [stage.system.by_port.count(("houseband watch", jack_heartbeat.HEARTBEAT))]
+    for there in (False, True, True, False, True):
+        stage.system.there = [name for name in stage.system.there if name != "houseband in-01:in"]
+        stage.system.there += ["houseband in-01:in"] * there
+        assert stage.look() is None
+        watched.append(stage.system.by_port.count(("houseband watch", jack_heartbeat.HEARTBEAT)) - sum(watched))
+    assert watched == [0, 1, 2, 2, 1, 2]
 
 
 def test_nothing_is_asked_of_a_server_that_hangs_until_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from music import midi
 from music.midi import TimedNote, note_off, note_on, pair_notes
@@ -112,3 +114,31 @@ def test_a_second_onset_ends_the_first_or_sounds_beside_it() -> None:
     assert list(pair_notes(messages)) == [TimedNote(0, 60, 80, 0, 4), TimedNote(0, 60, 90, 4, 6)]
     beside = [TimedNote(0, 60, 80, 0, 6), TimedNote(0, 60, 90, 4, 8)]
     assert list(pair_notes(messages, overlap=True)) == beside
+
+
+CHANNEL_MESSAGES = st.builds(
+    lambda status, channel, data: bytes((status | channel, *data[: 1 if status in (0xC0, 0xD0) else 2])),
+    st.sampled_from([0x80, 0x90, 0xA0, 0xB0, 0xC0, 0xD0, 0xE0]),
+    st.integers(0, 15),
+    st.lists(st.integers(0, 127), min_size=2, max_size=2),
+)
+SYSTEM_MESSAGES = st.one_of(
+    st.sampled_from([b"\xf8", b"\xfa", b"\xff", b"\xf2\x01\x02", b"\xf6"]),
+    st.binary(max_size=5).map(lambda data: b"\xf0" + bytes(byte & 127 for byte in data) + b"\xf7"),
+)
+MESSAGES = st.lists(st.one_of(CHANNEL_MESSAGES, SYSTEM_MESSAGES))
+
+
+@given(MESSAGES, st.binary(max_size=5))
+def test_messages_in_one_piece_are_taken_apart_whatever_was_not_ended_before_them(
+    messages: list[bytes], rest: bytes
+) -> None:
+    assert all(map(midi.is_valid_message, messages))
+    unfinished = b"\xf0" + bytes(byte & 127 for byte in rest)
+    after = [b"\x90\x3c\x40", *messages]
+    assert list(midi.split_messages(unfinished + b"".join(after))) == after
+
+
+@given(st.binary(max_size=40))
+def test_of_any_bytes_only_whole_messages_are_left(data: bytes) -> None:
+    assert all(map(midi.is_valid_message, midi.split_messages(data)))
