@@ -6,13 +6,11 @@ over the last beats is compared with the share of what sounds that a human accom
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 from numpy.typing import NDArray
 
 from music.chords import QUALITIES, QUALITY_TONES
-from music.note import PITCH_CLASSES, TICKS_PER_STEP, Note
+from music.note import PITCH_CLASSES, TICKS_PER_STEP
 
 Floats = NDArray[np.float64]
 
@@ -40,13 +38,17 @@ for _quality, (_intervals, _shares) in enumerate(zip(QUALITY_TONES, _PROFILES, s
         TONE_SHARES[_quality * PITCH_CLASSES + _root, [(_root + i) % PITCH_CLASSES for i in _intervals]] = _shares
 
 
-def count_sounding_steps(notes: Iterable[Note], step: int) -> Floats:
-    """Return how long (steps) each pitch class sounded in the last BALANCE_STEPS steps before a step: (12,)."""
+def count_sounding_steps(rows: NDArray[np.int64], step: int) -> Floats:
+    """Return how long (steps) each pitch class sounded in the last BALANCE_STEPS steps before a step: (12,).
+
+    rows: notes (music.analysis.note_rows).
+    """
     since, until = (step - BALANCE_STEPS) * TICKS_PER_STEP, step * TICKS_PER_STEP
-    found = np.zeros(PITCH_CLASSES)
-    for note in notes:
-        found[note.pitch % PITCH_CLASSES] += max(0, min(note.end, until) - max(note.start, since)) / TICKS_PER_STEP
-    return found
+    ticks = np.minimum(rows[:, 0] + rows[:, 2], until) - np.maximum(rows[:, 0], since)
+    inside = ticks > 0
+    weights: Floats = ticks[inside] / TICKS_PER_STEP
+    steps: Floats = np.bincount(rows[inside, 1] % PITCH_CLASSES, weights, PITCH_CLASSES).astype(np.float64)
+    return steps
 
 
 def weigh_neglected_tones(wanted: Floats, heard: Floats) -> Floats:

@@ -8,8 +8,7 @@ daemon.players.chord_balance) gave a reason to change.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -23,7 +22,8 @@ from daemon.core.techniques import check_style
 from daemon.players import chord_balance
 from daemon.players.graph import Graph, GraphError, GraphPlayer, check_settings
 from music.analysis import note_density
-from music.chords import QUALITIES, QUALITY_TONES
+from music.analysis.note_rows import NoteRows
+from music.chords import QUALITIES
 from music.encoding import gan_canvas, melody_context
 from music.encoding.gan_canvas import (
     CANVAS_STEPS,
@@ -59,11 +59,31 @@ DENSITY_GAIN = 2.0
 MIN_VELOCITY, MAX_VELOCITY = 20, 120
 #: Steps of noise that are drawn together, and those that share a chord's noise.
 _BLOCK_STEPS, _CHORD_NOISE_STEPS = 16, 8
-_GATE_HEADS = ("bass_gate", "chords_gate", "pad_gate")
+
+
+def _slice_heads(heads: Mapping[str, int]) -> dict[str, slice]:
+    """Return where each head's scores stand in the graph's, which has them side by side."""
+    ends = np.cumsum(list(heads.values())).tolist()
+    return {head: slice(end - size, end) for (head, size), end in zip(heads.items(), ends, strict=True)}
+
+
+PITCHED_SLICES, PLAIN_SLICES = _slice_heads(PITCHED_HEADS), _slice_heads(PLAIN_HEADS)
+#: rows of the gates of the pitched roles in the plain scores
+_GATES = [PLAIN_SLICES[gate].start for gate in ("bass_gate", "chords_gate", "pad_gate")]
 #: Rows of rhythm noise: gates and holds of the pitched roles, then the drums.
 _RHYTHM_ROWS = 2 * len(PITCHED_ROLES) + DRUM_PLANES
 #: Role -> pitch class of each of its cells (octave-major).
 _PITCH_CLASSES_OF = {role: register.list_pitches().reshape(-1) % PITCH_CLASSES for role, register in REGISTERS.items()}
+#: role -> pitch of each of its cells, and the other way round
+_PITCHES_OF: dict[str, list[int]] = {
+    role: register.list_pitches().reshape(-1).tolist() for role, register in REGISTERS.items()
+}
+_CELL_OF = {role: {pitch: cell for cell, pitch in enumerate(pitches)} for role, pitches in _PITCHES_OF.items()}
+#: cells of a role at most, as bits of an integer
+_MAX_CELLS = 64
+#: (12, qualities * 12): 1 where a pitch class is a tone of a chord
+_CHORD_TONES = (chord_balance.TONE_SHARES > 0).T.astype(np.float32)
+Rows = NDArray[np.int64]  #: notes (music.analysis.note_rows)
 
 
 class GanPlayer(GraphPlayer):
@@ -72,6 +92,8 @@ class GanPlayer(GraphPlayer):
     def __init__(self, graph: Graph) -> None:
         """Take a graph over. Raises GraphError for one whose inputs or settings are not those of a generator."""
         self._graph = graph
+        self._melody = NoteRows()
+        self._committed = {role: NoteRows() for role in ROLES}
         self.info = self.describe(graph.signature.styles)
         self._styles = self.info.styles
         settings = graph.signature.settings
@@ -124,21 +146,25 @@ class GanPlayer(GraphPlayer):
         style = self._styles.index(request.settings.style)
         bar = request.bar_origin // TICKS_PER_STEP  # a step at which a bar begins
         first = bar + gan_canvas.find_first_step(request.now - bar, request.metre.steps_per_bar)  # of the canvas
-        noise = _draw_noise(request, first + FIRST_NOW_STEP, bar)
-        scores = self._run_graph(request, style, bar, noise)
-        bias = self._compute_bias(request, style, bar)
-        neglected = BALANCE_WEIGHT * _weigh_neglected(request, scores["chord_choice"][0])
+        noise = _draw_noise(request.settings, first + FIRST_NOW_STEP, bar, request.metre.steps_per_bar)
+        committed = {role: self._committed[role].update(request.committed.get(role, ())) for role in ROLES}
+        scores = self._run_graph(request, committed, style, bar, noise)
+        bias = self._compute_bias(request, committed, style, bar)
+        neglected = BALANCE_WEIGHT * _weigh_neglected(committed, request.now, scores["chord_choice"][0])
         writer = _NoteWriter(request, first + FIRST_NOW_STEP, scores, noise, self._velocity_std[style], bias, neglected)
         notes, held = writer.write()
         spent_ns = time.perf_counter_ns() - begun_ns
         last = first + CANVAS_STEPS
         return Plan(request.number, request.now, last, request.heard, notes, held, inference_ns=spent_ns)
 
-    def _run_graph(self, request: PlanRequest, style: int, bar: int, noise: _CanvasNoise) -> dict[str, NDArray[Any]]:
-        """Return the generator's scores; bar: a step at which a bar begins."""
+    def _run_graph(
+        self, request: PlanRequest, committed: Mapping[str, Rows], style: int, bar: int, noise: _CanvasNoise
+    ) -> dict[str, NDArray[Any]]:
+        """Return the generator's scores; committed: the request's, as rows; bar: a step at which a bar begins."""
         settings, metre, heard_all = request.settings, request.metre, request.heard is None
-        canvas = gan_canvas.build_canvas(request.melody, request.committed, request.now, heard_all, metre, bar)
-        heard = melody_context.build_harmonist_input(request.melody, request.now, heard_all, metre, bar)
+        melody = self._melody.update(request.melody)
+        canvas = gan_canvas.draw_canvas(melody, committed, request.now, heard_all, metre, bar)
+        heard = melody_context.hear_melody(melody, request.now, heard_all, metre, bar)
         section = (request.now - bar) // (metre.steps_per_bar * SECTION_BARS)
         inputs: dict[str, NDArray[Any]] = {
             "pitched": canvas.pitched[None],
@@ -158,15 +184,14 @@ class GanPlayer(GraphPlayer):
         It is that of a real band of the style (seed 0 has the most typical ones), varied a little by temperature.
         Sections take the seed's grooves in turns.
         """
-        random = np.random.default_rng([abs(settings.seed), style])
         bank = self._grooves[style]
         grooves = bank[settings.seed % len(bank)]
         chosen: NDArray[np.float32] = grooves[section % len(grooves)]
         scale = np.float32(GROOVE_NOISE_SCALE * settings.temperature)
-        return chosen + random.standard_normal(chosen.shape, np.float32) * scale
+        return chosen + _draw_groove_noise(abs(settings.seed), style, len(chosen)) * scale
 
     def _compute_bias(
-        self, request: PlanRequest, style: int, bar: int
+        self, request: PlanRequest, committed: Mapping[str, Rows], style: int, bar: int
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return what brings a band that has strayed back to its groove; see `compute_density_bias`."""
         bank = self._habits[style]
@@ -174,7 +199,7 @@ class GanPlayer(GraphPlayer):
         past_steps = np.arange(-note_density.WINDOW_STEPS, 0) + request.now
         sections = (past_steps - bar) // (request.metre.steps_per_bar * SECTION_BARS)
         return note_density.compute_density_bias(
-            request.committed, request.now, promised[sections % len(promised)], request.settings.density
+            committed, request.now, promised[sections % len(promised)], request.settings.density
         )
 
 
@@ -222,18 +247,23 @@ class _CanvasNoise:
         self.chords = chords[..., beats]
 
 
-def _draw_noise(request: PlanRequest, first: int, bar: int) -> _CanvasNoise:
+def _draw_noise(settings: Settings, first: int, bar: int, steps_per_bar: int) -> _CanvasNoise:
     """Return the noise from the step `first` on, as loose as the style and the temperature have it."""
-    settings = request.settings
     scale, fresh_share = RHYTHM_LOOSENESS.get(settings.style, (RHYTHM_NOISE, FRESH_SHARE))
-    return _CanvasNoise(
-        settings.seed,
-        first,
-        bar,
-        request.metre.steps_per_bar,
-        fresh_share=fresh_share,
-        rhythm_scale=scale * settings.temperature,
-    )
+    return _draw_canvas_noise(settings.seed, first, bar, steps_per_bar, fresh_share, scale * settings.temperature)
+
+
+@lru_cache(maxsize=4)  # the plans of a bar share it
+def _draw_canvas_noise(
+    seed: int, first: int, bar: int, steps_per_bar: int, fresh_share: float, rhythm_scale: float
+) -> _CanvasNoise:
+    return _CanvasNoise(seed, first, bar, steps_per_bar, fresh_share=fresh_share, rhythm_scale=rhythm_scale)
+
+
+@lru_cache(maxsize=16)
+def _draw_groove_noise(seed: int, style: int, size: int) -> NDArray[np.float32]:
+    """Return the noise (size,) on a style's groove vectors."""
+    return np.random.default_rng([seed, style]).standard_normal(size, np.float32)
 
 
 @lru_cache(maxsize=16)
@@ -283,24 +313,32 @@ class _NoteWriter:
         pitch class.
         """
         self._request, self._first = request, first
-        pitched = _split_heads(scores["pitched_scores"][0], PITCHED_HEADS)
-        plain = _split_heads(scores["plain_scores"][0], PLAIN_HEADS)
+        pitched, plain = scores["pitched_scores"][0], scores["plain_scores"][0]
         settings = request.settings
         begin, longer = DENSITY_GAIN * (settings.density - 1) + bias[0][:, None], bias[1][:, None]
-        self._gates = np.concatenate([plain[g] for g in _GATE_HEADS]) + noise.rhythm[:3] + begin[:3] > 0
+        gates = plain[_GATES] + noise.rhythm[:3] + begin[:3] > 0
         held = noise.rhythm[3:6] + longer
-        best = pitched["bass_pitch"].reshape(-1, FUTURE_STEPS)
-        self._begins = {"bass": best == best.max(0)}  # cells that an onset of the role would take
-        self._holds = {"bass": np.broadcast_to(plain["bass_hold"] + held[:1] > 0, best.shape)}
+        best = pitched[PITCHED_SLICES["bass_pitch"]].reshape(-1, FUTURE_STEPS)
+        # cells that an onset of each pitched role would take, that are held, and that lie in the chord
+        cells = np.zeros((3, len(PITCHED_ROLES), _MAX_CELLS, FUTURE_STEPS), np.bool_)
+        cells[0, 0, : len(best)] = best == best.max(0)
+        cells[1, 0, : len(best)] = plain[PLAIN_SLICES["bass_hold"]] + held[:1] > 0
+        tones = _find_chord_tones(scores["chord_choice"][0])
         for i, part in ((1, "chords"), (2, "pad")):
-            cells = pitched[f"{part}_onset"].reshape(-1, FUTURE_STEPS) + neglected[_PITCH_CLASSES_OF[part]]
-            self._begins[part] = (cells > ONSET_THRESHOLD) | (cells == cells.max(0))
-            self._holds[part] = pitched[f"{part}_hold"].reshape(-1, FUTURE_STEPS) + held[i] > HOLD_THRESHOLD
-        self._tones = _find_chord_tones(scores["chord_choice"][0])
-        self._drums = plain["drums"] + noise.rhythm[6:] + begin[3] > 0
-        loudness = 127 / (1 + np.exp(-plain["velocity"]))
+            classes = _PITCH_CLASSES_OF[part]
+            onset = pitched[PITCHED_SLICES[f"{part}_onset"]].reshape(-1, FUTURE_STEPS) + neglected[classes]
+            hold = pitched[PITCHED_SLICES[f"{part}_hold"]].reshape(-1, FUTURE_STEPS)
+            cells[0, i, : len(onset)] = (onset > ONSET_THRESHOLD) | (onset == onset.max(0))
+            cells[1, i, : len(hold)] = hold + held[i] > HOLD_THRESHOLD
+            cells[2, i, : len(classes)] = tones[classes]
+        begins, self._holds, self._tones = _pack_cells(cells)
+        # nothing begins where the gate is shut, but for what the pad begins anew
+        self._begins = begins
+        self._gates = gates.tolist()
+        self._drums = plain[PLAIN_SLICES["drums"]] + noise.rhythm[6:] + begin[3] > 0
+        loudness = 127 / (1 + np.exp(-plain[PLAIN_SLICES["velocity"]]))
         loudness = loudness + noise.velocity * velocity_std[:, None] * 127 * settings.temperature
-        self._velocity = np.clip(np.rint(loudness), MIN_VELOCITY, MAX_VELOCITY).astype(int)
+        self._velocity = np.clip(np.rint(loudness), MIN_VELOCITY, MAX_VELOCITY).astype(int).tolist()
 
     def write(self) -> tuple[dict[str, tuple[Note, ...]], dict[str, tuple[Note, ...]]]:
         """Return `notes` and `held` of a Plan, by role."""
@@ -309,79 +347,96 @@ class _NoteWriter:
         now = self._request.now - self._first
         for i, role in enumerate(PITCHED_ROLES):
             begun, kept = self._write_role(role, i, now)
-            notes[role], held[role] = tuple(sorted(begun)), tuple(sorted(kept))
-        notes["drums"] = tuple(sorted(self._write_drums(now)))
+            begun.sort()
+            notes[role] = tuple([Note(*numbers) for numbers in begun])
+            held[role] = tuple(sorted(kept))
+        notes["drums"] = tuple([Note(*numbers) for numbers in sorted(self._list_drums(now))])
         return notes, held
 
-    def _write_role(self, role: str, index: int, now: int) -> tuple[list[Note], list[Note]]:
-        """Return the notes that begin from now on, and the committed ones that sound there, with their ends."""
-        pitches = REGISTERS[role].list_pitches().reshape(-1)
-        cell_of = {int(p): i for i, p in enumerate(pitches)}
+    def _write_role(self, role: str, index: int, now: int) -> tuple[list[tuple[int, int, int, int]], list[Note]]:
+        """Return the notes that begin from now on, and the committed ones that sound there, with their ends.
+
+        The first as start, pitch, length and velocity.
+        """
+        pitches, cell_of = _PITCHES_OF[role], _CELL_OF[role]
+        velocity = self._velocity[index]
         tick = self._request.now * TICKS_PER_STEP
         committed = [n for n in self._request.committed.get(role, ()) if n.start < tick <= n.end]
         open_notes = {cell_of[n.pitch]: n for n in committed if n.pitch in cell_of}
-        kept = [replace(n, length=tick - n.start) for n in committed if n.pitch not in cell_of]
-        begun: list[Note] = []
+        kept = [_lengthen(n, tick - n.start) for n in committed if n.pitch not in cell_of]
+        begun: list[tuple[int, int, int, int]] = []
         open_since = dict.fromkeys(open_notes, now)
-
-        def end(cell: int, step: int) -> None:
-            since = open_since.pop(cell)
-            if cell in open_notes:
-                note = open_notes.pop(cell)
-                kept.append(replace(note, length=tick - note.start + (step - now) * TICKS_PER_STEP))
-                return
-            start, length = (self._first + since) * TICKS_PER_STEP, (step - since) * TICKS_PER_STEP
-            begun.append(Note(start, int(pitches[cell]), length, int(self._velocity[index, since])))
-
-        sounding = np.zeros(len(pitches), np.bool_)
-        sounding[list(open_notes)] = True
-        for step in range(now, FUTURE_STEPS):
-            begin, go_on = self._decide(role, index, step, sounding)
-            for cell in np.flatnonzero(sounding & (begin | ~go_on)).tolist():
-                end(cell, step)
-            open_since |= dict.fromkeys(np.flatnonzero(begin).tolist(), step)
+        sounding = sum(1 << cell for cell in open_notes)
+        for step in range(now, FUTURE_STEPS + 1):
+            begin, go_on = self._decide(role, index, step, sounding) if step < FUTURE_STEPS else (0, 0)
+            for cell in _list_cells(sounding & (begin | ~go_on)):
+                since = open_since.pop(cell)
+                note = open_notes.pop(cell, None)
+                if note is not None:
+                    kept.append(_lengthen(note, tick - note.start + (step - now) * TICKS_PER_STEP))
+                    continue
+                start, length = (self._first + since) * TICKS_PER_STEP, (step - since) * TICKS_PER_STEP
+                begun.append((start, pitches[cell], length, velocity[since]))
+            for cell in _list_cells(begin):
+                open_since[cell] = step
             sounding = begin | go_on
-        for cell in np.flatnonzero(sounding).tolist():
-            end(cell, FUTURE_STEPS)
         return begun, kept
 
-    def _decide(
-        self, role: str, index: int, step: int, sounding: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Return the cells that begin at a step, and those of the sounding ones that go on, both (cells,).
+    def _decide(self, role: str, index: int, step: int, sounding: int) -> tuple[int, int]:
+        """Return the cells that begin at a step, and those of the sounding ones that go on, as bits.
 
         A new onset of the bass ends its old note. On every beat chords and pad let go of tones that its chord lacks;
         where the pad would lose a note, it begins the chord anew. Within a beat nothing is cut, so that a melody note
         that changes the plan does not make them stutter.
         """
-        begin = self._begins[role][:, step] & self._gates[index, step]
-        go_on = sounding & self._holds[role][:, step]
+        begin = self._begins[index][step] if self._gates[index][step] else 0
+        go_on = sounding & self._holds[index][step]
         if role == "bass":
-            return begin, go_on & ~begin.any()
+            return begin, 0 if begin else go_on
         if step % STEPS_PER_BEAT == 0:
-            inside = self._tones[_PITCH_CLASSES_OF[role], step]
-            if role == "pad" and (sounding & ~inside).any():
-                begin = begin | (self._begins[role][:, step] & inside)
-            go_on = go_on & inside
+            inside = self._tones[index][step]
+            if role == "pad" and sounding & ~inside:
+                begin |= self._begins[index][step] & inside
+            go_on &= inside
         return begin, go_on
 
-    def _write_drums(self, now: int) -> Iterator[Note]:
-        """Yield the drums' notes from now on."""
+    def _list_drums(self, now: int) -> Iterator[tuple[int, int, int, int]]:
+        """Yield start, pitch, length and velocity of the drums' notes from now on."""
         kinds, steps = np.nonzero(self._drums[:, now:])
+        velocity = self._velocity[-1]
         for kind, step in zip(kinds.tolist(), (steps + now).tolist(), strict=True):
-            start = (self._first + step) * TICKS_PER_STEP
-            yield Note(start, DRUMS[kind][0], TICKS_PER_STEP, int(self._velocity[-1, step]))
+            yield (self._first + step) * TICKS_PER_STEP, DRUMS[kind][0], TICKS_PER_STEP, velocity[step]
 
 
-def _weigh_neglected(request: PlanRequest, chord: NDArray[Any]) -> NDArray[np.float64]:
+def _pack_cells(cells: NDArray[np.bool_]) -> list[list[list[int]]]:
+    """Return cells (a, b, _MAX_CELLS, n) as (a, b, n) integers, in which the lowest bit is the first cell."""
+    packed = np.packbits(cells, axis=2, bitorder="little")  # (a, b, 8, n)
+    made: list[list[list[int]]] = np.ascontiguousarray(packed.swapaxes(2, 3)).view("<u8")[..., 0].tolist()
+    return made
+
+
+def _list_cells(bits: int) -> Iterator[int]:
+    """Yield the places of the bits that are set, the lowest first."""
+    while bits:
+        lowest = bits & -bits
+        yield lowest.bit_length() - 1
+        bits ^= lowest
+
+
+def _lengthen(note: Note, length: int) -> Note:
+    """Return a note with another length (ticks)."""
+    return Note(note.start, note.pitch, length, note.velocity)
+
+
+def _weigh_neglected(committed: Mapping[str, Rows], now: int, chord: NDArray[Any]) -> NDArray[np.float64]:
     """Return how far the band has neglected each tone of the chosen chords: (12, FUTURE_STEPS).
 
-    It is counted from the mean over a chord's tones, so that chords do not grow by it. chord: (qualities, 12, beats)
-    one-hot, 0 where none is chosen.
+    It is counted from the mean over a chord's tones, so that chords do not grow by it. committed: rows by role; chord:
+    (qualities, 12, beats) one-hot, 0 where none is chosen.
     """
-    committed = (n for role in PITCHED_ROLES for n in request.committed.get(role, ()))
     wanted = chord_balance.TONE_SHARES.T @ chord.reshape(-1, chord.shape[-1])  # (12, beats)
-    missing = chord_balance.weigh_neglected_tones(wanted, chord_balance.count_sounding_steps(committed, request.now))
+    heard = chord_balance.count_sounding_steps(np.concatenate([committed[role] for role in PITCHED_ROLES]), now)
+    missing = chord_balance.weigh_neglected_tones(wanted, heard)
     inside = wanted > 0
     missing -= (missing * inside).sum(0) / np.maximum(inside.sum(0), 1)
     return np.repeat(missing * inside, STEPS_PER_BEAT, 1)
@@ -389,14 +444,5 @@ def _weigh_neglected(request: PlanRequest, chord: NDArray[Any]) -> NDArray[np.fl
 
 def _find_chord_tones(chord: NDArray[Any]) -> NDArray[np.bool_]:
     """Return which pitch classes the chosen chords have: (qualities, 12, beats) one-hot -> (12, FUTURE_STEPS)."""
-    beats = np.zeros(chord.shape[1:], np.bool_)
-    for quality, intervals in enumerate(QUALITY_TONES):
-        for interval in intervals:
-            beats |= np.roll(chord[quality] > 0.5, interval, 0)
+    beats = _CHORD_TONES @ (chord.reshape(-1, chord.shape[-1]) > 0.5) > 0
     return np.repeat(beats, STEPS_PER_BEAT, 1)
-
-
-def _split_heads(scores: NDArray[Any], heads: dict[str, int]) -> dict[str, NDArray[Any]]:
-    """Return the graph's scores by head, each (n, ..., FUTURE_STEPS); in the graph they stand side by side."""
-    ends = np.cumsum(list(heads.values()))[:-1]
-    return dict(zip(heads, np.split(scores, ends), strict=True))

@@ -24,6 +24,7 @@ from daemon.players.chords import Chord, ChordForecast, ChordPredictor, MelodyCo
 from daemon.players.graph import Graph, GraphError, GraphPlayer, check_settings
 from daemon.players.kv_cache import DecoderState, KvCache, TokenWriter
 from daemon.players.player import ContinuingPlayer
+from music.analysis.note_rows import list_rows
 from music.encoding import melody_context, sampling, step_features, step_tokens
 from music.note import (
     MELODY,
@@ -322,7 +323,7 @@ class _PlanWriter:
     def _count_sounding_steps(self, step: int) -> NDArray[np.float64]:
         """Return how long each pitch class sounded lately (12,), see `chord_balance`."""
         planned = (n for role in PITCHED_ROLES for n in self._parts[role].notes)
-        return chord_balance.count_sounding_steps((*self._ended_lately, *planned), step)
+        return chord_balance.count_sounding_steps(list_rows((*self._ended_lately, *planned)), step)
 
     def _begin(self, onsets: step_tokens.RoleOnsets, tick: int, velocity: int) -> None:
         """Begin a role's notes; a note of the same pitch that sounds ends there, or goes on if it was tied."""

@@ -8,13 +8,15 @@ be in time from the second verse on. Nothing right of the now-line is looked at.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from music.note import REST
+from music.analysis.note_rows import spread, to_rows
+from music.note import PITCH_CLASSES, PITCHES, REST
 
 MEMORY_STEPS = 1536  #: steps that are remembered: 96 bars of 4/4
 MIN_LAG_STEPS = 64  #: steps that lie at least between the two lines: what followed the earlier one has all been heard
@@ -25,6 +27,10 @@ _SAME, _OTHER, _ONE = 1.0, -1.0, -0.5
 #: steps of melody that half convince
 _DOUBT_STEPS = 8.0
 _COMPARED_STEPS = 160  #: steps further back count nothing
+#: weight of each of them
+_FADE = (np.float64(np.exp(-1 / FADE_STEPS)) ** np.arange(_COMPARED_STEPS))[:, None]
+#: pitch class of every pitch, PITCH_CLASSES of REST, which is -1
+_CLASS_OF = np.array([*(pitch % PITCH_CLASSES for pitch in range(PITCHES)), PITCH_CLASSES])
 
 
 class MelodyMatch(NamedTuple):
@@ -34,11 +40,13 @@ class MelodyMatch(NamedTuple):
     trust: float  #: how much it is like this, 0..1
 
 
-def sample_melody(rows: Iterable[tuple[int, int, int]], steps: int) -> NDArray[np.int16]:
+def sample_melody(rows: Iterable[Sequence[int]] | NDArray[np.int64], steps: int) -> NDArray[np.int16]:
     """Return the pitch of every step (steps,), REST where none sounds; rows: start, pitch, length in steps."""
+    start, pitch, length = to_rows(rows)[:, :3].T
     pitches = np.full(steps, REST, np.int16)
-    for start, pitch, length in rows:
-        pitches[max(start, 0) : max(start + length, 0)] = pitch
+    begin, end = np.clip(start, 0, steps), np.clip(start + length, 0, steps)
+    count = np.maximum(end - begin, 0)
+    pitches[spread(begin, count)] = np.repeat(pitch, count)  # of those on one step the last stays
     return pitches
 
 
@@ -47,12 +55,16 @@ def find_match(pitches: NDArray[np.int16], steps_per_bar: int = 16) -> MelodyMat
     lags = _list_lags(len(pitches), steps_per_bar)
     if not len(lags):
         return MelodyMatch(-1, 0.0)
-    back = np.arange(1, _COMPARED_STEPS + 1)
-    now = _take_pitches(pitches, len(pitches) - back)[:, None]
-    likeness, evidence = _compare(now, _take_pitches(pitches, len(pitches) - back[:, None] - lags))
-    fade = (np.float64(np.exp(-1 / FADE_STEPS)) ** (back - 1))[:, None]
-    sums = (likeness * fade).sum(0)[None], (evidence * fade).sum(0)[None]
-    lines, trust = _choose_best(*sums, lags, np.array([len(pitches)]))
+    # classes before the line, the last first, and rests before the song
+    back = np.full(_COMPARED_STEPS + int(lags[-1]), PITCH_CLASSES, np.intp)
+    known = pitches[: -len(back) - 1 : -1]
+    back[: len(known)] = _CLASS_OF[known]
+    earlier = as_strided(
+        back[int(lags[0]) :], (_COMPARED_STEPS, len(lags)), (back.strides[0], steps_per_bar * back.strides[0])
+    )
+    pairs = back[:_COMPARED_STEPS, None] * (PITCH_CLASSES + 1) + earlier
+    likeness, evidence = ((said.take(pairs) * _FADE).sum(0)[None] for said in (_LIKENESS, _EVIDENCE))
+    lines, trust = _choose_best(likeness, evidence, lags, np.array([len(pitches)]))
     return MelodyMatch(int(lines[0]), float(trust[0]))
 
 
@@ -103,3 +115,8 @@ def _choose_best(
     best = trust.argmax(1)  # of equals the nearest
     found = np.clip(trust[np.arange(len(lines)), best], 0, 1)
     return np.where(found > 0, lines - lags[best], -1).astype(np.int32), found.astype(np.float32)
+
+
+_CLASSES = np.array([*range(PITCH_CLASSES), REST], np.int16)
+#: `_compare` of two pitch classes, or rests: of class a and class b at a * (PITCH_CLASSES + 1) + b
+_LIKENESS, _EVIDENCE = (table.ravel() for table in _compare(_CLASSES[:, None], _CLASSES[None]))

@@ -8,14 +8,15 @@ what is recalled (music.analysis.melody_recall): does the song, moved, go as it 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from music.analysis import melody_recall
-from music.note import PITCH_CLASSES
+from music.analysis.note_rows import to_rows
+from music.note import PITCH_CLASSES, PITCHES
 
 #: Steps of melody before a change, at least: there must be a key to leave.
 SETTLED_STEPS = 64
@@ -35,8 +36,9 @@ _PRIOR = 0.25
 
 #: (up, pitch class): which pitch class comes to lie there when all are moved up.
 _FROM = (np.arange(PITCH_CLASSES) - np.arange(PITCH_CLASSES)[:, None]) % PITCH_CLASSES
+_ONE_HOT = np.eye(PITCH_CLASSES)
 
-Row = tuple[int, int, int]  #: start, pitch, length, in steps
+Rows = Iterable[tuple[int, int, int]] | NDArray[np.int64]  #: start, pitch, length, in steps; (n, 3) where an array
 
 
 class KeyChange(NamedTuple):
@@ -46,15 +48,16 @@ class KeyChange(NamedTuple):
     semitones: int  #: how far up the music has moved, -5..6
 
 
-def find_key_change(rows: Sequence[Row], now: int, steps_per_bar: int = 16) -> KeyChange | None:
+def find_key_change(rows: Rows, now: int, steps_per_bar: int = 16) -> KeyChange | None:
     """Return the likeliest change of key in a melody heard up to step `now`; None where there is hardly one.
 
     rows: of one voice, sorted by start.
     """
-    if len(rows) < MIN_NOTES:
+    heard = to_rows(rows)
+    if len(heard) < MIN_NOTES:
         return None
-    start, pitch, length = np.array(rows, np.int64).T
-    one_hot = np.eye(PITCH_CLASSES)[pitch % PITCH_CLASSES]
+    start, pitch, length = heard.T
+    one_hot = _ONE_HOT[pitch % PITCH_CLASSES]
     weight = np.sqrt(np.clip(length, 0, _LONGEST_STEPS))[:, None]
     before = np.cumsum(one_hot * weight, 0) - one_hot * weight
     since = np.cumsum(one_hot[::-1], 0)[::-1]
@@ -67,9 +70,9 @@ def find_key_change(rows: Sequence[Row], now: int, steps_per_bar: int = 16) -> K
     changes = [
         KeyChange(int(start[notes[up]]), up if up <= PITCH_CLASSES // 2 else up - PITCH_CLASSES) for up in likely
     ]
-    as_it_is = _measure_recall(rows, now, steps_per_bar)
+    as_it_is = _measure_recall(heard, now, steps_per_bar)
     proofs = [
-        best[up] + RECALL_NATS * (_measure_recall(apply_key_change(rows, change), now, steps_per_bar) - as_it_is)
+        best[up] + RECALL_NATS * (_measure_recall(apply_key_change(heard, change), now, steps_per_bar) - as_it_is)
         for up, change in zip(likely, changes, strict=True)
     ]
     surest = int(np.argmax(proofs))
@@ -87,19 +90,20 @@ def _weigh_changes(before: NDArray[np.float64], since: NDArray[np.float64]) -> N
     return proof
 
 
-def _measure_recall(rows: Sequence[Row], now: int, steps_per_bar: int) -> float:
+def _measure_recall(heard: NDArray[np.int64], now: int, steps_per_bar: int) -> float:
     """Return how surely the last steps before `now` are recalled, 0..1."""
-    first = rows[0][0]
-    voice = melody_recall.sample_melody(((start - first, pitch, length) for start, pitch, length in rows), now - first)
+    first = int(heard[0, 0])
+    voice = melody_recall.sample_melody(heard - (first, 0, 0), now - first)
     return melody_recall.find_match(voice, steps_per_bar).trust
 
 
-def apply_key_change(rows: Sequence[Row], change: KeyChange) -> list[Row]:
-    """Return the rows, those before a change of key moved as it did, so that all are in the new one."""
-    return [(s, _transpose(p, change.semitones), n) if s < change.step else (s, p, n) for s, p, n in rows]
+def apply_key_change(rows: Rows, change: KeyChange) -> NDArray[np.int64]:
+    """Return the rows, those before a change of key moved as it did, so that all are in the new one.
 
-
-def _transpose(pitch: int, semitones: int) -> int:
-    """Return a pitch moved, by an octave less where that is no pitch."""
-    there = pitch + semitones
-    return there - PITCH_CLASSES if there > 127 else there + PITCH_CLASSES if there < 0 else there
+    Where that is no pitch, a note moves by an octave less.
+    """
+    moved = to_rows(rows).copy()
+    pitch = moved[:, 1] + change.semitones
+    pitch += PITCH_CLASSES * (pitch < 0) - PITCH_CLASSES * (pitch >= PITCHES)
+    moved[:, 1] = np.where(moved[:, 0] < change.step, pitch, moved[:, 1])
+    return moved

@@ -7,34 +7,37 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from music.analysis.note_rows import list_rows
 from music.note import PITCHED_ROLES, ROLES, STEPS_PER_BAR, TICKS_PER_STEP, Note
 
 #: figures of a band's habits: notes a bar of 16 steps (ROLES), then the share of notes one step long (PITCHED_ROLES)
 HABIT_COUNT = len(ROLES) + len(PITCHED_ROLES)
 
 Parts = Mapping[str, Sequence[Note]]
+Rows = Mapping[str, NDArray[np.int64]]  #: notes by role, as rows (music.analysis.note_rows)
 Floats = NDArray[np.float64]
 
 
-def count_notes(parts: Parts, since: int, until: int) -> tuple[Floats, Floats, Floats]:
+def count_notes(parts: Rows, since: int, until: int) -> tuple[Floats, Floats, Floats]:
     """Count what began from step `since` to before `until`.
 
     Returns notes (ROLES,), and of the pitched roles notes that are over by `until`, and how many of those are one step
     long, (PITCHED_ROLES,) each.
     """
-    begun = [[n for n in parts.get(role, ()) if since <= n.start // TICKS_PER_STEP < until] for role in ROLES]
-    over = [[n for n in notes if n.end <= until * TICKS_PER_STEP] for notes in begun[: len(PITCHED_ROLES)]]
-    single = [sum(2 * n.length < 3 * TICKS_PER_STEP for n in notes) for notes in over]
-    return (
-        np.array([len(notes) for notes in begun], np.float64),
-        np.array([len(notes) for notes in over], np.float64),
-        np.array(single, np.float64),
-    )
+    counts = np.zeros((3, len(ROLES)))
+    for i, role in enumerate(ROLES):
+        if role not in parts:
+            continue
+        start, length = parts[role][:, 0], parts[role][:, 2]
+        begun = (start >= since * TICKS_PER_STEP) & (start < until * TICKS_PER_STEP)
+        over = begun & (start + length <= until * TICKS_PER_STEP)
+        counts[:, i] = [np.count_nonzero(found) for found in (begun, over, over & (2 * length < 3 * TICKS_PER_STEP))]
+    return counts[0], counts[1, : len(PITCHED_ROLES)], counts[2, : len(PITCHED_ROLES)]
 
 
 def measure_habits(parts: Parts, since: int, until: int) -> Floats:
     """Return the habits (HABIT_COUNT,) of a band from step `since` to before `until`."""
-    notes, over, single = count_notes(parts, since, until)
+    notes, over, single = count_notes({role: list_rows(notes) for role, notes in parts.items()}, since, until)
     return np.concatenate([notes * STEPS_PER_BAR / max(1, until - since), single / np.maximum(over, 1)])
 
 
@@ -49,9 +52,10 @@ MAX_BIAS = 6.0
 #: ended notes whose share of one-step notes counts as kept to begin with
 _TRUSTED_NOTES = 8
 _EPSILON = 0.02
+_NOTHING = np.empty(0, np.int64)
 
 
-def compute_density_bias(parts: Parts, now: int, promised: Floats, density: float = 1.0) -> tuple[Floats, Floats]:
+def compute_density_bias(parts: Rows, now: int, promised: Floats, density: float = 1.0) -> tuple[Floats, Floats]:
     """Return what to add to logits so that a band that has strayed from its habits comes back to them.
 
     To those of beginning (ROLES,) and of holding (PITCHED_ROLES,). promised: (WINDOW_STEPS, HABIT_COUNT), the habits
@@ -59,9 +63,10 @@ def compute_density_bias(parts: Parts, now: int, promised: Floats, density: floa
     which nobody began a note do not count, nor those before the first note. A role that has played nothing is left
     alone: somebody may have silenced it.
     """
-    starts = np.array([n.start // TICKS_PER_STEP for notes in parts.values() for n in notes], np.int64)
-    bars = [now - STEPS_PER_BAR * (i + 1) for i in range(WINDOW_STEPS // STEPS_PER_BAR)]
-    played = [since for since in bars if ((starts >= since) & (starts < since + STEPS_PER_BAR)).any()]
+    starts = np.concatenate([_NOTHING, *(rows[:, 0] for rows in parts.values())]) // TICKS_PER_STEP
+    ago = (now - 1 - starts) // STEPS_PER_BAR  # bars
+    begun = np.bincount(ago[(ago >= 0) & (ago < WINDOW_STEPS // STEPS_PER_BAR)])
+    played = [now - STEPS_PER_BAR * (i + 1) for i, count in enumerate(begun.tolist()) if count]
     if not played:
         return np.zeros(len(ROLES)), np.zeros(len(PITCHED_ROLES))
     first = max(now - WINDOW_STEPS, int(starts.min()))

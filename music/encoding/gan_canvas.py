@@ -6,14 +6,15 @@ known; right of it the band is to be written. Shared by training and by the live
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from music.note import PITCH_CLASSES, STEPS_PER_BEAT, TICKS_PER_STEP, Metre, Note, quantise
+from music.analysis.note_rows import list_rows, quantise_rows, spread, to_rows
+from music.note import PITCH_CLASSES, PITCHES, STEPS_PER_BEAT, TICKS_PER_STEP, Metre, Note
 
 CANVAS_STEPS = 128
 CANVAS_BEATS = CANVAS_STEPS // STEPS_PER_BEAT
@@ -61,6 +62,11 @@ PLANE = {
 }
 PITCHED_PLANES = 25
 
+#: the parts of REGISTERS by number, and the same of REGISTERS and PLANE by that number
+_PARTS = tuple(REGISTERS)
+_LOWEST, _OCTAVES = np.array(list(REGISTERS.values()), np.int64).T
+_SUSTAIN, _ONSET = (np.array([PLANE[part, kind] for part in _PARTS]) for kind in ("sustain", "onset"))
+
 #: General MIDI drum notes by class, the one that is played first in each.
 DRUMS = (
     (36, 35),
@@ -77,6 +83,8 @@ DRUMS = (
 )
 DRUM_CLASS = {note: i for i, notes in enumerate(DRUMS) for note in notes}
 DRUM_PLANES = len(DRUMS)
+#: class of every MIDI note, -1 for those that are no drum of ours
+_DRUM_CLASS_OF = np.array([DRUM_CLASS.get(note, -1) for note in range(PITCHES)])
 
 #: Plain planes: drums, melody known, band known, then the beat of the bar (one-hot of four).
 MELODY_KNOWN = DRUM_PLANES
@@ -132,22 +140,36 @@ def find_first_step(now: int, steps_per_bar: int) -> int:
     return now // unit * unit - FIRST_NOW_STEP
 
 
-def draw_part(planes: NDArray[np.generic], part: str, rows: Iterable[tuple[int, int, int]]) -> None:
+def draw_part(planes: NDArray[np.generic], part: str, rows: Iterable[Sequence[int]] | NDArray[np.int64]) -> None:
     """Draw notes, rows of (start step, pitch, length in steps) relative to the planes (C, 12, T), into a part's planes.
 
     Steps outside are clipped; a note begun before the planes has no onset in them.
     """
-    register = REGISTERS[part]
-    sustain, onset = PLANE[part, "sustain"], PLANE[part, "onset"]
-    steps = planes.shape[-1]
-    for start, pitch, length in rows:
-        if start + length <= 0 or start >= steps:
-            continue
-        pitch = register.fold(pitch)
-        octave = register.find_octave(pitch)
-        planes[sustain + octave, pitch % PITCH_CLASSES, max(start, 0) : start + length] = 1
-        if start >= 0:
-            planes[onset + (0 if part == "melody" else octave), pitch % PITCH_CLASSES, start] = 1
+    drawn = to_rows(rows)
+    _draw(planes, np.full(len(drawn), _PARTS.index(part)), drawn[:, 0], drawn[:, 1], drawn[:, 2], planes.shape[-1])
+
+
+def _draw(
+    planes: NDArray[Any],
+    part: NDArray[np.int64],
+    start: NDArray[np.int64],
+    pitch: NDArray[np.int64],
+    length: NDArray[np.int64],
+    line: int | NDArray[np.int64],
+) -> None:
+    """Draw notes, each of one of _PARTS, into the planes (C, 12, T); line: the step from which on nothing is drawn."""
+    end = np.minimum(start + length, line)
+    near = (end > 0) & (start < line)
+    part, start, pitch, end = part[near], start[near], pitch[near], end[near]
+    octave = np.clip((pitch - _LOWEST[part]) // PITCH_CLASSES, 0, _OCTAVES[part] - 1)
+    pitch_class = pitch % PITCH_CLASSES
+    begin = np.maximum(start, 0)
+    count = end - begin
+    at = spread(begin, count)
+    planes[np.repeat(_SUSTAIN[part] + octave, count), np.repeat(pitch_class, count), at] = 1
+    struck = start >= 0
+    onset = _ONSET[part] + np.where(part == 0, 0, octave)
+    planes[onset[struck], pitch_class[struck], start[struck]] = 1
 
 
 def build_canvas(
@@ -163,25 +185,37 @@ def build_canvas(
     melody, committed: notes in ticks; heard_all: the melody right of the line is known, too (offline); bar: a step at
     which a bar begins.
     """
+    parts = {role: list_rows(notes) for role, notes in committed.items()}
+    return draw_canvas(list_rows(melody), parts, now, heard_all, metre, bar)
+
+
+def draw_canvas(
+    melody: NDArray[np.int64],
+    committed: Mapping[str, NDArray[np.int64]],
+    now: int,
+    heard_all: bool,
+    metre: Metre = Metre(),
+    bar: int = 0,
+) -> GanCanvas:
+    """Return what `build_canvas` does; melody, committed: notes as rows (music.analysis.note_rows)."""
     first = bar + find_first_step(now - bar, metre.steps_per_bar)
     line = now - first
     pitched = np.zeros((PITCHED_PLANES, PITCH_CLASSES, CANVAS_STEPS), np.float32)
     plain = np.zeros((PLAIN_PLANES, CANVAS_STEPS), np.float32)
-
-    def rows(notes: Iterable[Note]) -> list[tuple[int, int, int]]:
-        near = (n for n in notes if n.end // TICKS_PER_STEP + 1 > first)
-        return [(n.start // TICKS_PER_STEP - first, n.pitch, n.length // TICKS_PER_STEP) for n in quantise(near)]
-
-    draw_part(pitched, "melody", rows(melody))
-    for part in ("bass", "chords", "pad"):
-        draw_part(pitched, part, rows(committed.get(part, ())))
-    band = PLANE["bass", "sustain"]
-    pitched[band:, :, line:] = 0
-    if not heard_all:
-        pitched[:band, :, line:] = 0
-    for start, pitch, _ in rows(committed.get("drums", ())):
-        if 0 <= start < line and pitch in DRUM_CLASS:
-            plain[DRUM_CLASS[pitch], start] = 1
+    # lines of pitches of their own for every part, so that all are moved to the grid together
+    played = [melody, *(committed.get(role, melody[:0]) for role in (*_PARTS[1:], "drums"))]
+    near = [rows[(rows[:, 0] + rows[:, 2]) // TICKS_PER_STEP + 1 > first, :3] for rows in played]
+    rows = np.concatenate(near)
+    rows[:, 1] += np.repeat(PITCHES * np.arange(len(near)), [len(part) for part in near])
+    start, pitch, length = quantise_rows(rows).T
+    part, pitch = np.divmod(pitch, PITCHES)
+    start = start - first
+    drums = part == len(_PARTS)
+    classes, struck = _DRUM_CLASS_OF[pitch[drums]], start[drums]
+    known = (classes >= 0) & (struck >= 0) & (struck < line)
+    plain[classes[known], struck[known]] = 1
+    part, start, pitch, length = part[~drums], start[~drums], pitch[~drums], length[~drums]
+    _draw(pitched, part, start, pitch, length, np.where(heard_all & (part == 0), CANVAS_STEPS, line))
     plain[MELODY_KNOWN, : CANVAS_STEPS if heard_all else line] = 1
     plain[BAND_KNOWN, :line] = 1
     beats = number_beats(first - bar, CANVAS_STEPS, metre)

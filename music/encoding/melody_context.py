@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from music.analysis import melody_recall
 from music.analysis.modulation import apply_key_change, find_key_change
+from music.analysis.note_rows import list_rows, quantise_rows, to_rows
 from music.encoding import gan_canvas
-from music.note import PITCH_CLASSES, STEPS_PER_BAR, STEPS_PER_BEAT, TICKS_PER_STEP, Metre, Note, quantise
+from music.note import PITCH_CLASSES, STEPS_PER_BAR, STEPS_PER_BEAT, TICKS_PER_STEP, Metre, Note
 
 PAST_STEPS = 256  #: steps left of the now-line: 16 bars of 4/4
 FUTURE_STEPS = melody_recall.MIN_LAG_STEPS  #: steps right of it
@@ -26,6 +27,7 @@ AHEAD_BEATS = 8  #: beats whose chords are told, from the one that the now-line 
 MELODY_PLANES = gan_canvas.PLANE["bass", "sustain"]
 
 Row = tuple[int, int, int]  #: start, pitch, length, in steps
+Rows = Iterable[Row] | NDArray[np.int64]  #: (n, 3) where they are an array
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +47,23 @@ def build_harmonist_input(
 
     melody: notes of one voice, in ticks; bar: a step at which a bar begins.
     """
+    return hear_melody(list_rows(melody), now, heard_all, metre, bar)
+
+
+def hear_melody(
+    melody: NDArray[np.int64], now: int, heard_all: bool, metre: Metre = Metre(), bar: int = 0
+) -> HarmonistInput:
+    """Return what `build_harmonist_input` does; melody: notes as rows (music.analysis.note_rows)."""
     since = now - (PAST_STEPS if heard_all else MEMORY_STEPS)
-    near = [
-        n for n in melody if n.end // TICKS_PER_STEP + 1 > since and n.start < (now + FUTURE_STEPS) * TICKS_PER_STEP
-    ]
-    rows = [(n.start // TICKS_PER_STEP, n.pitch, n.length // TICKS_PER_STEP) for n in quantise(near)]
+    start, end = melody[:, 0], melody[:, 0] + melody[:, 2]
+    near = melody[(end // TICKS_PER_STEP + 1 > since) & (start < (now + FUTURE_STEPS) * TICKS_PER_STEP)]
     phase = np.zeros(STEPS_PER_BAR, np.float32)
     phase[find_phase(now - bar, metre)] = 1
-    heard, known = draw_around(rows, now, heard_all, metre)
+    heard, known = draw_around(quantise_rows(near), now, heard_all, metre)
     return HarmonistInput(heard, np.array([known], np.float32), phase)
 
 
-def draw_around(
-    rows: Iterable[Row], now: int, heard_all: bool, metre: Metre = Metre()
-) -> tuple[NDArray[np.float32], float]:
+def draw_around(rows: Rows, now: int, heard_all: bool, metre: Metre = Metre()) -> tuple[NDArray[np.float32], float]:
     """Return the melody's planes around a now-line, and how sure its future is, 0..1.
 
     (MELODY_PLANES, 12, PAST_STEPS + FUTURE_STEPS). rows: of one voice; of those right of the line nothing is told
@@ -66,44 +71,53 @@ def draw_around(
     """
     if heard_all:
         return draw_melody(rows, now - PAST_STEPS, PAST_STEPS + FUTURE_STEPS), 1.0
-    rows = clip_to_past(rows, now)
-    change = find_key_change(rows, now, metre.steps_per_bar)
+    heard = clip_to_past(rows, now)
+    change = find_key_change(heard, now, metre.steps_per_bar)
     if change is not None:
-        rows = apply_key_change(rows, change)
-    said = _find_match(rows, now, metre)
-    followed = draw_melody(rows if said.trust else (), said.line, FUTURE_STEPS)
-    return np.concatenate([draw_melody(rows, now - PAST_STEPS, PAST_STEPS), followed], 2), said.trust
+        heard = apply_key_change(heard, change)
+    said = _find_match(heard, now, metre)
+    planes = np.zeros((MELODY_PLANES, PITCH_CLASSES, PAST_STEPS + FUTURE_STEPS), np.float32)
+    gan_canvas.draw_part(planes[:, :, :PAST_STEPS], "melody", _move(heard, now - PAST_STEPS))
+    if said.trust:
+        gan_canvas.draw_part(planes[:, :, PAST_STEPS:], "melody", _move(heard, said.line))
+    return planes, said.trust
 
 
-def remembers(rows: Iterable[Row], now: int, metre: Metre = Metre()) -> bool:
+def remembers(rows: Rows, now: int, metre: Metre = Metre()) -> bool:
     """Tell whether a live player is told more at a now-line than the last PAST_STEPS as they were played.
 
     That is: what followed when it went like this before, or notes before a change of key moved to the new one.
     """
-    rows = clip_to_past(rows, now)
-    return _find_match(rows, now, metre).trust > 0 or find_key_change(rows, now, metre.steps_per_bar) is not None
+    heard = clip_to_past(rows, now)
+    return _find_match(heard, now, metre).trust > 0 or find_key_change(heard, now, metre.steps_per_bar) is not None
 
 
-def clip_to_past(rows: Iterable[Row], now: int) -> list[Row]:
+def clip_to_past(rows: Rows, now: int) -> NDArray[np.int64]:
     """Return the rows that a memory of MEMORY_STEPS has at a now-line: those that began, as far as they were heard."""
-    return [(s, p, min(n, now - s)) for s, p, n in rows if now - MEMORY_STEPS <= s < now]
+    known = to_rows(rows)
+    known = known[(known[:, 0] >= now - MEMORY_STEPS) & (known[:, 0] < now)]
+    known[:, 2] = np.minimum(known[:, 2], now - known[:, 0])
+    return known
 
 
-def _find_match(rows: list[Row], now: int, metre: Metre) -> melody_recall.MelodyMatch:
+def _find_match(heard: NDArray[np.int64], now: int, metre: Metre) -> melody_recall.MelodyMatch:
     first = now - MEMORY_STEPS
-    if rows:
-        first = max(first, rows[0][0])
-    voice = melody_recall.sample_melody(
-        ((start - first, pitch, length) for start, pitch, length in rows), max(0, now - first)
-    )
+    if len(heard):
+        first = max(first, int(heard[0, 0]))
+    voice = melody_recall.sample_melody(_move(heard, first), max(0, now - first))
     line, trust = melody_recall.find_match(voice, metre.steps_per_bar)
     return melody_recall.MelodyMatch(first + line, trust)
 
 
-def draw_melody(rows: Iterable[Row], first: int, steps: int) -> NDArray[np.float32]:
+def _move(rows: NDArray[np.int64], first: int) -> NDArray[np.int64]:
+    """Return the rows with their steps counted from `first`."""
+    return rows - (first, 0, 0)
+
+
+def draw_melody(rows: Rows, first: int, steps: int) -> NDArray[np.float32]:
     """Return the melody's planes (MELODY_PLANES, 12, steps) from step `first` on."""
     planes = np.zeros((MELODY_PLANES, PITCH_CLASSES, steps), np.float32)
-    gan_canvas.draw_part(planes, "melody", ((start - first, pitch, length) for start, pitch, length in rows))
+    gan_canvas.draw_part(planes, "melody", _move(to_rows(rows), first))
     return planes
 
 

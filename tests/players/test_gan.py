@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
@@ -14,7 +16,7 @@ from daemon.players.gan import GanPlayer, _CanvasNoise
 from daemon.players.graph import Graph
 from music.encoding.gan_canvas import FRESH_SHARE
 from music.errors import UserError
-from music.note import Note
+from music.note import ROLES, TICKS_PER_STEP, Metre, Note
 
 
 def _request(melody: tuple[Note, ...], now: int = 20, **settings: object) -> PlanRequest:
@@ -83,3 +85,35 @@ def test_density_plays_more_and_fewer(tiny_graph: Path) -> None:
 def test_a_style_the_graph_does_not_know_is_refused(tiny_graph: Path) -> None:
     with pytest.raises(UserError, match="no style 'polka'"):
         GanPlayer(Graph(tiny_graph, "gan")).plan(_request((), style="polka"))
+
+
+@given(st.data())
+@settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_plan_does_not_depend_on_what_was_asked_before(tiny_graph: Path, data: st.DataObject) -> None:
+    graph = Graph(tiny_graph, "gan")
+    player, now, origin, metre = GanPlayer(graph), 8, 0, Metre()
+    melody = [Note(12 * i, 60 + i * 5 % 12, 12) for i in range(8)]
+    band: dict[str, list[Note]] = {role: [] for role in ROLES}
+    for _ in range(data.draw(st.integers(2, 8))):
+        kind = data.draw(st.sampled_from(["step", "step", "leap", "metre", "edit", "cut"]))
+        if kind == "leap":
+            now = data.draw(st.integers(2, 400))
+        elif kind == "metre":
+            metre, origin = data.draw(st.sampled_from([Metre(), Metre(3, 4), Metre(6, 8)])), now * TICKS_PER_STEP
+        elif kind == "edit":
+            at = data.draw(st.integers(0, len(melody) - 1))
+            melody[at] = Note(melody[at].start, data.draw(st.integers(50, 80)), data.draw(st.integers(1, 30)))
+        elif kind == "cut":
+            band = {role: line[1:] for role, line in band.items()}
+        heard = tuple(note for note in melody if note.start < now * TICKS_PER_STEP)
+        played = {role: tuple(line) for role, line in band.items()}
+        asked = PlanRequest(1, now, now * 6 - 3, heard, played, metre, Settings("pop"), bar_origin=origin)
+        plan = player.plan(asked)
+        alone = GanPlayer(graph).plan(asked)
+        assert (plan.notes, plan.held) == (alone.notes, alone.held)
+        tick, now = now * TICKS_PER_STEP, now + 1
+        melody.append(Note(max(tick, melody[-1].start + 6), 60 + now % 24, data.draw(st.integers(3, 30))))
+        for role, line in plan.notes.items():
+            ends = {(note.start, note.pitch): note for note in plan.held.get(role, ())}
+            kept = [ends.get((note.start, note.pitch), note) for note in band[role]]
+            band[role] = [*kept, *(note for note in line if note.start < tick + TICKS_PER_STEP)]
