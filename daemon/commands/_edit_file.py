@@ -24,8 +24,8 @@ def edit_file(given: RenderArguments, editing: EditArguments) -> None:
     from daemon.core.tempo import us_per_beat
     from daemon.offline import file_editing
     from daemon.players.arcnn import EditScorer
-    from daemon.players.graph import Graph, name_graph, reporting_misfit
-    from daemon.players.load import describe_player
+    from daemon.players.graph import Graph
+    from daemon.players.load import describe_player, guard_loading
     from music import midifile
 
     log = editing["edits"]
@@ -33,7 +33,7 @@ def edit_file(given: RenderArguments, editing: EditArguments) -> None:
         check_writable(log, given.melody)
         if log.resolve() == given.output.resolve():
             raise UserError(f"{log}: is the output already; keep the edits in another file")
-    with reporting_misfit(name_graph(given.graph, given.technique)):
+    with guard_loading(given.graph, given.technique):
         editor = EditScorer(Graph(given.graph, given.technique))
     known = tuple(technique.name for technique in list_techniques())  # none is switched to: a preset may name any
     player = replace(describe_player(given.technique, editor.styles), techniques=known)

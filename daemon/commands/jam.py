@@ -67,7 +67,7 @@ def command(
         click.echo(f"{chosen.title}: {settings.style}, {technique}")
         click.echo(describe_output(ports, sound))
 
-    spec = PlayerSpec("daemon.players.load:load_player", (technique, None if graph is None else str(graph)))
+    spec = PlayerSpec("daemon.players.confined:load_player", (technique, None if graph is None else str(graph), 0))
     with closing(PreloadedWorker(spec)) as preloaded:
         from daemon.live.jam import JamSetup, play  # imported while the player is loaded
 

@@ -89,7 +89,13 @@ def build_setup(loaded: LoadedConfig) -> PerformanceSetup:
 
 def build_player_spec(config: Config) -> PlayerSpec:
     """Return the players that a configuration names."""
-    return PlayerSpec("daemon.players.load:load_band", (config.technique, str(config.graph) if config.graph else None))
+    memory_mb = config.graph_memory_mb
+    if config.graph is None:
+        return PlayerSpec("daemon.players.confined:load_band", (config.technique, None, memory_mb))
+    stand_in = PlayerSpec("daemon.players.confined:load_stand_in", (config.technique, memory_mb))
+    return PlayerSpec(
+        "daemon.players.confined:load_band", (config.technique, str(config.graph), memory_mb), stand_in=stand_in
+    )
 
 
 def build_listeners(config: Config) -> Listeners:

@@ -39,6 +39,9 @@ def command(control: str | None, as_json: bool) -> None:
             f"in time {_format_or_dash(counters['isr'])}, plan {_format_or_dash(counters['inference_ms_p99'])} ms, "
             f"sent {late} ms late (p99), {counters['onsets']} notes, {counters['dropped']} dropped"
         )
+        if counters["failed"]:
+            instead = "; the shipped weights play instead of the graph" if counters["stand_ins"] else ""
+            click.echo(f"{counters['failed']} inferences failed{instead}")
 
 
 def _format_or_dash(value: float | None) -> str:

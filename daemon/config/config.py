@@ -54,6 +54,9 @@ class Config:
     graph: Path | None = declare_key(
         None, FileName(), "weights to play instead of the shipped ones", metavar="FILE.onnx"
     )
+    graph_memory_mb: int = declare_key(
+        0, Integer(0, 1_000_000), "megabytes that playing graphs may take; 0: chosen by their size", metavar="N"
+    )
     metre: Metre = declare_key(Metre(), TimeSignature(), "metre")
     pickup: float = declare_key(0.0, Number(0, 16), "beats by which the first note comes before bar 1", metavar="BEATS")
     count_in: int = declare_key(0, Integer(0, 16), "bars of clicks before bar 1", metavar="BARS")

@@ -72,6 +72,8 @@ class Counters:
     late: int = 0
     #: inferences that failed
     failed: int = 0
+    #: times at which shipped weights took the place of a graph that kept failing
+    stand_ins: int = 0
     #: steps played
     steps: int = 0
     #: steps whose own plan was there

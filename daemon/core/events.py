@@ -35,6 +35,13 @@ class WorkerFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class PlayerReplaced:
+    """Another player has taken the place of one that kept failing."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class ControlChange:
     """A request to set one live control, as from a gesture, the control socket or an automation file."""
 
@@ -123,6 +130,7 @@ Event = (
     MidiIn
     | PlanReady
     | WorkerFailed
+    | PlayerReplaced
     | ControlChange
     | LearnGesture
     | ForgetGesture

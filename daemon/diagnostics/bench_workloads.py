@@ -33,7 +33,7 @@ from daemon.system.priority import real_time_section
 from music import midi
 from music.note import ROLES, TICKS_PER_BEAT
 
-_LOAD = "daemon.players.load:load_player"
+_LOAD = "daemon.players.confined:load_player"
 
 
 def measure_waits(seconds: float) -> dict[str, Any]:
@@ -56,7 +56,7 @@ class _LatenessOutput:
 def play_band(seconds: float, bpm: float, technique: str, graph: str | None) -> dict[str, Any]:
     """Let the live band play along with quavers; what it plays goes nowhere."""
     output = _LatenessOutput()
-    with LivePerformance(PlayerSpec(_LOAD, (technique, graph))) as live:
+    with LivePerformance(PlayerSpec(_LOAD, (technique, graph, 0))) as live:
         settings = Settings(style=live.wait_for_player().styles[0], technique=technique)
         conductor = live.make_conductor(live.world, output, SongInfo(bpm=bpm), settings)
         performer = threading.Thread(target=_play_scale, args=(live.world, bpm, seconds), daemon=True)

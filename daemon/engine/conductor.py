@@ -13,6 +13,7 @@ from daemon.core.events import (
     Event,
     MidiIn,
     PlanReady,
+    PlayerReplaced,
     PortsBack,
     PortsLost,
     Position,
@@ -177,6 +178,9 @@ class Conductor:
                 band.take_plan(event.plan, now)
             case WorkerFailed():
                 band.counters.failed += 1
+                band.planner.renew()
+            case PlayerReplaced():
+                band.counters.stand_ins += 1
                 band.planner.renew()
             case ControlChange():
                 accepted = self._controls.apply(event, now)

@@ -26,6 +26,7 @@ COUNTERS = {
     "used": ("plans_used_total", "plans of which at least one step was played"),
     "late": ("plans_late_total", "plans that came after their first step had begun"),
     "failed": ("inferences_failed_total", "inferences that failed"),
+    "stand_ins": ("stand_ins_total", "times at which shipped weights took the place of a graph that kept failing"),
     "steps": ("steps_total", "steps played"),
     "in_time": ("steps_in_time_total", "steps whose own plan was there in time"),
     "uncovered": ("steps_uncovered_total", "steps for which there was no plan at all"),

@@ -96,6 +96,8 @@ class Graph:
             raise GraphError(f"{self.name}: it keeps weights in another file; export it as one file")
         try:
             return open_session(model)
+        except MemoryError:
+            raise
         except Exception as error:  # noqa: BLE001 - onnxruntime has exceptions of its own for every kind of broken file
             raise GraphError(f"{self.name}: not a graph that onnxruntime can load ({_get_first_line(error)})") from None
 
@@ -134,6 +136,7 @@ def reporting_failure() -> Iterator[None]:
 @contextlib.contextmanager
 def reporting_misfit(name: str) -> Iterator[None]:
     """Turn whatever goes wrong while a player is made from a graph into one error that names the graph."""
+    excess = GraphError(f"{name}: it takes more memory than a graph of its size may; name another graph")
     try:
         yield
     except GraphError as error:
@@ -142,6 +145,8 @@ def reporting_misfit(name: str) -> Iterator[None]:
         raise InferenceError(f"{name}: {error}") from None
     except HousebandError:
         raise
+    except MemoryError:
+        raise excess from None
     except Exception as error:  # noqa: BLE001 - whatever a damaged graph makes a player raise, the user gets one sentence
         raise GraphError(f"{name}: this graph does not fit: {format_line(describe_error(error))}") from None
 
@@ -190,7 +195,7 @@ def _read_graph(path: str | Path | None, technique: str) -> tuple[str, dict[str,
             if opened.seek(0, os.SEEK_END) > MAX_BYTES:
                 raise GraphError(f"{name}: larger than any graph; name another file")
             opened.seek(0)
-            graph = opened.read(MAX_BYTES)
+            graph = opened.read()
         if not graph:
             raise GraphError(f"{name}: an empty file, not a graph")
         return name, *signature.split_metadata(graph)

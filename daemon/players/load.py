@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +14,28 @@ from daemon.core.techniques import Technique, find, list_techniques
 from daemon.players.ensemble import Ensemble, PlayerFactory
 from daemon.players.graph import Graph, GraphError, GraphPlayer, name_graph, read_signature, reporting_misfit
 from daemon.players.player import Player, warm_up
+from daemon.system.memory import bounded_growth
+
+#: what a process may grow by that loads graphs: at least (the shipped ones, all at once, take 250 MB, and so much is
+#: left for the threads and the numbers between them), and for every byte of the graph
+LEAST_MEMORY, MEMORY_FACTOR = 1 << 30, 32
+
+
+def choose_memory(graph: str | Path | None) -> int:
+    """Return the bytes that a process may grow by which loads a graph, or shipped weights."""
+    try:
+        size = 0 if graph is None else Path(graph).stat().st_size
+    except OSError:  # there is none, as is said when it is opened
+        size = 0
+    return LEAST_MEMORY + MEMORY_FACTOR * size
+
+
+@contextlib.contextmanager
+def guard_loading(graph: str | Path | None, technique: str) -> Iterator[None]:
+    """Bound the memory that a graph from elsewhere takes while it is loaded, and make one error of all there can be."""
+    bound = contextlib.nullcontext() if graph is None else bounded_growth(choose_memory(graph))
+    with reporting_misfit(name_graph(graph, technique)), bound:
+        yield
 
 
 def load_player(technique: str, graph: str | Path | None = None) -> Player:
@@ -21,7 +45,7 @@ def load_player(technique: str, graph: str | Path | None = None) -> Player:
     one that does not answer.
     """
     wanted = find(technique)
-    with reporting_misfit(name_graph(graph, technique)):
+    with guard_loading(graph, technique):
         player = _import_class(wanted)(Graph(graph, technique))
         player.info = describe_player(technique, player.info.styles)
         if graph is not None:  # one of ours answers; what came from elsewhere shows that it does

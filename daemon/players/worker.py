@@ -17,7 +17,7 @@ from queue import Empty, SimpleQueue
 from typing import IO, Any
 
 from daemon.core import wire
-from daemon.core.events import Event, PlanReady, WorkerFailed
+from daemon.core.events import Event, PlanReady, PlayerReplaced, WorkerFailed
 from daemon.core.plan import PlanRequest
 from daemon.core.player_info import PlayerInfo
 from daemon.system.child_process import ChildProcess, describe_exit_status
@@ -36,6 +36,9 @@ START_LIMIT_S = 120.0
 RESTART_LIMIT_S, RESTART_LIMIT_FACTOR = 8.0, 8.0
 #: pause between attempts to replace a child that cannot even start: doubled each time, up to the longest
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.5, 30.0
+#: what fails in a row until a stand-in takes over: an inference counts once, a child that is lost twice, and a graph
+#: that does not load any more this often
+STAND_IN_AFTER = 4
 #: how long a child that has closed its pipe may take to end
 EXIT_LIMIT_S = 1.0
 
@@ -61,6 +64,8 @@ class PlayerSpec:
     maker: str
     #: what the function is given
     arguments: tuple[str | int | None, ...] = ()
+    #: the player that takes its place where it keeps failing while it plays
+    stand_in: PlayerSpec | None = None
 
 
 class PreloadedWorker:
@@ -174,6 +179,10 @@ class _TimeLimits:
         """Take note of the time that the first child took to be ready."""
         self.start_s = max(RESTART_LIMIT_S, RESTART_LIMIT_FACTOR * start_s)
 
+    def note_stand_in(self) -> None:
+        """Give a child with another player as long as the very first, for it is not known how long it takes."""
+        self.start_s, self.retry_s = START_LIMIT_S, FIRST_RETRY_S
+
     def note_failed_start(self) -> None:
         """Give the next child longer, for the machine may only be slow, and wait longer before the one after it."""
         self.start_s = min(2 * self.start_s, START_LIMIT_S)
@@ -214,6 +223,7 @@ class _Supervisor:
         self._deadline_s: float | None = None  # when the child's silence, or the pause before the next, is over
         self._was_ever_ready = False
         self._has_complained = False
+        self._failures = 0  # in a row, see STAND_IN_AFTER
 
     @property
     def pid(self) -> int | None:
@@ -277,11 +287,12 @@ class _Supervisor:
         if message.kind == "ready":
             self._take_ready(child, *message.content)
         elif message.kind == "plan":
-            child.request, self._has_complained = None, False
+            child.request, self._has_complained, self._failures = None, False, 0
             self._put(PlanReady(self._now(), wire.unpack_plan(message.content)))
         elif message.kind == "failed" and child.is_ready and child.request is not None:
             number, child.request = child.request.number, None
             self._complain(number, message.content)
+            self._count_failure(1, message.content)
         elif message.kind == "failed":
             self._replace_child(message.content, said_itself=True)
         else:
@@ -313,10 +324,24 @@ class _Supervisor:
         elif was_ready:
             self._complain(number, f"the worker {reason}")
             self._deadline_s = time.monotonic()
+            self._count_failure(2, f"the worker {reason}")
         else:
             self._complain(number, f"the worker does not start again: {reason}")
             self._deadline_s = time.monotonic() + self._limits.retry_s
             self._limits.note_failed_start()
+            self._count_failure(STAND_IN_AFTER if said_itself else 2, reason)
+
+    def _count_failure(self, weight: int, reason: str) -> None:
+        """Count what failed; where that is too much in a row, end the child and let the stand-in take over at once."""
+        self._failures += weight
+        if self._failures < STAND_IN_AFTER or self._spec.stand_in is None:
+            return
+        log.warning("the graph keeps failing, the shipped weights play instead of it: %s", reason)
+        self._spec, self._failures, self._has_complained = self._spec.stand_in, 0, False
+        self._end_child()
+        self._limits.note_stand_in()
+        self._deadline_s = time.monotonic()
+        self._put(PlayerReplaced(self._now()))
 
     def _complain(self, number: int, reason: str) -> None:
         """Report that a request fails; log it once until something works again."""

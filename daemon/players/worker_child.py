@@ -20,6 +20,7 @@ from daemon.core import wire
 from daemon.players.player import Player, warm_up
 from daemon.system import memory
 from daemon.system.child_process import guard_stdout
+from daemon.system.confinement import forbid_programs
 from daemon.system.priority import raise_priority
 from music.errors import describe_error
 
@@ -42,6 +43,7 @@ def serve() -> None:
             return
         wire.send(answers, ("ready", (player.info, first_plan_s)))
         raise_priority()  # a plan is asked for half a step before it is played, however busy the machine is
+        forbid_programs()  # of which the priority may have needed one
         mail: _Mail = SimpleQueue()
         player.on_idle_call(mail.put)
         threading.Thread(target=_read_requests, args=(requests, mail), name="requests", daemon=True).start()

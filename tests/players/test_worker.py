@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from daemon.core import wire
-from daemon.core.events import PlanReady, WorkerFailed
+from daemon.core.events import PlanReady, PlayerReplaced, WorkerFailed
 from daemon.core.plan import Plan, PlanRequest
 from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
@@ -251,3 +251,37 @@ def test_plans_travel_whole(pack_and_back: Callable[[Plan], Plan]) -> None:
 def test_requests_travel_whole() -> None:
     asked = PlanRequest(1, 2, None, (C, E), {"pad": (G,)}, settings=Settings("jazz", 3, muted=frozenset({"bass"})))
     assert wire.unpack_request(wire.pack_request(asked)) == asked
+
+
+@pytest.mark.parametrize(("seed", "fails"), [(1, 4), (2, 2), (3, 2)], ids=["raises", "crashes", "hangs"])
+def test_a_player_that_keeps_failing_is_replaced_by_its_stand_in(
+    seed: int, fails: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    spec = PlayerSpec("tests.support.worker_players:echo", stand_in=PlayerSpec("tests.support.worker_players:steady"))
+    world = LiveWorld()
+    with caplog.at_level(logging.WARNING), closing(Worker(spec, world.put, world.now, 2.0)) as worker:
+        worker.start()
+        worker.wait_ready()
+        for number in range(fails):
+            worker.ask(request(number, seed=seed))
+            assert isinstance(world.wait(None), WorkerFailed)
+        assert isinstance(world.wait(None), PlayerReplaced)
+        worker.ask(request(9, seed=seed))
+        event = world.wait(None)
+        assert isinstance(event, PlanReady)
+        assert event.plan == answer(request(9))
+    assert caplog.records[-1].getMessage().startswith("the graph keeps failing, the shipped weights play instead of it")
+
+
+def test_a_player_that_does_not_load_again_is_replaced_by_its_stand_in(tmp_path: Path) -> None:
+    stand_in = PlayerSpec("tests.support.worker_players:steady")
+    spec = PlayerSpec("tests.support.worker_players:starts_once", (str(tmp_path / "flag"),), stand_in)
+    world = LiveWorld()
+    with closing(Worker(spec, world.put, world.now)) as worker:
+        worker.start()
+        worker.wait_ready()
+        worker.ask(request(1, seed=2))
+        events = [world.wait(None) for _ in range(3)]
+        assert [type(event) for event in events] == [WorkerFailed, WorkerFailed, PlayerReplaced]
+        worker.ask(request(2, seed=2))
+        assert isinstance(world.wait(None), PlanReady)

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from daemon.core.plan import Plan, PlanRequest
@@ -37,6 +38,17 @@ class Echo(Player):
 
 def echo() -> Echo:
     return Echo()
+
+
+class Steady(Echo):
+    """Answers the melody's notes as bass, whatever the request's seed says."""
+
+    def plan(self, request: PlanRequest) -> Plan:
+        return super().plan(replace(request, settings=replace(request.settings, seed=0)))
+
+
+def steady() -> Steady:
+    return Steady()
 
 
 def broken(reason: str) -> Echo:
