@@ -37,7 +37,7 @@ class LivePerformance:
         self.parts = ExitStack()
         self.worker = Worker(player, self.world.put, self.world.now, preloaded=preloaded)
         self._player: PlayerInfo | None = None
-        self._conducting = False
+        self._conducting = self._stopping = False
 
     def __enter__(self) -> Self:
         self.parts.enter_context(signals.on_stop(self.stop))
@@ -52,6 +52,7 @@ class LivePerformance:
 
     def stop(self) -> None:
         """End the performance; leave the program at once while there is no conductor. Called in signal handlers."""
+        self._stopping = True
         if not self._conducting:
             raise SystemExit(0)
         self.world.put(Quit(self.world.now()))
@@ -97,6 +98,8 @@ class LivePerformance:
         for message in opening:
             output.send(message, self.world.now())
         self._conducting = True
+        if self._stopping:  # a library swallowed the exception
+            self.world.put(Quit(self.world.now()))
         return conductor
 
     def run(self, conductor: Conductor) -> None:

@@ -57,12 +57,16 @@ class ReconnectingPorts:
     def close(self) -> None:
         """Close the ports for good. A server that hangs keeps nobody from leaving."""
         self._is_closed.set()
-        if self._thread is not None:
+        if self._thread is not None and self._thread.ident is not None:
             self._thread.join(CLOSE_TIMEOUT_S)
         if self._ports is not None:
             closing = threading.Thread(target=self._ports.close, name="port-closer", daemon=True)
-            closing.start()
-            closing.join(CLOSE_TIMEOUT_S)
+            try:
+                closing.start()
+            except RuntimeError:  # a limit of memory or of threads is reached
+                self._ports.close()
+            else:
+                closing.join(CLOSE_TIMEOUT_S)
         self._ports = None
 
     def _keep(self, now: Callable[[], int], put: Callable[[Event], None]) -> None:

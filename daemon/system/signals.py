@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import signal
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -15,21 +16,26 @@ STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SI
 PANIC_SIGNAL: signal.Signals | None = getattr(signal, "SIGUSR1", None)
 #: sent to all processes of the program, these concern only the one that started the others
 IGNORED_BY_HELPERS = (*STOP_SIGNALS, *(() if PANIC_SIGNAL is None else (PANIC_SIGNAL,)))
+#: a program that was told to stop and has not ended by then hangs: it says where, and is ended
+END_LIMIT_S = 60
 
 
 @contextlib.contextmanager
 def on_stop(stop: Callable[[], None]) -> Iterator[None]:
     """Call `stop`, in the main thread, whenever a stop signal arrives; the old handlers return at the end.
 
-    Under a service manager SIGHUP does not stop the program: it means to read the configuration again (`on_reload`).
+    That must come within `END_LIMIT_S` of the first signal: whatever hangs by then, the program is ended. Under a service manager SIGHUP does not stop the program: it means to read the configuration again (`on_reload`).
     """
 
     def handle(number: int, _frame: FrameType | None) -> None:
         if not (managed and number == getattr(signal, "SIGHUP", None)):
+            if not stopped:
+                stopped.append(number)
+                limit.enter_context(_limited_end())
             stop()
 
-    managed = is_managed()
-    with _handling(STOP_SIGNALS, handle):
+    managed, stopped = is_managed(), list[int]()
+    with contextlib.ExitStack() as limit, _handling(STOP_SIGNALS, handle):
         yield
 
 
@@ -49,6 +55,25 @@ def on_panic(panic: Callable[[], None]) -> Iterator[None]:
     numbers = () if PANIC_SIGNAL is None else (PANIC_SIGNAL,)
     with _handling(numbers, lambda _number, _frame: panic()):
         yield
+
+
+@contextlib.contextmanager
+def _limited_end() -> Iterator[None]:
+    """End the program, with a look at where its threads are, unless the block ends within `END_LIMIT_S`.
+
+    Neither needs the interpreter, whose lock a library may hold for ever as it closes a port.
+    """
+    with contextlib.suppress(RuntimeError, ValueError, OSError, AttributeError):  # no thread, or no stderr, for it
+        faulthandler.dump_traceback_later(END_LIMIT_S, exit=True)
+    if hasattr(signal, "alarm"):
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(END_LIMIT_S + 2)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+        if hasattr(signal, "alarm"):
+            signal.alarm(0)
 
 
 @contextlib.contextmanager

@@ -83,6 +83,18 @@ def test_any_command_ends_with_the_sentence_and_the_code_of_its_error(
     assert (result.exit_code, result.stdout, result.stderr) == (code, "", f"Error: {error}\n")
 
 
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't start new thread")])
+def test_a_limit_of_memory_or_of_threads_is_a_sentence(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command()
+    def failing() -> None:
+        raise error
+
+    monkeypatch.setitem(cli.main.commands, "fail", failing)
+    result = CliRunner().invoke(cli.main, ["fail"])
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert result.stderr.startswith("Error: there is not enough memory, or too many threads run; close other programs")
+
+
 @pytest.mark.parametrize("arguments", ["status", "set intensity 0.5", "panic", "learn fill"])
 def test_without_a_band_there_is_an_exit_code_of_its_own(arguments: str) -> None:
     result = CliRunner().invoke(cli.main, [*arguments.split(), "--control", "/nowhere/control.sock"])

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
-from daemon.system.signals import STOP_SIGNALS, on_stop
+from daemon.system.signals import STOP_SIGNALS, on_panic, on_stop
+from tests.house.source import ROOT
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there are no such signals")
@@ -19,3 +22,28 @@ def test_every_way_of_being_stopped_is_heard_and_the_old_handlers_return() -> No
             signal.raise_signal(number)
     assert stops == [0, 1, 2]
     assert [signal.getsignal(number) for number in STOP_SIGNALS] == before
+
+
+def test_a_program_that_hangs_after_it_was_stopped_is_ended_and_says_where() -> None:
+    code = (
+        "import signal, threading\n"
+        "from daemon.system import signals\n"
+        "signals.END_LIMIT_S = 1\n"
+        "with signals.on_stop(lambda: None):\n"
+        "    signal.raise_signal(signal.SIGTERM)\n"
+        "    threading.Event().wait()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert 'File "<string>", line 6 in <module>' in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no such signals")
+def test_a_panic_is_heard() -> None:
+    panics: list[int] = []
+    with on_panic(lambda: panics.append(1)):
+        signal.raise_signal(signal.SIGUSR1)
+    assert panics == [1]
+    assert signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
