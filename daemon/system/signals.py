@@ -24,7 +24,8 @@ END_LIMIT_S = 60
 def on_stop(stop: Callable[[], None]) -> Iterator[None]:
     """Call `stop`, in the main thread, whenever a stop signal arrives; the old handlers return at the end.
 
-    That must come within `END_LIMIT_S` of the first signal: whatever hangs by then, the program is ended. Under a service manager SIGHUP does not stop the program: it means to read the configuration again (`on_reload`).
+    That must come within `END_LIMIT_S` of the first signal: whatever hangs by then, the program is ended. Under a
+    service manager SIGHUP does not stop the program: it means to read the configuration again (`on_reload`).
     """
 
     def handle(number: int, _frame: FrameType | None) -> None:

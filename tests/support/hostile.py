@@ -14,8 +14,9 @@ from daemon.core.controls import CONTROLS
 OPS = ("get", "set", "panic", "ping", "subscribe", "unsubscribe", "learn", "forget", "hello", "sing", "", None, 1, [])
 WORDS = (
     "", " ", "0", "1", "-1", "1e999", "nan", "-inf", "true", "toggle", "pop", "jazz", "gan", "arcnn", "a{99999999999}",
-    "0-100000", "1-4,7", "4/4", "9999999999/1", "~nosuchuser", "tcp:99999", "\x00", "\x7f", "\ud800", "\u202e", "é" * 40,
-    "%s%n", "${jndi}", "../../etc/passwd", "/dev/zero", "cc 80", "note 38 channel 16", "program", "٣", "𝟛",
+    "0-100000", "1-4,7", "4/4", "9999999999/1", "~nosuchuser", "tcp:99999", "\x00", "\x7f", "\ud800", "\u202e",
+    "é" * 40, "%s%n", "${jndi}", "../../etc/passwd", "/dev/zero", "cc 80", "note 38 channel 16", "program", "٣",
+    "𝟛",
 )  # fmt: skip
 NUMBERS = (0, 1, -1, 0.5, 7, 127, 128, 1e308, -1e308, 2**31, 2**63, 2**64, 10**400, float("nan"), float("inf"), True)
 
