@@ -3,9 +3,9 @@
     python -m tests.programs.fuzz_socket [--seconds 60] [--clients 12] [--seed 0] [--tcp]
 
 Starts a `jackd -d dummy` of its own and plays a melody to `houseband run`. Meanwhile clients send requests and garbage
-as fast as they may, hang up in the middle, or never read; now and then one asks for a panic as a user would. Exit status
-1 unless every step was in time but the ones that panics ended, every panic got through, no note hangs, and nobody said a
-traceback.
+as fast as they may, hang up in the middle, or never read; now and then one asks for a panic as a user would. Exit
+status 1 unless every step was in time but the ones that panics ended, every panic got through, no note hangs, and
+nobody said a traceback.
 """
 
 from __future__ import annotations

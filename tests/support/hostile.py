@@ -11,7 +11,22 @@ from daemon.control.protocol import TOPICS
 from daemon.control.server import MAX_LINE_BYTES
 from daemon.core.controls import CONTROLS
 
-OPS = ("get", "set", "panic", "ping", "subscribe", "unsubscribe", "learn", "forget", "hello", "sing", "", None, 1, [])
+OPS: tuple[Any, ...] = (
+    "get",
+    "set",
+    "panic",
+    "ping",
+    "subscribe",
+    "unsubscribe",
+    "learn",
+    "forget",
+    "hello",
+    "sing",
+    "",
+    None,
+    1,
+    [],
+)
 WORDS = (
     "", " ", "0", "1", "-1", "1e999", "nan", "-inf", "true", "toggle", "pop", "jazz", "gan", "arcnn", "a{99999999999}",
     "0-100000", "1-4,7", "4/4", "9999999999/1", "~nosuchuser", "tcp:99999", "\x00", "\x7f", "\ud800", "\u202e",
