@@ -1,0 +1,90 @@
+"""Chords that are known from elsewhere than the melody, as the harmonist is told of them around a now-line.
+
+The player's left hand, a chart, or what the song has shown before: each chord with how sure it is. The window is
+counted in beats, from PAST_BEATS before the beat that the now-line lies in on. Shared by training and by the live
+players, so that both are told the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from music.chords import NO_CHORD
+from music.encoding.melody_context import AHEAD_BEATS
+from music.note import PITCH_CLASSES, STEPS_PER_BEAT, TICKS_PER_STEP
+
+PAST_BEATS = 4  #: beats before the one that the now-line lies in
+EVIDENCE_BEATS = PAST_BEATS + AHEAD_BEATS
+ROOT, TONES, BASS = range(3)  #: planes over pitch classes
+PITCHED_PLANES = 3
+CERTAINTY, SILENCE = range(2)  #: planes without pitch: how sure the chord is, and that it is none
+PLAIN_PLANES = 2
+
+
+class GivenChord(NamedTuple):
+    """A chord that is known, and for how long. Ticks count from bar 1."""
+
+    start: int  #: tick
+    end: int  #: tick
+    root: int  #: pitch class 0..11; NO_CHORD where it is not known, or where no chord is to be played
+    tones: int  #: a bit for every pitch class that belongs to the chord, bit 0 for C; 0: no chord is to be played
+    bass: int  #: pitch class of the lowest note; NO_CHORD where that is left open
+    certainty: float  #: 0..1
+
+    def list_tones(self) -> list[int]:
+        """Return the pitch classes of the chord, rising."""
+        return [pc for pc in range(PITCH_CLASSES) if self.tones >> pc & 1]
+
+
+class ChordEvidence(NamedTuple):
+    """Known chords around a now-line, as planes that are multiplied by how sure each chord is."""
+
+    pitched: NDArray[np.float32]  #: (PITCHED_PLANES, 12, EVIDENCE_BEATS), 0..1
+    plain: NDArray[np.float32]  #: (PLAIN_PLANES, EVIDENCE_BEATS), 0..1
+
+
+def pack_tones(pitch_classes: Iterable[int]) -> int:
+    """Return pitch classes as the bits of `GivenChord.tones`."""
+    return sum({1 << pc % PITCH_CLASSES for pc in pitch_classes})
+
+
+def draw_evidence(chords: Sequence[GivenChord], now: int) -> ChordEvidence:
+    """Return what is known of the chords around a now-line, a step counted from bar 1.
+
+    A beat has the chord that fills most of it; of the beat that the now-line lies in, only what comes after the line
+    counts. Of chords that overlap, the later one in `chords` holds.
+    """
+    pitched = np.zeros((PITCHED_PLANES, PITCH_CLASSES, EVIDENCE_BEATS), np.float32)
+    plain = np.zeros((PLAIN_PLANES, EVIDENCE_BEATS), np.float32)
+    first = now // STEPS_PER_BEAT - PAST_BEATS
+    for beat in range(EVIDENCE_BEATS):
+        begin = (first + beat) * STEPS_PER_BEAT
+        chord = _find_longest(chords, max(begin, now) if beat == PAST_BEATS else begin, begin + STEPS_PER_BEAT)
+        if chord is not None:
+            _draw(chord, pitched[:, :, beat], plain[:, beat])
+    return ChordEvidence(pitched, plain)
+
+
+def _find_longest(chords: Sequence[GivenChord], begin: int, end: int) -> GivenChord | None:
+    """Return the chord that holds longest in the steps [begin, end); None where none does."""
+    found, longest = None, 0
+    for chord in chords:
+        shared = min(end * TICKS_PER_STEP, chord.end) - max(begin * TICKS_PER_STEP, chord.start)
+        if shared > 0 and shared >= longest:
+            found, longest = chord, shared
+    return found
+
+
+def _draw(chord: GivenChord, pitched: NDArray[np.float32], plain: NDArray[np.float32]) -> None:
+    plain[CERTAINTY] = chord.certainty
+    if not chord.tones:
+        plain[SILENCE] = chord.certainty
+        return
+    pitched[TONES, chord.list_tones()] = chord.certainty
+    for plane, pitch_class in ((ROOT, chord.root), (BASS, chord.bass)):
+        if pitch_class != NO_CHORD:
+            pitched[plane, pitch_class] = chord.certainty
