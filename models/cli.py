@@ -13,14 +13,21 @@ from typing import Any, NamedTuple
 import click
 import torch
 from lightning_fabric import Fabric
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 from torch import Tensor
 
 from models import checkpoint
 from models.data import song_cache
+from models.data.preparation import Preparation
 from models.data.song_cache import CachedSong, DataError
 from models.training_loop import Objective, run_training
-from music.errors import UserError
-from music.files import write_atomically
+from music.errors import UserError, report_os_errors
+from music.files import check_writable, write_atomically
+
+#: columns of a table that goes to a file or a pipe, where no window cuts it off
+_PIPED_WIDTH = 400
 
 
 class TrainableTechnique(NamedTuple):
@@ -79,12 +86,36 @@ def command() -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("-o", "--cache", type=click.Path(path_type=Path), required=True, help="The .npz file to write.")
 @click.option("--collection", "collections", multiple=True, help="Only these archives or folders (repeatable).")
-def prepare_command(folder: Path, cache: Path, collections: tuple[str, ...]) -> None:
-    """Read MIDI once into a compact file that training needs no MIDI package for."""
+@click.option("--jobs", metavar="N", type=click.IntRange(min=1), help="How many processes.  [default: one a core]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def prepare_command(folder: Path, cache: Path, collections: tuple[str, ...], jobs: int | None, as_json: bool) -> None:
+    """Read MIDI once into a compact file that training needs no MIDI package for.
+
+    Reads what lies in folders and in archives (.tar, .tar.gz, .tgz, .zip), and says of every file that is no song to
+    learn from why it was skipped.
+    """
     from models.data import preparation
 
-    counts = preparation.prepare(folder, cache, collections or None)
-    click.echo(f"{counts['songs']} songs, {counts['skipped']} files skipped, {cache} ({counts['hash']})")
+    check_writable(cache)
+    with report_os_errors():
+        made = preparation.prepare(folder, cache, collections or None, jobs)
+    if as_json:
+        click.echo(json.dumps(made.as_json(), indent=1))
+    else:
+        _print_preparation(made)
+
+
+def _print_preparation(made: Preparation, to_stderr: bool = False) -> None:
+    """Print a table of the files that were skipped, with the reasons, and what there is."""
+    if made.skipped:
+        table = Table("skipped", "reason", box=None, pad_edge=False)
+        for file in made.skipped:
+            table.add_row(Text(file.file, overflow="fold"), Text(file.reason, overflow="fold"))
+        console = Console(stderr=to_stderr)
+        if not console.is_terminal:
+            console.width = _PIPED_WIDTH
+        console.print(table)
+    click.echo(f"{made.songs} songs, {len(made.skipped)} files skipped, {made.cache} ({made.hash})", err=to_stderr)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +221,7 @@ def _load_songs(data_folder: Path | None, cache: Path, collections: tuple[str, .
         from models.data import preparation
 
         click.echo(f"reading {data_folder} (once; kept in {cache})", err=True)
-        preparation.prepare(data_folder, cache, collections or None)
+        _print_preparation(preparation.prepare(data_folder, cache, collections or None), to_stderr=True)
     songs = song_cache.load(cache)
     if not any(song.split == "train" for song in songs):
         raise DataError(f"{cache}: no song in the train split")

@@ -52,8 +52,11 @@ _LABEL = re.compile(r"^([A-G])([#b]*)(?::([^(/]*)(\([^)]*\))?)?(?:/([#b]*\d+))?$
 
 
 def _read_degree(text: str) -> int:
-    alter = text.count("#") - text.count("b")
-    return (_DEGREES[int(text.lstrip("#b"))] + alter) % 12
+    """Return the semitones above the root of a degree such as `b7`. Raises ValueError for what is none."""
+    number = text.lstrip("#b")
+    if not (number.isdecimal() and len(number) <= 2 and int(number) in _DEGREES):
+        raise ValueError(f"not a degree: {text!r}")
+    return (_DEGREES[int(number)] + text.count("#") - text.count("b")) % 12
 
 
 class Chord(NamedTuple):
@@ -94,11 +97,21 @@ def parse(label: str) -> Chord | None:
 
 
 class ChordTrack:
-    """Chords over time, from (tick, label) markers sorted by tick."""
+    """Chords over time, from (tick, label) markers sorted by tick; markers that are no chord labels do not count."""
 
     def __init__(self, markers: Sequence[tuple[int, str]]) -> None:
-        self._ticks = [t for t, _ in markers]
-        self._chords = [parse(label) for _, label in markers]
+        self._ticks: list[int] = []
+        self._chords: list[Chord | None] = []
+        for tick, label in markers:
+            try:
+                chord = parse(label)
+            except ValueError:  # "Verse 1": whoever wrote the file named a part of the song
+                continue
+            self._ticks.append(tick)
+            self._chords.append(chord)
+
+    def __len__(self) -> int:
+        return len(self._ticks)
 
     def find(self, tick: int) -> Chord | None:
         """Return the chord in force at a tick; None where there is none."""

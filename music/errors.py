@@ -6,6 +6,9 @@ it into that sentence on stderr and into its `exit_code`, in one place (`daemon.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 
 class HousebandError(Exception):
     """Something failed; the message is one sentence for the user."""
@@ -25,3 +28,12 @@ def describe_error(error: Exception) -> str:
     text = " ".join(str(error).split())
     is_plain = isinstance(error, HousebandError | ValueError | OSError)
     return text if text and is_plain else f"{type(error).__name__}: {text}"
+
+
+@contextlib.contextmanager
+def report_os_errors() -> Iterator[None]:
+    """Turn an OSError into a UserError that names the file it is about."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from None

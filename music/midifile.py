@@ -232,21 +232,28 @@ def check_length(song: Song, notes: Sequence[Note], begin: int | None = None) ->
 
     begin: the tick from which on that counts, where it is not the first note's.
     """
+    excess = describe_excess(notes, begin)
+    if excess:
+        raise song.make_error(
+            f"the melody {excess}; choose another track with --track, or mend the file's time division"
+        )
+
+
+def describe_excess(notes: Sequence[Note], begin: int | None = None) -> str:
+    """Return how notes last too long ("lasts ..."); '' where they do not. begin: as in `check_length`."""
     if not notes:
-        return
+        return ""
     starts = sorted({n.start for n in notes} | ({begin} if begin is not None else set()))
     starts.append(max(n.end for n in notes))
     beats = (starts[-1] - starts[0]) // TICKS_PER_BEAT
     pause = max(later - earlier for earlier, later in pairwise(starts)) // TICKS_PER_BEAT
-    remedy = "choose another track with --track, or mend the file's time division"
     if beats > min(MAX_BEATS, FREE_BEATS + BEATS_PER_NOTE * len(notes)):
-        raise song.make_error(
-            f"the melody lasts {beats} beats, and that is too long for its {len(notes)} notes; {remedy}"
-        )
+        return f"lasts {beats} beats, and that is too long for its {len(notes)} notes"
     if starts[-1] > MAX_BEATS * TICKS_PER_BEAT:
-        raise song.make_error(f"the melody ends at beat {starts[-1] // TICKS_PER_BEAT}, and that is too late; {remedy}")
+        return f"ends at beat {starts[-1] // TICKS_PER_BEAT}, and that is too late"
     if pause > MAX_PAUSE_BEATS:
-        raise song.make_error(f"the melody stands still for {pause} beats, and that is too long; {remedy}")
+        return f"stands still for {pause} beats, and that is too long"
+    return ""
 
 
 def _find_track(parts: list[Part], track: str) -> list[Part]:

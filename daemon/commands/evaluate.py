@@ -18,7 +18,7 @@ from daemon.commands._options import (
     replan_option,
     technique_option,
 )
-from daemon.core.errors import report_os_errors
+from music.errors import report_os_errors
 
 if TYPE_CHECKING:
     from daemon.evaluation.scoring import BandUnderTest

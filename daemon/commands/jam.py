@@ -9,13 +9,13 @@ import click
 
 from daemon.commands._options import build_settings, control_options, graph_option, technique_option
 from daemon.config.cli_options import make_key_option
-from daemon.core.errors import report_os_errors
 from daemon.core.settings import Settings
 from daemon.midi.backends import API_CHOICES
 from daemon.midi.ports import MidiPorts
 from daemon.players.worker import PlayerSpec, PreloadedWorker
 from daemon.sound.audio import AudioSetup
 from daemon.system.log_setup import start_logging
+from music.errors import report_os_errors
 from music.tunes import TUNES
 
 

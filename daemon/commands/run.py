@@ -12,10 +12,10 @@ import click
 
 from daemon.config.cli_options import LoadedConfig, add_config_options, load_config
 from daemon.config.config import Config
-from daemon.core.errors import report_os_errors
 from daemon.players.worker import PlayerSpec, PreloadedWorker
 from daemon.system import journald, memory, sd_notify
 from daemon.system.log_setup import start_logging
+from music.errors import report_os_errors
 from music.note import TICKS_PER_BEAT
 
 if TYPE_CHECKING:

@@ -10,8 +10,7 @@ from pathlib import Path
 import click
 
 from daemon.config.cli_options import load_config
-from daemon.core.errors import report_os_errors
-from music.errors import UserError
+from music.errors import UserError, report_os_errors
 from music.files import STDOUT, check_writable, open_atomically
 from music.midi_text import decode_text, make_printable
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import click
 
-from music.errors import HousebandError, UserError
+from music.errors import HousebandError
 
 #: what the exit codes of every command mean
 EXIT_CODES = {
@@ -42,12 +42,3 @@ def _make_ending(error: HousebandError) -> click.ClickException:
     ending = click.ClickException(str(error))
     ending.exit_code = error.exit_code  # type: ignore[misc]  # declared for the class, read from the instance
     return ending
-
-
-@contextlib.contextmanager
-def report_os_errors() -> Iterator[None]:
-    """Turn an OSError into a UserError that names the file it is about."""
-    try:
-        yield
-    except OSError as error:
-        raise UserError(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from None

@@ -103,7 +103,7 @@ def score_file(job: ScoringJob) -> FileScore | None:
     if not own or not melody:
         return None
     where = find_passage(melody, song.metres[0][1])
-    chords = ChordTrack(song.markers) if song.markers else None
+    chords = ChordTrack(song.markers) or None
     rows = {OWN: own} | _make_baselines(job, where, chords)
     timing = {}
     for mode in job.modes:

@@ -2,22 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
+import os
+import signal
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from rich.console import Console
 from rich.progress import track
 
 from models.data import song_cache
 from models.data.song_cache import CachedSong, DataError
 from music import corpus, midifile
 from music.chords import NO_CHORD, QUALITY_TONES, Chord, ChordTrack
-from music.corpus import SongFile
+from music.corpus import CorpusError, SkippedFile, SongFile, SongSource
 from music.midifile import MidiFileError
 from music.note import TICKS_PER_BEAT, round_to_step
 from music.track_names import MELODIES, PARTS, guess_part
+
+#: a song may last so long, at 120 beats a minute over two hours, and have so many notes
+MAX_BEATS, MAX_NOTES = 16_384, 200_000
+#: metres that a bar of 16 steps shows
+_METRES = ("4/4", "2/2")
+#: so many files are given to a process at once, or so many bytes
+_BATCH_FILES, _BATCH_BYTES = 16, 8 << 20
+#: so many batches a process wait to be read or to be collected
+_BATCHES_AHEAD = 3
+
+#: files with what is known of them: their content, or why they have none; None where it has to be read first
+Batch = list[tuple[SongSource, SongFile | str | None]]
+Read = list[tuple[SongSource, CachedSong | SkippedFile]]
+
+
+class UnusableSongError(DataError):
+    """A file that training cannot use; the message says why, in the form "is ..."."""
+
+
+class Preparation(NamedTuple):
+    """A cache that has been made."""
+
+    cache: Path
+    hash: str
+    songs: int
+    skipped: list[SkippedFile]  #: sorted
+
+    def as_json(self) -> dict[str, Any]:
+        """Return everything as JSON values."""
+        return self._asdict() | {"cache": str(self.cache), "skipped": [file._asdict() for file in self.skipped]}
 
 
 def classify_chord(chord: Chord | None) -> tuple[int, int]:
@@ -29,20 +66,18 @@ def classify_chord(chord: Chord | None) -> tuple[int, int]:
     return chord.root, int(np.argmax(scores))
 
 
-def read_song(file: SongFile) -> CachedSong | None:
-    """Return the song in a MIDI file; None when it holds no melody with company or is not in 4/4."""
+def read_song(file: SongFile) -> CachedSong:
+    """Return the song in a MIDI file. Raises UnusableSongError when it holds no melody with company in 4/4."""
     try:
         song = file.read()
-        midifile.check_length(song, [note for part in song.parts for note in part.notes])
-    except MidiFileError:  # a user's folder holds all sorts of files; the caller counts and reports them
-        return None
-    if any(str(m) not in ("4/4", "2/2") for _, m in song.metres) or midifile.BAD_METRE in song.mended:
-        return None
+    except MidiFileError as error:
+        raise UnusableSongError("is " + str(error).partition(f"{file.name}: ")[2]) from None
+    _check_song(song)
     guessed = [(guess_part(p.name, p.channel, p.program), p) for p in song.parts]
     if not any(part in MELODIES for part, _ in guessed):
         pitched = next((i for i, (part, _) in enumerate(guessed) if part != "drums"), None)
         if pitched is None:
-            return None
+            raise UnusableSongError("has no pitched notes")
         guessed[pitched] = ("melody", guessed[pitched][1])
     rows = []
     for part, played in guessed:
@@ -50,7 +85,7 @@ def read_song(file: SongFile) -> CachedSong | None:
             start = round_to_step(n.start)
             rows.append((PARTS.index(part), start, n.pitch, max(1, round_to_step(n.end) - start), n.velocity))
     if len({r[0] for r in rows}) < 2 and file.collection != "grooves":
-        return None
+        raise UnusableSongError("has a melody and nothing beside it")
     notes = np.array(sorted(rows, key=lambda r: (r[1], r[0], r[2])), np.int32).reshape(-1, 5)
     notes = notes[notes[:, 1] >= 0]
     beats = -(-song.end // TICKS_PER_BEAT)
@@ -59,23 +94,138 @@ def read_song(file: SongFile) -> CachedSong | None:
     return CachedSong(file.name, file.collection, file.style, file.split, notes, chords.reshape(-1, 2))
 
 
+def _check_song(song: midifile.Song) -> None:
+    """Raise UnusableSongError for a song whose bars or length training cannot take."""
+    notes = [note for part in song.parts for note in part.notes]
+    excess = midifile.describe_excess(notes)
+    if not excess and song.end > MAX_BEATS * TICKS_PER_BEAT:
+        excess = f"lasts {song.end // TICKS_PER_BEAT} beats, and training takes songs of up to {MAX_BEATS}"
+    if not excess and len(notes) > MAX_NOTES:
+        excess = f"has {len(notes)} notes, and training takes songs of up to {MAX_NOTES}"
+    if excess:
+        raise UnusableSongError(excess)
+    others = [str(metre) for _, metre in song.metres if str(metre) not in _METRES]
+    if others or midifile.BAD_METRE in song.mended:
+        raise UnusableSongError(f"is in {others[0] if others else 'a metre without sixteenths'}, not in 4/4")
+
+
+# --- a whole folder -------------------------------------------------------------------------------------------------
+
+
 def prepare(
     folder: Path, cache: Path, collections: Iterable[str] | None = None, jobs: int | None = None
-) -> dict[str, Any]:
-    """Read every song below a folder into a cache file, with `jobs` processes (default: one a core).
+) -> Preparation:
+    """Read every song below a folder into a cache file, with up to `jobs` processes (default: one a core).
 
-    Returns how many songs there are, how many files were skipped, and the cache's hash. Raises DataError when there is
-    no song, CorpusError for an archive that cannot be read.
+    Whatever lies in the folder ends nothing: a file that cannot be used is skipped, and the result says why. Raises
+    DataError when there is no song, OSError when the cache cannot be written.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder of training music; give one with --data")
-    with ProcessPoolExecutor(jobs) as pool:
-        sources = list(corpus.read_folder(folder, collections))
-        read = list(
-            track(pool.map(read_song, sources, chunksize=16), "reading MIDI", total=len(sources), transient=True)
-        )
-    songs = [song for song in read if song is not None]
+    listing = corpus.list_songs(folder, collections)
+    found: dict[SongSource, CachedSong] = {}
+    skipped = list(listing.skipped)
+    jobs = min(jobs or os.cpu_count() or 1, -(-len(listing.files) // _BATCH_FILES))
+    batches = _make_batches(listing.files)
+    read = _read_in_processes(batches, jobs) if jobs > 1 else map(_read_batch, batches)
+    console = Console(stderr=True)
+    files = (file for batch in read for file in batch)
+    for source, song in track(
+        files, "reading MIDI", len(listing.files), console=console, transient=True, disable=not console.is_terminal
+    ):
+        if isinstance(song, SkippedFile):
+            skipped.append(song)
+        else:
+            found[source] = song
+    songs = [found[source] for source in listing.files if source in found]
     if not songs:
-        raise DataError(f"{folder}: no MIDI file in 4/4 with a melody and company among {len(sources)} files")
+        raise DataError(_describe_absence(folder, listing.files, sorted(skipped), collections))
     song_cache.save(cache, songs)
-    return {"songs": len(songs), "skipped": len(sources) - len(songs), "hash": song_cache.hash_file(cache)}
+    return Preparation(cache, song_cache.hash_file(cache), len(songs), sorted(skipped))
+
+
+def _describe_absence(
+    folder: Path, files: Sequence[SongSource], skipped: Sequence[SkippedFile], collections: Iterable[str] | None
+) -> str:
+    """Return the sentence about a folder without a song."""
+    if not files and not skipped and collections:
+        return f"{folder}: holds no MIDI file of {', '.join(collections)}; name others with --collection"
+    first = f"; {skipped[0].file} {skipped[0].reason}" if skipped else ""
+    return f"{folder}: no MIDI file in 4/4 with a melody and company among {len(files)} files{first}"
+
+
+def _make_batches(files: Sequence[SongSource]) -> Iterator[Batch]:
+    """Yield the files in batches, those in archives with their content."""
+    loose = iter([source for source in files if not source.member])
+    while batch := list(islice(loose, _BATCH_FILES)):
+        yield [(source, None) for source in batch]
+    packed: Batch = []
+    size = 0
+    for source, content in corpus.read_packed(source for source in files if source.member):
+        packed.append((source, content))
+        size += len(content.content) if isinstance(content, SongFile) else 0
+        if len(packed) == _BATCH_FILES or size > _BATCH_BYTES:
+            yield packed
+            packed, size = [], 0
+    if packed:
+        yield packed
+
+
+def _read_batch(batch: Batch) -> Read:
+    return [(source, _read_file(source, content)) for source, content in batch]
+
+
+def _read_file(source: SongSource, content: SongFile | str | None) -> CachedSong | SkippedFile:
+    """Return the song in a file, or why there is none, whatever the file holds."""
+    try:
+        if isinstance(content, str):
+            return source.skip(content)
+        return read_song(content or source.read())
+    except (UnusableSongError, CorpusError) as error:
+        return source.skip(str(error))
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with one file must not cost the others
+        return source.skip(f"cannot be read ({type(error).__name__}: {' '.join(str(error).split())})")
+
+
+def _read_in_processes(batches: Iterator[Batch], jobs: int) -> Iterator[Read]:
+    """Yield what is in the batches, in order, read by so many processes.
+
+    Where one of them dies, over a file that takes all memory there is, the batches under way are read again file by
+    file, and the file that does it again is skipped.
+    """
+    batch: Batch = []
+    while True:
+        under_way: deque[tuple[Future[Read], Batch]] = deque()
+        with _open_pool(jobs) as pool:
+            try:
+                for batch in batches:
+                    under_way.append((pool.submit(_read_batch, batch), batch))
+                    while len(under_way) > _BATCHES_AHEAD * jobs:
+                        yield under_way[0][0].result()
+                        under_way.popleft()
+                while under_way:
+                    yield under_way[0][0].result()
+                    under_way.popleft()
+                return
+            except BrokenProcessPool:
+                pass
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+        lost = [file for _, batch in under_way for file in batch]
+        if not under_way or under_way[-1][1] is not batch:
+            lost += batch  # it could not even be submitted
+        yield from (_read_alone(file) for file in lost)
+
+
+def _read_alone(file: tuple[SongSource, SongFile | str | None]) -> Read:
+    """Return what is in a file, read by a process that may die of it."""
+    with _open_pool(1) as pool:
+        try:
+            return pool.submit(_read_batch, [file]).result()
+        except BrokenProcessPool:
+            return [(file[0], file[0].skip("ended the program that read it, probably for lack of memory"))]
+
+
+def _open_pool(jobs: int) -> ProcessPoolExecutor:
+    """Open processes that leave Ctrl-C to their parent."""
+    return ProcessPoolExecutor(jobs, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN))

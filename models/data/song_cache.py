@@ -8,14 +8,35 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from music.chords import NO_CHORD, QUALITIES
 from music.errors import UserError
 from music.files import open_atomically
+from music.note import PITCH_CLASSES, PITCHES
+from music.track_names import PARTS
+
+#: column of the notes -> the smallest type it is kept in, and its least and greatest value
+_COLUMNS: dict[str, tuple[type[np.unsignedinteger[Any]], int, int]] = {
+    "part": (np.uint8, 0, len(PARTS) - 1),
+    "start": (np.uint16, 0, 2**31 - 1),
+    "pitch": (np.uint8, 0, PITCHES - 1),
+    "length": (np.uint16, 1, 2**31 - 1),
+    "velocity": (np.uint8, 1, 127),
+}
+_LABELS = ("name", "collection", "style", "split")
+#: whatever a damaged cache makes its readers raise
+_DAMAGE = (
+    *(OSError, EOFError, ValueError, TypeError, AttributeError, KeyError, IndexError, MemoryError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
 
 class DataError(UserError):
@@ -56,45 +77,67 @@ def save(cache: Path, songs: list[CachedSong]) -> None:
         }
         for s in songs
     ]
+    columns: dict[str, Any] = {
+        name: _narrow(notes[:, i], smallest) for i, (name, (smallest, _, _)) in enumerate(_COLUMNS.items())
+    }
     cache.parent.mkdir(parents=True, exist_ok=True)
     with open_atomically(cache) as file:
         np.savez_compressed(
             file,
             index=np.frombuffer(json.dumps(index).encode(), np.uint8),
-            part=notes[:, 0].astype(np.uint8),
-            start=notes[:, 1].astype(np.uint16),
-            pitch=notes[:, 2].astype(np.uint8),
-            length=np.minimum(notes[:, 3], 65535).astype(np.uint16),
-            velocity=notes[:, 4].astype(np.uint8),
+            **columns,
             chords=np.concatenate([s.chords for s in songs]),
         )
 
 
+def _narrow(column: NDArray[np.int32], smallest: type[np.unsignedinteger[Any]]) -> NDArray[Any]:
+    """Return a column in the smallest type, or in a wider one where its values do not fit."""
+    fits = not len(column) or (int(column.min()) >= 0 and int(column.max()) <= np.iinfo(smallest).max)
+    return column.astype(smallest if fits else np.int32)
+
+
 def load(cache: Path) -> list[CachedSong]:
     """Return the songs of a cache. Raises DataError when the file is none."""
+    if not cache.is_file():
+        raise DataError(f"{cache}: not a cache of training music (no such file); make it again with --data")
     try:
-        with np.load(cache) as arrays:
+        with cache.open("rb") as file, np.load(file) as arrays:
             index = json.loads(arrays["index"].tobytes())
-            columns = [arrays[k].astype(np.int32) for k in ("part", "start", "pitch", "length", "velocity")]
+            columns = [arrays[name] for name in _COLUMNS]
             chords = arrays["chords"]
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{cache}: not a cache of training music ({error}); make it again with --data") from None
-    notes = np.stack(columns, 1)
+        _check_arrays(index, dict(zip(_COLUMNS, columns, strict=True)), chords)
+    except _DAMAGE as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{cache}: not a cache of training music ({reason}); make it again with --data") from None
+    notes = np.stack([column.astype(np.int32) for column in columns], 1)
     songs, at, beat = [], 0, 0
     for entry in index:
-        songs.append(
-            CachedSong(
-                entry["name"],
-                entry["collection"],
-                entry["style"],
-                entry["split"],
-                notes[at : at + entry["notes"]],
-                chords[beat : beat + entry["beats"]],
-            )
-        )
-        at += entry["notes"]
-        beat += entry["beats"]
+        end, last = at + entry["notes"], beat + entry["beats"]
+        name, collection, style, split = (entry[label] for label in _LABELS)
+        songs.append(CachedSong(name, collection, style, split, notes[at:end], chords[beat:last]))
+        at, beat = end, last
     return songs
+
+
+def _check_arrays(index: list[dict[str, Any]], columns: dict[str, NDArray[Any]], chords: NDArray[Any]) -> None:
+    """Raise an error of _DAMAGE unless the arrays of a cache are what training relies on."""
+    for entry in index:
+        if not all(isinstance(entry[label], str) for label in _LABELS):
+            raise ValueError("a song in it has no name")
+        if not all(type(entry[count]) is int and entry[count] >= 0 for count in ("notes", "beats")):
+            raise ValueError("a song in it has no size")
+    count, beats = sum(entry["notes"] for entry in index), sum(entry["beats"] for entry in index)
+    for name, column in columns.items():
+        _, least, greatest = _COLUMNS[name]
+        if column.shape != (count,) or column.dtype.kind not in "iu":
+            raise ValueError(f"its {name} column does not fit the songs")
+        if count and not (least <= int(column.min()) and int(column.max()) <= greatest):
+            raise ValueError(f"its {name} column holds impossible values")
+    if chords.shape != (beats, 2) or chords.dtype != np.int8:
+        raise ValueError("its chords do not fit the songs")
+    limits = np.array([PITCH_CLASSES, len(QUALITIES)])
+    if ((chords < NO_CHORD) | (chords >= limits)).any():
+        raise ValueError("its chords are none")
 
 
 def hash_file(path: Path) -> str:

@@ -13,10 +13,10 @@ import click
 from daemon.commands._options import CONTROL_OPTIONS, build_settings, control_options
 from daemon.commands.evaluate import DATA
 from daemon.core import controls
-from daemon.core.errors import report_errors, report_os_errors
+from daemon.core.errors import report_errors
 from daemon.evaluation.scoring import BandUnderTest, load_cached_player
 from music.corpus import read_split
-from music.errors import UserError
+from music.errors import UserError, report_os_errors
 from tests.programs.judges import trained
 from tests.programs.judges.bench import LIVE, OFFLINE, Task, Tried, play_all
 from tests.programs.judges.pieces import JUDGED_STYLES
