@@ -24,13 +24,21 @@ CLOCK = 0xF8
 START = 0xFA
 CONTINUE = 0xFB
 STOP = 0xFC
+ACTIVE_SENSING = 0xFE
 SYSTEM_RESET = 0xFF
 
 # Controller numbers.
+DATA_ENTRY = 6
 PEDAL = 64
+OTHER_PARAMETER_LOW, OTHER_PARAMETER_HIGH = 98, 99  # of parameters that are not registered
+REGISTERED_PARAMETER_LOW, REGISTERED_PARAMETER_HIGH = 100, 101
 ALL_SOUND_OFF = 120
 RESET_CONTROLLERS = 121
 ALL_NOTES_OFF = 123
+#: those that choose a parameter and set it
+PARAMETER_CONTROLLERS = frozenset(
+    (DATA_ENTRY, OTHER_PARAMETER_LOW, OTHER_PARAMETER_HIGH, REGISTERED_PARAMETER_LOW, REGISTERED_PARAMETER_HIGH)
+)
 
 CHANNEL_COUNT = 16
 #: General MIDI's channel 10
@@ -66,6 +74,11 @@ def program_change(channel: int, program: int) -> bytes:
 def all_notes_off(channel: int) -> bytes:
     """Return the message that ends every note of a channel."""
     return control_change(channel, ALL_NOTES_OFF, 0)
+
+
+def is_pedal_down(data: Sequence[int]) -> bool:
+    """Tell whether the value of a message that moves the pedal means that it is down."""
+    return data[2] >= 64
 
 
 def with_channel(data: Sequence[int], channel: int) -> bytes:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from daemon.control.gestures import Gestures
 from daemon.core.events import ControlChange, Event, ForgetGesture, LearnGesture, MidiIn, Ping, RebindGestures
 from daemon.core.world import World
+from daemon.input.melody_channels import MelodyChannels
+from music import midi
 
 
 class GestureWorld:
@@ -19,14 +21,16 @@ class GestureWorld:
         gestures: Gestures,
         presets: Mapping[str, Sequence[tuple[str, object]]] | None = None,
         tell_learned: Callable[[str, str], None] = lambda _gesture, _target: None,
+        channel: int | None = None,
     ) -> None:
-        """Hear what `world` hears; `presets` are name -> (key, value) pairs.
+        """Hear what `world` hears; `presets` are name -> (key, value) pairs; channel: as `MelodyChannels` takes it.
 
         `tell_learned` is called on the waiting thread with (gesture, target) when one was learned and with
         (gesture, "") when one was forgotten; it must be quick.
         """
         self._world, self._gestures, self._presets = world, gestures, presets or {}
         self._tell_learned = tell_learned
+        self._channels = MelodyChannels(channel)
         self._learning: str | None = None  # the target that waits for a gesture
         self._ready: deque[Event] = deque()
 
@@ -62,12 +66,16 @@ class GestureWorld:
 
     def _read(self, event: MidiIn) -> list[Event]:
         """Return the control changes that a MIDI message makes, or itself where it is no gesture."""
+        if self._channels.hear(event.data, event.port):  # it sets up an MPE zone
+            return [event]
         if self._learning is not None:
             gesture = self._gestures.learn(event.data, self._learning)
             if gesture is not None:
                 self._tell_learned(str(gesture), self._learning)
                 self._learning = None
-        turned = self._gestures.read(event.data)
+        channel = midi.channel_of(event.data)
+        is_melody = not midi.is_system(event.data) and self._channels.has_been_chosen(channel, event.port)
+        turned = self._gestures.read(event.data, is_melody=is_melody)
         if turned is None:
             return [event]
         return [change for key, value in turned for change in self._expand(ControlChange(event.at, key, value))]

@@ -67,8 +67,10 @@ DEFAULT_GESTURES: dict[str, str] = {
 LEARN, FORGET, PING = "learn", "forget", "ping"
 
 CC, NOTE, PROGRAM = "cc", "note", "program"
-#: controllers that cannot be learned: the sustain pedal and the channel modes
-_NEVER_LEARNED = frozenset((midi.PEDAL, *range(midi.ALL_SOUND_OFF, 128)))
+#: controllers that cannot be learned: the sustain pedal, those that choose a parameter, and the channel modes
+_NEVER_LEARNED = frozenset(
+    (midi.PEDAL, *midi.PARAMETER_CONTROLLERS - {midi.DATA_ENTRY}, *range(midi.ALL_SOUND_OFF, 128))
+)
 _SYNTAX = re.compile(r"(cc|note|program)(?: +(\d{1,4}))?(?: +channel +(\d{1,4}))?")
 _KINDS = {midi.CONTROL_CHANGE: CC, midi.NOTE_ON: NOTE, midi.NOTE_OFF: NOTE, midi.PROGRAM_CHANGE: PROGRAM}
 
@@ -187,17 +189,18 @@ class Gestures:
             self.bind(gesture, target)
         self.restore_learned(learned)
 
-    def read(self, data: bytes) -> list[tuple[str, object]] | None:
+    def read(self, data: bytes, *, is_melody: bool = False) -> list[tuple[str, object]] | None:
         """Return what a MIDI message turns, as (key, value): none where it only ends a gesture.
 
-        Returns None when the message is no gesture.
+        Returns None when the message is no gesture. is_melody: its channel is one of melody for certain, where keys are
+        no gestures unless the player has bound them himself.
         """
         found = _read_gesture(data)
         if found is None:
             return None
         gesture, value = found
         target = self._find(gesture)
-        if target is None:
+        if target is None or (is_melody and gesture.kind == NOTE and self._is_usual(gesture, target)):
             return None
         before = self._last_values.get(gesture, 0)
         self._last_values[gesture] = value
@@ -247,6 +250,11 @@ class Gestures:
             self._covered[gesture] = self._targets[gesture]
         self._learned[text] = gesture
         self._targets[gesture] = target
+
+    def _is_usual(self, gesture: Gesture, target: Target) -> bool:
+        """Return True if a gesture has its target from the start, and not because somebody bound it so."""
+        usual = DEFAULT_GESTURES.get(str(gesture))
+        return usual == target.key and target.value is None and gesture not in self._learned.values()
 
     def _find(self, gesture: Gesture) -> Target | None:
         """Return the target of the nearest description of a gesture."""

@@ -14,7 +14,7 @@ class MidiIn:
 
     at: int
     data: bytes
-    port: int = 0
+    port: int = 0  #: a number of the source it is from, as far as that is known; 0: it is not
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +113,14 @@ class PortsBack:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceLost:
+    """A device or program that MIDI came from is gone, or connected no longer: its keys will not go up."""
+
+    at: int
+    port: int | None = None  #: its number in `MidiIn`; None: any may be gone
+
+
+@dataclass(frozen=True, slots=True)
 class SystemResumed:
     """The machine was suspended, and is awake again."""
 
@@ -139,6 +147,7 @@ Event = (
     | Position
     | PortsLost
     | PortsBack
+    | SourceLost
     | SystemResumed
     | Quit
 )

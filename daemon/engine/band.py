@@ -13,12 +13,13 @@ from daemon.core.settings import Settings
 from daemon.core.world import Composer, Output
 from daemon.engine.form import Form, Phase
 from daemon.engine.looper import EditLoop
-from daemon.engine.melody import MelodyTracker
 from daemon.engine.planner import Planner
 from daemon.engine.schedule import CLICK, DRUMS, NoteSchedule
 from daemon.engine.sender import NoteSender
 from daemon.engine.song import SongInfo
 from daemon.engine.transport import HALF_STEP, Transport
+from daemon.input.melody import MelodyTracker
+from daemon.input.melody_channels import MelodyChannels
 from music.edits.edit import REMOVE, Edit
 from music.edits.sysex import encode_sysex
 from music.note import EDITS, TICKS_PER_BEAT, TICKS_PER_STEP, Note, round_to_step
@@ -55,9 +56,10 @@ class Band:
         self.silent_roles: frozenset[str] = frozenset()  # muted, or of level 0
         self.transport = Transport(song)  # whether the band plays, how fast, and where it is
         self.form = Form(song.metres)  # fills, variations, endings
-        self.melody = MelodyTracker(channel=channel)  # what was played to the band
+        self.channels = MelodyChannels(channel)  # where melody is heard
+        self.melody = MelodyTracker(channels=self.channels)  # what was played to the band
         self.schedule = NoteSchedule()  # what the band will play, in ticks
-        self.loop = EditLoop(channel)  # what goes round and is edited
+        self.loop = EditLoop(self.channels)  # what goes round and is edited
         self.planner = Planner(
             composer, player, song, self.melody, self.schedule, self.loop, self.counters, replan=replan
         )
@@ -156,7 +158,7 @@ class Band:
     def begin_step(self, tick: int, now: int) -> None:
         """Do what the form has for the step that begins at a tick: mostly, commit its notes."""
         bars = 0 if self.looping else self.settings.pause_bars  # a loop is there to be listened to
-        self.form.end_after_pause(tick, self.melody.silent_since, bars)
+        self.form.end_after_pause(tick, self.melody.silent_since(tick), bars)
         match self.form.phase(tick):
             case Phase.PLAYING:
                 step = tick // TICKS_PER_STEP
@@ -213,13 +215,15 @@ class Band:
         """Take in what is played: it may be melody, start the band, and go into the loop."""
         transport, number = self.transport, self.planner.number
         tick = transport.tick_of_input(event.at)
-        if self.melody.hear(tick, event.data):
+        if changed := self.channels.hear(event.data, event.port):
+            self.melody.release_channels(tick, event.port, changed)
+        if self.melody.hear(tick, event.data, event.port):
             self.form.melody_played(tick)
             if transport.armed:
                 if not transport.anchored:
                     self._anchor(tick, event.at)
                 self.begin(round_to_step(tick))
-        if removed := self.loop.hear(tick, event.data, self.settings.overdub, number):
+        if removed := self.loop.hear(tick, event.data, self.settings.overdub, number, event.port):
             self._end_loop_notes(removed, now)
         if not transport.playing:
             self.melody.forget(tick - MEMORY_TICKS)
@@ -278,7 +282,6 @@ class Band:
         self.sender.lose_ports(now)
         self.end_all(now)
         self.planner.renew()
-        self.release_keys(now)
 
     def regain_ports(self, now: int) -> None:
         """Make up for the note-offs that were lost, and ask anew."""

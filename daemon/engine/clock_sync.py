@@ -57,9 +57,9 @@ class ClockSync:
         return self._band.transport.led and not self._rolling and not self._tempo_only
 
     def on_event(self, event: MidiIn | Position, now: int) -> None:
-        """Follow a message of the clock. A System Reset takes the player's keys as up, too, whatever clock leads."""
+        """Follow a message of the clock. A System Reset resets what is played on its port, too."""
         if isinstance(event, MidiIn) and event.data[0] == midi.SYSTEM_RESET:
-            self._band.release_keys(now)
+            self._band.hear(event, now)
         if self._clock is not None:
             self._apply(self._clock.on_event(event), now)
 

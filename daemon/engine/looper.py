@@ -15,6 +15,8 @@ from daemon.core.plan import AppliedEdit, LoopState
 from daemon.core.settings import Settings
 from daemon.core.tempo import NS_PER_S
 from daemon.engine.song import SongInfo
+from daemon.input.melody import PlayedKey
+from daemon.input.melody_channels import MelodyChannels
 from music import midi
 from music.edits.draft import Draft
 from music.edits.edit import Edit
@@ -31,16 +33,16 @@ MAX_WANTED_EDITS = 8
 class EditLoop:
     """Records what is played, tells which notes begin at a step, and applies a player's edits within their rate."""
 
-    def __init__(self, channel: int | None = None) -> None:
-        """Record from this MIDI channel (0..15) only, or from all but the drums' if it is None."""
+    def __init__(self, channels: MelodyChannels | None = None) -> None:
+        """Record from these channels; whoever owns them has them hear what changes them."""
         #: keys below this pitch are not recorded
         self.split = 0
         #: the notes that go round; None while none do
         self.draft: Draft | None = None
         #: the latest edits, oldest first
         self.applied: deque[AppliedEdit] = deque(maxlen=HISTORY_EDITS)
-        self._channel = channel
-        self._down: dict[tuple[int, int], tuple[int, int]] = {}  # (channel, pitch) -> (tick, velocity)
+        self._channels = channels or MelodyChannels()
+        self._down: dict[PlayedKey, tuple[int, int]] = {}  # key -> (tick, velocity)
         self._played: deque[Note] = deque()
         self._origin = 0  # a step at which the loop begins
         self._metre = Metre()
@@ -57,15 +59,15 @@ class EditLoop:
 
     # What is played
 
-    def hear(self, tick: int, data: bytes, overdub: bool, number: int) -> list[tuple[int, int]]:
+    def hear(self, tick: int, data: bytes, overdub: bool, number: int, port: int = 0) -> list[tuple[int, int]]:
         """Take in a MIDI message that came at a tick, and return the notes that it replaced as (place, pitch).
 
         overdub: it replaces none; number: of the newest request for a plan.
         """
         if not midi.is_note(data) or max(data[1:]) > 127:
             return []
-        channel, key = midi.channel_of(data), midi.key_of(data)
-        if channel == midi.DRUM_CHANNEL or self._channel not in (None, channel) or data[1] < self.split:
+        key = port, *midi.key_of(data)
+        if data[1] < self.split or not self._channels.has(midi.channel_of(data), port):
             return []
         self._release_key(key, tick, number)
         if not midi.is_note_on(data):
@@ -78,12 +80,12 @@ class EditLoop:
         for key in list(self._down):
             self._release_key(key, tick, number)
 
-    def _release_key(self, key: tuple[int, int], tick: int, number: int) -> None:
+    def _release_key(self, key: PlayedKey, tick: int, number: int) -> None:
         begun = self._down.pop(key, None)
         if begun is None:
             return
         start, velocity = begun
-        note = Note(start, key[1], max(1, tick - start), velocity)
+        note = Note(start, key[2], max(1, tick - start), velocity)
         self._played.append(note)
         memory = MEMORY_BARS * self._metre.ticks_per_bar
         while self._played and self._played[0].end <= tick - memory:

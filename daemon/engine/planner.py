@@ -8,9 +8,9 @@ from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
 from daemon.core.world import Composer
 from daemon.engine.looper import EditLoop
-from daemon.engine.melody import MelodyTracker
 from daemon.engine.schedule import NoteSchedule
 from daemon.engine.song import SongInfo
+from daemon.input.melody import MelodyTracker
 from music.note import STEPS_PER_BEAT, TICKS_PER_STEP, Metre, Note
 
 

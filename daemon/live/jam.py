@@ -17,6 +17,7 @@ from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap, us_per_beat
 from daemon.core.world import Output
 from daemon.engine.song import SongInfo
+from daemon.input.sources import SourceWorld
 from daemon.live.performance import LivePerformance
 from daemon.live.run import write_take
 from daemon.midi import backends
@@ -161,7 +162,7 @@ def play(setup: JamSetup, on_begin: Callable[[MidiPorts | None, str | None, Sett
         observers: list[Observer] = [thru, take, display]
         if audio is not None:
             observers += [audio, ClickTrack(setup.tune.metre, audio.send)] if setup.sound.click else [audio]
-        conductor = live.make_conductor(live.world, output, song, settings, observers)
+        conductor = live.make_conductor(SourceWorld(live.world), output, song, settings, observers)
         tempo = TempoMap(us_per_beat(song.bpm), setup.tune.notes[0].start, live.world.now() + LEAD_IN_NS)
         performer = live.parts.enter_context(closing(Performer(setup.tune, tempo, send_melody, live.stop)))
         performer.start()

@@ -77,13 +77,17 @@ class RemoteControl:
         settings: Settings,
         bpm: float,
         ports: tuple[str, ...],
+        channel: int | None = None,
     ) -> AttachedControl:
-        """Return the world with gestures understood; open the socket if there is a server. ports: their names."""
+        """Return the world with gestures understood; open the socket if there is a server.
+
+        ports: their names; channel: the only one on which the melody is heard, 0..15.
+        """
         choices = {"style": player.styles, "technique": player.techniques, "preset": tuple(self.presets)}
         gestures = Gestures(self.gestures, choices)
         gestures.restore_learned(self.learned)
         if server is None:
-            return AttachedControl(GestureWorld(world, gestures, self.presets), output, None)
+            return AttachedControl(GestureWorld(world, gestures, self.presets, channel=channel), output, None)
         server.start(
             ServerSetup(
                 where=resolve_address(self.control),
@@ -100,7 +104,7 @@ class RemoteControl:
         )
         publisher = Publisher(server)
         # beneath the gestures: clients hear of everything that is played, and of a preset once all of it is set
-        hears = GestureWorld(ObservedWorld(world, [publisher]), gestures, self.presets, server.tell_learned)
+        hears = GestureWorld(ObservedWorld(world, [publisher]), gestures, self.presets, server.tell_learned, channel)
         return AttachedControl(hears, ObservedOutput(output, [publisher]), publisher)
 
     def program_changes(self) -> list[bytes]:

@@ -18,6 +18,7 @@ from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap, us_per_beat
 from daemon.engine.conductor import Conductor
 from daemon.engine.song import SongInfo
+from daemon.input.sources import SourceWorld
 from daemon.live.connections import Connections, describe_limitation
 from daemon.live.listeners import Listeners
 from daemon.live.metrics import MetricsWriter
@@ -84,7 +85,9 @@ def play(setup: PerformanceSetup, on_ready: Callable[[ReconnectingPorts, Setting
         ports = _open_ports(setup, live)
         player = live.wait_for_player()
         settings = setup.settings(player)
-        remote = setup.remote.attach(server, world, ports, player, settings, setup.song.bpm, ports.names)
+        remote = setup.remote.attach(
+            server, SourceWorld(world), ports, player, settings, setup.song.bpm, ports.names, setup.channel
+        )
         if audio is not None:
             log.info("sound: %s", audio.wait_ready())
         conductor = live.make_conductor(

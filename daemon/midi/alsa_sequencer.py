@@ -50,6 +50,22 @@ def list_ports(clients: Path = CLIENTS) -> list[SequencerPort]:
     return found
 
 
+class SequencerLinks:
+    """Watches what is connected to the inputs of clients of one name."""
+
+    def __init__(self, client: str, clients: Path = CLIENTS) -> None:
+        """clients: the file that ALSA lists its clients in."""
+        self._client, self._clients = client, clients
+        self._known: set[tuple[Address, Address]] = set()  # (sender, one of ours)
+
+    def has_lost_one(self) -> bool:
+        """Return True if a connection that was there at the last call is so no longer, though our input is."""
+        ours = [port for port in list_ports(self._clients) if port.name[0] == self._client]
+        there = {port.address for port in ours}
+        before, self._known = self._known, {(source, port.address) for port in ours for source in port.sources}
+        return any(link[1] in there for link in before - self._known)
+
+
 class _Addr(ctypes.Structure):
     _fields_ = (("client", ctypes.c_ubyte), ("port", ctypes.c_ubyte))
 

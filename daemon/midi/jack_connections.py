@@ -45,7 +45,10 @@ class JackConnections:
                 self._events.report_found(name, is_input)
             elif not is_there and not was_missing:
                 self._missing.add((name, is_input))
-                self._events.report_lost(name, is_input)
+                if is_input:  # its keys are released as those of any other source
+                    log.warning("the MIDI port %r is gone; it is looked for", name)
+                else:
+                    self._events.report_lost(name, is_input)
         self._to_restore = [link for link in self._to_restore if not self._restore(*link)]
 
     def remember(self) -> None:

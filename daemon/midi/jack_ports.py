@@ -20,6 +20,7 @@ from daemon.core.events import Event, MidiIn
 from daemon.core.tempo import NS_PER_MS, NS_PER_S
 from daemon.midi.jack_clock import FrameClock
 from daemon.midi.jack_connections import JackConnections
+from daemon.midi.jack_sources import JackSources
 from daemon.midi.ports import ROLE_CHANNELS, Links, PortError, PortEvents, PortRequest, StartedKeys
 from music import midi
 
@@ -92,8 +93,11 @@ class JackPorts:
     api = "jack"
     note: str | None = None
 
-    def __init__(self, client: Any, request: PortRequest) -> None:
-        """Take a JACK client that is not active yet, and activate it."""
+    def __init__(self, client: Any, request: PortRequest, make_reader: Callable[[Any], Any] | None = None) -> None:
+        """Take a JACK client that is not active yet, and activate it.
+
+        make_reader: returns what reads the events of another client's port in the process callback.
+        """
         self.xruns = 0
         self._client = client
         self._receiver = client.midi_inports.register("in")
@@ -112,8 +116,11 @@ class JackPorts:
         client.set_process_callback(self._process)
         client.set_shutdown_callback(lambda *_: self._is_gone.set())
         client.set_xrun_callback(self._count_xrun)
+        self._sources = JackSources(self._events, make_reader or (lambda port: port))
+        client.set_port_connect_callback(self._note_connection)
         client.activate()
         self._connections = JackConnections(client, self._receiver, senders, request, self._events)
+        self._sources.update(client.get_all_connections(self._receiver))
 
     @property
     def links(self) -> Links:
@@ -142,6 +149,7 @@ class JackPorts:
         if silent >= MAX_SILENT_CHECKS:
             return "the JACK server does not call any more"
         self._connections.check()
+        self._sources.update(self._client.get_all_connections(self._receiver))
         if not silent:  # a client that is no longer called has lost its connections already
             self._connections.remember()
         return None
@@ -169,6 +177,13 @@ class JackPorts:
         with contextlib.suppress(Exception):
             self._client.close()
 
+    def _note_connection(self, a: Any, b: Any, is_connected: bool) -> None:
+        """Take note that somebody connected or disconnected two ports; called in JACK's thread for news."""
+        if b == self._receiver and is_connected:
+            self._sources.add(a)
+        elif b == self._receiver:
+            self._sources.remove(a.name)
+
     def _count_xrun(self, *_: object) -> None:
         self.xruns += 1
 
@@ -179,9 +194,10 @@ class JackPorts:
         clock.observe(first, now)
         self._callbacks.count()
         self._queue.delay_ns = SLACK_NS + frames * NS_PER_S // clock.rate
-        for offset, event in self._receiver.incoming_midi_events():
-            if midi.is_valid_message(data := bytes(event)):
-                self._events.put(MidiIn(clock.ns_at(first + offset), data))
+        events = [(offset, bytes(event)) for offset, event in self._receiver.incoming_midi_events()]
+        for (offset, data), port in zip(events, self._sources.attribute(events), strict=True):
+            if midi.is_valid_message(data):
+                self._events.put(MidiIn(clock.ns_at(first + offset), data, port))
         for port in self._senders.values():
             port.clear_buffer()
         while (item := self._queue.next()) is not None and (frame := clock.frame_at(item[0])) < first + frames:
@@ -221,4 +237,5 @@ def open_jack_ports(request: PortRequest) -> JackPorts:
         client = jack.Client(CLIENT_NAME, no_start_server=True)
     except jack.JackError as error:
         raise PortError(f"no JACK server for --output jack: start one, or leave --output out ({error})") from None
-    return JackPorts(client, request)
+    # Its class for ports of our own, the only one that reads events, takes a port of another client as well.
+    return JackPorts(client, request, lambda port: jack.OwnMidiPort(port._ptr, client))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from daemon.core.events import Event, MidiIn, PortsBack, PortsLost
+from daemon.core.events import Event, PortsBack, PortsLost, SourceLost
 from music import midi
 from music.errors import UserError
 from music.note import CHANNELS, MELODY
@@ -123,14 +123,14 @@ class PortEvents:
         """Report nothing any more."""
         self.put = _ignore
 
-    def report_lost(self, name: str, is_input: bool) -> None:
-        """Report that a device is gone. Keys that are down on an input will never go up: they are released here."""
+    def report_lost(self, name: str, is_input: bool, port: int | None = None) -> None:
+        """Report that a device is gone; port: the number of an input, None if any may be concerned."""
         log.warning("the MIDI port %r is gone; it is looked for", name)
-        if is_input:
-            for channel in range(midi.CHANNEL_COUNT):
-                self.put(MidiIn(self.now(), midi.all_notes_off(channel)))
-        else:
-            self.put(PortsLost(self.now()))
+        self.put(SourceLost(self.now(), port) if is_input else PortsLost(self.now()))
+
+    def report_source_lost(self, port: int | None) -> None:
+        """Report that somebody who was connected to an input is so no longer; port: as above."""
+        self.put(SourceLost(self.now(), port))
 
     def report_found(self, name: str, is_input: bool) -> None:
         """Report that a device is there."""

@@ -10,7 +10,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from daemon.core.events import Event, PortsBack, PortsLost
+from daemon.core.events import Event, PortsBack, PortsLost, SourceLost
 from daemon.midi.ports import Links, MidiPorts, PortError
 from daemon.system.suspend import SuspendDetector
 
@@ -85,6 +85,7 @@ class ReconnectingPorts:
     def _give_up(self, failure: str, now: Callable[[], int], put: Callable[[Event], None]) -> None:
         log.warning("%s; it is looked for", failure)
         lost, self._ports = self._ports, None
+        put(SourceLost(now()))
         put(PortsLost(now()))
         self._is_closed.wait(DROP_DELAY_S)
         if lost is not None:

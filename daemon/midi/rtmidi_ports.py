@@ -12,6 +12,7 @@ from typing import Any
 
 from daemon.core.events import Event, MidiIn
 from daemon.midi import port_diagnosis
+from daemon.midi.alsa_sequencer import SequencerLinks
 from daemon.midi.jack_heartbeat import HEARTBEAT, JackHeartbeat
 from daemon.midi.ports import (
     IN_NAME,
@@ -103,6 +104,7 @@ class RtMidiPorts:
         self._started = StartedKeys()
         self._events = PortEvents()
         self._in_use: list[object] = []  # by callbacks that may not be done when their port is closed
+        self._links_to_us = SequencerLinks(IN_NAME) if api == "alsa" and len(receivers) == 1 else None
 
     def restore_links(self, links: Links) -> None:
         """Do nothing: there are none."""
@@ -115,7 +117,7 @@ class RtMidiPorts:
         self._is_listening = True
 
     def _listen_to(self, receiver: Any) -> None:
-        number = self._receivers.index(receiver)
+        number = self._receivers.index(receiver) + 1
         receiver.set_callback(_make_callback(number, self._events.now, self._events.put))
 
     def send(self, data: bytes, due: int) -> None:
@@ -137,6 +139,8 @@ class RtMidiPorts:
             return None
         for each in self._attached:
             self._check(each)
+        if self._links_to_us is not None and self._links_to_us.has_lost_one():
+            self._events.report_source_lost(None)
         return None if self._heartbeat is None else self._heartbeat.find_failure()
 
     def renew_connections(self) -> None:
@@ -171,7 +175,8 @@ class RtMidiPorts:
             self._in_use.pop()
         if not (each.is_input and self.api == "jack"):
             each.port.close_port()
-        self._events.report_lost(each.name, each.is_input)
+        number = self._receivers.index(each.port) + 1 if each.is_input else None
+        self._events.report_lost(each.name, each.is_input, number)
 
     def close(self) -> None:
         """Close all ports once everything sent has left."""
@@ -362,8 +367,8 @@ def _open(api: str, port: Any, wanted: str | None, own_name: str, option: str) -
     """Open a port, virtual or connected to the existing one that is wanted; return the name the user knows it by."""
     short_name = _short_name(api, own_name)
     port.set_error_callback(_log_error)
-    if hasattr(port, "ignore_types"):  # an input lets no clock and no SysEx through unless it is told to
-        port.ignore_types(sysex=False, timing=False, active_sense=True)
+    if hasattr(port, "ignore_types"):  # an input lets no clock, SysEx and Active Sensing through unless it is told to
+        port.ignore_types(sysex=False, timing=False, active_sense=False)
     if wanted is None and api != "windows":
         port.open_virtual_port(short_name)
         return own_name

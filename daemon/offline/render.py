@@ -14,8 +14,8 @@ from daemon.core.settings import Settings
 from daemon.core.tempo import NS_PER_MS, NS_PER_S, TapTempo, TempoMap, us_per_beat
 from daemon.core.world import Composer
 from daemon.engine.conductor import Conductor
-from daemon.engine.melody import MelodyTracker
 from daemon.engine.song import SongInfo
+from daemon.input.melody import MelodyTracker
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, SentMessage, VirtualWorld
 from daemon.players.graph import InferenceError
 from daemon.players.player import Player

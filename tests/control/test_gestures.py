@@ -245,3 +245,30 @@ def test_a_deadline_passes_through() -> None:
     world.put(MidiIn(5, key(38, 0)))
     assert GestureWorld(world, Gestures(DEFAULT_GESTURES, CHOICES)).wait(10) is None
     assert world.now() == 10
+
+
+@pytest.mark.parametrize("zone", [False, True])
+def test_on_a_channel_of_melody_the_usual_keys_are_no_gestures(zone: bool) -> None:
+    """Whether the player has named channel 16, or an MPE instrument plays there."""
+    world = VirtualWorld()
+    announced = [b"\xb0\x65\x00", b"\xb0\x64\x06", b"\xb0\x06\x0f"] if zone else []
+    played = [b"\x9f\x24\x50", b"\x8f\x24\x00"]
+    gestures = Gestures({**DEFAULT_GESTURES, "note 40 channel 16": "stop"}, CHOICES)
+    through = GestureWorld(world, gestures, channel=None if zone else 15)
+    for data in (*announced, *played, b"\x9f\x28\x50", b"\xb0\x50\x7f"):
+        world.put(MidiIn(0, data))
+    heard = [through.wait(9) for _ in range(len(announced) + 4)]
+    assert heard[:-2] == [MidiIn(0, data) for data in (*announced, *played)]
+    assert heard[-2:] == [ControlChange(0, "stop", True), ControlChange(0, "fill", True)]
+
+
+def test_a_key_that_was_learned_is_a_gesture_wherever_it_is() -> None:
+    gestures = Gestures(DEFAULT_GESTURES, CHOICES)
+    assert gestures.read(b"\x9f\x24\x50", is_melody=True) is None
+    assert gestures.learn(b"\x9f\x24\x50", "start") is not None
+    assert gestures.read(b"\x9f\x24\x50", is_melody=True) == [("start", True)]
+
+
+@pytest.mark.parametrize("number", [98, 99, 100, 101])
+def test_what_chooses_a_parameter_is_not_learned(number: int) -> None:
+    assert Gestures(DEFAULT_GESTURES, CHOICES).learn(bytes((0xB0, number, 100)), "intensity") is None

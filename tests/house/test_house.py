@@ -35,11 +35,12 @@ FLOORS = {
     "sound": 5,
     "takes": 5,
     "clocks": 4,
+    "input": 4,
     "system": 4,
     "core": 3,
 }
 #: the engine is pure: no players, ports or threads
-ENGINE_IMPORTS = {"core", "clocks"}
+ENGINE_IMPORTS = {"core", "clocks", "input"}
 MAX_MODULES = 15
 #: folders of tests/ that mirror no room
 OTHER_TESTS = {"house", "integration", "programs", "support"}

@@ -57,6 +57,18 @@ def test_the_connections_of_the_band_and_no_others(ports: list[alsa_sequencer.Se
     assert find_links(ports) == LINKS
 
 
+def test_a_connection_to_our_input_that_is_gone_is_noticed_once(tmp_path: Path) -> None:
+    file = tmp_path / "clients"
+    links = alsa_sequencer.SequencerLinks("houseband in", file)
+    both = CLIENTS.replace("Connected From: 20:0\n  Output", "Connected From: 20:0, 24:0\n  Output")
+    alone = CLIENTS.replace("    Connected From: 20:0\n  Output", "  Output")
+    found = []
+    for text in (CLIENTS, both, CLIENTS, CLIENTS, alone, alone, CLIENTS, ""):
+        file.write_text(text)
+        found.append(links.has_lost_one())
+    assert found == [False, False, True, False, True, False, False, False]
+
+
 def test_without_a_sequencer_there_are_none(tmp_path: Path) -> None:
     assert alsa_sequencer.list_ports(tmp_path / "clients") == []
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from daemon.core.events import Event, MidiIn, PortsBack, PortsLost
+from daemon.core.events import Event, MidiIn, PortsBack, PortsLost, SourceLost
 from daemon.midi import jack_ports
 from daemon.midi.jack_clock import FrameClock
 from daemon.midi.jack_ports import SLACK_NS, JackPorts
@@ -197,7 +197,7 @@ def test_what_is_named_is_connected_and_again_when_it_comes_back() -> None:
     for _ in range(3):
         client.process_callback(PERIOD)
         assert ports.find_failure() is None
-    assert heard == [MidiIn(7, bytes((0xB0 | channel, 123, 0))) for channel in range(16)]
+    assert heard == [SourceLost(7, 1)]
     client.there = ["Keys:out", "Pads:out"]
     assert ports.find_failure() is None
     assert ports._receiver.connected == {"Keys:out", "Pads:out"}
@@ -219,6 +219,61 @@ def test_what_is_named_and_not_there_yet_is_waited_for(caplog: pytest.LogCapture
     assert ports._receiver.connected == {"Keys:out"}
     assert ports._senders[None].connected == {"Synth:in"}
     assert heard == [PortsBack(7)]
+
+
+class Connected(FakePort):
+    """A port of another client, that is connected to ours."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+def test_what_several_ports_send_at_once_is_told_apart() -> None:
+    rig = Rig()
+    keys, daw = Connected("Keys:out"), Connected("DAW:clock")
+    receiver, tell = rig.ports._receiver, rig.client.port_connect_callback
+    receiver.coming = [(1, b"\xf8")]  # before anybody knew of a connection
+    rig.period()
+    tell(keys, receiver, True)
+    receiver.coming = [(2, b"\x90\x3c\x50")]
+    rig.period()
+    tell(daw, receiver, True)
+    keys.coming = [(3, b"\x80\x3c\x00"), (9, b"\xf8")]
+    daw.coming = [(3, b"\xfa"), (9, b"\xf8")]
+    receiver.coming = [(3, b"\xfa"), (3, b"\x80\x3c\x00"), (9, b"\xf8"), (9, b"\xf8"), (12, b"\xfc")]
+    rig.period()
+    tell(keys, receiver, False)
+    tell(keys, receiver, True)
+    tell(daw, receiver, False)
+    receiver.coming = [(4, b"\xf8")]
+    rig.period()
+    told = [(event.data, event.port) if isinstance(event, MidiIn) else event.port for event in rig.heard]  # type: ignore[union-attr]
+    assert told == [
+        *[(b"\xf8", 0), (b"\x90\x3c\x50", 1)],
+        *[(b"\xfa", 2), (b"\x80\x3c\x00", 1), (b"\xf8", 1), (b"\xf8", 2), (b"\xfc", 0)],
+        *[1, 2, (b"\xf8", 1)],
+    ]
+
+
+def test_a_port_that_cannot_be_read_any_more_ends_nothing() -> None:
+    rig = Rig()
+    receiver, tell = rig.ports._receiver, rig.client.port_connect_callback
+    tell(SimpleNamespace(name="Keys:out"), receiver, True)
+    tell(Connected("DAW:clock"), receiver, True)
+    receiver.coming = [(1, b"\xf8")]
+    rig.period()
+    assert [event.port for event in rig.heard if isinstance(event, MidiIn)] == [0]
+
+
+def test_when_the_last_source_goes_nobody_holds_a_key() -> None:
+    rig = Rig()
+    rig.ports._receiver.connected = {"Keys:out"}
+    for connected in ({"Keys:out"}, {"Keys:out", "Pads:out"}, {"Pads:out"}, set()):
+        rig.ports._receiver.connected = connected
+        rig.period()
+        assert rig.ports.find_failure() is None
+    assert [event.port for event in rig.heard if isinstance(event, SourceLost)] == [1, None]
 
 
 def test_a_synthesiser_that_goes_is_said_to_be_lost_and_to_be_back() -> None:

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from daemon.core.events import Event, MidiIn, PortsBack, PortsLost
+from daemon.core.events import Event, PortsBack, PortsLost, SourceLost
 from daemon.midi.ports import PortEvents, PortRequest, StartedKeys, describe_missing, find_port
 from music import midi
 
@@ -42,19 +42,21 @@ def test_a_port_that_is_waited_for_is_named_beside_those_that_are_there() -> Non
     )
 
 
-def test_the_end_of_a_device_is_told_and_releases_its_keys(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_end_of_a_device_is_told(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     events, got = PortEvents(), list[Event]()
     events.report_lost("Keys", True)  # nobody listens yet
     events.listen(lambda: 7, got.append)
     events.report_lost("Keys", True)
-    assert got == [MidiIn(7, midi.all_notes_off(channel)) for channel in range(16)]
+    events.report_lost("Keys", True, 3)
+    events.report_source_lost(2)
+    assert got == [SourceLost(7), SourceLost(7, 3), SourceLost(7, 2)]
     events.report_found("Keys", True)  # of an input there is nothing more to tell
     events.report_lost("Synth", False)
     events.report_found("Synth", False)
     events.stop()
     events.report_lost("Synth", False)
-    assert got[16:] == [PortsLost(7), PortsBack(7)]
+    assert got[3:] == [PortsLost(7), PortsBack(7)]
     assert caplog.messages[0] == "the MIDI port 'Keys' is gone; it is looked for"
     assert caplog.messages[-2] == "the MIDI port 'Synth' is there now"
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from daemon.core.events import Event, PortsBack, PortsLost
+from daemon.core.events import Event, PortsBack, PortsLost, SourceLost
 from daemon.midi import reconnecting
 from daemon.midi.ports import PortError
 from daemon.midi.reconnecting import ReconnectingPorts
@@ -81,6 +81,7 @@ def test_ports_that_are_lost_are_opened_again_as_soon_as_they_can_be() -> None:
     kept.send(b"1", 0)
     opened[0].wrong = "the server is gone"
     patience = world.now() + 10_000_000_000
+    assert isinstance(world.wait(patience), SourceLost)
     assert isinstance(world.wait(patience), PortsLost)
     assert isinstance(world.wait(patience), PortsBack)
     kept.send(b"2", 0)
@@ -103,6 +104,7 @@ def test_what_is_sent_while_they_are_gone_goes_nowhere() -> None:
     kept = ReconnectingPorts(open_once)
     kept.listen(world.now, world.put)
     opened[0].wrong = "the server is gone"
+    assert isinstance(world.wait(world.now() + 10_000_000_000), SourceLost)
     assert isinstance(world.wait(world.now() + 10_000_000_000), PortsLost)
     kept.send(b"2", 0)
     kept.close()
@@ -134,6 +136,7 @@ def test_what_a_falling_system_raises_does_not_end_the_watch() -> None:
     world, kept, opened = watched(Confused, errors)
     opened[0].wrong = "confused"
     patience = world.now() + 10_000_000_000
+    assert isinstance(world.wait(patience), SourceLost)
     assert isinstance(world.wait(patience), PortsLost)
     assert isinstance(world.wait(patience), PortsBack)
     kept.close()
@@ -156,6 +159,7 @@ def test_a_loss_is_told_though_the_dead_server_holds_up_who_leaves_it(monkeypatc
     kept = ReconnectingPorts(lambda: stuck)
     kept.listen(world.now, world.put)
     stuck.wrong = "the server hangs"
+    assert isinstance(world.wait(world.now() + 10_000_000_000), SourceLost)
     assert isinstance(world.wait(world.now() + 10_000_000_000), PortsLost)
     kept.send(b"1", 0)
     assert stuck.sent == []

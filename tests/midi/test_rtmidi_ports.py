@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from daemon.core.events import Event, MidiIn, PortsBack, PortsLost
+from daemon.core.events import Event, MidiIn, PortsBack, PortsLost, SourceLost
 from daemon.midi import jack_heartbeat, port_diagnosis, rtmidi_ports
 from daemon.midi.ports import PortError, PortRequest
 from daemon.midi.rtmidi_library import simplify_error
@@ -198,7 +198,7 @@ def test_what_arrives_is_stamped_and_put(monkeypatch: pytest.MonkeyPatch) -> Non
     got: list[Event] = []
     opened.listen(lambda: 17, got.append)
     opened._receivers[0].on_message(([0x90, 60, 100], 0.5), None)
-    assert got == [MidiIn(17, bytes([0x90, 60, 100]))]
+    assert got == [MidiIn(17, bytes([0x90, 60, 100]), 1)]
     opened.send(b"\x90\x3c\x40", 5)
     assert system.sent == [b"\x90\x3c\x40"]
     opened.close()
@@ -212,7 +212,7 @@ def test_bytes_that_are_no_message_do_not_enter(monkeypatch: pytest.MonkeyPatch)
     opened.listen(lambda: 17, got.append)
     for data in ([0x90, 0xAE, 0x64], [0x90, 60], [60, 60], [], [0xF0, 0x7E, 0x00, 0x06], [0xF8]):
         opened._receivers[0].on_message((data, 0.5), None)
-    assert got == [MidiIn(17, b"\xf8")]
+    assert got == [MidiIn(17, b"\xf8", 1)]
 
 
 def test_what_an_unfinished_sysex_has_swallowed_is_heard_once_it_is_ended(
@@ -225,7 +225,7 @@ def test_what_an_unfinished_sysex_has_swallowed_is_heard_once_it_is_ended(
     swallowed = [0xF0, 0x7E, 0x00, 0x06, 0x90, 60, 100, 0xF8, 0x80, 60, 0]
     opened._receivers[0].on_message(([*swallowed, *jack_heartbeat.HEARTBEAT], 0.5), None)
     opened._receivers[0].on_message((list(jack_heartbeat.HEARTBEAT), 0.5), None)
-    assert got == [MidiIn(17, b"\x90\x3c\x64"), MidiIn(17, b"\xf8"), MidiIn(17, b"\x80\x3c\x00")]
+    assert got == [MidiIn(17, data, 1) for data in (b"\x90\x3c\x64", b"\xf8", b"\x80\x3c\x00")]
 
 
 def test_where_a_message_can_get_lost_every_end_is_sent_again_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,7 +285,7 @@ def test_the_names_are_told_apart_by_what_daws_look_for(full: str) -> None:
 
 def test_what_an_input_filters_by_itself_is_let_through(monkeypatch: pytest.MonkeyPatch) -> None:
     machine(monkeypatch, {2})
-    assert open_rtmidi_ports(PortRequest())._receivers[0].let_through == {"sysex", "timing"}
+    assert open_rtmidi_ports(PortRequest())._receivers[0].let_through == {"sysex", "timing", "active sense"}
 
 
 def test_several_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -296,7 +296,7 @@ def test_several_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
     for receiver in opened._receivers:
         receiver.on_message(([0x90, 60, 100], 0.0), None)
     assert opened.names[0] == "Keys 20:0, Pads 24:0"
-    assert got == [MidiIn(5, b"\x90\x3c\x64", 0), MidiIn(5, b"\x90\x3c\x64", 1)]
+    assert got == [MidiIn(5, b"\x90\x3c\x64", 1), MidiIn(5, b"\x90\x3c\x64", 2)]
 
 
 def test_a_port_for_each_role(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,12 +328,12 @@ def test_a_keyboard_that_is_unplugged_lets_go_of_its_keys_and_is_found_again(mon
     system.there = ["Synth 28:0"]
     for _ in range(3):
         assert opened.find_failure() is None
-    assert got == [MidiIn(5, bytes((0xB0 | channel, 123, 0))) for channel in range(16)]
+    assert got == [SourceLost(5, 1)]
     system.there = ["Synth 28:0", "Keys 32:0"]
     assert opened.find_failure() is None
     assert opened._receivers[0].opened == [(0, "houseband in"), (1, "houseband in")]
     opened._receivers[0].on_message(([0x90, 60, 100], 0.0), None)
-    assert got[16:] == [MidiIn(5, b"\x90\x3c\x64")]
+    assert got[1:] == [MidiIn(5, b"\x90\x3c\x64", 1)]
 
 
 def test_a_synthesiser_that_is_unplugged_is_said_to_be_lost_and_to_be_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -478,7 +478,7 @@ def test_a_port_that_is_not_there_yet_is_waited_for(
     assert system.sent == [b"\x91\x24\x40"]
     assert got == [PortsBack(5)]
     opened._receivers[0].on_message(([0x90, 60, 100], 0.0), None)
-    assert got[1:] == [MidiIn(5, b"\x90\x3c\x64", 0)]
+    assert got[1:] == [MidiIn(5, b"\x90\x3c\x64", 1)]
     assert caplog.records[-1].getMessage() == "the MIDI port 'Synth 28:0' is there now"
 
 

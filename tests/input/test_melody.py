@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.engine.melody import CHORD_SPREAD_TICKS, STUCK_TICKS, MelodyTracker
+from daemon.input.melody import CHORD_SPREAD_TICKS, HELD_TICKS, STUCK_TICKS, MelodyTracker
+from daemon.input.melody_channels import MelodyChannels
 from music.note import Note
 
 ALL = (-(1 << 62), 1 << 62)
@@ -83,8 +84,137 @@ def test_the_pedal_lengthens_a_note_until_the_next_which_may_be_lower() -> None:
     assert melody(messages) == [(0, 72, 24), (24, 60, 48)]
 
 
-def test_the_pedal_of_another_channel_is_another_instrument() -> None:
-    assert melody([(0, control(64, 127, 1)), (0, on(72)), (6, off(72))]) == [(0, 72, 6)]
+@pytest.mark.parametrize("channel", [1, 9])
+def test_the_pedal_of_another_channel_is_another_instrument(channel: int) -> None:
+    other = [(0, on(40, channel=channel)), (1, off(40, channel)), (1, control(64, 127, channel))]
+    assert melody([*other, (2, on(72)), (6, off(72))])[-1] == (2, 72, 6)
+
+
+def test_a_pedal_whose_channel_has_no_keys_holds_those_of_all() -> None:
+    held = [(0, control(64, 127, 5)), (0, on(72)), (6, off(72))]
+    assert melody([*held, (40, control(64, 0, 5))]) == [(0, 72, 40)]
+    assert melody([*held, (20, on(60, channel=5)), (30, off(60, channel=5)), (40, control(64, 0, 5))]) == [
+        (0, 72, 20),
+        (20, 60, 40),
+    ]
+
+
+def test_keys_of_two_ports_are_two() -> None:
+    tracker = MelodyTracker()
+    for tick, data, port in ((0, on(60), 1), (6, on(60), 2), (12, off(60), 1), (24, off(60), 2)):
+        tracker.hear(tick, data, port)
+    assert [(n.start, n.pitch, n.end) for n in tracker.notes(*ALL)] == [(0, 60, 6), (6, 60, 24)]
+
+
+def make_mpe(members: int = 15, manager: int = 0) -> MelodyChannels:
+    channels = MelodyChannels()
+    for number, value in ((101, 0), (100, 6), (6, members)):
+        channels.hear(control(number, value, manager))
+    return channels
+
+
+@pytest.mark.parametrize(("manager", "member", "outside"), [(0, 4, 12), (15, 12, 4)])
+def test_the_pedal_of_a_zones_manager_holds_the_zone(manager: int, member: int, outside: int) -> None:
+    tracker = MelodyTracker(channels=make_mpe(7, manager))
+    messages = [on(50, channel=manager), off(50, manager), control(64, 127, manager)]
+    messages += [on(72, channel=member), off(72, member), on(60, channel=outside), off(60, outside)]
+    for number, data in enumerate(messages):
+        tracker.hear(6 * number, data)
+    tracker.hear(90, control(64, 0, manager))
+    assert [(n.start, n.pitch, n.end) for n in tracker.notes(*ALL)] == [(0, 50, 6), (18, 72, 30), (30, 60, 36)]
+
+
+@pytest.mark.parametrize(("number", "end"), [(120, 50), (121, 60), (123, 90)])
+def test_what_a_zones_manager_says_holds_for_the_zone(number: int, end: int) -> None:
+    tracker = MelodyTracker(channels=make_mpe())
+    messages = ((0, control(64, 127, 3)), (40, on(79, channel=3)), (50, control(number, 0)), (60, off(79, 3)))
+    for tick, data in (*messages, (90, control(64, 0, 3))):
+        tracker.hear(tick, data)
+    assert [n.end for n in tracker.notes(*ALL)] == [end]
+
+
+def test_every_channel_of_a_zone_is_melody() -> None:
+    tracker = MelodyTracker(channels=make_mpe())
+    assert all(tracker.hear(channel * 6, on(60, channel=channel)) for channel in range(16))
+
+
+@pytest.mark.parametrize("channel", [9, 15])
+def test_the_channel_that_the_player_names_is_melody(channel: int) -> None:
+    tracker = MelodyTracker(channels=MelodyChannels(channel))
+    assert not tracker.hear(0, on(60))
+    assert tracker.hear(0, on(60, channel=channel))
+
+
+def test_keys_whose_offs_were_lost_are_up_when_nobody_has_moved_for_long() -> None:
+    tracker = MelodyTracker()
+    for tick, data in ((0, on(60)), (0, on(64)), (6, on(72)), (12, off(72)), (24, on(74)), (30, off(74))):
+        tracker.hear(tick, data)
+    assert tracker.silent_since(29 + HELD_TICKS) is None
+    assert tracker.silent_since(30 + HELD_TICKS) == 30 + HELD_TICKS
+    tracker.hear(5_000, on(62))
+    assert tracker.silent_since(5_000) is None
+    tracker.hear(5_006, off(62))
+    assert tracker.silent_since(5_006) == 5_006  # the lost ones count no more
+
+
+@pytest.mark.parametrize("split", [0, 70])
+def test_one_key_that_was_left_behind_is_no_held_chord(split: int) -> None:
+    tracker = MelodyTracker(split)
+    tracker.hear(0, on(60))
+    for tick in range(24, 240, 24):
+        tracker.hear(tick, on(72))
+        tracker.hear(tick + 12, off(72))
+    assert tracker.silent_since(STUCK_TICKS - 1) is None
+    assert tracker.silent_since(STUCK_TICKS) == STUCK_TICKS
+    tracker.hear(600, on(72))
+    assert tracker.silent_since(700) is None
+    tracker.hear(700, off(72))
+    assert tracker.silent_since(700) == 700
+
+
+def test_one_key_that_was_struck_last_is_held() -> None:
+    tracker = MelodyTracker()
+    for tick, data in ((0, on(72)), (12, off(72)), (24, on(60)), (26, on(64)), (40, off(64))):
+        tracker.hear(tick, data)
+    assert tracker.silent_since(39 + HELD_TICKS) is None
+
+
+def test_a_note_that_nobody_holds_any_longer_ends_for_the_players_too() -> None:
+    tracker = MelodyTracker()
+    tracker.hear(0, on(60))
+    assert [n.end for n in tracker.notes(ALL[0], 100)] == [100]
+    assert [n.end for n in tracker.notes(ALL[0], 9_000)] == [HELD_TICKS]
+    assert tracker.notes(HELD_TICKS, 9_000) == ()
+    tracker.hear(9_000, off(60))
+    assert [n.end for n in tracker.notes(*ALL)] == [HELD_TICKS]
+    assert tracker.silent_since(9_000) == HELD_TICKS
+
+
+def test_who_plays_on_holds_what_he_holds() -> None:
+    tracker = MelodyTracker()
+    tracker.hear(0, on(40))
+    tracker.hear(0, on(47))
+    for tick in range(24, 4_800, 24):
+        tracker.hear(tick, on(72))
+        tracker.hear(tick + 12, off(72))
+    assert tracker.silent_since(4_800) is None
+
+
+def test_all_notes_off_leaves_what_the_pedal_holds() -> None:
+    held = [(0, control(64, 127)), (0, on(72))]
+    assert melody([*held, (9, control(123, 0)), (20, control(64, 0))]) == [(0, 72, 20)]
+    assert melody([*held, (9, control(120, 0)), (20, control(64, 0))]) == [(0, 72, 9)]
+
+
+def test_keys_and_pedals_of_channels_are_released() -> None:
+    tracker = MelodyTracker()
+    tracker.hear(0, control(64, 127, 2), 1)
+    tracker.hear(0, on(72, channel=2), 1)
+    tracker.release_channels(12, 2, range(16))
+    assert tracker.silent_since(12) is None
+    tracker.release_channels(18, 1, range(16))
+    assert tracker.notes(*ALL) == (Note(0, 72, 18, 80),)
+    assert tracker.silent_since(18) == 18
 
 
 @pytest.mark.parametrize("number", [64, 121])
