@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from daemon.core.settings import Settings
 from music.edits.edit import Edit
 from music.note import Metre, Note
+
+if TYPE_CHECKING:  # it loads arrays, which nothing here needs
+    from music.encoding.chord_evidence import GivenChord
 
 #: how often a plan may be asked for: at every step, beat or bar
 REPLAN_CHOICES = ("step", "beat", "bar")
@@ -61,6 +65,9 @@ class PlanRequest:
     settings: Settings = Settings()
     bar_origin: int = 0  #: a tick at which a bar of this metre begins
     loop: LoopState | None = None  #: for a player that edits a loop
+    #: chords that are known around `now` from elsewhere than the melody, sorted by start: at least four beats of the
+    #: past, and all that is known of the next nine; empty where there are none
+    harmony: tuple[GivenChord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
