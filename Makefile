@@ -65,6 +65,10 @@ daw: $(VENV)/.develop ## scenes with Ardour as clock master (needs ../shared/too
 faults: $(VENV)/.develop ## jackd killed, DAW closed, clock gone, worker hung, ... on a real JACK server; ARGS="server --output jack"
 	@$(BIN)/python -m tests.programs.jack.faults $(ARGS)
 
+.PHONY: ends
+ends: $(VENV)/.develop ## keys left on by SIGTERM, kill -9 and xruns under load, as JSON (needs jackd2; minutes); ARGS="term --output jack"
+	@$(BIN)/python -m tests.programs.jack.ends $(ARGS)
+
 .PHONY: hour
 hour: $(VENV)/.develop ## a simulated hour at 300 bpm: every step in time
 	@$(BIN)/python -m tests.programs.virtual_hour $(ARGS)

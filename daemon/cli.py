@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from daemon import commands
+from daemon.commands._standard_streams import hold_nothing_up, open_missing_files
 from daemon.core.errors import EXIT_CODES, report_errors
 from daemon.core.version import find_installed_version
 from music.errors import UserError
@@ -45,6 +46,12 @@ class CommandGroup(click.Group):
         if cmd_name in (installed := _find_installed()):
             return _load(installed[cmd_name])
         return super().get_command(ctx, cmd_name)
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run a command as a program. A standard error that takes nothing neither ends nor stops it."""
+        open_missing_files()
+        with hold_nothing_up("stderr"):
+            return super().main(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command. A HousebandError ends the program with its sentence and its exit code."""

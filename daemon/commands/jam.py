@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from daemon.commands._options import build_settings, control_options, graph_option, technique_option
+from daemon.commands._standard_streams import hold_nothing_up, reopen_without_waiting
 from daemon.config.cli_options import make_key_option
 from daemon.core.settings import Settings
 from daemon.midi.backends import API_CHOICES
@@ -60,7 +61,9 @@ def command(
     Everything is sent to the MIDI port `houseband out` where the machine has MIDI ports, the melody on channel 1, bass
     on 2, chords on 3, pad on 4, drums on 10. What was played is left as a MIDI file.
     """
+    reopen_without_waiting(2)
     start_logging(verbose)
+    click.get_current_context().with_resource(hold_nothing_up("stdout"))
     chosen = TUNES[tune] if bars is None else TUNES[tune].cut(bars)
 
     def announce(ports: MidiPorts | None, sound: str | None, settings: Settings) -> None:

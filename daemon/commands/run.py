@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from daemon.commands._standard_streams import reopen_without_waiting
 from daemon.config.cli_options import LoadedConfig, add_config_options, load_config
 from daemon.config.config import Config
 from daemon.players.worker import PlayerSpec, PreloadedWorker
@@ -40,6 +41,7 @@ def command(file: Path | None, assigned: tuple[str, ...], **values: object) -> N
     with --in-port and --out-port.
     """
     loaded = load_config(file, assigned, values)
+    reopen_without_waiting(2)
     start_logging(loaded.config.verbose)
     if sd_notify.is_managed():
         memory.disable_huge_pages()  # before there is a process to be given them, too

@@ -128,6 +128,14 @@ class SystemResumed:
 
 
 @dataclass(frozen=True, slots=True)
+class Suspend:
+    """A request to end what sounds, because the program is to be stopped for a while."""
+
+    at: int
+    stop: Callable[[], None] = field(compare=False)  #: stops the program; returns when it goes on
+
+
+@dataclass(frozen=True, slots=True)
 class Quit:
     """A request to end what sounds, and the performance."""
 
@@ -149,5 +157,6 @@ Event = (
     | PortsBack
     | SourceLost
     | SystemResumed
+    | Suspend
     | Quit
 )

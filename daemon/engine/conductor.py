@@ -18,6 +18,7 @@ from daemon.core.events import (
     PortsLost,
     Position,
     Quit,
+    Suspend,
     SystemResumed,
     WorkerFailed,
 )
@@ -193,8 +194,18 @@ class Conductor:
             case SystemResumed():
                 band.counters.stalls += 1
                 band.wake_up(now)
+            case Suspend():
+                self._suspend(event, now)
             case Quit():
                 self._running = False
+
+    def _suspend(self, event: Suspend, now: int) -> None:
+        """End everything, let the program be stopped, and play on when it goes on."""
+        band = self._band
+        band.end_all(now)
+        event.stop()
+        band.release_keys(self._world.now())  # what was let go of meanwhile was not heard
+        band.planner.renew()
 
     def _hear(self, event: MidiIn, now: int) -> None:
         """Take a MIDI message for melody or clock, unless it is one of the band's own that came back."""

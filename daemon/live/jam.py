@@ -149,6 +149,7 @@ def play(setup: JamSetup, on_begin: Callable[[MidiPorts | None, str | None, Sett
         ports = open_wanted_ports(setup)
         if ports is not None:
             live.parts.enter_context(closing(ports))
+            live.end_notes = ports.end_notes
         settings = setup.settings(live.wait_for_player())
         path = setup.output(settings.style)
         check_writable(path)

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing
 from types import TracebackType
 from typing import Self
 
 from daemon.clocks.clock import Clock
-from daemon.core.events import Quit
+from daemon.core.events import Quit, Suspend
 from daemon.core.observers import ObservedOutput, ObservedWorld, Observer
 from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
@@ -29,6 +29,7 @@ class LivePerformance:
 
     A context manager. The player begins to load when the `with` block is entered; whatever is put on `parts` is closed
     in reverse order when it is left. Ctrl-C and SIGTERM end the performance, and the program while there is none yet.
+    Ctrl-Z silences the performance and stops the program until it is told to go on.
     """
 
     def __init__(self, player: PlayerSpec, preloaded: PreloadedWorker | None = None) -> None:
@@ -36,11 +37,14 @@ class LivePerformance:
         self.world = LiveWorld()
         self.parts = ExitStack()
         self.worker = Worker(player, self.world.put, self.world.now, preloaded=preloaded)
+        #: called before Ctrl-Z stops the program, once all ends have been sent: returns when they have surely arrived
+        self.end_notes: Callable[[], None] = lambda: None
         self._player: PlayerInfo | None = None
         self._conducting = self._stopping = False
 
     def __enter__(self) -> Self:
         self.parts.enter_context(signals.on_stop(self.stop))
+        self.parts.enter_context(signals.on_suspend(self.suspend))
         self.parts.enter_context(closing(self.worker))
         self.worker.start()
         return self
@@ -56,6 +60,17 @@ class LivePerformance:
         if not self._conducting:
             raise SystemExit(0)
         self.world.put(Quit(self.world.now()))
+
+    def suspend(self) -> None:
+        """Silence the performance, then stop the program until SIGCONT comes. Called in signal handlers."""
+        if self._conducting:
+            self.world.put(Suspend(self.world.now(), self._stop_process))
+        else:
+            signals.stop_process()
+
+    def _stop_process(self) -> None:
+        self.end_notes()
+        signals.stop_process()
 
     def wait_for_player(self) -> PlayerInfo:
         """Return what the player is, once it is loaded. Raises WorkerError."""

@@ -83,6 +83,7 @@ def play(setup: PerformanceSetup, on_ready: Callable[[ReconnectingPorts, Setting
         server = setup.remote.start(world, parts)  # this, the sound and the player take a moment, all at once
         listeners, audio = setup.listeners.start(setup.metre, parts)
         ports = _open_ports(setup, live)
+        live.end_notes = ports.end_notes
         player = live.wait_for_player()
         settings = setup.settings(player)
         remote = setup.remote.attach(

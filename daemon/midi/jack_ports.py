@@ -18,6 +18,7 @@ from typing import Any
 
 from daemon.core.events import Event, MidiIn
 from daemon.core.tempo import NS_PER_MS, NS_PER_S
+from daemon.midi.end_repeater import EndRepeater
 from daemon.midi.jack_clock import FrameClock
 from daemon.midi.jack_connections import JackConnections
 from daemon.midi.jack_sources import JackSources
@@ -33,8 +34,11 @@ SLACK_NS = 5 * NS_PER_MS
 MAX_ONSET_DELAY_NS = 100 * NS_PER_MS
 #: checks without a callback between them, after which the server has forgotten us
 MAX_SILENT_CHECKS = 4
-#: on closing, note-offs are sent so many times, for an xrun may lose some, and waited for no longer
-NOTE_OFF_REPEATS, CLOSE_TIMEOUT_NS = 2, NS_PER_S
+#: on closing, all note-offs are sent until they have so often surely been taken, and waited for no longer
+CLEAN_ROUNDS, CLOSE_TIMEOUT_NS = 2, 3 * NS_PER_S
+#: they have been taken if nothing was lost in so many periods after them, and for so long: an xrun is told of late
+SETTLE_PERIODS, SETTLE_NS = 3, 60 * NS_PER_MS
+_POLL_S = 0.005
 
 
 class SendQueue:
@@ -49,6 +53,10 @@ class SendQueue:
     def put(self, data: bytes, at: int) -> None:
         """Add a message that is meant for `at` (ns)."""
         self._arriving.append((at + self.delay_ns, data))
+
+    def put_first(self, data: bytes) -> None:
+        """Add a message that goes before all others; called by the callback."""
+        heapq.heappush(self._heap, (0, next(self._order), data))
 
     def next(self) -> tuple[int, bytes] | None:
         """Return the earliest message with the time (ns) at which it is to sound, and keep it."""
@@ -69,18 +77,18 @@ class CallbackMonitor:
     """Notices that process callbacks no longer come. Checks are counted, not seconds: the machine may have slept."""
 
     def __init__(self) -> None:
-        self._calls = 0
+        self.calls = 0  #: callbacks so far
         self._seen = 0
         self._silent_checks = 0
 
     def count(self) -> None:
         """Count a callback; called in it."""
-        self._calls += 1
+        self.calls += 1
 
     def check(self) -> int:
         """Return how many checks, this one included, have passed without a callback."""
-        self._silent_checks = 0 if self._calls != self._seen else self._silent_checks + 1
-        self._seen = self._calls
+        self._silent_checks = 0 if self.calls != self._seen else self._silent_checks + 1
+        self._seen = self.calls
         return self._silent_checks
 
 
@@ -98,7 +106,6 @@ class JackPorts:
 
         make_reader: returns what reads the events of another client's port in the process callback.
         """
-        self.xruns = 0
         self._client = client
         self._receiver = client.midi_inports.register("in")
         outputs: dict[int | None, str] = {None: "out"}
@@ -110,17 +117,23 @@ class JackPorts:
         self._clock = FrameClock(client.samplerate)
         self._queue = SendQueue(SLACK_NS + client.blocksize * NS_PER_S // client.samplerate)
         self._started = StartedKeys()
+        self._repeater = EndRepeater()
         self._events = PortEvents()
         self._callbacks = CallbackMonitor()
         self._is_gone = threading.Event()
         client.set_process_callback(self._process)
         client.set_shutdown_callback(lambda *_: self._is_gone.set())
-        client.set_xrun_callback(self._count_xrun)
+        client.set_xrun_callback(lambda *_: self._repeater.report_xrun())
         self._sources = JackSources(self._events, make_reader or (lambda port: port))
         client.set_port_connect_callback(self._note_connection)
         client.activate()
         self._connections = JackConnections(client, self._receiver, senders, request, self._events)
         self._sources.update(client.get_all_connections(self._receiver))
+
+    @property
+    def xruns(self) -> int:
+        """The number of times that the server has told of running late."""
+        return self._repeater.xruns
 
     @property
     def links(self) -> Links:
@@ -157,16 +170,33 @@ class JackPorts:
     def renew_connections(self) -> None:
         """Do nothing: what is no longer connected is connected at every check."""
 
-    def close(self) -> None:
-        """Close once everything has been played, and every note-off again."""
-        for _ in range(NOTE_OFF_REPEATS):
+    def end_notes(self) -> None:
+        """End everything that was begun, again and again until a server that runs late has surely taken it."""
+        limit = self._events.now() + CLOSE_TIMEOUT_NS
+        clean = 0
+        while clean < CLEAN_ROUNDS:
+            losses = self._repeater.losses
             for data in self._started.make_note_offs():
                 self.send(data, self._events.now())
-            self._is_gone.wait(0.05)
-        limit = self._events.now() + CLOSE_TIMEOUT_NS
-        while self._queue and self._events.now() < limit and not self._is_gone.wait(0.02):
-            pass
-        self._is_gone.wait(0.05)
+            if not self._wait_until_taken(limit):
+                return
+            clean = clean + 1 if losses == self._repeater.losses else 0
+
+    def _wait_until_taken(self, limit: int) -> bool:
+        """Wait until all has been played and a loss would have been told of; return False at the time `limit`."""
+        calls, settled = self._callbacks.calls, None
+        while self._events.now() < limit and not self._is_gone.wait(_POLL_S):
+            if self._queue:
+                calls, settled = self._callbacks.calls, None
+            elif settled is None:
+                settled = self._events.now() + SETTLE_NS
+            elif self._events.now() >= settled and self._callbacks.calls >= calls + SETTLE_PERIODS:
+                return True
+        return False
+
+    def close(self) -> None:
+        """Close once everything has been played, and every note-off again."""
+        self.end_notes()
         self.drop()
 
     def drop(self) -> None:
@@ -184,9 +214,6 @@ class JackPorts:
         elif b == self._receiver:
             self._sources.remove(a.name)
 
-    def _count_xrun(self, *_: object) -> None:
-        self.xruns += 1
-
     def _process(self, frames: int) -> None:
         """Play and hear one period. Must not raise: JACK would never call again."""
         now, clock = self._events.now(), self._clock
@@ -200,12 +227,17 @@ class JackPorts:
                 self._events.put(MidiIn(clock.ns_at(first + offset), data, port))
         for port in self._senders.values():
             port.clear_buffer()
+        self._repeater.begin_period(first, frames)
+        for data in self._repeater.take_due(now):
+            if not self._write(0, data):
+                self._queue.put_first(data)
         while (item := self._queue.next()) is not None and (frame := clock.frame_at(item[0])) < first + frames:
             at, data = item
             is_stale = midi.is_note_on(data) and now - at > MAX_ONSET_DELAY_NS
             if not is_stale and not self._write(max(0, frame - first), data):
                 return  # the period is full: the rest with the next
             self._queue.remove_next()
+            self._repeater.add(data, now)
 
     def _write(self, offset: int, data: bytes) -> bool:
         """Write a message to the ports it is for; return False where there is no room."""

@@ -99,8 +99,12 @@ class MidiPorts(Protocol):
         """Connect devices anew: the machine was suspended, and they may have been away."""
         ...
 
+    def end_notes(self) -> None:
+        """End everything that was begun; return once that has surely arrived. The conductor sends nothing meanwhile."""
+        ...
+
     def close(self) -> None:
-        """Close the ports once everything sent has left."""
+        """Close the ports once everything has ended."""
         ...
 
     def drop(self) -> None:

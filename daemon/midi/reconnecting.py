@@ -54,6 +54,14 @@ class ReconnectingPorts:
         if ports is not None:
             ports.send(data, due)
 
+    def end_notes(self) -> None:
+        """End everything that was begun; return once that has surely arrived. A server that hangs is not waited for."""
+        ports = self._ports
+        if ports is not None:
+            ending = threading.Thread(target=ports.end_notes, name="note-ender", daemon=True)
+            ending.start()
+            ending.join(CLOSE_TIMEOUT_S)
+
     def close(self) -> None:
         """Close the ports for good. A server that hangs keeps nobody from leaving."""
         self._is_closed.set()

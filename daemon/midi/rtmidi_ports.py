@@ -178,9 +178,8 @@ class RtMidiPorts:
         number = self._receivers.index(each.port) + 1 if each.is_input else None
         self._events.report_lost(each.name, each.is_input, number)
 
-    def close(self) -> None:
-        """Close all ports once everything sent has left."""
-        self._stop_callbacks()
+    def end_notes(self) -> None:
+        """End everything that was begun, where messages may get lost more than once; return when it has left."""
         note_offs = self._started.make_note_offs()
         for _ in range(NOTE_OFF_REPEATS.get(self.api, 0)):
             for first in range(0, len(note_offs), BURST_SIZE):
@@ -188,6 +187,11 @@ class RtMidiPorts:
                     self.send(data, 0)
                 time.sleep(BURST_PAUSE_S)
         time.sleep(DRAIN_S.get(self.api, 0.0))
+
+    def close(self) -> None:
+        """Close all ports once everything sent has left."""
+        self._stop_callbacks()
+        self.end_notes()
         self.drop()
 
     def _stop_callbacks(self) -> None:

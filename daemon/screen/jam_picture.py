@@ -144,7 +144,7 @@ def serve() -> None:
         os.nice(10)  # a picture may come late
     from rich.console import Console
 
-    with contextlib.suppress(EOFError, BrokenPipeError):
+    with contextlib.suppress(EOFError, OSError):  # nobody looks any more, or what it prints to is full
         setup, plain = wire.receive(sys.stdin.buffer)
         console = Console()
         jam = JamState(setup)

@@ -30,8 +30,8 @@ _BOOTSTRAP = (
 class ChildProcess:
     """A running helper process. `stdin` and `stdout` are pipes to and from it.
 
-    Ctrl-C in a terminal and a service manager's stop reach all processes at once; a helper ignores them, for it is
-    ended by the process that started it.
+    Ctrl-C and Ctrl-Z in a terminal and a service manager's stop reach all processes at once; a helper ignores them, for
+    it is ended by the process that started it, and has nothing to do while that is stopped.
     """
 
     def __init__(

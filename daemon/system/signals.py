@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
 from daemon.system.sd_notify import is_managed
 
-#: Ctrl-C, the service manager's stop, and a terminal that is closed
-STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+def _find_signals(*names: str) -> tuple[signal.Signals, ...]:
+    """Return the signals of these names that this system has."""
+    return tuple(getattr(signal, name) for name in names if hasattr(signal, name))
+
+
+#: Ctrl-C, the service manager's stop, a terminal that is closed, and Ctrl-\\
+STOP_SIGNALS = _find_signals("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
+#: Ctrl-Z
+SUSPEND_SIGNALS = _find_signals("SIGTSTP")
+#: a program in the background that uses its terminal is stopped by them, in the middle of its notes; where they are
+#: ignored, what it prints appears all the same
+_BACKGROUND_SIGNALS = _find_signals("SIGTTOU", "SIGTTIN")
 #: ends what sounds where the control socket does not answer; None on Windows, which has no such signal
 PANIC_SIGNAL: signal.Signals | None = getattr(signal, "SIGUSR1", None)
 #: sent to all processes of the program, these concern only the one that started the others
-IGNORED_BY_HELPERS = (*STOP_SIGNALS, *(() if PANIC_SIGNAL is None else (PANIC_SIGNAL,)))
+IGNORED_BY_HELPERS = (*STOP_SIGNALS, *SUSPEND_SIGNALS, *(() if PANIC_SIGNAL is None else (PANIC_SIGNAL,)))
 #: a program that was told to stop and has not ended by then hangs: it says where, and is ended
 END_LIMIT_S = 60
 
@@ -38,6 +50,25 @@ def on_stop(stop: Callable[[], None]) -> Iterator[None]:
     managed, stopped = is_managed(), list[int]()
     with contextlib.ExitStack() as limit, _handling(STOP_SIGNALS, handle):
         yield
+
+
+@contextlib.contextmanager
+def on_suspend(suspend: Callable[[], None]) -> Iterator[None]:
+    """Call `suspend`, in the main thread, whenever Ctrl-Z asks the program to stop, which `stop_process` then does.
+
+    Where Ctrl-Z is ignored, as under a shell without job control, it stays so.
+    """
+    numbers = [number for number in SUSPEND_SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    with (
+        _handling(numbers, lambda _number, _frame: suspend()),
+        _handling(_BACKGROUND_SIGNALS, signal.SIG_IGN),
+    ):
+        yield
+
+
+def stop_process() -> None:
+    """Stop this process, all of its threads, until SIGCONT comes."""
+    os.kill(os.getpid(), signal.SIGSTOP)
 
 
 @contextlib.contextmanager
@@ -78,7 +109,9 @@ def _limited_end() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _handling(numbers: tuple[signal.Signals, ...], handle: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+def _handling(
+    numbers: Sequence[signal.Signals], handle: Callable[[int, FrameType | None], None] | signal.Handlers
+) -> Iterator[None]:
     before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from daemon.clocks.midi_clock import MidiClock
-from daemon.core.events import Event, MidiIn, PortsBack, PortsLost, Quit
+from daemon.core.events import Event, MidiIn, PortsBack, PortsLost, Quit, Suspend
 from daemon.core.plan import Plan, PlanRequest
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
@@ -187,3 +187,43 @@ def test_a_minute_at_300_bpm_is_in_time() -> None:
     stage = perform(FakePlayer(), tune, until=300 * 24, tempo=tempo, latency=40 * MS // 2, song=SongInfo(tempo))
     assert stage.counters.isr == 1.0
     assert stage.counters.steps > 1_190
+
+
+class StoppableWorld(VirtualWorld):
+    """A world whose time goes on while the program does not."""
+
+    def stand_still(self, until: int) -> None:
+        self._now = until
+
+
+@pytest.mark.parametrize("clock", [False, True])
+@pytest.mark.parametrize("seconds", [0.3, 3, 60])
+def test_a_program_that_is_stopped_for_a_while_is_silent_before_and_plays_on_afterwards(
+    seconds: float, clock: bool
+) -> None:
+    """The clock that is followed, and the player, are not heard while it is stopped."""
+    world, at, until = StoppableWorld(), 4 * SECOND + 100 * MS, (16 + round(seconds)) * SECOND
+    again = at + round(seconds * SECOND)
+    tune = [Note(i * 24, 60 + i * 5 % 12, 20) for i in range(until // SECOND * 2)]
+    events: list[Event] = [*midi(tune, AT_120), *(clocked(until) if clock else [])]
+    output, player = RecordingOutput(world), FakePlayer()
+    sounding: list[int] = []
+
+    def stop() -> None:
+        sent = [message for message in output.sent if message.data[0] & 0xF0 in (0x80, 0x90)]
+        sounding.append(sum(1 if message.data[0] & 0xF0 == 0x90 and message.data[2] else -1 for message in sent))
+        world.stand_still(again)
+
+    for event in events:
+        if not at <= event.at < again:
+            world.put(event)
+    world.put(Suspend(at, stop))
+    world.put(Quit(until))
+    composer = InlineComposer(world, player, 8 * MS)
+    midi_clock = MidiClock(500_000, True) if clock else None
+    Conductor(world, output, composer, player.info, SongInfo(), clock=midi_clock).run()
+    pairs(output.sent)
+    assert sounding == [0]
+    onsets = [message.at for message in output.sent if message.data[0] & 0xF0 == 0x90 and message.data[2]]
+    assert [onset for onset in onsets if at < onset < again] == []
+    assert len([onset for onset in onsets if onset > again + 4 * SECOND]) > 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from contextlib import closing
 
@@ -13,6 +14,7 @@ from daemon.core.settings import Settings
 from daemon.engine.song import SongInfo
 from daemon.live.performance import LivePerformance
 from daemon.players.worker import PlayerSpec
+from daemon.system import signals
 
 FAKE = PlayerSpec("tests.support.worker_players:fake")
 
@@ -64,6 +66,22 @@ def test_a_signal_ends_the_program_before_it_plays_and_the_performance_afterward
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGTERM)
         live.run(conductor)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no such signal")
+def test_ctrl_z_silences_the_performance_before_it_stops_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    stops: list[str] = []
+    monkeypatch.setattr(signals, "stop_process", lambda: stops.append("stopped"))
+    with LivePerformance(FAKE) as live:
+        kept = live.parts.enter_context(closing(Kept()))
+        signal.raise_signal(signal.SIGTSTP)
+        assert stops == ["stopped"]
+        live.end_notes = lambda: stops.append("ends have arrived")
+        conductor = live.make_conductor(live.world, kept, SongInfo(), Settings(style=live.wait_for_player().styles[0]))
+        signal.raise_signal(signal.SIGTSTP)
+        live.stop()
+        live.run(conductor)
+        assert stops[1:] == ["ends have arrived", "stopped"]
 
 
 def test_what_fails_on_the_way_takes_everything_down() -> None:

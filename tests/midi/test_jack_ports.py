@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from daemon.core.events import Event, MidiIn, PortsBack, PortsLost, SourceLost
-from daemon.midi import jack_ports
+from daemon.midi import end_repeater, jack_ports
 from daemon.midi.jack_clock import FrameClock
 from daemon.midi.jack_ports import SLACK_NS, JackPorts
 from daemon.midi.ports import PortError, PortRequest
@@ -160,6 +160,106 @@ def test_what_does_not_fit_into_a_period_waits_for_the_next() -> None:
     first = [data[1] for _ in range(5) for _, data in rig.period()]
     port.room = 100
     assert first + [data[1] for _ in range(2) for _, data in rig.period()] == list(range(10))
+
+
+class Periods:
+    """Stands for the event that the server is gone: while somebody waits for it, periods go by."""
+
+    def __init__(self, rig: Rig, lost: set[int]) -> None:
+        """lost: numbers of periods that are lost, of which the server tells five periods later."""
+        self.rig, self.lost, self.told = rig, lost, {number + 5 for number in lost}
+        self.taken: list[bytes] = []
+        self.number = 0
+
+    def wait(self, _seconds: float) -> bool:
+        written = [data for _, data in self.rig.period()]
+        self.taken += [] if self.number in self.lost else written
+        if self.number in self.told:
+            self.rig.client.xrun_callback(0)
+        self.number += 1
+        return False
+
+    def is_set(self) -> bool:
+        return False
+
+
+@pytest.mark.parametrize("lost", [set(), {2}, {1, 2, 3}, set(range(40)), set(range(0, 90, 9))])
+def test_at_the_end_note_offs_are_sent_until_a_server_that_runs_late_has_taken_them(lost: set[int]) -> None:
+    rig = Rig()
+    rig.period()
+    for pitch in range(30):
+        rig.ports.send(bytes((0x91, pitch, 80)), rig.now)
+    for _ in range(5):
+        rig.period()
+    periods = Periods(rig, lost)
+    rig.ports._is_gone = periods  # type: ignore[assignment]
+    begun = rig.now
+    rig.ports.end_notes()
+    assert {bytes((0x81, pitch, 0)) for pitch in range(30)} <= set(periods.taken)
+    assert rig.now - begun < jack_ports.CLOSE_TIMEOUT_NS
+    after = max(lost, default=-1)
+    assert periods.number > after + jack_ports.SETTLE_PERIODS
+
+
+@pytest.mark.parametrize("calls", [0, 1])
+def test_a_server_that_takes_nothing_any_more_keeps_nobody_from_closing(calls: int) -> None:
+    rig = Rig()
+    rig.ports.send(b"\x91\x24\x40", rig.now)
+
+    def wait(_: float) -> bool:
+        rig.now += 10 * MS
+        if calls:
+            rig.client.xrun_callback(0)
+            rig.period()
+        return False
+
+    rig.ports._is_gone = SimpleNamespace(wait=wait)  # type: ignore[assignment]
+    begun = rig.now
+    rig.ports.end_notes()
+    assert rig.now - begun <= jack_ports.CLOSE_TIMEOUT_NS + 40 * MS
+
+
+def test_after_an_xrun_ends_are_sent_again_but_not_those_of_keys_that_sound_anew() -> None:
+    rig = Rig()
+    rig.period()
+    for data in (b"\x91\x24\x40", b"\x91\x26\x40", b"\x81\x24\x00", b"\x81\x26\x00", b"\x91\x26\x40"):
+        rig.ports.send(data, rig.now)
+    for _ in range(5):
+        rig.period()
+    rig.client.xrun_callback(0)
+    assert [data for _, data in rig.period()] == [b"\x81\x24\x00"]
+    again = [data for _ in range(40) for _, data in rig.period()]
+    assert again == [b"\x81\x24\x00"] * (end_repeater.REPEATS - 1)
+    assert rig.ports.xruns == 1
+    rig.now += end_repeater.RECENT_NS
+    rig.client.xrun_callback(0)
+    assert [rig.period() for _ in range(40)] == [[]] * 40
+
+
+def test_after_a_period_without_us_ends_are_sent_again_though_nobody_tells_of_an_xrun() -> None:
+    rig = Rig()
+    rig.period()
+    for data in (b"\x91\x24\x40", b"\x81\x24\x00"):
+        rig.ports.send(data, rig.now)
+    for _ in range(5):
+        rig.period()
+    rig.client.last_frame_time += PERIOD
+    assert [data for _, data in rig.period()] == [b"\x81\x24\x00"]
+
+
+def test_ends_for_which_a_period_has_no_room_are_sent_with_the_next() -> None:
+    rig = Rig()
+    rig.period()
+    for pitch in range(10):
+        rig.ports.send(bytes((0x91, pitch, 80)), rig.now)
+        rig.ports.send(bytes((0x81, pitch, 0)), rig.now)
+    for _ in range(5):
+        rig.period()
+    rig.client.xrun_callback(0)
+    rig.ports._senders[None].room = 4
+    first = [data[1] for _, data in rig.period()]
+    rig.ports._senders[None].room = 100
+    assert sorted(first + [data[1] for _, data in rig.period()]) == list(range(10))
 
 
 def test_a_port_for_each_role() -> None:

@@ -46,6 +46,9 @@ class Breakable:
     def renew_connections(self) -> None:
         self.state = "renewed"
 
+    def end_notes(self) -> None:
+        self.state = "silent"
+
     def close(self) -> None:
         self.state = "closed"
 
@@ -143,6 +146,16 @@ def test_what_a_falling_system_raises_does_not_end_the_watch() -> None:
     assert [ports.state for ports in opened] == ["dropped", "closed"]
 
 
+def test_ends_are_waited_for_where_there_are_ports() -> None:
+    ports = Breakable()
+    kept = ReconnectingPorts(lambda: ports)
+    kept.end_notes()
+    assert ports.state == "silent"
+    kept.close()
+    kept.end_notes()
+    assert ports.state == "closed"
+
+
 def test_a_loss_is_told_though_the_dead_server_holds_up_who_leaves_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconnecting, "CLOSE_TIMEOUT_S", 0.01)
     hold = threading.Event()
@@ -152,6 +165,9 @@ def test_a_loss_is_told_though_the_dead_server_holds_up_who_leaves_it(monkeypatc
             hold.wait()
 
         def close(self) -> None:
+            hold.wait()
+
+        def end_notes(self) -> None:
             hold.wait()
 
     stuck = Stuck()
@@ -165,5 +181,6 @@ def test_a_loss_is_told_though_the_dead_server_holds_up_who_leaves_it(monkeypatc
     assert stuck.sent == []
     kept.close()
     again = ReconnectingPorts(lambda: stuck)
+    again.end_notes()
     again.close()  # returns, though that hangs, too
     hold.set()
