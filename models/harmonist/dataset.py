@@ -115,6 +115,11 @@ def draw_batch(
     return HarmonistBatch(melody, phase, chords, place, trust)
 
 
+def find_offsets(phase: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return how many steps after the beginning of a beat the now-lines of each stretch lie: (B, 16, n) -> (B,)."""
+    return phase[:, :, 0].argmax(1).astype(np.int64) % STEPS_PER_BEAT
+
+
 def _recall_patches(tune: HarmonisedTune, start: int, patches: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return what the ends of the patches of a stretch that begins at a step recall.
 

@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from models.key_equivariant import Drop, KeyConv, KeyNorm, Width, join
 from music.chords import QUALITIES, QUALITY_TONES
+from music.encoding.chord_evidence import CERTAINTY, EVIDENCE_BEATS, PAST_BEATS, PITCHED_PLANES, PLAIN_PLANES
 from music.encoding.melody_context import AHEAD_BEATS, MELODY_PLANES, PAST_STEPS
 from music.note import PITCH_CLASSES, STEPS_PER_BAR, STEPS_PER_BEAT
 
@@ -29,6 +30,8 @@ MEMORY_PATCHES = PAST_STEPS // STEPS_PER_BEAT  #: patches that count for the key
 FADES_PATCHES = (2.0, 8.0, 32.0, 128.0)
 #: mean square below which a state counts as silent: rests are common
 SILENCE_FLOOR = 1e-2
+#: Chords known at n patches: (B, PITCHED_PLANES * EVIDENCE_BEATS, 12, n) and (B, PLAIN_PLANES * EVIDENCE_BEATS, n).
+Given = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class HarmonistConfig:
     past: int = 5  #: layers left of the now-line
     future: int = 3  #: layers right of it
     drop: float = 0.1  #: share of channels left out of every block in training
+    given: bool = False  #: hears chords that are known from elsewhere (music.encoding.chord_evidence), too
 
 
 class Dilated(nn.Module):
@@ -87,6 +91,40 @@ class Pointwise(nn.Module):
         return x + mixed
 
 
+class GivenChordBranch(nn.Module):
+    """Corrects the scores by the chords that are known; where none is, they stay as they are to the last bit."""
+
+    def __init__(self, width: Width, drop: float = 0.0) -> None:
+        super().__init__()
+        heard = Width(PITCHED_PLANES * EVIDENCE_BEATS, PLAIN_PLANES * EVIDENCE_BEATS)
+        told = Width(AHEAD_BEATS * len(QUALITIES), 0)
+        self.read = KeyConv(heard, width, gain=3.0)
+        self.listen = KeyConv(width, width)
+        self.think = nn.ModuleList(Pointwise(width, drop) for _ in range(2))
+        self.norm = KeyNorm(width, SILENCE_FLOOR)
+        self.head = KeyConv(width, told, gain=0.0)
+        self.tell = KeyConv(heard, told, gain=0.0)
+        self.trust = nn.Parameter(torch.zeros(AHEAD_BEATS))
+
+    def forward(self, told: Tensor, state: Tensor, pitched: Tensor, plain: Tensor) -> Tensor:
+        """Return the corrected scores.
+
+        told: (B, AHEAD_BEATS, CHORDS, n), by the melody alone; state: (B, width, n), normalised; pitched:
+        (B, PITCHED_PLANES * EVIDENCE_BEATS, 12, n); plain: (B, PLAIN_PLANES * EVIDENCE_BEATS, n).
+        """
+        b, _, _, n = told.shape
+        known = join(pitched, plain)
+        own = self.read(known) + self.listen(state)
+        for block in self.think:
+            own = block(own)
+        said = (self.head(self.norm(own)) + self.tell(known)).reshape(b, AHEAD_BEATS, CHORDS, n)
+        certainty = plain.unflatten(1, (PLAIN_PLANES, EVIDENCE_BEATS))[:, CERTAINTY]  # (B, EVIDENCE_BEATS, n)
+        is_told = certainty.amax(1)[:, None, None]
+        doubt = 1 - certainty[:, PAST_BEATS:, None] * torch.sigmoid(self.trust)[:, None, None]
+        corrected: Tensor = told * doubt + said * is_told
+        return corrected
+
+
 class Harmonist(nn.Module):
     """Predicts chord scores of the next AHEAD_BEATS from the melody."""
 
@@ -107,15 +145,18 @@ class Harmonist(nn.Module):
         self.think = nn.ModuleList(Pointwise(width, config.drop) for _ in range(2))
         self.norm = KeyNorm(width, SILENCE_FLOOR)
         self.head = KeyConv(width, Width(AHEAD_BEATS * len(QUALITIES), 0), gain=0.5)
+        self.given = GivenChordBranch(width, config.drop) if config.given else None
         age = torch.arange(MEMORY_PATCHES - 1, -1, -1)
         self.register_buffer("fade", torch.stack([(-age / f).exp() for f in FADES_PATCHES])[:, None], persistent=False)
 
-    def forward(self, melody: Tensor, phase: Tensor, place: Tensor, known: Tensor) -> Tensor:
+    def forward(
+        self, melody: Tensor, phase: Tensor, place: Tensor, known: Tensor, given: Given | None = None
+    ) -> Tensor:
         """Predict at the end of each of n patches: return scores (B, AHEAD_BEATS, CHORDS, n), quality-major.
 
         melody: (B, MELODY_PLANES, 12, 4 n); phase: (B, 16, n), of the step after each patch; place: (B, n), the patch
         after which is heard what follows, its own or an earlier one; known: (B, 1, n), how sure it is that this is what
-        follows (music.encoding.melody_context).
+        follows (music.encoding.melody_context). given: the chords that are known, for a net that hears them.
         """
         x = join(_cut_patches(melody), phase)
         state = self.read(x)
@@ -127,13 +168,13 @@ class Harmonist(nn.Module):
         right = functional.pad(right[:, :, 1:], (0, 1))
         right = right.gather(2, place[:, None].expand(-1, right.shape[1], -1))
         key = functional.pad(_measure_durations(melody).flatten(0, 1)[:, None], (MEMORY_PATCHES - 1, 0))
-        return self._score(state + self._weigh_future(right, known), functional.conv1d(key, self.fade.to(key)))
+        return self._score(state + self._weigh_future(right, known), functional.conv1d(key, self.fade.to(key)), given)
 
-    def predict(self, melody: Tensor, phase: Tensor, known: Tensor) -> Tensor:
+    def predict(self, melody: Tensor, phase: Tensor, known: Tensor, given: Given | None = None) -> Tensor:
         """Predict at the now-line: return scores (B, AHEAD_BEATS, CHORDS), those of forward() for the last past patch.
 
         melody: (B, MELODY_PLANES, 12, PAST_STEPS + FUTURE_STEPS); phase: (B, 16); known: (B, 1), how sure it is that
-        what stands right of the line follows.
+        what stands right of the line follows; given: the chords that are known, n = 1, for a net that hears them.
         """
         patches, b = _cut_patches(melody), len(melody)
         line = PAST_STEPS // STEPS_PER_BEAT
@@ -150,7 +191,7 @@ class Harmonist(nn.Module):
             right = self._as_dilated(self.future[i]).halve(right)
         state = state[:, :, -1:] + self._weigh_future(right[:, :, :1], known[:, :, None])
         key = _measure_durations(melody[..., :PAST_STEPS]).flatten(0, 1)[:, None]  # (B * 12, 1, MEMORY_PATCHES)
-        told = self._score(state, functional.conv1d(key, self.fade.to(key)))
+        told = self._score(state, functional.conv1d(key, self.fade.to(key)), given)
         return told.reshape(b, AHEAD_BEATS, CHORDS)
 
     def _weigh_future(self, right: Tensor, known: Tensor) -> Tensor:
@@ -163,7 +204,7 @@ class Harmonist(nn.Module):
         assert isinstance(module, Dilated)
         return module
 
-    def _score(self, state: Tensor, key: Tensor) -> Tensor:
+    def _score(self, state: Tensor, key: Tensor, given: Given | None) -> Tensor:
         """Return the scores: state (B, width, n), key (B * 12, fades, n) -> (B, AHEAD_BEATS, CHORDS, n)."""
         b, _, n = state.shape
         shares = key.reshape(b, PITCH_CLASSES, len(FADES_PATCHES), n).transpose(1, 2)
@@ -171,8 +212,11 @@ class Harmonist(nn.Module):
         state = state + self.take_key(4 * shares.flatten(1, 2))
         for block in self.think:
             state = block(state)
-        told: Tensor = self.head(self.norm(state))
-        return told.reshape(b, AHEAD_BEATS, CHORDS, n)
+        state = self.norm(state)
+        told: Tensor = self.head(state).reshape(b, AHEAD_BEATS, CHORDS, n)
+        if self.given is not None and given is not None:
+            told = self.given(told, state, *given)
+        return told
 
 
 def _cut_patches(melody: Tensor) -> Tensor:

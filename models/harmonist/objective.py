@@ -22,13 +22,16 @@ from models.harmonist.dataset import (
     HarmonistBatch,
     draw_batch,
     find_kind,
+    find_offsets,
     make_tunes,
     modulate,
 )
-from models.harmonist.network import CHORDS, Harmonist, HarmonistConfig, compute_chord_loss
+from models.harmonist.evidence import EvidencePlanes, EvidenceShares, draw_given, simulate_evidence
+from models.harmonist.network import CHORDS, Given, Harmonist, HarmonistConfig, compute_chord_loss
 from models.optimisation import anneal, set_rate, update_average, update_weights, warm_up
 from models.recipe import read_recipe
 from music.encoding.melody_context import AHEAD_BEATS
+from music.errors import UserError
 from music.note import PITCH_CLASSES, STEPS_PER_BEAT
 
 #: weight of a beat's chord, from this beat's on: the nearer ones are played, the others only looked ahead to
@@ -53,6 +56,8 @@ class HarmonistRecipe:
     moved: float = 0.3  #: share of stretches that go to another key in the middle
     weight_decay: float = 0.02
     weights: dict[str, float] = field(default_factory=dict)  #: over WEIGHTS
+    evidence: EvidenceShares = field(default_factory=EvidenceShares)  #: for a model that hears given chords
+    only_given: bool = False  #: nothing learns but what hears the chords that are known: the rest stays to the bit
 
 
 def load_harmonist(run: Path) -> Harmonist:
@@ -76,8 +81,14 @@ class HarmonistObjective:
             weights = checkpoint.read_average(Path(recipe.begin_with), "generator.harmonist")
             checkpoint.load_fitting(self.model, weights)
         self.average = copy.deepcopy(self.model).requires_grad_(False).eval()
+        learning: nn.Module = self.model
+        if recipe.only_given:
+            if self.model.given is None:
+                raise UserError("only_given wants a model that hears chords: --set 'model={\"given\":true}'")
+            self.model.requires_grad_(False).eval()
+            learning = self.model.given.requires_grad_(True).train()
         optimizer = torch.optim.AdamW(
-            self.model.parameters(), recipe.learning_rate, (0.9, 0.98), weight_decay=recipe.weight_decay
+            learning.parameters(), recipe.learning_rate, (0.9, 0.98), weight_decay=recipe.weight_decay
         )
         self.modules: dict[str, nn.Module] = {"model": self.model, "average": self.average}
         self.optimizers: dict[str, torch.optim.Optimizer] = {"optimizer": optimizer}
@@ -102,7 +113,7 @@ class HarmonistObjective:
         heard = self.random.random((recipe.batch, 1, 1, recipe.patches)) >= recipe.hidden
         batch = batch._replace(melody=batch.melody * heard.repeat(STEPS_PER_BEAT, 3))
         heard_all = (torch.rand(recipe.batch, 1, 1) < recipe.heard_all).to(self.fabric.device)
-        told, chords = self._predict(self.model, batch, heard_all)
+        told, chords = self._predict(self.model, batch, heard_all, given=self._simulate(batch))
         losses = compute_chord_loss(told, chords)
         weight = torch.tensor(BEAT_WEIGHTS, device=losses.device)[:, None]
         loss = (losses * weight).sum() / ((losses > 0) * weight).sum().clamp(min=1)
@@ -110,42 +121,67 @@ class HarmonistObjective:
         update_average(self.average, self.model, min(0.998, 1 - 1 / (step / 3 + 1)))
         return {"chord": float(loss.detach()), "gradient": float(norm)}
 
+    def _simulate(self, batch: HarmonistBatch) -> EvidencePlanes | None:
+        """Return chords that could have been known of a batch's; None for a model that does not hear them."""
+        if self.model.given is None:
+            return None
+        return simulate_evidence(batch.chords, find_offsets(batch.phase), self.random, self.recipe.evidence)
+
     def _predict(
-        self, model: Harmonist, batch: HarmonistBatch, heard_all: Tensor, memory: float = 1.0
+        self,
+        model: Harmonist,
+        batch: HarmonistBatch,
+        heard_all: Tensor,
+        memory: float = 1.0,
+        given: EvidencePlanes | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Return the model's scores (B, AHEAD_BEATS, CHORDS, n) and the chords (B, 2, AHEAD_BEATS, n) of a batch.
 
-        heard_all: (B, 1, 1), who hears what follows; memory: 0 where nobody recalls.
+        heard_all: (B, 1, 1), who hears what follows; memory: 0 where nobody recalls; given: chords that are known.
         """
         melody, phase, chords, place, trust = (torch.as_tensor(x, device=self.fabric.device) for x in batch)
         own = torch.arange(place.shape[1], device=place.device).expand_as(place)
         known = torch.where(heard_all, 1.0, trust * memory)
         with self.fabric.autocast():
-            told = model(melody, phase, torch.where(heard_all[:, 0], own, place), known)
+            places = torch.where(heard_all[:, 0], own, place)
+            told = model(melody, phase, places, known, self._load_given(given))
         return told, chords
+
+    def _load_given(self, given: EvidencePlanes | None) -> Given | None:
+        if given is None:
+            return None
+        return tuple(torch.as_tensor(planes, device=self.fabric.device) for planes in given)  # type: ignore[return-value]
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Return cross-entropy of this beat's chord and share of right roots, of the averaged harmonist.
 
         Of pop909 live, live without memory of what came before, live where every song goes to another key, and
-        offline; of lead sheets live and offline.
+        offline; of lead sheets live and offline. A model that hears chords that are known is asked about pop909 live
+        with the chords as a chart and as left hands play them.
         """
         plain, modulated, folk = self.validations
         asked_in = (
-            ("live", plain, False, 1.0),
-            ("forgetful", plain, False, 0.0),
-            ("moved", modulated, False, 1.0),
-            ("offline", plain, True, 0.0),
-            ("folk", folk, False, 1.0),
-            ("folk_offline", folk, True, 0.0),
+            ("live", plain, False, 1.0, None),
+            ("forgetful", plain, False, 0.0, None),
+            ("moved", modulated, False, 1.0, None),
+            ("offline", plain, True, 0.0, None),
+            ("folk", folk, False, 1.0, None),
+            ("folk_offline", folk, True, 0.0, None),
+            *(
+                (("chart", plain, False, 1.0, _write_charts), ("hands", plain, False, 1.0, _play_hands))
+                if self.model.given is not None
+                else ()
+            ),
         )
+        given_in = (("chart", plain, False, 1.0, _write_charts), ("hands", plain, False, 1.0, _play_hands))
         losses: dict[str, float] = {}
-        for name, batches, heard, memory in asked_in:
+        for name, batches, heard, memory, tell in (*asked_in, *(given_in if self.model.given is not None else ())):
             total, right, count = 0.0, 0, 0
             for batch in batches:
                 heard_all = torch.full((len(batch.melody), 1, 1), heard, device=self.fabric.device)
-                told, chords = self._predict(self.average, batch, heard_all, memory)
+                given = tell(batch) if tell is not None else None
+                told, chords = self._predict(self.average, batch, heard_all, memory, given)
                 told, asked = told[:, :1], chords[:, :, :1]
                 named = asked[:, 0] >= 0
                 total += float(compute_chord_loss(told, asked).sum())
@@ -158,6 +194,18 @@ class HarmonistObjective:
     def collect_extras(self) -> dict[str, Any]:
         """Return how many chords there are."""
         return {"chords": CHORDS}
+
+
+def _write_charts(batch: HarmonistBatch) -> EvidencePlanes:
+    """Return the chords of a batch as a chart that is right has them."""
+    return draw_given(batch.chords)
+
+
+def _play_hands(batch: HarmonistBatch) -> EvidencePlanes:
+    """Return the chords of a batch as left hands play them, always alike."""
+    random = np.random.default_rng(VALIDATION_SEED)
+    shares = EvidenceShares(hands=1.0, chart=0.0, memory=0.0)
+    return simulate_evidence(batch.chords, find_offsets(batch.phase), random, shares)
 
 
 def _draw_validations(

@@ -17,6 +17,8 @@ from music.chords import NO_CHORD
 from music.encoding.melody_context import AHEAD_BEATS
 from music.note import PITCH_CLASSES, STEPS_PER_BEAT, TICKS_PER_STEP
 
+#: How sure it is that a chord that is held goes on, from one beat to the next.
+HELD_FADE = 0.85
 PAST_BEATS = 4  #: beats before the one that the now-line lies in
 EVIDENCE_BEATS = PAST_BEATS + AHEAD_BEATS
 ROOT, TONES, BASS = range(3)  #: planes over pitch classes
