@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from daemon.midi.ports import Links, PortEvents, PortRequest, describe_missing, find_port
@@ -14,10 +15,19 @@ class JackConnections:
     """Keeps our ports connected. Called from one thread, about twice a second; never from the process callback."""
 
     def __init__(
-        self, client: Any, receiver: Any, senders: list[Any], request: PortRequest, events: PortEvents
+        self,
+        client: Any,
+        receiver: Any,
+        senders: list[Any],
+        request: PortRequest,
+        events: PortEvents,
+        find_pretty_name: Callable[[Any], str | None],
     ) -> None:
-        """Take a client's own input and outputs, and connect what is asked for and there."""
-        self._client = client
+        """Take a client's own input and outputs, and connect what is asked for and there.
+
+        find_pretty_name: returns what a port is called in JACK's metadata.
+        """
+        self._client, self._find_pretty_name = client, find_pretty_name
         self._receiver, self._senders = receiver, senders
         self._events = events
         self._wanted = [(name, True) for name in request.in_ports]
@@ -30,7 +40,7 @@ class JackConnections:
         for name, is_input in self._wanted:
             if not self._connect(name, is_input):
                 self._missing.add((name, is_input))
-                log.warning("%s", describe_missing(name, is_input, self._other_names(is_input)))
+                log.warning("%s", describe_missing(name, is_input, _list_known_names(self._find_others(is_input))))
 
     def restore(self, links: Links) -> None:
         """Make connections again, each as soon as the other port is there."""
@@ -57,15 +67,21 @@ class JackConnections:
         found = [(own.shortname, port.name) for own in ours for port in self._client.get_all_connections(own)]
         self.links, self._latest = self._latest, found
 
-    def _other_names(self, is_input: bool) -> list[str]:
-        """Return the names of others' MIDI ports that one of ours, an input or an output, can be connected to."""
+    def _find_others(self, is_input: bool) -> list[Any]:
+        """Return the MIDI ports of others that one of ours, an input or an output, can be connected to."""
         ports = self._client.get_ports(is_midi=True, is_output=is_input, is_input=not is_input)
-        return [port.name for port in ports if not port.name.startswith(f"{self._client.name}:")]
+        return [port for port in ports if not port.name.startswith(f"{self._client.name}:")]
 
     def _connect(self, name: str, is_input: bool) -> bool:
-        """Connect our input or outputs to the port of that name; return False where there is no such port."""
-        names = self._other_names(is_input)
-        index = find_port(names, name)
+        """Connect our input or outputs to the port that is called so; return False where there is no such port.
+
+        JACK's own driver calls a keyboard `system:midi_capture_1` and tells what it is in an alias.
+        """
+        ports = self._find_others(is_input)
+        names = [port.name for port in ports]
+        index = find_port(names, name, [port.aliases for port in ports])
+        if index is None:  # metadata lies in a file
+            index = find_port(names, name, [[self._find_pretty_name(port) or ""] for port in ports])
         if index is None:
             return False
         for own in [self._receiver] if is_input else self._senders:
@@ -86,3 +102,8 @@ class JackConnections:
     def _join(self, own: Any, other: str) -> None:
         if not own.is_connected_to(other):
             self._client.connect(*((other, own) if own is self._receiver else (own, other)))
+
+
+def _list_known_names(ports: list[Any]) -> list[str]:
+    """Return the names of ports, each with its aliases."""
+    return [f"{port.name} ({', '.join(port.aliases)})" if port.aliases else port.name for port in ports]

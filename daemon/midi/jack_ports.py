@@ -13,6 +13,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -101,10 +102,17 @@ class JackPorts:
     api = "jack"
     note: str | None = None
 
-    def __init__(self, client: Any, request: PortRequest, make_reader: Callable[[Any], Any] | None = None) -> None:
+    def __init__(
+        self,
+        client: Any,
+        request: PortRequest,
+        make_reader: Callable[[Any], Any] | None = None,
+        find_pretty_name: Callable[[Any], str | None] = lambda _: None,
+    ) -> None:
         """Take a JACK client that is not active yet, and activate it.
 
-        make_reader: returns what reads the events of another client's port in the process callback.
+        make_reader: returns what reads the events of another client's port in the process callback; find_pretty_name:
+        returns what a port is called in JACK's metadata.
         """
         self._client = client
         self._receiver = client.midi_inports.register("in")
@@ -127,7 +135,7 @@ class JackPorts:
         self._sources = JackSources(self._events, make_reader or (lambda port: port))
         client.set_port_connect_callback(self._note_connection)
         client.activate()
-        self._connections = JackConnections(client, self._receiver, senders, request, self._events)
+        self._connections = JackConnections(client, self._receiver, senders, request, self._events, find_pretty_name)
         self._sources.update(client.get_all_connections(self._receiver))
 
     @property
@@ -270,4 +278,15 @@ def open_jack_ports(request: PortRequest) -> JackPorts:
     except jack.JackError as error:
         raise PortError(f"no JACK server for --output jack: start one, or leave --output out ({error})") from None
     # Its class for ports of our own, the only one that reads events, takes a port of another client as well.
-    return JackPorts(client, request, lambda port: jack.OwnMidiPort(port._ptr, client))
+    return JackPorts(
+        client, request, lambda port: jack.OwnMidiPort(port._ptr, client), partial(_find_pretty_name, jack)
+    )
+
+
+def _find_pretty_name(jack: Any, port: Any) -> str | None:
+    """Return the name of a port that somebody has given it in JACK's metadata; None for none."""
+    try:
+        found = jack.get_property(port.uuid, jack.METADATA_PRETTY_NAME)
+    except Exception:  # noqa: BLE001 - JackError, or a library without metadata
+        return None
+    return None if found is None else str(found[0].decode("utf-8", "replace"))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import zip_longest
 from typing import Protocol
 
 from daemon.core.events import Event, PortsBack, PortsLost, SourceLost
+from daemon.midi.name_pattern import NamePattern, PatternError
 from music import midi
 from music.errors import UserError
 from music.note import CHANNELS, MELODY
@@ -168,19 +170,32 @@ def option_of(is_input: bool) -> str:
     return "--in-port" if is_input else "--out-port"
 
 
-def find_port(names: Sequence[str], wanted: str) -> int | None:
-    """Return the index of the port of that name, else of the first whose name contains it or matches it as a regex.
+def find_port(names: Sequence[str], wanted: str, other_names: Sequence[Sequence[str]] = ()) -> int | None:
+    """Return the index of the port of that name, else of the first whose name contains it or matches it as a pattern.
 
-    Case does not matter, except in a name given in full. None where there is no such port.
+    other_names: what each port is called besides. Case does not matter, except in a name given in full. None where
+    there is no such port.
     """
+    all_names = [(name, *others) for name, others in zip_longest(names, other_names, fillvalue=())]
     if wanted in names:
         return names.index(wanted)
+    for index, known in enumerate(all_names):
+        if wanted in known:
+            return index
+    pattern = _read_pattern(wanted)
+    for index, known in enumerate(all_names):
+        if any(wanted.casefold() in name.casefold() or (pattern and pattern.is_in(name)) for name in known):
+            return index
+    return None
+
+
+@lru_cache(maxsize=64)
+def _read_pattern(text: str) -> NamePattern | None:
+    """Return a pattern; None for a text that is none."""
     try:
-        pattern = re.compile(wanted, re.IGNORECASE)
-    except (re.error, OverflowError, RecursionError):  # too large a number in it, or too deep
-        pattern = re.compile(re.escape(wanted), re.IGNORECASE)
-    matches = (i for i, name in enumerate(names) if wanted.casefold() in name.casefold() or pattern.search(name))
-    return next(matches, None)
+        return NamePattern(text)
+    except PatternError:
+        return None
 
 
 def describe_missing(wanted: str, is_input: bool, names: Sequence[str]) -> str:

@@ -57,6 +57,7 @@ class FakeClient:
 
     def __init__(self, there: list[str] | None = None) -> None:
         self.there = there or []
+        self.aliases: dict[str, list[str]] = {}
         self.last_frame_time = 1000
         self.midi_inports = self.midi_outports = SimpleNamespace(register=FakePort)
 
@@ -66,7 +67,7 @@ class FakeClient:
         return lambda *_: None
 
     def get_ports(self, is_midi: bool, is_output: bool, is_input: bool) -> list[Any]:
-        return [SimpleNamespace(name=name) for name in self.there]
+        return [SimpleNamespace(name=name, aliases=self.aliases.get(name, [])) for name in self.there]
 
     def connect(self, source: Any, sink: Any) -> None:
         for port, other in ((source, sink), (sink, source)):
@@ -301,6 +302,28 @@ def test_what_is_named_is_connected_and_again_when_it_comes_back() -> None:
     client.there = ["Keys:out", "Pads:out"]
     assert ports.find_failure() is None
     assert ports._receiver.connected == {"Keys:out", "Pads:out"}
+
+
+def test_a_port_is_known_by_its_aliases_and_its_pretty_name_too_and_found_again_under_them() -> None:
+    client = FakeClient(["system:midi_capture_1", "system:midi_playback_1", "system:midi_capture_2"])
+    client.aliases = {
+        "system:midi_capture_1": ["alsa_pcm:Arturia-KeyStep-32/midi_capture_1"],
+        "system:midi_playback_1": ["alsa_pcm:Synth/midi_playback_1"],
+    }
+    pretty = {"system:midi_capture_2": "My pads", "system:midi_capture_3": "My pads"}
+    request = PortRequest(in_port="keystep, ^my pads$", out_port="alsa_pcm:Synth/midi_playback_1")
+    ports = JackPorts(client, request, find_pretty_name=lambda port: pretty.get(port.name))
+    assert ports._receiver.connected == {"system:midi_capture_1", "system:midi_capture_2"}
+    assert ports._senders[None].connected == {"system:midi_playback_1"}
+    client.there = ["system:midi_playback_1"]
+    ports._receiver.connected = set()
+    client.process_callback(PERIOD)
+    assert ports.find_failure() is None
+    client.there = ["system:midi_capture_3", "system:midi_capture_4", "system:midi_playback_1"]  # plugged in again
+    client.aliases["system:midi_capture_4"] = client.aliases.pop("system:midi_capture_1")
+    client.process_callback(PERIOD)
+    assert ports.find_failure() is None
+    assert ports._receiver.connected == {"system:midi_capture_3", "system:midi_capture_4"}
 
 
 def test_what_is_named_and_not_there_yet_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:

@@ -31,6 +31,20 @@ def test_a_port_is_found_by_its_name_a_part_of_it_or_a_regular_expression(wanted
     assert find_port(NAMES, wanted) == index
 
 
+def test_a_port_is_found_by_what_it_is_called_besides_unless_a_name_fits_exactly() -> None:
+    others = [["Grand piano"], ["Keys:out_2"], ["alsa_pcm:Pads/midi"]]
+    assert find_port(NAMES, "PIANO", others) == 0
+    assert find_port(NAMES, "Keys:out_2", others) == 0
+    assert find_port(NAMES, "^alsa_pcm:", others) == 2
+    assert find_port(NAMES, "pads/", others) == 2
+    assert find_port(NAMES, "Grand piano", others) == 0
+
+
+@pytest.mark.parametrize("wanted", ["(a+)+$", "(a|aa)*b", "a*a*a*a*a*a*a*a*b"])
+def test_no_name_and_no_pattern_keep_the_search_for_a_port_from_ending(wanted: str) -> None:
+    assert find_port(["a" * 250 + "!"], wanted) is None
+
+
 def test_several_inputs_are_named_with_commas() -> None:
     assert PortRequest(in_port=" keys, ^pads ,").in_ports == ["keys", "^pads"]
     assert PortRequest().in_ports == []
