@@ -68,18 +68,25 @@ def _read_setup(file: Path | None, options: Mapping[str, object]) -> tuple[BandS
     try:
         loaded = load_config(file, values=options)
         config, found = loaded.config, loaded.file
-        text = str(found) if found.exists() else f"none, the defaults hold ({found} is where it would be)"
+        if found is None:
+            text = "none, the defaults hold (you have no home folder for one)"
+        else:
+            text = str(found) if found.exists() else f"none, the defaults hold ({found} is where it would be)"
         result = CheckResult(subject, GOOD, text)
     except UserError as error:
         config = build_config(values={key: value for key, value in options.items() if value is not None})
         result = CheckResult(subject, BAD, str(error), "correct that line: houseband config --edit")
+    try:
+        takes = find_folder(config.takes)
+    except UserError:  # it is said when the band starts
+        takes = None
     setup = BandSetup(
         api=config.api,
         technique=config.technique,
         graph=str(config.graph) if config.graph else None,
         soundfont=str(config.soundfont) if config.soundfont else None,
         audio=config.audio,
-        takes=find_folder(config.takes),
+        takes=takes,
         takes_limit=config.takes_mb << 20,
     )
     return setup, result

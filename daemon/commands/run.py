@@ -16,6 +16,7 @@ from daemon.config.config import Config
 from daemon.players.worker import PlayerSpec, PreloadedWorker
 from daemon.system import journald, memory, sd_notify
 from daemon.system.log_setup import start_logging
+from daemon.system.paths import NoHomeError
 from music.errors import report_os_errors
 from music.note import TICKS_PER_BEAT
 
@@ -109,7 +110,12 @@ def build_listeners(config: Config) -> Listeners:
     sound = AudioSetup(config.audio, str(config.soundfont) if config.soundfont else None, config.click)
     if sound.click and not sound.on:
         logging.getLogger(__name__).warning("the click is heard with --audio only")
-    return Listeners(find_folder(config.takes), config.takes_mb << 20, sound)
+    try:
+        takes = find_folder(config.takes)
+    except NoHomeError as error:
+        logging.getLogger(__name__).warning("takes are not kept: %s (--takes)", error)
+        takes = None
+    return Listeners(takes, config.takes_mb << 20, sound)
 
 
 def build_song(config: Config) -> SongInfo:

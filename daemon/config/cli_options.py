@@ -11,12 +11,12 @@ import click
 from click.shell_completion import CompletionItem
 
 from daemon.config.config import KEYS, Config
-from daemon.config.reading import build_config, parse_key, read_config
+from daemon.config.reading import ConfigFile, build_config, parse_key, read_config
 from daemon.control.learned import read_learned
 from daemon.core import techniques
 from daemon.core.schema import KeySpec, split_assignment
 from daemon.core.value_types import FileName, KnownName, RepeatCount, Switch, Text
-from daemon.system.paths import find_config_file, find_learned_gestures_file
+from daemon.system.paths import NoHomeError, find_config_file, find_learned_gestures_file
 from music.errors import UserError
 
 #: a decorator that adds options to a command's function
@@ -59,7 +59,7 @@ def list_values(spec: KeySpec) -> tuple[str, ...]:
         case "technique":
             return techniques.list_names()
         case _:
-            return tuple(read_config(find_config_file(), must_exist=False).presets)
+            return tuple(_read_users_config().presets)
 
 
 def make_key_option(name: str, *names: str, default: bool = False, help: str | None = None) -> Decorator:  # noqa: A002
@@ -114,15 +114,15 @@ class LoadedConfig:
     """A configuration, and where it is from."""
 
     config: Config
-    #: the configuration file, which need not exist
-    file: Path
+    #: the configuration file, which need not exist; None where the user has no home for one
+    file: Path | None
     #: gestures learned in earlier performances, as gesture -> target
     learned: Mapping[str, str]
 
     @property
-    def learned_file(self) -> Path:
-        """The file in which learned gestures are kept."""
-        return find_learned_gestures_file(self.file)
+    def learned_file(self) -> Path | None:
+        """The file in which learned gestures are kept; None where there is no place for one."""
+        return None if self.file is None else find_learned_gestures_file(self.file)
 
 
 def load_config(
@@ -140,9 +140,24 @@ def load_config(
     for text in assigned:
         key, value = split_assignment(text)
         given[key] = parse_key(key, value)
-    found = file or find_config_file()
+    found = file or _find_users_config()
+    if found is None:
+        return LoadedConfig(build_config(None, given), None, {})
     learned = read_learned(find_learned_gestures_file(found))
     return LoadedConfig(build_config(read_config(found, must_exist=file is not None), given), found, learned)
+
+
+def _find_users_config() -> Path | None:
+    try:
+        return find_config_file()
+    except NoHomeError:
+        return None
+
+
+def _read_users_config() -> ConfigFile:
+    """Return the contents of the user's own configuration, which need not exist. Raises ConfigError."""
+    found = _find_users_config()
+    return ConfigFile() if found is None else read_config(found, must_exist=False)
 
 
 def add_connect_option(function: Callable[..., None]) -> Callable[..., None]:
@@ -159,4 +174,4 @@ def choose_control_address(control: str | None) -> str:
     """Return where the band is: as the option says, else as the configuration does. Raises ConfigError."""
     if control is not None:
         return control
-    return build_config(read_config(find_config_file(), must_exist=False)).control
+    return build_config(_read_users_config()).control

@@ -6,7 +6,7 @@ import os
 import sys
 
 from daemon.core.schema import KeySpec
-from daemon.core.value_types import Integer, PlaceOrWord
+from daemon.core.value_types import Integer, InvalidValueError, PlaceOrWord
 from daemon.system import paths
 
 #: the version that is spoken
@@ -16,6 +16,8 @@ TOPICS = ("notes", "heard", "plans", "edits", "tempo", "counters", "controls")
 
 AUTO, OFF, TCP = "auto", "off", "tcp:"
 MAX_PORT = 65535
+#: bytes of a Unix socket's path
+MAX_PATH_BYTES = 107 if sys.platform == "linux" else 103
 
 
 class SocketAddress(PlaceOrWord):
@@ -29,7 +31,10 @@ class SocketAddress(PlaceOrWord):
     def parse(self, value: object) -> str:
         """Return the address as text."""
         if not isinstance(value, str) or not value.startswith(TCP):
-            return super().parse(value)
+            found = super().parse(value)
+            if found not in self.words and len(os.fsencode(found)) > MAX_PATH_BYTES:
+                raise InvalidValueError(f"takes a path of at most {MAX_PATH_BYTES} bytes, as all sockets do")
+            return found
         Integer(0, MAX_PORT).parse(value.removeprefix(TCP) or 0)
         return value
 

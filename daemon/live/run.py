@@ -28,7 +28,7 @@ from daemon.live.service_mode import service_mode
 from daemon.midi.ports import PortError
 from daemon.midi.reconnecting import ReconnectingPorts
 from daemon.players.worker import PlayerSpec, PreloadedWorker
-from daemon.system.paths import find_takes_folder
+from daemon.system.paths import NoHomeError, find_home, find_takes_folder
 from daemon.system.watchdog import find_watchdog
 from daemon.takes.take import Take
 from music.errors import HousebandError
@@ -152,14 +152,14 @@ def write_take(take: Take, path: Path, conductor: Conductor) -> None:
 
 def _keep_elsewhere(write: Callable[[Path], None]) -> Path | None:
     """Write a recording into the first folder that takes it; return the file, None where there is no such folder."""
-    for find in (find_takes_folder, Path.home, lambda: Path(tempfile.gettempdir())):
+    for find in (find_takes_folder, find_home, lambda: Path(tempfile.gettempdir())):
         path: Path | None = None
         try:
             handle, name = tempfile.mkstemp(".mid", time.strftime("houseband-%Y-%m-%d_%H-%M-%S-"), find())
             os.close(handle)
             path = Path(name)
             write(path)
-        except (OSError, RuntimeError):  # RuntimeError: the user has no home
+        except (OSError, NoHomeError):
             if path is not None:
                 path.unlink(missing_ok=True)
             continue

@@ -75,7 +75,7 @@ def read_links(file: Path) -> Links:
     try:
         found: Any = json.loads(file.read_text(encoding="utf-8"))
         return [((str(a), str(b)), (str(c), str(d))) for (a, b), (c, d) in found]
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterable
@@ -12,7 +13,7 @@ from music.errors import UserError
 
 #: a name that asks for the built-in synthesiser, even where there is a soundfont
 BUILT_IN = "built-in"
-#: the usual places, best first: files, and folders whose first soundfont will do
+#: the usual places, best first: files, and folders whose first soundfont will do; ~ is the user's home
 PLACES: tuple[Path, ...] = (
     Path("/usr/share/sounds/sf2/FluidR3_GM.sf2"),
     Path("/usr/share/soundfonts/FluidR3_GM.sf2"),
@@ -23,8 +24,8 @@ PLACES: tuple[Path, ...] = (
     Path("/usr/local/share/soundfonts"),
     Path("/opt/homebrew/share/soundfonts"),
     Path("/opt/homebrew/share/fluid-synth/sf2"),
-    Path.home() / ".local/share/soundfonts",
-    Path.home() / "Library/Audio/Sounds/Banks",
+    Path("~/.local/share/soundfonts"),
+    Path("~/Library/Audio/Sounds/Banks"),
     *((Path("C:/soundfonts"),) if sys.platform == "win32" else ()),
 )
 _ENDINGS = (".sf2", ".sf3")
@@ -46,12 +47,14 @@ def find_soundfont(named: str | Path | None = None, places: Iterable[Path] = PLA
     if wanted:
         return _check_soundfont(Path(wanted))
     for place in places:
-        if place.is_file():
-            return place
-        if place.is_dir():
-            fonts = sorted(file for file in place.iterdir() if file.suffix.lower() in _ENDINGS)
-            if fonts:
-                return fonts[0]
+        with contextlib.suppress(RuntimeError, OSError):  # the user has no home; the place cannot be read
+            place = place.expanduser()
+            if place.is_file():
+                return place
+            if place.is_dir():
+                fonts = sorted(file for file in place.iterdir() if file.suffix.lower() in _ENDINGS)
+                if fonts:
+                    return fonts[0]
     return None
 
 

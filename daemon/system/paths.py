@@ -10,7 +10,11 @@ import sys
 import warnings
 from pathlib import Path
 
+from music.errors import UserError
+
 NAME = "houseband"
+
+_NO_HOME = "you have no home folder here; set HOME to a folder, or name what is needed with an option"
 
 CONFIG_VARIABLE = "HOUSEBAND_CONFIG"
 CONTROL_VARIABLE = "HOUSEBAND_CONTROL"
@@ -35,14 +39,14 @@ FILES = {
 }
 
 
-def find_config_file() -> Path:
-    """Return the path of the configuration: what HOUSEBAND_CONFIG names, else the user's own."""
-    named = os.environ.get(CONFIG_VARIABLE)
-    if named:
-        return Path(named)
-    from platformdirs import user_config_path  # here, as below: most commands need one folder at most
+class NoHomeError(UserError):
+    """Raised for a folder or file that lies in the user's home, where the user has none."""
 
-    return user_config_path(NAME) / "config.toml"
+
+def find_config_file() -> Path:
+    """Return the path of the configuration: what HOUSEBAND_CONFIG names, else the user's own. Raises NoHomeError."""
+    named = os.environ.get(CONFIG_VARIABLE)
+    return Path(named) if named else _find_user_folder("user_config_path") / "config.toml"
 
 
 def find_learned_gestures_file(config: Path) -> Path:
@@ -51,22 +55,27 @@ def find_learned_gestures_file(config: Path) -> Path:
 
 
 def find_takes_folder() -> Path:
-    """Return the folder of takes where neither HOUSEBAND_TAKES nor the configuration names another."""
-    from platformdirs import user_data_path
+    """Return the folder of takes where neither HOUSEBAND_TAKES nor the configuration names another.
 
-    return user_data_path(NAME) / "takes"
+    Raises NoHomeError.
+    """
+    return _find_user_folder("user_data_path") / "takes"
 
 
 def find_graph_cache_folder() -> Path | None:
     """Return the folder of graphs made ready to load; None where the user has no home."""
-    from platformdirs import user_cache_path
+    try:
+        return _find_user_folder("user_cache_path") / "graphs"
+    except NoHomeError:
+        return None
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return user_cache_path(NAME) / "graphs"
-        except (OSError, RuntimeError):
-            return None
+
+def find_home() -> Path:
+    """Return the user's home. Raises NoHomeError."""
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise NoHomeError(_NO_HOME) from error
 
 
 def find_runtime_folder() -> Path:
@@ -79,18 +88,14 @@ def find_runtime_folder() -> Path:
     named = os.environ.get("XDG_RUNTIME_DIR", "")
     if sys.platform.startswith("linux") and Path(named).is_absolute() and Path(named).is_dir():
         return Path(named) / NAME
-    from platformdirs import user_cache_path, user_runtime_path
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns where it takes another directory than the usual one
-        try:
-            return user_runtime_path(NAME)
-        except OSError:
-            pass
-        try:
-            return user_cache_path(NAME) / "run"
-        except RuntimeError as error:
-            raise OSError(f"there is no folder for it; set XDG_RUNTIME_DIR to one of yours ({error})") from None
+    try:
+        return _find_user_folder("user_runtime_path")
+    except OSError:
+        pass
+    try:
+        return _find_user_folder("user_cache_path") / "run"
+    except NoHomeError:
+        raise OSError("there is no folder for it; set XDG_RUNTIME_DIR to one of yours") from None
 
 
 def find_control_socket_file() -> Path:
@@ -109,16 +114,31 @@ def find_connections_file() -> Path:
 
 
 def find_systemd_folder() -> Path:
-    """Return the folder of the user's own systemd units. Raises RuntimeError where the user has no home."""
+    """Return the folder of the user's own systemd units. Raises NoHomeError."""
     config = os.environ.get("XDG_CONFIG_HOME")
-    return (Path(config) if config else Path.home() / ".config") / "systemd" / "user"
+    return (Path(config) if config else find_home() / ".config") / "systemd" / "user"
 
 
 def find_launch_agents_folder() -> Path:
-    """Return the folder of the user's own launchd jobs (macOS). Raises RuntimeError where the user has no home."""
-    return Path.home() / "Library" / "LaunchAgents"
+    """Return the folder of the user's own launchd jobs (macOS). Raises NoHomeError."""
+    return find_home() / "Library" / "LaunchAgents"
 
 
 def find_launchd_log_file() -> Path:
-    """Return the path of the service's log under launchd. Raises RuntimeError where the user has no home."""
-    return Path.home() / "Library" / "Logs" / f"{NAME}.log"
+    """Return the path of the service's log under launchd. Raises NoHomeError."""
+    return find_home() / "Library" / "Logs" / f"{NAME}.log"
+
+
+def _find_user_folder(kind: str) -> Path:
+    """Return a folder of the program, by the name of the function in platformdirs that knows it. Raises NoHomeError."""
+    import platformdirs  # most commands need one folder at most
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns where it takes another directory than the usual one
+        try:
+            found: Path = getattr(platformdirs, kind)(NAME)
+        except RuntimeError as error:
+            raise NoHomeError(_NO_HOME) from error
+    if not found.is_absolute():  # earlier versions of platformdirs leave the ~
+        raise NoHomeError(_NO_HOME)
+    return found

@@ -7,6 +7,11 @@ from pathlib import Path
 
 from music.errors import UserError
 
+#: a text file may have so many, and one of TOML so many, which is read slowly
+MAX_CHARACTERS, MAX_TOML_CHARACTERS = 1 << 24, 1 << 18
+#: a line of TOML may have so many: the library needs memory by the square of the parts of a dotted key
+MAX_DOTS = 64
+
 
 class TextFileError(UserError):
     """Raised for a file that cannot be read; the message is one sentence that names the file."""
@@ -16,13 +21,18 @@ class MissingFileError(TextFileError):
     """Raised for a file that does not exist."""
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, most: int = MAX_CHARACTERS) -> str:
     """Return the contents of a UTF-8 text file.
 
-    Raises MissingFileError where there is no file, TextFileError where it cannot be read or is not UTF-8.
+    Raises MissingFileError where there is no file, TextFileError where it cannot be read, is not UTF-8, or has
+    more than `most` characters.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(most + 1)
+        if len(text) > most:
+            raise TextFileError(f"{path}: has more than {most} characters; divide it, or name another file")
+        return text
     except FileNotFoundError:
         raise MissingFileError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a NUL in the path
@@ -35,7 +45,9 @@ def read_toml(path: Path) -> dict[str, object]:
 
     Raises MissingFileError where there is no file, TextFileError where it cannot be read or is not TOML.
     """
-    text = read_text(path)
+    text = read_text(path, MAX_TOML_CHARACTERS)
+    if any(line.partition("#")[0].count(".") > MAX_DOTS for line in text.splitlines()):
+        raise TextFileError(f"{path}: not TOML of ours: a line with more than {MAX_DOTS} dots")
     import tomllib  # most users have no such file
 
     try:

@@ -16,11 +16,13 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
+from daemon.core.schema import shorten
+from daemon.core.value_types import InvalidValueError, check_path
 from daemon.system import paths
 from daemon.system.child_process import run_detached
 from daemon.takes import take_log
 from daemon.takes.take_log import LOG_SUFFIX
-from music.errors import describe_error
+from music.errors import UserError, describe_error
 from music.midi_text import make_printable
 
 OFF = "off"
@@ -38,13 +40,17 @@ def find_folder(configured: str = "auto") -> Path | None:
     """Return the folder of takes, None where they are not kept.
 
     HOUSEBAND_TAKES says which, else the configuration; `auto` is a folder in the user's data folder.
+    Raises NoHomeError where there is none, and UserError.
     """
     named = os.environ.get(paths.TAKES_VARIABLE) or configured
     if named == OFF:
         return None
-    if named not in ("auto", ""):
-        return Path(named).expanduser()
-    return paths.find_takes_folder()
+    if named in ("auto", ""):
+        return paths.find_takes_folder()
+    try:
+        return check_path(named)
+    except InvalidValueError as error:
+        raise UserError(f"{paths.TAKES_VARIABLE}: {str(error) or f'takes a folder, not {shorten(named)}'}") from None
 
 
 def list_takes(folder: Path) -> list[Path]:

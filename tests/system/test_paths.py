@@ -67,3 +67,23 @@ def test_the_sessions_runtime_directory_is_trusted_whoever_its_parents_belong_to
     monkeypatch.setenv("XDG_RUNTIME_DIR", "somewhere")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert paths.find_runtime_folder() == tmp_path / "cache" / "houseband" / "run"
+
+
+def test_without_a_home_what_needs_one_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no(*_: object) -> Path:
+        raise RuntimeError("could not determine the home directory")
+
+    for name in ("HOUSEBAND_CONFIG", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    for kind in ("user_config_path", "user_data_path", "user_cache_path"):
+        monkeypatch.setattr(f"platformdirs.{kind}", no)
+    monkeypatch.setattr(Path, "home", no)
+    for find in (paths.find_config_file, paths.find_takes_folder, paths.find_systemd_folder, paths.find_home):
+        with pytest.raises(paths.NoHomeError, match="you have no home folder here; set HOME"):
+            find()
+    assert paths.find_graph_cache_folder() is None
+    monkeypatch.setattr("platformdirs.user_config_path", lambda _: Path("~/.config/houseband"))  # before 4.10
+    with pytest.raises(paths.NoHomeError):
+        paths.find_config_file()
+    monkeypatch.setattr("platformdirs.user_runtime_path", lambda _: Path("/tmp/runtime-7/houseband"))
+    assert paths.find_runtime_folder() == Path("/tmp/runtime-7/houseband")

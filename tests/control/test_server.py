@@ -1,0 +1,116 @@
+"""The server's answers to requests that nobody should make."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from daemon.control.connection import Connection
+from daemon.control.requests import MAX_PENDING_COMMANDS, RequestHandler
+from daemon.control.server import ControlServer
+from daemon.core import controls
+from tests.support.hostile import make_line
+
+Json = dict[str, Any]
+SETUP: Json = {
+    "controls": {"intensity": 0.7}, "bpm": 120.0, "styles": ("pop", "rock"), "techniques": ("gan",), "presets": ("a",),
+    "gestures": {}, "learned": {}, "learned_file": "", "ports": (), "restarts": 0, "serial": 0,
+}  # fmt: skip
+
+
+class Writer:
+    """What a connection writes to; it is its own transport."""
+
+    def __init__(self) -> None:
+        self.transport = self
+        self.sent = b""
+
+    def write(self, data: bytes) -> None:
+        self.sent += data
+
+    def is_closing(self) -> bool:
+        return False
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+
+class Served:
+    """A server without a socket, and one client of it."""
+
+    def __init__(self, takes: int = 1 << 30) -> None:
+        self.passed: list[Json] = []
+        self._takes = takes
+        self.handler = RequestHandler(SETUP, self._pass_on)
+        self._server = ControlServer(self.handler, "", self._pass_on)
+        self._writer = Writer()
+        self.client = Connection(self._writer)  # type: ignore[arg-type]
+
+    def _pass_on(self, message: Json) -> bool:
+        if len(self.passed) >= self._takes:
+            return False
+        self.passed.append(json.loads(json.dumps(message)))
+        return True
+
+    def ask(self, line: bytes) -> list[Json]:
+        """Carry a line out; return what the client is sent."""
+        before = len(self._writer.sent)
+        asyncio.run(self._server._carry_out(self.client, line, self.handler.answer))
+        return [json.loads(sent, parse_constant=_refuse) for sent in self._writer.sent[before:].splitlines()]
+
+
+def _refuse(constant: str) -> None:
+    raise AssertionError(f"{constant} is no JSON")
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 1 << 64))
+def test_whatever_is_asked_is_answered_once_or_passed_on_in_its_own_type(seed: int) -> None:
+    served = Served()
+    line = make_line(random.Random(seed))
+    answers = served.ask(line)
+    assert len(answers) + len(served.passed) == 1
+    for answer in answers:
+        assert isinstance(answer["ok"], bool)
+        assert answer["ok"] or len(answer["error"]) < 2000
+    for message in served.passed:
+        if message["key"] in controls.CONTROLS:
+            assert controls.parse(message["key"], message["value"]) == message["value"]
+
+
+def test_a_band_that_takes_nothing_is_no_reason_to_wait() -> None:
+    served = Served(takes=2)
+    assert served.ask(b'{"op": "set", "key": "fill"}') == served.ask(b'{"op": "panic"}') == []
+    for line in (b'{"op": "set", "key": "fill"}', b'{"op": "ping"}', b'{"op": "learn", "key": "fill"}'):
+        [answer] = served.ask(line)
+        assert answer["error"] == "the band takes no more requests at present: it is stopped or busy; ask again later"
+
+
+def test_a_band_that_answers_nothing_is_asked_so_much_and_no_more() -> None:
+    served = Served()
+    for _ in range(MAX_PENDING_COMMANDS):
+        assert served.ask(b'{"op": "ping"}') == []
+    [answer] = served.ask(b'{"op": "ping"}')
+    assert answer["error"].startswith("the band takes no more requests at present")
+
+
+def test_an_id_is_repeated_unless_no_line_could_hold_it() -> None:
+    served = Served()
+    [answer] = served.ask(b'{"op": "get", "key": "bpm", "id": [1, {"a": null}]}')
+    assert answer == {"ok": True, "value": 120.0, "id": [1, {"a": None}]}
+    for wrong in (b"NaN", b"1e999", b"[" * 50_000 + b"]" * 50_000):
+        [answer] = served.ask(b'{"op": "get", "key": "bpm", "id": ' + wrong + b"}")
+        assert "id" not in answer
+
+
+def test_a_gesture_is_learned_for_one_line_only() -> None:
+    served = Served()
+    for key in ("style=\ud800", "fill=\x00", "style=\x7f", "fill=" + "a" * 2000):
+        [answer] = served.ask(json.dumps({"op": "learn", "key": key}).encode())
+        assert answer["ok"] is False
+    assert served.passed == []
