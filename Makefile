@@ -78,6 +78,12 @@ hour: $(VENV)/.develop ## a simulated hour at 300 bpm: every step in time
 endurance: $(VENV)/.develop ## ten real minutes at 180 bpm through JACK while a process keeps every core busy
 	@$(BIN)/python -m tests.programs.jack.endurance $(ARGS)
 
+.PHONY: fuzz
+fuzz: $(VENV)/.develop ## hostile MIDI, files, graphs, socket, configuration: a minute each, as JSON; ARGS="--seconds 600 --seed 1"
+	@failed=; for each in tests/programs/fuzz_*.py; do \
+		name=$$(basename $$each .py); echo "$$name:"; $(BIN)/python -m tests.programs.$$name $(ARGS) || failed="$$failed $$name"; \
+	done; [ -z "$$failed" ] || { echo "failed:$$failed" >&2; exit 1; }
+
 .PHONY: judge-takes
 judge-takes: $(VENV)/.develop ## kill -9 in the middle of 100 takes: what is lost, as JSON (minutes)
 	@$(BIN)/python -m tests.programs.killed_takes $(ARGS)

@@ -322,23 +322,44 @@ def write(
 def copy_track(song: Song, index: int, channel: int | None = None) -> list[mido.Message]:
     """Return the messages of a source track, timed in 480ths of a beat, without its name, tempo and metre.
 
-    channel: only those of this one (0..15). Raises MidiFileError for a song that was not read from a file.
+    A note that nothing ends is ended with the track. channel: only messages of this one (0..15). Raises MidiFileError
+    for a song that was not read from a file.
     """
     if song.source is None:
         raise song.make_error("this song was not read from a file")
     messages = []
     last = 0
-    for tick, status, first, second, body in song.source.tracks[index].events:
+    down: Counter[tuple[int, int]] = Counter()
+    track = song.source.tracks[index]
+    for tick, status, first, second, body in track.events:
         if status == smf.META and first in (smf.TRACK_NAME, smf.SET_TEMPO, smf.TIME_SIGNATURE):
             continue
         if channel is not None and status < midi.SYSEX and status & 0x0F != channel:
             continue
-        at = (2 * tick * FILE_TICKS + song.source.division) // (2 * song.source.division)
+        at = _round_to_file_tick(tick, song.source.division)
         if at - last > _MAX_DELTA:
             break
         messages.append(_make_message(status, first, second, body, at - last))
         last = at
+        _count_down(down, status, first, second)
+    end = min(max(_round_to_file_tick(track.end, song.source.division), last), last + _MAX_DELTA)
+    for key, pitch in down.elements():
+        messages.append(mido.Message("note_off", channel=key, note=pitch, velocity=0, time=end - last))
+        last = end
     return messages
+
+
+def _round_to_file_tick(tick: int, division: int) -> int:
+    return (2 * tick * FILE_TICKS + division) // (2 * division)
+
+
+def _count_down(down: Counter[tuple[int, int]], status: int, pitch: int, velocity: int) -> None:
+    """Count, by channel and pitch, how many notes have begun and not ended, once a message has passed."""
+    kind, channel = status & 0xF0, status & 0x0F
+    if kind == midi.NOTE_ON and velocity:
+        down[channel, pitch] += 1
+    elif kind in (midi.NOTE_ON, midi.NOTE_OFF) and down[channel, pitch]:
+        down[channel, pitch] -= 1
 
 
 def _make_message(status: int, first: int, second: int, body: bytes, time: int) -> mido.Message:

@@ -88,4 +88,5 @@ def _make_session(source: str | bytes, unpacked: Path | None = None) -> Any:
     if unpacked is not None:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
         options.optimized_model_filepath = str(unpacked)
-    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    # without its fallback: that only tries the same once more, and prints on the standard output
+    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"], enable_fallback=False)

@@ -10,6 +10,8 @@ import numpy as np
 import onnx
 import pytest
 from click.testing import CliRunner
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from daemon.cli import main
@@ -19,6 +21,8 @@ from export.onnx_file import store
 from music import midifile
 from music.note import Note
 from music.signature import METADATA_KEY, Signature
+from tests.programs.fuzz_graphs import try_graph
+from tests.support.damaged_graphs import damage
 
 
 def test_graphs_that_do_not_fit_are_refused_in_one_sentence(tiny_graph: Path, tmp_path: Path) -> None:
@@ -116,3 +120,12 @@ def test_a_render_with_it_fails_and_leaves_what_was_there(tiny_graph: Path, tmp_
     assert done.exit_code == 1
     assert "NaN" in done.output
     assert target.read_text() == "before"
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 1 << 30))
+def test_any_damage_is_one_sentence_or_plays(tiny_graph: Path, tmp_path: Path, seed: int) -> None:
+    path = tmp_path / "graph.onnx"
+    path.write_bytes(damage(tiny_graph.read_bytes(), seed))
+    found = try_graph("gan", str(path))
+    assert found["end"] in ("played", "refused"), found
