@@ -288,10 +288,13 @@ def write(
     metres: Iterable[tuple[int, Metre]] = ((0, Metre()),),
     markers: Iterable[tuple[int, str]] = (),
     copied: Mapping[str, Iterable[mido.Message]] | None = None,
+    programs: Mapping[str, int] | None = None,
+    note_ticks: int = TICKS_PER_BEAT,
 ) -> None:
     """Write a type-1 file at 480 ticks a beat: tempo track, `copied` tracks (messages timed in 480ths), then `parts`.
 
-    What lies after LAST_TICK is left out. Nothing half-written is ever seen. Raises OSError when it cannot be written.
+    programs: General MIDI programs (0..127) of parts; note_ticks: to the beat, that the parts' notes are given in. What
+    lies after LAST_TICK is left out. Nothing half-written is ever seen. Raises OSError when it cannot be written.
     """
     file = mido.MidiFile(type=1, ticks_per_beat=FILE_TICKS, charset="utf-8")
     scale = FILE_TICKS // TICKS_PER_BEAT
@@ -310,11 +313,15 @@ def write(
     for name, notes in parts.items():
         channel = CHANNELS.get(name, 0)
         events: list[tuple[int, int, mido.Message]] = []
+        unit = FILE_TICKS // note_ticks
         for n in notes:
             on = mido.Message("note_on", channel=channel, note=n.pitch, velocity=n.velocity)
             off = mido.Message("note_off", channel=channel, note=n.pitch, velocity=0)
-            events += [(n.start * scale, 1, on), (n.end * scale, 0, off)]
-        file.tracks.append(_make_track(name, sorted(events, key=lambda e: (e[0], e[1], e[2].note))))
+            events += [(n.start * unit, 1, on), (n.end * unit, 0, off)]
+        events.sort(key=lambda e: (e[0], e[1], e[2].note))
+        if name in (programs or {}):
+            events.insert(0, (0, 0, mido.Message("program_change", channel=channel, program=(programs or {})[name])))
+        file.tracks.append(_make_track(name, events))
     with open_atomically(Path(path)) as opened:
         file.save(file=opened)
 

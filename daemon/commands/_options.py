@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from daemon.config.cli_options import Decorator, make_key_option
-from daemon.core.controls import CONTROLS, parse, with_control
+from daemon.core.controls import CONTROLS, check_style, parse, with_control
 from daemon.core.plan import REPLAN_CHOICES
 from daemon.core.player_info import PlayerInfo
 from daemon.core.schema import split_assignment
@@ -109,4 +109,5 @@ def build_settings(
     settings = before or Settings(style=player.styles[0], technique=player.techniques[0])
     for key, value in [*pairs, *map(split_assignment, assigned)]:
         settings = with_control(settings, key, parse(key, value, player.styles, player.techniques))
+    check_style(settings, player)
     return settings

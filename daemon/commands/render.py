@@ -27,9 +27,10 @@ from daemon.commands._options import (
 )
 from daemon.commands._render_arguments import EditArguments, PlayingArguments, RenderArguments
 from daemon.config.cli_options import make_key_option
-from daemon.config.reading import ConfigFile, build_config, read_config
+from daemon.config.reading import ConfigFile, build_config, parse_key, read_config
 from daemon.control.automation import read_automation
-from daemon.core.player_info import PlayerInfo
+from daemon.core.player_info import PlayerInfo, describe_limits
+from daemon.core.schema import split_assignment
 from daemon.core.techniques import find, list_techniques
 from music.errors import UserError
 from music.files import check_writable
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from daemon.offline.render import RenderOptions
 
 WAV = ".wav"
+#: the beginning of keys that hold from the start, as live, and are no controls
+PROGRAM_KEYS = "program."
 #: files of sound that are not written, and that nobody means as the name of a MIDI file
 _OTHER_SOUND = (".mp3", ".ogg", ".opus", ".flac", ".m4a", ".aac", ".aif", ".aiff")
 
@@ -149,11 +152,13 @@ def _play_along(given: RenderArguments, playing: PlayingArguments, soundfont: Pa
     options = _build_options(given, playing, player.info)
     with report_write_errors(given.output), show_progress(f"playing along with {given.melody.name}") as progress:
         if synth is None:
-            render.render_file(given.melody, given.output, player, options, given.track, progress, given.channel)
+            done = render.render_file(given.melody, given.output, player, options, given.track, progress, given.channel)
         else:
-            render.render_wav(
+            done = render.render_wav(
                 given.melody, given.output, player, options, given.track, progress, synth, clicks, given.channel
             )
+    for limit in describe_limits(player.info, options.settings, [metre for _, metre in done.metres]):
+        click.echo(limit, err=True)
 
 
 def _build_options(given: RenderArguments, playing: PlayingArguments, player: PlayerInfo) -> RenderOptions:
@@ -162,14 +167,19 @@ def _build_options(given: RenderArguments, playing: PlayingArguments, player: Pl
     from daemon.offline.render import RenderOptions
 
     file = read_config(given.config_file) if given.config_file else ConfigFile()
-    config = build_config(replace(file, values={"pause_bars": 0, **file.values}))  # a file is played to its end
-    before = replace(config.make_settings(player), technique=given.technique)
-    presets = config.presets
+    assigned = [split_assignment(text) for text in given.assigned]
+    programs = {key: parse_key(key, value) for key, value in assigned if key.startswith(PROGRAM_KEYS)}
+    file = replace(file, values={"pause_bars": 0, **file.values})  # a file is played to its end
+    config = build_config(file, {**programs, "technique": given.technique})
+    others = tuple(f"{key}={value}" for key, value in assigned if key not in programs)
+    settings = build_settings(given.values, others, player, config.make_settings(player))
+    presets, automation = config.presets, playing.automation
     return RenderOptions(
-        settings=build_settings(given.values, given.assigned, player, before),
+        settings=settings,
         bpm=config.bpm if given.bpm is None and "bpm" in config.given else given.bpm,
         latency_ns=round(playing.latency_ms * NS_PER_MS),
         offline=playing.offline,
         replan=playing.replan,
-        automation=read_automation(playing.automation, player, presets) if playing.automation else (),
+        automation=read_automation(automation, player, presets, settings.technique) if automation else (),
+        programs=config.programs,
     )

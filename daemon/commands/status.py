@@ -10,6 +10,16 @@ import click
 from daemon.config.cli_options import add_connect_option, choose_control_address
 from daemon.control.client import ControlClient
 
+#: reason to wait, as the control socket has it -> what the band is doing
+REASONS = {
+    "note": "waiting for the melody",
+    "start": "stopped, waiting for `houseband set start`",
+    "clock": "waiting for the clock that it follows to start",
+    "count-in": "counting in",
+}
+#: what names a port that is not there, and what means that no player is loaded
+PORT, PLAYER = "port ", "player"
+
 
 @click.command(short_help="Print what the band that plays is doing.")
 @add_connect_option
@@ -23,8 +33,15 @@ def command(control: str | None, as_json: bool) -> None:
         click.echo(json.dumps(state, indent=1))
         return
     found, counters = state["controls"], state["counters"]
-    playing = "playing" if state["playing"] else "waiting for the melody"
-    click.echo(f"{playing}: {found['style']}, {found['technique']}, {state['bpm']:g} bpm")
+    waiting = state.get("waiting_for", [])
+    doing = next((REASONS[reason] for reason in waiting if reason in REASONS), None)
+    doing = doing or ("playing" if state["playing"] else "waiting for the melody")
+    click.echo(f"{doing}: {found['style']}, {found['technique']}, {state['bpm']:g} bpm")
+    for reason in waiting:
+        if reason.startswith(PORT):
+            click.echo(f"waiting for the MIDI port {reason.removeprefix(PORT)!r}, which is not there")
+        elif reason == PLAYER:
+            click.echo("waiting for the player, which is being loaded; what it planned before goes on")
     click.echo(f"ports: {', '.join(state['ports'])}")
     turned = [f"{key} {value}" for key, value in found.items() if key not in ("style", "technique") and "." not in key]
     click.echo(", ".join(turned))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 import click
 
 from daemon.config.cli_options import load_config
+from daemon.system.paths import find_takes_folder
 from music.errors import UserError, report_os_errors
 from music.files import STDOUT, check_writable, open_atomically
 from music.midi_text import decode_text, make_printable
@@ -35,13 +37,16 @@ def list_command(where: Path | None, as_json: bool) -> None:
     """List all takes, the oldest first."""
     folder = _find_folder(where)
     rows = [row for file in _recovered_takes(folder) if (row := _describe(file)) is not None]
+    lines = [f"{row['name']}  {row.get('state') or _format_contents(row)}" for row in rows]
+    with report_os_errors():
+        click.echo(json.dumps(rows, indent=1) if as_json else "\n".join(lines), nl=as_json or bool(lines))
     if as_json:
-        click.echo(json.dumps(rows, indent=1))
         return
-    for row in rows:
-        text = row.get("state") or f"{row['seconds']:6.0f} s {row['notes']:6d} notes  {row['styles']}"
-        click.echo(f"{row['name']}  {text}")
     click.echo(f"{len(rows)} take{'' if len(rows) == 1 else 's'} in {make_printable(str(folder))}", err=True)
+
+
+def _format_contents(row: dict[str, object]) -> str:
+    return f"{row['seconds']:6.0f} s {row['notes']:6d} notes  {row['styles']}"
 
 
 @command.command("export")
@@ -81,15 +86,16 @@ def export_command(name: str | None, output: Path | None, everything: bool, wher
 
 
 def _find_folder(named: Path | None) -> Path:
-    """Return the folder that was named, else the usual one. Raises UserError where takes are not kept."""
+    """Return the folder that was named, else the configuration's; where takes are not kept now, the usual one."""
     from daemon.takes.storage import OFF, find_folder
 
     if named is not None:
         return named
     found = find_folder(load_config().config.takes)
-    if found is None:
-        raise UserError(f"takes are not kept (takes = '{OFF}'); name a folder with --dir, or change the configuration")
-    return found
+    if found is not None:
+        return found
+    click.echo(f"takes are not kept now (takes = '{OFF}'); --dir names another folder", err=True)
+    return find_takes_folder()
 
 
 def _recovered_takes(folder: Path) -> list[Path]:
@@ -100,8 +106,11 @@ def _recovered_takes(folder: Path) -> list[Path]:
     recover(folder, problems)
     for problem in problems:
         click.echo(problem, err=True)
-    with report_os_errors():
+    try:
         return list_takes(folder)
+    except OSError as error:
+        click.echo(f"{make_printable(str(folder))}: {error.strerror or error}", err=True)
+        return []
 
 
 def _describe(file: Path) -> dict[str, object] | None:
@@ -137,8 +146,11 @@ def _describe_contents(file: Path) -> dict[str, object]:
 
     try:
         song = midifile.read(file)
-    except midifile.MidiFileError:
-        return {"state": "too long to be looked into" if file.stat().st_size > smf.MAX_MUSIC_BYTES else "not readable"}
+    except (midifile.MidiFileError, OSError):
+        with contextlib.suppress(OSError):  # it may be gone meanwhile
+            if file.stat().st_size > smf.MAX_MUSIC_BYTES:
+                return {"state": "too long to be looked into"}
+        return {"state": "not readable"}
     assert song.source is not None
     markers = (body for track in song.source.tracks for _, body in track.find_bodies(smf.MARKER))
     styles = dict.fromkeys(map(decode_text, markers))

@@ -6,7 +6,7 @@ them from a TOML file, `cli_options` makes command-line options of them, `toml_t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -122,13 +122,14 @@ class Config:
 
         Raises ConfigError for a style or a technique, there or in a preset, that the player does not know.
         """
-        settings = replace(self.settings, style=self.settings.style or player.styles[0])
-        check_control("", "style", settings.style, player)
+        settings = replace(self.settings, style=self.settings.style or player.get_styles(self.technique)[0])
+        check_control("", "style", settings.style, player, settings.technique)
         for role, technique in settings.players.items():
             check_control("", f"player.{role}", technique, player)
         for name, preset in self.presets.items():
+            chosen = dict(preset).get("technique")
             for key, value in preset:
-                check_control(f"presets.{name}.", key, value, player)
+                check_control(f"presets.{name}.", key, value, player, None if chosen is None else str(chosen))
         return settings
 
     def get_value(self, key: str) -> object:
@@ -137,9 +138,16 @@ class Config:
         return read_value(self.settings if is_setting(key) else self, spec)
 
 
-def check_control(prefix: str, key: str, value: object, player: PlayerInfo | None = None) -> object:
-    """Return a live control's value in its own type. Raises ConfigError, which names the key behind a prefix."""
-    known = (player.styles, player.techniques) if player is not None else ()
+def check_control(
+    prefix: str, key: str, value: object, player: PlayerInfo | None = None, technique: str | None = None
+) -> object:
+    """Return a live control's value in its own type. Raises ConfigError, which names the key behind a prefix.
+
+    technique: that which plays; None: any may.
+    """
+    known: tuple[Collection[str], ...] = ()
+    if player is not None:
+        known = player.styles if technique is None else player.get_styles(technique), player.techniques
     try:
         return controls.parse(key, value, *known)
     except SettingError as error:

@@ -33,12 +33,12 @@ _NONE: Presets = {}
 
 
 def read_automation(
-    path: Path, player: PlayerInfo | None = None, presets: Presets = _NONE
+    path: Path, player: PlayerInfo | None = None, presets: Presets = _NONE, technique: str | None = None
 ) -> tuple[AutomationPoint, ...]:
     """Return the points in a file, sorted by tick, those of one tick in the order of the file.
 
     player: its styles and techniques are those there are; presets: those of the configuration, whose controls stand in
-    their place. Empty lines are allowed. Raises AutomationError.
+    their place; technique: the one that plays at the start. Empty lines are allowed. Raises AutomationError.
     """
     try:
         lines = read_text(path).splitlines()
@@ -46,21 +46,38 @@ def read_automation(
         raise AutomationError(f"{path}: cannot be read as text: No such file or directory") from None
     except TextFileError as error:
         raise AutomationError(str(error)) from None
-    points: list[AutomationPoint] = []
+    points: list[tuple[int, AutomationPoint]] = []  # with the line that each is from
     for number, line in enumerate(lines, 1):
         if line.strip():
             try:
-                points += _expand(_parse_line(line, player, presets), presets)
+                points += [(number, point) for point in _expand(_parse_line(line, player, presets), presets)]
             except (ValueError, SettingError) as error:
                 raise AutomationError(f"{path}, line {number}: {error}") from None
-    return tuple(sorted(points, key=lambda point: point.tick))
+    points.sort(key=lambda numbered: numbered[1].tick)
+    if player is not None:
+        _check_styles(path, points, player, technique or player.techniques[0])
+    return tuple(point for _, point in points)
+
+
+def _check_styles(
+    path: Path, points: Sequence[tuple[int, AutomationPoint]], player: PlayerInfo, technique: str
+) -> None:
+    """Raise AutomationError for a style that the technique which plays then has not learned."""
+    for number, point in points:
+        if point.key == "technique":
+            technique = str(point.value)
+        elif point.key == "style":
+            try:
+                controls.parse("style", point.value, player.get_styles(technique))
+            except SettingError as error:
+                raise AutomationError(f"{path}, line {number}: {error}") from None
 
 
 def _expand(point: AutomationPoint, presets: Presets) -> list[AutomationPoint]:
     """Return the points of a preset in place of the preset."""
     if point.key != "preset":
         return [point]
-    return [AutomationPoint(point.tick, key, value) for key, value in presets[str(point.value)]]
+    return [AutomationPoint(point.tick, key, value) for key, value in controls.sort_changes(presets[str(point.value)])]
 
 
 def _parse_line(line: str, player: PlayerInfo | None, presets: Presets) -> AutomationPoint:

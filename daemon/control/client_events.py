@@ -46,8 +46,8 @@ def make_edit_event(
     }  # fmt: skip
 
 
-def make_tempo_event(us_per_beat: int, playing: bool, tick: int, at: int) -> Json:
-    """Return the event that says how fast the band is, and that it was at `tick` at `at` ns."""
+def make_tempo_event(us_per_beat: int, playing: bool, tick: int | None, at: int | None) -> Json:
+    """Return the event that says how fast the band is, and that it was at `tick` at `at` ns; None before bar 1 lies."""
     return {"event": "tempo", "bpm": round(60e6 / us_per_beat, 3), "playing": playing, "tick": tick, "at": at}
 
 

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 #: pause before a server is replaced: doubled each time, up to the longest; the first one again after a long life
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
 #: facts that say how something stands, of which a new server is told the last ones
-_STANDING_FACTS = ("controls", "tempo", "counters")
+_STANDING_FACTS = ("controls", "tempo", "waiting", "counters")
 #: the numbers that one server may give to commands; the next one begins behind them
 _SERIALS = 1 << 32
 
@@ -46,6 +46,8 @@ class ServerSetup:
     #: how the controls stand
     controls: Mapping[str, object]
     bpm: float
+    #: technique -> the styles that it has learned, where not all have learned the same
+    technique_styles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     #: the configuration's gestures, as gesture -> target
     gestures: Mapping[str, str] = field(default_factory=dict)
     #: gestures learned earlier, which are kept in `learned_file`

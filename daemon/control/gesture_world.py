@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 from daemon.control.gestures import Gestures
+from daemon.core.controls import sort_changes
 from daemon.core.events import ControlChange, Event, ForgetGesture, LearnGesture, MidiIn, Ping, RebindGestures
 from daemon.core.world import World
 from daemon.input.melody_channels import MelodyChannels
@@ -84,7 +85,7 @@ class GestureWorld:
         """Return the changes of a preset in place of the preset."""
         if change.key != "preset" or not isinstance(change.value, str) or change.value not in self._presets:
             return [change]
-        preset = self._presets[change.value]
+        preset = sort_changes(self._presets[change.value])
         done = None if change.done is None else _report_once(len(preset), change.done)
         return [ControlChange(change.at, key, value, done=done) for key, value in preset]
 

@@ -6,10 +6,11 @@ Nothing here waits, and nothing is computed that no client has subscribed to.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from daemon.core import controls, wire
-from daemon.core.observers import Observer, PerformanceView
+from daemon.core.observers import COUNT_IN, Observer, PerformanceView
 from daemon.core.plan import Plan
 from daemon.core.settings import Settings
 from daemon.core.tempo import NS_PER_MS
@@ -17,6 +18,8 @@ from music.midi import is_note
 
 #: ns between two publications of tempo and position, and of the counters
 TEMPO_INTERVAL_NS, COUNTERS_INTERVAL_NS = 200 * NS_PER_MS, 1_000 * NS_PER_MS
+#: ns after which it is looked again whether what was missing is there
+MISSING_INTERVAL_NS = 1_000 * NS_PER_MS
 #: counters are published only when the conductor has nothing to do for longer than this (ns)
 COUNTERS_SLACK_NS = 5 * NS_PER_MS
 _LATEST = 1 << 62  # a time after all others
@@ -35,8 +38,10 @@ class FactReceiver(Protocol):
 class Publisher(Observer):
     """Publishes input, plans and output as they come, and changes of settings, tempo, counters and loop."""
 
-    def __init__(self, server: FactReceiver) -> None:
-        self._server = server
+    def __init__(self, server: FactReceiver, find_missing: Callable[[], Sequence[str]] = tuple) -> None:
+        """find_missing: returns what else the band waits for: `port NAME`, `player`; it must be quick."""
+        self._server, self._find_missing = server, find_missing
+        self._waiting: tuple[str, ...] | None = None  # what the band waited for, as was published last
         self._performance: PerformanceView | None = None
         self._settings: Settings | None = None
         self._playing = False
@@ -48,11 +53,15 @@ class Publisher(Observer):
         self._performance = performance
         self._settings = performance.settings
 
-    def on_wait(self, now: int, until: int | None) -> None:
-        """Publish what has changed since the last call."""
+    def on_wait(self, now: int, until: int | None) -> int | None:
+        """Publish what has changed since the last call. Return when to look again whether what is missing has come."""
         performance = self._performance
         if performance is None:
-            return
+            return None
+        missing = tuple(self._find_missing())
+        if (waiting := (performance.waiting_for, *missing)) != self._waiting:
+            self._waiting = waiting
+            self._server.tell("waiting", [reason for reason in waiting if reason])
         if performance.settings is not self._settings:
             self._settings = performance.settings
             self._server.tell("controls", controls.current_values(performance.settings))
@@ -67,6 +76,7 @@ class Publisher(Observer):
             self._server.tell("counters", performance.counters.to_summary())
         while outcomes:  # last, so that whoever asked for a change can read it back
             self._server.tell("done", *outcomes.popleft())
+        return now + MISSING_INTERVAL_NS if missing or performance.waiting_for == COUNT_IN else None
 
     def on_input(self, data: bytes, at: int) -> None:
         """Publish a note that was played to the band."""
@@ -92,10 +102,12 @@ class Publisher(Observer):
                 self._server.tell("edit", made.serial, made.at, made.tick, made.bar, made.step, made.undone, fields)
 
     def _publish_tempo(self, performance: PerformanceView, now: int) -> None:
-        tempo = performance.tempo
-        if tempo is not None:
-            tick = tempo.tick_at(now)
-            self._server.tell("tempo", tempo.current_us, performance.playing, tick, tempo.ns_at(tick))
+        tempo, us = performance.tempo, performance.us_per_beat
+        if tempo is None:
+            self._server.tell("tempo", us, performance.playing, None, None)
+            return
+        tick = tempo.tick_at(now)
+        self._server.tell("tempo", us, performance.playing, tick, tempo.ns_at(tick))
 
     def _tick_at(self, at: int) -> int | None:
         """Return the tick that a time (ns) lies in, None before the first note."""

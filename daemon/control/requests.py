@@ -55,7 +55,7 @@ class RequestHandler:
             "controls": dict(setup["controls"]), "bpm": setup["bpm"], "playing": False, "tick": None, "at": None,
             "counters": {}, "styles": list(setup["styles"]), "techniques": list(setup["techniques"]),
             "presets": list(setup["presets"]), "gestures": {**setup["gestures"], **self._learned},
-            "ports": list(setup["ports"]), "restarts": setup["restarts"],
+            "ports": list(setup["ports"]), "restarts": setup["restarts"], "waiting_for": [],
         }  # fmt: skip
 
     def answer(self, client: Connection, request: Json) -> None:
@@ -103,9 +103,11 @@ class RequestHandler:
                 self.state["controls"] = found
                 return "controls", {"event": "controls", "controls": found}
             case ("tempo", *where):
-                event = make_tempo_event(*where)
+                event = make_tempo_event(*where) | {"waiting_for": self.state["waiting_for"]}
                 self.state.update((name, event[name]) for name in ("bpm", "playing", "tick", "at"))
                 return "tempo", event
+            case ("waiting", found):
+                self.state["waiting_for"] = found
             case ("counters", found):
                 self.state["counters"] = found
                 return "counters", {"event": "counters", "counters": found}
@@ -131,7 +133,7 @@ class RequestHandler:
 
     def _set(self, client: Connection, request: Json, key: str, value: object) -> None:
         try:
-            value = controls.parse(key, value, self.state["styles"], self.state["techniques"], self.state["presets"])
+            value = controls.parse(key, value, self._list_styles(), self.state["techniques"], self.state["presets"])
         except SettingError as error:
             raise RequestError(str(error)) from None
         self._ask_band(client, request, key, value)
@@ -142,6 +144,11 @@ class RequestHandler:
         if serial is None or len(self._pending) >= MAX_PENDING_COMMANDS:
             raise RequestError(_BUSY)
         self._pending[serial] = client, request
+
+    def _list_styles(self) -> list[str]:
+        """Return the styles that the technique which plays has learned."""
+        learned = self._setup.get("technique_styles", {}).get(self.state["controls"].get("technique"))
+        return self.state["styles"] if learned is None else list(learned)
 
     def _learn(self, client: Connection, request: Json) -> None:
         target = _read_key(request)

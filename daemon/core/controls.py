@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
+from daemon.core.player_info import PlayerInfo
 from daemon.core.schema import KeySpec, SettingError, list_keys, read_value, shorten, with_value
 from daemon.core.settings import Settings
 from daemon.core.value_types import TOGGLE, KnownName, Number, Trigger
@@ -63,6 +64,19 @@ def parse(
     if spec is None:
         raise SettingError(f"{shorten(key, quote=False)}: no such control; there are {', '.join(CONTROLS)}")
     return spec.parse(value, {"style": styles, "technique": techniques, "preset": presets})
+
+
+def sort_changes(changes: Iterable[tuple[str, object]]) -> list[tuple[str, object]]:
+    """Return (control, value) pairs that are set together in the order to set them in.
+
+    The technique comes first: which styles there are depends on it.
+    """
+    return sorted(changes, key=lambda change: change[0] != "technique")
+
+
+def check_style(settings: Settings, player: PlayerInfo) -> None:
+    """Raise SettingError where the technique that is chosen has not learned the style that is."""
+    parse("style", settings.style, player.get_styles(settings.technique))
 
 
 def with_control(settings: Settings, key: str, value: object) -> Settings:

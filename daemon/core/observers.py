@@ -16,6 +16,9 @@ from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
 from daemon.core.world import Output, World
 
+#: reasons for a band to be silent: it counts in, or waits for the melody, the control `start`, the clock it follows
+WAITING_FOR = COUNT_IN, NOTE, START, CLOCK = "count-in", "note", "start", "clock"
+
 
 class EditHistory(Protocol):
     """The edits made to the loop, as an observer may read them."""
@@ -46,6 +49,16 @@ class PerformanceView(Protocol):
     @property
     def playing(self) -> bool:
         """True while the band plays, False while it waits for somebody to begin."""
+        ...
+
+    @property
+    def us_per_beat(self) -> int:
+        """The tempo, in microseconds per beat: the band's own, or that of the clock which it follows."""
+        ...
+
+    @property
+    def waiting_for(self) -> str:
+        """A word for what has to come before the band sounds, one of WAITING_FOR; empty while it plays."""
         ...
 
     @property

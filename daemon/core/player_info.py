@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from daemon.core.settings import Settings
+from daemon.core.techniques import find
+from music.note import Metre
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +28,28 @@ class PlayerInfo:
     techniques: tuple[str, ...] = ()
     #: those of them that edit the notes of a loop instead of accompanying
     note_editors: tuple[str, ...] = ()
+    #: technique -> the styles that it has learned, where not all have learned the same
+    technique_styles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def get_styles(self, technique: str) -> tuple[str, ...]:
+        """Return the styles that a technique has learned."""
+        return self.technique_styles.get(technique, self.styles)
+
+
+def describe_limits(player: PlayerInfo, settings: Settings, metres: Iterable[Metre]) -> list[str]:
+    """Return sentences for the user about what the techniques that are chosen have not learned of what is asked."""
+    found = []
+    for technique in dict.fromkeys((settings.technique, *settings.players.values())):
+        styles, learned = player.get_styles(technique), find(technique).learned_metre
+        if settings.style not in styles:
+            found.append(
+                f"the {technique} has not learned {settings.style}, only {', '.join(styles)}: it plays its roles as "
+                f"{styles[0]}"
+            )
+        found += [
+            f"the {technique} has learned from music in {learned}: in {metre} it keeps your bars, but its grooves are "
+            f"those of {learned}"
+            for metre in dict.fromkeys(metres)
+            if learned not in (None, metre)
+        ]
+    return found

@@ -22,6 +22,7 @@ from daemon.core.events import (
     SystemResumed,
     WorkerFailed,
 )
+from daemon.core.observers import CLOCK, COUNT_IN, NOTE, START
 from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
@@ -108,6 +109,24 @@ class Conductor:
     def playing(self) -> bool:
         """True while the band plays, False while it waits for somebody to begin."""
         return self._band.transport.playing
+
+    @property
+    def us_per_beat(self) -> int:
+        """The tempo: the band's own, or that of the clock which it follows."""
+        return self._band.transport.us
+
+    @property
+    def waiting_for(self) -> str:
+        """The reason for which it is silent, one of `daemon.core.observers.WAITING_FOR`; empty while it plays."""
+        transport = self._band.transport
+        if self._sync.waiting or transport.held_since is not None:
+            return CLOCK
+        if transport.playing:
+            return ""
+        if not transport.armed:
+            return START
+        counting = transport.song.count_in and transport.tempo is not None
+        return COUNT_IN if counting and transport.tick_at(self._world.now()) < 0 else NOTE
 
     def run(self) -> None:
         """Play until Quit. However it ends, nothing sounds afterwards."""

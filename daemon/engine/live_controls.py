@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from daemon.core import controls
 from daemon.core.events import ControlChange
@@ -35,12 +36,16 @@ class LiveControls:
     def apply(self, change: ControlChange, now: int) -> bool:
         """Carry a change out at `now` (ns). Return False, and change nothing, if its key or value is none."""
         band, before = self._band, self._band.settings
+        styles = band.player.get_styles(before.technique)
         try:
-            value = controls.parse(change.key, change.value, band.player.styles, band.player.techniques)
+            value = controls.parse(change.key, change.value, styles, band.player.techniques)
         except SettingError:
             band.counters.refused += 1
             return False
         after = controls.with_control(before, change.key, value)
+        learned = band.player.get_styles(after.technique)
+        if after.style not in learned:  # another technique plays now: in a style of its own, until one is chosen
+            after = replace(after, style=learned[0])
         band.use(after)
         band.planner.renew()
         if _editor(before) != _editor(after):

@@ -11,7 +11,6 @@ from daemon.clocks.clock import Clock, ClockError
 from daemon.clocks.sources import CLOCK_SOURCES, ClockSetup
 from daemon.config.config import Config
 from daemon.core.events import Event
-from daemon.core.techniques import find
 from daemon.engine.song import SongInfo
 from daemon.midi import backends
 from daemon.midi.ports import PortRequest
@@ -72,15 +71,3 @@ class Connections:
         """Open the ports, and open them again whenever they are lost. Raises PortError."""
         request = PortRequest(api, self.output, in_port, out_port, self.per_role, wait=True)
         return ReconnectingPorts(lambda: backends.open_ports(request))
-
-
-def describe_limitation(song: SongInfo, technique: str) -> str | None:
-    """Return what a technique cannot do of what was asked, in words for the user; None if it can do everything."""
-    metre = song.metres[0][1]
-    learned = find(technique).learned_metre
-    if learned is None or metre == learned:
-        return None
-    return (
-        f"the {technique} has learned from music in {learned}: in {metre} it keeps your bars, but its grooves are "
-        f"those of {learned}"
-    )

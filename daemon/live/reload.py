@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 
 from daemon.config.config import KEYS, Config
-from daemon.core.controls import current_values
+from daemon.core.controls import current_values, sort_changes
 from daemon.core.events import ControlChange, Event, RebindGestures
 from daemon.core.player_info import PlayerInfo
 from daemon.system import sd_notify
@@ -23,7 +23,7 @@ def find_changes(before: Config, after: Config, player: PlayerInfo) -> tuple[lis
     Raises ConfigError for a style or a technique that the player does not know.
     """
     old, new = current_values(before.make_settings(player)), current_values(after.make_settings(player))
-    turned = [(key, value) for key, value in new.items() if old.get(key) != value]
+    turned = sort_changes((key, value) for key, value in new.items() if old.get(key) != value)
     if before.bpm != after.bpm:
         turned.append(("bpm", after.bpm))
     changed = [key for key in KEYS if before.get_value(key) != after.get_value(key)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,10 +78,11 @@ class RemoteControl:
         bpm: float,
         ports: tuple[str, ...],
         channel: int | None = None,
+        find_missing: Callable[[], Sequence[str]] = tuple,
     ) -> AttachedControl:
         """Return the world with gestures understood; open the socket if there is a server.
 
-        ports: their names; channel: the only one on which the melody is heard, 0..15.
+        ports: their names; channel: the only one on which the melody is heard, 0..15; find_missing: see `Publisher`.
         """
         choices = {"style": player.styles, "technique": player.techniques, "preset": tuple(self.presets)}
         gestures = Gestures(self.gestures, choices)
@@ -92,6 +93,7 @@ class RemoteControl:
             ServerSetup(
                 where=resolve_address(self.control),
                 styles=player.styles,
+                technique_styles=player.technique_styles,
                 techniques=player.techniques,
                 presets=tuple(self.presets),
                 controls=controls.current_values(settings),
@@ -102,7 +104,7 @@ class RemoteControl:
                 ports=ports,
             )
         )
-        publisher = Publisher(server)
+        publisher = Publisher(server, find_missing)
         # beneath the gestures: clients hear of everything that is played, and of a preset once all of it is set
         hears = GestureWorld(ObservedWorld(world, [publisher]), gestures, self.presets, server.tell_learned, channel)
         return AttachedControl(hears, ObservedOutput(output, [publisher]), publisher)

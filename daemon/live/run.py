@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon.config.config import Config
-from daemon.core.player_info import PlayerInfo
+from daemon.core.player_info import PlayerInfo, describe_limits
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap, us_per_beat
 from daemon.engine.conductor import Conductor
 from daemon.engine.song import SongInfo
 from daemon.input.sources import SourceWorld
-from daemon.live.connections import Connections, describe_limitation
+from daemon.live.connections import Connections
 from daemon.live.listeners import Listeners
 from daemon.live.metrics import MetricsWriter
 from daemon.live.performance import LivePerformance
@@ -27,7 +27,7 @@ from daemon.live.remote_control import RemoteControl
 from daemon.live.service_mode import service_mode
 from daemon.midi.ports import PortError
 from daemon.midi.reconnecting import ReconnectingPorts
-from daemon.players.worker import PlayerSpec, PreloadedWorker
+from daemon.players.worker import PlayerSpec, PreloadedWorker, Worker
 from daemon.system.paths import NoHomeError, find_home, find_takes_folder
 from daemon.system.watchdog import find_watchdog
 from daemon.takes.take import Take
@@ -87,7 +87,15 @@ def play(setup: PerformanceSetup, on_ready: Callable[[ReconnectingPorts, Setting
         player = live.wait_for_player()
         settings = setup.settings(player)
         remote = setup.remote.attach(
-            server, SourceWorld(world), ports, player, settings, setup.song.bpm, ports.names, setup.channel
+            server,
+            SourceWorld(world),
+            ports,
+            player,
+            settings,
+            setup.song.bpm,
+            ports.names,
+            setup.channel,
+            find_missing=lambda: _find_missing(ports, live.worker),
         )
         if audio is not None:
             log.info("sound: %s", audio.wait_ready())
@@ -106,13 +114,20 @@ def play(setup: PerformanceSetup, on_ready: Callable[[ReconnectingPorts, Setting
         parts.enter_context(closing(MetricsWriter(conductor.counters, setup.connections.metrics, lambda: ports.xruns)))
         setup.connections.start_clock(setup.song, world.now, world.put, parts)
         ports.listen(world.now, world.put)
-        for warning in (ports.note, describe_limitation(setup.song, settings.technique)):
+        metres = [metre for _, metre in setup.song.metres]
+        for warning in (ports.note, *describe_limits(player, settings, metres)):
             if warning:
                 log.warning("%s", warning)
         on_ready(ports, settings)
         with service_mode(ports, world.now, world.put, player, setup.reload):
             live.run(conductor)
     _write_results(setup, take, conductor)
+
+
+def _find_missing(ports: ReconnectingPorts, worker: Worker) -> list[str]:
+    """Return what the band waits for besides the music, in words for `houseband status`."""
+    missing = [f"port {name}" for name in ports.missing]
+    return missing if worker.is_ready else [*missing, "player"]
 
 
 def _open_ports(setup: PerformanceSetup, live: LivePerformance) -> ReconnectingPorts:

@@ -42,6 +42,11 @@ class JackConnections:
                 self._missing.add((name, is_input))
                 log.warning("%s", describe_missing(name, is_input, _list_known_names(self._find_others(is_input))))
 
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The names that are asked for and not there."""
+        return tuple(name for name, is_input in self._wanted if (name, is_input) in self._missing)
+
     def restore(self, links: Links) -> None:
         """Make connections again, each as soon as the other port is there."""
         self._to_restore = links

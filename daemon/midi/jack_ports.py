@@ -144,6 +144,11 @@ class JackPorts:
         return self._repeater.xruns
 
     @property
+    def missing(self) -> tuple[str, ...]:
+        """The names of existing ports that are asked for and are not there."""
+        return self._connections.missing
+
+    @property
     def links(self) -> Links:
         """The connections there were at the last check but one: a server that throws us out has cut them already."""
         return self._connections.links

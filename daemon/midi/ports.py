@@ -64,6 +64,11 @@ class MidiPorts(Protocol):
         ...
 
     @property
+    def missing(self) -> tuple[str, ...]:
+        """The names of existing ports that are asked for and are not there."""
+        ...
+
+    @property
     def note(self) -> str | None:
         """A sentence for the user about the choice of this system; None for none."""
         ...

@@ -44,6 +44,11 @@ class ReconnectingPorts:
         self._thread.start()
 
     @property
+    def missing(self) -> tuple[str, ...]:
+        """The names of ports that are asked for and are not there; all, while the MIDI system is gone."""
+        return self.names if self._ports is None else self._ports.missing
+
+    @property
     def xruns(self) -> int:
         """The number of times that the audio server has run late since the ports were opened; 0 where nobody counts."""
         return 0 if self._ports is None else self._ports.xruns

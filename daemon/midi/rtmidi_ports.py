@@ -106,6 +106,11 @@ class RtMidiPorts:
         self._in_use: list[object] = []  # by callbacks that may not be done when their port is closed
         self._links_to_us = SequencerLinks(IN_NAME) if api == "alsa" and len(receivers) == 1 else None
 
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The names of existing ports that are asked for and are not there."""
+        return tuple(each.wanted for each in self._attached if not each.is_open)
+
     def restore_links(self, links: Links) -> None:
         """Do nothing: there are none."""
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from daemon.control.automation import AutomationPoint
@@ -50,6 +50,13 @@ class RenderOptions:
     replan: str = "step"
     #: controls turned on the way
     automation: tuple[AutomationPoint, ...] = ()
+    #: role -> General MIDI program, 1..128
+    programs: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def humanises(self) -> bool:
+        """True if notes stray from their ticks, as if played by hand, at least for a while."""
+        return bool(self.settings.humanise) or any(turn.key == "humanise" for turn in self.automation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,18 @@ class RenderedSong:
     counters: Counters
     #: where inferences failed, how many and why; the plans before them went on
     failure: str = ""
+    #: role -> notes as they sounded, in 480ths of a beat, where they stray from their ticks
+    strayed: dict[str, tuple[Note, ...]] | None = None
+
+    @property
+    def unit(self) -> int:
+        """The parts to the beat that what sounded is told in."""
+        return TICKS_PER_BEAT if self.strayed is None else midifile.FILE_TICKS
+
+    @property
+    def sounded(self) -> dict[str, tuple[Note, ...]]:
+        """Role -> notes as they sounded, in `unit`."""
+        return self.parts if self.strayed is None else self.strayed
 
 
 def perform(
@@ -106,7 +125,11 @@ def perform(
         raise InferenceError(f"there is nothing to write: {failure}")
     parts = {role: _collect_notes(output.sent, CHANNELS[role], tempo) for role in player.info.roles}
     tempos = {max(0, tick): us for tick, us in tempo.marks}  # what was turned before bar 1 holds from there on
-    return RenderedSong(parts, tuple(tempos.items()), song.metres, begin, end, conductor.counters, failure)
+    strayed = None
+    if options.humanises:
+        slow = options.settings.offsets_ms
+        strayed = {role: _collect_strayed(output.sent, role, tempo, slow.get(role, 0)) for role in player.info.roles}
+    return RenderedSong(parts, tuple(tempos.items()), song.metres, begin, end, conductor.counters, failure, strayed)
 
 
 def render_notes(
@@ -148,7 +171,13 @@ def render_file(
     copied = midifile.copy_track(song, melody.index, melody.channel)
     performance = perform(song, melody, player, options, progress)
     midifile.write(
-        target, performance.parts, tempos=performance.tempos, metres=performance.metres, copied={MELODY: copied}
+        target,
+        performance.sounded,
+        tempos=performance.tempos,
+        metres=performance.metres,
+        copied={MELODY: copied},
+        programs={role: program - 1 for role, program in options.programs.items()},
+        note_ticks=performance.unit,
     )
     _report_failure(performance, target)
     return performance
@@ -164,7 +193,7 @@ def render_wav(
     synth: Synth,
     clicks: bool,
     channel: int | None = None,
-) -> None:
+) -> RenderedSong:
     """Render a MIDI file's melody, and the band, as sound; clicks: with a click on every beat.
 
     Raises MidiFileError, for a song that lasts too long, too, and OSError as `render_file`.
@@ -179,8 +208,13 @@ def render_wav(
         raise song.make_error(f"it lasts {hours:.0f} hours at this tempo, and a .wav may last {limit:.0f}; use --bpm")
     done = perform(song, melody, player, options, progress)
     metre = done.metres[0][1] if clicks else None
-    wav.write(target, {MELODY: melody.notes, **done.parts}, TempoMap.from_marks(done.tempos), synth, metre)
+    for role, program in options.programs.items():
+        synth.play(midi.program_change(CHANNELS[role], program - 1))
+    scale = done.unit // TICKS_PER_BEAT
+    heard = [replace(note, start=note.start * scale, length=note.length * scale) for note in melody.notes]
+    wav.write(target, {MELODY: heard, **done.sounded}, TempoMap.from_marks(done.tempos), synth, metre, done.unit)
     _report_failure(done, target)
+    return done
 
 
 def _report_failure(done: RenderedSong, target: str | Path) -> None:
@@ -254,6 +288,28 @@ def _collect_notes(sent: Sequence[SentMessage], channel: int, tempo: TempoMap) -
         start = tempo.tick_at(note.start)
         notes.append(Note(start, note.pitch, max(1, tempo.tick_at(note.end) - start), note.velocity))
     return tuple(remove_overlaps(notes))
+
+
+def _collect_strayed(sent: Sequence[SentMessage], role: str, tempo: TempoMap, slow_ms: float) -> tuple[Note, ...]:
+    """Return the notes of a role, in 480ths of a beat, where they sounded.
+
+    That is when they left, or later by what a slow synthesiser needs.
+    """
+    channel, slow_ns = CHANNELS[role], round(slow_ms * NS_PER_MS)
+    own = ((message.at + slow_ns, message.data) for message in sent if midi.channel_of(message.data) == channel)
+    notes = []
+    for note in midi.pair_notes(own):
+        start = max(0, _find_fine_tick(tempo, note.start))
+        length = max(1, _find_fine_tick(tempo, note.end) - start)
+        notes.append(Note(start, note.pitch, length, note.velocity))
+    return tuple(remove_overlaps(notes))
+
+
+def _find_fine_tick(tempo: TempoMap, at: int) -> int:
+    """Return the 480th of a beat that is nearest to a time (ns)."""
+    tick, fine = tempo.tick_at(at), midifile.FILE_TICKS // TICKS_PER_BEAT
+    start, end = tempo.ns_at(tick), tempo.ns_at(tick + 1)
+    return tick * fine + round((at - start) * fine / (end - start))
 
 
 class _ProgressComposer:

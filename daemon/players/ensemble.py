@@ -31,9 +31,9 @@ class PlayerFactory:
 class Ensemble(Player):
     """A Player made of players by technique, the first of which answers where no other is chosen.
 
-    It knows the styles and writes the roles of all of them. A player that does not know a style plays the first of its
-    own, and roles that no player writes any more rest. The settings may give roles to other players than the rest: each
-    is asked, and is told what all of them have played.
+    It knows the styles and writes the roles of all of them. Roles that no player writes any more rest. The settings may
+    give roles to other players than the rest: each is asked, and is told what all of them have played. One that does
+    not know the style plays its roles in the first of its own.
     """
 
     def __init__(self, players: Mapping[str, Player], factories: Mapping[str, PlayerFactory] | None = None) -> None:
@@ -52,6 +52,7 @@ class Ensemble(Player):
             styles=tuple(dict.fromkeys(style for name in techniques for style in infos[name].styles)),
             techniques=techniques,
             note_editors=tuple(name for name in techniques if name in infos[name].note_editors),
+            technique_styles={name: infos[name].styles for name in techniques},
         )
         self._roles = {name: info.roles for name, info in infos.items()}
         self._main = techniques[0]  # plays all roles that are not given to others

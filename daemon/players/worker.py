@@ -126,6 +126,11 @@ class Worker:
             return first
         raise first
 
+    @property
+    def is_ready(self) -> bool:
+        """True while a player is loaded; False while one is loaded, such as in place of one that was lost."""
+        return self._supervisor.is_ready
+
     def ask(self, request: PlanRequest) -> None:
         """Ask for a plan; a request that has not been begun is replaced by a newer one."""
         self._supervisor.mail.put(request)
@@ -203,7 +208,10 @@ class _Child:
 
 
 class _Supervisor:
-    """The only owner of the child process; all but `mail`, `first_result` and `pid` belongs to its own thread."""
+    """The only owner of the child process.
+
+    All but `mail`, `first_result`, `is_ready` and `pid` belongs to its own thread.
+    """
 
     def __init__(
         self,
@@ -224,6 +232,12 @@ class _Supervisor:
         self._was_ever_ready = False
         self._has_complained = False
         self._failures = 0  # in a row, see STAND_IN_AFTER
+
+    @property
+    def is_ready(self) -> bool:
+        """True while there is a child that has loaded its player."""
+        child = self._child
+        return child is not None and child.is_ready
 
     @property
     def pid(self) -> int | None:

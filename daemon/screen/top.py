@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -48,6 +48,7 @@ class BandState:
     controls: Mapping[str, Any] = field(default_factory=dict)
     counters: Mapping[str, Any] = field(default_factory=dict)
     playing: bool = False
+    waiting_for: Sequence[str] = ()  #: as the control socket has it
     tick: int = 0  #: where it was
     at: int = 0  #: at this time, ns
     us: float = 500_000  #: microseconds per beat
@@ -110,6 +111,7 @@ class BandState:
 
     def _tempo(self, found: Json) -> None:
         self.us, self.playing = 60e6 / found["bpm"], found["playing"]
+        self.waiting_for = found.get("waiting_for", ())
         if found["tick"] is not None:
             self.tick, self.at = found["tick"], found["at"]
         if not self.playing:
@@ -144,6 +146,8 @@ def _heading(band: BandState, now: int) -> str:
     found = band.controls
     bar, rest = divmod(band.tick_at(now), 4 * TICKS_PER_BEAT)
     where = f"bar {bar + 1}.{rest // TICKS_PER_BEAT + 1}" if band.playing else "waiting for the melody"
+    if band.waiting_for and band.waiting_for != ["note"]:
+        where = f"waiting for {', '.join(band.waiting_for)}"
     return f"houseband   {where}   {found.get('style')}, {found.get('technique')}   {60e6 / band.us:.4g} bpm"
 
 

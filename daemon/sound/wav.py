@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import wave
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from daemon.sound.synth import RATE, Synth, render_messages
 from music.click import clicks
 from music.files import open_atomically
 from music.midi import note_off, note_on
-from music.note import CHANNELS, Metre, Note
+from music.note import CHANNELS, TICKS_PER_BEAT, Metre, Note
 
 #: time after the last note, for it to die away
 FADE_S = 2
@@ -21,19 +22,28 @@ _PIECE_S = 10  # rendered at a time
 
 
 def write(
-    path: Path, parts: Mapping[str, Iterable[Note]], tempo: TempoMap, synth: Synth, click: Metre | None = None
+    path: Path,
+    parts: Mapping[str, Iterable[Note]],
+    tempo: TempoMap,
+    synth: Synth,
+    click: Metre | None = None,
+    note_ticks: int = TICKS_PER_BEAT,
 ) -> None:
     """Write a WAV file that begins at tick 0. Raises OSError.
 
-    parts: role -> notes in ticks; click: the metre of a click, None for none. Nothing half-written
-    is ever seen.
+    parts: role -> notes; click: the metre of a click, None for none; note_ticks: to the beat, that the notes are given
+    in, a multiple of the tempo's. Nothing half-written is ever seen.
     """
+    fine = note_ticks // TICKS_PER_BEAT
     notes = [(CHANNELS.get(role, 0), note) for role, line in parts.items() for note in line]
     end = max((note.end for _, note in notes), default=0)
     if click is not None:
-        notes += [(CHANNELS["drums"], note) for note in clicks(0, end, click)]
-    events = sorted(event for channel, note in notes for event in _messages(channel, note, tempo))
-    frames = _frame_at(tempo, end) + FADE_S * RATE
+        beats = clicks(0, -(-end // fine), click)
+        notes += [
+            (CHANNELS["drums"], replace(beat, start=beat.start * fine, length=beat.length * fine)) for beat in beats
+        ]
+    events = sorted(event for channel, note in notes for event in _messages(channel, note, tempo, fine))
+    frames = _frame_at(tempo, end, fine) + FADE_S * RATE
     with open_atomically(path) as opened, wave.open(opened) as file:
         file.setnchannels(2)
         file.setsampwidth(2)
@@ -46,10 +56,15 @@ def write(
             file.writeframesraw((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
 
 
-def _messages(channel: int, note: Note, tempo: TempoMap) -> Iterator[tuple[int, int, bytes]]:
-    yield _frame_at(tempo, note.start), 1, note_on(channel, note.pitch, note.velocity)
-    yield _frame_at(tempo, note.end), 0, note_off(channel, note.pitch)
+def _messages(channel: int, note: Note, tempo: TempoMap, fine: int) -> Iterator[tuple[int, int, bytes]]:
+    yield _frame_at(tempo, note.start, fine), 1, note_on(channel, note.pitch, note.velocity)
+    yield _frame_at(tempo, note.end, fine), 0, note_off(channel, note.pitch)
 
 
-def _frame_at(tempo: TempoMap, tick: int) -> int:
-    return max(0, tempo.ns_at(tick) - tempo.ns_at(0)) * RATE // NS_PER_S
+def _frame_at(tempo: TempoMap, at: int, fine: int) -> int:
+    """Return the frame of a position, of which there are `fine` to a tick."""
+    tick, part = divmod(at, fine)
+    ns = tempo.ns_at(tick)
+    if part:
+        ns += (tempo.ns_at(tick + 1) - ns) * part // fine
+    return max(0, ns - tempo.ns_at(0)) * RATE // NS_PER_S

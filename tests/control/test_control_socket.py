@@ -13,6 +13,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -22,13 +23,14 @@ from click.testing import CliRunner
 
 from daemon.cli import main
 from daemon.control.client import ClientError, ControlClient
-from daemon.control.connection import BURST_REQUESTS, REQUESTS_PER_SECOND, TokenBucket, Turnstile
+from daemon.control.connection import BURST_REQUESTS, REQUESTS_PER_SECOND, Connection, TokenBucket, Turnstile
 from daemon.control.control_socket import ControlSocket, ServerSetup
 from daemon.control.gesture_world import GestureWorld
 from daemon.control.gestures import Gestures
 from daemon.control.owner_lock import OwnerLock
 from daemon.control.protocol import PROTOCOL, TOPICS
 from daemon.control.publisher import Publisher
+from daemon.control.requests import RequestError, RequestHandler
 from daemon.control.server import MAX_CLIENTS, MAX_LINE_BYTES, MAX_RESERVED, MAX_STRANGERS, listen
 from daemon.control.server_process import MAX_QUEUED_FACTS
 from daemon.core.counters import Counters
@@ -233,7 +235,7 @@ def test_events_come_to_whom_they_concern(band: Band) -> None:
     band.control.tell("edit", 4, 130, 98, 2, 3, False, (7, "add", 60, 5, 80, -1.5))
     assert [next(events) for _ in range(3)] == [
         {"event": "note", "role": "bass", "on": True, "pitch": 40, "velocity": 80, "tick": 96, "due": 123},
-        {"event": "tempo", "bpm": 120.0, "playing": True, "tick": 97, "at": 124},
+        {"event": "tempo", "bpm": 120.0, "playing": True, "tick": 97, "at": 124, "waiting_for": []},
         {"event": "controls", "controls": {"intensity": 0.2}},
     ]
     assert next(events) == {
@@ -582,6 +584,43 @@ def test_the_commands_speak_with_a_band(band: Band) -> None:
     assert "intensity: takes a number from 0 to 1, not '7'" in houseband("set", "intensity", "7")
 
 
+@pytest.mark.parametrize(
+    ("reasons", "said"),
+    [
+        (["note"], ["waiting for the melody: "]),
+        (["start"], ["stopped, waiting for `houseband set start`: "]),
+        (["clock"], ["waiting for the clock that it follows to start: "]),
+        (["count-in"], ["counting in: "]),
+        ([], ["playing: "]),
+        (["port Keys", "player"], ["playing: ", "waiting for the MIDI port 'Keys'", "waiting for the player"]),
+        (["note", "port Keys"], ["waiting for the melody: ", "waiting for the MIDI port 'Keys'"]),
+    ],
+)
+def test_status_says_what_is_waited_for(band: Band, reasons: list[str], said: list[str]) -> None:
+    connected(band).close()
+    band.control.tell("tempo", 500_000, "note" not in reasons, 97, 124)
+    band.control.tell("waiting", reasons)
+    band.control.tell("controls", {"style": "rock", "technique": "gan"})
+    lines = CliRunner().invoke(main, ["status", "--control", band.where]).output.splitlines()
+    assert [line.startswith(words) for line, words in zip(lines, said, strict=False)] == [True] * len(said)
+    assert lines[len(said)].startswith("ports: ")
+
+
+def test_a_style_that_the_technique_has_not_learned_is_refused() -> None:
+    sent: list[Json] = []
+    setup = ServerSetup(
+        "nowhere", ("pop", "chorale"), ("gan", "transformer"), (), {"technique": "gan"}, 120.0,
+        technique_styles={"gan": ("pop",), "transformer": ("pop", "chorale")},
+    )  # fmt: skip
+    handler = RequestHandler(asdict(setup), lambda message: sent.append(message) is None)  # type: ignore[func-returns-value]
+    client = Connection.__new__(Connection)
+    with pytest.raises(RequestError, match="no style 'chorale'; the player knows pop"):
+        handler.answer(client, {"op": "set", "key": "style", "value": "chorale"})
+    handler.take_fact(("controls", {"technique": "transformer"}))
+    handler.answer(client, {"op": "set", "key": "style", "value": "chorale"})
+    assert [message["value"] for message in sent] == ["chorale"]
+
+
 def test_the_protocol_is_documented() -> None:
     said = CliRunner().invoke(main, ["control"]).output
     words = ("subscribe", "unsubscribe", "learn", "forget", "panic", "hello", "lost", "0600", "tcp:PORT", "F0 7D 68 62")
@@ -637,7 +676,7 @@ def test_being_watched_changes_no_send_time() -> None:
     ]
     assert played(watcher, events) == played(None, events)
     kinds = {fact[0] for fact in watcher.told}
-    assert kinds == {"note", "heard", "plan", "tempo", "controls", "counters", "done"}
+    assert kinds == {"note", "heard", "plan", "tempo", "controls", "counters", "done", "waiting"}
 
 
 def test_what_a_watcher_is_told() -> None:
@@ -674,5 +713,5 @@ def test_nobody_subscribed_nothing_is_worked_out() -> None:
     watcher = Watcher()
     watcher.wanted = frozenset()
     played(watcher, [])
-    assert {fact[0] for fact in watcher.told} == {"tempo", "counters"}
+    assert {fact[0] for fact in watcher.told} == {"tempo", "counters", "waiting"}
     assert Settings() == Settings()

@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from daemon.clocks.clock import Clock
+from daemon.clocks.midi_clock import MidiClock
 from daemon.core.events import ControlChange, Event, MidiIn, Quit, SystemResumed
 from daemon.core.plan import Plan, PlanRequest
 from daemon.core.settings import Settings
@@ -710,3 +712,40 @@ def test_an_hour_leaves_nothing_behind() -> None:
     assert sum(len(part.notes) for part in schedule._parts.values()) < 400
     assert len(schedule._heap) == 0
     assert len(stage.conductor._band.melody._past) < 20
+
+
+# Waiting
+
+
+def reasons_to_wait(
+    moments: list[int], *events: Event, song: SongInfo | None = None, clock: Clock | None = None
+) -> list[str]:
+    """Return what the band waits for at each of these moments (ms)."""
+    world, player, found = VirtualWorld(), FakePlayer(), list[str]()
+    composer = InlineComposer(world, player)
+    conductor = Conductor(world, RecordingOutput(world), composer, player.info, song, clock=clock)
+    for event in (*events, Quit(moments[-1] * MS + 1)):
+        world.put(event)
+    for moment in moments:
+        world.call(moment * MS, lambda: found.append(conductor.waiting_for))
+    conductor.run()
+    return found
+
+
+def test_what_is_waited_for_is_said_truly() -> None:
+    note = MidiIn(500 * MS, b"\x90\x3c\x50")
+    turned = [ControlChange(1000 * MS, "stop", True), ControlChange(1500 * MS, "start", True)]
+    assert reasons_to_wait([100, 600, 1100, 1600], note, *turned) == ["note", "", "start", "note"]
+    counted = SongInfo(count_in=1)
+    assert reasons_to_wait([100, 1999, 2001], song=counted) == ["count-in", "count-in", "note"]
+
+
+def test_a_clock_that_is_followed_is_waited_for() -> None:
+    ticks = [MidiIn(round((1000 + i * 1000 / 48) * MS), b"\xf8") for i in range(96)]
+    rolling = [MidiIn(999 * MS, b"\xfa"), *ticks[:48], MidiIn(2000 * MS, b"\xfc")]
+    played = MidiIn(1500 * MS, b"\x90\x3c\x50")
+    moments = [900, 1400, 1600, 2100]
+    assert reasons_to_wait(moments, *rolling, played, clock=MidiClock(500_000)) == ["clock", "note", "", "clock"]
+    assert reasons_to_wait(moments, *rolling, played, clock=MidiClock(500_000, False)) == ["note", "note", "", "clock"]
+    tempo_only = MidiClock(500_000, tempo_without_start=True)
+    assert reasons_to_wait([900, 1900], *ticks, clock=tempo_only) == ["clock", "note"]

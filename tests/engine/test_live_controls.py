@@ -201,3 +201,16 @@ def test_the_loop_follows_technique_and_bars() -> None:
     assert stand.turn("undo", tick=3)  # there is nothing to be undone
     assert stand.turn("player.edits", "gan", tick=3)
     assert stand.loop_steps() is None
+
+
+def test_a_style_that_the_technique_has_not_learned_is_refused() -> None:
+    stand = Stand(styles=("pop", "chorale"), techniques=("gan", "transformer"))
+    learned = {"gan": ("pop",), "transformer": ("chorale", "pop")}
+    stand.band.player = replace(stand.band.player, technique_styles=learned)
+    assert not stand.turn("style", "chorale")
+    assert (stand.band.settings.style, stand.band.counters.refused) == ("pop", 1)
+    assert stand.turn("technique", "transformer")
+    assert stand.band.settings.style == "pop"
+    assert stand.turn("style", "chorale")
+    assert stand.turn("technique", "gan")
+    assert stand.band.settings.style == "pop"  # what it plays is what it says

@@ -10,8 +10,7 @@ from daemon.clocks.position_clock import PositionClock
 from daemon.config.config import SONG_POSITIONS, Config
 from daemon.config.reading import build_config
 from daemon.engine.song import SongInfo
-from daemon.live.connections import SONG_POSITION_TICKS, Connections, describe_limitation
-from music.note import Metre
+from daemon.live.connections import SONG_POSITION_TICKS, Connections
 
 
 def values(**said: object) -> Config:
@@ -52,10 +51,3 @@ def test_a_master_follows_nobodys_midi_clock() -> None:
 def test_who_follows_does_not_count_in() -> None:
     with pytest.raises(ClockError, match="count_in: with --clock midi the master says where bar 1 is"):
         Connections.from_config(values(clock="midi", count_in=1))
-
-
-def test_what_a_player_cannot_do_is_said() -> None:
-    assert describe_limitation(SongInfo(), "gan") is None
-    told = describe_limitation(SongInfo(metres=((0, Metre(6, 8)),)), "gan")
-    assert told is not None
-    assert "in 6/8" in told

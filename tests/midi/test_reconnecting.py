@@ -20,6 +20,7 @@ class Breakable:
     api = "fake"
     names = ("in", "out")
     xruns = 0
+    missing: tuple[str, ...] = ("Keys",)
 
     def __init__(self) -> None:
         self.note: str | None = None
@@ -82,6 +83,7 @@ def test_ports_that_are_lost_are_opened_again_as_soon_as_they_can_be() -> None:
     refusals: list[Exception] = [PortError("not yet")] * 3
     world, kept, opened = watched(Breakable, refusals)
     kept.send(b"1", 0)
+    assert kept.missing == ("Keys",)
     opened[0].wrong = "the server is gone"
     patience = world.now() + 10_000_000_000
     assert isinstance(world.wait(patience), SourceLost)
@@ -110,6 +112,7 @@ def test_what_is_sent_while_they_are_gone_goes_nowhere() -> None:
     assert isinstance(world.wait(world.now() + 10_000_000_000), SourceLost)
     assert isinstance(world.wait(world.now() + 10_000_000_000), PortsLost)
     kept.send(b"2", 0)
+    assert kept.missing == ("in", "out")
     kept.close()
     assert (opened[0].sent, opened[0].state) == ([], "dropped")
 

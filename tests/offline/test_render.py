@@ -17,6 +17,7 @@ from daemon.control.automation import AutomationPoint
 from daemon.core.controls import CONTROLS
 from daemon.core.plan import Plan, PlanRequest
 from daemon.core.settings import Settings
+from daemon.engine.humanise import MAX_TIMING_NS
 from daemon.offline import render
 from daemon.offline.render import RenderOptions
 from daemon.players.graph import GraphError, InferenceError
@@ -432,6 +433,40 @@ def test_a_configuration_gives_controls_and_presets(song: Write, tmp_path: Path,
     assert seen[30] == Settings("pop", seed=7, temperature=0.2, density=0.5, swing=1.0)
     assert midifile.read(tmp_path / "o.mid").tempos == ((0, 666_667),)
     assert "preset: no preset 'mine'; the configuration has none" in run(song(), "-o", "o.mid", *options[2:4]).stderr
+
+
+def test_programs_are_those_of_the_configuration(song: Write, tmp_path: Path) -> None:
+    settings = tmp_path / "c.toml"
+    settings.write_text("[program]\nbass = 34\npad = 90\n")
+    given = ["--config", settings, "--set", "program.pad=91", "--set", "swing=1"]
+    assert run(song(), "-o", tmp_path / "o.mid", *given).exit_code == 0
+    tracks = {track.name: track for track in mido.MidiFile(tmp_path / "o.mid").tracks}
+    found = {name: [(m.time, m.program) for m in track if m.type == "program_change"] for name, track in tracks.items()}
+    assert {name: programs for name, programs in found.items() if programs} == {"bass": [(0, 33)], "pad": [(0, 90)]}
+    assert run(song(), "-o", tmp_path / "o.mid", "--set", "program.pad=900").exit_code == 2
+
+
+@pytest.mark.parametrize("slow_ms", [0.0, 40.0])
+def test_a_human_hand_is_early_and_late_as_live(song: Write, tmp_path: Path, slow_ms: float) -> None:
+    """However early messages leave for a slow synthesiser: in the file, notes lie where they are heard."""
+    settings = Settings("pop", humanise=1.0, offsets_ms={"bass": slow_ms})
+    done = render.render_file(song(), tmp_path / "o.mid", FakePlayer(), RenderOptions(settings))
+    tracks = {track.name: track for track in mido.MidiFile(tmp_path / "o.mid").tracks}
+    at, offs = 0, []
+    for message in tracks["bass"]:
+        at += message.time
+        if message.type == "note_on":
+            offs.append((at + 60) % 120 - 60)  # 480ths of a beat from the nearest sixteenth
+    limit = MAX_TIMING_NS * 480 / 500_000_000 + 1
+    assert done.strayed is not None
+    assert min(offs) < -2
+    assert max(offs) > 2
+    assert max(map(abs, offs)) <= limit
+
+
+def test_a_metre_and_a_style_that_were_not_learned_are_said(song: Write, tmp_path: Path) -> None:
+    said = run(song(metres=((0, Metre(6, 8)),)), "-o", tmp_path / "o.mid").stderr
+    assert "the gan has learned from music in 4/4: in 6/8 it keeps your bars" in said
 
 
 class TiredPlayer(FakePlayer):

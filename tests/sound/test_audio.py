@@ -139,6 +139,7 @@ class Playing:
     tempo: TempoMap | None = TempoMap(500_000)
     counters = Counters()
     playing = True
+    us_per_beat, waiting_for = 500_000, ""
     loop = EditLoop()
 
 

@@ -19,6 +19,7 @@ import pytest
 from click.testing import CliRunner
 
 from daemon.cli import main
+from daemon.commands import takes as takes_command
 from daemon.core.events import ControlChange, Event, MidiIn, Quit
 from daemon.core.observers import ObservedOutput, ObservedWorld
 from daemon.core.tempo import TempoMap
@@ -395,11 +396,28 @@ def test_list_and_export(tmp_path: Path) -> None:
     [
         (["export", "none such"], "there is no take 'none such'"),
         (["export"], "there are no takes"),
-        (["list"], "takes are not kept"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(arguments: list[str], said: str, tmp_path: Path) -> None:
-    where = [] if arguments == ["list"] else ["--dir", str(tmp_path)]
-    run = CliRunner().invoke(main, ["takes", *arguments, *where])
+    run = CliRunner().invoke(main, ["takes", *arguments, "--dir", str(tmp_path)])
     assert run.exit_code == 2
     assert said in run.output
+
+
+def test_takes_are_listed_where_they_are_no_longer_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOUSEBAND_TAKES", "off")
+    monkeypatch.setattr(takes_command, "find_takes_folder", lambda: tmp_path)
+    tmp_path.joinpath("old.mid").write_bytes(b"no MIDI")
+    run = CliRunner().invoke(main, ["takes", "list"])
+    assert (run.exit_code, run.stdout) == (0, "old  not readable\n")
+    assert "takes are not kept now" in run.stderr
+
+
+def test_a_folder_that_cannot_be_read_has_no_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(folder: Path) -> list[Path]:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(storage, "list_takes", refuse)
+    run = CliRunner().invoke(main, ["takes", "list", "--dir", str(tmp_path)])
+    assert run.exit_code == 0
+    assert "Permission denied" in run.stderr
