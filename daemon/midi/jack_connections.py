@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from daemon.midi.ports import Links, PortEvents, PortRequest, describe_missing, find_port
@@ -21,13 +21,13 @@ class JackConnections:
         senders: list[Any],
         request: PortRequest,
         events: PortEvents,
-        find_pretty_name: Callable[[Any], str | None],
+        find_pretty_names: Callable[[Sequence[Any]], list[str]],
     ) -> None:
         """Take a client's own input and outputs, and connect what is asked for and there.
 
-        find_pretty_name: returns what a port is called in JACK's metadata.
+        find_pretty_names: returns what ports are called in JACK's metadata.
         """
-        self._client, self._find_pretty_name = client, find_pretty_name
+        self._client, self._find_pretty_names = client, find_pretty_names
         self._receiver, self._senders = receiver, senders
         self._events = events
         self._wanted = [(name, True) for name in request.in_ports]
@@ -86,7 +86,7 @@ class JackConnections:
         names = [port.name for port in ports]
         index = find_port(names, name, [port.aliases for port in ports])
         if index is None:  # metadata lies in a file
-            index = find_port(names, name, [[self._find_pretty_name(port) or ""] for port in ports])
+            index = find_port(names, name, [[pretty] for pretty in self._find_pretty_names(ports)])
         if index is None:
             return False
         for own in [self._receiver] if is_input else self._senders:

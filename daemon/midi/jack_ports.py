@@ -12,8 +12,7 @@ import heapq
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
@@ -40,6 +39,8 @@ CLEAN_ROUNDS, CLOSE_TIMEOUT_NS = 2, 3 * NS_PER_S
 #: they have been taken if nothing was lost in so many periods after them, and for so long: an xrun is told of late
 SETTLE_PERIODS, SETTLE_NS = 3, 60 * NS_PER_MS
 _POLL_S = 0.005
+#: JACK's metadata is not waited for any longer
+METADATA_TIMEOUT_S = 1.0
 
 
 class SendQueue:
@@ -107,12 +108,12 @@ class JackPorts:
         client: Any,
         request: PortRequest,
         make_reader: Callable[[Any], Any] | None = None,
-        find_pretty_name: Callable[[Any], str | None] = lambda _: None,
+        find_pretty_names: Callable[[Sequence[Any]], list[str]] = lambda _: [],
     ) -> None:
         """Take a JACK client that is not active yet, and activate it.
 
-        make_reader: returns what reads the events of another client's port in the process callback; find_pretty_name:
-        returns what a port is called in JACK's metadata.
+        make_reader: returns what reads the events of another client's port in the process callback; find_pretty_names:
+        returns what ports are called in JACK's metadata.
         """
         self._client = client
         self._receiver = client.midi_inports.register("in")
@@ -135,7 +136,7 @@ class JackPorts:
         self._sources = JackSources(self._events, make_reader or (lambda port: port))
         client.set_port_connect_callback(self._note_connection)
         client.activate()
-        self._connections = JackConnections(client, self._receiver, senders, request, self._events, find_pretty_name)
+        self._connections = JackConnections(client, self._receiver, senders, request, self._events, find_pretty_names)
         self._sources.update(client.get_all_connections(self._receiver))
 
     @property
@@ -283,15 +284,34 @@ def open_jack_ports(request: PortRequest) -> JackPorts:
     except jack.JackError as error:
         raise PortError(f"no JACK server for --output jack: start one, or leave --output out ({error})") from None
     # Its class for ports of our own, the only one that reads events, takes a port of another client as well.
-    return JackPorts(
-        client, request, lambda port: jack.OwnMidiPort(port._ptr, client), partial(_find_pretty_name, jack)
-    )
+    return JackPorts(client, request, lambda port: jack.OwnMidiPort(port._ptr, client), PrettyNames(jack).find)
 
 
-def _find_pretty_name(jack: Any, port: Any) -> str | None:
-    """Return the name of a port that somebody has given it in JACK's metadata; None for none."""
-    try:
-        found = jack.get_property(port.uuid, jack.METADATA_PRETTY_NAME)
-    except Exception:  # noqa: BLE001 - JackError, or a library without metadata
-        return None
-    return None if found is None else str(found[0].decode("utf-8", "replace"))
+class PrettyNames:
+    """Asks for the names that somebody has given ports in JACK's metadata.
+
+    That is a database of files, in which a program that was killed can leave a lock for ever: it is not waited for
+    long, and never again once that has happened.
+    """
+
+    def __init__(self, jack: Any) -> None:
+        """jack: the module."""
+        self._jack = jack
+        self._is_stuck = False
+
+    def find(self, ports: Sequence[Any]) -> list[str]:
+        """Return the name of each port, empty for none."""
+        found: list[str] = []
+        if not self._is_stuck:
+            asking = threading.Thread(target=lambda: found.extend(map(self._ask, ports)), daemon=True)
+            asking.start()
+            asking.join(METADATA_TIMEOUT_S)
+            self._is_stuck = asking.is_alive()
+        return [] if self._is_stuck else found
+
+    def _ask(self, port: Any) -> str:
+        try:
+            found = self._jack.get_property(port.uuid, self._jack.METADATA_PRETTY_NAME)
+        except Exception:  # noqa: BLE001 - JackError, or a library without metadata
+            return ""
+        return "" if found is None else str(found[0].decode("utf-8", "replace"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from daemon.core.events import Event, MidiIn, PortsBack, PortsLost, SourceLost
 from daemon.midi import end_repeater, jack_ports
 from daemon.midi.jack_clock import FrameClock
-from daemon.midi.jack_ports import SLACK_NS, JackPorts
+from daemon.midi.jack_ports import SLACK_NS, JackPorts, PrettyNames
 from daemon.midi.ports import PortError, PortRequest
 from tests.support.fakes import MS
 
@@ -312,7 +313,7 @@ def test_a_port_is_known_by_its_aliases_and_its_pretty_name_too_and_found_again_
     }
     pretty = {"system:midi_capture_2": "My pads", "system:midi_capture_3": "My pads"}
     request = PortRequest(in_port="keystep, ^my pads$", out_port="alsa_pcm:Synth/midi_playback_1")
-    ports = JackPorts(client, request, find_pretty_name=lambda port: pretty.get(port.name))
+    ports = JackPorts(client, request, find_pretty_names=lambda ports: [pretty.get(port.name, "") for port in ports])
     assert ports._receiver.connected == {"system:midi_capture_1", "system:midi_capture_2"}
     assert ports._senders[None].connected == {"system:midi_playback_1"}
     client.there = ["system:midi_playback_1"]
@@ -324,6 +325,25 @@ def test_a_port_is_known_by_its_aliases_and_its_pretty_name_too_and_found_again_
     client.process_callback(PERIOD)
     assert ports.find_failure() is None
     assert ports._receiver.connected == {"system:midi_capture_3", "system:midi_capture_4"}
+
+
+def test_metadata_that_hangs_is_not_waited_for_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jack_ports, "METADATA_TIMEOUT_S", 0.01)
+    hold, asked = threading.Event(), list[object]()
+
+    def get_property(subject: object, _key: object) -> tuple[bytes, str] | None:
+        asked.append(subject)
+        if subject == 3:
+            hold.wait()
+        return (b"My pads", "text/plain") if subject == 2 else None
+
+    names = PrettyNames(SimpleNamespace(get_property=get_property, METADATA_PRETTY_NAME="pretty"))
+    ports = [SimpleNamespace(uuid=number) for number in (1, 2, 3)]
+    assert names.find(ports[:2]) == ["", "My pads"]
+    assert names.find(ports) == []
+    hold.set()
+    assert names.find(ports) == []
+    assert asked == [1, 2, 1, 2, 3]
 
 
 def test_what_is_named_and_not_there_yet_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
