@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import click
 
-from daemon.config.cli_options import load_config
-from daemon.system import service_units
+from daemon.config.cli_options import LoadedConfig, load_config
+from daemon.system import paths, service_units
+from daemon.system.service_units import Needs
 from music.errors import UserError
 
 
@@ -23,12 +25,40 @@ def install(options: tuple[str, ...]) -> None:
 
     OPTIONS are those of `houseband run`, after `--`; to change them, install again. Better put them into the
     configuration (`houseband config --edit`): the service reads it again on `systemctl --user reload houseband`.
+
+    Under systemd the service may write into its own folders only, and into those that the configuration names, and has
+    no network unless Ableton Link is on (clock = "link"): install again when these change.
     """
-    load_config()  # a mistake in it would be the service's only log line
+    loaded = _load_as_service(options)  # a mistake in it would be the service's only log line
     manager = service_units.find_service_manager()
-    manager.install(options)
+    manager.install(options, _list_needs(loaded))
     click.echo(f"installed and started: {manager.path}")
     click.echo("to have it play before anyone logs in (Linux): loginctl enable-linger", err=True)
+
+
+def _load_as_service(options: tuple[str, ...]) -> LoadedConfig:
+    """Return the configuration with options of `houseband run`. Raises ConfigError and click's errors."""
+    from daemon.commands import run
+
+    with run.command.make_context("houseband run", list(options)) as context:
+        values = dict(context.params)
+    return load_config(values.pop("file"), values.pop("assigned"), values)
+
+
+def _list_needs(loaded: LoadedConfig) -> Needs:
+    """Return what a band of a configuration needs of the system. Raises NoHomeError."""
+    from daemon.control.protocol import AUTO, OFF, TCP
+
+    config = loaded.config
+    folders = [paths.find_config_file().parent, paths.find_takes_folder().parent, paths.find_graph_cache_folder()]
+    if config.takes not in (AUTO, OFF):
+        folders.append(Path(config.takes))
+    folders += [file.parent for file in (loaded.file, config.record, config.report, config.metrics) if file is not None]
+    if config.control not in (AUTO, OFF) and not config.control.startswith(TCP):
+        folders.append(Path(config.control).parent)
+    home = paths.find_home()  # where a service's relative paths begin
+    found = dict.fromkeys(home / folder for folder in folders if folder is not None)
+    return Needs(tuple(found), config.clock == "link", config.control.startswith(TCP))
 
 
 @command.command()

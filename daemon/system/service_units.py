@@ -10,7 +10,8 @@ import plistlib
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Protocol
@@ -32,10 +33,25 @@ ProtectKernelLogs=no
 """
 #: the program in the shipped unit, which installing replaces
 _SHIPPED_PROGRAM = "%h/.local/bin/houseband"
+#: lines of the shipped unit that a configuration may change
+_SHIPPED_FOLDERS = "ReadWritePaths=-%h/.config/houseband -%h/.local/share/houseband -%h/.cache/houseband"
+_SHIPPED_FAMILIES, _SHIPPED_ADDRESSES = "RestrictAddressFamilies=AF_UNIX", "IPAddressDeny=any"
 
 
 class UnitError(UserError):
     """The service cannot be installed, removed or asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """The part of the system that a band needs as it is configured, beyond its MIDI ports."""
+
+    #: folders that it writes into, beside the one of its control socket
+    folders: tuple[Path, ...] = ()
+    #: the network, for Ableton Link
+    network: bool = False
+    #: this machine's own network, for a control socket over TCP
+    loopback: bool = False
 
 
 class ServiceManager(Protocol):
@@ -43,7 +59,7 @@ class ServiceManager(Protocol):
 
     path: Path  #: the file that describes the service
 
-    def install(self, options: Sequence[str]) -> None:
+    def install(self, options: Sequence[str], needs: Needs) -> None:
         """Write the service, enable and start it, with these options of `houseband run`. Raises UnitError."""
         ...
 
@@ -80,15 +96,34 @@ def quote_for_systemd(words: Sequence[str]) -> str:
     return " ".join(found)
 
 
-def make_unit(command: Sequence[str], options: Sequence[str]) -> str:
-    """Return the shipped unit, changed to run this command with these options of `houseband run`."""
+def quote_path_for_systemd(path: Path) -> str:
+    """Return a path, which need not be there, as systemd reads it in a list such as ReadWritePaths=."""
+    escaped = str(path).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'"-{escaped}"'
+
+
+def make_unit(command: Sequence[str], options: Sequence[str], needs: Needs) -> str:
+    """Return the shipped unit, changed to run this command with these options of `houseband run`, and to let it.
+
+    Raises UnitError where the shipped unit has not the lines to change.
+    """
     text = (files("systemd") / UNIT_NAME).read_text(encoding="utf-8")
-    text = text.replace(
-        f"ExecStart={_SHIPPED_PROGRAM} run", f"ExecStart={quote_for_systemd([*command, 'run', *options])}"
-    )
-    return text.replace(
-        f"ExecStopPost=-{_SHIPPED_PROGRAM} silence", f"ExecStopPost=-{quote_for_systemd([*command, 'silence'])}"
-    )
+    changed = {
+        f"ExecStart={_SHIPPED_PROGRAM} run": f"ExecStart={quote_for_systemd([*command, 'run', *options])}",
+        f"ExecStopPost=-{_SHIPPED_PROGRAM} silence": f"ExecStopPost=-{quote_for_systemd([*command, 'silence'])}",
+        _SHIPPED_FOLDERS: f"ReadWritePaths={' '.join(map(quote_path_for_systemd, needs.folders))}",
+    }
+    if needs.network:
+        changed[_SHIPPED_FAMILIES] = f"{_SHIPPED_FAMILIES} AF_INET AF_INET6 AF_NETLINK"
+        changed[_SHIPPED_ADDRESSES] = "# IPAddressDeny= is left out: Ableton Link is on"
+    elif needs.loopback:
+        changed[_SHIPPED_FAMILIES] = f"{_SHIPPED_FAMILIES} AF_INET"
+        changed[_SHIPPED_ADDRESSES] = f"{_SHIPPED_ADDRESSES}\nIPAddressAllow=localhost"
+    lines = text.splitlines()
+    missing = changed.keys() - set(lines)
+    if missing:
+        raise UnitError(f"the shipped unit has no line {min(missing)}; install houseband again")
+    return "\n".join(changed.get(line, line) for line in lines) + "\n"
 
 
 def make_plist(command: Sequence[str], options: Sequence[str], logs: Path) -> bytes:
@@ -130,10 +165,11 @@ class Systemd:
         self.path = paths.find_systemd_folder() / UNIT_NAME
         self._override = self.path.with_name(f"{UNIT_NAME}.d") / OVERRIDE_NAME
 
-    def install(self, options: Sequence[str]) -> None:
-        """Write the unit, enable and start it. Raises UnitError."""
+    def install(self, options: Sequence[str], needs: Needs) -> None:
+        """Write the unit, make its folders, enable and start it. Raises UnitError."""
         self._check()
-        _write(self.path, make_unit(find_program(), options).encode())
+        _make_folders(needs.folders)  # it has no right to make them itself
+        _write(self.path, make_unit(find_program(), options, needs).encode())
         tried = self._run(
             "systemd-run", "--user", "--quiet", "--wait", "--collect", "-p", "PrivateUsers=yes",
             "-p", "CapabilityBoundingSet=", "-p", "ProtectSystem=strict", "true",
@@ -195,7 +231,7 @@ class Launchd:
         self._logs = paths.find_launchd_log_file()
         self._domain = f"gui/{os.getuid()}"
 
-    def install(self, options: Sequence[str]) -> None:
+    def install(self, options: Sequence[str], needs: Needs) -> None:
         """Write the job and start it. Raises UnitError."""
         self._run("launchctl", "bootout", f"{self._domain}/{LAUNCHD_LABEL}")  # the one before, if there was one
         self._logs.parent.mkdir(parents=True, exist_ok=True)
@@ -216,6 +252,16 @@ class Launchd:
     def logs_command(self, follow: bool, lines: int) -> list[str]:
         """Return a command that shows the end of the log file."""
         return ["tail", "-n", str(lines), *(["-f"] if follow else []), str(self._logs)]
+
+
+def _make_folders(folders: Iterable[Path]) -> None:
+    """Make the folders that are not there, for their owner alone. Raises UnitError."""
+    for folder in folders:
+        try:
+            if not folder.is_dir():
+                folder.mkdir(mode=0o700, parents=True)
+        except OSError as error:
+            raise UnitError(f"{folder}: cannot be made: {error.strerror}; name another folder") from None
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import plistlib
+import shutil
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
@@ -14,7 +16,7 @@ from click.testing import CliRunner
 from daemon import cli
 from daemon.cli import main
 from daemon.system import service_units
-from daemon.system.service_units import Launchd, Systemd, UnitError, make_unit, quote_for_systemd
+from daemon.system.service_units import Launchd, Needs, Systemd, UnitError, make_unit, quote_for_systemd
 
 
 class FakeManager:
@@ -51,7 +53,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_unit_is_for_the_environment_it_is_installed_from(tmp_path: Path) -> None:
     manager = FakeManager()
     systemd = Systemd(manager)
-    systemd.install(["--style", "jazz"])
+    systemd.install(["--style", "jazz"], Needs())
     [start] = settings(systemd.path.read_text(encoding="utf-8"))["ExecStart"]
     assert start == quote_for_systemd([*service_units.find_program(), "run", "--style", "jazz"])
     assert Path(service_units.find_program()[0]).is_file()
@@ -63,8 +65,8 @@ def test_the_unit_is_for_the_environment_it_is_installed_from(tmp_path: Path) ->
 
 def test_installing_again_changes_it_and_uninstalling_leaves_nothing(tmp_path: Path) -> None:
     systemd = Systemd(FakeManager())
-    systemd.install(["--bpm", "90"])
-    systemd.install([])
+    systemd.install(["--bpm", "90"], Needs())
+    systemd.install([], Needs())
     assert "--bpm" not in systemd.path.read_text(encoding="utf-8")
     assert systemd.uninstall()
     assert not systemd.uninstall()
@@ -73,23 +75,23 @@ def test_installing_again_changes_it_and_uninstalling_leaves_nothing(tmp_path: P
 
 def test_where_user_namespaces_are_forbidden_the_unit_does_without(tmp_path: Path) -> None:
     systemd = Systemd(FakeManager("systemd-run"))
-    systemd.install([])
+    systemd.install([], Needs())
     [drop] = (systemd.path.parent / "houseband.service.d").iterdir()
     told = settings(drop.read_text(encoding="utf-8"))
     assert (told["PrivateUsers"], told["CapabilityBoundingSet"]) == (["no"], ["~"])
-    Systemd(FakeManager()).install([])
+    Systemd(FakeManager()).install([], Needs())
     assert not drop.exists()
 
 
 def test_without_a_systemd_of_the_users_nothing_is_written(tmp_path: Path) -> None:
     with pytest.raises(UnitError, match="not through su or sudo"):
-        Systemd(FakeManager("systemctl")).install([])
+        Systemd(FakeManager("systemctl")).install([], Needs())
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_step_that_fails_is_named(tmp_path: Path) -> None:
     with pytest.raises(UnitError, match=r"^systemctl --user enable houseband.service failed: no such thing$"):
-        Systemd(FakeManager("systemctl --user enable")).install([])
+        Systemd(FakeManager("systemctl --user enable")).install([], Needs())
 
 
 @pytest.mark.parametrize(
@@ -105,7 +107,7 @@ def test_paths_are_quoted_as_systemd_reads_them(words: list[str], line: str) -> 
 
 
 def test_the_unit_says_what_the_daemon_keeps() -> None:
-    told = settings(make_unit(["/opt/houseband"], []))
+    told = settings(make_unit(["/opt/houseband"], [], Needs()))
     assert told["ExecStart"] == ["/opt/houseband run"]
     assert told["ExecStopPost"] == ["-/opt/houseband silence"]
     assert told["ExecReload"] == ["/bin/sh -c 'kill -HUP $MAINPID'"]
@@ -114,11 +116,62 @@ def test_the_unit_says_what_the_daemon_keeps() -> None:
     assert not {"RestrictRealtime", "MemoryDenyWriteExecute", "PrivateDevices", "PrivateIPC"} & set(told)
 
 
+def test_the_unit_may_write_into_its_own_folders_only_and_has_no_network(tmp_path: Path) -> None:
+    there = tmp_path / 'a "b" 100%'
+    told = settings(make_unit(["/opt/houseband"], [], Needs((there, Path("/srv/takes")))))
+    assert told["ReadWritePaths"] == [f'"-{tmp_path}/a \\"b\\" 100%%" "-/srv/takes"']
+    assert (told["ProtectSystem"], told["ProtectHome"]) == (["strict"], ["read-only"])
+    assert (told["RestrictAddressFamilies"], told["IPAddressDeny"]) == (["AF_UNIX"], ["any"])
+    assert (told["MemoryMax"], told["TasksMax"]) == (["2G"], ["256"])
+    told = settings(make_unit(["/opt/houseband"], [], Needs(loopback=True)))
+    assert told["RestrictAddressFamilies"] == ["AF_UNIX AF_INET"]
+    assert (told["IPAddressDeny"], told["IPAddressAllow"]) == (["any"], ["localhost"])
+    told = settings(make_unit(["/opt/houseband"], [], Needs(network=True, loopback=True)))
+    assert told["RestrictAddressFamilies"] == ["AF_UNIX AF_INET AF_INET6 AF_NETLINK"]
+    assert "IPAddressDeny" not in told
+
+
+def test_the_unit_follows_options_and_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service_units, "find_service_manager", lambda: Systemd(FakeManager()))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("HOUSEBAND_CONFIG", raising=False)
+    (tmp_path / "houseband").mkdir()
+    (tmp_path / "houseband" / "config.toml").write_text(f'clock = "link"\nmetrics = "{tmp_path}/prom/houseband.prom"\n')
+    runner = CliRunner()
+    result = runner.invoke(main, ["service", "install", "--", "--takes", str(tmp_path / "mine"), "--bpm", "90"])
+    assert result.exit_code == 0, result.output
+    told = settings((tmp_path / "systemd" / "user" / "houseband.service").read_text(encoding="utf-8"))
+    folders = ("houseband", "data/houseband", "cache/houseband/graphs", "mine", "prom")
+    mine = " ".join(f'"-{tmp_path / folder}"' for folder in folders)
+    assert told["ReadWritePaths"] == [mine]
+    assert "AF_INET" in told["RestrictAddressFamilies"][0]
+    assert told["ExecStart"][0].endswith(f" run --takes {tmp_path}/mine --bpm 90")
+    assert (tmp_path / "mine").is_dir()
+    result = runner.invoke(main, ["service", "install", "--", "--bpm", "9000"])
+    assert (result.exit_code, result.output) == (2, "Error: bpm: takes a number from 10 to 400, not '9000'\n")
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
+def test_systemd_understands_the_unit(tmp_path: Path) -> None:
+    unit = tmp_path / "houseband.service"
+    unit.write_text(make_unit(["/bin/true"], [], Needs((Path('/srv/a "b" 100%'),))), encoding="utf-8")
+    (tmp_path / "run").mkdir()
+    environment = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path / "run")}
+    for words in (["verify", "--user"], ["security", "--user", "--offline=true", "--threshold=25", "--no-pager"]):
+        done = subprocess.run(
+            ["systemd-analyze", *words, str(unit)],
+            env=environment, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert words[0] == "security" or done.stderr == ""
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no launchd and no getuid there")
 def test_launchd_is_told_the_same(tmp_path: Path) -> None:
     manager = FakeManager()
     launchd = Launchd(manager)
-    launchd.install(["--bpm", "90"])
+    launchd.install(["--bpm", "90"], Needs())
     made = plistlib.loads(launchd.path.read_bytes())
     assert made["ProgramArguments"] == [*service_units.find_program(), "run", "--bpm", "90"]
     assert made["KeepAlive"] == {"SuccessfulExit": False}

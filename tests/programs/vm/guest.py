@@ -29,7 +29,7 @@ CONFIG = HOME / ".config" / "houseband" / "config.toml"
 DROP_IN = HOME / ".config" / "systemd" / "user" / "houseband.service.d"
 BPM = 60
 #: what is asked of the service: exposure, MB resident, and per cent of a core, which an emulated one has fewer of
-SCORE, MEGABYTES, CPU = 3.0, 200, 10.0
+SCORE, MEGABYTES, CPU = 2.2, 200, 10.0
 #: what the service consists of
 PROCESSES = ("conductor", "worker", "control")
 
@@ -474,6 +474,16 @@ def hardened() -> None:
     told = dict(re.findall(r"^(NoNewPrivs|Seccomp|CapBnd):\s+(\S+)", status, re.M))
     text = ", ".join(f"{key} {value}" for key, value in told.items())
     check("the kernel agrees", told == {"NoNewPrivs": "1", "Seccomp": "2", "CapBnd": "0" * 16}, text)
+    limits = {name: shown(name) for name in ("MemoryMax", "TasksMax")}
+    check("bounds of memory and tasks", limits == {"MemoryMax": str(2 << 30), "TasksMax": "256"}, limits)
+    well = shown("RestrictAddressFamilies") == "AF_UNIX" and shown("IPAddressDeny") == "0.0.0.0/0 ::/0"
+    check("no network", well, f"{shown('RestrictAddressFamilies')}; denied: {shown('IPAddressDeny')}")
+    writable = [
+        point for point, how in mounts(pid()) if "rw" in how and not point.startswith(("/dev", "/proc", "/sys"))
+    ]
+    own = {f"{HOME}/.config/houseband", f"{HOME}/.local/share/houseband", f"{HOME}/.cache/houseband/graphs"}
+    well = set(writable) == own | {f"{RUNTIME}/houseband"}
+    check("it may write into its own folders only", well, ", ".join(writable))
     policy = os.sched_getscheduler(pid()) & ~os.SCHED_RESET_ON_FORK
     locked = re.search(r"VmLck:\s+(\d+)", status)
     check(
@@ -481,6 +491,35 @@ def hardened() -> None:
         policy == os.SCHED_FIFO and locked is not None and int(locked[1]) > 0,
         f"policy {policy} (1: SCHED_FIFO), {int(locked[1]) // 1024 if locked else 0} MB may not be swapped out",
     )
+
+
+def mounts(process: int) -> list[tuple[str, list[str]]]:
+    """Return the mount points that a process sees, each with its options."""
+    lines = [line.split() for line in Path(f"/proc/{process}/mountinfo").read_text().splitlines()]
+    return [(words[4], words[5].split(",")) for words in lines]
+
+
+def keeps_takes() -> None:
+    folder = HOME / ".local/share/houseband/takes"
+    user(BAND, "set", "stop")
+    kept = until(lambda: list(folder.glob("*.mid")), 60, 1)
+    modes = {oct(file.stat().st_mode & 0o777) for file in folder.glob("*.mid")}
+    check("takes are kept, for their owner alone", kept is not None and modes == {"0o600"}, f"modes {modes}")
+
+
+def control_server_lost(synth: Synth) -> None:
+    with playing(synth):
+        main = pid()
+        server = next(child for child in family(main) if called(child) == "control")
+        os.kill(server, signal.SIGKILL)
+        done = user(BAND, "panic")  # by a signal, if need be
+        again = until(lambda: any(called(child) == "control" for child in family(main) if child != server), 60, 1)
+        before = synth.count
+        on = until(lambda: synth.count > before + 8, 60)
+    told = "started again" in user(BAND, "status").stdout
+    check("panic while the control socket's server is gone", done.returncode == 0, done.stdout + done.stderr)
+    well = again is not None and on is not None and pid() == main and told
+    check("a lost server is told of and replaced, the band plays on", well, f"after {again or 60:.1f} s, told: {told}")
 
 
 def by_hand() -> None:
@@ -532,6 +571,9 @@ def main() -> None:
     recovers(synth, "SIGKILL", signal.SIGKILL, 120)
     recovers(synth, "watchdog (SIGSTOP)", signal.SIGSTOP, 120)
     stuck_worker(synth)
+    control_server_lost(synth)
+    keeps_takes()
+    ask("set", key="start")
     idle(45)
     another_technique(synth)
     journal(synth)
