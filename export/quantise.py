@@ -22,6 +22,7 @@ from export import check
 from export.onnx_file import read_metadata
 from export.onnx_runtime import onnxruntime, quantization
 from models.data import song_cache
+from models.draws import Draws
 from models.gan.dataset import GAN_STYLES, Streams
 from models.gan.roll import WRITTEN_BEATS
 from music import signature
@@ -45,7 +46,7 @@ class Canvases(quantization.CalibrationDataReader):  # type: ignore[misc] # onnx
 def make_feeds(cache: Path, made: signature.Signature, count: int) -> Iterator[Feed]:
     """Yield what the graph is fed while songs of the training split are played: the now-lines of `count` streams."""
     songs = [s for s in song_cache.load(cache) if s.split == "train" and s.style in GAN_STYLES]
-    shown = Streams(songs, count, seed=11).show()
+    shown = Streams(songs, Draws(11, count)).show()
     random = np.random.default_rng(0)
     for i in range(count):
         grooves = made.settings["grooves"][int(shown.style[i])]

@@ -39,23 +39,55 @@ def save(folder: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> Non
     with open_atomically(folder / "state.json") as state_file:
         state_file.write(json.dumps(state, indent=1).encode())
         with prepare_replacement(weights) as weights_file:
-            save_file(whole, weights_file, metadata={"step": mark})
+            _save_file(whole, weights_file, weights, mark)
             if weights.exists():
                 weights.replace(previous)
     previous.unlink(missing_ok=True)
 
 
+def _save_file(tensors: dict[str, Tensor], path: Path, target: Path, mark: str) -> None:
+    """Write tensors with the step. Raises CheckpointError."""
+    try:
+        save_file(tensors, path, metadata={"step": mark})
+    except SafetensorError as error:
+        raise CheckpointError(f"{target}: cannot be written ({error}); the checkpoint before it is whole") from None
+
+
 def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return tensors and state of a checkpoint. Raises CheckpointError when the folder holds no whole one."""
+    """Return tensors and state of a checkpoint; `technique`, `step` and `recipe` are in the state.
+
+    Raises CheckpointError, which says what is missing, when the folder holds no whole one.
+    """
+    run = folder.parent
+    if not run.is_dir():
+        raise CheckpointError(f"{run}: not a training run: there is no such folder")
+    if not folder.is_dir():
+        raise CheckpointError(
+            f"{run}: not a training run, or ended before its first checkpoint: it has no {folder.name}/"
+        )
     try:
         state = json.loads((folder / "state.json").read_text())
+        _check_state(state)
         for name in ("weights.safetensors", "weights.previous"):
             path = folder / name
             if path.exists() and _read_step(path) == str(state.get("step", 0)):
                 return load_file(path), state
-    except (OSError, ValueError, SafetensorError) as error:
-        raise CheckpointError(f"{folder}: not a checkpoint of a training run ({error})") from None
+    except (OSError, ValueError, RecursionError, SafetensorError) as error:
+        reason = f"no {error.filename}" if isinstance(error, FileNotFoundError) else str(error)
+        raise CheckpointError(f"{folder}: not a checkpoint of a training run ({reason})") from None
+    if not any((folder / name).exists() for name in ("weights.safetensors", "weights.previous")):
+        raise CheckpointError(f"{folder}: not a checkpoint of a training run (no weights.safetensors)")
     raise CheckpointError(f"{folder}: weights and state do not belong together")
+
+
+def _check_state(state: Any) -> None:
+    """Raise ValueError unless a state has what every reader relies on."""
+    wanted = {"technique": str, "step": int, "recipe": dict, "cache": str}
+    for key, kind in wanted.items():
+        if not isinstance(state, dict) or not isinstance(state.get(key), kind):
+            raise ValueError(f"its state.json has no {key}")
+    if state["step"] < 0 or not isinstance(state.get("steps", 1), int) or not isinstance(state.get("seed", 1), int):
+        raise ValueError("its state.json has impossible values")
 
 
 def _read_step(path: Path) -> str:
@@ -81,16 +113,19 @@ def collect_tensors(modules: Mapping[str, nn.Module], optimizers: Mapping[str, O
 def restore_tensors(
     tensors: Mapping[str, Tensor], modules: Mapping[str, nn.Module], optimizers: Mapping[str, Optimizer]
 ) -> None:
-    """Put back what `collect_tensors` returned."""
+    """Put back what `collect_tensors` returned. Raises CheckpointError where it does not fit."""
     for name, module in modules.items():
-        module.load_state_dict(select_tensors(tensors, name))
+        load_whole(module, select_tensors(tensors, name))
     for name, optimizer in optimizers.items():
         state: dict[int, dict[str, Tensor]] = {}
         for key, value in select_tensors(tensors, name).items():
             index, entry = key.split(".", 1)
             state.setdefault(int(index), {})[entry] = value
         groups = optimizer.state_dict()["param_groups"]
-        optimizer.load_state_dict({"state": state, "param_groups": groups})
+        try:
+            optimizer.load_state_dict({"state": state, "param_groups": groups})
+        except (ValueError, RuntimeError, KeyError) as error:
+            raise CheckpointError(f"the checkpoint: its {name} does not fit the recipe ({error})") from None
 
 
 # --- weights to begin with ------------------------------------------------------------------------------------------
@@ -110,6 +145,15 @@ def read_average(source: Path, name: str = "") -> dict[str, Tensor]:
     return select_tensors(load(source / "checkpoint")[0], "average")
 
 
+def load_whole(module: nn.Module, weights: Mapping[str, Tensor], where: str = "the checkpoint") -> None:
+    """Put weights into a module, all of them. Raises CheckpointError when they are not of such a one."""
+    try:
+        module.load_state_dict(dict(weights))
+    except (RuntimeError, TypeError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CheckpointError(f"{where}: its weights do not fit the recipe ({reason})") from None
+
+
 def load_fitting(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Put weights into a module as far as they fit by name and shape; the module's others stay as they are."""
     own = module.state_dict()
@@ -120,9 +164,14 @@ def load_fitting(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
 
 def find_commit() -> str:
-    """Return the commit of the checkout this file is in, '+' where it has changes; 'unknown' outside of one."""
+    """Return the commit of the checkout this file is in, '+' where it has changes; 'unknown' outside of one.
+
+    An environment may lie in a checkout of something else: this file has to be one of those under version control.
+    """
     here = Path(__file__).parent
+    known = ["git", "ls-files", "--error-unmatch", Path(__file__).name]
     try:
+        subprocess.run(known, cwd=here, capture_output=True, check=True)
         head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True)
         dirty = subprocess.run(
             ["git", "status", "--porcelain", "--", "."], cwd=here, capture_output=True, text=True, check=True
@@ -130,3 +179,11 @@ def find_commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return head.stdout.strip() + ("+" if dirty.stdout.strip() else "")
+
+
+def find_version() -> str:
+    """Return the version of the installed package; 'unknown' for a checkout that is run as it is."""
+    try:
+        return metadata.version("houseband")
+    except metadata.PackageNotFoundError:
+        return "unknown"

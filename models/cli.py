@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import click
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.utilities.rank_zero import rank_zero_only
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -22,10 +23,14 @@ from models import checkpoint
 from models.data import song_cache
 from models.data.preparation import Preparation
 from models.data.song_cache import CachedSong, DataError
-from models.training_loop import Objective, run_training
+from models.devices import ACCELERATORS, PRECISIONS, parse_devices, report_memory_errors, start_fabric
+from models.optimisation import share_weights
+from models.recipe import RecipeError
+from models.training_loop import STATE, Objective, TrainingRun, TrainingStopped
 from music.errors import UserError, report_os_errors
 from music.files import check_writable, write_atomically
 
+DEFAULT_STEPS, DEFAULT_SEED = 12_000, 1
 #: columns of a table that goes to a file or a pipe, where no window cuts it off
 _PIPED_WIDTH = 400
 
@@ -34,7 +39,7 @@ class TrainableTechnique(NamedTuple):
     """A technique that can be trained.
 
     Its objective is made of (fabric, recipe, songs, steps, seed), and has a static method `read_recipe`, which makes a
-    recipe (a dataclass) of JSON values and raises TypeError for an unknown key.
+    recipe (a dataclass) of JSON values and raises RecipeError for an unknown key or a bad value.
     """
 
     #: `module:class` of its objective, a `models.training_loop.Objective`; loaded when it is trained
@@ -126,12 +131,13 @@ class RunOptions:
     data_folder: Path | None
     cache: Path | None
     collections: tuple[str, ...]
-    steps: int
-    seed: int
+    steps: int | None
+    seed: int | None
     settings: tuple[str, ...]
     resume: bool
     accelerator: str
     devices: str
+    nodes: int
     precision: str
     every: int
 
@@ -140,14 +146,18 @@ def _list_run_options() -> list[click.Parameter]:
     """Return the options that the run of every technique has."""
     path, positive = click.Path(path_type=Path), click.IntRange(1)
     return [
-        click.Option(["--data", "data_folder"], type=path, help="MIDI files, or archives `<split>/<id>.mid`."),
+        click.Option(["--data", "data_folder"], type=path, help="A folder of MIDI files, or archives of them."),
         click.Option(["--cache"], type=path, help="Prepared music [default: RUN/music.npz]."),
         click.Option(
             ["--collection", "collections"], multiple=True, help="Only these archives or folders (repeatable)."
         ),
         click.Option(["-o", "--out", "folder"], type=path, required=True, help="The run's folder."),
-        click.Option(["--steps"], type=positive, default=12000, show_default=True, help="Updates."),
-        click.Option(["--seed"], type=int, default=1, show_default=True),
+        click.Option(
+            ["--steps"], type=positive, help=f"Updates  [default: {DEFAULT_STEPS}, or the run's with --resume]"
+        ),
+        click.Option(
+            ["--seed"], type=click.IntRange(0, 2**32 - 1), help=f"[default: {DEFAULT_SEED}, or the run's with --resume]"
+        ),
         click.Option(
             ["--set", "settings"],
             multiple=True,
@@ -155,11 +165,26 @@ def _list_run_options() -> list[click.Parameter]:
             help="A value of the recipe, e.g. batch=32; with --resume, one that changes.",
         ),
         click.Option(["--resume"], is_flag=True, help="Go on with the run in this folder."),
-        click.Option(["--accelerator"], default="auto", show_default=True, help="cpu, cuda, mps or auto."),
-        click.Option(["--devices"], default="1", show_default=True, help="How many devices."),
+        click.Option(
+            ["--accelerator"], type=click.Choice(ACCELERATORS), default="auto", show_default=True, help="What computes."
+        ),
+        click.Option(
+            ["--devices"],
+            default="1",
+            show_default=True,
+            help="How many devices, or which: 0,2. Each has a batch of its own; N devices learn from N times as many.",
+        ),
+        click.Option(
+            ["--nodes"],
+            type=positive,
+            default=1,
+            show_default=True,
+            help="How many machines; the command runs on each, with MASTER_ADDR, MASTER_PORT and NODE_RANK set.",
+        ),
         click.Option(
             ["--precision"],
-            default="32-true",
+            type=click.Choice(PRECISIONS),
+            default=PRECISIONS[0],
             show_default=True,
             help="Lightning Fabric's name of it. With bf16-mixed gradients explode where the melody rests "
             "(models/LOG.md).",
@@ -169,34 +194,99 @@ def _list_run_options() -> list[click.Parameter]:
 
 
 def train(name: str, options: RunOptions) -> None:
-    """Begin the run of a technique, or go on with one. Raises UserError."""
+    """Begin the run of a technique, or go on with one. Raises HousebandError."""
+    with report_os_errors(), report_memory_errors():
+        _train(name, options)
+
+
+def _train(name: str, options: RunOptions) -> None:
     kind = _load_objective(name)
+    devices = parse_devices(options.devices, options.accelerator)
     folder = options.folder
-    cache = options.cache or folder / "music.npz"
-    state: dict[str, Any] = {"technique": name, "step": 0, "seed": options.seed}
-    tensors: dict[str, Tensor] = {}
+    tensors, state = _load_run(folder, name) if options.resume else ({}, _begin_run(folder, name))
     given = dict(_parse_setting(text) for text in options.settings)
-    if options.resume:
-        tensors, state = _load_run(folder, name)
-        given = {**state["recipe"], **given}
-        cache = Path(state["cache"]) if not cache.exists() else cache
-    elif (folder / "checkpoint").exists():
-        raise UserError(f"{folder} holds a run already; go on with --resume or name another folder")
     try:
-        recipe = kind.read_recipe(given)
-    except TypeError as error:
-        raise UserError(f"--set: {error}") from None
-    songs = _load_songs(options.data_folder, cache, options.collections)
-    state |= {"recipe": asdict(recipe), "cache": str(cache), **_describe_origin(cache), "steps": options.steps}
-    fabric = _start_fabric(options)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / "run.json", json.dumps(state, indent=1))
-    objective: Objective = kind(fabric, recipe, songs, options.steps, options.seed + int(state["step"]))
-    if tensors:
+        recipe = kind.read_recipe({**state.get("recipe", {}), **given})
+    except RecipeError as error:
+        raise RecipeError(f"--set {error}") from None
+    cache = options.cache or (Path(state["cache"]) if options.resume else folder / "music.npz")
+    steps, seed = options.steps or state.get("steps", DEFAULT_STEPS), state.get("seed", DEFAULT_SEED)
+    seed = seed if options.seed is None else options.seed
+    _check_folder(folder)
+    _check_music(cache, options)
+    is_first = rank_zero_only.rank == 0  # type: ignore[attr-defined]  # of the processes of a run on several devices
+    if is_first:
+        _make_cache(cache, options)
+    fabric = start_fabric(options.accelerator, devices, options.nodes, options.precision)
+    songs = _share_songs(fabric, cache, options)
+    state |= {"recipe": asdict(recipe), "cache": str(cache), **_describe_origin(cache), "steps": steps, "seed": seed}
+    if fabric.is_global_zero:
+        write_atomically(folder / "run.json", json.dumps(state, indent=1))
+    objective: Objective = kind(fabric, recipe, songs, steps, seed)
+    if options.resume:
         checkpoint.restore_tensors(tensors, objective.modules, objective.optimizers)
-    run_training(objective, fabric, folder, options.steps, state, options.every)
-    made = f"houseband export {folder} -o {name}.onnx"
-    click.echo(f"done: {folder / 'losses.png'}; export it with: {made}", err=True)
+        objective.restore_state(checkpoint.select_tensors(tensors, STATE))
+    else:
+        objective.begin()
+    share_weights(fabric, objective.modules.values())
+    try:
+        TrainingRun(objective, fabric, folder, steps, state).run(options.every)
+    except TrainingStopped:
+        if fabric.is_global_zero:
+            raise
+        return  # the first says it, and an error of another would have the first killed
+    if fabric.is_global_zero:
+        made = f"houseband export {folder} -o {name}.onnx"
+        click.echo(f"done: {folder / 'losses.png'}; export it with: {made}", err=True)
+
+
+def _begin_run(folder: Path, technique: str) -> dict[str, Any]:
+    """Return the state of a new run. Raises UserError where the folder holds one."""
+    if (folder / "checkpoint").exists():
+        raise UserError(f"{folder} holds a run already; go on with --resume or name another folder")
+    return {"technique": technique, "step": 0}
+
+
+def _check_folder(folder: Path) -> None:
+    """Make a run's folder. Raises OSError or OutputError for one that cannot be written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    check_writable(folder / "run.json")
+
+
+def _check_music(cache: Path, options: RunOptions) -> None:
+    """Raise DataError when there is neither a cache nor a folder of songs to make it of."""
+    if cache.exists() or options.data_folder is not None:
+        return
+    if options.resume:
+        raise DataError(
+            f"the music that the run learns from is gone: there is no {cache}; "
+            "name the file with --cache, or make it again from a folder of songs with --data"
+        )
+    raise DataError(f"no cache at {cache}: name a folder of MIDI files with --data")
+
+
+def _make_cache(cache: Path, options: RunOptions) -> None:
+    """Make the cache of a run where it is missing. Raises DataError."""
+    if cache.exists() or options.data_folder is None:
+        return
+    from models.data import preparation
+
+    click.echo(f"reading {options.data_folder} (once; kept in {cache})", err=True)
+    made = preparation.prepare(options.data_folder, cache, options.collections or None)
+    _print_preparation(made, to_stderr=True)
+
+
+def _share_songs(fabric: Fabric, cache: Path, options: RunOptions) -> list[CachedSong]:
+    """Return the songs of a cache; on a machine that has no such file, its first process makes it. Raises DataError."""
+    if fabric.world_size > 1:
+        fabric.barrier()
+        if fabric.local_rank == 0:
+            _make_cache(cache, options)
+        fabric.barrier()
+    songs = song_cache.load(cache)
+    if not any(song.split == "train" for song in songs):
+        raise DataError(f"{cache}: no song in the train split")
+    return songs
 
 
 def _load_objective(name: str) -> Any:
@@ -208,24 +298,10 @@ def _load_objective(name: str) -> Any:
 def _load_run(folder: Path, technique: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Return tensors and state of a technique's run. Raises UserError."""
     tensors, state = checkpoint.load(folder / "checkpoint")
-    if state.get("technique") != technique:
-        raise UserError(f"{folder} holds a run of the {state.get('technique')}, not of the {technique}")
+    if state["technique"] != technique:
+        raise UserError(f"{folder} holds a run of the {state['technique']}, not of the {technique}")
+    state.pop("extras", None)  # of its end, which is another now
     return tensors, state
-
-
-def _load_songs(data_folder: Path | None, cache: Path, collections: tuple[str, ...]) -> list[CachedSong]:
-    """Return the songs of a cache, which is made where it is missing. Raises DataError."""
-    if not cache.exists():
-        if data_folder is None:
-            raise DataError(f"no cache at {cache}: name a folder of MIDI files with --data")
-        from models.data import preparation
-
-        click.echo(f"reading {data_folder} (once; kept in {cache})", err=True)
-        _print_preparation(preparation.prepare(data_folder, cache, collections or None), to_stderr=True)
-    songs = song_cache.load(cache)
-    if not any(song.split == "train" for song in songs):
-        raise DataError(f"{cache}: no song in the train split")
-    return songs
 
 
 def _describe_origin(cache: Path) -> dict[str, Any]:
@@ -233,16 +309,10 @@ def _describe_origin(cache: Path) -> dict[str, Any]:
     return {
         "data_hash": song_cache.hash_file(cache),
         "commit": checkpoint.find_commit(),
+        "version": checkpoint.find_version(),
         "torch": torch.__version__,
         "command": shlex.join(["houseband", *sys.argv[1:]]),
     }
-
-
-def _start_fabric(options: RunOptions) -> Fabric:
-    count: Any = int(options.devices) if options.devices.isdigit() else options.devices
-    fabric = Fabric(accelerator=options.accelerator, devices=count, precision=options.precision)  # type: ignore[arg-type]
-    fabric.launch()
-    return fabric
 
 
 def _parse_setting(text: str) -> tuple[str, Any]:
@@ -252,5 +322,5 @@ def _parse_setting(text: str) -> tuple[str, Any]:
         raise UserError(f"--set {text}: not KEY=VALUE")
     try:
         return key, json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return key, value  # a name or a path

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.draws import BatchNoise
 from music.note import PITCH_CLASSES
 
 
@@ -115,11 +116,15 @@ class Drop(nn.Module):
     def __init__(self, width: Width, share: float) -> None:
         super().__init__()
         self.width, self.share = width, share
+        #: draws which channels; None for torch's own generator
+        self.noise: BatchNoise | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or not self.share:
             return x
-        keep = torch.rand(x.shape[0], sum(self.width), 1, device=x.device) >= self.share
+        shape = (x.shape[0], sum(self.width), 1)
+        drawn = torch.rand(shape, device=x.device) if self.noise is None else self.noise.draw_uniform(shape)
+        keep = drawn >= self.share
         pitched, plain = keep[:, : self.width.pitched], keep[:, self.width.pitched :]
         return x * torch.cat([pitched.repeat_interleave(PITCH_CLASSES, 1), plain], 1) / (1 - self.share)
 

@@ -1,29 +1,38 @@
 """The loop that every technique is trained in, on CPU or CUDA, one device or many (Lightning Fabric).
 
 A run is a folder: `losses.csv` and `losses.png`, `run.json` (command, commit, data) and `checkpoint/`. A run that was
-killed goes on from its checkpoint.
+stopped or killed goes on from its checkpoint as if it had not been. Of several devices the first writes all of it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import signal
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import FrameType
 from typing import Any, Protocol
 
 import click
+import torch
 from lightning_fabric import Fabric
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from models import checkpoint
+from models.optimisation import average_tensor
+from music.errors import HousebandError, UserError
 
 #: so many of a run's losses stand beside its progress bar
 SHOWN_LOSSES = 3
+#: how a checkpoint names what an objective keeps from one update to the next
+STATE = "state"
 
 
 class Objective(Protocol):
@@ -33,11 +42,20 @@ class Objective(Protocol):
     modules: Mapping[str, nn.Module]
     optimizers: Mapping[str, Optimizer]
 
+    def begin(self) -> None:
+        """Take over the weights that the recipe begins with; not called where a run goes on."""
+
     def update(self, step: int) -> dict[str, float]:
         """Take one step of training, counted from 0; return its losses."""
 
     def validate(self) -> dict[str, float]:
         """Return losses of the averaged weights on songs that are not learned from; keys begin with `valid_`."""
+
+    def collect_state(self) -> Mapping[str, Tensor]:
+        """Return what the next update depends on beside weights and step: of every example of this device a row."""
+
+    def restore_state(self, state: Mapping[str, Tensor]) -> None:
+        """Put back this device's rows of what was collected for the whole batch; begin anew where they do not fit."""
 
     def collect_extras(self) -> dict[str, Any]:
         """Return what the exporter needs beside the weights, as JSON values."""
@@ -46,26 +64,33 @@ class Objective(Protocol):
 class LossLog:
     """The table `losses.csv`: a row holds the means of the losses since the row before, and validation losses."""
 
-    def __init__(self, folder: Path, last_step: int) -> None:
-        """Go on with the table in a run's folder; rows of later steps than `last_step` are left out."""
+    def __init__(self, folder: Path, last_step: int, pending: Mapping[str, list[float]] | None = None) -> None:
+        """Go on with the table in a run's folder; rows of later steps than `last_step` are left out.
+
+        pending: losses since the last row. Raises UserError when the table is damaged.
+        """
         self.path = folder / "losses.csv"
         self.rows: list[dict[str, str]] = []
-        self._sums: dict[str, list[float]] = defaultdict(list)
-        if self.path.exists():
-            with self.path.open() as file:
-                self.rows = [row for row in csv.DictReader(file) if int(row["step"]) <= last_step]
+        #: the losses since the last row
+        self.pending: dict[str, list[float]] = defaultdict(list, {k: list(v) for k, v in (pending or {}).items()})
+        if self.path.exists() and last_step:
+            try:
+                with self.path.open(newline="") as file:
+                    self.rows = [row for row in csv.DictReader(file) if int(row["step"]) <= last_step]
+            except (ValueError, KeyError, TypeError, csv.Error):
+                raise UserError(f"{self.path}: not a table of losses; move it away to go on without it") from None
 
     def add(self, losses: Mapping[str, float]) -> None:
         """Remember the losses of one update."""
         for name, value in losses.items():
-            self._sums[name].append(value)
+            self.pending[name].append(value)
 
     def write_row(self, step: int, seconds: float, validated: Mapping[str, float]) -> dict[str, str]:
         """Close a row with validation losses beside the means, write the table, and return the row."""
-        means = {name: sum(values) / len(values) for name, values in self._sums.items()} | dict(validated)
+        means = {name: sum(values) / len(values) for name, values in self.pending.items()} | dict(validated)
         row = {"step": str(step), "seconds": f"{seconds:.1f}"} | {k: f"{v:.5g}" for k, v in means.items()}
         self.rows.append(row)
-        self._sums.clear()
+        self.pending.clear()
         with self.path.open("w", newline="") as file:
             writer = csv.DictWriter(file, self._list_columns(), restval="")
             writer.writeheader()
@@ -101,46 +126,122 @@ class LossLog:
         return list(dict.fromkeys(name for row in self.rows for name in row))
 
 
-def run_training(
-    objective: Objective,
-    fabric: Fabric,
-    folder: Path,
-    steps: int,
-    state: dict[str, Any],
-    every: int = 200,
-    save_every_s: float = 60.0,
-) -> None:
-    """Update from step state["step"] to `steps`, and keep losses and checkpoints in the run's folder.
+class TrainingStopped(HousebandError):
+    """A signal has ended a run before its last step; the message says where it goes on from."""
 
-    A row of losses is written every `every` steps, a checkpoint every `save_every_s` seconds, both at the end. The
-    state, which is what the checkpoint holds beside the tensors, is changed as the run goes on.
-    """
-    log = LossLog(folder, int(state["step"]))
-    begun_s = time.monotonic() - float(state.get("seconds", 0))
-    saved_s = time.monotonic()
-    is_first = fabric.is_global_zero  # of several devices one writes
-    with _open_progress(hidden=not (is_first and sys.stderr.isatty())) as progress:
-        task = progress.add_task("training", total=steps, completed=int(state["step"]), losses="")
-        for step in range(int(state["step"]), steps):
-            log.add(objective.update(step))
-            progress.advance(task)
-            is_last = step + 1 == steps
-            if not is_first:
-                continue
-            if (step + 1) % every == 0 or is_last:
-                row = log.write_row(step + 1, time.monotonic() - begun_s, objective.validate())
-                progress.update(task, losses=_describe_losses(row))
-                if not sys.stderr.isatty():
-                    click.echo(" ".join(f"{name}={value}" for name, value in row.items()))
-            if is_last or time.monotonic() - saved_s > save_every_s:
-                state |= {"step": step + 1, "seconds": time.monotonic() - begun_s}
-                if is_last:
-                    state["extras"] = objective.collect_extras()
-                tensors = checkpoint.collect_tensors(objective.modules, objective.optimizers)
-                checkpoint.save(folder / "checkpoint", tensors, state)
-                saved_s = time.monotonic()
-    if is_first:
-        log.plot()
+
+class StopSignals:
+    """Ctrl-C and SIGTERM, remembered until the update under way is over; a second one ends the program at once."""
+
+    def __init__(self) -> None:
+        #: the name of the signal that came; '' for none
+        self.caught = ""
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """Remember signals for the time being."""
+        before = {kind: signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)}
+
+        def remember(number: int, _frame: FrameType | None) -> None:
+            self.caught = signal.Signals(number).name
+            restore()
+
+        def restore() -> None:
+            for kind, handler in before.items():
+                signal.signal(kind, handler)
+
+        for kind in before:
+            signal.signal(kind, remember)
+        try:
+            yield
+        finally:
+            restore()
+
+
+class TrainingRun:
+    """One run of an objective: losses and checkpoints are kept in the run's folder."""
+
+    def __init__(self, objective: Objective, fabric: Fabric, folder: Path, steps: int, state: dict[str, Any]) -> None:
+        """Go on from step state["step"] to `steps`.
+
+        The state, which is what the checkpoint holds beside the tensors, is changed as the run goes on.
+        """
+        self.objective, self.fabric, self.folder = objective, fabric, folder
+        self.steps, self.state = steps, state
+        #: of several devices one writes
+        self.is_first = fabric.is_global_zero
+        self.log = LossLog(folder, int(state["step"]), state.get("losses"))
+        self._begun_s = time.monotonic() - float(state.get("seconds", 0))
+
+    def run(self, every: int = 200, save_every_s: float = 60.0) -> None:
+        """Update up to the last step; write a row of losses every `every` steps, a checkpoint every `save_every_s`.
+
+        Both are written at the end, too, and a checkpoint where Ctrl-C or SIGTERM comes. Raises TrainingStopped then.
+        """
+        signals, saved_s = StopSignals(), time.monotonic()
+        with signals.watched(), _open_progress(hidden=not (self.is_first and sys.stderr.isatty())) as progress:
+            task = progress.add_task("training", total=self.steps, completed=int(self.state["step"]), losses="")
+            for step in range(int(self.state["step"]), self.steps):
+                losses = self.objective.update(step)
+                progress.advance(task)
+                is_last = step + 1 == self.steps
+                is_due = self.is_first and time.monotonic() - saved_s > save_every_s
+                losses, saves, stops = self._agree(losses, is_due, bool(signals.caught))
+                self.log.add(losses)
+                if self.is_first and ((step + 1) % every == 0 or is_last):
+                    progress.update(task, losses=self._write_row(step + 1))
+                if saves or stops or is_last:
+                    self._save(step + 1, is_last)
+                    saved_s = time.monotonic()
+                if stops and not is_last:
+                    break
+        if self.state["step"] >= self.steps and "extras" not in self.state:  # told to end where it was
+            self._save(self.state["step"], is_last=True)
+        if self.is_first and self.log.rows:
+            self.log.plot()
+        if self.state["step"] < self.steps:
+            raise TrainingStopped(
+                f"stopped by {signals.caught or 'a signal'} at step {self.state['step']} of {self.steps}, and saved in "
+                f"{self.folder / 'checkpoint'}; the same command with --resume goes on"
+            )
+
+    def _write_row(self, step: int) -> str:
+        """Write a row of losses; return what is shown of it beside the progress bar."""
+        row = self.log.write_row(step, time.monotonic() - self._begun_s, self.objective.validate())
+        if not sys.stderr.isatty():
+            click.echo(" ".join(f"{name}={value}" for name, value in row.items()))
+        return _describe_losses(row)
+
+    def _agree(self, losses: dict[str, float], saves: bool, stops: bool) -> tuple[dict[str, float], bool, bool]:
+        """Return the losses of all devices, and whether any of them wants to save, and to stop.
+
+        All do so after the same update.
+        """
+        if self.fabric.world_size == 1:
+            return losses, saves, stops
+        own = torch.tensor([*losses.values(), float(saves), float(stops)], device=self.fabric.device)
+        *means, saving, stopping = average_tensor(self.fabric, own).tolist()
+        return dict(zip(losses, means, strict=True)), saving > 0, stopping > 0
+
+    def _save(self, step: int, is_last: bool) -> None:
+        """Write a checkpoint. Called on all devices, for what they keep from one update to the next is gathered."""
+        kept = {name: self._gather(value) for name, value in self.objective.collect_state().items()}
+        self.state |= {"step": step, "seconds": time.monotonic() - self._begun_s, "losses": dict(self.log.pending)}
+        if not self.is_first:
+            return
+        if is_last:
+            self.state["extras"] = self.objective.collect_extras()
+        tensors = checkpoint.collect_tensors(self.objective.modules, self.objective.optimizers)
+        tensors |= {f"{STATE}.{name}": value for name, value in kept.items()}
+        checkpoint.save(self.folder / "checkpoint", tensors, self.state)
+
+    def _gather(self, rows: Tensor) -> Tensor:
+        """Return the rows of all devices, in the order of the batch."""
+        if self.fabric.world_size == 1:
+            return rows
+        gathered = self.fabric.all_gather(rows.to(self.fabric.device))
+        assert isinstance(gathered, Tensor)
+        return gathered.flatten(0, 1).cpu()
 
 
 def _open_progress(hidden: bool) -> Progress:
@@ -150,6 +251,7 @@ def _open_progress(hidden: bool) -> Progress:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[losses]}"),
+        console=Console(stderr=True),
         disable=hidden,
         auto_refresh=True,
     )

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arcnn.network import ARCNN_STYLES
-from models.data.song_cache import CachedSong
+from models.data.song_cache import CachedSong, DataError
+from models.recipe import Share
 from music.encoding.edit_grid import WINDOW_STEPS, Cells, Lengths
 from music.note import PITCHES, STEPS_PER_BAR
-from music.styles import find_collection
+from music.styles import DEFAULT_STYLE, find_collection
 from music.track_names import PARTS
 
 #: the collection that each style is learned from, in the order of the style input
@@ -49,10 +50,10 @@ class SpoilRecipe:
     #: some of the time wrong notes lie near right ones, or really anywhere, and whole voices or bars go; else wrong
     #: notes lie anywhere among the piece's pitches, which is the published recipe
     plausible: bool = True
-    wrong: float = 0.5  #: the most wrong notes, as a share of the piece's
-    keep: float = 0.2  #: how often the notes left are said to be right
-    voices: float = 0.15  #: how often whole voices go
-    bars: float = 0.05  #: how often whole bars go
+    wrong: Share = 0.5  #: the most wrong notes, as a share of the piece's
+    keep: Share = 0.2  #: how often the notes left are said to be right
+    voices: Share = 0.15  #: how often whole voices go
+    bars: Share = 0.05  #: how often whole bars go
 
 
 def list_intervals(song: CachedSong, part: str = "soprano") -> NDArray[np.int32]:
@@ -94,7 +95,14 @@ def make_piece(song: CachedSong) -> EditPiece:
     length = np.where(follows, np.minimum(rows[:, 3], room), rows[:, 3])
     notes = np.stack([rows[:, 1], rows[:, 2], np.minimum(length, WINDOW_STEPS), rows[:, 0]], 1).astype(np.int32)
     notes = notes[np.argsort(notes[:, 0], kind="stable")]
-    return EditPiece(song.name, COLLECTIONS.index(song.collection), song.steps, notes)
+    return EditPiece(song.name, choose_style(song), song.steps, notes)
+
+
+def choose_style(song: CachedSong) -> int:
+    """Return which of ARCNN_STYLES a song is learned as: its collection's, else its own; pop for one that is none."""
+    if song.collection in COLLECTIONS:
+        return COLLECTIONS.index(song.collection)
+    return ARCNN_STYLES.index(song.style if song.style in ARCNN_STYLES else DEFAULT_STYLE)
 
 
 def cut_window(piece: EditPiece, first: int) -> Rows:
@@ -210,28 +218,32 @@ class ExamplePool:
         pieces: Sequence[EditPiece],
         weights: Sequence[float],
         recipe: SpoilRecipe,
-        random: np.random.Generator,
         shift: int = 6,
     ) -> None:
-        """Draw each style by its weight, and transpose by up to `shift` semitones either way."""
-        self.recipe, self.random, self.shift = recipe, random, shift
+        """Draw each style by its weight, and transpose by up to `shift` semitones either way.
+
+        Raises DataError when there is no piece to draw.
+        """
+        self.recipe, self.shift = recipe, shift
         self._by_style = [[p for p in pieces if p.style == style] for style in range(len(weights))]
         there = np.array([w if self._by_style[i] else 0.0 for i, w in enumerate(weights)])
+        if not there.sum():
+            raise DataError("no song in the train split is of a style that is learned with a weight above 0")
         self._weights = there / there.sum()
         # the longer a piece, the more of its windows are drawn
         self._shares = [_weigh_pieces(group) for group in self._by_style]
 
-    def draw(self) -> EditExample:
+    def draw(self, random: np.random.Generator) -> EditExample:
         """Return a new example."""
-        style = int(self.random.choice(len(self._weights), p=self._weights))
+        style = int(random.choice(len(self._weights), p=self._weights))
         group = self._by_style[style]
-        piece = group[self.random.choice(len(group), p=self._shares[style])]
+        piece = group[random.choice(len(group), p=self._shares[style])]
         bars = max(1, (piece.steps - WINDOW_STEPS) // STEPS_PER_BAR + 1)
-        notes = cut_window(piece, STEPS_PER_BAR * int(self.random.integers(0, bars)))
+        notes = cut_window(piece, STEPS_PER_BAR * int(random.integers(0, bars)))
         if self.shift:
-            notes[:, 1] += int(self.random.integers(-self.shift, self.shift + 1))
+            notes[:, 1] += int(random.integers(-self.shift, self.shift + 1))
             notes = notes[(notes[:, 1] >= 0) & (notes[:, 1] < PITCHES)]
-        sheet, kept = spoil(notes, self.recipe, self.random)
+        sheet, kept = spoil(notes, self.recipe, random)
         return EditExample(sheet, kept, draw_sheet(notes), style)
 
 

@@ -15,6 +15,7 @@ DeepComposer: uniform XOR, no conditioning) is a setting of the same network.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.key_equivariant import Block, KeyConv, KeyNorm, Width
+from models.recipe import Count
 from music.encoding.edit_grid import LENGTHS_STEPS, PLANES, WINDOW_STEPS
 from music.note import PITCH_CLASSES, PITCHES, STEPS_PER_BEAT
 from music.styles import list_styles
@@ -44,14 +46,14 @@ class ArcnnConfig:
     """Sizes of the network. A cell is a beat x a pitch."""
 
     near: int = 24  #: channels of a cell before it hears the far view
-    near_blocks: int = 1
+    near_blocks: Count = 1
     folded: int = 12  #: channels that are folded onto pitch classes
     beat: tuple[int, int] = (16, 32)  #: (pitched, plain) channels of the far view at beats
     bar: tuple[int, int] = (24, 48)  #: likewise at bars
-    bar_blocks: int = 2
-    write_blocks: int = 2  #: of the far view, after bars have been heard
+    bar_blocks: Count = 2
+    write_blocks: Count = 2  #: of the far view, after bars have been heard
     cell: int = 24  #: channels of a cell after it has heard the far view
-    cell_blocks: int = 2
+    cell_blocks: Count = 2
     conditioned: bool = True  #: hear the style, and which notes are kept
 
 
@@ -259,28 +261,32 @@ def compute_log_weights(logit: Tensor) -> Tensor:
 # --- losses ---------------------------------------------------------------------------------------------------------
 
 
-def compute_edit_loss(edit: Tensor, differs: Tensor) -> Tensor:
+def _count(count: Tensor) -> Tensor:
+    return count.clamp(min=1)
+
+
+def compute_edit_loss(edit: Tensor, differs: Tensor, average: Callable[[Tensor], Tensor] = _count) -> Tensor:
     """Return the nats of the next edit. Examples that do not differ do not count.
 
-    edit: (B, 128, 128), logits; differs: bool, the XOR of roll and real piece.
+    edit: (B, 128, 128), logits; differs: bool, the XOR of roll and real piece; average: from what this device counts
+    to what a sum is divided by, see `models.optimisation.average_count`.
     """
     target = differs.flatten(1).float()
     left = target.sum(1)
     some = (left > 0).float()
     nats = -(edit.flatten(1).log_softmax(1) * target).sum(1) / left.clamp(min=1)
-    return (nats * some).sum() / some.sum().clamp(min=1)
+    return (nats * some).sum() / average(some.sum())
 
 
-def compute_calibration_loss(logit: Tensor, differs: Tensor) -> Tensor:
+def compute_calibration_loss(logit: Tensor, differs: Tensor, average: Callable[[Tensor], Tensor] = _count) -> Tensor:
     """Return the nats of what differs and what does not, for each cell that differs."""
     binary = functional.binary_cross_entropy_with_logits(logit, differs.float(), reduction="sum")
-    return binary / differs.sum().clamp(min=1)
+    return binary / average(differs.sum())
 
 
-def compute_length_loss(scores: Tensor, lengths: Tensor) -> Tensor:
+def compute_length_loss(scores: Tensor, lengths: Tensor, average: Callable[[Tensor], Tensor] = _count) -> Tensor:
     """Return the cross-entropy (nats) of notes' lengths: scores (n, lengths), lengths (n,) in steps."""
-    if not len(lengths):
-        return scores.sum() * 0
+    count = average(torch.tensor(len(lengths), device=scores.device))
     classes = torch.tensor(LENGTHS_STEPS, device=scores.device)
     target = (lengths[:, None] - classes[None]).abs().argmin(1)
-    return functional.cross_entropy(scores.float(), target)
+    return functional.cross_entropy(scores.float(), target, reduction="sum") / count

@@ -9,7 +9,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -29,10 +30,12 @@ from models.arcnn.network import (
     compute_length_loss,
 )
 from models.data.song_cache import CachedSong
-from models.optimisation import set_rate, update_average, update_weights, warm_up
-from models.recipe import read_recipe
-from music.encoding.edit_grid import LENGTHS_STEPS, stack_planes
-from music.styles import get_weights
+from models.draws import Draws
+from models.optimisation import average_count, set_rate, update_average, update_weights, warm_up
+from models.recipe import BatchSize, Bounds, Count, Rate, RecipeError, Share, read_recipe
+from music.encoding.edit_grid import LENGTHS_STEPS, WINDOW_STEPS, stack_planes
+from music.note import PITCHES
+from music.styles import COLLECTIONS, get_weights
 
 WARM_UP_STEPS = 150
 #: weights of the losses beside the edits'
@@ -49,17 +52,17 @@ class ArcnnRecipe:
 
     model: ArcnnConfig = field(default_factory=ArcnnConfig)
     spoil: SpoilRecipe = field(default_factory=SpoilRecipe)  #: how pieces are spoilt
-    batch: int = 16
-    learning_rate: float = 3e-3
-    descent: float = 0.3  #: the last share of the run, in which the rate falls
+    batch: BatchSize = 16
+    learning_rate: Rate = 3e-3
+    descent: Annotated[float, Bounds(1e-6, 1)] = 0.3  #: the last share of the run, in which the rate falls
     calibrated: bool = True  #: learn, too, how probable each edit is
-    own: float = 0.25  #: share of new examples that are shown again with the network's own edits,
-    own_from: float = 0.2  #: from this share of the run on
-    further: float = 0.7  #: share of those that have been and are shown once more
-    oldest: int = 8  #: so often at most
+    own: Share = 0.25  #: share of new examples that are shown again with the network's own edits,
+    own_from: Share = 0.2  #: from this share of the run on
+    further: Share = 0.7  #: share of those that have been and are shown once more
+    oldest: Count = 8  #: so often at most
     most_edits: int = 40  #: at once
     weights: tuple[float, ...] = tuple(get_weights("arcnn").values())  #: how often each style is drawn
-    shift: int = 6  #: transposition, semitones either way
+    shift: Annotated[int, Bounds(0, 24)] = 6  #: transposition, semitones either way
 
 
 #: `--set published=true`: what the published recipe says, on the same network
@@ -84,37 +87,47 @@ class ArcnnObjective:
         self.modules: dict[str, nn.Module] = {"net": self.net, "average": self.average}
         self.optimizers: dict[str, torch.optim.Optimizer] = {"optimizer": optimizer}
         train, valid, self.dropped = make_pieces(songs)
-        self.random = np.random.default_rng(seed * 1000 + fabric.global_rank)
-        self.pool = ExamplePool(train, recipe.weights, recipe.spoil, self.random, recipe.shift)
-        #: examples that the network has edited, to be shown at the next update
-        self.waiting: list[EditExample] = []
+        self.draws = Draws.of_device(fabric, seed, recipe.batch)
+        self.pool = ExamplePool(train, recipe.weights, recipe.spoil, recipe.shift)
+        #: examples that the network has edited, to be shown at the next update in the same places of the batch
+        self.waiting: list[EditExample | None] = [None] * recipe.batch
         self.valid = draw_validation(valid)
 
     @staticmethod
     def read_recipe(values: Mapping[str, Any]) -> ArcnnRecipe:
-        """Return the recipe in JSON values, `published` among them. Raises TypeError for an unknown key."""
+        """Return the recipe in JSON values, `published` among them. Raises RecipeError."""
         given = dict(values)
         if given.pop("published", False):
-            given = {**PUBLISHED, **given, "model": {**PUBLISHED["model"], **given.get("model", {})}}
-        return read_recipe(ArcnnRecipe, given)
+            model = given.get("model", {})
+            given = {**PUBLISHED, **given}
+            given["model"] = {**PUBLISHED["model"], **model} if isinstance(model, Mapping) else model
+        recipe = read_recipe(ArcnnRecipe, given)
+        if len(recipe.weights) != len(ARCNN_STYLES):
+            raise RecipeError(f"weights: wants {len(ARCNN_STYLES)} numbers, for {', '.join(ARCNN_STYLES)}")
+        return recipe
+
+    def begin(self) -> None:
+        """Take over nothing."""
 
     # --- one update -------------------------------------------------------------------------------------------------
 
     def update(self, step: int) -> dict[str, float]:
         """Update the network; return its losses."""
         self._set_rate(step)
-        batch = self.waiting + [self.pool.draw() for _ in range(self.recipe.batch - len(self.waiting))]
+        randoms = self.draws.open_examples(step)
+        batch = [kept or self.pool.draw(random) for kept, random in zip(self.waiting, randoms, strict=True)]
+        average = partial(average_count, self.fabric)
         seen, style, true = make_tensors(batch, self.fabric.device)
         with self.fabric.autocast():
             edit, cells = self.net.look(seen, style, LOW_PITCH)
             missing = (true > 0) & (seen[:, 0] < 0.5)
             example, step_of_it, pitch = missing.nonzero(as_tuple=True)
             at = example, step_of_it, pitch
-            length = compute_length_loss(self.net.score_lengths_at(cells, at), true[at])
+            length = compute_length_loss(self.net.score_lengths_at(cells, at), true[at], average)
         differs = (true > 0) != (seen[:, 0] > 0.5)
-        nats = compute_edit_loss(edit, differs)
+        nats = compute_edit_loss(edit, differs, average)
         logit = _calibrate(self.net, edit.detach(), cells.detach(), seen)
-        calibration = compute_calibration_loss(logit, differs)
+        calibration = compute_calibration_loss(logit, differs, average)
         loss = nats + LENGTH_WEIGHT * length
         loss = loss + (CALIBRATION_WEIGHT * calibration if self.recipe.calibrated else 0)
         beside = list(self.net.calibration.parameters())  # whose gradient must not make the others' smaller
@@ -122,7 +135,7 @@ class ArcnnObjective:
         update_weights(self.fabric, self.optimizers["optimizer"], loss, 1.0, (beside, others))
         update_average(self.average, self.net, min(0.997, (step + 1) / (step + 50)))
         with torch.no_grad():
-            self._edit_batch(batch, edit.detach(), cells.detach(), logit.detach(), self._find_own_share(step))
+            self._edit_batch(batch, edit.detach(), cells.detach(), logit.detach(), step)
         return {
             "nats": float(nats.detach()),
             "calibration": float(calibration.detach()),
@@ -141,42 +154,72 @@ class ArcnnObjective:
         rate = self.recipe.learning_rate * min(warm_up(step + 1, WARM_UP_STEPS), left)
         set_rate(self.optimizers["optimizer"], rate)
 
-    def _edit_batch(self, batch: list[EditExample], edit: Tensor, cells: Tensor, logit: Tensor, share: float) -> None:
+    def _edit_batch(self, batch: list[EditExample], edit: Tensor, cells: Tensor, logit: Tensor, step: int) -> None:
         """Edit some of the examples, as the network does when it plays, more or less boldly.
 
         They wait for the next update; one in which nothing is worth an edit any more does not come back.
         """
-        self.waiting = []
-        recipe = self.recipe
+        self.waiting = [None] * len(batch)
+        recipe, share = self.recipe, self._find_own_share(step)
         for i, example in enumerate(batch):
-            if example.age >= recipe.oldest or self.random.random() >= (recipe.further if example.age else share):
+            random = self.draws.open_edit(step, i)
+            if example.age >= recipe.oldest or random.random() >= (recipe.further if example.age else share):
                 continue
             onset = torch.from_numpy(example.sheet[:, LOW_PITCH:HIGH_PITCH] > 0).to(edit.device)
             real = torch.where(onset, -logit[i], logit[i]).sigmoid()
-            threshold = halve_best_f1(real) * self.random.uniform(*_THRESHOLD_SHARES)
+            threshold = halve_best_f1(real) * random.uniform(*_THRESHOLD_SHARES)
             kept = onset & torch.from_numpy(example.kept[:, LOW_PITCH:HIGH_PITCH]).to(edit.device)
             worthwhile = torch.where(onset, real < threshold, real >= threshold) & ~kept
-            count = min(int(self.random.integers(1, recipe.most_edits + 1)), int(worthwhile.sum()))
+            count = min(int(random.integers(1, recipe.most_edits + 1)), int(worthwhile.sum()))
             if not count:
                 continue
-            uniform = torch.rand(onset.shape, device=edit.device).clamp(1e-9, 1 - 1e-7)
-            keys = edit[i] / self.random.uniform(*_TEMPERATURES) - (-uniform.log()).log()
-            self._apply_edits(example, i, cells, keys.masked_fill(~worthwhile, -torch.inf), count)
-            self.waiting.append(example)
+            keys = edit[i] / random.uniform(*_TEMPERATURES) + _draw_gumbel(random, onset)
+            self._apply_edits(example, i, cells, keys.masked_fill(~worthwhile, -torch.inf), count, random)
+            self.waiting[i] = example
 
-    def _apply_edits(self, example: EditExample, index: int, cells: Tensor, keys: Tensor, count: int) -> None:
+    def _apply_edits(
+        self, example: EditExample, index: int, cells: Tensor, keys: Tensor, count: int, random: np.random.Generator
+    ) -> None:
         """Apply the edits of the highest keys (WINDOW_STEPS, pitches) to an example, the batch's at `index`."""
         chosen = keys.flatten().topk(count).indices
         steps, pitches = chosen // keys.shape[1], chosen % keys.shape[1]
         here = torch.full_like(steps, index)
         scores = self.net.score_lengths_at(cells, (here, steps, pitches)).float()
-        lengths = torch.distributions.Categorical(logits=scores).sample()
+        lengths = (scores + _draw_gumbel(random, scores)).argmax(1)
         for step, pitch, length in zip(steps.tolist(), (pitches + LOW_PITCH).tolist(), lengths.tolist(), strict=True):
             if example.sheet[step, pitch]:
                 example.sheet[step, pitch] = 0
             else:
                 dataset.add_note(example.sheet, step, pitch, LENGTHS_STEPS[length])
         example.age += 1
+
+    def collect_state(self) -> dict[str, Tensor]:
+        """Return the examples that wait, by their places in the batch; age 0 where none does.
+
+        Of types that are gathered from several devices: gloo knows neither int16 nor bool.
+        """
+        blank = np.zeros((WINDOW_STEPS, PITCHES), np.int16)
+        none = EditExample(blank, blank > 0, blank, 0)
+        kept = [example or none for example in self.waiting]
+        return {
+            "sheet": torch.from_numpy(np.stack([example.sheet for example in kept]).astype(np.int32)),
+            "kept": torch.from_numpy(np.stack([example.kept for example in kept]).astype(np.uint8)),
+            "true": torch.from_numpy(np.stack([example.true for example in kept]).astype(np.int32)),
+            "style": torch.tensor([example.style for example in kept]),
+            "age": torch.tensor([example.age for example in kept]),
+        }
+
+    def restore_state(self, state: Mapping[str, Tensor]) -> None:
+        """Let examples wait again."""
+        rows = {key: self.draws.take_rows(value) for key, value in state.items()}
+        sheet, kept, true, style, age = (rows.get(key) for key in ("sheet", "kept", "true", "style", "age"))
+        if sheet is None or kept is None or true is None or style is None or age is None:
+            return
+        sheets, trues = sheet.numpy().astype(np.int16), true.numpy().astype(np.int16)
+        self.waiting = [
+            EditExample(sheets[i], kept[i].numpy() > 0, trues[i], int(style[i]), turns) if turns else None
+            for i, turns in enumerate(age.tolist())
+        ]
 
     # --- validating and keeping -------------------------------------------------------------------------------------
 
@@ -208,6 +251,12 @@ class ArcnnObjective:
         return {"calibrated": self.recipe.calibrated, "dropped_for_a_shared_tune": self.dropped}
 
 
+def _draw_gumbel(random: np.random.Generator, like: Tensor) -> Tensor:
+    """Draw Gumbel noise of a tensor's shape: added to logits, it makes the greatest a draw from their distribution."""
+    uniform = random.random(tuple(like.shape), np.float32).clip(1e-9, 1 - 1e-7)
+    return torch.from_numpy(-np.log(-np.log(uniform))).to(like.device)
+
+
 def _calibrate(net: Arcnn, edit: Tensor, cells: Tensor, seen: Tensor) -> Tensor:
     """Return the logits of each cell's probability to differ, of those of the next edit."""
     moved: Tensor = net.calibration(edit, seen, net.calibration.measure_window(edit, cells, seen))
@@ -217,9 +266,12 @@ def _calibrate(net: Arcnn, edit: Tensor, cells: Tensor, seen: Tensor) -> Tensor:
 def make_pieces(songs: list[CachedSong]) -> tuple[list[EditPiece], list[EditPiece], int]:
     """Return pieces to learn from, pieces to validate on, and how many chorales were left out.
 
-    A chorale whose tune validates is not learned from.
+    Music of collections that are not listed is used where there is no other. A chorale whose tune validates is not
+    learned from.
     """
     known = [s for s in songs if s.collection in dataset.COLLECTIONS]
+    if not any(s.split == "train" for s in known):  # somebody's own music
+        known = [s for s in songs if all(s.collection != listed.name for listed in COLLECTIONS)]
     train = [s for s in known if s.split == "train"]
     valid = [s for s in known if s.split == "valid"]
     chorales, dropped = dataset.drop_known_tunes(

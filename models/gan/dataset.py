@@ -1,4 +1,4 @@
-"""Walks through songs, many at a time, the now-line moving on: what the GAN trains on. numpy only.
+"""Walks through songs, many at a time, the now-line moving on: what the GAN trains on.
 
 A stream plays one stretch of one song. At every update it shows the canvas at its now-line; then the band's part up to
 the next now-line is committed: the song's own in some streams, the generator's in others, so that the network learns
@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from models.data.parts import split_roles
-from models.data.song_cache import CachedSong
+from models.data.song_cache import CachedSong, DataError
+from models.draws import Draws
 from music.chords import NO_CHORD
 from music.encoding import gan_canvas, melody_context
 from music.encoding.gan_canvas import (
@@ -31,8 +34,9 @@ from music.encoding.gan_canvas import (
     PLANE,
     REGISTERS,
 )
-from music.note import PITCH_CLASSES, PITCHED_ROLES, ROLES, STEPS_PER_BAR, STEPS_PER_BEAT, Metre
+from music.note import MELODY, PITCH_CLASSES, PITCHED_ROLES, ROLES, STEPS_PER_BAR, STEPS_PER_BEAT, Metre
 from music.styles import list_styles
+from music.track_names import PARTS
 
 GAN_STYLES = list_styles("gan")
 BAND = PLANE["bass", "sustain"]  #: first plane of the band; those before are the melody's
@@ -42,6 +46,8 @@ RHYTHM_ROWS = 3 * len(PITCHED_ROLES) + DRUM_PLANES
 
 #: transpositions that songs are learned in, in semitones: from the first to before the second
 _TRANSPOSITIONS = (-5, 7)
+#: steps of the past that a canvas shows, at most
+_PAST_STEPS = FIRST_NOW_STEP + STEPS_PER_BAR
 #: bars that a stretch of a song has at least
 _MIN_BARS = 4
 #: share of stretches that begin with the song, not in its middle
@@ -156,6 +162,7 @@ class GanBatch(NamedTuple):
 
 @dataclass(slots=True)
 class _Stream:
+    source: tuple[int, int, int]  #: style, which of its songs, transposition
     score: GanScore
     band: NDArray[np.uint8]  #: committed planes of the band, its own or the song's
     drums: NDArray[np.uint8]
@@ -172,32 +179,33 @@ class Streams:
     def __init__(
         self,
         songs: list[CachedSong],
-        count: int,
-        seed: int,
+        draws: Draws,
         style_weights: dict[str, float] | None = None,
         heard_all: float = 0.2,
         bars: int = 24,
     ) -> None:
-        """Start `count` streams of at most `bars` bars; a share `heard_all` of them sees the whole melody."""
-        self.random = np.random.default_rng(seed)
-        self.by_style = {s: [x for x in songs if x.style == s] for s in GAN_STYLES}
+        """Start a stream of at most `bars` bars for each example; a share `heard_all` of them sees the whole melody.
+
+        Raises DataError when no song is long enough.
+        """
+        self.draws = draws
+        self.by_style = {s: [x for x in songs if x.style == s and _is_long_enough(x)] for s in GAN_STYLES}
         self.styles = [s for s in GAN_STYLES if self.by_style[s]]
         self.weights = np.array([(style_weights or {}).get(s, 1.0) for s in self.styles])
+        if not self.weights.sum():
+            raise DataError(f"no song of a style that the GAN learns has {_MIN_BARS} bars from its melody on")
         self.weights /= self.weights.sum()
         self.heard_all, self.bars = heard_all, bars
         #: share of new streams whose past is the generator's own
         self.own_share = 0.0
-        self.streams = [self.start_stream() for _ in range(count)]
+        self.streams = [self.start_stream(random) for random in draws.open_examples(0)]
 
-    def start_stream(self) -> _Stream:
+    def start_stream(self, random: np.random.Generator) -> _Stream:
         """Return a new stream, drawn at random."""
-        random = self.random
-        while True:
-            style = self.styles[int(random.choice(len(self.styles), p=self.weights))]
-            song = self.by_style[style][int(random.integers(len(self.by_style[style])))]
-            score = draw_score(song, int(random.integers(*_TRANSPOSITIONS)))
-            if score.bars - score.first_bar >= _MIN_BARS:
-                break
+        style = self.styles[int(random.choice(len(self.styles), p=self.weights))]
+        index = int(random.integers(len(self.by_style[style])))
+        source = GAN_STYLES.index(style), index, int(random.integers(*_TRANSPOSITIONS))
+        score = self._draw_source(source)
         bar = int(random.integers(score.first_bar, max(score.first_bar + 1, score.bars - _MIN_BARS)))
         if random.random() < _FROM_START:
             bar = score.first_bar
@@ -210,18 +218,22 @@ class Streams:
             drums[:, :now] = 0
         last = min(now + self.bars * STEPS_PER_BAR, FIRST_NOW_STEP + score.bars * STEPS_PER_BAR)
         begun = now // STEPS_PER_BAR * STEPS_PER_BAR if fresh else 0
-        return _Stream(score, band, drums, begun, now, last, own, bool(random.random() < self.heard_all))
+        return _Stream(source, score, band, drums, begun, now, last, own, bool(random.random() < self.heard_all))
+
+    def _draw_source(self, source: tuple[int, int, int]) -> GanScore:
+        style, index, transpose = source
+        return draw_score(self.by_style[GAN_STYLES[style]][index], transpose)
 
     def show(self) -> GanBatch:
         """Return the canvases at the streams' now-lines."""
         shown = [_show(stream) for stream in self.streams]
         return GanBatch(*(np.stack(column) for column in zip(*shown, strict=True)))
 
-    def commit(self, band: NDArray[np.uint8], drums: NDArray[np.uint8], steps: int) -> None:
+    def commit(self, band: NDArray[np.uint8], drums: NDArray[np.uint8], steps: int, update: int = 0) -> None:
         """Move every now-line on by `steps`; streams with a past of their own take the generator's band.
 
-        band: (B, BAND_PLANES, 12, FUTURE_STEPS), drums: (B, DRUM_PLANES, FUTURE_STEPS), both from step FIRST_NOW_STEP
-        of the canvases shown on.
+        update: the step of training, by which the streams are drawn that begin now; band: (B, BAND_PLANES, 12,
+        FUTURE_STEPS), drums: (B, DRUM_PLANES, FUTURE_STEPS), both from step FIRST_NOW_STEP of the canvases shown on.
         """
         for i, stream in enumerate(self.streams):
             first = stream.now // STEPS_PER_BAR * STEPS_PER_BAR
@@ -232,7 +244,53 @@ class Streams:
                 stream.drums[:, stream.now : stop] = drums[i, :, inside]
             stream.now = stop
             if stream.now >= stream.last:
-                self.streams[i] = self.start_stream()
+                self.streams[i] = self.start_stream(self.draws.open_example(update + 1, i))
+
+    def collect_state(self) -> dict[str, Tensor]:
+        """Return where the streams are and the past they show, in the order of the batch."""
+        places, bands, drums = [], [], []
+        for stream in self.streams:
+            past = _select_past(stream)
+            places.append([*stream.source, stream.now, stream.last, stream.melody_from, stream.own, stream.heard_all])
+            bands.append(np.zeros((BAND_PLANES, PITCH_CLASSES, _PAST_STEPS), np.uint8))
+            drums.append(np.zeros((DRUM_PLANES, _PAST_STEPS), np.uint8))
+            bands[-1][:, :, : past.stop - past.start] = stream.band[:, :, past]
+            drums[-1][:, : past.stop - past.start] = stream.drums[:, past]
+        return {
+            "places": torch.tensor(places, dtype=torch.int64),
+            "bands": torch.from_numpy(np.stack(bands)),
+            "drums": torch.from_numpy(np.stack(drums)),
+        }
+
+    def restore_state(self, places: Tensor, bands: Tensor, drums: Tensor) -> None:
+        """Go on where `collect_state` was called. Raises DataError for streams through other songs."""
+        self.streams = []
+        for (style, index, transpose, now, last, begun, own, heard_all), band, drum in zip(
+            places.tolist(), bands.numpy(), drums.numpy(), strict=True
+        ):
+            if not (0 <= style < len(GAN_STYLES) and 0 <= index < len(self.by_style[GAN_STYLES[style]])):
+                raise DataError("the run was trained on other music; give the same with --cache or --data")
+            source = style, index, transpose
+            score = self._draw_source(source)
+            planes, hits = score.pitched[BAND:].copy(), score.drums.copy()
+            stream = _Stream(source, score, planes, hits, begun, now, last, bool(own), bool(heard_all))
+            past = _select_past(stream)
+            if past.stop > score.drums.shape[1]:
+                raise DataError("the run was trained on other music; give the same with --cache or --data")
+            stream.band[:, :, past] = band[:, :, : past.stop - past.start]
+            stream.drums[:, past] = drum[:, : past.stop - past.start]
+            self.streams.append(stream)
+
+
+def _is_long_enough(song: CachedSong) -> bool:
+    melody = song.notes[song.notes[:, 0] == PARTS.index(MELODY), 1]
+    first_bar = int(melody.min()) // STEPS_PER_BAR if len(melody) else 0
+    return song.steps // STEPS_PER_BAR - first_bar >= _MIN_BARS
+
+
+def _select_past(stream: _Stream) -> slice:
+    """Return the steps of a stream's score that its canvas shows left of the now-line."""
+    return slice(stream.now // STEPS_PER_BAR * STEPS_PER_BAR - FIRST_NOW_STEP, stream.now)
 
 
 def _show(stream: _Stream) -> GanBatch:

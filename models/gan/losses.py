@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -23,16 +25,22 @@ def weigh_steps(line: Tensor) -> Tensor:
 
 
 def compute_losses(
-    scores: RollLogits, true: SoftRoll, velocity: Tensor, style: Tensor, log_std: Tensor, line: Tensor
+    scores: RollLogits,
+    true: SoftRoll,
+    velocity: Tensor,
+    style: Tensor,
+    log_std: Tensor,
+    line: Tensor,
+    average: Callable[[Tensor], Tensor],
 ) -> dict[str, Tensor]:
     """Return the negative log-likelihood of the real band right of the line, in nats a step, by head.
 
     true: the real band over FUTURE_STEPS with one step before them, so that it is known what goes on; velocity: (B,
     ROLES, FUTURE_STEPS); style: (B,) indices; log_std: the generator's velocity_log_std; line: (B,), in steps of the
-    canvas.
+    canvas; average: from what this device counts to what a sum is divided by.
     """
     weight = weigh_steps(line)
-    count = weight.sum().clamp(min=1)
+    count = average(weight.sum())
     losses: dict[str, Tensor] = {}
 
     def binary(logits: Tensor, target: Tensor, mask: Tensor) -> Tensor:
@@ -67,13 +75,15 @@ def compute_losses(
 
 
 def compute_gradient_penalty(
-    critic: Critic, melody: Tensor, real: SoftRoll, fake: SoftRoll, phase: Tensor, style: Tensor
+    critic: Critic, melody: Tensor, real: SoftRoll, fake: SoftRoll, phase: Tensor, style: Tensor, mix: Tensor
 ) -> Tensor:
-    """Return the mean of (|gradient| - 1)^2 of the critic between real and fake bands, in fp32."""
-    mix = torch.rand(real.band.shape[0], 1, 1, 1, device=melody.device)
+    """Return (|gradient| - 1)^2 of the critic between real and fake bands, (B,), in fp32.
+
+    mix: how far towards the real one, (B, 1, 1, 1).
+    """
     band = (mix * real.band + (1 - mix) * fake.band).detach().requires_grad_(True)
     drums = (mix[..., 0] * real.drums + (1 - mix[..., 0]) * fake.drums).detach().requires_grad_(True)
     judged = critic(melody, SoftRoll(band, drums), phase, style).mean(1)
     gradients = torch.autograd.grad(judged.sum(), (band, drums), create_graph=True)
     norm = torch.cat([g.flatten(1) for g in gradients], 1).norm(dim=1)
-    return (norm - 1).square().mean()
+    return (norm - 1).square()

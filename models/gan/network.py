@@ -23,6 +23,7 @@ from models.gan.dataset import GAN_STYLES, RHYTHM_ROWS
 from models.gan.roll import WRITTEN_BEATS, RollLogits, SoftRoll
 from models.harmonist.network import Harmonist, HarmonistConfig, measure_agreement
 from models.key_equivariant import Block, KeyConv, KeyNorm, Width, concatenate, join
+from models.recipe import Count
 from music.chords import QUALITIES
 from music.encoding.gan_canvas import (
     BAND_KNOWN,
@@ -55,7 +56,7 @@ class GanConfig:
     z: int = 16  #: length of the groove vector
     fine: tuple[int, int] = (20, 80)  #: width at beats
     coarse: tuple[int, int] = (28, 112)  #: width at bars
-    blocks: int = 3  #: residual blocks a level
+    blocks: Count = 3  #: residual blocks a level
     critic: tuple[int, int] = (12, 48)  #: width
     critic_hears_future: bool = True  #: it hears the true melody right of the now-line, too
     harmonist: HarmonistConfig = field(default_factory=HarmonistConfig)

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import copy
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,15 +23,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models import checkpoint
-from models.data.song_cache import CachedSong
+from models.data.song_cache import CachedSong, DataError
+from models.draws import BatchNoise, Draws
 from models.gan import groove_bank
 from models.gan.dataset import BAND, GAN_STYLES, GanBatch, Streams
 from models.gan.losses import compute_gradient_penalty, compute_losses, weigh_steps
 from models.gan.network import Critic, Encoder, GanConfig, Generator, choose_chords
 from models.gan.roll import RHYTHM_NOISES, WRITTEN_BEATS, RollLogits, SoftRoll, mark_tones, play
 from models.harmonist.objective import load_harmonist
-from models.optimisation import anneal, set_rate, update_average, update_weights, warm_up
-from models.recipe import read_recipe
+from models.optimisation import anneal, average_count, average_tensor, set_rate, update_average, update_weights, warm_up
+from models.recipe import BatchSize, Count, Rate, Share, read_recipe
 from music.chords import QUALITIES
 from music.encoding.gan_canvas import BAND_KNOWN, BEAT_OF_BAR, DRUM_PLANES, FIRST_NOW_STEP, FUTURE_STEPS
 from music.note import PITCH_CLASSES
@@ -45,6 +47,8 @@ CRITIC_LEAD = 0.05
 WARM_UP_STEPS = 200
 LOWEST_RATE = 0.03  #: of the learning rate, at the run's end
 PLAYER_CLIP, CRITIC_CLIP = 1.0, 10.0
+#: names of what the critic's examples consist of, in checkpoints
+_EXAMPLE_PLANES = ("melody", "real_band", "real_drums", "fake_band", "fake_drums", "phase", "style")
 #: songs' canvases that validate: so many, drawn with this seed
 VALIDATION_COUNT, VALIDATION_SEED = 128, 7
 
@@ -56,17 +60,17 @@ class GanRecipe:
     harmonist: str = ""  #: folder of the run whose harmonist is taken over
     begin_with: str = ""  #: a GAN's run, or its graph: the generator begins with its weights as far as they fit
     model: GanConfig = field(default_factory=GanConfig)
-    batch: int = 64  #: streams
-    learning_rate: float = 2e-3
-    own_past: float = 1.0  #: share of streams whose past is the generator's own, reached from .. to:
-    own_past_from: float = 0.03
-    own_past_by: float = 0.25
-    heard_all: float = 0.2  #: share of streams that see the whole melody
+    batch: BatchSize = 64  #: streams
+    learning_rate: Rate = 2e-3
+    own_past: Share = 1.0  #: share of streams whose past is the generator's own, reached from .. to:
+    own_past_from: Share = 0.03
+    own_past_by: Share = 0.25
+    heard_all: Share = 0.2  #: share of streams that see the whole melody
     reconstruction: float = 1.0  #: weight of the likelihood
     adversarial: float = 0.3  #: the critic's pull on the last layer as a share of the likelihood's
-    adversarial_from: float = 0.6
-    critic_updates: int = 3  #: for each update of the generator
-    critic_rate: float = 3e-5  #: at 3e-4 the penalty overshoots and the critic runs away (models/LOG.md, run 7)
+    adversarial_from: Share = 0.6
+    critic_updates: Count = 3  #: for each update of the generator
+    critic_rate: Rate = 3e-5  #: at 3e-4 the penalty overshoots and the critic runs away (models/LOG.md, run 7)
     penalty: float = 10.0  #: weight of the gradient penalty
     chord_temperature: float = 0.3
     noise: bool = True
@@ -82,21 +86,21 @@ class CriticExamples(NamedTuple):
     phase: Tensor  #: (B, 5, T)
     style: Tensor  #: (B, styles)
 
-    def select(self, index: slice) -> CriticExamples:
+    def select(self, index: slice | Tensor) -> CriticExamples:
         """Return some of the examples."""
         real, fake = (SoftRoll(*(planes[index] for planes in roll)) for roll in (self.real, self.fake))
         return CriticExamples(self.melody[index], real, fake, self.phase[index], self.style[index])
 
 
-def draw_logistic(shape: tuple[int, ...], device: torch.device) -> Tensor:
+def draw_logistic(shape: tuple[int, ...], noise: BatchNoise) -> Tensor:
     """Draw noise that turns a logit > 0 into a draw from its Bernoulli distribution."""
-    u = torch.rand(shape, device=device).clamp(1e-4, 1 - 1e-4)
+    u = noise.draw_uniform(shape).clamp(1e-4, 1 - 1e-4)
     return u.log() - (-u).log1p()
 
 
-def draw_gumbel(count: int, device: torch.device) -> Tensor:
+def draw_gumbel(count: int, noise: BatchNoise) -> Tensor:
     """Draw Gumbel noise (count, qualities, 12, WRITTEN_BEATS), the same over each half bar: a doubt is settled once."""
-    u = torch.rand(count, len(QUALITIES), PITCH_CLASSES, WRITTEN_BEATS // 2, device=device).clamp(1e-6, 1 - 1e-6)
+    u = noise.draw_uniform((count, len(QUALITIES), PITCH_CLASSES, WRITTEN_BEATS // 2)).clamp(1e-6, 1 - 1e-6)
     return (-(-u.log()).log()).repeat_interleave(2, 3)
 
 
@@ -109,14 +113,14 @@ class GanObjective:
         self.generator = Generator(recipe.model).to(fabric.device)
         self.encoder = Encoder(recipe.model).to(fabric.device)
         self.critic = Critic(recipe.model).to(fabric.device)
-        self._take_over()
+        self.generator.harmonist.requires_grad_(False)
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         self.train_songs = [s for s in songs if s.split == "train" and s.style in GAN_STYLES]
         valid = [s for s in songs if s.split == "valid" and s.style in GAN_STYLES]
         weights = {**get_weights("gan"), "piano": recipe.pop909_weight}
-        rank_seed = seed * 1000 + fabric.global_rank
-        self.streams = Streams(self.train_songs, recipe.batch, rank_seed, weights, recipe.heard_all)
-        self.valid_batches = _draw_validation(valid) if valid else []
+        self.draws = Draws.of_device(fabric, seed, recipe.batch)
+        self.streams = Streams(self.train_songs, self.draws, weights, recipe.heard_all)
+        self.valid_batches = _draw_validation(valid)
         players = [*(p for p in self.generator.parameters() if p.requires_grad), *self.encoder.parameters()]
         self.modules: dict[str, nn.Module] = {
             "generator": self.generator,
@@ -130,21 +134,20 @@ class GanObjective:
         }
         #: what the critic learns from: examples of the last updates
         self.examples: deque[CriticExamples] = deque(maxlen=8)
-        torch.manual_seed(rank_seed + 1)
 
     @staticmethod
     def read_recipe(values: Mapping[str, Any]) -> GanRecipe:
-        """Return the recipe in JSON values. Raises TypeError for an unknown key."""
+        """Return the recipe in JSON values. Raises RecipeError."""
         return read_recipe(GanRecipe, values)
 
-    def _take_over(self) -> None:
-        """Take over weights of earlier runs; encoder and critic begin anew. Raises CheckpointError."""
+    def begin(self) -> None:
+        """Take over the weights of earlier runs; encoder and critic begin anew. Raises CheckpointError."""
         if self.recipe.begin_with:
             checkpoint.load_fitting(self.generator, checkpoint.read_average(Path(self.recipe.begin_with), "generator"))
         if self.recipe.harmonist:
             learned = load_harmonist(Path(self.recipe.harmonist))
-            self.generator.harmonist.load_state_dict(learned.state_dict())
-        self.generator.harmonist.requires_grad_(False)
+            checkpoint.load_whole(self.generator.harmonist, learned.state_dict(), self.recipe.harmonist)
+        self.average.load_state_dict(self.generator.state_dict())
 
     # --- one update -------------------------------------------------------------------------------------------------
 
@@ -153,14 +156,15 @@ class GanObjective:
         recipe, done = self.recipe, step / self.steps
         self._schedule(done)
         batch = self._move(self.streams.show())
+        noise, shared = self.draws.open_noise(step, self.fabric.device), self.draws.open_shared(step)
         with self.fabric.autocast():
-            loss, losses, roll = self._compute_player_loss(batch, adversarial=done >= recipe.adversarial_from)
+            loss, losses, roll = self._compute_player_loss(batch, noise, adversarial=done >= recipe.adversarial_from)
         update_weights(self.fabric, self.optimizers["player_optimizer"], loss, PLAYER_CLIP)
         update_average(self.average, self.generator, 0.999 if done > 0.1 else 0.99)
-        stride = int(self.streams.random.choice(STRIDES))
-        self.streams.commit(_to_bytes(roll.band), _to_bytes(roll.drums), stride)
+        stride = int(shared.choice(STRIDES))
+        self.streams.commit(_to_bytes(roll.band), _to_bytes(roll.drums), stride, step)
         if recipe.adversarial > 0 and done >= recipe.adversarial_from - CRITIC_LEAD:
-            losses |= self._teach_critic(batch, roll)
+            losses |= self._teach_critic(batch, roll, noise, shared)
         return losses
 
     def _schedule(self, done: float) -> None:
@@ -172,17 +176,18 @@ class GanObjective:
         set_rate(self.optimizers["player_optimizer"], rate)
 
     def _compute_player_loss(
-        self, batch: dict[str, Tensor], adversarial: bool
+        self, batch: dict[str, Tensor], noise: BatchNoise, adversarial: bool
     ) -> tuple[Tensor, dict[str, float], SoftRoll]:
         """Return the loss of generator and encoder, the losses in it, and the roll that was played, detached."""
         recipe = self.recipe
         z = self.encoder(batch["rhythm"])
-        z = z + torch.randn_like(z) * GROOVE_NOISE * float(recipe.noise)
+        z = z + noise.draw_normal(z.shape) * GROOVE_NOISE * float(recipe.noise)
         state = self.generator.encode(batch["pitched"], batch["plain"], batch["style_hot"], z)
-        parts = _compute_likelihoods(self.generator, self.generator.score(state, _mark_annotated(batch, state)), batch)
+        scores = self.generator.score(state, _mark_annotated(batch, state))
+        parts = _compute_likelihoods(self.generator, scores, batch, partial(average_count, self.fabric))
         loss = recipe.reconstruction * torch.stack(list(parts.values())).sum()
         with torch.set_grad_enabled(adversarial and recipe.adversarial > 0):
-            roll = self._play(state, batch)
+            roll = self._play(state, batch, noise)
         losses = {"reconstruction": sum(float(v.detach()) for v in parts.values())}
         losses |= {name: float(value.detach()) for name, value in parts.items()}
         if adversarial and recipe.adversarial > 0:
@@ -199,11 +204,11 @@ class GanObjective:
         The adaptive weight of Esser et al. 2021.
         """
         last = self.generator.write.pp
-        (likely,) = torch.autograd.grad(loss, last, retain_graph=True)
-        (critical,) = torch.autograd.grad(judged, last, retain_graph=True)
+        pulls = [torch.autograd.grad(each, last, retain_graph=True)[0] for each in (loss, judged)]
+        likely, critical = average_tensor(self.fabric, torch.stack(pulls))
         return min(1.0, float(likely.norm() / (critical.norm() + 1e-6)))
 
-    def _play(self, state: Tensor, batch: dict[str, Tensor]) -> SoftRoll:
+    def _play(self, state: Tensor, batch: dict[str, Tensor], noise: BatchNoise) -> SoftRoll:
         """Return what the generator plays right of the line to the harmonist's chords.
 
         Binary; gradients pass straight through.
@@ -212,18 +217,21 @@ class GanObjective:
         scale = self.recipe.chord_temperature * float(self.recipe.noise)
         with torch.no_grad(), torch.autocast(device.type, enabled=False):
             told = self.generator.harmonist.predict(batch["melody"], batch["phase"], batch["known"])
-            chord = choose_chords(told, batch["plain"], draw_gumbel(count, device) * scale, batch["known"])
+            chord = choose_chords(told, batch["plain"], draw_gumbel(count, noise) * scale, batch["known"])
         scores = self.generator.score(state, chord.to(state.dtype))
         past = SoftRoll(
             batch["pitched"][:, BAND:, :, FIRST_NOW_STEP:], batch["plain"][:, :DRUM_PLANES, FIRST_NOW_STEP:]
         )
-        noise = draw_logistic((count, RHYTHM_NOISES, FUTURE_STEPS), device) * float(self.recipe.noise)
-        return play(scores, past, batch["line"], noise, mark_tones(chord))
+        doubt = draw_logistic((count, RHYTHM_NOISES, FUTURE_STEPS), noise) * float(self.recipe.noise)
+        return play(scores, past, batch["line"], doubt, mark_tones(chord))
 
-    def _teach_critic(self, batch: dict[str, Tensor], fake: SoftRoll) -> dict[str, float]:
+    def _teach_critic(
+        self, batch: dict[str, Tensor], fake: SoftRoll, noise: BatchNoise, shared: np.random.Generator
+    ) -> dict[str, float]:
         """Update the critic several times on what was played in the last updates; return its losses.
 
-        Every second example, the even or the odd: a critic update is dear, and neighbours in time are alike.
+        Every second example, the even or the odd: a critic update is dear, and neighbours in time are alike. The
+        penalty is that of every third of them, or of all where they are few.
         """
         melody, fake_whole, phase, style = _collect_hearing(batch, fake, self.critic.hears_future)
         last = Critic.BEATS * 4
@@ -232,21 +240,51 @@ class GanObjective:
         self.examples.append(CriticExamples(melody[..., -last:], real, played, phase[..., -last:], style))
         gaps, penalties = [], []
         for _ in range(self.recipe.critic_updates):
-            chosen = self.examples[int(self.streams.random.integers(len(self.examples)))]
-            shown = chosen.select(slice(int(self.streams.random.integers(2)), None, 2))
+            chosen = self.examples[int(shared.integers(len(self.examples)))]
+            half = slice(int(shared.integers(2)), None, 2)
+            shown = chosen.select(half)
             with self.fabric.autocast():
                 gap = (
                     self.critic(shown.melody, shown.fake, shown.phase, shown.style).float().mean()
                     - self.critic(shown.melody, shown.real, shown.phase, shown.style).float().mean()
                 )
-            few = shown.select(slice(0, max(4, shown.melody.shape[0] // 3)))
+            mix = noise.draw_uniform((shown.melody.shape[0], 1, 1, 1))
+            is_one = self._choose_penalised(half, int(shared.integers(3))).to(mix.device)
             with torch.autocast(self.fabric.device.type, enabled=False):
-                penalty = compute_gradient_penalty(self.critic, *few)
+                each = compute_gradient_penalty(self.critic, *shown.select(is_one), mix[is_one])
+                penalty = each.sum() / average_count(self.fabric, is_one.sum())
             loss = gap + self.recipe.penalty * penalty
             update_weights(self.fabric, self.optimizers["critic_optimizer"], loss, CRITIC_CLIP)
             gaps.append(float(gap.detach()))
             penalties.append(float(penalty.detach()))
         return {"critic": float(np.mean(gaps)), "penalty": float(np.mean(penalties))}
+
+    def _choose_penalised(self, half: slice, turn: int) -> Tensor:
+        """Return which examples of a half of this device's batch have their penalty computed, (n,)."""
+        places = self.draws.number_places(half)
+        is_all = len(places) * self.draws.devices <= 4 * 3
+        return torch.full_like(places, True, dtype=torch.bool) if is_all else places // 2 % 3 == turn
+
+    def collect_state(self) -> dict[str, Tensor]:
+        """Return the streams and the critic's examples, which are binary, in the order of the batch."""
+        state = self.streams.collect_state()
+        for name, planes in zip(_EXAMPLE_PLANES, zip(*map(_list_planes, self.examples), strict=True), strict=False):
+            state[f"critic.{name}"] = torch.stack([_to_bits(each) for each in planes], 1)
+        return state
+
+    def restore_state(self, state: Mapping[str, Tensor]) -> None:
+        """Let streams and critic go on."""
+        rows = {key: found for key, value in state.items() if (found := self.draws.take_rows(value)) is not None}
+        if not {"places", "bands", "drums"} <= set(rows):
+            return
+        self.streams.restore_state(rows["places"], rows["bands"], rows["drums"])
+        planes = [rows[f"critic.{name}"] for name in _EXAMPLE_PLANES if f"critic.{name}" in rows]
+        if len(planes) < len(_EXAMPLE_PLANES):
+            return
+        for example in zip(*(each.float().to(self.fabric.device).unbind(1) for each in planes), strict=True):
+            melody, real_band, real_drums, fake_band, fake_drums, phase, style = example
+            real, fake = SoftRoll(real_band, real_drums), SoftRoll(fake_band, fake_drums)
+            self.examples.append(CriticExamples(melody, real, fake, phase, style))
 
     # --- validating and keeping -------------------------------------------------------------------------------------
 
@@ -260,7 +298,7 @@ class GanObjective:
                 z = self.encoder(batch["rhythm"])
                 state = self.average.encode(batch["pitched"], batch["plain"], batch["style_hot"], z)
                 scores = self.average.score(state, _mark_annotated(batch, state))
-                parts = _compute_likelihoods(self.average, scores, batch)
+                parts = _compute_likelihoods(self.average, scores, batch, lambda count: count)
             losses[f"valid_{name}_reconstruction"] = sum(float(v) for v in parts.values())
         return losses
 
@@ -278,17 +316,32 @@ class GanObjective:
 
 
 def _draw_validation(songs: list[CachedSong]) -> list[GanBatch]:
-    """Return canvases of which none, and of which all see the whole melody."""
-    return [Streams(songs, VALIDATION_COUNT, VALIDATION_SEED, heard_all=heard_all).show() for heard_all in (0.0, 1.0)]
+    """Return canvases of which none, and of which all see the whole melody; none without a song of any use."""
+    draws = Draws(VALIDATION_SEED, VALIDATION_COUNT)
+    try:
+        return [Streams(songs, draws, heard_all=heard_all).show() for heard_all in (0.0, 1.0)]
+    except DataError:
+        return []
 
 
-def _compute_likelihoods(generator: Generator, scores: RollLogits, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+def _list_planes(example: CriticExamples) -> list[Tensor]:
+    """Return the planes of an example of the critic, as _EXAMPLE_PLANES has them."""
+    return [example.melody, *example.real, *example.fake, example.phase, example.style]
+
+
+def _to_bits(planes: Tensor) -> Tensor:
+    return (planes > 0.5).to(torch.uint8)
+
+
+def _compute_likelihoods(
+    generator: Generator, scores: RollLogits, batch: dict[str, Tensor], average: Callable[[Tensor], Tensor]
+) -> dict[str, Tensor]:
     """Return the negative log-likelihoods of a batch's real bands, by head."""
     true = SoftRoll(
         batch["true_pitched"][:, BAND:, :, FIRST_NOW_STEP - 1 :], batch["true_drums"][:, :, FIRST_NOW_STEP - 1 :]
     )
     velocity = batch["velocity"][:, :, FIRST_NOW_STEP:]
-    return compute_losses(scores, true, velocity, batch["style"], generator.velocity_log_std, batch["line"])
+    return compute_losses(scores, true, velocity, batch["style"], generator.velocity_log_std, batch["line"], average)
 
 
 def _mark_annotated(batch: dict[str, Tensor], state: Tensor) -> Tensor:
@@ -321,5 +374,5 @@ def _collect_hearing(
 
 
 def _to_bytes(planes: Tensor) -> NDArray[np.uint8]:
-    found: NDArray[np.uint8] = (planes > 0.5).to(torch.uint8).cpu().numpy()
+    found: NDArray[np.uint8] = _to_bits(planes).cpu().numpy()
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -87,20 +88,20 @@ def make_tunes(songs: list[CachedSong], split: str) -> list[HarmonisedTune]:
 
 def draw_batch(
     tunes: list[HarmonisedTune],
-    random: np.random.Generator,
-    count: int,
+    randoms: Sequence[np.random.Generator],
     patches: int,
     odds: NDArray[np.float64] | None = None,
 ) -> HarmonistBatch:
-    """Draw stretches of songs, some of which begin in the silence before the song.
+    """Draw stretches of songs, one from each generator, some of which begin in the silence before the song.
 
     odds: (tunes,), of each being drawn; all alike without. What lies before a stretch is not recalled.
     """
+    count = len(randoms)
     melody = np.zeros((count, MELODY_PLANES, PITCH_CLASSES, patches * STEPS_PER_BEAT), np.float32)
     phase = np.zeros((count, STEPS_PER_BAR, patches), np.float32)
     chords = np.full((count, 2, AHEAD_BEATS, patches), NO_CHORD, np.int64)
     place, trust = np.zeros((count, patches), np.int64), np.zeros((count, 1, patches), np.float32)
-    for i in range(count):
+    for i, random in enumerate(randoms):
         tune = tunes[int(random.choice(len(tunes), p=odds))]
         steps = tune.melody.shape[-1]
         start = int(random.integers(-patches // 2, max(1, steps // 4 - patches // 4))) * 4 + int(random.integers(4))
@@ -135,14 +136,16 @@ def _recall_patches(tune: HarmonisedTune, start: int, patches: int) -> tuple[NDA
     return np.where(found, patch, 0).astype(np.int64), trust.astype(np.float32)
 
 
-def modulate(batch: HarmonistBatch, random: np.random.Generator, share: float) -> HarmonistBatch:
+def modulate(batch: HarmonistBatch, randoms: Sequence[np.random.Generator], share: float) -> HarmonistBatch:
     """Return a copy in which a share of the stretches goes to another key in the middle, melody and chords.
 
     A patch in the new key does not recall one in the old.
     """
     batch = copy.deepcopy(batch)
-    count, patches = batch.place.shape
-    for i in np.flatnonzero(random.random(count) < share):
+    patches = batch.place.shape[1]
+    for i, random in enumerate(randoms):
+        if random.random() >= share:
+            continue
         at, up = int(random.integers(patches // 4, patches * 3 // 4)), int(random.integers(1, PITCH_CLASSES))
         since = at * STEPS_PER_BEAT
         batch.melody[i, :, :, since:] = np.roll(batch.melody[i, :, :, since:], up, 1)

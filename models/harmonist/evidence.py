@@ -7,6 +7,7 @@ play and is now and then wrong; what is only remembered is less sure. Live, play
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.recipe import Share
 from music.chords import NO_CHORD, QUALITIES, QUALITY_TONES
 from music.encoding.chord_evidence import (
     BASS,
@@ -36,17 +38,17 @@ _SIMPLER = {"7": ("maj", "7"), "maj7": ("maj",), "min7": ("min", "min"), "sus4":
 class EvidenceShares:
     """Shares of stretches that are told of chords, and of chords that are wrong (1: all)."""
 
-    hands: float = 0.4  #: stretches with a left hand
-    chart: float = 0.3  #: stretches with a chart
-    memory: float = 0.15  #: stretches with chords that are only remembered
+    hands: Share = 0.4  #: stretches with a left hand
+    chart: Share = 0.3  #: stretches with a chart
+    memory: Share = 0.15  #: stretches with chords that are only remembered
     late_steps: float = 0.7  #: standard deviation of a hand's onsets, in steps
-    missed: float = 0.04  #: changes of chord that a hand does not play
-    wrong: float = 0.02  #: chords of hand and chart that are other ones
-    thinned: float = 0.2  #: chords of a hand without one of their upper tones
-    strayed: float = 0.05  #: chords of a hand with a foreign tone
-    inverted: float = 0.35  #: chords of a hand whose lowest tone is not the root
-    rootless: float = 0.15  #: chords of a hand whose root is not told
-    simplified: float = 0.5  #: charts with triads only
+    missed: Share = 0.04  #: changes of chord that a hand does not play
+    wrong: Share = 0.02  #: chords of hand and chart that are other ones
+    thinned: Share = 0.2  #: chords of a hand without one of their upper tones
+    strayed: Share = 0.05  #: chords of a hand with a foreign tone
+    inverted: Share = 0.35  #: chords of a hand whose lowest tone is not the root
+    rootless: Share = 0.15  #: chords of a hand whose root is not told
+    simplified: Share = 0.5  #: charts with triads only
 
 
 class EvidencePlanes(NamedTuple):
@@ -57,9 +59,12 @@ class EvidencePlanes(NamedTuple):
 
 
 def simulate_evidence(
-    chords: NDArray[np.int64], offset: NDArray[np.int64], random: np.random.Generator, shares: EvidenceShares
+    chords: NDArray[np.int64],
+    offset: NDArray[np.int64],
+    randoms: Sequence[np.random.Generator],
+    shares: EvidenceShares,
 ) -> EvidencePlanes:
-    """Return what could have been known of the chords at the now-lines of stretches.
+    """Return what could have been known of the chords at the now-lines of stretches, drawn from a generator for each.
 
     chords: (B, 2, AHEAD_BEATS, n), root and quality of the beats from each now-line's on; offset: (B,), steps from the
     beginning of a beat to its now-line, 0..3.
@@ -67,7 +72,7 @@ def simulate_evidence(
     count, _, _, patches = chords.shape
     pitched = np.zeros((count, PITCHED_PLANES, EVIDENCE_BEATS, PITCH_CLASSES, patches), np.float32)
     plain = np.zeros((count, PLAIN_PLANES, EVIDENCE_BEATS, patches), np.float32)
-    for i in range(count):
+    for i, random in enumerate(randoms):
         kind = random.random()
         beats = np.concatenate([chords[i, :, 0], chords[i, :, 1:, -1]], 1)  # (2, patches + AHEAD_BEATS - 1)
         if kind < shares.hands:

@@ -13,12 +13,14 @@ needs, a pyramid of strided convolutions, and is what plays. A patch is a beat l
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from models.key_equivariant import Drop, KeyConv, KeyNorm, Width, join
+from models.recipe import Bounds
 from music.chords import QUALITIES, QUALITY_TONES
 from music.encoding.chord_evidence import CERTAINTY, EVIDENCE_BEATS, PAST_BEATS, PITCHED_PLANES, PLAIN_PLANES
 from music.encoding.melody_context import AHEAD_BEATS, MELODY_PLANES, PAST_STEPS
@@ -39,9 +41,9 @@ class HarmonistConfig:
     """Sizes of the network. Each layer hears twice as far as the one before."""
 
     width: tuple[int, int] = (16, 64)  #: (pitched, plain) channels
-    past: int = 5  #: layers left of the now-line
-    future: int = 3  #: layers right of it
-    drop: float = 0.1  #: share of channels left out of every block in training
+    past: Annotated[int, Bounds(1, 12)] = 5  #: layers left of the now-line
+    future: Annotated[int, Bounds(1, 12)] = 3  #: layers right of it
+    drop: Annotated[float, Bounds(0, 0.99)] = 0.1  #: share of channels left out of every block in training
     given: bool = False  #: hears chords that are known from elsewhere (music.encoding.chord_evidence), too
 
 

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from models import checkpoint
 from models.checkpoint import CheckpointError
-from models.data.song_cache import CachedSong
+from models.data.song_cache import CachedSong, DataError
+from models.draws import Draws
 from models.harmonist.dataset import (
     LEAD_SHEETS,
     WEIGHTS,
@@ -28,8 +29,9 @@ from models.harmonist.dataset import (
 )
 from models.harmonist.evidence import EvidencePlanes, EvidenceShares, draw_given, simulate_evidence
 from models.harmonist.network import CHORDS, Given, Harmonist, HarmonistConfig, compute_chord_loss
-from models.optimisation import anneal, set_rate, update_average, update_weights, warm_up
-from models.recipe import read_recipe
+from models.key_equivariant import Drop
+from models.optimisation import anneal, average_count, set_rate, update_average, update_weights, warm_up
+from models.recipe import BatchSize, Bounds, Rate, Share, read_recipe
 from music.encoding.melody_context import AHEAD_BEATS
 from music.errors import UserError
 from music.note import PITCH_CLASSES, STEPS_PER_BEAT
@@ -39,7 +41,8 @@ BEAT_WEIGHTS = (1.0, 1.0, 0.7, 0.5, 0.4, 0.3, 0.3, 0.3)
 assert len(BEAT_WEIGHTS) == AHEAD_BEATS
 WARM_UP_STEPS = 100
 LOWEST_RATE = 0.01  #: of the learning rate, at the run's end
-VALIDATION_SEED = 7
+#: stretches in each batch that validates, drawn with this seed
+VALIDATION_COUNT, VALIDATION_SEED = 32, 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +51,12 @@ class HarmonistRecipe:
 
     begin_with: str = ""  #: a run, or a GAN's graph, whose harmonist is gone on with
     model: HarmonistConfig = field(default_factory=HarmonistConfig)
-    batch: int = 10  #: stretches
-    patches: int = 192  #: length of a stretch
-    learning_rate: float = 2e-3
-    heard_all: float = 0.35  #: share of stretches that hear the future
-    hidden: float = 0.08  #: share of patches whose melody is not heard (Park et al. 2019)
-    moved: float = 0.3  #: share of stretches that go to another key in the middle
+    batch: BatchSize = 10  #: stretches
+    patches: Annotated[int, Bounds(4, 4096)] = 192  #: length of a stretch
+    learning_rate: Rate = 2e-3
+    heard_all: Share = 0.35  #: share of stretches that hear the future
+    hidden: Share = 0.08  #: share of patches whose melody is not heard (Park et al. 2019)
+    moved: Share = 0.3  #: share of stretches that go to another key in the middle
     weight_decay: float = 0.02
     weights: dict[str, float] = field(default_factory=dict)  #: over WEIGHTS
     evidence: EvidenceShares = field(default_factory=EvidenceShares)  #: for a model that hears given chords
@@ -66,7 +69,7 @@ def load_harmonist(run: Path) -> Harmonist:
     if state.get("technique") != "harmonist":
         raise CheckpointError(f"{run} holds a run of the {state.get('technique')}, not of the harmonist")
     model = Harmonist(read_recipe(HarmonistRecipe, state["recipe"]).model)
-    model.load_state_dict(checkpoint.select_tensors(tensors, "average"))
+    checkpoint.load_whole(model, checkpoint.select_tensors(tensors, "average"), str(run))
     return model.requires_grad_(False).eval()
 
 
@@ -77,9 +80,6 @@ class HarmonistObjective:
         torch.manual_seed(seed)
         self.fabric, self.recipe, self.steps = fabric, recipe, steps
         self.model = Harmonist(recipe.model).to(fabric.device)
-        if recipe.begin_with:
-            weights = checkpoint.read_average(Path(recipe.begin_with), "generator.harmonist")
-            checkpoint.load_fitting(self.model, weights)
         self.average = copy.deepcopy(self.model).requires_grad_(False).eval()
         learning: nn.Module = self.model
         if recipe.only_given:
@@ -92,40 +92,51 @@ class HarmonistObjective:
         )
         self.modules: dict[str, nn.Module] = {"model": self.model, "average": self.average}
         self.optimizers: dict[str, torch.optim.Optimizer] = {"optimizer": optimizer}
-        self.random = np.random.default_rng(seed * 1000 + fabric.global_rank)
+        self.draws = Draws.of_device(fabric, seed, recipe.batch)
         self.tunes = make_tunes(songs, "train")
         odds = np.array([{**WEIGHTS, **recipe.weights}.get(tune.kind, 1.0) for tune in self.tunes])
+        if not odds.sum():
+            raise DataError("no song in the train split has a melody and chords, and a weight above 0")
         self.odds = odds / odds.sum()
         self.validations = _draw_validations(songs, recipe.patches)
 
     @staticmethod
     def read_recipe(values: Mapping[str, Any]) -> HarmonistRecipe:
-        """Return the recipe in JSON values. Raises TypeError for an unknown key."""
+        """Return the recipe in JSON values. Raises RecipeError."""
         return read_recipe(HarmonistRecipe, values)
+
+    def begin(self) -> None:
+        """Take over the weights that the recipe begins with. Raises CheckpointError."""
+        if self.recipe.begin_with:
+            weights = checkpoint.read_average(Path(self.recipe.begin_with), "generator.harmonist")
+            checkpoint.load_fitting(self.model, weights)
+            self.average.load_state_dict(self.model.state_dict())
 
     def update(self, step: int) -> dict[str, float]:
         """Update the harmonist; return its loss and the norm of its gradient."""
         recipe, optimizer = self.recipe, self.optimizers["optimizer"]
         warm = warm_up(step + 1, WARM_UP_STEPS)
         set_rate(optimizer, recipe.learning_rate * warm * anneal(step / self.steps, LOWEST_RATE))
-        batch = draw_batch(self.tunes, self.random, recipe.batch, recipe.patches, self.odds)
-        batch = modulate(batch, self.random, recipe.moved)
-        heard = self.random.random((recipe.batch, 1, 1, recipe.patches)) >= recipe.hidden
+        randoms = self.draws.open_examples(step)
+        batch = modulate(draw_batch(self.tunes, randoms, recipe.patches, self.odds), randoms, recipe.moved)
+        heard = np.stack([random.random((1, 1, recipe.patches)) for random in randoms]) >= recipe.hidden
         batch = batch._replace(melody=batch.melody * heard.repeat(STEPS_PER_BEAT, 3))
-        heard_all = (torch.rand(recipe.batch, 1, 1) < recipe.heard_all).to(self.fabric.device)
-        told, chords = self._predict(self.model, batch, heard_all, given=self._simulate(batch))
+        heard_all = torch.tensor([random.random() < recipe.heard_all for random in randoms])[:, None, None]
+        heard_all = heard_all.to(self.fabric.device)
+        given = None
+        if self.model.given is not None:
+            given = simulate_evidence(batch.chords, find_offsets(batch.phase), randoms, recipe.evidence)
+        noise = self.draws.open_noise(step, self.fabric.device)
+        for module in self.model.modules():
+            if isinstance(module, Drop):
+                module.noise = noise
+        told, chords = self._predict(self.model, batch, heard_all, given=given)
         losses = compute_chord_loss(told, chords)
         weight = torch.tensor(BEAT_WEIGHTS, device=losses.device)[:, None]
-        loss = (losses * weight).sum() / ((losses > 0) * weight).sum().clamp(min=1)
+        loss = (losses * weight).sum() / average_count(self.fabric, ((losses > 0) * weight).sum())
         norm = update_weights(self.fabric, optimizer, loss, 1.0)
         update_average(self.average, self.model, min(0.998, 1 - 1 / (step / 3 + 1)))
         return {"chord": float(loss.detach()), "gradient": float(norm)}
-
-    def _simulate(self, batch: HarmonistBatch) -> EvidencePlanes | None:
-        """Return chords that could have been known of a batch's; None for a model that does not hear them."""
-        if self.model.given is None:
-            return None
-        return simulate_evidence(batch.chords, find_offsets(batch.phase), self.random, self.recipe.evidence)
 
     def _predict(
         self,
@@ -191,6 +202,13 @@ class HarmonistObjective:
                 losses |= {f"valid_{name}_chord": total / count, f"valid_{name}_root": right / count}
         return losses
 
+    def collect_state(self) -> dict[str, Tensor]:
+        """Return nothing: an update depends on no earlier one but by the weights."""
+        return {}
+
+    def restore_state(self, state: Mapping[str, Tensor]) -> None:
+        """Put nothing back."""
+
     def collect_extras(self) -> dict[str, Any]:
         """Return how many chords there are."""
         return {"chords": CHORDS}
@@ -203,9 +221,9 @@ def _write_charts(batch: HarmonistBatch) -> EvidencePlanes:
 
 def _play_hands(batch: HarmonistBatch) -> EvidencePlanes:
     """Return the chords of a batch as left hands play them, always alike."""
-    random = np.random.default_rng(VALIDATION_SEED)
+    randoms = [np.random.default_rng(VALIDATION_SEED)] * len(batch.chords)
     shares = EvidenceShares(hands=1.0, chart=0.0, memory=0.0)
-    return simulate_evidence(batch.chords, find_offsets(batch.phase), random, shares)
+    return simulate_evidence(batch.chords, find_offsets(batch.phase), randoms, shares)
 
 
 def _draw_validations(
@@ -217,7 +235,8 @@ def _draw_validations(
     """
     random = np.random.default_rng(VALIDATION_SEED)
     pop = make_tunes([s for s in songs if s.collection == "pop909"] or songs, "valid")
-    plain = [draw_batch(pop, random, 32, patches) for _ in range(3)] if pop else []
-    modulated = [modulate(batch, random, 1.0) for batch in plain]
+    randoms = [random] * VALIDATION_COUNT
+    plain = [draw_batch(pop, randoms, patches) for _ in range(3)] if pop else []
+    modulated = [modulate(batch, randoms, 1.0) for batch in plain]
     folk = make_tunes([s for s in songs if find_kind(s) == LEAD_SHEETS], "valid")
-    return plain, modulated, [draw_batch(folk, random, 32, patches) for _ in range(2)] if folk else []
+    return plain, modulated, [draw_batch(folk, randoms, patches) for _ in range(2)] if folk else []

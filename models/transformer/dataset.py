@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from models.data.chord_estimation import find_chords
 from models.data.parts import extract_top_line, split_roles
-from models.data.song_cache import CachedSong
+from models.data.song_cache import CachedSong, DataError
 from models.transformer.network import TRANSFORMER_STYLES
 from music.chords import NO_CHORD
 from music.encoding import step_features, step_tokens
@@ -114,17 +115,17 @@ class Stretches:
     def __init__(
         self,
         songs: Sequence[CachedSong],
-        seed: int,
         weights: dict[str, float] | None = None,
         listen: ChordListener | None = None,
     ) -> None:
-        self.random = np.random.default_rng(seed)
         self._listen = listen
         self.songs = {s: [x for x in songs if x.style == s] for s in TRANSFORMER_STYLES}
         self.styles = [s for s in TRANSFORMER_STYLES if self.songs[s]]
         self.weights = {s: (weights or {}).get(s, 1.0) for s in self.styles}
         self._scores: dict[tuple[str, int], BandScore | None] = {}
         self._told: dict[bytes, Ints] = {}
+        #: songs that are not learned from
+        self._unusable: set[tuple[str, int]] = set()
 
     def get_score(self, style: str, index: int) -> BandScore | None:
         """Return the score of a style's song."""
@@ -132,50 +133,59 @@ class Stretches:
             self._scores[style, index] = make_score(self.songs[style][index])
         return self._scores[style, index]
 
-    def draw_score(self) -> BandScore:
-        """Draw a song by style weight."""
+    def draw_score(self, random: np.random.Generator) -> BandScore:
+        """Draw a song by style weight. Raises DataError when none is of any use."""
         weight = np.array([self.weights[s] for s in self.styles])
-        while True:
-            style = self.styles[int(self.random.choice(len(self.styles), p=weight / weight.sum()))]
-            made = self.get_score(style, int(self.random.integers(len(self.songs[style]))))
+        count = sum(len(songs) for songs in self.songs.values())
+        while len(self._unusable) < count:
+            style = self.styles[int(random.choice(len(self.styles), p=weight / weight.sum()))]
+            index = int(random.integers(len(self.songs[style])))
+            made = self.get_score(style, index)
             if made is not None:
                 return made
+            self._unusable.add((style, index))
+        raise DataError("no song in the train split has a melody and chords and lasts four bars")
 
-    def draw_start(self, score: BandScore) -> int:
-        """Draw the step at which a stretch begins: in one of five the bar of the melody's first note."""
-        last = max(score.first, score.steps - 128)
-        return score.first if self.random.random() < 0.2 else int(self.random.integers(score.first, last + 1))
-
-    def draw_batch(self, count: int, spoil: float = 0.0, told: float = 0.0) -> HandBatch:
-        """Draw `count` stretches for the hand.
+    def draw_batch(self, randoms: Sequence[np.random.Generator], spoil: float = 0.0, told: float = 0.0) -> HandBatch:
+        """Draw stretches for the hand, one from each generator.
 
         spoil: share of those whose past is not the song's; told: share of those on the chords that the harmonist
         predicts.
         """
         shown = []
-        for _ in range(count):
-            score = self.draw_score()
-            begin, shift = self.draw_start(score), int(self.random.integers(*_TRANSPOSITIONS))
-            spoiler = self._choose_spoiler(score) if self.random.random() < spoil else None
-            chords = self._predict_chords(score) if self.random.random() < told else None
-            shown.append(make_stretch(score, begin, LENGTH_STEPS, shift, self.random, spoiler, chords))
+        for random in randoms:
+            score = self.draw_score(random)
+            begin, shift = draw_start(score, random), int(random.integers(*_TRANSPOSITIONS))
+            spoiler = self._choose_spoiler(score, random) if random.random() < spoil else None
+            chords = self._predict_chords(score) if random.random() < told else None
+            shown.append(make_stretch(score, begin, LENGTH_STEPS, shift, random, spoiler, chords))
         return HandBatch(*(np.stack(column) for column in zip(*shown, strict=True)))
 
     def _predict_chords(self, score: BandScore) -> Ints | None:
-        """Return the harmonist's chord at every step, of MAX_PREDICTED melodies only, for it takes long."""
+        """Return the harmonist's chord at every step, of some MAX_PREDICTED melodies only, for it takes long.
+
+        Which ones they are is told by the melodies alone.
+        """
         key = score.roles["melody"].tobytes()
-        if self._listen is not None and key not in self._told and len(self._told) < MAX_PREDICTED:
+        share = MAX_PREDICTED / max(1, sum(len(songs) for songs in self.songs.values()))
+        if self._listen is not None and key not in self._told and zlib.crc32(key) < share * (1 << 32):
             self._told[key] = self._listen(score)
         return self._told.get(key)
 
-    def _choose_spoiler(self, score: BandScore) -> BandScore:
+    def _choose_spoiler(self, score: BandScore, random: np.random.Generator) -> BandScore:
         """Choose a score of the same style, whose past the band is told it has played."""
         style = TRANSFORMER_STYLES[score.style]
         for _ in range(5):
-            other = self.get_score(style, int(self.random.integers(len(self.songs[style]))))
+            other = self.get_score(style, int(random.integers(len(self.songs[style]))))
             if other is not None:
                 return other
         return score
+
+
+def draw_start(score: BandScore, random: np.random.Generator) -> int:
+    """Draw the step at which a stretch begins: in one of five the bar of the melody's first note."""
+    last = max(score.first, score.steps - 128)
+    return score.first if random.random() < 0.2 else int(random.integers(score.first, last + 1))
 
 
 def _extract_stretch(

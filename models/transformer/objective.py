@@ -20,11 +20,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models import checkpoint
-from models.data.song_cache import CachedSong
+from models.data.song_cache import CachedSong, DataError
+from models.draws import Draws
 from models.harmonist.network import measure_agreement
 from models.harmonist.objective import load_harmonist
-from models.optimisation import anneal, set_rate, update_average, update_weights, warm_up
-from models.recipe import read_recipe
+from models.optimisation import anneal, average_count, set_rate, update_average, update_weights, warm_up
+from models.recipe import BatchSize, Rate, Share, read_recipe
 from models.transformer.dataset import BandScore, HandBatch, Stretches
 from models.transformer.network import TRANSFORMER_STYLES, Transformer, TransformerConfig
 from music.analysis import melody_recall
@@ -49,11 +50,11 @@ class TransformerRecipe:
     model: TransformerConfig = field(default_factory=TransformerConfig)
     harmonist: str = ""  #: folder of the run whose harmonist predicts the chords; "" for none
     begin_with: str = ""  #: a run, or its graph, whose hand and writer are gone on with
-    batch: int = 16  #: stretches
-    learning_rate: float = 1.5e-3
-    spoil: float = 0.5  #: share of stretches whose past is not the song's
-    told: float = 0.4  #: share of stretches on the harmonist's chords
-    some: float = 0.35  #: share of steps whose tokens are learned in an update
+    batch: BatchSize = 16  #: stretches
+    learning_rate: Rate = 1.5e-3
+    spoil: Share = 0.5  #: share of stretches whose past is not the song's
+    told: Share = 0.4  #: share of stretches on the harmonist's chords
+    some: Share = 0.35  #: share of steps whose tokens are learned in an update
     tune: float = 0.5  #: weight of the melody's own next step
 
 
@@ -68,6 +69,8 @@ def compute_writing_loss(
     length, order = length.sort(descending=True)
     order = order[length > 0]
     length = length[length > 0]
+    if not len(length):
+        return state.sum() * 0, 0
     line = batch["line"].flatten(0, 1)[chosen][order]
     longest = int(length[0])
     there = torch.arange(longest, device=line.device) < length[:, None]  # (N, longest)
@@ -76,12 +79,12 @@ def compute_writing_loss(
     return functional.cross_entropy(logits.float(), line[:, :longest].T[there.T], reduction="sum"), len(length)
 
 
-def compute_velocity_loss(logits: Tensor, log_std: Tensor, batch: dict[str, Tensor]) -> Tensor:
+def compute_velocity_loss(fabric: Fabric, logits: Tensor, log_std: Tensor, batch: dict[str, Tensor]) -> Tensor:
     """Return the weighted negative log-likelihood of the velocities, in nats an onset of a role."""
     spread = log_std[batch["style"].argmax(1)][:, None].float()
     error = (logits.float().sigmoid() - batch["velocity"]) / spread.exp()
     there = batch["velocity"] > 0
-    return ((0.5 * error.square() + spread) * there).sum() / there.sum().clamp(min=1) * VELOCITY_WEIGHT
+    return ((0.5 * error.square() + spread) * there).sum() / average_count(fabric, there.sum()) * VELOCITY_WEIGHT
 
 
 class TransformerObjective:
@@ -93,19 +96,12 @@ class TransformerObjective:
         self.fabric, self.recipe, self.steps = fabric, recipe, steps
         torch.manual_seed(seed)
         self.model: Transformer = Transformer(recipe.model).to(fabric.device)
-        if recipe.begin_with:
-            checkpoint.load_fitting(self.model, checkpoint.read_average(Path(recipe.begin_with)))
         self.average: Transformer = copy.deepcopy(self.model).requires_grad_(False).eval()
         known = [s for s in songs if s.style in TRANSFORMER_STYLES]
-        listen = None
-        if recipe.harmonist:
-            self.model.harmonist.load_state_dict(load_harmonist(Path(recipe.harmonist)).state_dict())
-            self.average.harmonist.load_state_dict(self.model.harmonist.state_dict())
-            listen = self._predict_chords
-        rank_seed = seed * 1000 + fabric.global_rank
+        listen = self._predict_chords if recipe.harmonist else None
         train = [s for s in known if s.split == "train"]
-        self.songs = Stretches(train, rank_seed, get_weights("transformer"), listen)
-        self.random = self.songs.random
+        self.songs = Stretches(train, get_weights("transformer"), listen)
+        self.draws = Draws.of_device(fabric, seed, recipe.batch)
         learning = [*self.model.hand.parameters(), *self.model.writer.parameters()]
         optimizer = torch.optim.AdamW(learning, 1e-3, (0.9, 0.98), weight_decay=0.02)
         self.modules: dict[str, nn.Module] = {"model": self.model, "average": self.average}
@@ -114,26 +110,37 @@ class TransformerObjective:
 
     @staticmethod
     def read_recipe(values: Mapping[str, Any]) -> TransformerRecipe:
-        """Return the recipe in JSON values. Raises TypeError for an unknown key."""
+        """Return the recipe in JSON values. Raises RecipeError."""
         return read_recipe(TransformerRecipe, values)
+
+    def begin(self) -> None:
+        """Take over the weights that the recipe begins with. Raises CheckpointError."""
+        if self.recipe.begin_with:
+            checkpoint.load_fitting(self.model, checkpoint.read_average(Path(self.recipe.begin_with)))
+        if self.recipe.harmonist:
+            checkpoint.load_whole(self.model.harmonist, load_harmonist(Path(self.recipe.harmonist)).state_dict())
+        self.average.load_state_dict(self.model.state_dict())
 
     def update(self, step: int) -> dict[str, float]:
         """Update hand and writer; return their losses."""
         recipe, optimizer = self.recipe, self.optimizers["optimizer"]
         factor = warm_up(step + 1, WARM_UP_STEPS) * anneal(step / self.steps, LOWEST_RATE)
         set_rate(optimizer, recipe.learning_rate * factor)
-        batch = self._move(self.songs.draw_batch(recipe.batch, recipe.spoil, recipe.told))
-        count = batch["length"].numel()
-        chosen = torch.as_tensor(self.random.permutation(count)[: int(count * recipe.some)])
+        randoms = self.draws.open_examples(step)
+        batch = self._move(self.songs.draw_batch(randoms, recipe.spoil, recipe.told))
+        count = batch["length"].shape[1]
+        some = [random.permutation(count)[: int(count * recipe.some)] + i * count for i, random in enumerate(randoms)]
+        chosen = torch.as_tensor(np.concatenate(some))
         with self.fabric.autocast():
             state, velocity, melody = self.model.hand(batch["features"], batch["style"])
             total, many = compute_writing_loss(self.model, state, batch, chosen.to(state.device))
-        loudness = compute_velocity_loss(velocity, self.model.hand.loud_log_std, batch)
+        loudness = compute_velocity_loss(self.fabric, velocity, self.model.hand.loud_log_std, batch)
         tune = functional.cross_entropy(melody.float().flatten(0, 1), batch["tune"].flatten())
-        update_weights(self.fabric, optimizer, total / many + loudness + recipe.tune * tune, 1.0)
+        writing = total / average_count(self.fabric, torch.tensor(many, device=state.device))
+        update_weights(self.fabric, optimizer, writing + loudness + recipe.tune * tune, 1.0)
         update_average(self.average, self.model, min(0.998, (step + 1) / (step + 20)))
         return {
-            "writing": float(total.detach()) / many,
+            "writing": float(writing.detach()),
             "loudness": float(loudness.detach()),
             "tune": float(tune.detach()),
         }
@@ -165,8 +172,15 @@ class TransformerObjective:
                 state, _, _ = self.average.hand(batch["features"], batch["style"])
                 chosen = torch.arange(0, batch["length"].numel(), VALIDATION_STRIDE, device=state.device)
                 total, many = compute_writing_loss(self.average, state, batch, chosen)
-            losses[f"valid_{name}_writing"] = float(total) / many
+            losses[f"valid_{name}_writing"] = float(total) / max(1, many)
         return losses
+
+    def collect_state(self) -> dict[str, Tensor]:
+        """Return nothing: an update depends on no earlier one but by the weights."""
+        return {}
+
+    def restore_state(self, state: Mapping[str, Tensor]) -> None:
+        """Put nothing back."""
 
     def collect_extras(self) -> dict[str, Any]:
         """Return how much velocities vary."""
@@ -177,11 +191,12 @@ class TransformerObjective:
 
 
 def _draw_validation(songs: list[CachedSong]) -> list[tuple[str, HandBatch]]:
-    """Return fixed stretches of songs, with their true past and with a spoilt one; none without songs."""
-    stretches = Stretches(songs, VALIDATION_SEED)
-    if not stretches.styles:
+    """Return fixed stretches of songs, with their true past and with a spoilt one; none without songs of any use."""
+    stretches, randoms = Stretches(songs), [np.random.default_rng(VALIDATION_SEED)] * VALIDATION_COUNT
+    try:
+        return [(name, stretches.draw_batch(randoms, spoil)) for name, spoil in (("true", 0.0), ("spoilt", 1.0))]
+    except DataError:
         return []
-    return [(name, stretches.draw_batch(VALIDATION_COUNT, spoil)) for name, spoil in (("true", 0.0), ("spoilt", 1.0))]
 
 
 def _draw_now_lines(

@@ -127,6 +127,15 @@ class ToyObjective:
     def read_recipe(values: Mapping[str, Any]) -> ToyRecipe:
         return read_recipe(ToyRecipe, values)
 
+    def begin(self) -> None:
+        pass
+
+    def collect_state(self) -> dict[str, torch.Tensor]:
+        return {}
+
+    def restore_state(self, state: Mapping[str, torch.Tensor]) -> None:
+        pass
+
     def update(self, step: int) -> dict[str, float]:
         loss = -self.net(torch.ones(1)).sum() * 0.5
         update_weights(self.fabric, self.optimizers["sgd"], loss, 1.0)

@@ -71,7 +71,7 @@ def test_a_chart_is_drawn_as_players_are_told_of_it() -> None:
 @pytest.mark.parametrize("offset", [0, 1, 3])
 def test_a_hand_is_heard_when_it_has_struck_and_fades_ahead(offset: int) -> None:
     chords = make_chords()
-    made = simulate_evidence(chords, np.array([offset]), np.random.default_rng(0), HANDS)
+    made = simulate_evidence(chords, np.array([offset]), [np.random.default_rng(0)], HANDS)
     pitched, plain = unpack(made.pitched[0], made.plain[0])
     here = PAST_BEATS
     assert not pitched[..., :4].any()  # nothing was struck yet
@@ -86,7 +86,7 @@ def test_a_hand_is_heard_when_it_has_struck_and_fades_ahead(offset: int) -> None
 def test_wrong_chords_are_as_rare_as_a_memory_says() -> None:
     shares = EvidenceShares(hands=0.0, chart=0.0, memory=1.0)
     chords = np.concatenate([make_chords(i) for i in range(200)])
-    made = simulate_evidence(chords, np.zeros(200, np.int64), np.random.default_rng(0), shares)
+    made = simulate_evidence(chords, np.zeros(200, np.int64), [np.random.default_rng(0)] * 200, shares)
     right, sure = [], []
     for i in range(200):
         pitched, plain = unpack(made.pitched[i], made.plain[i])

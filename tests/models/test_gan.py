@@ -11,6 +11,7 @@ from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
 from daemon.players.gan import _CanvasNoise, _NoteWriter
 from models import checkpoint
+from models.draws import Draws
 from models.gan import dataset, groove_bank
 from models.gan.dataset import GAN_STYLES
 from models.gan.network import Encoder
@@ -33,7 +34,7 @@ from tests.support.training import make_song
 
 def test_the_generator_is_causal_by_its_canvas() -> None:
     """What a stream shows holds nothing right of its line, whatever the song does there."""
-    made = dataset.Streams([make_song(style=s) for s in GAN_STYLES], 8, seed=3, heard_all=0.0)
+    made = dataset.Streams([make_song(style=s) for s in GAN_STYLES], Draws(3, 8), heard_all=0.0)
     batch = made.show()
     for i, line in enumerate(batch.line):
         assert not batch.pitched[i, :, :, line:].any()
@@ -41,7 +42,7 @@ def test_the_generator_is_causal_by_its_canvas() -> None:
 
 
 def test_what_the_generator_plays_becomes_its_own_past() -> None:
-    made = dataset.Streams([make_song(style=s) for s in GAN_STYLES], 8, seed=3, heard_all=0.0)
+    made = dataset.Streams([make_song(style=s) for s in GAN_STYLES], Draws(3, 8), heard_all=0.0)
     for stream in made.streams:
         stream.own = True
     before = made.show()

@@ -15,6 +15,7 @@ from models import checkpoint
 from models.checkpoint import CheckpointError
 from models.data import song_cache
 from models.data.parts import split_roles
+from models.draws import Draws
 from models.gan import dataset
 from models.harmonist.dataset import draw_batch, make_tunes, modulate
 from models.harmonist.network import CHORDS, COSINE, SHARE, Harmonist, HarmonistConfig, measure_agreement
@@ -112,7 +113,7 @@ def test_agreement_prefers_the_chord_that_does_least_harm() -> None:
 
 
 def test_training_and_the_player_hear_the_same() -> None:
-    made = dataset.Streams([make_song(style="pop")], 4, seed=2, heard_all=0.5)
+    made = dataset.Streams([make_song(style="pop")], Draws(2, 4), heard_all=0.5)
     batch = made.show()
     for i, stream in enumerate(made.streams):
         rows = split_roles(make_song(style="pop"))["melody"]
@@ -134,7 +135,7 @@ def test_training_and_the_player_hear_the_same() -> None:
 
 def test_examples_begin_on_any_step_and_know_the_chords_of_their_beats() -> None:
     found = make_tunes([make_song(bars=20)], "train")
-    made = draw_batch(found, np.random.default_rng(0), 8, 24)
+    made = draw_batch(found, [np.random.default_rng(0)] * 8, 24)
     assert made.melody.shape == (8, MELODY_PLANES, PITCH_CLASSES, 24 * STEPS_PER_BEAT)
     assert (made.phase.sum(1) == 1).all()
     assert set(np.unique(made.chords[:, 0])) <= {-1, 0, 5, 7, 9}
@@ -142,9 +143,9 @@ def test_examples_begin_on_any_step_and_know_the_chords_of_their_beats() -> None
 
 
 def test_examples_go_to_another_key_with_their_chords() -> None:
-    here = draw_batch(make_tunes([make_song(bars=40)], "train"), np.random.default_rng(0), 6, 96)
-    there = modulate(here, np.random.default_rng(1), 1.0)
-    same = modulate(here, np.random.default_rng(1), 0.0)
+    here = draw_batch(make_tunes([make_song(bars=40)], "train"), [np.random.default_rng(0)] * 6, 96)
+    there = modulate(here, [np.random.default_rng(2)] * 6, 1.0)
+    same = modulate(here, [np.random.default_rng(2)] * 6, 0.0)
     assert np.array_equal(here.melody, same.melody)
     assert np.array_equal(here.chords, same.chords)
     for i in range(6):
@@ -171,9 +172,9 @@ def test_a_song_without_a_melody_is_no_tune() -> None:
 def test_who_weighs_nothing_is_not_drawn() -> None:
     found = make_tunes([make_song("a", bars=20), make_song("b", bars=20)], "train")
     found[1] = found[1]._replace(chords=np.full_like(found[1].chords, 4))
-    drawn = draw_batch(found, np.random.default_rng(0), 20, 24, np.array([1.0, 0.0]))
+    drawn = draw_batch(found, [np.random.default_rng(0)] * 20, 24, np.array([1.0, 0.0]))
     assert 4 not in drawn.chords
-    assert 4 in draw_batch(found, np.random.default_rng(0), 20, 24).chords
+    assert 4 in draw_batch(found, [np.random.default_rng(0)] * 20, 24).chords
 
 
 def test_a_run_is_taken_over_by_the_gan(tmp_path: Path) -> None:
@@ -197,4 +198,4 @@ def test_a_run_is_taken_over_by_the_gan(tmp_path: Path) -> None:
         load_harmonist(tmp_path / "gan")
     missing = CliRunner().invoke(main, [*gan, "-o", str(tmp_path / "x"), *list_settings(harmonist="no")])
     assert missing.exit_code == 2
-    assert "not a checkpoint" in missing.output
+    assert "not a training run" in missing.output

@@ -9,7 +9,7 @@ import torch
 from lightning_fabric import Fabric
 
 from models.optimisation import anneal, set_rate, update_average, update_weights, warm_up
-from models.recipe import read_recipe
+from models.recipe import RecipeError, read_recipe
 from tests.support.training import GAN, GAN_CONFIG
 
 
@@ -56,7 +56,7 @@ def test_averaged_weights_follow_the_first_update_too() -> None:
 
 def test_a_recipe_is_read_with_all_that_is_in_it() -> None:
     assert read_recipe(type(GAN_CONFIG), GAN) == GAN_CONFIG
-    with pytest.raises(TypeError, match="strange"):
+    with pytest.raises(RecipeError, match="strange"):
         read_recipe(type(GAN_CONFIG), {"strange": 1})
-    with pytest.raises(TypeError, match="wants a table"):
+    with pytest.raises(RecipeError, match="harmonist: wants a table"):
         read_recipe(type(GAN_CONFIG), {"harmonist": 3})
