@@ -98,6 +98,8 @@ def _load(point: EntryPoint) -> click.Command:
             f"houseband {point.name} needs the package {error.name}, which is not installed; "
             "install what training needs with: pip install 'houseband[train]'"
         ) from None
+    except OSError as error:  # a library that wants a folder for temporary files, say
+        raise UserError(f"houseband {point.name} cannot be loaded here: {error}") from None
     return command
 
 

@@ -28,13 +28,12 @@ def command(action: str, preset: str | None, file: Path | None) -> None:
 
     It is checked whenever it is read, and refused with the name of the key that is wrong.
     """
-    path = file or find_config_file()
     if action == "path":
-        click.echo(path)
+        click.echo(file or find_config_file())
     elif action == "default":
         click.echo(format_documented_config(), nl=False)
     elif action == "edit":
-        _edit(path)
+        _edit(file or find_config_file())
     else:
         click.echo(format_config(load_config(file, values={"preset": preset}).config), nl=False)
 

@@ -8,6 +8,7 @@ import click
 
 from daemon.config.cli_options import add_connect_option, choose_control_address
 from daemon.control.protocol import resolve_address
+from music.errors import UserError
 
 
 @click.command(short_help="Describe the control socket and its protocol.")
@@ -15,7 +16,12 @@ from daemon.control.protocol import resolve_address
 @click.option("--path", is_flag=True, help="Print only its address.")
 def command(control: str | None, path: bool) -> None:
     """Describe the control socket, for programs that want to talk to the band: where it is, and its protocol."""
-    where = resolve_address(choose_control_address(control))
+    try:
+        where = resolve_address(choose_control_address(control))
+    except OSError as error:
+        if path:
+            raise UserError(f"there is no control socket: {error}") from None
+        where = f"nowhere: {error}"
     if path:
         click.echo(where)
     else:

@@ -9,7 +9,8 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 from daemon.midi.ports import PortError
 
@@ -83,10 +84,20 @@ def simplify_error(text: str) -> str:
     return re.sub(r"^\w+::\w+:?\s*", "", text).rstrip(".?!")
 
 
+def _open_scratch() -> IO[bytes]:
+    """Open a file that nobody else sees; where there is no folder for one, what is written is lost."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("stderr"), "w+b")
+    try:
+        return tempfile.TemporaryFile()
+    except OSError:
+        return Path(os.devnull).open("w+b")
+
+
 @contextlib.contextmanager
 def capture_stderr() -> Iterator[Callable[[], str]]:
     """Keep from the terminal what C libraries print while they look for their server; yields a way to read it."""
-    with tempfile.TemporaryFile() as sink:
+    with _open_scratch() as sink:
 
         def read() -> str:
             sink.seek(0)
