@@ -62,6 +62,7 @@ class TickFilter:
         self._first_ns = self._newest_ns = 0
         doubt = (KNOWN_SHARE if before else GUESSED_SHARE) * interval_ns
         width = before._line.width_ns if before else 0.0
+        self._guessed_from = 0  # ticks from which the line's interval was guessed, if that was for another tempo
         self._least_width_ns: float = before._least_width_ns if before else 0.0  # that of a timer's grid
         self._line: TickLine = self._make_line(IntervalEstimate(interval_ns, doubt), width, settled=before is not None)
         self._startup = None if before else StartupLossDetector(interval_ns)
@@ -217,12 +218,15 @@ class TickFilter:
         return True
 
     def _make_line(self, prior: IntervalEstimate, width_ns: float = 0.0, *, settled: bool = False) -> TickLine:
+        self._guessed_from = 0
         return TickLine(prior, width_ns, settled=settled, least_width_ns=self._least_width_ns)
 
     def _change_tempo(self, drift: IntervalEstimate) -> None:
         """Take outliers for ticks of another tempo: every one lies further off by `drift`."""
-        doubt = max(drift.doubt_ns, self._line.width_ns / (2 * len(self._pending)), 1.0)
+        count = len(self._pending)
+        doubt = max(drift.doubt_ns, self._line.width_ns / (2 * count), 1.0)
         self._redraw(IntervalEstimate(self.interval_ns + drift.ns, doubt))
+        self._guessed_from = count
         self._line_began = self._heard[-1][0]
 
     def _accept_as_jitter(self) -> None:
@@ -237,6 +241,8 @@ class TickFilter:
         """Take the outliers into the line: the clock jitters more than was thought."""
         offs = [0.0, self._line.spread_ns, *(tick.off_ns for tick in self._pending)]
         self._line.width_ns = max(self._line.width_ns, max(offs) - min(offs))
+        if self._guessed_from:  # that guess thought the line narrower than it is
+            self._line.doubt_prior(self._line.width_ns / (2 * self._guessed_from))
         self._accept([(tick.number, tick.ns) for tick in self._pending])
 
     def _redraw(self, prior: IntervalEstimate) -> None:

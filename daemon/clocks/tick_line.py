@@ -67,6 +67,10 @@ class TickLine:
         self._hulls: tuple[list[Point], list[Point]] = [], []  # of the points, lower and upper
         self._number_sum = 0
 
+    def doubt_prior(self, doubt_ns: float) -> None:
+        """Trust what was known of the interval before to so much at the most."""
+        self.prior = IntervalEstimate(self.prior.ns, max(self.prior.doubt_ns, doubt_ns))
+
     def at(self, number: float) -> float:
         """Return where a tick lies on the line, ns since the first tick."""
         return self.start_ns + number * self.interval_ns

@@ -54,6 +54,12 @@ def test_the_mean_is_followed(grid_ms: float, phase: float) -> None:
         check(follow(quantise(true_times(bpm), grid_ms, phase)), bpm)
 
 
+@pytest.mark.parametrize(("bpm", "grid_ms"), [(105, 10), (145, 12.5)])
+def test_a_guess_from_few_ticks_does_not_bend_the_mean_for_ever(bpm: float, grid_ms: float) -> None:
+    """These clocks look like narrow ones of other tempi for the first 30 ticks."""
+    check(follow(quantise(true_times(bpm), grid_ms, 0.3)), bpm, 0.0005)
+
+
 @pytest.mark.parametrize("grid_ms", USUAL_MS)
 def test_the_mean_is_followed_where_the_timer_jitters(grid_ms: float) -> None:
     for bpm in (90, 120, 132, 150, 180):
