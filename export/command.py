@@ -13,7 +13,7 @@ from export.harmonist import replace_harmonist
 from export.techniques import find_exporter
 from models import checkpoint
 from music.errors import HousebandError
-from music.files import write_atomically
+from music.files import check_distinct, check_writable, write_atomically
 
 #: a graph may differ so much from torch, as a share of its largest value
 MAX_DIFFERENCE = 1e-3
@@ -33,6 +33,11 @@ def command(run: Path, out: Path, harmonist: Path | None, report: Path | None) -
 
     Checks the file with the ONNX checker, compares it with torch, measures it on one core, and says so.
     """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    check_writable(out, run, harmonist)
+    if report is not None:
+        check_writable(report, run, harmonist)
+        check_distinct(out, report)
     tensors, state = from_onnx.load(run) if run.suffix == ".onnx" else checkpoint.load(run / "checkpoint")
     if harmonist is not None:
         replace_harmonist(harmonist, tensors, state)

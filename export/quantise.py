@@ -27,6 +27,7 @@ from models.gan.dataset import GAN_STYLES, Streams
 from models.gan.roll import WRITTEN_BEATS
 from music import signature
 from music.chords import QUALITIES
+from music.files import write_atomically
 from music.note import PITCH_CLASSES
 
 Feed = dict[str, NDArray[np.float32]]
@@ -112,7 +113,7 @@ def try_int8(graph: Path, cache: Path, keep: Path | None = None, count: int = 48
             small = onnx.load(static)
             del small.metadata_props[:]
             small.metadata_props.extend(whole.metadata_props)
-            onnx.save(small, keep)
+            write_atomically(keep, small.SerializeToString())
     return found
 
 

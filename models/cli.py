@@ -99,10 +99,11 @@ def prepare_command(folder: Path, cache: Path, collections: tuple[str, ...], job
     Reads what lies in folders and in archives (.tar, .tar.gz, .tgz, .zip), and says of every file that is no song to
     learn from why it was skipped.
     """
-    from models.data import preparation
+    from models.data import preparation, song_cache
 
     check_writable(cache)
     with report_os_errors():
+        song_cache.check_replaceable(cache)
         made = preparation.prepare(folder, cache, collections or None, jobs)
     if as_json:
         click.echo(json.dumps(made.as_json(), indent=1))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import io
 import signal
 import sys
 import time
@@ -28,6 +29,7 @@ from torch.optim import Optimizer
 from models import checkpoint
 from models.optimisation import average_tensor
 from music.errors import HousebandError, UserError
+from music.files import open_atomically, write_atomically
 
 #: so many of a run's losses stand beside its progress bar
 SHOWN_LOSSES = 3
@@ -91,10 +93,11 @@ class LossLog:
         row = {"step": str(step), "seconds": f"{seconds:.1f}"} | {k: f"{v:.5g}" for k, v in means.items()}
         self.rows.append(row)
         self.pending.clear()
-        with self.path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, self._list_columns(), restval="")
-            writer.writeheader()
-            writer.writerows(self.rows)
+        table = io.StringIO(newline="")
+        writer = csv.DictWriter(table, self._list_columns(), restval="")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_atomically(self.path, table.getvalue())
         return row
 
     def plot(self) -> None:
@@ -119,7 +122,8 @@ class LossLog:
         for axis in axes.flat[len(panels) :]:
             axis.set_axis_off()
         figure.tight_layout()
-        figure.savefig(self.path.with_suffix(".png"), dpi=80)
+        with open_atomically(self.path.with_suffix(".png")) as file:
+            figure.savefig(file, dpi=80, format="png")
         pyplot.close(figure)
 
     def _list_columns(self) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import sys
@@ -18,26 +19,51 @@ STDOUT = Path("-")
 _OPEN_FILES = ("/dev/fd/", "/dev/stdout", "/dev/stderr", "/proc/")
 
 
+#: links in a row that are followed, at most
+_MAX_LINKS = 40
+_TRAP = "is a link or a pipe that another user has laid in a folder for all"
+
+
 class OutputError(UserError):
     """A file that cannot be written, or must not be."""
 
 
-def check_writable(path: Path, *inputs: Path) -> None:
+def check_writable(path: Path, *inputs: Path | None) -> None:
     """Raise OutputError for a path that cannot be written: better before the work than after it.
 
-    It may be STDOUT, or a device or a pipe that is there. inputs: files that are read and must not be overwritten.
+    It may be STDOUT, or a device or a pipe that is there. inputs: files that are read, or written besides, and must not
+    be overwritten; None for one that there is not.
     """
     if path == STDOUT:
         return
+    try:
+        path.stat()
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:  # a name that is too long, links in a circle, a NUL
+        raise OutputError(f"{path}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
+    if _find_trap(path) is not None:
+        raise OutputError(f"{path}: {_TRAP}; choose another")
     if path.is_dir():
         raise OutputError(f"{path}: cannot be written, for it is a folder; name a file in it")
-    if any(_is_same_file(path, each) for each in inputs):
+    if any(_is_same_file(path, each) for each in inputs if each is not None):
         raise OutputError(f"{path}: is the input, which would be lost; name another file")
     folder = _resolve(path).parent if path.is_symlink() else path.parent
     if not path.exists() and not folder.is_dir():
         raise OutputError(f"{path}: cannot be written, for there is no folder {folder}; choose another")
     if not os.access(path, os.W_OK) and (_is_special(path) or not os.access(folder, os.W_OK)):
         raise OutputError(f"{path}: cannot be written, for you have no right to; choose another")
+
+
+def check_distinct(*paths: Path | None) -> None:
+    """Raise OutputError where two files that are to be written are one; None stands for none."""
+    seen: set[Path] = set()
+    for path in paths:
+        if path is None or path == STDOUT or _is_special(path):
+            continue
+        if _resolve(path) in seen:
+            raise OutputError(f"{path}: is an output already, which would be lost; name another file")
+        seen.add(_resolve(path))
 
 
 def write_atomically(path: Path, data: bytes | str) -> None:
@@ -55,6 +81,7 @@ def open_atomically(path: Path) -> Iterator[BinaryIO]:
     older file whose owner could not be kept or whose folder takes no other. Raises OSError, which names the path.
     """
     with _naming(path):
+        _refuse_trap(path)
         if path == STDOUT:
             yield sys.stdout.buffer
             sys.stdout.buffer.flush()
@@ -78,6 +105,7 @@ def prepare_replacement(path: Path) -> Iterator[Path]:
     It goes there as with `open_atomically`. Raises OSError, which names the path.
     """
     with _naming(path):
+        _refuse_trap(path)
         opened = None if path == STDOUT or _is_special(path) else _open_beside(path)
         if opened is None:
             import shutil  # these two are slow to load and rarely needed
@@ -94,6 +122,33 @@ def prepare_replacement(path: Path) -> Iterator[Path]:
             file.close()
             yield temporary
             temporary.replace(target)
+
+
+def _refuse_trap(path: Path) -> None:
+    """Raise PermissionError for a path that leads elsewhere than its owner meant it to."""
+    if path != STDOUT and _find_trap(path) is not None:
+        raise PermissionError(errno.EACCES, _TRAP, str(path))
+
+
+def _find_trap(path: Path) -> Path | None:
+    """Return the link or pipe on the way that another user has laid where everybody may write; None where none is.
+
+    Linux itself follows none either (protected_symlinks, protected_fifos), where it is asked to open one.
+    """
+    if not hasattr(os, "geteuid"):  # Windows
+        return None
+    for _ in range(_MAX_LINKS):
+        try:
+            found, folder = path.lstat(), path.parent.stat()
+        except OSError:
+            return None
+        is_foreign = found.st_uid not in (os.geteuid(), folder.st_uid) and folder.st_mode & stat.S_IWOTH
+        if is_foreign and (stat.S_ISLNK(found.st_mode) or stat.S_ISFIFO(found.st_mode)):
+            return path
+        if not stat.S_ISLNK(found.st_mode):
+            return None
+        path = path.parent / path.readlink()
+    return None
 
 
 def _resolve(path: Path) -> Path:

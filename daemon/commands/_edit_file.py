@@ -13,7 +13,7 @@ from daemon.config.reading import build_config, read_config
 from daemon.core.player_info import PlayerInfo
 from daemon.core.techniques import list_techniques
 from music.errors import UserError
-from music.files import check_writable
+from music.files import check_distinct, check_writable
 
 if TYPE_CHECKING:
     from daemon.offline.file_editing import EditOptions
@@ -30,9 +30,8 @@ def edit_file(given: RenderArguments, editing: EditArguments) -> None:
 
     log = editing["edits"]
     if log is not None:
-        check_writable(log, given.melody)
-        if log.resolve() == given.output.resolve():
-            raise UserError(f"{log}: is the output already; keep the edits in another file")
+        check_writable(log, given.melody, given.graph, given.config_file)
+        check_distinct(given.output, log)
     with guard_loading(given.graph, given.technique):
         editor = EditScorer(Graph(given.graph, given.technique))
     known = tuple(technique.name for technique in list_techniques())  # none is switched to: a preset may name any

@@ -12,6 +12,7 @@ from daemon.config.reading import build_config, read_config
 from daemon.config.toml_text import format_config, format_documented_config
 from daemon.system.paths import find_config_file
 from music.errors import UserError
+from music.files import write_atomically
 
 
 @click.command(short_help="Show or edit the configuration.")
@@ -44,7 +45,7 @@ def _edit(path: Path) -> None:
         with report_write_errors(path):
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(format_documented_config(), encoding="utf-8")
+                write_atomically(path, format_documented_config())
             click.edit(filename=str(path))
     except click.ClickException as error:
         raise UserError(f"{error.message}; set VISUAL or EDITOR to an editor, or edit {path} yourself") from None

@@ -39,7 +39,7 @@ def command(
     from daemon.players.load import load_player
     from daemon.players.player import ContinuingPlayer
 
-    check_writable(output, song)
+    check_writable(output, song, graph)
     player = load_player(next(known.name for known in list_techniques() if known.continues_melodies), graph)
     assert isinstance(player, ContinuingPlayer)
     settings = build_settings(values, assigned, player.info)

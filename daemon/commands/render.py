@@ -109,7 +109,7 @@ def command(
     given = RenderArguments(melody, output, technique, graph, track, channel, bpm, file, values, assigned)
     playing = PlayingArguments(automation, latency_ms, offline, replan)
     editing = EditArguments(edits=edits, iterations=iterations, at_once=at_once, undo=undo)
-    check_writable(output, melody)
+    check_writable(output, melody, graph, file, automation, soundfont)
     _check_sound(output, soundfont, clicks)
     if find(technique).edits_notes:
         _check_editing(technique, output, playing)

@@ -16,6 +16,7 @@ from daemon.diagnostics import bench_ports as ports
 from daemon.diagnostics.bench_process import BenchError, BenchOptions
 from daemon.diagnostics.bench_row import Row
 from daemon.diagnostics.midi_system import MidiSystem, open_midi_system
+from music.files import open_atomically
 
 #: title -> side -> values
 Histograms = dict[str, dict[str, list[float]]]
@@ -122,7 +123,8 @@ def draw_histograms(path: Path, histograms: Histograms) -> None:
         axes.set_xlabel(title)
         axes.set_yticks([])
         axes.legend()
-    figure.savefig(path, dpi=110)
+    with open_atomically(path) as file:
+        figure.savefig(file, dpi=110, format=path.suffix.lstrip(".").lower() or "png")
 
 
 def compare_runs(one: Sequence[dict[str, Any]], other: Sequence[dict[str, Any]]) -> dict[str, float]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from music.errors import UserError
 from music.evaluation.passage import MelodyPassage, Parts
+from music.files import open_atomically
 from music.note import TICKS_PER_STEP, Note, quantise
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ def draw_piano_rolls(
     panels[-1].set_xlim(0, bars)
     panels[-1].set_ylim(14, 100)
     panels[-1].set_xlabel("bars from the melody's first")
-    figure.savefig(path, dpi=90, format="png")
+    with open_atomically(path) as file:
+        figure.savefig(file, dpi=90, format="png")
 
 
 def select_notes(notes: tuple[Note, ...], where: MelodyPassage, bars: int) -> list[tuple[float, float, int]]:

@@ -32,7 +32,7 @@ from daemon.system.paths import NoHomeError, find_home, find_takes_folder
 from daemon.system.watchdog import find_watchdog
 from daemon.takes.take import Take
 from music.errors import HousebandError
-from music.files import check_writable, write_atomically
+from music.files import check_distinct, check_writable, write_atomically
 from music.note import Metre
 
 log = logging.getLogger(__name__)
@@ -74,6 +74,7 @@ def play(setup: PerformanceSetup, on_ready: Callable[[ReconnectingPorts, Setting
     Raises PortError, ClockError, WorkerError, AudioError, whatever `settings` raises, and OSError for a file that
     cannot be written.
     """
+    check_distinct(setup.record, setup.report, setup.connections.metrics)
     for path in (setup.record, setup.report, setup.connections.metrics):
         if path is not None:
             check_writable(path)

@@ -188,9 +188,9 @@ def _read_graph(path: str | Path | None, technique: str) -> tuple[str, dict[str,
     """
     name = name_graph(path, technique)
     file = Path(path) if path is not None else _find_shipped(technique)
-    if not file.is_file():
-        raise GraphError(f"{name}: {'a folder, not a graph' if file.is_dir() else 'no such file'}")
     try:
+        if not file.is_file():
+            raise GraphError(f"{name}: {'a folder, not a graph' if file.is_dir() else 'no such file'}")
         with file.open("rb") as opened:
             if opened.seek(0, os.SEEK_END) > MAX_BYTES:
                 raise GraphError(f"{name}: larger than any graph; name another file")

@@ -63,6 +63,19 @@ class CachedSong:
         return -(-end // 16) * 16
 
 
+def check_replaceable(cache: Path) -> None:
+    """Raise DataError for a file that is there and is no cache, but perhaps a song. Raises OSError."""
+    if not cache.is_file() or not cache.stat().st_size:
+        return
+    try:
+        with zipfile.ZipFile(cache) as archive:
+            is_cache = "index.npy" in archive.namelist()
+    except zipfile.BadZipFile:
+        is_cache = False
+    if not is_cache:
+        raise DataError(f"{cache}: is there already, and no cache of training music; name another file")
+
+
 def save(cache: Path, songs: list[CachedSong]) -> None:
     """Write songs as one compressed .npz. Raises OSError."""
     notes = np.concatenate([s.notes for s in songs])

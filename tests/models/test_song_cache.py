@@ -69,3 +69,13 @@ def test_what_is_no_cache_is_one_sentence(tmp_path: Path) -> None:
         song_cache.load(tmp_path / "e.npy")
     with pytest.raises(song_cache.DataError, match="not a cache"):
         song_cache.load(tmp_path)
+
+
+def test_what_is_no_cache_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "song.mid").write_bytes(b"MThd")
+    with pytest.raises(song_cache.DataError, match="no cache"):
+        song_cache.check_replaceable(tmp_path / "song.mid")
+    (tmp_path / "empty.npz").touch()
+    song_cache.save(tmp_path / "cache.npz", [make_song()])
+    for name in ("empty.npz", "cache.npz", "new.npz"):
+        song_cache.check_replaceable(tmp_path / name)

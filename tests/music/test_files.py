@@ -13,7 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from music.files import STDOUT, OutputError, check_writable, open_atomically, prepare_replacement, write_atomically
+from music.files import (
+    STDOUT,
+    OutputError,
+    check_distinct,
+    check_writable,
+    open_atomically,
+    prepare_replacement,
+    write_atomically,
+)
 
 
 def write_by_path(path: Path, data: bytes) -> None:
@@ -223,3 +231,61 @@ def test_an_error_names_the_path_that_was_meant(tmp_path: Path, write: Callable[
     with pytest.raises(FileNotFoundError) as caught:
         write(tmp_path / "no" / "out.mid", b"notes")
     assert caught.value.filename == str(tmp_path / "no" / "out.mid")
+
+
+@pytest.fixture
+def folder_for_all(tmp_path: Path) -> Path:
+    """A folder in which everybody may write, as /tmp is."""
+    folder = tmp_path / "all"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    return folder
+
+
+@pytest.mark.skipif(not is_root, reason="only root may give a link to somebody else")
+@pytest.mark.parametrize("kind", ["link", "link to a link", "pipe"])
+def test_what_another_user_has_laid_in_a_folder_for_all_is_not_followed(
+    folder_for_all: Path, tmp_path: Path, write: Callable[[Path, bytes], None], kind: str
+) -> None:
+    mine, path = tmp_path / "mine", folder_for_all / "out.mid"
+    mine.write_bytes(b"mine")
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(mine)
+    os.chown(path, 12345, 12345, follow_symlinks=False)
+    if kind == "link to a link":
+        (folder_for_all / "first").symlink_to(path)
+        path = folder_for_all / "first"
+    with pytest.raises(OutputError, match="another user"):
+        check_writable(path)
+    with pytest.raises(PermissionError, match="another user"):
+        write(path, b"theirs")
+    assert mine.read_bytes() == b"mine"
+
+
+def test_a_link_of_ones_own_in_a_folder_for_all_is_followed(
+    folder_for_all: Path, tmp_path: Path, write: Callable[[Path, bytes], None]
+) -> None:
+    (folder_for_all / "out.mid").symlink_to(tmp_path / "mine")
+    check_writable(folder_for_all / "out.mid")
+    write(folder_for_all / "out.mid", b"notes")
+    assert (tmp_path / "mine").read_bytes() == b"notes"
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "circle", "file/below"])
+def test_a_path_that_cannot_be_is_one_sentence(tmp_path: Path, name: str) -> None:
+    (tmp_path / "circle").symlink_to("circle")
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(OutputError, match="cannot be written"):
+        check_writable(tmp_path / name)
+
+
+def test_two_outputs_may_not_be_one_file(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    check_distinct(tmp_path / "a", None, tmp_path / "b", STDOUT, STDOUT)
+    for twice in (tmp_path / "a", tmp_path / "link"):
+        with pytest.raises(OutputError, match="is an output already"):
+            check_distinct(tmp_path / "a", twice)
+    if os.name != "nt":
+        check_distinct(Path("/dev/null"), Path("/dev/null"))
