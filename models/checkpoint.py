@@ -86,7 +86,10 @@ def _check_state(state: Any) -> None:
     for key, kind in wanted.items():
         if not isinstance(state, dict) or not isinstance(state.get(key), kind):
             raise ValueError(f"its state.json has no {key}")
-    if state["step"] < 0 or not isinstance(state.get("steps", 1), int) or not isinstance(state.get("seed", 1), int):
+    counts, losses = (state["step"], state.get("steps", 1), state.get("seed", 1)), state.get("losses", {})
+    are_sound = all(isinstance(count, int) and count >= 0 for count in counts)
+    are_losses = isinstance(losses, dict) and all(isinstance(values, list) for values in losses.values())
+    if not are_sound or not are_losses or not isinstance(state.get("seconds", 0), int | float):
         raise ValueError("its state.json has impossible values")
 
 

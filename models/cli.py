@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import shlex
 import sys
 from dataclasses import asdict, dataclass
@@ -243,14 +244,17 @@ def _train(name: str, options: RunOptions) -> None:
 
 def _begin_run(folder: Path, technique: str) -> dict[str, Any]:
     """Return the state of a new run. Raises UserError where the folder holds one."""
-    if (folder / "checkpoint").exists():
+    if os.path.lexists(folder / "checkpoint"):
         raise UserError(f"{folder} holds a run already; go on with --resume or name another folder")
     return {"technique": technique, "step": 0}
 
 
 def _check_folder(folder: Path) -> None:
-    """Make a run's folder. Raises OSError or OutputError for one that cannot be written."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Make a run's folder. Raises UserError for one that cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be a run's folder ({error.strerror}); name another with -o") from None
     check_writable(folder / "run.json")
 
 

@@ -24,13 +24,16 @@ class DeviceError(UserError):
 
 def parse_devices(text: str, accelerator: str) -> int | str | list[int]:
     """Return what an option says of devices: how many, `auto` or a list of them. Raises DeviceError."""
+    is_missing = {"cuda": not torch.cuda.is_available(), "mps": not torch.backends.mps.is_available()}
+    if is_missing.get(accelerator, False):
+        raise DeviceError(f"--accelerator {accelerator}: this machine has none that torch can use; take auto or cpu")
     if text == "auto":
         return text
     if re.fullmatch(r"\d{1,4}(,\d{1,4})+,?|\d{1,4},", text) and accelerator != "cpu":
         return [int(one) for one in text.rstrip(",").split(",")]
     count = int(text) if re.fullmatch(r"\d{1,4}", text) else 0
     if not 1 <= count <= _MAX_DEVICES:
-        raise DeviceError(f"--devices {text[:40]}: wants how many devices, 1 or more, or which: 0,2, or auto")
+        raise DeviceError(f"--devices {text[:40]}: wants a number from 1 to {_MAX_DEVICES}, a list such as 0,2 or auto")
     cores = os.cpu_count() or 1
     uses_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.cuda.is_available())
     if uses_cpu and count > max(2, cores):

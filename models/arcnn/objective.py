@@ -97,7 +97,10 @@ class ArcnnObjective:
     def read_recipe(values: Mapping[str, Any]) -> ArcnnRecipe:
         """Return the recipe in JSON values, `published` among them. Raises RecipeError."""
         given = dict(values)
-        if given.pop("published", False):
+        published = given.pop("published", False)
+        if not isinstance(published, bool):
+            raise RecipeError("published: wants true or false")
+        if published:
             model = given.get("model", {})
             given = {**PUBLISHED, **given}
             given["model"] = {**PUBLISHED["model"], **model} if isinstance(model, Mapping) else model

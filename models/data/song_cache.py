@@ -112,7 +112,7 @@ def _narrow(column: NDArray[np.int32], smallest: type[np.unsignedinteger[Any]]) 
 def load(cache: Path) -> list[CachedSong]:
     """Return the songs of a cache. Raises DataError when the file is none."""
     if not cache.is_file():
-        raise DataError(f"{cache}: not a cache of training music (no such file); make it again with --data")
+        raise DataError(f"{cache}: not a cache of training music (no regular file); make one with --data")
     try:
         with cache.open("rb") as file, np.load(file) as arrays:
             index = json.loads(arrays["index"].tobytes())

@@ -33,7 +33,7 @@ CONTEXT_STEPS = sum(WINDOWS_STEPS)
 #: ever; the harmonics are 2, 4, 8, 16 steps (a bar) ... and what divides bars of three
 PERIOD_STEPS = 3072
 HARMONICS_STEPS = (1536, 768, 384, 192, 96, 48, 24, 12, 6, 3, 1024, 512, 256, 128, 64, 32)
-_HALF_HEAD = 16  #: half of a head
+HALF_HEAD = 16  #: half of a head
 #: choices of what the melody does: rest, go on, or begin a pitch, told from the chord's root as tokens.PITCH is
 MELODY_CHOICES = 2 + step_tokens.PITCH_TOKENS
 _BLOCK = 32  #: steps; no fewer than the windows of the layers that hear little
@@ -88,7 +88,7 @@ class Layer(nn.Module):
 
     def __init__(self, width: int, inside: int) -> None:
         super().__init__()
-        self.heads = width // (2 * _HALF_HEAD)
+        self.heads = width // (2 * HALF_HEAD)
         self.norm, self.norm_inside = Norm(width), Norm(width)
         self.ask, self.look, self.carry = (_make_linear(width, width) for _ in range(3))
         self.give = _make_linear(width, width, 0.4)
@@ -100,9 +100,7 @@ class Layer(nn.Module):
         """Return queries, keys and values, (B, T, heads, 32) each, rotated."""
         y = self.norm(x)
         turn = compute_rotation(position, self.harmonics)
-        query, key, value = (
-            f(y).unflatten(-1, (self.heads, 2 * _HALF_HEAD)) for f in (self.ask, self.look, self.carry)
-        )
+        query, key, value = (f(y).unflatten(-1, (self.heads, 2 * HALF_HEAD)) for f in (self.ask, self.look, self.carry))
         return rotate(query, turn).to(value.dtype), rotate(key, turn).to(value.dtype), value
 
     def finish(self, x: Tensor, query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:

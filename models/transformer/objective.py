@@ -25,9 +25,9 @@ from models.draws import Draws
 from models.harmonist.network import measure_agreement
 from models.harmonist.objective import load_harmonist
 from models.optimisation import anneal, average_count, set_rate, update_average, update_weights, warm_up
-from models.recipe import BatchSize, Rate, Share, read_recipe
+from models.recipe import BatchSize, Rate, RecipeError, Share, read_recipe
 from models.transformer.dataset import BandScore, HandBatch, Stretches
-from models.transformer.network import TRANSFORMER_STYLES, Transformer, TransformerConfig
+from models.transformer.network import HALF_HEAD, TRANSFORMER_STYLES, Transformer, TransformerConfig
 from music.analysis import melody_recall
 from music.chords import NO_CHORD
 from music.encoding import gan_canvas, melody_context, step_tokens
@@ -111,7 +111,10 @@ class TransformerObjective:
     @staticmethod
     def read_recipe(values: Mapping[str, Any]) -> TransformerRecipe:
         """Return the recipe in JSON values. Raises RecipeError."""
-        return read_recipe(TransformerRecipe, values)
+        recipe = read_recipe(TransformerRecipe, values)
+        if recipe.model.hand % (2 * HALF_HEAD):
+            raise RecipeError(f"model: hand: wants a multiple of {2 * HALF_HEAD}, not {recipe.model.hand}")
+        return recipe
 
     def begin(self) -> None:
         """Take over the weights that the recipe begins with. Raises CheckpointError."""
