@@ -31,7 +31,8 @@ class Scale(nn.Module):
 
     def __init__(self, norm: KeyNorm) -> None:
         super().__init__()
-        width, self.floor = norm.width, norm.floor
+        self.width, self.floor = norm.width, norm.floor
+        width = self.width
         split = width.pitched * PITCH_CLASSES
         back = torch.zeros(width.total, width.pitched)
         for channel in range(width.pitched):

@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from export import check, onnx_file
-from export.fold_norms import fold
+from export import check, fourier, onnx_file
 from export.onnx_file import ExportModule
 from export.techniques import Exporter
 from models import checkpoint
@@ -29,8 +28,8 @@ from music.signature import Signature
 class GanGraph(ExportModule):
     """`Generator.forward`: canvas, style, groove vector, noise and the harmonist's input -> chords and logits.
 
-    The weights stay as compact in the file as in training; onnxruntime assembles each convolution's kernel once, when
-    it folds constants at load.
+    It computes on Fourier coefficients of pitch (export.fourier). The weights stay as compact in the file as in
+    training; onnxruntime assembles each convolution's kernel once, when it folds constants at load.
     """
 
     inputs = ("pitched", "plain", "style", "z", "noise", "melody", "phase", "known")
@@ -38,7 +37,7 @@ class GanGraph(ExportModule):
 
     def __init__(self, generator: Generator) -> None:
         super().__init__()
-        self.generator = fold(generator.requires_grad_(False).eval())
+        self.generator = fourier.transform(generator.requires_grad_(False).eval())
         self.z = generator.config.z
 
     def forward(  # torch.onnx names inputs by position

@@ -57,7 +57,39 @@ def export(graph: ExportModule) -> onnx.ModelProto:
         )
     assert program is not None
     model: onnx.ModelProto = program.model_proto
+    replace_sequences(model)
     return model
+
+
+def replace_sequences(model: onnx.ModelProto) -> None:
+    """Put a Split in the place of a sequence that is split off a tensor and taken apart again.
+
+    torch exports `chunk` as such a sequence, and each of its parts is copied twice.
+    """
+    values = {weight.name: onnx.numpy_helper.to_array(weight) for weight in model.graph.initializer}
+    values |= {
+        node.output[0]: onnx.numpy_helper.to_array(node.attribute[0].t)
+        for node in model.graph.node
+        if node.op_type == "Constant" and node.attribute[0].name == "value"
+    }
+    taken: dict[str, dict[int, str]] = {}
+    for node in model.graph.node:
+        if node.op_type == "SequenceAt":
+            taken.setdefault(node.input[0], {})[int(values[node.input[1]])] = node.output[0]
+    nodes = []
+    for node in model.graph.node:
+        if node.op_type == "SplitToSequence":
+            parts = taken[node.output[0]]
+            assert sorted(parts) == list(range(len(parts)))  # all are taken, or the sizes would be others
+            axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
+            outputs = [parts[i] for i in range(len(parts))]
+            even = values[node.input[1]].ndim == 0
+            how = {"num_outputs": len(parts)} if even else {}
+            nodes.append(onnx.helper.make_node("Split", node.input[: 1 if even else 2], outputs, axis=axis, **how))
+        elif node.op_type != "SequenceAt":
+            nodes.append(node)
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
 
 
 def strip(model: onnx.ModelProto) -> None:

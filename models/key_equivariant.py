@@ -72,10 +72,13 @@ class KeyConv(nn.Module):
         bias = torch.cat([self.bias_pitched.index_select(0, self.target_channel), self.bias_plain])
         return weight, bias
 
-    def forward(self, x: Tensor) -> Tensor:
+    def convolve(self, x: Tensor, stride: int = 1, padding: int = 0, dilation: int = 1) -> Tensor:
+        """Convolve as told, whatever stride the layer has."""
         weight, bias = self.assemble()
-        padding = (self.kernel - 1) // 2 if self.stride == 1 else 0
-        return functional.conv1d(x, weight, bias, stride=self.stride, padding=padding)
+        return functional.conv1d(x, weight, bias, stride=stride, padding=padding, dilation=dilation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.convolve(x, self.stride, (self.kernel - 1) // 2 if self.stride == 1 else 0)
 
 
 class KeyNorm(nn.Module):
@@ -137,9 +140,10 @@ class Block(nn.Module):
         self.norm: nn.Module = KeyNorm(width) if normal else nn.Identity()
         self.spread = KeyConv(width, width, kernel, gain=1.4)
         self.mix = KeyConv(width, width, 1, gain=0.3)
+        self.activate: nn.Module = nn.SiLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        mixed: Tensor = self.mix(functional.silu(self.spread(self.norm(x))))
+        mixed: Tensor = self.mix(self.activate(self.spread(self.norm(x))))
         return x + mixed
 
 
@@ -148,7 +152,18 @@ def join(pitched: Tensor, plain: Tensor) -> Tensor:
     return torch.cat([pitched.flatten(1, 2), plain], 1)
 
 
-def concatenate(first: Tensor, width: Width, second: Tensor, other: Width) -> Tensor:
-    """Return two states side by side as one state of the summed width."""
-    a, b = width.pitched * PITCH_CLASSES, other.pitched * PITCH_CLASSES
-    return torch.cat([first[:, :a], second[:, :b], first[:, a:], second[:, b:]], 1)
+class Layout:
+    """The order of a state's channels: pitched ones first, the pitch classes of each side by side."""
+
+    def concatenate(self, first: Tensor, second: Tensor, width: Width) -> Tensor:
+        """Return two states of a width side by side as one state of twice the width."""
+        split = width.pitched * PITCH_CLASSES
+        return torch.cat([first[:, :split], second[:, :split], first[:, split:], second[:, split:]], 1)
+
+    def spread(self, x: Tensor, width: Width, count: int) -> Tensor:
+        """Take positions out of channels: (B, total of `count` times the width, T) -> (B, total, count * T)."""
+        b, _, t = x.shape
+        (p, i), split = width, width.pitched * count * PITCH_CLASSES
+        pitched = x[:, :split].reshape(b, p, count, PITCH_CLASSES, t).permute(0, 1, 3, 4, 2)
+        plain = x[:, split:].reshape(b, i, count, t).permute(0, 1, 3, 2)
+        return torch.cat([pitched.reshape(b, p * PITCH_CLASSES, -1), plain.reshape(b, i, -1)], 1)

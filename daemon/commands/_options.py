@@ -44,7 +44,7 @@ latency_option = click.option(
     help="Milliseconds that a plan is taken to need.",
 )
 replan_option = click.option(
-    "--replan", type=click.Choice(REPLAN_CHOICES), default="step", show_default=True, help="How often to plan."
+    "--replan", type=click.Choice(REPLAN_CHOICES), help="How often to plan.  [default: step; beat with --offline]"
 )
 
 

@@ -34,7 +34,7 @@ class PlayingArguments:
     automation: Path | None
     latency_ms: float
     offline: bool
-    replan: str
+    replan: str | None
 
 
 class EditArguments(TypedDict):

@@ -74,7 +74,7 @@ def command(
     graph: Path | None,
     assigned: tuple[str, ...],
     latency_ms: float,
-    replan: str,
+    replan: str | None,
     mode: str | None,
     by_style: bool,
     jobs: int | None,
@@ -125,7 +125,7 @@ def _build_band(
     assigned: tuple[str, ...],
     collection: str,
     latency_ms: float,
-    replan: str,
+    replan: str | None,
 ) -> BandUnderTest:
     """Return the band that the options name. Raises GraphError, SettingError."""
     from daemon.evaluation.scoring import BandUnderTest, load_cached_player

@@ -87,7 +87,7 @@ def command(
     automation: Path | None,
     latency_ms: float,
     offline: bool,
-    replan: str,
+    replan: str | None,
     soundfont: Path | None,
     clicks: bool,
     edits: Path | None,

@@ -41,8 +41,8 @@ class BandUnderTest:
     style: str | None = None
     #: what a plan is taken to need
     latency_ms: float = 10.0
-    #: step, beat or bar: how often to ask for a plan
-    replan: str = "step"
+    #: how often to ask for a plan, as `daemon.offline.render.RenderOptions` has it
+    replan: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,9 @@ from music.note import CHANNELS, MELODY, TICKS_PER_BEAT, TICKS_PER_STEP, Metre, 
 Progress = Callable[[float], None]
 #: how far the accompaniment may begin before the first note, and end after the last, where a bar is longer than that
 MAX_BAR_TICKS = 32 * TICKS_PER_BEAT
+#: how often a player that sees the whole melody is asked: nothing that it does not know comes to pass within a beat,
+#: and the figures of `houseband evaluate` are those of a plan at every step (models/LOG.md)
+OFFLINE_REPLAN = "beat"
 #: the longest sound that is written
 MAX_WAV_NS = 3 * 3600 * NS_PER_S
 
@@ -46,8 +49,8 @@ class RenderOptions:
     latency_ns: int = 10 * NS_PER_MS
     #: the players see the whole melody
     offline: bool = False
-    #: step, beat or bar: how often to ask for a plan
-    replan: str = "step"
+    #: how often to ask for a plan, one of `daemon.core.plan.REPLAN_CHOICES`; None: as often as it pays
+    replan: str | None = None
     #: controls turned on the way
     automation: tuple[AutomationPoint, ...] = ()
     #: role -> General MIDI program, 1..128
@@ -118,7 +121,8 @@ def perform(
     output = RecordingOutput(world)
     inline = InlineComposer(world, player, options.latency_ns)
     composer: Composer = inline if progress is None else _ProgressComposer(inline, progress, begin, end)
-    conductor = Conductor(world, output, composer, player.info, known, options.settings, replan=options.replan)
+    replan = options.replan or (OFFLINE_REPLAN if options.offline else "step")
+    conductor = Conductor(world, output, composer, player.info, known, options.settings, replan=replan)
     conductor.run()
     failure = _describe_failure(conductor.counters, inline.first_failure)
     if failure and not conductor.counters.answered:
@@ -138,7 +142,7 @@ def render_notes(
     settings: Settings,
     latency_ms: float = 10,
     offline: bool = False,
-    replan: str = "step",
+    replan: str | None = None,
 ) -> tuple[dict[str, tuple[Note, ...]], Counters]:
     """Return the notes that the band plays to a song's melody, by role, and the engine's counters.
 

@@ -22,7 +22,7 @@ from torch.nn import functional
 from models.gan.dataset import GAN_STYLES, RHYTHM_ROWS
 from models.gan.roll import WRITTEN_BEATS, RollLogits, SoftRoll
 from models.harmonist.network import Harmonist, HarmonistConfig, measure_agreement
-from models.key_equivariant import Block, KeyConv, KeyNorm, Width, concatenate, join
+from models.key_equivariant import Block, KeyConv, KeyNorm, Layout, Width, join
 from models.recipe import Count
 from music.chords import QUALITIES
 from music.encoding.gan_canvas import (
@@ -104,6 +104,7 @@ class Generator(nn.Module):
         self.cell_bias = nn.Parameter(torch.zeros(HEAD.pitched, PITCH_CLASSES))
         self.velocity_log_std = nn.Parameter(torch.full((len(GAN_STYLES), 4), -2.0))
         self.harmonist = Harmonist(config.harmonist).eval()
+        self.layout = Layout()
 
     def encode(self, pitched: Tensor, plain: Tensor, style: Tensor, z: Tensor) -> Tensor:
         """Return the state of the last beats of the canvas, (B, fine.total, CONTEXT_BEATS).
@@ -121,24 +122,11 @@ class Generator(nn.Module):
             x = block(x)
         bars = CONTEXT_BEATS // 4
         x = self.up(x[:, :, -bars:])  # (B, 4 * fine, CONTEXT_BEATS / 4)
-        x = self._spread(x)[:, :, -CONTEXT_BEATS:]
-        x = self.merge(concatenate(x, self.fine, skip[:, :, -CONTEXT_BEATS:], self.fine))
+        x = self.layout.spread(x, self.fine, 4)[:, :, -CONTEXT_BEATS:]
+        x = self.merge(self.layout.concatenate(x, skip[:, :, -CONTEXT_BEATS:], self.fine))
         for block in self.up_blocks:
             x = block(x)
         return x
-
-    def _spread(self, x: Tensor) -> Tensor:
-        """Take each bar's four beats out of its channels: (B, 4 * fine, bars) -> (B, fine, beats)."""
-        b, _, bars = x.shape
-        (p, i), split = self.fine, self.fine.pitched * 4 * PITCH_CLASSES
-        pitched = (
-            x[:, :split]
-            .reshape(b, p, 4, PITCH_CLASSES, bars)
-            .permute(0, 1, 3, 4, 2)
-            .reshape(b, p * PITCH_CLASSES, bars * 4)
-        )
-        plain = x[:, split:].reshape(b, i, 4, bars).permute(0, 1, 3, 2).reshape(b, i, bars * 4)
-        return torch.cat([pitched, plain], 1)
 
     def score(self, state: Tensor, chord: Tensor) -> RollLogits:
         """Return the logits given one chord a beat: (B, qualities, 12, WRITTEN_BEATS) one-hot, 0 left of the line."""

@@ -56,14 +56,14 @@ class Dilated(nn.Module):
         self.norm = KeyNorm(width, SILENCE_FLOOR)
         self.spread = KeyConv(width, width, 3, gain=1.4)
         self.mix = KeyConv(width, width, 1, gain=0.3)
+        self.activate: nn.Module = nn.SiLU()
         self.dilation, self.right = dilation, right
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute every position: (B, total, T) -> same."""
         reach = 2 * self.dilation
-        weight, bias = self.spread.assemble()
         y = functional.pad(self.norm(x), (0, reach) if self.right else (reach, 0))
-        spread = functional.silu(functional.conv1d(y, weight, bias, dilation=self.dilation))
+        spread = self.activate(self.spread.convolve(y, dilation=self.dilation))
         mixed: Tensor = self.mix(self.drop(spread))
         return x + mixed
 
@@ -72,9 +72,8 @@ class Dilated(nn.Module):
 
         The positions given lie `dilation` apart.
         """
-        weight, bias = self.spread.assemble()
         y = functional.pad(self.norm(x), (0, 1) if self.right else (1, 0))
-        mixed: Tensor = self.mix(functional.silu(functional.conv1d(y, weight, bias, stride=2)))
+        mixed: Tensor = self.mix(self.activate(self.spread.convolve(y, stride=2)))
         return x[:, :, (0 if self.right else 1) :: 2] + mixed
 
 
@@ -87,9 +86,10 @@ class Pointwise(nn.Module):
         self.norm = KeyNorm(width, SILENCE_FLOOR)
         self.spread = KeyConv(width, width, 1, gain=1.4)
         self.mix = KeyConv(width, width, 1, gain=0.3)
+        self.activate: nn.Module = nn.SiLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        mixed: Tensor = self.mix(self.drop(functional.silu(self.spread(self.norm(x)))))
+        mixed: Tensor = self.mix(self.drop(self.activate(self.spread(self.norm(x)))))
         return x + mixed
 
 

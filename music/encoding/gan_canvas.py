@@ -204,9 +204,10 @@ def draw_canvas(
     plain = np.zeros((PLAIN_PLANES, CANVAS_STEPS), np.float32)
     # lines of pitches of their own for every part, so that all are moved to the grid together
     played = [melody, *(committed.get(role, melody[:0]) for role in (*_PARTS[1:], "drums"))]
-    near = [rows[(rows[:, 0] + rows[:, 2]) // TICKS_PER_STEP + 1 > first, :3] for rows in played]
-    rows = np.concatenate(near)
-    rows[:, 1] += np.repeat(PITCHES * np.arange(len(near)), [len(part) for part in near])
+    rows = np.concatenate(played)[:, :3]
+    rows[:, 1] += np.repeat(PITCHES * np.arange(len(played)), [len(part) for part in played])
+    ends = (rows[:, 0] + rows[:, 2]) // TICKS_PER_STEP
+    rows = rows[(ends + 1 > first) & (rows[:, 0] < (first + CANVAS_STEPS + 1) * TICKS_PER_STEP)]
     start, pitch, length = quantise_rows(rows).T
     part, pitch = np.divmod(pitch, PITCHES)
     start = start - first

@@ -282,6 +282,17 @@ def test_track_latency_offline_replan_and_automation_are_passed_on(
     assert requests[0].settings.seed == 4
 
 
+@pytest.mark.parametrize(
+    ("options", "steps"),
+    [([], [1, 2, 3]), (["--offline"], [0, 4, 8]), (["--offline", "--replan", "step"], [0, 1, 2])],
+)
+def test_who_sees_the_whole_melody_is_asked_once_a_beat(
+    options: list[str], steps: list[int], song: Write, tmp_path: Path, players: list[FakePlayer]
+) -> None:
+    assert run(song(), "-o", tmp_path / "o.mid", "--latency-ms", 0, *options).exit_code == 0
+    assert [request.now for request in players[0].asked][:3] == steps
+
+
 def test_help_names_every_control() -> None:
     text = run("--help").output
     for key in CONTROLS:
