@@ -84,7 +84,7 @@ def replace_sequences(model: onnx.ModelProto) -> None:
             axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
             outputs = [parts[i] for i in range(len(parts))]
             even = values[node.input[1]].ndim == 0
-            how = {"num_outputs": len(parts)} if even else {}
+            how: dict[str, Any] = {"num_outputs": len(parts)} if even else {}
             nodes.append(onnx.helper.make_node("Split", node.input[: 1 if even else 2], outputs, axis=axis, **how))
         elif node.op_type != "SequenceAt":
             nodes.append(node)

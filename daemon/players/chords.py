@@ -7,7 +7,6 @@ in the middle of a song.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -19,13 +18,13 @@ from daemon.players.chord_balance import TONE_SHARES
 from daemon.players.graph import Graph, run_session
 from music.chords import QUALITIES, QUALITY_TONES
 from music.encoding import melody_context
-from music.note import PITCH_CLASSES, STEPS_PER_BAR, STEPS_PER_BEAT, Metre, Note, round_to_step
+from music.note import PITCH_CLASSES, STEPS_PER_BAR, STEPS_PER_BEAT, TICKS_PER_STEP, Metre
 
 Floats = NDArray[np.float32]
 #: Root (0..11) and quality (an index of QUALITIES).
 Chord = tuple[int, int]
-#: Notes of one voice: (start step, pitch, length in steps).
-Voice = tuple[tuple[int, int, int], ...]
+#: Notes of one voice: start step, pitch, length in steps; (n, 3).
+Voice = NDArray[np.int64]
 
 #: How sharply a doubt is settled against the noise, and how much noise temperature 1 is.
 AGREEMENT_GAIN = 12.0
@@ -109,8 +108,9 @@ class ChordPredictor:
         for step in missing:
             if step not in self._chords:  # few, or the melody was remembered there, which hindsight knows nothing of
                 self._chords[step] = self.predict(context, step, 1).chords[0]
-        for step in [s for s in self._chords if s < first - melody_context.PAST_STEPS]:
-            del self._chords[step]
+        oldest = first - melody_context.PAST_STEPS
+        if next(iter(self._chords)) < oldest or len(self._chords) > 4 * melody_context.PAST_STEPS:
+            self._chords = {step: chord for step, chord in self._chords.items() if step >= oldest}
         return [self._chords[step] for step in range(first, now + 1)]
 
     def _forget_changed(self, context: MelodyContext, now: int) -> None:
@@ -120,13 +120,14 @@ class ChordPredictor:
             self._chords.clear()
             return
         if context.heard_all:
-            if before.melody != context.melody:
+            if not np.array_equal(before.melody, context.melody):
                 self._chords.clear()
             return
         since = now - 2 * melody_context.PAST_STEPS
-        old, new = ([n for n in each.melody if n[0] + n[2] > since] for each in (before, context))
+        old, new = (each.melody[each.melody[:, 0] + each.melody[:, 2] > since] for each in (before, context))
         changed = _find_first_difference(old, new)
-        self._chords = {step: chord for step, chord in self._chords.items() if step < now and step <= changed}
+        for step in [step for step in reversed(self._chords) if step >= now or step > changed]:
+            del self._chords[step]
 
     def _predict_past(self, context: MelodyContext, now: int, wanted: set[int]) -> None:
         """Predict the chords of those steps before now that are wanted, together.
@@ -149,13 +150,15 @@ class ChordPredictor:
                     self._chords.setdefault(step, _choose_chord(scores, context, step))
 
 
-def _find_first_difference(old: Sequence[tuple[int, int, int]], new: Sequence[tuple[int, int, int]]) -> int:
+def _find_first_difference(old: Voice, new: Voice) -> int:
     """Return the first step on which two melodies differ; a far one when they do not."""
-    for a, b in zip(old, new, strict=False):
-        if a != b:
-            return a[0] + min(a[2], b[2]) if a[:2] == b[:2] else min(a[0], b[0])
-    rest = old[len(new) :] or new[len(old) :]
-    return rest[0][0] if rest else 1 << 60
+    size = min(len(old), len(new))
+    same = (old[:size] == new[:size]).all(1)
+    if not same.all():
+        a, b = (rows[int(same.argmin())].tolist() for rows in (old, new))
+        return int(a[0] + min(a[2], b[2]) if a[:2] == b[:2] else min(a[0], b[0]))
+    rest = old[size:] if len(old) > size else new[size:]
+    return int(rest[0, 0]) if len(rest) else 1 << 60
 
 
 def _find_beats(place: int, count: int, metre: Metre) -> NDArray[np.int64]:
@@ -181,14 +184,15 @@ def _draw_noise(seed: int, block: int) -> Floats:
     return (-np.log(-np.log(uniform))).astype(np.float32)
 
 
-def quantise_voice(melody: Sequence[Note]) -> Voice:
-    """Return notes as they were played, sorted, as one voice on the grid of steps."""
-    rows: list[tuple[int, int, int]] = []
-    for note in melody:
-        start = round_to_step(note.start)
-        if rows and rows[-1][0] >= start:
-            rows.pop()
-        if rows and rows[-1][0] + rows[-1][2] > start:
-            rows[-1] = (*rows[-1][:2], start - rows[-1][0])
-        rows.append((start, note.pitch, max(round_to_step(note.end) - start, 1)))
-    return tuple(rows)
+def quantise_voice(melody: NDArray[np.int64]) -> Voice:
+    """Return notes as they were played, rows (music.analysis.note_rows) sorted by start, as one voice on the grid."""
+    start = _round_to_step(melody[:, 0])
+    last = np.append(start[1:] != start[:-1], True)[: len(start)]  # of those on one step the last stays
+    start, pitch = start[last], melody[last, 1]
+    end = np.maximum(_round_to_step(melody[last, 0] + melody[last, 2]), start + 1)
+    end[:-1] = np.minimum(end[:-1], start[1:])
+    return np.stack([start, pitch, end - start], 1)
+
+
+def _round_to_step(ticks: NDArray[np.int64]) -> NDArray[np.int64]:
+    return (ticks + TICKS_PER_STEP // 2) // TICKS_PER_STEP

@@ -7,7 +7,8 @@ A step costs the same in the first minute and after hours.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +21,14 @@ _NO_STEP = -(1 << 40)
 #: more steps than any period of positions has
 _MAX_PERIOD = 1 << 31
 
+#: states that are kept: those after the steps that a plan writes, and as many before them
+_KEPT_STATES = 8
+
 Floats = NDArray[np.float32]
 
 
-class DecoderState(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class DecoderState:
     """Expectations of the decoder for the step after the last one that it has read."""
 
     #: (1, width) for the token writer
@@ -34,6 +39,8 @@ class DecoderState(NamedTuple):
     velocity: Floats
     #: (2 + PITCH_TOKENS,) logits of what the melody does: rest, go on, or begin a pitch
     melody: Floats
+    #: tokens written after it -> logits of the next, and the writer's memory
+    written: dict[tuple[int, ...], tuple[Floats, Floats]] = field(default_factory=dict)
 
 
 class KvCache:
@@ -69,32 +76,46 @@ class KvCache:
         self._rows = np.zeros((self._size, step_features.FEATURE_COUNT), np.float32)
         self._steps = np.full(self._size, _NO_STEP, np.int64)  # the step in each slot
         self._style: bytes = b""
+        #: step -> state after it, of the steps in the ring after which a plan has asked
+        self._states: dict[int, DecoderState] = {}
 
-    def advance(self, rows: Floats, first: int, style: Floats) -> DecoderState:
+    def advance(self, rows: Floats, first: int, style: Floats, changed: int | None = None) -> DecoderState:
         """Return the state after the steps [first, first + len(rows)).
 
         Only those steps are read that have not been read yet, or were different. rows: (n, FEATURE_COUNT), n >= 1;
-        style: (1, styles), one-hot.
+        style: (1, styles), one-hot; changed: the first step whose row may be another than the last time, None: any.
         """
         if style.tobytes() != self._style:
             self.clear()
             self._style = style.tobytes()
         at = first + np.arange(len(rows))
         slots = at % self._size
-        known = (self._steps[slots] == at) & (self._rows[slots] == rows).all(1)
-        begin = len(rows) - 1 if known.all() else int(known.argmin())  # the state after the last is not kept: read it
+        known = self._steps[slots] == at
+        since = 0 if changed is None else min(max(0, changed - first), len(rows))
+        known[since:] &= (self._rows[slots[since:]] == rows[since:]).all(1)
+        begin = len(rows) if known.all() else int(known.argmin())
+        last = first + len(rows) - 1
+        if begin == len(rows):
+            if last in self._states:
+                return self._states[last]
+            begin -= 1  # no plan has asked for the state after it: it is read again
         if begin == 0:
             self.clear()
-        state = None
+        self._forget_after(first + begin - 1)
         for low in range(begin, len(rows), self._max_batch_steps):
             high = low + self._max_batch_steps
-            state = self._read(rows[low:high], at[low:high], style)
-        assert state is not None
-        return state
+            self._states[last] = self._read(rows[low:high], at[low:high], style)
+        return self._states[last]
 
     def clear(self) -> None:
         """Forget every step."""
         self._steps[:] = _NO_STEP
+        self._states.clear()
+
+    def _forget_after(self, step: int) -> None:
+        """Forget what was read after a step: it was read after another past; and states that nobody will ask for."""
+        self._steps[self._steps > step] = _NO_STEP
+        self._states = {at: state for at, state in self._states.items() if step - _KEPT_STATES < at <= step}
 
     def _read(self, rows: Floats, at: NDArray[np.int64], style: Floats) -> DecoderState:
         """Run the graph on the rows of the steps `at`."""
@@ -138,13 +159,19 @@ class TokenWriter:
             raise GraphError(f"this graph does not fit: its vocabulary has {shape[-1]} tokens, not {vocabulary}")
         self._no_token = np.array([vocabulary], np.int64)
 
-    def begin(self, state: DecoderState) -> tuple[Floats, Floats]:
-        """Return the logits (vocabulary,) of a step's first token, and the writer's memory after it."""
-        return self._run(state.memory, state.condition, self._no_token)
+    def write(self, state: DecoderState, tokens: tuple[int, ...]) -> tuple[Floats, Floats]:
+        """Return the logits (vocabulary,) of the token after `tokens`, and the writer's memory after them.
 
-    def advance(self, state: DecoderState, memory: Floats, token: int) -> tuple[Floats, Floats]:
-        """Return the logits of the token after `token`, and the writer's memory after it."""
-        return self._run(memory, state.condition, np.array([token], np.int64))
+        Asked in their order, one token after another.
+        """
+        found = state.written.get(tokens)
+        if found is None:
+            if tokens:
+                memory, token = state.written[tokens[:-1]][1], np.array(tokens[-1:], np.int64)
+            else:
+                memory, token = state.memory, self._no_token
+            found = state.written[tokens] = self._run(memory, state.condition, token)
+        return found
 
     def _run(self, memory: Floats, condition: Floats, token: NDArray[np.int64]) -> tuple[Floats, Floats]:
         logits, after = run_session(self._session, {"memory": memory, "condition": condition, "token": token})

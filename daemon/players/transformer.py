@@ -9,8 +9,9 @@ before: the cache holds what it would hold had the player just come in.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,18 @@ from daemon.core.plan import Plan, PlanRequest
 from daemon.core.player_info import PlayerInfo
 from daemon.core.techniques import check_style
 from daemon.players import chord_balance
-from daemon.players.chords import Chord, ChordForecast, ChordPredictor, MelodyContext, Voice, quantise_voice
+from daemon.players.chords import (
+    Chord,
+    ChordForecast,
+    ChordPredictor,
+    MelodyContext,
+    Voice,
+    quantise_voice,
+)
 from daemon.players.graph import Graph, GraphError, GraphPlayer, check_settings
 from daemon.players.kv_cache import DecoderState, KvCache, TokenWriter
 from daemon.players.player import ContinuingPlayer
-from music.analysis.note_rows import list_rows
+from music.analysis.note_rows import NoteRows, list_rows
 from music.encoding import melody_context, sampling, step_features, step_tokens
 from music.note import (
     MELODY,
@@ -82,6 +90,9 @@ class TransformerPlayer(GraphPlayer, ContinuingPlayer):
         self.cache = KvCache(graph)
         self.writer = TokenWriter(graph, step_tokens.WRITER_TOKENS)
         self.chords = ChordPredictor(graph)
+        self.melody = NoteRows()
+        self.committed = {role: NoteRows() for role in ROLES}
+        self.features = _FeatureHistory()
         self._budget_ns: int | None = None
         shape = len(self.info.styles), len(ROLES)
         try:
@@ -129,6 +140,59 @@ class TransformerPlayer(GraphPlayer, ContinuingPlayer):
         return self._budget_ns is not None and time.perf_counter_ns() - begun_ns > self._budget_ns
 
 
+class _FeatureHistory:
+    """The features of the steps before a now-line, kept from plan to plan where nothing has changed them."""
+
+    def __init__(self) -> None:
+        self._basis: tuple[object, ...] = ()  # on which all rows depend
+        self._parts: dict[str, NDArray[np.int64]] = {}
+        self._first = 0
+        self._chords = np.empty((0, 2), np.int64)  # of the steps and the one after the last
+        self._rows: Floats = np.empty((0, step_features.FEATURE_COUNT), np.float32)
+
+    def update(
+        self,
+        first: int,
+        chords: Sequence[Chord],
+        parts: dict[str, NDArray[np.int64]],
+        basis: tuple[object, ...],
+        extract: Callable[[int, int], Floats],
+    ) -> tuple[Floats, int]:
+        """Return the features of the steps from `first` on, and the first step that may have others than before.
+
+        chords: of those steps and the next; parts: rows (n, 3) by part, the melody among them; basis: everything else
+        that they depend on; extract: makes the features of the steps [begin, end).
+        """
+        told = np.array(chords, np.int64)
+        end, known = first + len(told) - 1, self._first + len(self._rows)
+        changed = min(known, end - 1) if basis == self._basis and self._first <= first else first
+        for name, rows in parts.items() if changed > first else ():
+            old, new = (_select_near(each, first) for each in (self._parts[name], rows))
+            changed = min(changed, _find_first_changed(old, new))
+        if changed > first:
+            both = min(len(self._chords) - (first - self._first), len(told))
+            same = (self._chords[first - self._first :][:both] == told[:both]).all(1)
+            changed = min(changed, first + (both if same.all() else int(same.argmin())) - 1)
+        changed = max(changed, first)
+        kept = self._rows[first - self._first : changed - self._first] if changed > first else self._rows[:0]
+        self._rows = np.concatenate([kept, extract(changed, end)])
+        self._basis, self._parts, self._first, self._chords = basis, parts, first, told
+        return self._rows, changed
+
+
+def _find_first_changed(old: NDArray[np.int64], new: NDArray[np.int64]) -> int:
+    """Return the start of the first row (n, 3) that is not in both, which are sorted by start; a far one for none."""
+    size = min(len(old), len(new))
+    same = (old[:size] == new[:size]).all(1)
+    at = size if same.all() else int(same.argmin())
+    return min([int(rows[at, 0]) for rows in (old, new) if len(rows) > at], default=1 << 60)
+
+
+def _select_near(rows: NDArray[np.int64], first: int) -> NDArray[np.int64]:
+    """Return the rows (n, 3) that end after a step."""
+    return rows[rows[:, 0] + rows[:, 2] > first]
+
+
 @dataclass(slots=True)
 class _RolePlan:
     """The plan of one role so far."""
@@ -169,8 +233,9 @@ class _PlanWriter:
         style = player.info.styles.index(settings.style)
         self._style = np.eye(len(player.info.styles), dtype=np.float32)[None, style]
         self._velocity_std = player.velocity_std[style]
+        played = {role: player.committed[role].update(request.committed.get(role, ())) for role in ROLES}
         self._context = MelodyContext(
-            melody=quantise_voice(request.melody),
+            melody=quantise_voice(player.melody.update(request.melody)),
             heard_all=request.heard is None,
             metre=request.metre,
             bar=self._bar,
@@ -180,37 +245,39 @@ class _PlanWriter:
         self._parts = {role: _RolePlan() for role in ROLES}
         tick = self._now * TICKS_PER_STEP
         for role in PITCHED_ROLES:
-            sounding = (n for n in request.committed.get(role, ()) if n.start < tick <= n.end)
-            self._parts[role].held = {(n.start, n.pitch): n for n in sounding}
+            rows, notes = played[role], request.committed.get(role, ())
+            sounding = np.flatnonzero((rows[:, 0] < tick) & (tick <= rows[:, 0] + rows[:, 2]))
+            self._parts[role].held = {(notes[i].start, notes[i].pitch): notes[i] for i in sounding.tolist()}
         since = tick - (player.cache.context_steps + step_tokens.MAX_LENGTH_STEPS) * TICKS_PER_STEP
-        self._committed = {role: _list_rows(request.committed.get(role, ()), since) for role in ROLES}
-        pitched = [n for role in PITCHED_ROLES for n in request.committed.get(role, ())]
+        self._committed = {role: _move_to_grid(rows, since) for role, rows in played.items()}
+        pitched = np.concatenate([played[role] for role in PITCHED_ROLES])
+        ends = pitched[:, 0] + pitched[:, 2]
         balanced_since = tick - chord_balance.BALANCE_STEPS * TICKS_PER_STEP
-        self._ended_lately = [n for n in pitched if balanced_since < n.end < tick]
-        ends = [n.end for n in pitched if n.end <= tick]
-        self._last_end = max(ends, default=tick - MAX_SILENT_STEPS * TICKS_PER_STEP)
+        self._ended_lately = pitched[(balanced_since < ends) & (ends < tick)]
+        self._last_end = int(max(ends[ends <= tick], default=tick - MAX_SILENT_STEPS * TICKS_PER_STEP))
         self._first_played = min((int(r[0, 0]) for r in self._committed.values() if len(r)), default=self._now)
 
     def write(self) -> int:
         """Write one step after another, as far as time allows; return the step at which the plan ends."""
         forecast = self._player.chords.predict(self._context, self._now, AHEAD_STEPS)
         chord = forecast.chords[0]
-        rows = self._extract_past(chord)
+        rows, changed = self._extract_past(chord)
         for k in range(AHEAD_STEPS):
             if k:
                 if self._player.is_late(self._begun_ns):
                     return self._now + k
                 row, chord = self._extract_planned(k, forecast, chord), forecast.chords[k]
                 rows = np.concatenate([rows, row])
-            state = self._player.cache.advance(rows, self._now + k - len(rows), self._style)
+            state = self._player.cache.advance(rows, self._now + k - len(rows), self._style, changed)
+            changed = self._now + k
             self._write_step(self._now + k, forecast, k, state)
         return self._now + AHEAD_STEPS
 
     def write_with_melody(self) -> Note | None:
         """Write one step, and return the melody's note in it."""
         forecast = self._player.chords.predict(self._context, self._now, 1)
-        rows = self._extract_past(forecast.chords[0])
-        state = self._player.cache.advance(rows, self._now - len(rows), self._style)
+        rows, changed = self._extract_past(forecast.chords[0])
+        state = self._player.cache.advance(rows, self._now - len(rows), self._style, changed)
         self._write_step(self._now, forecast, 0, state)
         return self._draw_melody(forecast.chords[0], state)
 
@@ -241,40 +308,60 @@ class _PlanWriter:
 
     # What the decoder reads
 
-    def _extract_past(self, next_chord: Chord) -> Floats:
-        """Return the features of all steps before now that count; next_chord: of the step now."""
-        melody = self._context.melody
-        first_heard = melody[0][0] if melody else self._now - 1
+    def _extract_past(self, next_chord: Chord) -> tuple[Floats, int]:
+        """Return the features of all steps before now that count, and the first that may be others than before.
+
+        next_chord: of the step now.
+        """
+        melody, metre, now = self._context.melody, self._request.metre, self._now
+        first_heard = int(melody[0, 0]) if len(melody) else now - 1
         origin = min(first_heard, self._first_played)
-        steps_per_bar = self._request.metre.steps_per_bar
-        origin = self._bar + (origin - self._bar) // steps_per_bar * steps_per_bar
-        first = max(min(origin, self._now - 1), self._now - self._player.cache.context_steps)
-        chords = self._player.chords.list_chords(self._context, first, self._now, next_chord)
-        return self._extract(first, self._now - first, chords, self._committed, melody)
+        origin = self._bar + (origin - self._bar) // metre.steps_per_bar * metre.steps_per_bar
+        first = max(min(origin, now - 1), now - self._player.cache.context_steps)
+        chords = self._player.chords.list_chords(self._context, first, now, next_chord)
+
+        def extract(begin: int, end: int) -> Floats:
+            return self._extract(begin, end - begin, chords[begin - first : end - first + 1], self._committed, melody)
+
+        basis = metre, self._bar, self._first_played if self._first_played > first else None
+        return self._player.features.update(first, chords, {MELODY: melody, **self._committed}, basis, extract)
 
     def _extract_planned(self, k: int, forecast: ChordForecast, chord: Chord) -> Floats:
         """Return the features of the step before now + k, as they will be if the melody goes on as it is."""
         step = self._now + k - 1
-        melody = self._context.melody
-        if not self._context.heard_all and melody and sum(melody[-1][::2]) >= self._now:
-            melody = ((*melody[-1][:2], step + 1 - melody[-1][0]),)  # what sounds goes on
+        melody = self._context.melody[-1:]
+        if self._context.heard_all:
+            melody = self._context.melody
+        elif len(melody) and int(melody[0, 0] + melody[0, 2]) >= self._now:
+            melody = np.array([[melody[0, 0], melody[0, 1], step + 1 - melody[0, 0]]])  # what sounds goes on
+        heard = step_features.extract_melody(melody, step, 1)
         planned = {role: _list_rows(part.notes, step * TICKS_PER_STEP) for role, part in self._parts.items()}
-        return self._extract(step, 1, [chord, forecast.chords[k]], planned, melody)
+        return step_features.build_step(
+            (int(heard.pitch[0]), bool(heard.struck[0])),
+            planned,
+            step,
+            (chord, forecast.chords[k]),
+            self._find_phase(np.array([step])).item(),
+            self._first_played <= step,
+        )
 
     def _extract(
         self, first: int, count: int, chords: Sequence[Chord], played: Mapping[str, NDArray[np.int64]], melody: Voice
     ) -> Floats:
         """Return the features (count, FEATURE_COUNT) of the steps from `first` on; chords: of those and the next."""
-        metre = self._request.metre
-        at = first + 1 + np.arange(count) - self._bar
-        phase = at % metre.steps_per_bar if metre != Metre() else at % STEPS_PER_BAR
         return step_features.build_features(
             step_features.extract_melody(melody, first, count),
             step_features.extract_band(played, first, count),
             np.array(chords, np.int64).T,
-            np.minimum(phase, STEPS_PER_BAR - 1),
+            self._find_phase(first + np.arange(count)),
             begun=min(count, max(0, self._first_played - first)),
         )
+
+    def _find_phase(self, steps: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the places in their bars of the steps after each."""
+        metre, at = self._request.metre, steps + 1 - self._bar
+        phase = at % metre.steps_per_bar if metre != Metre() else at % STEPS_PER_BAR
+        return np.minimum(phase, STEPS_PER_BAR - 1)
 
     # What it writes
 
@@ -283,35 +370,39 @@ class _PlanWriter:
         tick, chord, tones = step * TICKS_PER_STEP, forecast.chords[k], forecast.tones[k]
         silenced = self._let_go(tick, tones) if (step - self._bar) % LET_GO_INTERVAL_STEPS == 0 else []
         settings = self._request.settings
-        random = np.random.default_rng([abs(settings.seed), step & 0xFFFFFFFF, 2])
+        spread, numbers = _draw_step_noise(abs(settings.seed), step)
         loudness = 127 / (1 + np.exp(-state.velocity))
-        loudness = loudness + random.standard_normal(len(ROLES)) * self._velocity_std * 127 * settings.temperature
+        loudness = loudness + spread * self._velocity_std * 127 * settings.temperature
         velocity = np.clip(np.rint(loudness), MIN_VELOCITY, MAX_VELOCITY).astype(int).tolist()
-        bias = _PITCHED_ONSETS * SILENCE_BIAS * min(self._count_silent_steps(step), MAX_SILENT_STEPS)
+        bias = np.zeros(step_tokens.WRITER_TOKENS)
+        who = _PITCHED_ONSETS * SILENCE_BIAS * min(self._count_silent_steps(step), MAX_SILENT_STEPS)
         for role in silenced:
-            bias = bias + _ONSETS_OF[role] * RESTART_BIAS
+            who = who + _ONSETS_OF[role] * RESTART_BIAS
+        bias[_WHO] = _ROLE_COUNTS * DENSITY_GAIN * (settings.density - 1) + who
         neglected = chord_balance.weigh_neglected_tones(forecast.shares[k], self._count_sounding_steps(step))
-        bias = bias + _spread_classes(chord[0], BALANCE_WEIGHT * neglected)
-        tokens = self._draw_tokens(chord, tones, state, random, bias)
+        doubt: Bias = DOUBT_WEIGHT * np.log((tones + 0.02) / (tones.max() + 0.02))
+        bias[_PITCHES] = (doubt + BALANCE_WEIGHT * neglected)[_CLASSES_FROM[max(chord[0], 0)]]
+        tokens = self._draw_tokens(chord, state, numbers, bias)
         for onsets in step_tokens.decode_step(tokens, chord[0]):
             self._begin(onsets, tick, velocity[ROLES.index(onsets.role)])
 
-    def _draw_tokens(
-        self, chord: Chord, tones: Floats, state: DecoderState, random: np.random.Generator, bias: Bias
-    ) -> list[int]:
-        """Draw the tokens of one step; bias: what is added to their logits beside what density and harmony do."""
-        writer = self._player.writer
-        bias = _compute_bias(chord[0], tones, self._request.settings.density) + bias
+    def _draw_tokens(self, chord: Chord, state: DecoderState, numbers: Sequence[float], bias: Bias) -> list[int]:
+        """Draw the tokens of one step.
+
+        numbers: random ones, 0..1, one a token; bias: what is added to the tokens' logits.
+        """
+        writer, temperature = self._player.writer, self._temperature
         grammar = step_tokens.Grammar(ROLES, _COMPASS, chord[0])
-        logits, memory = writer.begin(state)
-        while True:
-            token = sampling.choose(logits + bias, random, self._temperature, TOP_P, grammar.find_allowed())
-            grammar.append(token)
+        for number in numbers:
+            allowed = grammar.list_allowed()
+            logits, _ = writer.write(state, tuple(grammar.tokens))
+            place = sampling.choose_place(logits[allowed] + bias[allowed], number, temperature, TOP_P)
+            grammar.append(int(allowed[place]))
             if grammar.over:
                 return grammar.tokens
-            if len(grammar.tokens) >= MAX_TOKENS or self._player.is_late(self._begun_ns):
-                return grammar.finish()
-            logits, memory = writer.advance(state, memory, token)
+            if self._player.is_late(self._begun_ns):
+                break
+        return grammar.finish()
 
     def _count_silent_steps(self, step: int) -> int:
         """Return for how many steps nothing with a pitch has sounded, this one included."""
@@ -323,7 +414,7 @@ class _PlanWriter:
     def _count_sounding_steps(self, step: int) -> NDArray[np.float64]:
         """Return how long each pitch class sounded lately (12,), see `chord_balance`."""
         planned = (n for role in PITCHED_ROLES for n in self._parts[role].notes)
-        return chord_balance.count_sounding_steps(list_rows((*self._ended_lately, *planned)), step)
+        return chord_balance.count_sounding_steps(np.concatenate([self._ended_lately, list_rows(planned)]), step)
 
     def _begin(self, onsets: step_tokens.RoleOnsets, tick: int, velocity: int) -> None:
         """Begin a role's notes; a note of the same pitch that sounds ends there, or goes on if it was tied."""
@@ -361,42 +452,41 @@ def _is_tie_due(note: Note, tick: int) -> bool:
     return note.length > step_tokens.MAX_LENGTH_STEPS * TICKS_PER_STEP and lasted % step_tokens.MAX_LENGTH_STEPS == 0
 
 
-def _compute_bias(root: int, tones: Floats, density: float) -> Bias:
-    """Return the bias towards many or few roles, and against pitches that may be foreign to the chord."""
-    bias = np.zeros(step_tokens.WRITER_TOKENS)
-    sets = np.arange(step_tokens.LENGTH - step_tokens.WHO)
-    bias[step_tokens.WHO : step_tokens.LENGTH] = _ROLE_COUNTS[sets] * DENSITY_GAIN * (density - 1)
-    bias += _spread_classes(root, DOUBT_WEIGHT * np.log((tones + 0.02) / (tones.max() + 0.02)))
-    return bias
-
-
-def _spread_classes(root: int, classes: NDArray[np.floating[Any]]) -> Bias:
-    """Return a bias that gives every pitch, counted from the root, what its pitch class has of `classes` (12,)."""
-    bias = np.zeros(step_tokens.WRITER_TOKENS)
-    pitches = np.arange(step_tokens.PITCH_TOKENS) - PITCH_CLASSES + max(root, 0)
-    bias[step_tokens.PITCH : step_tokens.DRUM] = classes[pitches % PITCH_CLASSES]
-    return bias
-
-
 def _mark_onsets(roles: Iterable[str]) -> Bias:
-    """Return a bias of 1 for the tokens with which any of the roles begins something."""
-    bias = np.zeros(step_tokens.WRITER_TOKENS)
-    bias[step_tokens.WHO : step_tokens.LENGTH] = [
-        any(who >> ROLES.index(r) & 1 for r in roles) for who in range(1 << len(ROLES))
-    ]
-    return bias
+    """Return 1 for the sets of roles that any of these belongs to, in the order of the WHO tokens."""
+    return np.array([float(any(who >> ROLES.index(r) & 1 for r in roles)) for who in range(1 << len(ROLES))])
 
 
+_WHO, _PITCHES = slice(step_tokens.WHO, step_tokens.LENGTH), slice(step_tokens.PITCH, step_tokens.DRUM)
 _PITCHED_ONSETS = _mark_onsets(PITCHED_ROLES)
 _ONSETS_OF = {role: _mark_onsets([role]) for role in PITCHED_ROLES}
 _ROLE_COUNTS = np.array([who.bit_count() for who in range(1 << len(ROLES))])
+#: (root, PITCH_TOKENS): the pitch class of every PITCH token under a chord's root
+_CLASSES_FROM = (
+    np.arange(step_tokens.PITCH_TOKENS) - PITCH_CLASSES + np.arange(PITCH_CLASSES)[:, None]
+) % PITCH_CLASSES
 
 
-def _list_rows(notes: Iterable[Note], since: int) -> NDArray[np.int64]:
-    """Return start step, pitch and length in steps, on the grid, of the notes that end after a tick: (n, 3)."""
+@lru_cache(maxsize=4 * AHEAD_STEPS)  # the plans that write a step share it
+def _draw_step_noise(seed: int, step: int) -> tuple[NDArray[np.float64], list[float]]:
+    """Return the noise on the velocities (ROLES,) of a step, and a random number 0..1 for each of its tokens."""
+    random = np.random.default_rng([seed, step & 0xFFFFFFFF, 2])
+    return random.standard_normal(len(ROLES)), random.random(MAX_TOKENS).tolist()
+
+
+def _move_to_grid(rows: NDArray[np.int64], since: int) -> NDArray[np.int64]:
+    """Return what `_list_rows` does, of notes as rows (music.analysis.note_rows)."""
+    near = rows[rows[:, 0] + rows[:, 2] > since]
+    start, end = (near[:, 0] + TICKS_PER_STEP // 2) // TICKS_PER_STEP, near[:, 0] + near[:, 2]
+    length = np.maximum((end + TICKS_PER_STEP // 2) // TICKS_PER_STEP - start, 1)
+    return np.stack([start, near[:, 1], length], 1)
+
+
+def _list_rows(notes: Iterable[Note], since: int) -> list[tuple[int, int, int]]:
+    """Return start step, pitch and length in steps, on the grid, of the notes that end after a tick."""
     rows = []
     for note in notes:
         if note.end > since:
             start = round_to_step(note.start)
             rows.append((start, note.pitch, max(1, round_to_step(note.end) - start)))
-    return np.array(rows, np.int64).reshape(-1, 3)
+    return rows

@@ -22,13 +22,16 @@ def choose(
     index = np.arange(logits.size) if allowed is None else np.flatnonzero(allowed)
     if not index.size:
         raise ValueError("nothing is allowed")
-    kept = logits[index].astype(np.float64)
-    if temperature <= 0 or index.size == 1:
-        return int(index[kept.argmax()])
-    odds = np.exp((kept - kept.max()) / temperature)
-    order = np.argsort(-odds, kind="stable")
-    total = np.cumsum(odds[order])
-    last = int(np.searchsorted(total, min(top_p, 1.0) * total[-1])) + 1
-    total = total[:last]
-    place = min(int(np.searchsorted(total, u * total[-1], side="right")), total.size - 1)
-    return int(index[order[place]])
+    return int(index[choose_place(logits[index].astype(np.float64), u, temperature, top_p)])
+
+
+def choose_place(logits: NDArray[np.float64], u: float, temperature: float, top_p: float) -> int:
+    """Return the place in `logits`, (n,) of at least one, that a random number 0..1 chooses, as `choose` does."""
+    if temperature <= 0 or logits.size == 1:
+        return int(logits.argmax())
+    odds = np.exp((logits - logits.max()) / temperature)
+    order = (-odds).argsort(kind="stable")
+    total = odds[order].cumsum()
+    total = total[: int(total.searchsorted(min(top_p, 1.0) * total[-1])) + 1]
+    place = min(int(total.searchsorted(u * total[-1], side="right")), total.size - 1)
+    return int(order[place])

@@ -6,17 +6,20 @@ key. Shared by training and by the live player, so that both see the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from music.analysis.note_rows import to_rows
 from music.chords import QUALITIES
 from music.encoding.gan_canvas import DRUM_CLASS, DRUM_PLANES, REGISTERS
 from music.note import PITCH_CLASSES, PITCHED_ROLES, REST, STEPS_PER_BAR
 
-Rows = Iterable[tuple[int, int, int]]
+Rows = Iterable[tuple[int, int, int]] | NDArray[np.int64]
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
@@ -60,12 +63,13 @@ class BandFeatures:
 def extract_melody(rows: Rows, first: int, steps: int) -> MelodyFeatures:
     """Return a melody on the steps [first, first + steps); rows: start step, pitch, length in steps, no overlaps."""
     pitch, struck = np.full(steps, REST, np.int64), np.zeros(steps, np.bool_)
-    for start, key, length in rows:
-        begin, end = start - first, start - first + length
-        if end > 0 and begin < steps:
-            pitch[max(begin, 0) : end] = key
-            if begin >= 0:
-                struck[begin] = True
+    heard = to_rows(rows)
+    near = heard[(heard[:, 0] + heard[:, 2] > first) & (heard[:, 0] < first + steps), :3]
+    for start, key, length in near.tolist():
+        begin = start - first
+        pitch[max(begin, 0) : begin + length] = key
+        if begin >= 0:
+            struck[begin] = True
     return MelodyFeatures(pitch, struck)
 
 
@@ -140,6 +144,55 @@ def build_features(
     made = np.concatenate([np.asarray(c, np.float32) for c in columns], 1)
     assert made.shape == (rows.size, FEATURE_COUNT)
     return made
+
+
+def build_step(
+    melody: tuple[int, bool],
+    band: Mapping[str, Iterable[tuple[int, int, int]]],
+    step: int,
+    chords: Sequence[tuple[int, int]],
+    phase: int,
+    begun: bool,
+) -> Floats:
+    """Return the features of one step, (1, FEATURE_COUNT), as `build_features` does where all of the melody is known.
+
+    melody: pitch, or REST, and True where it begins; band: rows of start step, pitch and length, by role; chords: root
+    and quality of the step and of the next; begun: the band plays.
+    """
+    row = np.zeros((1, FEATURE_COUNT), np.float32)
+    (here, before), (coming, quality) = ((max(r, 0), q if r >= 0 else NO_QUALITY) for r, q in chords)
+    pitch, struck = melody
+    ones = [0]
+    if pitch != REST:
+        ones = [1 + struck, 3 + (pitch - coming) % PITCH_CLASSES, 15 + min(max(pitch // PITCH_CLASSES - 4, 0), 4)]
+    at = 3 + PITCH_CLASSES + 5
+    ones.append(at + quality)
+    at += NO_QUALITY + 1
+    ones += [at + (coming - here) % PITCH_CLASSES, at + PITCH_CLASSES + coming]
+    at += 2 * PITCH_CLASSES
+    if (coming, quality) != (here, before):
+        ones.append(at)
+    ones.append(at + 1 + phase % STEPS_PER_BAR)
+    at += 1 + STEPS_PER_BAR
+    for role in PITCHED_ROLES:
+        near = [row_ for row_ in band.get(role, ()) if row_[0] <= step < row_[0] + row_[2]]
+        struck_rows = [row_ for row_ in near if row_[0] == step]
+        for rows in (struck_rows, near):
+            pitches = {pitch for _, pitch, _ in rows}
+            ones += [at + (pitch - here) % PITCH_CLASSES for pitch in pitches]
+            counts = Counter(pitch // PITCH_CLASSES - 2 for pitch in pitches if 24 <= pitch < 96)
+            for octave, count in counts.items():
+                row[0, at + PITCH_CLASSES + octave] = count / 3
+            at += PITCH_CLASSES + _OCTAVES
+        ones.append(at + bisect_right((1, 2, 4, 8), max((length for _, _, length in struck_rows), default=0)))
+        at += 5
+    ones += [
+        at + DRUM_CLASS[pitch] for start, pitch, _ in band.get("drums", ()) if start == step and pitch in DRUM_CLASS
+    ]
+    at += DRUM_PLANES
+    row[0, ones] = 1
+    row[0, at:] = 1, begun
+    return row
 
 
 def _encode_one_hot(index: NDArray[np.integer], size: int) -> Floats:

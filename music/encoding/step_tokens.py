@@ -53,6 +53,8 @@ STYLE = MELODY_ONSET + 128
 METRE = STYLE + 16
 VOCABULARY = METRE + 64
 
+_TOKENS = np.arange(WRITER_TOKENS)
+
 #: a role's notes in a step, at most, when the model writes
 MAX_NOTES = {"bass": 1, "chords": 6, "pad": 5, "drums": 5}
 
@@ -293,6 +295,23 @@ class Grammar:
         if rising or not self._length:
             mask[LENGTH + self._length : PITCH] = True
         return mask
+
+    def list_allowed(self) -> NDArray[np.int64]:
+        """Return the tokens that may come next, rising: those that `find_allowed` marks."""
+        if not self.tokens or self._left[0] == "drums" or self._notes >= MAX_NOTES[self._left[0]]:
+            return np.flatnonzero(self.find_allowed())
+        rising = self._last >= PITCH
+        parts = [_TOKENS[END : END + 1]] if rising else []
+        if rising or not self._length:
+            parts.append(_TOKENS[LENGTH + self._length : PITCH])
+        if self._length:
+            low, high = (encode_pitch(pitch, self._root) for pitch in self._compass[self._left[0]])
+            first = max(low, self._last + 1)
+            parts.append(_TOKENS[first : high + 1])
+            again = [token - first for token in self._used if first <= token <= high]
+            if again:
+                parts[-1] = np.delete(parts[-1], again)
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
     def append(self, token: int) -> None:
         """Append the token that was chosen, one of those allowed."""
