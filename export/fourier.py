@@ -21,7 +21,7 @@ from torch.nn import functional
 from export.fold_norms import Scale, fold
 from models.gan.network import Generator
 from models.harmonist.network import Dilated, Harmonist, Pointwise
-from models.key_equivariant import Block, KeyConv, Layout, Width
+from models.key_equivariant import Block, KeyConv, KeyNorm, Layout, Width
 from music.note import PITCH_CLASSES
 
 M = TypeVar("M", bound=nn.Module)
@@ -172,6 +172,8 @@ def transform(model: M) -> M:
                 setattr(part, name, WaveConv(child))
             elif isinstance(child, Scale):
                 setattr(part, name, WaveScale(child))
+    # of a harmonist that hears given chords nobody has made a graph so far
+    assert not any(isinstance(part, KeyNorm) for part in model.modules())
     return model
 
 

@@ -19,7 +19,7 @@ from daemon.players.transformer import AHEAD_STEPS, TransformerPlayer
 from music.analysis.modulation import find_key_change
 from music.errors import UserError
 from music.midifile import Part, Song
-from music.note import PITCHED_ROLES, ROLES, TICKS_PER_STEP, Note
+from music.note import PITCHED_ROLES, ROLES, TICKS_PER_STEP, Metre, Note
 
 TUNE = (60, 62, 64, 67, 65, 64, 62, 59, 60, 64, 69, 67, 65, 62, 59, 60)
 
@@ -60,6 +60,22 @@ def test_equal_requests_give_equal_plans_whatever_was_asked_before(player: Trans
     for request, plan in (asked[70], asked[20], asked[106], asked[106]):
         again = other.plan(request)
         assert (again.notes, again.held) == (plan.notes, plan.held)
+
+
+@pytest.mark.parametrize("change", ["leap", "edit", "metre", "cut"])
+def test_leaps_edits_and_metres_leave_nothing_behind(player: TransformerPlayer, change: str) -> None:
+    request = list(requests(player, melody(4), 60))[-1][0]
+    late = request.melody[9]
+    changed = {
+        "leap": replace(request, now=43, heard=43 * TICKS_PER_STEP - 3, melody=request.melody[:11]),
+        "edit": replace(request, melody=(*request.melody[:9], replace(late, pitch=75), *request.melody[10:])),
+        "metre": replace(request, metre=Metre(3, 4), bar_origin=48 * TICKS_PER_STEP),
+        "cut": replace(
+            request, committed={role: notes[len(notes) // 2 :] for role, notes in request.committed.items()}
+        ),
+    }[change]
+    plan, fresh = player.plan(changed), load_player("transformer").plan(changed)
+    assert (plan.notes, plan.held) == (fresh.notes, fresh.held)
 
 
 def test_a_melody_that_changes_its_key_is_remembered_alike_by_who_comes_in_then(player: TransformerPlayer) -> None:
