@@ -169,7 +169,8 @@ def _build_options(given: RenderArguments, playing: PlayingArguments, player: Pl
     file = read_config(given.config_file) if given.config_file else ConfigFile()
     assigned = [split_assignment(text) for text in given.assigned]
     programs = {key: parse_key(key, value) for key, value in assigned if key.startswith(PROGRAM_KEYS)}
-    file = replace(file, values={"pause_bars": 0, **file.values})  # a file is played to its end
+    usual = {"pause_bars": 0, "harmony": "melody"}  # a file is played to its end; chords are read where that is said
+    file = replace(file, values={**usual, **file.values})
     config = build_config(file, {**programs, "technique": given.technique})
     others = tuple(f"{key}={value}" for key, value in assigned if key not in programs)
     settings = build_settings(given.values, others, player, config.make_settings(player))

@@ -17,8 +17,8 @@ from daemon.players.worker import PlayerSpec, PreloadedWorker
 from daemon.system import journald, memory, sd_notify
 from daemon.system.log_setup import start_logging
 from daemon.system.paths import NoHomeError
-from music.errors import report_os_errors
-from music.note import TICKS_PER_BEAT
+from music.errors import UserError, report_os_errors
+from music.note import TICKS_PER_BEAT, Metre
 
 if TYPE_CHECKING:
     from daemon.core.settings import Settings
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from daemon.live.listeners import Listeners
     from daemon.live.run import PerformanceSetup
     from daemon.midi.reconnecting import ReconnectingPorts
+    from music.charts.chart import Chart
 
 
 @click.command(short_help="Play along live, through virtual MIDI ports.")
@@ -72,9 +73,19 @@ def build_setup(loaded: LoadedConfig) -> PerformanceSetup:
     from daemon.live.run import PerformanceSetup
 
     config = loaded.config
+    song, chart = build_song(config), None
+    if config.chart is None and config.settings.harmony == "chart":
+        raise UserError("harmony: there is no chart to play from; name one with --chart")
+    if config.chart is not None:
+        from daemon.harmony.chart_line import open_chart
+
+        written, chart = open_chart(config.chart)
+        if "metre" not in config.given:
+            song = replace(song, metres=((0, make_metre(written)),))
     return PerformanceSetup(
         player=build_player_spec(config),
-        song=build_song(config),
+        song=song,
+        chart=chart,
         settings=config.make_settings,
         api=config.api,
         in_port=config.in_port or None,
@@ -88,6 +99,14 @@ def build_setup(loaded: LoadedConfig) -> PerformanceSetup:
             config.gestures, loaded.learned, loaded.learned_file, config.presets, config.control, config.programs
         ),
     )
+
+
+def make_metre(chart: Chart) -> Metre:
+    """Return the metre of a chart. Raises UserError for one that the band does not play."""
+    try:
+        return Metre(*chart.metre)
+    except ValueError:
+        raise UserError(f"the chart is in {chart.metre}, which no grid of sixteenths shows; give --metre") from None
 
 
 def build_player_spec(config: Config) -> PlayerSpec:

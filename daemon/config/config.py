@@ -48,7 +48,7 @@ class Config:
     """A whole configuration; every key is a field of it or of `settings`."""
 
     #: the keys that can be changed live; an empty style stands for the player's first
-    settings: Settings = Settings(style="", pause_bars=4)
+    settings: Settings = Settings(style="", pause_bars=4, harmony="auto")
     bpm: float = declare_key(BPM.default, BPM.type, BPM.help)
 
     graph: Path | None = declare_key(
@@ -56,6 +56,9 @@ class Config:
     )
     graph_memory_mb: int = declare_key(
         0, Integer(0, 1_000_000), "megabytes that playing graphs may take; 0: chosen by their size", metavar="N"
+    )
+    chart: Path | None = declare_key(
+        None, FileName(), "the chord chart of the song, for harmony = auto or chart", metavar="FILE"
     )
     metre: Metre = declare_key(Metre(), TimeSignature(), "metre")
     pickup: float = declare_key(0.0, Number(0, 16), "beats by which the first note comes before bar 1", metavar="BEATS")

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from daemon.core.schema import declare_key, declare_key_per_role
 from daemon.core.techniques import DEFAULT_TECHNIQUE, check_style, check_technique
-from daemon.core.value_types import Integer, KnownName, Number, Ranges, Switch
+from daemon.core.value_types import Choice, Integer, KnownName, Number, Ranges, Switch
 from music.edits.edit import MAX_BAR, Limits, parse_ranges
 from music.note import EDITS, ROLES
 
 #: roles that can be muted, levelled, ...
 MIXED_ROLES = (*ROLES, EDITS)
+#: where the chords may come from
+HARMONY_CHOICES = ("auto", "melody", "hands", "chart")
 
 _STYLE = KnownName("style", "one of the player's styles", check_style)
 _TECHNIQUE = KnownName("technique", "one of the techniques loaded", check_technique)
@@ -36,7 +38,17 @@ class Settings:
     pause_bars: int = declare_key(
         0, Integer(0, 64), "bars of silence after which the band ends; 0: it goes on for ever"
     )
-    split: int = declare_key(0, Integer(0, 127), "keys below this pitch are no melody")
+    split: int = declare_key(0, Integer(0, 127), "keys below this pitch are no melody, but chords")
+    harmony: str = declare_key(
+        "melody",
+        Choice(HARMONY_CHOICES),
+        "where the chords come from; auto: hands where they play, else the chart, else what they have played before",
+    )
+    chord_channel: int = declare_key(0, Integer(0, 16), "the MIDI channel on which chords are played; 0: none")
+    harmony_hold: bool = declare_key(
+        True, Switch(live=True), "let a chord go on until another is played, not only while its keys are down"
+    )
+    transpose: int = declare_key(0, Integer(-24, 24), "semitones by which the band sounds above the keys and the chart")
 
     muted: frozenset[str] = declare_key_per_role(
         "mute", MIXED_ROLES, False, Switch(live=True), "mute {role}, which plays on in silence", as_set=True

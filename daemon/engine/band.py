@@ -18,6 +18,7 @@ from daemon.engine.schedule import CLICK, DRUMS, NoteSchedule
 from daemon.engine.sender import NoteSender
 from daemon.engine.song import SongInfo
 from daemon.engine.transport import HALF_STEP, Transport
+from daemon.harmony.harmony_source import HarmonySource, find_split
 from daemon.input.melody import MelodyTracker
 from daemon.input.melody_channels import MelodyChannels
 from music.edits.edit import REMOVE, Edit
@@ -60,8 +61,9 @@ class Band:
         self.melody = MelodyTracker(channels=self.channels)  # what was played to the band
         self.schedule = NoteSchedule()  # what the band will play, in ticks
         self.loop = EditLoop(self.channels)  # what goes round and is edited
+        self.harmony = HarmonySource(song.bar_at, self.channels.has)  # the chords that the player gives
         self.planner = Planner(
-            composer, player, song, self.melody, self.schedule, self.loop, self.counters, replan=replan
+            composer, player, song, self.melody, self.schedule, self.loop, self.counters, self.harmony, replan=replan
         )
         self.sender = NoteSender(output, now, self.counters)
         self.clock_output = ClockOutput(enabled=send_clock)
@@ -70,8 +72,9 @@ class Band:
         """Let these settings hold from now on."""
         self.settings = settings
         self.silent_roles = settings.muted | {role for role, level in settings.levels.items() if level == 0}
-        self.melody.split = self.loop.split = settings.split
-        self.schedule.swing = settings.swing
+        self.melody.split = self.loop.split = find_split(settings)
+        self.harmony.use(settings)
+        self.channels.chords, self.schedule.swing = settings.chord_channel - 1, settings.swing
         self.sender.use(settings)
 
     def position(self, now: int) -> int:
@@ -119,6 +122,7 @@ class Band:
         tick = self.transport.tick_at(now)
         self.melody.release(tick)
         self.loop.release(tick, self.planner.number)
+        self.harmony.release()
 
     # The machine stood still
 
@@ -178,9 +182,7 @@ class Band:
         assert self.form.ending is not None
         assert self.transport.tempo is not None
         length = self.form.ending.over - tick
-        chord = {role: self.schedule.chord_at(role, tick, tick + TICKS_PER_BEAT) for role in self.player.roles}
-        if DRUMS in chord:
-            chord[DRUMS] = tuple(Note(tick, pitch, 1, 100) for pitch in FINAL_DRUMS)
+        chord = _make_final_chord(self.schedule, self.player.roles, tick)
         for event in self.schedule.drop(tick):
             self.sender.play(event, self.transport.tempo, self.melody.level)
         for role, notes in chord.items():
@@ -217,6 +219,7 @@ class Band:
         tick = transport.tick_of_input(event.at)
         if changed := self.channels.hear(event.data, event.port):
             self.melody.release_channels(tick, event.port, changed)
+        self.harmony.hear(tick, event.data, event.port)
         if self.melody.hear(tick, event.data, event.port):
             self.form.melody_played(tick)
             if transport.armed:
@@ -232,6 +235,7 @@ class Band:
         """Let bar 1 lie where the first melody note says. Nothing that was heard before counts."""
         self.melody.forget(tick + 1)
         self.loop.forget()
+        self.harmony.forget(tick)
         self.transport.anchor(tick, at)
         self.clock_output.begin(tick)
 
@@ -287,3 +291,11 @@ class Band:
         """Make up for the note-offs that were lost, and ask anew."""
         self.sender.regain_ports(now)
         self.planner.renew()
+
+
+def _make_final_chord(schedule: NoteSchedule, roles: Iterable[str], tick: int) -> dict[str, tuple[Note, ...]]:
+    """Return, by role, what is held to the end from a tick on."""
+    chord = {role: schedule.chord_at(role, tick, tick + TICKS_PER_BEAT) for role in roles}
+    if DRUMS in chord:
+        chord[DRUMS] = tuple(Note(tick, pitch, 1, 100) for pitch in FINAL_DRUMS)
+    return chord

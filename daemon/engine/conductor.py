@@ -28,11 +28,15 @@ from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
 from daemon.core.world import Composer, Output, World
 from daemon.engine.band import Band
+from daemon.engine.chord_correction import ChordCorrection
 from daemon.engine.clock_sync import ClockSync
 from daemon.engine.live_controls import LiveControls
 from daemon.engine.looper import EditLoop
 from daemon.engine.song import SongInfo
 from daemon.engine.transport import HALF_STEP
+from daemon.harmony.chart_line import ChartLine
+from daemon.harmony.harmony_source import HarmonyState
+from daemon.input.transposition import Transposition
 from music.midi import is_system
 from music.note import TICKS_PER_STEP
 
@@ -57,12 +61,13 @@ class Conductor:
         channel: int | None = None,
         clock: Clock | None = None,
         send_clock: bool = False,
+        chart: ChartLine | None = None,
     ) -> None:
         """Prepare a performance of `song`.
 
         replan: how often a plan is asked for, one of `daemon.core.plan.REPLAN_CHOICES`; channel: the only MIDI channel
         (0..15) on which the melody is heard, None for all; clock: the one to follow, None for the band's own tempo;
-        send_clock: send MIDI clock for others to follow.
+        send_clock: send MIDI clock for others to follow; chart: the song's chords, where there is a chart.
         """
         self._world = world
         self._band = Band(
@@ -76,6 +81,9 @@ class Conductor:
             send_clock=send_clock,
         )
         self._band.use(settings)
+        self._band.harmony.chart = chart
+        self._correction = ChordCorrection(self._band)
+        self._transposition = Transposition()
         self._sync = ClockSync(clock, self._band)
         self._controls = LiveControls(self._band, self._sync)
         self._running = True
@@ -104,6 +112,10 @@ class Conductor:
     def loop(self) -> EditLoop:
         """The loop, and the edits made to it."""
         return self._band.loop
+
+    def find_harmony(self, now: int) -> HarmonyState:
+        """Return the chord that holds at a time (ns), the one that follows, and where they come from."""
+        return self._band.harmony.find_state(self._band.transport.tick_at(now))
 
     @property
     def playing(self) -> bool:
@@ -175,6 +187,8 @@ class Conductor:
         band.catch_up(position, now)
         while (tick := transport.next_tick(schedule.next_tick())) is not None and tick <= position:
             at_grid = transport.is_at_grid(tick)
+            if at_grid:
+                self._correction.advance(tick)
             if at_grid and tick % TICKS_PER_STEP == 0:
                 band.begin_step(tick, now)
             for event in schedule.take(tick, position, band.silent_roles):
@@ -195,7 +209,7 @@ class Conductor:
             case Position():
                 self._sync.on_event(event, now)
             case PlanReady():
-                band.take_plan(event.plan, now)
+                band.take_plan(self._correction.adapt(event.plan), now)
             case WorkerFailed():
                 band.counters.failed += 1
                 band.planner.renew()
@@ -233,6 +247,9 @@ class Conductor:
         elif is_system(event.data):
             self._sync.on_event(event, now)
         else:
+            self._transposition.semitones = self._band.settings.transpose
+            event = self._transposition.apply(event)
             self._sync.remember(event)
             if not self._sync.waiting:
                 self._band.hear(event, now)
+                self._correction.follow(now)

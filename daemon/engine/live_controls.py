@@ -11,6 +11,7 @@ from daemon.core.schema import SettingError
 from daemon.core.settings import Settings
 from daemon.engine.band import Band
 from daemon.engine.clock_sync import ClockSync
+from daemon.harmony.harmony_source import CHART
 from music.note import EDITS
 
 
@@ -34,12 +35,18 @@ class LiveControls:
         }
 
     def apply(self, change: ControlChange, now: int) -> bool:
-        """Carry a change out at `now` (ns). Return False, and change nothing, if its key or value is none."""
+        """Carry a change out at `now` (ns). Return False, and change nothing, if it is none.
+
+        That is one whose key or value does not exist, or that wants a chart where there is none.
+        """
         band, before = self._band, self._band.settings
         styles = band.player.get_styles(before.technique)
         try:
             value = controls.parse(change.key, change.value, styles, band.player.techniques)
         except SettingError:
+            band.counters.refused += 1
+            return False
+        if change.key == "harmony" and value == CHART and band.harmony.chart is None:
             band.counters.refused += 1
             return False
         after = controls.with_control(before, change.key, value)

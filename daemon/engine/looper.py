@@ -67,10 +67,11 @@ class EditLoop:
         if not midi.is_note(data) or max(data[1:]) > 127:
             return []
         key = port, *midi.key_of(data)
-        if data[1] < self.split or not self._channels.has(midi.channel_of(data), port):
+        is_heard = data[1] >= self.split and self._channels.has(midi.channel_of(data), port)
+        if not is_heard and key not in self._down:
             return []
         self._release_key(key, tick, number)
-        if not midi.is_note_on(data):
+        if not (is_heard and midi.is_note_on(data)):
             return []
         self._down[key] = (tick, data[2])
         return [] if overdub else self._replace_bar(round_to_step(tick), number)

@@ -10,6 +10,7 @@ from daemon.core.world import Composer
 from daemon.engine.looper import EditLoop
 from daemon.engine.schedule import NoteSchedule
 from daemon.engine.song import SongInfo
+from daemon.harmony.harmony_source import HarmonySource
 from daemon.input.melody import MelodyTracker
 from music.note import STEPS_PER_BEAT, TICKS_PER_STEP, Metre, Note
 
@@ -26,6 +27,7 @@ class Planner:
         schedule: NoteSchedule,
         loop: EditLoop,
         counters: Counters,
+        harmony: HarmonySource | None = None,
         *,
         replan: str = "step",
     ) -> None:
@@ -33,7 +35,7 @@ class Planner:
         self._composer, self._player, self._song = composer, player, song
         self._melody, self._schedule, self._loop = melody, schedule, loop
         self._counters = counters
-        self._replan = replan
+        self._replan, self._harmony = replan, harmony
         #: number of the newest request
         self.number = 0
         self._oldest = 0  # the oldest request whose answer counts
@@ -93,6 +95,7 @@ class Planner:
                 settings=settings,
                 bar_origin=origin,
                 loop=self._loop.state(now, settings),
+                harmony=() if self._harmony is None else self._harmony.list_chords(step),
             )
         )
 

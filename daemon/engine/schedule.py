@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from itertools import count
@@ -97,6 +97,14 @@ class NoteSchedule:
             part.plan = plan
             for note in plan.held.get(role, ()):
                 self._move_end(part, note, max(tick, plan.first * TICKS_PER_STEP))
+
+    def adapt(self, change: Callable[[Plan], Plan]) -> None:
+        """Change the newest plans, as far as they are not committed."""
+        changed: dict[int, Plan] = {}
+        for part in self._parts.values():
+            if part.plan is not None:
+                number = part.plan.number
+                changed[number] = part.plan = changed.get(number) or change(part.plan)
 
     def commit(self, step: int) -> int | None:
         """Commit what begins in a step, from every role's newest plan that covers it, unless it has been before.
@@ -213,6 +221,23 @@ class NoteSchedule:
                 break
             del notes[key]
         return tuple([scheduled.note for scheduled in notes.values()])
+
+    def notes_over(self, role: str, tick: int) -> list[Note]:
+        """Return the committed notes of a role that begin before a tick and sound on over it."""
+        part = self._parts.get(role)
+        waiting_or_sounding = (NoteState.WAITING, NoteState.SOUNDING)
+        return [
+            each.note
+            for each in (() if part is None else part.notes.values())
+            if each.note.start < tick < each.note.end and each.state in waiting_or_sounding
+        ]
+
+    def begins_in(self, role: str, step: int) -> bool:
+        """Return True if a role's newest plan begins a note in a step that is not committed yet."""
+        part = self._parts.get(role)
+        if part is None or part.plan is None or part.committed >= step:
+            return False
+        return bool(_notes_in_step(part.plan.notes[role], step))
 
     def chord_at(self, role: str, tick: int, until: int) -> tuple[Note, ...]:
         """Return the notes that a role has at a tick.

@@ -75,8 +75,9 @@ class MelodyTracker:
             self._control(tick, port, channel, data)
         elif midi.is_note(data):
             self._struck.add((port, channel))
-            if self._channels.has(channel, port):
-                began = self._move_key(tick, (port, channel, data[1]), data)
+            key = port, channel, data[1]
+            if self._channels.has(channel, port) or (key in self._down and not midi.is_note_on(data)):
+                began = self._move_key(tick, key, data)
         self._note_silence(tick)
         return began
 

@@ -39,6 +39,8 @@ class MelodyChannels:
     def __init__(self, only: int | None = None) -> None:
         """only: the channel (0..15) that the player has named, None for none."""
         self._only = only
+        #: the channel (0..15) on which chords are played, and no melody; -1: none
+        self.chords = -1
         self._sources: dict[int, _Source] = {}
 
     def hear(self, data: bytes, port: int = 0) -> range:
@@ -67,6 +69,8 @@ class MelodyChannels:
 
     def has(self, channel: int, port: int = 0) -> bool:
         """Return True if what is played on this channel is melody."""
+        if channel == self.chords:
+            return False
         if self._only is not None:
             return self._only in (channel, self.find_manager(channel, port))
         return channel != midi.DRUM_CHANNEL or self.find_manager(channel, port) is not None

@@ -18,6 +18,7 @@ from daemon.core.settings import Settings
 from daemon.core.world import Output, World
 from daemon.engine.conductor import Conductor
 from daemon.engine.song import SongInfo
+from daemon.harmony.chart_line import ChartLine
 from daemon.players.worker import PlayerSpec, PreloadedWorker, Worker
 from daemon.system import signals
 from daemon.system.live_world import LiveWorld
@@ -90,11 +91,12 @@ class LivePerformance:
         channel: int | None = None,
         clock: Clock | None = None,
         send_clock: bool = False,
+        chart: ChartLine | None = None,
     ) -> Conductor:
         """Return a conductor that the observers look at, to be passed to `run`.
 
         world: this performance's, or one around it; output: where the band's MIDI goes; opening: MIDI messages to send
-        now; channel, clock, send_clock: see `Conductor`.
+        now; channel, clock, send_clock, chart: see `Conductor`.
         """
         output = ObservedOutput(output, observers)
         conductor = Conductor(
@@ -107,6 +109,7 @@ class LivePerformance:
             channel=channel,
             clock=clock,
             send_clock=send_clock,
+            chart=chart,
         )
         for observer in observers:
             observer.on_start(conductor)

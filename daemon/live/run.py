@@ -18,6 +18,7 @@ from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap, us_per_beat
 from daemon.engine.conductor import Conductor
 from daemon.engine.song import SongInfo
+from daemon.harmony.chart_line import ChartLine
 from daemon.input.sources import SourceWorld
 from daemon.live.connections import Connections
 from daemon.live.listeners import Listeners
@@ -49,6 +50,7 @@ class PerformanceSetup:
     player: PlayerSpec
     song: SongInfo
     settings: Callable[[PlayerInfo], Settings]  #: called once the player is loaded
+    chart: ChartLine | None = None  #: the song's chords, where there is a chart
     api: str = "auto"  #: the MIDI system, as `open_ports` takes it
     in_port: str | None = None  #: an existing port to listen to
     out_port: str | None = None  #: an existing port to play to
@@ -110,6 +112,7 @@ def play(setup: PerformanceSetup, on_ready: Callable[[ReconnectingPorts, Setting
             channel=setup.channel,
             clock=setup.connections.make_clock(setup.song),
             send_clock=setup.connections.send_clock,
+            chart=setup.chart,
         )
         remote.on_start(conductor)
         parts.enter_context(closing(MetricsWriter(conductor.counters, setup.connections.metrics, lambda: ports.xruns)))

@@ -26,7 +26,7 @@ PITCHED_PLANES = 3
 CERTAINTY, SILENCE = range(2)  #: planes without pitch: how sure the chord is, and that it is none
 PLAIN_PLANES = 2
 #: factor per beat on the certainty of a chord that is held, for beats to come in which it is only assumed to go on
-HELD_CHORD_FADE = 0.85
+HELD_FADE = 0.85
 
 
 class GivenChord(NamedTuple):

@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from daemon.cli import main
-from daemon.commands.run import build_song
+from daemon.commands.run import build_setup, build_song
+from daemon.config.cli_options import LoadedConfig
 from daemon.config.config import ConfigError
 from daemon.config.reading import build_config
 from daemon.live import run
@@ -111,6 +112,27 @@ def test_the_song_is_what_the_options_say() -> None:
     assert (song.bpm, song.metres, song.pickup, song.count_in) == (96.0, ((0, Metre(6, 8)),), 36, 2)
     with pytest.raises(ConfigError):
         build_config(values={"metre": Metre(3, 4), "pickup": 3.0})
+
+
+def test_a_chart_gives_the_metre_and_the_chords(tmp_path: Path) -> None:
+    chart = tmp_path / "waltz.txt"
+    chart.write_text("Time: 3/4\n| C | F . G |\n")
+    setup = build_setup(LoadedConfig(build_config(values={"chart": chart}), tmp_path / "config.toml", {}))
+    assert setup.metre == Metre(3, 4)
+    assert setup.chart is not None
+    assert setup.chart.length == 144
+    given = build_config(values={"chart": chart, "metre": Metre(6, 8)})
+    assert build_setup(LoadedConfig(given, tmp_path / "config.toml", {})).metre == Metre(6, 8)
+
+
+def test_a_chart_that_is_none_or_not_there_is_one_sentence(alsa: FakeSystem, tmp_path: Path) -> None:
+    chart = tmp_path / "song.txt"
+    chart.write_text("| C | H7 |\n")
+    assert "song.txt, line 1" in refused(houseband("run", "--chart", str(chart)))
+    assert "nowhere.txt" in refused(houseband("run", "--chart", "nowhere.txt"))
+    assert refused(houseband("run", "--harmony", "chart")) == (
+        "harmony: there is no chart to play from; name one with --chart"
+    )
 
 
 def test_a_worker_that_dies_is_a_failure_and_no_refusal(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,9 +44,10 @@ def houseband(*arguments: str) -> Result:
 
 def test_without_a_file_all_is_as_documented(file: Path) -> None:
     chosen = load_config(None, (), {})
+    usual = Settings(style="jazz", pause_bars=4, harmony="auto")
     assert {name: chosen.config.get_value(name) for name in KEYS} == {name: key.default for name, key in KEYS.items()}
     assert chosen.config.gestures == DEFAULT_GESTURES
-    assert chosen.config.make_settings(FakePlayer(styles=("jazz", "pop")).info) == Settings(style="jazz", pause_bars=4)
+    assert chosen.config.make_settings(FakePlayer(styles=("jazz", "pop")).info) == usual
 
 
 def test_the_documented_file_says_nothing_until_a_key_is_taken(file: Path) -> None:

@@ -42,15 +42,17 @@ VALUES: dict[str, object] = {
     "style": "rock", "seed": 9, "temperature": 0.3, "density": 1.5, "intensity": 1.0, "swing": 1.0, "humanise": 1.0,
     "bpm": 90.0, "technique": "transformer", "pause_bars": 1, "split": 66, "mute.drums": True, "level.bass": 0.25,
     "offset_ms.chords": 25.0, "stop": True, "fill": True, "variation": True, "ending": True, "panic": True,
-    "preset": "quiet",
+    "preset": "quiet", "transpose": 5,
 }  # fmt: skip
 
 
-#: controls of the loop that the AR-CNN edits, and of who plays what: these players would not let them be heard
-#: (tests/engine/test_looper.py, tests/players/test_transformer.py)
+#: controls of the loop that the AR-CNN edits, of who plays what, and of chords that nobody plays here: these players
+#: would not let them be heard (tests/engine/test_looper.py and test_chord_correction.py,
+#: tests/players/test_transformer.py)
 ELSEWHERE = {
     *("loop_bars", "overdub", "edits_per_second", "edit_sysex", "creative_risk", "remove_max", "add_max"),
     *("lock_pitches", "lock_bars", "register_low", "register_high", "undo", "player"),
+    *("harmony", "harmony_hold", "chord_channel"),
 }
 
 
@@ -202,10 +204,11 @@ def test_what_the_configuration_says_is_as_if_turned_at_the_start(key: str, tmp_
     if key == "bpm":
         return _bpm_of_the_configuration_is_the_songs(tmp_path)
     file = tmp_path / "config.toml"
-    text = f"{key} = {toml(VALUES[key])}\n"
+    text = f'harmony = "melody"\n{key} = {toml(VALUES[key])}\n'
     file.write_text(f"pause_bars = 0\n{text}" if key != "pause_bars" else text)
     if key == "preset":
-        file.write_text('pause_bars = 0\npreset = "quiet"\n[presets.quiet]\nintensity = 0.2\nmute.drums = true\n')
+        preset = 'preset = "quiet"\n[presets.quiet]\nintensity = 0.2\nmute.drums = true\n'
+        file.write_text(f'harmony = "melody"\npause_bars = 0\n{preset}')
     settings = build_config(read_config(file)).make_settings(band().info)
     assert play([], settings=settings) == play([ControlChange(AT_120.ns_at(-96), key, VALUES[key])])
     return None

@@ -67,6 +67,13 @@ class Stand:
         return [message.data for message in self.output.sent]
 
 
+def test_there_is_no_playing_from_a_chart_that_is_not_there() -> None:
+    stand = Stand()
+    assert not stand.turn("harmony", "chart")
+    assert stand.turn("harmony", "hands")
+    assert stand.band.settings.harmony == "hands"
+
+
 @pytest.mark.parametrize(
     ("key", "value"), [("no such", 1), ("intensity", 2), ("intensity", "loud"), ("style", "polka"), ("bpm", 5)]
 )

@@ -30,6 +30,7 @@ FLOORS = {
     "config": 6,
     "screen": 6,
     "players": 5,
+    "harmony": 5,
     "midi": 5,
     "control": 5,
     "sound": 5,
@@ -40,7 +41,7 @@ FLOORS = {
     "core": 3,
 }
 #: the engine is pure: no players, ports or threads
-ENGINE_IMPORTS = {"core", "clocks", "input"}
+ENGINE_IMPORTS = {"core", "clocks", "harmony", "input"}
 MAX_MODULES = 15
 #: folders of tests/ that mirror no room
 OTHER_TESTS = {"house", "integration", "programs", "support"}

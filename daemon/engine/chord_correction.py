@@ -1,0 +1,129 @@
+"""Following a chord that the player has just struck: a plan is asked for, and what sounds or is planned is corrected.
+
+Notes of bass, chords and pad that do not belong to the new chord end at the next step; where no note of their role
+begins there, a note of the chord takes their place. What belongs to it goes on, so that nothing stutters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from itertools import groupby
+
+from daemon.core.plan import Plan
+from daemon.engine.band import Band
+from daemon.engine.transport import HALF_STEP
+from daemon.harmony.chord_reading import ReadChord
+from music.note import PITCH_CLASSES, PITCHED_ROLES, PITCHES, TICKS_PER_STEP, Note
+
+BASS = "bass"
+#: semitones of a third, and the tones of a chord that has one
+_THIRDS, _TRIAD = (3, 4), 3
+
+
+class ChordCorrection:
+    """Brings what the band plays in line with the chords of the player's hand, as they change."""
+
+    def __init__(self, band: Band) -> None:
+        self._band = band
+        self._chord: ReadChord | None = None  # the one that plans are adapted to which do not know it yet
+        self._known_from = 0  # the number of the first plan that knows it
+        self._due: tuple[int, ReadChord] | None = None  # the step at whose beginning what sounds is corrected
+
+    def advance(self, tick: int) -> None:
+        """Go on to a tick of the grid; at the beginning of the step that is due, correct what sounds."""
+        self._band.harmony.advance(tick)
+        self._follow()
+        if self._due is not None and tick >= self._due[0] * TICKS_PER_STEP:
+            _, chord = self._due
+            self._due = None
+            self._correct(tick, chord)
+
+    def follow(self, now: int) -> None:
+        """Take note of what the player has just struck; if it is another chord, ask for a plan at once."""
+        transport = self._band.transport
+        if self._follow() and transport.grid % TICKS_PER_STEP == 0:  # the next step's plan was asked for before it
+            self._band.request_plan(transport.grid - HALF_STEP, now, late=False)
+
+    def adapt(self, plan: Plan) -> Plan:
+        """Return a plan that has arrived: adapted, if it was asked for before the chord that holds was struck."""
+        if self._chord is None or plan.number >= self._known_from:
+            self._chord = None
+            return plan
+        return _adapt(plan, self._chord, self._band.transport.last_step + 1)
+
+    def _follow(self) -> bool:
+        band = self._band
+        chord = band.harmony.take_change()
+        if chord is None or not band.transport.playing:
+            return False
+        self._chord, self._known_from = chord, band.planner.number + 1
+        step = band.transport.last_step + 1
+        self._due = step, chord
+        band.schedule.adapt(lambda plan: _adapt(plan, chord, step))
+        band.planner.renew()
+        return True
+
+    def _correct(self, tick: int, chord: ReadChord) -> None:
+        """End what sounds over a tick and does not belong to the chord, and put what does in its place."""
+        band = self._band
+        tempo = band.transport.tempo
+        for role in PITCHED_ROLES:
+            over = band.schedule.notes_over(role, tick)
+            wrong = [note for note in over if _is_wrong(note.pitch, role, chord)]
+            for note in wrong:
+                for event in band.schedule.end(role, note.start, note.pitch, tick):
+                    if tempo is not None:
+                        band.sender.play(event, tempo, band.melody.level)
+            if not band.schedule.begins_in(role, tick // TICKS_PER_STEP):
+                taken = {note.pitch for note in over if note not in wrong}
+                for note in wrong:
+                    pitch = _fit_pitch(note.pitch, role, chord, taken)
+                    taken.add(pitch)
+                    band.schedule.add(role, Note(tick, pitch, note.end - tick, note.velocity))
+
+
+def _adapt(plan: Plan, chord: ReadChord, step: int) -> Plan:
+    """Return a plan whose notes belong to a chord; the first one of its bass from a step on is the chord's bass."""
+    notes = dict(plan.notes)
+    for role in PITCHED_ROLES:
+        notes[role] = _fit_all(plan.notes.get(role, ()), role, chord)
+    first = next((i for i, note in enumerate(notes[BASS]) if note.start >= step * TICKS_PER_STEP), None)
+    if first is not None and _is_wrong(notes[BASS][first].pitch, BASS, chord):
+        line = list(notes[BASS])
+        line[first] = replace(line[first], pitch=_fit_pitch(line[first].pitch, BASS, chord, ()))
+        notes[BASS] = tuple(line)
+    return replace(plan, notes={role: notes[role] for role in plan.notes})
+
+
+def _fit_all(notes: Iterable[Note], role: str, chord: ReadChord) -> tuple[Note, ...]:
+    """Return notes with those moved that do not belong to a chord; of one onset, no two have the same pitch then."""
+    fitted: list[Note] = []
+    for _, onset in groupby(notes, lambda note: note.start):
+        together = list(onset)
+        taken = {note.pitch for note in together if _belongs(note.pitch, chord)}
+        for note in together:
+            if not _belongs(note.pitch, chord):
+                note = replace(note, pitch=_fit_pitch(note.pitch, role, chord, taken))
+                taken.add(note.pitch)
+            fitted.append(note)
+    return tuple(sorted(fitted))
+
+
+def _belongs(pitch: int, chord: ReadChord) -> bool:
+    """Tell whether a pitch can sound with a chord; where it has no third, either may."""
+    up = (pitch - chord.root) % PITCH_CLASSES
+    return chord.has(pitch) or (up in _THIRDS and chord.tones.bit_count() < _TRIAD)
+
+
+def _is_wrong(pitch: int, role: str, chord: ReadChord) -> bool:
+    """Tell whether a note that sounds is wrong from now on: the bass is, unless it is the chord's bass."""
+    return pitch % PITCH_CLASSES != chord.bass if role == BASS else not _belongs(pitch, chord)
+
+
+def _fit_pitch(pitch: int, role: str, chord: ReadChord, taken: Collection[int]) -> int:
+    """Return the nearest pitch of a chord that is not taken, if there is one; for the bass, one of the chord's bass."""
+    wanted = 1 << chord.bass if role == BASS else chord.tones
+    near = (pitch + way * distance for distance in range(1, PITCH_CLASSES + 1) for way in (-1, 1))
+    fitting = [other for other in near if 0 <= other < PITCHES and wanted >> other % PITCH_CLASSES & 1]
+    return next((other for other in fitting if other not in taken), fitting[0])

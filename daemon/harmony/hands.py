@@ -1,0 +1,274 @@
+"""Reading the chords of a hand as it plays them: struck together, broken over a beat, or as single bass notes.
+
+A chord holds until another is played. Notes that pass by change nothing: what may be one waits until it has been held
+for a while, or until others come that make a chord with it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+
+from daemon.harmony.chord_reading import ReadChord, pack_tones, read_chord
+from music.note import TICKS_PER_BEAT, TICKS_PER_STEP, round_to_step
+
+#: ticks within which keys are struck together
+SPREAD_TICKS = TICKS_PER_STEP // 2
+#: ticks that a note must stay which may only be passing: longer than an eighth
+PASSING_TICKS = 15
+#: beats without two keys at once after which single notes are taken for the roots of chords
+SINGLE_NOTE_BEATS = 8
+#: ticks for which what was played elsewhere tells the third of a chord that has none
+CONTEXT_TICKS = 4 * TICKS_PER_BEAT
+#: chords that are remembered
+MAX_CHORDS = 256
+
+
+@dataclass(slots=True)
+class PlayedChord:
+    """A chord that a hand has played."""
+
+    start: int  #: tick, of a step
+    chord: ReadChord | None  #: None: from here on there is none
+
+
+class HandReader:
+    """Knows the chord that a hand plays, and those before. Is told of keys in the order of their ticks."""
+
+    def __init__(self, find_bar: Callable[[int], int]) -> None:
+        """find_bar: returns the tick at which the bar of a tick begins."""
+        #: the chords, oldest first; the last one holds
+        self.chords: deque[PlayedChord] = deque(maxlen=MAX_CHORDS)
+        #: tick at which the hand struck last; None before it did
+        self.struck_at: int | None = None
+        #: tick at which a key or the pedal went up last
+        self.released_at = -(1 << 62)
+        #: fewer pitch classes than that make no chord: the hand plays melody, too
+        self.fewest = 1
+        #: a chord holds when its keys are up
+        self.holds = True
+        self._find_bar = find_bar
+        self._down: dict[Hashable, tuple[int, int]] = {}  # key -> (tick, pitch)
+        self._ringing: dict[Hashable, tuple[int, int]] = {}  # keys that are up, and held by a pedal
+        self._strikes: deque[tuple[int, int]] = deque()  # (tick, pitch) of the last beats
+        self._elsewhere: deque[tuple[int, int]] = deque()  # and of what others have played
+        self._together_at = -(1 << 62)  # the tick at which two keys were struck together last
+        self._pending: tuple[int, int, ReadChord] | None = None  # until when it must stay, its start, the chord
+
+    @property
+    def current(self) -> ReadChord | None:
+        """The chord that holds."""
+        return self.chords[-1].chord if self.chords else None
+
+    @property
+    def is_down(self) -> bool:
+        """Tell whether the hand has keys down, or a pedal holds some: as many as a chord has."""
+        return len(self._down) + len(self._ringing) >= self.fewest
+
+    def hear_elsewhere(self, tick: int, pitch: int) -> None:
+        """Take in a note that is not the hand's: it may tell the third of a chord."""
+        self._elsewhere.append((tick, pitch))
+        _forget(self._elsewhere, tick - CONTEXT_TICKS)
+
+    def strike(self, tick: int, key: Hashable, pitch: int) -> bool:
+        """Take in that a key goes down; return True if another chord holds now."""
+        changed = self.advance(tick)
+        if self.fewest == 1:
+            self.struck_at = tick
+        self._ringing.pop(key, None)
+        self._down[key] = tick, pitch
+        self._strikes.append((tick, pitch))
+        _forget(self._strikes, tick - 2 * TICKS_PER_BEAT)
+        self._pending = None
+        return self._read(tick) or changed
+
+    def release(self, tick: int, key: Hashable, *, rings: bool = False) -> bool:
+        """Take in that a key goes up; return True if another chord holds now. rings: a pedal holds its note."""
+        changed = self.advance(tick)
+        struck, self.released_at = self._down.pop(key, None), tick
+        if struck is not None and rings:
+            self._ringing[key] = struck
+        elif self._pending is not None and struck is not None and struck[0] == self._pending[1]:
+            self._pending = None  # it was only passing
+        return self._end_if_released(tick) or changed
+
+    def damp(self, tick: int) -> bool:
+        """Take in that the pedal goes up; return True if another chord holds now."""
+        changed = self.advance(tick)
+        self._ringing.clear()
+        self.released_at = tick
+        return self._end_if_released(tick) or changed
+
+    def advance(self, tick: int) -> bool:
+        """Go on to a tick; return True if a chord that had to stay for a while holds now."""
+        if self._pending is None or tick < self._pending[0]:
+            return False
+        _, start, chord = self._pending
+        self._pending = None
+        return self._adopt(start, chord)
+
+    def forget(self, tick: int) -> None:
+        """Let what holds begin at a tick, and forget all before, as where bar 1 moves."""
+        current = self.current
+        self.chords.clear()
+        if current is not None:
+            self.chords.append(PlayedChord(tick, current))
+            self.struck_at = tick
+        self._pending = None
+        self._strikes.clear()
+        self._elsewhere.clear()
+        for held in (self._down, self._ringing):
+            held.update({key: (tick, pitch) for key, (_, pitch) in held.items()})
+        self._together_at = min(self._together_at, tick)
+
+    def drop_keys(self) -> None:
+        """Take every key as up, without a word about when; the chord holds."""
+        self._down.clear()
+        self._ringing.clear()
+        self._pending = None
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.drop_keys()
+        self.forget(0)
+        self.chords.clear()
+        self.struck_at = None
+
+    def _read(self, tick: int) -> bool:
+        """Read what is played after a strike at `tick`; return True if another chord holds now."""
+        block = [(at, pitch) for at, pitch in self._strikes if at >= tick - SPREAD_TICKS]
+        pitches = [pitch for _, pitch in block]
+        count = pack_tones(pitches).bit_count()
+        if count >= 2:
+            self._together_at = tick
+        if count >= 3:
+            self.struck_at = tick
+            return not self._restates(pitches) and self._adopt(block[0][0], self._read_block(pitches))
+        if self.fewest > 1:
+            return self._read_all_held(tick, block)
+        if count == 2:
+            return self._read_two(tick, block[0][0], pitches)
+        return self._read_broken(tick, pitches[-1])
+
+    def _read_all_held(self, tick: int, block: list[tuple[int, int]]) -> bool:
+        """Read what is held with the key that was struck last, where melody and chords come from one keyboard."""
+        pitches = [pitch for _, pitch in self._down.values()]
+        if pack_tones(pitches).bit_count() < self.fewest or self._fits(pitches):
+            return False
+        recent = sum(at >= tick - TICKS_PER_BEAT for at, _ in self._down.values())
+        if recent >= self.fewest:  # an arpeggio that is held
+            self._wait(tick, read_chord(pitches, self._list_context()))
+        return False
+
+    def _read_block(self, pitches: list[int]) -> ReadChord | None:
+        return read_chord(pitches, self._list_context())
+
+    def _read_two(self, tick: int, start: int, pitches: list[int]) -> bool:
+        if self._fits(pitches):
+            return False
+        held = [pitch for at, pitch in (*self._down.values(), *self._ringing.values()) if at < start]
+        lowest = min(pitches) <= min(held, default=127)
+        chord = self._complete(pitches, held)
+        if _is_on_beat(start) or lowest:
+            return self._adopt(start, chord)
+        self._wait(start, chord)
+        return False
+
+    def _complete(self, pitches: list[int], held: list[int]) -> ReadChord | None:
+        """Return the chord of two notes: with one that is still held, if that makes a triad."""
+        for other in sorted(held):
+            if pack_tones([*pitches, other]).bit_count() == 3:
+                chord = read_chord([*pitches, other])
+                if chord is not None and chord.tones == pack_tones([*pitches, other]) and _is_triad(chord):
+                    return chord
+        return read_chord(pitches, [*self._list_context(), *held])
+
+    def _read_broken(self, tick: int, pitch: int) -> bool:
+        """Read a single note, with those before it in its beat."""
+        begin = round_to_step(tick) * TICKS_PER_STEP // TICKS_PER_BEAT * TICKS_PER_BEAT - SPREAD_TICKS
+        gathered = [(at, other) for at, other in self._strikes if at >= begin]
+        pitches = [other for _, other in gathered]
+        if self._fits(pitches):
+            return False
+        start, count = gathered[0][0], pack_tones(pitches).bit_count()
+        chord = self._read_block(pitches)
+        if count >= 3 and chord is not None and not pack_tones(pitches) & ~chord.tones:
+            return self._adopt(start, chord)
+        if count == 1:
+            start, chord = tick, self._remember(pitch)
+            first = _is_on_beat(tick) and self._find_bar(tick + SPREAD_TICKS) >= tick - SPREAD_TICKS
+            alone = tick - self._together_at > SINGLE_NOTE_BEATS * TICKS_PER_BEAT
+            if first or (alone and _is_on_beat(tick)):
+                return self._adopt(start, chord)
+        elif count == 2 and _is_on_beat(start) and pitches[0] == min(pitches):
+            return self._adopt(start, chord)
+        self._wait(start, chord)
+        return False
+
+    def _remember(self, pitch: int) -> ReadChord | None:
+        """Return the chord over a single note: as it was last played with this root, else what is known of it."""
+        root = pitch % 12
+        for played in reversed(self.chords):
+            if played.chord is not None and played.chord.root == root and played.chord.tones.bit_count() >= 3:
+                return played.chord
+        return read_chord([pitch], self._list_context())
+
+    def _restates(self, pitches: list[int]) -> bool:
+        """Tell whether notes are the upper part of the chord that holds, over its bass, which still sounds."""
+        current = self.current
+        if current is None or pack_tones(pitches) & ~current.tones:
+            return False
+        below = [pitch for _, pitch in (*self._down.values(), *self._ringing.values()) if pitch < min(pitches)]
+        return bool(below) and min(below) % 12 == current.bass
+
+    def _fits(self, pitches: list[int]) -> bool:
+        """Tell whether notes all belong to the chord that holds."""
+        current = self.current
+        return current is not None and not pack_tones(pitches) & ~current.tones
+
+    def _wait(self, start: int, chord: ReadChord | None) -> None:
+        if chord is not None:
+            self._pending = start + PASSING_TICKS, start, chord
+
+    def _adopt(self, tick: int, chord: ReadChord | None) -> bool:
+        """Let a chord hold that was struck at a tick; return True if it is another."""
+        if chord is None or chord == self.current:
+            return False
+        if chord.tones.bit_count() < self.fewest:
+            return False
+        self.struck_at = max(tick, self.struck_at or tick)
+        self._begin(round_to_step(tick) * TICKS_PER_STEP, chord)
+        return True
+
+    def _begin(self, start: int, chord: ReadChord | None) -> None:
+        while self.chords and self.chords[-1].start >= start:  # it has been read from the first of its notes
+            self.chords.pop()
+        if not self.chords or self.chords[-1].chord != chord:
+            self.chords.append(PlayedChord(start, chord))
+
+    def _end_if_released(self, tick: int) -> bool:
+        if self.holds or self.is_down or self.current is None:
+            return False
+        self._begin(round_to_step(tick) * TICKS_PER_STEP, None)
+        return True
+
+    def _list_context(self) -> list[int]:
+        since = (self.struck_at or 0) - CONTEXT_TICKS
+        current = self.current
+        tones = [] if current is None else [pc for pc in range(12) if current.has(pc)]
+        heard = [pitch for at, pitch in self._elsewhere if at >= since]
+        return heard or tones
+
+
+def _is_on_beat(tick: int) -> bool:
+    return (tick + SPREAD_TICKS) % TICKS_PER_BEAT <= 2 * SPREAD_TICKS
+
+
+def _is_triad(chord: ReadChord) -> bool:
+    return any(chord.tones == pack_tones((chord.root, chord.root + third, chord.root + 7)) for third in (3, 4))
+
+
+def _forget(notes: deque[tuple[int, int]], before: int) -> None:
+    while notes and notes[0][0] < before:
+        notes.popleft()

@@ -1,0 +1,190 @@
+"""The harmony that the player gives: by hand, by a chart, or by what the song has shown before; now and to come.
+
+How sure each chord is is said with it, and fades where it is only assumed to go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from daemon.core.settings import Settings
+from daemon.harmony.chart_line import ChartLine, place
+from daemon.harmony.chord_memory import ChordMemory
+from daemon.harmony.chord_reading import ReadChord
+from daemon.harmony.hand_keys import HandKeys
+from music.encoding.chord_evidence import HELD_FADE, GivenChord
+from music.encoding.melody_context import AHEAD_BEATS
+from music.note import TICKS_PER_BEAT, TICKS_PER_STEP, round_to_step
+
+AUTO, MELODY, HANDS, CHART = "auto", "melody", "hands", "chart"
+#: where a chord has come from when it was played before
+MEMORY = "memory"
+#: beats of the past of which players are told
+_PAST_BEATS = 8
+#: a chord less sure than this is not worth telling
+_LEAST_CERTAINTY = 0.05
+_NEVER = 1 << 62
+
+
+class BarPlace(Protocol):
+    """A bar, in ticks."""
+
+    @property
+    def start(self) -> int:
+        """Its first tick."""
+        ...
+
+    @property
+    def end(self) -> int:
+        """The tick after its last."""
+        ...
+
+
+class HarmonyState(NamedTuple):
+    """The chord that holds, the one that follows, and where the first has come from."""
+
+    now: GivenChord | None = None
+    following: GivenChord | None = None  #: None where it is not known
+    source: str = MELODY  #: MELODY where the band guesses
+
+
+def find_split(settings: Settings) -> int:
+    """Return the pitch, as the band hears it, below which keys are chords; 0: there is none."""
+    return min(127, max(1, settings.split + settings.transpose)) if settings.split else 0
+
+
+class HarmonySource:
+    """Owns the harmony that the player gives. Is told of everything in the order of ticks."""
+
+    def __init__(self, find_bar: Callable[[int], BarPlace], has_melody: Callable[[int, int], bool]) -> None:
+        """find_bar: returns the bar of a tick; has_melody: tells whether (channel, port) is listened to."""
+        #: the chart that is played from; None: there is none
+        self.chart: ChartLine | None = None
+        self._find_bar = find_bar
+        self._keys = HandKeys(lambda tick: find_bar(tick).start, has_melody)
+        self._memory = ChordMemory()
+        self._mode, self._transpose = MELODY, 0
+        self._changed: ReadChord | None = None  # a chord of the hand that nobody has been told of
+        self._is_free = False  # the hand has stopped, and what it played has been learnt
+
+    def use(self, settings: Settings) -> None:
+        """Let these settings hold from now on."""
+        self._mode, self._transpose = settings.harmony, settings.transpose
+        self._keys.use(find_split(settings), settings.chord_channel - 1, holds=settings.harmony_hold)
+
+    def hear(self, tick: int, data: bytes, port: int = 0) -> None:
+        """Take in a message of the player that came at a tick."""
+        self._note_change(self._keys.hear(tick, data, port))
+
+    def advance(self, tick: int) -> None:
+        """Go on to a tick."""
+        self._note_change(self._keys.reader.advance(tick))
+        if not self._is_free and self._is_hand_free(tick):
+            self._is_free = True
+            free = self._find_free_tick()
+            bar = self._find_bar(free)
+            self._memory.learn(list(self._keys.reader.chords), free, bar.end - bar.start, bar.start)
+
+    def take_change(self) -> ReadChord | None:
+        """Return the chord that the hand has begun to play since the last call, if the band follows hands."""
+        changed, self._changed = self._changed, None
+        return changed if self._mode in (AUTO, HANDS) else None
+
+    def release(self) -> None:
+        """Take every key of the player as up; the chord holds."""
+        self._keys.release()
+
+    def forget(self, tick: int) -> None:
+        """Let what holds begin at a tick, and forget all before, as where bar 1 moves."""
+        self._keys.reader.forget(tick)
+        self._memory.forget()
+
+    def list_chords(self, step: int) -> tuple[GivenChord, ...]:
+        """Return the chords around a step, as `PlanRequest.harmony` has them."""
+        return tuple(self._list_chords(step)[0])
+
+    def find_state(self, tick: int) -> HarmonyState:
+        """Return how the harmony stands at a tick."""
+        chords, source = self._list_chords(tick // TICKS_PER_STEP)
+        now = next((chord for chord in chords if chord.start <= tick < chord.end), None)
+        if now is None:
+            return HarmonyState()
+        later = (chord for chord in chords if chord.start > tick and chord[2:5] != now[2:5])
+        return HarmonyState(now, next(later, None), source)
+
+    def _list_chords(self, step: int) -> tuple[list[GivenChord], str]:
+        """Return the chords around a step, and where that of the step is from."""
+        begin = step * TICKS_PER_STEP // TICKS_PER_BEAT * TICKS_PER_BEAT
+        since, until = begin - _PAST_BEATS * TICKS_PER_BEAT, begin + (AHEAD_BEATS + 1) * TICKS_PER_BEAT
+        match self._mode:
+            case "chart":
+                return self._list_charted(since, until), CHART
+            case "hands":
+                return [*self._list_played(since, begin), *self._assume_held(begin, until)], HANDS
+            case "auto":
+                return self._list_all(since, begin, until)
+        return [], MELODY
+
+    def _note_change(self, changed: bool) -> None:
+        if changed:
+            self._changed, self._is_free = self._keys.reader.current, False
+
+    # The hand
+
+    def _list_played(self, since: int, until: int) -> list[GivenChord]:
+        """Return what the hand has played; the last chord up to a tick."""
+        played = list(self._keys.reader.chords)
+        ends = [each.start for each in played[1:]] + [until] * bool(played)
+        return [
+            place(each.chord, each.start, end, 1.0)
+            for each, end in zip(played, ends, strict=True)
+            if each.chord is not None and end > max(since, each.start)
+        ]
+
+    def _assume_held(self, begin: int, until: int, certainty: float = 1.0) -> list[GivenChord]:
+        """Return the hand's last chord, from the beat that begins at a tick on, less sure with every beat."""
+        reader, found = self._keys.reader, []
+        if reader.current is None:
+            return []
+        for tick in range(begin, until, TICKS_PER_BEAT):
+            start = max(tick, reader.chords[-1].start)
+            if start < tick + TICKS_PER_BEAT and certainty >= _LEAST_CERTAINTY:
+                found.append(place(reader.current, start, tick + TICKS_PER_BEAT, certainty))
+            certainty *= HELD_FADE
+        return found
+
+    def _is_hand_free(self, tick: int) -> bool:
+        """Tell whether the hand has stopped to play: its keys are up at the end of the bar of its last chord."""
+        return self._keys.reader.struck_at is not None and tick >= self._find_free_tick()
+
+    def _find_free_tick(self) -> int:
+        """Return the tick from which on the hand is free, if it plays nothing more."""
+        reader = self._keys.reader
+        if reader.struck_at is None or reader.is_down:
+            return _NEVER
+        bar = self._find_bar(round_to_step(reader.struck_at) * TICKS_PER_STEP)
+        return max(bar.end, reader.released_at)
+
+    # All together
+
+    def _list_charted(self, since: int, until: int) -> list[GivenChord]:
+        return [] if self.chart is None else self.chart.list_chords(since, until, self._transpose)
+
+    def _list_all(self, since: int, begin: int, until: int) -> tuple[list[GivenChord], str]:
+        """Return what hands say where there are hands, else what the chart or the memory does, and which it is."""
+        source, expect = (MEMORY, self._memory.list_chords) if self.chart is None else (CHART, self._list_charted)
+        expected = expect(begin, until)
+        if not self._keys.reader.chords:
+            return expect(since, until), source
+        if not self._is_hand_free(begin):
+            held = self._assume_held(begin, until)
+            if held and expected and expected[0].root == held[0].root:  # the player is where it says: it will go on
+                held = held[:1] + [chord for chord in expected if chord.end > held[0].end]
+            return self._list_played(since, begin) + held, HANDS
+        free = self._find_free_tick()
+        past = self._list_played(since, min(begin, free)) + expect(max(since, free), begin)
+        held = self._assume_held(begin, until, HELD_FADE ** (1 + max(0, begin - free) // TICKS_PER_BEAT))
+        if expected and (not held or expected[0].certainty >= held[0].certainty):
+            return past + expected, source
+        return past + held, HANDS

@@ -1,0 +1,61 @@
+"""Charts on ticks."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from daemon.harmony.chart_line import ChartLine, read_name, transpose_chord
+from daemon.harmony.chord_reading import pack_tones
+from music.charts.chart import COMMON_TIME, Chart, ChartBar, ChartError, PlacedChord
+from music.charts.chord_names import parse_chord_name
+from music.charts.reading import parse_charts
+
+
+def lay_out(text: str) -> ChartLine:
+    return ChartLine(parse_charts(text.encode(), Path("song.txt"))[0])
+
+
+def test_the_form_goes_round() -> None:
+    line = lay_out("Time: 4/4\n| C | F G | C/E | Dm7 |\n")
+    assert line.length == 384
+    found = [(each.start, each.end, each.root, each.bass) for each in line.list_chords(0, 480)]
+    first = [(0, 96, 0, 0), (96, 144, 5, 5), (144, 192, 7, 7), (192, 288, 0, 4), (288, 384, 2, 2)]
+    assert found == [*first, (384, 480, 0, 0)]
+    assert [each.start for each in line.list_chords(-1, 1)] == [-96, 0]
+
+
+def test_other_metres_have_their_own_bars() -> None:
+    line = lay_out("Time: 3/4\n| C | F . G |\n")
+    assert [(each.start, each.root) for each in line.list_chords(0, 144)] == [(0, 0), (72, 5), (120, 7)]
+
+
+def test_no_chord_is_a_chord_of_no_tones_but_nothing_written_yet_is_not() -> None:
+    assert [(each.start, each.tones) for each in lay_out("| N.C. | C |\n").list_chords(0, 96)] == [(0, 0)]
+    bars = [ChartBar(COMMON_TIME), ChartBar(COMMON_TIME, [PlacedChord(Fraction(1), parse_chord_name("C"))])]
+    line = ChartLine(Chart("text", bars=bars, order=[0, 1]))
+    assert [each.start for each in line.list_chords(0, 192)] == [96]
+
+
+def test_a_chart_that_does_not_say_where_its_chords_are_is_refused() -> None:
+    chart = parse_charts(b"{title: Song}\n[C]Words and [G]words\n", Path("song.cho"))[0]
+    with pytest.raises(ChartError, match="write them in a grid"):
+        ChartLine(chart)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "tones"),
+    [("C6/9", [0, 4, 7, 9, 2]), ("Cmaj7#5", [0, 4, 8, 11]), ("C7alt", [0, 4, 8, 10, 3]), ("Cdim7", [0, 3, 6, 9])],
+)
+def test_rare_qualities_have_their_tones(symbol: str, tones: list[int]) -> None:
+    chord = read_name(parse_chord_name(symbol))
+    assert (chord.root, chord.tones) == (0, pack_tones(tones))
+
+
+def test_a_chart_is_transposed() -> None:
+    line = lay_out("| C | G/B |\n")
+    assert [(each.root, each.bass) for each in line.list_chords(0, 192, 2)] == [(2, 2), (9, 1)]
+    chord = read_name(parse_chord_name("G/B"))
+    assert transpose_chord(transpose_chord(chord, 5), -5) == chord

@@ -1,0 +1,155 @@
+"""Hands, in ticks: which chord holds after what was played."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.harmony.chord_reading import pack_tones
+from daemon.harmony.hand_keys import HandKeys
+from daemon.harmony.hands import HandReader
+from music.midi import control_change, note_off, note_on
+from music.note import Note
+
+C, AM, F, G, G7 = [48, 52, 55], [45, 48, 52], [41, 45, 48], [43, 47, 50], [43, 47, 50, 53]
+
+
+def find_bar(tick: int) -> int:
+    return tick // 96 * 96
+
+
+def play(notes: list[Note], *, until: int = 960, reader: HandReader | None = None) -> list[tuple[int, int]]:
+    """The chords that a hand plays with these notes, as (tick, root)."""
+    hand = reader or HandReader(find_bar)
+    events = sorted((tick, down, n.pitch) for n in notes for tick, down in ((n.start, True), (n.end, False)))
+    for tick, down, pitch in events:
+        if down:
+            hand.strike(tick, pitch, pitch)
+        else:
+            hand.release(tick, pitch)
+    hand.advance(until)
+    return [(each.start, -1 if each.chord is None else each.chord.root) for each in hand.chords]
+
+
+def block(tick: int, pitches: list[int], length: int = 90, scatter: int = 1) -> list[Note]:
+    return [Note(tick + i * scatter, pitch, length) for i, pitch in enumerate(pitches)]
+
+
+@pytest.mark.parametrize("scatter", [0, 1])
+@pytest.mark.parametrize("length", [6, 90, 97, 110])
+def test_chords_that_are_struck_together_hold_until_the_next(scatter: int, length: int) -> None:
+    notes = [n for i, chord in enumerate((C, AM, F, G7)) for n in block(96 * i, chord, length, scatter)]
+    assert play(notes) == [(0, 0), (96, 9), (192, 5), (288, 7)]
+
+
+@pytest.mark.parametrize(("tick", "start"), [(93, 96), (96, 96), (98, 96), (99, 102), (94, 96)])
+def test_a_chord_that_is_late_or_early_by_half_a_step_counts_for_its_beat(tick: int, start: int) -> None:
+    assert play([*block(0, C), *block(tick, F, scatter=0)]) == [(0, 0), (start, 5)]
+
+
+def test_passing_notes_and_slips_change_nothing() -> None:
+    passing = [Note(12, 50, 10), Note(36, 53, 10), Note(60, 54, 4)]
+    assert play([*block(0, C, 90), *passing]) == [(0, 0)]
+
+
+def test_chord_tones_alone_restate_a_chord() -> None:
+    assert play([*block(0, AM, 90), Note(96, 45, 20), Note(120, 52, 20), *block(144, [52, 57], 20)]) == [(0, 9)]
+
+
+def test_broken_chords_are_gathered_over_their_beat() -> None:
+    first = [Note(i * 6, pitch, 6) for i, pitch in enumerate([48, 52, 55, 60])]
+    second = [Note(96 + i * 6, pitch, 6) for i, pitch in enumerate([41, 45, 48, 53])]
+    assert play([*first, *second]) == [(0, 0), (96, 5)]
+
+
+def test_single_bass_notes_are_roots_of_what_was_played_over_them() -> None:
+    reader = HandReader(find_bar)
+    notes = [*block(0, AM), *block(96, G), Note(192, 33, 40), Note(240, 40, 40)]
+    assert play(notes, reader=reader) == [(0, 9), (96, 7), (192, 9)]
+    assert reader.current is not None
+    assert reader.current.tones == pack_tones(AM)
+
+
+def test_the_melody_tells_the_third_of_a_single_bass_note() -> None:
+    reader = HandReader(find_bar)
+    reader.hear_elsewhere(0, 75)
+    assert play([Note(0, 36, 40)], reader=reader) == [(0, 0)]
+    assert reader.current is not None
+    assert reader.current.tones == pack_tones([0, 3, 7])
+
+
+def test_a_foreign_note_that_stays_is_a_chord() -> None:
+    assert play([*block(0, C, 30), Note(48, 41, 48)]) == [(0, 0), (48, 5)]
+
+
+def test_a_chord_ends_with_its_keys_where_that_is_wanted() -> None:
+    reader = HandReader(find_bar)
+    reader.holds = False
+    assert play([*block(0, C, 40), *block(96, F, 40)], reader=reader) == [(0, 0), (42, -1), (96, 5), (138, -1)]
+
+
+@given(st.lists(st.tuples(st.integers(0, 400), st.integers(24, 60), st.integers(1, 90)), max_size=40))
+def test_chords_come_in_the_order_of_their_ticks_and_each_is_another(played: list[tuple[int, int, int]]) -> None:
+    reader = HandReader(find_bar)
+    starts = [start for start, _ in play([Note(*each) for each in played], reader=reader)]
+    assert starts == sorted(set(starts))
+    chords = [each.chord for each in reader.chords]
+    assert all(a != b for a, b in pairwise(chords))
+
+
+# Whose keys
+
+
+def hear(keys: HandKeys, *messages: tuple[int, bytes]) -> list[tuple[int, int]]:
+    for tick, data in messages:
+        keys.hear(tick, data, 0)
+    return [(each.start, each.chord.root) for each in keys.reader.chords if each.chord is not None]
+
+
+def keys_of(split: int = 0, channel: int = -1, *, holds: bool = True) -> HandKeys:
+    keys = HandKeys(find_bar, lambda on, port: on not in (9, channel))
+    keys.use(split, channel, holds=holds)
+    return keys
+
+
+def chord(pitches: list[int], channel: int = 0, tick: int = 0) -> list[tuple[int, bytes]]:
+    return [(tick, note_on(channel, pitch, 80)) for pitch in pitches]
+
+
+def test_keys_below_the_split_lead() -> None:
+    assert hear(keys_of(60), *chord([*C, 65, 69, 72])) == [(0, 0)]
+    assert hear(keys_of(60), *chord([65, 69, 72])) == []
+
+
+def test_keys_of_the_chord_channel_lead() -> None:
+    keys = keys_of(channel=4)
+    assert hear(keys, *chord(C), *chord(F, 4, 24)) == [(24, 5)]
+
+
+def test_of_all_keys_only_chords_count() -> None:
+    keys = keys_of()
+    for tick in range(0, 96, 12):
+        pitch = 60 + tick // 6
+        assert hear(keys, (tick, note_on(0, pitch, 80)), (tick + 13, note_off(0, pitch))) == []
+    assert hear(keys, *chord([48, 52, 55, 76], tick=96)) == [(96, 0)]
+
+
+def test_a_pedal_holds_a_chord() -> None:
+    keys = keys_of(60, holds=False)
+    hear(keys, *chord(C), (6, control_change(0, 64, 127)), *((12, note_off(0, pitch)) for pitch in C))
+    assert [each.start for each in keys.reader.chords] == [0]
+    hear(keys, (48, control_change(0, 64, 0)))
+    assert [(each.start, each.chord is None) for each in keys.reader.chords] == [(0, False), (48, True)]
+
+
+def test_another_split_takes_the_keys_as_up() -> None:
+    keys = keys_of(60)
+    hear(keys, *chord(C))
+    downs = [keys.reader.is_down]
+    keys.use(50, -1, holds=True)
+    downs.append(keys.reader.is_down)
+    assert downs == [True, False]
+    assert keys.reader.current is not None
