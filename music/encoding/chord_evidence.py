@@ -25,8 +25,6 @@ ROOT, TONES, BASS = range(3)  #: planes over pitch classes
 PITCHED_PLANES = 3
 CERTAINTY, SILENCE = range(2)  #: planes without pitch: how sure the chord is, and that it is none
 PLAIN_PLANES = 2
-#: factor per beat on the certainty of a chord that is held, for beats to come in which it is only assumed to go on
-HELD_FADE = 0.85
 
 
 class GivenChord(NamedTuple):
