@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 #: number of the source of a message that no connected port has
 UNKNOWN = 0
+#: messages that no port has, before any that one has, after which ports are taken for unreadable: this JACK has no way
+MAX_UNREADABLE = 12
 #: (frame in the period, message)
 _Event = tuple[int, bytes]
 
@@ -25,7 +27,8 @@ _Event = tuple[int, bytes]
 class JackSources:
     """Numbers the ports that are connected to our input, from 1; one that comes back has its number again.
 
-    The process callback only reads; other threads call `add`, `remove` and `update`.
+    Where ports cannot be read, all of them are one source. The process callback only calls `attribute`; other threads
+    call `add`, `remove` and `update`.
     """
 
     def __init__(self, events: PortEvents, make_reader: Callable[[Any], Any]) -> None:
@@ -34,6 +37,7 @@ class JackSources:
         self._numbers: dict[str, int] = {}
         self._connected: dict[str, tuple[int, Any]] = {}  # replaced as a whole by every change
         self._changing = threading.Lock()
+        self._unreadable = 0  # messages in a row that no port had, of the process callback; below 0: some could be read
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -70,16 +74,20 @@ class JackSources:
         number, _ = self._connected[name]
         self._connected = {other: known for other, known in self._connected.items() if other != name}
         log.info("the MIDI port %r is connected no longer", name)
-        self._events.report_source_lost(number if self._connected else None)
+        alone = not self._connected or self._unreadable >= MAX_UNREADABLE
+        self._events.report_source_lost(None if alone else number)
 
     def attribute(self, events: list[_Event]) -> list[int]:
         """Return the number of the source of each message of this period; called in the process callback."""
         connected = list(self._connected.values())
-        if not events or len(connected) < 2:
+        if not events or len(connected) < 2 or self._unreadable >= MAX_UNREADABLE:
             return [connected[0][0] if connected else UNKNOWN] * len(events)
         senders: dict[_Event, list[int]] = {}
         with contextlib.suppress(Exception):  # a port that is just being taken down, whatever the library says to that
             for number, reader in connected:
                 for frame, data in reader.incoming_midi_events():
                     senders.setdefault((frame, bytes(data)), []).append(number)
-        return [found.pop(0) if (found := senders.get(event)) else UNKNOWN for event in events]
+        found = [numbers.pop(0) if (numbers := senders.get(event)) else UNKNOWN for event in events]
+        if self._unreadable >= 0:
+            self._unreadable = -1 if any(found) else self._unreadable + len(events)
+        return found

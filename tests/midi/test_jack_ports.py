@@ -14,6 +14,7 @@ from daemon.core.events import Event, MidiIn, PortsBack, PortsLost, SourceLost
 from daemon.midi import end_repeater, jack_ports
 from daemon.midi.jack_clock import FrameClock
 from daemon.midi.jack_ports import SLACK_NS, JackPorts, PrettyNames
+from daemon.midi.jack_sources import MAX_UNREADABLE
 from daemon.midi.ports import PortError, PortRequest
 from tests.support.fakes import MS
 
@@ -407,6 +408,20 @@ def test_a_port_that_cannot_be_read_any_more_ends_nothing() -> None:
     receiver.coming = [(1, b"\xf8")]
     rig.period()
     assert [event.port for event in rig.heard if isinstance(event, MidiIn)] == [0]
+
+
+def test_where_no_port_can_be_read_all_are_one_source() -> None:
+    rig = Rig()
+    receiver, tell = rig.ports._receiver, rig.client.port_connect_callback
+    for name in ("DAW:clock", "Keys:out"):
+        tell(Connected(name), receiver, True)
+    for offset in range(20):
+        receiver.coming = [(offset, b"\xf8")]
+        rig.period()
+    tell(Connected("Keys:out"), receiver, False)
+    ports = [event.port for event in rig.heard if isinstance(event, MidiIn)]
+    assert ports == [0] * MAX_UNREADABLE + [1] * (20 - MAX_UNREADABLE)
+    assert rig.heard[-1] == SourceLost(rig.now)
 
 
 def test_when_the_last_source_goes_nobody_holds_a_key() -> None:
