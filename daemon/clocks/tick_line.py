@@ -85,9 +85,26 @@ class TickLine:
         if len(self.points) >= (WIDE_WINDOW_TICKS if self.settled and self.width_ns > WIDE_NS else WINDOW_TICKS):
             self._forget_all_but(len(self.points) // 2)
         self.fit()
+        self._drop_refuted_prior()
         if len(self.points) > WINDOW_TICKS and self.spread_ns > BENT_FACTOR * self.tolerance_ns:
             self._forget_all_but(WINDOW_TICKS // 2)
             self.fit()
+
+    def _drop_refuted_prior(self) -> None:
+        """Draw a wide line by what its ticks show alone, if that fits them and what was known before does not."""
+        count = len(self.points)
+        if not self.settled or self.width_ns <= WIDE_NS or count < SETTLED_TICKS:
+            return
+        limit = BENT_FACTOR * self.tolerance_ns
+        if self.spread_ns > limit and self._touch(edge := self._find_edge())[1] <= limit:
+            self.prior = IntervalEstimate(edge, self.width_ns / count)
+            self.fit()
+
+    def _find_edge(self) -> float:
+        """Return the slope of the edge of the lower hull that lies in the middle."""
+        middle = self._number_sum / len(self.points)
+        a, b = next((a, b) for a, b in pairwise(self._hulls[0]) if b[0] >= middle)
+        return (b[1] - a[1]) / (b[0] - a[0])
 
     def _forget_all_but(self, count: int) -> None:
         """Leave out all but the newest ticks, without drawing the line."""
@@ -107,11 +124,10 @@ class TickLine:
 
     def fit(self) -> None:
         """Draw the line; the interval that was known or guessed before counts for as much as it is worth."""
-        count, middle = len(self.points), self._number_sum / len(self.points)
+        count = len(self.points)
         slope = self.prior.ns
         if count > 1:
-            a, b = next((a, b) for a, b in pairwise(self._hulls[0]) if b[0] >= middle)
-            edge = (b[1] - a[1]) / (b[0] - a[0])
+            edge = self._find_edge()
             seen = self._touch(edge)[1] if count >= ENOUGH_TICKS else self._estimate_jitter()
             width = max(self.width_ns * min(1.0, max(0.0, 2 - count / SETTLED_TICKS)), seen)
             worth = (2 * count * self.prior.doubt_ns) ** 2

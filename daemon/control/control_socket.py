@@ -46,6 +46,8 @@ class ServerSetup:
     #: how the controls stand
     controls: Mapping[str, object]
     bpm: float
+    #: preset -> its style, of those that name no technique
+    preset_styles: Mapping[str, str] = field(default_factory=dict)
     #: technique -> the styles that it has learned, where not all have learned the same
     technique_styles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     #: the configuration's gestures, as gesture -> target

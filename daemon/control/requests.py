@@ -134,6 +134,8 @@ class RequestHandler:
     def _set(self, client: Connection, request: Json, key: str, value: object) -> None:
         try:
             value = controls.parse(key, value, self._list_styles(), self.state["techniques"], self.state["presets"])
+            if key == "preset" and (style := self._setup.get("preset_styles", {}).get(value)) is not None:
+                controls.parse("style", style, self._list_styles())
         except SettingError as error:
             raise RequestError(str(error)) from None
         self._ask_band(client, request, key, value)

@@ -96,6 +96,7 @@ class RemoteControl:
                 technique_styles=player.technique_styles,
                 techniques=player.techniques,
                 presets=tuple(self.presets),
+                preset_styles=_find_preset_styles(self.presets),
                 controls=controls.current_values(settings),
                 bpm=bpm,
                 gestures=dict(self.gestures),
@@ -114,3 +115,9 @@ class RemoteControl:
         return [
             program_change(CHANNELS[role], program - 1) for role, program in self.programs.items() if role in CHANNELS
         ]
+
+
+def _find_preset_styles(presets: Mapping[str, Sequence[tuple[str, object]]]) -> dict[str, str]:
+    """Return the styles of presets that leave it open which technique plays."""
+    pairs = {name: dict(preset) for name, preset in presets.items()}
+    return {name: str(keys["style"]) for name, keys in pairs.items() if "style" in keys and "technique" not in keys}

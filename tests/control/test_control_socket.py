@@ -609,13 +609,16 @@ def test_status_says_what_is_waited_for(band: Band, reasons: list[str], said: li
 def test_a_style_that_the_technique_has_not_learned_is_refused() -> None:
     sent: list[Json] = []
     setup = ServerSetup(
-        "nowhere", ("pop", "chorale"), ("gan", "transformer"), (), {"technique": "gan"}, 120.0,
+        "nowhere", ("pop", "chorale"), ("gan", "transformer"), ("church",), {"technique": "gan"}, 120.0,
+        preset_styles={"church": "chorale"},
         technique_styles={"gan": ("pop",), "transformer": ("pop", "chorale")},
     )  # fmt: skip
     handler = RequestHandler(asdict(setup), lambda message: sent.append(message) is None)  # type: ignore[func-returns-value]
     client = Connection.__new__(Connection)
     with pytest.raises(RequestError, match="no style 'chorale'; the player knows pop"):
         handler.answer(client, {"op": "set", "key": "style", "value": "chorale"})
+    with pytest.raises(RequestError, match="no style 'chorale'; the player knows pop"):
+        handler.answer(client, {"op": "set", "key": "preset", "value": "church"})
     handler.take_fact(("controls", {"technique": "transformer"}))
     handler.answer(client, {"op": "set", "key": "style", "value": "chorale"})
     assert [message["value"] for message in sent] == ["chorale"]
