@@ -42,21 +42,24 @@ class SongFile:
     split: str
     name: str  #: without its ending
     content: bytes
+    is_own: bool = (
+        False  #: it lies in no folder of a split, but in somebody's own: its name says neither song nor style
+    )
 
     @property
     def song(self) -> str:
         """The song it belongs to."""
-        return get_song(self.name)
+        return self.name if self.is_own else get_song(self.name)
 
     @property
     def named_style(self) -> str | None:
         """The style it was made in, where its name says so."""
-        return styles.read_style(self.collection, self.name)
+        return None if self.is_own else styles.read_style(self.collection, self.name)
 
     @property
     def style(self) -> str:
         """The style it is in, by its name or its collection."""
-        return styles.find_style(self.collection, self.name)
+        return styles.find_style(self.collection, "" if self.is_own else self.name)
 
     def read(self) -> Song:
         """Return the notes in it. Raises MidiFileError when it is not a MIDI file."""
@@ -163,10 +166,11 @@ class SongSource:
     path: Path  #: the file or the archive
     member: str  #: its path in the archive; '' for a file
     label: str  #: as in `SkippedFile.file`
+    is_own: bool = False  #: as in `SongFile`
 
     def with_content(self, content: bytes) -> SongFile:
         """Return the file with its bytes."""
-        return SongFile(self.collection, self.split, self.name, content)
+        return SongFile(self.collection, self.split, self.name, content, self.is_own)
 
     def skip(self, reason: str) -> SkippedFile:
         """Return that it is not used."""
@@ -232,6 +236,31 @@ def read_songs(files: Iterable[SongSource]) -> Iterator[tuple[SongSource, SongFi
     yield from read_packed(packed)
 
 
+def read_own_songs(
+    folder: Path, split: str | None = None, *, songs: int | None = None, seed: int = 0
+) -> tuple[list[SongFile], list[SkippedFile]]:
+    """Return the songs below any folder, and what cannot be read of it.
+
+    split: only those that training takes for it; songs: choose so many files by `seed`. Raises CorpusError when there
+    is none.
+    """
+    listing = list_songs(folder)
+    files = [source for source in listing.files if split in (None, source.split)]
+    if songs is not None:
+        chosen = set(random.Random(seed).sample(files, min(songs, len(files))))
+        files = [source for source in files if source in chosen]
+    found, skipped = [], list(listing.skipped)
+    for source, content in read_songs(files):
+        if isinstance(content, SongFile):
+            found.append(content)
+        else:
+            skipped.append(source.skip(content))
+    if not found:
+        in_split = f" in the split {split!r}" if split else ""
+        raise CorpusError(f"{folder}: holds no MIDI file{in_split}; name another folder with --data")
+    return found, sorted(skipped)
+
+
 def read_packed(files: Iterable[SongSource]) -> Iterator[tuple[SongSource, SongFile | str]]:
     """Yield each file in an archive as `read_songs` does, in the archive's own order."""
     packed: dict[Path, dict[str, SongSource]] = {}
@@ -264,7 +293,7 @@ def _describe_source(folder: Path, path: Path, collection: str) -> SongSource:
     if path.parent.name in SPLITS:
         return SongSource(path.parent.parent.name, path.parent.name, path.stem, path, "", label)
     name = inside.as_posix().removesuffix(path.suffix)
-    return SongSource(collection, _assign_split(path.stem), name, path, "", label)
+    return SongSource(collection, _assign_split(path.stem), name, path, "", label, is_own=True)
 
 
 def _list_archive(folder: Path, archive: Path, collection: str) -> CorpusListing:
@@ -295,7 +324,7 @@ def _list_archive(folder: Path, archive: Path, collection: str) -> CorpusListing
             skipped.append(SkippedFile(name, f"is in no folder called {' or '.join(SPLITS)}, as others in its archive"))
         else:
             own = str(path).removesuffix(path.suffix)
-            files.append(SongSource(collection, _assign_split(path.stem), own, archive, str(path), name))
+            files.append(SongSource(collection, _assign_split(path.stem), own, archive, str(path), name, is_own=True))
     return CorpusListing(tuple(files), tuple(skipped))
 
 

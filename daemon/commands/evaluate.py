@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: the folder of collections in the project, beside the checkout
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+#: what is evaluated on where nothing else is said
+COLLECTION, SPLIT = "pop909", "valid"
 LIVE, OFFLINE, BASELINES = "live", "offline", "baselines"
 
 
@@ -41,14 +43,22 @@ class _CommandWithFigures(click.Command):
 
 
 @click.command(cls=_CommandWithFigures)
-@click.option("--data", metavar="DIR", type=click.Path(path_type=Path), default=DATA, help="Where the collections are.")
-@click.option("--collection", metavar="NAME", default="pop909", show_default=True, help="Which of them to evaluate on.")
+@click.option(
+    "--data",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    default=DATA,
+    help="Where the collections are, or any folder of songs.",
+)
+@click.option(
+    "--collection",
+    metavar="NAME",
+    help=f"Which of them to evaluate on.  [default: {COLLECTION}, or all songs of a folder without it]",
+)
 @click.option(
     "--split",
     metavar="NAME",
-    default="valid",
-    show_default=True,
-    help="Which part of it; no player has learnt from `valid`.",
+    help=f"Which part of it; no player has learnt from `valid`.  [default: {SPLIT}, or all songs of any folder]",
 )
 @click.option(
     "--songs", metavar="N", type=click.IntRange(min=1), help="How many of its songs to draw by the seed; else all."
@@ -67,8 +77,8 @@ class _CommandWithFigures(click.Command):
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def command(
     data: Path,
-    collection: str,
-    split: str,
+    collection: str | None,
+    split: str | None,
     songs: int | None,
     technique: str,
     graph: Path | None,
@@ -91,10 +101,9 @@ def command(
     over songs, with 95% intervals. On the bands each file is played in its own style unless --style is given.
     """
     from daemon.evaluation.evaluate import EvaluationOptions, evaluate
-    from music.corpus import find_split
 
     modes = {None: (LIVE, OFFLINE), BASELINES: ()}.get(mode, (str(mode),))
-    find_split(data, collection, split)
+    collection, split = _choose_songs(data, collection, split)
     values |= {"style": style, "seed": seed}
     band = _build_band(technique, graph, values, assigned, collection, latency_ms, replan) if modes else None
     options = EvaluationOptions(
@@ -116,6 +125,21 @@ def command(
         click.echo(json.dumps(report.as_json(), indent=1, allow_nan=False))
     else:
         print_table(report.make_table(), 400)
+        for file in report.skipped if not collection else ():
+            click.echo(f"skipped: {file.file} {file.reason}", err=True)
+
+
+def _choose_songs(data: Path, collection: str | None, split: str | None) -> tuple[str, str | None]:
+    """Return the collection, '' for all that lies in the folder, and the split, None for all. Raises CorpusError."""
+    from music.corpus import CorpusError, find_split, list_songs
+
+    try:
+        find_split(data, collection or COLLECTION, split or SPLIT)
+    except CorpusError:
+        if collection is not None or not data.is_dir() or not list_songs(data).files:
+            raise
+        return "", split
+    return collection or COLLECTION, split or SPLIT
 
 
 def _build_band(

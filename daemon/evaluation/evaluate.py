@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -19,7 +20,7 @@ from daemon.evaluation.report import Report
 from daemon.evaluation.scoring import BandUnderTest, FileScore, ScoringJob
 from daemon.players.graph import Graph
 from music import styles as known_styles
-from music.corpus import CorpusError, SongFile, find_next_song, read_split
+from music.corpus import CorpusError, SkippedFile, SongFile, find_next_song, read_own_songs, read_split
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -29,10 +30,12 @@ Result = TypeVar("Result")
 class EvaluationOptions:
     """The songs to evaluate on, and the band."""
 
-    #: the folder of collections
+    #: the folder of collections, or of any songs
     data: Path
+    #: '' for all that lies in the folder
     collection: str = "pop909"
-    split: str = "valid"
+    #: None: all of a folder of any songs
+    split: str | None = "valid"
     #: how many songs to draw by seed; None: all
     songs: int | None = None
     seed: int = 0
@@ -52,14 +55,7 @@ class EvaluationOptions:
 
 def evaluate(options: EvaluationOptions) -> Report:
     """Evaluate, and return the report. Raises CorpusError, MidiFileError, GraphError, PictureError."""
-    entries = read_split(
-        options.data,
-        options.collection,
-        options.split,
-        songs=options.songs,
-        seed=options.seed,
-        style=options.style,
-    )
+    entries, skipped = _read_entries(options)
     provenance = _read_provenance(options.band, entries)
     if options.pictures is not None:
         piano_roll_png.check_matplotlib()
@@ -68,12 +64,16 @@ def evaluate(options: EvaluationOptions) -> Report:
         ScoringJob(entry, find_next_song(entries, index), options.band, options.modes, options.pictures)
         for index, entry in enumerate(entries)
     ]
-    scores = [s for s in map_in_processes(scoring.score_file, work, options.jobs, "measuring") if s is not None]
+    found = list(map_in_processes(scoring.score_file, work, options.jobs, "measuring"))
+    scores = [score for score in found if isinstance(score, FileScore)]
+    skipped += [score for score in found if isinstance(score, SkippedFile)]
+    collection = options.collection or Path(os.path.realpath(options.data)).name
     if not scores:
-        raise CorpusError(f"no file of {options.collection} has a melody and an accompaniment of its own")
+        first = f"; {skipped[0].file} {skipped[0].reason}" if skipped else ""
+        raise CorpusError(f"no file of {collection} has a melody and an accompaniment of its own{first}")
     return Report(
-        collection=options.collection,
-        split=options.split,
+        collection=collection,
+        split=options.split or "all",
         style=options.style,
         modes=options.modes,
         band=options.band,
@@ -81,7 +81,19 @@ def evaluate(options: EvaluationOptions) -> Report:
         files=len(entries),
         scores=tuple(scores),
         parts_of_style=_score_parts_of_style(options) if options.by_style else None,
+        skipped=tuple(skipped),
     )
+
+
+def _read_entries(options: EvaluationOptions) -> tuple[list[SongFile], list[SkippedFile]]:
+    """Return the songs to evaluate on, and what cannot be read beside them. Raises CorpusError."""
+    if not options.collection:
+        return read_own_songs(options.data, options.split, songs=options.songs, seed=options.seed)
+    split = options.split or "valid"
+    entries = read_split(
+        options.data, options.collection, split, songs=options.songs, seed=options.seed, style=options.style
+    )
+    return entries, []
 
 
 def _read_provenance(band: BandUnderTest | None, entries: Sequence[SongFile]) -> dict[str, Any]:
@@ -97,7 +109,7 @@ def _read_provenance(band: BandUnderTest | None, entries: Sequence[SongFile]) ->
 def _score_parts_of_style(options: EvaluationOptions) -> tuple[FileScore, ...]:
     """Score the parts that the style is made of: all of the split, for they differ much from each other."""
     collection = known_styles.find_collection(options.style)
-    parts = read_split(options.data, collection, options.split, style=options.style)
+    parts = read_split(options.data, collection, options.split or "valid", style=options.style)
     scores = map_in_processes(scoring.score_own_part, parts, options.jobs, "parts of the style")
     return tuple(score for score in scores if score is not None)
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from daemon.core.counters import quantile_of_counts
 from daemon.evaluation import scoring
 from daemon.evaluation.scoring import LIVE, OWN, BandUnderTest, EngineTiming, FileScore
+from music.corpus import SkippedFile
 from music.evaluation.means import Mean
 from music.evaluation.metrics import METRICS, Metric
 
@@ -34,6 +35,8 @@ class Report:
     scores: tuple[FileScore, ...]
     #: scores of the parts that the style is made of, where they were asked for
     parts_of_style: tuple[FileScore, ...] | None = None
+    #: the files that have no score, and why
+    skipped: tuple[SkippedFile, ...] = ()
 
     @cached_property
     def means(self) -> dict[str, dict[str, Mean]]:
@@ -98,6 +101,7 @@ class Report:
             "style": self.style,
             "band": _export_band(self.band) if self.band is not None else None,
             "graph": dict(self.graph),
+            "skipped": [file._asdict() for file in self.skipped],
             "rows": {self.make_label(row): _export_means(figures) for row, figures in self.means.items()},
             "timing": {self.make_label(mode): _export_timing(timing) for mode, timing in self.timing.items()},
         }

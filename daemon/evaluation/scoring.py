@@ -16,11 +16,12 @@ from daemon.offline.render import render_notes
 from daemon.players.load import load_player
 from daemon.players.player import Player
 from music.chords import ChordTrack
-from music.corpus import SongFile
+from music.corpus import SkippedFile, SongFile
 from music.evaluation import baselines, metrics
 from music.evaluation.baselines import Accompaniment
 from music.evaluation.means import Mean, estimate_mean
 from music.evaluation.passage import MelodyPassage, find_passage
+from music.midi_text import make_printable
 from music.midifile import MidiFileError, Song, choose_melody
 from music.note import Note
 from music.styles import BANDS
@@ -92,16 +93,24 @@ class FileScore:
     timing: dict[str, EngineTiming]
 
 
-def score_file(job: ScoringJob) -> FileScore | None:
-    """Score one file; None for one without a melody or without an accompaniment of its own.
+def score_file(job: ScoringJob) -> FileScore | SkippedFile:
+    """Score one file, or return why it has no score. Raises GraphError for a graph that cannot be played."""
+    try:
+        return _score(job)
+    except MidiFileError as error:
+        reason = str(error).removeprefix(f"{job.entry.collection}/{job.entry.name}: ")
+        return SkippedFile(make_printable(job.entry.name), f"cannot be played: {reason}")
 
-    Raises MidiFileError for what is not a MIDI file, GraphError for a graph that cannot be played.
-    """
+
+def _score(job: ScoringJob) -> FileScore | SkippedFile:
+    """Score one file, or return that it lacks melody or accompaniment. Raises MidiFileError, GraphError."""
     song = job.entry.read()
-    own = baselines.extract_human_parts(song)
     melody = _find_melody(song)
+    own = baselines.extract_human_parts(song)
+    if job.entry.is_own and not own and melody:
+        own = baselines.guess_human_parts(song, choose_melody(song))
     if not own or not melody:
-        return None
+        return SkippedFile(make_printable(job.entry.name), "has no melody, or no accompaniment of its own")
     where = find_passage(melody, song.metres[0][1])
     chords = ChordTrack(song.markers) or None
     rows = {OWN: own} | _make_baselines(job, where, chords)
@@ -171,10 +180,17 @@ def _find_melody(song: Song) -> tuple[Note, ...]:
 def _make_baselines(job: ScoringJob, where: MelodyPassage, chords: ChordTrack | None) -> dict[str, Accompaniment]:
     rows = {BLOCKS: baselines.play_chord_blocks(where, chords)} if chords is not None else {}
     rows[FOLLOWER] = baselines.follow_chords(where)
-    other = job.other.read() if job.other is not None else None
+    other = _read_other(job.other) if job.other is not None else None
     if other is not None and _find_melody(other):
         rows[OTHER] = baselines.borrow_part(where, other)
     return rows | {SILENCE: {}}
+
+
+def _read_other(entry: SongFile) -> Song | None:
+    try:
+        return entry.read()
+    except MidiFileError:  # a file of its own says so
+        return None
 
 
 def _play(song: Song, job: ScoringJob, mode: str) -> tuple[Accompaniment, EngineTiming]:
@@ -200,7 +216,7 @@ def _draw(
     for row in (OWN, FOLLOWER, *job.modes):
         worth = ", ".join(f"{key} {found[row][key]:.2f}" for key in ("cr", "clash", "chroma"))
         shown[f"{name_row(row, job.entry.collection)}: {worth}"] = rows[row]
-    path = folder / f"{job.entry.collection}-{job.entry.name}.png"
+    path = folder / make_printable(f"{job.entry.collection}-{job.entry.name}.png").replace("/", "-")
     piano_roll_png.draw_piano_rolls(path, f"{job.entry.collection} {job.entry.name}", melody, shown, where)
 
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from music.chords import ChordTrack
 from music.evaluation.passage import MelodyPassage, find_passage
-from music.midifile import Song, choose_melody
+from music.midifile import Part, Song, choose_melody
 from music.note import REST, TICKS_PER_STEP, Note
-from music.track_names import fold_name
+from music.track_names import fold_name, guess_part
 
 Accompaniment = dict[str, list[Note]]
 
@@ -54,6 +54,16 @@ def extract_human_parts(song: Song) -> Accompaniment:
         if role is not None and part.notes:
             parts.setdefault(role, []).extend(part.notes)
     return {role: sorted(notes) for role, notes in parts.items()}
+
+
+def guess_human_parts(song: Song, melody: Part) -> Accompaniment:
+    """Return what plays beside the melody in a song whose tracks are called anything, by role."""
+    parts: Accompaniment = {}
+    for part in song.parts:
+        role = ROLE_OF_TRACK.get(guess_part(part.name, part.channel, part.program))
+        if role is not None and part is not melody:
+            parts.setdefault(role, []).extend(part.notes)
+    return {role: sorted(notes) for role, notes in parts.items() if notes}
 
 
 def play_chord_blocks(where: MelodyPassage, chords: ChordTrack) -> Accompaniment:

@@ -31,7 +31,7 @@ from daemon.evaluation.scoring import (
     ScoringJob,
 )
 from music import midifile
-from music.corpus import SongFile
+from music.corpus import SkippedFile, SongFile
 from music.evaluation.metrics import METRICS
 from music.note import Note
 from tests.house.source import ROOT
@@ -77,7 +77,7 @@ def entry(data: Path, name: str) -> SongFile:
 def test_a_file_is_judged_beside_everything_it_is_measured_against(data: Path, fake_player: FakePlayer) -> None:
     job = ScoringJob(entry(data, "001-a"), entry(data, "002"), BandUnderTest(), (LIVE, OFFLINE))
     score = scoring.score_file(job)
-    assert score is not None
+    assert isinstance(score, FileScore)
     assert list(score.rows) == [OWN, BLOCKS, FOLLOWER, OTHER, SILENCE, LIVE, OFFLINE]
     assert (score.song, score.bars) == ("001", 4)
     assert score.rows[OWN]["chroma"] == pytest.approx(1)
@@ -90,7 +90,8 @@ def test_a_file_is_judged_beside_everything_it_is_measured_against(data: Path, f
 def test_live_players_have_heard_less_than_offline_ones(data: Path, fake_player: FakePlayer) -> None:
     for mode, heard in ((LIVE, False), (OFFLINE, True)):
         fake_player.asked.clear()
-        assert scoring.score_file(ScoringJob(entry(data, "001-a"), None, BandUnderTest(), (mode,))) is not None
+        score = scoring.score_file(ScoringJob(entry(data, "001-a"), None, BandUnderTest(), (mode,)))
+        assert isinstance(score, FileScore)
         assert {request.heard is None for request in fake_player.asked} == {heard}
         assert (max(n.end for n in fake_player.asked[0].melody) == 4 * 96) is heard
 
@@ -99,7 +100,7 @@ def test_inference_is_charged_and_the_engine_says_what_that_costs(data: Path, fa
     found = []
     for latency in (10, 400):
         score = scoring.score_file(ScoringJob(entry(data, "001-a"), None, BandUnderTest(latency_ms=latency), (LIVE,)))
-        assert score is not None
+        assert isinstance(score, FileScore)
         found.append(score.timing[LIVE])
     quick, slow = found
     assert quick.steps == slow.steps > 0
@@ -114,12 +115,12 @@ def test_the_style_is_the_bands_or_the_files_own(data: Path, fake_player: FakePl
     made = SongFile("bands", "valid", "001-rock", entry(data, "001-a").content)
     for band, style in ((BandUnderTest(style=None), "rock"), (BandUnderTest(style="pop"), "pop")):
         fake_player.asked.clear()
-        assert scoring.score_file(ScoringJob(made, None, band, (LIVE,))) is not None
+        assert isinstance(scoring.score_file(ScoringJob(made, None, band, (LIVE,))), FileScore)
         assert {request.settings.style for request in fake_player.asked} == {style}
 
 
 def test_a_file_without_an_accompaniment_has_no_score(data: Path) -> None:
-    assert scoring.score_file(ScoringJob(entry(data, "003"))) is None
+    assert isinstance(scoring.score_file(ScoringJob(entry(data, "003"))), SkippedFile)
 
 
 def score(name: str, bars: int, live: float, own: float = 1.0) -> FileScore:
@@ -179,6 +180,38 @@ def test_the_command_prints_a_table(data: Path) -> None:
     assert "(1 without a melody or an accompaniment left out)" in " ".join(result.stdout.split())
     for heading in ("human part", BLOCKS, FOLLOWER, OTHER, SILENCE, *(figure.title for figure in METRICS)):
         assert heading in result.stdout
+
+
+def test_any_folder_of_songs_is_evaluated(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    parts = {
+        "Lead Vocal": [Note(24 * i, TUNE[i % 8], 24) for i in range(16)],
+        "Slap Bass": [Note(96 * bar, 40, 96) for bar in range(4)],
+    }
+    for name in ("Some Band - One", "Some Band - Two", "album/Three"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        midifile.write(folder / f"{name}.mid", parts)
+    midifile.write(folder / "solo.mid", {"melody": parts["Lead Vocal"]})
+    (folder / "none.mid").write_bytes(b"no music")
+    (folder / "gone.mid").symlink_to("nowhere")
+    found = run("--data", folder, "--baselines", "--json", "--jobs", 1)
+    assert found.exit_code == 0, found.output
+    report = json.loads(found.stdout)
+    assert (report["collection"], report["split"], report["songs"], report["bars"]) == ("mine", "all", 3, 12)
+    assert {each["file"]: each["reason"] for each in report["skipped"]} == {
+        "gone.mid": "is a link that leads nowhere",
+        "none": "cannot be played: not a readable MIDI file (it has no MIDI header)",
+        "solo": "has no melody, or no accompaniment of its own",
+    }
+    told = run("--data", folder, "--baselines", "--jobs", 1, "--songs", 4)
+    assert told.exit_code == 0, told.output
+    assert "mine, all: " in told.stdout
+    assert "skipped: gone.mid is a link that leads nowhere" in told.stderr
+    assert run("--data", folder, "--baselines", "--collection", "pop909").exit_code == 2
+    (tmp_path / "empty").mkdir()
+    empty = run("--data", tmp_path / "empty", "--baselines")
+    assert empty.exit_code == 2
+    assert "no music to judge by" in empty.output
 
 
 def test_so_many_processes_find_what_one_finds(data: Path) -> None:
