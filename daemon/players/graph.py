@@ -6,8 +6,10 @@ import base64
 import contextlib
 import os
 import re
+import threading
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,9 +107,44 @@ class Graph:
 def run_session(session: Any, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
     """Run a session; return its outputs. Raises InferenceError where that fails or gives no numbers."""
     with reporting_failure():
-        outputs: list[NDArray[np.float32]] = session.run(None, dict(inputs))
+        outputs: list[NDArray[np.float32]] = session.run(None, dict(inputs), get_run_options())
     check_numbers(outputs)
     return outputs
+
+
+@lru_cache(maxsize=1)
+def get_run_options() -> Any:
+    """Return onnxruntime's options of every run in this process, by which runs can be ended."""
+    from daemon.players.onnx_runtime import onnxruntime
+
+    return onnxruntime.RunOptions()
+
+
+@contextlib.contextmanager
+def bounded_time(seconds: float) -> Iterator[None]:
+    """End every run that lasts beyond so many seconds from now: a graph can hold a loop that never ends.
+
+    Raises InferenceError, then; no signal reaches a program that waits for onnxruntime.
+    """
+    over = threading.Event()
+
+    def end_run() -> None:
+        over.set()
+        get_run_options().terminate = True
+
+    timer = threading.Timer(seconds, end_run)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except InferenceError:
+        if over.is_set():
+            raise InferenceError(f"an inference takes longer than {seconds:g} s") from None
+        raise
+    finally:
+        timer.cancel()
+        if over.is_set():
+            get_run_options().terminate = False
 
 
 def check_numbers(outputs: Iterable[NDArray[Any]]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from daemon.players.graph import Graph, GraphError, check_numbers, reporting_failure, run_session
+from daemon.players.graph import Graph, GraphError, check_numbers, get_run_options, reporting_failure, run_session
 from music.encoding import step_features
 
 #: the step that an empty slot of the ring belongs to
@@ -142,7 +142,7 @@ class KvCache:
             binding.bind_output(name)
         for i, ring in enumerate(self._rings):
             binding.bind_ortvalue_output(f"ring_{i}_out", ring)
-        self._session.run_with_iobinding(binding)
+        self._session.run_with_iobinding(binding, get_run_options())
         outputs = [value.numpy() for value in binding.get_outputs()[:4]]
         binding.clear_binding_outputs()
         return outputs

@@ -12,13 +12,23 @@ from pathlib import Path
 from daemon.core.player_info import PlayerInfo
 from daemon.core.techniques import Technique, find, list_techniques
 from daemon.players.ensemble import Ensemble, PlayerFactory
-from daemon.players.graph import Graph, GraphError, GraphPlayer, name_graph, read_signature, reporting_misfit
+from daemon.players.graph import (
+    Graph,
+    GraphError,
+    GraphPlayer,
+    bounded_time,
+    name_graph,
+    read_signature,
+    reporting_misfit,
+)
 from daemon.players.player import Player, warm_up
 from daemon.system.memory import bounded_growth
 
 #: what a process may grow by that loads graphs: at least (the shipped ones, all at once, take 250 MB, and so much is
 #: left for the threads and the numbers between them), and for every byte of the graph
 LEAST_MEMORY, MEMORY_FACTOR = 1 << 30, 32
+#: how long a graph from elsewhere may take until it has made its first plan
+LOADING_LIMIT_S = 60.0
 
 
 def choose_memory(graph: str | Path | None) -> int:
@@ -32,9 +42,12 @@ def choose_memory(graph: str | Path | None) -> int:
 
 @contextlib.contextmanager
 def guard_loading(graph: str | Path | None, technique: str) -> Iterator[None]:
-    """Bound the memory that a graph from elsewhere takes while it is loaded, and make one error of all there can be."""
-    bound = contextlib.nullcontext() if graph is None else bounded_growth(choose_memory(graph))
-    with reporting_misfit(name_graph(graph, technique)), bound:
+    """Bound what a graph from elsewhere takes while it is loaded, and make one error of all there can be."""
+    with contextlib.ExitStack() as bounds:
+        bounds.enter_context(reporting_misfit(name_graph(graph, technique)))
+        if graph is not None:
+            bounds.enter_context(bounded_growth(choose_memory(graph)))
+            bounds.enter_context(bounded_time(LOADING_LIMIT_S))
         yield
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from daemon.cli import main
+from daemon.core.plan import PlanRequest
+from daemon.core.settings import Settings
+from daemon.players import load
 from daemon.players.graph import Graph, GraphError, InferenceError
 from daemon.players.load import load_player
 from export.onnx_file import store
@@ -110,6 +114,59 @@ def test_a_graph_that_answers_with_no_numbers_is_no_player(tiny_graph: Path, tmp
     with pytest.raises(InferenceError, match="NaN") as error:
         load_player("gan", nan)
     assert str(error.value).startswith(f"{nan}: ")
+
+
+def loop_for_ever(model: onnx.ModelProto) -> None:
+    """Let a graph's first output wait for a loop that does not end."""
+    numbers, conditions = ([helper.make_tensor_value_info(n, kind, []) for n in names] for kind, names in LOOPS)
+    count = helper.make_tensor_value_info("count", TensorProto.INT64, [])
+    steps = [helper.make_node("Identity", ["on"], ["again"]), helper.make_node("Mul", ["x", "x"], ["y"])]
+    body = helper.make_graph(steps, "body", [count, conditions[0], numbers[0]], [conditions[1], numbers[1]])
+    (node,) = (n for n in model.graph.node if model.graph.output[0].name in n.output)
+    out = model.graph.output[0].name
+    node.output[list(node.output).index(out)] = "before"
+    model.graph.node.extend(
+        [
+            helper.make_node("Constant", [], ["most"], value_int=1 << 62),
+            helper.make_node("ReduceSum", ["known"], ["start"], keepdims=0),
+            helper.make_node("Loop", ["most", "", "start"], ["end"], body=body),
+            helper.make_node("Add", ["before", "end"], [out]),
+        ]
+    )
+
+
+LOOPS = ((TensorProto.FLOAT, ("x", "y")), (TensorProto.BOOL, ("on", "again")))
+
+
+def test_a_graph_that_never_answers_is_no_player(
+    tiny_graph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load, "LOADING_LIMIT_S", 0.5)
+    endless = change(tiny_graph, tmp_path / "endless.onnx", loop_for_ever)
+    with pytest.raises(InferenceError, match=r"takes longer than 0.5 s"):
+        load_player("gan", endless)
+    load_player("gan").plan(PlanRequest(0, 4, 24, (Note(0, 60, 24),), {}, settings=Settings("pop")))
+
+
+def ask_for_memory(model: onnx.ModelProto) -> None:
+    """Let a graph's first output wait for 32 gigabytes of zeros."""
+    out = model.graph.output[0].name
+    (node,) = (n for n in model.graph.node if out in n.output)
+    node.output[list(node.output).index(out)] = "before"
+    model.graph.node.extend(
+        [
+            helper.make_node("Constant", [], ["size"], value_ints=[1 << 33]),
+            helper.make_node("ConstantOfShape", ["size"], ["zeros"]),
+            helper.make_node("ReduceSum", ["zeros"], ["zero"], keepdims=0),
+            helper.make_node("Add", ["before", "zero"], [out]),
+        ]
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts what is allocated")
+def test_a_graph_that_wants_all_memory_is_no_player(tiny_graph: Path, tmp_path: Path) -> None:
+    with pytest.raises((GraphError, InferenceError), match=r"memory|alloc|ConstantOfShape"):
+        load_player("gan", change(tiny_graph, tmp_path / "hungry.onnx", ask_for_memory))
 
 
 def test_a_render_with_it_fails_and_leaves_what_was_there(tiny_graph: Path, tmp_path: Path) -> None:
