@@ -15,6 +15,7 @@ NOTE_OFF = 0x80
 NOTE_ON = 0x90
 CONTROL_CHANGE = 0xB0
 PROGRAM_CHANGE = 0xC0
+PITCH_BEND = 0xE0
 
 # Statuses of system messages, which belong to no channel; SYSEX is the lowest.
 SYSEX = 0xF0

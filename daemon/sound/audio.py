@@ -15,10 +15,10 @@ import threading
 from dataclasses import dataclass
 
 from daemon.core.observers import Observer
+from daemon.sound.melody_voices import MelodyVoices
 from daemon.system.child_process import ChildProcess
 from music import midi
 from music.errors import UserError
-from music.note import CHANNELS, MELODY
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,7 @@ class Audio(Observer):
         self._child = ChildProcess(target, soundfont or "", new_session=True, buffering=0)
         self._pipe = self._child.stdin.fileno()
         self._full = self._gone = False
+        self._voices = MelodyVoices()
         with contextlib.suppress(OSError, AttributeError):  # Windows, before Python 3.12
             os.set_blocking(self._pipe, False)
 
@@ -75,9 +76,9 @@ class Audio(Observer):
         raise AudioError(text or f"the audio device does not start within {START_TIMEOUT_S:g} seconds")
 
     def on_input(self, data: bytes, at: int) -> None:
-        """Play a note of the melody, on the melody's channel."""
-        if midi.is_note(data):
-            self.send(midi.with_channel(data, CHANNELS[MELODY]), at)
+        """Play a message of the player, on the melody's channel; an MPE instrument's notes on channels of their own."""
+        for message in self._voices.pass_on(data):
+            self.send(message, at)
 
     def on_output(self, data: bytes, due: int) -> None:
         """Play a message of the band."""

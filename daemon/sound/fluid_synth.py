@@ -61,6 +61,8 @@ class FluidSynth:
             self._synth.cc(channel, data[1], data[2])
         elif kind == midi.PROGRAM_CHANGE:
             self._synth.program_change(channel, data[1])
+        elif kind == midi.PITCH_BEND:
+            self._synth.pitch_bend(channel, (data[1] | data[2] << 7) - 8192)
 
     def render(self, frames: int) -> Samples:
         """Return the next samples, of shape (frames, 2)."""
