@@ -59,6 +59,7 @@ MEASUREMENTS: tuple[Measurement | PortMeasurement, ...] = (
             playing.report_lateness,
             playing.report_lateness_tail,
             playing.report_in_time_share,
+            playing.report_knowledge_age,
             playing.report_cpu,
             playing.report_plan,
             playing.report_plan_tail,
@@ -66,6 +67,15 @@ MEASUREMENTS: tuple[Measurement | PortMeasurement, ...] = (
             playing.report_plan_speed,
         ),
         playing.draw_playing,
+    ),
+    Measurement(
+        playing.measure_plan_parts,
+        (
+            *(playing.make_part_reporter(part, share) for part in playing.PLAN_PARTS for share in (0.5, 0.99)),
+            playing.report_beside_graph,
+            playing.report_render,
+            playing.report_offline_render,
+        ),
     ),
     Measurement(playing.measure_events, (playing.report_event_rate, playing.report_lost_events)),
     PortMeasurement(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,26 @@ class PlayingRound:
     products: list[int]
     #: what torch needs for the same network (`ms`, `mflop`); None where it was not measured
     torch: dict[str, Any] | None
+
+
+#: part of a plan -> what the table calls it
+PLAN_PARTS = {
+    "prepare": "plan, before the graph",
+    "infer": "plan, in the graph",
+    "write": "plan, after the graph",
+    "transport": "plan, between processes",
+}
+PART_PLANS, RENDERED_BEATS = 128, 32
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFigures:
+    """The parts of plans, and the speed of rendering."""
+
+    #: part -> times (ns), of all rounds
+    parts: dict[str, list[int]]
+    #: live and offline -> beats a second of processor time, one a round; empty for a player that edits notes
+    renders: dict[str, list[float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +192,55 @@ def draw_playing(playing: PlayingFigures) -> dict[str, dict[str, list[float]]]:
         "send lateness, ms": {"notes": flatten(playing.lateness_ms), "bare waits": flatten(playing.wait_lateness_ms)},
         "plan, ms": {"onnxruntime": flatten(playing.plans_ms), "torch eager": flatten(playing.torch_ms)},
     }
+
+
+def measure_plan_parts(options: BenchOptions) -> PlanFigures:
+    """Time the parts of plans of a performance, and renders, in every round."""
+    parts: dict[str, list[int]] = {name: [] for name in PLAN_PARTS}
+    renders: dict[str, list[float]] = {}
+    for number in range(options.rounds):
+        options.say(f"the parts of a plan, and renders, {number + 1} of {options.rounds}")
+        for name, spent in run_workload("parts", PART_PLANS, options.technique, options.graph).items():
+            parts[name] += spent
+        for mode, rate in run_workload("renders", RENDERED_BEATS, options.technique, options.graph).items():
+            renders.setdefault(mode, []).append(rate)
+    return PlanFigures(parts, renders)
+
+
+def make_part_reporter(part: str, share: float) -> Callable[[PlanFigures], Row]:
+    """Return a function that reports one of PLAN_PARTS, the value that a share of the plans does not exceed."""
+
+    def report(plans: PlanFigures) -> Row:
+        return Row(f"{PLAN_PARTS[part]}, p{share * 100:.0f}", "ms", quantile(plans.parts[part], share) / 1e6)
+
+    return report
+
+
+def report_beside_graph(plans: PlanFigures) -> Row:
+    """Report what a plan costs beside its graph."""
+    beside = [before + after for before, after in zip(plans.parts["prepare"], plans.parts["write"], strict=True)]
+    p50, p99 = (quantile(beside, share) / 1e6 for share in (0.5, 0.99))
+    return Row("plan beside its graph, p50", "ms", p50, "p99", p99, None, "1 ms, and p99 2 ms", p50 <= 1 and p99 <= 2)
+
+
+def report_render(plans: PlanFigures) -> Row | None:
+    """Report the speed of rendering as it is played live; None for a player that edits notes."""
+    return Row("render", "beats per s", median(plans.renders["live"])) if plans.renders else None
+
+
+def report_offline_render(plans: PlanFigures) -> Row | None:
+    """Report the speed of rendering offline beside that of rendering live; None for a player that edits notes."""
+    if not plans.renders:
+        return None
+    live, offline = (plans.renders[mode] for mode in ("live", "offline"))
+    ratio = max(offline) / max(live)
+    return Row("render --offline", "beats per s", median(offline), "render", median(live), ratio)
+
+
+def report_knowledge_age(playing: PlayingFigures) -> Row:
+    """Report how long before a note sounded the newest melody had been played that its plan knew."""
+    p50, p99 = (median([band["age"][i] / 1e6 for each in playing.rounds for band in each.bands]) for i in (0, 1))
+    return Row("knowledge age at the onset, p50", "ms", p50, "p99", p99)
 
 
 def measure_events(options: BenchOptions) -> Sequence[dict[str, Any]]:

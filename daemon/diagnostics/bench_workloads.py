@@ -6,18 +6,20 @@ line when they are ready and leave when their stdin ends.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 from typing import Any
 
-from daemon.core.events import MidiIn, Quit
+from daemon.core.events import MidiIn, PlanReady, Quit
 from daemon.core.observers import ObservedWorld, Observer
-from daemon.core.plan import PlanRequest
+from daemon.core.plan import Plan, PlanRequest
 from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap, us_per_beat
@@ -27,13 +29,20 @@ from daemon.engine.song import SongInfo
 from daemon.live.performance import LivePerformance
 from daemon.midi.rtmidi_library import find_api, load_rtmidi
 from daemon.midi.rtmidi_ports import RtMidiPorts
+from daemon.offline.render import render_notes
+from daemon.players.player import Player
 from daemon.players.worker import PlayerSpec, Worker
 from daemon.system.live_world import LiveWorld
 from daemon.system.priority import real_time_section
 from music import midi
-from music.note import ROLES, TICKS_PER_BEAT
+from music.midifile import Part, Song
+from music.note import EDITS, MELODY, ROLES, TICKS_PER_BEAT, Note
 
 _LOAD = "daemon.players.confined:load_player"
+#: how long an answer may take
+_ANSWER_TIMEOUT_S = 30.0
+#: plans whose parts are not counted, for what is slow only once
+_WARM_UP_PLANS = 5
 
 
 def measure_waits(seconds: float) -> dict[str, Any]:
@@ -72,6 +81,7 @@ def play_band(seconds: float, bpm: float, technique: str, graph: str | None) -> 
         "answered": counters.answered,
         "steps": counters.steps,
         "in_time": counters.in_time,
+        "age": [counters.age_ns.quantile(share) or 0 for share in (0.5, 0.99)],
         "seconds": spent / 1e9,
     }
 
@@ -108,6 +118,109 @@ def time_plans(count: int, technique: str, graph: str | None) -> dict[str, Any]:
         spent = measure.time_plans(player, count, lambda: products.append(multiply()))
         cpu = measure.time_plans(player, count // 2, clock=time.process_time_ns)
     return {"plan": spent, "gemm": products[5:], "cpu": cpu}
+
+
+def time_plan_parts(count: int, technique: str, graph: str | None) -> dict[str, Any]:
+    """Time (ns) the parts of plans in a performance: before the graph, in it, after it began, and between processes."""
+    from daemon.players.load import load_player
+
+    player = load_player(technique, graph)
+    requests = _list_requests(player, count)
+    parts: dict[str, list[int]] = {"prepare": [], "infer": [], "write": [], "transport": []}
+    with _record_runs() as runs, real_time_section():
+        for request in requests:
+            runs.clear()
+            begun = time.perf_counter_ns()
+            player.plan(request)
+            whole = time.perf_counter_ns() - begun
+            infer = sum(end - start for start, end in runs)
+            prepare = runs[0][0] - begun if runs else whole
+            for part, spent in zip(parts, (prepare, infer, whole - prepare - infer), strict=False):
+                parts[part].append(spent)
+    answers: SimpleQueue[object] = SimpleQueue()
+    worker = Worker(PlayerSpec(_LOAD, (technique, graph, 0)), answers.put, time.monotonic_ns)
+    worker.start()
+    try:
+        worker.wait_ready()
+        with real_time_section():
+            for request in requests:
+                begun = time.perf_counter_ns()
+                worker.ask(request)
+                answer = answers.get(timeout=_ANSWER_TIMEOUT_S)
+                if isinstance(answer, PlanReady):
+                    parts["transport"].append(time.perf_counter_ns() - begun - answer.plan.inference_ns)
+    finally:
+        worker.close()
+    return {part: values[_WARM_UP_PLANS:] for part, values in parts.items()}
+
+
+@contextlib.contextmanager
+def _record_runs() -> Iterator[list[tuple[int, int]]]:
+    """Record when runs of graphs begin and end (ns) inside the block."""
+    from daemon.players.onnx_runtime import onnxruntime
+
+    session, runs = onnxruntime.InferenceSession, list[tuple[int, int]]()
+    originals = {name: getattr(session, name) for name in ("run", "run_with_iobinding")}
+
+    def record(original: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*arguments: Any) -> Any:
+            begun = time.perf_counter_ns()
+            made = original(*arguments)
+            runs.append((begun, time.perf_counter_ns()))
+            return made
+
+        return run
+
+    try:
+        for name, original in originals.items():
+            setattr(session, name, record(original))
+        yield runs
+    finally:
+        for name, original in originals.items():
+            setattr(session, name, original)
+
+
+def _list_requests(player: Player, count: int) -> list[PlanRequest]:
+    """Return requests as they come one after another in a performance, with what the band has played."""
+    if EDITS in player.info.roles:
+        settings = Settings(style=player.info.styles[0])
+        return list(itertools.islice(measure.make_plan_requests(settings, edits=True), count))
+    asked: list[PlanRequest] = []
+
+    class Listener(Player):
+        """Answers as the player does, and keeps what it was asked."""
+
+        info = player.info
+
+        def plan(self, request: PlanRequest) -> Plan:
+            asked.append(request)
+            return player.plan(request)
+
+    _render_scale(Listener(), count // 4, offline=False)
+    return asked[:count]
+
+
+def measure_renders(beats: int, technique: str, graph: str | None) -> dict[str, Any]:
+    """Measure how many beats are rendered in a second of processor time, live and offline; nothing of an editor."""
+    from daemon.players.load import load_player
+
+    player = load_player(technique, graph)
+    if EDITS in player.info.roles:
+        return {}
+    rates = {}
+    for mode in ("live", "offline"):
+        begun = time.process_time_ns()
+        _render_scale(player, beats, offline=mode == "offline")
+        rates[mode] = beats / (time.process_time_ns() - begun) * 1e9
+    return rates
+
+
+def _render_scale(player: Player, beats: int, *, offline: bool) -> None:
+    """Render the accompaniment to quavers up and down a scale."""
+    scale = (60, 62, 64, 65, 67, 69, 71, 72, 71, 69, 67, 65, 64, 62)
+    quaver = TICKS_PER_BEAT // 2
+    notes = tuple(Note(quaver * i, scale[i % len(scale)], quaver - 1, 90) for i in range(2 * beats))
+    render_notes(Song((Part(MELODY, notes, 0, 0),)), player, Settings(style=player.info.styles[0]), offline=offline)
 
 
 def time_torch(technique: str, graph: str | None) -> None:
@@ -243,6 +356,8 @@ WORKLOADS: dict[str, Callable[..., dict[str, Any] | None]] = {
     "bare_wait": measure_waits,
     "band": play_band,
     "plans": time_plans,
+    "parts": time_plan_parts,
+    "renders": measure_renders,
     "torch": time_torch,
     "events": count_events,
     "start": load_libraries,
