@@ -136,7 +136,8 @@ def _choose_songs(data: Path, collection: str | None, split: str | None) -> tupl
     try:
         find_split(data, collection or COLLECTION, split or SPLIT)
     except CorpusError:
-        if collection is not None or not data.is_dir() or not list_songs(data).files:
+        is_named = collection is not None or (data / COLLECTION).exists()
+        if is_named or not data.is_dir() or not list_songs(data).files:
             raise
         return "", split
     return collection or COLLECTION, split or SPLIT
