@@ -95,6 +95,24 @@ def test_a_limit_of_memory_or_of_threads_is_a_sentence(error: Exception, monkeyp
     assert result.stderr.startswith("Error: there is not enough memory, or too many threads run; close other programs")
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(36, "File name too long", "a" * 5000), f"{'a' * 300}...: File name too long"),
+        (PermissionError(13, "Permission denied", "/x"), "/x: Permission denied"),
+        (OSError("no usable folder"), "no usable folder"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_a_sentence(error: OSError, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command()
+    def failing() -> None:
+        raise error
+
+    monkeypatch.setitem(cli.main.commands, "fail", failing)
+    result = CliRunner().invoke(cli.main, ["fail"])
+    assert (result.exit_code, result.stderr) == (2, f"Error: {said}\n")
+
+
 @pytest.mark.parametrize("arguments", ["status", "set intensity 0.5", "panic", "learn fill"])
 def test_without_a_band_there_is_an_exit_code_of_its_own(arguments: str) -> None:
     result = CliRunner().invoke(cli.main, [*arguments.split(), "--control", "/nowhere/control.sock"])
