@@ -290,11 +290,13 @@ def write(
     copied: Mapping[str, Iterable[mido.Message]] | None = None,
     programs: Mapping[str, int] | None = None,
     note_ticks: int = TICKS_PER_BEAT,
+    harmony: Iterable[tuple[int, str]] = (),
 ) -> None:
     """Write a type-1 file at 480 ticks a beat: tempo track, `copied` tracks (messages timed in 480ths), then `parts`.
 
-    programs: General MIDI programs (0..127) of parts; note_ticks: to the beat, that the parts' notes are given in. What
-    lies after LAST_TICK is left out. Nothing half-written is ever seen. Raises OSError when it cannot be written.
+    programs: General MIDI programs (0..127) of parts; note_ticks: to the beat, that the parts' notes are given in;
+    harmony: labels of chords by tick, for a track `harmony` of markers, which there is only where they are. What lies
+    after LAST_TICK is left out. Nothing half-written is ever seen. Raises OSError when it cannot be written.
     """
     file = mido.MidiFile(type=1, ticks_per_beat=FILE_TICKS, charset="utf-8")
     scale = FILE_TICKS // TICKS_PER_BEAT
@@ -322,6 +324,8 @@ def write(
         if name in (programs or {}):
             events.insert(0, (0, 0, mido.Message("program_change", channel=channel, program=(programs or {})[name])))
         file.tracks.append(_make_track(name, events))
+    if labels := [(t * scale, 0, mido.MetaMessage("marker", text=text)) for t, text in harmony]:
+        file.tracks.append(_make_track(HARMONY, labels))
     with open_atomically(Path(path)) as opened:
         file.save(file=opened)
 

@@ -23,6 +23,10 @@ EDIT_OPTIONS = (
 )
 
 
+#: options that give chords
+CHORD_OPTIONS = ("harmony", "chart", "chord_track", "chord_channel", "split")
+
+
 technique_option = make_key_option("technique", default=True)
 graph_option = make_key_option("graph")
 track_option = click.option(
@@ -58,6 +62,20 @@ def control_options(function: Callable[..., None]) -> Callable[..., None]:
         help="Set any live control at the start, e.g. mute.pad=on.",
     )
     return _make_options(CONTROL_OPTIONS)(assign(function))
+
+
+def chord_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that give chords; each is None where it is not given."""
+    track = click.option(
+        "--chord-track", metavar="NAME", help="The track, by name or number, that is heard as the leading hand."
+    )
+    harmony = make_key_option(
+        "harmony",
+        help="Where the chords come from: one of auto, melody, hands, chart.  [default: auto where they are given]",
+    )
+    channel = make_key_option("chord_channel", help="The channel, 1 to 16, that is heard as the leading hand.")
+    split = make_key_option("split", help="Keys of the melody's track below this pitch are the leading hand.")
+    return harmony(make_key_option("chart")(track(channel(split(function)))))
 
 
 def edit_options(function: Callable[..., None]) -> Callable[..., None]:

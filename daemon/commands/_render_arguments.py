@@ -35,6 +35,9 @@ class PlayingArguments:
     latency_ms: float
     offline: bool
     replan: str | None
+    chart: Path | None
+    #: name or number of the track that is heard as the leading hand
+    chord_track: str | None
 
 
 class EditArguments(TypedDict):

@@ -13,9 +13,11 @@ from daemon.commands._console import show_progress
 from daemon.commands._edit_file import edit_file
 from daemon.commands._files import report_write_errors
 from daemon.commands._options import (
+    CHORD_OPTIONS,
     EDIT_OPTIONS,
     build_settings,
     channel_option,
+    chord_options,
     control_options,
     edit_options,
     graph_option,
@@ -65,6 +67,7 @@ def _make_epilog() -> str:
 @track_option
 @channel_option
 @make_key_option("bpm", help="Beats per minute instead of the file's tempo.")
+@chord_options
 @control_options
 @click.option("--config", "file", metavar="FILE.toml", type=click.Path(path_type=Path), help="Controls and presets.")
 @click.option("--automation", metavar="FILE.jsonl", type=click.Path(path_type=Path), help="Controls turned on the way.")
@@ -88,6 +91,8 @@ def command(
     latency_ms: float,
     offline: bool,
     replan: str | None,
+    chart: Path | None,
+    chord_track: str | None,
     soundfont: Path | None,
     clicks: bool,
     edits: Path | None,
@@ -105,14 +110,18 @@ def command(
     All others are the very engine that plays live, on virtual time: unless --offline, the players know at any moment
     only what has been heard by then. A .mid has the melody untouched on the track `melody`, and a track for every role;
     a .wav is what `houseband run --audio` plays.
+
+    Chords are guessed from the melody, unless --harmony, --chart, --chord-track, --chord-channel or --split give them.
+    Then the hand's track is copied, too, and a track `harmony` has a marker for every change of chord.
     """
     given = RenderArguments(melody, output, technique, graph, track, channel, bpm, file, values, assigned)
-    playing = PlayingArguments(automation, latency_ms, offline, replan)
+    playing = PlayingArguments(automation, latency_ms, offline, replan, chart, chord_track)
     editing = EditArguments(edits=edits, iterations=iterations, at_once=at_once, undo=undo)
-    check_writable(output, melody, graph, file, automation, soundfont)
+    check_writable(output, melody, graph, file, automation, soundfont, chart)
     _check_sound(output, soundfont, clicks)
     if find(technique).edits_notes:
         _check_editing(technique, output, playing)
+        _check_chords(technique, {"chart": chart, "chord_track": chord_track, **values})
         edit_file(given, editing)
     else:
         _check_playing(technique, {**editing, **{key: values[key] for key in EDIT_OPTIONS}})
@@ -131,6 +140,13 @@ def _check_editing(technique: str, output: Path, playing: PlayingArguments) -> N
     """Raise UserError for what a player that edits notes cannot do with a file."""
     if playing.automation or playing.offline or output.suffix.lower() == WAV:
         raise UserError(f"{output}: with --technique {technique} there is no --automation, no --offline and no .wav")
+
+
+def _check_chords(technique: str, values: Mapping[str, object]) -> None:
+    """Raise UserError for chords that are given to a player that edits notes."""
+    for key in CHORD_OPTIONS:
+        if values.get(key) is not None:
+            raise UserError(f"--{key.replace('_', '-')}: is not for --technique {technique}, which hears notes alone")
 
 
 def _check_playing(technique: str, editing: Mapping[str, object]) -> None:
@@ -164,17 +180,22 @@ def _play_along(given: RenderArguments, playing: PlayingArguments, soundfont: Pa
 def _build_options(given: RenderArguments, playing: PlayingArguments, player: PlayerInfo) -> RenderOptions:
     """Return what the options and the configuration say. Raises SettingError, ConfigError, AutomationError."""
     from daemon.core.tempo import NS_PER_MS
+    from daemon.harmony.chart_line import open_chart
     from daemon.offline.render import RenderOptions
 
     file = read_config(given.config_file) if given.config_file else ConfigFile()
     assigned = [split_assignment(text) for text in given.assigned]
     programs = {key: parse_key(key, value) for key, value in assigned if key.startswith(PROGRAM_KEYS)}
-    usual = {"pause_bars": 0, "harmony": "melody"}  # a file is played to its end; chords are read where that is said
+    chords = {**given.values, "chart": playing.chart, "chord_track": playing.chord_track}
+    are_given = any(chords[key] is not None for key in CHORD_OPTIONS)
+    usual = {"pause_bars": 0, "harmony": "auto" if are_given else "melody"}  # a file is played to its end
     file = replace(file, values={**usual, **file.values})
     config = build_config(file, {**programs, "technique": given.technique})
     others = tuple(f"{key}={value}" for key, value in assigned if key not in programs)
     settings = build_settings(given.values, others, player, config.make_settings(player))
-    presets, automation = config.presets, playing.automation
+    presets, automation, chart = config.presets, playing.automation, playing.chart or config.chart
+    if settings.harmony == "chart" and chart is None:
+        raise UserError("harmony: there is no chart to play from; name one with --chart")
     return RenderOptions(
         settings=settings,
         bpm=config.bpm if given.bpm is None and "bpm" in config.given else given.bpm,
@@ -183,4 +204,6 @@ def _build_options(given: RenderArguments, playing: PlayingArguments, player: Pl
         replan=playing.replan,
         automation=read_automation(automation, player, presets, settings.technique) if automation else (),
         programs=config.programs,
+        chart=None if chart is None else open_chart(chart)[1],
+        chord_track=playing.chord_track,
     )

@@ -12,10 +12,13 @@ from daemon.core.events import ControlChange, MidiIn, Quit
 from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
 from daemon.core.tempo import NS_PER_MS, NS_PER_S, TapTempo, TempoMap, us_per_beat
-from daemon.core.world import Composer
 from daemon.engine.conductor import Conductor
 from daemon.engine.song import SongInfo
+from daemon.harmony.chart_line import ChartLine
+from daemon.harmony.harmony_source import find_split
 from daemon.input.melody import MelodyTracker
+from daemon.input.transposition import Transposition
+from daemon.offline.given_chords import HarmonyLog, choose_channels, copy_hand, find_hand
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, SentMessage, VirtualWorld
 from daemon.players.graph import InferenceError
 from daemon.players.player import Player
@@ -55,6 +58,10 @@ class RenderOptions:
     automation: tuple[AutomationPoint, ...] = ()
     #: role -> General MIDI program, 1..128
     programs: Mapping[str, int] = field(default_factory=dict)
+    #: the song's chords, where there is a chart
+    chart: ChartLine | None = None
+    #: name or number of the track that is heard as the leading hand; None: `chord_channel` and `split` tell it
+    chord_track: str | None = None
 
     @property
     def humanises(self) -> bool:
@@ -80,6 +87,10 @@ class RenderedSong:
     failure: str = ""
     #: role -> notes as they sounded, in 480ths of a beat, where they stray from their ticks
     strayed: dict[str, tuple[Note, ...]] | None = None
+    #: the parts that were heard as the leading hand
+    hand: tuple[Part, ...] = ()
+    #: (tick, label) of every chord that the band was told of, where there were any
+    harmony: tuple[tuple[int, str], ...] = ()
 
     @property
     def unit(self) -> int:
@@ -111,18 +122,22 @@ def perform(
     end = known.bar_at(last - 1).start + known.metre_at(last - 1)[1].ticks_per_bar
     end = min(end, last + MAX_BAR_TICKS)
     early = min(begin, 0) - known.metre_at(first)[1].ticks_per_bar
-    messages = _make_messages(song, melody)
+    hand = find_hand(song, melody, options.settings, options.chord_track)
+    settings, channel = choose_channels(options.settings, bool(hand))
+    played = _make_messages(song, melody, channel)
+    messages = played + [each for part in hand for each in _make_messages(song, part, settings.chord_channel - 1)]
+    messages.sort(key=_order_of)
     tempo = TempoMap.from_marks(marks, early)
     known = replace(known, tempo=tempo)
     if options.offline:
-        known = replace(known, melody=_extract_top_voice(messages), begin=begin // TICKS_PER_STEP - 1)
+        known = replace(known, melody=_extract_top_voice(played, settings), begin=begin // TICKS_PER_STEP - 1)
     world = VirtualWorld()
     _schedule_events(world, TempoMap.from_marks(marks, early), messages, options.automation, end)
     output = RecordingOutput(world)
     inline = InlineComposer(world, player, options.latency_ns)
-    composer: Composer = inline if progress is None else _ProgressComposer(inline, progress, begin, end)
+    log = HarmonyLog(inline if progress is None else _ProgressComposer(inline, progress, begin, end))
     replan = options.replan or (OFFLINE_REPLAN if options.offline else "step")
-    conductor = Conductor(world, output, composer, player.info, known, options.settings, replan=replan)
+    conductor = Conductor(world, output, log, player.info, known, settings, replan=replan, chart=options.chart)
     conductor.run()
     failure = _describe_failure(conductor.counters, inline.first_failure)
     if failure and not conductor.counters.answered:
@@ -133,7 +148,11 @@ def perform(
     if options.humanises:
         slow = options.settings.offsets_ms
         strayed = {role: _collect_strayed(output.sent, role, tempo, slow.get(role, 0)) for role in player.info.roles}
-    return RenderedSong(parts, tuple(tempos.items()), song.metres, begin, end, conductor.counters, failure, strayed)
+    return RenderedSong(
+        *(parts, tuple(tempos.items()), song.metres, begin, end, conductor.counters, failure, strayed),
+        hand=hand,
+        harmony=log.list_markers(end),
+    )
 
 
 def render_notes(
@@ -179,7 +198,8 @@ def render_file(
         performance.sounded,
         tempos=performance.tempos,
         metres=performance.metres,
-        copied={MELODY: copied},
+        copied={MELODY: copied, **copy_hand(song, performance.hand)},
+        harmony=performance.harmony,
         programs={role: program - 1 for role, program in options.programs.items()},
         note_ticks=performance.unit,
     )
@@ -232,30 +252,35 @@ def _describe_failure(counters: Counters, reason: str) -> str:
     return f"{counters.failed} of {counters.asked} inferences failed: {reason}" if counters.failed else ""
 
 
-def _make_messages(song: midifile.Song, melody: Part) -> list[_Message]:
-    """Return the part as a keyboard sends it: keys and sustain pedal, in the order of their ticks.
+def _make_messages(song: midifile.Song, part: Part, channel: int) -> list[_Message]:
+    """Return a part as a keyboard sends it on a channel: keys and sustain pedal, in the order of their ticks.
 
     At one tick the pedal moves first, then keys go up, then others go down.
     """
     messages: list[_Message] = []
-    for note in remove_overlaps(melody.notes):
-        messages.append((note.start, 2, midi.note_on(0, note.pitch, note.velocity)))
-        messages.append((note.end, 1, midi.note_off(0, note.pitch)))
+    for note in remove_overlaps(part.notes):
+        messages.append((note.start, 2, midi.note_on(channel, note.pitch, note.velocity)))
+        messages.append((note.end, 1, midi.note_off(channel, note.pitch)))
     if song.source is not None:
-        moved = midi.CONTROL_CHANGE | melody.channel
-        for tick, status, number, value, _ in song.source.tracks[melody.index].events:
+        moved = midi.CONTROL_CHANGE | part.channel
+        for tick, status, number, value, _ in song.source.tracks[part.index].events:
             if status == moved and number == midi.PEDAL:
                 at = midifile.round_to_tick(tick, song.source.division)
-                messages.append((at, 0, midi.control_change(0, midi.PEDAL, value)))
-    return sorted(messages, key=lambda m: m[:2])
+                messages.append((at, 0, midi.control_change(channel, midi.PEDAL, value)))
+    return sorted(messages, key=_order_of)
 
 
-def _extract_top_voice(messages: Iterable[_Message]) -> tuple[Note, ...]:
-    """Return the melody that the conductor will have heard in the end."""
-    tracker = MelodyTracker()
+def _order_of(message: _Message) -> tuple[int, int]:
+    return message[:2]
+
+
+def _extract_top_voice(messages: Iterable[_Message], settings: Settings) -> tuple[Note, ...]:
+    """Return the melody that the conductor will have heard in the end, as the settings at the start have it."""
+    tracker, transposition = MelodyTracker(find_split(settings)), Transposition()
+    transposition.semitones = settings.transpose
     last = 0
     for tick, _, data in messages:
-        tracker.hear(tick, data)
+        tracker.hear(tick, transposition.apply(MidiIn(0, data)).data)
         last = tick
     tracker.release(last)
     return tracker.notes(-(1 << 62), 1 << 62)
@@ -319,7 +344,7 @@ def _find_fine_tick(tempo: TempoMap, at: int) -> int:
 class _ProgressComposer:
     """A Composer that reports how far the song has come."""
 
-    def __init__(self, composer: Composer, progress: Progress, begin: int, end: int) -> None:
+    def __init__(self, composer: InlineComposer, progress: Progress, begin: int, end: int) -> None:
         self._composer, self._progress, self._begin, self._end = composer, progress, begin, end
 
     def ask(self, request: PlanRequest) -> None:

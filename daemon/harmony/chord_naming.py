@@ -1,0 +1,62 @@
+"""Names of chords that are known by their tones, for those who read them: markers, displays, clients."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from daemon.harmony.chord_reading import QUALITY_INTERVALS, pack_tones
+from music.charts.chord_names import NO_CHORD, ChordName
+from music.chords import NO_CHORD as UNKNOWN
+from music.chords import SHORTHANDS
+from music.encoding.chord_evidence import GivenChord
+from music.note import PITCH_CLASSES
+
+_SHARPS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+_FLATS = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
+#: as most songs have them
+_USUAL = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+#: tones above C -> quality; the simplest name of each
+_QUALITIES = {
+    pack_tones(tones): quality
+    for quality, tones in reversed([*QUALITY_INTERVALS.items(), *SHORTHANDS.items()])
+    if quality
+}
+
+
+@lru_cache(maxsize=1024)
+def name_tones(root: int, tones: int, bass: int) -> ChordName | None:
+    """Return the name of a chord, as `GivenChord` has it; None where its root is not known."""
+    if not tones:
+        return NO_CHORD
+    if root == UNKNOWN:
+        return None
+    quality = _QUALITIES.get(_turn(tones, root))
+    if quality is None and bass not in (root, UNKNOWN):  # a foreign bass under it
+        quality = _QUALITIES.get(_turn(tones & ~(1 << bass), root))
+    name = _USUAL[root]
+    if bass in (root, UNKNOWN):
+        return ChordName(name, quality or _approximate(_turn(tones, root)))
+    names = [ChordName(name, quality or _approximate(_turn(tones, root)), each[bass]) for each in (_FLATS, _SHARPS)]
+    return min(names, key=lambda each: len(each.label))
+
+
+def name_chord(chord: GivenChord) -> ChordName | None:
+    """Return a chord's name; None where its root is not known."""
+    return name_tones(chord.root, chord.tones, chord.bass)
+
+
+def _approximate(above: int) -> str:
+    """Return the triad that tones above their root are most like."""
+    minor = above >> 3 & 1 and not above >> 4 & 1
+    if above >> 6 & 1 and not above >> 7 & 1 and minor:
+        return "dim"
+    if minor:
+        return "min"
+    if above >> 4 & 1:
+        return "aug" if above >> 8 & 1 and not above >> 7 & 1 else "maj"
+    return "sus4" if above >> 5 & 1 else "sus2" if above >> 2 & 1 else "5" if above >> 7 & 1 else "1"
+
+
+def _turn(tones: int, root: int) -> int:
+    """Return tones as they lie above their root."""
+    return (tones >> root | tones << PITCH_CLASSES - root) & ((1 << PITCH_CLASSES) - 1)
