@@ -331,9 +331,7 @@ class _NoteWriter:
             cells[0, i, : len(onset)] = (onset > ONSET_THRESHOLD) | (onset == onset.max(0))
             cells[1, i, : len(hold)] = hold + held[i] > HOLD_THRESHOLD
             cells[2, i, : len(classes)] = tones[classes]
-        begins, self._holds, self._tones = _pack_cells(cells)
-        # nothing begins where the gate is shut, but for what the pad begins anew
-        self._begins = begins
+        self._begins, self._holds, self._tones = _pack_cells(cells)
         self._gates = gates.tolist()
         self._drums = plain[PLAIN_SLICES["drums"]] + noise.rhythm[6:] + begin[3] > 0
         loudness = 127 / (1 + np.exp(-plain[PLAIN_SLICES["velocity"]]))
@@ -369,7 +367,8 @@ class _NoteWriter:
         sounding = sum(1 << cell for cell in open_notes)
         for step in range(now, FUTURE_STEPS + 1):
             begin, go_on = self._decide(role, index, step, sounding) if step < FUTURE_STEPS else (0, 0)
-            for cell in _list_cells(sounding & (begin | ~go_on)):
+            ended = sounding & (begin | ~go_on)
+            for cell in _list_cells(ended) if ended else ():
                 since = open_since.pop(cell)
                 note = open_notes.pop(cell, None)
                 if note is not None:
@@ -377,7 +376,7 @@ class _NoteWriter:
                     continue
                 start, length = (self._first + since) * TICKS_PER_STEP, (step - since) * TICKS_PER_STEP
                 begun.append((start, pitches[cell], length, velocity[since]))
-            for cell in _list_cells(begin):
+            for cell in _list_cells(begin) if begin else ():
                 open_since[cell] = step
             sounding = begin | go_on
         return begun, kept

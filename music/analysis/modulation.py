@@ -61,9 +61,11 @@ def find_key_change(rows: Rows, now: int, steps_per_bar: int = 16) -> KeyChange 
     weight = np.sqrt(np.clip(length, 0, _LONGEST_STEPS))[:, None]
     before = np.cumsum(one_hot * weight, 0) - one_hot * weight
     since = np.cumsum(one_hot[::-1], 0)[::-1]
-    proof = _weigh_changes(before, since)
-    proof[start - start[0] < SETTLED_STEPS] = -np.inf
-    best, notes = proof.max(0), proof.argmax(0)
+    settled = int(np.searchsorted(start, start[0] + SETTLED_STEPS))  # the first note that may begin in another key
+    if settled == len(heard):
+        return None
+    proof = _weigh_changes(before[settled:], since[settled:])
+    best, notes = proof.max(0), settled + proof.argmax(0)
     likely = [up for up in range(1, PITCH_CLASSES) if best[up] > max(0.0, best[1:].max() - NEAR_NATS)]
     if not likely:
         return None

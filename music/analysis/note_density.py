@@ -15,6 +15,7 @@ HABIT_COUNT = len(ROLES) + len(PITCHED_ROLES)
 
 Parts = Mapping[str, Sequence[Note]]
 Rows = Mapping[str, NDArray[np.int64]]  #: notes by role, as rows (music.analysis.note_rows)
+_NO_ROWS = list_rows(())
 Floats = NDArray[np.float64]
 
 
@@ -24,15 +25,17 @@ def count_notes(parts: Rows, since: int, until: int) -> tuple[Floats, Floats, Fl
     Returns notes (ROLES,), and of the pitched roles notes that are over by `until`, and how many of those are one step
     long, (PITCHED_ROLES,) each.
     """
-    counts = np.zeros((3, len(ROLES)))
-    for i, role in enumerate(ROLES):
-        if role not in parts:
-            continue
-        start, length = parts[role][:, 0], parts[role][:, 2]
-        begun = (start >= since * TICKS_PER_STEP) & (start < until * TICKS_PER_STEP)
-        over = begun & (start + length <= until * TICKS_PER_STEP)
-        counts[:, i] = [np.count_nonzero(found) for found in (begun, over, over & (2 * length < 3 * TICKS_PER_STEP))]
-    return counts[0], counts[1, : len(PITCHED_ROLES)], counts[2, : len(PITCHED_ROLES)]
+    there = [i for i, role in enumerate(ROLES) if role in parts]
+    rows = np.concatenate([_NO_ROWS, *(parts[ROLES[i]] for i in there)])
+    role = np.repeat(there, [len(parts[ROLES[i]]) for i in there]).astype(np.int64)
+    inside = (rows[:, 0] >= since * TICKS_PER_STEP) & (rows[:, 0] < until * TICKS_PER_STEP)
+    rows, role = rows[inside], role[inside]
+    over = rows[:, 0] + rows[:, 2] <= until * TICKS_PER_STEP
+    single = over & (2 * rows[:, 2] < 3 * TICKS_PER_STEP)
+    begun, ended, short = (
+        np.bincount(counted, minlength=len(ROLES)).astype(np.float64) for counted in (role, role[over], role[single])
+    )
+    return begun, ended[: len(PITCHED_ROLES)], short[: len(PITCHED_ROLES)]
 
 
 def measure_habits(parts: Parts, since: int, until: int) -> Floats:
@@ -52,7 +55,6 @@ MAX_BIAS = 6.0
 #: ended notes whose share of one-step notes counts as kept to begin with
 _TRUSTED_NOTES = 8
 _EPSILON = 0.02
-_NOTHING = np.empty(0, np.int64)
 
 
 def compute_density_bias(parts: Rows, now: int, promised: Floats, density: float = 1.0) -> tuple[Floats, Floats]:
@@ -63,7 +65,7 @@ def compute_density_bias(parts: Rows, now: int, promised: Floats, density: float
     which nobody began a note do not count, nor those before the first note. A role that has played nothing is left
     alone: somebody may have silenced it.
     """
-    starts = np.concatenate([_NOTHING, *(rows[:, 0] for rows in parts.values())]) // TICKS_PER_STEP
+    starts = np.concatenate([_NO_ROWS, *parts.values()])[:, 0] // TICKS_PER_STEP
     ago = (now - 1 - starts) // STEPS_PER_BAR  # bars
     begun = np.bincount(ago[(ago >= 0) & (ago < WINDOW_STEPS // STEPS_PER_BAR)])
     played = [now - STEPS_PER_BAR * (i + 1) for i, count in enumerate(begun.tolist()) if count]
