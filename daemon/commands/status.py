@@ -26,6 +26,8 @@ PORT, PLAYER = "port ", "player"
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def command(control: str | None, as_json: bool) -> None:
     """Print what the band that plays is doing: its music, its controls, and how well it keeps up."""
+    from daemon.screen.top import describe_chord
+
     with closing(ControlClient(choose_control_address(control))) as client:
         client.check_band()
         state = client.ask("get")["state"]
@@ -42,6 +44,8 @@ def command(control: str | None, as_json: bool) -> None:
             click.echo(f"waiting for the MIDI port {reason.removeprefix(PORT)!r}, which is not there")
         elif reason == PLAYER:
             click.echo("waiting for the player, which is being loaded; what it planned before goes on")
+    if chord := describe_chord(state.get("chord", {})):
+        click.echo(f"chord: {chord}")
     click.echo(f"ports: {', '.join(state['ports'])}")
     turned = [f"{key} {value}" for key, value in found.items() if key not in ("style", "technique") and "." not in key]
     click.echo(", ".join(turned))

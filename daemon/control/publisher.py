@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from daemon.core import controls, wire
-from daemon.core.observers import COUNT_IN, Observer, PerformanceView
+from daemon.core.observers import COUNT_IN, ChordNames, Observer, PerformanceView
 from daemon.core.plan import Plan
 from daemon.core.settings import Settings
 from daemon.core.tempo import NS_PER_MS
@@ -20,6 +20,8 @@ from music.midi import is_note
 TEMPO_INTERVAL_NS, COUNTERS_INTERVAL_NS = 200 * NS_PER_MS, 1_000 * NS_PER_MS
 #: ns after which it is looked again whether what was missing is there
 MISSING_INTERVAL_NS = 1_000 * NS_PER_MS
+#: ns between two looks at the chords that the band is given
+CHORDS_INTERVAL_NS = 20 * NS_PER_MS
 #: counters are published only when the conductor has nothing to do for longer than this (ns)
 COUNTERS_SLACK_NS = 5 * NS_PER_MS
 _LATEST = 1 << 62  # a time after all others
@@ -45,7 +47,8 @@ class Publisher(Observer):
         self._performance: PerformanceView | None = None
         self._settings: Settings | None = None
         self._playing = False
-        self._tempo_due = self._counters_due = -_LATEST
+        self._chords = ChordNames()
+        self._tempo_due = self._counters_due = self._chords_due = -_LATEST
         self._last_edit = 0  # serial number of the last edit that was published
 
     def on_start(self, performance: PerformanceView) -> None:
@@ -66,6 +69,9 @@ class Publisher(Observer):
             self._settings = performance.settings
             self._server.tell("controls", controls.current_values(performance.settings))
         self._publish_edits(performance)
+        if now >= self._chords_due:
+            self._chords_due = now + CHORDS_INTERVAL_NS
+            self._publish_chords(performance, now)
         turned, self._playing = performance.playing != self._playing, performance.playing
         outcomes = self._server.outcomes
         if outcomes or turned or now >= self._tempo_due:
@@ -92,6 +98,12 @@ class Publisher(Observer):
         """Publish a note of the band."""
         if "notes" in self._server.wanted and is_note(data):
             self._server.tell("note", data, self._tick_at(due), due)
+
+    def _publish_chords(self, performance: PerformanceView, now: int) -> None:
+        chords = performance.find_chords(now)
+        if chords != self._chords:
+            self._chords = chords
+            self._server.tell("chord", *chords)
 
     def _publish_edits(self, performance: PerformanceView) -> None:
         for made in performance.loop.edits_since(self._last_edit):

@@ -56,6 +56,7 @@ class RequestHandler:
             "counters": {}, "styles": list(setup["styles"]), "techniques": list(setup["techniques"]),
             "presets": list(setup["presets"]), "gestures": {**setup["gestures"], **self._learned},
             "ports": list(setup["ports"]), "restarts": setup["restarts"], "waiting_for": [],
+            "chord": {"now": None, "next": None, "source": "melody"},
         }  # fmt: skip
 
     def answer(self, client: Connection, request: Json) -> None:
@@ -111,6 +112,9 @@ class RequestHandler:
             case ("counters", found):
                 self.state["counters"] = found
                 return "counters", {"event": "counters", "counters": found}
+            case ("chord", now, following, source):
+                self.state["chord"] = {"now": now, "next": following, "source": source}
+                return "chords", {"event": "chord", **self.state["chord"]}
             case ("note", *what):
                 return "notes", make_note_event(*what)
             case ("heard", *what):

@@ -7,7 +7,7 @@ wait; slow work belongs to a thread or a process of the observer's own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from daemon.core.counters import Counters
 from daemon.core.events import Event, MidiIn, PlanReady
@@ -26,6 +26,14 @@ class EditHistory(Protocol):
     def edits_since(self, serial: int) -> Sequence[AppliedEdit]:
         """Return the edits made after the one with this serial number, oldest first."""
         ...
+
+
+class ChordNames(NamedTuple):
+    """The chords that the band is given, as labels of Harte et al.: `F:maj/3`, `N` for none to be played."""
+
+    now: str | None = None  #: None where the band guesses
+    next: str | None = None  #: the one that follows; None where it is not known
+    source: str = "melody"  #: where `now` is from: hands, chart, memory; melody: the band guesses
 
 
 class PerformanceView(Protocol):
@@ -49,6 +57,10 @@ class PerformanceView(Protocol):
     @property
     def playing(self) -> bool:
         """True while the band plays, False while it waits for somebody to begin."""
+        ...
+
+    def find_chords(self, now: int) -> ChordNames:
+        """Return the chords that the band is given at a time (ns)."""
         ...
 
     @property

@@ -22,7 +22,7 @@ from daemon.core.events import (
     SystemResumed,
     WorkerFailed,
 )
-from daemon.core.observers import CLOCK, COUNT_IN, NOTE, START
+from daemon.core.observers import CLOCK, COUNT_IN, NOTE, START, ChordNames
 from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
@@ -35,8 +35,9 @@ from daemon.engine.looper import EditLoop
 from daemon.engine.song import SongInfo
 from daemon.engine.transport import HALF_STEP
 from daemon.harmony.chart_line import ChartLine
-from daemon.harmony.harmony_source import HarmonyState
+from daemon.harmony.chord_naming import name_chord
 from daemon.input.transposition import Transposition
+from music.encoding.chord_evidence import GivenChord
 from music.midi import is_system
 from music.note import TICKS_PER_STEP
 
@@ -113,9 +114,10 @@ class Conductor:
         """The loop, and the edits made to it."""
         return self._band.loop
 
-    def find_harmony(self, now: int) -> HarmonyState:
-        """Return the chord that holds at a time (ns), the one that follows, and where they come from."""
-        return self._band.harmony.find_state(self._band.transport.tick_at(now))
+    def find_chords(self, now: int) -> ChordNames:
+        """Return the chords that the band is given at a time (ns)."""
+        state = self._band.harmony.find_state(self._band.transport.tick_at(now))
+        return ChordNames(_find_label(state.now), _find_label(state.following), state.source)
 
     @property
     def playing(self) -> bool:
@@ -253,3 +255,8 @@ class Conductor:
             if not self._sync.waiting:
                 self._band.hear(event, now)
                 self._correction.follow(now)
+
+
+def _find_label(chord: GivenChord | None) -> str | None:
+    name = None if chord is None else name_chord(chord)
+    return None if name is None else name.label

@@ -199,8 +199,9 @@ class HandReader:
             start, chord = tick, self._remember(pitch)
             first = _is_on_beat(tick) and self._find_bar(tick + SPREAD_TICKS) >= tick - SPREAD_TICKS
             alone = tick - self._together_at > SINGLE_NOTE_BEATS * TICKS_PER_BEAT
-            if first or (alone and _is_on_beat(tick)):
-                return self._adopt(start, chord)
+            if first or (alone and _is_on_beat(tick)):  # unless it is the first of several keys
+                self._wait(start, chord, SPREAD_TICKS)
+                return False
         elif count == 2 and _is_on_beat(start) and pitches[0] == min(pitches):
             return self._adopt(start, chord)
         self._wait(start, chord)
@@ -227,9 +228,9 @@ class HandReader:
         current = self.current
         return current is not None and not pack_tones(pitches) & ~current.tones
 
-    def _wait(self, start: int, chord: ReadChord | None) -> None:
+    def _wait(self, start: int, chord: ReadChord | None, ticks: int = PASSING_TICKS) -> None:
         if chord is not None:
-            self._pending = start + PASSING_TICKS, start, chord
+            self._pending = start + ticks, start, chord
 
     def _adopt(self, tick: int, chord: ReadChord | None) -> bool:
         """Let a chord hold that was struck at a tick; return True if it is another."""

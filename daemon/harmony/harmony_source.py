@@ -134,13 +134,14 @@ class HarmonySource:
 
     def _list_played(self, since: int, until: int) -> list[GivenChord]:
         """Return what the hand has played; the last chord up to a tick."""
-        played = list(self._keys.reader.chords)
-        ends = [each.start for each in played[1:]] + [until] * bool(played)
-        return [
-            place(each.chord, each.start, end, 1.0)
-            for each, end in zip(played, ends, strict=True)
-            if each.chord is not None and end > max(since, each.start)
-        ]
+        found, end = [], until
+        for each in reversed(self._keys.reader.chords):
+            if each.chord is not None and end > max(since, each.start):
+                found.append(place(each.chord, each.start, end, 1.0))
+            end = each.start
+            if end <= since:
+                break
+        return found[::-1]
 
     def _assume_held(self, begin: int, until: int, certainty: float = 1.0) -> list[GivenChord]:
         """Return the hand's last chord, from the beat that begins at a tick on, less sure with every beat."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from daemon.control.client import ControlClient
 from daemon.screen.piano_roll import LANES, RollNote, draw, frames, lane, lane_heights
+from music.charts.chord_names import parse_chord_name
 from music.note import MELODY, TICKS_PER_BEAT, TICKS_PER_STEP
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 Json = dict[str, Any]
-TOPICS = ("notes", "heard", "plans", "tempo", "counters", "controls")
+TOPICS = ("notes", "heard", "plans", "tempo", "counters", "controls", "chords")
 #: share of the width that lies before the now-line
 PAST_SHARE = 0.7
 #: time in which a meter falls by half
@@ -49,6 +50,7 @@ class BandState:
     counters: Mapping[str, Any] = field(default_factory=dict)
     playing: bool = False
     waiting_for: Sequence[str] = ()  #: as the control socket has it
+    chord: Mapping[str, Any] = field(default_factory=dict)  #: as the control socket has it
     tick: int = 0  #: where it was
     at: int = 0  #: at this time, ns
     us: float = 500_000  #: microseconds per beat
@@ -58,7 +60,7 @@ class BandState:
 
     def begin(self, state: Json, now: int) -> None:
         """Take in the state that the server answers with, at a time (ns)."""
-        self.controls, self.counters = state["controls"], state["counters"]
+        self.controls, self.counters, self.chord = state["controls"], state["counters"], state.get("chord", {})
         self._tempo(state if state["at"] is not None else {**state, "tick": 0, "at": now})
 
     def take(self, event: Json, now: int) -> None:
@@ -77,6 +79,8 @@ class BandState:
                 self.counters = event["counters"]
             case "controls":
                 self.controls = event["controls"]
+            case "chord":
+                self.chord = event
 
     def tick_at(self, now: int) -> int:
         """Return the tick of a time (ns); it stands still while the band does not play."""
@@ -148,7 +152,24 @@ def _heading(band: BandState, now: int) -> str:
     where = f"bar {bar + 1}.{rest // TICKS_PER_BEAT + 1}" if band.playing else "waiting for the melody"
     if band.waiting_for and band.waiting_for != ["note"]:
         where = f"waiting for {', '.join(band.waiting_for)}"
-    return f"houseband   {where}   {found.get('style')}, {found.get('technique')}   {60e6 / band.us:.4g} bpm"
+    chord = describe_chord(band.chord)
+    return (
+        f"houseband   {where}   {found.get('style')}, {found.get('technique')}   {60e6 / band.us:.4g} bpm"
+        f"{'   ' if chord else ''}{chord}"
+    )
+
+
+def describe_chord(chord: Mapping[str, Any]) -> str:
+    """Return the chords that the band is given, as charts write them; empty where it guesses."""
+    if not chord.get("now"):
+        return ""
+    following = f", then {write_symbol(chord['next'])}" if chord.get("next") else ""
+    return f"{write_symbol(chord['now'])}{following} ({chord['source']})"
+
+
+def write_symbol(label: str) -> str:
+    """Return the chord of a label of Harte et al. as charts write it: `Am7/G`."""
+    return parse_chord_name(label).symbol
 
 
 def _label(band: BandState, role: str, now: int, ascii_only: bool) -> str:

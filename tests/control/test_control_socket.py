@@ -718,3 +718,26 @@ def test_nobody_subscribed_nothing_is_worked_out() -> None:
     played(watcher, [])
     assert {fact[0] for fact in watcher.told} == {"tempo", "counters", "waiting"}
     assert Settings() == Settings()
+
+
+def test_the_chords_of_the_hand_are_told() -> None:
+    watcher = Watcher()
+    chords = [Note(tick, root + up, 80) for tick, root in ((0, 48), (96, 53)) for up in (0, 4, 7)]
+    hand = midi(chords, AT_120)
+    split = [ControlChange(AT_120.ns_at(-90), key, value) for key, value in (("split", 60), ("harmony", "hands"))]
+    played(watcher, [*split, *hand])
+    told = [fact[1:] for fact in watcher.told if fact[0] == "chord"]
+    assert told[0] == ("C:maj", None, "hands")
+    assert told[-1] == ("F:maj", None, "hands")
+
+
+def test_a_client_learns_of_the_chord_by_event_and_by_state(band: Band) -> None:
+    with contextlib.closing(connected(band)) as client:
+        client.ask("subscribe", to=["chords"])
+        band.control.tell("chord", "F:maj/3", "G:7", "chart")
+        event = next(iter(client.read_events()))
+        assert event == {"event": "chord", "now": "F:maj/3", "next": "G:7", "source": "chart"}
+        assert client.ask("get", key="chord")["value"] == {"now": "F:maj/3", "next": "G:7", "source": "chart"}
+    band.control.tell("controls", {"style": "rock", "technique": "gan"})
+    result = CliRunner().invoke(main, ["status", "--control", band.where])
+    assert "chord: F/A, then G7 (chart)" in result.output.splitlines()

@@ -48,6 +48,8 @@ def test_what_sounded_sounds_and_is_planned_stands_around_the_now_line() -> None
 def test_a_heading_says_where_it_is_and_a_footing_how_it_stands() -> None:
     there = scene()
     assert drawn(there, 30 * NS)[0] == "houseband   bar 2.2   jazz, gan   120 bpm"
+    there.take({"event": "chord", "now": "F:maj/3", "next": "G:7", "source": "chart"}, 0)
+    assert drawn(there, 30 * NS, 100)[0].endswith("120 bpm   F/A, then G7 (chart)")
     assert drawn(there, 0)[-3] == "intensity 0.5"
     counters = {"isr": 0.998, "onsets": 12, "dropped": 1, "late": 2, "inference_ms_p50": 8.25, "inference_ms_p99": None}
     there.take({"event": "counters", "counters": counters}, 0)
