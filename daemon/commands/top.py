@@ -7,7 +7,8 @@ import contextlib
 import click
 
 from daemon.config.cli_options import add_connect_option, choose_control_address
-from daemon.control.client import ControlClient
+from daemon.control.client import ControlClient, find_address
+from daemon.control.owner_lock import find_owner
 from music.errors import UserError
 
 
@@ -25,10 +26,11 @@ def command(control: str | None) -> None:
     console = Console()
     if not console.is_terminal:
         raise UserError("top draws in a terminal; for programs there is `houseband status --json`")
-    with (
-        contextlib.suppress(KeyboardInterrupt),
-        contextlib.closing(ControlClient(choose_control_address(control))) as client,
-    ):
+    address = find_address(choose_control_address(control))
+    with contextlib.suppress(KeyboardInterrupt), contextlib.closing(ControlClient(address)) as client:
         client.check_band()
         watch(client, console)
-        click.echo("the band has gone")
+        if find_owner(address) is None:
+            click.echo("the band has gone")
+        else:
+            click.echo("the connection is lost, though the band plays on; start top again")

@@ -122,12 +122,18 @@ class ControlSocket:
         with self._replacing:
             self._closing.set()
             server = self._server
+        if self._is_open:  # a client that is cut off then finds that the band has gone, too
+            self._release()
         server.end()
         if self._thread.ident is not None:
             self._thread.join()
         server.dispose()
-        if self._lock is not None:
-            self._lock.release(remove_socket=self._is_open)
+        self._release()
+
+    def _release(self) -> None:
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.release(remove_socket=self._is_open)
 
     def _supervise(self) -> None:
         """Hear the server until the socket is closed; replace one that ends."""
@@ -183,6 +189,10 @@ class ControlSocket:
             case "listening":
                 self._is_open = True
                 log.info("control socket: %s", message["where"])
+                if self._setup is not None and self._setup.restarts:
+                    notify(
+                        f"STATUS=ready; the control socket's server was started again {self._setup.restarts} time(s)"
+                    )
 
     def _make_event(self, key: str, value: object, serial: int) -> Event:
         """Return the event for a client's command."""
