@@ -74,8 +74,8 @@ class GestureWorld:
             if gesture is not None:
                 self._tell_learned(str(gesture), self._learning)
                 self._learning = None
-        channel = midi.channel_of(event.data)
-        is_melody = not midi.is_system(event.data) and self._channels.has_been_chosen(channel, event.port)
+        is_key = midi.is_note(event.data)
+        is_melody = is_key and self._channels.has_been_chosen(midi.channel_of(event.data), event.port)
         turned = self._gestures.read(event.data, is_melody=is_melody)
         if turned is None:
             return [event]

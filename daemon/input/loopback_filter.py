@@ -62,9 +62,10 @@ class LoopbackFilter:
 
     def is_own(self, data: bytes, at: int, port: int = 0) -> bool:
         """Return True if a message that comes in at `at` (ns) is one that was sent, and forget that one."""
-        if midi.is_note_off(data):
-            return self._is_own_end((port, midi.key_of(data)), at)
-        sent = _find(self._sent.get(data, ()), self._excused.get((port, data), 0), at)
+        times = self._sent.get(data)
+        if times is None:  # as nearly always; note-offs are elsewhere
+            return bool(self._echoing) and midi.is_note_off(data) and self._is_own_end((port, midi.key_of(data)), at)
+        sent = _find(times, self._excused.get((port, data), 0), at)
         if sent is None:
             return False
         self._excused[port, data] = sent.serial

@@ -17,6 +17,7 @@ LOWER_MANAGER, UPPER_MANAGER = 0, midi.CHANNEL_COUNT - 1
 MAX_MEMBERS = midi.CHANNEL_COUNT - 2
 #: the Registered Parameter (most and least significant 7 bits) that announces a zone
 _MPE_CONFIGURATION = (0, 6)
+_RESET, _NO_CHANNELS = bytes((midi.SYSTEM_RESET,)), range(0)
 
 
 @dataclass(slots=True)
@@ -45,14 +46,17 @@ class MelodyChannels:
 
     def hear(self, data: bytes, port: int = 0) -> range:
         """Take in a message; return the channels that it has reset, which have no notes then."""
-        if data[:1] == bytes((midi.SYSTEM_RESET,)):
+        if len(data) != 3:
+            if data != _RESET:
+                return _NO_CHANNELS
             self._sources.pop(port, None)
             return range(midi.CHANNEL_COUNT)
-        if len(data) != 3 or midi.kind_of(data) != midi.CONTROL_CHANGE:
-            return range(0)
-        channel, number, value = midi.channel_of(data), data[1], data[2]
-        if channel not in (LOWER_MANAGER, UPPER_MANAGER) or number not in midi.PARAMETER_CONTROLLERS:
-            return range(0)
+        status, number, value = data
+        channel = status & 0x0F
+        if status - channel != midi.CONTROL_CHANGE or number not in midi.PARAMETER_CONTROLLERS:
+            return _NO_CHANNELS
+        if channel not in (LOWER_MANAGER, UPPER_MANAGER):
+            return _NO_CHANNELS
         source = self._sources.setdefault(port, _Source())
         chosen = source.parameters = source.parameters or {}
         high, low = chosen.get(channel, (None, None))
@@ -65,7 +69,7 @@ class MelodyChannels:
                 chosen[channel] = high, value
             case midi.OTHER_PARAMETER_HIGH | midi.OTHER_PARAMETER_LOW:
                 chosen[channel] = None, None
-        return range(0)
+        return _NO_CHANNELS
 
     def has(self, channel: int, port: int = 0) -> bool:
         """Return True if what is played on this channel is melody."""
