@@ -70,7 +70,9 @@ def command(
         click.echo(f"{chosen.title}: {settings.style}, {technique}")
         click.echo(describe_output(ports, sound))
 
-    spec = PlayerSpec("daemon.players.confined:load_player", (technique, None if graph is None else str(graph), 0))
+    spec = PlayerSpec("daemon.players.confined:load_player", (technique, None, 0))
+    if graph is not None:
+        spec = PlayerSpec("daemon.players.confined:load_player", (technique, str(graph), 0), stand_in=spec)
     with closing(PreloadedWorker(spec)) as preloaded:
         from daemon.live.jam import JamSetup, play  # imported while the player is loaded
 
@@ -91,6 +93,9 @@ def command(
     isr = result.counters.isr
     click.echo(f"in time {isr:.3f}, " if isr is not None else "", nl=False)
     click.echo(f"{result.counters.onsets} notes; the take, melody and band, is in {result.path}")
+    if result.counters.failed:
+        instead = "; the shipped weights played instead of the graph" if result.counters.stand_ins else ""
+        click.echo(f"{result.counters.failed} inferences failed{instead}")
 
 
 def describe_output(ports: MidiPorts | None, sound: str | None) -> str:

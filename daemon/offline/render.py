@@ -141,7 +141,7 @@ def perform(
     conductor.run()
     failure = _describe_failure(conductor.counters, inline.first_failure)
     if failure and not conductor.counters.answered:
-        raise InferenceError(f"there is nothing to write: {failure}")
+        raise InferenceError(f"the band plays nothing: {failure}")
     parts = {role: _collect_notes(output.sent, CHANNELS[role], tempo) for role in player.info.roles}
     tempos = {max(0, tick): us for tick, us in tempo.marks}  # what was turned before bar 1 holds from there on
     strayed = None

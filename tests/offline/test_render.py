@@ -504,6 +504,6 @@ def test_failed_inferences_are_told_once_the_rest_is_written(tmp_path: Path) -> 
 def test_where_every_inference_fails_nothing_is_written(tmp_path: Path) -> None:
     source, target = tmp_path / "in.mid", tmp_path / "out.mid"
     midifile.write(source, {"melody": (Note(0, 60, 24),)})
-    with pytest.raises(InferenceError, match=r"nothing to write: .* inferences failed: RuntimeError: .* tired"):
+    with pytest.raises(InferenceError, match=r"plays nothing: .* inferences failed: RuntimeError: .* tired"):
         render.render_file(source, target, TiredPlayer(lambda number: True))
     assert not target.exists()
