@@ -21,6 +21,7 @@ from daemon.engine.song import SongInfo
 from daemon.harmony.chart_line import ChartLine
 from daemon.input.sources import SourceWorld
 from daemon.live.connections import Connections
+from daemon.live.crash_silencer import CrashSilencer
 from daemon.live.listeners import Listeners
 from daemon.live.metrics import MetricsWriter
 from daemon.live.performance import LivePerformance
@@ -135,8 +136,9 @@ def _find_missing(ports: ReconnectingPorts, worker: Worker) -> list[str]:
 
 
 def _open_ports(setup: PerformanceSetup, live: LivePerformance) -> ReconnectingPorts:
+    silencer = live.parts.enter_context(closing(CrashSilencer()))
     try:
-        ports = setup.connections.open_ports(setup.api, setup.in_port, setup.out_port)
+        ports = setup.connections.open_ports(setup.api, setup.in_port, setup.out_port, silencer.keys)
     except PortError:
         setup.settings(live.wait_for_player())  # a mistake on the command line is easier to mend: it comes first
         raise

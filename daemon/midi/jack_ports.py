@@ -125,7 +125,7 @@ class JackPorts:
         self.names = self._receiver.name, ", ".join(port.name for port in senders)
         self._clock = FrameClock(client.samplerate)
         self._queue = SendQueue(SLACK_NS + client.blocksize * NS_PER_S // client.samplerate)
-        self._started = StartedKeys()
+        self._started = StartedKeys(request.keys)
         self._repeater = EndRepeater()
         self._events = PortEvents()
         self._callbacks = CallbackMonitor()
@@ -165,8 +165,8 @@ class JackPorts:
     def send(self, data: bytes, due: int) -> None:
         """Play one MIDI message a constant delay after `due`; one that comes early or far too late, after now."""
         now = self._events.now()
-        self._queue.put(data, due if 0 <= now - due <= SLACK_NS else now)
         self._started.add(data)
+        self._queue.put(data, due if 0 <= now - due <= SLACK_NS else now)
 
     def find_failure(self) -> str | None:
         """Check the server and connect what has come back; return why it is of no more use, None while it is."""

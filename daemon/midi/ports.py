@@ -26,6 +26,22 @@ ROLE_CHANNELS = {role: channel for role, channel in CHANNELS.items() if role != 
 Links = Sequence[tuple[str, str]]
 
 
+#: a byte for each key of each channel
+KEY_COUNT = midi.CHANNEL_COUNT * midi.PITCH_COUNT
+#: what it says of a key that was begun: it sounds, or has been ended; 0: it never was
+_SOUNDS, _ENDED = 2, 1
+
+
+class KeyTable(Protocol):
+    """Memory with a byte for each key: a bytearray, or what processes share."""
+
+    def __getitem__(self, place: int, /) -> int: ...
+
+    def __setitem__(self, place: int, state: int, /) -> None: ...
+
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+
+
 class PortError(UserError):
     """No MIDI system or no such port."""
 
@@ -40,6 +56,7 @@ class PortRequest:
     out_port: str | None = None  #: (a part of) the name of an existing port to play to; None: a port of our own
     per_role: bool = False  #: an output port for each role instead of one for all
     wait: bool = False  #: a named port that does not exist is connected to as soon as it does
+    keys: KeyTable | None = None  #: where `StartedKeys` keeps what was begun; None: in memory of its own
 
     @property
     def in_ports(self) -> list[str]:
@@ -157,17 +174,30 @@ def _ignore(_event: Event) -> None:
 class StartedKeys:
     """The keys of all notes sent so far. Where a message can get lost, their note-offs are sent again at the end."""
 
-    def __init__(self) -> None:
-        self._keys: set[midi.Key] = set()
+    def __init__(self, table: KeyTable | None = None) -> None:
+        """table: where the keys are kept, for each of which there is a byte; another process may read it."""
+        self._table: KeyTable = bytearray(KEY_COUNT) if table is None else table
 
     def add(self, data: bytes) -> None:
-        """Take note of a message that has been sent."""
+        """Take note of a message that is sent."""
         if midi.is_note_on(data):
-            self._keys.add(midi.key_of(data))
+            self._table[_place_of(data)] = _SOUNDS
+        elif midi.is_note(data) and self._table[_place_of(data)]:
+            self._table[_place_of(data)] = _ENDED
 
     def make_note_offs(self) -> list[bytes]:
-        """Return the note-offs of all keys."""
-        return [midi.note_off(*key) for key in sorted(self._keys)]
+        """Return the note-offs of all keys; first those of keys that sound, as far as is known."""
+        table = bytes(self._table)
+        return [
+            midi.note_off(*divmod(place, midi.PITCH_COUNT))
+            for wanted in (_SOUNDS, _ENDED)
+            for place, state in enumerate(table)
+            if state == wanted
+        ]
+
+
+def _place_of(data: bytes) -> int:
+    return midi.channel_of(data) * midi.PITCH_COUNT + data[1]
 
 
 def option_of(is_input: bool) -> str:

@@ -85,12 +85,13 @@ class RtMidiPorts:
         *,
         attached: Sequence[AttachedPort] = (),
         heartbeat: JackHeartbeat | None = None,
+        started: StartedKeys | None = None,
     ) -> None:
         """Take over open ports.
 
         senders: by channel, None for all channels that have none of their own; names: of inputs and outputs, as the
         user knows them; attached: those that are connected to existing ports; heartbeat: notices that a JACK server is
-        gone.
+        gone; started: keeps the keys that are begun.
         """
         self.api = api
         self.names = names
@@ -101,7 +102,7 @@ class RtMidiPorts:
         self._closed = {each.port for each in self._attached if not each.is_open}  # what is sent there would pile up
         self._heartbeat = heartbeat
         self._is_listening = self._is_stopped = False
-        self._started = StartedKeys()
+        self._started = started or StartedKeys()
         self._events = PortEvents()
         self._in_use: list[object] = []  # by callbacks that may not be done when their port is closed
         self._links_to_us = SequencerLinks(IN_NAME) if api == "alsa" and len(receivers) == 1 else None
@@ -135,8 +136,8 @@ class RtMidiPorts:
         sender = self._senders.get(midi.channel_of(data)) or self._senders.get(None)
         if sender is None or sender in self._closed:
             return
-        sender.send_message(data)
         self._started.add(data)
+        sender.send_message(data)
 
     def find_failure(self) -> str | None:
         """Check the ports and connect what has come back; return why they are of no more use, None while they are."""
@@ -328,6 +329,7 @@ def _open_all(rtmidi: Any, api: str, clients: Sequence[Any], request: PortReques
         senders,
         (_describe(opened[: len(receivers)]), _describe(opened[len(receivers) :])),
         attached=[each for each in opened if each.wanted],
+        started=StartedKeys(request.keys),
         # Now, while nobody is called back yet: a client that is opened holds the interpreter's lock for a while, for
         # which a callback would wait, and with it everybody's graph.
         heartbeat=_start_heartbeat(rtmidi, own, _find_new_inputs(api, senders, before)) if api == "jack" else None,

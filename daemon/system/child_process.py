@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import IO
 
 from daemon.system.signals import IGNORED_BY_HELPERS
@@ -42,11 +42,13 @@ class ChildProcess:
         pipe_stdout: bool = True,
         new_session: bool = False,
         buffering: int = -1,
+        pass_files: Sequence[int] = (),
     ) -> None:
         """Start `target`, given as `module:function`, with the arguments. Raises OSError.
 
         environment: variables beside those of this process; pipe_stdout: False lets the helper write to the terminal;
-        new_session: nothing the terminal does reaches it; buffering: of the pipes, 0 for none.
+        new_session: nothing the terminal does reaches it; buffering: of the pipes, 0 for none; pass_files: numbers of
+        open files that it has, too.
         """
         self._process = subprocess.Popen(
             _command(target, arguments),
@@ -55,6 +57,7 @@ class ChildProcess:
             env={**os.environ, **(environment or {})},
             start_new_session=new_session,
             bufsize=buffering,
+            pass_fds=pass_files,
         )
 
     @property

@@ -96,8 +96,10 @@ def end_once(way: str, output: str, server: subprocess.Popen[bytes], rng: random
         sink, source = PORTS[output]
         connect(source, "witness:input")
         over = threading.Event()
-        melody = threading.Thread(target=play_until, args=(over, sink))
+        melody = threading.Thread(target=play_until, args=(over, sink), daemon=True)
         melody.start()
+        stack.callback(melody.join, 10)
+        stack.callback(over.set)
         until = time.monotonic() + 20
         while not (folder / "heard.txt").stat().st_size and time.monotonic() < until:
             time.sleep(0.05)
@@ -107,8 +109,6 @@ def end_once(way: str, output: str, server: subprocess.Popen[bytes], rng: random
         band.send_signal(signal.SIGKILL if way == "kill" else signal.SIGTERM)
         status = band.wait(20)
         time.sleep(1)
-        over.set()
-        melody.join()
         witness.terminate()
         witness.wait(10)
         heard = dumped((folder / "heard.txt").read_text(encoding="utf-8", errors="replace"))
