@@ -48,6 +48,9 @@ DRUM_CHANNEL = 9
 #: what a note-off ends: channel, pitch
 Key = tuple[int, int]
 
+#: bytes of a table that has one for each key of each channel, and what it says of a key that was begun
+KEY_COUNT, KEY_SOUNDS, KEY_ENDED = CHANNEL_COUNT * PITCH_COUNT, 2, 1
+
 #: bytes of a message by its status; 0: a data byte, or a status that means nothing; SysEx may be of any length
 _LENGTHS = (*[0] * 0x80, *[3] * 0x40, *[2] * 0x20, *[3] * 0x10, 0, 2, 3, 2, 0, 0, 1, 0, 1, 0, 1, 1, 1, 0, 1, 1)
 
@@ -100,6 +103,21 @@ def channel_of(data: Sequence[int]) -> int:
 def key_of(data: Sequence[int]) -> Key:
     """Return the channel and the pitch of a note-on or a note-off."""
     return data[0] & 0x0F, data[1]
+
+
+def find_place(data: Sequence[int]) -> int:
+    """Return where a table of keys has the key of a note-on or a note-off."""
+    return (data[0] & 0x0F) * PITCH_COUNT + data[1]
+
+
+def list_note_offs(table: bytes) -> list[bytes]:
+    """Return the note-offs of all keys that were begun by a table of keys; first of those that sound."""
+    return [
+        note_off(*divmod(place, PITCH_COUNT))
+        for wanted in (KEY_SOUNDS, KEY_ENDED)
+        for place, state in enumerate(table)
+        if state == wanted
+    ]
 
 
 def is_valid_message(data: bytes) -> bool:

@@ -12,8 +12,9 @@ from daemon.clocks.sources import CLOCK_SOURCES, ClockSetup
 from daemon.config.config import Config
 from daemon.core.events import Event
 from daemon.engine.song import SongInfo
+from daemon.live.crash_silencer import CrashSilencer
 from daemon.midi import backends
-from daemon.midi.ports import KeyTable, PortRequest
+from daemon.midi.ports import PortRequest
 from daemon.midi.reconnecting import ReconnectingPorts
 
 #: value of `song_position` -> the ticks that a master's Song Position counts in; None: find out
@@ -68,11 +69,11 @@ class Connections:
         return ClockSetup(song.bpm, song.metres[0][1], self.song_position)
 
     def open_ports(
-        self, api: str, in_port: str | None, out_port: str | None, keys: KeyTable | None = None
+        self, api: str, in_port: str | None, out_port: str | None, silencer: CrashSilencer
     ) -> ReconnectingPorts:
         """Open the ports, and open them again whenever they are lost. Raises PortError.
 
-        keys: where it is kept which keys were begun; None: in memory of their own.
+        silencer: is told which keys are begun, and who listens.
         """
-        request = PortRequest(api, self.output, in_port, out_port, self.per_role, wait=True, keys=keys)
-        return ReconnectingPorts(lambda: backends.open_ports(request))
+        request = PortRequest(api, self.output, in_port, out_port, self.per_role, wait=True, keys=silencer.keys)
+        return ReconnectingPorts(lambda: backends.open_ports(request), silencer.tell_listeners)

@@ -138,7 +138,7 @@ def _find_missing(ports: ReconnectingPorts, worker: Worker) -> list[str]:
 def _open_ports(setup: PerformanceSetup, live: LivePerformance) -> ReconnectingPorts:
     silencer = live.parts.enter_context(closing(CrashSilencer()))
     try:
-        ports = setup.connections.open_ports(setup.api, setup.in_port, setup.out_port, silencer.keys)
+        ports = setup.connections.open_ports(setup.api, setup.in_port, setup.out_port, silencer)
     except PortError:
         setup.settings(live.wait_for_player())  # a mistake on the command line is easier to mend: it comes first
         raise

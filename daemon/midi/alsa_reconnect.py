@@ -56,6 +56,12 @@ def find_links(ports: Iterable[alsa_sequencer.SequencerPort]) -> Links:
     return sorted(link for link in found if not _SYSTEM_CLIENTS & {link[0][0], link[1][0]})
 
 
+def find_listeners(ports: Iterable[alsa_sequencer.SequencerPort]) -> list[str]:
+    """Return the ports that the band plays to, as `client:port`."""
+    heard = {destination for sender, destination in find_links(ports) if is_ours(sender)}
+    return [f"{client}:{port}" for client, port in sorted(heard)]
+
+
 def find_missing(
     remembered: Links, ports: Iterable[alsa_sequencer.SequencerPort]
 ) -> list[tuple[alsa_sequencer.Address, alsa_sequencer.Address]]:

@@ -72,6 +72,10 @@ class JackConnections:
         found = [(own.shortname, port.name) for own in ours for port in self._client.get_all_connections(own)]
         self.links, self._latest = self._latest, found
 
+    def find_listeners(self) -> list[str]:
+        """Return the names of the ports that our outputs were connected to at the last check."""
+        return sorted({other for own, other in self._latest if own != self._receiver.shortname})
+
     def _find_others(self, is_input: bool) -> list[Any]:
         """Return the MIDI ports of others that one of ours, an input or an output, can be connected to."""
         ports = self._client.get_ports(is_midi=True, is_output=is_input, is_input=not is_input)

@@ -7,13 +7,15 @@ python-rtmidi gives out nothing until the byte that ends it, which a bad cable o
 
 from __future__ import annotations
 
+import ctypes
 import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from daemon.midi.ports import OUT_NAME
 from daemon.midi.rtmidi_library import close_input
 from music import midi
 
@@ -58,6 +60,7 @@ class JackHeartbeat:
         self._rtmidi = rtmidi
         self._waking: dict[str, Any] = {}  # input -> the output that is connected to it while it is there
         self._in_use: object = None
+        self._listeners = JackListeners(rtmidi)
         self.keep_awake(inputs)
 
     def keep_awake(self, inputs: Iterable[str]) -> None:
@@ -83,6 +86,10 @@ class JackHeartbeat:
         self._sender.send_message(HEARTBEAT)
         self._wake()
         return None
+
+    def find_listeners(self) -> list[str]:
+        """Return the names of the ports that the band plays to."""
+        return self._listeners.find()
 
     def _wake(self) -> None:
         """Send a heartbeat to each input that is there; what is sent to one that is not would pile up."""
@@ -119,6 +126,7 @@ class JackHeartbeat:
             sender.close_port()
             sender.delete()
         self._receiver.delete()
+        self._listeners.close()
 
     def _count(self, _message: tuple[list[int], float], _data: object) -> None:
         self._received += 1
@@ -144,3 +152,67 @@ def _probe_server() -> bool | None:
     except (OSError, subprocess.SubprocessError):
         return False
     return done.returncode == 0
+
+
+_STRINGS = ctypes.POINTER(ctypes.c_char_p)
+#: JackNoStartServer and JackPortIsOutput
+_NO_START_SERVER, _IS_OUTPUT = 1, 2
+
+
+class JackListeners:
+    """Finds the ports that are connected to the band's outputs, which python-rtmidi does not tell.
+
+    It asks through the JACK library that python-rtmidi has loaded. Where that cannot be had, nobody is found.
+    """
+
+    def __init__(self, rtmidi: Any) -> None:
+        """Open a client; a server runs."""
+        self._client: int | None = None
+        try:
+            self._library = _declare_functions(ctypes.CDLL(rtmidi._rtmidi.__file__))
+        except (OSError, AttributeError):  # built without JACK
+            return
+        self._client = self._library.jack_client_open(CLIENT_NAME.encode(), _NO_START_SERVER, None)
+
+    def find(self) -> list[str]:
+        """Return the names of the ports that the band plays to."""
+        if not self._client:
+            return []
+        sources = self._take(self._library.jack_get_ports(self._client, f"^{OUT_NAME}".encode(), None, _IS_OUTPUT))
+        return sorted({name for source in sources for name in self._find_peers(source)})
+
+    def close(self) -> None:
+        """Close the client."""
+        client, self._client = self._client, None
+        if client:
+            self._library.jack_client_close(client)
+
+    def _find_peers(self, source: str) -> Iterator[str]:
+        port = self._library.jack_port_by_name(self._client, source.encode())
+        if port:
+            yield from self._take(self._library.jack_port_get_all_connections(self._client, port))
+
+    def _take(self, strings: Any) -> list[str]:
+        """Return the strings of an array that ends with a null pointer, and free it."""
+        found: list[str] = []
+        while strings and strings[len(found)] is not None:
+            found.append(strings[len(found)].decode("utf-8", "replace"))
+        if strings:
+            self._library.jack_free(strings)
+        return found
+
+
+def _declare_functions(library: Any) -> Any:
+    """Return JACK's library with the types of what is called. Raises AttributeError where it lacks that."""
+    text, pointer = ctypes.c_char_p, ctypes.c_void_p
+    for name, result, arguments in (
+        ("jack_client_open", pointer, (text, ctypes.c_int, pointer)),
+        ("jack_client_close", ctypes.c_int, (pointer,)),
+        ("jack_get_ports", _STRINGS, (pointer, text, text, ctypes.c_ulong)),
+        ("jack_port_by_name", pointer, (pointer, text)),
+        ("jack_port_get_all_connections", _STRINGS, (pointer, pointer)),
+        ("jack_free", None, (pointer,)),
+    ):
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library

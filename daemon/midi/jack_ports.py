@@ -154,6 +154,10 @@ class JackPorts:
         """The connections there were at the last check but one: a server that throws us out has cut them already."""
         return self._connections.links
 
+    def find_listeners(self) -> list[str]:
+        """Return the names of the ports that the band played to at the last check."""
+        return self._connections.find_listeners()
+
     def restore_links(self, links: Links) -> None:
         """Connect what was connected to the client before this one, each port as soon as it is there."""
         self._connections.restore(links)

@@ -26,12 +26,6 @@ ROLE_CHANNELS = {role: channel for role, channel in CHANNELS.items() if role != 
 Links = Sequence[tuple[str, str]]
 
 
-#: a byte for each key of each channel
-KEY_COUNT = midi.CHANNEL_COUNT * midi.PITCH_COUNT
-#: what it says of a key that was begun: it sounds, or has been ended; 0: it never was
-_SOUNDS, _ENDED = 2, 1
-
-
 class KeyTable(Protocol):
     """Memory with a byte for each key: a bytearray, or what processes share."""
 
@@ -98,6 +92,10 @@ class MidiPorts(Protocol):
     @property
     def links(self) -> Links:
         """The connections others had made by the last check, where they are lost with these ports."""
+        ...
+
+    def find_listeners(self) -> Sequence[str]:
+        """Return the ports that hear the band, as far as that can be known, by the names that python-rtmidi lists."""
         ...
 
     def restore_links(self, links: Links) -> None:
@@ -176,28 +174,18 @@ class StartedKeys:
 
     def __init__(self, table: KeyTable | None = None) -> None:
         """table: where the keys are kept, for each of which there is a byte; another process may read it."""
-        self._table: KeyTable = bytearray(KEY_COUNT) if table is None else table
+        self._table: KeyTable = bytearray(midi.KEY_COUNT) if table is None else table
 
     def add(self, data: bytes) -> None:
         """Take note of a message that is sent."""
         if midi.is_note_on(data):
-            self._table[_place_of(data)] = _SOUNDS
-        elif midi.is_note(data) and self._table[_place_of(data)]:
-            self._table[_place_of(data)] = _ENDED
+            self._table[midi.find_place(data)] = midi.KEY_SOUNDS
+        elif midi.is_note(data) and self._table[midi.find_place(data)]:
+            self._table[midi.find_place(data)] = midi.KEY_ENDED
 
     def make_note_offs(self) -> list[bytes]:
         """Return the note-offs of all keys; first those of keys that sound, as far as is known."""
-        table = bytes(self._table)
-        return [
-            midi.note_off(*divmod(place, midi.PITCH_COUNT))
-            for wanted in (_SOUNDS, _ENDED)
-            for place, state in enumerate(table)
-            if state == wanted
-        ]
-
-
-def _place_of(data: bytes) -> int:
-    return midi.channel_of(data) * midi.PITCH_COUNT + data[1]
+        return midi.list_note_offs(bytes(self._table)[: midi.KEY_COUNT])
 
 
 def option_of(is_input: bool) -> str:

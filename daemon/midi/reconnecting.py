@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from daemon.core.events import Event, PortsBack, PortsLost, SourceLost
 from daemon.midi.ports import Links, MidiPorts, PortError
@@ -27,9 +27,17 @@ CLOSE_TIMEOUT_S = 5.0
 class ReconnectingPorts:
     """An Output, and inputs, that outlive the ports they are made of."""
 
-    def __init__(self, open: Callable[[], MidiPorts]) -> None:  # noqa: A002 - it does
-        """Open the ports. open: called at once, and again whenever they were lost; raises PortError. Raises it, too."""
-        self._open = open
+    def __init__(
+        self,
+        open: Callable[[], MidiPorts],  # noqa: A002 - it does
+        tell_listeners: Callable[[str, Sequence[str]], None] = lambda _api, _names: None,
+    ) -> None:
+        """Open the ports. Raises what `open` does.
+
+        open: called at once, and again whenever they were lost; raises PortError; tell_listeners: called at every check
+        with the MIDI system and the names of the ports that hear the band.
+        """
+        self._open, self._tell_listeners = open, tell_listeners
         self._ports: MidiPorts | None = open()
         self.api, self.names, self.note = self._ports.api, self._ports.names, self._ports.note
         self._links: Links = ()
@@ -92,6 +100,8 @@ class ReconnectingPorts:
                     self._reopen(now, put)
                 elif (failure := self._ports.find_failure()) is not None:
                     self._give_up(failure, now, put)
+                else:
+                    self._tell_listeners(self._ports.api, self._ports.find_listeners())
             except Exception as error:  # noqa: BLE001 - whatever a MIDI system raises as it falls apart: check again
                 log.debug("the MIDI ports: %s", error)
 

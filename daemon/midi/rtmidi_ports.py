@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.core.events import Event, MidiIn
-from daemon.midi import port_diagnosis
+from daemon.midi import alsa_reconnect, alsa_sequencer, port_diagnosis
 from daemon.midi.alsa_sequencer import SequencerLinks
 from daemon.midi.jack_heartbeat import HEARTBEAT, JackHeartbeat
 from daemon.midi.ports import (
@@ -111,6 +111,14 @@ class RtMidiPorts:
     def missing(self) -> tuple[str, ...]:
         """The names of existing ports that are asked for and are not there."""
         return tuple(each.wanted for each in self._attached if not each.is_open)
+
+    def find_listeners(self) -> Sequence[str]:
+        """Return the names of the ports that the band plays to; where others connect them, on JACK and ALSA only."""
+        if self.api == "alsa":
+            return alsa_reconnect.find_listeners(alsa_sequencer.list_ports())
+        if self._heartbeat is not None:
+            return self._heartbeat.find_listeners()
+        return [each.name for each in self._attached if each.is_open and not each.is_input]
 
     def restore_links(self, links: Links) -> None:
         """Do nothing: there are none."""

@@ -41,6 +41,9 @@ class Breakable:
     def links(self) -> Sequence[tuple[str, str]]:
         return [("in", f"keys {len(self.sent)}")] if self.state == "listening" else []
 
+    def find_listeners(self) -> Sequence[str]:
+        return ["synth"]
+
     def restore_links(self, links: Sequence[tuple[str, str]]) -> None:
         self.linked = list(links)
 

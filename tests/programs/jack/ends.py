@@ -5,9 +5,9 @@
 A melody is played to a band without a graph, over and over, while `--load` processes keep the processors busy; then it
 ends in one of the ways: term (SIGTERM), kill (SIGKILL of the main process alone), xrun (the server stands still for
 some 30 ms, again and again, while the band plays on; then SIGTERM). Debian's jack_midi_dump hears what it plays. One
-JSON line a way: the ends, those that left keys on a second after the process was gone, how many keys, and of `xrun` the
-longest that a note sounded and the number of those that sounded longer than two seconds, which none is meant to. Exit
-status 1 when a key stayed on. All-notes-off does not count as an end: not every synthesiser obeys.
+JSON line a way: the ends, those that left keys on ten seconds after the process was gone, how many keys, the longest
+that a note sounded, and the number of those that sounded longer than two seconds, which none is meant to. Exit status 1
+when a key stayed on. All-notes-off does not count as an end: not every synthesiser obeys.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ WAYS = ("term", "kill", "xrun")
 LONG_S = 2.0
 #: how long the band plays while its server runs late again and again (s)
 XRUN_SECONDS = 10.0
+#: how long after its end a band may still be silenced (s)
+PATIENCE_S = 10.0
 _BUSY = "while True: sum(range(10_000))"
 
 
@@ -83,6 +85,15 @@ def find_longest(heard: Sequence[Stamped]) -> tuple[float, int]:
     return max(lengths, default=0.0), sum(length > LONG_S for length in lengths)
 
 
+def _read_dump(path: Path) -> list[Stamped]:
+    return dumped(path.read_text(encoding="utf-8", errors="replace"))
+
+
+def _left_on(path: Path) -> int:
+    """Return how many keys sound, as far as has been written down."""
+    return len(hanging(_read_dump(path)))
+
+
 def end_once(way: str, output: str, server: subprocess.Popen[bytes], rng: random.Random) -> dict[str, float]:
     """One band from its first note to a second after its end."""
     with ExitStack() as stack:
@@ -108,10 +119,13 @@ def end_once(way: str, output: str, server: subprocess.Popen[bytes], rng: random
             disturb(server, XRUN_SECONDS, rng)
         band.send_signal(signal.SIGKILL if way == "kill" else signal.SIGTERM)
         status = band.wait(20)
-        time.sleep(1)
+        until = time.monotonic() + PATIENCE_S
+        while _left_on(folder / "heard.txt") and time.monotonic() < until:
+            time.sleep(0.1)
+        time.sleep(0.5)
         witness.terminate()
         witness.wait(10)
-        heard = dumped((folder / "heard.txt").read_text(encoding="utf-8", errors="replace"))
+        heard = _read_dump(folder / "heard.txt")
         longest, lost = find_longest(heard)
         return {
             "keys": len(hanging(heard)),
