@@ -235,7 +235,7 @@ class Band:
         """Let bar 1 lie where the first melody note says. Nothing that was heard before counts."""
         self.melody.forget(tick + 1)
         self.loop.forget()
-        self.harmony.forget(tick)
+        self.harmony.forget(tick, tick + self.transport.song.pickup)
         self.transport.anchor(tick, at)
         self.clock_output.begin(tick)
 

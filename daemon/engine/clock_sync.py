@@ -119,7 +119,7 @@ class ClockSync:
         else:
             tick = self._roll_on(matching, now)
         transport.anchored = True
-        self._offset = tick - change.tick
+        self._offset = self._band.harmony.bar_1 = tick - change.tick
         if not playing:
             transport.arm()
         assert transport.tempo is not None

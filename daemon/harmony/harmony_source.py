@@ -61,6 +61,8 @@ class HarmonySource:
         """find_bar: returns the bar of a tick; has_melody: tells whether (channel, port) is listened to."""
         #: the chart that is played from; None: there is none
         self.chart: ChartLine | None = None
+        #: the tick at which bar 1 of the chart lies
+        self.bar_1 = 0
         self._find_bar = find_bar
         self._keys = HandKeys(lambda tick: find_bar(tick).start, has_melody)
         self._memory = ChordMemory()
@@ -95,8 +97,9 @@ class HarmonySource:
         """Take every key of the player as up; the chord holds."""
         self._keys.release()
 
-    def forget(self, tick: int) -> None:
-        """Let what holds begin at a tick, and forget all before, as where bar 1 moves."""
+    def forget(self, tick: int, bar_1: int) -> None:
+        """Let what holds begin at a tick, and forget all before, for bar 1 lies elsewhere now."""
+        self.bar_1 = bar_1
         self._keys.reader.forget(tick)
         self._memory.forget()
 
@@ -170,7 +173,10 @@ class HarmonySource:
     # All together
 
     def _list_charted(self, since: int, until: int) -> list[GivenChord]:
-        return [] if self.chart is None else self.chart.list_chords(since, until, self._transpose)
+        if self.chart is None:
+            return []
+        found = self.chart.list_chords(since - self.bar_1, until - self.bar_1, self._transpose)
+        return [each._replace(start=each.start + self.bar_1, end=each.end + self.bar_1) for each in found]
 
     def _list_all(self, since: int, begin: int, until: int) -> tuple[list[GivenChord], str]:
         """Return what hands say where there are hands, else what the chart or the memory does, and which it is."""

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -15,10 +16,13 @@ from hypothesis import strategies as st
 from daemon.clocks.midi_clock import SILENCE_TIMEOUT_NS, MidiClock
 from daemon.core.counters import Counters
 from daemon.core.events import ControlChange, Event, MidiIn, PortsBack, PortsLost, Quit
+from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
 from daemon.engine.conductor import Conductor
 from daemon.engine.song import SongInfo
+from daemon.harmony.chart_line import ChartLine
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, SentMessage, VirtualWorld
+from music.charts.reading import parse_charts
 from music.note import Metre, Note
 from tests.support.fakes import MS, FakePlayer, StandingStill, midi, only, pairs
 
@@ -69,6 +73,8 @@ def show(
     tempo_without_start: bool = False,
     latency: int = 5 * MS,
     whole: bool = True,
+    settings: Settings = Settings(),
+    chart: ChartLine | None = None,
 ) -> Show:
     """A band at 120 bpm under a MIDI clock."""
     player = player or only("bass", lambda request, step: 40 + step % 40, length=5)
@@ -83,8 +89,10 @@ def show(
         InlineComposer(world, player, latency),
         player.info,
         SongInfo(metres=((0, metre),)),
+        settings,
         clock=MidiClock(500_000, commands, tempo_without_start=tempo_without_start) if clock else None,
         send_clock=send_clock,
+        chart=chart,
     )
     conductor.run()
     if whole:
@@ -315,6 +323,25 @@ def test_half_a_beat_without_clock_is_not_heard() -> None:
     ticks = [event for event in master(120, 400) if not BAR < event.at < BAR + 2 * STEP]
     done = show([*ticks, *tune()], until=3 * BAR)
     assert done.onsets == [i * STEP for i in range(1, 48)]
+
+
+def test_the_chart_is_where_the_master_is() -> None:
+    chart = ChartLine(parse_charts(b"| C | F | G | Am |\n", Path("song.txt"))[0])
+    jump = [MidiIn(BAR, b"\xfc"), MidiIn(BAR + 10 * MS, spp(48)), *master(120, 90, 2 * BAR, b"\xfb")]
+    player = FakePlayer()
+    show(
+        [*tune(), *master(120, 96), *jump],
+        until=2 * BAR + 3 * BEAT,
+        player=player,
+        settings=Settings(harmony="chart"),
+        chart=chart,
+    )
+    heard = [
+        next(each.root for each in request.harmony if each.start <= request.now * 6 < each.end)
+        for request in player.asked
+    ]
+    assert heard[3] == 0
+    assert heard[-1] == 9
 
 
 @pytest.mark.parametrize(

@@ -158,8 +158,14 @@ def test_state_names_what_holds_and_what_follows() -> None:
 def test_where_bar_1_moves_what_holds_begins_there() -> None:
     player = Player("hands")
     player.strike(0, C, 400)
-    player.source.forget(40)
+    player.source.forget(40, 40)
     assert player.roots(8)[0] == (40, 48, 0)
+
+
+def test_the_chart_begins_where_bar_1_lies() -> None:
+    player = Player("chart", "| C | F |\n")
+    player.source.forget(96, 96)
+    assert (96, 192, 0) in player.roots(16)
 
 
 def test_keys_and_chart_are_transposed_alike() -> None:
