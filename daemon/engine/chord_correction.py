@@ -6,8 +6,10 @@ begins there, a note of the chord takes their place. What belongs to it goes on,
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Collection, Iterable
 from dataclasses import replace
+from functools import lru_cache
 from itertools import groupby
 
 from daemon.core.plan import Plan
@@ -17,6 +19,8 @@ from daemon.harmony.chord_reading import ReadChord
 from music.note import PITCH_CLASSES, PITCHED_ROLES, PITCHES, TICKS_PER_STEP, Note
 
 BASS = "bass"
+#: steps of a plan that are adapted: by then another has come, unless the player hangs
+ADAPTED_STEPS = 8
 #: semitones of a third, and the tones of a chord that has one
 _THIRDS, _TRIAD = (3, 4), 3
 
@@ -87,27 +91,34 @@ def _adapt(plan: Plan, chord: ReadChord, step: int) -> Plan:
     """Return a plan whose notes belong to a chord; the first one of its bass from a step on is the chord's bass."""
     notes = dict(plan.notes)
     for role in PITCHED_ROLES:
-        notes[role] = _fit_all(plan.notes.get(role, ()), role, chord)
+        line = plan.notes.get(role, ())
+        far = bisect_left(line, (step + ADAPTED_STEPS) * TICKS_PER_STEP, key=_start_of)
+        notes[role] = (*_fit_all(line[:far], role, chord), *line[far:])
     first = next((i for i, note in enumerate(notes[BASS]) if note.start >= step * TICKS_PER_STEP), None)
     if first is not None and _is_wrong(notes[BASS][first].pitch, BASS, chord):
-        line = list(notes[BASS])
-        line[first] = replace(line[first], pitch=_fit_pitch(line[first].pitch, BASS, chord, ()))
-        notes[BASS] = tuple(line)
+        bass = list(notes[BASS])
+        bass[first] = replace(bass[first], pitch=_fit_pitch(bass[first].pitch, BASS, chord, ()))
+        notes[BASS] = tuple(bass)
     return replace(plan, notes={role: notes[role] for role in plan.notes})
 
 
 def _fit_all(notes: Iterable[Note], role: str, chord: ReadChord) -> tuple[Note, ...]:
     """Return notes with those moved that do not belong to a chord; of one onset, no two have the same pitch then."""
     fitted: list[Note] = []
-    for _, onset in groupby(notes, lambda note: note.start):
+    for _, onset in groupby(notes, _start_of):
         together = list(onset)
         taken = {note.pitch for note in together if _belongs(note.pitch, chord)}
         for note in together:
             if not _belongs(note.pitch, chord):
-                note = replace(note, pitch=_fit_pitch(note.pitch, role, chord, taken))
-                taken.add(note.pitch)
+                pitch = _fit_pitch(note.pitch, role, chord, taken)
+                note = Note(note.start, pitch, note.length, note.velocity)
+                taken.add(pitch)
             fitted.append(note)
-    return tuple(sorted(fitted))
+    return tuple(fitted)
+
+
+def _start_of(note: Note) -> int:
+    return note.start
 
 
 def _belongs(pitch: int, chord: ReadChord) -> bool:
@@ -123,7 +134,12 @@ def _is_wrong(pitch: int, role: str, chord: ReadChord) -> bool:
 
 def _fit_pitch(pitch: int, role: str, chord: ReadChord, taken: Collection[int]) -> int:
     """Return the nearest pitch of a chord that is not taken, if there is one; for the bass, one of the chord's bass."""
-    wanted = 1 << chord.bass if role == BASS else chord.tones
-    near = (pitch + way * distance for distance in range(1, PITCH_CLASSES + 1) for way in (-1, 1))
-    fitting = [other for other in near if 0 <= other < PITCHES and wanted >> other % PITCH_CLASSES & 1]
+    fitting = _list_near(pitch, 1 << chord.bass if role == BASS else chord.tones)
     return next((other for other in fitting if other not in taken), fitting[0])
+
+
+@lru_cache(maxsize=4096)
+def _list_near(pitch: int, wanted: int) -> tuple[int, ...]:
+    """Return other pitches up to an octave away whose pitch classes are wanted, the nearest first."""
+    near = (pitch + way * distance for distance in range(1, PITCH_CLASSES + 1) for way in (-1, 1))
+    return tuple(other for other in near if 0 <= other < PITCHES and wanted >> other % PITCH_CLASSES & 1)

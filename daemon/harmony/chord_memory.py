@@ -30,6 +30,7 @@ class ChordMemory:
 
     def __init__(self) -> None:
         self._beats: dict[int, ReadChord] = {}  # beat, counted from bar 1
+        self._oldest = 0  # the first of them
         self._period = 0  # beats after which it is expected again; 0: never
         self._certainty = 0.0
 
@@ -63,9 +64,8 @@ class ChordMemory:
     def _recall(self, beat: int) -> ReadChord | None:
         if not self._period:
             return None
-        oldest = min(self._beats)
         earlier = beat - self._period
-        while earlier >= oldest:
+        while earlier >= self._oldest:
             if earlier in self._beats:
                 return self._beats[earlier]
             earlier -= self._period
@@ -75,7 +75,8 @@ class ChordMemory:
         """Find the number of beats after which what was played comes round."""
         if not self._beats:
             return
-        first, last = min(self._beats), max(self._beats) + 1
+        self._oldest = first = min(self._beats)
+        last = max(self._beats) + 1
         first -= (first - bar_line) % beats_per_bar
         bars = -(-(last - first) // beats_per_bar)
         best = (_ONCE if bars in FORM_BARS else _ODD, bars)
