@@ -21,6 +21,8 @@ PASSING_TICKS = 15
 SINGLE_NOTE_BEATS = 8
 #: ticks for which what was played elsewhere tells the third of a chord that has none
 CONTEXT_TICKS = 4 * TICKS_PER_BEAT
+#: one key that is down for longer than that, while others are struck, is none of a chord: its note-off was lost
+STALE_TICKS = 16 * TICKS_PER_BEAT
 #: chords that are remembered
 MAX_CHORDS = 256
 
@@ -74,6 +76,7 @@ class HandReader:
     def strike(self, tick: int, key: Hashable, pitch: int) -> bool:
         """Take in that a key goes down; return True if another chord holds now."""
         changed = self.advance(tick)
+        self._drop_stale_key(tick)
         if self.fewest == 1:
             self.struck_at = tick
         self._ringing.pop(key, None)
@@ -82,6 +85,12 @@ class HandReader:
         _forget(self._strikes, tick - 2 * TICKS_PER_BEAT)
         self._pending = None
         return self._read(tick) or changed
+
+    def _drop_stale_key(self, tick: int) -> None:
+        """Take a key as up that alone has been down for very long; several are a chord that is held."""
+        old = [key for key, (at, _) in self._down.items() if tick - at > STALE_TICKS]
+        if len(old) == 1:
+            del self._down[old[0]]
 
     def release(self, tick: int, key: Hashable, *, rings: bool = False) -> bool:
         """Take in that a key goes up; return True if another chord holds now. rings: a pedal holds its note."""

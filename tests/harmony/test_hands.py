@@ -153,3 +153,23 @@ def test_another_split_takes_the_keys_as_up() -> None:
     downs.append(keys.reader.is_down)
     assert downs == [True, False]
     assert keys.reader.current is not None
+
+
+def test_a_key_whose_note_off_was_lost_is_none_of_a_chord() -> None:
+    """Where all keys are one hand's, every key that is held counts: one that nobody holds any longer would, too."""
+    arpeggio = [Note(2_016 + 6 * i, pitch, 400) for i, pitch in enumerate([60, 64, 67])]
+    readers = HandReader(find_bar), HandReader(find_bar)
+    for hand in readers:
+        hand.fewest = 3
+    readers[1].strike(0, 45, 45)
+    found = [play(arpeggio, until=2_300, reader=hand) for hand in readers]
+    assert found[0] == found[1]
+    assert found[0][-1][1] == 0
+
+
+def test_a_chord_that_is_held_for_long_is_one() -> None:
+    hand = HandReader(find_bar)
+    for pitch in C:
+        hand.strike(0, pitch, pitch)
+    hand.strike(2_000, 59, 59)
+    assert len(hand._down) == 4
