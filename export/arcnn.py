@@ -68,7 +68,7 @@ def write(tensors: Mapping[str, Tensor], state: Mapping[str, Any], target: Path)
     """Write the averaged network of a checkpoint as a graph; return figures about it. Raises CheckpointError."""
     provenance = onnx_file.select_provenance(state)
     graph = build_graph(state["recipe"])
-    graph.net.load_state_dict(checkpoint.select_tensors(tensors, "average"))
+    checkpoint.load_whole(graph.net, checkpoint.select_tensors(tensors, "average"))
     settings = {"calibrated": graph.calibrated}
     onnx_file.write(graph, Signature("arcnn", {}, {}, ARCNN_STYLES, settings, provenance), target)
     return check.report(graph, target)

@@ -12,7 +12,7 @@ from export import from_onnx
 from export.harmonist import replace_harmonist
 from export.techniques import find_exporter
 from models import checkpoint
-from music.errors import HousebandError
+from music.errors import HousebandError, report_os_errors
 from music.files import check_distinct, check_writable, write_atomically
 
 #: a graph may differ so much from torch, as a share of its largest value
@@ -33,6 +33,11 @@ def command(run: Path, out: Path, harmonist: Path | None, report: Path | None) -
 
     Checks the file with the ONNX checker, compares it with torch, measures it on one core, and says so.
     """
+    with report_os_errors():
+        _export(run, out, harmonist, report)
+
+
+def _export(run: Path, out: Path, harmonist: Path | None, report: Path | None) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     check_writable(out, run, harmonist)
     if report is not None:
@@ -51,5 +56,5 @@ def _print_report(figures: dict[str, Any], report: Path | None) -> None:
         click.echo(f"{name:>28}  {value}")
     if report:
         write_atomically(report, json.dumps(figures, indent=1))
-    if figures["worst difference to torch"] > MAX_DIFFERENCE:
-        raise HousebandError("the graph does not compute what torch computes")
+    if not figures["worst difference to torch"] <= MAX_DIFFERENCE:  # it may be no number
+        raise HousebandError("the graph does not compute what torch computes; the run's weights may be damaged")

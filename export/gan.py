@@ -78,9 +78,9 @@ def write(tensors: Mapping[str, Tensor], state: Mapping[str, Any], target: Path)
     """Write the averaged generator of a checkpoint as a graph; return figures about it. Raises CheckpointError."""
     provenance = onnx_file.select_provenance(state)
     generator = build_generator(state["recipe"])
-    generator.load_state_dict(checkpoint.select_tensors(tensors, "average"))
+    checkpoint.load_whole(generator, checkpoint.select_tensors(tensors, "average"))
     graph = GanGraph(generator)
-    settings = {key: state["extras"][key] for key in ("grooves", "habits", "velocity_std")}
+    settings = onnx_file.select_extras(state, "grooves", "habits", "velocity_std")
     onnx_file.write(graph, Signature("gan", {}, {}, GAN_STYLES, settings, provenance), target)
     return check.report(graph, target)
 

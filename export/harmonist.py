@@ -84,4 +84,4 @@ def replace_harmonist(run: Path, tensors: dict[str, Tensor], state: dict[str, An
     if {k: v.shape for k, v in own.items()} != {k: v.shape for k, v in theirs.items()}:
         raise CheckpointError(f"the harmonist of {run} is of another size than the run's own")
     tensors |= theirs
-    state["harmonist"] = {k: of[k] for k in ("commit", "command", "data_hash", "step")}
+    state["harmonist"] = {k: of.get(k) for k in ("commit", "version", "command", "data_hash", "step")}

@@ -124,8 +124,16 @@ def select_provenance(state: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a graph says of the run it comes from. Raises CheckpointError for a run that is not over."""
     if "extras" not in state:
         raise CheckpointError("the run has not come to its end; finish it with --resume")
-    kept = ("commit", "command", "data_hash", "recipe", "step", "torch", "harmonist")
+    kept = ("commit", "version", "command", "data_hash", "recipe", "step", "torch", "harmonist")
     return {key: state[key] for key in kept if key in state}
+
+
+def select_extras(state: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+    """Return what the end of a run has told beside the weights. Raises CheckpointError where it lacks something."""
+    extras = state.get("extras")
+    if not isinstance(extras, dict) or not set(keys) <= set(extras):
+        raise CheckpointError(f"the checkpoint lacks {', '.join(keys)}; finish the run with --resume")
+    return {key: extras[key] for key in keys}
 
 
 def _list_shapes(values: Any) -> Shapes:

@@ -43,6 +43,8 @@ TECHNIQUES = {
 
 def find_exporter(technique: object, source: Path) -> Exporter:
     """Return the exporter of a technique. Raises CheckpointError, about `source`, when there is none."""
+    if technique == "harmonist":
+        raise CheckpointError(f"{source}: a harmonist plays within other techniques; put it there with --harmonist")
     if technique not in TECHNIQUES:
         raise CheckpointError(f"{source}: no exporter for the technique {technique!r}")
     module, _, name = TECHNIQUES[str(technique)].partition(":")

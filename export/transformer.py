@@ -156,7 +156,7 @@ def write(tensors: Mapping[str, Tensor], state: Mapping[str, Any], target: Path)
     """
     provenance = onnx_file.select_provenance(state)
     model = build_transformer(state["recipe"])
-    model.load_state_dict(checkpoint.select_tensors(tensors, "average"))
+    checkpoint.load_whole(model, checkpoint.select_tensors(tensors, "average"))
     for module in (model.hand, model.writer):
         round_weights(module)
     parts = build_parts(model)
@@ -165,7 +165,7 @@ def write(tensors: Mapping[str, Tensor], state: Mapping[str, Any], target: Path)
         "ring": RING_STEPS,
         "period": PERIOD_STEPS,
         "vocabulary": step_tokens.WRITER_TOKENS,
-        "velocity_std": state["extras"]["velocity_std"],
+        **onnx_file.select_extras(state, "velocity_std"),
     }
     write_parts(parts, Signature("transformer", {}, {}, TRANSFORMER_STYLES, settings, provenance), target)
     return report(parts, target)

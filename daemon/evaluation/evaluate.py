@@ -61,7 +61,14 @@ def evaluate(options: EvaluationOptions) -> Report:
         piano_roll_png.check_matplotlib()
         options.pictures.mkdir(parents=True, exist_ok=True)
     work = [
-        ScoringJob(entry, find_next_song(entries, index), options.band, options.modes, options.pictures)
+        ScoringJob(
+            entry,
+            find_next_song(entries, index),
+            options.band,
+            options.modes,
+            options.pictures,
+            skips_broken=not options.collection,
+        )
         for index, entry in enumerate(entries)
     ]
     found = list(map_in_processes(scoring.score_file, work, options.jobs, "measuring"))

@@ -58,6 +58,8 @@ class ScoringJob:
     modes: tuple[str, ...] = ()
     #: the folder for a picture of it
     pictures: Path | None = None
+    #: a file that cannot be read is skipped, as in anybody's folder; in a collection it is an error
+    skips_broken: bool = False
 
 
 @dataclass(slots=True)
@@ -94,10 +96,15 @@ class FileScore:
 
 
 def score_file(job: ScoringJob) -> FileScore | SkippedFile:
-    """Score one file, or return why it has no score. Raises GraphError for a graph that cannot be played."""
+    """Score one file, or return why it has no score.
+
+    Raises GraphError for a graph that cannot be played, MidiFileError for a file of a collection that cannot be read.
+    """
     try:
         return _score(job)
     except MidiFileError as error:
+        if not job.skips_broken:
+            raise
         reason = str(error).removeprefix(f"{job.entry.collection}/{job.entry.name}: ")
         return SkippedFile(make_printable(job.entry.name), f"cannot be played: {reason}")
 

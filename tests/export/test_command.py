@@ -70,6 +70,38 @@ def test_a_killed_run_goes_on_and_is_exported(tmp_path: Path) -> None:
         assert np.array_equal(answer, copy.run(shown)[name])
 
 
+def test_a_run_that_cannot_be_exported_is_one_sentence(tmp_path: Path) -> None:
+    run, out = tmp_path / "run", tmp_path / "g.onnx"
+
+    def refuse(*options: str) -> str:
+        result = CliRunner().invoke(main, ["export", str(run), "-o", str(out), *options])
+        assert result.exit_code == 2, (result.output, result.exception)
+        assert not out.exists()
+        return result.output
+
+    assert "there is no such folder" in refuse()
+    run.mkdir()
+    assert "it has no checkpoint/" in refuse()
+    weights = {f"average.{k}": v for k, v in Generator(SMALL).state_dict().items()}
+    told = {"grooves": [], "habits": [], "velocity_std": [[0.1] * 4] * 5}
+    whole = {"technique": "gan", "step": 1, "cache": "", "recipe": {"model": GAN}, "extras": told}
+    for changed, said in (
+        ({"extras": {}}, "lacks grooves, habits, velocity_std"),
+        ({"extras": None}, "lacks grooves"),
+        ({"recipe": {"model": 3}}, "wants a table"),
+        ({"recipe": {}}, "do not fit the recipe"),
+        ({"technique": "harmonist"}, "put it there with --harmonist"),
+        ({"technique": "horn"}, "no exporter for the technique 'horn'"),
+    ):
+        checkpoint.save(run / "checkpoint", weights, whole | changed)
+        assert said in refuse()
+    checkpoint.save(run / "checkpoint", {k: v for k, v in weights.items() if "write" not in k}, whole)
+    assert "do not fit the recipe" in refuse()
+    assert "not a training run" in refuse("--harmonist", str(tmp_path / "none"))
+    out = run / "checkpoint" / "state.json" / "g.onnx"
+    assert "state.json: File exists" in CliRunner().invoke(main, ["export", str(run), "-o", str(out)]).output
+
+
 def test_another_harmonist_is_put_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = tmp_path / "c.npz"
     song_cache.save(
