@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from models.gan.network import Generator
-from models.harmonist.network import Dilated, Harmonist, Pointwise
+from models.harmonist.network import Dilated, GivenChordBranch, Harmonist, Pointwise
 from models.key_equivariant import Block, KeyConv, KeyNorm
 from music.note import PITCH_CLASSES
 
@@ -51,11 +51,16 @@ class Scale(nn.Module):
 @torch.no_grad()
 def fold_norm(norm: KeyNorm, after: KeyConv) -> Scale:
     """Put the weights of `norm` into those of the convolution after it; returns what is left."""
+    _weigh(norm, after)
+    return Scale(norm)
+
+
+@torch.no_grad()
+def _weigh(norm: KeyNorm, after: KeyConv) -> None:
     after.pp.mul_(norm.gain_pitched[None, :, None, None])
     after.pi.mul_(norm.gain_pitched[None, :, None])
     after.ip.mul_(norm.gain_plain[None, :, None])
     after.ii.mul_(norm.gain_plain[None, :, None])
-    return Scale(norm)
 
 
 def fold(model: M) -> M:
@@ -64,7 +69,11 @@ def fold(model: M) -> M:
     for part in list(model.modules()):
         if isinstance(part, (Block, Dilated, Pointwise)) and isinstance(part.norm, KeyNorm):
             part.norm = fold_norm(part.norm, part.spread)
+        if isinstance(part, GivenChordBranch):
+            part.norm = fold_norm(part.norm, part.head)  # type: ignore[assignment]
         if isinstance(part, Harmonist):
+            if part.given is not None:
+                _weigh(part.norm, part.given.listen)
             part.norm = fold_norm(part.norm, part.head)  # type: ignore[assignment]
         if isinstance(part, Generator):
             part.score_norm = fold_norm(part.score_norm, part.write)  # type: ignore[assignment]

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from export.fold_norms import Scale, fold
 from models.gan.network import Generator
-from models.harmonist.network import Dilated, Harmonist, Pointwise
+from models.harmonist.network import Dilated, GivenChordBranch, Harmonist, Pointwise
 from models.key_equivariant import Block, KeyConv, KeyNorm, Layout, Width
 from music.note import PITCH_CLASSES
 
@@ -163,6 +163,8 @@ def transform(model: M) -> M:
             part.activate = Waves(part.spread.target)
         if isinstance(part, Harmonist):
             _replace_convolutions(part, ("read", "read_future", "take_key"), ("head",))
+        if isinstance(part, GivenChordBranch):
+            _replace_convolutions(part, ("read", "tell"), ("head", "tell"))
         if isinstance(part, Generator):
             _replace_convolutions(part, ("read", "take_chord", "take_name"), ("write",))
             part.layout = WaveLayout()
@@ -172,13 +174,12 @@ def transform(model: M) -> M:
                 setattr(part, name, WaveConv(child))
             elif isinstance(child, Scale):
                 setattr(part, name, WaveScale(child))
-    # of a harmonist that hears given chords nobody has made a graph so far
     assert not any(isinstance(part, KeyNorm) for part in model.modules())
     return model
 
 
 def _replace_convolutions(part: nn.Module, entering: tuple[str, ...], leaving: tuple[str, ...]) -> None:
-    for name in (*entering, *leaving):
+    for name in dict.fromkeys((*entering, *leaving)):
         conv = part.get_submodule(name)
         assert isinstance(conv, KeyConv)
         setattr(part, name, WaveConv(conv, name in entering, name in leaving))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from export import check, fourier, onnx_file
+from export.harmonist import GIVEN_INPUTS, make_given, make_given_example
 from export.onnx_file import ExportModule
 from export.techniques import Exporter
 from models import checkpoint
@@ -28,17 +29,21 @@ from music.signature import Signature
 class GanGraph(ExportModule):
     """`Generator.forward`: canvas, style, groove vector, noise and the harmonist's input -> chords and logits.
 
-    It computes on Fourier coefficients of pitch (export.fourier). The weights stay as compact in the file as in
-    training; onnxruntime assembles each convolution's kernel once, when it folds constants at load.
+    The chords that are known are inputs, too, where the harmonist hears them. It computes on Fourier coefficients of
+    pitch (export.fourier). The weights stay as compact in the file as in training; onnxruntime assembles each
+    convolution's kernel once, when it folds constants at load.
     """
 
-    inputs = ("pitched", "plain", "style", "z", "noise", "melody", "phase", "known")
+    inputs: tuple[str, ...] = ("pitched", "plain", "style", "z", "noise", "melody", "phase", "known")
     outputs = ("chord_choice", "pitched_scores", "plain_scores")
 
     def __init__(self, generator: Generator) -> None:
         super().__init__()
         self.generator = fourier.transform(generator.requires_grad_(False).eval())
         self.z = generator.config.z
+        self.hears_given = generator.harmonist.given is not None
+        if self.hears_given:
+            self.inputs = (*self.inputs, *GIVEN_INPUTS)
 
     def forward(  # torch.onnx names inputs by position
         self,
@@ -50,8 +55,11 @@ class GanGraph(ExportModule):
         melody: Tensor,
         phase: Tensor,
         known: Tensor,
+        *given: Tensor,
     ) -> tuple[Tensor, ...]:
-        made: tuple[Tensor, ...] = self.generator(pitched, plain, style, z, noise, melody, phase, known)
+        made: tuple[Tensor, ...] = self.generator(
+            pitched, plain, style, z, noise, melody, phase, known, make_given(given)
+        )
         return made
 
     def example(self) -> tuple[Tensor, ...]:
@@ -66,6 +74,7 @@ class GanGraph(ExportModule):
             (torch.rand(1, BAND, PITCH_CLASSES, PAST_STEPS + FUTURE_STEPS, generator=make) < 0.05).float(),
             torch.eye(STEPS_PER_BAR)[:1],
             torch.zeros(1, 1),
+            *(make_given_example(1) if self.hears_given else ()),
         )
 
 

@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from models.gan.dataset import GAN_STYLES, RHYTHM_ROWS
 from models.gan.roll import WRITTEN_BEATS, RollLogits, SoftRoll
-from models.harmonist.network import Harmonist, HarmonistConfig, measure_agreement
+from models.harmonist.network import Given, Harmonist, HarmonistConfig, measure_agreement
 from models.key_equivariant import Block, KeyConv, KeyNorm, Layout, Width, join
 from models.recipe import Count
 from music.chords import QUALITIES
@@ -161,14 +161,15 @@ class Generator(nn.Module):
         melody: Tensor,
         phase: Tensor,
         known: Tensor,
+        given: Given | None = None,
     ) -> tuple[Tensor, ...]:
         """Plan: return the chords, one-hot, then the logits of all pitched and of all plain heads, side by side.
 
         noise: (B, qualities, 12, WRITTEN_BEATS), added when a chord is chosen; melody, phase and known are the
-        harmonist's input (music.encoding.melody_context). The heads stand in the order of PITCHED_HEADS and
-        PLAIN_HEADS: (B, HEAD.pitched, 12, FUTURE_STEPS) and (B, HEAD.plain, FUTURE_STEPS).
+        harmonist's input (music.encoding.melody_context), and given the chords that are known. The heads stand in the
+        order of PITCHED_HEADS and PLAIN_HEADS: (B, HEAD.pitched, 12, FUTURE_STEPS) and (B, HEAD.plain, FUTURE_STEPS).
         """
-        chord = choose_chords(self.harmonist.predict(melody, phase, known), plain, noise, known)
+        chord = choose_chords(self.harmonist.predict(melody, phase, known, given), plain, noise, known)
         scores = self.score(self.encode(pitched, plain, style, z), chord)
         return chord, torch.cat(list(scores.pitched.values()), 1), torch.cat(list(scores.plain.values()), 1)
 
