@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 #: Letter of a natural note -> pitch class.
@@ -94,6 +94,26 @@ def parse(label: str) -> Chord | None:
             intervals.add(_read_degree(degree))
     bass = (root + (_read_degree(bass_degree) if bass_degree else 0)) % 12
     return Chord(root, frozenset((root + i) % 12 for i in intervals) | {bass}, bass)
+
+
+def match_chord(tones: Iterable[int], root: int = NO_CHORD, bass: int = NO_CHORD) -> tuple[int, int] | None:
+    """Return the root and the index in QUALITIES of the chord that pitch classes come nearest to.
+
+    root: where it is known; bass: the lowest pitch class, which is the likeliest root otherwise. None without tones.
+    """
+    sounding = {tone % 12 for tone in tones}
+    if not sounding:
+        return None
+    roots = range(12) if root == NO_CHORD else (root,)
+    return max(((r, q) for r in roots for q in range(len(QUALITIES))), key=lambda c: _rate_chord(c[0], c[1], sounding, bass))
+
+
+def _rate_chord(root: int, quality: int, sounding: set[int], bass: int) -> float:
+    chord = {(root + tone) % 12 for tone in QUALITY_TONES[quality]}
+    fit = len(chord & sounding) - 0.9 * len(sounding - chord) - 0.5 * len(chord - sounding)
+    third = (root + QUALITY_TONES[quality][1]) % 12
+    # the plainer quality in doubt; a root that sounds, and best at the bottom
+    return fit + 0.4 * (root == bass) + 0.3 * (root in sounding) + 0.1 * (third in sounding) - 0.01 * quality
 
 
 class ChordTrack:

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from daemon.players.chord_balance import TONE_SHARES
 from daemon.players.graph import Graph, run_session
-from music.chords import QUALITIES, QUALITY_TONES
+from music.chords import QUALITIES, QUALITY_TONES, match_chord
 from music.encoding import melody_context
+from music.encoding.chord_evidence import GRAPH_INPUTS, GivenChord, draw_evidence
 from music.note import PITCH_CLASSES, STEPS_PER_BAR, STEPS_PER_BEAT, TICKS_PER_STEP, Metre
 
 Floats = NDArray[np.float32]
@@ -29,6 +30,8 @@ Voice = NDArray[np.int64]
 #: How sharply a doubt is settled against the noise, and how much noise temperature 1 is.
 AGREEMENT_GAIN = 12.0
 NOISE_SCALE = 0.15
+#: A chord of the past that was known with this certainty is the chord that was played on.
+SURE = 0.9
 #: Steps that share their noise: a doubt is settled once in half a bar.
 _NOISE_STEPS = 8
 #: Chords missing from the past, up to this number, are predicted one by one.
@@ -53,10 +56,12 @@ class MelodyContext:
     bar: int
     seed: int
     temperature: float
+    #: chords that are known from elsewhere
+    given: tuple[GivenChord, ...] = ()
 
     @property
     def conditions(self) -> tuple[object, ...]:
-        """Everything but the melody."""
+        """Everything but the melody and the chords that are known."""
         return self.heard_all, self.metre, self.bar, self.seed, self.temperature
 
 
@@ -80,6 +85,10 @@ class ChordPredictor:
         self._now: Any = graph.open_part("harmony")
         self._past: Any = graph.open_part("hindsight")
         self._patches = int(self._past.get_inputs()[0].shape[3]) // STEPS_PER_BEAT
+        self._hears_given = any(each.name in GRAPH_INPUTS for each in self._now.get_inputs())
+        self._no_evidence = {
+            each.name: np.zeros(each.shape, np.float32) for each in self._past.get_inputs() if each.name in GRAPH_INPUTS
+        }
         self._context: MelodyContext | None = None
         self._chords: dict[int, Chord] = {}  # by step
 
@@ -89,13 +98,19 @@ class ChordPredictor:
         phase = np.zeros((1, STEPS_PER_BAR), np.float32)
         phase[0, melody_context.find_phase(now - context.bar, context.metre)] = 1
         known = np.full((1, 1), certainty, np.float32)
-        odds, agreement = run_session(self._now, {"melody": planes[None], "phase": phase, "known": known})
+        inputs = {"melody": planes[None], "phase": phase, "known": known}
+        if self._hears_given:
+            inputs |= draw_evidence(context.given, now).arrange_for_graph()
+        odds, agreement = run_session(self._now, inputs)
         beats = _find_beats(now - context.bar, count, context.metre)
         chords = [_choose_chord(agreement[0, beat], context, now + k) for k, beat in enumerate(beats)]
         return ChordForecast(chords, (odds[0] @ _TONES)[beats], (odds[0] @ TONE_SHARES)[beats])
 
     def list_chords(self, context: MelodyContext, first: int, now: int, next_chord: Chord) -> list[Chord]:
-        """Return the chords of the steps [first, now): those predicted at each; followed by `next_chord`, of `now`."""
+        """Return the chords of the steps [first, now): those predicted at each; followed by `next_chord`, of `now`.
+
+        Where a chord was known, it is that one.
+        """
         self._forget_changed(context, now)
         self._chords[now] = next_chord
         missing = [step for step in range(first, now) if step not in self._chords]
@@ -111,7 +126,19 @@ class ChordPredictor:
         oldest = first - melody_context.PAST_STEPS
         if next(iter(self._chords)) < oldest or len(self._chords) > 4 * melody_context.PAST_STEPS:
             self._chords = {step: chord for step, chord in self._chords.items() if step >= oldest}
-        return [self._chords[step] for step in range(first, now + 1)]
+        known = self._find_given(context, first, now) if self._hears_given else {}
+        return [known.get(step, self._chords[step]) for step in range(first, now + 1)]
+
+    @staticmethod
+    def _find_given(context: MelodyContext, first: int, now: int) -> dict[int, Chord]:
+        """Return the chords of the steps [first, now) that were known for sure."""
+        found: dict[int, Chord] = {}
+        for given in context.given:
+            chord = match_chord(given.list_tones(), given.root, given.bass)
+            if chord is not None and given.certainty >= SURE:
+                begin, end = (-(-tick // TICKS_PER_STEP) for tick in (given.start, given.end))
+                found |= dict.fromkeys(range(max(first, begin), min(now, end)), chord)
+        return found
 
     def _forget_changed(self, context: MelodyContext, now: int) -> None:
         """Forget chords from the first change of the melody on, and those of steps to come."""
@@ -144,6 +171,8 @@ class ChordPredictor:
             phase[places, np.arange(self._patches)] = 1
             known = np.full((1, 1, self._patches), context.heard_all, np.float32)
             inputs = {"melody": planes[None], "phase": phase[None], "known": known}
+            if self._hears_given:  # of the past, what was known stands in `list_chords`
+                inputs |= self._no_evidence
             (agreement,) = run_session(self._past, inputs)
             for step, scores in zip(now_lines.tolist(), agreement, strict=True):
                 if step in wanted and now - melody_context.PAST_STEPS <= step < now:

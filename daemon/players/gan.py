@@ -25,6 +25,7 @@ from music.analysis import note_density
 from music.analysis.note_rows import NoteRows
 from music.chords import QUALITIES
 from music.encoding import gan_canvas, melody_context
+from music.encoding.chord_evidence import GRAPH_INPUTS, draw_evidence
 from music.encoding.gan_canvas import (
     CANVAS_STEPS,
     DRUM_PLANES,
@@ -113,7 +114,8 @@ class GanPlayer(GraphPlayer):
             "phase": (1, STEPS_PER_BAR),
             "known": (1, 1),
         }
-        if dict(graph.signature.inputs) != wanted:
+        self._hears_given = "given_plain" in graph.signature.inputs
+        if dict(graph.signature.inputs) != wanted | (GRAPH_INPUTS if self._hears_given else {}):
             raise GraphError(f"this graph does not fit the GAN's canvas: it takes {dict(graph.signature.inputs)}")
         try:
             self._grooves = [np.asarray(bank, np.float32).reshape(len(bank), -1, z) for bank in settings["grooves"]]
@@ -176,6 +178,8 @@ class GanPlayer(GraphPlayer):
             "phase": heard.phase[None],
             "known": heard.known[None],
         }
+        if self._hears_given:
+            inputs |= draw_evidence(request.harmony, request.now).arrange_for_graph()
         return dict(self._graph.run(inputs))
 
     def _choose_groove(self, settings: Settings, style: int, section: int) -> NDArray[np.float32]:

@@ -241,6 +241,7 @@ class _PlanWriter:
             bar=self._bar,
             seed=settings.seed,
             temperature=settings.temperature,
+            given=request.harmony,
         )
         self._parts = {role: _RolePlan() for role in ROLES}
         tick = self._now * TICKS_PER_STEP

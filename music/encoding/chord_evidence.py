@@ -27,6 +27,13 @@ CERTAINTY, SILENCE = range(2)  #: planes without pitch: how sure the chord is, a
 PLAIN_PLANES = 2
 
 
+#: Inputs of a graph that is told of known chords -> their shapes.
+GRAPH_INPUTS = {
+    "given_pitched": (1, PITCHED_PLANES * EVIDENCE_BEATS, PITCH_CLASSES, 1),
+    "given_plain": (1, PLAIN_PLANES * EVIDENCE_BEATS, 1),
+}
+
+
 class GivenChord(NamedTuple):
     """A chord that is known, and for how long. Ticks count from bar 1."""
 
@@ -47,6 +54,14 @@ class ChordEvidence(NamedTuple):
 
     pitched: NDArray[np.float32]  #: (PITCHED_PLANES, 12, EVIDENCE_BEATS), 0..1
     plain: NDArray[np.float32]  #: (PLAIN_PLANES, EVIDENCE_BEATS), 0..1
+
+    def arrange_for_graph(self) -> dict[str, NDArray[np.float32]]:
+        """Return the planes as GRAPH_INPUTS."""
+        pitched, plain = self.pitched.transpose(0, 2, 1), self.plain
+        return {
+            "given_pitched": np.ascontiguousarray(pitched).reshape(GRAPH_INPUTS["given_pitched"]),
+            "given_plain": plain.reshape(GRAPH_INPUTS["given_plain"]),
+        }
 
 
 def pack_tones(pitch_classes: Iterable[int]) -> int:
