@@ -105,7 +105,9 @@ def match_chord(tones: Iterable[int], root: int = NO_CHORD, bass: int = NO_CHORD
     if not sounding:
         return None
     roots = range(12) if root == NO_CHORD else (root,)
-    return max(((r, q) for r in roots for q in range(len(QUALITIES))), key=lambda c: _rate_chord(c[0], c[1], sounding, bass))
+    return max(
+        ((r, q) for r in roots for q in range(len(QUALITIES))), key=lambda c: _rate_chord(c[0], c[1], sounding, bass)
+    )
 
 
 def _rate_chord(root: int, quality: int, sounding: set[int], bass: int) -> float:

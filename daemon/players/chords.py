@@ -18,8 +18,8 @@ from daemon.players.chord_balance import TONE_SHARES
 from daemon.players.graph import Graph, run_session
 from music.chords import QUALITIES, QUALITY_TONES, match_chord
 from music.encoding import melody_context
-from music.encoding.chord_evidence import GRAPH_INPUTS, GivenChord, draw_evidence
-from music.note import PITCH_CLASSES, STEPS_PER_BAR, STEPS_PER_BEAT, TICKS_PER_STEP, Metre
+from music.encoding.chord_evidence import GRAPH_INPUTS, GivenChord, draw_evidence, find_known_chords
+from music.note import PITCH_CLASSES, STEPS_PER_BAR, STEPS_PER_BEAT, Metre
 
 Floats = NDArray[np.float32]
 #: Root (0..11) and quality (an index of QUALITIES).
@@ -30,8 +30,6 @@ Voice = NDArray[np.int64]
 #: How sharply a doubt is settled against the noise, and how much noise temperature 1 is.
 AGREEMENT_GAIN = 12.0
 NOISE_SCALE = 0.15
-#: A chord of the past that was known with this certainty is the chord that was played on.
-SURE = 0.9
 #: Steps that share their noise: a doubt is settled once in half a bar.
 _NOISE_STEPS = 8
 #: Chords missing from the past, up to this number, are predicted one by one.
@@ -133,11 +131,10 @@ class ChordPredictor:
     def _find_given(context: MelodyContext, first: int, now: int) -> dict[int, Chord]:
         """Return the chords of the steps [first, now) that were known for sure."""
         found: dict[int, Chord] = {}
-        for given in context.given:
-            chord = match_chord(given.list_tones(), given.root, given.bass)
-            if chord is not None and given.certainty >= SURE:
-                begin, end = (-(-tick // TICKS_PER_STEP) for tick in (given.start, given.end))
-                found |= dict.fromkeys(range(max(first, begin), min(now, end)), chord)
+        for step, given in enumerate(find_known_chords(context.given, first, now - first), first):
+            chord = match_chord(given.list_tones(), given.root, given.bass) if given is not None else None
+            if chord is not None:
+                found[step] = chord
         return found
 
     def _forget_changed(self, context: MelodyContext, now: int) -> None:

@@ -23,9 +23,9 @@ from daemon.players import chord_balance
 from daemon.players.graph import Graph, GraphError, GraphPlayer, check_settings
 from music.analysis import note_density
 from music.analysis.note_rows import NoteRows
-from music.chords import QUALITIES
+from music.chords import NO_CHORD, QUALITIES
 from music.encoding import gan_canvas, melody_context
-from music.encoding.chord_evidence import GRAPH_INPUTS, draw_evidence
+from music.encoding.chord_evidence import GRAPH_INPUTS, draw_evidence, find_known_chords, weigh_bass
 from music.encoding.gan_canvas import (
     CANVAS_STEPS,
     DRUM_PLANES,
@@ -58,6 +58,8 @@ BALANCE_WEIGHT = 1.0
 DENSITY_GAIN = 2.0
 #: Velocities that are written.
 MIN_VELOCITY, MAX_VELOCITY = 20, 120
+#: What is added to the score of the bass's pitch class in the first beat of a chord that is known, or of its bars.
+BASS_PULL = 8.0
 #: Steps of noise that are drawn together, and those that share a chord's noise.
 _BLOCK_STEPS, _CHORD_NOISE_STEPS = 16, 8
 
@@ -323,11 +325,14 @@ class _NoteWriter:
         gates = plain[_GATES] + noise.rhythm[:3] + begin[:3] > 0
         held = noise.rhythm[3:6] + longer
         best = pitched[PITCHED_SLICES["bass_pitch"]].reshape(-1, FUTURE_STEPS)
+        if request.harmony:
+            best = best + BASS_PULL * self._weigh_bass()[_PITCH_CLASSES_OF["bass"]]
         # cells that an onset of each pitched role would take, that are held, and that lie in the chord
         cells = np.zeros((3, len(PITCHED_ROLES), _MAX_CELLS, FUTURE_STEPS), np.bool_)
         cells[0, 0, : len(best)] = best == best.max(0)
         cells[1, 0, : len(best)] = plain[PLAIN_SLICES["bass_hold"]] + held[:1] > 0
         tones = _find_chord_tones(scores["chord_choice"][0])
+        cells[2, 0] = self._find_bass_places() if request.harmony else True
         for i, part in ((1, "chords"), (2, "pad")):
             classes = _PITCH_CLASSES_OF[part]
             onset = pitched[PITCHED_SLICES[f"{part}_onset"]].reshape(-1, FUTURE_STEPS) + neglected[classes]
@@ -341,6 +346,23 @@ class _NoteWriter:
         loudness = 127 / (1 + np.exp(-plain[PLAIN_SLICES["velocity"]]))
         loudness = loudness + noise.velocity * velocity_std[:, None] * 127 * settings.temperature
         self._velocity = np.clip(np.rint(loudness), MIN_VELOCITY, MAX_VELOCITY).astype(int).tolist()
+
+    def _weigh_bass(self) -> NDArray[np.float64]:
+        """Return where a pitch class is the bass's, by the chords that are known: (12, FUTURE_STEPS) of 0 and 1."""
+        request = self._request
+        bar, steps_per_bar = request.bar_origin // TICKS_PER_STEP, request.metre.steps_per_bar
+        return weigh_bass(request.harmony, self._first, FUTURE_STEPS, bar, steps_per_bar)
+
+    def _find_bass_places(self) -> NDArray[np.bool_]:
+        """Return the cells in which a bass note may go on at each step: those of a chord that is known, else all."""
+        inside = np.ones((PITCH_CLASSES, FUTURE_STEPS), np.bool_)
+        for step, chord in enumerate(find_known_chords(self._request.harmony, self._first, FUTURE_STEPS)):
+            if chord is not None:
+                inside[:, step] = False
+                inside[[*chord.list_tones(), *([chord.bass] if chord.bass != NO_CHORD else [])], step] = True
+        cells = np.ones((_MAX_CELLS, FUTURE_STEPS), np.bool_)
+        cells[: len(_PITCH_CLASSES_OF["bass"])] = inside[_PITCH_CLASSES_OF["bass"]]
+        return cells
 
     def write(self) -> tuple[dict[str, tuple[Note, ...]], dict[str, tuple[Note, ...]]]:
         """Return `notes` and `held` of a Plan, by role."""
@@ -389,12 +411,15 @@ class _NoteWriter:
         """Return the cells that begin at a step, and those of the sounding ones that go on, as bits.
 
         A new onset of the bass ends its old note. On every beat chords and pad let go of tones that its chord lacks;
-        where the pad would lose a note, it begins the chord anew. Within a beat nothing is cut, so that a melody note
-        that changes the plan does not make them stutter.
+        where the pad would lose a note, it begins the chord anew, and so does the bass where its note is none of a
+        chord that is known. Within a beat nothing is cut, so that a melody note that changes the plan does not make
+        them stutter.
         """
         begin = self._begins[index][step] if self._gates[index][step] else 0
         go_on = sounding & self._holds[index][step]
         if role == "bass":
+            if sounding & ~self._tones[index][step]:
+                begin = self._begins[index][step]
             return begin, 0 if begin else go_on
         if step % STEPS_PER_BEAT == 0:
             inside = self._tones[index][step]

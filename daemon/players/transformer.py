@@ -34,6 +34,7 @@ from daemon.players.kv_cache import DecoderState, KvCache, TokenWriter
 from daemon.players.player import ContinuingPlayer
 from music.analysis.note_rows import NoteRows, list_rows
 from music.encoding import melody_context, sampling, step_features, step_tokens
+from music.encoding.chord_evidence import weigh_bass
 from music.note import (
     MELODY,
     PITCH_CLASSES,
@@ -65,6 +66,8 @@ RESTART_BIAS = 3.0
 DOUBT_WEIGHT = 4.0
 #: How much a tone is preferred that the harmony wants and the band has neglected.
 BALANCE_WEIGHT = 3.0
+#: What is added to the logits of the bass's pitch class in the first beat of a chord that is known, or of its bars.
+BASS_PULL = 8.0
 #: A sounding note is let go when its pitch class is this much less likely than the likeliest one of the chord.
 LET_GO_RATIO = 0.6
 #: Steps from one look for notes to let go to the next. At every step the band stutters where the harmony is in doubt.
@@ -383,21 +386,36 @@ class _PlanWriter:
         neglected = chord_balance.weigh_neglected_tones(forecast.shares[k], self._count_sounding_steps(step))
         doubt: Bias = DOUBT_WEIGHT * np.log((tones + 0.02) / (tones.max() + 0.02))
         bias[_PITCHES] = (doubt + BALANCE_WEIGHT * neglected)[_CLASSES_FROM[max(chord[0], 0)]]
-        tokens = self._draw_tokens(chord, state, numbers, bias)
+        tokens = self._draw_tokens(chord, state, numbers, bias, self._pull_bass(step, chord[0]))
         for onsets in step_tokens.decode_step(tokens, chord[0]):
             self._begin(onsets, tick, velocity[ROLES.index(onsets.role)])
 
-    def _draw_tokens(self, chord: Chord, state: DecoderState, numbers: Sequence[float], bias: Bias) -> list[int]:
+    def _pull_bass(self, step: int, root: int) -> Bias | None:
+        """Return the bias of the bass towards the lowest note of a chord that is known; None where there is none."""
+        if not self._request.harmony:
+            return None
+        wanted = weigh_bass(self._request.harmony, step, 1, self._bar, self._request.metre.steps_per_bar)[:, 0]
+        bias = np.zeros(step_tokens.WRITER_TOKENS)
+        bias[_PITCHES] = BASS_PULL * wanted[_CLASSES_FROM[max(root, 0)]]
+        return bias if wanted.any() else None
+
+    def _draw_tokens(
+        self, chord: Chord, state: DecoderState, numbers: Sequence[float], bias: Bias, bass_bias: Bias | None
+    ) -> list[int]:
         """Draw the tokens of one step.
 
-        numbers: random ones, 0..1, one a token; bias: what is added to the tokens' logits.
+        numbers: random ones, 0..1, one a token; bias: what is added to the tokens' logits; bass_bias: and to those of
+        the bass.
         """
         writer, temperature = self._player.writer, self._temperature
         grammar = step_tokens.Grammar(ROLES, _COMPASS, chord[0])
         for number in numbers:
             allowed = grammar.list_allowed()
             logits, _ = writer.write(state, tuple(grammar.tokens))
-            place = sampling.choose_place(logits[allowed] + bias[allowed], number, temperature, TOP_P)
+            wanted = logits[allowed] + bias[allowed]
+            if bass_bias is not None and grammar.role == "bass":
+                wanted = wanted + bass_bias[allowed]
+            place = sampling.choose_place(wanted, number, temperature, TOP_P)
             grammar.append(int(allowed[place]))
             if grammar.over:
                 return grammar.tokens

@@ -19,6 +19,8 @@ from music.note import PITCH_CLASSES, STEPS_PER_BEAT, TICKS_PER_STEP
 
 #: How sure it is that a chord that is held goes on, from one beat to the next.
 HELD_FADE = 0.85
+#: A chord that is at least that certain is what the band plays on, and its lowest note is the bass's.
+SURE = 0.9
 PAST_BEATS = 4  #: beats before the one that the now-line lies in
 EVIDENCE_BEATS = PAST_BEATS + AHEAD_BEATS
 ROOT, TONES, BASS = range(3)  #: planes over pitch classes
@@ -84,6 +86,38 @@ def draw_evidence(chords: Sequence[GivenChord], now: int) -> ChordEvidence:
         if chord is not None:
             _draw(chord, pitched[:, :, beat], plain[:, beat])
     return ChordEvidence(pitched, plain)
+
+
+def find_known_chords(chords: Sequence[GivenChord], first: int, count: int) -> list[GivenChord | None]:
+    """Return for each of `count` steps from `first` on the chord that is known there for sure; None where none is."""
+    found: list[GivenChord | None] = [None] * count
+    for chord in chords:
+        if chord.certainty < SURE or not chord.tones:
+            continue
+        begin, end = (-(-tick // TICKS_PER_STEP) - first for tick in (chord.start, chord.end))
+        for step in range(max(0, begin), min(count, end)):
+            found[step] = chord
+    return found
+
+
+def weigh_bass(
+    chords: Sequence[GivenChord], first: int, count: int, bar: int, steps_per_bar: int
+) -> NDArray[np.float64]:
+    """Return (12, count): 1 where a pitch class is the one that the bass should have, by what is known for sure.
+
+    That is in the first beat of every bar and of every chord; elsewhere the bass walks as it likes. bar: a step at
+    which a bar begins.
+    """
+    wanted = np.zeros((PITCH_CLASSES, count))
+    for step, chord in enumerate(find_known_chords(chords, first, count)):
+        if chord is None:
+            continue
+        lowest = chord.bass if chord.bass != NO_CHORD else chord.root
+        since_chord = first + step - chord.start // TICKS_PER_STEP
+        is_strong = min(since_chord, (first + step - bar) % steps_per_bar) < STEPS_PER_BEAT
+        if lowest != NO_CHORD and is_strong:
+            wanted[lowest, step] = 1
+    return wanted
 
 
 def _find_longest(chords: Sequence[GivenChord], begin: int, end: int) -> GivenChord | None:

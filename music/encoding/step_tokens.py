@@ -272,6 +272,11 @@ class Grammar:
         self._used: set[int] = set()
         self.over = False
 
+    @property
+    def role(self) -> str | None:
+        """The role whose section is being written; None before the first and after the last."""
+        return self._left[0] if self._left else None
+
     def find_allowed(self) -> NDArray[np.bool_]:
         """Return which tokens may come next, (WRITER_TOKENS,), at least one while the step is not over."""
         mask = np.zeros(WRITER_TOKENS, np.bool_)

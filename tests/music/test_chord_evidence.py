@@ -17,7 +17,9 @@ from music.encoding.chord_evidence import (
     TONES,
     GivenChord,
     draw_evidence,
+    find_known_chords,
     pack_tones,
+    weigh_bass,
 )
 
 BEAT = 24
@@ -47,6 +49,14 @@ def test_no_chord_is_told_as_silence() -> None:
     pitched, plain = draw_evidence([GivenChord(0, BEAT, NO_CHORD, 0, NO_CHORD, 1.0)], now=0)
     assert not pitched.any()
     assert plain[SILENCE, PAST_BEATS] == plain[CERTAINTY, PAST_BEATS] == 1
+
+
+def test_the_bass_is_the_lowest_note_of_a_chord_that_is_sure_where_it_begins_and_on_the_bar() -> None:
+    long = C_MAJOR._replace(end=8 * BEAT)
+    wanted = weigh_bass([long, G._replace(start=8 * BEAT, end=12 * BEAT)], 0, 48, 0, 16)
+    assert {(int(pc), int(step)) for pc, step in np.argwhere(wanted)} == {(4, s) for s in (*range(4), *range(16, 20))}
+    known = find_known_chords([long], -2, 5)
+    assert known == [None, None, long, long, long]
 
 
 chords = st.builds(

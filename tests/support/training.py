@@ -12,7 +12,7 @@ import torch
 from models.arcnn import dataset
 from models.arcnn.dataset import EditPiece
 from models.data.song_cache import CachedSong
-from models.gan.network import GanConfig
+from models.gan.network import GanConfig, Generator
 from models.harmonist.network import HarmonistConfig
 from music.track_names import PARTS
 
@@ -57,15 +57,14 @@ def make_hymn_piece(index: int = 0) -> EditPiece:
     return dataset.make_piece(make_hymn(index))
 
 
-def write_gan_graph(path: Path) -> None:
-    """Write the graph of a small GAN that has learned nothing."""
+def write_gan_graph(path: Path, generator: Generator | None = None) -> None:
+    """Write the graph of a small GAN, of one that has learned nothing unless another is given."""
     from export.gan import GanGraph
     from export.onnx_file import write
     from models.gan.dataset import GAN_STYLES
-    from models.gan.network import Generator
     from music.signature import Signature
 
     torch.manual_seed(0)
     habit = [4.0, 8.0, 2.0, 12.0, 0.2, 0.2, 0.2]
     settings = {"grooves": [[[0.0] * 4]] * 5, "habits": [[[habit]]] * 5, "velocity_std": [[0.1] * 4] * 5}
-    write(GanGraph(Generator(GAN_CONFIG)), Signature("gan", {}, {}, GAN_STYLES, settings), path)
+    write(GanGraph(generator or Generator(GAN_CONFIG)), Signature("gan", {}, {}, GAN_STYLES, settings), path)
