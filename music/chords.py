@@ -115,7 +115,7 @@ def _rate_chord(root: int, quality: int, sounding: set[int], bass: int) -> float
     fit = len(chord & sounding) - 0.9 * len(sounding - chord) - 0.5 * len(chord - sounding)
     third = (root + QUALITY_TONES[quality][1]) % 12
     # the plainer quality in doubt; a root that sounds, and best at the bottom
-    return fit + 0.4 * (root == bass) + 0.3 * (root in sounding) + 0.1 * (third in sounding) - 0.01 * quality
+    return fit + 2.0 * (root == bass) + 0.3 * (root in sounding) + 0.1 * (third in sounding) - 0.01 * quality
 
 
 class ChordTrack:
