@@ -19,7 +19,7 @@ from daemon.players.graph import Graph, run_session
 from music.chords import QUALITIES, QUALITY_TONES, match_chord
 from music.encoding import melody_context
 from music.encoding.chord_evidence import GRAPH_INPUTS, GivenChord, draw_evidence, find_known_chords
-from music.note import PITCH_CLASSES, STEPS_PER_BAR, STEPS_PER_BEAT, Metre
+from music.note import PITCH_CLASSES, STEPS_PER_BAR, STEPS_PER_BEAT, TICKS_PER_STEP, Metre
 
 Floats = NDArray[np.float32]
 #: Root (0..11) and quality (an index of QUALITIES).
