@@ -60,6 +60,8 @@ DENSITY_GAIN = 2.0
 MIN_VELOCITY, MAX_VELOCITY = 20, 120
 #: What is added to the score of the bass's pitch class in the first beat of a chord that is known, or of its bars.
 BASS_PULL = 8.0
+#: The bass holds that note for so many steps, so that it is heard.
+BASS_STEPS = 2
 #: Steps of noise that are drawn together, and those that share a chord's noise.
 _BLOCK_STEPS, _CHORD_NOISE_STEPS = 16, 8
 
@@ -326,11 +328,13 @@ class _NoteWriter:
         held = noise.rhythm[3:6] + longer
         best = pitched[PITCHED_SLICES["bass_pitch"]].reshape(-1, FUTURE_STEPS)
         if request.harmony:
-            best = best + BASS_PULL * self._weigh_bass()[_PITCH_CLASSES_OF["bass"]]
+            best = best + BASS_PULL * self._weigh_bass(STEPS_PER_BEAT)[_PITCH_CLASSES_OF["bass"]]
         # cells that an onset of each pitched role would take, that are held, and that lie in the chord
         cells = np.zeros((3, len(PITCHED_ROLES), _MAX_CELLS, FUTURE_STEPS), np.bool_)
         cells[0, 0, : len(best)] = best == best.max(0)
         cells[1, 0, : len(best)] = plain[PLAIN_SLICES["bass_hold"]] + held[:1] > 0
+        if request.harmony:
+            cells[1, 0, : len(best)] |= self._weigh_bass(BASS_STEPS)[_PITCH_CLASSES_OF["bass"]] > 0
         tones = _find_chord_tones(scores["chord_choice"][0])
         cells[2, 0] = self._find_bass_places() if request.harmony else True
         for i, part in ((1, "chords"), (2, "pad")):
@@ -347,11 +351,14 @@ class _NoteWriter:
         loudness = loudness + noise.velocity * velocity_std[:, None] * 127 * settings.temperature
         self._velocity = np.clip(np.rint(loudness), MIN_VELOCITY, MAX_VELOCITY).astype(int).tolist()
 
-    def _weigh_bass(self) -> NDArray[np.float64]:
-        """Return where a pitch class is the bass's, by the chords that are known: (12, FUTURE_STEPS) of 0 and 1."""
+    def _weigh_bass(self, steps: int) -> NDArray[np.float64]:
+        """Return where a pitch class is the bass's, by the chords that are known: (12, FUTURE_STEPS) of 0 and 1.
+
+        steps: how many from the beginning of each chord and bar on.
+        """
         request = self._request
         bar, steps_per_bar = request.bar_origin // TICKS_PER_STEP, request.metre.steps_per_bar
-        return weigh_bass(request.harmony, self._first, FUTURE_STEPS, bar, steps_per_bar)
+        return weigh_bass(request.harmony, self._first, FUTURE_STEPS, bar, steps_per_bar, steps)
 
     def _find_bass_places(self) -> NDArray[np.bool_]:
         """Return the cells in which a bass note may go on at each step: those of a chord that is known, else all."""

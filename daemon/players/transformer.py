@@ -397,6 +397,7 @@ class _PlanWriter:
         wanted = weigh_bass(self._request.harmony, step, 1, self._bar, self._request.metre.steps_per_bar)[:, 0]
         bias = np.zeros(step_tokens.WRITER_TOKENS)
         bias[_PITCHES] = BASS_PULL * wanted[_CLASSES_FROM[max(root, 0)]]
+        bias[step_tokens.LENGTH] = -BASS_PULL  # longer than a step, so that it is heard
         return bias if wanted.any() else None
 
     def _draw_tokens(

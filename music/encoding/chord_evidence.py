@@ -101,12 +101,12 @@ def find_known_chords(chords: Sequence[GivenChord], first: int, count: int) -> l
 
 
 def weigh_bass(
-    chords: Sequence[GivenChord], first: int, count: int, bar: int, steps_per_bar: int
+    chords: Sequence[GivenChord], first: int, count: int, bar: int, steps_per_bar: int, steps: int = STEPS_PER_BEAT
 ) -> NDArray[np.float64]:
     """Return (12, count): 1 where a pitch class is the one that the bass should have, by what is known for sure.
 
-    That is in the first beat of every bar and of every chord; elsewhere the bass walks as it likes. bar: a step at
-    which a bar begins.
+    That is in the first `steps` steps of every bar and of every chord; elsewhere the bass walks as it likes. bar: a
+    step at which a bar begins.
     """
     wanted = np.zeros((PITCH_CLASSES, count))
     for step, chord in enumerate(find_known_chords(chords, first, count)):
@@ -114,7 +114,7 @@ def weigh_bass(
             continue
         lowest = chord.bass if chord.bass != NO_CHORD else chord.root
         since_chord = first + step - chord.start // TICKS_PER_STEP
-        is_strong = min(since_chord, (first + step - bar) % steps_per_bar) < STEPS_PER_BEAT
+        is_strong = min(since_chord, (first + step - bar) % steps_per_bar) < steps
         if lowest != NO_CHORD and is_strong:
             wanted[lowest, step] = 1
     return wanted
