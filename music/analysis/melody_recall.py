@@ -9,6 +9,7 @@ be in time from the second verse on. Nothing right of the now-line is looked at.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -52,6 +53,13 @@ def sample_melody(rows: Iterable[Sequence[int]] | NDArray[np.int64], steps: int)
 
 def find_match(pitches: NDArray[np.int16], steps_per_bar: int = 16) -> MelodyMatch:
     """Return the match of the line after the last of the steps (T,)."""
+    return _find_match(np.asarray(pitches, np.int16).tobytes(), steps_per_bar)
+
+
+@lru_cache(maxsize=4)  # a plan asks more than once
+def _find_match(sampled: bytes, steps_per_bar: int) -> MelodyMatch:
+    """Return the match of the line after steps, which are told as the bytes of an array of int16."""
+    pitches = np.frombuffer(sampled, np.int16)
     lags = _list_lags(len(pitches), steps_per_bar)
     if not len(lags):
         return MelodyMatch(-1, 0.0)

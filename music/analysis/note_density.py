@@ -46,6 +46,8 @@ def measure_habits(parts: Parts, since: int, until: int) -> Floats:
 
 #: steps that are looked back on, whole bars; and how many steps' worth of the promise counts as kept to begin with
 WINDOW_STEPS, TRUST_STEPS = 128, 16
+#: (bars, STEPS_PER_BAR): the steps that are looked back on, those of the last bar first
+_NEWEST_BARS_FIRST = np.arange(WINDOW_STEPS).reshape(-1, STEPS_PER_BAR)[::-1]
 #: what is added to a gate's logit where a role plays e times too few notes; many drums are far from any doubt
 ONSET_GAIN = np.array([8.0, 8.0, 8.0, 16.0])
 #: what is added to a hold's logit for each logit that the share of one-step notes strays
@@ -68,14 +70,12 @@ def compute_density_bias(parts: Rows, now: int, promised: Floats, density: float
     starts = np.concatenate([_NO_ROWS, *parts.values()])[:, 0] // TICKS_PER_STEP
     ago = (now - 1 - starts) // STEPS_PER_BAR  # bars
     begun = np.bincount(ago[(ago >= 0) & (ago < WINDOW_STEPS // STEPS_PER_BAR)])
-    played = [now - STEPS_PER_BAR * (i + 1) for i, count in enumerate(begun.tolist()) if count]
-    if not played:
+    if not begun.any():
         return np.zeros(len(ROLES)), np.zeros(len(PITCHED_ROLES))
     first = max(now - WINDOW_STEPS, int(starts.min()))
     notes, over, single = count_notes(parts, first, now)
-    steps = (
-        np.concatenate([np.arange(max(since, first), since + STEPS_PER_BAR) for since in played]) - now + WINDOW_STEPS
-    )
+    steps = _NEWEST_BARS_FIRST[: len(begun)][begun > 0].ravel()
+    steps = steps[steps >= first - now + WINDOW_STEPS]
     rates = promised[:, : len(ROLES)] * max(density, _EPSILON) / STEPS_PER_BAR
     kept = TRUST_STEPS * rates[-1] + _EPSILON
     missing = np.log((rates[steps].sum(0) + kept) / (notes + kept))

@@ -33,6 +33,8 @@ class NoteRows:
     def update(self, notes: Sequence[Note]) -> Ints:
         """Return the rows (n, 4) of notes. Nobody changes what was returned."""
         told = tuple(notes)
+        if told is self._notes:
+            return self._rows
         first = self._find_first(told)
         size = min(len(self._notes) - first, len(told))
         kept, compared = size, _FIRST_COMPARED_NOTES
