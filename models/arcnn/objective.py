@@ -32,6 +32,7 @@ from models.arcnn.network import (
 from models.data.song_cache import CachedSong
 from models.draws import Draws
 from models.optimisation import average_count, set_rate, update_average, update_weights, warm_up
+from models.progress import show_progress
 from models.recipe import BatchSize, Bounds, Count, Rate, RecipeError, Share, read_recipe
 from music.encoding.edit_grid import LENGTHS_STEPS, WINDOW_STEPS, stack_planes
 from music.note import PITCHES
@@ -281,7 +282,11 @@ def make_pieces(songs: list[CachedSong]) -> tuple[list[EditPiece], list[EditPiec
         [s for s in train if s.collection == "chorales"], [s for s in valid if s.collection == "chorales"]
     )
     kept = chorales + [s for s in train if s.collection != "chorales"]
-    return [dataset.make_piece(s) for s in kept], [dataset.make_piece(s) for s in valid], dropped
+    return (
+        [dataset.make_piece(s) for s in show_progress(kept, "pieces to learn from")],
+        [dataset.make_piece(s) for s in valid],
+        dropped,
+    )
 
 
 def halve_best_f1(real: Tensor) -> float:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from models.data.chord_estimation import find_chords
 from models.data.parts import extract_melody
 from models.data.song_cache import CachedSong
+from models.progress import show_progress
 from music.analysis import melody_recall
 from music.chords import NO_CHORD
 from music.encoding import gan_canvas
@@ -75,7 +76,7 @@ def make_tunes(songs: list[CachedSong], split: str) -> list[HarmonisedTune]:
     """Return one tune for every melody of a split: the bands play some songs in several styles over the same chords."""
     met: set[tuple[str, str]] = set()
     found = []
-    for song in songs:
+    for song in show_progress(songs, f"melodies to {'learn from' if split == 'train' else 'validate on'}"):
         name = song.name.rsplit("-", 1)[0] if song.collection == BANDS else song.name
         if song.split != split or (song.collection, name) in met:
             continue
