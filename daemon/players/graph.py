@@ -98,9 +98,9 @@ class Graph:
             raise GraphError(f"{self.name}: it keeps weights in another file; export it as one file")
         try:
             return open_session(model)
-        except MemoryError:
-            raise
         except Exception as error:  # noqa: BLE001 - onnxruntime has exceptions of its own for every kind of broken file
+            if _is_out_of_memory(error):
+                raise MemoryError from None
             raise GraphError(f"{self.name}: not a graph that onnxruntime can load ({_get_first_line(error)})") from None
 
 
@@ -167,13 +167,15 @@ def reporting_failure() -> Iterator[None]:
     except HousebandError:
         raise
     except Exception as error:  # noqa: BLE001 - onnxruntime has exceptions of its own for every kind
+        if _is_out_of_memory(error):
+            raise InferenceError("an inference takes more memory than it may; name another graph") from None
         raise InferenceError(f"an inference fails ({_get_first_line(error)})") from None
 
 
 @contextlib.contextmanager
 def reporting_misfit(name: str) -> Iterator[None]:
     """Turn whatever goes wrong while a player is made from a graph into one error that names the graph."""
-    excess = GraphError(f"{name}: it takes more memory than a graph of its size may; name another graph")
+    excess = GraphError(f"{name}: it takes more memory than it may; name another graph, or see graph_memory_mb")
     try:
         yield
     except GraphError as error:
@@ -252,6 +254,10 @@ def _find_shipped(technique: str) -> Traversable:
 
 def _list_shapes(values: list[Any]) -> dict[str, tuple[int | str, ...]]:
     return {v.name: tuple(v.shape) for v in values}
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or any(sign in str(error) for sign in ("bad_alloc", "Failed to allocate"))
 
 
 def _get_first_line(error: Exception) -> str:

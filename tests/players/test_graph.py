@@ -155,17 +155,17 @@ def ask_for_memory(model: onnx.ModelProto) -> None:
     node.output[list(node.output).index(out)] = "before"
     model.graph.node.extend(
         [
-            helper.make_node("Constant", [], ["size"], value_ints=[1 << 33]),
-            helper.make_node("ConstantOfShape", ["size"], ["zeros"]),
-            helper.make_node("ReduceSum", ["zeros"], ["zero"], keepdims=0),
-            helper.make_node("Add", ["before", "zero"], [out]),
+            helper.make_node("Constant", [], ["all_size"], value_ints=[1 << 33]),
+            helper.make_node("ConstantOfShape", ["all_size"], ["all_zeros"]),
+            helper.make_node("ReduceSum", ["all_zeros"], ["all_zero"], keepdims=0),
+            helper.make_node("Add", ["before", "all_zero"], [out]),
         ]
     )
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts what is allocated")
 def test_a_graph_that_wants_all_memory_is_no_player(tiny_graph: Path, tmp_path: Path) -> None:
-    with pytest.raises((GraphError, InferenceError), match=r"memory|alloc|ConstantOfShape"):
+    with pytest.raises((GraphError, InferenceError), match=r"takes more memory than it may"):
         load_player("gan", change(tiny_graph, tmp_path / "hungry.onnx", ask_for_memory))
 
 
