@@ -10,6 +10,7 @@ import click
 from daemon.commands._options import build_settings, control_options, graph_option, technique_option
 from daemon.commands._standard_streams import hold_nothing_up, reopen_without_waiting
 from daemon.config.cli_options import make_key_option
+from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
 from daemon.midi.backends import API_CHOICES
 from daemon.midi.ports import MidiPorts
@@ -26,6 +27,7 @@ from music.tunes import TUNES
 @make_key_option("bpm", help="Beats per minute instead of the tune's own tempo.")
 @technique_option
 @graph_option
+@make_key_option("chart")
 @control_options
 @click.option(
     "-o", "--output", metavar="FILE.mid", type=click.Path(path_type=Path), help="The take.  [default: jam-STYLE.mid]"
@@ -45,6 +47,7 @@ def command(
     bpm: float | None,
     technique: str,
     graph: Path | None,
+    chart: Path | None,
     assigned: tuple[str, ...],
     output: Path | None,
     api: str,
@@ -70,17 +73,25 @@ def command(
         click.echo(f"{chosen.title}: {settings.style}, {technique}")
         click.echo(describe_output(ports, sound))
 
+    def choose_settings(player: PlayerInfo) -> Settings:
+        usual = Settings(
+            player.styles[0], technique=player.techniques[0], harmony="melody" if chart is None else "chart"
+        )
+        return build_settings(values, assigned, player, usual)
+
     spec = PlayerSpec("daemon.players.confined:load_player", (technique, None, 0))
     if graph is not None:
         spec = PlayerSpec("daemon.players.confined:load_player", (technique, str(graph), 0), stand_in=spec)
     with closing(PreloadedWorker(spec)) as preloaded:
-        from daemon.live.jam import JamSetup, play  # imported while the player is loaded
+        from daemon.harmony.chart_line import open_chart  # imported while the player is loaded
+        from daemon.live.jam import JamSetup, play
 
         setup = JamSetup(
             player=spec,
             tune=chosen,
             bpm=bpm,
-            settings=lambda player: build_settings(values, assigned, player),
+            settings=choose_settings,
+            chart=None if chart is None else open_chart(chart)[1],
             output=lambda style: output or Path(f"jam-{style}.mid"),
             api=api,
             out_port=out_port,

@@ -2,7 +2,7 @@
 
 A pass is counted in bars. The hand that stops after 4, 8, 12, 16, 24 or 32 bars, or after any number of bars that it
 has played before in the same way, is taken to have played the whole form; how sure that is grows with every bar that
-agrees with the pass before.
+agrees with the pass before. Only the last 64 bars of 4/4 are remembered.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from music.note import TICKS_PER_BEAT
 
 #: lengths of a form in bars that are likely, the likeliest first
 FORM_BARS = (8, 16, 4, 32, 12, 24)
+#: beats that are remembered, and the bars of the longest form that repetition is looked for
+MAX_BEATS, MAX_FORM_BARS = 256, 32
 #: how sure a pass is that was played once: of a likely number of bars, and of any other
 _ONCE, _ODD = 0.7, 0.3
 #: how sure a pass is that was played twice alike
@@ -44,6 +46,8 @@ class ChordMemory:
             for beat in range(first, last):
                 if chord.chord is not None:
                     self._beats[beat] = chord.chord
+        for beat in [beat for beat in self._beats if beat < until // TICKS_PER_BEAT - MAX_BEATS]:
+            del self._beats[beat]
         self._find_period(max(1, bar_ticks // TICKS_PER_BEAT), bar_line // TICKS_PER_BEAT)
 
     def forget(self) -> None:
@@ -80,7 +84,7 @@ class ChordMemory:
         first -= (first - bar_line) % beats_per_bar
         bars = -(-(last - first) // beats_per_bar)
         best = (_ONCE if bars in FORM_BARS else _ODD, bars)
-        for count in (*FORM_BARS, *range(2, bars)):
+        for count in (*FORM_BARS, *range(2, min(bars, MAX_FORM_BARS + 1))):
             agreeing, compared = self._compare(count * beats_per_bar)
             if compared >= max(_MIN_BEATS, count * beats_per_bar) and agreeing >= _MIN_SHARE * compared:
                 best = (_TWICE * agreeing / compared, count)

@@ -17,6 +17,7 @@ from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap, us_per_beat
 from daemon.core.world import Output
 from daemon.engine.song import SongInfo
+from daemon.harmony.chart_line import ChartLine
 from daemon.input.sources import SourceWorld
 from daemon.live.performance import LivePerformance
 from daemon.live.run import write_take
@@ -58,6 +59,7 @@ class JamSetup:
     plain: bool = False  #: a line of text for every bar instead of a piano roll
     sound: AudioSetup = field(default_factory=AudioSetup)
     preloaded: PreloadedWorker | None = None  #: the player's process, if it has been started
+    chart: ChartLine | None = None  #: the tune's chords, where there is a chart
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,7 @@ def play(setup: JamSetup, on_begin: Callable[[MidiPorts | None, str | None, Sett
         observers: list[Observer] = [thru, take, display]
         if audio is not None:
             observers += [audio, ClickTrack(setup.tune.metre, audio.send)] if setup.sound.click else [audio]
-        conductor = live.make_conductor(SourceWorld(live.world), output, song, settings, observers)
+        conductor = live.make_conductor(SourceWorld(live.world), output, song, settings, observers, chart=setup.chart)
         tempo = TempoMap(us_per_beat(song.bpm), setup.tune.notes[0].start, live.world.now() + LEAD_IN_NS)
         performer = live.parts.enter_context(closing(Performer(setup.tune, tempo, send_melody, live.stop)))
         performer.start()

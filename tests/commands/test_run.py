@@ -93,6 +93,7 @@ def test_a_wrong_graph_is_said_even_where_there_is_no_midi_system(no_midi: None)
         (["--api", "jack"], "no MIDI system found (jack: "),
         (["--out-port", "Synth"], "no MIDI system found (jack: "),
         (["--style", "polka"], "style: no style 'polka'; the player knows "),
+        (["--chart", "nowhere.txt"], "nowhere.txt: the chart cannot be read"),
         (
             ["-o", "nowhere/take.mid"],
             "nowhere/take.mid: cannot be written, for there is no folder nowhere; choose another",

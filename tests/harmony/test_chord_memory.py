@@ -67,3 +67,10 @@ def test_it_can_be_forgotten() -> None:
     learn(memory, played(ROOTS))
     memory.forget()
     assert expect(memory, 8) is None
+
+
+def test_only_the_last_beats_are_remembered() -> None:
+    memory = ChordMemory()
+    learn(memory, played([*[2] * 8, *ROOTS * 10]))
+    assert expect(memory, 88) is not None
+    assert expect(memory, 12) is None
