@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -73,12 +74,6 @@ def command(
         click.echo(f"{chosen.title}: {settings.style}, {technique}")
         click.echo(describe_output(ports, sound))
 
-    def choose_settings(player: PlayerInfo) -> Settings:
-        usual = Settings(
-            player.styles[0], technique=player.techniques[0], harmony="melody" if chart is None else "chart"
-        )
-        return build_settings(values, assigned, player, usual)
-
     spec = PlayerSpec("daemon.players.confined:load_player", (technique, None, 0))
     if graph is not None:
         spec = PlayerSpec("daemon.players.confined:load_player", (technique, str(graph), 0), stand_in=spec)
@@ -90,7 +85,7 @@ def command(
             player=spec,
             tune=chosen,
             bpm=bpm,
-            settings=choose_settings,
+            settings=lambda player: _choose_settings(player, values, assigned, chart),
             chart=None if chart is None else open_chart(chart)[1],
             output=lambda style: output or Path(f"jam-{style}.mid"),
             api=api,
@@ -107,6 +102,15 @@ def command(
     if result.counters.failed:
         instead = "; the shipped weights played instead of the graph" if result.counters.stand_ins else ""
         click.echo(f"{result.counters.failed} inferences failed{instead}")
+
+
+def _choose_settings(
+    player: PlayerInfo, values: Mapping[str, object], assigned: tuple[str, ...], chart: Path | None
+) -> Settings:
+    """Return the settings that the options stand for: the chords are the chart's, where there is one."""
+    harmony = "melody" if chart is None else "chart"
+    usual = Settings(player.styles[0], technique=player.techniques[0], harmony=harmony)
+    return build_settings(values, assigned, player, usual)
 
 
 def describe_output(ports: MidiPorts | None, sound: str | None) -> str:
