@@ -96,9 +96,10 @@ class KvCache:
         begin = len(rows) if known.all() else int(known.argmin())
         last = first + len(rows) - 1
         if begin == len(rows):
-            if last in self._states:
+            if begin > 1 and last in self._states:
                 return self._states[last]
-            begin -= 1  # no plan has asked for the state after it: it is read again
+            # it is read again: no plan has asked for the state after it, or a first step has others before it no more
+            begin -= 1
         if begin == 0:
             self.clear()
         self._forget_after(first + begin - 1)
