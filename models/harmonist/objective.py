@@ -179,11 +179,6 @@ class HarmonistObjective:
             ("offline", plain, True, 0.0, None),
             ("folk", folk, False, 1.0, None),
             ("folk_offline", folk, True, 0.0, None),
-            *(
-                (("chart", plain, False, 1.0, _write_charts), ("hands", plain, False, 1.0, _play_hands))
-                if self.model.given is not None
-                else ()
-            ),
         )
         given_in = (("chart", plain, False, 1.0, _write_charts), ("hands", plain, False, 1.0, _play_hands))
         losses: dict[str, float] = {}
