@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from music.errors import UserError
+
 #: a pattern that is longer, or would be with its `{2,3}` written out, is none
 MAX_STATES = 500
 _TOKEN = re.compile(r"\(\?:|\[\^?\]?(?:\\.|[^\]\\])*\]|\\.|.", re.DOTALL)
@@ -19,7 +21,7 @@ _SIMPLE_REPEATS: dict[str, tuple[int, int | None]] = {"*": (0, None), "+": (1, N
 _ASSERTIONS = frozenset(("^", "$", r"\b", r"\B", r"\A", r"\Z"))
 
 
-class PatternError(ValueError):
+class PatternError(UserError):
     """Not a pattern, or one that says more than is understood here."""
 
 

@@ -83,7 +83,8 @@ class ChordPredictor:
         self._now: Any = graph.open_part("harmony")
         self._past: Any = graph.open_part("hindsight")
         self._patches = int(self._past.get_inputs()[0].shape[3]) // STEPS_PER_BEAT
-        self._hears_given = any(each.name in GRAPH_INPUTS for each in self._now.get_inputs())
+        #: the graph is told of chords that are known
+        self.hears_given = any(each.name in GRAPH_INPUTS for each in self._now.get_inputs())
         self._no_evidence = {
             each.name: np.zeros(each.shape, np.float32) for each in self._past.get_inputs() if each.name in GRAPH_INPUTS
         }
@@ -97,7 +98,7 @@ class ChordPredictor:
         phase[0, melody_context.find_phase(now - context.bar, context.metre)] = 1
         known = np.full((1, 1), certainty, np.float32)
         inputs = {"melody": planes[None], "phase": phase, "known": known}
-        if self._hears_given:
+        if self.hears_given:
             inputs |= draw_evidence(context.given, now).arrange_for_graph()
         odds, agreement = run_session(self._now, inputs)
         beats = _find_beats(now - context.bar, count, context.metre)
@@ -124,7 +125,7 @@ class ChordPredictor:
         oldest = first - melody_context.PAST_STEPS
         if next(iter(self._chords)) < oldest or len(self._chords) > 4 * melody_context.PAST_STEPS:
             self._chords = {step: chord for step, chord in self._chords.items() if step >= oldest}
-        known = self._find_given(context, first, now) if self._hears_given else {}
+        known = self._find_given(context, first, now) if self.hears_given else {}
         return [known.get(step, self._chords[step]) for step in range(first, now + 1)]
 
     @staticmethod
@@ -168,7 +169,7 @@ class ChordPredictor:
             phase[places, np.arange(self._patches)] = 1
             known = np.full((1, 1, self._patches), context.heard_all, np.float32)
             inputs = {"melody": planes[None], "phase": phase[None], "known": known}
-            if self._hears_given:  # of the past, what was known stands in `list_chords`
+            if self.hears_given:  # of the past, what was known stands in `list_chords`
                 inputs |= self._no_evidence
             (agreement,) = run_session(self._past, inputs)
             for step, scores in zip(now_lines.tolist(), agreement, strict=True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -149,6 +150,8 @@ class GanPlayer(GraphPlayer):
         """Return a plan to the end of the canvas. Raises UserError for a style that the graph does not know."""
         begun_ns = time.perf_counter_ns()
         check_style(request.settings.style, self._styles)
+        if not self._hears_given:
+            request = replace(request, harmony=())  # its chords are others
         style = self._styles.index(request.settings.style)
         bar = request.bar_origin // TICKS_PER_STEP  # a step at which a bar begins
         first = bar + gan_canvas.find_first_step(request.now - bar, request.metre.steps_per_bar)  # of the canvas

@@ -392,7 +392,7 @@ class _PlanWriter:
 
     def _pull_bass(self, step: int, root: int) -> Bias | None:
         """Return the bias of the bass towards the lowest note of a chord that is known; None where there is none."""
-        if not self._request.harmony:
+        if not self._request.harmony or not self._player.chords.hears_given:
             return None
         wanted = weigh_bass(self._request.harmony, step, 1, self._bar, self._request.metre.steps_per_bar)[:, 0]
         bias = np.zeros(step_tokens.WRITER_TOKENS)
