@@ -23,6 +23,8 @@ SINGLE_NOTE_BEATS = 8
 CONTEXT_TICKS = 4 * TICKS_PER_BEAT
 #: one key that is down for longer than that, while others are struck, is none of a chord: its note-off was lost
 STALE_TICKS = 16 * TICKS_PER_BEAT
+#: notes that are remembered, of the hand and of others: more in the last beats are no hands, and must cost no more
+MAX_STRIKES = 64
 #: chords that are remembered
 MAX_CHORDS = 256
 
@@ -53,8 +55,8 @@ class HandReader:
         self._find_bar = find_bar
         self._down: dict[Hashable, tuple[int, int]] = {}  # key -> (tick, pitch)
         self._ringing: dict[Hashable, tuple[int, int]] = {}  # keys that are up, and held by a pedal
-        self._strikes: deque[tuple[int, int]] = deque()  # (tick, pitch) of the last beats
-        self._elsewhere: deque[tuple[int, int]] = deque()  # and of what others have played
+        self._strikes: deque[tuple[int, int]] = deque(maxlen=MAX_STRIKES)  # (tick, pitch) of the last beats
+        self._elsewhere: deque[tuple[int, int]] = deque(maxlen=MAX_STRIKES)  # and of what others have played
         self._together_at = -(1 << 62)  # the tick at which two keys were struck together last
         self._pending: tuple[int, int, ReadChord] | None = None  # until when it must stay, its start, the chord
 
