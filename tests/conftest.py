@@ -45,11 +45,15 @@ def _one_file_at_a_time_uses_jack(request: pytest.FixtureRequest) -> Iterator[No
 
 @pytest.fixture(scope="session")
 def tiny_graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A graph of a very small GAN with random weights, to be read only."""
+    """A graph of a very small GAN with random weights, to be read only; all workers share one, for it takes long."""
     from tests.support.training import write_gan_graph  # needs torch
 
-    path = tmp_path_factory.mktemp("graphs") / "gan.onnx"
-    write_gan_graph(path)
+    base = tmp_path_factory.getbasetemp()
+    path = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "tiny" / "gan.onnx"
+    path.parent.mkdir(exist_ok=True)
+    with _alone("graph"):
+        if not path.exists():
+            write_gan_graph(path)
     return path
 
 

@@ -45,9 +45,15 @@ def generator() -> Generator:
     return made
 
 
-def test_the_gans_graph_computes_what_torch_computes(generator: Generator, tmp_path: Path) -> None:
-    write_gan_graph(tmp_path / "gan.onnx", generator)
-    assert measure_difference(GanGraph(generator), tmp_path / "gan.onnx") < 1e-4
+@pytest.fixture(scope="module")
+def graph(generator: Generator, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("given") / "gan.onnx"
+    write_gan_graph(path, generator)
+    return path
+
+
+def test_the_gans_graph_computes_what_torch_computes(generator: Generator, graph: Path) -> None:
+    assert measure_difference(GanGraph(generator), graph) < 1e-4
 
 
 @pytest.mark.parametrize("kind", [HarmonyGraph, HindsightGraph])
@@ -59,9 +65,8 @@ def test_the_harmonists_graphs_compute_what_torch_computes(
     assert measure_difference(graph, tmp_path / "h.onnx") < 1e-4
 
 
-def test_a_player_tells_its_graph_of_the_chords(generator: Generator, tmp_path: Path) -> None:
-    write_gan_graph(tmp_path / "hears.onnx", generator)
-    plans = [load_player("gan", tmp_path / "hears.onnx").plan(replace(REQUEST, harmony=g)).notes for g in ((), GIVEN)]
+def test_a_player_tells_its_graph_of_the_chords(graph: Path) -> None:
+    plans = [load_player("gan", graph).plan(replace(REQUEST, harmony=g)).notes for g in ((), GIVEN)]
     assert plans[0] != plans[1]
 
 
