@@ -49,6 +49,9 @@ def _confine(technique: str, graph: str | None, memory_mb: int) -> None:
     import daemon.players.onnx_runtime  # noqa: F401 - now, while Python may still keep what it compiles
 
     importlib.import_module(find(technique).player.partition(":")[0])
+    for name in {technique, DEFAULT_TECHNIQUE}:  # installed in place, the shipped weights lie in a folder of their own
+        with contextlib.suppress(ImportError):
+            importlib.import_module(find(name).graph_package)
     cache = find_graph_cache_folder()
     if cache is not None:
         with contextlib.suppress(OSError):  # then nothing is kept
