@@ -81,19 +81,30 @@ def parse(label: str) -> Chord | None:
     letter, accidentals, quality, extra, bass_degree = found.groups()
     root = (NATURALS[letter] + accidentals.count("#") - accidentals.count("b")) % 12
     quality = "maj" if quality is None else quality
-    if quality + (extra or "") in SHORTHANDS:
-        quality, extra = quality + (extra or ""), None
-    if quality not in SHORTHANDS:
+    written = quality + (extra or "")
+    if written not in SHORTHANDS and quality not in SHORTHANDS:
         raise ValueError(f"unknown chord quality: {label!r}")
-    intervals = set(SHORTHANDS[quality]) if quality or not extra else {0}
-    for degree in (extra or "()").strip("()").split(","):
+    intervals = list_intervals(written)
+    bass = (root + (_read_degree(bass_degree) if bass_degree else 0)) % 12
+    return Chord(root, frozenset((root + i) % 12 for i in intervals) | {bass}, bass)
+
+
+def list_intervals(quality: str) -> tuple[int, ...]:
+    """Return the semitones above the root, 0..11 and rising, of a quality such as `min7` or `7(b9)`.
+
+    Its shorthand must be one of SHORTHANDS. Raises ValueError for a degree that is none.
+    """
+    if quality in SHORTHANDS:
+        return tuple(sorted(SHORTHANDS[quality]))
+    shorthand, _, degrees = quality.partition("(")
+    intervals = set(SHORTHANDS[shorthand]) if shorthand else {0}
+    for degree in degrees.strip("()").split(","):
         degree = degree.strip()
         if degree.startswith("*"):
             intervals.discard(_read_degree(degree[1:]))
         elif degree:
             intervals.add(_read_degree(degree))
-    bass = (root + (_read_degree(bass_degree) if bass_degree else 0)) % 12
-    return Chord(root, frozenset((root + i) % 12 for i in intervals) | {bass}, bass)
+    return tuple(sorted(intervals))
 
 
 def match_chord(tones: Iterable[int], root: int = NO_CHORD, bass: int = NO_CHORD) -> tuple[int, int] | None:

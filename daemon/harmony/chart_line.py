@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from daemon.harmony.chord_reading import NO_READ_CHORD, ReadChord, pack_tones
+from daemon.harmony.chord_reading import NO_READ_CHORD, ReadChord
 from music import chords
 from music.charts.chart import Chart, ChartError
 from music.charts.chord_names import ChordName, spell_pitch_class
 from music.charts.reading import read_charts
-from music.encoding.chord_evidence import GivenChord
+from music.encoding.chord_evidence import GivenChord, pack_tones
 from music.note import PITCH_CLASSES, TICKS_PER_BEAT
 
 #: ticks of a whole note

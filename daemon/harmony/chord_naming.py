@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from daemon.harmony.chord_reading import QUALITY_INTERVALS, pack_tones
+from daemon.harmony.chord_reading import QUALITY_INTERVALS
 from music.charts.chord_names import NO_CHORD, ChordName
 from music.chords import NO_CHORD as UNKNOWN
 from music.chords import SHORTHANDS
-from music.encoding.chord_evidence import GivenChord
+from music.encoding.chord_evidence import GivenChord, pack_tones
 from music.note import PITCH_CLASSES
 
 _SHARPS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")

@@ -10,7 +10,9 @@ from collections.abc import Collection, Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
-from music.chords import NO_CHORD, SHORTHANDS
+from music import chords
+from music.chords import NO_CHORD
+from music.encoding.chord_evidence import pack_tones
 from music.note import PITCH_CLASSES
 
 #: quality in Harte's notation -> how unlikely it is before anything is played, against other costs
@@ -19,12 +21,8 @@ _QUALITIES = {
     "hdim7": 0.5, "dim7": 0.5, "maj6": 0.6, "min6": 0.65, "minmaj7": 0.7, "sus4(b7)": 0.6, "maj(9)": 0.5, "min(9)": 0.6,
     "9": 0.6, "maj9": 0.6, "min9": 0.6, "maj6(9)": 0.8, "7(b9)": 0.8, "7(#9)": 0.9, "11": 0.9, "min11": 0.9, "13": 0.9,
 }  # fmt: skip
-_ADDED = {
-    "sus4(b7)": (0, 5, 7, 10), "maj(9)": (0, 4, 7, 2), "min(9)": (0, 3, 7, 2), "maj6(9)": (0, 4, 7, 9, 2),
-    "7(b9)": (0, 4, 7, 10, 1), "7(#9)": (0, 4, 7, 10, 3),
-}  # fmt: skip
 #: quality -> semitones above the root
-QUALITY_INTERVALS = {quality: _ADDED.get(quality) or SHORTHANDS[quality] for quality in _QUALITIES}
+QUALITY_INTERVALS = {quality: chords.list_intervals(quality) for quality in _QUALITIES}
 #: costs of a played note that is no chord tone, of a chord tone that is not played, of a fifth that is not, and of a
 #: lowest note that is not the root
 _FOREIGN, _MISSING, _MISSING_FIFTH, _INVERTED = 1.6, 1.2, 0.15, 0.3
@@ -116,14 +114,6 @@ def _add_third(root: int, known: int) -> ReadChord:
     if known & diminished and not known & fifth and third == minor:
         fifth = diminished
     return ReadChord(root, 1 << root | fifth | third, root)
-
-
-def pack_tones(pitches: Iterable[int]) -> int:
-    """Return the pitch classes of pitches as bits, as in `GivenChord.tones`."""
-    tones = 0
-    for pitch in pitches:
-        tones |= 1 << pitch % PITCH_CLASSES
-    return tones
 
 
 #: root -> (how unlikely, tones) of every quality

@@ -10,7 +10,8 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
-from daemon.harmony.chord_reading import ReadChord, pack_tones, read_chord
+from daemon.harmony.chord_reading import ReadChord, read_chord
+from music.encoding.chord_evidence import pack_tones
 from music.note import TICKS_PER_BEAT, TICKS_PER_STEP, round_to_step
 
 #: ticks within which keys are struck together

@@ -12,6 +12,8 @@ from music.chords import NATURALS, SHORTHANDS
 NO_CHORD_ROOT = "N"
 
 _LETTERS = "CDEFGAB"
+#: semitones of the degrees of a major scale above its tonic
+_MAJOR_SCALE = (0, 2, 4, 5, 7, 9, 11)
 _SIGNS = str.maketrans(
     {"♯": "#", "♭": "b", "△": "^", "Δ": "^", "∆": "^", "−": "-", "–": "-", "º": "o", "°": "o", "Ø": "ø"}
 )
@@ -123,6 +125,13 @@ def spell_pitch_class(name: str) -> int:
     return (NATURALS[name[0]] + name.count("#") - name.count("b")) % 12
 
 
+def guess_key(names: list[ChordName]) -> str:
+    """Return the key that a song's last chord tells: its root, minor where the chord is."""
+    last = names[-1]
+    is_minor = (last.quality or "").startswith(("min", "dim", "hdim"))
+    return last.root + ("m" if is_minor else "")
+
+
 def _name_chord(root: str, quality: str, bass: str | None) -> ChordName:
     is_root = bass is not None and spell_pitch_class(bass) == spell_pitch_class(root)
     return ChordName(root, quality, None if is_root else bass)
@@ -153,7 +162,7 @@ def _spell_degree(root: str, degree: str) -> str:
     """Return the note that lies a degree above a root, by its letter: the `b7` of D is C."""
     steps = int(degree.lstrip("#b")) - 1
     letter = _LETTERS[(_LETTERS.index(root[0]) + steps) % 7]
-    major = (0, 2, 4, 5, 7, 9, 11)[steps % 7] + degree.count("#") - degree.count("b")
+    major = _MAJOR_SCALE[steps % 7] + degree.count("#") - degree.count("b")
     shift = (spell_pitch_class(root) + major - NATURALS[letter] + 6) % 12 - 6
     return letter + ("#" * shift if shift > 0 else "b" * -shift)
 
@@ -162,7 +171,7 @@ def _name_degree(root: str, note: str) -> str:
     """Return the degree at which a note lies above a root: C above D is `b7`."""
     steps = (_LETTERS.index(note[0]) - _LETTERS.index(root[0])) % 7
     interval = (spell_pitch_class(note) - spell_pitch_class(root)) % 12
-    shift = (interval - (0, 2, 4, 5, 7, 9, 11)[steps] + 6) % 12 - 6
+    shift = (interval - _MAJOR_SCALE[steps] + 6) % 12 - 6
     return ("#" * shift if shift > 0 else "b" * -shift) + str(steps + 1)
 
 

@@ -193,7 +193,7 @@ class _MusicReader:
     def _place(self, cells: list[str]) -> Iterator[PlacedChord]:
         beats = self._metre.numerator
         last = max(i for i, text in enumerate(cells) if text)
-        count = max(len(cells), 1)
+        count = len(cells)
         is_beat_a_cell = count <= beats + 1 and last < beats and (count >= beats or count == 1)
         for index, text in enumerate(cells):
             if text and text != "p":

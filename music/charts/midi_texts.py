@@ -8,9 +8,8 @@ from fractions import Fraction
 from pathlib import Path
 
 from music import smf
-from music.charts.chart import Chart, ChartBar, ChartMetre, PlacedChord, make_error
-from music.charts.chord_names import ChordName, parse_chord_name
-from music.charts.musicxml import guess_key
+from music.charts.chart import MAX_BARS, Chart, ChartBar, ChartMetre, PlacedChord, make_error
+from music.charts.chord_names import ChordName, guess_key, parse_chord_name
 from music.charts.text_lines import finish_bars
 from music.midi_text import decode_text
 from music.midifile import MidiFileError
@@ -25,7 +24,6 @@ _CHORD_TRACKS = ("harmony", "chord", "changes")
 _NO_TITLES = ("", "melody", "tempo", "conductor", "track", "piano", "control")
 #: Chords are placed on twelfths of a beat (of the metre's lower figure).
 _GRID = 12
-_MAX_BARS = 20_000
 _KEYS = ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#")
 _MINOR_KEYS = ("Abm", "Ebm", "Bbm", "Fm", "Cm", "Gm", "Dm", "Am", "Em", "Bm", "F#m", "C#m", "G#m", "D#m", "A#m")
 
@@ -109,7 +107,7 @@ def _lay_out_bars(file: smf.SmfFile, end: int) -> list[tuple[int, ChartMetre]]:
     )
     bars: list[tuple[int, ChartMetre]] = []
     tick, metre, index = 0, ChartMetre(4, 4), 0
-    while tick < max(end, 1) and len(bars) < _MAX_BARS:
+    while tick < max(end, 1) and len(bars) < MAX_BARS:
         while index < len(signatures) and signatures[index][0] <= tick:
             metre, index = signatures[index][1], index + 1
         bars.append((tick, metre))

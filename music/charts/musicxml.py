@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from music.charts.bar_lines import read_ending
 from music.charts.chart import Chart, ChartBar, ChartMetre, PlacedChord, make_error
-from music.charts.chord_names import NO_CHORD, ChordName, parse_chord_name, spell_pitch_class
+from music.charts.chord_names import NO_CHORD, ChordName, guess_key, parse_chord_name, spell_pitch_class
 from music.charts.text_lines import finish_bars
 
 if TYPE_CHECKING:
@@ -157,13 +157,6 @@ def _read_score(root: Element, path: Path) -> Chart:
     names = [chord.name for bar in chart.bars for chord in bar.chords if chord.name.quality is not None]
     chart.key = guess_key(names) if names else ""
     return finish_bars(chart, path, frozenset(reader.ending_stops))
-
-
-def guess_key(names: list[ChordName]) -> str:
-    """Return the key that a song's last chord tells: its root, minor where the chord is."""
-    last = names[-1]
-    is_minor = (last.quality or "").startswith(("min", "dim", "hdim"))
-    return last.root + ("m" if is_minor else "")
 
 
 def _list_parts(root: Element) -> list[list[Element]]:

@@ -87,7 +87,7 @@ def _is_played(bars: Sequence[ChartBar], index: int, start: int, passed: int) ->
 
 def _count_passes(bars: Sequence[ChartBar], start: int, end: int) -> int:
     """Return how often the bars from `start` to the repeat sign at `end` are played."""
-    return max(bars[end].repeat_end, _find_last_ending(bars, start), 2 if not bars[end].repeat_end else 0)
+    return max(bars[end].repeat_end, _find_last_ending(bars, start))
 
 
 def _find_last_ending(bars: Sequence[ChartBar], start: int) -> int:

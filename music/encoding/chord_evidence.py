@@ -67,8 +67,11 @@ class ChordEvidence(NamedTuple):
 
 
 def pack_tones(pitch_classes: Iterable[int]) -> int:
-    """Return pitch classes as the bits of `GivenChord.tones`."""
-    return sum({1 << pc % PITCH_CLASSES for pc in pitch_classes})
+    """Return the pitch classes of pitches as the bits of `GivenChord.tones`."""
+    tones = 0
+    for pitch_class in pitch_classes:
+        tones |= 1 << pitch_class % PITCH_CLASSES
+    return tones
 
 
 def draw_evidence(chords: Sequence[GivenChord], now: int) -> ChordEvidence:

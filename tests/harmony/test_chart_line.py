@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from daemon.harmony.chart_line import ChartLine, read_name, transpose_chord
-from daemon.harmony.chord_reading import pack_tones
 from music.charts.chart import COMMON_TIME, Chart, ChartBar, ChartError, PlacedChord
 from music.charts.chord_names import parse_chord_name
 from music.charts.reading import parse_charts
+from music.encoding.chord_evidence import pack_tones
 
 
 def lay_out(text: str) -> ChartLine:

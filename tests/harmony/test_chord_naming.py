@@ -6,9 +6,10 @@ import pytest
 
 from daemon.harmony.chart_line import read_name
 from daemon.harmony.chord_naming import name_tones
-from daemon.harmony.chord_reading import NO_READ_CHORD, pack_tones
+from daemon.harmony.chord_reading import NO_READ_CHORD
 from music.charts.chord_names import parse_chord_name
 from music.chords import NO_CHORD, parse
+from music.encoding.chord_evidence import pack_tones
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.harmony.chord_reading import QUALITY_INTERVALS, pack_tones, read_chord
+from daemon.harmony.chord_reading import QUALITY_INTERVALS, read_chord
+from music.encoding.chord_evidence import pack_tones
 
 NAMES = {"C": 0, "D": 2, "Eb": 3, "E": 4, "F": 5, "G": 7, "A": 9, "Bb": 10, "B": 11}
 

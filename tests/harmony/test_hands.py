@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.harmony.chord_reading import pack_tones
 from daemon.harmony.hand_keys import HandKeys
 from daemon.harmony.hands import HandReader
+from music.encoding.chord_evidence import pack_tones
 from music.midi import control_change, note_off, note_on
 from music.note import Note
 
