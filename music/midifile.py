@@ -291,12 +291,14 @@ def write(
     programs: Mapping[str, int] | None = None,
     note_ticks: int = TICKS_PER_BEAT,
     harmony: Iterable[tuple[int, str]] = (),
+    channels: Mapping[str, int] = CHANNELS,
 ) -> None:
     """Write a type-1 file at 480 ticks a beat: tempo track, `copied` tracks (messages timed in 480ths), then `parts`.
 
     programs: General MIDI programs (0..127) of parts; note_ticks: to the beat, that the parts' notes are given in;
-    harmony: labels of chords by tick, for a track `harmony` of markers, which there is only where they are. What lies
-    after LAST_TICK is left out. Nothing half-written is ever seen. Raises OSError when it cannot be written.
+    harmony: labels of chords by tick, for a track `harmony` of markers, which there is only where they are; channels:
+    those (0..15) of parts, 0 where a part has none. What lies after LAST_TICK is left out. Nothing half-written is ever
+    seen. Raises OSError when it cannot be written.
     """
     file = mido.MidiFile(type=1, ticks_per_beat=FILE_TICKS, charset="utf-8")
     scale = FILE_TICKS // TICKS_PER_BEAT
@@ -313,7 +315,7 @@ def write(
         track.extend(messages)
         file.tracks.append(track)
     for name, notes in parts.items():
-        channel = CHANNELS.get(name, 0)
+        channel = channels.get(name, 0)
         events: list[tuple[int, int, mido.Message]] = []
         unit = FILE_TICKS // note_ticks
         for n in notes:

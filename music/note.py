@@ -18,6 +18,8 @@ PITCH_CLASSES = 12
 REST = -1  #: stands for silence in arrays of pitches
 
 MELODY = "melody"
+#: the track of the hand that leads, where its own has no name
+HAND = "hand"
 #: the role of the AR-CNN
 EDITS = "edits"
 ROLES = ("bass", "chords", "pad", "drums")

@@ -152,8 +152,8 @@ def _describe_contents(file: Path) -> dict[str, object]:
                 return {"state": "too long to be looked into"}
         return {"state": "not readable"}
     assert song.source is not None
-    markers = (body for track in song.source.tracks for _, body in track.find_bodies(smf.MARKER))
-    styles = dict.fromkeys(map(decode_text, markers))
+    markers = (body for track in song.source.tracks[:1] for _, body in track.find_bodies(smf.MARKER))
+    styles = dict.fromkeys(map(decode_text, markers))  # the other markers are chords
     notes = sum(len(part.notes) for part in song.parts)
     return {"seconds": round(song.seconds, 1), "notes": notes, "styles": ", ".join(styles)}
 

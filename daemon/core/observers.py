@@ -101,6 +101,12 @@ class Observer:
     def on_output(self, data: bytes, due: int) -> None:
         """Take a MIDI message that has just been sent and was due at `due` (ns)."""
 
+    def on_chords(self, chords: Sequence[tuple[int, str]]) -> None:
+        """Take (tick, label) of the chords, by tick, that the band has just been told of; not called while it guesses.
+
+        They replace all that was reported before from the first one's tick on, for a hand is read in hindsight, too.
+        """
+
 
 class ObservedWorld:
     """A World whose waits, MIDI input and plans are reported to observers."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 from daemon.harmony.chord_reading import QUALITY_INTERVALS
@@ -43,6 +44,19 @@ def name_tones(root: int, tones: int, bass: int) -> ChordName | None:
 def name_chord(chord: GivenChord) -> ChordName | None:
     """Return a chord's name; None where its root is not known."""
     return name_tones(chord.root, chord.tones, chord.bass)
+
+
+def label_chords(chords: Iterable[GivenChord], until: int) -> list[tuple[int, str]]:
+    """Return (tick, label of Harte et al.) of every change among chords that begin at or before a tick, by tick.
+
+    chords: sorted by start; those that have no name are left out.
+    """
+    found: list[tuple[int, str]] = []
+    for chord in chords:
+        name = name_chord(chord) if chord.start <= until else None
+        if name is not None and (not found or found[-1][1] != name.label):
+            found.append((chord.start, name.label))
+    return found
 
 
 def _approximate(above: int) -> str:

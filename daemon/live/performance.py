@@ -19,6 +19,7 @@ from daemon.core.world import Output, World
 from daemon.engine.conductor import Conductor
 from daemon.engine.song import SongInfo
 from daemon.harmony.chart_line import ChartLine
+from daemon.harmony.observed_composer import ObservedComposer
 from daemon.players.worker import PlayerSpec, PreloadedWorker, Worker
 from daemon.system import signals
 from daemon.system.live_world import LiveWorld
@@ -102,7 +103,7 @@ class LivePerformance:
         conductor = Conductor(
             ObservedWorld(world, observers),
             output,
-            self.worker,
+            ObservedComposer(self.worker, observers),
             self.wait_for_player(),
             song,
             settings,

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
 from daemon.core.world import Composer
-from daemon.harmony.chord_naming import name_chord
+from daemon.harmony.chord_naming import label_chords
 from music import midifile
 from music.midifile import Part
-from music.note import CHANNELS, MELODY, TICKS_PER_STEP
+from music.note import CHANNELS, HAND, MELODY, TICKS_PER_STEP
 
 if TYPE_CHECKING:
     import mido
@@ -63,7 +63,7 @@ def copy_hand(song: midifile.Song, hand: Sequence[Part]) -> dict[str, list[mido.
 
 
 def _name_track(part: Part) -> str:
-    return part.name if part.name not in ("", MELODY) else "hand"
+    return part.name if part.name not in ("", MELODY) else HAND
 
 
 class HarmonyLog:
@@ -78,10 +78,7 @@ class HarmonyLog:
         if request.harmony:
             first, now = request.harmony[0].start, request.now * TICKS_PER_STEP
             self._changes = {tick: label for tick, label in self._changes.items() if tick < first}
-            for chord in request.harmony:
-                name = name_chord(chord)
-                if name is not None and chord.start <= now:
-                    self._changes[chord.start] = name.label
+            self._changes.update(label_chords(request.harmony, now))
         self._composer.ask(request)
 
     def list_markers(self, end: int) -> tuple[tuple[int, str], ...]:

@@ -1,4 +1,6 @@
-"""A log made into a MIDI file, line by line: the melody, a track for each role, the tempo map, markers for the styles.
+"""A log made into a MIDI file, line by line: melody, leading hand, a track for each role and one for the chords.
+
+The first track has the tempo map, and markers for the styles.
 
 The file begins with the bar in which the first note begins. Time and memory do not depend on what the log holds but for
 its length, and the time can be limited.
@@ -17,14 +19,19 @@ from typing import BinaryIO
 
 from daemon.core.tempo import NS_PER_US
 from daemon.takes import take_log
+from daemon.takes.chord_history import ChordCollector
 from daemon.takes.midi_writer import MidiWriter
 from music import midi
 from music.files import open_atomically
 from music.midi_text import make_printable
-from music.note import CHANNELS, MELODY, TICKS_PER_BEAT
+from music.note import CHANNELS, HAND, MELODY, TICKS_PER_BEAT
 
-_TRACKS = [(MELODY, CHANNELS[MELODY]), *((role, channel) for role, channel in CHANNELS.items() if role != MELODY)]
-_TRACK_OF_CHANNEL = {channel: number for number, (role, channel) in enumerate(_TRACKS) if role != MELODY}
+_ROLES = [(role, channel) for role, channel in CHANNELS.items() if role != MELODY]
+_TRACKS = [(MELODY, CHANNELS[MELODY]), (HAND, CHANNELS[MELODY]), *_ROLES]
+_MELODY_TRACK, _HAND_TRACK = 0, 1
+_TRACK_OF_CHANNEL = {channel: number for number, (_, channel) in enumerate(_ROLES, _HAND_TRACK + 1)}
+#: a longer label is no chord's
+MAX_LABEL_LENGTH = 64
 #: a log without a tempo mark in its first lines has none
 MARK_SEARCH_LINES = 10_000
 ASSUMED_TEMPO_US = 500_000
@@ -73,6 +80,8 @@ class _LogReader:
         self._file, self._deadline_s = file, deadline_s
         self._timeline = _Timeline(*_find_first_mark(file))
         self._sounding: dict[tuple[int, int, int], int] = {}  # track, channel, pitch -> tick
+        self._hand_channel = -1
+        self._chords = ChordCollector()
         self._end = 0  # ns of the latest message
 
     def read(self, writer: MidiWriter) -> None:
@@ -88,6 +97,8 @@ class _LogReader:
         for (track, _, pitch), start in self._sounding.items():
             writer.end_note(max(start + 1, end), track, pitch)
         writer.add_tempo(*self._timeline.last)
+        for change in self._chords.finish():
+            _write_chord(*change, writer)
 
     def _read_line(self, line: bytes, writer: MidiWriter) -> None:
         kind, at, rest = line.split(b" ", 2)
@@ -102,6 +113,14 @@ class _LogReader:
         elif kind == b"s":
             style = make_printable(rest.decode("utf-8", "replace"))
             writer.add_marker(self._timeline.tick_at(_number(at)), style)
+        elif kind == b"h":
+            self._hand_channel = _number(rest)
+        elif kind == b"c":
+            label = rest.decode("ascii")
+            if len(label) > MAX_LABEL_LENGTH or not label.isprintable():
+                raise ValueError("no label of a chord")
+            for change in self._chords.add(_number(at), label):
+                _write_chord(*change, writer)
         else:
             raise ValueError(f"no such line: {kind!r}")
 
@@ -109,9 +128,11 @@ class _LogReader:
         if not midi.is_valid_message(data):
             raise ValueError("no MIDI message")
         self._end = max(self._end, at)
-        track = 0 if heard else _TRACK_OF_CHANNEL.get(data[0] & 0x0F)
+        track = self._find_input_track(data) if heard else _TRACK_OF_CHANNEL.get(data[0] & 0x0F)
         if track is None or not midi.is_note(data):
             return
+        if track == _HAND_TRACK:
+            writer.set_channel(track, data[0] & 0x0F)
         key, tick = (track, data[0] & 0x0F, data[1]), self._timeline.nearest_tick(at)
         begun = self._sounding.pop(key, None)
         if begun is not None:
@@ -120,6 +141,17 @@ class _LogReader:
             self.notes += 1
             self._sounding[key] = tick
             writer.begin_note(tick, track, data[1], data[2])
+
+    def _find_input_track(self, data: bytes) -> int:
+        """Return the track of a message that came in: the hand's or the melody's. A note ends where it began."""
+        if midi.is_note_on(data):
+            return _HAND_TRACK if data[0] & 0x0F == self._hand_channel else _MELODY_TRACK
+        return _HAND_TRACK if (_HAND_TRACK, data[0] & 0x0F, data[1]) in self._sounding else _MELODY_TRACK
+
+
+def _write_chord(tick: int, label: str, writer: MidiWriter) -> None:
+    if label:
+        writer.add_chord(tick, label)
 
 
 class _Timeline:

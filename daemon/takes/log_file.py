@@ -14,6 +14,8 @@ from daemon.takes.take_log import LOG_SUFFIX
 #: what cannot be written waits in memory, up to about so much; after that messages are left out
 MAX_WAITING_BYTES = 1 << 20
 _COPY_BYTES = 1 << 20
+#: kinds of lines that hold until the next of their kind: tempo, style, chord, the hand's channel
+_LASTING = "tsch"
 
 
 class LogFile:
@@ -24,7 +26,7 @@ class LogFile:
         self.missing = 0  #: messages that were left out
         self.moved = False  #: the file was deleted while it was written, and has been made anew
         self._folder, self._waiting = folder, bytearray(header.encode())
-        self._newest: dict[str, str] = {}  # the tempo mark and the style that hold where messages were left out
+        self._newest: dict[str, str] = {}  # kind -> line that holds on, where messages were left out
         self._file: int | None = None
         self._path: Path | None = None
 
@@ -32,7 +34,7 @@ class LogFile:
         """Add whole lines, to be written with the next `write`."""
         for line in lines:
             if len(self._waiting) > MAX_WAITING_BYTES:
-                if line[0] in "ts":
+                if line[0] in _LASTING:
                     self._newest[line[0]] = line
                 else:
                     self.missing += 1

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 from music import midi, smf
-from music.midifile import FILE_TICKS, LAST_TICK
+from music.midifile import FILE_TICKS, HARMONY, LAST_TICK
 from music.note import TICKS_PER_BEAT, Metre
 
 #: events may come so much (ticks) later than others that follow them in the file
@@ -19,7 +19,9 @@ REORDER_TICKS = 16 * TICKS_PER_BEAT
 MEMORY_BYTES = 1 << 18
 MAX_MARKERS = 10_000
 _MAX_TEMPO_US = 0xFFFFFF
-_TEMPO_RECORD = struct.Struct("<qi")
+#: chords of different names
+MAX_LABELS = 10_000
+_TICK_RECORD = struct.Struct("<qi")  # a tick, and what holds from there on
 _OFF, _ON = 0, 1  # what ends at a tick comes before what begins there
 
 #: the first message of every take's file; the number is the file's size, which no other program keeps by accident
@@ -34,7 +36,7 @@ def is_take(head: bytes, size: int) -> bool:
 
 
 class MidiWriter:
-    """Collects notes, tempi and markers at ticks, and writes them so that the bar of the first note is bar 1."""
+    """Collects notes, tempi, chords and markers at ticks; the bar of the first note is bar 1 of what it writes."""
 
     def __init__(self, tracks: Sequence[tuple[str, int]], metre: Metre, folder: Path | None) -> None:
         """tracks: name and channel of each; folder: where files without a name may be put meanwhile."""
@@ -44,7 +46,8 @@ class MidiWriter:
         self._waiting: list[tuple[int, int, int, int, int]] = []  # tick, off or on, track, pitch, velocity
         self._newest: int | None = None
         self._begin: int | None = None  # the tick that is the file's first
-        self._tempos = _Chunk(folder)
+        self._tempos, self._chords = _Chunk(folder), _Chunk(folder)
+        self._labels: dict[str, int] = {}  # of chords -> number
         self._markers: list[tuple[int, str]] = []
         self._folder = folder
 
@@ -52,8 +55,13 @@ class MidiWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for chunk in (*self._tracks, self._tempos):
+        for chunk in (*self._tracks, self._tempos, self._chords):
             chunk.close()
+
+    def set_channel(self, track: int, channel: int) -> None:
+        """Give the track of that number another channel, unless it has notes already."""
+        if not self._tracks[track].size:
+            self._tracks[track].channel = channel
 
     def begin_note(self, tick: int, track: int, pitch: int, velocity: int) -> None:
         """Add the beginning of a note to the track of that number."""
@@ -65,7 +73,12 @@ class MidiWriter:
 
     def add_tempo(self, tick: int, us: int) -> None:
         """Add a tempo (microseconds per beat) that holds from a tick on; they come in order."""
-        self._tempos.add(_TEMPO_RECORD.pack(tick, max(1, min(us, _MAX_TEMPO_US))))
+        self._tempos.add(_TICK_RECORD.pack(tick, max(1, min(us, _MAX_TEMPO_US))))
+
+    def add_chord(self, tick: int, label: str) -> None:
+        """Add the label of a chord that holds from a tick on; they come in order."""
+        if label in self._labels or len(self._labels) < MAX_LABELS:
+            self._chords.add(_TICK_RECORD.pack(tick, self._labels.setdefault(label, len(self._labels))))
 
     def add_marker(self, tick: int, text: str) -> None:
         """Add a text at a tick."""
@@ -95,21 +108,24 @@ class MidiWriter:
         if self._begin is None:
             return False
         used = [number for number, chunk in enumerate(self._tracks) if chunk.size or not number]
-        with _Chunk(self._folder) as opening:
+        with _Chunk(self._folder) as opening, _Chunk(self._folder) as harmony:
             self._write_opening(opening, self._begin)
-            names = [_meta(smf.TRACK_NAME, self._names[number]) for number in used]
+            self._write_harmony(harmony, self._begin)
+            bodies = [(self._names[number], self._tracks[number]) for number in used]
+            bodies += [(HARMONY.encode(), harmony)] if harmony.size else []
+            tracks = [(_meta(smf.TRACK_NAME, name), chunk) for name, chunk in bodies]
             end = _meta(smf.END_OF_TRACK, b"")
             first = len(_meta(smf.TEXT, _MARK % 0)) + opening.size + len(end)
-            sizes = [len(name) + self._tracks[number].size + len(end) for name, number in zip(names, used, strict=True)]
+            sizes = [len(name) + chunk.size + len(end) for name, chunk in tracks]
             total = _HEADER.size + 8 + first + sum(8 + size for size in sizes)
-            file.write(_HEADER.pack(b"MThd", 6, 1, 1 + len(used), FILE_TICKS))
+            file.write(_HEADER.pack(b"MThd", 6, 1, 1 + len(tracks), FILE_TICKS))
             file.write(struct.pack(">4sI", b"MTrk", first) + _meta(smf.TEXT, _MARK % total))
             opening.copy_to(file)
             file.write(end)
-        for name, number, size in zip(names, used, sizes, strict=True):
-            file.write(struct.pack(">4sI", b"MTrk", size) + name)
-            self._tracks[number].copy_to(file)
-            file.write(end)
+            for (name, chunk), size in zip(tracks, sizes, strict=True):
+                file.write(struct.pack(">4sI", b"MTrk", size) + name)
+                chunk.copy_to(file)
+                file.write(end)
         return True
 
     def _write_opening(self, chunk: _Chunk, begin: int) -> None:
@@ -117,7 +133,7 @@ class MidiWriter:
         power = self._metre.denominator.bit_length() - 1
         metre = bytes((self._metre.numerator, power, 24, 8))
         events = heapq.merge(
-            ((tick, 0, smf.SET_TEMPO, us.to_bytes(3, "big")) for tick, us in self._tempos_from(begin)),
+            ((tick, 0, smf.SET_TEMPO, us.to_bytes(3, "big")) for tick, us in _list_from(self._tempos, begin)),
             [(0, 1, smf.TIME_SIGNATURE, metre)],
             sorted(
                 (max(0, tick - begin), 2, smf.MARKER, text.encode(errors="replace")) for tick, text in self._markers
@@ -127,19 +143,33 @@ class MidiWriter:
             if tick <= LAST_TICK:
                 chunk.add_meta(tick, kind, body)
 
-    def _tempos_from(self, begin: int) -> Iterator[tuple[int, int]]:
-        before: int | None = None
-        begun = False
-        for tick, us in self._tempos.records(_TEMPO_RECORD):
-            if tick <= begin:
-                before = us
-                continue
-            if not begun:
-                begun = True
-                yield 0, us if before is None else before
-            yield tick - begin, us
-        if not begun and before is not None:
-            yield 0, before
+    def _write_harmony(self, chunk: _Chunk, begin: int) -> None:
+        """Write a marker for every change of chord; of chords before the beginning the last holds."""
+        labels, last = list(self._labels), -1
+        for tick, number in _list_from(self._chords, begin, holds_before=False):
+            if number != last and tick <= LAST_TICK:
+                chunk.add_meta(tick, smf.MARKER, labels[number].encode(errors="replace"))
+                last = number
+
+
+def _list_from(changes: _Chunk, begin: int, *, holds_before: bool = True) -> Iterator[tuple[int, int]]:
+    """Yield (tick from `begin` on, value) of records in order: at 0 the last one of those before.
+
+    holds_before: where there is none before, the first one holds from 0 on.
+    """
+    before: int | None = None
+    begun = False
+    for tick, value in changes.records(_TICK_RECORD):
+        if tick <= begin:
+            before = value
+            continue
+        if not begun:
+            begun = True
+            if before is not None or holds_before:
+                yield 0, value if before is None else before
+        yield tick - begin, value
+    if not begun and before is not None:
+        yield 0, before
 
 
 class _Chunk:
@@ -147,7 +177,8 @@ class _Chunk:
 
     def __init__(self, folder: Path | None, channel: int = 0) -> None:
         self.size = 0
-        self._folder, self._status = folder, bytes((midi.NOTE_ON | channel,))
+        self.channel = channel
+        self._folder = folder
         self._memory = bytearray()
         self._disk: IO[bytes] | None = None
         self._last = 0  # the file's tick of the event added last
@@ -175,7 +206,7 @@ class _Chunk:
 
     def add_note(self, tick: int, pitch: int, velocity: int) -> None:
         """Add a note-on, of velocity 0 for an end; only the first one needs its status."""
-        status = b"" if self.size else self._status
+        status = b"" if self.size else bytes((midi.NOTE_ON | self.channel,))
         self.add(self._delta(tick) + status + bytes((pitch, velocity)))
 
     def add_meta(self, tick: int, kind: int, body: bytes) -> None:

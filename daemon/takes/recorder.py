@@ -20,6 +20,7 @@ from queue import Empty, SimpleQueue
 from daemon.core.observers import Observer, PerformanceView
 from daemon.core.settings import Settings
 from daemon.takes import storage, take_log
+from daemon.takes.chord_history import ChordHistory
 from daemon.takes.log_file import LogFile
 from music.midi import SYSEX
 from music.note import Metre
@@ -46,6 +47,8 @@ class Recorder(Observer):
         self._mark: tuple[int, int, int] | None = None  # the tempo mark that was written last
         self._settings: Settings | None = None
         self._style = ""
+        self._hand_channel = -1
+        self._chords = ChordHistory()
         self._performance: PerformanceView | None = None
         self._over = threading.Event()
         self._folder = folder
@@ -68,7 +71,8 @@ class Recorder(Observer):
             self._queue.put(None)
             return
         self._mark = self._settings = None
-        self._style = ""
+        self._style, self._hand_channel = "", -1
+        self._chords = ChordHistory()
         for at, data in self._upbeat:
             if now - at < MAX_UPBEAT_NS:
                 self._write_down("i", at, data)
@@ -92,6 +96,12 @@ class Recorder(Observer):
         if self._playing and data[0] < SYSEX:
             self._write_down("o", due, data)
 
+    def on_chords(self, chords: Sequence[tuple[int, str]]) -> None:
+        """Write down which chords the band follows, as far as it has not been written yet."""
+        if self._playing:
+            for tick, label in self._chords.update(chords):
+                self._queue.put(take_log.format_chord(tick, label))
+
     def _write_down(self, way: str, at: int, data: bytes) -> None:
         if self._performance is None:
             return
@@ -104,6 +114,9 @@ class Recorder(Observer):
             if settings.style != self._style:
                 self._style = settings.style
                 self._queue.put(take_log.format_style(at, settings.style))
+            if settings.chord_channel - 1 != self._hand_channel:
+                self._hand_channel = settings.chord_channel - 1
+                self._queue.put(take_log.format_hand(at, self._hand_channel))
         self._queue.put(take_log.format_message(way, at, data))
 
     def close(self) -> None:

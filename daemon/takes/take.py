@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from daemon.core.observers import Observer, PerformanceView
 from daemon.core.tempo import PlacedMark, TempoMap
-from music.midi import is_note, pair_notes
-from music.note import CHANNELS, MELODY, Metre, Note
+from music.midi import is_note, is_note_on, pair_notes
+from music.note import CHANNELS, HAND, MELODY, Metre, Note
 
 _ROLE_OF = {channel: role for role, channel in CHANNELS.items() if role != MELODY}
 _Message = tuple[int, bytes]
@@ -19,6 +20,9 @@ class Take(Observer):
 
     def __init__(self) -> None:
         self._heard: list[_Message] = []
+        self._led: list[_Message] = []  # what the leading hand played, where it has a channel of its own
+        self._led_keys: set[bytes] = set()  # channel and pitch of its keys that are down
+        self._chords: list[tuple[int, str]] = []  # (tick, label) of every change
         self._sent: list[_Message] = []
         self._end = 0  # the time (ns) of the latest message
         self._performance: PerformanceView | None = None
@@ -41,7 +45,27 @@ class Take(Observer):
 
     def on_input(self, data: bytes, at: int) -> None:
         """Keep a note-on or note-off that arrived at `at` (ns)."""
-        self._keep(self._heard, data, at)
+        self._keep(self._led if self._is_led(data) else self._heard, data, at)
+
+    def _is_led(self, data: bytes) -> bool:
+        """Tell whether a message is the leading hand's; a note-off is whose the note-on was."""
+        if not is_note(data):
+            return False
+        key = bytes((data[0] & 0x0F, data[1]))
+        if not is_note_on(data):
+            is_led = key in self._led_keys
+            self._led_keys.discard(key)
+            return is_led
+        if self._performance is None or self._performance.settings.chord_channel - 1 != key[0]:
+            return False
+        self._led_keys.add(key)
+        return True
+
+    def on_chords(self, chords: Sequence[tuple[int, str]]) -> None:
+        """Keep the chords that the band follows."""
+        while self._chords and self._chords[-1][0] >= chords[0][0]:
+            self._chords.pop()
+        self._chords += chords
 
     def on_output(self, data: bytes, due: int) -> None:
         """Keep a note-on or note-off that was sent and was due at `due` (ns)."""
@@ -53,19 +77,17 @@ class Take(Observer):
             messages.append((at, data))
 
     def parts(self, tempo: TempoMap) -> dict[str, list[Note]]:
-        """Return the notes of the melody and of every role that played, in ticks.
+        """Return the notes of the melody, of the leading hand and of every role that played, in ticks.
 
         A note that never ended ends with the last message.
         """
         by_channel = _notes_by_channel(self._sent, tempo, self._end)
         roles = {role: by_channel[channel] for channel, role in _ROLE_OF.items() if channel in by_channel}
-        return {
-            MELODY: sorted(n for notes in _notes_by_channel(self._heard, tempo, self._end).values() for n in notes),
-            **roles,
-        }
+        heard, led = (_collect_notes(messages, tempo, self._end) for messages in (self._heard, self._led))
+        return {MELODY: heard} | ({HAND: led} if led else {}) | roles
 
     def write(self, path: Path, tempo: TempoMap, metre: Metre) -> None:
-        """Write a MIDI file: the melody, then a track for each role. Raises OSError.
+        """Write a MIDI file: the melody, the leading hand, a track for each role, the chords. Raises OSError.
 
         An upbeat moves everything by whole bars, for a file has nothing before its beginning.
         """
@@ -80,7 +102,26 @@ class Take(Observer):
         moved = {
             name: [Note(n.start + shift, n.pitch, n.length, n.velocity) for n in notes] for name, notes in parts.items()
         }
-        midifile.write(path, moved, tempos=tempos.items(), metres=[(0, metre)])
+        channel = self._led[0][1][0] & 0x0F if self._led else CHANNELS[MELODY]
+        midifile.write(
+            path,
+            moved,
+            tempos=tempos.items(),
+            metres=[(0, metre)],
+            harmony=_list_changes((tick + shift, label) for tick, label in self._chords),
+            channels={**CHANNELS, HAND: channel},
+        )
+
+
+def _list_changes(chords: Iterable[tuple[int, str]]) -> list[tuple[int, str]]:
+    """Return (tick, label) of every change of chord; what began before the file as of there."""
+    at = {max(0, tick): label for tick, label in chords}
+    return [after for before, after in pairwise([(0, ""), *at.items()]) if before[1] != after[1]]
+
+
+def _collect_notes(messages: Iterable[_Message], tempo: TempoMap, end: int) -> list[Note]:
+    """Return the notes of all channels together, sorted."""
+    return sorted(note for notes in _notes_by_channel(messages, tempo, end).values() for note in notes)
 
 
 def _notes_by_channel(messages: Iterable[_Message], tempo: TempoMap, end: int) -> dict[int, list[Note]]:

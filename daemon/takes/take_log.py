@@ -3,6 +3,8 @@
     houseband-take 1 4 4           version, metre
     t 0 918273645 500000           a tempo mark: tick, ns, microseconds per beat
     s 918273645 jazz               the style from that moment (ns) on
+    h 918273645 15                 the channel (0..15) on which input is the leading hand's from then on; -1: none
+    c 96 F:maj/3                   the chord from a tick on, in place of all that came before it for later ticks
     i 918273645 903c64             a message that came in, hexadecimal
     o 918273645 912430             one that was sent, at the moment it was meant for
 
@@ -38,6 +40,19 @@ def format_tempo(mark: _Mark) -> str:
 def format_style(at: int, style: str) -> str:
     """Return the line of a style that holds from a time (ns) on."""
     return f"s {at} {' '.join(style.split())}\n"
+
+
+def format_hand(at: int, channel: int) -> str:
+    """Return the line of the channel (0..15) on which, from a time (ns) on, input is the leading hand's; -1: none."""
+    return f"h {at} {channel}\n"
+
+
+def format_chord(tick: int, label: str) -> str:
+    """Return the line of a chord that holds from a tick on, and takes the place of all written before it from there on.
+
+    label: as of Harte et al.; empty where none is known.
+    """
+    return f"c {tick} {label}\n"
 
 
 def format_message(way: str, at: int, data: bytes) -> str:

@@ -22,6 +22,8 @@ _KINDS = (smf.MARKER, smf.TEXT, _CUE, _LYRIC)
 _CHORD_TRACKS = ("harmony", "chord", "changes")
 #: Names of first tracks that are no title.
 _NO_TITLES = ("", "melody", "tempo", "conductor", "track", "piano", "control")
+#: The beginning of a text that says which program has written a file.
+_PROGRAM = "houseband take "
 #: Chords are placed on twelfths of a beat (of the metre's lower figure).
 _GRID = 12
 _KEYS = ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#")
@@ -83,7 +85,8 @@ def _find_title(file: smf.SmfFile, chord_ticks: set[int]) -> str:
         for tick, body in first.find_bodies(kind):
             text = decode_text(body)
             is_chord = tick in chord_ticks and any(True for _ in _read_chords([(tick, text)]))
-            if tick == 0 and not is_chord and fold_name(text) not in _NO_TITLES:
+            is_title = fold_name(text) not in _NO_TITLES and not text.startswith(_PROGRAM)
+            if tick == 0 and not is_chord and is_title:
                 return text
     return ""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Sequence
 from contextlib import closing
 
 import pytest
@@ -54,6 +55,30 @@ def test_it_plays_with_a_player_an_output_and_nothing_else_until_it_is_stopped()
     assert kept.closings == 1
     assert kept.sent == kept.observed
     assert kept.sent[0] == b"\xc1\x21"
+
+
+class Follower(Kept):
+    """Ends the performance once the band has been told of a chord."""
+
+    def __init__(self, live: LivePerformance) -> None:
+        super().__init__()
+        self._live = live
+        self.chords: list[str] = []
+
+    def on_chords(self, chords: Sequence[tuple[int, str]]) -> None:
+        self.chords += (label for _, label in chords)
+        self._live.stop()
+
+
+def test_observers_are_told_of_the_chords_that_the_band_is_told_of() -> None:
+    with LivePerformance(FAKE) as live:
+        kept = live.parts.enter_context(closing(Follower(live)))
+        settings = Settings(style=live.wait_for_player().styles[0], harmony="hands", chord_channel=16)
+        conductor = live.make_conductor(live.world, kept, SongInfo(), settings, [kept])
+        for message in (b"\x9f\x30\x50", b"\x9f\x34\x50", b"\x9f\x37\x50", b"\x90\x48\x50"):
+            live.world.put(MidiIn(live.world.now(), message))
+        live.run(conductor)
+    assert kept.chords == ["C:maj"]
 
 
 def test_a_signal_ends_the_program_before_it_plays_and_the_performance_afterwards() -> None:

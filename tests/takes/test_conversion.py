@@ -5,19 +5,29 @@ from __future__ import annotations
 import time
 import tracemalloc
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
 from daemon.takes import conversion, midi_writer
 from daemon.takes.conversion import Conversion, convert
 from daemon.takes.take import Take
-from daemon.takes.take_log import format_header, format_message, format_style, format_tempo
+from daemon.takes.take_log import (
+    format_chord,
+    format_hand,
+    format_header,
+    format_message,
+    format_style,
+    format_tempo,
+)
 from music import midifile, smf
-from music.note import MELODY, Metre, Note
+from music.note import HAND, MELODY, Metre, Note
 
 HEADER, MARK = format_header(Metre()), format_tempo((0, 0, 500_000))
 MS = 1_000_000
@@ -40,16 +50,19 @@ def converted(folder: Path, log: str | bytes) -> midifile.Song:
 
 def test_a_log_cut_off_anywhere_holds_what_came_before(tmp_path: Path) -> None:
     lines = [format_header(Metre(3, 4)), MARK, format_style(0, "jazz")]
+    lines += [format_hand(0, 15), format_chord(0, "C:maj")]
     lines += [format_message("i", n * 100 * MS, bytes((0x90, 60 + n, 9))) for n in range(6)]
     whole, path, out = "".join(lines).encode(), tmp_path / "one.take", tmp_path / "one.mid"
     for end in range(len(whole) + 1):
         path.write_bytes(whole[:end])
         done = convert(path, out)
-        complete = max(0, whole[:end].count(b"\n") - 3)
+        complete = max(0, whole[:end].count(b"\n") - 5)
         assert done == Conversion(complete > 0, 0)
         if complete:
-            (melody,) = midifile.read(out).parts
+            song = midifile.read(out)
+            (melody,) = song.parts
             assert len(melody.notes) == complete
+            assert song.markers == ((0, "C:maj"),)
 
 
 @pytest.mark.parametrize(
@@ -66,6 +79,12 @@ def test_a_log_cut_off_anywhere_holds_what_came_before(tmp_path: Path) -> None:
         b"x 5 903c40",
         b"t 1 2",
         b"t 9 9 0",  # no time at all for a beat
+        b"h 5 x",
+        b"c 5",
+        b"c x C:maj",
+        b"c 5 caf\xe9",
+        b"c 5 C\x1b[2J",
+        b"c 5 " + b"C" * 65,
         b"\x00\xff",
         b"",
     ],
@@ -121,12 +140,22 @@ def test_the_file_is_known_again_until_it_is_changed(tmp_path: Path) -> None:
     assert not midi_writer.is_take(other[:128], len(other))
 
 
-def played(marks: list[tuple[int, int]], notes: list[tuple[int, int, int, int]]) -> tuple[str, Take, TempoMap]:
+LED = 15  # the channel of the hand that leads
+
+
+def played(
+    marks: list[tuple[int, int]], notes: list[tuple[int, int, int, int]], chords: list[tuple[int, str]]
+) -> tuple[str, Take, TempoMap]:
     """Notes (start, length, channel, pitch) over tempo marks (tick, microseconds per beat), as a log and as a take."""
     tempo = TempoMap.from_marks(marks)
-    messages = [(start, 1, bytes((0x90 | c, p, 80)), "io"[c > 0]) for start, _, c, p in notes]
-    messages += [(start + length, 0, bytes((0x80 | c, p, 0)), "io"[c > 0]) for start, length, c, p in notes]
-    log, take, written = HEADER, Take(), None
+    messages = [(start, 1, bytes((0x90 | c, p, 80)), "o" if 0 < c < LED else "i") for start, _, c, p in notes]
+    messages += [(at + long, 0, bytes((0x80 | c, p, 0)), "o" if 0 < c < LED else "i") for at, long, c, p in notes]
+    log, take, written = HEADER + format_hand(0, LED), Take(), None
+    performance: Any = SimpleNamespace(tempo=tempo, settings=Settings(chord_channel=LED + 1))
+    take.on_start(performance)
+    for chord in chords:
+        log += format_chord(*chord)
+        take.on_chords([chord])
     for tick, _, data, way in sorted(messages):
         at = tempo.ns_at(tick)
         if (mark := tempo.mark_at(at)) != written:
@@ -140,20 +169,25 @@ def played(marks: list[tuple[int, int]], notes: list[tuple[int, int, int, int]])
 @given(
     marks=st.dictionaries(st.integers(1, 900), st.integers(200_000, 2_000_000), max_size=6),
     notes=st.lists(
-        st.tuples(st.integers(0, 1_000), st.integers(1, 90), st.sampled_from((0, 1, 2, 9)), st.integers(50, 60)),
+        st.tuples(st.integers(0, 1_000), st.integers(1, 90), st.sampled_from((0, 1, 2, 9, LED)), st.integers(50, 60)),
         min_size=1,
         max_size=40,
+    ),
+    chords=st.lists(st.tuples(st.integers(-96, 900), st.sampled_from(("C:maj", "A:min7/b7", "N"))), max_size=6).map(
+        sorted
     ),
 )
 def test_a_log_holds_what_a_take_in_memory_does(
     marks: dict[int, int],
     notes: list[tuple[int, int, int, int]],
+    chords: list[tuple[int, str]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    log, take, tempo = played([(0, 500_000), *sorted(marks.items())], notes)
+    log, take, tempo = played([(0, 500_000), *sorted(marks.items())], notes, chords)
     song = converted(tmp_path_factory.mktemp("log"), log)
     first = min(start for start, *_ in notes) // 96 * 96
-    take.write(tmp_path_factory.mktemp("take") / "take.mid", tempo, Metre())
+    in_memory = tmp_path_factory.mktemp("take") / "take.mid"
+    take.write(in_memory, tempo, Metre())
     expected = {
         name: sorted((n.start - first, n.pitch, n.length, n.velocity) for n in part)
         for name, part in take.parts(tempo).items()
@@ -161,10 +195,38 @@ def test_a_log_holds_what_a_take_in_memory_does(
     }
     found = {p.name: sorted((n.start, n.pitch, n.length, n.velocity) for n in p.notes) for p in song.parts}
     assert found == expected
+    kept = midifile.read(in_memory)
+    assert [part.channel for part in kept.parts if part.name == HAND] == ([LED] if HAND in expected else [])
+    assert [part.channel for part in song.parts if part.name == HAND] == ([LED] if HAND in expected else [])
+    assert song.markers == move(kept.markers, first)
+
+
+def move(markers: tuple[tuple[int, str], ...], begin: int) -> tuple[tuple[int, str], ...]:
+    """Markers of a file that begins at a later tick: what holds there holds from its beginning on."""
+    before = [(0, label) for tick, label in markers if tick <= begin][-1:]
+    return (*before, *((tick - begin, label) for tick, label in markers if tick > begin))
+
+
+def test_a_note_ends_where_it_began_though_the_hands_channel_has_changed(tmp_path: Path) -> None:
+    on, off = bytes((0x93, 60, 80)), bytes((0x83, 60, 0))
+    log = HEADER + MARK + format_hand(0, 3) + format_message("i", 0, on) + format_hand(1, -1)
+    log += format_message("i", 250 * MS, off) + format_message("i", 500 * MS, on) + format_hand(1, 3)
+    log += format_message("i", 750 * MS, off)
+    melody, hand = converted(tmp_path, log).parts
+    assert (melody.name, melody.notes) == (MELODY, (Note(24, 60, 12, 80),))
+    assert (hand.name, hand.channel, hand.notes) == (HAND, 3, (Note(0, 60, 12, 80),))
+
+
+def test_a_take_without_chords_has_no_track_for_them(tmp_path: Path) -> None:
+    converted(tmp_path, HEADER + MARK + format_hand(0, 15) + format_chord(5, "") + note("i", 0, 60))
+    assert b"harmony" not in (tmp_path / "one.mid").read_bytes()
+    assert b"hand" not in (tmp_path / "one.mid").read_bytes()
 
 
 def long_log(notes: int, opening: str = HEADER + MARK) -> bytes:
-    return (opening + "".join(note("io"[n % 2], 100 * n, 40 + n % 40, n % 2) for n in range(notes))).encode()
+    chords = ("C:maj", "F:maj", "G:7")
+    lines = (note("io"[n % 2], 100 * n, 40 + n % 40, n % 2) + format_chord(6 * n, chords[n % 3]) for n in range(notes))
+    return (opening + "".join(lines)).encode()
 
 
 def test_memory_does_not_grow_with_a_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,7 +240,9 @@ def test_memory_does_not_grow_with_a_log(tmp_path: Path, monkeypatch: pytest.Mon
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.5 * peaks[0] + 50_000
-    assert sum(len(part.notes) for part in midifile.read(tmp_path / "one.mid").parts) == 10_000
+    song = midifile.read(tmp_path / "one.mid")
+    assert sum(len(part.notes) for part in song.parts) == 10_000
+    assert len(song.markers) == 10_000
 
 
 def test_a_conversion_that_takes_too_long_is_given_up_and_leaves_nothing(

@@ -22,22 +22,38 @@ from daemon.cli import main
 from daemon.commands import takes as takes_command
 from daemon.core.events import ControlChange, Event, MidiIn, Quit
 from daemon.core.observers import ObservedOutput, ObservedWorld
+from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
 from daemon.engine.conductor import Conductor
 from daemon.engine.song import SongInfo
+from daemon.harmony.chart_line import ChartLine, open_chart
+from daemon.harmony.observed_composer import ObservedComposer
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, VirtualWorld
 from daemon.takes import conversion, log_file, recorder, storage, take_log
 from daemon.takes.recorder import Recorder
-from daemon.takes.take_log import format_header, format_message, format_style, format_tempo
+from daemon.takes.take_log import (
+    format_chord,
+    format_hand,
+    format_header,
+    format_message,
+    format_style,
+    format_tempo,
+)
 from music import midifile, smf
-from music.note import CHANNELS, MELODY, ROLES, Metre, Note
+from music.note import CHANNELS, HAND, MELODY, ROLES, Metre, Note
 from tests.support.fakes import FakePlayer, midi
 from tests.support.jack.stage import ROOT
 
 TUNE = [Note(12 * i, 60 + i, 10, 90) for i in range(16)]
 
 
-def played(folder: Path, limit: int = 1 << 20, more: Sequence[Event] = ()) -> RecordingOutput:
+def played(
+    folder: Path,
+    limit: int = 1 << 20,
+    more: Sequence[Event] = (),
+    settings: Settings = Settings(),
+    chart: ChartLine | None = None,
+) -> RecordingOutput:
     """A tune on virtual time, with a change of style and one of tempo on the way, recorded into a folder."""
     tempo, player = TempoMap(500_000), FakePlayer()
     world = VirtualWorld(tempo.ns_at(-96))
@@ -49,7 +65,8 @@ def played(folder: Path, limit: int = 1 << 20, more: Sequence[Event] = ()) -> Re
     world.put(Quit(tempo.ns_at(192)))
     with closing(Recorder(folder, limit, Metre())) as kept:
         hears, plays = ObservedWorld(world, [kept]), ObservedOutput(output, [kept])
-        conductor = Conductor(hears, plays, InlineComposer(world, player, 0), player.info, SongInfo())
+        composer = ObservedComposer(InlineComposer(world, player, 0), [kept])
+        conductor = Conductor(hears, plays, composer, player.info, SongInfo(), settings, chart=chart)
         kept.on_start(conductor)
         conductor.run()
     return output
@@ -77,6 +94,75 @@ def test_a_take_is_a_midi_file_of_melody_roles_tempo_and_styles(tmp_path: Path) 
 
 def song_roles(song: midifile.Song) -> list[str]:
     return [part.name for part in song.parts]
+
+
+#: C, F/A, G7 and C again, a beat each, a little late
+CHORDS = {0: (48, 52, 55), 24: (45, 53, 60), 48: (43, 47, 53), 72: (48, 52, 55)}
+LED = [Note(start + 2, pitch, 20) for start, pitches in CHORDS.items() for pitch in pitches]
+LABELS = ((0, "C:maj"), (24, "F:maj/3"), (48, "G:7"), (72, "C:maj"))
+LEFT_CHANNEL = 11
+
+
+def played_with_hand(folder: Path) -> Path:
+    """The tune, and chords on a channel of their own, as a take."""
+    settings = Settings(harmony="hands", chord_channel=LEFT_CHANNEL + 1)
+    played(folder, more=midi(LED, TempoMap(500_000), LEFT_CHANNEL), settings=settings)
+    (file,) = storage.list_takes(folder)
+    return file
+
+
+def test_a_take_holds_the_hand_that_led_and_the_chords_that_the_band_followed(tmp_path: Path) -> None:
+    song = midifile.read(played_with_hand(tmp_path))
+    assert song_roles(song)[:2] == [MELODY, HAND]
+    melody, hand = song.parts[:2]
+    assert [note.pitch for note in melody.notes] == [note.pitch for note in TUNE]
+    assert [(note.start, note.pitch) for note in hand.notes] == sorted((note.start, note.pitch) for note in LED)
+    assert hand.channel == LEFT_CHANNEL
+    assert song.markers == LABELS
+
+
+def test_a_take_of_a_chart_holds_its_chords(tmp_path: Path) -> None:
+    (tmp_path / "song.txt").write_text("Time: 2/4\n| C | Am/C | N.C. |\n")
+    played(tmp_path, settings=Settings(harmony="chart"), chart=open_chart(tmp_path / "song.txt")[1])
+    (file,) = storage.list_takes(tmp_path)
+    song = midifile.read(file)
+    assert HAND not in song_roles(song)
+    assert song.markers[:4] == ((0, "C:maj"), (48, "A:min/b3"), (96, "N"), (144, "C:maj"))
+    run = CliRunner().invoke(main, ["takes", "list", "--dir", str(tmp_path), "--json"])
+    assert json.loads(run.stdout)[0]["styles"] == "pop, rock"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--harmony", "hands", "--chord-track", HAND],
+        ["--harmony", "hands", "--chord-channel", "12"],
+        ["--harmony", "chart", "--chart", "TAKE"],
+    ],
+)
+def test_a_take_plays_again(options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon.players.load.load_band", lambda *_: FakePlayer())
+    take, again = played_with_hand(tmp_path), tmp_path / "again" / "again.mid"
+    again.parent.mkdir()
+    given = [option.replace("TAKE", str(take)) for option in options]
+    run = CliRunner().invoke(main, ["render", str(take), "-o", str(again), *given])
+    assert run.exit_code == 0, run.output
+    assert midifile.read(again).markers == midifile.read(take).markers
+
+
+def test_a_chord_that_nobody_could_write_down_is_known_when_the_disk_is_free_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_file, "MAX_WAITING_BYTES", 100)
+    disk = Disk(monkeypatch)
+    writer = recorder._TakeWriter(tmp_path, 1 << 20, format_header(Metre()), SimpleQueue())
+    lost = [format_hand(0, 15), format_chord(96, "C:maj"), format_chord(192, "F:maj")]
+    writer._take_lines([*lines_of(0, 9), *lost], True)
+    disk.full = False
+    writer._take_lines([], True)
+    writer._take_lines([*lines_of(20, 21), None], True)
+    (log,) = storage.list_logs(tmp_path)
+    assert log.read_text().splitlines()[-3:-1] == ["h 0 15", "c 192 F:maj"]
 
 
 def test_a_killed_band_leaves_its_take(tmp_path: Path) -> None:

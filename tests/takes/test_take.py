@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
 from daemon.takes.take import Take
 from music import midifile
@@ -88,7 +89,7 @@ def test_the_file_has_the_parts_the_tempo_and_the_metre(tmp_path: Path) -> None:
 
 def test_the_file_has_all_of_the_tempo_though_the_performance_forgets_the_oldest(tmp_path: Path) -> None:
     tempo, whole = TempoMap(500_000, 0, 0, kept_ticks=48), TempoMap(500_000, 0, 0)
-    performance: Any = SimpleNamespace(tempo=None)
+    performance: Any = SimpleNamespace(tempo=None, settings=Settings())
     take = Take()
     take.on_start(performance)
     take.on_wait(0, None)
