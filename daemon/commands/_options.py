@@ -16,7 +16,7 @@ from daemon.core.settings import MIXED_ROLES, Settings
 from music import midi
 
 #: the controls that have an option of their own
-CONTROL_OPTIONS = ("style", "seed", "temperature", "density", "intensity", "swing")
+CONTROL_OPTIONS = ("style", "seed", "temperature", "density", "intensity", "swing", "key")
 #: and those of the AR-CNN, which no other player has
 EDIT_OPTIONS = (
     *("remove_max", "add_max", "creative_risk", "lock_pitches", "lock_bars", "register_low", "register_high"),

@@ -144,7 +144,7 @@ def _check_editing(technique: str, output: Path, playing: PlayingArguments) -> N
 
 def _check_chords(technique: str, values: Mapping[str, object]) -> None:
     """Raise UserError for chords that are given to a player that edits notes."""
-    for key in CHORD_OPTIONS:
+    for key in (*CHORD_OPTIONS, "key"):
         if values.get(key) is not None:
             raise UserError(f"--{key.replace('_', '-')}: is not for --technique {technique}, which hears notes alone")
 

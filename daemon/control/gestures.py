@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from daemon.core import controls
 from daemon.core.controls import CONTROLS
 from daemon.core.schema import shorten
-from daemon.core.value_types import TOGGLE, Integer, KnownName, Number, Switch, Trigger, ValueType, is_line
+from daemon.core.value_types import TOGGLE, Choice, Integer, KnownName, Number, Switch, Trigger, ValueType, is_line
 from music import midi
 from music.errors import UserError
 
@@ -142,7 +142,7 @@ def _gives_value(gesture: Gesture, values: ValueType) -> bool:
             return True
         case Number() | Integer():
             return gesture.kind == CC
-        case KnownName():
+        case KnownName() | Choice():
             return gesture.kind == CC or (gesture.kind == PROGRAM and gesture.number is None)
         case _:
             return False
@@ -218,7 +218,7 @@ class Gestures:
         gesture, _ = found
         if gesture.kind == CC and gesture.number in _NEVER_LEARNED:
             return None
-        if gesture.kind == PROGRAM and target in CONTROLS and isinstance(CONTROLS[target].type, KnownName):
+        if gesture.kind == PROGRAM and target in CONTROLS and isinstance(CONTROLS[target].type, KnownName | Choice):
             gesture = Gesture(PROGRAM, None, gesture.channel)
         try:
             parsed = parse_target(target, gesture)
@@ -278,15 +278,21 @@ class Gestures:
                     return value >= 64
                 return TOGGLE if pressed else None
             case KnownName(domain=domain):
-                choices = self._choices.get(domain, ())
-                place = value if gesture.kind == PROGRAM else value * len(choices) // 128
-                return choices[place] if place < len(choices) else None
+                return _choose(self._choices.get(domain, ()), gesture, value)
+            case Choice(choices=choices):
+                return _choose(choices, gesture, value)
             case Number(low=low, high=high):
                 return round(low + (high - low) * value / 127, 4)
             case Integer(low=int(low), high=int(high)):
                 return round(low + (high - low) * value / 127)
             case _:
                 return value
+
+
+def _choose(choices: Sequence[str], gesture: Gesture, value: int) -> str | None:
+    """Return the one of some words that a controller's value or a program stands for."""
+    place = value if gesture.kind == PROGRAM else value * len(choices) // 128
+    return choices[place] if place < len(choices) else None
 
 
 def _read_gesture(data: bytes) -> tuple[Gesture, int] | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from daemon.core.settings import Settings
+from music.analysis.key import Key
 from music.edits.edit import Edit
 from music.note import Metre, Note
 
@@ -68,6 +69,7 @@ class PlanRequest:
     #: chords that are known around `now` from elsewhere than the melody, sorted by start: at least four beats of the
     #: past, and all that is known of the next nine; empty where there are none
     harmony: tuple[GivenChord, ...] = ()
+    key: Key | None = None  #: the key that chords keep to which are guessed, as the band sounds; None: any
 
 
 @dataclass(frozen=True, slots=True)

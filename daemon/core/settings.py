@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from daemon.core.schema import declare_key, declare_key_per_role
 from daemon.core.techniques import DEFAULT_TECHNIQUE, check_style, check_technique
-from daemon.core.value_types import Choice, Integer, KnownName, Number, Ranges, Switch
+from daemon.core.value_types import Choice, Integer, KeyName, KnownName, Number, Ranges, Switch
 from music.edits.edit import MAX_BAR, Limits, parse_ranges
 from music.note import EDITS, ROLES
 
@@ -47,6 +47,9 @@ class Settings:
     chord_channel: int = declare_key(0, Integer(0, 16), "the MIDI channel on which chords are played; 0: none")
     harmony_hold: bool = declare_key(
         True, Switch(live=True), "let a chord go on until another is played, not only while its keys are down"
+    )
+    key: str = declare_key(
+        KeyName.AUTO, KeyName(), "the key that guessed chords keep to; auto: the chart's, else any", metavar="KEY"
     )
     transpose: int = declare_key(0, Integer(-24, 24), "semitones by which the band sounds above the keys and the chart")
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
+from music.analysis.key import KEYS, read_key
 from music.edits.edit import parse_ranges
 from music.errors import UserError
 from music.note import Metre
@@ -154,6 +155,25 @@ class Choice(ValueType):
     def suggestions(self) -> tuple[str, ...]:
         """Values that a shell can complete."""
         return self.choices
+
+
+class KeyName(Choice):
+    """A key such as D minor, or AUTO for none in particular."""
+
+    AUTO: Final = "auto"
+    range = "auto, or a key such as D minor, Bb or F#m"
+
+    def __init__(self) -> None:
+        super().__init__((self.AUTO, *(key.name for key in KEYS)))
+
+    def parse(self, value: object) -> str:
+        """Return the key's name in full."""
+        if value == self.AUTO:
+            return self.AUTO
+        try:
+            return read_key(Text().parse(value)).name
+        except ValueError:
+            raise InvalidValueError from None
 
 
 class Text(ValueType):

@@ -96,6 +96,7 @@ class Planner:
                 bar_origin=origin,
                 loop=self._loop.state(now, settings),
                 harmony=() if self._harmony is None else self._harmony.list_chords(step),
+                key=None if self._harmony is None else self._harmony.find_key(),
             )
         )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from daemon.harmony.chord_reading import NO_READ_CHORD, ReadChord
 from music import chords
+from music.analysis.key import read_key
 from music.charts.chart import Chart, ChartError
 from music.charts.chord_names import ChordName, spell_pitch_class
 from music.charts.reading import read_charts
@@ -36,6 +37,8 @@ class ChartLine:
         written = [each.name for bar in chart.bars for each in bar.chords]
         if self._spans and not self._spans[0][2].tones and written and written[0].quality is not None:
             del self._spans[0]  # nothing is written there: that is no rest
+        #: the key that it names; None where it names none
+        self.key = read_key(chart.key) if chart.key else None
         #: ticks of the whole form, once round
         self.length = at
         if not self._spans:

@@ -9,10 +9,12 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from daemon.core.settings import Settings
+from daemon.core.value_types import KeyName
 from daemon.harmony.chart_line import ChartLine, place
 from daemon.harmony.chord_memory import ChordMemory
 from daemon.harmony.chord_reading import ReadChord
 from daemon.harmony.hand_keys import HandKeys
+from music.analysis.key import Key, read_key
 from music.encoding.chord_evidence import HELD_FADE, GivenChord
 from music.encoding.melody_context import AHEAD_BEATS
 from music.note import TICKS_PER_BEAT, TICKS_PER_STEP, round_to_step
@@ -54,6 +56,16 @@ def find_split(settings: Settings) -> int:
     return min(127, max(1, settings.split + settings.transpose)) if settings.split else 0
 
 
+def find_key(settings: Settings, chart: ChartLine | None = None) -> Key | None:
+    """Return the key that is set, else that of a chart that is played from; None where there is neither.
+
+    It is in the player's key, as the chart is.
+    """
+    if settings.key != KeyName.AUTO:
+        return read_key(settings.key)
+    return chart.key if chart is not None and settings.harmony in (AUTO, CHART) else None
+
+
 class HarmonySource:
     """Owns the harmony that the player gives. Is told of everything in the order of ticks."""
 
@@ -66,13 +78,13 @@ class HarmonySource:
         self._find_bar = find_bar
         self._keys = HandKeys(lambda tick: find_bar(tick).start, has_melody)
         self._memory = ChordMemory()
-        self._mode, self._transpose = MELODY, 0
+        self._settings = Settings()
         self._changed: ReadChord | None = None  # a chord of the hand that nobody has been told of
         self._is_free = False  # the hand has stopped, and what it played has been learnt
 
     def use(self, settings: Settings) -> None:
         """Let these settings hold from now on."""
-        self._mode, self._transpose = settings.harmony, settings.transpose
+        self._settings = settings
         self._keys.use(find_split(settings), settings.chord_channel - 1, holds=settings.harmony_hold)
 
     def hear(self, tick: int, data: bytes, port: int = 0) -> None:
@@ -91,7 +103,7 @@ class HarmonySource:
     def take_change(self) -> ReadChord | None:
         """Return the chord that the hand has begun to play since the last call, if the band follows hands."""
         changed, self._changed = self._changed, None
-        return changed if self._mode in (AUTO, HANDS) else None
+        return changed if self._settings.harmony in (AUTO, HANDS) else None
 
     def release(self) -> None:
         """Take every key of the player as up; the chord holds."""
@@ -107,6 +119,11 @@ class HarmonySource:
         """Return the chords around a step, as `PlanRequest.harmony` has them."""
         return tuple(self._list_chords(step)[0])
 
+    def find_key(self) -> Key | None:
+        """Return the key that guessed chords keep to, as the band sounds; None for any."""
+        key = find_key(self._settings, self.chart)
+        return None if key is None else key.transpose(self._settings.transpose)
+
     def find_state(self, tick: int) -> HarmonyState:
         """Return how the harmony stands at a tick."""
         chords, source = self._list_chords(tick // TICKS_PER_STEP)
@@ -120,7 +137,7 @@ class HarmonySource:
         """Return the chords around a step, and where that of the step is from."""
         begin = step * TICKS_PER_STEP // TICKS_PER_BEAT * TICKS_PER_BEAT
         since, until = begin - _PAST_BEATS * TICKS_PER_BEAT, begin + (AHEAD_BEATS + 1) * TICKS_PER_BEAT
-        match self._mode:
+        match self._settings.harmony:
             case "chart":
                 return self._list_charted(since, until), CHART
             case "hands":
@@ -175,7 +192,7 @@ class HarmonySource:
     def _list_charted(self, since: int, until: int) -> list[GivenChord]:
         if self.chart is None:
             return []
-        found = self.chart.list_chords(since - self.bar_1, until - self.bar_1, self._transpose)
+        found = self.chart.list_chords(since - self.bar_1, until - self.bar_1, self._settings.transpose)
         return [each._replace(start=each.start + self.bar_1, end=each.end + self.bar_1) for each in found]
 
     def _list_all(self, since: int, begin: int, until: int) -> tuple[list[GivenChord], str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
 from daemon.engine.song import bar_at, metre_at
+from daemon.harmony.harmony_source import find_key
 from daemon.offline.render import MAX_BAR_TICKS
 from daemon.players.graph import reporting_failure
 from daemon.players.player import ContinuingPlayer
@@ -52,6 +53,7 @@ def extend(song: Song, melody: tuple[Note, ...], player: ContinuingPlayer, wante
         request = PlanRequest(
             *(number, step, step * TICKS_PER_STEP, tuple(line), played, metre, wanted.settings),
             bar_origin=origin,
+            key=find_key(wanted.settings),
         )
         with reporting_failure():
             plan, note = player.plan_with_melody(request)

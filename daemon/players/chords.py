@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from daemon.players.chord_balance import TONE_SHARES
 from daemon.players.graph import Graph, run_session
+from music.analysis.key import Key
 from music.chords import QUALITIES, QUALITY_TONES, match_chord
 from music.encoding import melody_context
-from music.encoding.chord_evidence import GRAPH_INPUTS, GivenChord, draw_evidence, find_known_chords
+from music.encoding.chord_evidence import GRAPH_INPUTS, GivenChord, draw_evidence, find_known_chords, weigh_key
 from music.note import PITCH_CLASSES, STEPS_PER_BAR, STEPS_PER_BEAT, TICKS_PER_STEP, Metre
 
 Floats = NDArray[np.float32]
@@ -56,11 +57,13 @@ class MelodyContext:
     temperature: float
     #: chords that are known from elsewhere
     given: tuple[GivenChord, ...] = ()
+    #: the key that chords keep to, as far as nothing speaks against it
+    key: Key | None = None
 
     @property
     def conditions(self) -> tuple[object, ...]:
         """Everything but the melody and the chords that are known."""
-        return self.heard_all, self.metre, self.bar, self.seed, self.temperature
+        return self.heard_all, self.metre, self.bar, self.seed, self.temperature, self.key
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,16 @@ class ChordPredictor:
             inputs |= draw_evidence(context.given, now).arrange_for_graph()
         odds, agreement = run_session(self._now, inputs)
         beats = _find_beats(now - context.bar, count, context.metre)
-        chords = [_choose_chord(agreement[0, beat], context, now + k) for k, beat in enumerate(beats)]
+        in_key = None
+        if context.key is not None:
+            begin = now - (now - context.bar) % context.metre.steps_per_bar % STEPS_PER_BEAT
+            in_key = weigh_key(context.key, context.given, begin, len(odds[0])).T
+            odds = odds * np.exp(in_key)
+            odds = odds / odds.sum(-1, keepdims=True)
+        chords = [
+            _choose_chord(agreement[0, beat], context, now + k, None if in_key is None else in_key[beat])
+            for k, beat in enumerate(beats)
+        ]
         return ChordForecast(chords, (odds[0] @ _TONES)[beats], (odds[0] @ TONE_SHARES)[beats])
 
     def list_chords(self, context: MelodyContext, first: int, now: int, next_chord: Chord) -> list[Chord]:
@@ -172,9 +184,10 @@ class ChordPredictor:
             if self.hears_given:  # of the past, what was known stands in `list_chords`
                 inputs |= self._no_evidence
             (agreement,) = run_session(self._past, inputs)
+            in_key = None if context.key is None else weigh_key(context.key, (), 0, 1)[:, 0]
             for step, scores in zip(now_lines.tolist(), agreement, strict=True):
                 if step in wanted and now - melody_context.PAST_STEPS <= step < now:
-                    self._chords.setdefault(step, _choose_chord(scores, context, step))
+                    self._chords.setdefault(step, _choose_chord(scores, context, step, in_key))
 
 
 def _find_first_difference(old: Voice, new: Voice) -> int:
@@ -194,9 +207,14 @@ def _find_beats(place: int, count: int, metre: Metre) -> NDArray[np.int64]:
     return np.minimum((within + np.arange(count)) // STEPS_PER_BEAT, melody_context.AHEAD_BEATS - 1)
 
 
-def _choose_chord(agreement: Floats, context: MelodyContext, step: int) -> Chord:
-    """Return the chord that is expected to agree best with the melody; in doubt, the seed's noise decides."""
+def _choose_chord(agreement: Floats, context: MelodyContext, step: int, in_key: Floats | None = None) -> Chord:
+    """Return the chord that is expected to agree best with the melody; in doubt, the seed's noise decides.
+
+    in_key: what a key that is given adds to the scores.
+    """
     score = AGREEMENT_GAIN * np.log(np.maximum(agreement, 1e-6))
+    if in_key is not None:
+        score = score + in_key
     if context.temperature > 0:
         noise = _draw_noise(abs(context.seed), (step - context.bar) // _NOISE_STEPS)
         score = score + noise * (NOISE_SCALE * context.temperature)

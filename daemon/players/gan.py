@@ -8,7 +8,7 @@ daemon.players.chord_balance) gave a reason to change.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -26,7 +26,14 @@ from music.analysis import note_density
 from music.analysis.note_rows import NoteRows
 from music.chords import NO_CHORD, QUALITIES
 from music.encoding import gan_canvas, melody_context
-from music.encoding.chord_evidence import GRAPH_INPUTS, draw_evidence, find_known_chords, weigh_bass
+from music.encoding.chord_evidence import (
+    GRAPH_INPUTS,
+    GivenChord,
+    draw_evidence,
+    find_known_chords,
+    weigh_key,
+    weigh_known_bass,
+)
 from music.encoding.gan_canvas import (
     CANVAS_STEPS,
     DRUM_PLANES,
@@ -157,7 +164,7 @@ class GanPlayer(GraphPlayer):
         first = bar + gan_canvas.find_first_step(request.now - bar, request.metre.steps_per_bar)  # of the canvas
         noise = _draw_noise(request.settings, first + FIRST_NOW_STEP, bar, request.metre.steps_per_bar)
         committed = {role: self._committed[role].update(request.committed.get(role, ())) for role in ROLES}
-        scores = self._run_graph(request, committed, style, bar, noise)
+        scores = self._run_graph(request, committed, style, bar, first + FIRST_NOW_STEP, noise)
         bias = self._compute_bias(request, committed, style, bar)
         neglected = BALANCE_WEIGHT * _weigh_neglected(committed, request.now, scores["chord_choice"][0])
         writer = _NoteWriter(request, first + FIRST_NOW_STEP, scores, noise, self._velocity_std[style], bias, neglected)
@@ -167,20 +174,27 @@ class GanPlayer(GraphPlayer):
         return Plan(request.number, request.now, last, request.heard, notes, held, inference_ns=spent_ns)
 
     def _run_graph(
-        self, request: PlanRequest, committed: Mapping[str, Rows], style: int, bar: int, noise: _CanvasNoise
+        self, request: PlanRequest, committed: Mapping[str, Rows], style: int, bar: int, first: int, noise: _CanvasNoise
     ) -> dict[str, NDArray[Any]]:
-        """Return the generator's scores; committed: the request's, as rows; bar: a step at which a bar begins."""
+        """Return the generator's scores.
+
+        committed: the request's, as rows; bar: a step at which a bar begins; first: that at which the scores begin.
+        """
         settings, metre, heard_all = request.settings, request.metre, request.heard is None
         melody = self._melody.update(request.melody)
         canvas = gan_canvas.draw_canvas(melody, committed, request.now, heard_all, metre, bar)
         heard = melody_context.hear_melody(melody, request.now, heard_all, metre, bar)
         section = (request.now - bar) // (metre.steps_per_bar * SECTION_BARS)
+        doubts = noise.chords * (CHORD_NOISE_SCALE * settings.temperature)
+        if request.key is not None:
+            beats = doubts.shape[-1]
+            doubts = doubts + weigh_key(request.key, request.harmony, first, beats).reshape(doubts.shape)
         inputs: dict[str, NDArray[Any]] = {
             "pitched": canvas.pitched[None],
             "plain": canvas.plain[None],
             "style": np.eye(len(self._styles), dtype=np.float32)[None, style],
             "z": self._choose_groove(settings, style, section)[None],
-            "noise": (noise.chords * (CHORD_NOISE_SCALE * settings.temperature))[None],
+            "noise": doubts[None],
             "melody": heard.melody[None],
             "phase": heard.phase[None],
             "known": heard.known[None],
@@ -330,16 +344,17 @@ class _NoteWriter:
         gates = plain[_GATES] + noise.rhythm[:3] + begin[:3] > 0
         held = noise.rhythm[3:6] + longer
         best = pitched[PITCHED_SLICES["bass_pitch"]].reshape(-1, FUTURE_STEPS)
+        known = find_known_chords(request.harmony, first, FUTURE_STEPS)
         if request.harmony:
-            best = best + BASS_PULL * self._weigh_bass(STEPS_PER_BEAT)[_PITCH_CLASSES_OF["bass"]]
+            best = best + BASS_PULL * self._weigh_bass(known, STEPS_PER_BEAT)[_PITCH_CLASSES_OF["bass"]]
         # cells that an onset of each pitched role would take, that are held, and that lie in the chord
         cells = np.zeros((3, len(PITCHED_ROLES), _MAX_CELLS, FUTURE_STEPS), np.bool_)
         cells[0, 0, : len(best)] = best == best.max(0)
         cells[1, 0, : len(best)] = plain[PLAIN_SLICES["bass_hold"]] + held[:1] > 0
         if request.harmony:
-            cells[1, 0, : len(best)] |= self._weigh_bass(BASS_STEPS)[_PITCH_CLASSES_OF["bass"]] > 0
+            cells[1, 0, : len(best)] |= self._weigh_bass(known, BASS_STEPS)[_PITCH_CLASSES_OF["bass"]] > 0
         tones = _find_chord_tones(scores["chord_choice"][0])
-        cells[2, 0] = self._find_bass_places() if request.harmony else True
+        cells[2, 0] = _find_bass_places(known) if request.harmony else True
         for i, part in ((1, "chords"), (2, "pad")):
             classes = _PITCH_CLASSES_OF[part]
             onset = pitched[PITCHED_SLICES[f"{part}_onset"]].reshape(-1, FUTURE_STEPS) + neglected[classes]
@@ -354,25 +369,14 @@ class _NoteWriter:
         loudness = loudness + noise.velocity * velocity_std[:, None] * 127 * settings.temperature
         self._velocity = np.clip(np.rint(loudness), MIN_VELOCITY, MAX_VELOCITY).astype(int).tolist()
 
-    def _weigh_bass(self, steps: int) -> NDArray[np.float64]:
-        """Return where a pitch class is the bass's, by the chords that are known: (12, FUTURE_STEPS) of 0 and 1.
+    def _weigh_bass(self, known: Sequence[GivenChord | None], steps: int) -> NDArray[np.float64]:
+        """Return where a pitch class is the bass's: (12, FUTURE_STEPS) of 0 and 1.
 
-        steps: how many from the beginning of each chord and bar on.
+        known: the chord of each step that is known; steps: how many from the beginning of each chord and bar on.
         """
         request = self._request
         bar, steps_per_bar = request.bar_origin // TICKS_PER_STEP, request.metre.steps_per_bar
-        return weigh_bass(request.harmony, self._first, FUTURE_STEPS, bar, steps_per_bar, steps)
-
-    def _find_bass_places(self) -> NDArray[np.bool_]:
-        """Return the cells in which a bass note may go on at each step: those of a chord that is known, else all."""
-        inside = np.ones((PITCH_CLASSES, FUTURE_STEPS), np.bool_)
-        for step, chord in enumerate(find_known_chords(self._request.harmony, self._first, FUTURE_STEPS)):
-            if chord is not None:
-                inside[:, step] = False
-                inside[[*chord.list_tones(), *([chord.bass] if chord.bass != NO_CHORD else [])], step] = True
-        cells = np.ones((_MAX_CELLS, FUTURE_STEPS), np.bool_)
-        cells[: len(_PITCH_CLASSES_OF["bass"])] = inside[_PITCH_CLASSES_OF["bass"]]
-        return cells
+        return weigh_known_bass(known, self._first, bar, steps_per_bar, steps)
 
     def write(self) -> tuple[dict[str, tuple[Note, ...]], dict[str, tuple[Note, ...]]]:
         """Return `notes` and `held` of a Plan, by role."""
@@ -444,6 +448,18 @@ class _NoteWriter:
         velocity = self._velocity[-1]
         for kind, step in zip(kinds.tolist(), (steps + now).tolist(), strict=True):
             yield (self._first + step) * TICKS_PER_STEP, DRUMS[kind][0], TICKS_PER_STEP, velocity[step]
+
+
+def _find_bass_places(known: Sequence[GivenChord | None]) -> NDArray[np.bool_]:
+    """Return the cells in which a bass note may go on at each step: those of the chord that is known, else all."""
+    inside = np.ones((PITCH_CLASSES, FUTURE_STEPS), np.bool_)
+    for step, chord in enumerate(known):
+        if chord is not None:
+            inside[:, step] = False
+            inside[[*chord.list_tones(), *([chord.bass] if chord.bass != NO_CHORD else [])], step] = True
+    cells = np.ones((_MAX_CELLS, FUTURE_STEPS), np.bool_)
+    cells[: len(_PITCH_CLASSES_OF["bass"])] = inside[_PITCH_CLASSES_OF["bass"]]
+    return cells
 
 
 def _pack_cells(cells: NDArray[np.bool_]) -> list[list[list[int]]]:

@@ -245,6 +245,7 @@ class _PlanWriter:
             seed=settings.seed,
             temperature=settings.temperature,
             given=request.harmony,
+            key=request.key,
         )
         self._parts = {role: _RolePlan() for role in ROLES}
         tick = self._now * TICKS_PER_STEP

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from music.chords import NO_CHORD
+from music.analysis.key import Key, count_foreign_tones
+from music.chords import NO_CHORD, QUALITIES
 from music.encoding.melody_context import AHEAD_BEATS
 from music.note import PITCH_CLASSES, STEPS_PER_BEAT, TICKS_PER_STEP
 
@@ -21,6 +22,10 @@ from music.note import PITCH_CLASSES, STEPS_PER_BEAT, TICKS_PER_STEP
 HELD_FADE = 0.85
 #: A chord that is at least that certain is what the band plays on, and its lowest note is the bass's.
 SURE = 0.9
+#: A chord that is at least that certain is not touched by a key that is given.
+KNOWN = 0.5
+#: What each tone of a chord that is foreign to the given key takes from the chord's score.
+KEY_WEIGHT = 2.0
 PAST_BEATS = 4  #: beats before the one that the now-line lies in
 EVIDENCE_BEATS = PAST_BEATS + AHEAD_BEATS
 ROOT, TONES, BASS = range(3)  #: planes over pitch classes
@@ -111,8 +116,15 @@ def weigh_bass(
     That is in the first `steps` steps of every bar and of every chord; elsewhere the bass walks as it likes. bar: a
     step at which a bar begins.
     """
-    wanted = np.zeros((PITCH_CLASSES, count))
-    for step, chord in enumerate(find_known_chords(chords, first, count)):
+    return weigh_known_bass(find_known_chords(chords, first, count), first, bar, steps_per_bar, steps)
+
+
+def weigh_known_bass(
+    known: Sequence[GivenChord | None], first: int, bar: int, steps_per_bar: int, steps: int = STEPS_PER_BEAT
+) -> NDArray[np.float64]:
+    """Return what `weigh_bass` does, where `find_known_chords` has found the chords already."""
+    wanted = np.zeros((PITCH_CLASSES, len(known)))
+    for step, chord in enumerate(known):
         if chord is None:
             continue
         lowest = chord.bass if chord.bass != NO_CHORD else chord.root
@@ -121,6 +133,23 @@ def weigh_bass(
         if lowest != NO_CHORD and is_strong:
             wanted[lowest, step] = 1
     return wanted
+
+
+def weigh_key(key: Key | None, chords: Sequence[GivenChord], first: int, beats: int) -> NDArray[np.float32]:
+    """Return what a key that is given adds to the score of each chord: (12 * qualities, beats), 0 and less.
+
+    It stands in the way of chords with tones from outside the key, on each of so many beats from the step `first` on.
+    Where a chord is known it has no say; the less certain that is, the more it has.
+    """
+    foreign = np.zeros(len(QUALITIES) * PITCH_CLASSES) if key is None else np.asarray(count_foreign_tones(key))
+    free = np.ones(beats)
+    for beat in range(beats) if key is not None else ():
+        begin = (first + beat * STEPS_PER_BEAT) * TICKS_PER_STEP
+        end = begin + STEPS_PER_BEAT * TICKS_PER_STEP
+        surest = max((each.certainty for each in chords if each.start < end and begin < each.end), default=0.0)
+        free[beat] = max(0.0, 1 - surest / KNOWN)
+    weight: NDArray[np.float32] = (-KEY_WEIGHT * foreign[:, None] * free).astype(np.float32)
+    return weight
 
 
 def _find_longest(chords: Sequence[GivenChord], begin: int, end: int) -> GivenChord | None:

@@ -61,6 +61,7 @@ def test_what_is_no_gesture_is_refused(text: str) -> None:
         ("program", "intensity"),
         ("note 1", "style"),
         ("note 1", "seed"),
+        ("note 1", "key"),
     ],
 )
 def test_a_gesture_that_gives_no_value_must_be_told_one(made: str, what: str) -> None:
@@ -163,6 +164,17 @@ def test_what_restore_learned_before_is_as_if_learnt_now() -> None:
     assert gestures.read(cc(21, 0)) == [("density", 0.0)]
 
 
+def test_a_knob_goes_through_the_words_that_a_control_takes_and_a_program_counts_them() -> None:
+    gestures = known(cc_1="harmony", program="key", note_60="key=D minor")
+    assert [gestures.read(cc(1, value)) for value in (0, 31, 32, 127)] == [
+        [("harmony", word)] for word in ("auto", "auto", "melody", "chart")
+    ]
+    assert gestures.read(program(0)) == [("key", "auto")]
+    assert gestures.read(program(3)) == [("key", "D major")]
+    assert gestures.read(program(25)) == []
+    assert gestures.read(key(60, channel=3)) == [("key", "D minor")]
+
+
 @pytest.mark.parametrize(
     ("data", "what", "made"),
     [
@@ -174,6 +186,7 @@ def test_what_restore_learned_before_is_as_if_learnt_now() -> None:
         (key(60, channel=1), "style=jazz", "note 60 channel 1"),
         (program(4), "fill", "program 4 channel 16"),
         (program(4), "style", "program channel 16"),
+        (program(4), "key", "program channel 16"),
         (b"\xf8", "fill", None),
     ],
 )

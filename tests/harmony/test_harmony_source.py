@@ -10,6 +10,7 @@ import pytest
 from daemon.core.settings import Settings
 from daemon.harmony.chart_line import ChartLine
 from daemon.harmony.harmony_source import HarmonySource, HarmonyState, find_split
+from music.analysis.key import Key
 from music.charts.reading import parse_charts
 from music.encoding.chord_evidence import HELD_FADE, GivenChord
 from music.midi import note_off, note_on
@@ -31,7 +32,7 @@ class Bar:
 class Player:
     """A player in front of a source."""
 
-    def __init__(self, mode: str, chart: str = "", **settings: int) -> None:
+    def __init__(self, mode: str, chart: str = "", **settings: object) -> None:
         self.source = HarmonySource(lambda tick: Bar(tick // 96 * 96), lambda channel, port: channel != 9)
         self.settings = replace(Settings(split=60), harmony=mode, **settings)  # type: ignore[arg-type]
         self.source.use(self.settings)
@@ -173,3 +174,19 @@ def test_keys_and_chart_are_transposed_alike() -> None:
     assert {root for *_, root in player.roots(0)} == {3}
     assert find_split(player.settings) == 63
     assert find_split(Settings(transpose=3)) == 0
+
+
+def test_the_key_is_the_one_that_is_set_as_the_band_sounds() -> None:
+    assert Player("auto").source.find_key() is None
+    assert Player("auto", key="D minor").source.find_key() == Key(2, True)
+    assert Player("melody", key="D minor", transpose=-3).source.find_key() == Key(11, True)
+
+
+def test_a_chart_that_is_played_from_tells_the_key_unless_another_is_set() -> None:
+    text = "Key: Eb\n| Eb | Ab |\n"
+    assert Player("chart", text, transpose=2).source.find_key() == Key(5, False)
+    assert Player("auto", text).source.find_key() == Key(3, False)
+    assert Player("auto", text, key="C minor").source.find_key() == Key(0, True)
+    assert Player("melody", text).source.find_key() is None
+    assert Player("hands", text).source.find_key() is None
+    assert Player("auto", "| Eb | Ab |\n").source.find_key() is None

@@ -6,11 +6,14 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from music.analysis.key import Key, count_foreign_tones
 from music.chords import NO_CHORD
 from music.encoding.chord_evidence import (
     BASS,
     CERTAINTY,
     EVIDENCE_BEATS,
+    KEY_WEIGHT,
+    KNOWN,
     PAST_BEATS,
     ROOT,
     SILENCE,
@@ -20,6 +23,7 @@ from music.encoding.chord_evidence import (
     find_known_chords,
     pack_tones,
     weigh_bass,
+    weigh_key,
 )
 
 BEAT = 24
@@ -57,6 +61,17 @@ def test_the_bass_is_the_lowest_note_of_a_chord_that_is_sure_where_it_begins_and
     assert {(int(pc), int(step)) for pc, step in np.argwhere(wanted)} == {(4, s) for s in (*range(4), *range(16, 20))}
     known = find_known_chords([long], -2, 5)
     assert known == [None, None, long, long, long]
+
+
+def test_a_key_stands_in_the_way_of_foreign_chords_where_no_chord_is_known() -> None:
+    key = Key(0, False)
+    foreign = np.array(count_foreign_tones(key), np.float32)
+    unsure = G._replace(start=9 * BEAT, end=10 * BEAT, certainty=KNOWN / 2)
+    weights = weigh_key(key, [C_MAJOR, G, unsure], first=2 * 4, beats=8)
+    assert not weights[:, :6].any()  # both chords are known there
+    assert weights[:, 6].tolist() == (-KEY_WEIGHT * foreign).tolist()
+    assert weights[:, 7].tolist() == (-KEY_WEIGHT / 2 * foreign).tolist()
+    assert not weigh_key(None, [], 0, 4).any()
 
 
 chords = st.builds(

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
 from daemon.players.gan import GanPlayer, _CanvasNoise
 from daemon.players.graph import Graph
+from music.analysis.key import Key, count_foreign_tones
 from music.encoding.gan_canvas import FRESH_SHARE
 from music.errors import UserError
 from music.note import ROLES, TICKS_PER_STEP, Metre, Note
@@ -80,6 +84,24 @@ def test_density_plays_more_and_fewer(tiny_graph: Path) -> None:
         for d in (0, 1, 2)
     ]
     assert counts[0] < counts[1] < counts[2]
+
+
+def test_chords_keep_to_a_key_that_is_given(tiny_graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    player, key, chosen = GanPlayer(Graph(tiny_graph, "gan")), Key(2, True), []
+    run = player._graph.run
+
+    def note(inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+        scores = run(inputs)
+        chosen.append(scores["chord_choice"][0].reshape(-1, scores["chord_choice"].shape[-1]))
+        return scores
+
+    monkeypatch.setattr(player._graph, "run", note)
+    request = _request(tuple(Note(24 * i, 60 + i, 24) for i in range(8)), now=32)
+    player.plan(request)
+    player.plan(replace(request, key=key))
+    free, kept = (np.array(count_foreign_tones(key)) @ each for each in chosen)
+    assert free.any()
+    assert not kept.any()
 
 
 def test_a_style_the_graph_does_not_know_is_refused(tiny_graph: Path) -> None:

@@ -6,17 +6,21 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from daemon.core.plan import Plan, PlanRequest
 from daemon.core.settings import Settings
 from daemon.offline.extend import Extension, extend
 from daemon.offline.render import render_notes
+from daemon.players.chords import MelodyContext
 from daemon.players.ensemble import Ensemble
 from daemon.players.graph import Graph
 from daemon.players.load import load_player
 from daemon.players.transformer import AHEAD_STEPS, TransformerPlayer
+from music.analysis.key import Key, count_foreign_tones
 from music.analysis.modulation import find_key_change
+from music.encoding.chord_evidence import GivenChord, pack_tones
 from music.errors import UserError
 from music.midifile import Part, Song
 from music.note import PITCHED_ROLES, ROLES, TICKS_PER_STEP, Metre, Note
@@ -150,6 +154,19 @@ def test_with_little_time_it_gives_what_it_has(player: TransformerPlayer) -> Non
 def test_a_style_it_does_not_know_is_refused(player: TransformerPlayer) -> None:
     with pytest.raises(UserError, match="no style 'polka'"):
         player.plan(PlanRequest(1, 4, 21, melody(1), {}, settings=Settings("polka")))
+
+
+def test_chords_keep_to_a_key_that_is_given_and_those_that_are_known_stay(player: TransformerPlayer) -> None:
+    key, f_sharp = Key(0, False), GivenChord(192, 240, 6, pack_tones((6, 10, 1)), 6, 1.0)
+    notes = np.array([(4 * i, TUNE[i] + (i % 3 == 2), 4) for i in range(16)])  # chromatic
+    free = MelodyContext(notes, False, Metre(), 0, seed=1, temperature=1.0, given=(f_sharp,))
+    kept = replace(free, key=key)
+    foreign = []
+    for context in (free, kept):
+        told = [player.chords.predict(context, now, 8).chords for now in range(16, 57)]
+        foreign.append(sum(count_foreign_tones(key)[12 * quality + root] for each in told for root, quality in each))
+    assert foreign[1] < foreign[0]
+    assert player.chords.predict(kept, 32, 8).chords == player.chords.predict(free, 32, 8).chords  # F#, as known
 
 
 def test_roles_are_given_to_players_by_the_settings(player: TransformerPlayer) -> None:
