@@ -1,7 +1,8 @@
 """Following a chord that the player has just struck: a plan is asked for, and what sounds or is planned is corrected.
 
 Notes of bass, chords and pad that do not belong to the new chord end at the next step; where no note of their role
-begins there, a note of the chord takes their place. What belongs to it goes on, so that nothing stutters.
+begins there, a note of the chord takes their place. What belongs to it goes on, so that nothing stutters. A bass that
+rests there plays the chord's bass, so that it follows at once.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ from daemon.core.plan import Plan
 from daemon.engine.band import Band
 from daemon.engine.transport import HALF_STEP
 from daemon.harmony.chord_reading import ReadChord
-from music.note import PITCH_CLASSES, PITCHED_ROLES, PITCHES, TICKS_PER_STEP, Note
+from music.encoding.gan_canvas import REGISTERS
+from music.note import PITCH_CLASSES, PITCHED_ROLES, TICKS_PER_BEAT, TICKS_PER_STEP, Note
 
 BASS = "bass"
 #: steps of a plan that are adapted: by then another has come, unless the player hangs
 ADAPTED_STEPS = 8
+#: ticks for which a bass may have rested that follows a chord at once
+RESTING_BASS_TICKS = 4 * TICKS_PER_BEAT
 #: semitones of a third, and the tones of a chord that has one
 _THIRDS, _TRIAD = (3, 4), 3
 
@@ -33,6 +37,8 @@ class ChordCorrection:
         self._chord: ReadChord | None = None  # the one that plans are adapted to which do not know it yet
         self._known_from = 0  # the number of the first plan that knows it
         self._due: tuple[int, ReadChord] | None = None  # the step at whose beginning what sounds is corrected
+        # role -> what is to sound over that step, as it was planned before the chord was struck
+        self._over: dict[str, list[Note]] = {}
 
     def advance(self, tick: int) -> None:
         """Go on to a tick of the grid; at the beginning of the step that is due, correct what sounds."""
@@ -63,6 +69,8 @@ class ChordCorrection:
             return False
         self._chord, self._known_from = chord, band.planner.number + 1
         step = band.transport.last_step + 1
+        if self._due is None:
+            self._over = {role: band.schedule.notes_over(role, step * TICKS_PER_STEP) for role in PITCHED_ROLES}
         self._due = step, chord
         band.schedule.adapt(lambda plan: _adapt(plan, chord, step))
         band.planner.renew()
@@ -70,21 +78,38 @@ class ChordCorrection:
 
     def _correct(self, tick: int, chord: ReadChord) -> None:
         """End what sounds over a tick and does not belong to the chord, and put what does in its place."""
-        band = self._band
-        tempo = band.transport.tempo
+        schedule = self._band.schedule
         for role in PITCHED_ROLES:
-            over = band.schedule.notes_over(role, tick)
-            wrong = [note for note in over if _is_wrong(note.pitch, role, chord)]
+            over = {(note.start, note.pitch): note for note in schedule.notes_over(role, tick)}
+            for note in self._over.get(role, ()):  # a plan that knows the chord may have cut it there already
+                if schedule.has_note(role, note.start, note.pitch):
+                    over.setdefault((note.start, note.pitch), note)
+            wrong = [note for note in over.values() if _is_wrong(note.pitch, role, chord)]
             for note in wrong:
-                for event in band.schedule.end(role, note.start, note.pitch, tick):
-                    if tempo is not None:
-                        band.sender.play(event, tempo, band.melody.level)
-            if not band.schedule.begins_in(role, tick // TICKS_PER_STEP):
-                taken = {note.pitch for note in over if note not in wrong}
+                self._end(role, note, tick)
+            if not schedule.begins_in(role, tick // TICKS_PER_STEP):
+                taken = {note.pitch for note in over.values() if note not in wrong}
                 for note in wrong:
                     pitch = _fit_pitch(note.pitch, role, chord, taken)
                     taken.add(pitch)
-                    band.schedule.add(role, Note(tick, pitch, note.end - tick, note.velocity))
+                    schedule.add(role, Note(tick, pitch, note.end - tick, note.velocity))
+                if role == BASS and not over:
+                    self._begin_bass(tick, chord)
+
+    def _end(self, role: str, note: Note, tick: int) -> None:
+        band = self._band
+        for event in band.schedule.end(role, note.start, note.pitch, tick):
+            if band.transport.tempo is not None:
+                band.sender.play(event, band.transport.tempo, band.melody.level)
+
+    def _begin_bass(self, tick: int, chord: ReadChord) -> None:
+        """Let the bass, which rests, play the chord's bass until it plays again, if it has played another lately."""
+        last = next(iter(self._band.schedule.chord_at(BASS, tick, tick)), None)
+        if last is None or tick - last.end > RESTING_BASS_TICKS or not _is_wrong(last.pitch, BASS, chord):
+            return
+        coming = next(iter(self._band.schedule.chord_at(BASS, tick, tick + TICKS_PER_BEAT)), last)
+        length = coming.start - tick if coming.start > tick else TICKS_PER_BEAT
+        self._band.schedule.add(BASS, Note(tick, _fit_pitch(last.pitch, BASS, chord, ()), length, last.velocity))
 
 
 def _adapt(plan: Plan, chord: ReadChord, step: int) -> Plan:
@@ -134,12 +159,17 @@ def _is_wrong(pitch: int, role: str, chord: ReadChord) -> bool:
 
 def _fit_pitch(pitch: int, role: str, chord: ReadChord, taken: Collection[int]) -> int:
     """Return the nearest pitch of a chord that is not taken, if there is one; for the bass, one of the chord's bass."""
-    fitting = _list_near(pitch, 1 << chord.bass if role == BASS else chord.tones)
+    fitting = _list_near(pitch, role, 1 << chord.bass if role == BASS else chord.tones)
     return next((other for other in fitting if other not in taken), fitting[0])
 
 
 @lru_cache(maxsize=4096)
-def _list_near(pitch: int, wanted: int) -> tuple[int, ...]:
-    """Return other pitches up to an octave away whose pitch classes are wanted, the nearest first."""
+def _list_near(pitch: int, role: str, wanted: int) -> tuple[int, ...]:
+    """Return other pitches up to an octave away whose pitch classes are wanted, the nearest first.
+
+    None of them leaves the compass of the role, unless the pitch lies outside of it.
+    """
+    compass = REGISTERS[role].list_pitches()
+    lowest, highest = min(pitch, int(compass.min())), max(pitch, int(compass.max()))
     near = (pitch + way * distance for distance in range(1, PITCH_CLASSES + 1) for way in (-1, 1))
-    return tuple(other for other in near if 0 <= other < PITCHES and wanted >> other % PITCH_CLASSES & 1)
+    return tuple(other for other in near if lowest <= other <= highest and wanted >> other % PITCH_CLASSES & 1)

@@ -232,6 +232,12 @@ class NoteSchedule:
             if each.note.start < tick < each.note.end and each.state in waiting_or_sounding
         ]
 
+    def has_note(self, role: str, start: int, pitch: int) -> bool:
+        """Return True if a committed note, given by its start, sounds or is going to."""
+        part = self._parts.get(role)
+        scheduled = None if part is None else part.notes.get((start, pitch))
+        return scheduled is not None and scheduled.state in (NoteState.WAITING, NoteState.SOUNDING)
+
     def begins_in(self, role: str, step: int) -> bool:
         """Return True if a role's newest plan begins a note in a step that is not committed yet."""
         part = self._parts.get(role)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -73,6 +74,39 @@ def test_what_sounds_and_does_not_belong_to_the_new_chord_moves_at_the_next_step
 def test_a_bass_that_is_right_is_not_struck_again() -> None:
     heard = stage(long_notes(), *strike(0, C, 90), *strike(98, C_LOW), until=190)
     assert [each for each in notes_of(heard, BASS) if each[0] >= 96] == [(96, 36, 94)]
+
+
+def test_a_wrong_bass_that_the_new_plan_ends_is_struck_again_on_the_chord() -> None:
+    player = long_notes()
+    player.hold = lambda request: {
+        role: tuple(replace(n, length=min(n.end, request.now * 6) - n.start) for n in notes if n.end > request.now * 6)
+        for role, notes in request.committed.items()
+        if request.now == 17
+    }
+    heard = stage(player, *strike(0, C, 90), *strike(98, F), until=190)
+    assert [each for each in notes_of(heard, BASS) if each[0] >= 96] == [(96, 36, 6), (102, 41, 88)]
+    assert [pitch for tick, pitch, _ in notes_of(heard, CHORDS) if tick == 102] == [65, 69]
+
+
+def test_what_takes_the_place_of_a_bass_note_lies_in_its_compass() -> None:
+    def write(request: PlanRequest, step: int) -> dict[str, list[Note]]:
+        return {"bass": [Note(step * 6, 28, 96, 80)]} if step % 16 == 0 else {}
+
+    player = FakePlayer(write, roles=("bass",))
+    heard = stage(player, *strike(0, [52, 56, 59], 90), *strike(98, [51, 55, 58]), until=190)
+    assert [pitch for tick, pitch, _ in notes_of(heard, BASS) if tick >= 96] == [28, 39]  # not 27, below a bass's E
+
+
+@pytest.mark.parametrize(("hand", "bass"), [(F, [(96, 36, 6), (132, 41, 24)]), (C_LOW, [(96, 36, 6)])])
+def test_a_bass_that_rests_follows_where_its_last_note_was_another(
+    hand: list[int], bass: list[tuple[int, int, int]]
+) -> None:
+    def write(request: PlanRequest, step: int) -> dict[str, list[Note]]:
+        return {"bass": [Note(step * 6, 36, 6, 80)]} if step % 16 == 0 else {}
+
+    player = FakePlayer(write, roles=("bass",), future_steps=8)
+    heard = stage(player, *strike(0, C, 90), *strike(128, hand), until=190)
+    assert [each for each in notes_of(heard, BASS) if each[0] >= 96] == bass
 
 
 def test_a_plan_that_knows_nothing_of_the_chord_is_adapted_to_it() -> None:
