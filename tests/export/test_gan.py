@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-
 from export.check import measure_difference
 from export.gan import GanGraph
-from models.gan.network import Generator
-from tests.support.training import GAN_CONFIG as SMALL
+from tests.support.training import make_generator
 
 
 def test_the_graph_computes_what_torch_computes(tiny_graph: Path) -> None:
-    torch.manual_seed(0)
-    assert measure_difference(GanGraph(Generator(SMALL)), tiny_graph) < 1e-4
+    assert measure_difference(GanGraph(make_generator()), tiny_graph) < 1e-4

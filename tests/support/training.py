@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,14 @@ from models.gan.network import GanConfig, Generator
 from models.harmonist.network import HarmonistConfig
 from music.track_names import PARTS
 
-HARMONIST = {"width": [2, 4]}
+HARMONIST = {"width": [2, 4], "past": 2, "future": 1}  #: few layers: an export takes time for each, whatever its width
 GAN = {"z": 4, "fine": [3, 6], "coarse": [4, 8], "blocks": 1, "critic": [2, 4], "harmonist": HARMONIST}
 ARCNN = {"near": 4, "folded": 3, "beat": [2, 4], "bar": [2, 4], "bar_blocks": 1, "write_blocks": 1, "cell": 4}
 GAN_CONFIG = GanConfig(
-    z=4, fine=(3, 6), coarse=(4, 8), blocks=1, critic=(2, 4), harmonist=HarmonistConfig(width=(2, 4))
+    z=4, fine=(3, 6), coarse=(4, 8), blocks=1, critic=(2, 4), harmonist=HarmonistConfig(width=(2, 4), past=2, future=1)
 )
+#: one whose harmonist hears chords that are known
+HEARING_CONFIG = replace(GAN_CONFIG, harmonist=replace(GAN_CONFIG.harmonist, given=True))
 
 
 def list_settings(**recipe: Any) -> list[str]:
@@ -57,14 +60,24 @@ def make_hymn_piece(index: int = 0) -> EditPiece:
     return dataset.make_piece(make_hymn(index))
 
 
-def write_gan_graph(path: Path, generator: Generator | None = None) -> None:
-    """Write the graph of a small GAN, of one that has learned nothing unless another is given."""
+def make_generator() -> Generator:
+    """Return a small GAN that hears chords that are known; it has learned nothing, and believes what it is told."""
+    torch.manual_seed(0)
+    made = Generator(HEARING_CONFIG).eval()
+    assert made.harmonist.given is not None
+    with torch.no_grad():
+        for parameter in made.harmonist.given.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return made
+
+
+def write_gan_graph(path: Path) -> None:
+    """Write the graph of make_generator()."""
     from export.gan import GanGraph
     from export.onnx_file import write
     from models.gan.dataset import GAN_STYLES
     from music.signature import Signature
 
-    torch.manual_seed(0)
     habit = [4.0, 8.0, 2.0, 12.0, 0.2, 0.2, 0.2]
     settings = {"grooves": [[[0.0] * 4]] * 5, "habits": [[[habit]]] * 5, "velocity_std": [[0.1] * 4] * 5}
-    write(GanGraph(generator or Generator(GAN_CONFIG)), Signature("gan", {}, {}, GAN_STYLES, settings), path)
+    write(GanGraph(make_generator()), Signature("gan", {}, {}, GAN_STYLES, settings), path)
