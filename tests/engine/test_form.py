@@ -247,9 +247,9 @@ def _random_turns(random: Random) -> list[Event]:
     return turns
 
 
-def test_fill_ending_style_and_panic_at_a_thousand_moments_leave_no_note_on() -> None:
+def test_fill_ending_style_and_panic_at_hundreds_of_moments_leave_no_note_on() -> None:
     random = Random(7)
-    for _ in range(1_000):
+    for _ in range(400):
         length = random.randint(1, 60)
         player = only("bass", lambda r, s: 40 + s * r.number % 3, length)
         notes = [Note(i * 24, 60 + i % 3, random.choice([5, 20, 40])) for i in range(6)]

@@ -58,6 +58,12 @@ def requests(player: TransformerPlayer, notes: tuple[Note, ...], last: int) -> I
             committed[role] = (*kept, *(n for n in plan.notes[role] if n.start == now * TICKS_PER_STEP))
 
 
+@pytest.fixture(scope="module")
+def late(player: TransformerPlayer) -> PlanRequest:
+    """The request at the end of the tune's four bars."""
+    return list(requests(player, melody(4), 60))[-1][0]
+
+
 def test_equal_requests_give_equal_plans_whatever_was_asked_before(player: TransformerPlayer) -> None:
     asked = list(requests(player, melody(7), 108))  # the tune of four bars comes again, and is recalled
     other = load_player("transformer")
@@ -67,12 +73,12 @@ def test_equal_requests_give_equal_plans_whatever_was_asked_before(player: Trans
 
 
 @pytest.mark.parametrize("change", ["leap", "edit", "metre", "cut"])
-def test_leaps_edits_and_metres_leave_nothing_behind(player: TransformerPlayer, change: str) -> None:
-    request = list(requests(player, melody(4), 60))[-1][0]
-    late = request.melody[9]
+def test_leaps_edits_and_metres_leave_nothing_behind(player: TransformerPlayer, late: PlanRequest, change: str) -> None:
+    request, edited = late, late.melody[9]
+    player.plan(request)
     changed = {
         "leap": replace(request, now=43, heard=43 * TICKS_PER_STEP - 3, melody=request.melody[:11]),
-        "edit": replace(request, melody=(*request.melody[:9], replace(late, pitch=75), *request.melody[10:])),
+        "edit": replace(request, melody=(*request.melody[:9], replace(edited, pitch=75), *request.melody[10:])),
         "metre": replace(request, metre=Metre(3, 4), bar_origin=48 * TICKS_PER_STEP),
         "cut": replace(
             request, committed={role: notes[len(notes) // 2 :] for role, notes in request.committed.items()}
@@ -94,14 +100,13 @@ def test_a_melody_that_changes_its_key_is_remembered_alike_by_who_comes_in_then(
     assert (again.notes, again.held) == (plan.notes, plan.held)
 
 
-def test_a_tone_that_the_band_has_neglected_comes_sooner(player: TransformerPlayer) -> None:
-    request = list(requests(player, melody(4), 60))[-1][0]
-    long_since = {role: tuple(n for n in notes if n.end < 50 * 6) for role, notes in request.committed.items()}
+def test_a_tone_that_the_band_has_neglected_comes_sooner(player: TransformerPlayer, late: PlanRequest) -> None:
+    long_since = {role: tuple(n for n in notes if n.end < 50 * 6) for role, notes in late.committed.items()}
 
     def begun(*sounded: int) -> Counter[int]:
         held = tuple(Note(52 * TICKS_PER_STEP, 48 + tone, 7 * TICKS_PER_STEP, 70) for tone in sounded)
-        asked = replace(request, committed={**long_since, "pad": held})
-        plans = [player.plan(replace(asked, settings=replace(asked.settings, seed=seed))) for seed in range(24)]
+        asked = replace(late, committed={**long_since, "pad": held})
+        plans = [player.plan(replace(asked, settings=replace(asked.settings, seed=seed))) for seed in range(12)]
         return Counter(n.pitch % 12 for plan in plans for role in PITCHED_ROLES for n in plan.notes[role])
 
     (one, _), (other, _) = begun().most_common(2)
