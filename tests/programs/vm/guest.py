@@ -30,8 +30,8 @@ DROP_IN = HOME / ".config" / "systemd" / "user" / "houseband.service.d"
 BPM = 60
 #: what is asked of the service: exposure, MB resident, and per cent of a core, which an emulated one has fewer of
 SCORE, MEGABYTES, CPU = 2.2, 200, 10.0
-#: what the service consists of
-PROCESSES = ("conductor", "worker", "control")
+#: what the service consists of; the silencer ends what sounds if the conductor is killed, and outlives it for that
+PROCESSES = ("conductor", "worker", "control", "silencer")
 
 checks: list[bool] = []
 began = time.monotonic()
@@ -366,6 +366,7 @@ def called(process: int) -> str:
         for mark, name in (
             (b"daemon.players.worker", "worker"),
             (b"daemon.control.server", "control"),
+            (b"daemon.live.crash_silencer_child", "silencer"),
             (b" run", "conductor"),
         ):
             if mark in line.replace(b"\0", b" "):
