@@ -14,7 +14,7 @@ from daemon.config.cli_options import make_key_option
 from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
 from daemon.midi.backends import API_CHOICES
-from daemon.midi.ports import MidiPorts
+from daemon.midi.reconnecting import ReconnectingPorts
 from daemon.players.worker import PlayerSpec, PreloadedWorker
 from daemon.sound.audio import AudioSetup
 from daemon.system.log_setup import start_logging
@@ -70,7 +70,7 @@ def command(
     click.get_current_context().with_resource(hold_nothing_up("stdout"))
     chosen = TUNES[tune] if bars is None else TUNES[tune].cut(bars)
 
-    def announce(ports: MidiPorts | None, sound: str | None, settings: Settings) -> None:
+    def announce(ports: ReconnectingPorts | None, sound: str | None, settings: Settings) -> None:
         click.echo(f"{chosen.title}: {settings.style}, {technique}")
         click.echo(describe_output(ports, sound))
 
@@ -113,7 +113,7 @@ def _choose_settings(
     return build_settings(values, assigned, player, usual)
 
 
-def describe_output(ports: MidiPorts | None, sound: str | None) -> str:
+def describe_output(ports: ReconnectingPorts | None, sound: str | None) -> str:
     """Return what it plays on, and how to hear it. sound: the name of what makes it audible, None for nothing."""
     heard = f" Sound: {sound}." if sound else ""
     if ports is None:

@@ -19,10 +19,12 @@ from daemon.core.world import Output
 from daemon.engine.song import SongInfo
 from daemon.harmony.chart_line import ChartLine
 from daemon.input.sources import SourceWorld
+from daemon.live.crash_silencer import CrashSilencer
 from daemon.live.performance import LivePerformance
 from daemon.live.run import write_take
 from daemon.midi import backends
-from daemon.midi.ports import IN_NAME, MidiPorts, PortError, PortRequest
+from daemon.midi.ports import IN_NAME, PortError, PortRequest
+from daemon.midi.reconnecting import ReconnectingPorts
 from daemon.midi.rtmidi_ports import open_feed
 from daemon.players.worker import PlayerSpec, PreloadedWorker
 from daemon.screen.jam_display import DisplaySetup, JamDisplay
@@ -138,7 +140,7 @@ class Performer:
             self._on_end()
 
 
-def play(setup: JamSetup, on_begin: Callable[[MidiPorts | None, str | None, Settings], None]) -> JamResult:
+def play(setup: JamSetup, on_begin: Callable[[ReconnectingPorts | None, str | None, Settings], None]) -> JamResult:
     """Play the tune once, or until a signal comes; nothing sounds afterwards.
 
     on_begin: called just before the first note with the ports and the name of what makes the sound, None where there
@@ -148,9 +150,8 @@ def play(setup: JamSetup, on_begin: Callable[[MidiPorts | None, str | None, Sett
     song = build_song(setup)
     with LivePerformance(setup.player, setup.preloaded) as live:
         audio = live.parts.enter_context(closing(Audio(setup.sound.soundfont))) if setup.sound.on else None
-        ports = open_wanted_ports(setup)
+        ports = open_wanted_ports(setup, live.parts)
         if ports is not None:
-            live.parts.enter_context(closing(ports))
             live.end_notes = ports.end_notes
         settings = setup.settings(live.wait_for_player())
         path = setup.output(settings.style)
@@ -188,26 +189,38 @@ def build_display_setup(setup: JamSetup, song: SongInfo, settings: Settings) -> 
     return DisplaySetup(setup.tune.title, settings.style, song.bpm, setup.tune.metre, song.pickup, bars)
 
 
-def open_wanted_ports(setup: JamSetup) -> MidiPorts | None:
-    """Return open ports, None where there is no MIDI system. Raises PortError where one was asked for."""
+def open_wanted_ports(setup: JamSetup, stack: ExitStack) -> ReconnectingPorts | None:
+    """Return open ports, None where there is no MIDI system. Raises PortError where one was asked for.
+
+    stack: closes them. If this process is killed, another ends what it has begun.
+    """
     if setup.api == NO_PORTS:
         return None
+    silencer = CrashSilencer()
+    request = PortRequest(setup.api, "rtmidi", out_port=setup.out_port, keys=silencer.keys)
     try:
-        return backends.open_ports(PortRequest(setup.api, "rtmidi", out_port=setup.out_port))
+        ports = ReconnectingPorts(lambda: backends.open_ports(request), silencer.tell_listeners)
     except PortError:
+        silencer.close()
         if setup.api != "auto" or setup.out_port is not None:
             raise
         return None
+    stack.enter_context(closing(silencer))
+    return stack.enter_context(closing(ports))
 
 
-def open_melody_input(ports: MidiPorts | None, world: LiveWorld, stack: ExitStack) -> Callable[[bytes], None]:
+def open_melody_input(ports: ReconnectingPorts | None, world: LiveWorld, stack: ExitStack) -> Callable[[bytes], None]:
     """Return a function that plays a message to the band: through its input port, or without one if need be."""
-    if ports is not None:
-        try:
-            feed = stack.enter_context(closing(open_feed(ports.api, MELODY_PORT, IN_NAME)))
-        except PortError as error:
-            log.info("the melody comes without a port: %s", error)
-        else:
-            ports.listen(world.now, world.put)
-            return feed.send
-    return lambda data: world.put(MidiIn(world.now(), data))
+
+    def put(data: bytes) -> None:
+        world.put(MidiIn(world.now(), data))
+
+    if ports is None:
+        return put
+    send = put
+    try:
+        send = stack.enter_context(closing(open_feed(ports.api, MELODY_PORT, IN_NAME))).send
+    except PortError as error:
+        log.info("the melody comes without a port: %s", error)
+    ports.listen(world.now, world.put)
+    return send

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -28,7 +30,7 @@ from daemon.offline.virtual_world import RecordingOutput, VirtualWorld
 from daemon.players.worker import PlayerSpec
 from daemon.sound.audio import RECORD
 from daemon.system.live_world import LiveWorld
-from music import midifile
+from music import midi, midifile
 from music.click import BAR_PITCH, BEAT_PITCH
 from music.note import CHANNELS, ROLES, TICKS_PER_STEP, Note
 from music.tunes import TUNES, Tune, parse_tune
@@ -38,13 +40,13 @@ ROOT = Path(__file__).resolve().parents[2]
 FAST = TempoMap(1_000)  # a beat lasts a microsecond times a thousand
 
 
-def jam(output: Path, bars: int, *options: str) -> subprocess.Popen[str]:
-    """Without any MIDI system, whatever the machine has."""
+def jam(output: Path, bars: int, *options: str, api: str = "none") -> subprocess.Popen[str]:
+    """Without any MIDI system, whatever the machine has, unless another `api` is named."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.support.jam_fake", str(output), str(bars), "none", *options],
+        [sys.executable, "-m", "tests.support.jam_fake", str(output), str(bars), api, *options],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"},
+        env={**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8", "SILENCER_TOLD": f"{output}.told"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -116,6 +118,34 @@ def test_ctrl_c_ends_it_and_keeps_what_was_played(tmp_path: Path) -> None:
     assert out.splitlines()[-1] == f"written: {tmp_path / 'take.mid'}"
     melody = midifile.choose_melody(midifile.read(tmp_path / "take.mid"))
     assert 8 <= len(melody.notes) < len(TUNES["ode"].notes)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a process is given no open file there")
+def test_killed_it_is_silenced_on_the_ports_that_it_played_to(tmp_path: Path) -> None:
+    told = tmp_path / "take.mid.told"
+    os.mkfifo(told)  # where there is something to read once it has been written
+    with open(os.open(told, os.O_RDONLY | os.O_NONBLOCK)) as ends:  # noqa: PTH123
+        running = jam(tmp_path / "take.mid", 16, "--ports", api="jack")
+        assert running.stdout is not None
+        for line in running.stdout:
+            if line.startswith("bar  3"):  # who listens is asked for twice a second
+                break
+        running.kill()
+        running.communicate(timeout=60)
+        assert select.select([ends], [], [], 60)[0]
+        system, name, *data = ends.read().split()
+    assert (system, name) == ("API_UNIX_JACK", "synth:in")
+    channels = {midi.channel_of(bytes.fromhex(each)) for each in data}
+    assert channels == {CHANNELS[role] for role in ("melody", *ROLES)}
+    assert all(midi.is_note_off(bytes.fromhex(each)) for each in data)
+
+
+def test_with_ports_it_ends_like_any_other(tmp_path: Path) -> None:
+    running = jam(tmp_path / "take.mid", 2, "--ports", api="jack")
+    out, err = running.communicate(timeout=60)
+    assert (running.returncode, err) == (0, "")
+    assert out.startswith("MIDI: jack, port 'houseband out'.")
+    assert not (tmp_path / "take.mid.told").exists()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals there")
@@ -198,16 +228,15 @@ def test_ports_are_done_without_unless_they_were_asked_for(monkeypatch: pytest.M
         raise PortError("no MIDI system found")
 
     monkeypatch.setattr("daemon.live.jam.backends.open_ports", none_there)
-    assert open_wanted_ports(setup(TUNES["ode"], api="auto")) is None
-    assert open_wanted_ports(setup(TUNES["ode"], api="none")) is None
-    for asked in (setup(TUNES["ode"], api="jack"), setup(TUNES["ode"], api="auto", out_port="synth")):
-        with pytest.raises(PortError):
-            open_wanted_ports(asked)
+    with ExitStack() as stack:
+        assert open_wanted_ports(setup(TUNES["ode"], api="auto"), stack) is None
+        assert open_wanted_ports(setup(TUNES["ode"], api="none"), stack) is None
+        for asked in (setup(TUNES["ode"], api="jack"), setup(TUNES["ode"], api="auto", out_port="synth")):
+            with pytest.raises(PortError):
+                open_wanted_ports(asked, stack)
 
 
 def test_without_ports_the_melody_comes_in_this_process() -> None:
-    from contextlib import ExitStack
-
     world = LiveWorld()
     with ExitStack() as stack:
         open_melody_input(None, world, stack)(b"\x90\x3c\x40")
