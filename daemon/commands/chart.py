@@ -21,7 +21,7 @@ def command(source: str, as_json: bool) -> None:
     """
     from music.charts.chart import describe_charts
     from music.charts.reading import read_charts
-    from music.charts.text_lines import format_text
+    from music.charts.text_writing import format_text
 
     charts = read_charts(source)
     if as_json:

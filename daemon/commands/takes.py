@@ -1,10 +1,12 @@
-"""`houseband takes`: list and export what has been played."""
+"""`houseband takes`: list and export what has been played, as MIDI or as a chord chart."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import shutil
+import tempfile
 import time
 from pathlib import Path
 
@@ -13,8 +15,16 @@ import click
 from daemon.config.cli_options import load_config
 from daemon.system.paths import find_takes_folder
 from music.errors import UserError, report_os_errors
-from music.files import STDOUT, check_writable, open_atomically
+from music.files import STDOUT, check_writable, open_atomically, write_atomically
 from music.midi_text import decode_text, make_printable
+
+#: charts are written as plain text
+CHART_SUFFIX = ".txt"
+
+
+class NothingExportedError(UserError):
+    """A take holds nothing of what it is to be exported as."""
+
 
 _folder_option = click.option(
     "--dir", "where", metavar="DIR", type=click.Path(path_type=Path), help="Instead of the usual folder."
@@ -51,14 +61,20 @@ def _format_contents(row: dict[str, object]) -> str:
 
 @command.command("export")
 @click.argument("name", required=False)
-@click.option("-o", "--output", metavar="FILE.mid", type=click.Path(path_type=Path), help="File to write, or a folder.")
+@click.option("-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="File to write, or a folder.")
 @click.option("--all", "everything", is_flag=True, help="All takes, into a folder.")
+@click.option("--chart", "as_chart", is_flag=True, help="The chords that the band was given, as a chart (.txt).")
 @_folder_option
-def export_command(name: str | None, output: Path | None, everything: bool, where: Path | None) -> None:
+def export_command(name: str | None, output: Path | None, everything: bool, as_chart: bool, where: Path | None) -> None:
     """Copy a take as a MIDI file, the newest one unless NAME is given.
 
-    The file has a track for the melody and for every role, the tempo map, and markers where the style changes. A take
-    that a crash left is made a MIDI file first; one that is being played is left out.
+    The file has a track for the melody and for every role, the tempo map, and markers where the style changes; where
+    the band was given chords, markers of these on a track `harmony`; and what was played on `chord_channel` on a track
+    `hand`. A take that a crash left is made a MIDI file first; one that is being played is left out.
+
+    With --chart it is these chords that are written, as bars in plain text with the headers Title, Key and Time, which
+    `--chart FILE` of other commands and `houseband chart` read. A chord that begins between two beats of the metre
+    stands on the nearest one; the key is told by the last chord.
     """
     from daemon.takes.storage import MIDI_SUFFIX, is_being_recorded
 
@@ -74,14 +90,21 @@ def export_command(name: str | None, output: Path | None, everything: bool, wher
     target = output or Path()
     if everything and not target.is_dir():
         raise UserError(f"{target}: not a folder; --all wants one")
+    if as_chart and not target.is_dir() and target.suffix.lower() not in ("", CHART_SUFFIX):
+        raise UserError(f"{target}: a chart is written as plain text; name a file that ends in {CHART_SUFFIX}")
+    suffix, export = (CHART_SUFFIX, _export_chart) if as_chart else (MIDI_SUFFIX, _export_midi)
     for file in takes if everything else takes[-1:]:
-        to = target / f"{file.stem}.mid" if target.is_dir() else target
+        to = target / f"{file.stem}{suffix}" if target.is_dir() else target
         check_writable(to, file)
-        with report_os_errors():
-            copied = _copy(file, to)
-        if not copied:
-            click.echo(f"{make_printable(str(file))}: nothing was played in this take", err=True)
-        elif to != STDOUT:
+        try:
+            with report_os_errors():
+                export(file, to)
+        except NothingExportedError as nothing:
+            if as_chart and not everything:
+                raise
+            click.echo(str(nothing), err=True)
+            continue
+        if to != STDOUT:
             click.echo(make_printable(str(to)))
 
 
@@ -158,10 +181,10 @@ def _describe_contents(file: Path) -> dict[str, object]:
     return {"seconds": round(song.seconds, 1), "notes": notes, "styles": ", ".join(styles)}
 
 
-def _copy(file: Path, to: Path) -> bool:
-    """Copy a take: a MIDI file or, on a disk too full for one, still a log. Return False for an empty one.
+def _export_midi(file: Path, to: Path) -> None:
+    """Copy a take: a MIDI file or, on a disk too full for one, still a log.
 
-    Raises OSError.
+    Raises NothingExportedError for an empty one, OSError.
     """
     from daemon.takes import conversion
     from daemon.takes.storage import MIDI_SUFFIX
@@ -169,6 +192,32 @@ def _copy(file: Path, to: Path) -> bool:
     if file.suffix == MIDI_SUFFIX:
         with file.open("rb") as source, open_atomically(to) as copy:
             shutil.copyfileobj(source, copy)
-        return True
+        return
     done = conversion.convert(file, to)
-    return done is not None and done.made
+    if done is None or not done.made:
+        raise NothingExportedError(f"{make_printable(str(file))}: nothing was played in this take")
+
+
+def _export_chart(file: Path, to: Path) -> None:
+    """Write the chords of a take as a chart. Raises NothingExportedError where it has none, MidiFileError, OSError."""
+    from daemon.takes.storage import MIDI_SUFFIX
+    from music import midifile
+    from music.charts.chart import ChartError
+    from music.charts.midi_texts import chart_markers
+    from music.charts.text_writing import format_text, restate_chords
+
+    if file.suffix == MIDI_SUFFIX:
+        song = midifile.read(file)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            converted = Path(folder, f"{file.stem}{MIDI_SUFFIX}")
+            _export_midi(file, converted)
+            song = midifile.read(converted)
+    try:
+        chart = restate_chords(chart_markers(song))
+    except ChartError:
+        raise NothingExportedError(
+            f"{make_printable(str(file))}: the band was given no chords in this take; play them with your left hand, "
+            "or name a chart with --chart"
+        ) from None
+    write_atomically(to, format_text(dataclasses.replace(chart, title=file.stem)))

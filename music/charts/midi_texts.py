@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,7 +12,8 @@ from music.charts.chart import MAX_BARS, Chart, ChartBar, ChartMetre, PlacedChor
 from music.charts.chord_names import ChordName, guess_key, parse_chord_name
 from music.charts.text_lines import finish_bars
 from music.midi_text import decode_text
-from music.midifile import MidiFileError
+from music.midifile import MidiFileError, Song
+from music.note import TICKS_PER_BEAT
 from music.track_names import fold_name
 
 _LYRIC, _CUE = 0x05, 0x07
@@ -44,15 +45,36 @@ def parse_midi_texts(data: bytes, path: Path) -> Chart:
         raise make_error(path, "the file has no markers or texts that are chord symbols")
     end = max((event[0] for track in file.tracks for event in track.events), default=0)
     chart = Chart("midi", _find_title(file, {tick for tick, _ in texts}))
-    bars = _lay_out_bars(file, end)
+    bars = _lay_out_bars(_list_metres(file), file.division, max(end, texts[-1][0] + 1))
     if bars and len(bars) > 1 and _is_pickup(bars):
         chart.has_pickup = True
         bars = bars[1:]
     chart.first_bar_tick = bars[0][0]
     chart.metre = bars[0][1]
     chart.bars = _fill_bars(bars, texts, file.division)
-    chart.key = _find_key(file) or guess_key([name for _, name in texts if name.quality is not None] or [texts[-1][1]])
+    chart.key = _find_key(file) or _guess_key(texts)
     return finish_bars(chart, path)
+
+
+def chart_markers(song: Song) -> Chart:
+    """Return the chart that the markers of a song's track `harmony` make, from the beginning of the file on.
+
+    Raises ChartError where there are none.
+    """
+    texts = list(_read_chords(song.markers))
+    if not texts:
+        raise make_error(song.name, "the file has no track `harmony` with chords")
+    bars = _lay_out_bars(
+        [(tick, ChartMetre(metre.numerator, metre.denominator)) for tick, metre in song.metres],
+        TICKS_PER_BEAT,
+        max(song.end, texts[-1][0] + 1),
+    )
+    chart = Chart("midi", key=_guess_key(texts), metre=bars[0][1], bars=_fill_bars(bars, texts, TICKS_PER_BEAT))
+    return finish_bars(chart, Path(song.name))
+
+
+def _guess_key(texts: Sequence[tuple[int, ChordName]]) -> str:
+    return guess_key([name for _, name in texts if name.quality is not None] or [texts[-1][1]])
 
 
 def _find_chord_texts(file: smf.SmfFile) -> list[tuple[int, ChordName]]:
@@ -71,7 +93,7 @@ def _find_chord_texts(file: smf.SmfFile) -> list[tuple[int, ChordName]]:
     return best[1] if best else []
 
 
-def _read_chords(texts: list[tuple[int, str]]) -> Iterator[tuple[int, ChordName]]:
+def _read_chords(texts: Iterable[tuple[int, str]]) -> Iterator[tuple[int, ChordName]]:
     for tick, text in texts:
         try:
             yield tick, parse_chord_name(text)
@@ -100,21 +122,26 @@ def _find_key(file: smf.SmfFile) -> str:
     return ""
 
 
-def _lay_out_bars(file: smf.SmfFile, end: int) -> list[tuple[int, ChartMetre]]:
-    """Return (tick, metre) of every bar from the beginning to the last event."""
-    signatures = sorted(
+def _list_metres(file: smf.SmfFile) -> list[tuple[int, ChartMetre]]:
+    return sorted(
         (tick, ChartMetre(body[0], 1 << body[1]))
         for track in file.tracks
         for tick, body in track.find_bodies(smf.TIME_SIGNATURE)
-        if len(body) >= 2 and body[0] and body[1] <= 6
+        if len(body) >= 2 and body[0] and body[1] <= 5
     )
+
+
+def _lay_out_bars(
+    signatures: Sequence[tuple[int, ChartMetre]], division: int, end: int
+) -> list[tuple[int, ChartMetre]]:
+    """Return (tick, metre) of every bar that begins before the end, `division` ticks to the quarter."""
     bars: list[tuple[int, ChartMetre]] = []
     tick, metre, index = 0, ChartMetre(4, 4), 0
     while tick < max(end, 1) and len(bars) < MAX_BARS:
         while index < len(signatures) and signatures[index][0] <= tick:
             metre, index = signatures[index][1], index + 1
         bars.append((tick, metre))
-        length = max(1, file.division * 4 * metre.numerator // metre.denominator)
+        length = max(1, division * 4 * metre.numerator // metre.denominator)
         following = signatures[index][0] if index < len(signatures) else None
         tick = min(tick + length, following) if following is not None else tick + length
     return bars

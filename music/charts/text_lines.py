@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 
 from music.charts.bar_lines import BarText, make_bar, read_last_bar, split_line
-from music.charts.chart import Chart, ChartBar, ChartMetre, make_error
+from music.charts.chart import Chart, ChartMetre, make_error
 from music.charts.repeats import spread_endings, unfold
 
+#: of a metre, as MIDI files can hold it
+MAX_NUMERATOR = 255
 _HEADER = re.compile(r"\s*([A-Za-z][A-Za-z ]{0,30}?)\s*:\s+(\S.*)$")
 _SECTION = re.compile(r"\s*(?:\[(?P<bracket>[^\]|]+)\]|(?P<colon>[^|:#\[]{1,40}):|#+\s*(?P<hash>[^|]*))\s*$")
 _SECTION_BEFORE_BARS = re.compile(r"\s*(?:\[(?P<bracket>[^\]|]+)\]|(?P<colon>[^|:#\[]{1,40}):)\s*(?=\|)")
-_METRE = re.compile(r"\s*(\d{1,2})\s*/\s*(\d{1,2})\s*$")
-_KEY = re.compile(r"([A-G](?:#|b|♯|♭)?)\s*(m|min|minor|maj|major|-|)\b", re.IGNORECASE)
+_METRE = re.compile(r"\s*(\d{1,3})\s*/\s*(\d{1,2})\s*$")
+_KEY = re.compile(r"([A-G][#b]?)\s*(m|min|minor|maj|major|-|)(?![A-Za-z#])", re.IGNORECASE)
 
 
 def parse_metre(text: str) -> ChartMetre:
@@ -24,7 +24,7 @@ def parse_metre(text: str) -> ChartMetre:
     if text.strip() in common:
         return common[text.strip()]
     found = _METRE.match(text)
-    if not found or not 1 <= int(found[1]) <= 32 or int(found[2]) not in (1, 2, 4, 8, 16, 32):
+    if not found or not 1 <= int(found[1]) <= MAX_NUMERATOR or int(found[2]) not in (1, 2, 4, 8, 16, 32):
         raise ValueError(f"{text.strip()!r} is not a metre such as 4/4")
     return ChartMetre(int(found[1]), int(found[2]))
 
@@ -129,72 +129,6 @@ def parse_tempo(text: str) -> float:
     if not found or not 10 <= float(found[0]) <= 400:
         raise ValueError(f"{text.strip()!r} is not a tempo in beats a minute")
     return float(found[0])
-
-
-def format_text(chart: Chart, bars_a_line: int = 4) -> str:
-    """Return a chart as plain text, which `parse_text` reads back to the same bars and order.
-
-    Chords between two beats stand on the nearest beat; where jumps (D.C., D.S., coda) lead, the bars stand as they are
-    played. A chart without bars is its chords in a row.
-    """
-    headers = {"Title": chart.title, "Composer": chart.composer, "Key": chart.key, "Time": str(chart.metre)}
-    if chart.tempo_bpm is not None:
-        headers["Tempo"] = f"{chart.tempo_bpm:g}"
-    lines = [f"{name}: {value}" for name, value in headers.items() if value]
-    if chart.sequence is not None:
-        return "\n".join([*lines, "", " ".join(name.symbol for name in chart.sequence), ""])
-    has_jumps = any(bar.jump for bar in chart.bars)
-    bars = [replace(chart.bars[i], repeat_start=False, repeat_end=0, endings=frozenset()) for i in chart.order]
-    row: list[str] = []
-    metre = chart.metre
-    for index, bar in enumerate(bars if has_jumps else chart.bars):
-        is_new_metre = bar.metre != metre
-        if bar.section or is_new_metre or len(row) == bars_a_line:
-            _end_row(lines, row)
-        if bar.section:
-            lines += ["", f"[{bar.section.replace('|', ' ').replace(']', ' ')}]"]
-        if is_new_metre:
-            metre = bar.metre
-            lines.append(f"Time: {metre}")
-        before = chart.bars[index - 1] if index and not has_jumps else None
-        row.append(_format_bar(bar, before))
-    _end_row(lines, row)
-    return "\n".join([*lines, ""])
-
-
-def _end_row(lines: list[str], row: list[str]) -> None:
-    """Write the bars that have been collected as one line; a blank line stands between them and the headers."""
-    if not row:
-        return
-    if not lines[-1].startswith(("[", "|", "Time:")):
-        lines.append("")
-    is_ended = row[-1].rpartition(" ")[2].startswith((":|", "x"))
-    lines.append(" ".join(row) + ("" if is_ended else " |"))
-    row.clear()
-
-
-def _format_bar(bar: ChartBar, before: ChartBar | None) -> str:
-    begins_ending = bar.endings and (before is None or before.endings != bar.endings or before.repeat_end)
-    opening = "|:" if bar.repeat_start else "|"
-    opening += f"{','.join(map(str, sorted(bar.endings)))}." if begins_ending else ""
-    closing = (" :|" + (f" x{bar.repeat_end}" if bar.repeat_end > 2 else "")) if bar.repeat_end else ""
-    return f"{opening} {' '.join(_list_symbols(bar))}{closing}"
-
-
-def _list_symbols(bar: ChartBar) -> list[str]:
-    beats, chords = bar.metre.numerator, bar.chords
-    if not chords:
-        return ["/"]
-    if len(chords) == 1 and chords[0].beat == 1:
-        return [chords[0].name.symbol]
-    part = Fraction(beats, len(chords))
-    is_even = (2 * part).denominator == 1 and all(c.beat == 1 + part * i for i, c in enumerate(chords))
-    if is_even and len(chords) <= beats:
-        return [chord.name.symbol for chord in chords]
-    symbols = ["/"] * beats
-    for chord in chords:
-        symbols[min(beats, round(chord.beat)) - 1] = chord.name.symbol
-    return symbols
 
 
 def _name_section(found: re.Match[str]) -> str:

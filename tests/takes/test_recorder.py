@@ -16,7 +16,7 @@ from queue import SimpleQueue
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from daemon.cli import main
 from daemon.commands import takes as takes_command
@@ -148,6 +148,44 @@ def test_a_take_plays_again(options: list[str], tmp_path: Path, monkeypatch: pyt
     run = CliRunner().invoke(main, ["render", str(take), "-o", str(again), *given])
     assert run.exit_code == 0, run.output
     assert midifile.read(again).markers == midifile.read(take).markers
+
+
+def run_takes(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["takes", *map(str, arguments)])
+
+
+def test_the_chords_of_a_take_are_exported_as_a_chart(tmp_path: Path) -> None:
+    folder, out = tmp_path / "takes", tmp_path / "song.txt"
+    take = played_with_hand(folder)
+    run = run_takes("export", "--chart", "--dir", folder, "-o", out)
+    assert (run.exit_code, run.output) == (0, f"{out}\n")
+    bars = ["| C F/A G7 C | C |"]
+    assert out.read_text().splitlines() == [f"Title: {take.stem}", "Key: C", "Time: 4/4", "", *bars]
+    shown = CliRunner().invoke(main, ["chart", str(out)])
+    assert (shown.exit_code, shown.output) == (0, out.read_text())
+    told = [json.loads(CliRunner().invoke(main, ["chart", "--json", str(file)]).output) for file in (out, take)]
+    assert all(told[0][key] == told[1][key] for key in ("metre", "key", "pickup", "bars", "order", "timed"))
+    assert told[1]["title"] == ""
+    assert run_takes("export", "--chart", "--dir", folder, "-o", "-").stdout == out.read_text()
+
+
+def test_a_chart_is_exported_only_where_there_are_chords_and_as_text(tmp_path: Path) -> None:
+    folder, out = tmp_path / "takes", tmp_path / "out"
+    out.mkdir()
+    played(folder)
+    (folder / "2026-01-01_00-00-00.take").write_text(LOG + format_chord(0, "E:min"))
+    run = run_takes("export", "--chart", "--dir", folder)
+    assert run.exit_code == 2
+    assert "the band was given no chords in this take" in run.output
+    assert not list(tmp_path.glob("*.txt"))
+    run = run_takes("export", "--chart", "--dir", folder, "-o", out / "song.musicxml")
+    assert run.exit_code == 2
+    assert "ends in .txt" in run.output
+    run = run_takes("export", "--chart", "--all", "--dir", folder, "-o", out)
+    assert run.exit_code == 0
+    assert [file.name for file in out.iterdir()] == ["2026-01-01_00-00-00.txt"]
+    assert (out / "2026-01-01_00-00-00.txt").read_text().splitlines()[-1] == "| Em |"
+    assert "was given no chords" in run.stderr
 
 
 def test_a_chord_that_nobody_could_write_down_is_known_when_the_disk_is_free_again(
