@@ -63,8 +63,9 @@ class Chord(NamedTuple):
     """A chord; all pitch classes are 0..11."""
 
     root: int
-    pitch_classes: frozenset[int]
+    pitch_classes: frozenset[int]  #: those of the bass included
     bass: int
+    tones: frozenset[int]  #: without the bass, where it is foreign to the chord
 
 
 def parse(label: str) -> Chord | None:
@@ -86,7 +87,8 @@ def parse(label: str) -> Chord | None:
         raise ValueError(f"unknown chord quality: {label!r}")
     intervals = list_intervals(written)
     bass = (root + (_read_degree(bass_degree) if bass_degree else 0)) % 12
-    return Chord(root, frozenset((root + i) % 12 for i in intervals) | {bass}, bass)
+    tones = frozenset((root + i) % 12 for i in intervals)
+    return Chord(root, tones | {bass}, bass, tones)
 
 
 def list_intervals(quality: str) -> tuple[int, ...]:

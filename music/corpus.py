@@ -200,11 +200,14 @@ class CorpusListing(NamedTuple):
 def list_songs(folder: Path, collections: Iterable[str] | None = None) -> CorpusListing:
     """List every MIDI file below a folder, in archives and folders, those behind links too; nothing ends it.
 
-    collections: only these. A file in no folder of a split, as in a user's own folder, is of the collection that the
-    folder or the archive is called; every tenth of those, by the hash of its name, is in the split `valid`. Of an
-    archive that has folders of splits, only these are used.
+    folder: may be a MIDI file, too, which is a folder of one song then; collections: only these. A file in no folder
+    of a split, as in a user's own folder, is of the collection that the folder or the archive is called; every tenth
+    of those, by the hash of its name, is in the split `valid`. Of an archive that has folders of splits, only these
+    are used.
     """
     wanted = frozenset(collections) if collections else None
+    if wanted is None and is_midi(folder) and folder.is_file():
+        return CorpusListing((_describe_source(folder.parent, folder, folder.stem),), ())
     own_name = Path(os.path.realpath(folder)).name
     paths, skipped = _walk(folder)
     files: list[SongSource] = []

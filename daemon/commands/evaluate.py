@@ -18,6 +18,7 @@ from daemon.commands._options import (
     replan_option,
     technique_option,
 )
+from daemon.config.cli_options import make_key_option
 from music.errors import report_os_errors
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class _CommandWithFigures(click.Command):
     metavar="DIR",
     type=click.Path(path_type=Path),
     default=DATA,
-    help="Where the collections are, or any folder of songs.",
+    help="Where the collections are, or any folder of songs, or a song.",
 )
 @click.option(
     "--collection",
@@ -66,6 +67,7 @@ class _CommandWithFigures(click.Command):
 @technique_option
 @graph_option
 @control_options
+@make_key_option("chart", help="A chart to give to the band in the column `given chords`, instead of annotated chords.")
 @latency_option
 @replan_option
 @click.option("--live", "mode", flag_value=LIVE, help="Only as it plays live, hearing the melody as it comes.")
@@ -83,6 +85,7 @@ def command(
     technique: str,
     graph: Path | None,
     assigned: tuple[str, ...],
+    chart: Path | None,
     latency_ms: float,
     replan: str | None,
     mode: str | None,
@@ -99,8 +102,13 @@ def command(
     Plays the melodies of a collection to the band and prints figures of its answer beside those of the song's own part,
     its annotated chords as blocks, a rule that follows the melody causally, somebody else's part, and silence: means
     over songs, with 95% intervals. On the bands each file is played in its own style unless --style is given.
+
+    The column `given chords` is the band once more, as it plays live (with --offline, offline), told of the song's
+    chords by a chart: those annotated as markers on the song's track `harmony`, or those of --chart FILE, which are
+    what it is measured against, too, where a song has none annotated. Where there are no chords it is a dash.
     """
     from daemon.evaluation.evaluate import EvaluationOptions, evaluate
+    from daemon.harmony.chart_line import open_chart
 
     modes = {None: (LIVE, OFFLINE), BASELINES: ()}.get(mode, (str(mode),))
     collection, split = _choose_songs(data, collection, split)
@@ -115,6 +123,7 @@ def command(
         band=band,
         style=band.style if band else style,
         modes=modes,
+        chart=None if chart is None else open_chart(chart)[1],
         by_style=by_style,
         pictures=pictures,
         jobs=jobs or os.cpu_count() or 1,
@@ -137,7 +146,7 @@ def _choose_songs(data: Path, collection: str | None, split: str | None) -> tupl
         find_split(data, collection or COLLECTION, split or SPLIT)
     except CorpusError:
         is_named = collection is not None or (data / COLLECTION).exists()
-        if is_named or not data.is_dir() or not list_songs(data).files:
+        if is_named or not data.exists() or not list_songs(data).files:
             raise
         return "", split
     return collection or COLLECTION, split or SPLIT

@@ -18,6 +18,7 @@ from daemon.core.techniques import check_style
 from daemon.evaluation import piano_roll_png, scoring
 from daemon.evaluation.report import Report
 from daemon.evaluation.scoring import BandUnderTest, FileScore, ScoringJob
+from daemon.harmony.chart_line import ChartLine
 from daemon.players.graph import Graph
 from music import styles as known_styles
 from music.corpus import CorpusError, SkippedFile, SongFile, find_next_song, read_own_songs, read_split
@@ -45,6 +46,8 @@ class EvaluationOptions:
     style: str | None = None
     #: how the band plays: LIVE, OFFLINE or both
     modes: tuple[str, ...] = ()
+    #: the chords that the songs are given; None: those that each has annotated
+    chart: ChartLine | None = None
     #: compare the groove with the parts that the style is made of
     by_style: bool = False
     #: the folder for pictures; None: draw none
@@ -67,6 +70,7 @@ def evaluate(options: EvaluationOptions) -> Report:
             options.band,
             options.modes,
             options.pictures,
+            options.chart,
             skips_broken=not options.collection,
         )
         for index, entry in enumerate(entries)

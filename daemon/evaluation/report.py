@@ -12,7 +12,7 @@ from rich.table import Table
 
 from daemon.core.counters import quantile_of_counts
 from daemon.evaluation import scoring
-from daemon.evaluation.scoring import LIVE, OWN, BandUnderTest, EngineTiming, FileScore
+from daemon.evaluation.scoring import GIVEN, LIVE, OWN, BandUnderTest, EngineTiming, FileScore
 from music.corpus import SkippedFile
 from music.evaluation.means import Mean
 from music.evaluation.metrics import METRICS, Metric
@@ -78,7 +78,12 @@ class Report:
     def make_label(self, row: str) -> str:
         """Return a row's heading, with the technique where the band plays."""
         name = scoring.name_row(row, self.collection)
-        return f"{self.band.technique} {name}" if self.band is not None and row in self.modes else name
+        return f"{self.band.technique} {name}" if self.band is not None and row in (*self.modes, GIVEN) else name
+
+    @property
+    def songs_with_chords(self) -> int:
+        """Number of songs that have chords to give to the band."""
+        return len({score.song for score in self.scores if GIVEN in score.timing})
 
     def make_title(self) -> str:
         """Return one line about songs, files and the band."""
@@ -87,7 +92,7 @@ class Report:
             text += f" ({self.files - len(self.scores)} without a melody or an accompaniment left out)"
         if self.band is not None:
             text += f"; style {self.style or 'of each file'}, seed {self.band.settings.seed}"
-            text += f", {self.band.latency_ms:g} ms a plan"
+            text += f", {self.band.latency_ms:g} ms a plan; {self.songs_with_chords} songs have chords to be given"
         return text
 
     def as_json(self) -> dict[str, Any]:
@@ -105,6 +110,8 @@ class Report:
             "rows": {self.make_label(row): _export_means(figures) for row, figures in self.means.items()},
             "timing": {self.make_label(mode): _export_timing(timing) for mode, timing in self.timing.items()},
         }
+        if self.band is not None:
+            found["songs_with_chords"] = self.songs_with_chords
         if self.style_means:
             found["by_style"] = {
                 "parts": _export_means(self.style_means),

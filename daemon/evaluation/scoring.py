@@ -10,11 +10,16 @@ from functools import lru_cache
 from pathlib import Path
 
 from daemon.core.settings import Settings
-from daemon.core.techniques import DEFAULT_TECHNIQUE
+from daemon.core.techniques import DEFAULT_TECHNIQUE, find
 from daemon.evaluation import piano_roll_png
+from daemon.harmony.chart_line import ChartLine
+from daemon.harmony.chord_naming import label_chords
+from daemon.harmony.harmony_source import CHART
 from daemon.offline.render import render_notes
 from daemon.players.load import load_player
 from daemon.players.player import Player
+from music.charts.chart import ChartError
+from music.charts.midi_texts import chart_markers
 from music.chords import ChordTrack
 from music.corpus import SkippedFile, SongFile
 from music.evaluation import baselines, metrics
@@ -28,6 +33,8 @@ from music.styles import BANDS
 
 OWN, BLOCKS, FOLLOWER, OTHER, SILENCE = "own part", "chord blocks", "chord follower", "somebody else's", "silence"
 LIVE, OFFLINE = "live", "offline"
+#: the band again, with the song's chords given to it
+GIVEN = "given chords"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,8 @@ class ScoringJob:
     modes: tuple[str, ...] = ()
     #: the folder for a picture of it
     pictures: Path | None = None
+    #: the chords that the song is given; None: those that it has annotated
+    chart: ChartLine | None = None
     #: a file that cannot be read is skipped, as in anybody's folder; in a collection it is an error
     skips_broken: bool = False
 
@@ -119,12 +128,17 @@ def _score(job: ScoringJob) -> FileScore | SkippedFile:
     if not own or not melody:
         return SkippedFile(make_printable(job.entry.name), "has no melody, or no accompaniment of its own")
     where = find_passage(melody, song.metres[0][1])
-    chords = ChordTrack(song.markers) or None
+    chart = job.chart or _chart_annotated(song)
+    chords = ChordTrack(song.markers) or _list_charted(job.chart, song) or None
     rows = {OWN: own} | _make_baselines(job, where, chords)
     timing = {}
     for mode in job.modes:
         rows[mode], timing[mode] = _play(song, job, mode)
+    if job.band is not None and job.modes and chart is not None and not find(job.band.technique).edits_notes:
+        rows[GIVEN], timing[GIVEN] = _play(song, job, LIVE if LIVE in job.modes else OFFLINE, chart)
     found = {row: metrics.measure_all(where, parts, own, chords) for row, parts in rows.items()}
+    if job.modes and GIVEN not in found:  # the column is there, and says that there is nothing
+        found[GIVEN] = dict.fromkeys(found[OWN], math.nan)
     if job.pictures is not None:
         _draw(job.pictures, job, melody, where, rows, found)
     return FileScore(job.entry.name, job.entry.song, where.bars, found, timing)
@@ -184,6 +198,19 @@ def _find_melody(song: Song) -> tuple[Note, ...]:
         return ()
 
 
+def _chart_annotated(song: Song) -> ChartLine | None:
+    """Return the chords that are annotated in a song as a chart of it; None where there are none."""
+    try:
+        return ChartLine(chart_markers(song))
+    except ChartError:
+        return None
+
+
+def _list_charted(chart: ChartLine | None, song: Song) -> ChordTrack:
+    """Return the chords that a chart has under a song; none where there is no chart."""
+    return ChordTrack([] if chart is None else label_chords(chart.list_chords(0, max(1, song.end)), song.end))
+
+
 def _make_baselines(job: ScoringJob, where: MelodyPassage, chords: ChordTrack | None) -> dict[str, Accompaniment]:
     rows = {BLOCKS: baselines.play_chord_blocks(where, chords)} if chords is not None else {}
     rows[FOLLOWER] = baselines.follow_chords(where)
@@ -200,12 +227,14 @@ def _read_other(entry: SongFile) -> Song | None:
         return None
 
 
-def _play(song: Song, job: ScoringJob, mode: str) -> tuple[Accompaniment, EngineTiming]:
-    """Return what the band plays to the song's melody, and the timing of the engine."""
+def _play(song: Song, job: ScoringJob, mode: str, chart: ChartLine | None = None) -> tuple[Accompaniment, EngineTiming]:
+    """Return what the band plays to the song's melody, and the timing of the engine. chart: the chords it is given."""
     assert job.band is not None
     player = load_cached_player(job.band.technique, job.band.graph)
     settings = replace(job.band.settings, style=job.band.style or job.entry.named_style or player.info.styles[0])
-    parts, counters = render_notes(song, player, settings, job.band.latency_ms, mode == OFFLINE, job.band.replan)
+    if chart is not None:
+        settings = replace(settings, harmony=CHART)
+    parts, counters = render_notes(song, player, settings, job.band.latency_ms, mode == OFFLINE, job.band.replan, chart)
     ages = Counter(counters.age_ticks.buckets), Counter(counters.age_ns.buckets)
     played = {role: list(notes) for role, notes in parts.items()}
     return played, EngineTiming(counters.steps, counters.in_time, *ages)
@@ -220,7 +249,7 @@ def _draw(
     found: dict[str, dict[str, float]],
 ) -> None:
     shown = {}
-    for row in (OWN, FOLLOWER, *job.modes):
+    for row in (OWN, FOLLOWER, *job.modes, *([GIVEN] if GIVEN in rows else [])):
         worth = ", ".join(f"{key} {found[row][key]:.2f}" for key in ("cr", "clash", "chroma"))
         shown[f"{name_row(row, job.entry.collection)}: {worth}"] = rows[row]
     path = folder / make_printable(f"{job.entry.collection}-{job.entry.name}.png").replace("/", "-")

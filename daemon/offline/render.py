@@ -162,12 +162,15 @@ def render_notes(
     latency_ms: float = 10,
     offline: bool = False,
     replan: str | None = None,
+    chart: ChartLine | None = None,
 ) -> tuple[dict[str, tuple[Note, ...]], Counters]:
     """Return the notes that the band plays to a song's melody, by role, and the engine's counters.
 
-    Raises MidiFileError for a song without a melody, InferenceError where an inference fails.
+    chart: the song's chords, for settings whose `harmony` wants one. Raises MidiFileError for a song without a melody,
+    InferenceError where an inference fails.
     """
-    options = RenderOptions(settings, latency_ns=round(latency_ms * NS_PER_MS), offline=offline, replan=replan)
+    latency_ns = round(latency_ms * NS_PER_MS)
+    options = RenderOptions(settings, latency_ns=latency_ns, offline=offline, replan=replan, chart=chart)
     performance = perform(song, midifile.choose_melody(song), player, options)
     if performance.failure:
         raise InferenceError(performance.failure)

@@ -16,6 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from music.chords import ChordTrack
+from music.evaluation.clarity import measure_half_bars, measure_root_on_1
 from music.evaluation.passage import (
     Bools,
     Floats,
@@ -80,6 +81,13 @@ class Comparison:
         return _NAN if self.chords is None else measure_chord_hit(self.where, self.notes, self.chords)
 
     @cached_property
+    def half_bars(self) -> dict[str, float]:
+        """See `measure_half_bars`; NaN without chords."""
+        if self.chords is None:
+            return {"half_bar_root": _NAN, "half_bar_triad": _NAN}
+        return measure_half_bars(self.where, self.notes, self.chords)
+
+    @cached_property
     def chroma(self) -> float:
         """See `measure_chroma`; NaN without a human accompaniment."""
         return _NAN if self.human_notes is None else measure_chroma(self.where, self.notes, self.human_notes)
@@ -141,6 +149,24 @@ METRICS = (
         "share of accompaniment note-steps inside the annotated chord",
         lambda c: c.chord_hit,
         docs_row="chord hit",
+    ),
+    Metric(
+        "half_bar_root",
+        "half-bar root",
+        "share of half bars whose sounding tones best fit a triad on the annotated root",
+        lambda c: c.half_bars["half_bar_root"],
+    ),
+    Metric(
+        "half_bar_triad",
+        "half-bar triad",
+        "the same with the annotated third, too",
+        lambda c: c.half_bars["half_bar_triad"],
+    ),
+    Metric(
+        "root_on_1",
+        "root on 1",
+        "share of clear first beats of bars (one chord holds 0.9 of their tones) with its root as the lowest note",
+        lambda c: measure_root_on_1(c.where, c.notes),
     ),
     Metric(
         "chroma",

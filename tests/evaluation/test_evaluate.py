@@ -15,11 +15,13 @@ from click.testing import CliRunner, Result
 
 from daemon.cli import main
 from daemon.core.counters import quantile_of_counts
+from daemon.core.plan import PlanRequest
 from daemon.evaluation import scoring
 from daemon.evaluation.report import Report
 from daemon.evaluation.scoring import (
     BLOCKS,
     FOLLOWER,
+    GIVEN,
     LIVE,
     OFFLINE,
     OTHER,
@@ -78,7 +80,7 @@ def test_a_file_is_judged_beside_everything_it_is_measured_against(data: Path, f
     job = ScoringJob(entry(data, "001-a"), entry(data, "002"), BandUnderTest(), (LIVE, OFFLINE))
     score = scoring.score_file(job)
     assert isinstance(score, FileScore)
-    assert list(score.rows) == [OWN, BLOCKS, FOLLOWER, OTHER, SILENCE, LIVE, OFFLINE]
+    assert list(score.rows) == [OWN, BLOCKS, FOLLOWER, OTHER, SILENCE, LIVE, OFFLINE, GIVEN]
     assert (score.song, score.bars) == ("001", 4)
     assert score.rows[OWN]["chroma"] == pytest.approx(1)
     assert score.rows[OWN]["chord_hit"] == score.rows[BLOCKS]["chord_hit"] == 1
@@ -92,6 +94,7 @@ def test_live_players_have_heard_less_than_offline_ones(data: Path, fake_player:
         fake_player.asked.clear()
         score = scoring.score_file(ScoringJob(entry(data, "001-a"), None, BandUnderTest(), (mode,)))
         assert isinstance(score, FileScore)
+        assert {GIVEN, mode} == set(score.timing)
         assert {request.heard is None for request in fake_player.asked} == {heard}
         assert (max(n.end for n in fake_player.asked[0].melody) == 4 * 96) is heard
 
@@ -117,6 +120,67 @@ def test_the_style_is_the_bands_or_the_files_own(data: Path, fake_player: FakePl
         fake_player.asked.clear()
         assert isinstance(scoring.score_file(ScoringJob(made, None, band, (LIVE,))), FileScore)
         assert {request.settings.style for request in fake_player.asked} == {style}
+
+
+def play_given(request: PlanRequest, step: int) -> dict[str, list[Note]]:
+    """A triad of what the player is told of; nothing where that is nothing."""
+    at = step * 6
+    chord = next((each for each in request.harmony if each.start <= at < each.end and each.tones), None)
+    if chord is None:
+        return {}
+    bass, third = 36 + chord.root, 3 if chord.tones >> (chord.root + 3) % 12 & 1 else 4
+    return {"bass": [Note(at, bass, 6)], "chords": [Note(at, bass + up, 6) for up in (12, 12 + third, 19)]}
+
+
+@pytest.fixture
+def follower(monkeypatch: pytest.MonkeyPatch) -> FakePlayer:
+    """A player that plays the chords it is given, and else nothing."""
+    player = FakePlayer(play_given)
+    monkeypatch.setattr(scoring, "load_cached_player", lambda technique, graph: player)
+    return player
+
+
+def test_the_band_is_given_the_chords_that_a_song_has(data: Path, follower: FakePlayer) -> None:
+    score = scoring.score_file(ScoringJob(entry(data, "002"), None, BandUnderTest(), (LIVE,)))
+    assert isinstance(score, FileScore)
+    told = [score.rows[GIVEN][key] for key in ("half_bar_root", "half_bar_triad", "root_on_1", "chord_hit")]
+    assert told == [1, 1, 1, 1]
+    assert score.rows[LIVE]["half_bar_root"] == 0
+    assert score.rows[LIVE]["ur"] == 1
+
+
+def test_a_song_without_chords_has_no_figures_of_given_ones(data: Path, follower: FakePlayer) -> None:
+    plain = data / "plain.mid"
+    midifile.write(
+        plain, {part.name: part.notes for part in midifile.read(data / "pop909" / "valid" / "002.mid").parts}
+    )
+    job = ScoringJob(SongFile("mine", "", "plain", plain.read_bytes(), True), None, BandUnderTest(), (LIVE,))
+    score = scoring.score_file(job)
+    assert isinstance(score, FileScore)
+    assert all(math.isnan(value) for value in score.rows[GIVEN].values())
+    assert list(score.timing) == [LIVE]
+    found = report(score)
+    assert found.as_json()["rows"]["gan given chords"]["cr"]["value"] is None
+    assert found.as_json()["songs_with_chords"] == 0
+    column = next(each for each in found.make_table().columns if each.header == "gan given chords")
+    assert set(column.cells) <= {"-", ""}
+    assert "-" in column.cells
+
+
+def test_a_chart_is_given_instead_and_measured_against_where_nothing_is_annotated(
+    data: Path, follower: FakePlayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.evaluation.evaluate.Graph", lambda graph, technique: FakeGraph())
+    song_file, chart, bare = data / "pop909" / "valid" / "002.mid", data / "chart.txt", data / "bare.mid"
+    midifile.write(bare, {part.name: part.notes for part in midifile.read(song_file).parts})
+    chart.write_text("| F | Gm |\n")
+    for path, chords, right in ((song_file, "| F | Gm |", 1), (song_file, "| C | D |", 0), (bare, "| C | Dm |", 1)):
+        chart.write_text(f"{chords}\n")
+        result = run("--data", path, "--chart", chart, "--live", "--jobs", 1, "--json")
+        assert result.exit_code == 0, result.output
+        assert json.loads(result.stdout)["rows"]["gan given chords"]["half_bar_triad"]["value"] == right
+    chart.write_text("| C | D E F |\n")
+    assert "bar 2" in refusal("--data", song_file, "--chart", chart)
 
 
 def test_a_file_without_an_accompaniment_has_no_score(data: Path) -> None:
@@ -230,9 +294,9 @@ def test_the_command_plays_live_and_offline(
     monkeypatch.setattr("daemon.evaluation.evaluate.Graph", lambda graph, technique: FakeGraph())
     everything = ["--data", data, "--jobs", 1, "--json"]
     for option, modes in (
-        ([], ["gan live", "gan offline"]),
-        (["--live"], ["gan live"]),
-        (["--offline"], ["gan offline"]),
+        ([], ["gan live", "gan offline", "gan given chords"]),
+        (["--live"], ["gan live", "gan given chords"]),
+        (["--offline"], ["gan offline", "gan given chords"]),
     ):
         result = run(*everything, *option)
         assert result.exit_code == 0, result.output

@@ -284,3 +284,11 @@ def test_bombs_are_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         "tape.tar.gz": "it unpacks to more than 1 MiB, and that is too much for its size",
         "tape.tar.gz/b.mid": "is larger than 0 MiB",
     }
+
+
+def test_a_file_is_a_folder_of_one_song(tmp_path: Path) -> None:
+    (tmp_path / "one.mid").write_bytes(b"MThd")
+    (tmp_path / "two.mid").write_bytes(b"MThd")
+    (file,) = list_songs(tmp_path / "one.mid").files
+    assert (file.name, file.label, file.is_own) == ("one", "one.mid", True)
+    assert list_songs(tmp_path / "none.mid").files == ()

@@ -183,7 +183,7 @@ def test_drums_are_in_no_figure_but_their_own() -> None:
 def test_every_figure_has_its_key_and_silence_is_silent() -> None:
     found = metrics.measure_all(find_passage(MELODY), {}, BAND, ChordTrack([(0, "C:maj")]))
     assert list(found) == [figure.key for figure in metrics.METRICS]
-    zero = {"cr", "nic", "chroma", "onsets", "drum_onsets"} | {
+    zero = {"cr", "nic", "half_bar_root", "half_bar_triad", "chroma", "onsets", "drum_onsets"} | {
         f"{name}_overlap" for name in ("position", "duration", "polyphony", "pitch_class")
     }
     assert {key for key, value in found.items() if value == 0} == zero

@@ -57,7 +57,15 @@ def test_sustain_without_an_onset_is_no_note() -> None:
     ],
 )
 def test_chord_labels(label: str, root: int, tones: set[int], bass: int) -> None:
-    assert chords.parse(label) == (root, frozenset(tones), bass)
+    chord = chords.parse(label)
+    assert chord is not None
+    assert chord[:3] == (root, frozenset(tones), bass)
+    assert chord.tones == frozenset(tones)
+
+
+def test_a_foreign_bass_is_none_of_the_tones() -> None:
+    chord = chords.parse("C:maj/2")
+    assert chord == chords.Chord(0, frozenset({0, 2, 4, 7}), 2, frozenset({0, 4, 7}))
 
 
 def test_no_chord_and_nonsense() -> None:
