@@ -45,6 +45,10 @@ lint: $(VENV)/.develop ## ruff and mypy (strict)
 bench-jack: $(VENV)/.develop ## measure timing through a JACK server (needs jackd2), as JSON; options with ARGS="..."
 	@$(BIN)/python -m tests.programs.jack.bench $(ARGS)
 
+.PHONY: bench-hands
+bench-hands: $(VENV)/.develop ## steps until the bass follows a left hand, through a JACK server (needs jackd2), as JSON; options with ARGS="..."
+	@$(BIN)/python -m tests.programs.jack.hands $(ARGS)
+
 .PHONY: bench-loop
 bench-loop: $(VENV)/.develop ## the loop that the AR-CNN edits, through a JACK server (needs jackd2), as JSON; options with ARGS="..."
 	@$(BIN)/python -m tests.programs.jack.loop $(ARGS)

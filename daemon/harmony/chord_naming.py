@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
-from daemon.harmony.chord_reading import QUALITY_INTERVALS
+from daemon.harmony.chord_reading import QUALITY_INTERVALS, turn_tones
 from music.charts.chord_names import NO_CHORD, ChordName
 from music.chords import NO_CHORD as UNKNOWN
 from music.chords import SHORTHANDS
 from music.encoding.chord_evidence import GivenChord, pack_tones
-from music.note import PITCH_CLASSES
 
 _SHARPS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _FLATS = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
@@ -31,13 +30,14 @@ def name_tones(root: int, tones: int, bass: int) -> ChordName | None:
         return NO_CHORD
     if root == UNKNOWN:
         return None
-    quality = _QUALITIES.get(_turn(tones, root))
+    quality = _QUALITIES.get(turn_tones(tones, root))
     if quality is None and bass not in (root, UNKNOWN):  # a foreign bass under it
-        quality = _QUALITIES.get(_turn(tones & ~(1 << bass), root))
+        quality = _QUALITIES.get(turn_tones(tones & ~(1 << bass), root))
     name = _USUAL[root]
     if bass in (root, UNKNOWN):
-        return ChordName(name, quality or _approximate(_turn(tones, root)))
-    names = [ChordName(name, quality or _approximate(_turn(tones, root)), each[bass]) for each in (_FLATS, _SHARPS)]
+        return ChordName(name, quality or _approximate(turn_tones(tones, root)))
+    quality = quality or _approximate(turn_tones(tones, root))
+    names = [ChordName(name, quality, each[bass]) for each in (_FLATS, _SHARPS)]
     return min(names, key=lambda each: len(each.label))
 
 
@@ -69,8 +69,3 @@ def _approximate(above: int) -> str:
     if above >> 4 & 1:
         return "aug" if above >> 8 & 1 and not above >> 7 & 1 else "maj"
     return "sus4" if above >> 5 & 1 else "sus2" if above >> 2 & 1 else "5" if above >> 7 & 1 else "1"
-
-
-def _turn(tones: int, root: int) -> int:
-    """Return tones as they lie above their root."""
-    return (tones >> root | tones << PITCH_CLASSES - root) & ((1 << PITCH_CLASSES) - 1)

@@ -31,6 +31,7 @@ _SLASH = 1.0
 #: a lowest note that lies this far (semitones) below the next is meant as the bass, in whichever inversion
 BASS_GAP = 7
 FIFTH = 7
+_ALL_TONES = (1 << PITCH_CLASSES) - 1
 _IMPOSSIBLE = 1e9
 
 
@@ -70,19 +71,31 @@ def read_chord(pitches: Iterable[int], context: Collection[int] = ()) -> ReadCho
 @lru_cache(maxsize=4096)
 def _find_best(played: int, lowest: int) -> tuple[float, int, int]:
     """Return (cost, root, tones) of the chord that explains pitch classes best."""
-    found = (_IMPOSSIBLE, 0, 0)
+    least, found = _IMPOSSIBLE, (0, 0)
+    twice = played | played << PITCH_CLASSES
     for root in range(PITCH_CLASSES):
-        if not played >> root & 1:
-            continue
-        inverted = (root != lowest) * _INVERTED
-        fifth = 1 << (root + FIFTH) % PITCH_CLASSES
-        for unlikely, tones in _CHORDS[root]:
-            missing = tones & ~played
-            no_fifth = bool(missing & fifth)
-            cost = unlikely + inverted + _FOREIGN * (played & ~tones).bit_count()
-            cost += _MISSING_FIFTH * no_fifth + _MISSING * (missing.bit_count() - no_fifth)
-            found = min(found, (cost, root, tones))
-    return found
+        if played >> root & 1:
+            cost, chosen = _rate_root(twice >> root & _ALL_TONES, root != lowest)
+            if cost < least:
+                least, found = cost, (root, min([turn_tones(tones, -root) for tones in chosen]))
+    return least, *found
+
+
+@lru_cache(maxsize=1 << PITCH_CLASSES)
+def _rate_root(above: int, inverted: bool) -> tuple[float, tuple[int, ...]]:
+    """Return the cost of the chords on a root that explain best what is played above it, and their tones above it.
+
+    It depends on how tones lie above the root only, so that all there is to be known is soon known.
+    """
+    costs = []
+    for unlikely, tones in _CHORDS[0]:
+        missing = tones & ~above
+        no_fifth = bool(missing >> FIFTH & 1)
+        cost = unlikely + inverted * _INVERTED + _FOREIGN * (above & ~tones).bit_count()
+        cost += _MISSING_FIFTH * no_fifth + _MISSING * (missing.bit_count() - no_fifth)
+        costs.append((cost, tones))
+    least = min(costs)[0]
+    return least, tuple(tones for cost, tones in costs if cost == least)
 
 
 @lru_cache(maxsize=4096)
@@ -103,6 +116,12 @@ def _complete(played: int, lowest: int, known: int) -> ReadChord:
     if found[0] == _IMPOSSIBLE:  # a half-step, as in a slip: the lower note is what is meant
         return _add_third(lowest, known)
     return ReadChord(found[1], found[2], found[1])
+
+
+def turn_tones(tones: int, root: int) -> int:
+    """Return tones as they lie above a root, as bits again; from a negative one on, the other way round."""
+    root %= PITCH_CLASSES
+    return (tones >> root | tones << PITCH_CLASSES - root) & _ALL_TONES
 
 
 def _add_third(root: int, known: int) -> ReadChord:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from daemon.harmony.hands import HandReader
+from daemon.harmony.hand_split import HandSplit
+from daemon.harmony.hands import MAX_BLOCK, MAX_KEYS, HandReader
 from music import midi
 
 #: (port, channel, pitch)
 _Key = tuple[int, int, int]
-#: fewer pitch classes than this at once are no chord where melody and chords share a keyboard
+#: fewer pitch classes than this at once are no chord where melody and chords share a keyboard and no left hand shows
 _FEWEST_IN_ALL = 3
 
 
 class HandKeys:
     """Tells the keys of the leading hand from others in the messages of the player, and reads their chords.
 
-    They are those below `split`, and those of `channel`. Without either, they are all keys, and only several at once
-    make a chord.
+    They are those below `split`, and those of `channel`. Without either, they are those of the left hand as soon as one
+    shows; until then they are all keys, and only several at once make a chord.
     """
 
     def __init__(self, find_bar: Callable[[int], int], has_melody: Callable[[int, int], bool]) -> None:
@@ -26,13 +27,20 @@ class HandKeys:
         self.reader.fewest = _FEWEST_IN_ALL
         self._has_melody = has_melody
         self._split, self._channel = 0, -1
-        self._down: set[_Key] = set()
+        self._hands = HandSplit()
+        self._shared_split = 0  # where the left hand ends that has shown; 0: none has
+        self._down: dict[_Key, int] = {}  # keys that are down and may be the hand's, oldest first -> tick
         self._pedals: set[tuple[int, int]] = set()  # (port, channel)
 
     @property
     def are_told_apart(self) -> bool:
         """True if the keys of the hand have a range or a channel of their own."""
         return self._split > 0 or self._channel >= 0
+
+    @property
+    def split(self) -> int:
+        """The pitch below which keys are the hand's, as it is set or has shown; 0 where there is none."""
+        return self._split or self._shared_split
 
     def use(self, split: int, channel: int, *, holds: bool) -> None:
         """Let chords be the keys below `split` (0: none) and those of `channel` (0..15; -1: none) from now on.
@@ -42,8 +50,9 @@ class HandKeys:
         self.reader.holds = holds
         if (split, channel) != (self._split, self._channel):
             self._split, self._channel = split, channel
-            self.reader.fewest = 1 if self.are_told_apart else _FEWEST_IN_ALL
             self.release()
+            self._hands.forget()
+            self._share(0)
 
     def hear(self, tick: int, data: bytes, port: int) -> bool:
         """Take in a message that came at a tick; return True if another chord holds now."""
@@ -71,26 +80,53 @@ class HandKeys:
         self._pedals.clear()
         self.reader.drop_keys()
 
+    def forget(self, tick: int) -> None:
+        """Let what holds begin at a tick, and forget all before, as where bar 1 moves."""
+        self.reader.forget(tick)
+        self._hands.move(tick)
+        self._down = dict.fromkeys(self._down, tick)
+
     def _move_key(self, tick: int, key: _Key, *, down: bool) -> bool:
         if not down:
-            if key not in self._down:
+            if self._down.pop(key, None) is None or not self.reader.has_key(key):
                 return False
-            self._down.discard(key)
             return self.reader.release(tick, key, rings=key[:2] in self._pedals)
-        if self._belongs(key):
-            self._down.add(key)
+        is_melody = self._has_melody(key[1], key[0])
+        if is_melody and not self.are_told_apart:
+            self._find_hand(tick, key[2])
+            self._put_down(tick, key)
+        if key[1] == self._channel or (is_melody and self._is_in_range(key[2])):
+            self._put_down(tick, key)
             return self.reader.strike(tick, key, key[2])
-        if self._has_melody(key[1], key[0]):
-            self.reader.hear_elsewhere(tick, key[2])
-        return False
+        return is_melody and self.reader.hear_elsewhere(tick, key[2])
 
-    def _belongs(self, key: _Key) -> bool:
-        port, channel, pitch = key
-        if channel == self._channel:
-            return True
-        if not self._has_melody(channel, port):
-            return False
-        return pitch < self._split if self.are_told_apart else True
+    def _put_down(self, tick: int, key: _Key) -> None:
+        self._down.pop(key, None)
+        self._down[key] = tick
+        if len(self._down) > MAX_KEYS:
+            del self._down[next(iter(self._down))]
+
+    def _is_in_range(self, pitch: int) -> bool:
+        return pitch < self.split or not (self.are_told_apart or self._shared_split)
+
+    def _find_hand(self, tick: int, pitch: int) -> None:
+        """See, before a key goes down, where the left hand ends; if it has just shown, or has long not, change over."""
+        if len(self._down) < MAX_BLOCK:
+            self._hands.strike(tick, pitch, [(key[2], at) for key, at in self._down.items()])
+        split = self._hands.find(tick)
+        if bool(split) != bool(self._shared_split):
+            self._share(split)
+            for key, at in self._down.items():
+                if self._is_in_range(key[2]):
+                    self.reader.hold(at, key, key[2])
+        self._shared_split = split
+
+    def _share(self, split: int) -> None:
+        """Let the hand's keys be those below a split from now on, as it has shown; 0: all, where none is set."""
+        self._shared_split = split
+        self.reader.drop_keys()
+        self.reader.shares = split > 0
+        self.reader.fewest = 1 if split or self.are_told_apart else _FEWEST_IN_ALL
 
     def _move_pedal(self, tick: int, place: tuple[int, int], *, down: bool) -> bool:
         if down:

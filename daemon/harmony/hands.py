@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from itertools import islice
 
 from daemon.harmony.chord_reading import ReadChord, read_chord
 from music.encoding.chord_evidence import pack_tones
 from music.note import TICKS_PER_BEAT, TICKS_PER_STEP, round_to_step
+
+#: (tick, pitch) of a key that went down
+_Strike = tuple[int, int]
 
 #: ticks within which keys are struck together
 SPREAD_TICKS = TICKS_PER_STEP // 2
@@ -26,6 +30,8 @@ CONTEXT_TICKS = 4 * TICKS_PER_BEAT
 STALE_TICKS = 16 * TICKS_PER_BEAT
 #: notes that are remembered, of the hand and of others: more in the last beats are no hands, and must cost no more
 MAX_STRIKES = 64
+#: keys that are down at once, and notes that are struck together: more are no hands, either
+MAX_KEYS, MAX_BLOCK = 32, 12
 #: chords that are remembered
 MAX_CHORDS = 256
 
@@ -53,11 +59,13 @@ class HandReader:
         self.fewest = 1
         #: a chord holds when its keys are up
         self.holds = True
+        #: notes of others that are struck with the hand's are tones of its chord, but for the highest: the melody
+        self.shares = False
         self._find_bar = find_bar
         self._down: dict[Hashable, tuple[int, int]] = {}  # key -> (tick, pitch)
         self._ringing: dict[Hashable, tuple[int, int]] = {}  # keys that are up, and held by a pedal
-        self._strikes: deque[tuple[int, int]] = deque(maxlen=MAX_STRIKES)  # (tick, pitch) of the last beats
-        self._elsewhere: deque[tuple[int, int]] = deque(maxlen=MAX_STRIKES)  # and of what others have played
+        self._strikes: deque[_Strike] = deque(maxlen=MAX_STRIKES)  # of the last beats
+        self._elsewhere: deque[_Strike] = deque(maxlen=MAX_STRIKES)  # and of what others have played
         self._together_at = -(1 << 62)  # the tick at which two keys were struck together last
         self._pending: tuple[int, int, ReadChord] | None = None  # until when it must stay, its start, the chord
 
@@ -71,10 +79,22 @@ class HandReader:
         """Tell whether the hand has keys down, or a pedal holds some: as many as a chord has."""
         return len(self._down) + len(self._ringing) >= self.fewest
 
-    def hear_elsewhere(self, tick: int, pitch: int) -> None:
-        """Take in a note that is not the hand's: it may tell the third of a chord."""
+    def has_key(self, key: Hashable) -> bool:
+        """Tell whether a key of the hand is down."""
+        return key in self._down
+
+    def hear_elsewhere(self, tick: int, pitch: int) -> bool:
+        """Take in a note that is not the hand's: it may tell the third of a chord. Return True if another holds now."""
         self._elsewhere.append((tick, pitch))
         _forget(self._elsewhere, tick - CONTEXT_TICKS)
+        if not self.shares or not self._strikes or self._strikes[-1][0] < tick - SPREAD_TICKS:
+            return False
+        changed = self.advance(tick)
+        return self._read(tick) or changed
+
+    def hold(self, tick: int, key: Hashable, pitch: int) -> None:
+        """Take in that a key is the hand's which has been down since a tick, and has been heard."""
+        self._down[key] = tick, pitch
 
     def strike(self, tick: int, key: Hashable, pitch: int) -> bool:
         """Take in that a key goes down; return True if another chord holds now."""
@@ -83,7 +103,10 @@ class HandReader:
         if self.fewest == 1:
             self.struck_at = tick
         self._ringing.pop(key, None)
+        self._down.pop(key, None)
         self._down[key] = tick, pitch
+        if len(self._down) > MAX_KEYS:
+            del self._down[next(iter(self._down))]
         self._strikes.append((tick, pitch))
         _forget(self._strikes, tick - 2 * TICKS_PER_BEAT)
         self._pending = None
@@ -91,9 +114,9 @@ class HandReader:
 
     def _drop_stale_key(self, tick: int) -> None:
         """Take a key as up that alone has been down for very long; several are a chord that is held."""
-        old = [key for key, (at, _) in self._down.items() if tick - at > STALE_TICKS]
-        if len(old) == 1:
-            del self._down[old[0]]
+        oldest = list(islice(self._down.items(), 2))
+        if [tick - at > STALE_TICKS for _, (at, _) in oldest] in ([True], [True, False]):
+            del self._down[oldest[0][0]]
 
     def release(self, tick: int, key: Hashable, *, rings: bool = False) -> bool:
         """Take in that a key goes up; return True if another chord holds now. rings: a pedal holds its note."""
@@ -101,6 +124,8 @@ class HandReader:
         struck, self.released_at = self._down.pop(key, None), tick
         if struck is not None and rings:
             self._ringing[key] = struck
+            if len(self._ringing) > MAX_KEYS:
+                del self._ringing[next(iter(self._ringing))]
         elif self._pending is not None and struck is not None and struck[0] == self._pending[1]:
             self._pending = None  # it was only passing
         return self._end_if_released(tick) or changed
@@ -149,7 +174,11 @@ class HandReader:
 
     def _read(self, tick: int) -> bool:
         """Read what is played after a strike at `tick`; return True if another chord holds now."""
-        block = [(at, pitch) for at, pitch in self._strikes if at >= tick - SPREAD_TICKS]
+        block = _list_recent(self._strikes, tick - SPREAD_TICKS, MAX_BLOCK + 1)
+        if len(block) > MAX_BLOCK:
+            return False
+        if self.shares:
+            block = _add_others(block, _list_recent(self._elsewhere, tick - SPREAD_TICKS, MAX_BLOCK))
         pitches = [pitch for _, pitch in block]
         count = pack_tones(pitches).bit_count()
         if count >= 2:
@@ -163,7 +192,7 @@ class HandReader:
             return self._read_two(tick, block[0][0], pitches)
         return self._read_broken(tick, pitches[-1])
 
-    def _read_all_held(self, tick: int, block: list[tuple[int, int]]) -> bool:
+    def _read_all_held(self, tick: int, block: list[_Strike]) -> bool:
         """Read what is held with the key that was struck last, where melody and chords come from one keyboard."""
         pitches = [pitch for _, pitch in self._down.values()]
         if pack_tones(pitches).bit_count() < self.fewest or self._fits(pitches):
@@ -174,32 +203,24 @@ class HandReader:
         return False
 
     def _read_block(self, pitches: list[int]) -> ReadChord | None:
-        return read_chord(pitches, self._list_context())
+        context = self._list_context() if pack_tones(pitches).bit_count() <= 2 else ()  # more tell the chord alone
+        return read_chord(pitches, context)
 
     def _read_two(self, tick: int, start: int, pitches: list[int]) -> bool:
         if self._fits(pitches):
             return False
         held = [pitch for at, pitch in (*self._down.values(), *self._ringing.values()) if at < start]
         lowest = min(pitches) <= min(held, default=127)
-        chord = self._complete(pitches, held)
+        chord = _complete(pitches, held, self._list_context())
         if _is_on_beat(start) or lowest:
             return self._adopt(start, chord)
         self._wait(start, chord)
         return False
 
-    def _complete(self, pitches: list[int], held: list[int]) -> ReadChord | None:
-        """Return the chord of two notes: with one that is still held, if that makes a triad."""
-        for other in sorted(held):
-            if pack_tones([*pitches, other]).bit_count() == 3:
-                chord = read_chord([*pitches, other])
-                if chord is not None and chord.tones == pack_tones([*pitches, other]) and _is_triad(chord):
-                    return chord
-        return read_chord(pitches, [*self._list_context(), *held])
-
     def _read_broken(self, tick: int, pitch: int) -> bool:
         """Read a single note, with those before it in its beat."""
         begin = round_to_step(tick) * TICKS_PER_STEP // TICKS_PER_BEAT * TICKS_PER_BEAT - SPREAD_TICKS
-        gathered = [(at, other) for at, other in self._strikes if at >= begin]
+        gathered = _list_recent(self._strikes, begin, MAX_STRIKES)
         pitches = [other for _, other in gathered]
         if self._fits(pitches):
             return False
@@ -278,10 +299,47 @@ def _is_on_beat(tick: int) -> bool:
     return (tick + SPREAD_TICKS) % TICKS_PER_BEAT <= 2 * SPREAD_TICKS
 
 
+def _add_others(block: list[_Strike], others: list[_Strike]) -> list[_Strike]:
+    """Return a block with what others strike with it, if that makes a chord; without their top note if it can."""
+    if not others or len(block) + len(others) > MAX_BLOCK:
+        return block
+    together = sorted([*block, *others])
+    top = max(together, key=_pitch_of)
+    for notes in ([note for note in together if note != top], together):
+        if pack_tones(pitch for _, pitch in notes).bit_count() >= 3:
+            return notes
+    return block
+
+
+def _complete(pitches: list[int], held: list[int], context: list[int]) -> ReadChord | None:
+    """Return the chord of two notes: with one that is still held, if that makes a triad."""
+    for other in sorted(held):
+        if pack_tones([*pitches, other]).bit_count() == 3:
+            chord = read_chord([*pitches, other])
+            if chord is not None and chord.tones == pack_tones([*pitches, other]) and _is_triad(chord):
+                return chord
+    return read_chord(pitches, [*context, *held])
+
+
 def _is_triad(chord: ReadChord) -> bool:
     return any(chord.tones == pack_tones((chord.root, chord.root + third, chord.root + 7)) for third in (3, 4))
 
 
-def _forget(notes: deque[tuple[int, int]], before: int) -> None:
+def _list_recent(notes: deque[_Strike], since: int, most: int) -> list[_Strike]:
+    """Return the notes since a tick, oldest first: the newest of them, if there are more than the most."""
+    found: list[_Strike] = []
+    for note in reversed(notes):
+        if note[0] < since or len(found) == most:
+            break
+        found.append(note)
+    found.reverse()
+    return found
+
+
+def _pitch_of(strike: _Strike) -> int:
+    return strike[1]
+
+
+def _forget(notes: deque[_Strike], before: int) -> None:
     while notes and notes[0][0] < before:
         notes.popleft()

@@ -87,9 +87,13 @@ class HarmonySource:
         self._settings = settings
         self._keys.use(find_split(settings), settings.chord_channel - 1, holds=settings.harmony_hold)
 
-    def hear(self, tick: int, data: bytes, port: int = 0) -> None:
-        """Take in a message of the player that came at a tick."""
+    def hear(self, tick: int, data: bytes, port: int = 0) -> int:
+        """Take in a message of the player that came at a tick; return the pitch below which keys are chords.
+
+        It is the one that is set, else where a left hand that leads has shown; 0: there is none.
+        """
         self._note_change(self._keys.hear(tick, data, port))
+        return self._keys.split if self._settings.harmony in (AUTO, HANDS) else find_split(self._settings)
 
     def advance(self, tick: int) -> None:
         """Go on to a tick."""
@@ -112,7 +116,7 @@ class HarmonySource:
     def forget(self, tick: int, bar_1: int) -> None:
         """Let what holds begin at a tick, and forget all before, for bar 1 lies elsewhere now."""
         self.bar_1 = bar_1
-        self._keys.reader.forget(tick)
+        self._keys.forget(tick)
         self._memory.forget()
 
     def list_chords(self, step: int) -> tuple[GivenChord, ...]:

@@ -15,7 +15,7 @@ from daemon.core.tempo import NS_PER_MS, NS_PER_S, TapTempo, TempoMap, us_per_be
 from daemon.engine.conductor import Conductor
 from daemon.engine.song import SongInfo
 from daemon.harmony.chart_line import ChartLine
-from daemon.harmony.harmony_source import find_split
+from daemon.harmony.harmony_source import HarmonySource
 from daemon.input.melody import MelodyTracker
 from daemon.input.transposition import Transposition
 from daemon.offline.given_chords import HarmonyLog, choose_channels, copy_hand, find_hand
@@ -279,11 +279,15 @@ def _order_of(message: _Message) -> tuple[int, int]:
 
 def _extract_top_voice(messages: Iterable[_Message], settings: Settings) -> tuple[Note, ...]:
     """Return the melody that the conductor will have heard in the end, as the settings at the start have it."""
-    tracker, transposition = MelodyTracker(find_split(settings)), Transposition()
+    tracker, transposition = MelodyTracker(), Transposition()
+    harmony = HarmonySource(SongInfo().bar_at, lambda channel, _: channel != settings.chord_channel - 1)
+    harmony.use(settings)
     transposition.semitones = settings.transpose
     last = 0
     for tick, _, data in messages:
-        tracker.hear(tick, transposition.apply(MidiIn(0, data)).data)
+        heard = transposition.apply(MidiIn(0, data)).data
+        tracker.split = harmony.hear(tick, heard)
+        tracker.hear(tick, heard)
         last = tick
     tracker.release(last)
     return tracker.notes(-(1 << 62), 1 << 62)

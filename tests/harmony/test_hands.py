@@ -173,3 +173,61 @@ def test_a_chord_that_is_held_for_long_is_one() -> None:
         hand.strike(0, pitch, pitch)
     hand.strike(2_000, 59, 59)
     assert len(hand._down) == 4
+
+
+# Both hands on one keyboard
+
+
+def press(notes: list[Note], channel: int = 0) -> list[tuple[int, bytes]]:
+    events = [(n.start, 1, note_on(channel, n.pitch, 80)) for n in notes]
+    events += [(n.end, 0, note_off(channel, n.pitch)) for n in notes]
+    return [(tick, data) for tick, _, data in sorted(events)]
+
+
+TUNE = [
+    Note(24 * i, pitch, 20) for i, pitch in enumerate((76, 74, 72, 71, 69, 71, 72, 74, 76, 77, 79, 77, 76, 74, 72, 71))
+]
+
+
+def test_a_left_hand_that_shows_is_read_without_the_melody() -> None:
+    hand = [n for i, chord in enumerate((C, AM, F, G7)) for n in block(96 * i, chord, 90, 0)]
+    keys = keys_of()
+    assert hear(keys, *press([*TUNE, *hand])) == [(0, 0), (96, 9), (192, 5), (288, 7)]
+    assert 55 < keys.split < 71
+    current = keys.reader.current
+    assert current is not None
+    assert current.tones == pack_tones(G7)
+
+
+def test_single_bass_notes_under_a_melody_are_roots_of_which_it_tells_the_third() -> None:
+    bass = [Note(96 * i, pitch, 90) for i, pitch in enumerate((36, 45, 41, 43))]
+    assert hear(keys_of(), *press([*TUNE, *bass])) == [(96, 9), (192, 5), (288, 7)]
+
+
+def test_a_chord_of_both_hands_is_one_but_for_the_melody() -> None:
+    both = [[36, 64, 67, 84], [41, 60, 69, 84], [43, 62, 71, 86]]
+    played = [Note(48 * i, pitch, 40) for i, keys in enumerate(both) for pitch in keys]
+    keys = keys_of()
+    assert hear(keys, *press(played)) == [(0, 0), (48, 5), (96, 7)]
+
+
+def test_a_hand_that_has_long_not_shown_leaves_all_keys_to_the_melody() -> None:
+    keys = keys_of()
+    hear(keys, *press([*block(0, [*C, 76], 90, 0)]))
+    assert keys.split > 0
+    low = [Note(1000 + 24 * i, pitch, 20) for i, pitch in enumerate((50, 53, 57, 62))]
+    assert hear(keys, *press(low)) == [(0, 0)]
+    assert keys.split == 0
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 127), st.booleans()), max_size=150))
+def test_after_whatever_is_played_a_chord_is_read(played: list[tuple[int, int, bool]]) -> None:
+    keys, tick = keys_of(), 0
+    for wait, pitch, down in played:
+        tick += wait
+        keys.hear(tick, note_on(0, pitch, 80) if down else note_off(0, pitch), 0)
+    tick += 480
+    keys.hear(tick, control_change(0, 123, 0), 0)
+    hear(keys, *chord([48, 52, 55, 79], tick=tick + 96))
+    assert keys.reader.current is not None
+    assert keys.reader.current.root == 0

@@ -190,3 +190,9 @@ def test_a_chart_that_is_played_from_tells_the_key_unless_another_is_set() -> No
     assert Player("melody", text).source.find_key() is None
     assert Player("hands", text).source.find_key() is None
     assert Player("auto", "| Eb | Ab |\n").source.find_key() is None
+
+
+@pytest.mark.parametrize(("mode", "split"), [("auto", 66), ("hands", 66), ("melody", 0), ("chart", 0)])
+def test_keys_of_a_left_hand_that_has_shown_are_no_melody_where_it_leads(mode: str, split: int) -> None:
+    source = Player(mode, split=0).source
+    assert [source.hear(0, note_on(0, pitch, 80)) for pitch in (48, 52, 55, 76)] == [0, 0, 0, split]
