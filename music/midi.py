@@ -80,6 +80,11 @@ def all_notes_off(channel: int) -> bytes:
     return control_change(channel, ALL_NOTES_OFF, 0)
 
 
+def is_pedal(data: Sequence[int]) -> bool:
+    """Tell whether a message moves the sustain pedal."""
+    return len(data) == 3 and data[0] & 0xF0 == CONTROL_CHANGE and data[1] == PEDAL
+
+
 def is_pedal_down(data: Sequence[int]) -> bool:
     """Tell whether the value of a message that moves the pedal means that it is down."""
     return data[2] >= 64

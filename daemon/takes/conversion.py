@@ -128,11 +128,15 @@ class _LogReader:
         if not midi.is_valid_message(data):
             raise ValueError("no MIDI message")
         self._end = max(self._end, at)
+        is_pedal = heard and midi.is_pedal(data)
         track = self._find_input_track(data) if heard else _TRACK_OF_CHANNEL.get(data[0] & 0x0F)
-        if track is None or not midi.is_note(data):
+        if track is None or not (is_pedal or midi.is_note(data)):
             return
         if track == _HAND_TRACK:
             writer.set_channel(track, data[0] & 0x0F)
+        if is_pedal:
+            writer.move_pedal(self._timeline.nearest_tick(at), track, data[2])
+            return
         key, tick = (track, data[0] & 0x0F, data[1]), self._timeline.nearest_tick(at)
         begun = self._sounding.pop(key, None)
         if begun is not None:
@@ -144,7 +148,7 @@ class _LogReader:
 
     def _find_input_track(self, data: bytes) -> int:
         """Return the track of a message that came in: the hand's or the melody's. A note ends where it began."""
-        if midi.is_note_on(data):
+        if not midi.is_note_off(data):
             return _HAND_TRACK if data[0] & 0x0F == self._hand_channel else _MELODY_TRACK
         return _HAND_TRACK if (_HAND_TRACK, data[0] & 0x0F, data[1]) in self._sounding else _MELODY_TRACK
 

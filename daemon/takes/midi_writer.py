@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import struct
 import tempfile
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, BinaryIO
@@ -18,11 +19,13 @@ REORDER_TICKS = 16 * TICKS_PER_BEAT
 #: what is more than that goes to the disk while it is collected
 MEMORY_BYTES = 1 << 18
 MAX_MARKERS = 10_000
+#: of the pedal before the first note
+MAX_EARLY_MOVES = 64
 _MAX_TEMPO_US = 0xFFFFFF
 #: chords of different names
 MAX_LABELS = 10_000
 _TICK_RECORD = struct.Struct("<qi")  # a tick, and what holds from there on
-_OFF, _ON = 0, 1  # what ends at a tick comes before what begins there
+_PEDAL, _OFF, _ON = 0, 1, 2  # at one tick the pedal moves first, and what ends comes before what begins
 
 #: the first message of every take's file; the number is the file's size, which no other program keeps by accident
 _MARK = b"houseband take 1, %012d bytes"
@@ -43,9 +46,10 @@ class MidiWriter:
         self._tracks = [_Chunk(folder, channel) for _, channel in tracks]
         self._names = [name.encode() for name, _ in tracks]
         self._metre = metre
-        self._waiting: list[tuple[int, int, int, int, int]] = []  # tick, off or on, track, pitch, velocity
+        self._waiting: list[tuple[int, int, int, int, int]] = []  # tick, kind, track, pitch or 0, velocity or value
         self._newest: int | None = None
         self._begin: int | None = None  # the tick that is the file's first
+        self._early_pedals: deque[tuple[int, int, int]] = deque(maxlen=MAX_EARLY_MOVES)  # tick, track, value
         self._tempos, self._chords = _Chunk(folder), _Chunk(folder)
         self._labels: dict[str, int] = {}  # of chords -> number
         self._markers: list[tuple[int, str]] = []
@@ -71,6 +75,10 @@ class MidiWriter:
         """Add the end of a note."""
         self._add((tick, _OFF, track, pitch, 0))
 
+    def move_pedal(self, tick: int, track: int, value: int) -> None:
+        """Add that the sustain pedal moves, 0..127."""
+        self._add((tick, _PEDAL, track, 0, value))
+
     def add_tempo(self, tick: int, us: int) -> None:
         """Add a tempo (microseconds per beat) that holds from a tick on; they come in order."""
         self._tempos.add(_TICK_RECORD.pack(tick, max(1, min(us, _MAX_TEMPO_US))))
@@ -93,13 +101,25 @@ class MidiWriter:
             self._take_next()
 
     def _take_next(self) -> None:
-        tick, _, track, pitch, velocity = heapq.heappop(self._waiting)
+        tick, kind, track, pitch, value = heapq.heappop(self._waiting)
         if self._begin is None:
+            if kind == _PEDAL:
+                self._early_pedals.append((tick, track, value))
+                return
             bar = self._metre.ticks_per_bar
             self._begin = tick // bar * bar
+            for moved, *move in self._early_pedals:
+                self._move_pedal(max(0, moved - self._begin), *move)
         at = tick - self._begin
-        if at <= LAST_TICK:
-            self._tracks[track].add_note(at, pitch, velocity)
+        if at > LAST_TICK:
+            return
+        if kind == _PEDAL:
+            self._move_pedal(at, track, value)
+        else:
+            self._tracks[track].add_note(at, pitch, value)
+
+    def _move_pedal(self, at: int, track: int, value: int) -> None:
+        self._tracks[track].add_control(at, midi.PEDAL, value)
 
     def write(self, file: BinaryIO) -> bool:
         """Write the whole file; write nothing and return False where there was no note. Raises OSError."""
@@ -182,6 +202,7 @@ class _Chunk:
         self._memory = bytearray()
         self._disk: IO[bytes] | None = None
         self._last = 0  # the file's tick of the event added last
+        self._status = b""  # of the message added last, which the next one need not say again
 
     def __enter__(self) -> _Chunk:
         return self
@@ -205,9 +226,17 @@ class _Chunk:
             self._memory.clear()
 
     def add_note(self, tick: int, pitch: int, velocity: int) -> None:
-        """Add a note-on, of velocity 0 for an end; only the first one needs its status."""
-        status = b"" if self.size else bytes((midi.NOTE_ON | self.channel,))
-        self.add(self._delta(tick) + status + bytes((pitch, velocity)))
+        """Add a note-on, of velocity 0 for an end."""
+        self._add_message(tick, midi.NOTE_ON, pitch, velocity)
+
+    def add_control(self, tick: int, number: int, value: int) -> None:
+        """Add that a controller moves."""
+        self._add_message(tick, midi.CONTROL_CHANGE, number, value)
+
+    def _add_message(self, tick: int, kind: int, first: int, second: int) -> None:
+        status = bytes((kind | self.channel,))
+        self.add(self._delta(tick) + (b"" if status == self._status else status) + bytes((first, second)))
+        self._status = status
 
     def add_meta(self, tick: int, kind: int, body: bytes) -> None:
         """Add a meta message."""

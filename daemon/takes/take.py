@@ -8,7 +8,7 @@ from pathlib import Path
 
 from daemon.core.observers import Observer, PerformanceView
 from daemon.core.tempo import PlacedMark, TempoMap
-from music.midi import is_note, is_note_on, pair_notes
+from music.midi import is_note, is_note_off, is_pedal, pair_notes
 from music.note import CHANNELS, HAND, MELODY, Metre, Note
 
 _ROLE_OF = {channel: role for role, channel in CHANNELS.items() if role != MELODY}
@@ -19,7 +19,7 @@ class Take(Observer):
     """One performance as it sounded, kept in memory until it is written as a MIDI file."""
 
     def __init__(self) -> None:
-        self._heard: list[_Message] = []
+        self._heard: list[_Message] = []  # notes and the pedal's moves
         self._led: list[_Message] = []  # what the leading hand played, where it has a channel of its own
         self._led_keys: set[bytes] = set()  # channel and pitch of its keys that are down
         self._chords: list[tuple[int, str]] = []  # (tick, label) of every change
@@ -44,21 +44,22 @@ class Take(Observer):
         self._marks += tempo.marks_between(self._marks[-1][1], now)
 
     def on_input(self, data: bytes, at: int) -> None:
-        """Keep a note-on or note-off that arrived at `at` (ns)."""
+        """Keep a note-on, a note-off or a move of the pedal that arrived at `at` (ns)."""
         self._keep(self._led if self._is_led(data) else self._heard, data, at)
 
     def _is_led(self, data: bytes) -> bool:
         """Tell whether a message is the leading hand's; a note-off is whose the note-on was."""
-        if not is_note(data):
+        if not (is_note(data) or is_pedal(data)):
             return False
         key = bytes((data[0] & 0x0F, data[1]))
-        if not is_note_on(data):
+        if is_note_off(data):
             is_led = key in self._led_keys
             self._led_keys.discard(key)
             return is_led
         if self._performance is None or self._performance.settings.chord_channel - 1 != key[0]:
             return False
-        self._led_keys.add(key)
+        if is_note(data):
+            self._led_keys.add(key)
         return True
 
     def on_chords(self, chords: Sequence[tuple[int, str]]) -> None:
@@ -73,7 +74,7 @@ class Take(Observer):
 
     def _keep(self, messages: list[_Message], data: bytes, at: int) -> None:
         self._end = max(self._end, at)
-        if is_note(data) and data[1:].isascii():
+        if (is_note(data) or (is_pedal(data) and messages is not self._sent)) and data[1:].isascii():
             messages.append((at, data))
 
     def parts(self, tempo: TempoMap) -> dict[str, list[Note]]:
@@ -110,7 +111,14 @@ class Take(Observer):
             metres=[(0, metre)],
             harmony=_list_changes((tick + shift, label) for tick, label in self._chords),
             channels={**CHANNELS, HAND: channel},
+            pedals={MELODY: _list_pedal(self._heard, tempo, shift), HAND: _list_pedal(self._led, tempo, shift)},
         )
+
+
+def _list_pedal(messages: Iterable[_Message], tempo: TempoMap, shift: int) -> list[tuple[int, int]]:
+    """Return (tick, 0..127) of every move of the sustain pedal; those before the file are at its beginning."""
+    moves = ((_nearest_tick(tempo, at) + shift, data[2]) for at, data in messages if is_pedal(data))
+    return [(max(0, tick), value) for tick, value in moves]
 
 
 def _list_changes(chords: Iterable[tuple[int, str]]) -> list[tuple[int, str]]:

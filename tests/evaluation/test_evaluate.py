@@ -371,9 +371,10 @@ def test_people_beat_blocks_beat_followers_beat_strangers(shared_data: Path) -> 
 
 def test_the_page_of_figures_has_the_rows_that_the_figures_say() -> None:
     page = (ROOT / "docs" / "figures.md").read_text(encoding="utf-8")
-    pasted = page.partition("<!-- evaluate: begin")[2].partition("<!-- evaluate: end")[0].splitlines()
     means = {metric.key: {"value": 0.5} for metric in METRICS}
-    made = make_table({"human part": means, "silence": means})
-    found, wanted = ([line.split("|")[1].strip() for line in lines if line.startswith("|")] for lines in (pasted, made))
-    assert found == wanted
-    assert made[2] == "| consonant rate (CR) | 0.500 |"
+    for mark, given, first in (("evaluate", False, "consonant rate (CR)"), ("given chords", True, "half-bar root")):
+        pasted = page.partition(f"<!-- {mark}: begin")[2].partition(f"<!-- {mark}: end")[0].splitlines()
+        made = make_table({"human part": means, "silence": means, "gan given chords": means}, given=given)
+        names = [[line.split("|")[1].strip() for line in lines if line.startswith("|")] for lines in (pasted, made)]
+        assert names[0] == names[1]
+        assert made[2] == f"| {first} | 0.500 |" + " 0.500 |" * given

@@ -1,10 +1,11 @@
-"""Make the table of docs/figures.md out of reports of `houseband evaluate`, as Markdown.
+"""Make the tables of docs/figures.md out of reports of `houseband evaluate`, as Markdown.
 
     houseband evaluate --songs 8 --json > gan.json
     houseband evaluate --songs 8 --technique transformer --json > transformer.json
     python -m tests.programs.figures_table gan.json transformer.json
 
-A column that two reports share, such as the human part's, is that of the first one.
+A column that two reports share, such as the human part's, is that of the first one. With --given it is the table
+of what given chords are worth.
 """
 
 from __future__ import annotations
@@ -15,16 +16,29 @@ from typing import Any
 
 import click
 
+from daemon.evaluation.scoring import GIVEN
 from music.evaluation.metrics import METRICS, Metric
 
+#: keys of the metrics in the table of what given chords are worth
+GIVEN_ROWS = ("half_bar_root", "half_bar_triad", "root_on_1", "chord_hit", "clash", "onsets", "groove")
 
-def make_table(rows: dict[str, dict[str, Any]]) -> list[str]:
-    """Return the lines of the table; rows: whose figures -> key of a metric -> its mean, as in a report."""
-    shown = {heading: figures for heading, figures in rows.items() if heading != "silence"}
+
+def make_table(rows: dict[str, dict[str, Any]], *, given: bool = False) -> list[str]:
+    """Return the lines of a table; rows: whose figures -> key of a metric -> its mean, as in a report.
+
+    given: it is the one of what given chords are worth.
+    """
+    by_key = {metric.key: metric for metric in METRICS}
+    wanted = [by_key[key] for key in GIVEN_ROWS] if given else [metric for metric in METRICS if metric.docs_row]
+    shown = {
+        heading: figures
+        for heading, figures in rows.items()
+        if heading != "silence" and (given or not heading.endswith(GIVEN))
+    }
     lines = [_join(["", *shown]), "|---" * (len(shown) + 1) + "|"]
-    for metric in METRICS:
-        if metric.docs_row:
-            lines.append(_join([metric.docs_row, *(_format(metric, figures) for figures in shown.values())]))
+    for metric in wanted:
+        name = metric.docs_row or metric.title
+        lines.append(_join([name, *(_format(metric, figures) for figures in shown.values())]))
     return lines
 
 
@@ -39,12 +53,13 @@ def _join(cells: list[str]) -> str:
 
 @click.command()
 @click.argument("reports", type=click.Path(path_type=Path, exists=True), nargs=-1, required=True)
-def main(reports: tuple[Path, ...]) -> None:
+@click.option("--given", is_flag=True, help="The table of what given chords are worth.")
+def main(reports: tuple[Path, ...], given: bool) -> None:
     """Print the table of these REPORTS."""
     rows: dict[str, dict[str, Any]] = {}
     for report in reports:
         rows = json.loads(report.read_text(encoding="utf-8"))["rows"] | rows
-    click.echo("\n".join(make_table(rows)))
+    click.echo("\n".join(make_table(rows, given=given)))
 
 
 if __name__ == "__main__":

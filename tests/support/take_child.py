@@ -1,4 +1,6 @@
-"""The band on the live clock with a recorder, until it is killed. Usage: take_child.py FOLDER [BYTES]
+"""The band on the live clock with a recorder and a chord on channel 16, until it is killed.
+
+Usage: take_child.py FOLDER [BYTES]
 
 Prints every message as it is heard (i) or sent (o), with its moment. BYTES: what takes may have.
 """
@@ -15,8 +17,10 @@ from pathlib import Path
 from daemon.core.events import MidiIn, PlanReady
 from daemon.core.observers import ObservedOutput, ObservedWorld
 from daemon.core.plan import PlanRequest
+from daemon.core.settings import Settings
 from daemon.engine.conductor import Conductor
 from daemon.engine.song import SongInfo
+from daemon.harmony.observed_composer import ObservedComposer
 from daemon.system.live_world import LiveWorld
 from daemon.takes.recorder import Recorder
 from music.note import Metre
@@ -50,17 +54,23 @@ def main() -> None:
     limit = int(sys.argv[2]) if len(sys.argv) > 2 else 1 << 30
     with closing(Recorder(Path(sys.argv[1]), limit, Metre())) as recorder:
         hears, plays = ObservedWorld(world, [recorder]), ObservedOutput(Told(), [recorder])
-        conductor = Conductor(hears, plays, AtOnce(world, player), player.info, SongInfo(bpm=240))
+        composer = ObservedComposer(AtOnce(world, player), [recorder])
+        settings = Settings(harmony="hands", chord_channel=16)
+        conductor = Conductor(hears, plays, composer, player.info, SongInfo(bpm=240), settings)
         recorder.on_start(conductor)
 
         def perform() -> None:
             watch, number = threading.Event(), 0
+            for pitch in (48, 52, 55):
+                play(bytes((0x9F, pitch, 90)))
             while not watch.wait(0.05):
-                status = (0x90, 0x80)[number % 2]
-                event = MidiIn(world.now(), bytes((status, 60 + number // 2 % 12, 90)))
-                world.put(event)
-                tell("i", event.at, event.data)
+                play(bytes(((0x90, 0x80)[number % 2], 60 + number // 2 % 12, 90)))
                 number += 1
+
+        def play(data: bytes) -> None:
+            event = MidiIn(world.now(), data)
+            world.put(event)
+            tell("i", event.at, data)
 
         threading.Thread(target=perform, daemon=True).start()
         conductor.run()

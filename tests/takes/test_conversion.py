@@ -144,12 +144,19 @@ LED = 15  # the channel of the hand that leads
 
 
 def played(
-    marks: list[tuple[int, int]], notes: list[tuple[int, int, int, int]], chords: list[tuple[int, str]]
+    marks: list[tuple[int, int]],
+    notes: list[tuple[int, int, int, int]],
+    chords: list[tuple[int, str]],
+    pedal: list[tuple[int, int, int]],
 ) -> tuple[str, Take, TempoMap]:
-    """Notes (start, length, channel, pitch) over tempo marks (tick, microseconds per beat), as a log and as a take."""
+    """Notes (start, length, channel, pitch) over tempo marks (tick, microseconds per beat), as a log and as a take.
+
+    pedal: (tick, channel, value) of its moves.
+    """
     tempo = TempoMap.from_marks(marks)
     messages = [(start, 1, bytes((0x90 | c, p, 80)), "o" if 0 < c < LED else "i") for start, _, c, p in notes]
     messages += [(at + long, 0, bytes((0x80 | c, p, 0)), "o" if 0 < c < LED else "i") for at, long, c, p in notes]
+    messages += [(tick, -1, bytes((0xB0 | channel, 64, value)), "i") for tick, channel, value in pedal]
     log, take, written = HEADER + format_hand(0, LED), Take(), None
     performance: Any = SimpleNamespace(tempo=tempo, settings=Settings(chord_channel=LED + 1))
     take.on_start(performance)
@@ -176,14 +183,16 @@ def played(
     chords=st.lists(st.tuples(st.integers(-96, 900), st.sampled_from(("C:maj", "A:min7/b7", "N"))), max_size=6).map(
         sorted
     ),
+    pedal=st.lists(st.tuples(st.integers(0, 1_000), st.sampled_from((0, LED)), st.integers(0, 127)), max_size=10),
 )
 def test_a_log_holds_what_a_take_in_memory_does(
     marks: dict[int, int],
     notes: list[tuple[int, int, int, int]],
     chords: list[tuple[int, str]],
+    pedal: list[tuple[int, int, int]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    log, take, tempo = played([(0, 500_000), *sorted(marks.items())], notes, chords)
+    log, take, tempo = played([(0, 500_000), *sorted(marks.items())], notes, chords, pedal)
     song = converted(tmp_path_factory.mktemp("log"), log)
     first = min(start for start, *_ in notes) // 96 * 96
     in_memory = tmp_path_factory.mktemp("take") / "take.mid"
@@ -199,6 +208,20 @@ def test_a_log_holds_what_a_take_in_memory_does(
     assert [part.channel for part in kept.parts if part.name == HAND] == ([LED] if HAND in expected else [])
     assert [part.channel for part in song.parts if part.name == HAND] == ([LED] if HAND in expected else [])
     assert song.markers == move(kept.markers, first)
+    if HAND in expected:
+        moved = [(max(0, tick - first), channel, value) for tick, channel, value in list_pedal(kept)]
+        assert list_pedal(song) == sorted(moved)
+
+
+def list_pedal(song: midifile.Song) -> list[tuple[int, int, int]]:
+    """(tick, channel, value) of every move of the pedal."""
+    assert song.source is not None
+    return sorted(
+        (tick // 20, status & 15, value)
+        for track in song.source.tracks
+        for tick, status, number, value, _ in track.events
+        if status & 0xF0 == 0xB0 and number == 64
+    )
 
 
 def move(markers: tuple[tuple[int, str], ...], begin: int) -> tuple[tuple[int, str], ...]:

@@ -101,12 +101,15 @@ CHORDS = {0: (48, 52, 55), 24: (45, 53, 60), 48: (43, 47, 53), 72: (48, 52, 55)}
 LED = [Note(start + 2, pitch, 20) for start, pitches in CHORDS.items() for pitch in pitches]
 LABELS = ((0, "C:maj"), (24, "F:maj/3"), (48, "G:7"), (72, "C:maj"))
 LEFT_CHANNEL = 11
+#: ticks and values
+PEDAL = [(0, 127), (18, 0), (30, 90), (60, 0)]
 
 
 def played_with_hand(folder: Path) -> Path:
     """The tune, and chords on a channel of their own, as a take."""
-    settings = Settings(harmony="hands", chord_channel=LEFT_CHANNEL + 1)
-    played(folder, more=midi(LED, TempoMap(500_000), LEFT_CHANNEL), settings=settings)
+    settings, tempo = Settings(harmony="hands", chord_channel=LEFT_CHANNEL + 1), TempoMap(500_000)
+    pedal = [MidiIn(tempo.ns_at(tick), bytes((0xB0 | LEFT_CHANNEL, 64, value))) for tick, value in PEDAL]
+    played(folder, more=[*pedal, *midi(LED, tempo, LEFT_CHANNEL)], settings=settings)
     (file,) = storage.list_takes(folder)
     return file
 
@@ -118,6 +121,9 @@ def test_a_take_holds_the_hand_that_led_and_the_chords_that_the_band_followed(tm
     assert [note.pitch for note in melody.notes] == [note.pitch for note in TUNE]
     assert [(note.start, note.pitch) for note in hand.notes] == sorted((note.start, note.pitch) for note in LED)
     assert hand.channel == LEFT_CHANNEL
+    assert song.source is not None
+    moves = [(tick // 20, *event) for tick, *event, _ in song.source.tracks[hand.index].events if event[0] >> 4 == 0xB]
+    assert moves == [(tick, 0xB0 | LEFT_CHANNEL, 64, value) for tick, value in PEDAL]
     assert song.markers == LABELS
 
 
@@ -217,8 +223,13 @@ def test_a_killed_band_leaves_its_take(tmp_path: Path) -> None:
     child.kill()
     child.communicate()
     (made,) = storage.recover(tmp_path)
-    assert sum(len(part.notes) for part in midifile.read(made).parts) > 5
+    song = midifile.read(made)
+    assert sum(len(part.notes) for part in song.parts) > 5
     assert storage.list_takes(tmp_path) == [made]
+    hand = song.part(HAND)
+    assert hand is not None
+    assert [note.pitch for note in hand.notes] == [48, 52, 55]
+    assert [label for _, label in song.markers] == ["C:maj"]
 
 
 def own_take(folder: Path, number: int) -> Path:
