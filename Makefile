@@ -54,7 +54,7 @@ bench-loop: $(VENV)/.develop ## the loop that the AR-CNN edits, through a JACK s
 	@$(BIN)/python -m tests.programs.jack.loop $(ARGS)
 
 .PHONY: test-vm
-test-vm: $(VENV)/.runtime ## the service on a real systemd and ALSA, in QEMU (Debian's qemu-system-x86, debootstrap, e2fsprogs)
+test-vm: $(VENV)/.develop ## the service on a real systemd and ALSA, in QEMU (Debian's qemu-system-x86, debootstrap, e2fsprogs)
 	@$(BIN)/python -m tests.programs.vm
 
 .PHONY: idle

@@ -13,7 +13,7 @@ from tests.programs.vm.image import VMError, base, cache, check_tools, payload
 from tests.programs.vm.machine import CheckResult, boot
 
 #: seconds for all of it, the making of the Debian included
-LIMIT = 890.0
+LIMIT = 1800.0
 
 
 def main() -> int:

@@ -109,7 +109,9 @@ def furnish(tree: Path) -> None:
 
 
 def payload(folder: Path) -> Path:
-    """A disk with the wheel of this checkout, all it depends on, and the checks. folder: where to work."""
+    """A disk with the wheel of this checkout, all it depends on, a small graph, and the checks. folder: where to work."""
+    from tests.support.training import write_gan_graph  # needs torch
+
     content = folder / "payload"
     wheels = content / "wheels"
     wheels.mkdir(parents=True)
@@ -122,6 +124,7 @@ def payload(folder: Path) -> Path:
         "--python-version", GUEST_PYTHON, *platforms, str(wheel),
     )  # fmt: skip
     shutil.copy(Path(__file__).parent / "guest.py", content)
+    write_gan_graph(content / "small.onnx")
     disk = folder / "payload.ext4"
     run("mkfs.ext4", "-q", "-F", "-d", str(content), str(disk), "400M")
     return disk
