@@ -169,12 +169,14 @@ class Synth:
                 self.silenced.add(int(control[1]))
                 self.sounding = {key for key in self.sounding if key[0] != int(control[1])}
 
-    def left(self, moment: float) -> set[tuple[int, int]]:
-        """Notes begun by then that had no end of their own: a synthesiser need not know what all notes off is."""
-        sounds: set[tuple[int, int]] = set()
+    def left(self, moment: float) -> dict[tuple[int, int], float]:
+        """Notes begun by then that had no end of their own, and when: a synthesiser need not know all notes off."""
+        sounds: dict[tuple[int, int], float] = {}
         for at, begins, key in self.notes:
-            if at <= moment:
-                (sounds.add if begins else sounds.discard)(key)
+            if at <= moment and begins:
+                sounds[key] = at
+            elif at <= moment:
+                sounds.pop(key, None)
         return sounds
 
     @property
@@ -299,7 +301,8 @@ def restarts(synth: Synth, main: int) -> None:
     check("restart while it plays", well, text, restart_s=seconds, restart_ready_s=ready_after())
     ready = int(shown("ActiveEnterTimestampMonotonic")) / 1e6
     left = synth.left(ready)  # seconds after the one before has gone, and the new one has played nothing yet
-    text = f"{sounded} sounded before, {len(left)} of those begun had no end of their own"
+    ages = sorted(round(start - at, 1) for at in left.values())
+    text = f"{sounded} sounded before, {len(left)} of those begun had no end of their own; begun {ages} s before"
     check("restart: every note is ended", sounded > 0 and not left, text)
     again = until(lambda: "aseqdump" in user("aconnect", "-l").stdout.partition("houseband out")[2], 15, 1)
     check("restart: connected again", again is not None, f"all notes off on channels {channels(synth.silenced)}")

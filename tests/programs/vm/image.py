@@ -109,7 +109,7 @@ def furnish(tree: Path) -> None:
 
 
 def payload(folder: Path) -> Path:
-    """A disk with the wheel of this checkout, all it depends on, a small graph, and the checks. folder: where to work."""
+    """A disk with the wheel of this checkout, what it depends on, a small graph and the checks. folder: to work in."""
     from tests.support.training import write_gan_graph  # needs torch
 
     content = folder / "payload"
