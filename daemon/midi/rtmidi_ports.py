@@ -42,9 +42,9 @@ log = logging.getLogger(__name__)
 
 #: MIDI system -> seconds until what was sent has left: JACK sends at the next period, which may be 8192 frames long
 DRAIN_S = {"jack": 0.2}
-#: an xrun of JACK's loses messages under way, note-offs too: at the end every note-off is sent again, so many times, in
-#: bursts that a reader's queue holds, so many seconds apart
-NOTE_OFF_REPEATS, BURST_SIZE, BURST_PAUSE_S = {"jack": 2}, 32, 0.03
+#: an xrun of JACK's loses messages under way, note-offs too, ALSA those a reader's full queue has no place for:
+#: at the end every note-off is sent again, so many times, in bursts that such a queue holds, so many seconds apart
+NOTE_OFF_REPEATS, BURST_SIZE, BURST_PAUSE_S = {"jack": 2, "alsa": 1}, 32, 0.03
 #: a callback that has begun is done by then
 CALLBACK_TIMEOUT_S = 0.1
 _LOOPMIDI = (

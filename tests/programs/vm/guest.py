@@ -151,6 +151,8 @@ class Synth:
             text=True,
             **as_user(),
         )
+        # the band plays with real-time priority: on a slow machine a reader without one finds its queue overflown
+        os.sched_setscheduler(self._dump.pid, os.SCHED_FIFO, os.sched_param(50))
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
