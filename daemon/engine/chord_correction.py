@@ -56,11 +56,22 @@ class ChordCorrection:
             self._band.request_plan(transport.grid - HALF_STEP, now, late=False)
 
     def adapt(self, plan: Plan) -> Plan:
-        """Return a plan that has arrived: adapted, if it was asked for before the chord that holds was struck."""
-        if self._chord is None or plan.number >= self._known_from:
-            self._chord = None
+        """Return a plan that has arrived: adapted, if it was asked for before the chord that holds was struck.
+
+        One that knows the chord tells the third of a chord that has none, and its bass begins on the chord's bass.
+        """
+        if self._chord is not None and plan.number < self._known_from:
+            return _adapt(plan, self._chord, self._band.transport.last_step + 1)
+        self._chord = None
+        if self._due is None:
             return plan
-        return _adapt(plan, self._chord, self._band.transport.last_step + 1)
+        step, chord = self._due
+        if chord.tones.bit_count() < _TRIAD:
+            chord = _add_third(chord, plan, step)
+            self._due = step, chord
+        if BASS not in plan.notes:
+            return plan
+        return replace(plan, notes={**plan.notes, BASS: _lead_bass(plan.notes[BASS], chord, step, step + 1)})
 
     def _follow(self) -> bool:
         band = self._band
@@ -119,12 +130,31 @@ def _adapt(plan: Plan, chord: ReadChord, step: int) -> Plan:
         line = plan.notes.get(role, ())
         far = bisect_left(line, (step + ADAPTED_STEPS) * TICKS_PER_STEP, key=_start_of)
         notes[role] = (*_fit_all(line[:far], role, chord), *line[far:])
-    first = next((i for i, note in enumerate(notes[BASS]) if note.start >= step * TICKS_PER_STEP), None)
-    if first is not None and _is_wrong(notes[BASS][first].pitch, BASS, chord):
-        bass = list(notes[BASS])
-        bass[first] = replace(bass[first], pitch=_fit_pitch(bass[first].pitch, BASS, chord, ()))
-        notes[BASS] = tuple(bass)
+    notes[BASS] = _lead_bass(notes[BASS], chord, step, plan.last)
     return replace(plan, notes={role: notes[role] for role in plan.notes})
+
+
+def _lead_bass(line: tuple[Note, ...], chord: ReadChord, step: int, until: int) -> tuple[Note, ...]:
+    """Return a bass line of which the first note that begins in the steps [step, until) is the chord's bass."""
+    place = bisect_left(line, step * TICKS_PER_STEP, key=_start_of)
+    if (
+        place == len(line)
+        or line[place].start >= until * TICKS_PER_STEP
+        or not _is_wrong(line[place].pitch, BASS, chord)
+    ):
+        return line
+    fitted = replace(line[place], pitch=_fit_pitch(line[place].pitch, BASS, chord, ()))
+    return *line[:place], fitted, *line[place + 1 :]
+
+
+def _add_third(chord: ReadChord, plan: Plan, step: int) -> ReadChord:
+    """Return a chord with the third that a plan plays over its root in the steps to come, if there is one."""
+    for role in ("chords", "pad"):
+        for note in plan.notes.get(role, ()):
+            is_near = step * TICKS_PER_STEP <= note.start < (step + ADAPTED_STEPS) * TICKS_PER_STEP
+            if is_near and (note.pitch - chord.root) % PITCH_CLASSES in _THIRDS:
+                return chord._replace(tones=chord.tones | 1 << note.pitch % PITCH_CLASSES)
+    return chord
 
 
 def _fit_all(notes: Iterable[Note], role: str, chord: ReadChord) -> tuple[Note, ...]:

@@ -32,6 +32,8 @@ STALE_TICKS = 16 * TICKS_PER_BEAT
 MAX_STRIKES = 64
 #: keys that are down at once, and notes that are struck together: more are no hands, either
 MAX_KEYS, MAX_BLOCK = 32, 12
+#: chords among which the third of a single note is looked for
+MEMORY_CHORDS = 8
 #: chords that are remembered
 MAX_CHORDS = 256
 
@@ -229,24 +231,35 @@ class HandReader:
         if count >= 3 and chord is not None and not pack_tones(pitches) & ~chord.tones:
             return self._adopt(start, chord)
         if count == 1:
-            start, chord = tick, self._remember(pitch)
+            start, chord = tick, self._remember([pitch])
             first = _is_on_beat(tick) and self._find_bar(tick + SPREAD_TICKS) >= tick - SPREAD_TICKS
             alone = tick - self._together_at > SINGLE_NOTE_BEATS * TICKS_PER_BEAT
             if first or (alone and _is_on_beat(tick)):  # unless it is the first of several keys
                 self._wait(start, chord, SPREAD_TICKS)
                 return False
         elif count == 2 and _is_on_beat(start) and pitches[0] == min(pitches):
-            return self._adopt(start, chord)
+            is_bare = chord is not None and chord.root == pitches[0] % 12 and chord.tones.bit_count() < 3
+            return self._adopt(start, self._remember(pitches) if is_bare else chord)
         self._wait(start, chord)
         return False
 
-    def _remember(self, pitch: int) -> ReadChord | None:
-        """Return the chord over a single note: as it was last played with this root, else what is known of it."""
-        root = pitch % 12
+    def _remember(self, pitches: list[int]) -> ReadChord | None:
+        """Return the chord over a note, or a note and its fifth: as it was last played on it, else what is known of it.
+
+        Where neither melody nor chord tells its third, the chords of the last bars do.
+        """
+        root, tones = pitches[0] % 12, pack_tones(pitches)
         for played in reversed(self.chords):
-            if played.chord is not None and played.chord.root == root and played.chord.tones.bit_count() >= 3:
-                return played.chord
-        return read_chord([pitch], self._list_context())
+            chord = played.chord
+            if chord is not None and chord.root == root and chord.tones.bit_count() >= 3 and not tones & ~chord.tones:
+                return chord
+        chord = read_chord(pitches, self._list_context())
+        for played in islice(reversed(self.chords), MEMORY_CHORDS):
+            if chord is None or chord.tones.bit_count() >= 3:
+                break
+            if played.chord is not None:
+                chord = read_chord(pitches, [pc for pc in range(12) if played.chord.has(pc)])
+        return chord
 
     def _restates(self, pitches: list[int]) -> bool:
         """Tell whether notes are the upper part of the chord that holds, over its bass, which still sounds."""

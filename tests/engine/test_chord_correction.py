@@ -88,6 +88,26 @@ def test_a_wrong_bass_that_the_new_plan_ends_is_struck_again_on_the_chord() -> N
     assert [pitch for tick, pitch, _ in notes_of(heard, CHORDS) if tick == 102] == [65, 69]
 
 
+def test_a_plan_that_knows_the_chord_begins_on_its_bass() -> None:
+    def write(request: PlanRequest, step: int) -> dict[str, list[Note]]:
+        return {"bass": [Note(step * 6, 40, 6, 80)]}  # an approach note, everywhere
+
+    heard = stage(FakePlayer(write, roles=("bass",)), *strike(0, C, 90), *strike(98, F), until=130)
+    bass = {tick: pitch for tick, pitch, _ in notes_of(heard, BASS) if tick >= 96}
+    assert (bass[102], bass[108]) == (41, 40)
+
+
+def test_the_plan_tells_the_third_of_a_chord_that_is_played_without() -> None:
+    def write(request: PlanRequest, step: int) -> dict[str, list[Note]]:
+        if step % 16 == 0:
+            return {"chords": [Note(step * 6, pitch, 96, 70) for pitch in (60, 64, 67)]}
+        knows = any(each.root == 5 for each in request.harmony)
+        return {"chords": [Note(step * 6, 68, 6, 70)]} if step == 19 and knows else {}
+
+    heard = stage(FakePlayer(write, roles=("chords",)), *strike(0, C, 90), *strike(98, [41, 48]), until=112)
+    assert {pitch for tick, pitch, _ in notes_of(heard, CHORDS) if tick == 102} == {65, 68}  # F minor: C goes on
+
+
 def test_what_takes_the_place_of_a_bass_note_lies_in_its_compass() -> None:
     def write(request: PlanRequest, step: int) -> dict[str, list[Note]]:
         return {"bass": [Note(step * 6, 28, 96, 80)]} if step % 16 == 0 else {}

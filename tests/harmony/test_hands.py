@@ -73,6 +73,22 @@ def test_single_bass_notes_are_roots_of_what_was_played_over_them() -> None:
     assert reader.current.tones == pack_tones(AM)
 
 
+def test_a_broken_fifth_is_the_chord_that_was_last_played_on_its_root() -> None:
+    reader = HandReader(find_bar)
+    notes = [*block(0, AM), *block(96, G), Note(192, 33, 40), Note(198, 40, 40)]
+    assert play(notes, reader=reader) == [(0, 9), (96, 7), (192, 9)]
+    assert reader.current is not None
+    assert reader.current.tones == pack_tones(AM)
+
+
+def test_the_last_chords_tell_the_third_of_a_broken_fifth() -> None:
+    reader = HandReader(find_bar)
+    notes = [*block(0, C), *block(96, F), *block(192, G), Note(288, 38, 40), Note(294, 45, 40)]
+    assert play(notes, reader=reader) == [(0, 0), (96, 5), (192, 7), (288, 2)]
+    assert reader.current is not None
+    assert reader.current.tones == pack_tones([2, 5, 9])
+
+
 def test_the_melody_tells_the_third_of_a_single_bass_note() -> None:
     reader = HandReader(find_bar)
     reader.hear_elsewhere(0, 75)
