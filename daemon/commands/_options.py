@@ -11,7 +11,7 @@ from daemon.config.cli_options import Decorator, make_key_option
 from daemon.core.controls import CONTROLS, check_style, parse, with_control
 from daemon.core.plan import REPLAN_CHOICES
 from daemon.core.player_info import PlayerInfo
-from daemon.core.schema import split_assignment
+from daemon.core.schema import SettingError, split_assignment
 from daemon.core.settings import MIXED_ROLES, Settings
 from music import midi
 
@@ -126,6 +126,8 @@ def build_settings(
     pairs = [(key, value) for key, value in values.items() if value is not None]
     settings = before or Settings(style=player.styles[0], technique=player.techniques[0])
     for key, value in [*pairs, *map(split_assignment, assigned)]:
+        if key == "chart":
+            raise SettingError("chart: is named with --chart, where there is one, not with --set")
         settings = with_control(settings, key, parse(key, value, player.styles, player.techniques))
     check_style(settings, player)
     return settings

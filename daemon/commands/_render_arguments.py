@@ -35,7 +35,7 @@ class PlayingArguments:
     latency_ms: float
     offline: bool
     replan: str | None
-    chart: Path | None
+    chart: str | None
     #: name or number of the track that is heard as the leading hand
     chord_track: str | None
 

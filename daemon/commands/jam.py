@@ -48,7 +48,7 @@ def command(
     bpm: float | None,
     technique: str,
     graph: Path | None,
-    chart: Path | None,
+    chart: str | None,
     assigned: tuple[str, ...],
     output: Path | None,
     api: str,
@@ -86,7 +86,7 @@ def command(
             tune=chosen,
             bpm=bpm,
             settings=lambda player: _choose_settings(player, values, assigned, chart),
-            chart=None if chart is None else open_chart(chart)[1],
+            chart=open_chart(chart).line if chart else None,
             output=lambda style: output or Path(f"jam-{style}.mid"),
             api=api,
             out_port=out_port,
@@ -105,11 +105,11 @@ def command(
 
 
 def _choose_settings(
-    player: PlayerInfo, values: Mapping[str, object], assigned: tuple[str, ...], chart: Path | None
+    player: PlayerInfo, values: Mapping[str, object], assigned: tuple[str, ...], chart: str | None
 ) -> Settings:
     """Return the settings that the options stand for: the chords are the chart's, where there is one."""
-    harmony = "melody" if chart is None else "chart"
-    usual = Settings(player.styles[0], technique=player.techniques[0], harmony=harmony)
+    harmony = "chart" if chart else "melody"
+    usual = Settings(player.styles[0], technique=player.techniques[0], harmony=harmony, chart=chart or "")
     return build_settings(values, assigned, player, usual)
 
 

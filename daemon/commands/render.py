@@ -91,7 +91,7 @@ def command(
     latency_ms: float,
     offline: bool,
     replan: str | None,
-    chart: Path | None,
+    chart: str | None,
     chord_track: str | None,
     soundfont: Path | None,
     clicks: bool,
@@ -117,7 +117,7 @@ def command(
     given = RenderArguments(melody, output, technique, graph, track, channel, bpm, file, values, assigned)
     playing = PlayingArguments(automation, latency_ms, offline, replan, chart, chord_track)
     editing = EditArguments(edits=edits, iterations=iterations, at_once=at_once, undo=undo)
-    check_writable(output, melody, graph, file, automation, soundfont, chart)
+    check_writable(output, melody, graph, file, automation, soundfont, Path(chart) if chart else None)
     _check_sound(output, soundfont, clicks)
     if find(technique).edits_notes:
         _check_editing(technique, output, playing)
@@ -193,8 +193,9 @@ def _build_options(given: RenderArguments, playing: PlayingArguments, player: Pl
     config = build_config(file, {**programs, "technique": given.technique})
     others = tuple(f"{key}={value}" for key, value in assigned if key not in programs)
     settings = build_settings(given.values, others, player, config.make_settings(player))
-    presets, automation, chart = config.presets, playing.automation, playing.chart or config.chart
-    if settings.harmony == "chart" and chart is None:
+    settings = replace(settings, chart=playing.chart or settings.chart)
+    presets, automation = config.presets, playing.automation
+    if settings.harmony == "chart" and not settings.chart:
         raise UserError("harmony: there is no chart to play from; name one with --chart")
     return RenderOptions(
         settings=settings,
@@ -204,6 +205,6 @@ def _build_options(given: RenderArguments, playing: PlayingArguments, player: Pl
         replan=playing.replan,
         automation=read_automation(automation, player, presets, settings.technique) if automation else (),
         programs=config.programs,
-        chart=None if chart is None else open_chart(chart)[1],
+        chart=open_chart(settings.chart).line if settings.chart else None,
         chord_track=playing.chord_track,
     )

@@ -18,7 +18,7 @@ from daemon.system import journald, memory, sd_notify
 from daemon.system.log_setup import start_logging
 from daemon.system.paths import NoHomeError
 from music.errors import UserError, report_os_errors
-from music.note import TICKS_PER_BEAT, Metre
+from music.note import TICKS_PER_BEAT
 
 if TYPE_CHECKING:
     from daemon.core.settings import Settings
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from daemon.live.listeners import Listeners
     from daemon.live.run import PerformanceSetup
     from daemon.midi.reconnecting import ReconnectingPorts
-    from music.charts.chart import Chart
 
 
 @click.command(short_help="Play along live, through virtual MIDI ports.")
@@ -73,15 +72,16 @@ def build_setup(loaded: LoadedConfig) -> PerformanceSetup:
     from daemon.live.run import PerformanceSetup
 
     config = loaded.config
-    song, chart = build_song(config), None
-    if config.chart is None and config.settings.harmony == "chart":
+    song, chart, source = build_song(config), None, config.settings.chart
+    if not source and config.settings.harmony == "chart":
         raise UserError("harmony: there is no chart to play from; name one with --chart")
-    if config.chart is not None:
+    if source:
         from daemon.harmony.chart_line import open_chart
 
-        written, chart = open_chart(config.chart)
-        if "metre" not in config.given:
-            song = replace(song, metres=((0, make_metre(written)),))
+        opened = open_chart(source)
+        chart = opened.line
+        if song.follows_chart:
+            song = replace(song, metres=opened.metres[:1])
     return PerformanceSetup(
         player=build_player_spec(config),
         song=song,
@@ -99,14 +99,6 @@ def build_setup(loaded: LoadedConfig) -> PerformanceSetup:
             config.gestures, loaded.learned, loaded.learned_file, config.presets, config.control, config.programs
         ),
     )
-
-
-def make_metre(chart: Chart) -> Metre:
-    """Return the metre of a chart. Raises UserError for one that the band does not play."""
-    try:
-        return Metre(*chart.metre)
-    except ValueError:
-        raise UserError(f"the chart is in {chart.metre}, which no grid of sixteenths shows; give --metre") from None
 
 
 def build_player_spec(config: Config) -> PlayerSpec:
@@ -142,7 +134,14 @@ def build_song(config: Config) -> SongInfo:
     from daemon.engine.song import SongInfo
 
     pickup = round(config.pickup * TICKS_PER_BEAT)
-    return SongInfo(bpm=config.bpm, metres=((0, config.metre),), pickup=pickup, count_in=config.count_in)
+    follows_chart = "metre" not in config.given
+    return SongInfo(
+        bpm=config.bpm,
+        metres=((0, config.metre),),
+        follows_chart=follows_chart,
+        pickup=pickup,
+        count_in=config.count_in,
+    )
 
 
 def describe_start(api: str, names: tuple[str, str], song: SongInfo, style: str) -> str:

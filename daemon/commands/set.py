@@ -10,6 +10,7 @@ from click.shell_completion import CompletionItem
 from daemon.config.cli_options import add_connect_option, choose_control_address, list_values
 from daemon.control.client import ControlClient
 from daemon.core.controls import CONTROLS
+from daemon.core.value_types import FilePath
 
 
 class _CommandWithControls(click.Command):
@@ -39,5 +40,8 @@ def _complete_value(context: click.Context, _param: click.Parameter, incomplete:
 @click.argument("value", required=False, metavar="[VALUE]", shell_complete=_complete_value)
 def command(control: str | None, key: str, value: str | None) -> None:
     """Turn a control of the band that plays: `houseband set intensity 0.9`, `houseband set fill`."""
+    given: object = value
+    if value and key in CONTROLS and isinstance(CONTROLS[key].type, FilePath):
+        given = CONTROLS[key].parse(value)  # the band has a folder of its own
     with closing(ControlClient(choose_control_address(control))) as client:
-        client.ask("set", key=key, value=value)
+        client.ask("set", key=key, value=given)

@@ -57,9 +57,6 @@ class Config:
     graph_memory_mb: int = declare_key(
         0, Integer(0, 1_000_000), "megabytes that playing graphs may take; 0: chosen by their size", metavar="N"
     )
-    chart: Path | None = declare_key(
-        None, FileName(), "the chord chart of the song, for harmony = auto or chart", metavar="FILE"
-    )
     metre: Metre = declare_key(Metre(), TimeSignature(), "metre")
     pickup: float = declare_key(0.0, Number(0, 16), "beats by which the first note comes before bar 1", metavar="BEATS")
     count_in: int = declare_key(0, Integer(0, 16), "bars of clicks before bar 1", metavar="BARS")

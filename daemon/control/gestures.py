@@ -34,6 +34,7 @@ DEFAULT_GESTURES: dict[str, str] = {
     "cc 82": "ending",
     "cc 83": "tap",
     "cc 85": "undo",
+    "cc 86": "vamp",
     "cc 102": "start",
     "cc 103": "stop",
     "cc 104": "panic",
@@ -60,6 +61,7 @@ DEFAULT_GESTURES: dict[str, str] = {
     "note 45 channel 16": "mute.pad",
     "note 46 channel 16": "mute.drums",
     "note 47 channel 16": "undo",
+    "note 48 channel 16": "vamp",
     "program channel 16": "style",
 }
 

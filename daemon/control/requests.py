@@ -21,6 +21,7 @@ from daemon.control.protocol import TOPICS
 from daemon.core import controls
 from daemon.core.controls import PANIC
 from daemon.core.schema import SettingError, shorten
+from music.charts.reading import check_chart
 from music.errors import UserError
 
 #: commands that the band may have to carry out at a time
@@ -140,7 +141,9 @@ class RequestHandler:
             value = controls.parse(key, value, self._list_styles(), self.state["techniques"], self.state["presets"])
             if key == "preset" and (style := self._setup.get("preset_styles", {}).get(value)) is not None:
                 controls.parse("style", style, self._list_styles())
-        except SettingError as error:
+            if key == "chart" and value:
+                check_chart(Path(str(value)))  # the band has no time to
+        except UserError as error:
             raise RequestError(str(error)) from None
         self._ask_band(client, request, key, value)
 

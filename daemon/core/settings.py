@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from daemon.core.schema import declare_key, declare_key_per_role
 from daemon.core.techniques import DEFAULT_TECHNIQUE, check_style, check_technique
-from daemon.core.value_types import Choice, Integer, KeyName, KnownName, Number, Ranges, Switch
+from daemon.core.value_types import Choice, FilePath, Integer, KeyName, KnownName, Number, Ranges, Switch
 from music.edits.edit import MAX_BAR, Limits, parse_ranges
 from music.note import EDITS, ROLES
 
@@ -50,6 +50,12 @@ class Settings:
     )
     key: str = declare_key(
         KeyName.AUTO, KeyName(), "the key that guessed chords keep to; auto: the chart's, else any", metavar="KEY"
+    )
+    chart: str = declare_key(
+        "", FilePath(), "the song's chord chart, for harmony = auto or chart; from the next bar line on", metavar="FILE"
+    )
+    vamp: bool = declare_key(
+        False, Switch(live=True), "repeat the section of the chart that is played, for as long as it is on"
     )
     transpose: int = declare_key(0, Integer(-24, 24), "semitones by which the band sounds above the keys and the chart")
 

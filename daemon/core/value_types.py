@@ -248,6 +248,18 @@ class FileName(ValueType):
         return value
 
 
+class FilePath(FileName):
+    """The full name of a file, as a text, which stays true in whatever folder it is used. Nothing is an empty text."""
+
+    def parse(self, value: object) -> str:  # type: ignore[override]
+        """Return the path from the root on."""
+        path = super().parse(value)
+        try:
+            return "" if path is None else str(path.absolute())
+        except OSError:
+            raise InvalidValueError(f"the folder in which to look for {value} is gone") from None
+
+
 class PlaceOrWord(ValueType):
     """A file or folder, or one of some words that stand for a place."""
 

@@ -56,15 +56,15 @@ class Band:
         self.settings = Settings()  # how the controls stand
         self.silent_roles: frozenset[str] = frozenset()  # muted, or of level 0
         self.transport = Transport(song)  # whether the band plays, how fast, and where it is
-        self.form = Form(song.metres)  # fills, variations, endings
+        bars = self.transport.bars
+        self.form = Form(bars)  # fills, variations, endings
         self.channels = MelodyChannels(channel)  # where melody is heard
         self.melody = MelodyTracker(channels=self.channels)  # what was played to the band
         self.schedule = NoteSchedule()  # what the band will play, in ticks
         self.loop = EditLoop(self.channels)  # what goes round and is edited
-        self.harmony = HarmonySource(song.bar_at, self.channels.has)  # the chords that the player gives
-        self.planner = Planner(
-            composer, player, song, self.melody, self.schedule, self.loop, self.counters, self.harmony, replan=replan
-        )
+        self.harmony = HarmonySource(bars.bar_at, self.channels.has, bars.route)  # the chords that the player gives
+        owners = self.melody, self.schedule, self.loop, self.counters, self.harmony, bars
+        self.planner = Planner(composer, player, song, *owners, replan=replan)
         self.sender = NoteSender(output, now, self.counters)
         self.clock_output = ClockOutput(enabled=send_clock)
 
@@ -100,7 +100,7 @@ class Band:
         self.transport.begin(step)
         self.planner.renew()
         if self.looping and self.loop.draft is None:
-            self.loop.begin(step, self.transport.song, self.settings.loop_bars)
+            self.loop.begin(step, self.transport.bars, self.settings.loop_bars)
 
     def stop(self, now: int) -> None:
         """Be silent, until somebody arms the transport and a melody note begins anew."""
@@ -140,10 +140,7 @@ class Band:
         self._begin_again(position, now)
 
     def wake_up(self, now: int) -> None:
-        """Begin again after the machine has slept: with the clock, if one leads, else with the next note.
-
-        Nobody waits for the music to go on where it was.
-        """
+        """Begin again after a sleep, which nobody sits through: with the clock, if one leads, else with a note."""
         self.release_keys(now)
         if not self.transport.playing or self.transport.held_since is not None:
             return
@@ -223,7 +220,9 @@ class Band:
         if self.melody.hear(tick, event.data, event.port):
             self.form.melody_played(tick)
             if transport.armed:
-                if not transport.anchored:
+                if transport.anchored:
+                    self.harmony.route.restart(transport.find_bar_1(tick))
+                else:
                     self._anchor(tick, event.at)
                 self.begin(round_to_step(tick))
         if removed := self.loop.hear(tick, event.data, self.settings.overdub, number, event.port):
@@ -244,7 +243,7 @@ class Band:
         tempo = self.transport.tempo
         if tempo is None or self.clock_output.next_tick is None:
             return
-        origin, metre = self.transport.song.metre_at(0)
+        origin, metre = self.transport.bars.metre_at(tempo.tick_at(now))
         for tick, message in self.clock_output.take(tempo.tick_at(now), origin, metre.ticks_per_bar):
             self.sender.send_clock(message, tempo.ns_at(tick), now)
 
@@ -261,7 +260,7 @@ class Band:
         if not self.looping:
             self.loop.end()
         elif self.transport.playing:
-            self.loop.begin(self.transport.last_step + 1, self.transport.song, self.settings.loop_bars)
+            self.loop.begin(self.transport.last_step + 1, self.transport.bars, self.settings.loop_bars)
 
     def announce(self, edits: Sequence[Edit], now: int) -> None:
         """End the notes that edits, which have just been applied, removed; send the edits as MIDI, if wanted."""

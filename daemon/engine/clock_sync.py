@@ -119,7 +119,8 @@ class ClockSync:
         else:
             tick = self._roll_on(matching, now)
         transport.anchored = True
-        self._offset = self._band.harmony.bar_1 = tick - change.tick
+        self._offset = tick - change.tick
+        self._band.harmony.route.restart(self._offset)
         if not playing:
             transport.arm()
         assert transport.tempo is not None
@@ -177,7 +178,7 @@ class ClockSync:
 
     @property
     def _metre(self) -> Metre:
-        return self._band.transport.song.metre_at(0)[1]
+        return self._band.transport.bars.metre_at(self._offset)[1]
 
     def _matching_tick(self, change: Started) -> int | None:
         """Return the band's tick at which the clock now is, if the band is there to half a step; None if not."""

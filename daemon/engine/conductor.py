@@ -82,7 +82,7 @@ class Conductor:
             send_clock=send_clock,
         )
         self._band.use(settings)
-        self._band.harmony.chart = chart
+        self._band.harmony.route.change_chart(chart, None)
         self._correction = ChordCorrection(self._band)
         self._transposition = Transposition()
         self._sync = ClockSync(clock, self._band)

@@ -3,17 +3,19 @@
 - A **fill** raises density and temperature over the last half bar, from the next step on when that has begun already,
   and in the next bar when less than a beat is left of this one.
 - A **variation** is another seed, and with it another groove, from the next bar line on.
-- An **ending** begins at the next bar line: one more bar, then on beat 1 a chord that is held for a bar, then silence.
+- An **ending** begins at the next bar line: one more bar, or the ending that the chart has, then on beat 1 a chord that
+  is held for a bar, then silence.
 - A **pause** of so many whole bars is followed by an ending of its own; playing again calls that off until its chord.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
 
 from daemon.core.settings import Settings
-from daemon.engine.song import Metres, bar_at
+from daemon.engine.song import BarLines
 
 #: what a fill adds to density and temperature, and the greatest value of both
 FILL_DENSITY, FILL_TEMPERATURE, MAX_VALUE = 0.8, 0.3, 2.0
@@ -43,9 +45,9 @@ class Ending:
 class Form:
     """Knows where the performance is in its form. Ticks rise until `reset`."""
 
-    def __init__(self, metres: Metres) -> None:
+    def __init__(self, bars: BarLines) -> None:
         self.ending: Ending | None = None
-        self._metres = metres
+        self._bars = bars
         self._fill: tuple[int, int] | None = None  # its first tick and its end
         self._variation = 0
         self._next_variation: tuple[int, int] | None = None  # (the bar line from which on it holds, variation)
@@ -58,9 +60,9 @@ class Form:
 
     def fill(self, tick: int) -> None:
         """Play a fill, which is asked for at this tick."""
-        bar = bar_at(self._metres, tick)
+        bar = self._bars.bar_at(tick)
         if bar.end - tick < bar.beat:
-            bar = bar_at(self._metres, bar.end)
+            bar = self._bars.bar_at(bar.end)
         self._fill = bar.fill, bar.end
 
     def next_variation(self, tick: int | None) -> None:
@@ -70,12 +72,16 @@ class Form:
             return
         self._begin_variation(tick)
         latest = self._variation if self._next_variation is None else self._next_variation[1]
-        self._next_variation = bar_at(self._metres, tick).end, latest + 1
+        self._next_variation = self._bars.bar_at(tick).end, latest + 1
 
-    def end(self, tick: int) -> None:
-        """End, as is asked for at this tick. An ending under way goes on; one that a pause brought about now stays."""
+    def end(self, tick: int, find_chord: Callable[[int], int | None] = lambda _line: None) -> None:
+        """End, as is asked for at this tick. An ending under way goes on; one that a pause brought about now stays.
+
+        find_chord: returns where the final chord begins if the ending begins at a tick; None for a bar later.
+        """
         if self.ending is None:
-            self._end_from(bar_at(self._metres, tick).end, paused=False)
+            line = self._bars.bar_at(tick).end
+            self._end_from(line, find_chord(line), paused=False)
         else:
             self.ending = replace(self.ending, paused=False)
 
@@ -85,9 +91,9 @@ class Form:
         since: the tick since which he has been silent, None if he is not; bars: 0 for never.
         """
         if bars and self.ending is None and since is not None:
-            bar = bar_at(self._metres, tick)
+            bar = self._bars.bar_at(tick)
             if bar.start == tick and tick - since >= bars * (bar.end - bar.start):
-                self._end_from(tick, paused=True)
+                self._end_from(tick, None, paused=True)
 
     def melody_played(self, tick: int) -> None:
         """Call an ending off that a pause has brought about, until its chord: the player plays again."""
@@ -119,6 +125,7 @@ class Form:
         if self._next_variation is not None and tick >= self._next_variation[0]:
             self._variation, self._next_variation = self._next_variation[1], None
 
-    def _end_from(self, line: int, *, paused: bool) -> None:
-        chord = bar_at(self._metres, line).end
-        self.ending = Ending(line, chord, bar_at(self._metres, chord).end, paused)
+    def _end_from(self, line: int, chord: int | None, *, paused: bool) -> None:
+        if chord is None:
+            chord = self._bars.bar_at(line).end
+        self.ending = Ending(line, chord, self._bars.bar_at(chord).end, paused)

@@ -11,6 +11,7 @@ from daemon.core.schema import SettingError
 from daemon.core.settings import Settings
 from daemon.engine.band import Band
 from daemon.engine.clock_sync import ClockSync
+from daemon.harmony.chart_line import OpenedChart
 from daemon.harmony.harmony_source import CHART
 from music.note import EDITS
 
@@ -20,6 +21,7 @@ class LiveControls:
 
     def __init__(self, band: Band, sync: ClockSync) -> None:
         self._band, self._sync = band, sync
+        self._played_chart = band.settings.chart
         #: what a control does besides changing the settings; keyed by the part before a dot, as in `mute.bass`
         self._actions: Mapping[str, Callable[[ControlChange, int], None]] = {
             "mute": self._mute,
@@ -32,6 +34,8 @@ class LiveControls:
             "fill": self._fill,
             "variation": self._begin_variation,
             "ending": self._end,
+            "vamp": self._vamp,
+            "chart": self._change_chart,
         }
 
     def apply(self, change: ControlChange, now: int) -> bool:
@@ -40,13 +44,9 @@ class LiveControls:
         That is one whose key or value does not exist, or that wants a chart where there is none.
         """
         band, before = self._band, self._band.settings
-        styles = band.player.get_styles(before.technique)
         try:
-            value = controls.parse(change.key, change.value, styles, band.player.techniques)
+            value = self._parse(change)
         except SettingError:
-            band.counters.refused += 1
-            return False
-        if change.key == "harmony" and value == CHART and band.harmony.chart is None:
             band.counters.refused += 1
             return False
         after = controls.with_control(before, change.key, value)
@@ -61,8 +61,22 @@ class LiveControls:
             band.planner.warm_up(after)
         action = self._actions.get(change.key.partition(".")[0])
         if action is not None:
-            action(ControlChange(change.at, change.key, value), now)
+            is_opened = isinstance(change.value, OpenedChart)
+            action(change if is_opened else ControlChange(change.at, change.key, value), now)
         return True
+
+    def _parse(self, change: ControlChange) -> object:
+        """Return the value of a change in its own type. Raises SettingError."""
+        band, value = self._band, change.value
+        if change.key == "chart":  # it has been read before it gets here, for that takes time
+            if not isinstance(value, OpenedChart):
+                raise SettingError("chart: takes a chart that has been read")
+            value = value.source
+        styles = band.player.get_styles(band.settings.technique)
+        value = controls.parse(change.key, value, styles, band.player.techniques)
+        if change.key == "harmony" and value == CHART and band.harmony.route.chart is None:
+            raise SettingError("harmony: there is no chart to play from")
+        return value
 
     def _mute(self, change: ControlChange, now: int) -> None:
         role = change.key.partition(".")[2]
@@ -103,8 +117,24 @@ class LiveControls:
         self._band.form.next_variation(self._band.position(now) if self._band.transport.playing else None)
 
     def _end(self, _: ControlChange, now: int) -> None:
-        if self._band.transport.playing:
-            self._band.form.end(self._band.position(now))
+        band = self._band
+        if band.transport.playing:
+            band.form.end(band.position(now), band.harmony.go_to_ending)
+
+    def _change_chart(self, change: ControlChange, now: int) -> None:
+        """Take another chart at the next bar line; during an ending, or a stop, for the next performance."""
+        assert isinstance(change.value, OpenedChart)
+        band, line = self._band, None
+        is_same = change.value.source == self._played_chart
+        self._played_chart = change.value.source
+        if band.transport.playing:
+            ending = band.form.ending
+            line = band.transport.bars.bar_at(band.position(now)).end if ending is None else ending.over
+        band.harmony.route.change_chart(change.value.line, line, is_same=is_same, is_led=band.transport.led)
+
+    def _vamp(self, _: ControlChange, now: int) -> None:
+        if self._band.transport.playing and self._band.form.ending is None:
+            self._band.harmony.route.vamp(self._band.position(now))
 
 
 def _players(settings: Settings) -> tuple[str, Mapping[str, str]]:

@@ -14,7 +14,7 @@ import numpy as np
 from daemon.core.plan import AppliedEdit, LoopState
 from daemon.core.settings import Settings
 from daemon.core.tempo import NS_PER_S
-from daemon.engine.song import SongInfo
+from daemon.engine.song import BarLines
 from daemon.input.melody import PlayedKey
 from daemon.input.melody_channels import MelodyChannels
 from music import midi
@@ -115,13 +115,13 @@ class EditLoop:
 
     # Going round
 
-    def begin(self, step: int, song: SongInfo, bars: int) -> None:
+    def begin(self, step: int, lines: BarLines, bars: int) -> None:
         """Let the last `bars` bars that were played go round from a step on.
 
         If a loop is going round already, it goes on, as far as there is room for it.
         """
         tick = step * TICKS_PER_STEP
-        (mark, metre), bar = song.metre_at(tick), song.bar_at(tick).start
+        (mark, metre), bar = lines.metre_at(tick), lines.bar_at(tick).start
         passed = (bar - mark) // metre.ticks_per_bar % bars  # bars of the loop before this one
         origin = (bar - passed * metre.ticks_per_bar) // TICKS_PER_STEP
         old, old_origin, same_metre = self.draft, self._origin, metre == self._metre

@@ -9,7 +9,7 @@ from daemon.core.settings import Settings
 from daemon.core.world import Composer
 from daemon.engine.looper import EditLoop
 from daemon.engine.schedule import NoteSchedule
-from daemon.engine.song import SongInfo
+from daemon.engine.song import BarLines, SongInfo
 from daemon.harmony.harmony_source import HarmonySource
 from daemon.input.melody import MelodyTracker
 from music.note import STEPS_PER_BEAT, TICKS_PER_STEP, Metre, Note
@@ -28,19 +28,24 @@ class Planner:
         loop: EditLoop,
         counters: Counters,
         harmony: HarmonySource | None = None,
+        bars: BarLines | None = None,
         *,
         replan: str = "step",
     ) -> None:
-        """Send requests to `composer`. replan: how often, one of `daemon.core.plan.REPLAN_CHOICES`."""
-        self._composer, self._player, self._song = composer, player, song
+        """Send requests to `composer`.
+
+        bars: where they lie, if not where the song has them; replan: how often, one of
+        `daemon.core.plan.REPLAN_CHOICES`.
+        """
+        self._bars = bars or BarLines(song.metres)
+        self._composer, self._player, self._whole = composer, player, song.melody
         self._melody, self._schedule, self._loop = melody, schedule, loop
         self._counters = counters
         self._replan, self._harmony = replan, harmony
         #: number of the newest request
         self.number = 0
         self._oldest = 0  # the oldest request whose answer counts
-        self._requested_step = 0  # the first step of the newest request
-        self._requested_settings: Settings | None = None
+        self._requested: tuple[int, Settings | None] = (0, None)  # the first step of the newest request, its settings
         self._renew = True
 
     def renew(self) -> None:
@@ -71,19 +76,18 @@ class Planner:
         heard: the tick up to which the melody is known; late: the step has begun already, as after the machine stood
         still: then the request is numbered, so that the step does not count as in time, but not sent.
         """
-        origin, metre = self._song.metre_at(step * TICKS_PER_STEP)
-        if not (self._renew or settings != self._requested_settings or self._is_due(step, origin, metre)):
+        origin, metre = self._bars.metre_at(step * TICKS_PER_STEP)
+        if not (self._renew or settings != self._requested[1] or self._is_due(step, origin, metre)):
             return
-        self._requested_settings = settings
+        self._requested = self._requested[0] if late else step, settings
         self.number += 1
         self._renew = late
         if late:
             return
-        self._requested_step = step
         committed_since = (step - self._player.past_steps) * TICKS_PER_STEP - metre.ticks_per_bar
         melody_since = (step - self._player.memory_steps) * TICKS_PER_STEP - metre.ticks_per_bar
         self._melody.forget(melody_since)
-        whole = self._song.melody
+        whole = self._whole
         self._send(
             PlanRequest(
                 number=self.number,
@@ -111,7 +115,7 @@ class Planner:
         self._composer.ask(request)
 
     def _is_due(self, step: int, origin: int, metre: Metre) -> bool:
-        if self._replan == "step" or step >= self._requested_step + self._player.future_steps:
+        if self._replan == "step" or step >= self._requested[0] + self._player.future_steps:
             return True
         if self._replan == "beat":
             return step % STEPS_PER_BEAT == 0

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 
 from daemon.core.tempo import TempoMap
+from daemon.harmony.chart_route import ChartRoute
 from music.note import TICKS_PER_BEAT, TICKS_PER_STEP, Metre, Note
 
 #: (tick from which on it holds, Metre), sorted, not empty; the first one holds before its tick, too
@@ -55,6 +56,41 @@ def bar_starts(metres: Metres, end: int) -> list[int]:
     return starts
 
 
+class BarLines:
+    """Where the bars of a performance lie: where its song has them, or its chart, if that has the say."""
+
+    def __init__(self, metres: Metres, *, follows_chart: bool = False) -> None:
+        """metres: of the song; follows_chart: the bars are those of the chart, where there is one."""
+        #: the way through the chart
+        self.route = ChartRoute()
+        self._metres, self._follows_chart = metres, follows_chart
+
+    def metre_at(self, tick: int) -> tuple[int, Metre]:
+        """Return the metre at a tick, as (a tick at which one of its bars begins, metre)."""
+        metres, shift = self._find(tick)
+        origin, metre = metre_at(metres, tick - shift)
+        return origin + shift, metre
+
+    def bar_at(self, tick: int) -> Bar:
+        """Return the bar that a tick lies in; changes of metre, and jumps of the form, cut the one before short."""
+        metres, shift = self._find(tick)
+        bar = bar_at(metres, tick - shift)
+        start, end = bar.start + shift, bar.end + shift
+        jump = self.route.find_end(tick) if self._follows_chart else None
+        return Bar(start, end if jump is None else min(end, jump), bar.beat)
+
+    def _find(self, tick: int) -> tuple[Metres, int]:
+        """Return the metres that hold at a tick, and how far they are moved."""
+        stretch = self.route.find(tick)
+        if not self._follows_chart or stretch.chart is None or not stretch.chart.metres:
+            return self._metres, 0
+        metres = stretch.chart.metres
+        if len(metres) == 1:  # bars are counted from the same tick all the while
+            return metres, (stretch.origin - stretch.begin) % metres[0][1].ticks_per_bar
+        first = stretch.find_turn(max(tick, stretch.origin))  # a pickup is in the metre of bar 1
+        return metres, first - stretch.begin
+
+
 @dataclass(frozen=True, slots=True)
 class SongInfo:
     """Tempo, metre and melody of a song, as far as they are known before it is played."""
@@ -65,6 +101,8 @@ class SongInfo:
     bpm: float = 120.0
     #: the first one lies at or before bar 1
     metres: tuple[tuple[int, Metre], ...] = ((0, Metre()),)
+    #: where there is a chart, its bars are the song's
+    follows_chart: bool = False
     #: ticks by which the first note comes before bar 1
     pickup: int = 0
     #: bars of clicks before bar 1; their first one, at the start, says where the ticks lie

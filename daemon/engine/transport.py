@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from daemon.core.tempo import NS_PER_S, TapTempo, TempoMap, us_per_beat
-from daemon.engine.song import SongInfo
+from daemon.engine.song import BarLines, SongInfo
 from music.click import clicks
 from music.note import TICKS_PER_BEAT, TICKS_PER_STEP, Note
 
@@ -47,6 +47,8 @@ class Transport:
 
     def __init__(self, song: SongInfo) -> None:
         self.song = song
+        #: where its bars lie
+        self.bars = BarLines(song.metres, follows_chart=song.follows_chart)
         #: where the ticks lie in time; None before anything has said so
         self.tempo = song.tempo
         #: microseconds per beat, for the tempo map that is not there yet
@@ -59,6 +61,7 @@ class Transport:
         self.held_since: int | None = None
         #: the next tick of the grid, while the band plays
         self.grid = 0
+        self._has_begun = False  # the band has played
         self._state = TransportState.ARMED  # but for being held
         self._taps = TapTempo()
 
@@ -86,7 +89,7 @@ class Transport:
 
     def count_in(self, now: int) -> list[Note]:
         """Begin the count-in now, which says where the ticks lie, and return its clicks."""
-        _, metre = self.song.metre_at(0)
+        _, metre = self.bars.metre_at(0)
         first = -self.song.count_in * metre.ticks_per_bar
         self.tempo = TempoMap(self.us, first, now, KEPT_TICKS)
         return [Note(click.start, click.pitch, CLICK_TICKS, CLICK_VELOCITY) for click in clicks(first, 0, metre)]
@@ -98,7 +101,7 @@ class Transport:
 
     def begin(self, step: int) -> None:
         """Play: the first plan is asked for in the middle of this step."""
-        self._state = TransportState.PLAYING
+        self._state, self._has_begun = TransportState.PLAYING, True
         self.grid = step * TICKS_PER_STEP + HALF_STEP
 
     def stop(self) -> None:
@@ -162,8 +165,18 @@ class Transport:
         if self.tempo is None:
             return -self.song.pickup
         now = self.tempo.tick_at(at)
-        origin, metre = self.song.metre_at(now)
+        origin, metre = self.bars.metre_at(now)
         return now + metre.ticks_per_bar - (now + self.song.pickup - origin) % metre.ticks_per_bar
+
+    def find_bar_1(self, tick: int) -> int | None:
+        """Return where the song's bar 1 lies if it is begun anew by a note at a tick; None: where it was before.
+
+        That is the nearest bar line after a count-in, which counted for the first time only.
+        """
+        if self.led or self.song.tempo is not None or not self._has_begun:
+            return None
+        bar = self.bars.bar_at(tick + self.song.pickup)
+        return bar.start if 2 * (tick + self.song.pickup) < bar.start + bar.end else bar.end
 
     def tick_before(self, tick: int, ns: int) -> int:
         """Return the tick that lies `ns` nanoseconds before another."""

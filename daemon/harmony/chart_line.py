@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_right
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from daemon.harmony.chord_reading import NO_READ_CHORD, ReadChord
 from music import chords
 from music.analysis.key import read_key
-from music.charts.chart import Chart, ChartError
+from music.charts.chart import Chart, ChartBar, ChartError
 from music.charts.chord_names import ChordName, spell_pitch_class
 from music.charts.reading import read_charts
 from music.encoding.chord_evidence import GivenChord, pack_tones
-from music.note import PITCH_CLASSES, TICKS_PER_BEAT
+from music.note import PITCH_CLASSES, TICKS_PER_BEAT, Metre
 
 #: ticks of a whole note
 _WHOLE = 4 * TICKS_PER_BEAT
+#: names of sections with which songs end
+_ENDING = re.compile(r"\b(ending|end|outro|coda|tag)\b", re.IGNORECASE)
+
+
+class _Bar(NamedTuple):
+    """A bar as it is played."""
+
+    start: int
+    end: int
+    mark: str | None  #: name of the section that begins here
+    chord_count: int
 
 
 class ChartLine:
@@ -23,9 +37,11 @@ class ChartLine:
 
     def __init__(self, chart: Chart) -> None:
         """Lay a chart out. Raises ChartError for one that does not say where its chords begin, or has none."""
-        if not chart.is_timed:
-            raise ChartError("it tells the order of its chords, not their bars: write them in a grid")
+        chart.check_playable()
+        #: (tick, metre) of every change of metre, the first at 0; none where the band cannot play one of them
+        self.metres: tuple[tuple[int, Metre], ...] = _list_metres(chart)
         self._spans: list[tuple[int, int, ReadChord]] = []  # start, end, chord
+        self._bars: list[_Bar] = []
         at = 0
         for bar, placed in chart.iterate_played():
             unit = _WHOLE // bar.metre.denominator
@@ -33,6 +49,7 @@ class ChartLine:
             starts = [min(end, at + round((each.beat - 1) * unit)) for each in placed]
             for each, begin, stop in zip(placed, starts, [*starts[1:], end], strict=True):
                 self._add(begin, stop, read_name(each.name))
+            self._bars.append(_Bar(at, end, _read_mark(bar), len(placed)))
             at = end
         written = [each.name for bar in chart.bars for each in bar.chords]
         if self._spans and not self._spans[0][2].tones and written and written[0].quality is not None:
@@ -41,8 +58,6 @@ class ChartLine:
         self.key = read_key(chart.key) if chart.key else None
         #: ticks of the whole form, once round
         self.length = at
-        if not self._spans:
-            raise ChartError("there are no bars in it")
 
     def list_chords(self, since: int, until: int, transpose: int = 0, certainty: float = 1.0) -> list[GivenChord]:
         """Return the chords that sound in the ticks [since, until), higher by `transpose` semitones."""
@@ -54,6 +69,32 @@ class ChartLine:
                     found.append(place(transpose_chord(chord, transpose), start + offset, end + offset, certainty))
         return found
 
+    def find_bar(self, place: int) -> tuple[int, int]:
+        """Return the ticks [begin, end) of the bar that a tick of the form lies in."""
+        bar = self._bars[bisect_right(self._bars, place, key=lambda each: each.start) - 1]
+        return bar.start, bar.end
+
+    def find_section(self, place: int) -> tuple[int, int]:
+        """Return the ticks [begin, end) of the section that a tick of the form lies in; of its bar if it has none."""
+        marks = [bar.start for bar in self._bars if bar.mark is not None]
+        if not marks:
+            return self.find_bar(place)
+        begin = max((at for at in marks if at <= place), default=0)
+        return begin, min((at for at in marks if at > place), default=self.length)
+
+    def find_ending(self) -> tuple[int, int]:
+        """Return the ticks at which the last bars begin, and at which the final chord does.
+
+        They are the last section that is called an ending or a coda, whose last bar is the final chord if it has one
+        chord only; else the last bar, after which the final chord is that of bar 1.
+        """
+        marked = [bar.start for bar in self._bars if bar.mark is not None and _ENDING.search(bar.mark)]
+        if not marked:
+            return self._bars[-1].start, self.length
+        begin, end = self.find_section(marked[-1])
+        last = next(bar for bar in self._bars if bar.end == end)
+        return begin, last.start if last.start > begin and last.chord_count == 1 else end
+
     def _add(self, start: int, end: int, chord: ReadChord) -> None:
         if start >= end:
             return
@@ -62,11 +103,43 @@ class ChartLine:
         self._spans.append((start, end, chord))
 
 
-def open_chart(source: str | Path) -> tuple[Chart, ChartLine]:
-    """Return the first chart of a file, as it is written and laid out. Raises ChartError."""
+def _list_metres(chart: Chart) -> tuple[tuple[int, Metre], ...]:
+    changes: list[tuple[int, Metre]] = []
+    at = 0
+    for bar, _ in chart.iterate_played():
+        try:
+            metre = Metre(*bar.metre)
+        except ValueError:
+            return ()
+        if not changes or changes[-1][1] != metre:
+            changes.append((at, metre))
+        at += metre.ticks_per_bar
+    return tuple(changes)
+
+
+def _read_mark(bar: ChartBar) -> str | None:
+    return "coda" if bar.is_coda else bar.section
+
+
+class OpenedChart(NamedTuple):
+    """A chart that has been read from a file."""
+
+    source: str  #: the file's name; "" where there is no chart
+    line: ChartLine | None
+
+    @property
+    def metres(self) -> tuple[tuple[int, Metre], ...]:
+        """Its metres from bar 1 on. Raises ChartError for one that the band does not play."""
+        if self.line is None or not self.line.metres:
+            raise ChartError(f"{self.source}: it has a metre that no grid of sixteenths shows; give --metre")
+        return self.line.metres
+
+
+def open_chart(source: str | Path) -> OpenedChart:
+    """Return the first chart of a file. Raises ChartError."""
     chart = read_charts(source)[0]
     try:
-        return chart, ChartLine(chart)
+        return OpenedChart(str(source), ChartLine(chart))
     except ChartError as error:
         raise ChartError(f"{source}: {error}") from None
 

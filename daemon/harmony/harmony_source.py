@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 from daemon.core.settings import Settings
 from daemon.core.value_types import KeyName
 from daemon.harmony.chart_line import ChartLine, place
+from daemon.harmony.chart_route import ChartRoute
 from daemon.harmony.chord_memory import ChordMemory
 from daemon.harmony.chord_reading import ReadChord
 from daemon.harmony.hand_keys import HandKeys
@@ -69,12 +70,15 @@ def find_key(settings: Settings, chart: ChartLine | None = None) -> Key | None:
 class HarmonySource:
     """Owns the harmony that the player gives. Is told of everything in the order of ticks."""
 
-    def __init__(self, find_bar: Callable[[int], BarPlace], has_melody: Callable[[int, int], bool]) -> None:
+    def __init__(
+        self,
+        find_bar: Callable[[int], BarPlace],
+        has_melody: Callable[[int, int], bool],
+        route: ChartRoute | None = None,
+    ) -> None:
         """find_bar: returns the bar of a tick; has_melody: tells whether (channel, port) is listened to."""
-        #: the chart that is played from; None: there is none
-        self.chart: ChartLine | None = None
-        #: the tick at which bar 1 of the chart lies
-        self.bar_1 = 0
+        #: the way through the chart that is played from
+        self.route = route or ChartRoute()
         self._find_bar = find_bar
         self._keys = HandKeys(lambda tick: find_bar(tick).start, has_melody)
         self._memory = ChordMemory()
@@ -85,6 +89,7 @@ class HarmonySource:
     def use(self, settings: Settings) -> None:
         """Let these settings hold from now on."""
         self._settings = settings
+        self.route.wants_vamp = settings.vamp
         self._keys.use(find_split(settings), settings.chord_channel - 1, holds=settings.harmony_hold)
 
     def hear(self, tick: int, data: bytes, port: int = 0) -> int:
@@ -115,9 +120,16 @@ class HarmonySource:
 
     def forget(self, tick: int, bar_1: int) -> None:
         """Let what holds begin at a tick, and forget all before, for bar 1 lies elsewhere now."""
-        self.bar_1 = bar_1
+        self.route.restart(bar_1)
         self._keys.forget(tick)
         self._memory.forget()
+
+    def go_to_ending(self, line: int) -> int | None:
+        """Go to the chart's ending at a bar line, and return where its final chord begins.
+
+        Returns None where the band does not play from a chart.
+        """
+        return self.route.end(line) if self._settings.harmony in (AUTO, CHART) else None
 
     def list_chords(self, step: int) -> tuple[GivenChord, ...]:
         """Return the chords around a step, as `PlanRequest.harmony` has them."""
@@ -125,7 +137,7 @@ class HarmonySource:
 
     def find_key(self) -> Key | None:
         """Return the key that guessed chords keep to, as the band sounds; None for any."""
-        key = find_key(self._settings, self.chart)
+        key = find_key(self._settings, self.route.chart)
         return None if key is None else key.transpose(self._settings.transpose)
 
     def find_state(self, tick: int) -> HarmonyState:
@@ -194,14 +206,11 @@ class HarmonySource:
     # All together
 
     def _list_charted(self, since: int, until: int) -> list[GivenChord]:
-        if self.chart is None:
-            return []
-        found = self.chart.list_chords(since - self.bar_1, until - self.bar_1, self._settings.transpose)
-        return [each._replace(start=each.start + self.bar_1, end=each.end + self.bar_1) for each in found]
+        return self.route.list_chords(since, until, self._settings.transpose)
 
     def _list_all(self, since: int, begin: int, until: int) -> tuple[list[GivenChord], str]:
         """Return what hands say where there are hands, else what the chart or the memory does, and which it is."""
-        source, expect = (MEMORY, self._memory.list_chords) if self.chart is None else (CHART, self._list_charted)
+        source, expect = (MEMORY, self._memory.list_chords) if self.route.chart is None else (CHART, self._list_charted)
         expected = expect(begin, until)
         if not self._keys.reader.chords:
             return expect(since, until), source

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 from daemon.config.config import KEYS, Config
 from daemon.core.controls import current_values, sort_changes
@@ -32,6 +33,15 @@ def find_changes(before: Config, after: Config, player: PlayerInfo) -> tuple[lis
     return turned, [key for key in later if key not in ("preset", "default_gestures")]
 
 
+def _sign_file(path: str) -> tuple[int, ...]:
+    """Return what changes with a file."""
+    try:
+        found = Path(path).stat()
+    except (OSError, ValueError):
+        return ()
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
 class ConfigReloader:
     """Reads the configuration again, on a thread of its own, and asks the conductor for what has changed."""
 
@@ -45,6 +55,7 @@ class ConfigReloader:
     ) -> None:
         """read: how to read it, raising UserError; known: the configuration at the start."""
         self._read, self._now, self._put, self._known, self._player = read, now, put, known, player
+        self._chart = _sign_file(known.settings.chart)
         self._lock = threading.Lock()  # two reloads do not overtake each other
 
     def start(self) -> None:
@@ -62,6 +73,10 @@ class ConfigReloader:
                 log.error("the configuration is not taken: %s", error, extra=with_fields(event="refused"))
                 sd_notify.notify("READY=1")
                 return
+            source, chart = found.settings.chart, _sign_file(found.settings.chart)
+            if chart != self._chart and source == self._known.settings.chart:  # it has been edited
+                turned.append(("chart", source))
+            self._chart = chart
             for key, value in turned:
                 self._put(ControlChange(self._now(), key, value))
             keys = [key for key, _ in turned]

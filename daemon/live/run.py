@@ -20,6 +20,7 @@ from daemon.engine.conductor import Conductor
 from daemon.engine.song import SongInfo
 from daemon.harmony.chart_line import ChartLine
 from daemon.input.sources import SourceWorld
+from daemon.live.chart_world import ChartWorld
 from daemon.live.connections import Connections
 from daemon.live.crash_silencer import CrashSilencer
 from daemon.live.listeners import Listeners
@@ -103,8 +104,9 @@ def play(setup: PerformanceSetup, on_ready: Callable[[ReconnectingPorts, Setting
         )
         if audio is not None:
             log.info("sound: %s", audio.wait_ready())
+        charts = ChartWorld(remote.world, world.put, follows_metre=setup.song.follows_chart)
         conductor = live.make_conductor(
-            remote.world,
+            parts.enter_context(closing(charts)),
             remote.output,
             setup.song,
             settings,
@@ -119,7 +121,8 @@ def play(setup: PerformanceSetup, on_ready: Callable[[ReconnectingPorts, Setting
         parts.enter_context(closing(MetricsWriter(conductor.counters, setup.connections.metrics, lambda: ports.xruns)))
         setup.connections.start_clock(setup.song, world.now, world.put, parts)
         ports.listen(world.now, world.put)
-        metres = [metre for _, metre in setup.song.metres]
+        known = setup.song.metres if setup.chart is None else (*setup.song.metres, *setup.chart.metres)
+        metres = list(dict.fromkeys(metre for _, metre in known))
         for warning in (ports.note, *describe_limits(player, settings, metres)):
             if warning:
                 log.warning("%s", warning)

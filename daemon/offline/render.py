@@ -14,7 +14,7 @@ from daemon.core.settings import Settings
 from daemon.core.tempo import NS_PER_MS, NS_PER_S, TapTempo, TempoMap, us_per_beat
 from daemon.engine.conductor import Conductor
 from daemon.engine.song import SongInfo
-from daemon.harmony.chart_line import ChartLine
+from daemon.harmony.chart_line import ChartLine, OpenedChart, open_chart
 from daemon.harmony.harmony_source import HarmonySource
 from daemon.input.melody import MelodyTracker
 from daemon.input.transposition import Transposition
@@ -304,7 +304,8 @@ def _schedule_events(
     taps = TapTempo()
     for turn in automation:
         at = tempo.ns_at(turn.tick) if turn.tick else world.now()
-        world.put(ControlChange(at, turn.key, turn.value))
+        chart = turn.key == "chart" and (open_chart(str(turn.value)) if turn.value else OpenedChart("", None))
+        world.put(ControlChange(at, turn.key, chart or turn.value))
         bpm = taps.tap(at) if turn.key == "tap" else turn.value if turn.key == "bpm" else None
         if isinstance(bpm, float):
             tempo.change(tempo.tick_from(at), us_per_beat(bpm))

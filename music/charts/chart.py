@@ -77,6 +77,13 @@ class Chart:
         """Tell whether the chart says where each chord begins."""
         return self.sequence is None
 
+    def check_playable(self) -> None:
+        """Raise ChartError for a chart that cannot be played from."""
+        if not self.is_timed:
+            raise ChartError("it tells the order of its chords, not their bars: write them in a grid")
+        if not self.order:
+            raise ChartError("there are no bars in it")
+
     def list_bars(self) -> list[list[PlacedChord]]:
         """Return for every written bar its chords, each bar beginning with the chord that sounds at its beat 1."""
         return list(_hold_over(self.bars))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from music.charts.chart import Chart, make_error
+from music.charts.chart import Chart, ChartError, make_error
 from music.charts.chordpro import parse_chordpro
 from music.charts.ireal import has_link, parse_ireal
 from music.charts.midi_texts import parse_midi_texts
@@ -36,6 +36,17 @@ def read_charts(source: str | Path) -> list[Chart]:
     if len(data) > MAX_SCORE_BYTES:
         raise make_error(path, f"it is larger than {MAX_SCORE_BYTES >> 20} MB, which is no chart")
     return parse_charts(data, path)
+
+
+def check_chart(path: Path) -> None:
+    """Raise ChartError for what is no file with a chart that can be played from."""
+    if path.exists() and not path.is_file():
+        raise make_error(path, "the chart cannot be read: it is no regular file")
+    try:
+        read_charts(path)[0].check_playable()
+    except ChartError as error:
+        text = str(error)
+        raise error if text.startswith(str(path)) else ChartError(f"{path}: {text}") from None
 
 
 def parse_charts(data: bytes, path: Path) -> list[Chart]:

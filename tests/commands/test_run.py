@@ -118,12 +118,14 @@ def test_the_song_is_what_the_options_say() -> None:
 def test_a_chart_gives_the_metre_and_the_chords(tmp_path: Path) -> None:
     chart = tmp_path / "waltz.txt"
     chart.write_text("Time: 3/4\n| C | F . G |\n")
-    setup = build_setup(LoadedConfig(build_config(values={"chart": chart}), tmp_path / "config.toml", {}))
+    setup = build_setup(LoadedConfig(build_config(values={"chart": str(chart)}), tmp_path / "config.toml", {}))
     assert setup.metre == Metre(3, 4)
     assert setup.chart is not None
     assert setup.chart.length == 144
-    given = build_config(values={"chart": chart, "metre": Metre(6, 8)})
-    assert build_setup(LoadedConfig(given, tmp_path / "config.toml", {})).metre == Metre(6, 8)
+    given = build_config(values={"chart": str(chart), "metre": Metre(6, 8)})
+    there = build_setup(LoadedConfig(given, tmp_path / "config.toml", {}))
+    assert (there.metre, there.song.follows_chart) == (Metre(6, 8), False)
+    assert setup.song.follows_chart
 
 
 def test_a_chart_that_is_none_or_not_there_is_one_sentence(alsa: FakeSystem, tmp_path: Path) -> None:
@@ -131,6 +133,10 @@ def test_a_chart_that_is_none_or_not_there_is_one_sentence(alsa: FakeSystem, tmp
     chart.write_text("| C | H7 |\n")
     assert "song.txt, line 1" in refused(houseband("run", "--chart", str(chart)))
     assert "nowhere.txt" in refused(houseband("run", "--chart", "nowhere.txt"))
+    chart.write_text("Time: 5/32\n| C |\n")
+    assert refused(houseband("run", "--chart", str(chart))) == (
+        f"{chart}: it has a metre that no grid of sixteenths shows; give --metre"
+    )
     assert refused(houseband("run", "--harmony", "chart")) == (
         "harmony: there is no chart to play from; name one with --chart"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from pathlib import Path
 from typing import Any
 
 from hypothesis import given, settings
@@ -114,3 +115,25 @@ def test_a_gesture_is_learned_for_one_line_only() -> None:
         [answer] = served.ask(json.dumps({"op": "learn", "key": key}).encode())
         assert answer["ok"] is False
     assert served.passed == []
+
+
+def test_a_chart_is_looked_at_before_the_band_is_told_of_it(tmp_path: Path) -> None:
+    served, song = Served(), tmp_path / "song.txt"
+
+    def choose(text: str | None) -> Json:
+        if text is not None:
+            song.write_text(text)
+        answered = served.ask(json.dumps({"op": "set", "key": "chart", "value": str(song)}).encode())
+        return answered[0] if answered else {}
+
+    sentence = "the chart cannot be read: No such file or directory"
+    assert choose(None) == {"ok": False, "error": f"{song}: {sentence}"}
+    refused = choose("| C | H7 |\n")
+    assert not refused["ok"]
+    assert refused["error"].startswith(f"{song}, line 1, bar 2: ")
+    assert choose("{title: x}\n[C]la [F]la\n")["error"] == (
+        f"{song}: it tells the order of its chords, not their bars: write them in a grid"
+    )
+    assert served.passed == []
+    assert choose("| C | F |\n") == {}  # the band has yet to say that it is done
+    assert [(each["key"], each["value"]) for each in served.passed] == [("chart", str(song))]

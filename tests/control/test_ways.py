@@ -47,12 +47,12 @@ VALUES: dict[str, object] = {
 
 
 #: controls of the loop that the AR-CNN edits, of who plays what, and of chords that nobody plays here: these players
-#: would not let them be heard (tests/engine/test_looper.py and test_chord_correction.py,
+#: would not let them be heard (tests/engine/test_looper.py, test_chord_correction.py and test_chart_playing.py,
 #: tests/players/test_transformer.py)
 ELSEWHERE = {
     *("loop_bars", "overdub", "edits_per_second", "edit_sysex", "creative_risk", "remove_max", "add_max"),
     *("lock_pitches", "lock_bars", "register_low", "register_high", "undo", "player"),
-    *("harmony", "harmony_hold", "chord_channel"),
+    *("harmony", "harmony_hold", "chord_channel", "chart", "vamp"),
 }
 
 
@@ -115,7 +115,8 @@ def by_socket(key: str, value: object) -> list[SentMessage]:
     return play([passed_on({"op": "set", "key": key, "value": value})])
 
 
-def by_command_line(key: str, value: object) -> list[SentMessage]:
+def ask_by_command_line(*words: str) -> dict[str, Any]:
+    """What `houseband set` asks the band's socket for."""
     asked: list[dict[str, Any]] = []
 
     class Connected:
@@ -130,10 +131,22 @@ def by_command_line(key: str, value: object) -> list[SentMessage]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("daemon.commands.set.ControlClient", Connected)
-        words = [key] if isinstance(CONTROLS[key].type, Trigger) else [key, str(value)]
         result = CliRunner().invoke(main, ["set", *words])
     assert result.exit_code == 0, result.output
-    return play([passed_on(asked[0])])
+    return asked[0]
+
+
+def by_command_line(key: str, value: object) -> list[SentMessage]:
+    words = [key] if isinstance(CONTROLS[key].type, Trigger) else [key, str(value)]
+    return play([passed_on(ask_by_command_line(*words))])
+
+
+def test_a_file_is_named_from_the_root_for_the_band_has_a_folder_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert ask_by_command_line("chart", "song.txt")["value"] == str(tmp_path / "song.txt")
+    assert ask_by_command_line("chart", "")["value"] == ""
 
 
 def said(key: str, value: object) -> str:

@@ -11,7 +11,7 @@ from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
 from daemon.core.tempo import TapTempo, TempoMap
 from daemon.engine.form import FILL_DENSITY, FILL_TEMPERATURE, SEED_STEP, Form, Phase
-from daemon.engine.song import SongInfo
+from daemon.engine.song import BarLines, SongInfo
 from music.note import Metre, Note
 from tests.support.fakes import MS, FakePlayer, Stage, only, pairs, perform
 
@@ -33,7 +33,7 @@ def turn(tick: int, key: str, value: object = True) -> ControlChange:
 
 
 def fill_of(pressed: int) -> tuple[int, int]:
-    form = Form(FOUR)
+    form = Form(BarLines(FOUR))
     form.fill(pressed)
     filled = [t for t in range(0, 400, 6) if form.settings(t, Settings()) != Settings()]
     return filled[0], filled[-1] + 6
@@ -45,7 +45,7 @@ def test_a_fill_ends_with_its_bar_or_is_the_next_bars(pressed: int, span: tuple[
 
 
 def test_a_fill_raises_density_and_temperature_within_their_range() -> None:
-    form = Form(FOUR)
+    form = Form(BarLines(FOUR))
     form.fill(0)
     raised = form.settings(48, Settings(density=1.0, temperature=1.0))
     assert (raised.density, raised.temperature) == (1 + FILL_DENSITY, 1 + FILL_TEMPERATURE)
@@ -54,7 +54,7 @@ def test_a_fill_raises_density_and_temperature_within_their_range() -> None:
 
 
 def test_a_variation_is_another_seed_from_the_next_bar_on_and_two_are_two() -> None:
-    form = Form(FOUR)
+    form = Form(BarLines(FOUR))
     form.next_variation(10)
     form.next_variation(90)
     seeds = [form.settings(t, Settings(seed=5)).seed for t in (90, 95, 96, 500)]
@@ -65,7 +65,7 @@ def test_a_variation_is_another_seed_from_the_next_bar_on_and_two_are_two() -> N
 
 
 def test_a_variation_wanted_before_a_stop_is_there_after_it() -> None:
-    form = Form(FOUR)
+    form = Form(BarLines(FOUR))
     form.next_variation(10)
     form.reset()
     form.next_variation(None)
@@ -73,7 +73,7 @@ def test_a_variation_wanted_before_a_stop_is_there_after_it() -> None:
 
 
 def test_an_ending_is_a_bar_then_a_chord_for_a_bar() -> None:
-    form = Form(FOUR)
+    form = Form(BarLines(FOUR))
     form.end(100)
     phases = {t: form.phase(t) for t in (100, 192, 282, 288, 294, 378, 384, 390)}
     assert [p.value for p in phases.values()] == [
@@ -84,7 +84,7 @@ def test_an_ending_is_a_bar_then_a_chord_for_a_bar() -> None:
 
 
 def test_a_pause_of_so_many_bars_ends_and_playing_calls_it_off() -> None:
-    form = Form(FOUR)
+    form = Form(BarLines(FOUR))
     for line, since in ((96, 50), (192, 50), (288, None)):
         form.end_after_pause(line, since, 2)
         assert form.ending is None

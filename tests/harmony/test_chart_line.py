@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from daemon.harmony.chart_line import ChartLine, read_name, transpose_chord
+from daemon.harmony.chart_line import ChartLine, OpenedChart, read_name, transpose_chord
+from music.analysis.key import Key
 from music.charts.chart import COMMON_TIME, Chart, ChartBar, ChartError, PlacedChord
 from music.charts.chord_names import parse_chord_name
 from music.charts.reading import parse_charts
 from music.encoding.chord_evidence import pack_tones
+from music.note import Metre
 
 
 def lay_out(text: str) -> ChartLine:
@@ -59,3 +61,34 @@ def test_a_chart_is_transposed() -> None:
     assert [(each.root, each.bass) for each in line.list_chords(0, 192, 2)] == [(2, 2), (9, 1)]
     chord = read_name(parse_chord_name("G/B"))
     assert transpose_chord(transpose_chord(chord, 5), -5) == chord
+
+
+def test_a_chart_tells_its_metres_sections_bars_and_ending() -> None:
+    song = lay_out("Key: Am\nTime: 3/4\n| C | F |\n[A]\nTime: 4/4\n| G | Am |\n[Coda]\n| D | E |\n")
+    assert song.metres == ((0, Metre(3, 4)), (144, Metre()))
+    assert song.key == Key(9, True)
+    assert [song.find_section(place) for place in (0, 143, 144, 335, 336)] == [
+        *[(0, 144)] * 2,
+        *[(144, 336)] * 2,
+        (336, 528),
+    ]
+    assert [song.find_bar(place) for place in (0, 71, 72, 144, 527)] == [
+        *[(0, 72)] * 2,
+        *((72, 144), (144, 240), (432, 528)),
+    ]
+    assert song.find_ending() == (336, 432)
+    plain = lay_out("| C | F | G |\n")
+    assert (plain.find_section(100), plain.find_ending()) == ((96, 192), (192, 288))
+
+
+def test_a_section_that_is_repeated_begins_again() -> None:
+    song = lay_out("[A]\n|: C | F :|\n[B]\n| G |\n")
+    assert [song.find_section(place) for place in (0, 200, 400)] == [(0, 192), (192, 384), (384, 480)]
+
+
+def test_a_metre_that_the_band_does_not_play_leaves_its_chords() -> None:
+    song = lay_out("Time: 5/32\n| C |\n")
+    assert song.metres == ()
+    assert len(song.list_chords(0, 10)) == 1
+    with pytest.raises(ChartError, match="it has a metre that no grid"):
+        _ = OpenedChart("song.txt", song).metres

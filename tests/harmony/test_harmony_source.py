@@ -37,7 +37,8 @@ class Player:
         self.settings = replace(Settings(split=60), harmony=mode, **settings)  # type: ignore[arg-type]
         self.source.use(self.settings)
         if chart:
-            self.source.chart = ChartLine(parse_charts(chart.encode(), Path("song.txt"))[0])
+            line = ChartLine(parse_charts(chart.encode(), Path("song.txt"))[0])
+            self.source.route.change_chart(line, None)
 
     def strike(self, tick: int, pitches: list[int], length: int = 90) -> None:
         for pitch in pitches:

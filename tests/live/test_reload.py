@@ -63,6 +63,20 @@ def test_gestures_are_bound_anew_and_what_restore_learned_stays() -> None:
     ]
 
 
+def test_a_chart_is_read_again_where_its_name_or_the_file_has_changed(tmp_path: Path) -> None:
+    put: list[Event] = []
+    first, second = tmp_path / "first.txt", tmp_path / "second.txt"
+    first.write_text("| C |\n")
+    found = [said(chart=str(first)), said(chart=str(first)), said(chart=str(second)), said()]
+    reloading = ConfigReloader(lambda: found.pop(0), lambda: 5, put.append, said(chart=str(first)), PLAYER)
+    reloading.reload()
+    assert put == []
+    first.write_text("| C | F |\n")
+    for _ in range(3):
+        reloading.reload()
+    assert put == [ControlChange(5, "chart", name) for name in (str(first), str(second), "")]
+
+
 def test_a_broken_file_turns_nothing_and_the_next_good_one_does() -> None:
     put: list[Event] = []
     found: list[Config | ConfigError] = [ConfigError("bpm: takes a number"), said(bpm=80)]

@@ -13,6 +13,7 @@ from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
 from daemon.engine.conductor import Conductor
 from daemon.engine.song import SongInfo
+from daemon.harmony.chart_line import ChartLine
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, SentMessage, VirtualWorld
 from daemon.players.player import Player
 from music import midi as midi_bytes
@@ -145,6 +146,7 @@ def perform(
     song: SongInfo | None = None,
     settings: Settings = Settings(),
     replan: str = "step",
+    chart: ChartLine | None = None,
 ) -> Stage:
     """The melody (and other events) on virtual time, up to tick `until`; then Quit. The clock begins a bar early."""
     tempo = tempo or TempoMap(500_000)
@@ -161,6 +163,7 @@ def perform(
         song or SongInfo(tempo),
         settings,
         replan=replan,
+        chart=chart,
     )
     conductor.run()
     return Stage(output.sent, conductor, conductor.counters)
