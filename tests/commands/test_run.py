@@ -104,7 +104,7 @@ def test_so_are_those_of_a_jam_and_no_file_is_left(
     no_midi: None, options: list[str], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert refused(houseband("jam", *options)).startswith(sentence)
+    assert sentence in refused(houseband("jam", *options))
     assert list(tmp_path.iterdir()) == []
 
 
