@@ -7,7 +7,7 @@ for a while, or until others come that make a chord with it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -224,42 +224,33 @@ class HandReader:
         begin = round_to_step(tick) * TICKS_PER_STEP // TICKS_PER_BEAT * TICKS_PER_BEAT - SPREAD_TICKS
         gathered = _list_recent(self._strikes, begin, MAX_STRIKES)
         pitches = [other for _, other in gathered]
-        if self._fits(pitches):
+        if self._fits(pitches) and not (len(pitches) == 1 and self._is_new_bass(tick, pitch)):
             return False
         start, count = gathered[0][0], pack_tones(pitches).bit_count()
         chord = self._read_block(pitches)
         if count >= 3 and chord is not None and not pack_tones(pitches) & ~chord.tones:
             return self._adopt(start, chord)
         if count == 1:
-            start, chord = tick, self._remember([pitch])
-            first = _is_on_beat(tick) and self._find_bar(tick + SPREAD_TICKS) >= tick - SPREAD_TICKS
+            start, chord = tick, _recall_chord(self.chords, [pitch], self._list_context())
             alone = tick - self._together_at > SINGLE_NOTE_BEATS * TICKS_PER_BEAT
-            if first or (alone and _is_on_beat(tick)):  # unless it is the first of several keys
+            if self._begins_bar(tick) or (alone and _is_on_beat(tick)):  # unless it is the first of several keys
                 self._wait(start, chord, SPREAD_TICKS)
                 return False
         elif count == 2 and _is_on_beat(start) and pitches[0] == min(pitches):
             is_bare = chord is not None and chord.root == pitches[0] % 12 and chord.tones.bit_count() < 3
-            return self._adopt(start, self._remember(pitches) if is_bare else chord)
+            return self._adopt(start, _recall_chord(self.chords, pitches, self._list_context()) if is_bare else chord)
         self._wait(start, chord)
         return False
 
-    def _remember(self, pitches: list[int]) -> ReadChord | None:
-        """Return the chord over a note, or a note and its fifth: as it was last played on it, else what is known of it.
+    def _is_new_bass(self, tick: int, pitch: int) -> bool:
+        """Tell whether a single note begins a bar, below all that is down, and is not the bass that holds."""
+        current = self.current
+        if current is None or pitch % 12 in (current.bass, current.root) or not self._begins_bar(tick):
+            return False
+        return all(pitch <= other for _, other in (*self._down.values(), *self._ringing.values()))
 
-        Where neither melody nor chord tells its third, the chords of the last bars do.
-        """
-        root, tones = pitches[0] % 12, pack_tones(pitches)
-        for played in reversed(self.chords):
-            chord = played.chord
-            if chord is not None and chord.root == root and chord.tones.bit_count() >= 3 and not tones & ~chord.tones:
-                return chord
-        chord = read_chord(pitches, self._list_context())
-        for played in islice(reversed(self.chords), MEMORY_CHORDS):
-            if chord is None or chord.tones.bit_count() >= 3:
-                break
-            if played.chord is not None:
-                chord = read_chord(pitches, [pc for pc in range(12) if played.chord.has(pc)])
-        return chord
+    def _begins_bar(self, tick: int) -> bool:
+        return _is_on_beat(tick) and self._find_bar(tick + SPREAD_TICKS) >= tick - SPREAD_TICKS
 
     def _restates(self, pitches: list[int]) -> bool:
         """Tell whether notes are the upper part of the chord that holds, over its bass, which still sounds."""
@@ -332,6 +323,25 @@ def _complete(pitches: list[int], held: list[int], context: list[int]) -> ReadCh
             if chord is not None and chord.tones == pack_tones([*pitches, other]) and _is_triad(chord):
                 return chord
     return read_chord(pitches, [*context, *held])
+
+
+def _recall_chord(past: Sequence[PlayedChord], pitches: list[int], context: list[int]) -> ReadChord | None:
+    """Return the chord over a note, or a note and its fifth: as it was last played on it, else what is known of it.
+
+    Where neither melody nor chord tells its third, the chords of the last bars do. past: the chords, oldest first.
+    """
+    root, tones = pitches[0] % 12, pack_tones(pitches)
+    for played in reversed(past):
+        chord = played.chord
+        if chord is not None and chord.root == root and chord.tones.bit_count() >= 3 and not tones & ~chord.tones:
+            return chord
+    chord = read_chord(pitches, context)
+    for played in islice(reversed(past), MEMORY_CHORDS):
+        if chord is None or chord.tones.bit_count() >= 3:
+            break
+        if played.chord is not None:
+            chord = read_chord(pitches, [pc for pc in range(12) if played.chord.has(pc)])
+    return chord
 
 
 def _is_triad(chord: ReadChord) -> bool:

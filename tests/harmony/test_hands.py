@@ -81,6 +81,18 @@ def test_a_broken_fifth_is_the_chord_that_was_last_played_on_its_root() -> None:
     assert reader.current.tones == pack_tones(AM)
 
 
+@pytest.mark.parametrize(("tick", "read"), [(192, [(0, 0), (96, 9), (192, 4)]), (216, [(0, 0), (96, 9)])])
+def test_a_low_note_that_begins_a_bar_is_a_new_bass_even_of_the_chords_tones(
+    tick: int, read: list[tuple[int, int]]
+) -> None:
+    assert play([*block(0, C), *block(96, AM), Note(tick, 40, 40)]) == read
+
+
+def test_what_follows_tells_whether_a_low_note_was_a_new_chord() -> None:
+    notes = [*block(0, C), Note(96, 43, 6), *(Note(102 + 6 * i, pitch, 6) for i, pitch in enumerate((48, 52)))]
+    assert play(notes) == [(0, 0)]  # G, C and E
+
+
 def test_the_last_chords_tell_the_third_of_a_broken_fifth() -> None:
     reader = HandReader(find_bar)
     notes = [*block(0, C), *block(96, F), *block(192, G), Note(288, 38, 40), Note(294, 45, 40)]
