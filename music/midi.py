@@ -41,6 +41,9 @@ PARAMETER_CONTROLLERS = frozenset(
     (DATA_ENTRY, OTHER_PARAMETER_LOW, OTHER_PARAMETER_HIGH, REGISTERED_PARAMETER_LOW, REGISTERED_PARAMETER_HIGH)
 )
 
+#: those that may release keys, hold them, or say on which channels they are
+KEY_CONTROLLERS = PARAMETER_CONTROLLERS | {PEDAL, ALL_SOUND_OFF, RESET_CONTROLLERS, *range(ALL_NOTES_OFF, 128)}
+
 CHANNEL_COUNT, PITCH_COUNT = 16, 128
 #: General MIDI's channel 10
 DRUM_CHANNEL = 9
@@ -179,6 +182,14 @@ def is_note_on(data: Sequence[int]) -> bool:
 def is_note_off(data: Sequence[int]) -> bool:
     """Tell whether a message ends a note."""
     return is_note(data) and not is_note_on(data)
+
+
+def concerns_keys(data: Sequence[int]) -> bool:
+    """Tell whether a channel message may move keys or pedals; a knob, a wheel or the pressure on a key does not."""
+    if len(data) != 3:
+        return False
+    kind = data[0] & 0xF0
+    return kind in (NOTE_ON, NOTE_OFF) or (kind == CONTROL_CHANGE and data[1] in KEY_CONTROLLERS)
 
 
 class TimedNote(NamedTuple):

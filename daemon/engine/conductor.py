@@ -38,7 +38,7 @@ from daemon.harmony.chart_line import ChartLine
 from daemon.harmony.chord_naming import name_chord
 from daemon.input.transposition import Transposition
 from music.encoding.chord_evidence import GivenChord
-from music.midi import is_system
+from music.midi import concerns_keys, is_system
 from music.note import TICKS_PER_STEP
 
 
@@ -244,16 +244,17 @@ class Conductor:
 
     def _hear(self, event: MidiIn, now: int) -> None:
         """Take a MIDI message for melody or clock, unless it is one of the band's own that came back."""
-        if self._band.sender.is_own(event.data, event.at, event.port):
-            self._band.counters.echoes += 1
+        band = self._band
+        if band.sender.is_own(event.data, event.at, event.port):
+            band.counters.echoes += 1
         elif is_system(event.data):
             self._sync.on_event(event, now)
-        else:
-            self._transposition.semitones = self._band.settings.transpose
+        elif concerns_keys(event.data):  # a wheel sends hundreds of others a second
+            self._transposition.semitones = band.settings.transpose
             event = self._transposition.apply(event)
             self._sync.remember(event)
             if not self._sync.waiting:
-                self._band.hear(event, now)
+                band.hear(event, now)
                 self._correction.follow(now)
 
 

@@ -32,6 +32,8 @@ class NoteSender:
         self._settings = Settings()
         self._queue = OutputQueue()
         self._loopback = LoopbackFilter()
+        #: tells whether a message that came in is one that was sent here and came back; every event is asked about
+        self.is_own = self._loopback.is_own
         self._channels: set[int] = set()  # used so far
         self._ended_at: dict[tuple[int, int], int] = {}  # (channel, pitch) -> when (ns) it was last ended
         self._lost_ends: set[tuple[int, int]] = set()  # (channel, pitch) of ends that may have gone to lost ports
@@ -107,10 +109,6 @@ class NoteSender:
     def send_clock(self, data: bytes, due: int, now: int) -> None:
         """Send a message of the band's own MIDI clock."""
         self._send(data, due, now)
-
-    def is_own(self, data: bytes, at: int, port: int = 0) -> bool:
-        """Return True if a message that came in at `at` (ns) is one that was sent here and came back."""
-        return self._loopback.is_own(data, at, port)
 
     def lose_ports(self, now: int) -> None:
         """Remember the ends that the ports, which are gone, may never have passed on."""

@@ -17,8 +17,13 @@ from daemon.core.plan import Plan, PlanRequest
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
 from daemon.engine.conductor import Conductor
+from daemon.engine.looper import EditLoop
 from daemon.engine.song import SongInfo
+from daemon.harmony.hand_keys import HandKeys
+from daemon.input.melody import MelodyTracker
+from daemon.input.melody_channels import MelodyChannels
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, VirtualWorld
+from music.midi import concerns_keys
 from music.note import Metre, Note
 from tests.support.fakes import MS, FakePlayer, Stage, StandingStill, midi, only, pairs, perform
 
@@ -749,3 +754,35 @@ def test_a_clock_that_is_followed_is_waited_for() -> None:
     assert reasons_to_wait(moments, *rolling, played, clock=MidiClock(500_000, False)) == ["note", "note", "", "clock"]
     tempo_only = MidiClock(500_000, tempo_without_start=True)
     assert reasons_to_wait([900, 1900], *ticks, clock=tempo_only) == ["clock", "note"]
+
+
+# What concerns no key
+
+
+class KeyOwners:
+    """All that keep account of the player's keys, with some of them down and a pedal."""
+
+    def __init__(self) -> None:
+        self.channels = MelodyChannels()
+        self.melody, self.loop = MelodyTracker(0, self.channels), EditLoop(self.channels)
+        self.hand = HandKeys(lambda tick: 0, self.channels.has)
+        for tick, data in enumerate((b"\xb0\x40\x7f", b"\x90\x3c\x50", b"\x91\x40\x50", b"\x90\x43\x50")):
+            self.hear(tick, data)
+
+    def hear(self, tick: int, data: bytes) -> tuple[bool, ...]:
+        """Take in a message; return whether anything came of it."""
+        done = self.channels.hear(data), self.loop.hear(tick, data, False, 1), self.hand.hear(tick, data, 0)
+        return (*map(bool, done), self.melody.hear(tick, data))
+
+    def describe(self) -> list[str]:
+        """Return the state of all, but for the time of the last message."""
+        owners = self.channels, self.melody, self.loop, self.hand, self.hand.reader
+        return [f"{key} {value}" for owner in owners for key, value in vars(owner).items() if key != "_last"]
+
+
+@given(st.integers(0x80, 0xEF), st.integers(0, 127), st.integers(0, 127))
+def test_what_does_not_concern_keys_would_change_nothing(status: int, number: int, value: int) -> None:
+    data = bytes((status, number, value)[: 2 if 0xC0 <= status < 0xE0 else 3])
+    owners = KeyOwners()
+    before = owners.describe()
+    assert concerns_keys(data) or (not any(owners.hear(5, data)) and owners.describe() == before)
