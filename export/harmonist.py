@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from export import fourier
 from export.onnx_file import ExportModule
 from models import checkpoint
 from models.checkpoint import CheckpointError
@@ -50,7 +51,7 @@ class HarmonyGraph(ExportModule):
 
     def __init__(self, harmonist: Harmonist) -> None:
         super().__init__()
-        self.harmonist = harmonist.requires_grad_(False).eval()
+        self.harmonist = fourier.transform(harmonist.requires_grad_(False).eval())
         if harmonist.given is not None:
             self.inputs = (*self.inputs, *GIVEN_INPUTS)
 
@@ -77,7 +78,7 @@ class HindsightGraph(ExportModule):
 
     def __init__(self, harmonist: Harmonist) -> None:
         super().__init__()
-        self.harmonist = harmonist.requires_grad_(False).eval()
+        self.harmonist = fourier.transform(harmonist.requires_grad_(False).eval())
         if harmonist.given is not None:
             self.inputs = (*self.inputs, *GIVEN_INPUTS)
 

@@ -33,6 +33,10 @@ class ExportModule(nn.Module):
         """Return which sizes vary, as torch.onnx wants it; None for none."""
         return None
 
+    def list_translations(self) -> dict[Any, Any] | None:
+        """Return how operations that torch does not know become ONNX's, as torch.onnx wants it; None for none."""
+        return None
+
 
 def write(graph: ExportModule, made: Signature, target: Path) -> onnx.ModelProto:
     """Export a module to `target`, with its signature inside; nothing half-written is left."""
@@ -54,6 +58,7 @@ def export(graph: ExportModule) -> onnx.ModelProto:
             dynamo=True,
             optimize=False,  # folding the weights here would make the file eight times as large
             verbose=False,
+            custom_translation_table=graph.list_translations(),
         )
     assert program is not None
     model: onnx.ModelProto = program.model_proto

@@ -1,6 +1,6 @@
 """The transformer's graphs: four parts in one file, each a session of its own.
 
-hand      the layers over steps, with a ring of keys and values that is input and output at once
+hand      the layers over steps, with rings of keys and values that are input and output at once
 writer    one token of a step
 harmony   the chords of the next beats at one now-line
 hindsight the same at every now-line of a stretch, for a player that comes in in the middle
@@ -21,7 +21,9 @@ import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from onnxscript import opset18
 from torch import Tensor, nn
+from torch.nn import functional
 
 from export import check, onnx_file
 from export.harmonist import HarmonyGraph, HindsightGraph
@@ -30,88 +32,145 @@ from export.techniques import Exporter
 from models import checkpoint
 from models.recipe import read_recipe
 from models.transformer.network import (
+    HALF_HEAD,
+    NORM_FLOOR,
     PERIOD_STEPS,
     TRANSFORMER_STYLES,
     WINDOWS_STEPS,
     HandDecoder,
     Layer,
+    Norm,
     NoteWriter,
     Transformer,
+    compute_rotation,
 )
 from models.transformer.objective import TransformerRecipe
 from music.encoding import step_features, step_tokens
 from music.signature import PART_KEY, Signature
 
-#: steps that the ring holds: those that a state depends on, and what may be written ahead
-RING_STEPS = 320
+#: steps that a layer's rings hold: those that it looks back over, and what is written ahead or together
+RING_STEPS = (64, 320, 64, 64)
 #: matrices of at least so many numbers become int8
 INT8_NUMBERS = 20_000
 #: parts whose big matrices become int8
 INT8_PARTS = ("hand", "writer")
 
+_HEAD = 2 * HALF_HEAD
+_LAYERS = range(len(WINDOWS_STEPS))
+#: inputs of the hand: which slots each layer hears, and its rings
+MASKS = tuple(f"mask_{i}" for i in _LAYERS)
+RINGS = tuple(f"{what}_{i}" for i in _LAYERS for what in ("keys", "values"))
+#: what stands in a mask where a slot is not heard; 0 where it is
+UNHEARD = -1e9
+
+
+@torch.library.custom_op("houseband::scatter_rows", mutates_args=())
+def scatter_rows(ring: Tensor, places: Tensor, rows: Tensor) -> Tensor:
+    """Return a ring (heads, slots, n) with rows (T, heads, n) at places (T, heads, 2): head and slot.
+
+    As an operation of its own it is one ScatterND. torch's own indexing is exported with transpositions and expansions
+    around it, which copy the ring.
+    """
+    made = ring.clone()
+    made[places[..., 0], places[..., 1]] = rows
+    return made
+
+
+@scatter_rows.register_fake
+def _scatter_rows_like(ring: Tensor, _places: Tensor, _rows: Tensor) -> Tensor:
+    return torch.empty_like(ring)
+
+
+def _translate_scatter_rows(ring: Any, places: Any, rows: Any) -> Any:
+    return opset18.ScatterND(ring, places, rows)
+
 
 class HandGraph(ExportModule):
-    """Puts T steps into the ring, and gives what the last of them says of the next step.
+    """Puts T steps into the rings, and gives what the last of them says of the next step.
 
-    features: (1, T, FEATURE_COUNT); style: (1, styles); position: (T,), modulo PERIOD_STEPS; slots: (T,), of the ring;
-    seen: (layers, T, RING_STEPS), True where a slot is heard; ring_i: (RING_STEPS, 2 * width), keys and values of a
-    layer. Gives what the writer begins with (memory, condition), loudness (1, ROLES), tune (1, MELODY_CHOICES) and the
-    rings.
+    features: (1, T, FEATURE_COUNT); style: (1, styles); position: (T,), modulo PERIOD_STEPS; step: (T,), modulo every
+    ring's size its slot there; mask_i: (T, RING_STEPS[i]), 0 where a layer hears a slot, else UNHEARD; keys_i and
+    values_i: (heads, RING_STEPS[i], 32), a layer's rings. Gives what the writer begins with (memory, condition),
+    loudness (1, ROLES), tune (1, MELODY_CHOICES) and the rings.
+
+    This is `HandDecoder.forward` in few operations: at a single step they cost more than their products do.
     """
 
-    inputs = ("features", "style", "position", "slots", "seen", *(f"ring_{i}" for i in range(len(WINDOWS_STEPS))))
-    outputs = ("memory", "condition", "loudness", "tune", *(f"ring_{i}_out" for i in range(len(WINDOWS_STEPS))))
+    inputs = ("features", "style", "position", "step", *MASKS, *RINGS)
+    outputs = ("memory", "condition", "loudness", "tune", *(f"{name}_out" for name in RINGS))
+    head_numbers: Tensor
 
     def __init__(self, hand: HandDecoder, writer: NoteWriter) -> None:
         super().__init__()
         self.hand, self.writer = hand.requires_grad_(False).eval(), writer.requires_grad_(False).eval()
-        self.width = hand.read.out_features
+        self.heads = hand.read.out_features // _HEAD
+        self.register_buffer("head_numbers", torch.arange(self.heads)[None, :, None], persistent=False)
 
-    def forward(  # torch.onnx names inputs by position
-        self,
-        features: Tensor,
-        style: Tensor,
-        position: Tensor,
-        slots: Tensor,
-        seen: Tensor,
-        ring_0: Tensor,
-        ring_1: Tensor,
-        ring_2: Tensor,
-        ring_3: Tensor,
-    ) -> tuple[Tensor, ...]:
-        state, kept = self.hand.embed(features, style), []
-        rings = (ring_0, ring_1, ring_2, ring_3)
-        for i, (module, before) in enumerate(zip(self.hand.layers, rings, strict=True)):
-            layer = cast(Layer, module)
-            query, key, value = layer.project(state, position)
-            rows = torch.cat([key.flatten(-2), value.flatten(-2)], -1)[0]  # (T, 2 * width)
-            ring = before.index_put((slots,), rows)
-            kept.append(ring)
-            k, v = (r.unflatten(-1, (layer.heads, -1)).unsqueeze(0) for r in ring.chunk(2, -1))
-            state = layer.finish(state, query, k, v, seen[i])
-        state = self.hand.norm(state[:, -1])
-        memory, condition = self.writer.start(state)
-        return memory, condition, self.hand.loud(state), self.hand.tune(state), *kept
+    def forward(self, features: Tensor, style: Tensor, position: Tensor, step: Tensor, *rest: Tensor) -> Any:
+        layers = [cast(Layer, module) for module in self.hand.layers]
+        masks, rings, kept = rest[: len(layers)], rest[len(layers) :], []
+        cos, sin = compute_rotation(position, layers[0].harmonics)
+        turn = torch.cat([cos, cos], 2), torch.cat([-sin, sin], 2)  # (T, 1, 32) each
+        places = {size: self._find_places(step, size) for size in sorted(set(RING_STEPS))}
+        state = self.hand.embed(features, style)[0]
+        for i, (layer, mask) in enumerate(zip(layers, masks, strict=True)):
+            query, key, value = self._project(layer, state, turn)
+            keys, values = (
+                scatter_rows(ring, places[RING_STEPS[i]], rows)
+                for ring, rows in zip(rings[2 * i : 2 * i + 2], (key, value), strict=True)
+            )
+            kept += [keys, values]
+            heard = (query.transpose(0, 1) @ keys.transpose(1, 2) + mask).softmax(2) @ values  # (heads, T, 32)
+            state = state + layer.give(heard.transpose(0, 1).flatten(1))
+            y = _normalise(state, layer.norm_inside)
+            state = state + layer.down(functional.silu(layer.gate(y)) * layer.up(y))
+        state = _normalise(state[-1:], self.hand.norm)
+        return *self.writer.start(state), self.hand.loud(state), self.hand.tune(state), *kept
+
+    def _find_places(self, step: Tensor, size: int) -> Tensor:
+        """Return head and slot of every row of steps (T,) in a ring: (T, heads, 2)."""
+        count = step.shape[0]
+        slots = (step % size)[:, None, None].expand(-1, self.heads, -1)
+        return torch.cat([self.head_numbers.expand(count, -1, -1), slots], 2)
+
+    def _project(self, layer: Layer, state: Tensor, turn: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries, keys and values of states (T, width), (T, heads, 32) each, rotated and the queries scaled."""
+        weight = torch.cat([layer.ask.weight * _HEAD**-0.5, layer.look.weight, layer.carry.weight])
+        made = functional.linear(_normalise(state, layer.norm), weight)
+        both, value = made.unflatten(1, (-1, _HEAD)).split([2 * self.heads, self.heads], 1)
+        a, b = both.chunk(2, 2)
+        query, key = (both * turn[0] + torch.cat([b, a], 2) * turn[1]).chunk(2, 1)
+        return query, key, value
 
     def example(self, count: int = 3) -> tuple[Tensor, ...]:
         """Return inputs of the right shapes, `count` steps."""
         make = torch.Generator().manual_seed(0)
-        rings = (torch.randn(RING_STEPS, 2 * self.width, generator=make) for _ in WINDOWS_STEPS)
-        at = torch.arange(count)
+        rings = [torch.randn(self.heads, size, _HEAD, generator=make) for size in RING_STEPS for _ in "kv"]
+        heard = [torch.rand(count, size, generator=make) < 0.5 for size in RING_STEPS]
         return (
             (torch.rand(1, count, step_features.FEATURE_COUNT, generator=make) < 0.1).float(),
             torch.eye(len(TRANSFORMER_STYLES))[:1],
-            at + 7,
-            at,
-            torch.rand(len(WINDOWS_STEPS), count, RING_STEPS, generator=make) < 0.5,
+            torch.arange(count) + 7,
+            torch.arange(count),
+            *(torch.where(each, 0.0, UNHEARD) for each in heard),
             *rings,
         )
 
     def dynamic(self) -> dict[str, Any]:
         """Return which sizes vary: T."""
-        count = torch.export.Dim("steps", min=1, max=RING_STEPS)
-        varying = {"features": {1: count}, "style": None, "position": {0: count}, "slots": {0: count}}
-        return {**varying, "seen": {1: count}, **{f"ring_{i}": None for i in range(len(WINDOWS_STEPS))}}
+        count = {0: torch.export.Dim("steps", min=1, max=min(RING_STEPS))}
+        rest = (*(count for _ in MASKS), *(None for _ in RINGS))
+        return {"features": {1: count[0]}, "style": None, "position": count, "step": count, "rest": rest}
+
+    def list_translations(self) -> dict[Any, Any]:
+        return {torch.ops.houseband.scatter_rows.default: _translate_scatter_rows}
+
+
+def _normalise(x: Tensor, norm: nn.Module) -> Tensor:
+    """Return what a Norm does, written as onnxruntime knows it and makes one operation of it."""
+    assert isinstance(norm, Norm)
+    made: Tensor = x / torch.sqrt(x.pow(2).mean(-1, keepdim=True) + NORM_FLOOR) * norm.gain
+    return made
 
 
 class WriterGraph(ExportModule):
@@ -162,7 +221,6 @@ def write(tensors: Mapping[str, Tensor], state: Mapping[str, Any], target: Path)
     parts = build_parts(model)
     settings = {
         "windows": list(WINDOWS_STEPS),
-        "ring": RING_STEPS,
         "period": PERIOD_STEPS,
         "vocabulary": step_tokens.WRITER_TOKENS,
         **onnx_file.select_extras(state, "velocity_std"),

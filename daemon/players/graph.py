@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import math
 import os
 import re
 import threading
@@ -117,7 +118,62 @@ def get_run_options() -> Any:
     """Return onnxruntime's options of every run in this process, by which runs can be ended."""
     from daemon.players.onnx_runtime import onnxruntime
 
-    return onnxruntime.RunOptions()
+    options = onnxruntime.RunOptions()
+    # no graph is captured: asked for a key that is not there, onnxruntime raises and catches an error at every run
+    options.add_run_config_entry("gpu_graph_id", "-1")
+    return options
+
+
+#: types of inputs and outputs -> those of arrays
+_DTYPES = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
+
+
+class BoundSession:
+    """A session whose inputs and outputs lie in place: a run reads the arrays `inputs` and writes those of `outputs`.
+
+    Nothing is copied nor allocated at a run.
+    """
+
+    def __init__(
+        self, session: Any, given: Mapping[str, NDArray[Any]] | None = None, sizes: Mapping[str, int] | None = None
+    ) -> None:
+        """Make the arrays. Raises GraphError for inputs and outputs that have no place.
+
+        given: arrays to take instead, by name; one that is an input and an output is changed in place; sizes: those
+        that vary.
+        """
+        from daemon.players.onnx_runtime import onnxruntime
+
+        self._session, self._binding = session, session.io_binding()
+        #: name -> array, to be written before a run
+        self.inputs: dict[str, NDArray[Any]] = {}
+        #: name -> array, to be read after a run, before the next
+        self.outputs: dict[str, NDArray[np.float32]] = {}
+        given, sizes = given or {}, sizes or {}
+        for values, arrays, bind in (
+            (session.get_inputs(), self.inputs, self._binding.bind_ortvalue_input),
+            (session.get_outputs(), self.outputs, self._binding.bind_ortvalue_output),
+        ):
+            for each in values:
+                array = given.get(each.name)
+                if array is None:
+                    array = _make_array(each, sizes)
+                    arrays[each.name] = array
+                bind(each.name, onnxruntime.OrtValue.ortvalue_from_numpy(array))
+
+    def run(self) -> None:
+        """Run the graph, on what the arrays hold. Raises InferenceError where that fails or gives no numbers."""
+        with reporting_failure():
+            self._session.run_with_iobinding(self._binding, get_run_options())
+        check_numbers(self.outputs.values())
+
+
+def _make_array(value: Any, sizes: Mapping[str, int]) -> NDArray[Any]:
+    """Return an array for an input or output; sizes: those that vary. Raises GraphError where it has no place."""
+    try:
+        return np.zeros([sizes.get(size, size) for size in value.shape], _DTYPES[value.type])
+    except (KeyError, TypeError):
+        raise GraphError(f"this graph does not fit: {value.name!r} is {value.type} {value.shape}") from None
 
 
 @contextlib.contextmanager
@@ -149,8 +205,13 @@ def bounded_time(seconds: float) -> Iterator[None]:
 
 def check_numbers(outputs: Iterable[NDArray[Any]]) -> None:
     """Raise InferenceError for outputs of a graph that hold NaN or infinity: no note can be read off them."""
-    if not all(np.isfinite(values).all() for values in outputs):
-        raise InferenceError("the graph answers with what are no numbers (NaN or infinity); train or export it anew")
+    for values in outputs:
+        flat = values.ravel()
+        # the sum of squares, which is soon made, is no number where one of them is none, or where they are huge
+        if not (math.isfinite(flat.dot(flat)) or np.isfinite(flat).all()):
+            raise InferenceError(
+                "the graph answers with what are no numbers (NaN or infinity); train or export it anew"
+            )
 
 
 def check_settings(values: Iterable[NDArray[Any]]) -> None:

@@ -1,30 +1,30 @@
 """The transformer's decoders: one that reads the music so far, step by step, and one that writes a step's tokens.
 
-The first keeps keys and values in a ring that its graph writes in place: one OrtValue a layer is the graph's input and
-its output at once. Nothing but the scatter reads the input, so onnxruntime writes the new rows where the old ones lay.
-A step costs the same in the first minute and after hours.
+The first keeps keys and values in rings that its graph writes in place: an array is the graph's input and its output at
+once. Nothing but the scatter reads the input, so onnxruntime writes the new rows where the old ones lay, and whatever
+attends to a ring reads it where it lies. A step costs the same in the first minute and after hours.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from daemon.players.graph import Graph, GraphError, check_numbers, get_run_options, reporting_failure, run_session
+from daemon.players.graph import BoundSession, Graph, GraphError
 from music.encoding import step_features
 
-#: the step that an empty slot of the ring belongs to
-_NO_STEP = -(1 << 40)
 #: more steps than any period of positions has
 _MAX_PERIOD = 1 << 31
+#: what stands in a mask where a slot is not heard
+_UNHEARD = np.float32(-1e9)
 
 #: states that are kept: those after the steps that a plan writes, and as many before them
 _KEPT_STATES = 8
 
 Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,110 +43,145 @@ class DecoderState:
     written: dict[tuple[int, ...], tuple[Floats, Floats]] = field(default_factory=dict)
 
 
-class KvCache:
-    """Reads rows of features, one a step, and knows which of them its ring of keys and values still holds."""
+class _RingDecoder:
+    """The graph that reads steps, and its rings."""
 
     def __init__(self, graph: Graph) -> None:
         """Take a graph over. Raises GraphError for one that is not a transformer's."""
-        from daemon.players.onnx_runtime import onnxruntime
-
-        self._session = graph.session
         settings, shapes = graph.signature.settings, graph.signature.inputs
+        if "ring_0" in shapes:
+            raise GraphError("this graph does not fit: it is of an earlier version; `houseband export` it once more")
         try:
-            self._windows = np.array(settings["windows"], np.int64)  # steps that each layer looks back
-            self._size, self._period = int(settings["ring"]), int(settings["period"])
-            layers = [tuple(map(int, shapes[f"ring_{i}"])) for i in range(len(self._windows))]
-            fits = shapes["features"] == (1, "steps", step_features.FEATURE_COUNT)
-            fits = fits and all(shape[0] == self._size for shape in layers)
-            looks_back = self._windows.ndim == 1 and self._windows.min() > 0 and self._windows.max() < self._size
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            #: steps that each layer looks back over, itself included
+            self.windows = [int(window) for window in settings["windows"]]
+            self._period = int(settings["period"])
+            layers = range(len(self.windows))
+            rings = {
+                f"{what}_{i}": tuple(map(int, shapes[f"{what}_{i}"])) for what in ("keys", "values") for i in layers
+            }
+            #: slots of each layer's rings
+            self.sizes = [rings[f"keys_{i}"][1] for i in layers]
+            fits = shapes["features"] == (1, "steps", step_features.FEATURE_COUNT) and bool(self.windows)
+            fits = fits and all(shapes[f"mask_{i}"] == ("steps", self.sizes[i]) for i in layers)
+        except (KeyError, TypeError, ValueError, OverflowError, IndexError) as error:
             raise GraphError(f"this graph does not fit: it is not a transformer's ({error})") from None
+        looks_back = all(0 < window < size for window, size in zip(self.windows, self.sizes, strict=True))
         if not (looks_back and 0 < self._period < _MAX_PERIOD):
-            raise GraphError("this graph does not fit: its windows, ring and period are none of a transformer's")
+            raise GraphError("this graph does not fit: its windows, rings and period are none of a transformer's")
         if not fits:
             raise GraphError(f"this graph does not fit: its steps have {shapes['features']} features")
+        #: steps that can be read at once, or given up and read anew, without overwriting one that is still needed
+        self.spare_steps = min(size - window for window, size in zip(self.windows, self.sizes, strict=True))
+        self._session = graph.session
+        #: input and output -> ring (heads, slots, width)
+        self.rings = {name: np.zeros(shape, np.float32) for name, shape in rings.items()}
+        self._rings = self.rings | {f"{name}_out": ring for name, ring in self.rings.items()}
+        self._single = self._bind(1)
+
+    def read(self, rows: Floats, step: int, begin: int, style: Floats) -> DecoderState:
+        """Read the steps from `step` on; return the state after the last.
+
+        rows: (n, FEATURE_COUNT), n <= spare_steps; begin: the first step that is heard, all from there on lie in the
+        rings.
+        """
+        bound = self._single if len(rows) == 1 else self._bind(len(rows))
+        bound.inputs["features"][0] = rows
+        bound.inputs["style"][...] = style
+        for k in range(len(rows)):
+            at = step + k
+            bound.inputs["position"][k], bound.inputs["step"][k] = at % self._period, at
+            for i, (window, size) in enumerate(zip(self.windows, self.sizes, strict=True)):
+                _mark_heard(bound.inputs[f"mask_{i}"][k], at % size, min(window, at - begin + 1))
+        bound.run()
+        memory, condition, velocity, melody = (
+            bound.outputs[name].copy() for name in ("memory", "condition", "loudness", "tune")
+        )
+        return DecoderState(memory, condition, velocity[0], melody[0])
+
+    def _bind(self, count: int) -> BoundSession:
+        """Return the session on so many steps."""
+        return BoundSession(self._session, self._rings, {"steps": count})
+
+
+def _mark_heard(mask: Floats, slot: int, count: int) -> None:
+    """Set a mask (slots,) of a ring to 0 at a slot and the `count` - 1 before it, and to _UNHEARD elsewhere."""
+    mask.fill(_UNHEARD)
+    first = slot + 1 - count
+    mask[max(first, 0) : slot + 1] = 0
+    if first < 0:
+        mask[first:] = 0
+
+
+class KvCache:
+    """Reads rows of features, one a step, and knows which of them its rings of keys and values still hold."""
+
+    def __init__(self, graph: Graph) -> None:
+        """Take a graph over. Raises GraphError for one that is not a transformer's."""
+        self._decoder = _RingDecoder(graph)
         #: steps before now on which the decoder's state depends
-        self.context_steps = int(self._windows.sum())
-        # as many as can be read at once without overwriting one that is still needed
-        self._max_batch_steps = self._size - int(self._windows.max())
-        self._binding = self._session.io_binding()
-        self._rings = [onnxruntime.OrtValue.ortvalue_from_numpy(np.zeros(s, np.float32)) for s in layers]
-        for i, ring in enumerate(self._rings):
-            self._binding.bind_ortvalue_input(f"ring_{i}", ring)
-        self._rows = np.zeros((self._size, step_features.FEATURE_COUNT), np.float32)
-        self._steps = np.full(self._size, _NO_STEP, np.int64)  # the step in each slot
-        self._style: bytes = b""
-        #: step -> state after it, of the steps in the ring after which a plan has asked
+        self.context_steps = sum(self._decoder.windows)
+        # the first step that is heard, the one after the last that was read, and the same before some were given up
+        self._begin = self._end = self._top = 0
+        #: of the steps that have been read, each where its step modulo their number is
+        self._rows = np.zeros((self.context_steps + self._decoder.spare_steps, step_features.FEATURE_COUNT), np.float32)
+        self._style: Floats = np.zeros(0, np.float32)
+        #: the last step after which a state was asked for
+        self._last = 0
+        #: step -> state after it, of the steps that have been read and after which a plan has asked
         self._states: dict[int, DecoderState] = {}
 
     def advance(self, rows: Floats, first: int, style: Floats, changed: int | None = None) -> DecoderState:
         """Return the state after the steps [first, first + len(rows)).
 
-        Only those steps are read that have not been read yet, or were different. rows: (n, FEATURE_COUNT), n >= 1;
-        style: (1, styles), one-hot; changed: the first step whose row may be another than the last time, None: any.
+        Only those steps are read that have not been read yet, or were different. rows: (n, FEATURE_COUNT), 1 <= n <=
+        context_steps; style: (1, styles), one-hot; changed: the first step whose row may be another than the last time,
+        None: any.
         """
-        if style.tobytes() != self._style:
-            self.clear()
-            self._style = style.tobytes()
-        at = first + np.arange(len(rows))
-        slots = at % self._size
-        known = self._steps[slots] == at
-        since = 0 if changed is None else min(max(0, changed - first), len(rows))
-        known[since:] &= (self._rows[slots[since:]] == rows[since:]).all(1)
-        begin = len(rows) if known.all() else int(known.argmin())
-        last = first + len(rows) - 1
-        if begin == len(rows):
-            if begin > 1 and last in self._states:
-                return self._states[last]
-            # it is read again: no plan has asked for the state after it, or a first step has others before it no more
-            begin -= 1
-        if begin == 0:
-            self.clear()
-        self._forget_after(first + begin - 1)
-        for low in range(begin, len(rows), self._max_batch_steps):
-            high = low + self._max_batch_steps
-            self._states[last] = self._read(rows[low:high], at[low:high], style)
-        return self._states[last]
+        goes_on = self._begin == first or (self._begin < first <= self._end and len(rows) == self.context_steps)
+        if not goes_on or not np.array_equal(style, self._style):  # a first step has others before it no more
+            self._style = style
+            self._clear(first)
+        at = self._find_changed(rows, first, first if changed is None else max(first, changed))
+        if self._top - at > self._decoder.spare_steps:
+            self._clear(first)
+            at = first
+        return self._read_from(at, rows, first)
 
-    def clear(self) -> None:
-        """Forget every step."""
-        self._steps[:] = _NO_STEP
+    def append(self, row: Floats) -> DecoderState:
+        """Return the state after one more step than the last time; row: (1, FEATURE_COUNT)."""
+        step = self._last + 1
+        return self._read_from(self._find_changed(row, step, step), row, step)
+
+    def _clear(self, first: int) -> None:
+        """Forget every step; `first` is the next."""
+        self._begin = self._end = self._top = first
         self._states.clear()
 
-    def _forget_after(self, step: int) -> None:
-        """Forget what was read after a step: it was read after another past; and states that nobody will ask for."""
-        self._steps[self._steps > step] = _NO_STEP
-        self._states = {at: state for at, state in self._states.items() if step - _KEPT_STATES < at <= step}
+    def _read_from(self, at: int, rows: Floats, first: int) -> DecoderState:
+        """Return the state after the steps of `rows`, which have been read up to the step `at`."""
+        end = first + len(rows)
+        self._last = end - 1
+        if at == end and self._last in self._states:
+            return self._states[self._last]
+        at = min(at, self._last)  # if need be it is read again: no plan has asked for the state after it
+        self._end = at
+        self._states = {step: state for step, state in self._states.items() if at - _KEPT_STATES <= step < at}
+        self._top = max(self._top, end)
+        for low in range(at, end, self._decoder.spare_steps):
+            new = rows[low - first :][: self._decoder.spare_steps]
+            self._states[self._last] = self._decoder.read(new, low, self._begin, self._style)
+            self._end = low + len(new)
+            self._rows[np.arange(low, self._end) % len(self._rows)] = new
+        return self._states[self._last]
 
-    def _read(self, rows: Floats, at: NDArray[np.int64], style: Floats) -> DecoderState:
-        """Run the graph on the rows of the steps `at`."""
-        slots = at % self._size
-        self._rows[slots], self._steps[slots] = rows, at
-        back = at[:, None] - self._steps[None, :]  # (n, size)
-        seen = (back >= 0)[None] & (back[None] < self._windows[:, None, None])
-        with reporting_failure():
-            memory, condition, velocity, melody = self._run(rows, at, style, slots, seen)
-        check_numbers((memory, condition, velocity, melody))
-        return DecoderState(memory, condition, velocity[0], melody[0])
-
-    def _run(
-        self, rows: Floats, at: NDArray[np.int64], style: Floats, slots: NDArray[np.int64], seen: NDArray[np.bool_]
-    ) -> list[Floats]:
-        """Run the graph; return the four outputs that are no rings."""
-        binding = self._binding
-        binding.bind_cpu_input("features", rows[None])
-        binding.bind_cpu_input("style", style)
-        binding.bind_cpu_input("position", at % self._period)
-        binding.bind_cpu_input("slots", slots)
-        binding.bind_cpu_input("seen", seen)
-        for name in ("memory", "condition", "loudness", "tune"):
-            binding.bind_output(name)
-        for i, ring in enumerate(self._rings):
-            binding.bind_ortvalue_output(f"ring_{i}_out", ring)
-        self._session.run_with_iobinding(binding, get_run_options())
-        outputs = [value.numpy() for value in binding.get_outputs()[:4]]
-        binding.clear_binding_outputs()
-        return outputs
+    def _find_changed(self, rows: Floats, first: int, since: int) -> int:
+        """Return the first step from `since` on whose row is another than was read, or none was."""
+        end = min(self._end, first + len(rows))
+        if since >= end:
+            return end
+        before = self._rows[np.arange(since, end) % len(self._rows)]
+        same = (before == rows[since - first : end - first]).all(1)
+        return end if same.all() else since + int(same.argmin())
 
 
 class TokenWriter:
@@ -154,11 +189,12 @@ class TokenWriter:
 
     def __init__(self, graph: Graph, vocabulary: int) -> None:
         """Open the writer that a graph carries. Raises GraphError for another number of tokens than `vocabulary`."""
-        self._session: Any = graph.open_part("writer")
-        shape = tuple(self._session.get_outputs()[0].shape)
+        session = graph.open_part("writer")
+        shape = tuple(session.get_outputs()[0].shape)
         if shape != (1, vocabulary):
             raise GraphError(f"this graph does not fit: its vocabulary has {shape[-1]} tokens, not {vocabulary}")
-        self._no_token = np.array([vocabulary], np.int64)
+        self._bound = BoundSession(session)
+        self._no_token = vocabulary
 
     def write(self, state: DecoderState, tokens: tuple[int, ...]) -> tuple[Floats, Floats]:
         """Return the logits (vocabulary,) of the token after `tokens`, and the writer's memory after them.
@@ -167,13 +203,10 @@ class TokenWriter:
         """
         found = state.written.get(tokens)
         if found is None:
-            if tokens:
-                memory, token = state.written[tokens[:-1]][1], np.array(tokens[-1:], np.int64)
-            else:
-                memory, token = state.memory, self._no_token
-            found = state.written[tokens] = self._run(memory, state.condition, token)
+            memory = state.written[tokens[:-1]][1] if tokens else state.memory
+            inputs, outputs = self._bound.inputs, self._bound.outputs
+            inputs["memory"][...], inputs["condition"][...] = memory, state.condition
+            inputs["token"][0] = tokens[-1] if tokens else self._no_token
+            self._bound.run()
+            found = state.written[tokens] = outputs["logits"][0].copy(), outputs["memory_out"].copy()
         return found
-
-    def _run(self, memory: Floats, condition: Floats, token: NDArray[np.int64]) -> tuple[Floats, Floats]:
-        logits, after = run_session(self._session, {"memory": memory, "condition": condition, "token": token})
-        return logits[0], after

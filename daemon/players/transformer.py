@@ -272,9 +272,9 @@ class _PlanWriter:
                 if self._player.is_late(self._begun_ns):
                     return self._now + k
                 row, chord = self._extract_planned(k, forecast, chord), forecast.chords[k]
-                rows = np.concatenate([rows, row])
-            state = self._player.cache.advance(rows, self._now + k - len(rows), self._style, changed)
-            changed = self._now + k
+                state = self._player.cache.append(row)
+            else:
+                state = self._player.cache.advance(rows, self._now - len(rows), self._style, changed)
             self._write_step(self._now + k, forecast, k, state)
         return self._now + AHEAD_STEPS
 

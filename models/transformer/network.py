@@ -36,6 +36,8 @@ HARMONICS_STEPS = (1536, 768, 384, 192, 96, 48, 24, 12, 6, 3, 1024, 512, 256, 12
 HALF_HEAD = 16  #: half of a head
 #: choices of what the melody does: rest, go on, or begin a pitch, told from the chord's root as tokens.PITCH is
 MELODY_CHOICES = 2 + step_tokens.PITCH_TOKENS
+#: what is added to a mean square before its root is taken
+NORM_FLOOR = 1e-5
 _BLOCK = 32  #: steps; no fewer than the windows of the layers that hear little
 
 
@@ -58,7 +60,7 @@ class Norm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         wide = x.float()
-        return wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + 1e-5) * self.gain
+        return wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + NORM_FLOOR) * self.gain
 
 
 def compute_rotation(position: Tensor, harmonics: Tensor) -> tuple[Tensor, Tensor]:
