@@ -73,6 +73,15 @@ def test_a_song_that_goes_on_is_read_step_by_step(graph: Graph, monkeypatch: pyt
     assert read[5:] == [(34, 1)]
 
 
+def test_a_first_step_has_others_before_it_no_more(graph: Graph) -> None:
+    cache, style, rows = KvCache(graph), style_of(graph), make_rows(2, 5)
+    cache.advance(rows[:1], -1, style)
+    after_another = cache.append(rows[1:])
+    alone = cache.advance(rows[1:], 0, style)
+    assert not np.allclose(alone.memory, after_another.memory, atol=1e-3)
+    assert_alike(alone, KvCache(graph).advance(rows[1:], 0, style))
+
+
 def test_another_style_is_another_state(graph: Graph) -> None:
     cache, music = KvCache(graph), make_rows(12, 4)
     one, other = (cache.advance(music, 0, style_of(graph, number)).memory for number in (0, 1))

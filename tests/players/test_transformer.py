@@ -100,6 +100,14 @@ def test_a_melody_that_changes_its_key_is_remembered_alike_by_who_comes_in_then(
     assert (again.notes, again.held) == (plan.notes, plan.held)
 
 
+def test_a_window_of_one_step_is_that_of_a_player_that_comes_in_then(player: TransformerPlayer) -> None:
+    chosen = Settings(player.info.styles[0], 3)
+    before, request = (PlanRequest(now + 1, now, None, melody(2), {}, settings=chosen) for now in (0, 1))
+    player.plan(before)  # as `render --offline --replan step` asks
+    plan, fresh = player.plan(request), load_player("transformer").plan(request)
+    assert (plan.notes, plan.held) == (fresh.notes, fresh.held)
+
+
 def test_a_tone_that_the_band_has_neglected_comes_sooner(player: TransformerPlayer, late: PlanRequest) -> None:
     long_since = {role: tuple(n for n in notes if n.end < 50 * 6) for role, notes in late.committed.items()}
 
