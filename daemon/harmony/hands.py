@@ -13,7 +13,7 @@ from itertools import islice
 
 from daemon.harmony.chord_reading import ReadChord, read_chord
 from music.encoding.chord_evidence import pack_tones
-from music.note import TICKS_PER_BEAT, TICKS_PER_STEP, round_to_step
+from music.note import PITCH_CLASSES, TICKS_PER_BEAT, TICKS_PER_STEP, round_to_step
 
 #: (tick, pitch) of a key that went down
 _Strike = tuple[int, int]
@@ -36,6 +36,8 @@ MAX_KEYS, MAX_BLOCK = 32, 12
 MEMORY_CHORDS = 8
 #: chords that are remembered
 MAX_CHORDS = 256
+#: tones of the major and minor triads
+_TRIADS = {pack_tones((root, root + third, root + 7)) for root in range(PITCH_CLASSES) for third in (3, 4)}
 
 
 @dataclass(slots=True)
@@ -187,7 +189,7 @@ class HandReader:
             self._together_at = tick
         if count >= 3:
             self.struck_at = tick
-            return not self._restates(pitches) and self._adopt(block[0][0], self._read_block(pitches))
+            return not self._restates(pitches) and self._adopt(block[0][0], read_chord(pitches))
         if self.fewest > 1:
             return self._read_all_held(tick, block)
         if count == 2:
@@ -317,10 +319,12 @@ def _add_others(block: list[_Strike], others: list[_Strike]) -> list[_Strike]:
 
 def _complete(pitches: list[int], held: list[int], context: list[int]) -> ReadChord | None:
     """Return the chord of two notes: with one that is still held, if that makes a triad."""
+    played = pack_tones(pitches)
     for other in sorted(held):
-        if pack_tones([*pitches, other]).bit_count() == 3:
+        tones = played | 1 << other % PITCH_CLASSES
+        if tones in _TRIADS:
             chord = read_chord([*pitches, other])
-            if chord is not None and chord.tones == pack_tones([*pitches, other]) and _is_triad(chord):
+            if chord is not None and chord.tones == tones:
                 return chord
     return read_chord(pitches, [*context, *held])
 
@@ -342,10 +346,6 @@ def _recall_chord(past: Sequence[PlayedChord], pitches: list[int], context: list
         if played.chord is not None:
             chord = read_chord(pitches, [pc for pc in range(12) if played.chord.has(pc)])
     return chord
-
-
-def _is_triad(chord: ReadChord) -> bool:
-    return any(chord.tones == pack_tones((chord.root, chord.root + third, chord.root + 7)) for third in (3, 4))
 
 
 def _list_recent(notes: deque[_Strike], since: int, most: int) -> list[_Strike]:
