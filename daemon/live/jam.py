@@ -23,6 +23,7 @@ from daemon.live.crash_silencer import CrashSilencer
 from daemon.live.performance import LivePerformance
 from daemon.live.run import write_take
 from daemon.midi import backends
+from daemon.midi.end_repeater import EndRepeatWorld
 from daemon.midi.ports import IN_NAME, PortError, PortRequest
 from daemon.midi.reconnecting import ReconnectingPorts
 from daemon.midi.rtmidi_ports import open_feed
@@ -166,7 +167,8 @@ def play(setup: JamSetup, on_begin: Callable[[ReconnectingPorts | None, str | No
         observers: list[Observer] = [thru, take, display]
         if audio is not None:
             observers += [audio, ClickTrack(setup.tune.metre, audio.send)] if setup.sound.click else [audio]
-        conductor = live.make_conductor(SourceWorld(live.world), output, song, settings, observers, chart=setup.chart)
+        world = live.world if ports is None else EndRepeatWorld(live.world, ports)
+        conductor = live.make_conductor(SourceWorld(world), output, song, settings, observers, chart=setup.chart)
         tempo = TempoMap(us_per_beat(song.bpm), setup.tune.notes[0].start, live.world.now() + LEAD_IN_NS)
         performer = live.parts.enter_context(closing(Performer(setup.tune, tempo, send_melody, live.stop)))
         performer.start()

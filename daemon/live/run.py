@@ -28,6 +28,7 @@ from daemon.live.metrics import MetricsWriter
 from daemon.live.performance import LivePerformance
 from daemon.live.remote_control import RemoteControl
 from daemon.live.service_mode import service_mode
+from daemon.midi.end_repeater import EndRepeatWorld
 from daemon.midi.ports import PortError
 from daemon.midi.reconnecting import ReconnectingPorts
 from daemon.players.worker import PlayerSpec, PreloadedWorker, Worker
@@ -93,7 +94,7 @@ def play(setup: PerformanceSetup, on_ready: Callable[[ReconnectingPorts, Setting
         settings = setup.settings(player)
         remote = setup.remote.attach(
             server,
-            SourceWorld(world),
+            SourceWorld(EndRepeatWorld(world, ports)),
             ports,
             player,
             settings,

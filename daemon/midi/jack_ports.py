@@ -102,6 +102,8 @@ class JackPorts:
 
     api = "jack"
     note: str | None = None
+    #: what an xrun may have lost is sent again here
+    loses_ends = False
 
     def __init__(
         self,

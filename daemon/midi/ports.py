@@ -90,6 +90,11 @@ class MidiPorts(Protocol):
         ...
 
     @property
+    def loses_ends(self) -> bool:
+        """True where messages may get lost and nobody tells of it, so that every end has to be sent again."""
+        ...
+
+    @property
     def links(self) -> Links:
         """The connections others had made by the last check, where they are lost with these ports."""
         ...

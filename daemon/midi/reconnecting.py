@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 from daemon.core.events import Event, PortsBack, PortsLost, SourceLost
+from daemon.midi.end_repeater import DelayedEnds
 from daemon.midi.ports import Links, MidiPorts, PortError
 from daemon.system.suspend import SuspendDetector
 
@@ -41,11 +43,14 @@ class ReconnectingPorts:
         self._ports: MidiPorts | None = open()
         self.api, self.names, self.note = self._ports.api, self._ports.names, self._ports.note
         self._links: Links = ()
+        self._now: Callable[[], int] = time.monotonic_ns
+        self._ended = DelayedEnds()  # the conductor's thread
         self._is_closed = threading.Event()
         self._thread: threading.Thread | None = None
 
     def listen(self, now: Callable[[], int], put: Callable[[Event], None]) -> None:
         """Put what arrives from now on, and what becomes of the ports."""
+        self._now = now
         if self._ports is not None:
             self._ports.listen(now, put)
         self._thread = threading.Thread(target=self._keep, args=(now, put), name="port-keeper", daemon=True)
@@ -66,6 +71,20 @@ class ReconnectingPorts:
         ports = self._ports
         if ports is not None:
             ports.send(data, due)
+            if ports.loses_ends:
+                self._ended.add(data, self._now())
+
+    @property
+    def repeat_at(self) -> int | None:
+        """When (ns) ends are to be sent again; None while there are none."""
+        return self._ended.next_at
+
+    def repeat_ends(self, now: int) -> None:
+        """Send the ends again that are due at `now` (ns). For the thread that sends."""
+        ports, ends = self._ports, self._ended.take_due(now)
+        if ports is not None:
+            for data in ends:
+                ports.send(data, now)
 
     def end_notes(self) -> None:
         """End everything that was begun; return once that has surely arrived. A server that hangs is not waited for."""

@@ -108,6 +108,11 @@ class RtMidiPorts:
         self._links_to_us = SequencerLinks(IN_NAME) if api == "alsa" and len(receivers) == 1 else None
 
     @property
+    def loses_ends(self) -> bool:
+        """True on JACK: an xrun loses messages under way, and python-rtmidi tells of none."""
+        return self.api == "jack"
+
+    @property
     def missing(self) -> tuple[str, ...]:
         """The names of existing ports that are asked for and are not there."""
         return tuple(each.wanted for each in self._attached if not each.is_open)

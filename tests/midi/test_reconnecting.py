@@ -20,6 +20,7 @@ class Breakable:
     api = "fake"
     names = ("in", "out")
     xruns = 0
+    loses_ends = False
     missing: tuple[str, ...] = ("Keys",)
 
     def __init__(self) -> None:
