@@ -24,8 +24,11 @@ HELD_FADE = 0.85
 SURE = 0.9
 #: A chord that is at least that certain is not touched by a key that is given.
 KNOWN = 0.5
-#: What each tone of a chord that is foreign to the given key takes from the chord's score.
-KEY_WEIGHT = 2.0
+#: What each tone of a chord that is foreign to the given key takes from the chord's score. On two samples of POP909's
+#: validation songs with their keys (6 and 10 songs, 32 bars each) what the GAN sounds was in the key for 98.8 % and
+#: 99.9 % of the time instead of 98.5 % and 99.8 %, and the half-bar triad was that of the song in 43.1 % and 48.6 %
+#: instead of 42.8 % and 48.3 %; with 2.0 it was in 41.8 % of the first sample, whose songs leave their keys.
+KEY_WEIGHT = 1.0
 PAST_BEATS = 4  #: beats before the one that the now-line lies in
 EVIDENCE_BEATS = PAST_BEATS + AHEAD_BEATS
 ROOT, TONES, BASS = range(3)  #: planes over pitch classes
