@@ -104,8 +104,8 @@ class ChordCorrection:
                     pitch = _fit_pitch(note.pitch, role, chord, taken)
                     taken.add(pitch)
                     schedule.add(role, Note(tick, pitch, note.end - tick, note.velocity))
-                if role == BASS and not over:
-                    self._begin_bass(tick, chord)
+                if role == BASS and not wrong:
+                    self._lead(tick, chord, over.values())
 
     def _end(self, role: str, note: Note, tick: int) -> None:
         band = self._band
@@ -113,8 +113,15 @@ class ChordCorrection:
             if band.transport.tempo is not None:
                 band.sender.play(event, band.transport.tempo, band.melody.level)
 
-    def _begin_bass(self, tick: int, chord: ReadChord) -> None:
-        """Let the bass, which rests, play the chord's bass until it plays again, if it has played another lately."""
+    def _lead(self, tick: int, chord: ReadChord, over: Collection[Note]) -> None:
+        """Let a bass note that is right go on, and a bass that rests play the chord's until it plays again.
+
+        It does so if it has played another note lately.
+        """
+        for note in over:
+            self._band.schedule.hold(BASS, note)
+        if over:
+            return
         last = next(iter(self._band.schedule.chord_at(BASS, tick, tick)), None)
         if last is None or tick - last.end > RESTING_BASS_TICKS or not _is_wrong(last.pitch, BASS, chord):
             return

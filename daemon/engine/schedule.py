@@ -232,6 +232,12 @@ class NoteSchedule:
             if each.note.start < tick < each.note.end and each.state in waiting_or_sounding
         ]
 
+    def hold(self, role: str, note: Note) -> None:
+        """Let the committed note of a role with this start and pitch end where this one does, if it still sounds."""
+        part = self._parts.get(role)
+        if part is not None:
+            self._move_end(part, note, note.end)
+
     def has_note(self, role: str, start: int, pitch: int) -> bool:
         """Return True if a committed note, given by its start, sounds or is going to."""
         part = self._parts.get(role)

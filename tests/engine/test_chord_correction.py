@@ -88,6 +88,18 @@ def test_a_wrong_bass_that_the_new_plan_ends_is_struck_again_on_the_chord() -> N
     assert [pitch for tick, pitch, _ in notes_of(heard, CHORDS) if tick == 102] == [65, 69]
 
 
+def test_a_right_bass_that_the_new_plan_ends_goes_on() -> None:
+    player = long_notes()
+    player.hold = lambda request: {
+        "bass": tuple(replace(note, length=102 - note.start) for note in request.committed["bass"] if note.end > 102)
+        if request.now == 17
+        else ()
+    }
+    minor = [48, 51, 55]
+    heard = stage(player, *strike(0, C, 90), *strike(98, minor), until=190)
+    assert [each for each in notes_of(heard, BASS) if each[0] >= 96] == [(96, 36, 94)]
+
+
 def test_a_plan_that_knows_the_chord_begins_on_its_bass() -> None:
     def write(request: PlanRequest, step: int) -> dict[str, list[Note]]:
         return {"bass": [Note(step * 6, 40, 6, 80)]}  # an approach note, everywhere
