@@ -12,7 +12,7 @@ from itertools import pairwise
 from music.note import TICKS_PER_BEAT, TICKS_PER_STEP
 
 #: semitones between the hands, at least
-MIN_GAP = 5
+MIN_GAP = 8
 #: ticks for which a key must stay down under another, to be no legato of a melody
 MIN_HELD_TICKS = 9
 #: ticks within which keys are struck together
@@ -50,8 +50,11 @@ class HandSplit:
             under = [low for low, at in down if at <= struck_at and low <= upper - MIN_GAP]
             if under:
                 self._see(tick, sorted([*under, upper]), 1)
-        if sum(at >= tick - SPREAD_TICKS for _, at in down) >= 2:
-            self._see(tick, sorted([pitch, *(other for other, at in down if at >= tick - SPREAD_TICKS)]), MIN_SIGHTS)
+        together = sorted([pitch, *(other for other, at in down if at >= tick - SPREAD_TICKS)])
+        if len(together) >= 3:
+            if together[-1] < self.find(tick):  # the left hand plays on alone
+                self._seen_at = tick
+            self._see(tick, together, MIN_SIGHTS)
         if min(down)[0] <= pitch - MIN_GAP:
             self._upper = pitch, tick
 

@@ -93,6 +93,9 @@ class HandReader:
         _forget(self._elsewhere, tick - CONTEXT_TICKS)
         if not self.shares or not self._strikes or self._strikes[-1][0] < tick - SPREAD_TICKS:
             return False
+        block = _list_recent(self._strikes, tick - SPREAD_TICKS, MAX_BLOCK + 1)
+        if _add_others(block, _list_recent(self._elsewhere, tick - SPREAD_TICKS, MAX_BLOCK)) is block:
+            return False  # they make no chord
         changed = self.advance(tick)
         return self._read(tick) or changed
 
