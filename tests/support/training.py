@@ -24,6 +24,7 @@ GAN_CONFIG = GanConfig(
     z=4, fine=(3, 6), coarse=(4, 8), blocks=1, critic=(2, 4), harmonist=HarmonistConfig(width=(2, 4), past=2, future=1)
 )
 #: one whose harmonist hears chords that are known
+HEARING = GAN | {"harmonist": HARMONIST | {"given": True}}
 HEARING_CONFIG = replace(GAN_CONFIG, harmonist=replace(GAN_CONFIG.harmonist, given=True))
 
 
