@@ -21,7 +21,6 @@ from daemon.control.protocol import TOPICS
 from daemon.core import controls
 from daemon.core.controls import PANIC
 from daemon.core.schema import SettingError, shorten
-from music.charts.reading import check_chart
 from music.errors import UserError
 
 #: commands that the band may have to carry out at a time
@@ -142,6 +141,8 @@ class RequestHandler:
             if key == "preset" and (style := self._setup.get("preset_styles", {}).get(value)) is not None:
                 controls.parse("style", style, self._list_styles())
             if key == "chart" and value:
+                from music.charts.reading import check_chart  # few choose one
+
                 check_chart(Path(str(value)))  # the band has no time to
         except UserError as error:
             raise RequestError(str(error)) from None
