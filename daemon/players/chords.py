@@ -35,6 +35,9 @@ NOISE_SCALE = 0.15
 _NOISE_STEPS = 8
 #: Chords missing from the past, up to this number, are predicted one by one.
 _MAX_SINGLE_PREDICTIONS = 4
+#: Steps to come whose chords are predicted together where the whole melody is visible: as many as hindsight hears with
+#: all of their past.
+_LOOK_AHEAD_STEPS = 184
 
 #: (qualities * 12, 12): 1 at the pitch classes of every chord, whose index is 12 * quality + root
 _TONES: Floats = np.zeros((len(QUALITIES) * PITCH_CLASSES, PITCH_CLASSES), np.float32)
@@ -125,7 +128,11 @@ class ChordPredictor:
         self._forget_changed(context, now)
         self._chords[now] = next_chord
         missing = [step for step in range(first, now) if step not in self._chords]
-        if len(missing) > _MAX_SINGLE_PREDICTIONS:
+        on_melody_alone = context.heard_all and not context.given and context.key is None
+        if 0 < len(missing) <= _MAX_SINGLE_PREDICTIONS and on_melody_alone:  # those that come are asked for soon
+            ahead = now + _LOOK_AHEAD_STEPS
+            self._predict_past(context, ahead, set(range(missing[0], ahead)))
+        elif len(missing) > _MAX_SINGLE_PREDICTIONS:
             together = set(missing)
             if not context.heard_all:
                 melody, metre = context.melody, context.metre

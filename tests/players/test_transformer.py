@@ -215,3 +215,13 @@ def test_a_graph_says_what_it_takes() -> None:
     signature = Graph(None, "transformer").signature
     assert signature.technique == "transformer"
     assert signature.inputs["features"][1] == "steps"
+
+
+def test_chords_of_a_whole_melody_are_foreseen_as_they_are_predicted_one_by_one(player: TransformerPlayer) -> None:
+    rows = np.array([(n.start // TICKS_PER_STEP, n.pitch, n.length // TICKS_PER_STEP) for n in melody(24)])
+    context = MelodyContext(rows, heard_all=True, metre=Metre(), bar=0, seed=3, temperature=1.0)
+    player.chords.list_chords(context, 96, 100, player.chords.predict(context, 100, 1).chords[0])
+    later = player.chords.list_chords(context, 100, 104, player.chords.predict(context, 104, 1).chords[0])
+    foreseen = [player.chords._chords[step] for step in range(104, 280)]
+    one_by_one = [player.chords.predict(context, step, 1).chords[0] for step in range(101, 280)]
+    assert later[1:] + foreseen[1:] == one_by_one
