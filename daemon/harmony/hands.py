@@ -36,6 +36,7 @@ MAX_KEYS, MAX_BLOCK = 32, 12
 MEMORY_CHORDS = 8
 #: chords that are remembered
 MAX_CHORDS = 256
+MAJOR_THIRD = 4
 #: tones of the major and minor triads
 _TRIADS = {pack_tones((root, root + third, root + 7)) for root in range(PITCH_CLASSES) for third in (3, 4)}
 
@@ -201,6 +202,8 @@ class HandReader:
 
     def _read_all_held(self, tick: int, block: list[_Strike]) -> bool:
         """Read what is held with the key that was struck last, where melody and chords come from one keyboard."""
+        if len(self._down) > MAX_BLOCK:
+            return False
         pitches = [pitch for _, pitch in self._down.values()]
         if pack_tones(pitches).bit_count() < self.fewest or self._fits(pitches):
             return False
@@ -250,7 +253,9 @@ class HandReader:
     def _is_new_bass(self, tick: int, pitch: int) -> bool:
         """Tell whether a single note begins a bar, below all that is down, and is not the bass that holds."""
         current = self.current
-        if current is None or pitch % 12 in (current.bass, current.root) or not self._begins_bar(tick):
+        if current is None or pitch % 12 in (current.bass, current.root, (current.root + MAJOR_THIRD) % 12):
+            return False  # on its major third, the chord that holds is turned over
+        if not self._begins_bar(tick):
             return False
         return all(pitch <= other for _, other in (*self._down.values(), *self._ringing.values()))
 

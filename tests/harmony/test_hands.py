@@ -88,6 +88,10 @@ def test_a_low_note_that_begins_a_bar_is_a_new_bass_even_of_the_chords_tones(
     assert play([*block(0, C), *block(96, AM), Note(tick, 40, 40)]) == read
 
 
+def test_a_low_note_on_the_major_third_turns_the_chord_over() -> None:
+    assert play([*block(0, C), Note(96, 40, 40)]) == [(0, 0)]
+
+
 def test_what_follows_tells_whether_a_low_note_was_a_new_chord() -> None:
     notes = [*block(0, C), Note(96, 43, 6), *(Note(102 + 6 * i, pitch, 6) for i, pitch in enumerate((48, 52)))]
     assert play(notes) == [(0, 0)]  # G, C and E

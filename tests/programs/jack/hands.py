@@ -96,14 +96,14 @@ def list_repeats(bass: Sequence[BassNote], step_ns: float) -> Iterator[int]:
 def figures(done: Performance, strokes: Sequence[Stroke], bpm: int, xruns: int) -> dict[str, Any]:
     """Return all figures, and the bounds."""
     step_ns = 60e9 / bpm / 4
-    origin = done.played[0][0]  # the band's bar 1 is where the first note is heard
+    origin, end = done.played[0][0], done.played[-1][0]  # the band's bar 1 is where the first note is heard
     downs = [at for at, data in done.played if midi.is_note_on(data) and data[1] < MIDDLE_C]
     bass = list_bass(done.heard)
     repeats = sorted(round((at - origin) / step_ns) for at in list_repeats(bass, step_ns))
     steps, waits, again, sounding = [], [], [], 0
     for i, stroke in enumerate(strokes):
         struck = downs[3 * i + 2]
-        until = downs[3 * i + 3] if i + 1 < len(strokes) else done.heard[-1][0]
+        until = downs[3 * i + 3] if i + 1 < len(strokes) else end
         at = int((struck - origin) // step_ns)
         if i and strokes[i - 1].root == stroke.root:
             if find_following(bass, struck, struck + 1, stroke.root) is not None:
@@ -113,7 +113,6 @@ def figures(done: Performance, strokes: Sequence[Stroke], bpm: int, xruns: int) 
         heard = find_following(bass, struck, until, stroke.root)
         steps.append(None if heard is None else max(0, round((heard - origin) / step_ns) - at))
         waits.append(0.0 if heard is None else (heard - struck) / 1e6)
-    last = round((done.heard[-1][0] - origin) / step_ns)
     followed = [step for step in steps if step is not None]
     return {
         "chords": len(steps),
@@ -122,7 +121,10 @@ def figures(done: Performance, strokes: Sequence[Stroke], bpm: int, xruns: int) 
         "share_next_step": round(sum(step <= 1 for step in followed) / max(1, len(steps)), 3),
         "share_bound": MIN_SHARE,
         "wait_ms": {f"p{100 * q:g}": round(quantile(waits, q), 1) for q in (0.5, 0.9, 1.0)},
-        "struck_again": {"after": f"{len(again)} of {sounding}", "elsewhere": f"{len(repeats) - len(again)} of {last}"},
+        "struck_again": {
+            "after": f"{len(again)} of {sounding}",
+            "elsewhere": f"{len(repeats) - len(again)} of {round((end - origin) / step_ns)}",
+        },
         "bass_onsets": len(bass),
         "hanging": len(hanging(done.heard)),
         "hanging_witness": len(hanging(done.frames)),
