@@ -216,7 +216,7 @@ class Band:
         tick = transport.tick_of_input(event.at)
         if changed := self.channels.hear(event.data, event.port):
             self.melody.release_channels(tick, event.port, changed)
-        self.melody.split = self.harmony.hear(tick, event.data, event.port)
+        self.melody.split = self.harmony.hear(tick, event.data, event.port, is_armed=transport.armed)
         if self.melody.hear(tick, event.data, event.port):
             self.form.melody_played(tick)
             if transport.armed:

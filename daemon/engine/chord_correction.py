@@ -44,10 +44,13 @@ class ChordCorrection:
         """Go on to a tick of the grid; at the beginning of the step that is due, correct what sounds."""
         self._band.harmony.advance(tick)
         self._follow()
-        if self._due is not None and tick >= self._due[0] * TICKS_PER_STEP:
-            _, chord = self._due
-            self._due = None
-            self._correct(tick, chord)
+        if self._due is not None:
+            step, chord = self._due
+            late = tick - step * TICKS_PER_STEP
+            if late >= 0 or late < -TICKS_PER_STEP:
+                self._due = None
+            if 0 <= late < TICKS_PER_STEP:  # else the band has stopped or leapt since
+                self._correct(tick, chord)
 
     def follow(self, now: int) -> None:
         """Take note of what the player has just struck; if it is another chord, ask for a plan at once."""
@@ -93,7 +96,7 @@ class ChordCorrection:
         for role in PITCHED_ROLES:
             over = {(note.start, note.pitch): note for note in schedule.notes_over(role, tick)}
             for note in self._over.get(role, ()):  # a plan that knows the chord may have cut it there already
-                if schedule.has_note(role, note.start, note.pitch):
+                if note.start < tick < note.end and schedule.has_note(role, note.start, note.pitch):
                     over.setdefault((note.start, note.pitch), note)
             wrong = [note for note in over.values() if _is_wrong(note.pitch, role, chord)]
             for note in wrong:

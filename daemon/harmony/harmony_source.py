@@ -92,13 +92,15 @@ class HarmonySource:
         self.route.wants_vamp = settings.vamp
         self._keys.use(find_split(settings), settings.chord_channel - 1, holds=settings.harmony_hold)
 
-    def hear(self, tick: int, data: bytes, port: int = 0) -> int:
+    def hear(self, tick: int, data: bytes, port: int = 0, *, is_armed: bool = False) -> int:
         """Take in a message of the player that came at a tick; return the pitch below which keys are chords.
 
-        It is the one that is set, else where a left hand that leads has shown; 0: there is none.
+        It is the one that is set, else where a left hand that leads has shown; 0: there is none. is_armed: the band
+        waits for a first note, which may be any key where no split is set.
         """
         self._note_change(self._keys.hear(tick, data, port))
-        return self._keys.split if self._settings.harmony in (AUTO, HANDS) else find_split(self._settings)
+        is_led = self._settings.harmony in (AUTO, HANDS) and not is_armed
+        return self._keys.split if is_led else find_split(self._settings)
 
     def advance(self, tick: int) -> None:
         """Go on to a tick."""

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from daemon.clocks.midi_clock import SILENCE_TIMEOUT_NS, MidiClock
 from daemon.core.counters import Counters
 from daemon.core.events import ControlChange, Event, MidiIn, PortsBack, PortsLost, Quit
+from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
 from daemon.engine.conductor import Conductor
@@ -584,3 +585,30 @@ def test_random_bytes_do_no_harm(seed: int) -> None:
     events += [*master(120, 300, at + SECOND), *tune(at + SECOND)]
     done = show(events, until=at + SECOND + 2 * BAR, commands=rng.random() < 0.5)
     assert [onset for onset in done.onsets if onset > at + SECOND]
+
+
+@examples(max_examples=40)
+@given(st.integers(0, 2), st.integers(0, 12), st.integers(-2, 3), st.integers(1, 4))
+def test_a_stop_while_a_struck_chord_waits_for_its_step_leaves_nothing_of_it(
+    held: int, struck: int, early: int, bars: int
+) -> None:
+    def write(request: PlanRequest, step: int) -> dict[str, list[Note]]:
+        roots = [each.root for each in request.harmony if each.start <= step * 6 < each.end]
+        root = roots[-1] if roots else 0
+        chord = [Note(step * 6, 60 + (root + up) % 12, 20, 70) for up in (0, 4, 7)]
+        return {} if step % 4 else {"bass": [Note(step * 6, 36 + root, 20, 80)], "chords": chord}
+
+    tick = STEP / 6
+    stop = BAR + round((held + 0.5) * tick)  # just after notes began
+    again = stop + bars * BAR + round(early * tick)
+    hand = [on(0, 48), on(0, 52), on(0, 55), *(MidiIn(BAR - STEP, bytes((0x80, key, 0))) for key in (48, 52, 55))]
+    other = [on(BAR + round(struck * tick / 2), pitch) for pitch in (48, 53, 57)]
+    events = [each for each in master(120, 400) if each.at < stop]
+    events += [*tune(notes=TUNE[:5]), *hand, *other, MidiIn(stop, b"\xfc"), *master(120, 200, again, b"\xfb")]
+    played = show(
+        sorted(events, key=lambda event: event.at),
+        until=again + 2 * BAR,
+        player=FakePlayer(write, roles=("bass", "chords")),
+        settings=Settings(harmony="hands", split=60),
+    )
+    assert any(at > again for at in played.onsets)

@@ -197,3 +197,13 @@ def test_a_chart_that_is_played_from_tells_the_key_unless_another_is_set() -> No
 def test_keys_of_a_left_hand_that_has_shown_are_no_melody_where_it_leads(mode: str, split: int) -> None:
     source = Player(mode, split=0).source
     assert [source.hear(0, note_on(0, pitch, 80)) for pitch in (48, 52, 55, 76)] == [0, 0, 0, split]
+
+
+def test_a_band_that_waits_for_its_first_note_takes_any_key_for_it_unless_a_split_is_set() -> None:
+    player = Player("auto", split=0)
+    for pitch in (36, 43, 48, 76):
+        player.source.hear(0, note_on(0, pitch, 80))
+    player.source.advance(24)
+    assert player.source.hear(24, note_off(0, 76)) > 48  # a left hand has shown
+    assert player.source.hear(30, note_on(0, 76, 80), is_armed=True) == 0
+    assert Player("hands").source.hear(0, note_on(0, 36, 80), is_armed=True) == 60
