@@ -16,6 +16,9 @@ BPM = KeySpec("bpm", Number(10, 400), 120.0, "beats per minute", live=True)
 #: the control that ends everything that sounds
 PANIC = "panic"
 
+#: the order of the controls that are set before all others
+_SET_FIRST = {"technique": 0, "chart": 1}
+
 
 def _check_preset(preset: str, presets: Collection[str]) -> None:
     if preset not in presets:
@@ -69,9 +72,10 @@ def parse(
 def sort_changes(changes: Iterable[tuple[str, object]]) -> list[tuple[str, object]]:
     """Return (control, value) pairs that are set together in the order to set them in.
 
-    The technique comes first: which styles there are depends on it.
+    The technique comes first, for which styles there are depends on it, and the chart before the harmony that is
+    played from it.
     """
-    return sorted(changes, key=lambda change: change[0] != "technique")
+    return sorted(changes, key=lambda change: _SET_FIRST.get(change[0], len(_SET_FIRST)))
 
 
 def check_style(settings: Settings, player: PlayerInfo) -> None:

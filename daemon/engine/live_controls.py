@@ -133,7 +133,9 @@ class LiveControls:
         band.harmony.route.change_chart(change.value.line, line, is_same=is_same, is_led=band.transport.led)
 
     def _vamp(self, _: ControlChange, now: int) -> None:
-        if self._band.transport.playing and self._band.form.ending is None:
+        """Begin or end a vamp; during an ending that is not to be called off it comes too late."""
+        ending = self._band.form.ending
+        if self._band.transport.playing and (ending is None or ending.paused):
             self._band.harmony.route.vamp(self._band.position(now))
 
 

@@ -34,7 +34,9 @@ def find_changes(before: Config, after: Config, player: PlayerInfo) -> tuple[lis
 
 
 def _sign_file(path: str) -> tuple[int, ...]:
-    """Return what changes with a file."""
+    """Return what changes with a file; nothing where there is none."""
+    if not path:
+        return ()
     try:
         found = Path(path).stat()
     except (OSError, ValueError):
@@ -52,8 +54,13 @@ class ConfigReloader:
         put: Callable[[Event], None],
         known: Config,
         player: PlayerInfo,
+        find_chart: Callable[[], str],
     ) -> None:
-        """read: how to read it, raising UserError; known: the configuration at the start."""
+        """read: how to read it, raising UserError; known: the configuration at the start.
+
+        find_chart: returns the name of the chart that is played from, on any thread.
+        """
+        self._find_chart = find_chart
         self._read, self._now, self._put, self._known, self._player = read, now, put, known, player
         self._chart = _sign_file(known.settings.chart)
         self._lock = threading.Lock()  # two reloads do not overtake each other
@@ -74,7 +81,8 @@ class ConfigReloader:
                 sd_notify.notify("READY=1")
                 return
             source, chart = found.settings.chart, _sign_file(found.settings.chart)
-            if chart != self._chart and source == self._known.settings.chart:  # it has been edited
+            is_edited = chart != self._chart and source == self._known.settings.chart
+            if is_edited and source == self._find_chart():  # one that was chosen live stays
                 turned.append(("chart", source))
             self._chart = chart
             for key, value in turned:

@@ -128,7 +128,7 @@ def play(setup: PerformanceSetup, on_ready: Callable[[ReconnectingPorts, Setting
             if warning:
                 log.warning("%s", warning)
         on_ready(ports, settings)
-        with service_mode(ports, world.now, world.put, player, setup.reload):
+        with service_mode(ports, world.now, world.put, player, setup.reload, lambda: conductor.settings.chart):
             live.run(conductor)
     _write_results(setup, take, conductor)
 

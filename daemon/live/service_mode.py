@@ -25,12 +25,13 @@ def service_mode(
     put: Callable[[Event], None],
     player: PlayerInfo,
     reload: tuple[Config, Callable[[], Config]] | None,
+    find_chart: Callable[[], str],
 ) -> Iterator[None]:
     """Tell the service manager that the band is ready, and when the block is left that it stops.
 
     Notes that a killed band has left sounding are ended. Under a service manager, MIDI connections are remembered,
     memory is locked, and SIGHUP reads the configuration again. reload: the configuration as it stands, and how to
-    read it again.
+    read it again; find_chart: as `ConfigReloader` takes it.
     """
     with ExitStack() as stack:
         if sd_notify.is_managed():
@@ -40,7 +41,7 @@ def service_mode(
                 stack.enter_context(closing(connections))
             if reload is not None:
                 known, read = reload
-                stack.enter_context(signals.on_reload(ConfigReloader(read, now, put, known, player).start))
+                stack.enter_context(signals.on_reload(ConfigReloader(read, now, put, known, player, find_chart).start))
             memory.lock_memory()
         for message in alsa_reconnect.make_silencing_messages():
             ports.send(message, now())

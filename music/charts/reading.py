@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from stat import S_ISREG
 
 from music.charts.chart import Chart, ChartError, make_error
 from music.charts.chordpro import parse_chordpro
@@ -38,10 +39,19 @@ def read_charts(source: str | Path) -> list[Chart]:
     return parse_charts(data, path)
 
 
+def check_file(source: str | Path) -> None:
+    """Raise ChartError for a folder or a device, whose reading might never end; what cannot be found is left."""
+    try:
+        mode = Path(source).stat().st_mode
+    except (OSError, ValueError):  # reading it will say why
+        return
+    if not S_ISREG(mode):
+        raise make_error(source, "the chart cannot be read: it is no regular file")
+
+
 def check_chart(path: Path) -> None:
     """Raise ChartError for what is no file with a chart that can be played from."""
-    if path.exists() and not path.is_file():
-        raise make_error(path, "the chart cannot be read: it is no regular file")
+    check_file(path)
     try:
         read_charts(path)[0].check_playable()
     except ChartError as error:

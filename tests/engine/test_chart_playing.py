@@ -135,6 +135,16 @@ def test_a_vamp_that_is_pressed_during_an_ending_comes_too_late() -> None:
     assert max(start for start, *_ in stage.notes) == 4 * BAR
 
 
+def test_a_vamp_that_is_turned_during_a_pauses_ending_holds_when_that_is_called_off() -> None:
+    settings, melody = replace(FROM_CHART, pause_bars=4), [*tune(2), Note(BAR * 6 + 60, 72, 20), *tune(8, 7)]
+    on, _ = play(SONG, 12, [turn(BAR * 6 + 10, "vamp")], melody=melody, settings=settings)
+    assert roots(on) == "C F G A D E A E A E A E"
+    off, _ = play(
+        SONG, 12, [turn(BAR * 3, "vamp"), turn(BAR * 6 + 10, "vamp", False)], melody=melody, settings=settings
+    )
+    assert roots(off) == "C F G A D G A D E A C F"
+
+
 def test_another_chart_is_taken_at_the_next_bar_line_without_a_gap() -> None:
     other, corrected = OpenedChart("/other.txt", line("| Bb | Eb |\n")), line("| Bb | Ab |\n")
     events = [turn(2 * BAR + 90, "chart", other), turn(5 * BAR + 1, "chart", OpenedChart("/other.txt", corrected))]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -10,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from daemon.core.events import ControlChange, Event, MidiIn
-from daemon.harmony.chart_line import OpenedChart
+from daemon.harmony.chart_line import OpenedChart, open_chart
+from daemon.live import chart_world
 from daemon.live.chart_world import ChartWorld
 from daemon.system.live_world import LiveWorld
 
@@ -107,3 +111,71 @@ def test_a_folder_or_a_device_is_no_chart(
     assert isinstance(event, ControlChange)
     assert event.value is None
     assert "it is no regular file" in caplog.text
+
+
+@pytest.fixture
+def go_on(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Reading a chart takes until this is set."""
+    going = threading.Event()
+
+    def read_slowly(source: str) -> OpenedChart:
+        assert going.wait(30)
+        return open_chart(source)
+
+    monkeypatch.setattr(chart_world, "open_chart", read_slowly)
+    return going
+
+
+def test_no_chart_does_not_overtake_one_that_is_still_read(
+    tmp_path: Path, inbox: LiveWorld, world: ChartWorld, go_on: threading.Event
+) -> None:
+    song, key = tmp_path / "song.txt", MidiIn(2, b"\x90\x40\x40")
+    song.write_text("| C |\n")
+    choose(inbox, str(song))
+    choose(inbox, "")
+    inbox.put(key)
+    assert wait(world) == key
+    go_on.set()
+    assert [opened(wait(world)).source for _ in range(2)] == [str(song), ""]
+
+
+def test_harmony_waits_for_the_chart_that_it_is_to_be_played_from(
+    tmp_path: Path, inbox: LiveWorld, world: ChartWorld, go_on: threading.Event
+) -> None:
+    songs = [tmp_path / name for name in ("first.txt", "second.txt")]
+    for song in songs:
+        song.write_text("| C |\n")
+    guessed, charted, by_hand = (ControlChange(1, "harmony", value) for value in ("melody", "chart", "hands"))
+    inbox.put(charted)
+    assert wait(world) == charted  # no chart is read
+    choose(inbox, str(songs[0]))
+    inbox.put(guessed)
+    inbox.put(charted)
+    choose(inbox, str(songs[1]))
+    inbox.put(by_hand)
+    inbox.put(ControlChange(1, "vamp", True))
+    assert [wait(world) for _ in range(2)] == [guessed, ControlChange(1, "vamp", True)]
+    go_on.set()
+    found = [wait(world) for _ in range(4)]
+    assert [each.value.source for each in found if isinstance(each, ControlChange) and each.key == "chart"
+            and isinstance(each.value, OpenedChart)] == [str(song) for song in songs]  # fmt: skip
+    assert [each for each in found if each in (charted, by_hand)] == [charted, by_hand]
+    assert found.index(charted) == 1
+
+
+def test_a_chart_that_is_still_read_does_not_keep_the_program_from_ending(tmp_path: Path) -> None:
+    song = tmp_path / "song.txt"
+    song.write_text("| C |\n")
+    text = f"""
+import threading
+from daemon.core.events import ControlChange
+from daemon.live import chart_world
+from daemon.system.live_world import LiveWorld
+chart_world.open_chart = lambda source: threading.Event().wait()
+inbox = LiveWorld()
+world = chart_world.ChartWorld(inbox, inbox.put)
+inbox.put(ControlChange(1, "chart", {str(song)!r}))
+assert world.wait(inbox.now() + 1) is None
+world.close()
+"""
+    subprocess.run([sys.executable, "-c", text], check=True, timeout=60)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from copy import copy
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -68,13 +70,38 @@ def test_a_chart_is_read_again_where_its_name_or_the_file_has_changed(tmp_path: 
     first, second = tmp_path / "first.txt", tmp_path / "second.txt"
     first.write_text("| C |\n")
     found = [said(chart=str(first)), said(chart=str(first)), said(chart=str(second)), said()]
-    reloading = ConfigReloader(lambda: found.pop(0), lambda: 5, put.append, said(chart=str(first)), PLAYER)
+    reloading = ConfigReloader(
+        lambda: found.pop(0), lambda: 5, put.append, said(chart=str(first)), PLAYER, lambda: str(first)
+    )
     reloading.reload()
     assert put == []
     first.write_text("| C | F |\n")
     for _ in range(3):
         reloading.reload()
     assert put == [ControlChange(5, "chart", name) for name in (str(first), str(second), "")]
+
+
+def test_a_chart_that_was_chosen_live_stays_where_the_configuration_names_the_same_as_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put: list[Event] = []
+    named, folder = tmp_path / "named.txt", tmp_path / "folder"
+    named.write_text("| C |\n")
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    for known in (said(), said(chart=str(named))):
+        reloading = ConfigReloader(partial(copy, known), lambda: 5, put.append, known, PLAYER, lambda: "/chosen.txt")
+        os.utime(folder, ns=(1, 1))  # the folder in which it works is no chart
+        named.write_text("| C | F |\n")
+        reloading.reload()
+    assert put == []
+
+
+def test_a_chart_is_turned_before_the_harmony_that_is_played_from_it() -> None:
+    assert find_changes(said(), said(harmony="chart", chart="/song.txt", vamp=True), PLAYER) == (
+        [("chart", "/song.txt"), ("harmony", "chart"), ("vamp", True)],
+        [],
+    )
 
 
 def test_a_broken_file_turns_nothing_and_the_next_good_one_does() -> None:
@@ -87,7 +114,7 @@ def test_a_broken_file_turns_nothing_and_the_next_good_one_does() -> None:
             raise first
         return first
 
-    reloading = ConfigReloader(read, lambda: 5, put.append, said(bpm=100), PLAYER)
+    reloading = ConfigReloader(read, lambda: 5, put.append, said(bpm=100), PLAYER, str)
     reloading.reload()
     assert put == []
     reloading.reload()
@@ -99,7 +126,7 @@ def test_a_broken_file_of_learned_gestures_turns_nothing_and_the_next_good_one_d
     file.write_text("bpm = 80\n", encoding="utf-8")
     learned = find_learned_gestures_file(file)
     learned.write_text("no TOML", encoding="utf-8")
-    reloading = ConfigReloader(lambda: load_config(file).config, lambda: 5, put.append, said(bpm=100), PLAYER)
+    reloading = ConfigReloader(lambda: load_config(file).config, lambda: 5, put.append, said(bpm=100), PLAYER, str)
     reloading.reload()
     assert put == []
     learned.unlink()

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from music.charts.chart import Chart, ChartBar, ChartError, ChartMetre, PlacedChord, describe_charts
 from music.charts.chord_names import ChordName, parse_chord_name
 from music.charts.ireal import decode_music
-from music.charts.reading import parse_charts, read_charts
+from music.charts.reading import check_chart, parse_charts, read_charts
 from music.charts.repeats import spread_endings, unfold
 from music.charts.text_lines import parse_key, parse_text
 from music.charts.text_writing import clean_text, format_text, place_on_beats, restate_chords
@@ -351,3 +351,9 @@ def test_the_collection_of_charts(shared_data: Path) -> None:
 
 def test_names_are_values() -> None:
     assert parse_chord_name("Bb7/D") == ChordName("Bb", "7", "D")
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a\0b", "no/such/folder.txt"])
+def test_a_name_that_no_file_can_have_is_one_sentence(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ChartError, match="the chart cannot be read: "):
+        check_chart(tmp_path / name)
