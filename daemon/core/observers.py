@@ -102,9 +102,10 @@ class Observer:
         """Take a MIDI message that has just been sent and was due at `due` (ns)."""
 
     def on_chords(self, chords: Sequence[tuple[int, str]]) -> None:
-        """Take (tick, label) of the chords, by tick, that the band has just been told of; not called while it guesses.
+        """Take (tick, label) of the chords, by tick, that the band has just been told of, in the player's key.
 
-        They replace all that was reported before from the first one's tick on, for a hand is read in hindsight, too.
+        The label is empty where none is known any more, so that the band guesses. They replace all that was reported
+        before from the first one's tick on, for a hand is read in hindsight, too.
         """
 
 

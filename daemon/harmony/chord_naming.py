@@ -10,6 +10,7 @@ from music.charts.chord_names import NO_CHORD, ChordName
 from music.chords import NO_CHORD as UNKNOWN
 from music.chords import SHORTHANDS
 from music.encoding.chord_evidence import GivenChord, pack_tones
+from music.note import PITCH_CLASSES, TICKS_PER_BEAT
 
 _SHARPS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _FLATS = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
@@ -57,6 +58,36 @@ def label_chords(chords: Iterable[GivenChord], until: int) -> list[tuple[int, st
         if name is not None and (not found or found[-1][1] != name.label):
             found.append((chord.start, name.label))
     return found
+
+
+def list_changes(chords: Iterable[GivenChord], until: int, transpose: int = 0) -> list[tuple[int, str]]:
+    """Return (tick, label) of every change among chords that begin at or before a tick, by tick.
+
+    The label is empty where no chord is known for a beat at least: a hand that goes on to the next is up for less.
+    The same chord goes on where it is assumed to, or one without a name follows. chords: sorted by start; transpose:
+    semitones by which they are higher than the labels.
+    """
+    found: list[tuple[int, str]] = []
+    end: int | None = None
+    for chord in chords:
+        if chord.start > until:
+            break
+        name = name_tones(*_lower(chord, transpose))
+        goes_on = name is None or (found and found[-1][1] == name.label and chord.certainty < 1)
+        if end is not None and end + TICKS_PER_BEAT <= chord.start and not goes_on:
+            found.append((end, ""))
+        if name is not None and (not found or found[-1][1] != name.label):
+            found.append((chord.start, name.label))
+        end = chord.end if end is None else max(end, chord.end)
+    if found and end is not None and end + TICKS_PER_BEAT <= until and found[-1][1]:
+        found.append((end, ""))
+    return found
+
+
+def _lower(chord: GivenChord, semitones: int) -> tuple[int, int, int]:
+    """Return root, tones and bass of a chord that many semitones lower."""
+    root, bass = (each if each == UNKNOWN else (each - semitones) % PITCH_CLASSES for each in (chord.root, chord.bass))
+    return root, turn_tones(chord.tones, semitones % PITCH_CLASSES), bass
 
 
 def _approximate(above: int) -> str:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
 from daemon.core.world import Composer
-from daemon.harmony.chord_naming import label_chords
+from daemon.harmony.observed_composer import ChordTeller
 from music import midifile
+from music.charts.chord_names import list_markers
 from music.midifile import Part
-from music.note import CHANNELS, HAND, MELODY, TICKS_PER_STEP
+from music.note import CHANNELS, HAND, MELODY
 
 if TYPE_CHECKING:
     import mido
@@ -71,18 +71,19 @@ class HarmonyLog:
 
     def __init__(self, composer: Composer) -> None:
         self._composer = composer
-        self._changes: dict[int, str] = {}  # tick -> label of the chord that begins there
+        self._teller = ChordTeller()
+        self._changes: dict[int, str] = {}  # tick -> label of the chord that begins there; empty: none is known
 
     def ask(self, request: PlanRequest) -> None:
         """Note the chords up to the step that is asked for, anew as far back as they are told, and ask."""
-        if request.harmony:
-            first, now = request.harmony[0].start, request.now * TICKS_PER_STEP
-            self._changes = {tick: label for tick, label in self._changes.items() if tick < first}
-            self._changes.update(label_chords(request.harmony, now))
+        if changes := self._teller.list_changes(request):
+            self._changes = {tick: label for tick, label in self._changes.items() if tick < changes[0][0]}
+            self._changes.update(changes)
         self._composer.ask(request)
 
     def list_markers(self, end: int) -> tuple[tuple[int, str], ...]:
-        """Return (tick, label) of every change of chord before tick `end`; what began before bar 1 as of there."""
-        at = {max(0, tick): label for tick, label in sorted(self._changes.items()) if tick < end}
-        changes = pairwise([(0, ""), *at.items()])
-        return tuple(after for before, after in changes if before[1] != after[1])
+        """Return (tick, label) of every change of chord before tick `end`; what began before bar 1 as of there.
+
+        They are in the player's key; `N` is where none is known any more.
+        """
+        return tuple(list_markers((tick, label) for tick, label in sorted(self._changes.items()) if tick < end))

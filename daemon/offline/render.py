@@ -89,7 +89,7 @@ class RenderedSong:
     strayed: dict[str, tuple[Note, ...]] | None = None
     #: the parts that were heard as the leading hand
     hand: tuple[Part, ...] = ()
-    #: (tick, label) of every chord that the band was told of, where there were any
+    #: (tick, label) of every chord that the band was told of, where there were any, as `HarmonyLog` has them
     harmony: tuple[tuple[int, str], ...] = ()
 
     @property

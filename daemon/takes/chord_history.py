@@ -25,7 +25,7 @@ class ChordHistory:
         before = [change for change in self._known if change[0] < chords[0][0]]
         known = before[-1:]
         for change in chords:
-            if not known or known[-1][1] != change[1]:
+            if (known[-1][1] if known else "") != change[1]:
                 known.append(change)
         old = self._known[max(0, len(before) - 1) :]
         same = next((i for i, (a, b) in enumerate(zip(old, known, strict=False)) if a != b), min(len(old), len(known)))

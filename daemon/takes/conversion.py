@@ -98,7 +98,7 @@ class _LogReader:
             writer.end_note(max(start + 1, end), track, pitch)
         writer.add_tempo(*self._timeline.last)
         for change in self._chords.finish():
-            _write_chord(*change, writer)
+            writer.add_chord(*change)
 
     def _read_line(self, line: bytes, writer: MidiWriter) -> None:
         kind, at, rest = line.split(b" ", 2)
@@ -120,7 +120,7 @@ class _LogReader:
             if len(label) > MAX_LABEL_LENGTH or not label.isprintable():
                 raise ValueError("no label of a chord")
             for change in self._chords.add(_number(at), label):
-                _write_chord(*change, writer)
+                writer.add_chord(*change)
         else:
             raise ValueError(f"no such line: {kind!r}")
 
@@ -151,11 +151,6 @@ class _LogReader:
         if not midi.is_note_off(data):
             return _HAND_TRACK if data[0] & 0x0F == self._hand_channel else _MELODY_TRACK
         return _HAND_TRACK if (_HAND_TRACK, data[0] & 0x0F, data[1]) in self._sounding else _MELODY_TRACK
-
-
-def _write_chord(tick: int, label: str, writer: MidiWriter) -> None:
-    if label:
-        writer.add_chord(tick, label)
 
 
 class _Timeline:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 from music import midi, smf
+from music.charts.chord_names import NO_CHORD_ROOT
 from music.midifile import FILE_TICKS, HARMONY, LAST_TICK
 from music.note import TICKS_PER_BEAT, Metre
 
@@ -84,7 +85,10 @@ class MidiWriter:
         self._tempos.add(_TICK_RECORD.pack(tick, max(1, min(us, _MAX_TEMPO_US))))
 
     def add_chord(self, tick: int, label: str) -> None:
-        """Add the label of a chord that holds from a tick on; they come in order."""
+        """Add the label of a chord that holds from a tick on, empty where none is known; they come in order."""
+        if not label and not self._labels:
+            return  # none has been known yet
+        label = label or NO_CHORD_ROOT
         if label in self._labels or len(self._labels) < MAX_LABELS:
             self._chords.add(_TICK_RECORD.pack(tick, self._labels.setdefault(label, len(self._labels))))
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from pathlib import Path
 
 from daemon.core.observers import Observer, PerformanceView
 from daemon.core.tempo import PlacedMark, TempoMap
+from music.charts.chord_names import list_markers
 from music.midi import is_note, is_note_off, is_pedal, pair_notes
 from music.note import CHANNELS, HAND, MELODY, Metre, Note
 
@@ -109,7 +109,7 @@ class Take(Observer):
             moved,
             tempos=tempos.items(),
             metres=[(0, metre)],
-            harmony=_list_changes((tick + shift, label) for tick, label in self._chords),
+            harmony=list_markers((tick + shift, label) for tick, label in self._chords),
             channels={**CHANNELS, HAND: channel},
             pedals={MELODY: _list_pedal(self._heard, tempo, shift), HAND: _list_pedal(self._led, tempo, shift)},
         )
@@ -119,12 +119,6 @@ def _list_pedal(messages: Iterable[_Message], tempo: TempoMap, shift: int) -> li
     """Return (tick, 0..127) of every move of the sustain pedal; those before the file are at its beginning."""
     moves = ((_nearest_tick(tempo, at) + shift, data[2]) for at, data in messages if is_pedal(data))
     return [(max(0, tick), value) for tick, value in moves]
-
-
-def _list_changes(chords: Iterable[tuple[int, str]]) -> list[tuple[int, str]]:
-    """Return (tick, label) of every change of chord; what began before the file as of there."""
-    at = {max(0, tick): label for tick, label in chords}
-    return [after for before, after in pairwise([(0, ""), *at.items()]) if before[1] != after[1]]
 
 
 def _collect_notes(messages: Iterable[_Message], tempo: TempoMap, end: int) -> list[Note]:

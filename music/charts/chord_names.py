@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -118,6 +119,20 @@ def parse_chord_name(text: str) -> ChordName:
         return _parse_harte(root, rest[1:], text)
     quality, bass = _split_bass(rest, text)
     return _name_chord(root, _parse_quality(quality, text), bass)
+
+
+def list_markers(changes: Iterable[tuple[int, str]]) -> list[tuple[int, str]]:
+    """Return (tick, label) of every change of chord as markers are written: `N` where none is known any more.
+
+    changes: by tick, with an empty label where none is known; those before tick 0 are as of there.
+    """
+    found: list[tuple[int, str]] = []
+    for tick, known in {max(0, tick): label for tick, label in changes}.items():
+        before = found[-1][1] if found else ""
+        label = known or (before and NO_CHORD_ROOT)
+        if label != before:
+            found.append((tick, label))
+    return found
 
 
 def spell_pitch_class(name: str) -> int:

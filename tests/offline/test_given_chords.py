@@ -155,3 +155,37 @@ def test_chords_that_cannot_be_had_are_refused_in_a_sentence(
     assert sentence in result.output
     assert len(result.output.strip().splitlines()) == 1
     assert not (tmp_path / "out.mid").exists()
+
+
+def test_a_chord_ends_where_the_band_guesses_again(song: Path, tmp_path: Path, players: list[FakePlayer]) -> None:
+    out, at = tmp_path / "out.mid", tmp_path / "turns.jsonl"
+    at.write_text('{"tick": 192, "key": "harmony", "value": "melody"}\n')
+    assert run(song, "-o", out, "--chord-track", "piano", "--harmony", "hands", "--automation", at).exit_code == 0
+    assert markers(out) == (*LABELS[:2], (198, "N"))  # what begins bar 3 had been asked for
+
+
+def test_a_hand_that_lets_go_leaves_no_chord_where_none_is_to_go_on(tmp_path: Path, players: list[FakePlayer]) -> None:
+    path, out = tmp_path / "song.mid", tmp_path / "out.mid"
+    hand = [Note(start, pitch, 48) for start, root in ((0, 48), (192, 53)) for pitch in (root, root + 4, root + 7)]
+    midifile.write(path, {"melody": TUNE, "piano": hand})
+    given = ["--chord-track", "piano", "--harmony", "hands"]
+    assert run(path, "-o", out, *given, "--set", "harmony_hold=false").exit_code == 0
+    assert markers(out) == ((0, "C:maj"), (48, "N"), (192, "F:maj"), (240, "N"))
+    assert run(path, "-o", out, *given).exit_code == 0
+    assert markers(out) == ((0, "C:maj"), (192, "F:maj"))
+
+
+@pytest.mark.parametrize("way", ["hand", "chart"])
+def test_markers_are_in_the_players_key_so_that_they_play_again(
+    way: str, song: Path, tmp_path: Path, players: list[FakePlayer]
+) -> None:
+    out, again = tmp_path / "out.mid", tmp_path / "again.mid"
+    (tmp_path / "song.txt").write_text("| C | F/A | G7 | Am |\n")
+    chart = ["--harmony", "chart", "--chart", tmp_path / "song.txt"]
+    given = ["--chord-track", "piano"] if way == "hand" else chart
+    assert run(song, "-o", out, "--set", "transpose=3", *given).exit_code == 0
+    assert markers(out) == tuple(LABELS)
+    assert roots_at_now(players[-1].asked) == [root + 3 if root < 9 else root - 9 for root in ROOTS]
+    assert run(out, "-o", again, "--set", "transpose=3", "--harmony", "chart", "--chart", out).exit_code == 0
+    assert roots_at_now(players[-1].asked) == roots_at_now(players[-2].asked)
+    assert markers(again) == tuple(LABELS)

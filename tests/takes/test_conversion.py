@@ -180,7 +180,7 @@ def played(
         min_size=1,
         max_size=40,
     ),
-    chords=st.lists(st.tuples(st.integers(-96, 900), st.sampled_from(("C:maj", "A:min7/b7", "N"))), max_size=6).map(
+    chords=st.lists(st.tuples(st.integers(-96, 900), st.sampled_from(("C:maj", "A:min7/b7", "N", ""))), max_size=6).map(
         sorted
     ),
     pedal=st.lists(st.tuples(st.integers(0, 1_000), st.sampled_from((0, LED)), st.integers(0, 127)), max_size=10),

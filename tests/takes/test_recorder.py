@@ -175,6 +175,18 @@ def test_the_chords_of_a_take_are_exported_as_a_chart(tmp_path: Path) -> None:
     assert run_takes("export", "--chart", "--dir", folder, "-o", "-").stdout == out.read_text()
 
 
+def test_a_chord_ends_in_a_take_where_the_band_guesses_again(tmp_path: Path) -> None:
+    turn = ControlChange(TempoMap(500_000).ns_at(42), "harmony", "melody")
+    settings, tempo = Settings(harmony="hands", chord_channel=LEFT_CHANNEL + 1), TempoMap(500_000)
+    played(tmp_path, more=[*midi(LED, tempo, LEFT_CHANNEL), turn], settings=settings)
+    (file,) = storage.list_takes(tmp_path)
+    song = midifile.read(file)
+    assert song.markers == (*LABELS[:2], (48, "N"))
+    out = tmp_path / "song.txt"
+    assert run_takes("export", "--chart", "--dir", tmp_path, "-o", out).exit_code == 0
+    assert "| C F/A N.C. / |" in out.read_text()
+
+
 def test_a_chart_is_exported_only_where_there_are_chords_and_as_text(tmp_path: Path) -> None:
     folder, out = tmp_path / "takes", tmp_path / "out"
     out.mkdir()
