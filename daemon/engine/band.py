@@ -221,7 +221,7 @@ class Band:
             self.form.melody_played(tick)
             if transport.armed:
                 if transport.anchored:
-                    self.harmony.route.restart(transport.find_bar_1(tick))
+                    self.harmony.route.restart(transport.find_bar_1(tick), tick)
                 else:
                     self._anchor(tick, event.at)
                 self.begin(round_to_step(tick))

@@ -120,13 +120,21 @@ class ClockSync:
             tick = self._roll_on(matching, now)
         transport.anchored = True
         self._offset = tick - change.tick
-        self._band.harmony.route.restart(self._offset)
+        self._restart_chart(tick)
         if not playing:
             transport.arm()
         assert transport.tempo is not None
         first = transport.tempo.ns_at(tick)
         for event in self._played_early(change.ns):
             self._band.hear(MidiIn(max(event.at, first), event.data), now)
+
+    def _restart_chart(self, tick: int) -> None:
+        """Be where the clock is in the chart, too; an ending under way goes on, which is nowhere in the song."""
+        route, ending = self._band.harmony.route, self._band.form.ending
+        if ending is None or ending.paused:
+            route.restart(self._offset, tick)
+        else:
+            route.bar_1 = self._offset
 
     def _leap(self, change: Started, playing: bool, now: int) -> int:
         """Leap to the next tick that has not come and is where the clock is in its bar; the plan is of no use there."""

@@ -16,6 +16,7 @@ from enum import Enum
 
 from daemon.core.settings import Settings
 from daemon.engine.song import BarLines
+from music.note import TICKS_PER_STEP
 
 #: what a fill adds to density and temperature, and the greatest value of both
 FILL_DENSITY, FILL_TEMPERATURE, MAX_VALUE = 0.8, 0.3, 2.0
@@ -128,4 +129,5 @@ class Form:
     def _end_from(self, line: int, chord: int | None, *, paused: bool) -> None:
         if chord is None:
             chord = self._bars.bar_at(line).end
+        chord = -(-chord // TICKS_PER_STEP) * TICKS_PER_STEP  # in a metre of its own, a chart is off the grid
         self.ending = Ending(line, chord, self._bars.bar_at(chord).end, paused)

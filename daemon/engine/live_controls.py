@@ -13,7 +13,7 @@ from daemon.engine.band import Band
 from daemon.engine.clock_sync import ClockSync
 from daemon.harmony.chart_line import OpenedChart
 from daemon.harmony.harmony_source import CHART
-from music.note import EDITS
+from music.note import EDITS, TICKS_PER_BEAT
 
 
 class LiveControls:
@@ -119,7 +119,8 @@ class LiveControls:
     def _end(self, _: ControlChange, now: int) -> None:
         band = self._band
         if band.transport.playing:
-            band.form.end(band.position(now), band.harmony.go_to_ending)
+            tick = band.position(now)
+            band.form.end(tick, lambda line: band.harmony.go_to_ending(line, tick + TICKS_PER_BEAT))
 
     def _change_chart(self, change: ControlChange, now: int) -> None:
         """Take another chart at the next bar line; during an ending, or a stop, for the next performance."""

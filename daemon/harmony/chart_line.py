@@ -85,15 +85,15 @@ class ChartLine:
     def find_ending(self) -> tuple[int, int]:
         """Return the ticks at which the last bars begin, and at which the final chord does.
 
-        They are the last section that is called an ending or a coda, whose last bar is the final chord if it has one
-        chord only; else the last bar, after which the final chord is that of bar 1.
+        They are the last section that is called an ending or a coda, else the last bar. The last bar of such a section
+        is the final chord if it has one chord only; else that is the chord of bar 1, and begins where they end.
         """
         marked = [bar.start for bar in self._bars if bar.mark is not None and _ENDING.search(bar.mark)]
         if not marked:
             return self._bars[-1].start, self.length
         begin, end = self.find_section(marked[-1])
         last = next(bar for bar in self._bars if bar.end == end)
-        return begin, last.start if last.start > begin and last.chord_count == 1 else end
+        return begin, last.start if last.chord_count == 1 else end
 
     def _add(self, start: int, end: int, chord: ReadChord) -> None:
         if start >= end:

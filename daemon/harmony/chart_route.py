@@ -74,12 +74,15 @@ class ChartRoute:
                 found += (each._replace(end=min(each.end, end)) for each in chords)
         return found
 
-    def restart(self, bar_1: int | None = None) -> None:
-        """Begin with bar 1, at a tick, or where the song has it; all that came before is over."""
+    def restart(self, bar_1: int | None = None, tick: int | None = None) -> None:
+        """Begin anew, with bar 1 at a tick, or where the song has it; all that came before is over.
+
+        tick: where in the song one is, whose section a vamp repeats; None: at bar 1.
+        """
         if bar_1 is not None:
             self.bar_1 = bar_1
         self._stretches = [Stretch(_ALWAYS, self.chart, self.bar_1)]
-        self._resume_vamp(self.bar_1)
+        self._resume_vamp(self.bar_1 if tick is None else tick)
 
     def change_chart(
         self, chart: ChartLine | None, line: int | None, *, is_same: bool = False, is_led: bool = False
@@ -109,6 +112,8 @@ class ChartRoute:
             now, tick = last, last.since
         if now.chart is None:
             return
+        if now.since == _ALWAYS:
+            tick = max(tick, now.origin)  # a pickup belongs to the section of bar 1
         if not self.wants_vamp and now.is_vamp:
             line = now.find_turn(tick) + now.turn
             self._add(Stretch(line, now.chart, line - (now.begin + now.length)))
@@ -120,10 +125,12 @@ class ChartRoute:
             origin = tick - (place - begin)
             self._add(Stretch(max(origin, now.since), now.chart, origin, begin, end - begin, is_vamp=True))
 
-    def end(self, line: int) -> int | None:
+    def end(self, line: int, soonest: int = _ALWAYS) -> int | None:
         """Go to the ending of the chart at a bar line; return the tick at which the final chord is to begin.
 
-        Nobody jumps who is in it. Returns None where there is no chart.
+        Nobody jumps who is in it. soonest: the tick from which on players can be told of another chord: a final chord
+        that would begin earlier, as an ending of one bar has it, is played for a bar first. Returns None where there is
+        no chart.
         """
         now = self.find(line)
         if now.chart is None:
@@ -133,7 +140,14 @@ class ChartRoute:
         if not begin <= place < chord:
             place = begin
         self._add(Stretch(line, now.chart, line - place))
-        return line + chord - place
+        last = line + chord - place
+        if chord == now.chart.find_section(begin)[1]:  # the final chord is that of bar 1
+            self._add(Stretch(last, now.chart, last))
+        elif last < soonest:
+            first, end = now.chart.find_bar(chord)
+            self._add(Stretch(last, now.chart, last, first, end - first))
+            last += end - first
+        return last
 
     def _resume_vamp(self, tick: int) -> None:
         if self.wants_vamp:

@@ -126,12 +126,12 @@ class HarmonySource:
         self._keys.forget(tick)
         self._memory.forget()
 
-    def go_to_ending(self, line: int) -> int | None:
+    def go_to_ending(self, line: int, soonest: int) -> int | None:
         """Go to the chart's ending at a bar line, and return where its final chord begins.
 
-        Returns None where the band does not play from a chart.
+        soonest: as `ChartRoute.end` takes it. Returns None where the band does not play from a chart.
         """
-        return self.route.end(line) if self._settings.harmony in (AUTO, CHART) else None
+        return self.route.end(line, soonest) if self._settings.harmony in (AUTO, CHART) else None
 
     def list_chords(self, step: int) -> tuple[GivenChord, ...]:
         """Return the chords around a step, as `PlanRequest.harmony` has them."""

@@ -125,6 +125,29 @@ def only_asked(requests: list[PlanRequest]) -> FakePlayer:
     return player
 
 
+@pytest.mark.parametrize(("asked", "chord"), [(BAR + 10, 2 * BAR), (2 * BAR - 2, 3 * BAR)])
+def test_an_ending_of_one_bar_is_held_and_no_other_chord_is(asked: int, chord: int) -> None:
+    text = "[A]\n| Am | F | G | E |\n[Ending]\n| C |\n"
+    player = only("bass", lambda request, step: 36 + NAMES.index(find_root(request)))
+    stage = perform(
+        player,
+        tune(8),
+        until=8 * BAR,
+        events=[turn(asked, "ending")],
+        song=ALONE,
+        settings=FROM_CHART,
+        chart=line(text),
+    )
+    (final,) = [note for note in stage.notes if note[0] >= chord]
+    assert final == (chord, 1, 36, BAR)
+
+
+def test_the_final_chord_of_a_chart_that_lies_off_the_grid_comes() -> None:
+    _, stage = play("Time: 7/32\n| C | F | G |\n", 6, [turn(BAR + 10, "ending")], song=SongInfo())
+    assert max(start for start, *_ in stage.notes) == 2 * BAR + 24
+    assert max(start + length for start, _, _, length in stage.notes) == 3 * BAR
+
+
 def test_where_chords_are_guessed_an_ending_is_a_bar_later() -> None:
     _, stage = play(SONG, 8, [turn(3 * BAR - 6, "ending")], settings=Settings(harmony="melody"))
     assert max(start for start, *_ in stage.notes) == 4 * BAR

@@ -345,6 +345,42 @@ def test_the_chart_is_where_the_master_is() -> None:
     assert heard[-1] == 9
 
 
+def chart_roots(done: Show) -> list[int]:
+    """The root that was heard of in the middle of every half bar."""
+    roots = {
+        request.now: next(each.root for each in request.harmony if each.start <= request.now * 6 < each.end)
+        for request in done.player.asked
+    }
+    return [root for step, root in sorted(roots.items()) if step % 8 == 4]
+
+
+@pytest.mark.parametrize(("vamp", "expected"), [(False, [5, 5, 5, 5, 0, 0]), (True, [5] * 6)])
+def test_a_vamp_repeats_the_section_at_which_the_master_begins(vamp: bool, expected: list[int]) -> None:
+    chart = ChartLine(parse_charts(b"[A]\n| C | C |\n[B]\n| F | F |\n", Path("song.txt"))[0])
+    events = [MidiIn(0, spp(32)), *master(120, 4 * 96, 1000, b"\xfb"), *tune(1000)]
+    done = show(events, until=3 * BAR, chart=chart, settings=Settings(harmony="chart", vamp=vamp))
+    assert chart_roots(done) == expected
+
+
+def test_an_ending_of_the_chart_goes_on_when_its_master_loops() -> None:
+    chart = ChartLine(parse_charts(b"[A]\n| C | F | G | Am |\n[Ending]\n| D | D | E |\n", Path("song.txt"))[0])
+    loop = 2 * BAR + BAR // 2
+    events = [
+        *tune(),
+        *(event for event in master(120, 2 * 96 + 48) if event.at < loop),
+        ControlChange(BAR + BEAT, "ending", True),
+        MidiIn(loop - 2, b"\xfc"),
+        MidiIn(loop - 1, spp(8)),
+        *master(120, 4 * 96, loop, b"\xfb"),
+    ]
+    done = show(
+        sorted(events, key=lambda event: event.at), until=6 * BAR, chart=chart, settings=Settings(harmony="chart")
+    )
+    assert done.counters.jumps == 0
+    assert chart_roots(done) == [0, 0, 5, 5, 2, 2, 2, 2]
+    assert round(max(done.onsets) / STEP) == 4 * 16  # the final chord
+
+
 @pytest.mark.parametrize(
     ("how", "seconds"),
     [

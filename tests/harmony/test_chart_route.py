@@ -88,6 +88,25 @@ def test_a_vamp_that_is_wanted_from_the_start_repeats_the_first_section() -> Non
     assert roots(route, 1, 4) == "C F G A"
 
 
+def test_a_vamp_that_is_wanted_repeats_the_section_where_one_begins() -> None:
+    route = route_of(SONG)
+    route.wants_vamp = True
+    route.restart(2 * BAR, 5 * BAR + 10)
+    assert roots(route, 4, 7) == "G A D G A D G"
+    route.restart(2 * BAR, 2 * BAR - 10)  # in the pickup
+    assert roots(route, 2, 5) == "C F C F C"
+
+
+def test_a_vamp_that_is_pressed_in_the_pickup_repeats_the_first_section() -> None:
+    route = route_of(SONG)
+    route.wants_vamp = True
+    route.vamp(-12)
+    assert roots(route, 0, 5) == "C F C F C"
+    route.wants_vamp = False
+    route.vamp(-6)
+    assert roots(route, 0, 5) == "C F G A D"
+
+
 def test_an_ending_goes_to_the_section_that_is_called_so() -> None:
     route = route_of(SONG)
     assert route.end(3 * BAR) == 4 * BAR  # its last bar is the final chord
@@ -104,13 +123,37 @@ def test_an_ending_goes_to_the_section_that_is_called_so() -> None:
         (PLAIN, 2, 3, "C F G C"),
         (PLAIN, 3, 4, "C F G G C"),
         ("| C | F |\n[Outro]\n| G . . D |\n", 1, 2, "C"),
-        ("[Coda]\n| G |\n[A]\n| C | F |\n", 2, 3, "G C G C"),
+        ("[Coda]\n| G |\n[A]\n| C | F |\n", 2, 2, "G C G"),
     ],
 )
 def test_where_an_ending_goes(text: str, line_bar: int, chord_bar: int, played: str) -> None:
     route = route_of(text)
     assert route.end(line_bar * BAR) == chord_bar * BAR
     assert roots(route, 0, len(played.split())) == played
+
+
+@pytest.mark.parametrize(
+    ("line_bar", "soonest", "chord_bar", "played"),
+    [
+        (2, 2 * BAR - 20, 2, "A F C"),
+        (2, 2 * BAR + 1, 3, "A F C C"),
+        (4, 0, 4, "A F G E C"),
+        (5, 0, 5, "A F G E C C"),
+    ],
+)
+def test_an_ending_of_one_bar_is_its_chord_after_a_bar_of_it_where_time_is_short(
+    line_bar: int, soonest: int, chord_bar: int, played: str
+) -> None:
+    route = route_of("[A]\n| Am | F | G | E |\n[Ending]\n| C |\n")
+    assert route.end(line_bar * BAR, soonest) == chord_bar * BAR
+    assert roots(route, 0, len(played.split())) == played
+
+
+def test_after_an_ending_in_the_middle_of_the_form_that_has_no_chord_of_its_own_comes_bar_1s() -> None:
+    route = route_of("[A]\n| Am | F |\n[Ending]\n| G | D . . E |\n[B]\n| Bb |\n")
+    assert route.end(BAR) == 3 * BAR
+    assert roots(route, 0, 2) == "A G"
+    assert roots(route, 3, 2) == "A F"
 
 
 def test_an_ending_leaves_a_vamp() -> None:
@@ -166,7 +209,7 @@ def test_whatever_the_way_chords_follow_each_other_without_a_gap(turns: list[tup
                 route.vamp(tick)
             case "end":
                 chord = route.end(bar_line)
-                assert chord is None or chord > bar_line
+                assert chord is None or chord >= bar_line
             case "restart":
                 route.restart(bar_line)
             case _:
