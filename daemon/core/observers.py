@@ -15,6 +15,7 @@ from daemon.core.plan import AppliedEdit, Plan
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
 from daemon.core.world import Output, World
+from music.note import Metre
 
 #: reasons for a band to be silent: it counts in, or waits for the melody, the control `start`, the clock it follows
 WAITING_FOR = COUNT_IN, NOTE, START, CLOCK = "count-in", "note", "start", "clock"
@@ -34,6 +35,14 @@ class ChordNames(NamedTuple):
     now: str | None = None  #: None where the band guesses
     next: str | None = None  #: the one that follows; None where it is not known
     source: str = "melody"  #: where `now` is from: hands, chart, memory; melody: the band guesses
+
+
+class PlayedBar(NamedTuple):
+    """A bar of a performance, in ticks from `start` up to `end`."""
+
+    start: int
+    end: int
+    metre: Metre
 
 
 class PerformanceView(Protocol):
@@ -61,6 +70,10 @@ class PerformanceView(Protocol):
 
     def find_chords(self, now: int) -> ChordNames:
         """Return the chords that the band is given at a time (ns)."""
+        ...
+
+    def find_bar(self, tick: int) -> PlayedBar:
+        """Return the bar that a tick lies in, as the song or the chart has it by now."""
         ...
 
     @property

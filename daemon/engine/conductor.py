@@ -22,7 +22,7 @@ from daemon.core.events import (
     SystemResumed,
     WorkerFailed,
 )
-from daemon.core.observers import CLOCK, COUNT_IN, NOTE, START, ChordNames
+from daemon.core.observers import CLOCK, COUNT_IN, NOTE, START, ChordNames, PlayedBar
 from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
@@ -118,6 +118,12 @@ class Conductor:
         """Return the chords that the band is given at a time (ns)."""
         state = self._band.harmony.find_state(self._band.transport.tick_at(now))
         return ChordNames(_find_label(state.now), _find_label(state.following), state.source)
+
+    def find_bar(self, tick: int) -> PlayedBar:
+        """Return the bar that a tick lies in, as the song or the chart has it by now."""
+        bars = self._band.transport.bars
+        bar = bars.bar_at(tick)
+        return PlayedBar(bar.start, bar.end, bars.metre_at(tick)[1])
 
     @property
     def playing(self) -> bool:

@@ -166,7 +166,7 @@ def play(setup: JamSetup, on_begin: Callable[[ReconnectingPorts | None, str | No
         display = live.parts.enter_context(closing(JamDisplay(build_display_setup(setup, song, settings), setup.plain)))
         observers: list[Observer] = [thru, take, display]
         if audio is not None:
-            observers += [audio, ClickTrack(setup.tune.metre, audio.send)] if setup.sound.click else [audio]
+            observers += [audio, ClickTrack(audio.send)] if setup.sound.click else [audio]
         world = live.world if ports is None else EndRepeatWorld(live.world, ports)
         conductor = live.make_conductor(SourceWorld(world), output, song, settings, observers, chart=setup.chart)
         tempo = TempoMap(us_per_beat(song.bpm), setup.tune.notes[0].start, live.world.now() + LEAD_IN_NS)

@@ -25,7 +25,7 @@ class Listeners:
     sound: AudioSetup = field(default_factory=AudioSetup)
 
     def start(self, metre: Metre, stack: ExitStack) -> tuple[list[Observer], Audio | None]:
-        """Start the observers that are wanted, until the stack closes.
+        """Start the observers that are wanted, until the stack closes. metre: that of bar 1.
 
         Returns them, and the audio process, if there is one, which is not ready yet.
         """
@@ -39,5 +39,5 @@ class Listeners:
             audio = stack.enter_context(closing(Audio(self.sound.soundfont)))
             found.append(audio)
             if self.sound.click:
-                found.append(ClickTrack(metre, audio.send))
+                found.append(ClickTrack(audio.send))
         return found, audio

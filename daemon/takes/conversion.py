@@ -113,6 +113,8 @@ class _LogReader:
         elif kind == b"s":
             style = make_printable(rest.decode("utf-8", "replace"))
             writer.add_marker(self._timeline.tick_at(_number(at)), style)
+        elif kind == b"m":
+            writer.add_metre(_number(at), take_log.parse_metre(rest.split(b" ")))
         elif kind == b"h":
             self._hand_channel = _number(rest)
         elif kind == b"c":

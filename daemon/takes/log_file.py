@@ -14,8 +14,8 @@ from daemon.takes.take_log import LOG_SUFFIX
 #: what cannot be written waits in memory, up to about so much; after that messages are left out
 MAX_WAITING_BYTES = 1 << 20
 _COPY_BYTES = 1 << 20
-#: kinds of lines that hold until the next of their kind: tempo, style, chord, the hand's channel
-_LASTING = "tsch"
+#: kinds of lines that hold until the next of their kind: tempo, metre, style, chord, the hand's channel
+_LASTING = "tmsch"
 
 
 class LogFile:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, BinaryIO
 
+from daemon.takes.metre_history import MetreMark, add_mark, find_bar_start, list_metres
 from music import midi, smf
 from music.charts.chord_names import NO_CHORD_ROOT
 from music.midifile import FILE_TICKS, HARMONY, LAST_TICK
@@ -20,6 +21,7 @@ REORDER_TICKS = 16 * TICKS_PER_BEAT
 #: what is more than that goes to the disk while it is collected
 MEMORY_BYTES = 1 << 18
 MAX_MARKERS = 10_000
+MAX_METRES = 10_000
 #: of the pedal before the first note
 MAX_EARLY_MOVES = 64
 _MAX_TEMPO_US = 0xFFFFFF
@@ -40,13 +42,13 @@ def is_take(head: bytes, size: int) -> bool:
 
 
 class MidiWriter:
-    """Collects notes, tempi, chords and markers at ticks; the bar of the first note is bar 1 of what it writes."""
+    """Collects what is at ticks: notes, tempi, metres, chords, markers; the first note's bar is bar 1 of the file."""
 
     def __init__(self, tracks: Sequence[tuple[str, int]], metre: Metre, folder: Path | None) -> None:
         """tracks: name and channel of each; folder: where files without a name may be put meanwhile."""
         self._tracks = [_Chunk(folder, channel) for _, channel in tracks]
         self._names = [name.encode() for name, _ in tracks]
-        self._metre = metre
+        self._metres: list[MetreMark] = [(0, metre)]
         self._waiting: list[tuple[int, int, int, int, int]] = []  # tick, kind, track, pitch or 0, velocity or value
         self._newest: int | None = None
         self._begin: int | None = None  # the tick that is the file's first
@@ -84,6 +86,11 @@ class MidiWriter:
         """Add a tempo (microseconds per beat) that holds from a tick on; they come in order."""
         self._tempos.add(_TICK_RECORD.pack(tick, max(1, min(us, _MAX_TEMPO_US))))
 
+    def add_metre(self, tick: int, metre: Metre) -> None:
+        """Add that bars of a metre are counted from a tick on, at which one begins; it replaces later ones."""
+        if len(self._metres) < MAX_METRES:
+            add_mark(self._metres, (tick, metre))
+
     def add_chord(self, tick: int, label: str) -> None:
         """Add the label of a chord that holds from a tick on, empty where none is known; they come in order."""
         if not label and not self._labels:
@@ -110,8 +117,7 @@ class MidiWriter:
             if kind == _PEDAL:
                 self._early_pedals.append((tick, track, value))
                 return
-            bar = self._metre.ticks_per_bar
-            self._begin = tick // bar * bar
+            self._begin = find_bar_start(self._metres, tick)
             for moved, *move in self._early_pedals:
                 self._move_pedal(max(0, moved - self._begin), *move)
         at = tick - self._begin
@@ -153,12 +159,13 @@ class MidiWriter:
         return True
 
     def _write_opening(self, chunk: _Chunk, begin: int) -> None:
-        """Write the first track's messages: tempi, metre, markers. Of tempi before the beginning the last holds."""
-        power = self._metre.denominator.bit_length() - 1
-        metre = bytes((self._metre.numerator, power, 24, 8))
+        """Write the first track's messages: tempi, metres, markers. Of tempi before the beginning the last holds."""
         events = heapq.merge(
             ((tick, 0, smf.SET_TEMPO, us.to_bytes(3, "big")) for tick, us in _list_from(self._tempos, begin)),
-            [(0, 1, smf.TIME_SIGNATURE, metre)],
+            (
+                (tick, 1, smf.TIME_SIGNATURE, bytes((metre.numerator, metre.denominator.bit_length() - 1, 24, 8)))
+                for tick, metre in list_metres(self._metres, begin)
+            ),
             sorted(
                 (max(0, tick - begin), 2, smf.MARKER, text.encode(errors="replace")) for tick, text in self._markers
             ),

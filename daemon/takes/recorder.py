@@ -22,6 +22,7 @@ from daemon.core.settings import Settings
 from daemon.takes import storage, take_log
 from daemon.takes.chord_history import ChordHistory
 from daemon.takes.log_file import LogFile
+from daemon.takes.metre_history import MetreHistory
 from music.midi import SYSEX
 from music.note import Metre
 
@@ -49,6 +50,7 @@ class Recorder(Observer):
         self._style = ""
         self._hand_channel = -1
         self._chords = ChordHistory()
+        self._metre, self._metres = metre, MetreHistory((0, metre))
         self._performance: PerformanceView | None = None
         self._over = threading.Event()
         self._folder = folder
@@ -61,7 +63,15 @@ class Recorder(Observer):
         self._performance = performance
 
     def on_wait(self, now: int, until: int | None) -> None:
-        """Begin or end a take if the band has begun or ended."""
+        """Begin or end a take if the band has begun or ended; write down where bars begin to lie otherwise."""
+        if self._performance is None:
+            return
+        self._begin_or_end_if_due(now)
+        mark = self._metres.update(self._performance, now) if self._playing else None
+        if mark is not None:
+            self._queue.put(take_log.format_metre(*mark))
+
+    def _begin_or_end_if_due(self, now: int) -> None:
         if self._performance is not None and self._performance.playing != self._playing:
             self._begin_or_end(now)
 
@@ -72,7 +82,7 @@ class Recorder(Observer):
             return
         self._mark = self._settings = None
         self._style, self._hand_channel = "", -1
-        self._chords = ChordHistory()
+        self._chords, self._metres = ChordHistory(), MetreHistory((0, self._metre))
         for at, data in self._upbeat:
             if now - at < MAX_UPBEAT_NS:
                 self._write_down("i", at, data)
@@ -92,7 +102,7 @@ class Recorder(Observer):
 
     def on_output(self, data: bytes, due: int) -> None:
         """Write down a message of the band."""
-        self.on_wait(due, None)
+        self._begin_or_end_if_due(due)
         if self._playing and data[0] < SYSEX:
             self._write_down("o", due, data)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from daemon.core.observers import Observer, PerformanceView
 from daemon.core.tempo import PlacedMark, TempoMap
+from daemon.takes.metre_history import MetreHistory, find_bar_start, list_metres
 from music.charts.chord_names import list_markers
 from music.midi import is_note, is_note_off, is_pedal, pair_notes
 from music.note import CHANNELS, HAND, MELODY, Metre, Note
@@ -26,6 +27,7 @@ class Take(Observer):
         self._sent: list[_Message] = []
         self._end = 0  # the time (ns) of the latest message
         self._performance: PerformanceView | None = None
+        self._metres = MetreHistory()
         self._marks: list[PlacedMark] = []  # of the tempo, by time; the performance itself drops old ones
 
     def on_start(self, performance: PerformanceView) -> None:
@@ -33,10 +35,11 @@ class Take(Observer):
         self._performance = performance
 
     def on_wait(self, now: int, until: int | None) -> None:
-        """Keep the tempo marks that have been passed."""
+        """Keep the tempo marks that have been passed, and where bars begin to lie otherwise."""
         tempo = None if self._performance is None else self._performance.tempo
-        if tempo is None:
+        if tempo is None or self._performance is None:
             return
+        self._metres.update(self._performance, now)
         while self._marks and tempo.mark_at(self._marks[-1][1]) != self._marks[-1]:
             self._marks.pop()  # a leap that began before it has taken its place
         if not self._marks:
@@ -90,15 +93,16 @@ class Take(Observer):
     def write(self, path: Path, tempo: TempoMap, metre: Metre) -> None:
         """Write a MIDI file: the melody, the leading hand, a track for each role, the chords. Raises OSError.
 
-        An upbeat moves everything by whole bars, for a file has nothing before its beginning.
+        metre: that of the bars, where the performance has told of none. An upbeat moves everything by whole bars, for a
+        file has nothing before its beginning.
         """
         from music import midifile  # here, so that getting ready to play does not wait for mido
 
         tempo = tempo.with_older(self._marks)
         parts = self.parts(tempo)
-        bar = metre.ticks_per_bar
-        shift = max((-(n.start // bar) * bar for notes in parts.values() for n in notes), default=0)
-        shift = max(0, shift)
+        metres = self._metres.marks or [(0, metre)]
+        first = min((n.start for notes in parts.values() for n in notes), default=0)
+        shift = max(0, -find_bar_start(metres, first))
         tempos = {max(0, tick + shift) if number else 0: us for number, (tick, us) in enumerate(tempo.marks)}
         moved = {
             name: [Note(n.start + shift, n.pitch, n.length, n.velocity) for n in notes] for name, notes in parts.items()
@@ -108,7 +112,7 @@ class Take(Observer):
             path,
             moved,
             tempos=tempos.items(),
-            metres=[(0, metre)],
+            metres=list_metres(metres, -shift),
             harmony=list_markers((tick + shift, label) for tick, label in self._chords),
             channels={**CHANNELS, HAND: channel},
             pedals={MELODY: _list_pedal(self._heard, tempo, shift), HAND: _list_pedal(self._led, tempo, shift)},

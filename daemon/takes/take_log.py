@@ -4,6 +4,7 @@
     t 0 918273645 500000           a tempo mark: tick, ns, microseconds per beat
     s 918273645 jazz               the style from that moment (ns) on
     h 918273645 15                 the channel (0..15) on which input is the leading hand's from then on; -1: none
+    m 384 3 4                      bars of a metre from a tick on, at which one begins, in place of later ones
     c 96 F:maj/3                   the chord from a tick on, in place of all that came before it for later ticks
     i 918273645 903c64             a message that came in, hexadecimal
     o 918273645 912430             one that was sent, at the moment it was meant for
@@ -13,7 +14,7 @@ A line that was cut off at the end is as if it were not there. One that makes no
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 from music.note import Metre
@@ -47,6 +48,11 @@ def format_hand(at: int, channel: int) -> str:
     return f"h {at} {channel}\n"
 
 
+def format_metre(tick: int, metre: Metre) -> str:
+    """Return the line of a metre whose bars are counted from a tick on, at which one of them begins."""
+    return f"m {tick} {metre.numerator} {metre.denominator}\n"
+
+
 def format_chord(tick: int, label: str) -> str:
     """Return the line of a chord that holds from a tick on, and takes the place of all written before it from there on.
 
@@ -69,10 +75,17 @@ def is_log(head: bytes) -> bool:
 def read_metre(header: bytes) -> Metre:
     """Return the metre in the first line of a log, 4/4 where it makes no sense."""
     try:
-        metre = Metre(*(int(word) for word in header.split()[2:4]))
+        return parse_metre(header.split()[2:4])
     except ValueError:
         return Metre()
-    return metre if metre.numerator <= MAX_NUMERATOR else Metre()
+
+
+def parse_metre(words: Sequence[bytes]) -> Metre:
+    """Return the metre that two words tell. Raises ValueError where a MIDI file can have none such."""
+    numerator, denominator = (int(word) for word in words)
+    if numerator > MAX_NUMERATOR:
+        raise ValueError("too many beats")
+    return Metre(numerator, denominator)
 
 
 def read_lines(file: BinaryIO) -> Iterator[bytes]:

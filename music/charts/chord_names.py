@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from music.chords import NATURALS, SHORTHANDS
@@ -126,13 +127,11 @@ def list_markers(changes: Iterable[tuple[int, str]]) -> list[tuple[int, str]]:
 
     changes: by tick, with an empty label where none is known; those before tick 0 are as of there.
     """
-    found: list[tuple[int, str]] = []
-    for tick, known in {max(0, tick): label for tick, label in changes}.items():
-        before = found[-1][1] if found else ""
-        label = known or (before and NO_CHORD_ROOT)
-        if label != before:
-            found.append((tick, label))
-    return found
+    at: dict[int, str] = {}
+    for tick, label in changes:
+        if label or at:  # one has been known
+            at[max(0, tick)] = label or NO_CHORD_ROOT
+    return [after for before, after in pairwise([(0, ""), *at.items()]) if before[1] != after[1]]
 
 
 def spell_pitch_class(name: str) -> int:

@@ -7,7 +7,7 @@ import pytest
 from daemon.harmony.chart_line import read_name
 from daemon.harmony.chord_naming import name_tones
 from daemon.harmony.chord_reading import NO_READ_CHORD
-from music.charts.chord_names import parse_chord_name
+from music.charts.chord_names import list_markers, parse_chord_name
 from music.chords import NO_CHORD, parse
 from music.encoding.chord_evidence import pack_tones
 
@@ -43,3 +43,10 @@ def test_no_chord_and_a_chord_without_a_root() -> None:
     assert nothing is not None
     assert nothing.label == "N"
     assert name_tones(NO_CHORD, 5, NO_CHORD) is None
+
+
+def test_markers_say_where_no_chord_is_known_any_more() -> None:
+    changes = [(-48, ""), (-24, "C:maj"), (24, ""), (48, "N"), (72, "F:maj"), (96, "F:maj"), (120, "")]
+    assert list_markers(changes) == [(0, "C:maj"), (24, "N"), (72, "F:maj"), (120, "N")]
+    assert list_markers([(-24, "C:maj"), (0, "")]) == [(0, "N")]
+    assert list_markers([(0, "")]) == []

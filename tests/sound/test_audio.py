@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from daemon.cli import main
 from daemon.core.counters import Counters
-from daemon.core.observers import ChordNames
+from daemon.core.observers import ChordNames, PlayedBar
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
 from daemon.engine.looper import EditLoop
@@ -146,16 +146,40 @@ class Playing:
     def find_chords(self, now: int) -> ChordNames:
         return ChordNames()
 
+    def find_bar(self, tick: int) -> PlayedBar:
+        return PlayedBar(tick // 72 * 72, tick // 72 * 72 + 72, Metre(3, 4))
+
 
 def test_clicks_come_on_the_beats_and_the_first_is_higher() -> None:
     sent: list[tuple[int, bytes]] = []
-    clicker = ClickTrack(Metre(3, 4), lambda data, at: sent.append((at, data)))
+    clicker = ClickTrack(lambda data, at: sent.append((at, data)))
     clicker.on_start(Playing())
     for now in range(0, 3000, 60):
         clicker.on_wait(now * MS, None)
     clicks = [(at // MS, data[1]) for at, data in sent if data[0] == 0x99]
     assert clicks == [(500 * beat, 77 if beat % 3 else 76) for beat in range(len(clicks))]
     assert len(clicks) == 7
+
+
+def test_clicks_follow_bars_that_change_while_the_band_plays() -> None:
+    """Two bars of 4/4, the second of them cut short after two beats and a half; 3/4 from there on, then 6/8."""
+    bars = [PlayedBar(0, 96, Metre()), PlayedBar(96, 156, Metre())]
+    bars += [PlayedBar(156, 228, Metre(3, 4)), PlayedBar(228, 300, Metre(6, 8)), PlayedBar(300, 999, Metre(6, 8))]
+
+    class Changing(Playing):
+        def find_bar(self, tick: int) -> PlayedBar:
+            return next(bar for bar in bars if tick < bar.end)
+
+    sent: list[tuple[int, bytes]] = []
+    clicker = ClickTrack(lambda data, at: sent.append((at, data)))
+    clicker.on_start(Changing())
+    tempo = TempoMap(500_000)
+    for tick in range(290):
+        clicker.on_wait(tempo.ns_at(tick), None)
+    clicks = [(tempo.tick_at(at), data[1]) for at, data in sent if data[0] == 0x99]
+    high = [tick for tick, pitch in clicks if pitch == 76]
+    assert [tick for tick, _ in clicks] == [*range(0, 156, 24), *range(156, 228, 24), *range(228, 300, 12)]
+    assert high == [0, 96, 156, 228]
 
 
 def test_a_wav_has_the_notes_at_their_moments(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from daemon.takes.take_log import (
     format_hand,
     format_header,
     format_message,
+    format_metre,
     format_style,
     format_tempo,
 )
@@ -138,6 +139,33 @@ def test_the_file_is_known_again_until_it_is_changed(tmp_path: Path) -> None:
     midifile.write(tmp_path / "own.mid", {MELODY: [Note(0, 60, 12, 80)]})
     other = (tmp_path / "own.mid").read_bytes()
     assert not midi_writer.is_take(other[:128], len(other))
+
+
+def test_metres_are_where_they_change_and_the_last_before_the_first_note_holds(tmp_path: Path) -> None:
+    waltz, march = Metre(3, 4), Metre(2, 4)
+    marks = format_metre(-72, waltz) + format_metre(144, march) + format_metre(216, Metre(5, 4))
+    log = HEADER + MARK + marks + format_metre(216, Metre()) + note("i", 2_000, 60) + note("i", 4_600, 62)
+    song = converted(tmp_path, log)
+    assert song.metres == ((0, waltz), (72, march), (144, Metre()))  # the file begins with the bar at tick 72
+    assert [n.start for n in song.parts[0].notes] == [24, 149]
+    cut = converted(tmp_path, log.encode()[: -len(note("i", 4_600, 62))] + b"m 300 7 ")
+    assert cut.metres == song.metres
+    old = converted(tmp_path, HEADER + MARK + note("i", 2_000, 60))
+    assert old.metres == ((0, Metre()),)
+
+
+@pytest.mark.parametrize("bad", ["m 96 0 4", "m 96 4 3", "m 96 256 4", "m 96 4", "m 96 4 4 4", "m 9x 4 4"])
+def test_a_metre_that_is_none_costs_its_line(bad: str, tmp_path: Path) -> None:
+    path = tmp_path / "one.take"
+    path.write_text(HEADER + MARK + f"{bad}\n" + note("i", 0, 60))
+    assert convert(path, tmp_path / "one.mid") == Conversion(True, 1)
+    assert midifile.read(tmp_path / "one.mid").metres == ((0, Metre()),)
+
+
+def test_metres_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(midi_writer, "MAX_METRES", 3)
+    marks = "".join(format_metre(48 * n, Metre(2 + n % 2, 4)) for n in range(1, 9))
+    assert len(converted(tmp_path, HEADER + MARK + marks + note("i", 0, 60)).metres) == 3
 
 
 LED = 15  # the channel of the hand that leads

@@ -31,6 +31,7 @@ from daemon.harmony.observed_composer import ObservedComposer
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, VirtualWorld
 from daemon.takes import conversion, log_file, recorder, storage, take_log
 from daemon.takes.recorder import Recorder
+from daemon.takes.take import Take
 from daemon.takes.take_log import (
     format_chord,
     format_hand,
@@ -40,6 +41,7 @@ from daemon.takes.take_log import (
     format_tempo,
 )
 from music import midifile, smf
+from music.charts.reading import read_charts
 from music.note import CHANNELS, HAND, MELODY, ROLES, Metre, Note
 from tests.support.fakes import FakePlayer, midi
 from tests.support.jack.stage import ROOT
@@ -185,6 +187,43 @@ def test_a_chord_ends_in_a_take_where_the_band_guesses_again(tmp_path: Path) -> 
     out = tmp_path / "song.txt"
     assert run_takes("export", "--chart", "--dir", tmp_path, "-o", out).exit_code == 0
     assert "| C F/A N.C. / |" in out.read_text()
+
+
+@pytest.mark.parametrize("kept_as", ["journal", "memory"])
+def test_a_take_changes_its_metre_with_the_chart(kept_as: str, tmp_path: Path) -> None:
+    """A waltz is chosen in bar 2 of a chart in 4/4."""
+    tempo, player, take = TempoMap(500_000), FakePlayer(), Take()
+    first, waltz = tmp_path / "first.txt", tmp_path / "waltz.txt"
+    first.write_text("| C | F |\n")
+    waltz.write_text("Time: 3/4\n| G | Am |\n")
+    world = VirtualWorld(tempo.ns_at(-96))
+    for event in midi([Note(12 * i, 60 + i % 12, 10, 90) for i in range(36)], tempo):
+        world.put(event)
+    world.put(ControlChange(tempo.ns_at(100), "chart", open_chart(waltz)))
+    world.put(Quit(tempo.ns_at(400)))
+    folder, opened, output = tmp_path / "takes", open_chart(first), RecordingOutput(world)
+    with closing(Recorder(folder, 1 << 20, Metre())) as kept:
+        hears, plays = ObservedWorld(world, [kept, take]), ObservedOutput(output, [kept, take])
+        composer = ObservedComposer(InlineComposer(world, player, 0), [kept, take])
+        song = SongInfo(metres=opened.metres[:1], follows_chart=True)
+        conductor = Conductor(hears, plays, composer, player.info, song, Settings(harmony="chart"), chart=opened.line)
+        for observer in (kept, take):
+            observer.on_start(conductor)
+        conductor.run()
+    (file,) = storage.list_takes(folder)
+    if kept_as == "memory":
+        assert conductor.tempo is not None
+        file = tmp_path / "take.mid"
+        take.write(file, conductor.tempo, Metre())
+    assert midifile.read(file).metres == ((0, Metre()), (192, Metre(3, 4)))
+    (chart,) = read_charts(file)
+    assert [[str(bar.metre), *(each.name.symbol for each in bar.chords)] for bar in chart.bars][:5] == [
+        ["4/4", "C"],
+        ["4/4", "F"],
+        ["3/4", "G"],
+        ["3/4", "Am"],
+        ["3/4", "G"],
+    ]
 
 
 def test_a_chart_is_exported_only_where_there_are_chords_and_as_text(tmp_path: Path) -> None:

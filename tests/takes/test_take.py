@@ -89,7 +89,7 @@ def test_the_file_has_the_parts_the_tempo_and_the_metre(tmp_path: Path) -> None:
 
 def test_the_file_has_all_of_the_tempo_though_the_performance_forgets_the_oldest(tmp_path: Path) -> None:
     tempo, whole = TempoMap(500_000, 0, 0, kept_ticks=48), TempoMap(500_000, 0, 0)
-    performance: Any = SimpleNamespace(tempo=None, settings=Settings())
+    performance: Any = SimpleNamespace(tempo=None, settings=Settings(), playing=False)
     take = Take()
     take.on_start(performance)
     take.on_wait(0, None)
