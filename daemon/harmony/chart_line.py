@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
 from daemon.harmony.chord_reading import NO_READ_CHORD, ReadChord
 from music import chords
-from music.analysis.key import read_key
+from music.analysis.key import Key, read_key
 from music.charts.chart import Chart, ChartBar, ChartError
 from music.charts.chord_names import ChordName, spell_pitch_class
 from music.charts.reading import read_charts
@@ -21,6 +22,8 @@ from music.note import PITCH_CLASSES, TICKS_PER_BEAT, Metre
 _WHOLE = 4 * TICKS_PER_BEAT
 #: names of sections with which songs end
 _ENDING = re.compile(r"\b(ending|end|outro|coda|tag)\b", re.IGNORECASE)
+#: of a span
+_START, _END = itemgetter(0), itemgetter(1)
 
 
 class _Bar(NamedTuple):
@@ -54,8 +57,8 @@ class ChartLine:
         written = [each.name for bar in chart.bars for each in bar.chords]
         if self._spans and not self._spans[0][2].tones and written and written[0].quality is not None:
             del self._spans[0]  # nothing is written there: that is no rest
-        #: the key that it names; None where it names none
-        self.key = read_key(chart.key) if chart.key else None
+        #: the key that it names, or whose tones the mode has that it names; None where it names none
+        self.key = _find_key(chart)
         #: ticks of the whole form, once round
         self.length = at
 
@@ -64,9 +67,10 @@ class ChartLine:
         found = []
         for turn in range(since // self.length, -(-until // self.length)):
             offset = turn * self.length
-            for start, end, chord in self._spans:
-                if start + offset < until and end + offset > since:
-                    found.append(place(transpose_chord(chord, transpose), start + offset, end + offset, certainty))
+            first = bisect_right(self._spans, since - offset, key=_END)
+            last = bisect_left(self._spans, until - offset, first, key=_START)
+            for start, end, chord in self._spans[first:last]:
+                found.append(place(transpose_chord(chord, transpose), start + offset, end + offset, certainty))
         return found
 
     def find_bar(self, place: int) -> tuple[int, int]:
@@ -101,6 +105,13 @@ class ChartLine:
         if self._spans and self._spans[-1][1] == start and self._spans[-1][2] == chord:
             start = self._spans.pop()[0]
         self._spans.append((start, end, chord))
+
+
+def _find_key(chart: Chart) -> Key | None:
+    if not chart.key:
+        return None
+    key = read_key(chart.key)
+    return key.find_relative(chart.mode) if chart.mode else key
 
 
 def _list_metres(chart: Chart) -> tuple[tuple[int, Metre], ...]:

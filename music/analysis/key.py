@@ -17,6 +17,8 @@ _TONICS = {
 _NAME = re.compile(r"([A-G])([#b]?)\s*(major|maj|minor|min|m|-|)", re.IGNORECASE)
 _MAJOR, _MINOR = frozenset((0, 2, 4, 5, 7, 9, 11)), frozenset((0, 2, 3, 5, 7, 8, 10))
 _LEADING_TONE = 11
+#: the degree of the major scale on which each mode begins, in semitones
+MODES = {"ionian": 0, "dorian": 2, "phrygian": 4, "lydian": 5, "mixolydian": 7, "aeolian": 9, "locrian": 11}
 #: degrees of a minor key whose chords have the leading tone: the dominant, and the chord on the leading tone
 _DOMINANTS = (7, 11)
 
@@ -35,6 +37,12 @@ class Key(NamedTuple):
     def transpose(self, semitones: int) -> Key:
         """Return the key that lies so many semitones higher."""
         return Key((self.tonic + semitones) % PITCH_CLASSES, self.is_minor)
+
+    def find_relative(self, mode: str) -> Key:
+        """Return the major or minor key that has the tones of a mode (one of MODES) on this tonic."""
+        if mode == "aeolian":
+            return Key(self.tonic, True)
+        return Key((self.tonic - MODES[mode]) % PITCH_CLASSES, False)
 
     def count_foreign(self, root: int, tones: Iterable[int]) -> int:
         """Return how many tones (pitch classes) of a chord on a root do not belong to the key.

@@ -13,6 +13,7 @@ from music.errors import UserError
 
 #: A chart that unfolds to more bars than that is refused: hours of music, or repeats in repeats by mistake.
 MAX_BARS = 20_000
+_TOO_MANY_BARS = f"it has more than {MAX_BARS:,} bars, which is no song"
 
 
 class ChartError(UserError):
@@ -64,6 +65,7 @@ class Chart:
     title: str = ""
     composer: str = ""
     key: str = ""  #: tonic, with `m` for minor; "" when it is not known
+    mode: str = ""  #: of the key, such as `dorian`; "" where it is plain major or minor
     metre: ChartMetre = COMMON_TIME  #: of the first bar
     has_pickup: bool = False  #: a short bar before the first, which is not among `bars`
     bars: list[ChartBar] = field(default_factory=list)
@@ -76,6 +78,12 @@ class Chart:
     def is_timed(self) -> bool:
         """Tell whether the chart says where each chord begins."""
         return self.sequence is None
+
+    def add_bar(self, bar: ChartBar) -> None:
+        """Write one more bar. Raises ValueError for more than MAX_BARS."""
+        if len(self.bars) >= MAX_BARS:
+            raise ValueError(_TOO_MANY_BARS)
+        self.bars.append(bar)
 
     def check_playable(self) -> None:
         """Raise ChartError for a chart that cannot be played from."""

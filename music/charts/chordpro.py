@@ -9,7 +9,7 @@ from pathlib import Path
 from music.charts.bar_lines import BAR_LINE, make_bar, read_last_bar, split_line
 from music.charts.chart import Chart, make_error
 from music.charts.chord_names import ChordName, parse_chord_name
-from music.charts.text_lines import finish_bars, parse_key, parse_metre, parse_tempo
+from music.charts.text_lines import finish_bars, parse_key, parse_metre, parse_mode, parse_tempo
 
 _DIRECTIVE = re.compile(r"\s*\{\s*([A-Za-z_-]+)(?:\s*[:\s]\s*(.*?))?\s*\}\s*$")
 _IN_LYRICS = re.compile(r"\[([^\]]*)\]")
@@ -81,7 +81,7 @@ class _ChordProReader:
         elif name in ("composer", "artist") and not chart.composer:
             chart.composer = value
         elif name == "key" and not chart.key:
-            chart.key = parse_key(value)
+            chart.key, chart.mode = parse_key(value), parse_mode(value)
         elif name == "time":
             self._metre = parse_metre(value)
             if not chart.bars:
@@ -116,7 +116,7 @@ class _ChordProReader:
             written = self._chart.bars
             try:
                 before = written[-1] if written else None
-                written.append(make_bar(text, self._metre, before, self._section, subdivide=True))
+                self._chart.add_bar(make_bar(text, self._metre, before, self._section, subdivide=True))
             except ValueError as error:
                 raise make_error(self._path, str(error), number, len(written) + 1) from None
             self._section = None

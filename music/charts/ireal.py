@@ -176,8 +176,8 @@ class _MusicReader:
         bar.metre = self._metre
         if cells[0] == "r" and len(bars) >= 2:
             bar.chords = list(bars[-2].chords)
-            bars.append(bar)
-            bars.append(ChartBar(self._metre, list(bars[-2].chords)))
+            self._chart.add_bar(bar)
+            self._chart.add_bar(ChartBar(self._metre, list(bars[-2].chords)))
             return bars[-1]
         if cells[0] == "x":
             if not bars:
@@ -187,7 +187,7 @@ class _MusicReader:
             bar.chords = list(self._place(cells))
         if bar.chords:
             self._name = bar.chords[-1].name
-        bars.append(bar)
+        self._chart.add_bar(bar)
         return bar
 
     def _place(self, cells: list[str]) -> Iterator[PlacedChord]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 #: A score that unpacks to more than that is refused.
-MAX_SCORE_BYTES = 64 << 20
+MAX_SCORE_BYTES = 8 << 20
 _MAX_MEMBERS = 1000
 #: What zipfile and the XML parser raise for a damaged, encrypted or made-up archive.
 _ARCHIVE_ERRORS = (
@@ -221,7 +221,7 @@ class _PartReader:
             if beat < max(length, Fraction(metre.numerator)):
                 places[1 + max(Fraction(0), beat)] = name
         bar.chords = [PlacedChord(beat, name) for beat, name in places.items()]
-        chart.bars.append(bar)
+        chart.add_bar(bar)
 
     def _read_attributes(self, element: Element) -> None:
         divisions = _find_text(element, "divisions")

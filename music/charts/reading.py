@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 from stat import S_ISREG
@@ -16,6 +17,10 @@ from music.midi_text import decode_text
 
 _MIDI_STARTS = (b"MThd", b"RIFF")
 _ZIP_START = b"PK"
+#: A chart in text that is larger is refused: a song takes some kB.
+_MAX_TEXT_BYTES = 256 << 10
+#: A chart of that size is read in a moment, 0.3 s at the most.
+_MAX_QUICK_BYTES = 32 << 10
 _CHORDPRO_SUFFIXES = (".cho", ".crd", ".chopro", ".chordpro", ".pro")
 _DIRECTIVE = re.compile(r"^\s*\{[A-Za-z_]+(?:\s*:[^}]*)?\}\s*$", re.MULTILINE)
 
@@ -50,8 +55,14 @@ def check_file(source: str | Path) -> None:
 
 
 def check_chart(path: Path) -> None:
-    """Raise ChartError for what is no file with a chart that can be played from."""
+    """Raise ChartError for what is no file with a chart that can be played from.
+
+    A file that takes long to read is left to those who have the time.
+    """
     check_file(path)
+    with contextlib.suppress(OSError, ValueError):  # reading it will say why
+        if path.stat().st_size > _MAX_QUICK_BYTES:
+            return
     try:
         read_charts(path)[0].check_playable()
     except ChartError as error:
@@ -73,6 +84,8 @@ def parse_charts(data: bytes, path: Path) -> list[Chart]:
         raise make_error(path, "it is no chart (known are bars in text, ChordPro, MusicXML, iReal Pro and MIDI)")
     if has_link(text):
         return parse_ireal(text, path)
+    if len(data) > _MAX_TEXT_BYTES:
+        raise make_error(path, f"it is larger than {_MAX_TEXT_BYTES >> 10} kB, which is no chart in text")
     if path.suffix.lower() in _CHORDPRO_SUFFIXES or _DIRECTIVE.search(text):
         return [parse_chordpro(text, path)]
     return [parse_text(text, path)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from music.analysis.key import MODES
 from music.charts.bar_lines import BarText, make_bar, read_last_bar, split_line
 from music.charts.chart import Chart, ChartMetre, make_error
 from music.charts.repeats import spread_endings, unfold
@@ -16,6 +17,7 @@ _SECTION = re.compile(r"\s*(?:\[(?P<bracket>[^\]|]+)\]|(?P<colon>[^|:#\[]{1,40})
 _SECTION_BEFORE_BARS = re.compile(r"\s*(?:\[(?P<bracket>[^\]|]+)\]|(?P<colon>[^|:#\[]{1,40}):)\s*(?=\|)")
 _METRE = re.compile(r"\s*(\d{1,3})\s*/\s*(\d{1,2})\s*$")
 _KEY = re.compile(r"([A-G][#b]?)\s*(m|min|minor|maj|major|-|)(?![A-Za-z#])", re.IGNORECASE)
+_MODE = re.compile(rf"\b({'|'.join(MODES)})\b", re.IGNORECASE)
 
 
 def parse_metre(text: str) -> ChartMetre:
@@ -37,6 +39,12 @@ def parse_key(text: str) -> str:
     tonic = found[1][0].upper() + found[1][1:]
     is_minor = found[2] in ("m", "-") or found[2].lower().startswith("min")
     return tonic + ("m" if is_minor else "")
+
+
+def parse_mode(text: str) -> str:
+    """Return the church mode that a key such as `D dorian` names; an empty text where it names none."""
+    found = _MODE.search(text)
+    return found[0].lower() if found else ""
 
 
 def parse_text(text: str, path: Path) -> Chart:
@@ -76,7 +84,7 @@ class _TextReader:
         elif folded in ("composer", "artist", "by") and not chart.composer:
             chart.composer = value.strip()
         elif folded == "key":
-            chart.key = parse_key(value)
+            chart.key, chart.mode = parse_key(value), parse_mode(value)
         elif folded in ("time", "metre", "meter"):
             self._metre = parse_metre(value)
             if not chart.bars:
@@ -102,7 +110,7 @@ class _TextReader:
     def _add_bar(self, text: BarText, number: int) -> None:
         bars = self._chart.bars
         try:
-            bars.append(make_bar(text, self._metre, bars[-1] if bars else None, self._section))
+            self._chart.add_bar(make_bar(text, self._metre, bars[-1] if bars else None, self._section))
         except ValueError as error:
             raise make_error(self._path, str(error), number, len(bars) + 1) from None
         self._section = None

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from daemon.harmony.chart_line import ChartLine, OpenedChart, read_name, transpose_chord
-from music.analysis.key import Key
+from daemon.harmony.chord_reading import ReadChord
+from music.analysis.key import Key, read_key
 from music.charts.chart import COMMON_TIME, Chart, ChartBar, ChartError, PlacedChord
 from music.charts.chord_names import parse_chord_name
 from music.charts.reading import parse_charts
@@ -92,3 +96,41 @@ def test_a_metre_that_the_band_does_not_play_leaves_its_chords() -> None:
     assert len(song.list_chords(0, 10)) == 1
     with pytest.raises(ChartError, match="it has a metre that no grid"):
         _ = OpenedChart("song.txt", song).metres
+
+
+@pytest.mark.parametrize(
+    ("written", "key"),
+    [
+        ("D dorian", "C major"),
+        ("Dm Dorian", "C major"),
+        ("E phrygian", "C major"),
+        ("Bb lydian", "F major"),
+        ("G mixolydian", "C major"),
+        ("A aeolian", "A minor"),
+        ("B locrian", "C major"),
+        ("Eb ionian", "Eb major"),
+        ("D", "D major"),
+        ("Dm", "D minor"),
+    ],
+)
+def test_the_key_of_a_chart_in_a_mode_has_that_modes_tones(written: str, key: str) -> None:
+    assert lay_out(f"Key: {written}\n| C |\n").key == read_key(key)
+
+
+@given(st.integers(-500, 500), st.integers(1, 300))
+def test_the_chords_of_a_stretch_are_those_of_all_that_sound_in_it(since: int, length: int) -> None:
+    line = lay_out("Time: 3/4\n| N.C. | C F G | C/E |\n| Dm7 |\n")
+    every = line.list_chords(-216 * 4, 216 * 5)
+    assert line.list_chords(since, since + length) == [
+        each for each in every if each.start < since + length and each.end > since
+    ]
+
+
+def test_of_a_long_chart_only_what_sounds_is_looked_at() -> None:
+    class Spans(list[tuple[int, int, ReadChord]]):
+        def __iter__(self) -> Iterator[tuple[int, int, ReadChord]]:
+            raise AssertionError("all of it is looked at")
+
+    line = lay_out("| C | F |\n" * 1000)
+    line._spans = Spans(line._spans)
+    assert [each.root for each in line.list_chords(96 * 500, 96 * 502)] == [0, 5]

@@ -357,3 +357,46 @@ def test_names_are_values() -> None:
 def test_a_name_that_no_file_can_have_is_one_sentence(tmp_path: Path, name: str) -> None:
     with pytest.raises(ChartError, match="the chart cannot be read: "):
         check_chart(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("song.txt", "| C | G |\n" * 30_000, "it is larger than 256 kB, which is no chart in text"),
+        ("song.txt", "| C | G |\n" * 11_000, "line 10001, bar 20001: it has more than 20,000 bars, which is no song"),
+        ("song.txt", "|C|" * 20_001 + "H7|\n", "bar 20001: it has more than 20,000 bars, which is no song"),
+        ("song.cho", "{sog}\n" + "| C | G |\n" * 11_000, "it has more than 20,000 bars, which is no song"),
+        ("song.html", "irealbook://A=B=C=C=n=T44" + "C|" * 20_002, "it has more than 20,000 bars, which is no song"),
+        (
+            "song.musicxml",
+            "<score-partwise><part><measure><harmony><root><root-step>C</root-step></root></harmony></measure>"
+            + "<measure/>" * 20_001
+            + "</part></score-partwise>",
+            "it has more than 20,000 bars, which is no song",
+        ),
+    ],
+)
+def test_what_is_far_longer_than_a_song_is_refused_before_it_is_read_to_the_end(
+    name: str, text: str, sentence: str
+) -> None:
+    with pytest.raises(ChartError) as caught:
+        parse_charts(text.encode(), Path(name))
+    assert str(caught.value).endswith(sentence)
+
+
+def test_a_large_file_is_not_read_to_be_checked(tmp_path: Path) -> None:
+    song = tmp_path / "song.txt"
+    song.write_text("no chart " * 10_000)
+    check_chart(song)
+    song.write_text("no chart")
+    with pytest.raises(ChartError):
+        check_chart(song)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("song.txt", "Key: D Dorian\n| Dm |\n"), ("song.cho", "{key: D dorian}\n{sog}\n| Dm |\n{eog}\n")]
+)
+def test_a_mode_is_kept_beside_the_key(name: str, text: str) -> None:
+    (chart,) = parse_charts(text.encode(), Path(name))
+    assert (chart.key, chart.mode) == ("D", "dorian")
+    assert "Key: D\n" in format_text(chart)
