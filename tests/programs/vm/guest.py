@@ -32,7 +32,8 @@ BPM = 60
 #: an emulated processor takes six seconds over a plan of the shipped players: what plays here is a small, unlearnt one
 GRAPH = HOME / "graphs" / "small.onnx"
 SETTINGS = f'bpm = {BPM}\ngraph = "{GRAPH}"\n'
-#: what is asked of the service: exposure, MB resident, and per cent of a core, which an emulated one has fewer of
+#: what is asked of the service: exposure, MB resident (a page that processes share counts once), and per cent of a
+#: core, which an emulated one has fewer of
 SCORE, MEGABYTES, CPU = 2.2, 200, 10.0
 #: what the service consists of; the silencer ends what sounds if the conductor is killed, and outlives it for that
 PROCESSES = ("conductor", "worker", "control", "silencer")
@@ -408,7 +409,7 @@ def resident(name: str) -> None:
     charged = int(shown("MemoryCurrent")) / 2**20 if shown("MemoryCurrent").isdigit() else 0.0
     check(
         name,
-        len(there) == len(PROCESSES) and sum(rss.values()) < MEGABYTES,
+        len(there) == len(PROCESSES) and sum(pss.values()) < MEGABYTES,
         f"RSS {sum(rss.values()):.0f} MB ({each}), PSS {sum(pss.values()):.0f} MB; "
         f"systemd's MemoryCurrent, with cached files, {charged:.0f} MB",
         **{f"{figure}_rss_mb": sum(rss.values()), f"{figure}_pss_mb": sum(pss.values())},
