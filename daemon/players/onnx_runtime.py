@@ -12,4 +12,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import onnxruntime
 
+# it would print what it has against a damaged graph beside the sentence that says so, which names the file
+onnxruntime.set_default_logger_severity(4)
+
 __all__ = ["onnxruntime"]
