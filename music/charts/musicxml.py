@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -22,11 +21,6 @@ if TYPE_CHECKING:
 #: A score that unpacks to more than that is refused.
 MAX_SCORE_BYTES = 8 << 20
 _MAX_MEMBERS = 1000
-#: What zipfile and the XML parser raise for a damaged, encrypted or made-up archive.
-_ARCHIVE_ERRORS = (
-    *(zipfile.BadZipFile, zlib.error, KeyError, ValueError, NotImplementedError),
-    *(RuntimeError, EOFError, OSError, SyntaxError),
-)
 _ZIP_START = b"PK\x03\x04"
 
 #: MusicXML's `kind` -> quality in Harte's notation.

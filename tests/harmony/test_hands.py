@@ -65,17 +65,10 @@ def test_broken_chords_are_gathered_over_their_beat() -> None:
     assert play([*first, *second]) == [(0, 0), (96, 5)]
 
 
-def test_single_bass_notes_are_roots_of_what_was_played_over_them() -> None:
+@pytest.mark.parametrize("then", [[Note(192, 33, 40), Note(240, 40, 40)], [Note(192, 33, 40), Note(198, 40, 40)]])
+def test_a_single_bass_or_a_broken_fifth_is_the_chord_that_was_last_played_on_its_root(then: list[Note]) -> None:
     reader = HandReader(find_bar)
-    notes = [*block(0, AM), *block(96, G), Note(192, 33, 40), Note(240, 40, 40)]
-    assert play(notes, reader=reader) == [(0, 9), (96, 7), (192, 9)]
-    assert reader.current is not None
-    assert reader.current.tones == pack_tones(AM)
-
-
-def test_a_broken_fifth_is_the_chord_that_was_last_played_on_its_root() -> None:
-    reader = HandReader(find_bar)
-    notes = [*block(0, AM), *block(96, G), Note(192, 33, 40), Note(198, 40, 40)]
+    notes = [*block(0, AM), *block(96, G), *then]
     assert play(notes, reader=reader) == [(0, 9), (96, 7), (192, 9)]
     assert reader.current is not None
     assert reader.current.tones == pack_tones(AM)

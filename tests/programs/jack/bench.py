@@ -24,7 +24,7 @@ from typing import Any
 from daemon.core.counters import quantile
 from music.note import TICKS_PER_BEAT, Note
 from tests.support.jack.server import RATE, jack_server
-from tests.support.jack.stage import Performance, hanging, offsets, onsets, perform, realtime
+from tests.support.jack.stage import Performance, ended_well, list_end_figures, offsets, onsets, perform, realtime
 
 
 def some_melody(seconds: float, bpm: int, seed: int) -> list[Note]:
@@ -62,13 +62,8 @@ def figures(done: Performance, bpm: int, period: int, xruns: int) -> dict[str, A
         "lateness_bound_ms": round(step_ns / 4e6, 3),
         "bare_wait_ms": bare,
         "later_than_bare_p99.9_ms": round(late["p99.9"] - bare["p99.9"], 3) if late["count"] else None,
-        "hanging": len(hanging(done.heard)),
-        "hanging_witness": len(hanging(done.frames)),
+        **list_end_figures(done, xruns),
         "lost_onsets": done.report["onsets"] - len(onsets(done.heard)),
-        "isr": done.report["isr"],
-        "inference_ms": done.report["inference_ms"],
-        "status": done.status,
-        "xruns": xruns,
         "steps": {name: done.report[name] for name in ("steps", "in_time", "late", "uncovered", "failed")},
     }
 
@@ -79,7 +74,7 @@ def within_bounds(found: dict[str, Any]) -> bool:
         found["scatter_ms"]["p99"] <= found["scatter_bound_ms"]
         and found["lateness_ms"]["p99"] <= found["lateness_bound_ms"]
         and found["later_than_bare_p99.9_ms"] <= 1.0
-        and found["hanging"] == found["hanging_witness"] == found["status"] == 0
+        and ended_well(found)
     )
 
 

@@ -31,7 +31,7 @@ from music import midi
 from music.note import CHANNELS, TICKS_PER_BEAT, TICKS_PER_STEP, Note
 from tests.programs.jack.bench import some_melody
 from tests.support.jack.server import jack_server
-from tests.support.jack.stage import Performance, Stamped, hanging, perform
+from tests.support.jack.stage import Performance, Stamped, ended_well, list_end_figures, perform
 
 #: the lowest key of the left hand's octave: G2
 LOWEST = 43
@@ -126,19 +126,13 @@ def figures(done: Performance, strokes: Sequence[Stroke], bpm: int, xruns: int) 
             "elsewhere": f"{len(repeats) - len(again)} of {round((end - origin) / step_ns)}",
         },
         "bass_onsets": len(bass),
-        "hanging": len(hanging(done.heard)),
-        "hanging_witness": len(hanging(done.frames)),
-        "isr": done.report["isr"],
-        "inference_ms": done.report["inference_ms"],
-        "status": done.status,
-        "xruns": xruns,
+        **list_end_figures(done, xruns),
     }
 
 
 def within_bounds(found: dict[str, Any]) -> bool:
     """Return True where every figure keeps its bound."""
-    ends = found["hanging"] == found["hanging_witness"] == found["status"] == 0
-    return bool(ends and found["never"] == 0 and found["share_next_step"] >= MIN_SHARE)
+    return bool(ended_well(found) and found["never"] == 0 and found["share_next_step"] >= MIN_SHARE)
 
 
 def main() -> int:

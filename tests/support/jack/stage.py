@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -203,6 +203,23 @@ def hanging(messages: Sequence[Stamped]) -> set[tuple[int, int]]:
         elif midi.is_note_off(data):
             on.discard(midi.key_of(data))
     return on
+
+
+def list_end_figures(done: Performance, xruns: int) -> dict[str, Any]:
+    """Return how a performance ended, as every program that measures one prints it."""
+    return {
+        "hanging": len(hanging(done.heard)),
+        "hanging_witness": len(hanging(done.frames)),
+        "isr": done.report["isr"],
+        "inference_ms": done.report["inference_ms"],
+        "status": done.status,
+        "xruns": xruns,
+    }
+
+
+def ended_well(found: Mapping[str, Any]) -> bool:
+    """Return True where these figures say that no note was left on and the band left with status 0."""
+    return bool(found["hanging"] == found["hanging_witness"] == found["status"] == 0)
 
 
 def offsets(times: Sequence[int], step: float) -> list[float]:
