@@ -36,6 +36,8 @@ UNNOTICED_TICKS = 16
 GUESSED_SHARE, KNOWN_SHARE = 0.1, 0.003
 #: what a late tick that is left out adds to the width, as a share of how far it lies outside
 LEARNING_SHARE = 0.1
+#: how far apart outliers that stay at one distance from the line may lie, as a share of it
+NEAR_SHARE = 0.125
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,8 @@ class TickFilter:
         if rushed and self._line.settled and self._pending and self._pending[-1].off_ns > self._bounds()[1]:
             self._pending.pop()  # only the last of those that come all at once says where they lie
             self._caught_up = True
+        if self._pending and off > self.interval_ns / 2 and all(tick.off_ns < off / 4 for tick in self._pending):
+            self._accept_as_jitter()  # what begins now is another matter
         self._pending.append(PendingTick(self.number, ns, self.number - self._line.points[-1][0], off))
         last = self._pending[-2:]
         if (len(last) == 2 or self._caught_up) and all(self._is_inside(tick.off_ns) for tick in last):
@@ -151,7 +155,7 @@ class TickFilter:
         """Find out whether the outliers run away from the line or stay at one distance from it."""
         pending, (early, late) = self._pending, self._bounds()
         lowest, highest = min(tick.off_ns for tick in pending), max(tick.off_ns for tick in pending)
-        stay = highest - lowest <= self._line.tolerance_ns
+        stay = highest - lowest <= max(self._line.tolerance_ns, lowest * NEAR_SHARE)
         drift = self._find_drift(early, late)
         slope = _least_squares_slope([(tick.after, tick.off_ns) for tick in pending])
         steep = 2 * abs(slope) * (len(pending) - 1) > highest - lowest
@@ -188,9 +192,10 @@ class TickFilter:
         interval = self.interval_ns
         missing = round(((lowest + highest) - (early + late)) / 2 / interval)
         whole, doubt = missing * interval, 0.002 * missing * interval - MIN_TOLERANCE_NS / 2
+        earliest = whole + min(early - doubt, -MIN_TOLERANCE_NS / 2)
         if matching_period_ns(interval) and -2 < missing < 2:
             self._accept_as_wider()
-        elif missing >= 1 and lowest >= whole + early - doubt and highest <= whole + late + doubt:
+        elif missing >= 1 and lowest >= earliest and highest <= whole + late + doubt + self._line.width_ns / 2:
             if self._find_grid(whole, missing):
                 return
             self.lost += missing
