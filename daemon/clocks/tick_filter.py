@@ -123,8 +123,6 @@ class TickFilter:
         if rushed and self._line.settled and self._pending and self._pending[-1].off_ns > self._bounds()[1]:
             self._pending.pop()  # only the last of those that come all at once says where they lie
             self._caught_up = True
-        if self._pending and off > self.interval_ns / 2 and all(tick.off_ns < off / 4 for tick in self._pending):
-            self._accept_as_jitter()  # what begins now is another matter
         self._pending.append(PendingTick(self.number, ns, self.number - self._line.points[-1][0], off))
         last = self._pending[-2:]
         if (len(last) == 2 or self._caught_up) and all(self._is_inside(tick.off_ns) for tick in last):
@@ -153,6 +151,7 @@ class TickFilter:
 
     def _classify_outliers(self) -> None:
         """Find out whether the outliers run away from the line or stay at one distance from it."""
+        self._forget_before_last_step()
         pending, (early, late) = self._pending, self._bounds()
         lowest, highest = min(tick.off_ns for tick in pending), max(tick.off_ns for tick in pending)
         stay = highest - lowest <= max(self._line.tolerance_ns, lowest * NEAR_SHARE)
@@ -168,6 +167,13 @@ class TickFilter:
                 self._change_tempo(IntervalEstimate(slope, abs(slope) / 4))
             else:
                 self._accept_as_wider()
+
+    def _forget_before_last_step(self) -> None:
+        """Leave out the outliers before the last few if those are a step later: more was lost, or these were jitter."""
+        before, last = self._pending[:-FEW_OUTLIERS], [tick.off_ns for tick in self._pending[-FEW_OUTLIERS:]]
+        together = max(last) - min(last) <= self._line.tolerance_ns < self.interval_ns / 2
+        if before and together and max(tick.off_ns for tick in before) < min(last) - self.interval_ns / 2:
+            self._pending = self._pending[-FEW_OUTLIERS:]
 
     def _find_drift(self, early: float, late: float) -> IntervalEstimate | None:
         """Return by how much per tick the outliers run away, on a line that leaves this one shortly before them.
@@ -196,7 +202,7 @@ class TickFilter:
         if matching_period_ns(interval) and -2 < missing < 2:
             self._accept_as_wider()
         elif missing >= 1 and lowest >= earliest and highest <= whole + late + doubt + self._line.width_ns / 2:
-            if self._find_grid(whole, missing):
+            if not (missing > 1 and self._line.width_ns < interval / 4) and self._find_grid(whole, missing):
                 return
             self.lost += missing
             self.number += missing

@@ -80,7 +80,8 @@ class SlipDetector:
         mean_ns = interval_ns + drift
         usual = any(_agree(slips[-1].ns, period, PERIOD_SHARE) for period in USUAL_PERIODS_NS)
         doubt = drift / (len(slips) - 1) / distance
-        if slips[-1].ticks and not usual and _is_whole_tempo(interval_ns) and not _is_whole_tempo(mean_ns, doubt):
+        lost = slips[-1].ticks and _is_whole_tempo(interval_ns) and not _is_whole_tempo(mean_ns, doubt)
+        if lost and (not usual or len(slips) < MANY_SLIPS):
             return None
         complete = self._before is not None and self._before <= distance * (1 + DISTANCE_SHARE) + 2
         if len(slips) < (FEW_SLIPS if complete and (usual or not slips[-1].ticks) else MANY_SLIPS):

@@ -165,6 +165,38 @@ def test_lost_ticks_are_known_from_time(lost: int, sd: float) -> None:
     assert all(abs(change.us - 500_000) < 6_000 for change in changes[100:] if isinstance(change, ClockTick))
 
 
+@pytest.mark.parametrize("bpm", [76.05, 110, 125, 180])
+@pytest.mark.parametrize("sd", [0.3 * MS, 1 * MS, 2 * MS])
+def test_lost_ticks_are_known_however_much_it_jitters(bpm: float, sd: float) -> None:
+    for lost in (1, 2, 3):
+        for seed in range(2):
+            times = jittered(ticks(bpm, 400), sd, seed)
+            changes = tell(clock(120), [(0, START), *((ns, TICK) for ns in times[:250] + times[250 + lost :])])
+            late = [change for change in changes[100:] if isinstance(change, ClockTick)]
+            assert (late[-1].tick, late[-1].lost) == (399, lost)
+            assert all(abs(change.us * bpm / 60e6 - 1) < 0.01 for change in late)
+
+
+@pytest.mark.parametrize("sd", [0, 0.3 * MS, 1 * MS])
+def test_ticks_lost_twice_in_a_moment_make_no_other_tempo(sd: float) -> None:
+    for heard in (1, 2, 3):
+        times = jittered(ticks(75, 400), sd, heard)
+        came = times[:250] + times[252 : 252 + heard] + times[255 + heard :]
+        changes = tell(clock(75), [(0, START), *((ns, TICK) for ns in came)])
+        late = [change for change in changes[100:] if isinstance(change, ClockTick)]
+        assert (late[-1].tick, late[-1].lost) == (399, 5)
+        assert all(abs(change.us * 75 / 60e6 - 1) < 0.01 for change in late)
+
+
+def test_ticks_lost_now_and_then_are_no_slips_of_a_timer() -> None:
+    """Two and two, 40 ms each, and single ones a usual period apart, as a timer might slip."""
+    for lost in ((115, 116, 729, 730, 892, 893), (176, 700)):
+        came = [ns for i, ns in enumerate(ticks(125, 1000)) if i not in lost]
+        last = tell(clock(120), [(0, START), *((ns, TICK) for ns in came)])[-1]
+        assert isinstance(last, ClockTick)
+        assert (last.tick, last.lost) == (999, len(lost))
+
+
 @pytest.mark.parametrize("bpm", [90, 120, 140])
 @pytest.mark.parametrize("heard", [2, 3, 5, 8, 16, 40])
 @pytest.mark.parametrize("lost", [2, 3, 8])
