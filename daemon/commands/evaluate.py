@@ -22,6 +22,7 @@ from daemon.config.cli_options import make_key_option
 from music.errors import report_os_errors
 
 if TYPE_CHECKING:
+    from daemon.evaluation.report import Report
     from daemon.evaluation.scoring import BandUnderTest
 
 #: the folder of collections in the project, beside the checkout
@@ -29,17 +30,34 @@ DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 #: what is evaluated on where nothing else is said
 COLLECTION, SPLIT = "pop909", "valid"
 LIVE, OFFLINE, BASELINES = "live", "offline", "baselines"
+#: lines of the table of timing, and what they tell
+TIMING = (
+    ("in time", "share of steps whose own plan had come before they sounded"),
+    ("covered", "share of steps that any plan covered: the interaction success rate (ISR) of StreamMUSE"),
+    ("age p50", "how old the newest melody note was that a note's plan knew, when the note sounded: median"),
+    ("age p99", "and 99th percentile"),
+)
+_ABOUT_FIGURES = """\
+The figures stand in groups; those of other papers are by the papers' own definitions. For the recovery among them the
+band plays the beginning of each song once more, live, to a melody that moves by six semitones at beat 17. Files that
+are rendered already are measured in a moment: --baselines --renders DIR."""
 
 
 class _CommandWithFigures(click.Command):
     """A command whose help ends with what the figures mean."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of figures."""
-        from music.evaluation.metrics import METRICS
+        """Write the lists of figures, as the tables have them."""
+        from music.evaluation.metrics import GROUPS, list_figures
 
-        with formatter.section("Figures"):
-            formatter.write_dl([(figure.title, figure.what) for figure in METRICS])
+        formatter.write_paragraph()
+        with formatter.indentation():
+            formatter.write_text(_ABOUT_FIGURES)
+        for group in GROUPS:
+            with formatter.section(f"Figures: {group}"):
+                formatter.write_dl([(figure.title, figure.what) for figure in list_figures(group)])
+        with formatter.section("Figures: timing"):
+            formatter.write_dl(list(TIMING))
         super().format_epilog(ctx, formatter)
 
 
@@ -64,6 +82,7 @@ class _CommandWithFigures(click.Command):
 @click.option(
     "--songs", metavar="N", type=click.IntRange(min=1), help="How many of its songs to draw by the seed; else all."
 )
+@click.option("--bars", metavar="N", type=click.IntRange(min=1), help="Only the first N bars of each song.")
 @technique_option
 @graph_option
 @control_options
@@ -74,6 +93,12 @@ class _CommandWithFigures(click.Command):
 @click.option("--offline", "mode", flag_value=OFFLINE, help="Only as it plays with the whole melody in view.")
 @click.option("--baselines", "mode", flag_value=BASELINES, help="No player: only what players are measured against.")
 @click.option("--by-style", is_flag=True, help="Compare the groove with the parts that the style is made of.")
+@click.option(
+    "--renders",
+    metavar="DIR",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Measure the renders that lie there, too; each has the name of its song's file.",
+)
 @click.option("--jobs", metavar="N", type=click.IntRange(min=1), help="How many processes.  [default: one a core]")
 @click.option("--pictures", metavar="DIR", type=click.Path(path_type=Path), help="Draw piano rolls there (matplotlib).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
@@ -82,6 +107,7 @@ def command(
     collection: str | None,
     split: str | None,
     songs: int | None,
+    bars: int | None,
     technique: str,
     graph: Path | None,
     assigned: tuple[str, ...],
@@ -90,6 +116,7 @@ def command(
     replan: str | None,
     mode: str | None,
     by_style: bool,
+    renders: Path | None,
     jobs: int | None,
     pictures: Path | None,
     as_json: bool,
@@ -105,7 +132,7 @@ def command(
 
     The column `given chords` is the band once more, as it plays live (with --offline, offline), told of the song's
     chords by a chart: those annotated as markers on the song's track `harmony`, or those of --chart FILE, which are
-    what it is measured against, too, where a song has none annotated. Where there are no chords it is a dash.
+    what it is measured against, too, where a song has none annotated. Where there are no chords it is n/a.
     """
     from daemon.evaluation.evaluate import EvaluationOptions, evaluate
     from daemon.harmony.chart_line import open_chart
@@ -119,23 +146,35 @@ def command(
         collection=collection,
         split=split,
         songs=songs,
+        bars=bars,
         seed=band.settings.seed if band else seed or 0,
         band=band,
         style=band.style if band else style,
         modes=modes,
         chart=open_chart(chart).line if chart else None,
+        renders=renders,
         by_style=by_style,
         pictures=pictures,
         jobs=jobs or os.cpu_count() or 1,
     )
     with report_os_errors():
         report = evaluate(options)
+    _print_report(report, as_json=as_json, tells_skipped=not collection)
+
+
+def _print_report(report: Report, *, as_json: bool, tells_skipped: bool) -> None:
+    """Print a table for each group of figures, and on stderr what was skipped; or JSON."""
+    from daemon.evaluation.report import LEGEND
+
     if as_json:
         click.echo(json.dumps(report.as_json(), indent=1, allow_nan=False))
-    else:
-        print_table(report.make_table(), 400)
-        for file in report.skipped if not collection else ():
-            click.echo(f"skipped: {file.file} {file.reason}", err=True)
+        return
+    click.echo(report.make_title())
+    for table in report.make_tables():
+        print_table(table, 400)
+    click.echo(LEGEND)
+    for file in report.skipped if tells_skipped else ():
+        click.echo(f"skipped: {file.file} {file.reason}", err=True)
 
 
 def _choose_songs(data: Path, collection: str | None, split: str | None) -> tuple[str, str | None]:

@@ -22,6 +22,7 @@ from daemon.harmony.chart_line import ChartLine
 from daemon.players.graph import Graph
 from music import styles as known_styles
 from music.corpus import CorpusError, SkippedFile, SongFile, find_next_song, read_own_songs, read_split
+from music.midi_text import make_printable
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -48,6 +49,10 @@ class EvaluationOptions:
     modes: tuple[str, ...] = ()
     #: the chords that the songs are given; None: those that each has annotated
     chart: ChartLine | None = None
+    #: only the first bars of each song; None: all
+    bars: int | None = None
+    #: the folder with renders of the songs to measure beside them
+    renders: Path | None = None
     #: compare the groove with the parts that the style is made of
     by_style: bool = False
     #: the folder for pictures; None: draw none
@@ -71,6 +76,8 @@ def evaluate(options: EvaluationOptions) -> Report:
             options.modes,
             options.pictures,
             options.chart,
+            options.bars,
+            options.renders,
             skips_broken=not options.collection,
         )
         for index, entry in enumerate(entries)
@@ -82,6 +89,9 @@ def evaluate(options: EvaluationOptions) -> Report:
     if not scores:
         first = f"; {skipped[0].file} {skipped[0].reason}" if skipped else ""
         raise CorpusError(f"no file of {collection} has a melody and an accompaniment of its own{first}")
+    if options.renders is not None and not any(scoring.RENDERS in score.rows for score in scores):
+        where = make_printable(str(options.renders))
+        raise CorpusError(f"no render of these songs in {where}: call them as the songs, such as {scores[0].name}.mid")
     return Report(
         collection=collection,
         split=options.split or "all",
@@ -93,6 +103,7 @@ def evaluate(options: EvaluationOptions) -> Report:
         scores=tuple(scores),
         parts_of_style=_score_parts_of_style(options) if options.by_style else None,
         skipped=tuple(skipped),
+        first_bars=options.bars,
     )
 
 

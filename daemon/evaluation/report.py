@@ -1,4 +1,4 @@
-"""The report of `houseband evaluate`: one table, or JSON."""
+"""The report of `houseband evaluate`: a table for each group of figures, or JSON."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
+from rich import box
 from rich.table import Table
 
 from daemon.core.counters import quantile_of_counts
@@ -15,7 +16,7 @@ from daemon.evaluation import scoring
 from daemon.evaluation.scoring import GIVEN, LIVE, OWN, BandUnderTest, EngineTiming, FileScore
 from music.corpus import SkippedFile
 from music.evaluation.means import Mean
-from music.evaluation.metrics import METRICS, Metric
+from music.evaluation.metrics import GROUPS, METRICS, Metric, Pooled, list_figures
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Report:
     parts_of_style: tuple[FileScore, ...] | None = None
     #: the files that have no score, and why
     skipped: tuple[SkippedFile, ...] = ()
+    #: only so many bars of each song were played; None: all
+    first_bars: int | None = None
 
     @cached_property
     def means(self) -> dict[str, dict[str, Mean]]:
@@ -90,6 +93,8 @@ class Report:
         text = f"{self.collection}, {self.split}: {self.songs} songs, {len(self.scores)} files, {self.bars} bars"
         if self.files > len(self.scores):
             text += f" ({self.files - len(self.scores)} without a melody or an accompaniment left out)"
+        if self.first_bars is not None:
+            text += f"; the first {self.first_bars} bars of each"
         if self.band is not None:
             text += f"; style {self.style or 'of each file'}, seed {self.band.settings.seed}"
             text += f", {self.band.latency_ms:g} ms a plan; {self.songs_with_chords} songs have chords to be given"
@@ -103,11 +108,16 @@ class Report:
             "songs": self.songs,
             "files": len(self.scores),
             "bars": self.bars,
+            "first_bars": self.first_bars,
             "style": self.style,
             "band": _export_band(self.band) if self.band is not None else None,
             "graph": dict(self.graph),
             "skipped": [file._asdict() for file in self.skipped],
             "rows": {self.make_label(row): _export_means(figures) for row, figures in self.means.items()},
+            "recovery": {
+                self.make_label(row): [None if math.isnan(value) else value for value in beats]
+                for row, beats in scoring.average_recovery(self.scores).items()
+            },
             "timing": {self.make_label(mode): _export_timing(timing) for mode, timing in self.timing.items()},
         }
         if self.band is not None:
@@ -119,39 +129,62 @@ class Report:
             }
         return found
 
-    def make_table(self) -> Table:
-        """Return a table with a line for each figure and a column for each row of the report."""
-        columns = {self.make_label(row): _format_row(figures) for row, figures in self.means.items()}
-        if LIVE in self.timing:
-            columns[self.make_label(LIVE)] |= _format_timing(self.timing[LIVE])
+    def make_tables(self) -> list[Table]:
+        """Return a table for each group of figures, and one of timing: a line for each figure, a column for each row.
+
+        Columns in which a group has nothing are left out.
+        """
+        columns = {self.make_label(row): self._format_row(figures) for row, figures in self.means.items()}
         if self.style_means:
-            columns[f"parts in {self.style or 'all styles'}"] = _format_row(self.style_means)
+            columns[f"parts in {self.style or 'all styles'}"] = self._format_row(self.style_means)
             for mode in self.modes:
                 columns[f"{mode} to them"] = {k: _format_deviation(v) for k, v in self.compute_deviations(mode).items()}
-        table = Table(
-            title=self.make_title(), caption="means over songs, ± half of the 95% interval", title_justify="left"
-        )
-        table.add_column("")
-        for heading in columns:
-            table.add_column(heading, justify="right")
-        for figure in METRICS:
-            table.add_row(figure.title, *(column.get(figure.key, "") for column in columns.values()))
-        for line in _TIMING if LIVE in self.timing else ():
-            table.add_row(line, *(column.get(line, "") for column in columns.values()))
-        return table
+        tables = [
+            _make_table(group, {figure.key: figure.title for figure in list_figures(group)}, columns)
+            for group in GROUPS
+        ]
+        if LIVE in self.timing:
+            timing = {self.make_label(LIVE): _format_timing(self.timing[LIVE])}
+            tables.append(_make_table("timing", dict(zip(_TIMING, _TIMING, strict=True)), timing))
+        return tables
+
+    def _format_row(self, figures: Mapping[str, Mean]) -> dict[str, str]:
+        return {
+            figure.key: _format_mean(figure, figures[figure.key], self.songs)
+            for group in GROUPS
+            for figure in list_figures(group)
+            if figure.key in figures
+        }
 
 
-_TIMING = ("in time", "age p50", "age p99")
+#: what stands below the tables
+LEGEND = (
+    "Means over songs, ± half of the 95% interval; (n): only n songs have the figure; n/a: none has. "
+    "`houseband evaluate --help` says what each is."
+)
+_TIMING = ("in time", "covered", "age p50", "age p99")
 
 
-def _format_row(figures: Mapping[str, Mean]) -> dict[str, str]:
-    return {figure.key: _format_mean(figure, figures[figure.key]) for figure in METRICS if figure.key in figures}
+def _make_table(title: str, lines: Mapping[str, str], columns: Mapping[str, Mapping[str, str]]) -> Table:
+    """Return a table; lines: key -> title; columns: heading -> key -> text."""
+    shown = {heading: texts for heading, texts in columns.items() if lines.keys() & texts.keys()}
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("", no_wrap=True)
+    for heading in shown:
+        table.add_column(heading, justify="right")
+    for key, line in lines.items():
+        table.add_row(line, *(texts.get(key, "") for texts in shown.values()))
+    return table
 
 
-def _format_mean(figure: Metric, mean: Mean) -> str:
+def _format_mean(figure: Metric | Pooled, mean: Mean, songs: int) -> str:
+    """Return a mean with its interval and, where it is not that of all songs, their number."""
     if not mean.songs:
-        return "-"
-    return f"{mean.value:.{figure.digits}f} ±{(mean.high - mean.low) / 2:.{figure.digits}f}"
+        return "n/a"
+    text = f"{mean.value:.{figure.digits}f}"
+    if not math.isnan(mean.low):
+        text += f" ±{(mean.high - mean.low) / 2:.{figure.digits}f}"
+    return text if mean.songs == songs else f"{text} ({mean.songs})"
 
 
 def _export_means(figures: Mapping[str, Mean]) -> dict[str, dict[str, float | None]]:
@@ -165,6 +198,7 @@ def _export_timing(timing: EngineTiming) -> dict[str, float | None]:
     return {
         "steps": timing.steps,
         "in_time_share": timing.in_time / timing.steps if timing.steps else None,
+        "covered_share": timing.covered / timing.steps if timing.steps else None,
         "knowledge_age_ticks_p50": quantile_of_counts(timing.age_ticks, 0.5),
         "knowledge_age_ticks_p99": quantile_of_counts(timing.age_ticks, 0.99),
         "knowledge_age_ns_p50": quantile_of_counts(timing.age_ns, 0.5),
@@ -178,13 +212,16 @@ def _export_band(band: BandUnderTest) -> dict[str, Any]:
 
 
 def _format_deviation(share: float | None) -> str:
-    return "-" if share is None else f"{share:+.0%}"
+    return "n/a" if share is None else f"{share:+.0%}"
 
 
 def _format_timing(timing: EngineTiming) -> dict[str, str]:
     def milliseconds(share: float) -> str:
         ns = quantile_of_counts(timing.age_ns, share)
-        return "-" if ns is None else f"{ns / 1e6:.0f} ms"
+        return "n/a" if ns is None else f"{ns / 1e6:.0f} ms"
 
-    share = f"{timing.in_time / timing.steps:.4f}" if timing.steps else "-"
-    return dict(zip(_TIMING, (share, milliseconds(0.5), milliseconds(0.99)), strict=True))
+    def format_share(part: int) -> str:
+        return f"{part / timing.steps:.4f}" if timing.steps else "n/a"
+
+    shares = format_share(timing.in_time), format_share(timing.covered)
+    return dict(zip(_TIMING, (*shares, milliseconds(0.5), milliseconds(0.99)), strict=True))

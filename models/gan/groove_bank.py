@@ -15,13 +15,13 @@ from models.gan.dataset import GAN_STYLES, RHYTHM_ROWS, draw_score
 from models.gan.network import Encoder
 from music.analysis import note_density
 from music.encoding.gan_canvas import CANVAS_STEPS, FIRST_NOW_STEP
-from music.evaluation import metrics
 from music.evaluation.passage import collect_notes, find_passage
+from music.evaluation.rhythm import measure_drums, measure_groove
 from music.note import STEPS_PER_BAR, TICKS_PER_STEP, Note
 
 #: a role plays in at least this share of a passage's bars
 PLAYED_SHARE = 0.75
-#: keys of music.evaluation.metrics that say how a band moves
+#: keys of music.evaluation.rhythm that say how a band moves
 MOVES = ("onsets", "on_beat", "crumbs", "groove", "drum_onsets")
 #: a passage stands in at most so many pairs
 MAX_PAIRS = 3
@@ -99,8 +99,8 @@ def measure_moves(parts: dict[str, list[Note]], first: int, last: int) -> Figure
     """Return the figures MOVES of a band, from step `first` to before `last`; NaN where there is none."""
     where = find_passage([Note(first * TICKS_PER_STEP, 60, (last - first) * TICKS_PER_STEP)])
     band = {role: notes for role, notes in parts.items() if role != "melody"}
-    groove = metrics.measure_groove(where, collect_notes(band, where))
-    figures = groove | metrics.measure_drums(where, band, None)
+    groove = measure_groove(where, collect_notes(band, where))
+    figures = groove | measure_drums(where, band, None)
     return np.array([figures[key] for key in MOVES])
 
 

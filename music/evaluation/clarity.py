@@ -11,8 +11,17 @@ from typing import NamedTuple
 import numpy as np
 
 from music.chords import NO_CHORD, ChordTrack
-from music.evaluation.passage import Bools, Floats, Ints, MelodyPassage, PlayedNotes, count_pitch_classes
-from music.note import PITCH_CLASSES, PITCHES, STEPS_PER_BEAT, TICKS_PER_STEP
+from music.evaluation.means import compute_share
+from music.evaluation.passage import (
+    Bools,
+    Floats,
+    Ints,
+    MelodyPassage,
+    PlayedNotes,
+    count_pitch_classes,
+    draw_begun,
+)
+from music.note import PITCH_CLASSES, TICKS_PER_STEP
 
 #: semitones above the root of the two triads that a half bar is taken for
 _HALF_BAR_TRIADS = ((0, 4, 7), (0, 3, 7))
@@ -54,7 +63,7 @@ def measure_half_bars(where: MelodyPassage, ours: PlayedNotes, chords: ChordTrac
     The triad, major or minor, that fits best all that sounds in the half bar is held against the annotated root that
     fills most of it, and against the third above that root that does. Half bars without a chord are left out.
     """
-    classes, annotated = count_pitch_classes(_sound(where, ours)), spread_chords(where, chords)
+    classes, annotated = count_pitch_classes(draw_begun(where, ours)), spread_chords(where, chords)
     roots, triads = [], []
     half = max(1, where.steps_per_bar // 2)
     for bar in range(0, where.steps, where.steps_per_bar):
@@ -72,32 +81,46 @@ def measure_half_bars(where: MelodyPassage, ours: PlayedNotes, chords: ChordTrac
     return {"half_bar_root": _share(roots), "half_bar_triad": _share(triads)}
 
 
-def measure_root_on_1(where: MelodyPassage, ours: PlayedNotes) -> float:
-    """Return the share of the bars whose first beat is clear in which that beat's lowest note is its chord's root.
+def measure_beats(where: MelodyPassage, ours: PlayedNotes) -> dict[str, float]:
+    """Return clear, own_root, root_on_1 and changes.
 
-    The lowest note is that of the beat's first step, and the chord is the one that fits best what sounds in the beat.
+    clear: of the beats that sound, the share that is clear: on the first step something sounds, and of three or more
+    pitch classes in the beat (by time, octaves counted) one triad or seventh chord has more than 0.9. own_root: of
+    those, the share whose lowest note, at the first step, is the root of the chord that fits best; root_on_1: the same
+    of the first beats of bars. changes: how often a bar the triad changes that fits a beat best; beats that rest are
+    passed over.
     """
-    sounding = _sound(where, ours)
+    sounding = draw_begun(where, ours)
     classes = count_pitch_classes(sounding)
-    found = []
-    for bar in range(0, where.steps, where.steps_per_bar):
-        weights = classes[bar : bar + min(STEPS_PER_BEAT, where.steps_per_bar)].sum(axis=0)
-        lowest = np.flatnonzero(sounding[bar])
+    sounds, rooted, on_1 = 0, [], []
+    for begin, end in where.list_beats():
+        sounds += bool(sounding[begin:end].any())
+        weights, lowest = classes[begin:end].sum(axis=0), np.flatnonzero(sounding[begin])
         if (weights > 0).sum() < FEWEST_CLASSES or not lowest.size:
             continue
         shares = _CHORDS @ weights / weights.sum()
         if shares.max() > CLEAR_SHARE:
             roots = np.flatnonzero(shares >= shares.max() - _TIE) % PITCH_CLASSES
-            found.append(bool((roots == lowest[0] % PITCH_CLASSES).any()))
-    return _share(found)
+            rooted.append(bool((roots == lowest[0] % PITCH_CLASSES).any()))
+            on_1 += rooted[-1:] if begin % where.steps_per_bar == 0 else []
+    triads = find_beat_triads(where, ours)
+    heard = triads[triads != NO_CHORD]
+    return {
+        "clear": len(rooted) / max(1, sounds),
+        "own_root": _share(rooted),
+        "root_on_1": _share(on_1),
+        "changes": int((heard[1:] != heard[:-1]).sum()) / where.bars,
+    }
 
 
-def _sound(where: MelodyPassage, ours: PlayedNotes) -> Bools:
-    """Return the pitches that sound on each step, of the notes that begin in the passage: (steps, 128)."""
-    sounding = np.zeros((where.steps, PITCHES), np.bool_)
-    for onset, pitch, length in zip(ours.onset, ours.pitch, ours.length, strict=True):
-        sounding[onset : onset + length, pitch] = True
-    return sounding
+def find_beat_triads(where: MelodyPassage, ours: PlayedNotes) -> Ints:
+    """Return the triad that best fits what sounds in each beat: (beats,).
+
+    0..11 are major on C..B, 12..23 minor; NO_CHORD where nothing sounds.
+    """
+    classes = count_pitch_classes(draw_begun(where, ours))
+    told = [_find_triad(classes[begin:end].sum(axis=0)) for begin, end in where.list_beats()]
+    return np.array([NO_CHORD if each is None else each[0] + PITCH_CLASSES * each[1] for each in told], np.int64)
 
 
 def _find_triad(weights: Floats) -> tuple[int, bool] | None:
@@ -119,4 +142,4 @@ _TRIADS, _CHORDS = _stack_chords(_HALF_BAR_TRIADS), _stack_chords(_BEAT_CHORDS)
 
 
 def _share(flags: list[bool]) -> float:
-    return float(np.mean(flags)) if flags else float("nan")
+    return compute_share(np.array(flags, np.bool_))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from music.encoding import piano_roll
-from music.note import PITCH_CLASSES, PITCHES, REST, TICKS_PER_STEP, Metre, Note, quantise
+from music.note import PITCH_CLASSES, PITCHES, REST, STEPS_PER_BEAT, TICKS_PER_STEP, Metre, Note, quantise
 
 Parts = Mapping[str, Iterable[Note]]
 Floats = NDArray[np.float64]
@@ -25,6 +25,7 @@ class MelodyPassage:
     first_step: int
     steps_per_bar: int
     line: Ints  #: (steps,): the melody's top pitch on each step, REST where it is silent
+    begins: Bools  #: (steps, 128): the pitches of the melody's notes that begin on each step
 
     @property
     def steps(self) -> int:
@@ -35,6 +36,14 @@ class MelodyPassage:
     def bars(self) -> int:
         """Length in bars."""
         return self.steps // self.steps_per_bar
+
+    def list_beats(self) -> list[tuple[int, int]]:
+        """Return the first step of each beat and the step after its last; a bar begins a beat in every metre."""
+        return [
+            (beat, min(beat + STEPS_PER_BEAT, bar + self.steps_per_bar))
+            for bar in range(0, self.steps, self.steps_per_bar)
+            for beat in range(bar, bar + self.steps_per_bar, STEPS_PER_BEAT)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +74,10 @@ def find_passage(melody: Iterable[Note], metre: Metre | None = None) -> MelodyPa
     steps = -(-(last - first) // per_bar) * per_bar
     sustain = piano_roll.from_notes(notes, first, steps).sustain
     top = PITCHES - 1 - sustain[:, ::-1].argmax(axis=1)
-    return MelodyPassage(first, per_bar, np.where(sustain.any(axis=1), top, REST))
+    begins = np.zeros((steps, PITCHES), np.bool_)
+    for note in notes:
+        begins[note.start // TICKS_PER_STEP - first, note.pitch] = True
+    return MelodyPassage(first, per_bar, np.where(sustain.any(axis=1), top, REST), begins)
 
 
 def collect_notes(parts: Parts, where: MelodyPassage) -> PlayedNotes:
@@ -87,6 +99,26 @@ def find_drum_onsets(parts: Parts, where: MelodyPassage) -> Ints:
     """Return where drum notes begin in a passage: (notes,), in steps from its start."""
     onset = np.array([n.start // TICKS_PER_STEP for n in quantise(parts.get("drums", ()))], np.int64) - where.first_step
     return onset[(onset >= 0) & (onset < where.steps)]
+
+
+def draw_begun(where: MelodyPassage, notes: PlayedNotes) -> Bools:
+    """Return the pitches that sound on each step, of the notes that begin in the passage: (steps, 128)."""
+    sounding = np.zeros((where.steps, PITCHES), np.bool_)
+    for onset, pitch, length in zip(notes.onset, notes.pitch, notes.length, strict=True):
+        sounding[onset : onset + length, pitch] = True
+    return sounding
+
+
+def draw_onsets(where: MelodyPassage, notes: PlayedNotes) -> Bools:
+    """Return the pitches of the notes that begin on each step: (steps, 128)."""
+    begins = np.zeros((where.steps, PITCHES), np.bool_)
+    begins[notes.onset, notes.pitch] = True
+    return begins
+
+
+def find_any(rows: Bools) -> Bools:
+    """Return which rows have anything set."""
+    return np.asarray(rows.any(axis=1), np.bool_)
 
 
 def count_pitch_classes(sounding: Bools) -> Floats:

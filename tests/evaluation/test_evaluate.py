@@ -12,6 +12,7 @@ from typing import Any
 import mido
 import pytest
 from click.testing import CliRunner, Result
+from rich.table import Table
 
 from daemon.cli import main
 from daemon.core.counters import quantile_of_counts
@@ -34,7 +35,7 @@ from daemon.evaluation.scoring import (
 )
 from music import midifile
 from music.corpus import SkippedFile, SongFile
-from music.evaluation.metrics import METRICS
+from music.evaluation.metrics import GROUPS, MEMORY, METRICS, MOVED, POOLED, RHYTHM
 from music.note import Note
 from tests.house.source import ROOT
 from tests.programs.figures_table import make_table
@@ -160,11 +161,10 @@ def test_a_song_without_chords_has_no_figures_of_given_ones(data: Path, follower
     assert all(math.isnan(value) for value in score.rows[GIVEN].values())
     assert list(score.timing) == [LIVE]
     found = report(score)
-    assert found.as_json()["rows"]["gan given chords"]["cr"]["value"] is None
+    assert found.as_json()["rows"]["gan given chords"]["consonant"]["value"] is None
     assert found.as_json()["songs_with_chords"] == 0
-    column = next(each for each in found.make_table().columns if each.header == "gan given chords")
-    assert set(column.cells) <= {"-", ""}
-    assert "-" in column.cells
+    cells = [cell for table in found.make_tables()[:-1] for cell in find_column(table, "gan given chords")]
+    assert set(cells) == {"n/a"}
 
 
 def test_a_chart_is_given_instead_and_measured_against_where_nothing_is_annotated(
@@ -187,6 +187,11 @@ def test_a_file_without_an_accompaniment_has_no_score(data: Path) -> None:
     assert isinstance(scoring.score_file(ScoringJob(entry(data, "003"))), SkippedFile)
 
 
+def find_column(table: Table, heading: str) -> list[str]:
+    """Return the cells of a column."""
+    return [str(cell) for cell in next(each for each in table.columns if each.header == heading).cells]
+
+
 def score(name: str, bars: int, live: float, own: float = 1.0) -> FileScore:
     rows = {row: dict.fromkeys((f.key for f in METRICS), value) for row, value in ((OWN, own), (LIVE, live))}
     return FileScore(
@@ -196,25 +201,103 @@ def score(name: str, bars: int, live: float, own: float = 1.0) -> FileScore:
 
 def test_a_song_of_many_files_is_one_song_weighted_by_bars() -> None:
     means = scoring.average_songs([score("1-a", 30, 0.2), score("1-b", 10, 0.6), score("2", 500, 0.7)])
-    assert means[LIVE]["cr"].value == pytest.approx((0.3 + 0.7) / 2)
-    assert means[LIVE]["cr"].songs == 2
+    assert means[LIVE]["consonant"].value == pytest.approx((0.3 + 0.7) / 2)
+    assert means[LIVE]["consonant"].songs == 2
 
 
 def test_files_without_a_figure_have_no_say_in_it() -> None:
     means = scoring.average_songs([score("1-a", 30, math.nan), score("1-b", 10, 0.6), score("2", 5, math.nan)])
-    assert means[LIVE]["cr"].value == pytest.approx(0.6)
-    assert means[LIVE]["cr"].songs == 1
+    assert means[LIVE]["consonant"].value == pytest.approx(0.6)
+    assert means[LIVE]["consonant"].songs == 1
 
 
 def report(*scores: FileScore, style_parts: tuple[FileScore, ...] | None = None) -> Report:
     return Report("pop909", "valid", "pop", (LIVE,), BandUnderTest(style="pop"), {}, 3, scores, style_parts)
 
 
+def test_figures_of_all_songs_together_are_made_of_all_files(data: Path, fake_player: FakePlayer) -> None:
+    scores = []
+    for name in ("001-a", "001-b", "002"):
+        found = scoring.score_file(ScoringJob(entry(data, name), None, BandUnderTest(), (LIVE,)))
+        assert isinstance(found, FileScore)
+        scores.append(found)
+    means = scoring.average_songs(scores)
+    human, live = means[OWN], means[LIVE]
+    assert human["memory_same"].value == 1  # the melody returns after two bars, and so does the piano
+    assert human["sync_distance"].value == 0
+    assert human["length_entropy"].value == 0  # a chord a bar
+    assert human["note_in_chord_pooled"].value == pytest.approx(human["note_in_chord"].value)
+    assert human["memory_same"].songs == 2
+    assert human["nic_before"].songs == live["nic_beat_17"].songs == 0  # people did not play to it; it ends before
+    assert live["nic_before"].songs == means[FOLLOWER]["nic_before"].songs == 2
+
+
+def test_the_band_plays_live_to_a_melody_that_moves(data: Path, fake_player: FakePlayer) -> None:
+    path = data / "long.mid"
+    tune = [Note(96 + 24 * i, TUNE[i % 8], 24) for i in range(60)]
+    midifile.write(path, {"melody": tune, "piano": [Note(96 * bar, 48, 96) for bar in range(1, 16)]})
+    job = ScoringJob(SongFile("mine", "", "long", path.read_bytes(), True), None, BandUnderTest(), (LIVE,))
+    found = scoring.score_file(job)
+    assert isinstance(found, FileScore)
+    newest = {note for request in fake_player.asked for note in request.melody}
+    assert {note.pitch for note in newest if note.start >= 96 + 16 * 24} >= {pitch + 6 for pitch in TUNE}
+    beats = found.tallies[LIVE][MOVED]
+    made = report(found).as_json()["recovery"]
+    assert list(made) == ["chord follower", "gan live"]
+    assert made["gan live"] == [ratio if there else None for ratio, there in beats]
+    assert len(made["gan live"]) == 48
+    follower = made["chord follower"]
+    assert sum(follower[16:20]) < sum(follower[12:16])
+
+
+def test_only_the_first_bars_are_played(data: Path, fake_player: FakePlayer) -> None:
+    job = ScoringJob(entry(data, "001-a"), None, BandUnderTest(), (LIVE,), bars=2)
+    found = scoring.score_file(job)
+    assert isinstance(found, FileScore)
+    assert found.bars == 2
+    assert max(note.end for request in fake_player.asked for note in request.melody) <= 2 * 96
+    result = run("--data", data, "--baselines", "--bars", 3, "--json", "--jobs", 1)
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert (told["first_bars"], told["bars"]) == (3, 9)
+    assert "the first 3 bars of each" in run("--data", data, "--baselines", "--bars", 3, "--jobs", 1).stdout
+
+
+def test_renders_are_measured_beside_their_songs(data: Path, tmp_path: Path) -> None:
+    renders = tmp_path / "renders"
+    song(renders / "001-a.mid", up=1)
+    song(renders / "else.mid", up=1)
+    result = run("--data", data, "--baselines", "--renders", renders, "--json", "--jobs", 1)
+    assert result.exit_code == 0, result.output
+    rows = json.loads(result.stdout)["rows"]
+    assert rows["renders"]["own_root"] == {"value": 1.0, "low": 1.0, "high": 1.0, "songs": 1}
+    assert rows["renders"]["half_bar_triad"]["value"] == 0  # a semitone above the song's chords
+    (renders / "001-a.mid").unlink()
+    assert "001-a.mid" in refusal("--data", data, "--baselines", "--renders", renders, "--jobs", 1)
+
+
+def test_a_figure_that_only_some_songs_have_says_so() -> None:
+    found = report(score("1", 4, math.nan), score("2", 4, 0.5))
+    table = found.make_tables()[0]
+    assert find_column(table, "human part")[0] == "1.000 ±0.000"
+    assert find_column(table, "gan live")[0] == "0.500 ±0.000 (1)"
+
+
+def test_the_interaction_success_rate_counts_any_plan(data: Path, fake_player: FakePlayer) -> None:
+    job = ScoringJob(entry(data, "001-a"), None, BandUnderTest(latency_ms=400), (LIVE,))
+    found = scoring.score_file(job)
+    assert isinstance(found, FileScore)
+    timing = found.timing[LIVE]
+    assert timing.in_time < timing.covered <= timing.steps
+    told = report(found).as_json()["timing"]["gan live"]
+    assert told["covered_share"] == timing.covered / timing.steps > told["in_time_share"]
+
+
 def test_the_report_is_plain_json_and_says_how_time_was_kept() -> None:
     found = json.loads(json.dumps(report(score("1", 4, math.nan), score("2", 4, 0.5)).as_json(), allow_nan=False))
     assert (found["songs"], found["files"], found["bars"]) == (2, 2, 8)
     assert list(found["rows"]) == ["human part", "gan live"]
-    assert found["rows"]["gan live"]["cr"] == {"value": 0.5, "low": 0.5, "high": 0.5, "songs": 1}
+    assert found["rows"]["gan live"]["consonant"] == {"value": 0.5, "low": 0.5, "high": 0.5, "songs": 1}
     assert found["timing"]["gan live"]["in_time_share"] == 0.9
     assert found["timing"]["gan live"]["knowledge_age_ticks_p99"] == 6
 
@@ -224,8 +307,9 @@ def test_deviation_from_the_parts_of_the_style() -> None:
     found = report(score("1", 4, 0.5), style_parts=parts)
     assert found.compute_deviations(LIVE)["onsets"] == pytest.approx(0.25)
     assert found.as_json()["by_style"]["parts"]["onsets"]["value"] == pytest.approx(0.4)
-    headings = [str(column.header) for column in found.make_table().columns]
-    assert headings == ["", "human part", "gan live", "parts in pop", "live to them"]
+    tables = {str(table.title): [str(column.header) for column in table.columns] for table in found.make_tables()}
+    assert list(tables) == [*GROUPS, "timing"]
+    assert tables[RHYTHM] == tables[MEMORY] == ["", "human part", "gan live", "parts in pop", "live to them"]
 
 
 def test_a_style_without_a_figure_has_no_deviation() -> None:
@@ -242,8 +326,10 @@ def test_the_command_prints_a_table(data: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "pop909, valid: 2 songs, 3 files, 12 bars" in result.stdout
     assert "(1 without a melody or an accompaniment left out)" in " ".join(result.stdout.split())
-    for heading in ("human part", BLOCKS, FOLLOWER, OTHER, SILENCE, *(figure.title for figure in METRICS)):
+    for heading in ("human part", BLOCKS, FOLLOWER, OTHER, SILENCE, *(figure.title for figure in (*METRICS, *POOLED))):
         assert heading in result.stdout
+    for group in GROUPS:
+        assert group in result.stdout
 
 
 def test_any_folder_of_songs_is_evaluated(tmp_path: Path) -> None:
@@ -353,8 +439,9 @@ def test_a_graph_that_is_none_is_refused(data: Path, tmp_path: Path) -> None:
 def test_help_says_what_the_figures_mean() -> None:
     result = run("--help")
     assert result.exit_code == 0
-    for figure in METRICS:
+    for figure in (*METRICS, *POOLED):
         assert figure.title in result.stdout
+    assert "interaction success rate" in " ".join(result.stdout.split())
 
 
 @pytest.mark.shared
@@ -364,15 +451,15 @@ def test_people_beat_blocks_beat_followers_beat_strangers(shared_data: Path) -> 
     rows = json.loads(result.stdout)["rows"]
     chroma = [rows[row]["chroma"]["value"] for row in ("human part", BLOCKS, FOLLOWER, OTHER, SILENCE)]
     assert chroma == sorted(chroma, reverse=True)
-    assert rows["human part"]["cr"]["value"] > 0.8
+    assert rows["human part"]["consonant"]["value"] > 0.8
     assert rows["human part"]["chord_hit"]["value"] > 0.9
     assert rows["human part"]["clash"]["value"] < rows[OTHER]["clash"]["value"]
 
 
 def test_the_page_of_figures_has_the_rows_that_the_figures_say() -> None:
     page = (ROOT / "docs" / "figures.md").read_text(encoding="utf-8")
-    means = {metric.key: {"value": 0.5} for metric in METRICS}
-    for mark, given, first in (("evaluate", False, "consonant rate (CR)"), ("given chords", True, "half-bar root")):
+    means = {figure.key: {"value": 0.5} for figure in (*METRICS, *POOLED)}
+    for mark, given, first in (("evaluate", False, "chord hit"), ("given chords", True, "half-bar root")):
         pasted = page.partition(f"<!-- {mark}: begin")[2].partition(f"<!-- {mark}: end")[0].splitlines()
         made = make_table({"human part": means, "silence": means, "gan given chords": means}, given=given)
         names = [[line.split("|")[1].strip() for line in lines if line.startswith("|")] for lines in (pasted, made)]

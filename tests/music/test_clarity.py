@@ -1,25 +1,15 @@
-"""Figures of how clearly an accompaniment tells its harmony, compared with the code that defines them, too."""
+"""Figures of how clearly an accompaniment tells its harmony, of notes for which they are known by hand."""
 
 from __future__ import annotations
 
 import math
-import random
-import sys
-from collections.abc import Iterator
-from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import pytest
 
-from music import midifile
-from music.chords import ChordTrack
-from music.corpus import read_split
-from music.evaluation.baselines import Accompaniment, extract_human_parts, follow_chords, play_chord_blocks
-from music.evaluation.clarity import measure_half_bars, measure_root_on_1
+from music.chords import NO_CHORD, ChordTrack
+from music.evaluation.clarity import find_beat_triads, measure_beats, measure_half_bars
 from music.evaluation.passage import MelodyPassage, collect_notes, find_passage
-from music.note import Metre, Note, quantise
-from tests.house.source import ROOT
+from music.note import Metre, Note
 
 #: a melody of four bars
 TUNE = [Note(24 * i, 72, 24) for i in range(16)]
@@ -34,7 +24,7 @@ def measure(notes: list[Note], chords: ChordTrack = CHORDS, metre: Metre = Metre
     where = find_passage(TUNE, metre)
     ours = collect_notes({"chords": notes}, where)
     halves = measure_half_bars(where, ours, chords)
-    return halves["half_bar_root"], halves["half_bar_triad"], measure_root_on_1(where, ours)
+    return halves["half_bar_root"], halves["half_bar_triad"], measure_beats(where, ours)["root_on_1"]
 
 
 def test_a_half_bar_tells_the_triad_that_fits_best_what_sounds() -> None:
@@ -64,7 +54,8 @@ def test_the_root_is_looked_for_where_one_chord_is_clear() -> None:
 
 
 def test_notes_from_before_the_passage_do_not_count() -> None:
-    where = MelodyPassage(16, 16, find_passage(TUNE).line[:16])
+    tune = find_passage(TUNE)
+    where = MelodyPassage(16, 16, tune.line[:16], tune.begins[:16])
     ours = collect_notes({"pad": chord(90, 96, 48, 64, 67)}, where)
     assert measure_half_bars(where, ours, ChordTrack([(0, "C:maj")])) == {"half_bar_root": 0, "half_bar_triad": 0}
 
@@ -76,73 +67,42 @@ def test_bars_of_other_metres_have_halves_too(metre: Metre, halves: int) -> None
     assert measure(notes, ChordTrack([(0, "C:maj")]), metre)[2] == 1
 
 
-# --- the judge's own code ---------------------------------------------------------------------------------------------
-
-JUDGE = ROOT.parent / "shared" / "tools" / "judge"
-_OF_JUDGE = ("clarity", "baselines", "measure", "songs")
-
-
-@pytest.fixture
-def judge(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """The module that the definitions are from."""
-    if not (JUDGE / "clarity.py").is_file():
-        pytest.skip("NOT compared with the definitions: needs ../shared/tools/judge, beside the checkout")
-    monkeypatch.syspath_prepend(str(JUDGE))
-    hidden = {name: sys.modules.pop(name) for name in _OF_JUDGE if name in sys.modules}
-    import importlib
-
-    yield importlib.import_module("clarity")
-    for name in _OF_JUDGE:
-        sys.modules.pop(name, None)
-    sys.modules.update(hidden)
+def measure_beats_of(notes: list[Note]) -> dict[str, float]:
+    where = find_passage(TUNE)
+    return measure_beats(where, collect_notes({"chords": notes}, where))
 
 
-def ask_judge(judge: Any, path: Path, where: MelodyPassage) -> tuple[float, float, float]:
-    song = judge.read(path.read_bytes(), path.name)
-    first, last = where.first_step / 4, (where.first_step + where.steps) / 4
-    chords = [(max(0.0, beat - first), classes, root) for beat, classes, root in song.rooted]
-    found = judge.figures(judge.window(song.accompaniment(), first, last), chords, where.steps)
-    return tuple(float(found[key]) for key in ("half-bar root", "half-bar triad", "root on 1"))  # type: ignore[return-value]
-
-
-def ask_us(parts: Accompaniment, where: MelodyPassage, markers: ChordTrack) -> tuple[float, float, float]:
-    ours = collect_notes(parts, where)
-    halves = measure_half_bars(where, ours, markers)
-    return halves["half_bar_root"], halves["half_bar_triad"], measure_root_on_1(where, ours)
-
-
-LABELS = ("C:maj", "A:min7/b7", "F#:hdim7", "Bb:maj7/2", "D:sus4(b7)", "E:min/b3", "G:7/3", "N", "Eb:minmaj7", "B:9")
-
-
-@pytest.mark.shared
-@pytest.mark.parametrize("seed", range(20))
-def test_any_notes_have_the_figures_that_the_judge_gives_them(seed: int, judge: Any, tmp_path: Path) -> None:
-    drawn, path = random.Random(seed), tmp_path / "song.mid"
-    notes = {
-        (6 * drawn.randrange(128), drawn.choice((0, 4, 7, 10, 5, 9)) + 36 + 12 * drawn.randrange(4)) for _ in range(300)
-    }
-    parts = {"piano": [Note(start, pitch, 6) for start, pitch in sorted(notes)]}
-    tune = [Note(96 + 24 * i, 72, 24) for i in range(20)]
-    harmony = [
-        (6 * step + drawn.choice((0, 1, -2)), drawn.choice(LABELS))
-        for step in range(2, 128, drawn.choice((4, 5, 8, 16)))
+def test_beats_are_clear_if_one_chord_holds_what_sounds() -> None:
+    notes = [
+        *chord(0, 24, 48, 64, 67),  # C on its root
+        *chord(24, 24, 52, 60, 67),  # C on its third
+        *chord(48, 24, 48, 55),  # two pitch classes
+        *chord(72, 24, 48, 50, 52, 53, 55),  # no chord
+        *chord(102, 18, 48, 64, 67),  # nothing at the beat's first step
+        *chord(120, 24, 57, 60, 64, 67),  # Am7, which is C6, too
     ]
-    midifile.write(path, {"melody": tune, **parts}, harmony=harmony)
-    song = midifile.read(path)
-    where = find_passage(tune)
-    expected = ask_judge(judge, path, where)
-    assert ask_us(extract_human_parts(song), where, ChordTrack(song.markers)) == pytest.approx(expected, nan_ok=True)
+    found = measure_beats_of(notes)
+    assert found["clear"] == 3 / 6
+    assert found["own_root"] == 2 / 3
+    assert found["root_on_1"] == 1
+    assert measure_beats_of([]) == {"clear": 0, "own_root": pytest.approx(math.nan, nan_ok=True), "changes": 0} | {
+        "root_on_1": pytest.approx(math.nan, nan_ok=True)
+    }
 
 
-@pytest.mark.shared
-def test_songs_have_the_figures_that_the_judge_gives_them(shared_data: Path, judge: Any, tmp_path: Path) -> None:
-    for entry in read_split(shared_data, "pop909", "valid", songs=2):
-        song = entry.read()
-        where, chords = find_passage(midifile.choose_melody(song).notes), ChordTrack(song.markers)
-        # on the grid, for the judge rounds what lies halfway to the even step
-        human = {role: quantise(notes) for role, notes in extract_human_parts(song).items()}
-        for parts in (human, play_chord_blocks(where, chords), follow_chords(where)):
-            path = tmp_path / "song.mid"
-            midifile.write(path, {"melody": midifile.choose_melody(song).notes, **parts}, harmony=song.markers)
-            expected = ask_judge(judge, path, where)
-            assert ask_us(parts, where, chords) == pytest.approx(expected, nan_ok=True)
+def test_more_than_nine_tenths_of_the_time_lie_in_the_chord() -> None:
+    whole = chord(0, 24, 48, 52, 55)  # 12 steps of C, and so many of F sharp
+    for strange, clear in (([Note(18, 66, 6)], 1), ([Note(12, 66, 12)], 0)):
+        assert measure_beats_of([*whole, *strange])["clear"] == clear
+
+
+def test_changes_pass_over_beats_that_rest() -> None:
+    notes = [*chord(0, 24, 48, 52, 55), *chord(48, 48, 48, 52, 55), *chord(96, 24, 45, 48, 52), *chord(144, 24, 60)]
+    assert measure_beats_of(notes)["changes"] == 2 / 4
+    where = find_passage(TUNE)
+    triads = find_beat_triads(where, collect_notes({"chords": notes}, where))
+    assert triads.tolist() == [0, NO_CHORD, 0, 0, 21, NO_CHORD, 0] + [NO_CHORD] * 9
+
+
+def test_a_beat_that_a_bar_cuts_short_is_one() -> None:
+    assert find_passage(TUNE[:4], Metre(7, 8)).list_beats()[:5] == [(0, 4), (4, 8), (8, 12), (12, 14), (14, 18)]

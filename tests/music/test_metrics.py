@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from music.chords import ChordTrack
-from music.evaluation import metrics
+from music.evaluation import consonance, metrics, rhythm
 from music.evaluation.means import estimate_mean
 from music.evaluation.passage import MelodyPassage, PlayedNotes, collect_notes, find_passage
 from music.note import REST, Metre, Note
@@ -55,8 +55,8 @@ def test_no_melody_no_passage() -> None:
 
 def test_consonance_by_hand() -> None:
     where = find_passage(MELODY)
-    found = metrics.measure_consonance(where, collect_notes(BAND, where))
-    assert found == {"cr": 4 / 12, "ur": 2 / 12, "clash": 2 / 10, "nic": 4 / 12}
+    found = consonance.measure_consonance(where, collect_notes(BAND, where))
+    assert found == {"consonant": 4 / 12, "ur": 2 / 12, "clash": 2 / 10, "tone_in_beat": 4 / 12}
 
 
 @pytest.mark.parametrize(
@@ -79,30 +79,33 @@ def test_consonance_by_hand() -> None:
 )
 def test_intervals_are_counted_from_the_lower_note(pitch: int, consonant: int) -> None:
     where = find_passage([note(0, 60, 1)])
-    assert metrics.measure_consonance(where, collect_notes({"chords": [note(0, pitch, 1)]}, where))["cr"] == consonant
+    assert (
+        consonance.measure_consonance(where, collect_notes({"chords": [note(0, pitch, 1)]}, where))["consonant"]
+        == consonant
+    )
 
 
 def test_a_consonant_note_beside_a_sharp_one_is_no_clash() -> None:
     where = find_passage([note(0, 65, 4)])
     band = {"chords": [note(0, 64, 4)], "bass": [note(2, 53, 2)]}
-    found = metrics.measure_consonance(where, collect_notes(band, where))
-    assert (found["cr"], found["clash"]) == (0.5, 0.5)
+    found = consonance.measure_consonance(where, collect_notes(band, where))
+    assert (found["consonant"], found["clash"]) == (0.5, 0.5)
 
 
 def test_the_melodys_pitch_class_counts_anywhere_in_its_beat_and_nowhere_else() -> None:
     where = find_passage([note(4, 67, 1), note(8, 67, 1)])
-    found = metrics.measure_consonance(where, collect_notes({"pad": [note(7, 43, 1)]}, where))
-    assert found["nic"] == 0.5
+    found = consonance.measure_consonance(where, collect_notes({"pad": [note(7, 43, 1)]}, where))
+    assert found["tone_in_beat"] == 0.5
 
 
 def test_chord_hit_by_hand() -> None:
     where = find_passage(MELODY)
     ours = collect_notes(BAND, where)
-    assert metrics.measure_chord_hit(where, ours, ChordTrack([(0, "C:maj")])) == 1
-    assert metrics.measure_chord_hit(where, ours, ChordTrack([(0, "C:maj"), (48, "F:maj")])) == 8 / 10
-    assert metrics.measure_chord_hit(where, ours, ChordTrack([(0, "F:maj"), (48, "N")])) == 1
-    assert metrics.measure_chord_hit(where, ours, ChordTrack([(0, "D:min")])) == 0
-    assert math.isnan(metrics.measure_chord_hit(where, ours, ChordTrack([])))
+    assert consonance.measure_chord_hit(where, ours, ChordTrack([(0, "C:maj")])) == 1
+    assert consonance.measure_chord_hit(where, ours, ChordTrack([(0, "C:maj"), (48, "F:maj")])) == 8 / 10
+    assert consonance.measure_chord_hit(where, ours, ChordTrack([(0, "F:maj"), (48, "N")])) == 1
+    assert consonance.measure_chord_hit(where, ours, ChordTrack([(0, "D:min")])) == 0
+    assert math.isnan(consonance.measure_chord_hit(where, ours, ChordTrack([])))
 
 
 def test_chroma_cosine_by_hand() -> None:
@@ -110,7 +113,7 @@ def test_chroma_cosine_by_hand() -> None:
     human = collect_notes({"chords": [note(0, 60, BAR), note(BAR, 60, BAR), note(2 * BAR, 62, BAR)]}, where)
     ours = collect_notes({"pad": [note(0, 48, BAR), note(BAR, 48, 4), note(BAR, 53, 4)]}, where)
     # alike; C and F against C; silence against D; the human part rests in the last bar, which is not counted
-    assert metrics.measure_chroma(where, ours, human) == pytest.approx((1 + 1 / math.sqrt(2) + 0) / 3)
+    assert consonance.measure_chroma(where, ours, human) == pytest.approx((1 + 1 / math.sqrt(2) + 0) / 3)
 
 
 def four_bars(*bars: list[tuple[int, int, int]]) -> tuple[MelodyPassage, PlayedNotes]:
@@ -122,24 +125,24 @@ def four_bars(*bars: list[tuple[int, int, int]]) -> tuple[MelodyPassage, PlayedN
 def test_groove_by_hand() -> None:
     pattern = [(0, 48, 4), (6, 52, 1)]
     where, ours = four_bars(pattern, pattern, [], [(0, 50, 4), (6, 53, 2)])
-    found = metrics.measure_groove(where, ours)
+    found = rhythm.measure_groove(where, ours)
     assert found["onsets"] == 6 / 4
     assert found["on_beat"] == 3 / 6
     assert found["crumbs"] == 2 / 6
     assert found["empty"] == 1 / 4
     assert found["repeated"] == 1 / 2
-    assert found["distinct"] == 2 / 3
+    assert found["distinct"] == 3 / 4  # the empty bar is one of them
     assert found["groove"] == pytest.approx(1)
 
 
 def test_neighbouring_bars_that_share_no_position_are_against_each_other() -> None:
     where, ours = four_bars([(0, 48, 1)], [(8, 48, 1)])
-    assert metrics.measure_groove(where, ours)["groove"] == pytest.approx(-1 / 15)
+    assert rhythm.measure_groove(where, ours)["groove"] == pytest.approx(-1 / 15)
 
 
 def test_a_bar_that_only_holds_on_is_not_empty_and_is_not_compared() -> None:
     where, ours = four_bars([(0, 48, 2 * BAR)], [])
-    found = metrics.measure_groove(where, ours)
+    found = rhythm.measure_groove(where, ours)
     assert (found["empty"], found["distinct"]) == (0, 1)
     assert math.isnan(found["repeated"])
 
@@ -160,7 +163,7 @@ def test_overlaps_by_hand() -> None:
     where = find_passage([note(0, 72, BAR)])
     ours = collect_notes({"chords": [note(0, 48, 4), note(8, 48, 2)]}, where)
     human = collect_notes({"chords": [note(0, 48, 4), note(4, 52, 4), note(4, 55, 4), note(12, 48, 20)]}, where)
-    assert metrics.measure_overlaps(where, ours, human) == {
+    assert rhythm.measure_overlaps(where, ours, human) == {
         "position": 1 / 4,  # (1/2 0 1/2 0) and (1/4 1/2 0 1/4)
         "duration": 1 / 2,  # half are four steps long; three quarters
         "polyphony": 8 / 12,  # always one; one on 8 of 12 steps, else two
@@ -183,12 +186,11 @@ def test_drums_are_in_no_figure_but_their_own() -> None:
 def test_every_figure_has_its_key_and_silence_is_silent() -> None:
     found = metrics.measure_all(find_passage(MELODY), {}, BAND, ChordTrack([(0, "C:maj")]))
     assert list(found) == [figure.key for figure in metrics.METRICS]
-    zero = {"cr", "nic", "half_bar_root", "half_bar_triad", "chroma", "onsets", "drum_onsets"} | {
-        f"{name}_overlap" for name in ("position", "duration", "polyphony", "pitch_class")
-    }
+    zero = {"consonant", "tone_in_beat", "half_bar_root", "half_bar_triad", "clear", "changes", "chroma", "onsets"}
+    zero |= {"drum_onsets"} | {f"{name}_overlap" for name in ("position", "duration", "polyphony", "pitch_class")}
     assert {key for key, value in found.items() if value == 0} == zero
-    assert {key for key, value in found.items() if value == 1} == {"ur", "empty"}
-    assert all(math.isnan(value) for key, value in found.items() if key not in zero | {"ur", "empty"})
+    assert {key for key, value in found.items() if value == 1} == {"ur", "empty", "distinct"}
+    assert all(math.isnan(value) for key, value in found.items() if key not in zero | {"ur", "empty", "distinct"})
 
 
 def test_means_leave_out_what_is_not_there_and_hold_their_interval() -> None:
@@ -217,20 +219,20 @@ def test_the_human_part_is_like_itself(melody: list[Note], band: list[Note]) -> 
 @given(lines, lines)
 def test_shares_are_shares(melody: list[Note], band: list[Note]) -> None:
     found = metrics.measure_all(find_passage(melody), {"pad": band}, {"pad": melody}, ChordTrack([(0, "C:maj")]))
-    assert found["cr"] + found["ur"] <= 1 + 1e-12
+    assert found["consonant"] + found["ur"] <= 1 + 1e-12
     for key, value in found.items():
-        if key not in ("onsets", "groove", "drum_onsets"):
+        if key not in ("onsets", "groove", "drum_onsets", "changes", "voice_step"):
             assert math.isnan(value) or 0 <= value <= 1 + 1e-12, key
 
 
 @given(lines, lines, notes)
 def test_one_note_more_never_makes_it_less_consonant(melody: list[Note], band: list[Note], more: Note) -> None:
     where = find_passage(melody)
-    before = metrics.measure_consonance(where, collect_notes({"bass": band}, where))
-    after = metrics.measure_consonance(where, collect_notes({"bass": band, "pad": [more]}, where))
-    assert after["cr"] >= before["cr"]
+    before = consonance.measure_consonance(where, collect_notes({"bass": band}, where))
+    after = consonance.measure_consonance(where, collect_notes({"bass": band, "pad": [more]}, where))
+    assert after["consonant"] >= before["consonant"]
     assert after["ur"] <= before["ur"]
-    assert after["nic"] >= before["nic"]
+    assert after["tone_in_beat"] >= before["tone_in_beat"]
 
 
 @given(lines, lines, st.integers(1, 5))
@@ -244,6 +246,6 @@ def test_figures_do_not_care_where_in_the_file_the_song_stands(melody: list[Note
 
 
 def test_one_more_figure_is_one_more_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    line = metrics.Metric("bars", "bars", "number of bars", lambda c: float(c.where.bars))
+    line = metrics.Metric("bars", "bars", metrics.RHYTHM, "number of bars", lambda c: float(c.where.bars))
     monkeypatch.setattr(metrics, "METRICS", (*metrics.METRICS, line))
     assert metrics.measure_all(find_passage(MELODY), BAND)["bars"] == 1

@@ -30,7 +30,19 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "never its own past": {"own_past": 0},
     "no noise": {"noise": False},
 }
-FIGURES = ("cr", "ur", "clash", "chord_hit", "chroma", "onsets", "on_beat", "crumbs", "repeated", "distinct", "groove")
+FIGURES = (
+    "consonant",
+    "ur",
+    "clash",
+    "chord_hit",
+    "chroma",
+    "onsets",
+    "on_beat",
+    "crumbs",
+    "repeated",
+    "distinct",
+    "groove",
+)
 
 
 @click.command()

@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from daemon.evaluation.scoring import GIVEN
-from music.evaluation.metrics import METRICS, Metric
+from music.evaluation.metrics import GROUPS, Metric, Pooled, list_figures
 
 #: keys of the metrics in the table of what given chords are worth
 GIVEN_ROWS = ("half_bar_root", "half_bar_triad", "root_on_1", "chord_hit", "clash", "onsets", "groove")
@@ -28,8 +28,9 @@ def make_table(rows: dict[str, dict[str, Any]], *, given: bool = False) -> list[
 
     given: it is the one of what given chords are worth.
     """
-    by_key = {metric.key: metric for metric in METRICS}
-    wanted = [by_key[key] for key in GIVEN_ROWS] if given else [metric for metric in METRICS if metric.docs_row]
+    figures_of = [figure for group in GROUPS for figure in list_figures(group)]
+    by_key = {figure.key: figure for figure in figures_of}
+    wanted = [by_key[key] for key in GIVEN_ROWS] if given else [figure for figure in figures_of if figure.docs_row]
     shown = {
         heading: figures
         for heading, figures in rows.items()
@@ -42,9 +43,9 @@ def make_table(rows: dict[str, dict[str, Any]], *, given: bool = False) -> list[
     return lines
 
 
-def _format(metric: Metric, figures: dict[str, Any]) -> str:
+def _format(metric: Metric | Pooled, figures: dict[str, Any]) -> str:
     value = figures[metric.key]["value"]
-    return "-" if value is None else f"{value:.{metric.digits}f}"
+    return "n/a" if value is None else f"{value:.{metric.digits}f}"
 
 
 def _join(cells: list[str]) -> str:

@@ -39,7 +39,7 @@ from music.edits.edit import Limits
 from music.edits.selection import EditScores
 from music.encoding import edit_grid
 from music.encoding.edit_grid import WINDOW_STEPS, Lengths
-from music.evaluation import metrics
+from music.evaluation.consonance import measure_consonance
 from music.evaluation.passage import collect_notes, find_passage
 from music.midifile import Song
 from music.note import CHANNELS, TICKS_PER_STEP, Note
@@ -202,8 +202,8 @@ def measure_texture(notes: Sequence[Note], melody: Sequence[Note]) -> dict[str, 
     lines = split_lines(notes)
     return {
         **{
-            key: metrics.measure_consonance(where, collect_notes({"edits": rest}, where))[key]
-            for key in ("cr", "ur", "clash")
+            key: measure_consonance(where, collect_notes({"edits": rest}, where))[key]
+            for key in ("consonant", "ur", "clash")
         },
         "parallels a bar": count_parallels(lines) / 8 if len(lines) > 1 else 0.0,
         "voices a step": float(sounding.sum(1)[sounding.any(1)].mean()),

@@ -2,10 +2,10 @@
 
     python -m tests.programs.judges.recovery --data DIR [--technique transformer] [--songs N] [--by SEMITONES]
 
-Renders validation songs of pop909 live with the second half of the melody transposed; prints, over songs, NiC (the
-share of melody steps whose pitch class the accompaniment plays within the beat) of the eight bars before the change, of
-every bar after it, of the same bars had the melody stayed, and after how many bars the mean of two is back within 5 %
-of the level before.
+Renders validation songs of pop909 live with the second half of the melody transposed; prints, over songs, the
+figure `tone in beat` (share of melody steps whose pitch class the accompaniment plays within the beat) of the eight
+bars before the change, of every bar after it, of the same bars had the melody stayed, and after how many bars the mean
+of two is back within 5 % of the level before.
 """
 
 from __future__ import annotations
@@ -21,18 +21,19 @@ from daemon.core.settings import Settings
 from daemon.offline.render import render_notes
 from daemon.players.load import load_player
 from music.corpus import read_split
-from music.evaluation import metrics
+from music.evaluation.consonance import measure_consonance
 from music.evaluation.passage import MelodyPassage, Parts, collect_notes, find_passage
 from music.midifile import Song, choose_melody
 
 BARS = 8
 
 
-def measure_nic(melody: MelodyPassage, parts: Parts, bar: int) -> float:
-    """Return the NiC of one bar."""
+def measure_tone_in_beat(melody: MelodyPassage, parts: Parts, bar: int) -> float:
+    """Return the share of one bar."""
     steps = slice(bar * melody.steps_per_bar, (bar + 1) * melody.steps_per_bar)
-    where = MelodyPassage(melody.first_step + steps.start, melody.steps_per_bar, melody.line[steps])
-    return metrics.measure_consonance(where, collect_notes(parts, where))["nic"]
+    first = melody.first_step + steps.start
+    where = MelodyPassage(first, melody.steps_per_bar, melody.line[steps], melody.begins[steps])
+    return measure_consonance(where, collect_notes(parts, where))["tone_in_beat"]
 
 
 def main() -> None:
@@ -60,14 +61,14 @@ def main() -> None:
             parts, _ = render_notes(heard, player, Settings(player.info.styles[0]))
             where = find_passage(notes)
             middle = half - where.first_step // 16
-            kept.append([measure_nic(where, parts, middle + bar) for bar in range(BARS)])
+            kept.append([measure_tone_in_beat(where, parts, middle + bar) for bar in range(BARS)])
             if notes is moved:
-                before.append([measure_nic(where, parts, middle - BARS + bar) for bar in range(BARS)])
+                before.append([measure_tone_in_beat(where, parts, middle - BARS + bar) for bar in range(BARS)])
     level = float(np.nanmean(before))
     bars = np.nanmean(after, axis=0)
     pairs = [float(np.mean(bars[i : i + 2])) for i in range(BARS - 1)]
     back = next((i for i, value in enumerate(pairs) if value >= 0.95 * level), None)
-    click.echo(f"{len(before)} songs, moved by {options.by} semitones: NiC before {level:.3f}")
+    click.echo(f"{len(before)} songs, moved by {options.by} semitones: tone in beat before {level:.3f}")
     click.echo("bars after: " + " ".join(f"{value:.3f}" for value in bars))
     click.echo("not moved:  " + " ".join(f"{value:.3f}" for value in np.nanmean(stayed, axis=0)))
     click.echo(f"back within 5 % after {back} bars" if back is not None else f"not back within {BARS} bars")
