@@ -6,11 +6,13 @@ over the last beats is compared with the share of what sounds that a human accom
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from music.chords import QUALITIES, QUALITY_TONES
-from music.note import PITCH_CLASSES, TICKS_PER_STEP
+from music.note import PITCH_CLASSES, TICKS_PER_STEP, Note
 
 Floats = NDArray[np.float64]
 
@@ -46,9 +48,20 @@ def count_sounding_steps(rows: NDArray[np.int64], step: int) -> Floats:
     since, until = (step - BALANCE_STEPS) * TICKS_PER_STEP, step * TICKS_PER_STEP
     ticks = np.minimum(rows[:, 0] + rows[:, 2], until) - np.maximum(rows[:, 0], since)
     inside = ticks > 0
-    weights: Floats = ticks[inside] / TICKS_PER_STEP
-    steps: Floats = np.bincount(rows[inside, 1] % PITCH_CLASSES, weights, PITCH_CLASSES).astype(np.float64)
+    steps: Floats = np.bincount(rows[inside, 1] % PITCH_CLASSES, ticks[inside], PITCH_CLASSES) / TICKS_PER_STEP
     return steps
+
+
+def add_up_sounding_steps(notes: Iterable[Note], step: int) -> Floats:
+    """Return what `count_sounding_steps` does, of notes that are few."""
+    since, until = (step - BALANCE_STEPS) * TICKS_PER_STEP, step * TICKS_PER_STEP
+    ticks = [0] * PITCH_CLASSES
+    for note in notes:
+        start = note.start
+        inside = min(start + note.length, until) - max(start, since)
+        if inside > 0:
+            ticks[note.pitch % PITCH_CLASSES] += inside
+    return np.array(ticks) / TICKS_PER_STEP
 
 
 def weigh_neglected_tones(wanted: Floats, heard: Floats) -> Floats:

@@ -8,7 +8,7 @@ daemon.players.chord_balance) gave a reason to change.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -24,6 +24,7 @@ from daemon.players import chord_balance
 from daemon.players.graph import Graph, GraphError, GraphPlayer, check_settings
 from music.analysis import note_density
 from music.analysis.note_rows import NoteRows
+from music.analysis.part_notes import PartNotes
 from music.chords import NO_CHORD, QUALITIES
 from music.encoding import gan_canvas, melody_context
 from music.encoding.chord_evidence import (
@@ -51,7 +52,8 @@ from music.encoding.gan_canvas import (
     RHYTHM_NOISE,
     SECTION_BARS,
 )
-from music.note import PITCH_CLASSES, PITCHED_ROLES, ROLES, STEPS_PER_BAR, STEPS_PER_BEAT, TICKS_PER_STEP, Note
+from music.encoding.growing_canvas import GrowingCanvas
+from music.note import MELODY, PITCH_CLASSES, PITCHED_ROLES, ROLES, STEPS_PER_BAR, STEPS_PER_BEAT, TICKS_PER_STEP, Note
 
 #: What temperature 1 means: scale of the noise on chords (1 draws from the model's distribution), and of that on a
 #: section's groove.
@@ -81,6 +83,8 @@ def _slice_heads(heads: Mapping[str, int]) -> dict[str, slice]:
 
 
 PITCHED_SLICES, PLAIN_SLICES = _slice_heads(PITCHED_HEADS), _slice_heads(PLAIN_HEADS)
+#: rows of the onsets and holds of chords, then of the pad, in the pitched scores: both have as many cells
+_CHORDAL_ROWS = slice(PITCHED_SLICES["chords_onset"].start, PITCHED_SLICES["pad_hold"].stop)
 #: rows of the gates of the pitched roles in the plain scores
 _GATES = [PLAIN_SLICES[gate].start for gate in ("bass_gate", "chords_gate", "pad_gate")]
 #: Rows of rhythm noise: gates and holds of the pitched roles, then the drums.
@@ -96,7 +100,6 @@ _CELL_OF = {role: {pitch: cell for cell, pitch in enumerate(pitches)} for role, 
 _MAX_CELLS = 64
 #: (12, qualities * 12): 1 where a pitch class is a tone of a chord
 _CHORD_TONES = (chord_balance.TONE_SHARES > 0).T.astype(np.float32)
-Rows = NDArray[np.int64]  #: notes (music.analysis.note_rows)
 
 
 class GanPlayer(GraphPlayer):
@@ -106,7 +109,8 @@ class GanPlayer(GraphPlayer):
         """Take a graph over. Raises GraphError for one whose inputs or settings are not those of a generator."""
         self._graph = graph
         self._melody = NoteRows()
-        self._committed = {role: NoteRows() for role in ROLES}
+        self._told = {part: PartNotes() for part in (MELODY, *ROLES)}
+        self._canvas, self._counter = GrowingCanvas(), note_density.NoteCounter()
         self.info = self.describe(graph.signature.styles)
         self._styles = self.info.styles
         settings = graph.signature.settings
@@ -163,26 +167,30 @@ class GanPlayer(GraphPlayer):
         bar = request.bar_origin // TICKS_PER_STEP  # a step at which a bar begins
         first = bar + gan_canvas.find_first_step(request.now - bar, request.metre.steps_per_bar)  # of the canvas
         noise = _draw_noise(request.settings, first + FIRST_NOW_STEP, bar, request.metre.steps_per_bar)
-        committed = {role: self._committed[role].update(request.committed.get(role, ())) for role in ROLES}
-        scores = self._run_graph(request, committed, style, bar, first + FIRST_NOW_STEP, noise)
-        bias = self._compute_bias(request, committed, style, bar)
-        neglected = BALANCE_WEIGHT * _weigh_neglected(committed, request.now, scores["chord_choice"][0])
+        scores = self._run_graph(request, style, bar, first + FIRST_NOW_STEP, noise)
+        bias = self._compute_bias(request, style, bar)
+        recent = [note for role in PITCHED_ROLES for note in self._told[role].recent]
+        neglected = BALANCE_WEIGHT * _weigh_neglected(recent, request.now, scores["chord_choice"][0])
         writer = _NoteWriter(request, first + FIRST_NOW_STEP, scores, noise, self._velocity_std[style], bias, neglected)
-        notes, held = writer.write()
+        notes, held = writer.write({role: self._told[role].recent for role in PITCHED_ROLES})
         spent_ns = time.perf_counter_ns() - begun_ns
         last = first + CANVAS_STEPS
         return Plan(request.number, request.now, last, request.heard, notes, held, inference_ns=spent_ns)
 
     def _run_graph(
-        self, request: PlanRequest, committed: Mapping[str, Rows], style: int, bar: int, first: int, noise: _CanvasNoise
+        self, request: PlanRequest, style: int, bar: int, first: int, noise: _CanvasNoise
     ) -> dict[str, NDArray[Any]]:
         """Return the generator's scores.
 
-        committed: the request's, as rows; bar: a step at which a bar begins; first: that at which the scores begin.
+        bar: a step at which a bar begins; first: that at which the scores begin.
         """
         settings, metre, heard_all = request.settings, request.metre, request.heard is None
+        for part, told in self._told.items():
+            notes = request.melody if part == MELODY else request.committed.get(part, ())
+            told.update(notes, request.now * TICKS_PER_STEP)
+        self._counter.update(self._told, request.now)
+        canvas = self._canvas.update(self._told, request.now, heard_all, metre, bar)
         melody = self._melody.update(request.melody)
-        canvas = gan_canvas.draw_canvas(melody, committed, request.now, heard_all, metre, bar)
         heard = melody_context.hear_melody(melody, request.now, heard_all, metre, bar)
         section = (request.now - bar) // (metre.steps_per_bar * SECTION_BARS)
         doubts = noise.chords * (CHORD_NOISE_SCALE * settings.temperature)
@@ -216,16 +224,14 @@ class GanPlayer(GraphPlayer):
         return chosen + _draw_groove_noise(abs(settings.seed), style, len(chosen)) * scale
 
     def _compute_bias(
-        self, request: PlanRequest, committed: Mapping[str, Rows], style: int, bar: int
+        self, request: PlanRequest, style: int, bar: int
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return what brings a band that has strayed back to its groove; see `compute_density_bias`."""
         bank = self._habits[style]
         promised = bank[request.settings.seed % len(bank)]
         past_steps = np.arange(-note_density.WINDOW_STEPS, 0) + request.now
         sections = (past_steps - bar) // (request.metre.steps_per_bar * SECTION_BARS)
-        return note_density.compute_density_bias(
-            committed, request.now, promised[sections % len(promised)], request.settings.density
-        )
+        return self._counter.compute_bias(self._told, promised[sections % len(promised)], request.settings.density)
 
 
 class _CanvasNoise:
@@ -344,30 +350,33 @@ class _NoteWriter:
         gates = plain[_GATES] + noise.rhythm[:3] + begin[:3] > 0
         held = noise.rhythm[3:6] + longer
         best = pitched[PITCHED_SLICES["bass_pitch"]].reshape(-1, FUTURE_STEPS)
-        known = find_known_chords(request.harmony, first, FUTURE_STEPS)
-        if request.harmony:
-            best = best + BASS_PULL * self._weigh_bass(known, STEPS_PER_BEAT)[_PITCH_CLASSES_OF["bass"]]
         # cells that an onset of each pitched role would take, that are held, and that lie in the chord
-        cells = np.zeros((3, len(PITCHED_ROLES), _MAX_CELLS, FUTURE_STEPS), np.bool_)
-        cells[0, 0, : len(best)] = best == best.max(0)
-        cells[1, 0, : len(best)] = plain[PLAIN_SLICES["bass_hold"]] + held[:1] > 0
+        cells = np.zeros((3, len(PITCHED_ROLES), FUTURE_STEPS, _MAX_CELLS), np.bool_)
+        bass_holds = plain[PLAIN_SLICES["bass_hold"]] + held[:1] > 0
+        cells[2, 0] = True
         if request.harmony:
-            cells[1, 0, : len(best)] |= self._weigh_bass(known, BASS_STEPS)[_PITCH_CLASSES_OF["bass"]] > 0
+            known = find_known_chords(request.harmony, first, FUTURE_STEPS)
+            best = best + BASS_PULL * self._weigh_bass(known, STEPS_PER_BEAT)[_PITCH_CLASSES_OF["bass"]]
+            bass_holds = bass_holds | (self._weigh_bass(known, BASS_STEPS)[_PITCH_CLASSES_OF["bass"]] > 0)
+            cells[2, 0] = _find_bass_places(known).T
+        cells[0, 0, :, : len(best)] = (best == best.max(0)).T
+        cells[1, 0, :, : len(best)] = bass_holds.T
+        # chords and pad alike: (2, octaves, 12, FUTURE_STEPS)
+        chordal = pitched[_CHORDAL_ROWS].reshape(2, 2, -1, PITCH_CLASSES, FUTURE_STEPS)
+        onset = (chordal[:, 0] + neglected).reshape(2, -1, FUTURE_STEPS)
+        hold = chordal[:, 1].reshape(2, -1, FUTURE_STEPS) + held[1:, None]
+        begins = (onset > ONSET_THRESHOLD) | (onset == onset.max(1, keepdims=True))
+        cells[0, 1:, :, : onset.shape[1]] = begins.swapaxes(1, 2)
+        cells[1, 1:, :, : onset.shape[1]] = (hold > HOLD_THRESHOLD).swapaxes(1, 2)
         tones = _find_chord_tones(scores["chord_choice"][0])
-        cells[2, 0] = _find_bass_places(known) if request.harmony else True
-        for i, part in ((1, "chords"), (2, "pad")):
-            classes = _PITCH_CLASSES_OF[part]
-            onset = pitched[PITCHED_SLICES[f"{part}_onset"]].reshape(-1, FUTURE_STEPS) + neglected[classes]
-            hold = pitched[PITCHED_SLICES[f"{part}_hold"]].reshape(-1, FUTURE_STEPS)
-            cells[0, i, : len(onset)] = (onset > ONSET_THRESHOLD) | (onset == onset.max(0))
-            cells[1, i, : len(hold)] = hold + held[i] > HOLD_THRESHOLD
-            cells[2, i, : len(classes)] = tones[classes]
+        cells[2, 1:, :, : onset.shape[1]] = np.tile(tones.T, onset.shape[1] // PITCH_CLASSES)
         self._begins, self._holds, self._tones = _pack_cells(cells)
         self._gates = gates.tolist()
         self._drums = plain[PLAIN_SLICES["drums"]] + noise.rhythm[6:] + begin[3] > 0
         loudness = 127 / (1 + np.exp(-plain[PLAIN_SLICES["velocity"]]))
         loudness = loudness + noise.velocity * velocity_std[:, None] * 127 * settings.temperature
-        self._velocity = np.clip(np.rint(loudness), MIN_VELOCITY, MAX_VELOCITY).astype(int).tolist()
+        bounded = np.minimum(np.maximum(np.rint(loudness), MIN_VELOCITY), MAX_VELOCITY)
+        self._velocity: list[list[int]] = bounded.astype(int).tolist()
 
     def _weigh_bass(self, known: Sequence[GivenChord | None], steps: int) -> NDArray[np.float64]:
         """Return where a pitch class is the bass's: (12, FUTURE_STEPS) of 0 and 1.
@@ -378,20 +387,27 @@ class _NoteWriter:
         bar, steps_per_bar = request.bar_origin // TICKS_PER_STEP, request.metre.steps_per_bar
         return weigh_known_bass(known, self._first, bar, steps_per_bar, steps)
 
-    def write(self) -> tuple[dict[str, tuple[Note, ...]], dict[str, tuple[Note, ...]]]:
-        """Return `notes` and `held` of a Plan, by role."""
+    def write(
+        self, recent: Mapping[str, Iterable[Note]]
+    ) -> tuple[dict[str, tuple[Note, ...]], dict[str, tuple[Note, ...]]]:
+        """Return `notes` and `held` of a Plan, by role.
+
+        recent: committed notes of the pitched roles, those that sound at the plan's now at least.
+        """
         notes: dict[str, tuple[Note, ...]] = {}
         held: dict[str, tuple[Note, ...]] = {}
         now = self._request.now - self._first
         for i, role in enumerate(PITCHED_ROLES):
-            begun, kept = self._write_role(role, i, now)
+            begun, kept = self._write_role(role, i, now, recent[role])
             begun.sort()
             notes[role] = tuple([Note(*numbers) for numbers in begun])
             held[role] = tuple(sorted(kept))
         notes["drums"] = tuple([Note(*numbers) for numbers in sorted(self._list_drums(now))])
         return notes, held
 
-    def _write_role(self, role: str, index: int, now: int) -> tuple[list[tuple[int, int, int, int]], list[Note]]:
+    def _write_role(
+        self, role: str, index: int, now: int, recent: Iterable[Note]
+    ) -> tuple[list[tuple[int, int, int, int]], list[Note]]:
         """Return the notes that begin from now on, and the committed ones that sound there, with their ends.
 
         The first as start, pitch, length and velocity.
@@ -399,16 +415,24 @@ class _NoteWriter:
         pitches, cell_of = _PITCHES_OF[role], _CELL_OF[role]
         velocity = self._velocity[index]
         tick = self._request.now * TICKS_PER_STEP
-        committed = [n for n in self._request.committed.get(role, ()) if n.start < tick <= n.end]
+        committed = [n for n in recent if n.start < tick <= n.end]
         open_notes = {cell_of[n.pitch]: n for n in committed if n.pitch in cell_of}
         kept = [_lengthen(n, tick - n.start) for n in committed if n.pitch not in cell_of]
         begun: list[tuple[int, int, int, int]] = []
         open_since = dict.fromkeys(open_notes, now)
         sounding = sum(1 << cell for cell in open_notes)
+        begins = [cells if gate else 0 for cells, gate in zip(self._begins[index], self._gates[index], strict=True)]
         for step in range(now, FUTURE_STEPS + 1):
-            begin, go_on = self._decide(role, index, step, sounding) if step < FUTURE_STEPS else (0, 0)
+            begin = begins[step] if step < FUTURE_STEPS else 0
+            if not (sounding or begin):
+                continue
+            go_on = 0
+            if step < FUTURE_STEPS:
+                begin, go_on = self._decide(role, index, step, sounding, begin)
             ended = sounding & (begin | ~go_on)
-            for cell in _list_cells(ended) if ended else ():
+            while ended:
+                cell = (ended & -ended).bit_length() - 1  # the lowest
+                ended &= ended - 1
                 since = open_since.pop(cell)
                 note = open_notes.pop(cell, None)
                 if note is not None:
@@ -416,20 +440,20 @@ class _NoteWriter:
                     continue
                 start, length = (self._first + since) * TICKS_PER_STEP, (step - since) * TICKS_PER_STEP
                 begun.append((start, pitches[cell], length, velocity[since]))
-            for cell in _list_cells(begin) if begin else ():
-                open_since[cell] = step
             sounding = begin | go_on
+            while begin:
+                open_since[(begin & -begin).bit_length() - 1] = step
+                begin &= begin - 1
         return begun, kept
 
-    def _decide(self, role: str, index: int, step: int, sounding: int) -> tuple[int, int]:
+    def _decide(self, role: str, index: int, step: int, sounding: int, begin: int) -> tuple[int, int]:
         """Return the cells that begin at a step, and those of the sounding ones that go on, as bits.
 
-        A new onset of the bass ends its old note. On every beat chords and pad let go of tones that its chord lacks;
-        where the pad would lose a note, it begins the chord anew, and so does the bass where its note is none of a
-        chord that is known. Within a beat nothing is cut, so that a melody note that changes the plan does not make
-        them stutter.
+        begin: those that begin by themselves. A new onset of the bass ends its old note. On every beat chords and pad
+        let go of tones that its chord lacks; where the pad would lose a note, it begins the chord anew, and so does the
+        bass where its note is none of a chord that is known. Within a beat nothing is cut, so that a melody note that
+        changes the plan does not make them stutter.
         """
-        begin = self._begins[index][step] if self._gates[index][step] else 0
         go_on = sounding & self._holds[index][step]
         if role == "bass":
             if sounding & ~self._tones[index][step]:
@@ -463,18 +487,10 @@ def _find_bass_places(known: Sequence[GivenChord | None]) -> NDArray[np.bool_]:
 
 
 def _pack_cells(cells: NDArray[np.bool_]) -> list[list[list[int]]]:
-    """Return cells (a, b, _MAX_CELLS, n) as (a, b, n) integers, in which the lowest bit is the first cell."""
-    packed = np.packbits(cells, axis=2, bitorder="little")  # (a, b, 8, n)
-    made: list[list[list[int]]] = np.ascontiguousarray(packed.swapaxes(2, 3)).view("<u8")[..., 0].tolist()
+    """Return cells (a, b, n, _MAX_CELLS) as (a, b, n) integers, in which the lowest bit is the first cell."""
+    packed = np.packbits(cells.reshape(-1), bitorder="little").view("<u8")
+    made: list[list[list[int]]] = packed.reshape(cells.shape[:-1]).tolist()
     return made
-
-
-def _list_cells(bits: int) -> Iterator[int]:
-    """Yield the places of the bits that are set, the lowest first."""
-    while bits:
-        lowest = bits & -bits
-        yield lowest.bit_length() - 1
-        bits ^= lowest
 
 
 def _lengthen(note: Note, length: int) -> Note:
@@ -482,14 +498,14 @@ def _lengthen(note: Note, length: int) -> Note:
     return Note(note.start, note.pitch, length, note.velocity)
 
 
-def _weigh_neglected(committed: Mapping[str, Rows], now: int, chord: NDArray[Any]) -> NDArray[np.float64]:
+def _weigh_neglected(recent: Iterable[Note], now: int, chord: NDArray[Any]) -> NDArray[np.float64]:
     """Return how far the band has neglected each tone of the chosen chords: (12, FUTURE_STEPS).
 
-    It is counted from the mean over a chord's tones, so that chords do not grow by it. committed: rows by role; chord:
-    (qualities, 12, beats) one-hot, 0 where none is chosen.
+    It is counted from the mean over a chord's tones, so that chords do not grow by it. recent: what it played of late;
+    chord: (qualities, 12, beats) one-hot, 0 where none is chosen.
     """
     wanted = chord_balance.TONE_SHARES.T @ chord.reshape(-1, chord.shape[-1])  # (12, beats)
-    heard = chord_balance.count_sounding_steps(np.concatenate([committed[role] for role in PITCHED_ROLES]), now)
+    heard = chord_balance.add_up_sounding_steps(recent, now)
     missing = chord_balance.weigh_neglected_tones(wanted, heard)
     inside = wanted > 0
     missing -= (missing * inside).sum(0) / np.maximum(inside.sum(0), 1)

@@ -88,7 +88,7 @@ def test_training_and_the_daemon_play_the_same_notes_from_the_same_scores(seed: 
     noise, still = _CanvasNoise(0, first, 0, 16, rhythm_scale=0.0), (np.zeros(4), np.zeros(3))
     notes, held = _NoteWriter(
         request, first, answer, noise, np.zeros(4, np.float32), still, np.zeros((PITCH_CLASSES, FUTURE_STEPS))
-    ).write()
+    ).write(past_notes)
 
     seen = gan_canvas.build_canvas((), past_notes, now, heard_all=False)
     past = SoftRoll(

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from music.analysis import note_density
 from music.analysis.note_rows import list_rows
+from music.analysis.part_notes import PartNotes
 from music.note import PITCHED_ROLES, ROLES, Note
+from tests.support.note_histories import histories
 
 STEP = 6
 
@@ -105,3 +107,22 @@ def test_whatever_was_played_the_pull_is_bounded(played: list[tuple[str, int, in
         parts.setdefault(role, []).append(Note(start, 60, length))
     more, longer = compute_bias(parts, 200, promise(4, 12, 0, 16, single=0.3), density)
     assert (np.abs(np.concatenate([more, longer])) <= note_density.MAX_BIAS).all()
+
+
+@given(st.fixed_dictionaries({role: histories() for role in ROLES}), st.data())
+@settings(deadline=None, max_examples=30)
+def test_counts_that_are_kept_give_the_bias_of_counts_made_anew(
+    told: dict[str, list[tuple[Note, ...]]], data: st.DataObject
+) -> None:
+    counter, parts = note_density.NoteCounter(), {role: PartNotes() for role in ROLES}
+    promised = np.random.default_rng(0).uniform(0.1, 9, (note_density.WINDOW_STEPS, note_density.HABIT_COUNT))
+    now = data.draw(st.integers(-20, 420))
+    for turn in range(max(len(lists) for lists in told.values())):
+        now = data.draw(st.sampled_from([now + 1, now + 4, now + 130, now + 600, data.draw(st.integers(-20, 420))]))
+        played = {role: lists[min(turn, len(lists) - 1)] for role, lists in told.items()}
+        for role, notes in played.items():
+            parts[role].update(notes, now * STEP)
+        counter.update(parts, now)
+        kept = counter.compute_bias(parts, promised, 0.7)
+        for one, other in zip(kept, compute_bias(played, now, promised, 0.7), strict=True):
+            assert np.array_equal(one, other)

@@ -14,29 +14,7 @@ from music.analysis.note_rows import NoteRows, list_rows, quantise_rows, spread
 from music.encoding import gan_canvas, melody_context
 from music.encoding.gan_canvas import CANVAS_STEPS, PLANE, REGISTERS
 from music.note import REST, Metre, Note, quantise
-
-METRES = st.sampled_from([Metre(4, 4), Metre(3, 4), Metre(6, 8), Metre(5, 4), Metre(12, 8)])
-notes = st.builds(Note, st.integers(-200, 2600), st.integers(0, 127), st.integers(1, 200), st.integers(1, 127))
-lists = st.lists(notes, max_size=40).map(lambda played: tuple(sorted(played)))
-
-
-@st.composite
-def histories(draw: st.DrawFn) -> list[tuple[Note, ...]]:
-    """Lists of notes as a player is told them one after another: growing, edited in the past, shortened, and others."""
-    told = draw(lists)
-    made = [told]
-    for kind in draw(st.lists(st.sampled_from(["grow", "edit", "forget", "leap", "same"]), max_size=12)):
-        if kind == "grow":
-            told = (*told, draw(notes))
-        elif kind == "edit" and told:
-            at = draw(st.integers(0, len(told) - 1))
-            told = (*told[:at], Note(told[at].start, told[at].pitch, draw(st.integers(1, 400))), *told[at + 1 :])
-        elif kind == "forget":
-            told = told[draw(st.integers(0, len(told))) :]
-        elif kind == "leap":
-            told = draw(lists)
-        made.append(told)
-    return made
+from tests.support.note_histories import METRES, NOTE_LISTS, histories
 
 
 @given(histories())
@@ -55,7 +33,7 @@ def test_notes_that_stay_are_not_read_again() -> None:
     assert rows.update(played[10:151]) is after
 
 
-@given(lists)
+@given(NOTE_LISTS)
 def test_rows_are_quantised_as_notes_are(played: tuple[Note, ...]) -> None:
     wanted = [(n.start // 6, n.pitch, n.length // 6) for n in quantise(played)]
     assert quantise_rows(list_rows(played)).tolist() == [list(row) for row in wanted]
@@ -99,7 +77,7 @@ def _draw_canvas_slowly(
     return pitched, drums
 
 
-@given(histories(), st.fixed_dictionaries(dict.fromkeys(("bass", "chords", "pad", "drums"), lists)), st.data())
+@given(histories(), st.fixed_dictionaries(dict.fromkeys(("bass", "chords", "pad", "drums"), NOTE_LISTS)), st.data())
 @settings(deadline=None, max_examples=40)
 def test_a_canvas_of_arrays_is_that_of_the_notes(
     history: list[tuple[Note, ...]], band: dict[str, tuple[Note, ...]], data: st.DataObject
@@ -136,7 +114,7 @@ def _recall_slowly(rows: list[tuple[int, int, int]], now: int, steps_per_bar: in
     return best
 
 
-@given(lists, st.integers(0, 440), METRES)
+@given(NOTE_LISTS, st.integers(0, 440), METRES)
 @settings(deadline=None, max_examples=15)
 def test_a_harmonist_hears_arrays_as_it_hears_notes(played: tuple[Note, ...], now: int, metre: Metre) -> None:
     rows = [(n.start // 6, n.pitch, n.length // 6) for n in quantise(played)]

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from daemon.players.chord_balance import BALANCE_STEPS, TONE_SHARES, count_sounding_steps, weigh_neglected_tones
+from daemon.players.chord_balance import (
+    BALANCE_STEPS,
+    TONE_SHARES,
+    add_up_sounding_steps,
+    count_sounding_steps,
+    weigh_neglected_tones,
+)
 from music.analysis.note_rows import list_rows
+from music.analysis.part_notes import RECENT_TICKS
 from music.chords import QUALITIES, QUALITY_TONES
 from music.note import TICKS_PER_STEP, Note
 
@@ -33,6 +40,8 @@ def test_only_what_sounded_lately_counts_for_as_long_as_it_did() -> None:
     wanted = np.zeros(12)
     wanted[[0, 4]] = BALANCE_STEPS, 3
     assert np.array_equal(count_sounding_steps(list_rows(notes), step), wanted)
+    assert np.array_equal(add_up_sounding_steps(notes, step), wanted)
+    assert RECENT_TICKS >= BALANCE_STEPS * TICKS_PER_STEP  # so the recent notes of a part are enough
 
 
 def test_what_had_its_due_lacks_nothing_and_what_was_forgotten_most() -> None:
