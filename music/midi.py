@@ -16,6 +16,8 @@ NOTE_ON = 0x90
 CONTROL_CHANGE = 0xB0
 PROGRAM_CHANGE = 0xC0
 PITCH_BEND = 0xE0
+#: a status with these bits only is NOTE_OFF if it begins or ends a note: the two differ in one bit
+_NOTE_BITS = 0xE0
 
 # Statuses of system messages, which belong to no channel; SYSEX is the lowest.
 SYSEX = 0xF0
@@ -171,7 +173,7 @@ def is_system(data: Sequence[int]) -> bool:
 
 def is_note(data: Sequence[int]) -> bool:
     """Tell whether a message begins or ends a note."""
-    return len(data) == 3 and data[0] & 0xF0 in (NOTE_ON, NOTE_OFF)
+    return len(data) == 3 and data[0] & _NOTE_BITS == NOTE_OFF
 
 
 def is_note_on(data: Sequence[int]) -> bool:
@@ -188,8 +190,8 @@ def concerns_keys(data: Sequence[int]) -> bool:
     """Tell whether a channel message may move keys or pedals; a knob, a wheel or the pressure on a key does not."""
     if len(data) != 3:
         return False
-    kind = data[0] & 0xF0
-    return kind in (NOTE_ON, NOTE_OFF) or (kind == CONTROL_CHANGE and data[1] in KEY_CONTROLLERS)
+    status = data[0]
+    return status & _NOTE_BITS == NOTE_OFF or (status & 0xF0 == CONTROL_CHANGE and data[1] in KEY_CONTROLLERS)
 
 
 class TimedNote(NamedTuple):

@@ -127,22 +127,22 @@ class ObservedWorld:
 
     def __init__(self, world: World, observers: Sequence[Observer]) -> None:
         self._world = world
+        #: returns the wrapped world's time in nanoseconds
+        self.now = world.now
         self._on_wait = tuple(each.on_wait for each in observers if _overrides(each, "on_wait"))
         self._on_input = tuple(each.on_input for each in observers if _overrides(each, "on_input"))
         self._on_plan = tuple(each.on_plan for each in observers if _overrides(each, "on_plan"))
 
-    def now(self) -> int:
-        """Return the wrapped world's time in nanoseconds."""
-        return self._world.now()
-
     def wait(self, until: int | None) -> Event | None:
         """Return the wrapped world's next event, or None once `until` has come."""
         while True:
-            now, wake = self._world.now(), until
-            for on_wait in self._on_wait:
-                again = on_wait(now, until)
-                if again is not None and (wake is None or again < wake):
-                    wake = again
+            wake = until
+            if self._on_wait:
+                now = self.now()
+                for on_wait in self._on_wait:
+                    again = on_wait(now, until)
+                    if again is not None and (wake is None or again < wake):
+                        wake = again
             event = self._world.wait(wake)
             if isinstance(event, MidiIn):
                 for on_input in self._on_input:

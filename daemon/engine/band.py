@@ -23,6 +23,7 @@ from daemon.input.melody import MelodyTracker
 from daemon.input.melody_channels import MelodyChannels
 from music.edits.edit import REMOVE, Edit
 from music.edits.sysex import encode_sysex
+from music.midi import CONTROL_CHANGE
 from music.note import EDITS, TICKS_PER_BEAT, TICKS_PER_STEP, Note, round_to_step
 
 #: how much (ticks) of what is played while the band is silent is remembered
@@ -212,20 +213,20 @@ class Band:
 
     def hear(self, event: MidiIn, now: int) -> None:
         """Take in what is played: it may be melody, start the band, and go into the loop."""
-        transport, number = self.transport, self.planner.number
-        tick = transport.tick_of_input(event.at)
-        if changed := self.channels.hear(event.data, event.port):
-            self.melody.release_channels(tick, event.port, changed)
-        self.melody.split = self.harmony.hear(tick, event.data, event.port, is_armed=transport.armed)
-        if self.melody.hear(tick, event.data, event.port):
+        transport, data, port = self.transport, event.data, event.port
+        tick, armed = transport.tick_of_input(event.at), transport.armed
+        if data[0] >= CONTROL_CHANGE and (changed := self.channels.hear(data, port)):
+            self.melody.release_channels(tick, port, changed)
+        self.melody.split = self.harmony.hear(tick, data, port, is_armed=armed)
+        if self.melody.hear(tick, data, port):
             self.form.melody_played(tick)
-            if transport.armed:
+            if armed:
                 if transport.anchored:
                     self.harmony.route.restart(transport.find_bar_1(tick), tick)
                 else:
                     self._anchor(tick, event.at)
                 self.begin(round_to_step(tick))
-        if removed := self.loop.hear(tick, event.data, self.settings.overdub, number, event.port):
+        if removed := self.loop.hear(tick, data, self.settings.overdub, self.planner.number, port):
             self._end_loop_notes(removed, now)
         if not transport.playing:
             self.melody.forget(tick - MEMORY_TICKS)

@@ -68,13 +68,14 @@ class ClockSync:
         if self._clock is not None:
             self._apply(self._clock.on_silence(now), now)
 
-    def remember(self, event: MidiIn) -> None:
-        """Keep what was just played for a moment: a start that comes late may begin with it."""
+    def admit(self, event: MidiIn) -> bool:
+        """Keep what was just played for a moment, for a late start may begin with it. Return True if it is heard."""
         if self._clock is None:
-            return
+            return True
         while self._recent and self._recent[0].at < event.at - EARLY_NS:
             self._recent.popleft()
         self._recent.append(event)
+        return not self.waiting
 
     def let_go(self) -> bool:
         """Let the band play without the clock until that starts again; return False if it must wait for the clock."""

@@ -155,7 +155,9 @@ class Conductor:
             while self._running:
                 event = self._world.wait(self._deadline())
                 now = self._world.now()
-                if event is None:
+                if isinstance(event, MidiIn):
+                    self._hear(event, now)
+                elif event is None:
                     self._do_what_is_due(now)
                 else:
                     self._handle(event, now)
@@ -165,17 +167,21 @@ class Conductor:
     def _deadline(self) -> int | None:
         """Return the time (ns) at which something is next to be done, None for never."""
         band = self._band
-        tempo, clock_tick = band.transport.tempo, band.clock_output.next_tick
-        times = [band.sender.deadline, self._sync.deadline]
-        if tempo is not None:
-            tick = band.transport.next_tick(band.schedule.next_tick())
-            if tick is not None:
-                times.append(tempo.ns_at(tick) - band.sender.lookahead_ns)
-            if clock_tick is not None:
-                times.append(tempo.ns_at(clock_tick))
-        deadline: int | None = None
-        for at in times:  # every event comes by here, and a loop takes half as long as min() of a generator
-            if at is not None and (deadline is None or at < deadline):
+        transport, sender = band.transport, band.sender
+        deadline, at, tempo = sender.deadline, self._sync.deadline, transport.tempo
+        if at is not None and (deadline is None or at < deadline):  # every event comes by here: no list, no min()
+            deadline = at
+        if tempo is None:
+            return deadline
+        tick = transport.next_tick(band.schedule.next_tick())
+        if tick is not None:
+            at = tempo.ns_at(tick) - sender.lookahead_ns
+            if deadline is None or at < deadline:
+                deadline = at
+        tick = band.clock_output.next_tick
+        if tick is not None:
+            at = tempo.ns_at(tick)
+            if deadline is None or at < deadline:
                 deadline = at
         return deadline
 
@@ -212,8 +218,6 @@ class Conductor:
     def _handle(self, event: Event, now: int) -> None:
         band = self._band
         match event:
-            case MidiIn():
-                self._hear(event, now)
             case Position():
                 self._sync.on_event(event, now)
             case PlanReady():
@@ -250,18 +254,18 @@ class Conductor:
 
     def _hear(self, event: MidiIn, now: int) -> None:
         """Take a MIDI message for melody or clock, unless it is one of the band's own that came back."""
-        band = self._band
-        if band.sender.is_own(event.data, event.at, event.port):
+        band, data = self._band, event.data
+        if band.sender.is_own(data, event.at, event.port):
             band.counters.echoes += 1
-        elif is_system(event.data):
-            self._sync.on_event(event, now)
-        elif concerns_keys(event.data):  # a wheel sends hundreds of others a second
+        elif concerns_keys(data):  # a wheel sends hundreds of others a second
             self._transposition.semitones = band.settings.transpose
             event = self._transposition.apply(event)
-            self._sync.remember(event)
-            if not self._sync.waiting:
+            if self._sync.admit(event):
                 band.hear(event, now)
-                self._correction.follow(now)
+                if band.harmony.changed is not None:
+                    self._correction.follow(now)
+        elif is_system(data):
+            self._sync.on_event(event, now)
 
 
 def _find_label(chord: GivenChord | None) -> str | None:

@@ -28,6 +28,8 @@ MEMORY_BARS = 8
 HISTORY_EDITS = 1024
 #: edits that are asked for at once, at the most
 MAX_WANTED_EDITS = 8
+#: (start and end in ticks, pitch, velocity)
+_PlayedNote = tuple[int, int, int, int]
 
 
 class EditLoop:
@@ -43,9 +45,10 @@ class EditLoop:
         self.applied: deque[AppliedEdit] = deque(maxlen=HISTORY_EDITS)
         self._channels = channels or MelodyChannels()
         self._down: dict[PlayedKey, tuple[int, int]] = {}  # key -> (tick, velocity)
-        self._played: deque[Note] = deque()
+        self._played: deque[_PlayedNote] = deque()
         self._origin = 0  # a step at which the loop begins
         self._metre = Metre()
+        self._memory_ticks = MEMORY_BARS * self._metre.ticks_per_bar
         self._replaced_bar: int | None = None  # the bar, counted from the origin, that was last cleared by playing
         self._stale_until = 0  # answers to requests up to this number do not know what was played since
         self._request_count = 0
@@ -59,22 +62,22 @@ class EditLoop:
 
     # What is played
 
-    def hear(self, tick: int, data: bytes, overdub: bool, number: int, port: int = 0) -> list[tuple[int, int]]:
+    def hear(self, tick: int, data: bytes, overdub: bool, number: int, port: int = 0) -> Sequence[tuple[int, int]]:
         """Take in a MIDI message that came at a tick, and return the notes that it replaced as (place, pitch).
 
         overdub: it replaces none; number: of the newest request for a plan.
         """
-        if not midi.is_note(data) or max(data[1:]) > 127:
-            return []
-        key = port, *midi.key_of(data)
-        is_heard = data[1] >= self.split and self._channels.has(midi.channel_of(data), port)
-        if not is_heard and key not in self._down:
-            return []
-        self._release_key(key, tick, number)
-        if not (is_heard and midi.is_note_on(data)):
-            return []
-        self._down[key] = (tick, data[2])
-        return [] if overdub else self._replace_bar(round_to_step(tick), number)
+        if not midi.is_note(data) or data[1] > 127 or data[2] > 127:
+            return ()
+        status, pitch, velocity = data
+        channel = status & 0x0F
+        key = port, channel, pitch
+        if key in self._down:
+            self._release_key(key, tick, number)
+        if not velocity or status < midi.NOTE_ON or pitch < self.split or not self._channels.has(channel, port):
+            return ()
+        self._down[key] = (tick, velocity)
+        return () if overdub or self.draft is None else self._replace_bar(round_to_step(tick), number)
 
     def release(self, tick: int, number: int) -> None:
         """Take every key as up, as when an input is lost."""
@@ -82,32 +85,29 @@ class EditLoop:
             self._release_key(key, tick, number)
 
     def _release_key(self, key: PlayedKey, tick: int, number: int) -> None:
-        begun = self._down.pop(key, None)
-        if begun is None:
-            return
-        start, velocity = begun
-        note = Note(start, key[2], max(1, tick - start), velocity)
-        self._played.append(note)
-        memory = MEMORY_BARS * self._metre.ticks_per_bar
-        while self._played and self._played[0].end <= tick - memory:
-            self._played.popleft()
+        start, velocity = self._down.pop(key)
+        note = start, tick if tick > start else start + 1, key[2], velocity
+        played = self._played
+        played.append(note)
+        while played and played[0][1] <= tick - self._memory_ticks:
+            played.popleft()
         if self.draft is not None:
             self._record(note)
             self._stale_until = number
 
-    def _record(self, note: Note) -> None:
+    def _record(self, note: _PlayedNote) -> None:
         assert self.draft is not None
-        first = round_to_step(note.start)
-        length = max(1, round_to_step(note.end) - first)
-        self.draft.put_input(self.place(first), note.pitch, length, note.velocity)
+        start, end, pitch, velocity = note
+        first = round_to_step(start)
+        length = max(1, round_to_step(end) - first)
+        self.draft.put_input(self.place(first), pitch, length, velocity)
 
-    def _replace_bar(self, step: int, number: int) -> list[tuple[int, int]]:
+    def _replace_bar(self, step: int, number: int) -> Sequence[tuple[int, int]]:
         """Take out what the loop has in the bar of a step, when a first note is played in it."""
-        if self.draft is None:
-            return []
+        assert self.draft is not None
         bar = (step - self._origin) // self._metre.steps_per_bar
         if bar == self._replaced_bar:
-            return []
+            return ()
         self._replaced_bar = bar
         self._stale_until = number
         first = self.place(self._origin + bar * self._metre.steps_per_bar)
@@ -126,11 +126,12 @@ class EditLoop:
         origin = (bar - passed * metre.ticks_per_bar) // TICKS_PER_STEP
         old, old_origin, same_metre = self.draft, self._origin, metre == self._metre
         self.draft, self._origin, self._metre, self._replaced_bar = _empty_loop(bars, metre), origin, metre, None
+        self._memory_ticks = MEMORY_BARS * metre.ticks_per_bar
         if old is not None and same_metre:
             self._copy(old, old_origin, step)
             return
         for note in self._played:
-            if round_to_step(note.start) >= step - self.draft.steps:
+            if round_to_step(note[0]) >= step - self.draft.steps:
                 self._record(note)
 
     def _copy(self, old: Draft, old_origin: int, step: int) -> None:

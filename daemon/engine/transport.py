@@ -160,11 +160,12 @@ class Transport:
         Before bar 1 is known, that is where a first note would lie: its pickup before bar 1, or before the first bar to
         come if this is not the first performance.
         """
+        tempo = self.tempo
         if self.anchored:
-            return self.tick_at(at)
-        if self.tempo is None:
+            return 0 if tempo is None else tempo.tick_at(at)
+        if tempo is None:
             return -self.song.pickup
-        now = self.tempo.tick_at(at)
+        now = tempo.tick_at(at)
         origin, metre = self.bars.metre_at(now)
         return now + metre.ticks_per_bar - (now + self.song.pickup - origin) % metre.ticks_per_bar
 

@@ -56,21 +56,25 @@ class HandKeys:
 
     def hear(self, tick: int, data: bytes, port: int) -> bool:
         """Take in a message that came at a tick; return True if another chord holds now."""
-        if len(data) != 3 or data[0] < midi.NOTE_OFF or max(data[1:]) > 127:
+        if len(data) != 3 or data[0] < midi.NOTE_OFF or data[1] > 127 or data[2] > 127:
             return False
-        channel = midi.channel_of(data)
-        if midi.is_note(data):
-            return self._move_key(tick, (port, channel, data[1]), down=midi.is_note_on(data))
-        if midi.kind_of(data) != midi.CONTROL_CHANGE:
+        status, number, value = data
+        channel = status & 0x0F
+        kind = status - channel
+        if kind == midi.NOTE_ON and value:
+            return self._strike(tick, (port, channel, number))
+        if kind in (midi.NOTE_ON, midi.NOTE_OFF):
+            return self._release_key(tick, (port, channel, number))
+        if kind != midi.CONTROL_CHANGE:
             return False
-        if data[1] == midi.PEDAL:
+        if number == midi.PEDAL:
             return self._move_pedal(tick, (port, channel), down=midi.is_pedal_down(data))
-        if data[1] == midi.RESET_CONTROLLERS:
+        if number == midi.RESET_CONTROLLERS:
             return self._move_pedal(tick, (port, channel), down=False)
-        if data[1] == midi.ALL_SOUND_OFF or data[1] >= midi.ALL_NOTES_OFF:
+        if number == midi.ALL_SOUND_OFF or number >= midi.ALL_NOTES_OFF:
             changed = False
             for key in [key for key in self._down if key[:2] == (port, channel)]:
-                changed |= self._move_key(tick, key, down=False)
+                changed |= self._release_key(tick, key)
             return changed
         return False
 
@@ -86,38 +90,39 @@ class HandKeys:
         self._hands.move(tick)
         self._down = dict.fromkeys(self._down, tick)
 
-    def _move_key(self, tick: int, key: _Key, *, down: bool) -> bool:
-        if not down:
-            if self._down.pop(key, None) is None or not self.reader.has_key(key):
-                return False
-            return self.reader.release(tick, key, rings=key[:2] in self._pedals)
-        is_melody = self._has_melody(key[1], key[0])
-        if is_melody and not self.are_told_apart:
-            self._find_hand(tick, key[2])
-            self._put_down(tick, key)
-        if key[1] == self._channel or (is_melody and self._is_in_range(key[2])):
-            self._put_down(tick, key)
-            return self.reader.strike(tick, key, key[2])
-        return is_melody and self.reader.hear_elsewhere(tick, key[2])
+    def _strike(self, tick: int, key: _Key) -> bool:
+        port, channel, pitch = key
+        is_melody = self._has_melody(channel, port)
+        if self._split or self._channel >= 0:
+            is_hand = channel == self._channel or (is_melody and pitch < self._split)
+            if not is_hand:
+                return is_melody and self.reader.hear_elsewhere(tick, pitch)
+        elif is_melody:
+            self._find_hand(tick, pitch)
+            is_hand = not self._shared_split or pitch < self._shared_split
+        else:
+            return False
+        down = self._down
+        down.pop(key, None)
+        down[key] = tick
+        if len(down) > MAX_KEYS:
+            del down[next(iter(down))]
+        return self.reader.strike(tick, key, pitch) if is_hand else self.reader.hear_elsewhere(tick, pitch)
 
-    def _put_down(self, tick: int, key: _Key) -> None:
-        self._down.pop(key, None)
-        self._down[key] = tick
-        if len(self._down) > MAX_KEYS:
-            del self._down[next(iter(self._down))]
-
-    def _is_in_range(self, pitch: int) -> bool:
-        return pitch < self.split or not (self.are_told_apart or self._shared_split)
+    def _release_key(self, tick: int, key: _Key) -> bool:
+        if self._down.pop(key, None) is None or not self.reader.has_key(key):
+            return False
+        return self.reader.release(tick, key, rings=bool(self._pedals) and key[:2] in self._pedals)
 
     def _find_hand(self, tick: int, pitch: int) -> None:
         """See, before a key goes down, where the left hand ends; if it has just shown, or has long not, change over."""
-        if len(self._down) < MAX_BLOCK:
+        if self._down and len(self._down) < MAX_BLOCK:
             self._hands.strike(tick, pitch, [(key[2], at) for key, at in self._down.items()])
         split = self._hands.find(tick)
         if bool(split) != bool(self._shared_split):
             self._share(split)
             for key, at in self._down.items():
-                if self._is_in_range(key[2]):
+                if not split or key[2] < split:
                     self.reader.hold(at, key, key[2])
         self._shared_split = split
 

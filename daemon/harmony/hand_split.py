@@ -46,11 +46,11 @@ class HandSplit:
         if not down:
             return
         upper, struck_at = self._upper
-        if tick - struck_at >= MIN_HELD_TICKS:
+        if upper and tick - struck_at >= MIN_HELD_TICKS:
             under = [low for low, at in down if at <= struck_at and low <= upper - MIN_GAP]
             if under:
                 self._see(tick, sorted([*under, upper]), 1)
-        together = sorted([pitch, *(other for other, at in down if at >= tick - SPREAD_TICKS)])
+        together = sorted([pitch, *(other for other, at in down if at >= tick - SPREAD_TICKS)]) if len(down) > 1 else ()
         if len(together) >= 3:
             if together[-1] < self.find(tick):  # the left hand plays on alone
                 self._seen_at = tick

@@ -106,17 +106,21 @@ class HandReader:
 
     def strike(self, tick: int, key: Hashable, pitch: int) -> bool:
         """Take in that a key goes down; return True if another chord holds now."""
-        changed = self.advance(tick)
-        self._drop_stale_key(tick)
+        changed = self._pending is not None and self.advance(tick)
+        down, strikes = self._down, self._strikes
+        if down and tick - next(iter(down.values()))[0] > STALE_TICKS:
+            self._drop_stale_key(tick)
         if self.fewest == 1:
             self.struck_at = tick
-        self._ringing.pop(key, None)
-        self._down.pop(key, None)
-        self._down[key] = tick, pitch
-        if len(self._down) > MAX_KEYS:
-            del self._down[next(iter(self._down))]
-        self._strikes.append((tick, pitch))
-        _forget(self._strikes, tick - 2 * TICKS_PER_BEAT)
+        if self._ringing:
+            self._ringing.pop(key, None)
+        down.pop(key, None)
+        down[key] = tick, pitch
+        if len(down) > MAX_KEYS:
+            del down[next(iter(down))]
+        strikes.append((tick, pitch))
+        if strikes[0][0] < tick - 2 * TICKS_PER_BEAT:
+            _forget(strikes, tick - 2 * TICKS_PER_BEAT)
         self._pending = None
         return self._read(tick) or changed
 
@@ -128,7 +132,7 @@ class HandReader:
 
     def release(self, tick: int, key: Hashable, *, rings: bool = False) -> bool:
         """Take in that a key goes up; return True if another chord holds now. rings: a pedal holds its note."""
-        changed = self.advance(tick)
+        changed = self._pending is not None and self.advance(tick)
         struck, self.released_at = self._down.pop(key, None), tick
         if struck is not None and rings:
             self._ringing[key] = struck
@@ -136,7 +140,7 @@ class HandReader:
                 del self._ringing[next(iter(self._ringing))]
         elif self._pending is not None and struck is not None and struck[0] == self._pending[1]:
             self._pending = None  # it was only passing
-        return self._end_if_released(tick) or changed
+        return (not self.holds and self._end_if_released(tick)) or changed
 
     def damp(self, tick: int) -> bool:
         """Take in that the pedal goes up; return True if another chord holds now."""
@@ -173,20 +177,18 @@ class HandReader:
         self._ringing.clear()
         self._pending = None
 
-    def clear(self) -> None:
-        """Forget everything."""
-        self.drop_keys()
-        self.forget(0)
-        self.chords.clear()
-        self.struck_at = None
-
     def _read(self, tick: int) -> bool:
         """Read what is played after a strike at `tick`; return True if another chord holds now."""
-        block = _list_recent(self._strikes, tick - SPREAD_TICKS, MAX_BLOCK + 1)
-        if len(block) > MAX_BLOCK:
+        since = tick - SPREAD_TICKS
+        if _are_together(self._strikes, MAX_BLOCK + 1, since):
             return False
+        if len(self._down) < self.fewest > 1 and not _are_together(self._strikes, 3, since):  # mostly, in a melody
+            if _are_together(self._strikes, 2, since) and (self._strikes[-2][1] - self._strikes[-1][1]) % PITCH_CLASSES:
+                self._together_at = tick
+            return False
+        block = _list_recent(self._strikes, since, MAX_BLOCK)
         if self.shares:
-            block = _add_others(block, _list_recent(self._elsewhere, tick - SPREAD_TICKS, MAX_BLOCK))
+            block = _add_others(block, _list_recent(self._elsewhere, since, MAX_BLOCK))
         pitches = [pitch for _, pitch in block]
         count = pack_tones(pitches).bit_count()
         if count >= 2:
@@ -307,6 +309,11 @@ class HandReader:
         tones = [] if current is None else [pc for pc in range(12) if current.has(pc)]
         heard = [pitch for at, pitch in self._elsewhere if at >= since]
         return heard or tones
+
+
+def _are_together(strikes: deque[_Strike], count: int, since: int) -> bool:
+    """Tell whether the last `count` strikes, or more, came since a tick; without a look at each of them."""
+    return len(strikes) >= count and strikes[-count][0] >= since
 
 
 def _is_on_beat(tick: int) -> bool:

@@ -83,14 +83,18 @@ class HarmonySource:
         self._keys = HandKeys(lambda tick: find_bar(tick).start, has_melody)
         self._memory = ChordMemory()
         self._settings = Settings()
-        self._changed: ReadChord | None = None  # a chord of the hand that nobody has been told of
+        self._split = 0  # the one that is set
+        self._is_led = False  # hands may lead
+        #: a chord of the hand that nobody has been told of
+        self.changed: ReadChord | None = None
         self._is_free = False  # the hand has stopped, and what it played has been learnt
 
     def use(self, settings: Settings) -> None:
         """Let these settings hold from now on."""
         self._settings = settings
         self.route.wants_vamp = settings.vamp
-        self._keys.use(find_split(settings), settings.chord_channel - 1, holds=settings.harmony_hold)
+        self._split, self._is_led = find_split(settings), settings.harmony in (AUTO, HANDS)
+        self._keys.use(self._split, settings.chord_channel - 1, holds=settings.harmony_hold)
 
     def hear(self, tick: int, data: bytes, port: int = 0, *, is_armed: bool = False) -> int:
         """Take in a message of the player that came at a tick; return the pitch below which keys are chords.
@@ -98,13 +102,14 @@ class HarmonySource:
         It is the one that is set, else where a left hand that leads has shown; 0: there is none. is_armed: the band
         waits for a first note, which may be any key where no split is set.
         """
-        self._note_change(self._keys.hear(tick, data, port))
-        is_led = self._settings.harmony in (AUTO, HANDS) and not is_armed
-        return self._keys.split if is_led else find_split(self._settings)
+        if self._keys.hear(tick, data, port):
+            self._note_change()
+        return self._keys.split if self._is_led and not is_armed else self._split
 
     def advance(self, tick: int) -> None:
         """Go on to a tick."""
-        self._note_change(self._keys.reader.advance(tick))
+        if self._keys.reader.advance(tick):
+            self._note_change()
         if not self._is_free and self._is_hand_free(tick):
             self._is_free = True
             free = self._find_free_tick()
@@ -113,8 +118,8 @@ class HarmonySource:
 
     def take_change(self) -> ReadChord | None:
         """Return the chord that the hand has begun to play since the last call, if the band follows hands."""
-        changed, self._changed = self._changed, None
-        return changed if self._settings.harmony in (AUTO, HANDS) else None
+        changed, self.changed = self.changed, None
+        return changed if self._is_led else None
 
     def release(self) -> None:
         """Take every key of the player as up; the chord holds."""
@@ -164,9 +169,8 @@ class HarmonySource:
                 return self._list_all(since, begin, until)
         return [], MELODY
 
-    def _note_change(self, changed: bool) -> None:
-        if changed:
-            self._changed, self._is_free = self._keys.reader.current, False
+    def _note_change(self) -> None:
+        self.changed, self._is_free = self._keys.reader.current, False
 
     # The hand
 

@@ -64,7 +64,9 @@ class LoopbackFilter:
         """Return True if a message that comes in at `at` (ns) is one that was sent, and forget that one."""
         times = self._sent.get(data)
         if times is None:  # as nearly always; note-offs are elsewhere
-            return bool(self._echoing) and midi.is_note_off(data) and self._is_own_end((port, midi.key_of(data)), at)
+            if not self._echoing:
+                return False
+            return midi.is_note_off(data) and self._is_own_end((port, midi.key_of(data)), at)
         sent = _find(times, self._excused.get((port, data), 0), at)
         if sent is None:
             return False

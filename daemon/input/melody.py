@@ -68,18 +68,25 @@ class MelodyTracker:
         """Take in a MIDI message that came at `tick`; return True if a melody note began. Nonsense is ignored."""
         if len(data) != 3 or data[0] < midi.NOTE_OFF or data[1] > 127 or data[2] > 127:
             return False
-        kind, channel = midi.kind_of(data), midi.channel_of(data)
-        tick = self._last = max(tick, self._last)
-        began = False
-        if kind == midi.CONTROL_CHANGE:
-            self._control(tick, port, channel, data)
-        elif midi.is_note(data):
+        if tick < self._last:
+            tick = self._last
+        self._last = tick
+        status = data[0]
+        channel = status & 0x0F
+        kind = status - channel
+        if kind == midi.NOTE_ON and data[2]:
+            self._struck.add((port, channel))
+            return self._channels.has(channel, port) and self._strike(tick, (port, channel, data[1]), data[2])
+        if kind in (midi.NOTE_ON, midi.NOTE_OFF):
             self._struck.add((port, channel))
             key = port, channel, data[1]
-            if self._channels.has(channel, port) or (key in self._down and not midi.is_note_on(data)):
-                began = self._move_key(tick, key, data)
+            if key in self._down or self._channels.has(channel, port):
+                self._move(tick)
+                self._key_up(tick, key)
+        elif kind == midi.CONTROL_CHANGE:
+            self._control(tick, port, channel, data)
         self._note_silence(tick)
-        return began
+        return False
 
     def silent_since(self, tick: int) -> int | None:
         """Return the tick since which no key has been held and nothing has sounded, as of a tick.
@@ -154,23 +161,17 @@ class MelodyTracker:
     def _move(self, tick: int) -> None:
         """Take note that the player moves; what has been down for too long by now is taken as up."""
         stale = self._moved + HELD_TICKS
-        if self._sounds and tick >= stale:
+        if tick >= stale and self._sounds:
             self._down.clear()
             self._low.clear()
             self._end_top(stale)
             self._silent_since = stale
         self._moved = tick
 
-    def _move_key(self, tick: int, key: PlayedKey, data: bytes) -> bool:
-        """Take in that a key goes down or up; return True if a melody note began."""
+    def _strike(self, tick: int, key: PlayedKey, velocity: int) -> bool:
+        """Take in that a key goes down; return True if a melody note began."""
         self._move(tick)
-        if midi.is_note_on(data):
-            self._played, self._newest = True, tick
-            return self._key_down(tick, key, data[2])
-        self._key_up(tick, key)
-        return False
-
-    def _key_down(self, tick: int, key: PlayedKey, velocity: int) -> bool:
+        self._played, self._newest, self._silent_since = True, tick, None
         if key in self._down:  # its off was lost
             self._key_up(tick, key)
         pitch = key[2]
@@ -179,11 +180,12 @@ class MelodyTracker:
             return False
         self._down[key] = (tick, velocity)
         top = self._top
-        if top is not None and top.down and pitch < top.key[2] and tick - top.start <= STUCK_TICKS:
-            return False
-        if top is not None and top.down and tick - top.start < CHORD_SPREAD_TICKS and pitch > top.key[2]:
-            self._top = None  # the lower part of a chord
-        self._end_top(tick)
+        if top is not None:
+            if top.down and pitch < top.key[2] and tick - top.start <= STUCK_TICKS:
+                return False
+            if top.down and tick - top.start < CHORD_SPREAD_TICKS and pitch > top.key[2]:
+                self._top = None  # the lower part of a chord
+            self._end_top(tick)
         self._begin_top(tick, key, velocity)
         self.level += (velocity - self.level) / 8 if self.level else velocity
         return True
@@ -194,14 +196,15 @@ class MelodyTracker:
         top = self._top
         if top is None or top.key != key or not top.down:
             return
-        legato = self._find_legato_key(tick, top)
+        legato = self._find_legato_key(tick, top) if self._down else None
         if legato is not None:
             start, velocity = self._down[legato]
             self._end_top(start)
             self._begin_top(start, legato, velocity)
         else:
             top.down = False
-            self._end_unless_held(tick)
+            if not (self._pedals and self._is_held(key)):
+                self._end_top(tick)
 
     def _find_legato_key(self, tick: int, top: SoundingNote) -> PlayedKey | None:
         """Return the key with which the melody goes on when the top one is released: the highest one just struck."""
@@ -258,17 +261,18 @@ class MelodyTracker:
 
     def _begin_top(self, tick: int, key: PlayedKey, velocity: int) -> None:
         """Begin a melody note; one that would reach into it ends where it begins."""
-        while self._past and self._past[-1].start >= tick:
-            self._past.pop()
-        if self._past and self._past[-1].end > tick:
-            last = self._past.pop()
-            self._past.append(_note(last.start, last.pitch, tick, last.velocity))
+        past = self._past
+        while past and past[-1].start >= tick:
+            past.pop()
+        if past and past[-1].end > tick:
+            last = past.pop()
+            past.append(_note(last.start, last.pitch, tick, last.velocity))
         self._top = SoundingNote(tick, key, velocity)
 
     def _end_top(self, tick: int) -> None:
-        if self._top is not None:
-            self._past.append(_note(self._top.start, self._top.key[2], tick, self._top.velocity))
-            self._top = None
+        top, self._top = self._top, None
+        if top is not None:
+            self._past.append(_note(top.start, top.key[2], tick, top.velocity))
 
 
 def _places(port: int, channels: Collection[int]) -> set[Place]:
@@ -276,4 +280,4 @@ def _places(port: int, channels: Collection[int]) -> set[Place]:
 
 
 def _note(start: int, pitch: int, end: int, velocity: int) -> Note:
-    return Note(start, pitch, max(1, end - start), velocity)
+    return Note(start, pitch, end - start if end > start else 1, velocity)

@@ -19,6 +19,8 @@ class Transposition:
 
     def apply(self, event: MidiIn) -> MidiIn:
         """Return a message as the band hears it. A note that would lie outside of MIDI's is moved back by octaves."""
+        if not (self.semitones or self._moved):  # as nearly always
+            return event
         data = event.data
         if len(data) != 3 or not midi.is_note(data) or data[1] >= PITCHES:
             return event

@@ -42,7 +42,8 @@ class LiveWorld:
         """
         event, self._held = self._held, None
         if event is None:
-            event = self._take(until)
+            inbox = self._inbox  # nobody else takes from it
+            event = self._take(until) if inbox.empty() else inbox.get_nowait()
         if self._suspend.has_resumed():
             self._held = event
             return SystemResumed(self.now())
