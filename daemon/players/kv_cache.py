@@ -7,13 +7,15 @@ attends to a ring reads it where it lies. A step costs the same in the first min
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from daemon.players.graph import BoundSession, Graph, GraphError
+from daemon.players.graph import BoundSession, Graph, GraphError, check_numbers, reporting_failure
 from music.encoding import step_features
+from music.encoding.step_tokens import END, Grammar
 
 #: more steps than any period of positions has
 _MAX_PERIOD = 1 << 31
@@ -25,6 +27,17 @@ _KEPT_STATES = 8
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
+
+
+@dataclass(slots=True, eq=False)
+class WrittenTokens:
+    """Tokens, and what the writer's graph answered where each was to be chosen."""
+
+    tokens: Sequence[int] = ()
+    #: (n, 1, vocabulary) logits from which the first n tokens were chosen
+    logits: Floats = field(default_factory=lambda: np.empty((0, 1, 1), np.float32))
+    #: (n, 1, width) the writer's memory where it gave them
+    memories: Floats = field(default_factory=lambda: np.empty((0, 1, 1), np.float32))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,8 +52,8 @@ class DecoderState:
     velocity: Floats
     #: (2 + PITCH_TOKENS,) logits of what the melody does: rest, go on, or begin a pitch
     melody: Floats
-    #: tokens written after it -> logits of the next, and the writer's memory
-    written: dict[tuple[int, ...], tuple[Floats, Floats]] = field(default_factory=dict)
+    #: what the token writer has written last after it
+    written: WrittenTokens = field(default_factory=WrittenTokens)
 
 
 class _RingDecoder:
@@ -185,28 +198,71 @@ class KvCache:
 
 
 class TokenWriter:
-    """Writes the tokens of one step, one after another."""
+    """Writes the tokens of a step, one after another.
 
-    def __init__(self, graph: Graph, vocabulary: int) -> None:
-        """Open the writer that a graph carries. Raises GraphError for another number of tokens than `vocabulary`."""
+    Each has a place of its own in the arrays: the graph's memory after one lies where it is its input at the next, so
+    that nothing is copied from token to token.
+    """
+
+    def __init__(self, graph: Graph, vocabulary: int, places: int) -> None:
+        """Open the writer that a graph carries, for so many tokens of a step at most (`places`).
+
+        Raises GraphError for another number of tokens in the graph than `vocabulary`.
+        """
         session = graph.open_part("writer")
         shape = tuple(session.get_outputs()[0].shape)
         if shape != (1, vocabulary):
             raise GraphError(f"this graph does not fit: its vocabulary has {shape[-1]} tokens, not {vocabulary}")
-        self._bound = BoundSession(session)
-        self._no_token = vocabulary
+        first = BoundSession(session)
+        memory = first.inputs["memory"].shape
+        if first.outputs["memory_out"].shape != memory:
+            raise GraphError("this graph does not fit: its writer's memory changes its size")
+        shared = {name: first.inputs[name] for name in ("condition", "token")}
+        self._no_token, self._condition, self._token = vocabulary, shared["condition"], shared["token"]
+        self._memories = np.zeros((places + 1, *memory), np.float32)
+        self._logits = np.zeros((places, *shape), np.float32)
+        self._rows, self._wanted = [logits[0] for logits in self._logits], np.zeros(vocabulary)
+        self._bound = [
+            BoundSession(session, shared | {"memory": before, "memory_out": after, "logits": logits})
+            for before, after, logits in zip(self._memories, self._memories[1:], self._logits, strict=False)
+        ]
 
-    def write(self, state: DecoderState, tokens: tuple[int, ...]) -> tuple[Floats, Floats]:
-        """Return the logits (vocabulary,) of the token after `tokens`, and the writer's memory after them.
+    def draw(
+        self,
+        state: DecoderState,
+        grammar: Grammar,
+        numbers: Iterable[float],
+        biases: Mapping[str | None, NDArray[np.float64]],
+        choose: Callable[[NDArray[np.float64], float], int],
+    ) -> list[int]:
+        """Return the tokens of the step after a state, as the grammar lets them follow each other.
 
-        Asked in their order, one token after another.
+        numbers: a random one, 0..1, for every token; the step ends where they do. biases: what is added to the logits
+        of all tokens, by the role whose section is written, None before the first; choose: returns a place in logits
+        by a random number. Raises InferenceError.
         """
-        found = state.written.get(tokens)
-        if found is None:
-            memory = state.written[tokens[:-1]][1] if tokens else state.memory
-            inputs, outputs = self._bound.inputs, self._bound.outputs
-            inputs["memory"][...], inputs["condition"][...] = memory, state.condition
-            inputs["token"][0] = tokens[-1] if tokens else self._no_token
-            self._bound.run()
-            found = state.written[tokens] = outputs["logits"][0].copy(), outputs["memory_out"].copy()
-        return found
+        before, tokens, wanted = state.written, grammar.tokens, self._wanted
+        self._memories[0], self._condition[...] = state.memory, state.condition
+        done = known = len(before.logits)  # tokens for which the graph has answered, and which it had before
+        self._logits[:done], self._memories[1 : done + 1] = before.logits, before.memories
+        with reporting_failure():
+            for place, number in enumerate(numbers):
+                if grammar.is_at_end:
+                    grammar.append(END)
+                    break
+                if place >= done:
+                    self._token[0] = tokens[-1] if tokens else self._no_token
+                    self._bound[place].run_unchecked()
+                    done = place + 1
+                np.add(self._rows[place], biases[grammar.role], out=wanted)
+                first, end = grammar.confine(wanted)
+                grammar.append(first + choose(wanted[first:end], number))
+                if place < known and tokens[place] != before.tokens[place]:
+                    done = known = place + 1
+                if grammar.over:
+                    break
+        if done > known:
+            logits, memories = self._logits[:done].copy(), self._memories[1 : done + 1].copy()
+            check_numbers((logits, memories))
+            before.tokens, before.logits, before.memories = tokens, logits, memories
+        return tokens if grammar.over else grammar.finish()

@@ -9,9 +9,9 @@ before: the cache holds what it would hold had the player just come in.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -91,7 +91,7 @@ class TransformerPlayer(GraphPlayer, ContinuingPlayer):
         """Take a graph over. Raises GraphError for one that is not a transformer's."""
         self.info = self.describe(graph.signature.styles)
         self.cache = KvCache(graph)
-        self.writer = TokenWriter(graph, step_tokens.WRITER_TOKENS)
+        self.writer = TokenWriter(graph, step_tokens.WRITER_TOKENS, MAX_TOKENS)
         self.chords = ChordPredictor(graph)
         self.melody = NoteRows()
         self.committed = {role: NoteRows() for role in ROLES}
@@ -404,26 +404,24 @@ class _PlanWriter:
     def _draw_tokens(
         self, chord: Chord, state: DecoderState, numbers: Sequence[float], bias: Bias, bass_bias: Bias | None
     ) -> list[int]:
-        """Draw the tokens of one step.
+        """Draw the tokens of one step, as far as time allows.
 
         numbers: random ones, 0..1, one a token; bias: what is added to the tokens' logits; bass_bias: and to those of
         the bass.
         """
-        writer, temperature = self._player.writer, self._temperature
+
+        def hurry() -> Iterator[float]:
+            for place, number in enumerate(numbers):
+                if place and self._player.is_late(self._begun_ns):
+                    return
+                yield number
+
+        biases = dict.fromkeys((None, *ROLES), bias)
+        if bass_bias is not None:
+            biases["bass"] = bias + bass_bias
         grammar = step_tokens.Grammar(ROLES, _COMPASS, chord[0])
-        for number in numbers:
-            allowed = grammar.list_allowed()
-            logits, _ = writer.write(state, tuple(grammar.tokens))
-            wanted = logits[allowed] + bias[allowed]
-            if bass_bias is not None and grammar.role == "bass":
-                wanted = wanted + bass_bias[allowed]
-            place = sampling.choose_place(wanted, number, temperature, TOP_P)
-            grammar.append(int(allowed[place]))
-            if grammar.over:
-                return grammar.tokens
-            if self._player.is_late(self._begun_ns):
-                break
-        return grammar.finish()
+        choose = partial(sampling.choose_place, temperature=self._temperature, top_p=TOP_P)
+        return self._player.writer.draw(state, grammar, hurry(), biases, choose)
 
     def _count_silent_steps(self, step: int) -> int:
         """Return for how many steps nothing with a pitch has sounded, this one included."""

@@ -26,12 +26,20 @@ def choose(
 
 
 def choose_place(logits: NDArray[np.float64], u: float, temperature: float, top_p: float) -> int:
-    """Return the place in `logits`, (n,) of at least one, that a random number 0..1 chooses, as `choose` does."""
+    """Return the place in `logits`, (n,) of at least one, that a random number 0..1 chooses, as `choose` does.
+
+    A logit of minus infinity is never chosen. Where some are no numbers, the place of one of them is returned.
+    """
+    likeliest = int(logits.argmax())
     if temperature <= 0 or logits.size == 1:
-        return int(logits.argmax())
-    odds = np.exp((logits - logits.max()) / temperature)
+        return likeliest
+    odds = np.exp((logits - logits[likeliest]) / temperature)
+    whole, share = float(np.add.reduce(odds)), min(top_p, 1.0)
+    # the likeliest, of odds 1, comes first: where it is chosen the others need no order
+    if not (u * whole >= 1 and share * whole > 1):
+        return likeliest
     order = (-odds).argsort(kind="stable")
     total = odds[order].cumsum()
-    total = total[: int(total.searchsorted(min(top_p, 1.0) * total[-1])) + 1]
+    total = total[: int(total.searchsorted(share * total[-1])) + 1]
     place = min(int(total.searchsorted(u * total[-1], side="right")), total.size - 1)
     return int(order[place])

@@ -53,8 +53,6 @@ STYLE = MELODY_ONSET + 128
 METRE = STYLE + 16
 VOCABULARY = METRE + 64
 
-_TOKENS = np.arange(WRITER_TOKENS)
-
 #: a role's notes in a step, at most, when the model writes
 MAX_NOTES = {"bass": 1, "chords": 6, "pad": 5, "drums": 5}
 
@@ -266,16 +264,20 @@ class Grammar:
     def __init__(self, roles: Iterable[str], compass: Mapping[str, tuple[int, int]], root: int) -> None:
         """Begin a step. roles: which may begin notes; compass: role -> (lowest, highest pitch); root: of the chord."""
         self.tokens: list[int] = []
-        self._roles, self._compass, self._root = tuple(roles), compass, root
-        self._left: list[str] = []
-        self._notes = self._length = self._last = 0
-        self._used: set[int] = set()
+        #: the role whose section is being written; None before the first and after the last
+        self.role: str | None = None
         self.over = False
+        self._roles, self._compass, self._root = tuple(roles), compass, root
+        self._left: list[str] = []  # roles whose sections are not over
+        self._notes = self._length = self._last = 0
+        self._low = self._high = 0  # tokens of the role's lowest and highest pitch
+        self._used: list[int] = []  # pitches of the section
+        self._used_shorter: list[int] = []  # those with shorter lengths than the last one
 
     @property
-    def role(self) -> str | None:
-        """The role whose section is being written; None before the first and after the last."""
-        return self._left[0] if self._left else None
+    def is_at_end(self) -> bool:
+        """True where END alone may come next, and ends the step."""
+        return len(self._left) == 1 and self._notes >= MAX_NOTES[self._left[0]]
 
     def find_allowed(self) -> NDArray[np.bool_]:
         """Return which tokens may come next, (WRITER_TOKENS,), at least one while the step is not over."""
@@ -294,45 +296,60 @@ class Grammar:
             mask[max(DRUM, self._last + 1) : WRITER_TOKENS] = True
             return mask
         if self._length:
-            low, high = (encode_pitch(p, self._root) for p in self._compass[role])
-            mask[max(low, self._last + 1) : high + 1] = True
-            mask[list(self._used)] = False
+            mask[max(self._low, self._last + 1) : self._high + 1] = True
+            mask[self._used] = False
         if rising or not self._length:
             mask[LENGTH + self._length : PITCH] = True
         return mask
 
-    def list_allowed(self) -> NDArray[np.int64]:
-        """Return the tokens that may come next, rising: those that `find_allowed` marks."""
-        if not self.tokens or self._left[0] == "drums" or self._notes >= MAX_NOTES[self._left[0]]:
-            return np.flatnonzero(self.find_allowed())
-        rising = self._last >= PITCH
-        parts = [_TOKENS[END : END + 1]] if rising else []
-        if rising or not self._length:
-            parts.append(_TOKENS[LENGTH + self._length : PITCH])
-        if self._length:
-            low, high = (encode_pitch(pitch, self._root) for pitch in self._compass[self._left[0]])
-            first = max(low, self._last + 1)
-            parts.append(_TOKENS[first : high + 1])
-            again = [token - first for token in self._used if first <= token <= high]
-            if again:
-                parts[-1] = np.delete(parts[-1], again)
-        return np.concatenate(parts) if len(parts) > 1 else parts[0]
+    def confine(self, wanted: NDArray[np.float64]) -> tuple[int, int]:
+        """Return the first token that may come next, and the one after the last.
+
+        wanted: (WRITER_TOKENS,) numbers of the tokens, set to minus infinity for those in between that may not.
+        """
+        if not self.tokens:
+            if len(self._roles) < len(ROLES):
+                wanted[~self.find_allowed()] = -np.inf
+            return WHO, LENGTH
+        role, last = self._left[0], self._last
+        if self._notes >= MAX_NOTES[role]:
+            return END, END + 1
+        if role == "drums":
+            wanted[END + 1 : max(DRUM, last + 1)] = -np.inf
+            return (END if last else DRUM), WRITER_TOKENS
+        if not self._length:
+            return LENGTH, PITCH
+        if self._used_shorter:
+            wanted[self._used_shorter] = -np.inf
+        if last < PITCH:
+            return self._low, self._high + 1
+        wanted[END + 1 : LENGTH + self._length] = -np.inf
+        wanted[PITCH : last + 1] = -np.inf
+        return END, self._high + 1
 
     def append(self, token: int) -> None:
         """Append the token that was chosen, one of those allowed."""
         self.tokens.append(token)
         if len(self.tokens) == 1:
             self._left = [role for i, role in enumerate(ROLES) if token - WHO >> i & 1]
+            self._open_section()
         elif token == END:
             self._left.pop(0)
-            self._notes = self._length = self._last = 0
-            self._used.clear()
+            self._open_section()
         elif token < PITCH:
             self._length, self._last = token - LENGTH + 1, token
+            self._used_shorter = list(self._used)
         else:
             self._notes, self._last = self._notes + 1, token
-            self._used.add(token)
-        self.over = not self._left
+            self._used.append(token)
+
+    def _open_section(self) -> None:
+        """Begin the section of the next role; the step is over where there is none."""
+        self.over, self.role = not self._left, self._left[0] if self._left else None
+        self._notes = self._length = self._last = 0
+        self._used, self._used_shorter = [], []
+        if self.role is not None and self.role != "drums":
+            self._low, self._high = (encode_pitch(pitch, self._root) for pitch in self._compass[self.role])
 
     def finish(self) -> list[int]:
         """Return the tokens so far as a step that is over: the section in hand as it is, and none of those after it."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,8 +12,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from daemon.players.graph import Graph
-from daemon.players.kv_cache import DecoderState, KvCache, _mark_heard
-from music.encoding.step_features import FEATURE_COUNT
+from daemon.players.kv_cache import DecoderState, KvCache, TokenWriter, _mark_heard
+from music.encoding import sampling, step_tokens
+from music.encoding.step_features import FEATURE_COUNT, get_compass
+from music.note import PITCHED_ROLES, ROLES
 
 Floats = NDArray[np.float32]
 #: from which step on there is music; the step after the last that is known; how far before it something was changed;
@@ -22,6 +27,14 @@ MOVES = st.tuples(st.integers(-9, 30), st.integers(31, 400), st.integers(0, 90),
 @pytest.fixture(scope="module")
 def graph() -> Graph:
     return Graph(None, "transformer")
+
+
+@pytest.fixture(scope="module")
+def writers(graph: Graph) -> tuple[TokenWriter, Any, list[DecoderState]]:
+    """A writer, the session of its graph, and states to write after."""
+    cache, music = KvCache(graph), make_rows(40, 6)
+    states = [cache.advance(music[:end], 0, style_of(graph)) for end in (10, 20, 30)]
+    return TokenWriter(graph, step_tokens.WRITER_TOKENS, 40), Graph(None, "transformer").open_part("writer"), states
 
 
 def make_rows(count: int, seed: int) -> Floats:
@@ -97,3 +110,39 @@ def test_a_mask_hears_a_slot_and_those_before_it(slots: int) -> None:
             _mark_heard(mask, slot, count)
             assert set(np.flatnonzero(mask == 0)) == {(slot - back) % slots for back in range(count)}
             assert set(mask) <= {np.float32(0), np.float32(-1e9)}
+
+
+def write_plainly(
+    session: Any, state: DecoderState, grammar: step_tokens.Grammar, numbers: list[float], bias: NDArray[np.float64]
+) -> list[int]:
+    """As TokenWriter.draw does, but one token after another from the beginning, among a mask of all tokens."""
+    memory, token = state.memory, step_tokens.WRITER_TOKENS
+    for number in numbers:
+        told = {"memory": memory, "condition": state.condition, "token": np.array([token])}
+        logits, memory = session.run(["logits", "memory_out"], told)
+        allowed = np.flatnonzero(grammar.find_allowed())
+        token = int(allowed[sampling.choose_place(logits[0, allowed] + bias[allowed], number, 1.5, 0.98)])
+        grammar.append(token)
+        if grammar.over:
+            return grammar.tokens
+    return grammar.finish()
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5), st.integers(1, 20)), min_size=2, max_size=6))
+def test_a_step_is_written_as_from_the_beginning_whatever_was_written_there_before(
+    writers: tuple[TokenWriter, Any, list[DecoderState]], drawn: list[tuple[int, int, int]]
+) -> None:
+    writer, plain, states = writers
+    compass = {role: get_compass(role) for role in PITCHED_ROLES}
+    for number, seed, places in drawn:
+        random = np.random.default_rng(seed // 2)  # two draws share numbers, and so the beginnings of their tokens
+        numbers, bias = random.random(places).tolist(), np.zeros(step_tokens.WRITER_TOKENS)
+        bias[step_tokens.PITCH :] = np.random.default_rng(seed).standard_normal(
+            step_tokens.WRITER_TOKENS - step_tokens.PITCH
+        )
+        bias[step_tokens.LENGTH - 3 : step_tokens.LENGTH] = 4  # much begins
+        made, wanted = (step_tokens.Grammar(ROLES, compass, 2) for _ in range(2))
+        choose = partial(sampling.choose_place, temperature=1.5, top_p=0.98)
+        got = writer.draw(states[number], made, numbers, dict.fromkeys((None, *ROLES), bias), choose)
+        assert got == write_plainly(plain, states[number], wanted, numbers, bias)
