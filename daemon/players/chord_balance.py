@@ -64,6 +64,12 @@ def add_up_sounding_steps(notes: Iterable[Note], step: int) -> Floats:
     return np.array(ticks) / TICKS_PER_STEP
 
 
+def weigh_shares(wanted: Floats) -> Floats:
+    """Return the logarithms of shares, (12, ...), as `weigh_neglected_tones` compares them."""
+    made: Floats = np.log(wanted / np.maximum(wanted.sum(0), 1e-6) + MIN_SHARE)
+    return made
+
+
 def weigh_neglected_tones(wanted: Floats, heard: Floats) -> Floats:
     """Return how far each pitch class fell short of its share: a difference of logarithms, 0 where it did not.
 
@@ -72,6 +78,5 @@ def weigh_neglected_tones(wanted: Floats, heard: Floats) -> Floats:
     """
     if not heard.any():
         return np.zeros_like(wanted)
-    wanted_log = np.log(wanted / np.maximum(wanted.sum(0), 1e-6) + MIN_SHARE)
-    missing: Floats = wanted_log.T - np.log(heard / heard.sum() + MIN_SHARE)
+    missing: Floats = weigh_shares(wanted).T - weigh_shares(heard)
     return missing.T

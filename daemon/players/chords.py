@@ -7,6 +7,7 @@ in the middle of a song.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from daemon.players.chord_balance import TONE_SHARES
+from daemon.players import chord_balance
 from daemon.players.graph import Graph, run_session
 from music.analysis.key import Key
 from music.chords import QUALITIES, QUALITY_TONES, match_chord
@@ -31,6 +32,10 @@ Voice = NDArray[np.int64]
 #: How sharply a doubt is settled against the noise, and how much noise temperature 1 is.
 AGREEMENT_GAIN = 12.0
 NOISE_SCALE = 0.15
+#: How much a doubtful tone is avoided when a pitch is chosen: weight of the logarithm of its probability.
+DOUBT_WEIGHT = 4.0
+#: How much a tone is preferred that the harmony wants and the band has neglected.
+BALANCE_WEIGHT = 3.0
 #: Steps that share their noise: a doubt is settled once in half a bar.
 _NOISE_STEPS = 8
 #: Chords missing from the past, up to this number, are predicted one by one.
@@ -69,16 +74,43 @@ class MelodyContext:
         return self.heard_all, self.metre, self.bar, self.seed, self.temperature, self.key
 
 
-@dataclass(frozen=True, slots=True)
 class ChordForecast:
     """Chords that are expected from a step on."""
 
-    #: of every step
-    chords: list[Chord]
-    #: (n, 12) probability that a pitch class belongs to a step's chord
-    tones: Floats
-    #: (n, 12) share of what sounds that a pitch class is expected to have
-    shares: NDArray[np.float64]
+    def __init__(self, chords: list[Chord], odds: Floats, beats: list[int]) -> None:
+        """Take what was predicted.
+
+        chords: of every step; odds: (AHEAD_BEATS, qualities * 12) of every chord, by beat; beats: in which of them each
+        step lies.
+        """
+        #: of every step
+        self.chords = chords
+        self._beats = beats
+        #: (AHEAD_BEATS, 12) probability that a pitch class belongs to the chord, and the share of what sounds that it is
+        #: expected to have
+        self._tones, self._shares = odds @ _TONES, odds @ chord_balance.TONE_SHARES
+        self._weights: dict[int, tuple[Floats, NDArray[np.float64]]] = {}  # by beat
+
+    def list_tones(self, k: int) -> Floats:
+        """Return the probability (12,) that each pitch class belongs to the chord of the k-th step."""
+        tones: Floats = self._tones[self._beats[k]]
+        return tones
+
+    def weigh_tones(self, k: int, heard: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return how much is to be said for each pitch class (12,) in the k-th step.
+
+        heard: how long each sounded lately (`chord_balance`).
+        """
+        beat = self._beats[k]
+        if beat not in self._weights:
+            tones = self._tones[beat]
+            doubt = DOUBT_WEIGHT * np.log((tones + 0.02) / (tones.max() + 0.02))
+            self._weights[beat] = doubt, chord_balance.weigh_shares(self._shares[beat])
+        doubt, wanted = self._weights[beat]
+        if not heard.any():
+            return doubt.astype(np.float64)
+        neglected: NDArray[np.float64] = wanted - chord_balance.weigh_shares(heard)
+        return doubt + BALANCE_WEIGHT * neglected
 
 
 class ChordPredictor:
@@ -118,7 +150,7 @@ class ChordPredictor:
             _choose_chord(agreement[0, beat], context, now + k, None if in_key is None else in_key[beat])
             for k, beat in enumerate(beats)
         ]
-        return ChordForecast(chords, (odds[0] @ _TONES)[beats], (odds[0] @ TONE_SHARES)[beats])
+        return ChordForecast(chords, odds[0], beats)
 
     def list_chords(self, context: MelodyContext, first: int, now: int, next_chord: Chord) -> list[Chord]:
         """Return the chords of the steps [first, now): those predicted at each; followed by `next_chord`, of `now`.
@@ -208,10 +240,10 @@ def _find_first_difference(old: Voice, new: Voice) -> int:
     return int(rest[0, 0]) if len(rest) else 1 << 60
 
 
-def _find_beats(place: int, count: int, metre: Metre) -> NDArray[np.int64]:
+def _find_beats(place: int, count: int, metre: Metre) -> list[int]:
     """Return, for `count` steps from `place` in their bar on, which of the predicted beats each lies in."""
     within = place % metre.steps_per_bar % STEPS_PER_BEAT
-    return np.minimum((within + np.arange(count)) // STEPS_PER_BEAT, melody_context.AHEAD_BEATS - 1)
+    return [min((within + k) // STEPS_PER_BEAT, melody_context.AHEAD_BEATS - 1) for k in range(count)]
 
 
 def _choose_chord(agreement: Floats, context: MelodyContext, step: int, in_key: Floats | None = None) -> Chord:

@@ -12,8 +12,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,8 +46,8 @@ from music.note import (
 )
 
 Floats = NDArray[np.float32]
-#: (WRITER,) what is added to the logits of the tokens
-Bias = NDArray[np.floating[Any]]
+#: (WRITER_TOKENS,) what is added to the logits of the tokens
+Bias = NDArray[np.float64]
 
 #: Steps that a plan covers.
 AHEAD_STEPS = 4
@@ -62,10 +60,6 @@ DENSITY_GAIN = 1.5
 SILENCE_BIAS, MAX_SILENT_STEPS = 1.5, 8
 #: What is added to the logits of a role that has just let go of all its notes: it begins anew rather than fall silent.
 RESTART_BIAS = 3.0
-#: How much a doubtful tone is avoided when a pitch is chosen: weight of the logarithm of its probability.
-DOUBT_WEIGHT = 4.0
-#: How much a tone is preferred that the harmony wants and the band has neglected.
-BALANCE_WEIGHT = 3.0
 #: What is added to the logits of the bass's pitch class in the first beat of a chord that is known, or of its bars.
 BASS_PULL = 8.0
 #: A sounding note is let go when its pitch class is this much less likely than the likeliest one of the chord.
@@ -96,6 +90,8 @@ class TransformerPlayer(GraphPlayer, ContinuingPlayer):
         self.melody = NoteRows()
         self.committed = {role: NoteRows() for role in ROLES}
         self.features = _FeatureHistory()
+        #: what is added to the tokens' logits at the step that is being written
+        self.bias: Bias = np.zeros(step_tokens.WRITER_TOKENS)
         self._budget_ns: int | None = None
         shape = len(self.info.styles), len(ROLES)
         try:
@@ -258,7 +254,8 @@ class _PlanWriter:
         pitched = np.concatenate([played[role] for role in PITCHED_ROLES])
         ends = pitched[:, 0] + pitched[:, 2]
         balanced_since = tick - chord_balance.BALANCE_STEPS * TICKS_PER_STEP
-        self._ended_lately = pitched[(balanced_since < ends) & (ends < tick)]
+        lately = pitched[(balanced_since < ends) & (ends < tick), :3].tolist()
+        self._ended_lately = [(start, start + length, pitch) for start, pitch, length in lately]
         self._last_end = int(max(ends[ends <= tick], default=tick - MAX_SILENT_STEPS * TICKS_PER_STEP))
         self._first_played = min((int(r[0, 0]) for r in self._committed.values() if len(r)), default=self._now)
 
@@ -372,24 +369,25 @@ class _PlanWriter:
 
     def _write_step(self, step: int, forecast: ChordForecast, k: int, state: DecoderState) -> None:
         """Write one step, the k-th of the forecast, into the parts."""
-        tick, chord, tones = step * TICKS_PER_STEP, forecast.chords[k], forecast.tones[k]
-        silenced = self._let_go(tick, tones) if (step - self._bar) % LET_GO_INTERVAL_STEPS == 0 else []
-        settings = self._request.settings
-        spread, numbers = _draw_step_noise(abs(settings.seed), step)
-        loudness = 127 / (1 + np.exp(-state.velocity))
-        loudness = loudness + spread * self._velocity_std * 127 * settings.temperature
-        velocity = np.clip(np.rint(loudness), MIN_VELOCITY, MAX_VELOCITY).astype(int).tolist()
-        bias = np.zeros(step_tokens.WRITER_TOKENS)
-        who = _PITCHED_ONSETS * SILENCE_BIAS * min(self._count_silent_steps(step), MAX_SILENT_STEPS)
-        for role in silenced:
-            who = who + _ONSETS_OF[role] * RESTART_BIAS
-        bias[_WHO] = _ROLE_COUNTS * DENSITY_GAIN * (settings.density - 1) + who
-        neglected = chord_balance.weigh_neglected_tones(forecast.shares[k], self._count_sounding_steps(step))
-        doubt: Bias = DOUBT_WEIGHT * np.log((tones + 0.02) / (tones.max() + 0.02))
-        bias[_PITCHES] = (doubt + BALANCE_WEIGHT * neglected)[_CLASSES_FROM[max(chord[0], 0)]]
-        tokens = self._draw_tokens(chord, state, numbers, bias, self._pull_bass(step, chord[0]))
-        for onsets in step_tokens.decode_step(tokens, chord[0]):
+        tick, root = step * TICKS_PER_STEP, forecast.chords[k][0]
+        silenced = self._let_go(tick, forecast.list_tones(k)) if (step - self._bar) % LET_GO_INTERVAL_STEPS == 0 else ()
+        spread, numbers = _draw_step_noise(abs(self._request.settings.seed), step)
+        silent_steps, heard = self._measure_sounding(step)
+        bias = self._player.bias
+        bias[_WHO] = _weigh_onsets(self._request.settings.density, min(silent_steps, MAX_SILENT_STEPS), silenced)
+        tones = forecast.weigh_tones(k, heard)
+        bias[_PITCHES] = tones[_CLASSES_FROM[max(root, 0)]]
+        tokens = self._draw_tokens(root, state, numbers, bias, self._pull_bass(step, root))
+        begun = step_tokens.decode_step(tokens, root)
+        velocity = self._choose_velocities(state, spread) if begun else []
+        for onsets in begun:
             self._begin(onsets, tick, velocity[ROLES.index(onsets.role)])
+
+    def _choose_velocities(self, state: DecoderState, spread: NDArray[np.float64]) -> list[int]:
+        """Return the velocities of the roles; spread: noise of theirs."""
+        loudness = 127 / (1 + np.exp(-state.velocity))
+        loudness = loudness + spread * self._velocity_std * 127 * self._request.settings.temperature
+        return [min(max(round(each), MIN_VELOCITY), MAX_VELOCITY) for each in loudness.tolist()]
 
     def _pull_bass(self, step: int, root: int) -> Bias | None:
         """Return the bias of the bass towards the lowest note of a chord that is known; None where there is none."""
@@ -402,7 +400,7 @@ class _PlanWriter:
         return bias if wanted.any() else None
 
     def _draw_tokens(
-        self, chord: Chord, state: DecoderState, numbers: Sequence[float], bias: Bias, bass_bias: Bias | None
+        self, root: int, state: DecoderState, numbers: Sequence[float], bias: Bias, bass_bias: Bias | None
     ) -> list[int]:
         """Draw the tokens of one step, as far as time allows.
 
@@ -419,21 +417,18 @@ class _PlanWriter:
         biases = dict.fromkeys((None, *ROLES), bias)
         if bass_bias is not None:
             biases["bass"] = bias + bass_bias
-        grammar = step_tokens.Grammar(ROLES, _COMPASS, chord[0])
+        grammar = step_tokens.Grammar(ROLES, _COMPASS, root)
         choose = partial(sampling.choose_place, temperature=self._temperature, top_p=TOP_P)
         return self._player.writer.draw(state, grammar, hurry(), biases, choose)
 
-    def _count_silent_steps(self, step: int) -> int:
-        """Return for how many steps nothing with a pitch has sounded, this one included."""
-        ends = [self._last_end]
+    def _measure_sounding(self, step: int) -> tuple[int, NDArray[np.float64]]:
+        """Return for how many steps nothing with a pitch has sounded, and what `chord_balance` counts, at a step."""
+        notes, last_end = self._ended_lately.copy(), self._last_end
         for role in PITCHED_ROLES:
-            ends += [n.end for n in self._parts[role].notes]
-        return max(0, step + 1 - max(ends) // TICKS_PER_STEP)
-
-    def _count_sounding_steps(self, step: int) -> NDArray[np.float64]:
-        """Return how long each pitch class sounded lately (12,), see `chord_balance`."""
-        planned = (n for role in PITCHED_ROLES for n in self._parts[role].notes)
-        return chord_balance.count_sounding_steps(np.concatenate([self._ended_lately, list_rows(planned)]), step)
+            planned = self._parts[role].notes
+            notes += planned
+            last_end = max([last_end, *(note.end for note in planned)])
+        return max(0, step + 1 - last_end // TICKS_PER_STEP), chord_balance.add_up_sounding_steps(notes, step)
 
     def _begin(self, onsets: step_tokens.RoleOnsets, tick: int, velocity: int) -> None:
         """Begin a role's notes; a note of the same pitch that sounds ends there, or goes on if it was tied."""
@@ -452,9 +447,10 @@ class _PlanWriter:
             for note in sounding.values():
                 part.end(note, tick)
 
-    def _let_go(self, tick: int, tones: Floats) -> list[str]:
+    def _let_go(self, tick: int, tones: Floats) -> tuple[str, ...]:
         """End sounding notes that have no place in the harmony; return the roles that fall silent by that."""
-        keep, silenced = tones >= LET_GO_RATIO * tones.max(), []
+        keep: list[bool] = (tones >= LET_GO_RATIO * tones.max()).tolist()
+        silenced: list[str] = []
         for role in PITCHED_ROLES:
             sounding = self._parts[role].list_sounding(tick)
             ending = [note for note in sounding if not keep[note.pitch % PITCH_CLASSES]]
@@ -462,7 +458,7 @@ class _PlanWriter:
                 self._parts[role].end(note, tick)
             if ending and len(ending) == len(sounding):
                 silenced.append(role)
-        return silenced
+        return tuple(silenced)
 
 
 def _is_tie_due(note: Note, tick: int) -> bool:
@@ -480,6 +476,18 @@ _WHO, _PITCHES = slice(step_tokens.WHO, step_tokens.LENGTH), slice(step_tokens.P
 _PITCHED_ONSETS = _mark_onsets(PITCHED_ROLES)
 _ONSETS_OF = {role: _mark_onsets([role]) for role in PITCHED_ROLES}
 _ROLE_COUNTS = np.array([who.bit_count() for who in range(1 << len(ROLES))])
+
+
+@lru_cache(maxsize=64)
+def _weigh_onsets(density: float, silent_steps: int, silenced: tuple[str, ...]) -> Bias:
+    """Return what is added to the logits of the WHO tokens; silenced: roles that have just let go of all notes."""
+    who = _PITCHED_ONSETS * SILENCE_BIAS * silent_steps
+    for role in silenced:
+        who = who + _ONSETS_OF[role] * RESTART_BIAS
+    made: Bias = _ROLE_COUNTS * DENSITY_GAIN * (density - 1) + who
+    return made
+
+
 #: (root, PITCH_TOKENS): the pitch class of every PITCH token under a chord's root
 _CLASSES_FROM = (
     np.arange(step_tokens.PITCH_TOKENS) - PITCH_CLASSES + np.arange(PITCH_CLASSES)[:, None]
