@@ -86,8 +86,7 @@ class ChordForecast:
         #: of every step
         self.chords = chords
         self._beats = beats
-        #: (AHEAD_BEATS, 12) probability that a pitch class belongs to the chord, and the share of what sounds that it is
-        #: expected to have
+        #: (AHEAD_BEATS, 12) probability that a pitch class belongs to the chord, and its expected share of what sounds
         self._tones, self._shares = odds @ _TONES, odds @ chord_balance.TONE_SHARES
         self._weights: dict[int, tuple[Floats, NDArray[np.float64]]] = {}  # by beat
 

@@ -7,8 +7,11 @@ attends to a ring reads it where it lies. A step costs the same in the first min
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +91,7 @@ class _RingDecoder:
         self._session = graph.session
         #: input and output -> ring (heads, slots, width)
         self.rings = {name: np.zeros(shape, np.float32) for name, shape in rings.items()}
-        self._rings = self.rings | {f"{name}_out": ring for name, ring in self.rings.items()}
+        self._full = [_mark_full(window, size) for window, size in zip(self.windows, self.sizes, strict=True)]
         self._single = self._bind(1)
 
     def read(self, rows: Floats, step: int, begin: int, style: Floats) -> DecoderState:
@@ -98,22 +101,57 @@ class _RingDecoder:
         rings.
         """
         bound = self._single if len(rows) == 1 else self._bind(len(rows))
-        bound.inputs["features"][0] = rows
-        bound.inputs["style"][...] = style
+        bound.features[...], bound.style[...] = rows, style
         for k in range(len(rows)):
             at = step + k
-            bound.inputs["position"][k], bound.inputs["step"][k] = at % self._period, at
-            for i, (window, size) in enumerate(zip(self.windows, self.sizes, strict=True)):
-                _mark_heard(bound.inputs[f"mask_{i}"][k], at % size, min(window, at - begin + 1))
-        bound.run()
-        memory, condition, velocity, melody = (
-            bound.outputs[name].copy() for name in ("memory", "condition", "loudness", "tune")
-        )
-        return DecoderState(memory, condition, velocity[0], melody[0])
+            bound.position[k], bound.step[k] = at % self._period, at
+            for mask, window, size, full in zip(bound.masks, self.windows, self.sizes, self._full, strict=True):
+                slot = at % size
+                if at - begin + 1 < window:
+                    _mark_heard(mask[k], slot, at - begin + 1)
+                else:
+                    mask[k] = full[size - 1 - slot :][:size]
+        return bound.run()
 
-    def _bind(self, count: int) -> BoundSession:
+    def _bind(self, count: int) -> _BoundSteps:
         """Return the session on so many steps."""
-        return BoundSession(self._session, self._rings, {"steps": count})
+        return _BoundSteps(self._session, self.rings, count, len(self.windows))
+
+
+class _BoundSteps:
+    """The session that reads steps, on a number of them, with its inputs in place."""
+
+    def __init__(self, session: Any, rings: Mapping[str, Floats], count: int, layers: int) -> None:
+        shapes = {each.name: each.shape for each in session.get_outputs()}
+        ends = list(accumulate(math.prod(shapes[name]) for name in _ANSWERS))
+        self._answer = np.zeros(ends[-1], np.float32)  # all of what is said of the next step, side by side
+        self._spans = [slice(first, end) for first, end in zip((0, *ends), ends, strict=False)]
+        parts = zip(_ANSWERS, self._spans, strict=True)
+        places = {name: self._answer[span].reshape(shapes[name]) for name, span in parts}
+        kept = {f"{name}_out": ring for name, ring in rings.items()}
+        self._bound = BoundSession(session, {**rings, **kept, **places}, {"steps": count})
+        inputs = self._bound.inputs
+        self.features, self.style = inputs["features"][0], inputs["style"]
+        self.position, self.step = inputs["position"], inputs["step"]
+        self.masks = [inputs[f"mask_{i}"] for i in range(layers)]
+
+    def run(self) -> DecoderState:
+        """Run the graph; return the state after the last step. Raises InferenceError."""
+        self._bound.run()
+        answer = self._answer.copy()
+        check_numbers((answer,))
+        memory, condition, velocity, melody = (answer[span] for span in self._spans)
+        return DecoderState(memory[None], condition[None], velocity, melody)
+
+
+#: outputs of the graph of steps, but for the rings: those of DecoderState, in its order
+_ANSWERS = ("memory", "condition", "loudness", "tune")
+
+
+def _mark_full(window: int, size: int) -> Floats:
+    """Return the masks of a ring where a whole window is heard, (2 * size - 1,): that of slot i begins size - 1 - i."""
+    back = (size - 1 - np.arange(2 * size - 1)) % size
+    return np.where(back < window, np.float32(0), _UNHEARD)
 
 
 def _mark_heard(mask: Floats, slot: int, count: int) -> None:
@@ -135,8 +173,8 @@ class KvCache:
         self.context_steps = sum(self._decoder.windows)
         # the first step that is heard, the one after the last that was read, and the same before some were given up
         self._begin = self._end = self._top = 0
-        #: of the steps that have been read, each where its step modulo their number is
-        self._rows = np.zeros((self.context_steps + self._decoder.spare_steps, step_features.FEATURE_COUNT), np.float32)
+        #: rows of the steps that have been read, as bytes, each where its step modulo their number is
+        self._rows = [b""] * (self.context_steps + self._decoder.spare_steps)
         self._style: Floats = np.zeros(0, np.float32)
         #: the last step after which a state was asked for
         self._last = 0
@@ -151,7 +189,7 @@ class KvCache:
         None: any.
         """
         goes_on = self._begin == first or (self._begin < first <= self._end and len(rows) == self.context_steps)
-        if not goes_on or not np.array_equal(style, self._style):  # a first step has others before it no more
+        if not goes_on or style.tobytes() != self._style.tobytes():  # a first step has others before it no more
             self._style = style
             self._clear(first)
         at = self._find_changed(rows, first, first if changed is None else max(first, changed))
@@ -178,23 +216,24 @@ class KvCache:
             return self._states[self._last]
         at = min(at, self._last)  # if need be it is read again: no plan has asked for the state after it
         self._end = at
-        self._states = {step: state for step, state in self._states.items() if at - _KEPT_STATES <= step < at}
+        for step in [step for step in self._states if not at - _KEPT_STATES <= step < at]:
+            del self._states[step]
         self._top = max(self._top, end)
         for low in range(at, end, self._decoder.spare_steps):
             new = rows[low - first :][: self._decoder.spare_steps]
             self._states[self._last] = self._decoder.read(new, low, self._begin, self._style)
             self._end = low + len(new)
-            self._rows[np.arange(low, self._end) % len(self._rows)] = new
+            for step, row in enumerate(new, low):
+                self._rows[step % len(self._rows)] = row.tobytes()
         return self._states[self._last]
 
     def _find_changed(self, rows: Floats, first: int, since: int) -> int:
         """Return the first step from `since` on whose row is another than was read, or none was."""
         end = min(self._end, first + len(rows))
-        if since >= end:
-            return end
-        before = self._rows[np.arange(since, end) % len(self._rows)]
-        same = (before == rows[since - first : end - first]).all(1)
-        return end if same.all() else since + int(same.argmin())
+        for step in range(since, end):
+            if rows[step - first].tobytes() != self._rows[step % len(self._rows)]:
+                return step
+        return end
 
 
 class TokenWriter:

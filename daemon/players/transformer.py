@@ -9,9 +9,10 @@ before: the cache holds what it would hold had the player just come in.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,13 +25,12 @@ from daemon.players.chords import (
     ChordForecast,
     ChordPredictor,
     MelodyContext,
-    Voice,
     quantise_voice,
 )
 from daemon.players.graph import Graph, GraphError, GraphPlayer, check_settings
 from daemon.players.kv_cache import DecoderState, KvCache, TokenWriter
 from daemon.players.player import ContinuingPlayer
-from music.analysis.note_rows import NoteRows, list_rows
+from music.analysis.note_rows import NoteRows
 from music.encoding import melody_context, sampling, step_features, step_tokens
 from music.encoding.chord_evidence import weigh_bass
 from music.note import (
@@ -40,7 +40,6 @@ from music.note import (
     ROLES,
     STEPS_PER_BAR,
     TICKS_PER_STEP,
-    Metre,
     Note,
     round_to_step,
 )
@@ -66,10 +65,14 @@ BASS_PULL = 8.0
 LET_GO_RATIO = 0.6
 #: Steps from one look for notes to let go to the next. At every step the band stutters where the harmony is in doubt.
 LET_GO_INTERVAL_STEPS = 2
+#: Steps that are looked back over for what is neglected, and for silence.
+_LATELY_STEPS = max(chord_balance.BALANCE_STEPS, MAX_SILENT_STEPS)
 #: Most tokens of one step.
 MAX_TOKENS = 40
 #: Length of a tied note, unless it is let go or begun anew.
 TIED_STEPS = 2 * step_tokens.MAX_LENGTH_STEPS
+#: Steps whose features are made one by one, at most, and how many more are kept than the decoder reads.
+_MAX_SINGLE_STEPS, _SPARE_ROWS = 12, 64
 #: Velocities that are written.
 MIN_VELOCITY, MAX_VELOCITY = 20, 120
 #: Velocity of a melody that begins.
@@ -89,10 +92,12 @@ class TransformerPlayer(GraphPlayer, ContinuingPlayer):
         self.chords = ChordPredictor(graph)
         self.melody = NoteRows()
         self.committed = {role: NoteRows() for role in ROLES}
-        self.features = _FeatureHistory()
+        self.features = _FeatureHistory(self.cache.context_steps)
         #: what is added to the tokens' logits at the step that is being written
         self.bias: Bias = np.zeros(step_tokens.WRITER_TOKENS)
         self._budget_ns: int | None = None
+        #: (styles, styles) one-hot
+        self.styles = np.eye(len(self.info.styles), dtype=np.float32)
         shape = len(self.info.styles), len(ROLES)
         try:
             #: (styles, roles) spread of velocities, as a share of 127
@@ -142,54 +147,50 @@ class TransformerPlayer(GraphPlayer, ContinuingPlayer):
 class _FeatureHistory:
     """The features of the steps before a now-line, kept from plan to plan where nothing has changed them."""
 
-    def __init__(self) -> None:
+    def __init__(self, steps: int) -> None:
+        """Begin with none; steps: before a now-line, at most."""
         self._basis: tuple[object, ...] = ()  # on which all rows depend
-        self._parts: dict[str, NDArray[np.int64]] = {}
-        self._first = 0
-        self._chords = np.empty((0, 2), np.int64)  # of the steps and the one after the last
-        self._rows: Floats = np.empty((0, step_features.FEATURE_COUNT), np.float32)
+        self._rows: Floats = np.zeros((steps + _SPARE_ROWS, step_features.FEATURE_COUNT), np.float32)
+        self._base = self._end = 0  # the step of the first of these rows, and the one after the last that is made
+        self._first = 0  # the step of the first chord
+        self._chords: list[Chord] = []  # of the steps and the one after the last
 
     def update(
         self,
         first: int,
-        chords: Sequence[Chord],
-        parts: dict[str, NDArray[np.int64]],
+        chords: list[Chord],
+        changed: int,
         basis: tuple[object, ...],
         extract: Callable[[int, int], Floats],
     ) -> tuple[Floats, int]:
         """Return the features of the steps from `first` on, and the first step that may have others than before.
 
-        chords: of those steps and the next; parts: rows (n, 3) by part, the melody among them; basis: everything else
+        chords: of those steps and the next; changed: the first step at which a note has changed; basis: everything else
         that they depend on; extract: makes the features of the steps [begin, end).
         """
-        told = np.array(chords, np.int64)
-        end, known = first + len(told) - 1, self._first + len(self._rows)
-        changed = min(known, end - 1) if basis == self._basis and self._first <= first else first
-        for name, rows in parts.items() if changed > first else ():
-            old, new = (_select_near(each, first) for each in (self._parts[name], rows))
-            changed = min(changed, _find_first_changed(old, new))
+        end = first + len(chords) - 1
+        if basis != self._basis or first < self._first:
+            changed = first
+        changed = min(changed, self._end, end - 1)
         if changed > first:
-            both = min(len(self._chords) - (first - self._first), len(told))
-            same = (self._chords[first - self._first :][:both] == told[:both]).all(1)
-            changed = min(changed, first + (both if same.all() else int(same.argmin())) - 1)
+            changed = min(changed, self._find_other_chord(first, chords) - 1)
         changed = max(changed, first)
-        kept = self._rows[first - self._first : changed - self._first] if changed > first else self._rows[:0]
-        self._rows = np.concatenate([kept, extract(changed, end)])
-        self._basis, self._parts, self._first, self._chords = basis, parts, first, told
-        return self._rows, changed
+        if first < self._base or end - self._base > len(self._rows):
+            if changed > first:
+                self._rows[: changed - first] = self._rows[first - self._base : changed - self._base]
+            self._base = first
+        self._basis, self._end = (), changed  # nothing else is known while the rest is made
+        self._rows[changed - self._base : end - self._base] = extract(changed, end)
+        self._basis, self._end, self._first, self._chords = basis, end, first, chords
+        return self._rows[first - self._base : end - self._base], changed
 
-
-def _find_first_changed(old: NDArray[np.int64], new: NDArray[np.int64]) -> int:
-    """Return the start of the first row (n, 3) that is not in both, which are sorted by start; a far one for none."""
-    size = min(len(old), len(new))
-    same = (old[:size] == new[:size]).all(1)
-    at = size if same.all() else int(same.argmin())
-    return min([int(rows[at, 0]) for rows in (old, new) if len(rows) > at], default=1 << 60)
-
-
-def _select_near(rows: NDArray[np.int64], first: int) -> NDArray[np.int64]:
-    """Return the rows (n, 3) that end after a step."""
-    return rows[rows[:, 0] + rows[:, 2] > first]
+    def _find_other_chord(self, first: int, chords: list[Chord]) -> int:
+        """Return the first step whose chord is another than before, or was not known."""
+        before = self._chords[first - self._first :]
+        both = min(len(before), len(chords))
+        if before[:both] == chords[:both]:
+            return first + both
+        return first + next(i for i in range(both) if before[i] != chords[i])
 
 
 @dataclass(slots=True)
@@ -230,7 +231,7 @@ class _PlanWriter:
         settings, self._now = request.settings, request.now
         self._bar = request.bar_origin // TICKS_PER_STEP  # a step at which a bar begins
         style = player.info.styles.index(settings.style)
-        self._style = np.eye(len(player.info.styles), dtype=np.float32)[None, style]
+        self._style = player.styles[None, style]
         self._velocity_std = player.velocity_std[style]
         played = {role: player.committed[role].update(request.committed.get(role, ())) for role in ROLES}
         self._context = MelodyContext(
@@ -244,20 +245,35 @@ class _PlanWriter:
             key=request.key,
         )
         self._parts = {role: _RolePlan() for role in ROLES}
-        tick = self._now * TICKS_PER_STEP
-        for role in PITCHED_ROLES:
-            rows, notes = played[role], request.committed.get(role, ())
-            sounding = np.flatnonzero((rows[:, 0] < tick) & (tick <= rows[:, 0] + rows[:, 2]))
-            self._parts[role].held = {(notes[i].start, notes[i].pitch): notes[i] for i in sounding.tolist()}
-        since = tick - (player.cache.context_steps + step_tokens.MAX_LENGTH_STEPS) * TICKS_PER_STEP
-        self._committed = {role: _move_to_grid(rows, since) for role, rows in played.items()}
-        pitched = np.concatenate([played[role] for role in PITCHED_ROLES])
-        ends = pitched[:, 0] + pitched[:, 2]
-        balanced_since = tick - chord_balance.BALANCE_STEPS * TICKS_PER_STEP
-        lately = pitched[(balanced_since < ends) & (ends < tick), :3].tolist()
-        self._ended_lately = [(start, start + length, pitch) for start, pitch, length in lately]
-        self._last_end = int(max(ends[ends <= tick], default=tick - MAX_SILENT_STEPS * TICKS_PER_STEP))
-        self._first_played = min((int(r[0, 0]) for r in self._committed.values() if len(r)), default=self._now)
+        #: start, end (ticks) and pitch of pitched notes that ended lately
+        self._ended_lately: list[tuple[int, int, int]] = []
+        self._played = played
+        self._look_back()
+
+    def _look_back(self) -> None:
+        """Find the notes that sound, those that ended lately, and the first that the decoder knows of."""
+        tick, lately = self._now * TICKS_PER_STEP, _LATELY_STEPS * TICKS_PER_STEP
+        since = tick - (self._player.cache.context_steps + step_tokens.MAX_LENGTH_STEPS) * TICKS_PER_STEP
+        self._last_end, self._first_played = tick - lately, self._now
+        for role, rows in self._played.items():
+            if not len(rows):
+                continue
+            ends = rows[:, 0] + rows[:, 2]
+            first = int((ends > since).argmax())
+            if ends[first] > since:
+                self._first_played = min(self._first_played, round_to_step(int(rows[first, 0])))
+            if role == "drums":
+                continue
+            notes, part = self._request.committed[role], self._parts[role]
+            for i in (ends > tick - lately).nonzero()[0].tolist():
+                note = notes[i]
+                end = note.end
+                if note.start < tick <= end:
+                    part.held[note.start, note.pitch] = note
+                if end < tick:
+                    self._ended_lately.append((note.start, end, note.pitch))
+                if end <= tick:
+                    self._last_end = max(self._last_end, end)
 
     def write(self) -> int:
         """Write one step after another, as far as time allows; return the step at which the plan ends."""
@@ -323,47 +339,64 @@ class _PlanWriter:
         chords = self._player.chords.list_chords(self._context, first, now, next_chord)
 
         def extract(begin: int, end: int) -> Floats:
-            return self._extract(begin, end - begin, chords[begin - first : end - first + 1], self._committed, melody)
+            return self._extract(begin, end - begin, chords[begin - first : end - first + 1])
 
+        told, heard = self._player.committed.values(), self._player.melody
+        since = (first - 1) * TICKS_PER_STEP
+        changed = min(heard.find_change(since, only_sounds=True), *(rows.find_change(since) for rows in told))
         basis = metre, self._bar, self._first_played if self._first_played > first else None
-        return self._player.features.update(first, chords, {MELODY: melody, **self._committed}, basis, extract)
+        found = self._player.features.update(first, chords, round_to_step(changed), basis, extract)
+        for rows in (heard, *told):
+            rows.settle()
+        return found
 
     def _extract_planned(self, k: int, forecast: ChordForecast, chord: Chord) -> Floats:
         """Return the features of the step before now + k, as they will be if the melody goes on as it is."""
-        step = self._now + k - 1
-        melody = self._context.melody[-1:]
-        if self._context.heard_all:
-            melody = self._context.melody
-        elif len(melody) and int(melody[0, 0] + melody[0, 2]) >= self._now:
-            melody = np.array([[melody[0, 0], melody[0, 1], step + 1 - melody[0, 0]]])  # what sounds goes on
-        heard = step_features.extract_melody(melody, step, 1)
+        step, melody = self._now + k - 1, self._context.melody
+        if not self._context.heard_all and len(melody) and int(melody[-1, 0] + melody[-1, 2]) >= self._now:
+            start, pitch = int(melody[-1, 0]), int(melody[-1, 1])  # what sounds goes on
+            heard = pitch, start == step
+        else:
+            heard = step_features.hear_step(melody, step)
         planned = {role: _list_rows(part.notes, step * TICKS_PER_STEP) for role, part in self._parts.items()}
+        chords = chord, forecast.chords[k]
         return step_features.build_step(
-            (int(heard.pitch[0]), bool(heard.struck[0])),
-            planned,
-            step,
-            (chord, forecast.chords[k]),
-            self._find_phase(np.array([step])).item(),
-            self._first_played <= step,
+            heard, planned, step, chords, self._find_place(step), self._first_played <= step
         )
 
-    def _extract(
-        self, first: int, count: int, chords: Sequence[Chord], played: Mapping[str, NDArray[np.int64]], melody: Voice
-    ) -> Floats:
+    def _extract(self, first: int, count: int, chords: Sequence[Chord]) -> Floats:
         """Return the features (count, FEATURE_COUNT) of the steps from `first` on; chords: of those and the next."""
+        melody = self._context.melody
+        if count <= _MAX_SINGLE_STEPS:
+            since, until = (first - 1) * TICKS_PER_STEP, (first + count) * TICKS_PER_STEP
+            near = {role: _move_to_grid(rows, since, until).tolist() for role, rows in self._played.items()}
+            return np.concatenate(
+                [
+                    step_features.build_step(
+                        step_features.hear_step(melody, step),
+                        near,
+                        step,
+                        chords[k : k + 2],
+                        self._find_place(step),
+                        self._first_played <= step,
+                    )
+                    for k, step in enumerate(range(first, first + count))
+                ]
+            )
+        since = (first - 1) * TICKS_PER_STEP
+        played = {role: _move_to_grid(rows, since) for role, rows in self._played.items()}
         return step_features.build_features(
             step_features.extract_melody(melody, first, count),
             step_features.extract_band(played, first, count),
             np.array(chords, np.int64).T,
-            self._find_phase(first + np.arange(count)),
+            np.array([self._find_place(step) for step in range(first, first + count)]),
             begun=min(count, max(0, self._first_played - first)),
         )
 
-    def _find_phase(self, steps: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the places in their bars of the steps after each."""
-        metre, at = self._request.metre, steps + 1 - self._bar
-        phase = at % metre.steps_per_bar if metre != Metre() else at % STEPS_PER_BAR
-        return np.minimum(phase, STEPS_PER_BAR - 1)
+    def _find_place(self, step: int) -> int:
+        """Return the place in its bar of the step after one."""
+        place = (step + 1 - self._bar) % self._request.metre.steps_per_bar
+        return min(place, STEPS_PER_BAR - 1)
 
     # What it writes
 
@@ -501,9 +534,9 @@ def _draw_step_noise(seed: int, step: int) -> tuple[NDArray[np.float64], list[fl
     return random.standard_normal(len(ROLES)), random.random(MAX_TOKENS).tolist()
 
 
-def _move_to_grid(rows: NDArray[np.int64], since: int) -> NDArray[np.int64]:
-    """Return what `_list_rows` does, of notes as rows (music.analysis.note_rows)."""
-    near = rows[rows[:, 0] + rows[:, 2] > since]
+def _move_to_grid(rows: NDArray[np.int64], since: int, until: int = 1 << 60) -> NDArray[np.int64]:
+    """Return what `_list_rows` does, of notes as rows (music.analysis.note_rows) that begin before a tick."""
+    near = rows[(rows[:, 0] + rows[:, 2] > since) & (rows[:, 0] < until)]
     start, end = (near[:, 0] + TICKS_PER_STEP // 2) // TICKS_PER_STEP, near[:, 0] + near[:, 2]
     length = np.maximum((end + TICKS_PER_STEP // 2) // TICKS_PER_STEP - start, 1)
     return np.stack([start, near[:, 1], length], 1)

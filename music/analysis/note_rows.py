@@ -17,6 +17,7 @@ Ints = NDArray[np.int64]
 
 #: notes at the end of a list that are compared with those of the list before; four times as many where they differ
 _FIRST_COMPARED_NOTES = 4
+_NEVER = 1 << 60  #: a tick that does not come
 _FIELDS = attrgetter("start", "pitch", "length", "velocity")
 
 
@@ -29,6 +30,7 @@ class NoteRows:
     def __init__(self) -> None:
         self._notes: tuple[Note, ...] = ()
         self._rows = list_rows(())
+        self.settle()
 
     def update(self, notes: Sequence[Note]) -> Ints:
         """Return the rows (n, 4) of notes. Nobody changes what was returned."""
@@ -41,9 +43,35 @@ class NoteRows:
         while kept and self._notes[first : first + kept] != told[:kept]:
             kept, compared = max(0, size - compared), 4 * compared
         if kept < len(told) or first or kept < len(self._notes):
+            self._note_changes(self._notes[:first], self._notes[first + kept :], told[kept:])
             self._rows = np.concatenate([self._rows[first : first + kept], list_rows(told[kept:])])
         self._notes = told
         return self._rows
+
+    def settle(self) -> None:
+        """Count changes from now on: what is told is known."""
+        self._changed = self._sounds_changed = _NEVER  # ticks from which on notes have changed, and what sounds has
+        self._forgotten = -_NEVER  # the last end of notes that are not told of any more
+
+    def find_change(self, since: int, only_sounds: bool = False) -> int:
+        """Return the start (tick) of the earliest note that has come, gone or changed, a far tick where none has.
+
+        Of notes that are not told of any more, only those count that end after `since`. only_sounds: a note of which
+        nothing but the end has moved counts from the earlier end on.
+        """
+        changed = self._sounds_changed if only_sounds else self._changed
+        return min(changed, since) if self._forgotten > since else changed
+
+    def _note_changes(self, forgotten: Sequence[Note], old: Sequence[Note], new: Sequence[Note]) -> None:
+        """Remember from where on notes have changed; forgotten: those at the beginning; old: those that new replace."""
+        self._forgotten = max([self._forgotten, *(note.end for note in forgotten)])
+        same = next((i for i, (one, other) in enumerate(zip(old, new, strict=False)) if one != other), None)
+        same = min(len(old), len(new)) if same is None else same
+        old, new = old[same:], new[same:]
+        changed = sounds = min([note.start for notes in (old, new) for note in notes], default=_NEVER)
+        if len(old) == len(new) == 1 and (old[0].start, old[0].pitch) == (new[0].start, new[0].pitch):
+            sounds = min(old[0].end, new[0].end)
+        self._changed, self._sounds_changed = min(self._changed, changed), min(self._sounds_changed, sounds)
 
     def _find_first(self, told: tuple[Note, ...]) -> int:
         """Return where the first of the notes lies among those known; their number where it does not."""

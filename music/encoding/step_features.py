@@ -7,7 +7,6 @@ key. Shared by training and by the live player, so that both see the same.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +25,7 @@ Ints = NDArray[np.int64]
 NO_QUALITY = len(QUALITIES)
 
 _OCTAVES = 6
+_LOWEST = 24  #: pitch of the lowest octave
 _ROLE_FEATURES = 2 * (PITCH_CLASSES + _OCTAVES) + 5
 #: features of a step, side by side
 FEATURE_COUNT = (
@@ -146,6 +146,15 @@ def build_features(
     return made
 
 
+def hear_step(melody: Ints, step: int) -> tuple[int, bool]:
+    """Return the pitch of a melody at a step, or REST, and True where it begins; melody: rows, no overlaps, sorted."""
+    at = int(melody[:, 0].searchsorted(step, side="right")) - 1
+    if at < 0:
+        return REST, False
+    start, pitch, length = melody[at, :3].tolist()
+    return (pitch, start == step) if step < start + length else (REST, False)
+
+
 def build_step(
     melody: tuple[int, bool],
     band: Mapping[str, Iterable[tuple[int, int, int]]],
@@ -168,31 +177,44 @@ def build_step(
     at = 3 + PITCH_CLASSES + 5
     ones.append(at + quality)
     at += NO_QUALITY + 1
-    ones += [at + (coming - here) % PITCH_CLASSES, at + PITCH_CLASSES + coming]
+    ones += (at + (coming - here) % PITCH_CLASSES, at + PITCH_CLASSES + coming)
     at += 2 * PITCH_CLASSES
     if (coming, quality) != (here, before):
         ones.append(at)
     ones.append(at + 1 + phase % STEPS_PER_BAR)
     at += 1 + STEPS_PER_BAR
     for role in PITCHED_ROLES:
-        near = [row_ for row_ in band.get(role, ()) if row_[0] <= step < row_[0] + row_[2]]
-        struck_rows = [row_ for row_ in near if row_[0] == step]
-        for rows in (struck_rows, near):
-            pitches = {pitch for _, pitch, _ in rows}
-            ones += [at + (pitch - here) % PITCH_CLASSES for pitch in pitches]
-            counts = Counter(pitch // PITCH_CLASSES - 2 for pitch in pitches if 24 <= pitch < 96)
-            for octave, count in counts.items():
-                row[0, at + PITCH_CLASSES + octave] = count / 3
-            at += PITCH_CLASSES + _OCTAVES
-        ones.append(at + bisect_right((1, 2, 4, 8), max((length for _, _, length in struck_rows), default=0)))
+        struck_pitches, pitches, longest = set(), set(), 0
+        for start, pitch, length in band.get(role, ()):
+            if start <= step < start + length:
+                pitches.add(pitch)
+                if start == step:
+                    struck_pitches.add(pitch)
+                    longest = max(longest, length)
+        _describe_pitches(row[0], ones, at, struck_pitches, here)
+        _describe_pitches(row[0], ones, at + PITCH_CLASSES + _OCTAVES, pitches, here)
+        at += 2 * (PITCH_CLASSES + _OCTAVES)
+        ones.append(at + bisect_right((1, 2, 4, 8), longest))
         at += 5
-    ones += [
-        at + DRUM_CLASS[pitch] for start, pitch, _ in band.get("drums", ()) if start == step and pitch in DRUM_CLASS
-    ]
+    for start, pitch, _ in band.get("drums", ()):
+        if start == step and pitch in DRUM_CLASS:
+            ones.append(at + DRUM_CLASS[pitch])
     at += DRUM_PLANES
+    ones += (at, at + 1) if begun else (at,)
     row[0, ones] = 1
-    row[0, at:] = 1, begun
     return row
+
+
+def _describe_pitches(row: Floats, ones: list[int], at: int, pitches: Iterable[int], root: int) -> None:
+    """Describe pitches by the features from `at` on: their classes go into `ones`, their octaves into the row."""
+    octaves = [0] * _OCTAVES
+    for pitch in pitches:
+        ones.append(at + (pitch - root) % PITCH_CLASSES)
+        if _LOWEST <= pitch < _LOWEST + _OCTAVES * PITCH_CLASSES:
+            octaves[(pitch - _LOWEST) // PITCH_CLASSES] += 1
+    for octave, count in enumerate(octaves):
+        if count:
+            row[at + PITCH_CLASSES + octave] = count / 3
 
 
 def _encode_one_hot(index: NDArray[np.integer], size: int) -> Floats:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from daemon.core.plan import Plan, PlanRequest
 from daemon.core.settings import Settings
@@ -17,7 +20,7 @@ from daemon.players.chords import MelodyContext
 from daemon.players.ensemble import Ensemble
 from daemon.players.graph import Graph
 from daemon.players.load import load_player
-from daemon.players.transformer import AHEAD_STEPS, TransformerPlayer
+from daemon.players.transformer import AHEAD_STEPS, TransformerPlayer, _FeatureHistory, _PlanWriter
 from music.analysis.key import Key, count_foreign_tones
 from music.analysis.modulation import find_key_change
 from music.encoding.chord_evidence import GivenChord, pack_tones
@@ -98,6 +101,68 @@ def test_a_melody_that_changes_its_key_is_remembered_alike_by_who_comes_in_then(
     assert change.semitones == 6
     again = load_player("transformer").plan(request)
     assert (again.notes, again.held) == (plan.notes, plan.held)
+
+
+STARTS = st.integers(0, 400)
+PLAYED = st.tuples(st.integers(0, 420), st.sampled_from((36, 43, 60, 64, 67)), st.sampled_from((3, 6, 20, 48, 200)))
+#: what happens between two requests: the band is somewhere else; a note is put in, is gone, or lasts as long; another
+#: chord, or metre
+TURNS = st.one_of(
+    st.tuples(st.just("step"), st.integers(1, 3)),
+    st.tuples(st.just("jump"), st.integers(2, 60)),
+    st.tuples(st.sampled_from(("put", "melody")), PLAYED),
+    st.tuples(st.sampled_from(("remove", "forget")), st.integers(0, 40)),
+    st.tuples(st.just("last"), st.sampled_from((6, 30, 100))),
+    st.tuples(st.just("chord"), st.integers(0, 60)),
+    st.tuples(st.just("metre"), st.integers(3, 4)),
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(PLAYED, max_size=24), st.lists(PLAYED, max_size=12), st.lists(TURNS, min_size=3, max_size=24))
+def test_features_of_the_past_grow_as_they_are_made_anew(
+    player: TransformerPlayer,
+    monkeypatch: pytest.MonkeyPatch,
+    played: list[tuple[int, int, int]],
+    tune: list[tuple[int, int, int]],
+    turns: list[tuple[str, Any]],
+) -> None:
+    chords = {step: (step // 8 % 12, 0) for step in range(-40, 500)}
+    monkeypatch.setattr(
+        player.chords, "list_chords", lambda _, first, now, following: [*map(chords.get, range(first, now)), following]
+    )
+    band, melody = {Note(*each) for each in played}, {each[0]: Note(*each) for each in tune}
+    now, metre, before = 20, Metre(), dict[int, bytes]()
+    for kind, value in [("step", 0), *turns]:
+        if kind in {"step", "jump"}:
+            now = value if kind == "jump" else now + value
+        elif kind == "put":
+            band.add(Note(*value))
+        elif kind == "melody":
+            melody[value[0]] = Note(*value)
+        elif kind == "last" and melody:
+            melody[max(melody)] = replace(melody[max(melody)], length=value)
+        elif kind in {"remove", "forget"} and band:
+            listed = sorted(band)
+            band -= set(listed[:1]) if kind == "forget" else {listed[value % len(listed)]}
+        elif kind == "chord":
+            chords[value] = ((value + len(before)) % 12, 2)
+        elif kind == "metre":
+            metre = Metre(value, 4)
+        tick = now * TICKS_PER_STEP
+        parts = {
+            role: tuple(n for n in sorted(band) if n.start < tick and n.pitch % 4 == i) for i, role in enumerate(ROLES)
+        }
+        heard = tuple(n for n in sorted(melody.values()) if n.start < tick)
+        request = PlanRequest(1, now, tick - 3, heard, parts, metre, Settings(player.info.styles[0]))
+        rows, changed = _PlanWriter(player, request, 0)._extract_past((0, 0))
+        made = {now - len(rows) + i: row.tobytes() for i, row in enumerate(rows)}
+        assert all(before.get(step, row) == row for step, row in made.items() if step < changed)
+        before = made
+        with monkeypatch.context() as anew:
+            anew.setattr(player, "features", _FeatureHistory(player.cache.context_steps))
+            fresh, _ = _PlanWriter(player, request, 0)._extract_past((0, 0))
+        assert np.array_equal(rows, fresh)
 
 
 def test_a_window_of_one_step_is_that_of_a_player_that_comes_in_then(player: TransformerPlayer) -> None:
