@@ -245,8 +245,7 @@ class _PlanWriter:
             key=request.key,
         )
         self._parts = {role: _RolePlan() for role in ROLES}
-        #: start, end (ticks) and pitch of pitched notes that ended lately
-        self._ended_lately: list[tuple[int, int, int]] = []
+        self._ended_lately: list[Note] = []  # those with pitches
         self._played = played
         self._look_back()
 
@@ -266,12 +265,11 @@ class _PlanWriter:
                 continue
             notes, part = self._request.committed[role], self._parts[role]
             for i in (ends > tick - lately).nonzero()[0].tolist():
-                note = notes[i]
-                end = note.end
+                note, end = notes[i], notes[i].end
                 if note.start < tick <= end:
                     part.held[note.start, note.pitch] = note
                 if end < tick:
-                    self._ended_lately.append((note.start, end, note.pitch))
+                    self._ended_lately.append(note)
                 if end <= tick:
                     self._last_end = max(self._last_end, end)
 
