@@ -9,7 +9,7 @@ before: the cache holds what it would hold had the player just come in.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 
@@ -223,6 +223,76 @@ class _RolePlan:
             self.held[note.start, note.pitch] = changed
 
 
+class _PlannedBand:
+    """The notes that the band plays in a plan: those that are committed and sound, or did lately, and those to come."""
+
+    def __init__(self, played: Mapping[str, NDArray[np.int64]], request: PlanRequest, context_steps: int) -> None:
+        """Find the notes that matter; played: those that are committed, as rows; context_steps: how far they do."""
+        tick, lately = request.now * TICKS_PER_STEP, _LATELY_STEPS * TICKS_PER_STEP
+        since = tick - (context_steps + step_tokens.MAX_LENGTH_STEPS) * TICKS_PER_STEP
+        self.parts = {role: _RolePlan() for role in ROLES}
+        #: the step at which the band began to play, as far as it is known
+        self.first_played = request.now
+        self._ended_lately: list[Note] = []  # those with pitches
+        self._last_end = tick - lately
+        for role, rows in played.items():
+            if not len(rows):
+                continue
+            ends = rows[:, 0] + rows[:, 2]
+            first = int((ends > since).argmax())
+            if ends[first] > since:
+                self.first_played = min(self.first_played, round_to_step(int(rows[first, 0])))
+            if role == "drums":
+                continue
+            notes, part = request.committed[role], self.parts[role]
+            for note in [notes[i] for i in (ends > tick - lately).nonzero()[0].tolist()]:
+                if note.start < tick <= note.end:
+                    part.held[note.start, note.pitch] = note
+                if note.end < tick:
+                    self._ended_lately.append(note)
+                if note.end <= tick:
+                    self._last_end = max(self._last_end, note.end)
+
+    def measure_sounding(self, step: int) -> tuple[int, NDArray[np.float64]]:
+        """Return for how many steps nothing with a pitch has sounded, and what `chord_balance` counts, at a step."""
+        notes, last_end = self._ended_lately.copy(), self._last_end
+        for role in PITCHED_ROLES:
+            planned = self.parts[role].notes
+            notes += planned
+            last_end = max([last_end, *(note.end for note in planned)])
+        return max(0, step + 1 - last_end // TICKS_PER_STEP), chord_balance.add_up_sounding_steps(notes, step)
+
+    def begin(self, onsets: step_tokens.RoleOnsets, tick: int, velocity: int) -> None:
+        """Begin a role's notes; a note of the same pitch that sounds ends there, or goes on if it was tied."""
+        part = self.parts[onsets.role]
+        sounding = {n.pitch: n for n in part.list_sounding(tick)}
+        for length, pitch in onsets.notes:
+            steps = TIED_STEPS if length > step_tokens.MAX_LENGTH_STEPS else length
+            before = sounding.pop(pitch, None)
+            if before is not None:
+                if onsets.role != "drums" and _is_tie_due(before, tick):
+                    part.replace(before, replace(before, length=tick - before.start + steps * TICKS_PER_STEP))
+                    continue
+                part.end(before, tick)
+            part.begun.append(Note(tick, pitch, steps * TICKS_PER_STEP, velocity))
+        if onsets.role == "bass":  # one voice
+            for note in sounding.values():
+                part.end(note, tick)
+
+    def let_go(self, tick: int, tones: Floats) -> tuple[str, ...]:
+        """End sounding notes that have no place in the harmony; return the roles that fall silent by that."""
+        keep: list[bool] = (tones >= LET_GO_RATIO * tones.max()).tolist()
+        silenced: list[str] = []
+        for role in PITCHED_ROLES:
+            sounding = self.parts[role].list_sounding(tick)
+            ending = [note for note in sounding if not keep[note.pitch % PITCH_CLASSES]]
+            for note in ending:
+                self.parts[role].end(note, tick)
+            if ending and len(ending) == len(sounding):
+                silenced.append(role)
+        return tuple(silenced)
+
+
 class _PlanWriter:
     """Writes one plan."""
 
@@ -244,34 +314,8 @@ class _PlanWriter:
             given=request.harmony,
             key=request.key,
         )
-        self._parts = {role: _RolePlan() for role in ROLES}
-        self._ended_lately: list[Note] = []  # those with pitches
         self._played = played
-        self._look_back()
-
-    def _look_back(self) -> None:
-        """Find the notes that sound, those that ended lately, and the first that the decoder knows of."""
-        tick, lately = self._now * TICKS_PER_STEP, _LATELY_STEPS * TICKS_PER_STEP
-        since = tick - (self._player.cache.context_steps + step_tokens.MAX_LENGTH_STEPS) * TICKS_PER_STEP
-        self._last_end, self._first_played = tick - lately, self._now
-        for role, rows in self._played.items():
-            if not len(rows):
-                continue
-            ends = rows[:, 0] + rows[:, 2]
-            first = int((ends > since).argmax())
-            if ends[first] > since:
-                self._first_played = min(self._first_played, round_to_step(int(rows[first, 0])))
-            if role == "drums":
-                continue
-            notes, part = self._request.committed[role], self._parts[role]
-            for i in (ends > tick - lately).nonzero()[0].tolist():
-                note, end = notes[i], notes[i].end
-                if note.start < tick <= end:
-                    part.held[note.start, note.pitch] = note
-                if end < tick:
-                    self._ended_lately.append(note)
-                if end <= tick:
-                    self._last_end = max(self._last_end, end)
+        self._band = _PlannedBand(played, request, player.cache.context_steps)
 
     def write(self) -> int:
         """Write one step after another, as far as time allows; return the step at which the plan ends."""
@@ -299,8 +343,8 @@ class _PlanWriter:
 
     def to_plan(self, last: int) -> Plan:
         """Return the plan, which ends at the step `last`."""
-        notes = {role: tuple(sorted(part.begun)) for role, part in self._parts.items()}
-        held = {role: tuple(sorted(part.held.values())) for role, part in self._parts.items()}
+        notes = {role: tuple(sorted(part.begun)) for role, part in self._band.parts.items()}
+        held = {role: tuple(sorted(part.held.values())) for role, part in self._band.parts.items()}
         return Plan(self._request.number, self._now, last, self._request.heard, notes, held)
 
     def _draw_melody(self, chord: Chord, state: DecoderState) -> Note | None:
@@ -331,7 +375,7 @@ class _PlanWriter:
         """
         melody, metre, now = self._context.melody, self._request.metre, self._now
         first_heard = int(melody[0, 0]) if len(melody) else now - 1
-        origin = min(first_heard, self._first_played)
+        origin = min(first_heard, self._band.first_played)
         origin = self._bar + (origin - self._bar) // metre.steps_per_bar * metre.steps_per_bar
         first = max(min(origin, now - 1), now - self._player.cache.context_steps)
         chords = self._player.chords.list_chords(self._context, first, now, next_chord)
@@ -342,7 +386,7 @@ class _PlanWriter:
         told, heard = self._player.committed.values(), self._player.melody
         since = (first - 1) * TICKS_PER_STEP
         changed = min(heard.find_change(since, only_sounds=True), *(rows.find_change(since) for rows in told))
-        basis = metre, self._bar, self._first_played if self._first_played > first else None
+        basis = metre, self._bar, self._band.first_played if self._band.first_played > first else None
         found = self._player.features.update(first, chords, round_to_step(changed), basis, extract)
         for rows in (heard, *told):
             rows.settle()
@@ -356,10 +400,10 @@ class _PlanWriter:
             heard = pitch, start == step
         else:
             heard = step_features.hear_step(melody, step)
-        planned = {role: _list_rows(part.notes, step * TICKS_PER_STEP) for role, part in self._parts.items()}
+        planned = {role: _list_rows(part.notes, step * TICKS_PER_STEP) for role, part in self._band.parts.items()}
         chords = chord, forecast.chords[k]
         return step_features.build_step(
-            heard, planned, step, chords, self._find_place(step), self._first_played <= step
+            heard, planned, step, chords, self._find_place(step), self._band.first_played <= step
         )
 
     def _extract(self, first: int, count: int, chords: Sequence[Chord]) -> Floats:
@@ -376,7 +420,7 @@ class _PlanWriter:
                         step,
                         chords[k : k + 2],
                         self._find_place(step),
-                        self._first_played <= step,
+                        self._band.first_played <= step,
                     )
                     for k, step in enumerate(range(first, first + count))
                 ]
@@ -388,7 +432,7 @@ class _PlanWriter:
             step_features.extract_band(played, first, count),
             np.array(chords, np.int64).T,
             np.array([self._find_place(step) for step in range(first, first + count)]),
-            begun=min(count, max(0, self._first_played - first)),
+            begun=min(count, max(0, self._band.first_played - first)),
         )
 
     def _find_place(self, step: int) -> int:
@@ -401,9 +445,11 @@ class _PlanWriter:
     def _write_step(self, step: int, forecast: ChordForecast, k: int, state: DecoderState) -> None:
         """Write one step, the k-th of the forecast, into the parts."""
         tick, root = step * TICKS_PER_STEP, forecast.chords[k][0]
-        silenced = self._let_go(tick, forecast.list_tones(k)) if (step - self._bar) % LET_GO_INTERVAL_STEPS == 0 else ()
+        silenced = (
+            self._band.let_go(tick, forecast.list_tones(k)) if (step - self._bar) % LET_GO_INTERVAL_STEPS == 0 else ()
+        )
         spread, numbers = _draw_step_noise(abs(self._request.settings.seed), step)
-        silent_steps, heard = self._measure_sounding(step)
+        silent_steps, heard = self._band.measure_sounding(step)
         bias = self._player.bias
         bias[_WHO] = _weigh_onsets(self._request.settings.density, min(silent_steps, MAX_SILENT_STEPS), silenced)
         tones = forecast.weigh_tones(k, heard)
@@ -412,7 +458,7 @@ class _PlanWriter:
         begun = step_tokens.decode_step(tokens, root)
         velocity = self._choose_velocities(state, spread) if begun else []
         for onsets in begun:
-            self._begin(onsets, tick, velocity[ROLES.index(onsets.role)])
+            self._band.begin(onsets, tick, velocity[ROLES.index(onsets.role)])
 
     def _choose_velocities(self, state: DecoderState, spread: NDArray[np.float64]) -> list[int]:
         """Return the velocities of the roles; spread: noise of theirs."""
@@ -451,45 +497,6 @@ class _PlanWriter:
         grammar = step_tokens.Grammar(ROLES, _COMPASS, root)
         choose = partial(sampling.choose_place, temperature=self._temperature, top_p=TOP_P)
         return self._player.writer.draw(state, grammar, hurry(), biases, choose)
-
-    def _measure_sounding(self, step: int) -> tuple[int, NDArray[np.float64]]:
-        """Return for how many steps nothing with a pitch has sounded, and what `chord_balance` counts, at a step."""
-        notes, last_end = self._ended_lately.copy(), self._last_end
-        for role in PITCHED_ROLES:
-            planned = self._parts[role].notes
-            notes += planned
-            last_end = max([last_end, *(note.end for note in planned)])
-        return max(0, step + 1 - last_end // TICKS_PER_STEP), chord_balance.add_up_sounding_steps(notes, step)
-
-    def _begin(self, onsets: step_tokens.RoleOnsets, tick: int, velocity: int) -> None:
-        """Begin a role's notes; a note of the same pitch that sounds ends there, or goes on if it was tied."""
-        part = self._parts[onsets.role]
-        sounding = {n.pitch: n for n in part.list_sounding(tick)}
-        for length, pitch in onsets.notes:
-            steps = TIED_STEPS if length > step_tokens.MAX_LENGTH_STEPS else length
-            before = sounding.pop(pitch, None)
-            if before is not None:
-                if onsets.role != "drums" and _is_tie_due(before, tick):
-                    part.replace(before, replace(before, length=tick - before.start + steps * TICKS_PER_STEP))
-                    continue
-                part.end(before, tick)
-            part.begun.append(Note(tick, pitch, steps * TICKS_PER_STEP, velocity))
-        if onsets.role == "bass":  # one voice
-            for note in sounding.values():
-                part.end(note, tick)
-
-    def _let_go(self, tick: int, tones: Floats) -> tuple[str, ...]:
-        """End sounding notes that have no place in the harmony; return the roles that fall silent by that."""
-        keep: list[bool] = (tones >= LET_GO_RATIO * tones.max()).tolist()
-        silenced: list[str] = []
-        for role in PITCHED_ROLES:
-            sounding = self._parts[role].list_sounding(tick)
-            ending = [note for note in sounding if not keep[note.pitch % PITCH_CLASSES]]
-            for note in ending:
-                self._parts[role].end(note, tick)
-            if ending and len(ending) == len(sounding):
-                silenced.append(role)
-        return tuple(silenced)
 
 
 def _is_tie_due(note: Note, tick: int) -> bool:
