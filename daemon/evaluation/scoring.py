@@ -150,8 +150,9 @@ def _score(job: ScoringJob) -> FileScore | SkippedFile:
         rows[mode], timing[mode] = _play(song, job, mode)
     if job.band is not None and job.modes and chart is not None and not find(job.band.technique).edits_notes:
         rows[GIVEN], timing[GIVEN] = _play(song, job, LIVE if LIVE in job.modes else OFFLINE, chart)
-    found = {row: metrics.measure_all(where, parts, own, chords) for row, parts in rows.items()}
-    tallies = {row: metrics.tally_all(where, parts, own) for row, parts in rows.items()}
+    compared = {row: metrics.Comparison(where, parts, own, chords) for row, parts in rows.items()}
+    found = {row: metrics.measure_figures(comparison) for row, comparison in compared.items()}
+    tallies = {row: metrics.count_tallies(comparison) for row, comparison in compared.items()}
     tallies[FOLLOWER][metrics.MOVED] = _follow_moved(song, where)
     if LIVE in job.modes:
         tallies[LIVE][metrics.MOVED] = _play_moved(song, job, where)
@@ -169,7 +170,8 @@ def score_own_part(entry: SongFile) -> FileScore | None:
     if not own or not melody:
         return None
     where = find_passage(melody, song.metres[0][1])
-    rows, tallies = {OWN: metrics.measure_all(where, own)}, {OWN: metrics.tally_all(where, own)}
+    compared = metrics.Comparison(where, own)
+    rows, tallies = {OWN: metrics.measure_figures(compared)}, {OWN: metrics.count_tallies(compared)}
     return FileScore(entry.name, entry.song, where.bars, rows, {}, tallies)
 
 

@@ -506,18 +506,21 @@ def list_figures(group: str) -> list[Metric | Pooled]:
     return [figure for figure in (*METRICS, *POOLED) if figure.group == group]
 
 
-def measure_all(
-    where: MelodyPassage, parts: Parts, human: Parts | None = None, chords: ChordTrack | None = None
-) -> dict[str, float]:
+def measure_figures(comparison: Comparison) -> dict[str, float]:
     """Return every figure of METRICS by its key.
 
     Those that need the human accompaniment or the annotated chords are NaN without them.
     """
-    comparison = Comparison(where, parts, human, chords)
     return {metric.key: metric.measure(comparison) for metric in METRICS}
 
 
-def tally_all(where: MelodyPassage, parts: Parts, human: Parts | None = None) -> dict[str, Floats]:
+def count_tallies(comparison: Comparison) -> dict[str, Floats]:
     """Return every tally of TALLIES by its key."""
-    comparison = Comparison(where, parts, human)
     return {key: count(comparison) for key, count in TALLIES.items()}
+
+
+def measure_all(
+    where: MelodyPassage, parts: Parts, human: Parts | None = None, chords: ChordTrack | None = None
+) -> dict[str, float]:
+    """Return `measure_figures` of an accompaniment."""
+    return measure_figures(Comparison(where, parts, human, chords))

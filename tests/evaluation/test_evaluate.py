@@ -446,7 +446,7 @@ def test_help_says_what_the_figures_mean() -> None:
 
 @pytest.mark.shared
 def test_people_beat_blocks_beat_followers_beat_strangers(shared_data: Path) -> None:
-    result = run("--data", shared_data, "--songs", 4, "--baselines", "--json", "--jobs", 1)
+    result = run("--data", shared_data, "--songs", 4, "--bars", 24, "--baselines", "--json", "--jobs", 1)
     assert result.exit_code == 0, result.output
     rows = json.loads(result.stdout)["rows"]
     chroma = [rows[row]["chroma"]["value"] for row in ("human part", BLOCKS, FOLLOWER, OTHER, SILENCE)]

@@ -1,11 +1,12 @@
 """Make the tables of docs/figures.md out of reports of `houseband evaluate`, as Markdown.
 
-    houseband evaluate --songs 8 --json > gan.json
-    houseband evaluate --songs 8 --technique transformer --json > transformer.json
-    python -m tests.programs.figures_table gan.json transformer.json
+    houseband evaluate --songs 8 --bars 32 --json > gan.json
+    houseband evaluate --songs 8 --bars 32 --live --style piano --json > piano.json
+    houseband evaluate --songs 8 --bars 32 --technique transformer --json > transformer.json
+    python -m tests.programs.figures_table gan.json piano.json transformer.json
 
-A column that two reports share, such as the human part's, is that of the first one. With --given it is the table
-of what given chords are worth.
+A column that two reports share, such as the human part's, is that of the first one; a band that plays in another style
+than the first one's has a column of its own. With --given it is the table of what given chords are worth.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def make_table(rows: dict[str, dict[str, Any]], *, given: bool = False) -> list[
     shown = {
         heading: figures
         for heading, figures in rows.items()
-        if heading != "silence" and (given or not heading.endswith(GIVEN))
+        if heading != "silence" and (given or GIVEN not in heading)
     }
     lines = [_join(["", *shown]), "|---" * (len(shown) + 1) + "|"]
     for metric in wanted:
@@ -58,8 +59,14 @@ def _join(cells: list[str]) -> str:
 def main(reports: tuple[Path, ...], given: bool) -> None:
     """Print the table of these REPORTS."""
     rows: dict[str, dict[str, Any]] = {}
-    for report in reports:
-        rows = json.loads(report.read_text(encoding="utf-8"))["rows"] | rows
+    style = None
+    for path in reports:
+        report = json.loads(path.read_text(encoding="utf-8"))
+        style = style or report["style"]
+        added = "" if report["style"] == style else f" ({report['style']})"
+        band = (report["band"] or {}).get("technique", "no band")
+        for heading, figures in report["rows"].items():
+            rows.setdefault(heading + added if heading.startswith(f"{band} ") else heading, figures)
     click.echo("\n".join(make_table(rows, given=given)))
 
 
