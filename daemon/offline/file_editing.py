@@ -66,14 +66,15 @@ def edit_draft(draft: Draft, editor: EditScorer, options: EditOptions, progress:
     belief = selection.NoteBelief()
     few = max(1, round((options.at_once or EDITS_AT_ONCE) * draft.steps / WINDOW_STEPS))
     for iteration in range(1, options.iterations + 1):
-        if not any(cells.any() for cells in draft.find_open_cells(options.limits)):
+        open_cells = draft.find_open_cells(options.limits)
+        if not any(cells.any() for cells in open_cells):
             break
         scores = editor.score(draft, options.limits, options.style)
-        belief.update(draft, scores)
+        beliefs = belief.update(draft, scores), belief.real
+        worthwhile = selection.choose_worthwhile(open_cells, scores, options.limits, options.risk, beliefs)
         count = few
         if options.at_once is None:
-            left = int(selection.find_worthwhile(draft, scores, options.limits, options.risk, belief).sum())
-            count = max(few, -(-left // (options.iterations - iteration + 1)))
+            count = max(few, -(-int(worthwhile.sum()) // (options.iterations - iteration + 1)))
         if not selection.draw_edits(
             draft,
             scores,
@@ -82,7 +83,7 @@ def edit_draft(draft: Draft, editor: EditScorer, options: EditOptions, progress:
             count=count,
             risk=options.risk,
             iteration=iteration,
-            belief=belief,
+            worthwhile=worthwhile,
             strict=options.style in STRICT_STYLES,
         ):
             break

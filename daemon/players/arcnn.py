@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +22,7 @@ from music.edits import selection
 from music.edits.draft import Draft
 from music.edits.edit import Edit, Limits
 from music.edits.selection import EditScores
-from music.encoding.edit_grid import LENGTHS_STEPS, PLANES, WINDOW_STEPS, stack_planes
+from music.encoding.edit_grid import LENGTHS_STEPS, PLANES, WINDOW_STEPS, find_planes
 from music.note import EDITS, PITCHES
 
 #: steps from one window to the next
@@ -30,8 +32,22 @@ _LENGTHS_STEPS = np.array(LENGTHS_STEPS, np.int16)
 STRICT_STYLES = frozenset({"chorale"})
 #: windows whose scores are kept
 _MAX_CACHED_WINDOWS = 256
+#: a draft of more windows than that keeps of the scores of lengths (0.8 MB a window) only the best
+_MAX_WHOLE_WINDOWS = 4
 #: weight of a window at each of its steps: less and less towards its edges
 _FADE_WEIGHTS = np.minimum(np.arange(WINDOW_STEPS) + 1, WINDOW_STEPS - np.arange(WINDOW_STEPS)).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class _WindowScores:
+    """The scores of a window."""
+
+    #: what it showed, and the style
+    key: tuple[bytes, bytes]
+    #: (WINDOW_STEPS, 128)
+    weights: NDArray[np.float32]
+    #: (WINDOW_STEPS, 128, lengths) scores, or (WINDOW_STEPS, 128) lengths
+    lengths: NDArray[Any]
 
 
 class EditScorer:
@@ -47,8 +63,7 @@ class EditScorer:
         if dict(graph.signature.inputs) != inputs or dict(graph.signature.outputs) != outputs:
             raise GraphError(f"this graph does not fit the AR-CNN's window: it takes {dict(graph.signature.inputs)}")
         self._calibrated = bool(graph.signature.settings.get("calibrated", False))
-        # first step of a window -> what it showed, and its scores
-        self._cache: dict[int, tuple[tuple[bytes, bytes], EditScores]] = {}
+        self._cache: dict[int, _WindowScores] = {}  # by the first step of the window
         #: runs of the graph so far
         self.evaluations = 0
 
@@ -57,36 +72,45 @@ class EditScorer:
         check_style(style, self.styles)
         one_hot = np.eye(len(self.styles), dtype=np.float32)[None, self.styles.index(style)]
         ring = draft.ring or draft.steps < WINDOW_STEPS
-        planes = stack_planes(draft.lengths, _find_kept(draft, limits), ring)
+        seen = find_planes(draft.lengths, _find_kept(draft, limits), ring)
         weights = np.zeros((draft.steps, PITCHES), np.float32)
-        lengths = np.ones((draft.steps, PITCHES), np.int16)
-        total = np.zeros(draft.steps, np.float32)
-        best = np.zeros(draft.steps, np.float32)
-        for first in list_windows(draft.steps, ring):
+        total, best = np.zeros(draft.steps, np.float32), np.zeros(draft.steps, np.float32)
+        owners, places = np.zeros(draft.steps, np.intp), np.zeros(draft.steps, np.intp)
+        lengths = []
+        firsts = list_windows(draft.steps, ring)
+        for number, first in enumerate(firsts):
             at = (first + np.arange(WINDOW_STEPS)) % draft.steps
-            scores = self._score_window(first, np.take(planes, at, 1), one_hot)
+            window = self._score_window(first, np.take(seen, at, 1), one_hot, len(firsts))
+            lengths.append(window.lengths)
             for here, there in _split_window(first, draft.steps):
                 fade = _FADE_WEIGHTS[here]
-                weights[there] += scores.weights[here] * fade[:, None]
-                nearer = fade > best[there]
-                lengths[there][nearer] = scores.lengths[here][nearer]
+                weights[there] += window.weights[here] * fade[:, None]
                 total[there] += fade
+                nearer = fade > best[there]
+                owners[there][nearer], places[there][nearer] = number, np.arange(here.start, here.stop)[nearer]
                 best[there] = np.maximum(best[there], fade)
-        return EditScores(weights / total[:, None], lengths, self._calibrated)
+        weights /= total[:, None]
+        return EditScores(weights, selection.WindowLengths(lengths, owners, places), self._calibrated)
 
-    def _score_window(self, first: int, planes: NDArray[np.float32], one_hot: NDArray[np.float32]) -> EditScores:
-        """Return the scores of a window; the graph is not run again for what was scored there the last time."""
-        key = (planes.tobytes(), one_hot.tobytes())
+    def _score_window(
+        self, first: int, seen: NDArray[np.bool_], one_hot: NDArray[np.float32], windows: int
+    ) -> _WindowScores:
+        """Return the scores of a window; the graph is not run again for what was scored there the last time.
+
+        windows: how many the draft has.
+        """
+        key = (seen.tobytes(), one_hot.tobytes())
         cached = self._cache.get(first)
-        if cached is not None and cached[0] == key:
-            return cached[1]
-        outputs = self._graph.run({"planes": planes[None], "style": one_hot})
+        if cached is not None and cached.key == key:
+            return cached
+        outputs = self._graph.run({"planes": seen.astype(np.float32)[None], "style": one_hot})
         self.evaluations += 1
         with reporting_failure():
-            lengths = _LENGTHS_STEPS[outputs["lengths"].reshape(WINDOW_STEPS, PITCHES, -1).argmax(2)]
+            lengths: NDArray[Any] = outputs["lengths"].reshape(WINDOW_STEPS, PITCHES, len(LENGTHS_STEPS))
+            if windows > _MAX_WHOLE_WINDOWS:
+                lengths = _LENGTHS_STEPS[lengths.argmax(2)]
             weights = outputs["weights"].reshape(WINDOW_STEPS, PITCHES)
-        scores = EditScores(weights, lengths, self._calibrated)
-        self._cache[first] = key, scores
+        self._cache[first] = scores = _WindowScores(key, weights, lengths)
         if len(self._cache) > _MAX_CACHED_WINDOWS:
             del self._cache[next(iter(self._cache))]
         return scores
@@ -162,22 +186,25 @@ class ArcnnPlayer(GraphPlayer):
         if state is None or not state.wanted_edits or not state.given:
             return ()
         draft, limits = build_draft(state), settings.limits
-        if not any(cells.any() for cells in draft.find_open_cells(limits)):
+        open_cells = draft.find_open_cells(limits)
+        if not any(cells.any() for cells in open_cells):
             return ()
         scores = self._scorer.score(draft, limits, settings.style)
         subject = state.steps, state.bars, settings.style, limits
         if subject != self._belief_subject:
             self._belief, self._belief_subject = selection.NoteBelief(), subject
-        self._belief.update(draft, scores)
+        seen = self._belief.update(draft, scores)
+        risk = settings.creative_risk
+        worthwhile = selection.choose_worthwhile(open_cells, scores, limits, risk, (seen, self._belief.real))
         edits = selection.draw_edits(
             draft,
             scores,
             limits,
             np.random.default_rng([abs(settings.seed), state.request_count]),
             count=state.wanted_edits,
-            risk=settings.creative_risk,
+            risk=risk,
             iteration=state.request_count,
-            belief=self._belief,
+            worthwhile=worthwhile,
             strict=settings.style in STRICT_STYLES,
         )
         return tuple(edits)
@@ -187,11 +214,10 @@ def build_draft(state: LoopState) -> Draft:
     """Return the loop in a request as a draft that can be edited."""
     lengths = np.zeros((state.steps, PITCHES), np.int16)
     velocities = np.zeros((state.steps, PITCHES), np.uint8)
-    own = np.zeros((state.steps, PITCHES), np.bool_)
-    for step, pitch, length, velocity, is_own in state.notes:
-        lengths[step, pitch], velocities[step, pitch], own[step, pitch] = length, velocity, is_own
+    step, pitch, length, velocity, own = np.array(state.notes, np.int64).reshape(-1, 5).T
+    lengths[step, pitch], velocities[step, pitch] = length, velocity
     draft = Draft(lengths, velocities, state.bars, ring=True)
-    draft.own[:] = own
+    draft.own[step, pitch] = own
     for cell in state.refused:
         draft.refused[cell] = True
     draft.given, draft.removed, draft.added = state.given, state.removed, int(own.sum())

@@ -174,8 +174,12 @@ class Draft:
     def find_locked(self, limits: Limits) -> Cells:
         """Return the cells that stay as they are, (steps, 128)."""
         found = self.refused.copy()
-        found[:, : limits.low] = found[:, limits.high + 1 :] = True
-        found[:, [p for p in limits.locked_pitches if 0 <= p < PITCHES]] = True
+        if limits.low > 0 or limits.high + 1 < PITCHES:
+            found[:, : limits.low] = found[:, limits.high + 1 :] = True
+        if limits.locked_pitches:
+            found[:, [p for p in limits.locked_pitches if 0 <= p < PITCHES]] = True
+        if not limits.locked_bars:
+            return found
         for bar in range(1, len(self.bars) + 1):  # of the locked bars, which may be many, those of the draft
             if bar in limits.locked_bars:
                 found[slice(*self._find_bar(bar))] = True

@@ -6,6 +6,7 @@ far enough apart hardly depend on each other.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from music.edits.draft import Draft
 from music.edits.edit import ADD, REMOVE, Edit, Limits
-from music.encoding.edit_grid import WINDOW_STEPS, Cells, find_sounding
+from music.encoding.edit_grid import LENGTHS_STEPS, WINDOW_STEPS, Cells, find_sounding
 
 #: share of the threshold (`find_worthwhile`) that a note must clear where nothing of the input may go, for then the
 #: piece is wanted whole (figures: models/LOG.md)
@@ -24,12 +25,35 @@ REMOVAL_SHARE = 0.6
 MIN_STEPS_APART = 4
 
 
+class WindowLengths:
+    """The best length of an added note by cell, looked up in the scores of windows when it is asked for.
+
+    There are twelve scores a cell, and few cells are edited.
+    """
+
+    def __init__(
+        self, windows: Sequence[NDArray[np.generic]], owners: NDArray[np.intp], places: NDArray[np.intp]
+    ) -> None:
+        """Take the windows of a sheet.
+
+        windows: (WINDOW_STEPS, 128, lengths) scores each, or (WINDOW_STEPS, 128) lengths; owners, places: of every step
+        of the sheet the window that tells its lengths, and its step in it.
+        """
+        self._windows, self._owners, self._places = windows, owners, places
+
+    def __getitem__(self, cell: tuple[int, int]) -> int:
+        """Return the length, in steps, of a note added at (step, pitch)."""
+        step, pitch = cell
+        found = self._windows[self._owners[step]][self._places[step], pitch]
+        return int(found) if found.ndim == 0 else LENGTHS_STEPS[int(found.argmax())]
+
+
 @dataclass(frozen=True, slots=True)
 class EditScores:
     """A network's scores of a sheet."""
 
     weights: NDArray[np.float32]  #: (steps, 128): log-weights of the edit distribution
-    lengths: NDArray[np.int16]  #: (steps, 128): of a note added there, in steps
+    lengths: NDArray[np.int16] | WindowLengths  #: by (step, pitch), of a note added there, in steps
     calibrated: bool = True  #: exp(weights) is the probability that the cell is to be edited
 
 
@@ -44,17 +68,21 @@ def draw_edits(
     iteration: int = 1,
     apart: int | None = None,
     belief: NoteBelief | None = None,
+    worthwhile: Cells | None = None,
     strict: bool = False,
 ) -> list[Edit]:
     """Draw up to `count` edits from one evaluation, apply them to the draft, and return them.
 
     Fewer, or none, where the limits or the network (`find_worthwhile`) leave no more to do. risk: temperature, 0 takes
     the likeliest; apart: steps that edits begin apart (default: MIN_STEPS_APART, where there is room); belief: that of
-    all evaluations of this draft, this one included; strict: add nothing that makes parallels.
+    all evaluations of this draft, this one included; worthwhile: what `find_worthwhile` gives, where that has been
+    asked already; strict: add nothing that makes parallels.
     """
     if apart is None:
         apart = min(MIN_STEPS_APART, draft.steps // (2 * max(1, count)))
-    cells = np.flatnonzero(find_worthwhile(draft, scores, limits, risk, belief))
+    if worthwhile is None:
+        worthwhile = find_worthwhile(draft, scores, limits, risk, belief)
+    cells = np.flatnonzero(worthwhile)
     if not cells.size or count < 1:
         return []
     log_p = normalise_log(scores.weights.ravel()[cells] / max(risk, 1e-3))
@@ -91,13 +119,14 @@ class NoteBelief:
         #: (steps, 128), 0..1; None before the first evaluation
         self.real: NDArray[np.float32] | None = None
 
-    def update(self, draft: Draft, scores: EditScores) -> None:
-        """Learn from an evaluation of a draft; a draft of another size begins anew."""
+    def update(self, draft: Draft, scores: EditScores) -> NDArray[np.float32]:
+        """Learn from an evaluation of a draft, and return what it alone says; a draft of another size begins anew."""
         seen = _estimate_real(draft, scores)
         if self.real is None or self.real.shape != seen.shape:
-            self.real = seen
+            self.real = seen.copy()
         else:
             self.real += self.SHARE * (seen - self.real)
+        return seen
 
 
 def find_worthwhile(
@@ -110,11 +139,26 @@ def find_worthwhile(
     half of the F1 that they will have (Lipton et al. 2014). The threshold is lower where nothing of the input may go
     (COMPLETION_SHARE), and for a risk above 1.
     """
-    add, remove = draft.find_open_cells(limits)
+    beliefs = _estimate_real(draft, scores), None if belief is None else belief.real
+    return choose_worthwhile(draft.find_open_cells(limits), scores, limits, risk, beliefs)
+
+
+def choose_worthwhile(
+    open_cells: tuple[Cells, Cells],
+    scores: EditScores,
+    limits: Limits,
+    risk: float,
+    beliefs: Iterable[NDArray[np.float32] | None],
+) -> Cells:
+    """Return what `find_worthwhile` does, where part of it is known.
+
+    open_cells: as the draft tells them; beliefs: the probabilities of cells to be notes by which an edit is measured.
+    """
+    add, remove = open_cells
     if not scores.calibrated:
         return add | remove
     share = (COMPLETION_SHARE if limits.remove_max <= 0 else 1.0) / max(1.0, risk)
-    for real in (_estimate_real(draft, scores), None if belief is None else belief.real):
+    for real in beliefs:
         if real is not None:
             threshold = _halve_best_f1(real) * share
             add, remove = add & (real >= threshold), remove & (real < REMOVAL_SHARE * threshold)
@@ -151,8 +195,8 @@ def makes_parallels(draft: Draft, edit: Edit) -> bool:
         count = min(len(before), len(after))
         before, after = before[:count], after[:count]
         moves, lie = after - before, after[:, None] - after[None]
-        same_way = (moves[:, None] * moves[None]) > 0
-        kept = (lie % 12 == (before[:, None] - before[None]) % 12) & np.isin(-lie % 12, (0, 7))
+        same_way, under = (moves[:, None] * moves[None]) > 0, -lie % 12
+        kept = (lie % 12 == (before[:, None] - before[None]) % 12) & ((under == 0) | (under == 7))
         if (np.tri(count, k=-1, dtype=np.bool_) & same_way & kept).any():
             return True
     return False

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from music.analysis.note_rows import spread
 from music.note import PITCHES, TICKS_PER_STEP, Note, quantise
 
 #: steps of the AR-CNN's window: 8 bars of 4/4
@@ -56,16 +57,27 @@ def to_notes(lengths: Lengths, velocities: NDArray[np.uint8], first_step: int = 
 def find_sounding(lengths: Lengths, ring: bool = False) -> Cells:
     """Return where a note sounds, (steps, 128), its first step included. ring: longer ones go on at the beginning."""
     steps = lengths.shape[0]
-    change = np.zeros((2 * steps + 1, PITCHES), np.int16)
-    starts, pitches = np.nonzero(lengths)
-    ends = starts + np.minimum(lengths[starts, pitches], steps)
-    np.add.at(change, (starts, pitches), 1)
-    np.add.at(change, (ends, pitches), -1)
-    sounds = np.cumsum(change[:-1], 0) > 0
-    return np.asarray(sounds[:steps] | sounds[steps:] if ring else sounds[:steps], np.bool_)
+    sounds = np.zeros(lengths.shape, np.bool_)
+    starts, pitches = np.divmod(np.flatnonzero(lengths != 0), PITCHES)  # ten times as fast as nonzero on two axes
+    counts = np.minimum(lengths[starts, pitches], steps).astype(np.int64)
+    at, pitches = spread(starts, counts), np.repeat(pitches, counts)
+    if ring:
+        sounds[at % steps, pitches] = True
+    else:
+        inside = at < steps
+        sounds[at[inside], pitches[inside]] = True
+    return sounds
 
 
 def stack_planes(lengths: Lengths, kept: Cells, ring: bool = False) -> NDArray[np.float32]:
     """Return a sheet as the network sees it, (PLANES, steps, 128). kept: cells whose notes may not be removed."""
-    onset = lengths > 0
-    return np.stack([onset, find_sounding(lengths, ring), onset & kept]).astype(np.float32)
+    return find_planes(lengths, kept, ring).astype(np.float32)
+
+
+def find_planes(lengths: Lengths, kept: Cells, ring: bool = False) -> Cells:
+    """Return what `stack_planes` does, as booleans."""
+    planes = np.empty((len(PLANES), *lengths.shape), np.bool_)
+    np.greater(lengths, 0, out=planes[0])
+    planes[1] = find_sounding(lengths, ring)
+    np.logical_and(planes[0], kept, out=planes[2])
+    return planes

@@ -89,7 +89,7 @@ def test_what_is_said_of_a_cell_does_not_depend_on_where_windows_begin(steps: in
     said = editor(FakeGraph(here)).score(draft, Limits(), "chorale")
     onset = (draft.lengths > 0).astype(np.float32)
     np.testing.assert_allclose(said.weights, -5 + 4 * onset, atol=1e-5)
-    assert (said.lengths == LENGTHS_STEPS[3]).all()
+    assert {said.lengths[step, pitch] for step in range(steps) for pitch in (0, 60, 127)} == {LENGTHS_STEPS[3]}
 
 
 def test_where_windows_disagree_they_fade_into_each_other_without_a_seam() -> None:
@@ -100,6 +100,24 @@ def test_where_windows_disagree_they_fade_into_each_other_without_a_seam() -> No
     weights = said.score(draft, Limits(), "chorale").weights[:, 60]
     assert np.abs(np.diff(weights)).max() <= 2 / HOP_STEPS + 1e-6
     assert (weights[0], weights[-1]) == (0, len(list_windows(320, False)) - 1)
+
+
+@pytest.mark.parametrize("bars", [8, 20, 60])
+def test_the_length_of_a_note_is_told_by_the_window_in_whose_middle_it_lies(bars: int) -> None:
+    """Each window has a length of its own, however many there are."""
+    draft, graph = draft_with(16 * bars, {}), FakeGraph(here)
+    said, firsts = editor(graph), list_windows(16 * bars, False)
+    run, turns = graph.run, iter(range(len(firsts)))
+
+    def answer(inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
+        graph.lengths = next(turns) % len(LENGTHS_STEPS)
+        return run(inputs)
+
+    graph.run = answer  # type: ignore[method-assign]
+    lengths = said.score(draft, Limits(), "chorale").lengths
+    for step in range(0, 16 * bars, 5):
+        room = [min(step - first + 1, first + WINDOW_STEPS - step) for first in firsts]
+        assert lengths[step, 60] == LENGTHS_STEPS[room.index(max(room)) % len(LENGTHS_STEPS)]
 
 
 def test_a_ring_has_no_seam_at_its_end_either() -> None:
