@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from daemon.midi.ports import OUT_NAME
@@ -40,33 +40,51 @@ sys.exit(not any(name.startswith(sys.argv[1]) for name in names))
 
 
 class JackHeartbeat:
-    """An output connected to an input of ours, through the server."""
+    """An output connected to inputs of ours, through the server.
 
-    def __init__(self, rtmidi: Any, own: Sequence[str], inputs: Iterable[str] = ()) -> None:
-        """Open the two ports. own: the names of the clients whose ports must not go away; inputs: see `keep_awake`.
+    One client of JACK's is all that it takes where the band's own input hears it: each costs the server, and this
+    program, some processor time in every period.
+    """
+
+    def __init__(self, rtmidi: Any, own: Sequence[str], receiver: Any, inputs: Sequence[str], *, stays: bool) -> None:
+        """Open the output, and connect it to an input.
+
+        own: the names of the clients whose ports must not go away; receiver: one of the band's inputs, as python-rtmidi
+        has it; inputs: see `keep_awake`; stays: they are there as long as the server is, so that the first of them can
+        say what comes back, with `count_echo`. Else an input of its own does.
 
         Raises what python-rtmidi raises where there is no server.
         """
-        self._receiver = rtmidi.MidiIn(rtmidi.API_UNIX_JACK, name=CLIENT_NAME)
+        self._band_receiver, self._receiver = receiver, None
         self._sender = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name=CLIENT_NAME)
         self._received, self._seen, self._silent_checks = 0, 0, 0
-        self._receiver.ignore_types(sysex=False, timing=True, active_sense=True)
-        self._receiver.set_callback(self._count)
-        self._receiver.open_virtual_port(_PORT_NAME)
-        ours = [index for index, name in enumerate(self._sender.get_ports()) if name.startswith(CLIENT_NAME)]
+        if not (stays and inputs):
+            self._receiver = rtmidi.MidiIn(rtmidi.API_UNIX_JACK, name=CLIENT_NAME)
+            self._receiver.ignore_types(sysex=False, timing=True, active_sense=True)
+            self._receiver.set_callback(lambda _message, _data: self.count_echo())
+            self._receiver.open_virtual_port(_PORT_NAME)
+        names = self._sender.get_ports()
+        ours = [name for name in names if name.startswith(CLIENT_NAME)] if self._receiver is not None else inputs[:1]
         if ours:
-            self._sender.open_port(ours[-1], _PORT_NAME)
-        self._own = [name for name in own if len(self._find_ports(name)) == 1]  # else another band plays here, too
-        self._rtmidi = rtmidi
-        self._waking: dict[str, Any] = {}  # input -> the output that is connected to it while it is there
+            self._sender.open_port(names.index(ours[-1]), _PORT_NAME)
+        self._graph = JackGraph(rtmidi)
+        there = self._list_ports()
+        self._own = [name for name in own if len(_find_ports(there, name)) == 1]  # else another band plays here, too
+        #: the output, as the server calls it
+        self._pulse = next((name for name in self._graph.find_peers(*ours[-1:]) if name.startswith(CLIENT_NAME)), "")
+        self._inputs = dict.fromkeys((*ours[-1:], *inputs))  # where it is to be heard
         self._in_use: object = None
-        self._listeners = JackListeners(rtmidi)
-        self.keep_awake(inputs)
 
     def keep_awake(self, inputs: Iterable[str]) -> None:
-        """End any SysEx that stays open on these input ports of the band, at every check from the next on."""
-        for name in set(inputs) - set(self._waking):
-            self._waking[name] = self._rtmidi.MidiOut(self._rtmidi.API_UNIX_JACK, name=CLIENT_NAME)
+        """End any SysEx that stays open on these input ports of the band, at every check from the next on.
+
+        That takes JACK's library, as with `JackGraph`, for all but an input that stays.
+        """
+        self._inputs |= dict.fromkeys(inputs)
+
+    def count_echo(self) -> None:
+        """Take note that a heartbeat has come back. Any thread may call it."""
+        self._received += 1
 
     def find_failure(self) -> str | None:
         """Return what is wrong with the server, None while nothing is; to be called about twice a second.
@@ -80,37 +98,42 @@ class JackHeartbeat:
             if not is_known:
                 return "the JACK server is gone" if is_known is False else "the JACK server gives no answer"
             self._silent_checks = 0  # it is only very busy
-        lost = [name for name in self._own if not self._find_ports(name)]
+        there = self._list_ports()
+        lost = [name for name in self._own if not _find_ports(there, name)]
         if lost:
             return f"the JACK server has thrown out {', '.join(map(repr, lost))}"
+        self._connect(there)
         self._sender.send_message(HEARTBEAT)
-        self._wake()
         return None
 
     def find_listeners(self) -> list[str]:
         """Return the names of the ports that the band plays to."""
-        return self._listeners.find()
+        sources = [name for name in self._graph.list_ports() if name.startswith(OUT_NAME)]
+        return sorted({name for source in sources for name in self._graph.find_peers(source)})
 
-    def _wake(self) -> None:
-        """Send a heartbeat to each input that is there; what is sent to one that is not would pile up."""
-        names = self._sender.get_ports() if self._waking else []
-        for name, sender in self._waking.items():
-            if name not in names:
-                sender.close_port()
-                continue
-            if not sender.is_port_open():
-                sender.open_port(names.index(name), _PORT_NAME)
-            sender.send_message(HEARTBEAT)
+    def _list_ports(self) -> list[str]:
+        """Return the names of all ports; python-rtmidi asks the server for each of them, and for all, anew."""
+        if self._graph.is_open:
+            return self._graph.list_ports()
+        return [*self._band_receiver.get_ports(), *self._sender.get_ports()]
 
-    def wait_for_server(self) -> None:
-        """Return once the server carries messages or is gone.
+    def _connect(self, there: Collection[str]) -> None:
+        """Connect the output to every input that is there; somebody may have disconnected it, too."""
+        wanted = [name for name in self._inputs if name in there] if self._pulse else []
+        heard = self._graph.find_peers(self._pulse) if wanted else []
+        for name in wanted:
+            if name not in heard:
+                self._graph.connect(self._pulse, name)
+
+    def wait_for_server(self, unheard: Any = None) -> None:
+        """Return once the server carries messages or is gone. unheard: an input of the band's that calls nobody back.
 
         A server that hangs must be asked nothing: python-rtmidi would wait for it with the interpreter's lock held.
         """
         before = self._received
         self._sender.send_message(HEARTBEAT)
         for _ in range(_ECHO_CHECKS):
-            if self._received != before:
+            if self._received != before or (unheard is not None and _has_heard(unheard)):
                 return
             time.sleep(_ECHO_INTERVAL_S)
         while _probe_server() is None:
@@ -118,23 +141,26 @@ class JackHeartbeat:
 
     def stop_callbacks(self) -> None:
         """Receive nothing any more. Give a callback that has begun a moment before `close`."""
-        self._in_use = close_input("jack", self._receiver)
+        if self._receiver is not None:
+            self._in_use = close_input("jack", self._receiver)
 
     def close(self) -> None:
         """Close all ports; `stop_callbacks` has been called."""
-        for sender in (self._sender, *self._waking.values()):
-            sender.close_port()
-            sender.delete()
-        self._receiver.delete()
-        self._listeners.close()
+        self._sender.close_port()
+        self._sender.delete()
+        if self._receiver is not None:
+            self._receiver.delete()
+        self._graph.close()
 
-    def _count(self, _message: tuple[list[int], float], _data: object) -> None:
-        self._received += 1
 
-    def _find_ports(self, client: str) -> list[str]:
-        """Return the names of a client's ports; JACK numbers the clients of one name."""
-        names = {*self._receiver.get_ports(), *self._sender.get_ports()}
-        return [name for name in names if re.match(rf"{re.escape(client)}(-\d+)?:", name)]
+def _find_ports(names: Iterable[str], client: str) -> list[str]:
+    """Return the names of a client's ports; JACK numbers the clients of one name."""
+    return [name for name in names if name.startswith(client) and re.match(r"(-\d+)?:", name[len(client) :])]
+
+
+def _has_heard(receiver: Any) -> bool:
+    """Tell whether a heartbeat is among the messages that wait in an input, which are gone then."""
+    return any(bytes(message[0]).endswith(HEARTBEAT) for message in iter(receiver.get_message, None))
 
 
 def _probe_server() -> bool | None:
@@ -155,14 +181,15 @@ def _probe_server() -> bool | None:
 
 
 _STRINGS = ctypes.POINTER(ctypes.c_char_p)
-#: JackNoStartServer and JackPortIsOutput
-_NO_START_SERVER, _IS_OUTPUT = 1, 2
+#: JackNoStartServer
+_NO_START_SERVER = 1
 
 
-class JackListeners:
-    """Finds the ports that are connected to the band's outputs, which python-rtmidi does not tell.
+class JackGraph:
+    """The ports of a JACK server and their connections, most of which python-rtmidi does not tell, or slowly.
 
-    It asks through the JACK library that python-rtmidi has loaded. Where that cannot be had, nobody is found.
+    It asks through the JACK library that python-rtmidi has loaded, by a client that has no part in JACK's periods.
+    Where that cannot be had, there are no ports.
     """
 
     def __init__(self, rtmidi: Any) -> None:
@@ -174,12 +201,28 @@ class JackListeners:
             return
         self._client = self._library.jack_client_open(CLIENT_NAME.encode(), _NO_START_SERVER, None)
 
-    def find(self) -> list[str]:
-        """Return the names of the ports that the band plays to."""
-        if not self._client:
-            return []
-        sources = self._take(self._library.jack_get_ports(self._client, f"^{OUT_NAME}".encode(), None, _IS_OUTPUT))
-        return sorted({name for source in sources for name in self._find_peers(source)})
+    @property
+    def is_open(self) -> bool:
+        """Tell whether it can be asked."""
+        return bool(self._client)
+
+    def list_ports(self) -> list[str]:
+        """Return the names of all ports, of inputs and outputs."""
+        return self._take(self._library.jack_get_ports(self._client, None, None, 0)) if self._client else []
+
+    def find_peers(self, *ports: str) -> list[str]:
+        """Return the names of the ports that these are connected to."""
+        found: list[str] = []
+        for name in ports if self._client else ():
+            port = self._library.jack_port_by_name(self._client, name.encode())
+            if port:
+                found += self._take(self._library.jack_port_get_all_connections(self._client, port))
+        return found
+
+    def connect(self, source: str, destination: str) -> None:
+        """Connect an output to an input, if both are there."""
+        if self._client:
+            self._library.jack_connect(self._client, source.encode(), destination.encode())
 
     def close(self) -> None:
         """Close the client."""
@@ -187,16 +230,11 @@ class JackListeners:
         if client:
             self._library.jack_client_close(client)
 
-    def _find_peers(self, source: str) -> Iterator[str]:
-        port = self._library.jack_port_by_name(self._client, source.encode())
-        if port:
-            yield from self._take(self._library.jack_port_get_all_connections(self._client, port))
-
     def _take(self, strings: Any) -> list[str]:
         """Return the strings of an array that ends with a null pointer, and free it."""
         found: list[str] = []
-        while strings and strings[len(found)] is not None:
-            found.append(strings[len(found)].decode("utf-8", "replace"))
+        while strings and (name := strings[len(found)]) is not None:
+            found.append(name.decode("utf-8", "replace"))
         if strings:
             self._library.jack_free(strings)
         return found
@@ -211,6 +249,7 @@ def _declare_functions(library: Any) -> Any:
         ("jack_get_ports", _STRINGS, (pointer, text, text, ctypes.c_ulong)),
         ("jack_port_by_name", pointer, (pointer, text)),
         ("jack_port_get_all_connections", _STRINGS, (pointer, pointer)),
+        ("jack_connect", ctypes.c_int, (pointer, text, text)),
         ("jack_free", None, (pointer,)),
     ):
         function = getattr(library, name)

@@ -137,7 +137,8 @@ class RtMidiPorts:
 
     def _listen_to(self, receiver: Any) -> None:
         number = self._receivers.index(receiver) + 1
-        receiver.set_callback(_make_callback(number, self._events.now, self._events.put))
+        count_echo = self._heartbeat.count_echo if self._heartbeat is not None else None
+        receiver.set_callback(_make_callback(number, self._events.now, self._events.put, count_echo))
 
     def send(self, data: bytes, due: int) -> None:
         """Send one MIDI message now."""
@@ -223,7 +224,7 @@ class RtMidiPorts:
             return
         self._is_stopped = True
         if self._heartbeat is not None:
-            self._heartbeat.wait_for_server()
+            self._heartbeat.wait_for_server(None if self._is_listening else self._receivers[0])
             self._heartbeat.stop_callbacks()
         if self._is_listening:
             self._in_use += [close_input(self.api, receiver) for receiver in self._receivers]
@@ -242,7 +243,10 @@ class RtMidiPorts:
 
 
 def _make_callback(
-    number: int, now: Callable[[], int], put: Callable[[Event], None]
+    number: int,
+    now: Callable[[], int],
+    put: Callable[[Event], None],
+    count_echo: Callable[[], None] | None = None,
 ) -> Callable[[tuple[list[int], float], object], None]:
     def receive(message: tuple[list[int], float], _data: object) -> None:
         data = bytes(message[0])
@@ -250,6 +254,8 @@ def _make_callback(
         for each in (data,) if midi.is_valid_message(data) else midi.split_messages(data):
             if each != HEARTBEAT:
                 put(MidiIn(now(), each, number))
+            elif count_echo is not None:
+                count_echo()
 
     return receive
 
@@ -335,7 +341,7 @@ def _open_all(rtmidi: Any, api: str, clients: Sequence[Any], request: PortReques
             raise
         reason = simplify_error(str(error))
         raise PortError(f"{api} gave no MIDI port: {reason}; is another program holding it?") from None
-    own = [each.name for each in opened if not each.wanted]
+    own, stays = [each.name for each in opened if not each.wanted], not request.in_ports
     return RtMidiPorts(
         api,
         receivers,
@@ -345,7 +351,9 @@ def _open_all(rtmidi: Any, api: str, clients: Sequence[Any], request: PortReques
         started=StartedKeys(request.keys),
         # Now, while nobody is called back yet: a client that is opened holds the interpreter's lock for a while, for
         # which a callback would wait, and with it everybody's graph.
-        heartbeat=_start_heartbeat(rtmidi, own, _find_new_inputs(api, senders, before)) if api == "jack" else None,
+        heartbeat=_start_heartbeat(rtmidi, own, receivers[0], _find_new_inputs(api, senders, before), stays)
+        if api == "jack"
+        else None,
     )
 
 
@@ -378,11 +386,13 @@ def _find_new_inputs(api: str, senders: Mapping[int | None, Any], before: Sequen
     return [name for name in _list_inputs(api, senders) if name not in before and name.startswith(IN_NAME)]
 
 
-def _start_heartbeat(rtmidi: Any, own: Sequence[str], inputs: Sequence[str]) -> JackHeartbeat | None:
+def _start_heartbeat(
+    rtmidi: Any, own: Sequence[str], receiver: Any, inputs: Sequence[str], stays: bool
+) -> JackHeartbeat | None:
     """Return what notices that the JACK server is gone; None where it is gone already."""
     try:
         with capture_stderr():
-            return JackHeartbeat(rtmidi, own, inputs)
+            return JackHeartbeat(rtmidi, own, receiver, inputs, stays=stays)
     except rtmidi.RtMidiError:
         return None
 

@@ -42,7 +42,8 @@ class FakePort(FakeBase):
         if api not in system.running:
             raise NoSystemError("MidiInFake::initialize: error creating fake client object.")
         system.made.append(name)
-        self.system, self.name = system, name
+        self.system, self.name, self.on_jack = system, name, api == 3
+        self.unheard: list[tuple[list[int], float]] = []
         self.opened: list[str | tuple[int, str]] = []
 
     def get_ports(self) -> list[str]:
@@ -55,6 +56,11 @@ class FakePort(FakeBase):
     def open_virtual_port(self, name: str) -> None:
         self.is_open = True
         self.opened.append(name)
+        if self.on_jack:  # elsewhere, nobody asks for our own
+            self.system.there.append(f"{self.name}:{name}")
+
+    def get_message(self) -> tuple[list[int], float] | None:
+        return self.unheard.pop(0) if self.unheard else None
 
     def set_error_callback(self, callback: object) -> None:
         self.on_error = callback
@@ -349,15 +355,40 @@ def test_a_synthesiser_that_is_unplugged_is_said_to_be_lost_and_to_be_back(monke
     assert opened.names[1] == "Synth 28:0"
 
 
+class FakeGraph:
+    """The ports and connections of a server, as JACK's own library tells them."""
+
+    def __init__(self, system: FakeSystem) -> None:
+        self.system, self.is_open = system, True
+        self.links: set[tuple[str, str]] = set()
+
+    def list_ports(self) -> list[str]:
+        return [*self.system.there, PULSE]
+
+    def find_peers(self, *ports: str) -> list[str]:
+        """The heartbeat's output is what python-rtmidi has connected to its first input."""
+        return [PULSE] if PULSE not in ports else [name for _, name in self.links]
+
+    def connect(self, source: str, destination: str) -> None:
+        self.links.add((source, destination))
+
+    def close(self) -> None:
+        self.is_open = False
+
+
+PULSE = "houseband watch-01:pulse"
+
+
 class OnJack:
     """Ports on a JACK server, looked at now and then."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *others: str) -> None:
-        mine = ["houseband in:in", "houseband out:out", "houseband watch:pulse"]
-        self.system = machine(monkeypatch, {3}, [*others, *mine])
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *others: str, in_port: str | None = None) -> None:
+        self.system = machine(monkeypatch, {3}, list(others))
+        self.graph = FakeGraph(self.system)
         self.knows: bool | None = True
         monkeypatch.setattr(jack_heartbeat, "_probe_server", lambda: self.knows)
-        self.ports = open_rtmidi_ports(PortRequest("jack"))
+        monkeypatch.setattr(jack_heartbeat, "JackGraph", lambda _: self.graph)
+        self.ports = open_rtmidi_ports(PortRequest("jack", in_port=in_port))
         self.ports.listen(lambda: 5, lambda _: None)
 
     def look(self, heard: bool = True) -> str | None:
@@ -365,15 +396,17 @@ class OnJack:
         failure = self.ports.find_failure()
         watch = self.ports._heartbeat
         if heard and watch is not None:
-            watch._receiver.on_message((list(jack_heartbeat.HEARTBEAT), 0.0), None)
+            hears = watch._receiver or self.ports._receivers[0]
+            hears.on_message((list(jack_heartbeat.HEARTBEAT), 0.0), None)
         return failure
 
 
+@pytest.mark.parametrize("in_port", [None, "keys"])
 @pytest.mark.parametrize(("knows", "what"), [(False, "is gone"), (None, "gives no answer")])
 def test_a_jack_client_that_no_longer_hears_itself_has_lost_its_server(
-    monkeypatch: pytest.MonkeyPatch, knows: bool | None, what: str
+    monkeypatch: pytest.MonkeyPatch, knows: bool | None, what: str, in_port: str | None
 ) -> None:
-    stage = OnJack(monkeypatch)
+    stage = OnJack(monkeypatch, "keys:out", in_port=in_port)
     assert {stage.look() for _ in range(10)} == {None}
     watched = [data for name, data in stage.system.by_port if name == "houseband watch"]
     assert watched == [jack_heartbeat.HEARTBEAT] * 10
@@ -381,18 +414,33 @@ def test_a_jack_client_that_no_longer_hears_itself_has_lost_its_server(
     assert [stage.look(heard=False) for _ in range(6)] == [None] * 5 + [f"the JACK server {what}"]
 
 
-def test_on_jack_the_bands_inputs_are_sent_heartbeats_too_while_they_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_jack_a_client_that_was_thrown_out_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
     stage = OnJack(monkeypatch)
-    beat = stage.ports._heartbeat
+    assert stage.look() is None
+    stage.system.there.remove("houseband out:out")
+    assert stage.look() == "the JACK server has thrown out 'houseband out'"
+
+
+def test_on_jack_the_bands_input_hears_the_heartbeat_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client more would cost processor time in every period."""
+    stage = OnJack(monkeypatch)
+    assert stage.system.made == ["houseband in", "houseband out", "houseband watch"]
+    stage.look()
+    assert stage.graph.links == {(PULSE, "houseband in:in")}  # again, if it was disconnected
+
+
+def test_on_jack_named_inputs_are_sent_heartbeats_too_while_they_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = OnJack(monkeypatch, "keys:out", in_port="keys")
+    beat, echo, late = stage.ports._heartbeat, "houseband watch:pulse", "houseband in-01:in"
     assert beat is not None
-    beat.keep_awake(["houseband in-01:in"])
-    watched = [stage.system.by_port.count(("houseband watch", jack_heartbeat.HEARTBEAT))]
-    for there in (False, True, True, False, True):
-        stage.system.there = [name for name in stage.system.there if name != "houseband in-01:in"]
-        stage.system.there += ["houseband in-01:in"] * there
+    beat.keep_awake([late])
+    linked = []
+    for there in (False, True, False, True):
+        stage.graph.links.clear()  # as JACK does when a port goes
+        stage.system.there = [name for name in stage.system.there if name != late] + [late] * there
         assert stage.look() is None
-        watched.append(stage.system.by_port.count(("houseband watch", jack_heartbeat.HEARTBEAT)) - sum(watched))
-    assert watched == [0, 1, 2, 2, 1, 2]
+        linked.append(sorted(name for _, name in stage.graph.links))
+    assert linked == [[echo], [late, echo]] * 2
 
 
 def test_nothing_is_asked_of_a_server_that_hangs_until_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -408,13 +456,27 @@ def test_nothing_is_asked_of_a_server_that_hangs_until_it_answers(monkeypatch: p
     monkeypatch.setattr(jack_heartbeat, "_probe_server", asked)
     stage.ports.drop()
     assert answers == [(None, []), (None, []), (True, [])]
-    assert stage.system.closed[:2] == ["houseband watch", "houseband in"]
-    assert stage.system.deleted == ["houseband watch", "houseband watch", "houseband in", "houseband out"]
+    assert stage.system.closed[:2] == ["houseband in", "houseband watch"]
+    assert stage.system.deleted == ["houseband watch", "houseband in", "houseband out"]
 
 
-def test_a_callback_that_has_begun_is_done_before_its_client_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ports_that_nobody_has_listened_to_are_closed_as_soon_as_the_heartbeat_has_arrived(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    system = machine(monkeypatch, {3})
+    monkeypatch.setattr(jack_heartbeat, "_probe_server", lambda: pytest.fail("it is asked"))
+    ports = open_rtmidi_ports(PortRequest("jack"))
+    ports._receivers[0].unheard = [([0x90, 60, 100], 0.0), (list(jack_heartbeat.HEARTBEAT), 0.0)]
+    ports.drop()
+    assert system.deleted == ["houseband watch", "houseband in", "houseband out"]
+
+
+@pytest.mark.parametrize(("in_port", "first"), [(None, []), ("keys", ["houseband watch"])])
+def test_a_callback_that_has_begun_is_done_before_its_client_goes(
+    monkeypatch: pytest.MonkeyPatch, in_port: str | None, first: list[str]
+) -> None:
     """JACK would end its thread in the middle of Python."""
-    stage = OnJack(monkeypatch)
+    stage = OnJack(monkeypatch, "keys:out", in_port=in_port)
     before: list[tuple[list[str], list[str]]] = []
 
     def moment(seconds: float) -> None:
@@ -423,12 +485,12 @@ def test_a_callback_that_has_begun_is_done_before_its_client_goes(monkeypatch: p
     monkeypatch.setattr(rtmidi_ports, "time", SimpleNamespace(sleep=moment))
     stage.look()
     stage.ports.drop()
-    assert before == [(["houseband watch", "houseband in"], [])]
+    assert before == [([*first, "houseband in"], [])]
 
 
 def test_no_client_is_opened_once_the_ports_are_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     """It would hold the interpreter's lock meanwhile, and the callback, with all of JACK's graph, would wait for it."""
-    stage = OnJack(monkeypatch)
+    stage = OnJack(monkeypatch, "keys:out", in_port="keys")
     made = list(stage.system.made)
     for _ in range(3):
         stage.look()
