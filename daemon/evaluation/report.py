@@ -134,9 +134,11 @@ class Report:
 
         Columns in which a group has nothing are left out.
         """
-        columns = {self.make_label(row): self._format_row(figures) for row, figures in self.means.items()}
+        columns = {self.make_label(row): _format_row(figures, self.songs) for row, figures in self.means.items()}
         if self.style_means:
-            columns[f"parts in {self.style or 'all styles'}"] = self._format_row(self.style_means)
+            columns[f"parts in {self.style or 'all styles'}"] = _format_row(
+                self.style_means, max(mean.songs for mean in self.style_means.values())
+            )
             for mode in self.modes:
                 columns[f"{mode} to them"] = {k: _format_deviation(v) for k, v in self.compute_deviations(mode).items()}
         tables = [
@@ -147,14 +149,6 @@ class Report:
             timing = {self.make_label(LIVE): _format_timing(self.timing[LIVE])}
             tables.append(_make_table("timing", dict(zip(_TIMING, _TIMING, strict=True)), timing))
         return tables
-
-    def _format_row(self, figures: Mapping[str, Mean]) -> dict[str, str]:
-        return {
-            figure.key: _format_mean(figure, figures[figure.key], self.songs)
-            for group in GROUPS
-            for figure in list_figures(group)
-            if figure.key in figures
-        }
 
 
 #: what stands below the tables
@@ -177,12 +171,21 @@ def _make_table(title: str, lines: Mapping[str, str], columns: Mapping[str, Mapp
     return table
 
 
+def _format_row(figures: Mapping[str, Mean], songs: int) -> dict[str, str]:
+    return {
+        figure.key: _format_mean(figure, figures[figure.key], songs)
+        for group in GROUPS
+        for figure in list_figures(group)
+        if figure.key in figures
+    }
+
+
 def _format_mean(figure: Metric | Pooled, mean: Mean, songs: int) -> str:
-    """Return a mean with its interval and, where it is not that of all songs, their number."""
+    """Return a mean with its interval, if it is of several songs, and their number where it is not that of all."""
     if not mean.songs:
         return "n/a"
     text = f"{mean.value:.{figure.digits}f}"
-    if not math.isnan(mean.low):
+    if mean.songs > 1 and not math.isnan(mean.low):
         text += f" ±{(mean.high - mean.low) / 2:.{figure.digits}f}"
     return text if mean.songs == songs else f"{text} ({mean.songs})"
 
