@@ -70,10 +70,12 @@ def _find_match(sampled: bytes, steps_per_bar: int) -> MelodyMatch:
     earlier = as_strided(
         back[int(lags[0]) :], (_COMPARED_STEPS, len(lags)), (back.strides[0], steps_per_bar * back.strides[0])
     )
-    pairs = back[:_COMPARED_STEPS, None] * (PITCH_CLASSES + 1) + earlier
-    likeness, evidence = ((said.take(pairs) * _FADE).sum(0)[None] for said in (_LIKENESS, _EVIDENCE))
-    lines, trust = _choose_best(likeness, evidence, lags, np.array([len(pitches)]))
-    return MelodyMatch(int(lines[0]), float(trust[0]))
+    pairs = (back[:_COMPARED_STEPS] * (PITCH_CLASSES + 1) + _FADED_ROWS)[:, None] + earlier
+    likeness, evidence = (said.take(pairs).sum(0) for said in (_FADED_LIKENESS, _FADED_EVIDENCE))
+    trust = likeness / (evidence + _DOUBT_STEPS)  # as `_choose_best` has it, of which this is one line
+    best = int(trust.argmax())
+    found = float(np.float32(min(max(float(trust[best]), 0.0), 1.0)))
+    return MelodyMatch(len(pitches) - int(lags[best]) if found > 0 else -1, found)
 
 
 def find_all_matches(
@@ -128,3 +130,6 @@ def _choose_best(
 _CLASSES = np.array([*range(PITCH_CLASSES), REST], np.int16)
 #: `_compare` of two pitch classes, or rests: of class a and class b at a * (PITCH_CLASSES + 1) + b
 _LIKENESS, _EVIDENCE = (table.ravel() for table in _compare(_CLASSES[:, None], _CLASSES[None]))
+#: the same for each of the compared steps, times its weight: one row of classes a step
+_FADED_LIKENESS, _FADED_EVIDENCE = ((_FADE * table).ravel() for table in (_LIKENESS, _EVIDENCE))
+_FADED_ROWS = np.arange(_COMPARED_STEPS) * len(_LIKENESS)

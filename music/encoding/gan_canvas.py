@@ -67,6 +67,24 @@ _PARTS = tuple(REGISTERS)
 _LOWEST, _OCTAVES = np.array(list(REGISTERS.values()), np.int64).T
 _SUSTAIN, _ONSET = (np.array([PLANE[part, kind] for part in _PARTS]) for kind in ("sustain", "onset"))
 
+#: so many notes are drawn sooner one by one than together
+_FEW_NOTES = 64
+
+
+def _list_places(part: str) -> list[tuple[int, int, int]]:
+    """Return for every pitch its plane while it sounds, that of its onset, and its pitch class."""
+    lowest, octaves = REGISTERS[part]
+    made = []
+    for pitch in range(PITCHES):
+        octave = min(max((pitch - lowest) // PITCH_CLASSES, 0), octaves - 1)
+        onset = PLANE[part, "onset"] + (0 if part == "melody" else octave)
+        made.append((PLANE[part, "sustain"] + octave, onset, pitch % PITCH_CLASSES))
+    return made
+
+
+#: part -> where each pitch is drawn
+PLACES = {part: _list_places(part) for part in REGISTERS}
+
 #: General MIDI drum notes by class, the one that is played first in each.
 DRUMS = (
     (36, 35),
@@ -146,7 +164,17 @@ def draw_part(planes: NDArray[np.generic], part: str, rows: Iterable[Sequence[in
     Steps outside are clipped; a note begun before the planes has no onset in them.
     """
     drawn = to_rows(rows)
-    _draw(planes, np.full(len(drawn), _PARTS.index(part)), drawn[:, 0], drawn[:, 1], drawn[:, 2], planes.shape[-1])
+    start, steps = drawn[:, 0], planes.shape[-1]
+    near = drawn[(start + drawn[:, 2] > 0) & (start < steps)]
+    if len(near) > _FEW_NOTES:
+        _draw(planes, np.full(len(near), _PARTS.index(part)), near[:, 0], near[:, 1], near[:, 2], steps)
+        return
+    places = PLACES[part]
+    for begin, pitch, length in near[:, :3].tolist():
+        sustain, onset, pitch_class = places[pitch]
+        planes[sustain, pitch_class, max(begin, 0) : begin + length] = 1
+        if begin >= 0:
+            planes[onset, pitch_class, begin] = 1
 
 
 def _draw(

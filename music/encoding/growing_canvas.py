@@ -22,12 +22,13 @@ from music.encoding.gan_canvas import (
     DRUM_PLANES,
     MELODY_KNOWN,
     PITCHED_PLANES,
+    PLACES,
     PLAIN_PLANES,
     PLANE,
     REGISTERS,
     GanCanvas,
 )
-from music.note import MELODY, PITCH_CLASSES, PITCHES, ROLES, TICKS_PER_STEP, Metre, Note, round_to_step
+from music.note import MELODY, PITCH_CLASSES, ROLES, TICKS_PER_STEP, Metre, Note, round_to_step
 
 _HALF_STEP = TICKS_PER_STEP // 2
 _DRUMS = "drums"
@@ -41,20 +42,6 @@ _PLANES_OF = {
     "pad": slice(PLANE["pad", "sustain"], PITCHED_PLANES),
     _DRUMS: slice(0, DRUM_PLANES),
 }
-
-
-def _list_places(part: str) -> list[tuple[int, int, int]]:
-    """Return for every pitch its plane while it sounds, that of its onset, and its pitch class."""
-    lowest, octaves = REGISTERS[part]
-    made = []
-    for pitch in range(PITCHES):
-        octave = min(max((pitch - lowest) // PITCH_CLASSES, 0), octaves - 1)
-        onset = PLANE[part, "onset"] + (0 if part == "melody" else octave)
-        made.append((PLANE[part, "sustain"] + octave, onset, pitch % PITCH_CLASSES))
-    return made
-
-
-_PLACES: dict[str, list[tuple[int, int, int]]] = {part: _list_places(part) for part in REGISTERS} | {_DRUMS: []}
 
 
 class GrowingCanvas:
@@ -127,7 +114,7 @@ class GrowingCanvas:
         # what ends before this tick sounds in none of these steps
         line = max(since * TICKS_PER_STEP - _HALF_STEP + 1, first * TICKS_PER_STEP)
         near: Iterable[Note] = notes.recent if line > notes.recent_since else notes.notes
-        places = _PLACES[part]
+        places = [] if part == _DRUMS else PLACES[part]
         for note in near:
             tick, pitch, length = note.start, note.pitch, note.length
             step = (tick + _HALF_STEP) // TICKS_PER_STEP
