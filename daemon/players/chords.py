@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon.players import chord_balance
-from daemon.players.graph import Graph, run_session
+from daemon.players.graph import BoundSession, Graph, run_session
 from music.analysis.key import Key
 from music.chords import QUALITIES, QUALITY_TONES, match_chord
 from music.encoding import melody_context
@@ -116,11 +116,13 @@ class ChordPredictor:
 
     def __init__(self, graph: Graph) -> None:
         """Open the harmonist that a graph carries. Raises GraphError where it carries none."""
-        self._now: Any = graph.open_part("harmony")
+        self._now = BoundSession(graph.open_part("harmony"))
+        self._melody = melody_context.MelodySteps()
+        self._was_given = False  # the graph was told of known chords the last time
         self._past: Any = graph.open_part("hindsight")
         self._patches = int(self._past.get_inputs()[0].shape[3]) // STEPS_PER_BEAT
         #: the graph is told of chords that are known
-        self.hears_given = any(each.name in GRAPH_INPUTS for each in self._now.get_inputs())
+        self.hears_given = any(name in GRAPH_INPUTS for name in self._now.inputs)
         self._no_evidence = {
             each.name: np.zeros(each.shape, np.float32) for each in self._past.get_inputs() if each.name in GRAPH_INPUTS
         }
@@ -129,14 +131,18 @@ class ChordPredictor:
 
     def predict(self, context: MelodyContext, now: int, count: int) -> ChordForecast:
         """Return the chords of the steps [now, now + count) as they look at the now-line."""
-        planes, certainty = melody_context.draw_around(context.melody, now, context.heard_all, context.metre)
-        phase = np.zeros((1, STEPS_PER_BAR), np.float32)
-        phase[0, melody_context.find_phase(now - context.bar, context.metre)] = 1
-        known = np.full((1, 1), certainty, np.float32)
-        inputs = {"melody": planes[None], "phase": phase, "known": known}
-        if self.hears_given:
-            inputs |= draw_evidence(context.given, now).arrange_for_graph()
-        odds, agreement = run_session(self._now, inputs)
+        inputs = self._now.inputs
+        self._melody.update(context.melody)
+        certainty = self._melody.draw_around(inputs["melody"][0], now, context.heard_all, context.metre)
+        inputs["phase"].fill(0)
+        inputs["phase"][0, melody_context.find_phase(now - context.bar, context.metre)] = 1
+        inputs["known"].fill(certainty)
+        if self.hears_given and (context.given or self._was_given):
+            for name, planes in draw_evidence(context.given, now).arrange_for_graph().items():
+                inputs[name][...] = planes
+            self._was_given = bool(context.given)
+        self._now.run()
+        odds, agreement = self._now.outputs["chords"], self._now.outputs["agreement"]
         beats = _find_beats(now - context.bar, count, context.metre)
         in_key = None
         if context.key is not None:

@@ -9,6 +9,7 @@ what is recalled (music.analysis.melody_recall): does the song, moved, go as it 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -56,29 +57,36 @@ def find_key_change(rows: Rows, now: int, steps_per_bar: int = 16) -> KeyChange 
     heard = to_rows(rows)
     if len(heard) < MIN_NOTES:
         return None
-    start, pitch, length = heard.T
+    told = heard[:, :3].copy()
+    told[-1, 2] = 1  # how long the last note lasts says nothing of those before it
+    likely = _find_likely_changes(told.tobytes())
+    if not likely:
+        return None
+    as_it_is = _measure_recall(heard, now, steps_per_bar)
+    proofs = [
+        nats + RECALL_NATS * (_measure_recall(apply_key_change(heard, change), now, steps_per_bar) - as_it_is)
+        for nats, change in likely
+    ]
+    surest = int(np.argmax(proofs))
+    return likely[surest][1] if proofs[surest] > PROOF_NATS else None
+
+
+@lru_cache(maxsize=4)  # while a note sounds, a player asks at every step
+def _find_likely_changes(told: bytes) -> list[tuple[float, KeyChange]]:
+    """Return the changes of key that the notes speak for, with nats, of notes as the bytes of int64 rows (n, 3)."""
+    start, pitch, length = np.frombuffer(told, np.int64).reshape(-1, 3).T
     one_hot = _ONE_HOT[pitch % PITCH_CLASSES]
     weight = np.sqrt(np.clip(length, 0, _LONGEST_STEPS))[:, None]
     before = np.cumsum(one_hot * weight, 0) - one_hot * weight
     since = np.cumsum(one_hot[::-1], 0)[::-1]
     settled = int(np.searchsorted(start, start[0] + SETTLED_STEPS))  # the first note that may begin in another key
-    if settled == len(heard):
-        return None
+    if settled == len(start):
+        return []
     proof = _weigh_changes(before[settled:], since[settled:])
     best, notes = proof.max(0), settled + proof.argmax(0)
     likely = [up for up in range(1, PITCH_CLASSES) if best[up] > max(0.0, best[1:].max() - NEAR_NATS)]
-    if not likely:
-        return None
-    changes = [
-        KeyChange(int(start[notes[up]]), up if up <= PITCH_CLASSES // 2 else up - PITCH_CLASSES) for up in likely
-    ]
-    as_it_is = _measure_recall(heard, now, steps_per_bar)
-    proofs = [
-        best[up] + RECALL_NATS * (_measure_recall(apply_key_change(heard, change), now, steps_per_bar) - as_it_is)
-        for up, change in zip(likely, changes, strict=True)
-    ]
-    surest = int(np.argmax(proofs))
-    return changes[surest] if proofs[surest] > PROOF_NATS else None
+    half = PITCH_CLASSES // 2
+    return [(float(best[up]), KeyChange(int(start[notes[up]]), up - PITCH_CLASSES * (up > half))) for up in likely]
 
 
 def _weigh_changes(before: NDArray[np.float64], since: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -18,13 +18,20 @@ from music.analysis import melody_recall
 from music.analysis.modulation import apply_key_change, find_key_change
 from music.analysis.note_rows import list_rows, quantise_rows, to_rows
 from music.encoding import gan_canvas
-from music.note import PITCH_CLASSES, STEPS_PER_BAR, STEPS_PER_BEAT, TICKS_PER_STEP, Metre, Note
+from music.note import PITCH_CLASSES, PITCHES, REST, STEPS_PER_BAR, STEPS_PER_BEAT, TICKS_PER_STEP, Metre, Note
 
 PAST_STEPS = 256  #: steps left of the now-line: 16 bars of 4/4
 FUTURE_STEPS = melody_recall.MIN_LAG_STEPS  #: steps right of it
 MEMORY_STEPS = melody_recall.MEMORY_STEPS  #: steps of melody that a player wants to be told of
 AHEAD_BEATS = 8  #: beats whose chords are told, from the one that the now-line lies in on
 MELODY_PLANES = gan_canvas.PLANE["bass", "sustain"]
+_ONSET_PLANE = gan_canvas.PLANE["melody", "onset"]
+_PITCH_CLASS = np.arange(PITCHES) % PITCH_CLASSES
+#: where a pitch sounds among the planes: its octave, those outside of the register in the nearest one
+_REGISTER = gan_canvas.REGISTERS["melody"]
+_SUSTAIN_PLANE = gan_canvas.PLANE["melody", "sustain"] + np.clip(
+    (np.arange(PITCHES) - _REGISTER.lowest) // PITCH_CLASSES, 0, _REGISTER.octaves - 1
+)
 
 Row = tuple[int, int, int]  #: start, pitch, length, in steps
 Rows = Iterable[Row] | NDArray[np.int64]  #: (n, 3) where they are an array
@@ -75,12 +82,96 @@ def draw_around(rows: Rows, now: int, heard_all: bool, metre: Metre = Metre()) -
     change = find_key_change(heard, now, metre.steps_per_bar)
     if change is not None:
         heard = apply_key_change(heard, change)
-    said = _find_match(heard, now, metre)
     planes = np.zeros((MELODY_PLANES, PITCH_CLASSES, PAST_STEPS + FUTURE_STEPS), np.float32)
+    return planes, _draw_past(planes, heard, now, metre)
+
+
+def _draw_past(planes: NDArray[np.float32], heard: NDArray[np.int64], now: int, metre: Metre) -> float:
+    """Draw what was heard, and what followed when it went like this before; return how sure that is, 0..1."""
+    said = _find_match(heard, now, metre)
     gan_canvas.draw_part(planes[:, :, :PAST_STEPS], "melody", _move(heard, now - PAST_STEPS))
     if said.trust:
         gan_canvas.draw_part(planes[:, :, PAST_STEPS:], "melody", _move(heard, said.line))
-    return planes, said.trust
+    return said.trust
+
+
+class MelodySteps:
+    """One voice step by step: it changes where its rows do, and is not laid out anew for every now-line."""
+
+    def __init__(self) -> None:
+        self._rows = np.empty((0, 3), np.int64)
+        self._base = 0  # the step of the first place
+        self._pitches = np.zeros(0, np.int16)  # REST where none sounds
+        self._struck = np.zeros(0, np.bool_)  # a note begins
+
+    def update(self, rows: NDArray[np.int64]) -> None:
+        """Take the rows of one voice, sorted by start, which nobody changes."""
+        before, self._rows = self._rows, rows
+        if rows is before or not len(rows):
+            return
+        first, end = int(rows[0, 0]), int(rows[-1, 0] + rows[-1, 2])
+        if first < self._base or end > self._base + len(self._pitches):
+            size = 2 * (end - first) + MEMORY_STEPS
+            self._base, self._pitches, self._struck = first, np.zeros(size, np.int16), np.zeros(size, np.bool_)
+            before = rows[:0]
+        before = before[before[:, 0].searchsorted(first) :]
+        same = _count_equal(before, rows)
+        changed = [int(each[same, 0]) - self._base for each in (before, rows) if len(each) > same]
+        if not changed:
+            return
+        self._pitches[min(changed) :], self._struck[min(changed) :] = REST, False
+        for start, pitch, length in rows[same:].tolist():
+            at = start - self._base
+            self._pitches[at : at + length], self._struck[at] = pitch, True
+
+    def draw_around(self, planes: NDArray[np.float32], now: int, heard_all: bool, metre: Metre = Metre()) -> float:
+        """Draw what the function of this name returns into planes; return how sure the future is, 0..1."""
+        planes.fill(0)
+        if not len(self._rows):
+            return float(heard_all)
+        if heard_all:
+            self._draw(planes, now - PAST_STEPS, int(self._rows[0, 0]))
+            return 1.0
+        heard = self._clip_to_past(now)
+        change = find_key_change(heard, now, metre.steps_per_bar)
+        if change is not None:
+            return _draw_past(planes, apply_key_change(heard, change), now, metre)
+        if not len(heard):
+            return 0.0
+        first = int(heard[0, 0])
+        line, trust = melody_recall.find_match(
+            self._pitches[first - self._base : now - self._base], metre.steps_per_bar
+        )
+        self._draw(planes[:, :, :PAST_STEPS], now - PAST_STEPS, first)
+        if trust:
+            self._draw(planes[:, :, PAST_STEPS:], first + line, first)
+        return trust
+
+    def _clip_to_past(self, now: int) -> NDArray[np.int64]:
+        """Return what the function of this name does."""
+        since, until = self._rows[:, 0].searchsorted((now - MEMORY_STEPS, now))
+        heard = self._rows[since:until]
+        if len(heard) and heard[-1, 0] + heard[-1, 2] > now:
+            heard = heard.copy()
+            heard[-1, 2] = now - heard[-1, 0]
+        return heard
+
+    def _draw(self, planes: NDArray[np.float32], step: int, first: int) -> None:
+        """Draw the steps from `step` on into planes, those before `first` left out."""
+        low = max(step, first)
+        places = slice(low - self._base, max(low, step + planes.shape[2]) - self._base)
+        pitches, struck = self._pitches[places], self._struck[places]
+        sounds, begins = (pitches != REST).nonzero()[0], struck.nonzero()[0]
+        sounding, begun = pitches[sounds], pitches[begins]
+        planes[_SUSTAIN_PLANE[sounding], _PITCH_CLASS[sounding], sounds + (low - step)] = 1
+        planes[_ONSET_PLANE, _PITCH_CLASS[begun], begins + (low - step)] = 1
+
+
+def _count_equal(one: NDArray[np.int64], other: NDArray[np.int64]) -> int:
+    """Return how many rows two arrays share from the first on."""
+    both = min(len(one), len(other))
+    same = (one[:both] == other[:both]).all(1)
+    return both if same.all() else int(same.argmin())
 
 
 def remembers(rows: Rows, now: int, metre: Metre = Metre()) -> bool:
