@@ -29,13 +29,11 @@ from daemon.engine.song import SongInfo
 from daemon.live.performance import LivePerformance
 from daemon.midi.rtmidi_library import find_api, load_rtmidi
 from daemon.midi.rtmidi_ports import RtMidiPorts
-from daemon.offline.render import render_notes
 from daemon.players.player import Player
 from daemon.players.worker import PlayerSpec, Worker
 from daemon.system.live_world import LiveWorld
 from daemon.system.priority import real_time_section
 from music import midi
-from music.midifile import Part, Song
 from music.note import EDITS, MELODY, ROLES, TICKS_PER_BEAT, Note
 
 _LOAD = "daemon.players.confined:load_player"
@@ -217,6 +215,9 @@ def measure_renders(beats: int, technique: str, graph: str | None) -> dict[str, 
 
 def _render_scale(player: Player, beats: int, *, offline: bool) -> None:
     """Render the accompaniment to quavers up and down a scale."""
+    from daemon.offline.render import render_notes  # here: what is not measured by others is not loaded with them
+    from music.midifile import Part, Song
+
     scale = (60, 62, 64, 65, 67, 69, 71, 72, 71, 69, 67, 65, 64, 62)
     quaver = TICKS_PER_BEAT // 2
     notes = tuple(Note(quaver * i, scale[i % len(scale)], quaver - 1, 90) for i in range(2 * beats))

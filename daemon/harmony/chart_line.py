@@ -14,7 +14,6 @@ from music import chords
 from music.analysis.key import Key, read_key
 from music.charts.chart import Chart, ChartBar, ChartError
 from music.charts.chord_names import ChordName, spell_pitch_class
-from music.charts.reading import read_charts
 from music.encoding.chord_evidence import GivenChord, pack_tones
 from music.note import PITCH_CLASSES, TICKS_PER_BEAT, Metre
 
@@ -148,6 +147,8 @@ class OpenedChart(NamedTuple):
 
 def open_chart(source: str | Path) -> OpenedChart:
     """Return the first chart of a file. Raises ChartError."""
+    from music.charts.reading import read_charts  # here, so that getting ready to play does not wait for mido
+
     chart = read_charts(source)[0]
     try:
         return OpenedChart(str(source), ChartLine(chart))

@@ -16,7 +16,6 @@ from daemon.core.events import ControlChange, Event
 from daemon.core.world import World
 from daemon.harmony.chart_line import OpenedChart, open_chart
 from daemon.harmony.harmony_source import CHART
-from music.charts.reading import check_file
 from music.errors import HousebandError, describe_error
 
 log = logging.getLogger(__name__)
@@ -87,6 +86,8 @@ class ChartWorld:
         """Return a chart, an empty one for no source; None, and log why, where it cannot be read."""
         if not source:
             return OpenedChart("", None)
+        from music.charts.reading import check_file  # here, as where it is read
+
         try:
             check_file(source)
             chart = open_chart(source)

@@ -210,8 +210,21 @@ def test_a_daemon_with_every_module_loaded_has_no_torch() -> None:
     assert {name for name in loaded if package_of(name) == "models"} <= {"models", "models.pretrained"}
 
 
+def loads(library: str, names: list[str]) -> bool:
+    """Tell whether a program that imports these modules has loaded a library then."""
+    code = f"import sys, {', '.join(names)}; print({library!r} in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    return done.stdout == "True\n"
+
+
 def test_what_runs_before_or_beside_the_players_loads_no_arrays() -> None:
     core = [name for name in modules() if name.startswith("daemon.core.")]
     for names in ([*core, "daemon.commands.run"], ["daemon.control.server"], ["daemon.players.worker"]):
-        code = f"import sys, {', '.join(names)}; sys.exit('numpy' in sys.modules)"
-        assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60, check=False).returncode == 0, names
+        assert not loads("numpy", names), names
+
+
+def test_getting_ready_to_play_does_not_wait_for_the_reading_of_midi_files() -> None:
+    assert not loads("mido", ["daemon.live.run"])
+    assert loads("mido", ["music.midifile"])
