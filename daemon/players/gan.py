@@ -108,7 +108,7 @@ class GanPlayer(GraphPlayer):
     def __init__(self, graph: Graph) -> None:
         """Take a graph over. Raises GraphError for one whose inputs or settings are not those of a generator."""
         self._graph = graph
-        self._melody = NoteRows()
+        self._melody, self._heard = NoteRows(), melody_context.HarmonistInputs()
         self._told = {part: PartNotes() for part in (MELODY, *ROLES)}
         self._canvas, self._counter = GrowingCanvas(), note_density.NoteCounter()
         self.info = self.describe(graph.signature.styles)
@@ -191,7 +191,7 @@ class GanPlayer(GraphPlayer):
         self._counter.update(self._told, request.now)
         canvas = self._canvas.update(self._told, request.now, heard_all, metre, bar)
         melody = self._melody.update(request.melody)
-        heard = melody_context.hear_melody(melody, request.now, heard_all, metre, bar)
+        heard = self._heard.hear(melody, request.now, heard_all, metre, bar)
         section = (request.now - bar) // (metre.steps_per_bar * SECTION_BARS)
         doubts = noise.chords * (CHORD_NOISE_SCALE * settings.temperature)
         if request.key is not None:

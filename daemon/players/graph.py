@@ -56,6 +56,7 @@ class Graph:
         name, metadata, model = _read_graph(path, technique)
         #: what to call it in messages
         self.name = name
+        self._keeps_memory = not find(technique).is_one_network
         self._session = self._open(model)
         try:
             #: what it takes and gives, and what its player must know besides
@@ -98,7 +99,7 @@ class Graph:
         if _OTHER_FILE.search(model):
             raise GraphError(f"{self.name}: it keeps weights in another file; export it as one file")
         try:
-            return open_session(model)
+            return open_session(model, self._keeps_memory)
         except Exception as error:  # noqa: BLE001 - onnxruntime has exceptions of its own for every kind of broken file
             if _is_out_of_memory(error):
                 raise MemoryError from None

@@ -61,13 +61,23 @@ def hear_melody(
     melody: NDArray[np.int64], now: int, heard_all: bool, metre: Metre = Metre(), bar: int = 0
 ) -> HarmonistInput:
     """Return what `build_harmonist_input` does; melody: notes as rows (music.analysis.note_rows)."""
+    heard, known = draw_around(quantise_rows(_find_near(melody, now, heard_all)), now, heard_all, metre)
+    return HarmonistInput(heard, np.array([known], np.float32), _mark_phase(now - bar, metre))
+
+
+def _find_near(melody: NDArray[np.int64], now: int, heard_all: bool) -> NDArray[np.int64]:
+    """Return the rows, in ticks, that can be told of at a now-line."""
     since = now - (PAST_STEPS if heard_all else MEMORY_STEPS)
     start, end = melody[:, 0], melody[:, 0] + melody[:, 2]
-    near = melody[(end // TICKS_PER_STEP + 1 > since) & (start < (now + FUTURE_STEPS) * TICKS_PER_STEP)]
+    near: NDArray[np.int64] = melody[(end >= since * TICKS_PER_STEP) & (start < (now + FUTURE_STEPS) * TICKS_PER_STEP)]
+    return near
+
+
+def _mark_phase(step: int, metre: Metre) -> NDArray[np.float32]:
+    """Return the phase of a HarmonistInput; step: counted from a bar line."""
     phase = np.zeros(STEPS_PER_BAR, np.float32)
-    phase[find_phase(now - bar, metre)] = 1
-    heard, known = draw_around(quantise_rows(near), now, heard_all, metre)
-    return HarmonistInput(heard, np.array([known], np.float32), phase)
+    phase[find_phase(step, metre)] = 1
+    return phase
 
 
 def draw_around(rows: Rows, now: int, heard_all: bool, metre: Metre = Metre()) -> tuple[NDArray[np.float32], float]:
@@ -165,6 +175,27 @@ class MelodySteps:
         sounding, begun = pitches[sounds], pitches[begins]
         planes[_SUSTAIN_PLANE[sounding], _PITCH_CLASS[sounding], sounds + (low - step)] = 1
         planes[_ONSET_PLANE, _PITCH_CLASS[begun], begins + (low - step)] = 1
+
+
+class HarmonistInputs:
+    """Makes the harmonist's input at one now-line after the other; the planes of the melody are its own."""
+
+    def __init__(self) -> None:
+        self._steps = MelodySteps()
+        self._planes = np.zeros((MELODY_PLANES, PITCH_CLASSES, PAST_STEPS + FUTURE_STEPS), np.float32)
+
+    def hear(
+        self, melody: NDArray[np.int64], now: int, heard_all: bool, metre: Metre = Metre(), bar: int = 0
+    ) -> HarmonistInput:
+        """Return what `hear_melody` does. It holds until the next call."""
+        near = _find_near(melody, now, heard_all)
+        start = (near[:, 0] + TICKS_PER_STEP // 2) // TICKS_PER_STEP
+        end = np.maximum((near[:, 0] + near[:, 2] + TICKS_PER_STEP // 2) // TICKS_PER_STEP, start + 1)
+        if (end[:-1] > start[1:]).any():  # notes so short that two of them share a step
+            return hear_melody(melody, now, heard_all, metre, bar)
+        self._steps.update(np.stack([start, near[:, 1], end - start], 1))
+        known = self._steps.draw_around(self._planes, now, heard_all, metre)
+        return HarmonistInput(self._planes, np.array([known], np.float32), _mark_phase(now - bar, metre))
 
 
 def _count_equal(one: NDArray[np.int64], other: NDArray[np.int64]) -> int:

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from music.analysis.note_rows import list_rows
 from music.encoding import melody_context
-from music.note import Metre
+from music.note import Metre, Note
 
 
 def test_phases_of_other_metres_are_told_in_the_terms_of_four_four() -> None:
@@ -61,3 +62,31 @@ def test_a_melody_that_grows_is_drawn_as_one_that_is_new(
                 wanted, as_known = melody_context.draw_around(rows, now, heard_all, metre)
                 assert known == as_known
                 assert np.array_equal(kept, wanted)
+
+
+@given(st.data())
+@settings(deadline=None, max_examples=30)
+def test_a_melody_as_it_is_played_is_heard_as_one_that_is_new(data: st.DataObject) -> None:
+    inputs, notes, now = melody_context.HarmonistInputs(), list[Note](), 2
+    for _ in range(data.draw(st.integers(1, 25))):
+        kind = data.draw(st.sampled_from(["play", "play", "play", "edit", "leap", "forget", "phrase"]))
+        if kind == "leap":
+            now = data.draw(st.integers(0, 2400))
+        elif kind == "edit" and notes:
+            at = data.draw(st.integers(0, len(notes) - 1))
+            notes[at] = Note(notes[at].start, data.draw(st.integers(40, 90)), notes[at].length)
+        elif kind == "forget":
+            del notes[: data.draw(st.integers(0, 3))]
+        else:
+            for _ in range(40 if kind == "phrase" else 1):
+                tick = max(notes[-1].end if notes else -20, now * 6 - data.draw(st.integers(0, 9)))
+                notes.append(Note(tick, data.draw(st.integers(30, 100)), data.draw(st.sampled_from((1, 3, 6, 12, 50)))))
+                now += data.draw(st.sampled_from((0, 1, 2)))
+        metre, bar = data.draw(st.sampled_from((Metre(), Metre(3, 4)))), data.draw(st.integers(0, 3))
+        heard_all = data.draw(st.booleans())
+        kept = inputs.hear(list_rows(notes), now, heard_all, metre, bar)
+        new = melody_context.build_harmonist_input(notes, now, heard_all, metre, bar)
+        assert np.array_equal(kept.melody, new.melody)
+        assert np.array_equal(kept.known, new.known)
+        assert np.array_equal(kept.phase, new.phase)
+        now += 1
