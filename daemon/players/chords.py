@@ -150,10 +150,15 @@ class ChordPredictor:
             in_key = weigh_key(context.key, context.given, begin, len(odds[0])).T
             odds = odds * np.exp(in_key)
             odds = odds / odds.sum(-1, keepdims=True)
-        chords = [
-            _choose_chord(agreement[0, beat], context, now + k, None if in_key is None else in_key[beat])
-            for k, beat in enumerate(beats)
-        ]
+        chosen: dict[tuple[int, int], Chord] = {}  # by beat and block of noise, on which alone it depends
+        chords = []
+        for k, beat in enumerate(beats):
+            doubt = beat, (now + k - context.bar) // _NOISE_STEPS
+            if doubt not in chosen:
+                chosen[doubt] = _choose_chord(
+                    agreement[0, beat], context, now + k, None if in_key is None else in_key[beat]
+                )
+            chords.append(chosen[doubt])
         return ChordForecast(chords, odds[0], beats)
 
     def list_chords(self, context: MelodyContext, first: int, now: int, next_chord: Chord) -> list[Chord]:
@@ -163,7 +168,8 @@ class ChordPredictor:
         """
         self._forget_changed(context, now)
         self._chords[now] = next_chord
-        missing = [step for step in range(first, now) if step not in self._chords]
+        asked = range(first, now + 1)
+        missing = [step for step in asked if step not in self._chords] if None in map(self._chords.get, asked) else []
         on_melody_alone = context.heard_all and not context.given and context.key is None
         if 0 < len(missing) <= _MAX_SINGLE_PREDICTIONS and on_melody_alone:  # those that come are asked for soon
             ahead = now + _LOOK_AHEAD_STEPS
@@ -180,8 +186,9 @@ class ChordPredictor:
         oldest = first - melody_context.PAST_STEPS
         if next(iter(self._chords)) < oldest or len(self._chords) > 4 * melody_context.PAST_STEPS:
             self._chords = {step: chord for step, chord in self._chords.items() if step >= oldest}
-        known = self._find_given(context, first, now) if self.hears_given else {}
-        return [known.get(step, self._chords[step]) for step in range(first, now + 1)]
+        known = self._find_given(context, first, now) if self.hears_given and context.given else {}
+        predicted = map(self._chords.__getitem__, asked)
+        return [known.get(step, chord) for step, chord in zip(asked, predicted, strict=True)] if known else [*predicted]
 
     @staticmethod
     def _find_given(context: MelodyContext, first: int, now: int) -> dict[int, Chord]:
@@ -206,8 +213,9 @@ class ChordPredictor:
         since = now - 2 * melody_context.PAST_STEPS
         old, new = (each.melody[each.melody[:, 0] + each.melody[:, 2] > since] for each in (before, context))
         changed = _find_first_difference(old, new)
-        for step in [step for step in reversed(self._chords) if step >= now or step > changed]:
-            del self._chords[step]
+        first = min(now, changed + 1)
+        for step in range(first, max(self._chords, default=first) + 1):
+            self._chords.pop(step, None)
 
     def _predict_past(self, context: MelodyContext, now: int, wanted: set[int]) -> None:
         """Predict the chords of those steps before now that are wanted, together.

@@ -65,14 +65,14 @@ BASS_PULL = 8.0
 LET_GO_RATIO = 0.6
 #: Steps from one look for notes to let go to the next. At every step the band stutters where the harmony is in doubt.
 LET_GO_INTERVAL_STEPS = 2
-#: Steps that are looked back over for what is neglected, and for silence.
-_LATELY_STEPS = max(chord_balance.BALANCE_STEPS, MAX_SILENT_STEPS)
 #: Most tokens of one step.
 MAX_TOKENS = 40
 #: Length of a tied note, unless it is let go or begun anew.
 TIED_STEPS = 2 * step_tokens.MAX_LENGTH_STEPS
 #: Steps whose features are made one by one, at most, and how many more are kept than the decoder reads.
 _MAX_SINGLE_STEPS, _SPARE_ROWS = 12, 64
+#: Steps that are looked back over for what is neglected, for silence, and for those features.
+_NEAR_STEPS = max(chord_balance.BALANCE_STEPS, MAX_SILENT_STEPS, _MAX_SINGLE_STEPS + 1)
 #: Velocities that are written.
 MIN_VELOCITY, MAX_VELOCITY = 20, 120
 #: Velocity of a melody that begins.
@@ -209,7 +209,7 @@ class _RolePlan:
 
     def list_sounding(self, tick: int) -> list[Note]:
         """Return the notes that have begun before a tick and end after it."""
-        return [n for n in self.notes if n.start < tick < n.end]
+        return [n for n in self.notes if n.start < tick < n.start + n.length]
 
     def end(self, note: Note, tick: int) -> None:
         """End a sounding note at a tick."""
@@ -228,11 +228,13 @@ class _PlannedBand:
 
     def __init__(self, played: Mapping[str, NDArray[np.int64]], request: PlanRequest, context_steps: int) -> None:
         """Find the notes that matter; played: those that are committed, as rows; context_steps: how far they do."""
-        tick, lately = request.now * TICKS_PER_STEP, _LATELY_STEPS * TICKS_PER_STEP
+        tick, lately = request.now * TICKS_PER_STEP, _NEAR_STEPS * TICKS_PER_STEP
         since = tick - (context_steps + step_tokens.MAX_LENGTH_STEPS) * TICKS_PER_STEP
         self.parts = {role: _RolePlan() for role in ROLES}
         #: the step at which the band began to play, as far as it is known
         self.first_played = request.now
+        #: role -> committed notes that sound or have done so in the last _NEAR_STEPS
+        self.near: dict[str, list[Note]] = {}
         self._ended_lately: list[Note] = []  # those with pitches
         self._last_end = tick - lately
         for role, rows in played.items():
@@ -242,24 +244,27 @@ class _PlannedBand:
             first = int((ends > since).argmax())
             if ends[first] > since:
                 self.first_played = min(self.first_played, round_to_step(int(rows[first, 0])))
+            notes = request.committed[role]
+            near = self.near[role] = [notes[i] for i in (ends > tick - lately).nonzero()[0].tolist()]
             if role == "drums":
                 continue
-            notes, part = request.committed[role], self.parts[role]
-            for note in [notes[i] for i in (ends > tick - lately).nonzero()[0].tolist()]:
-                if note.start < tick <= note.end:
-                    part.held[note.start, note.pitch] = note
-                if note.end < tick:
+            held = self.parts[role].held
+            for note in near:
+                end = note.start + note.length
+                if note.start < tick <= end:
+                    held[note.start, note.pitch] = note
+                if end < tick:
                     self._ended_lately.append(note)
-                if note.end <= tick:
-                    self._last_end = max(self._last_end, note.end)
+                if end <= tick:
+                    self._last_end = max(self._last_end, end)
 
     def measure_sounding(self, step: int) -> tuple[int, NDArray[np.float64]]:
         """Return for how many steps nothing with a pitch has sounded, and what `chord_balance` counts, at a step."""
         notes, last_end = self._ended_lately.copy(), self._last_end
         for role in PITCHED_ROLES:
-            planned = self.parts[role].notes
-            notes += planned
-            last_end = max([last_end, *(note.end for note in planned)])
+            for note in self.parts[role].notes:
+                notes.append(note)
+                last_end = max(last_end, note.start + note.length)
         return max(0, step + 1 - last_end // TICKS_PER_STEP), chord_balance.add_up_sounding_steps(notes, step)
 
     def begin(self, onsets: step_tokens.RoleOnsets, tick: int, velocity: int) -> None:
@@ -409,9 +414,9 @@ class _PlanWriter:
     def _extract(self, first: int, count: int, chords: Sequence[Chord]) -> Floats:
         """Return the features (count, FEATURE_COUNT) of the steps from `first` on; chords: of those and the next."""
         melody = self._context.melody
-        if count <= _MAX_SINGLE_STEPS:
-            since, until = (first - 1) * TICKS_PER_STEP, (first + count) * TICKS_PER_STEP
-            near = {role: _move_to_grid(rows, since, until).tolist() for role, rows in self._played.items()}
+        if count <= _MAX_SINGLE_STEPS and first >= self._now - _MAX_SINGLE_STEPS:
+            since = (first - 1) * TICKS_PER_STEP
+            near = {role: _list_rows(notes, since) for role, notes in self._band.near.items()}
             return np.concatenate(
                 [
                     step_features.build_step(
@@ -539,9 +544,9 @@ def _draw_step_noise(seed: int, step: int) -> tuple[NDArray[np.float64], list[fl
     return random.standard_normal(len(ROLES)), random.random(MAX_TOKENS).tolist()
 
 
-def _move_to_grid(rows: NDArray[np.int64], since: int, until: int = 1 << 60) -> NDArray[np.int64]:
-    """Return what `_list_rows` does, of notes as rows (music.analysis.note_rows) that begin before a tick."""
-    near = rows[(rows[:, 0] + rows[:, 2] > since) & (rows[:, 0] < until)]
+def _move_to_grid(rows: NDArray[np.int64], since: int) -> NDArray[np.int64]:
+    """Return what `_list_rows` does, of notes as rows (music.analysis.note_rows)."""
+    near = rows[rows[:, 0] + rows[:, 2] > since]
     start, end = (near[:, 0] + TICKS_PER_STEP // 2) // TICKS_PER_STEP, near[:, 0] + near[:, 2]
     length = np.maximum((end + TICKS_PER_STEP // 2) // TICKS_PER_STEP - start, 1)
     return np.stack([start, near[:, 1], length], 1)
@@ -551,7 +556,8 @@ def _list_rows(notes: Iterable[Note], since: int) -> list[tuple[int, int, int]]:
     """Return start step, pitch and length in steps, on the grid, of the notes that end after a tick."""
     rows = []
     for note in notes:
-        if note.end > since:
+        end = note.start + note.length
+        if end > since:
             start = round_to_step(note.start)
-            rows.append((start, note.pitch, max(1, round_to_step(note.end) - start)))
+            rows.append((start, note.pitch, max(1, round_to_step(end) - start)))
     return rows
