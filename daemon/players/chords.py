@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from daemon.players import chord_balance
 from daemon.players.graph import BoundSession, Graph, run_session
+from daemon.system.memory import trim_heap
 from music.analysis.key import Key
 from music.chords import QUALITIES, QUALITY_TONES, match_chord
 from music.encoding import melody_context
@@ -119,7 +120,8 @@ class ChordPredictor:
         self._now = BoundSession(graph.open_part("harmony"))
         self._melody = melody_context.MelodySteps()
         self._was_given = False  # the graph was told of known chords the last time
-        self._past: Any = graph.open_part("hindsight")
+        # it runs when the player comes in in the middle, and would keep 7 MB from then on
+        self._past: Any = graph.open_part("hindsight", keeps_memory=False)
         self._patches = int(self._past.get_inputs()[0].shape[3]) // STEPS_PER_BEAT
         #: the graph is told of chords that are known
         self.hears_given = any(name in GRAPH_INPUTS for name in self._now.inputs)
@@ -239,6 +241,7 @@ class ChordPredictor:
             for step, scores in zip(now_lines.tolist(), agreement, strict=True):
                 if step in wanted and now - melody_context.PAST_STEPS <= step < now:
                     self._chords.setdefault(step, _choose_chord(scores, context, step, in_key))
+        trim_heap()
 
 
 def _find_first_difference(old: Voice, new: Voice) -> int:

@@ -56,8 +56,7 @@ class Graph:
         name, metadata, model = _read_graph(path, technique)
         #: what to call it in messages
         self.name = name
-        self._keeps_memory = not find(technique).is_one_network
-        self._session = self._open(model)
+        self._session = self._open(model, not find(technique).is_one_network)
         try:
             #: what it takes and gives, and what its player must know besides
             self.signature: Signature = signature.read_signature(metadata)
@@ -81,25 +80,28 @@ class Graph:
         """The onnxruntime session, to bind inputs and outputs directly."""
         return self._session
 
-    def open_part(self, name: str) -> Any:
-        """Open a session on a further graph that this one carries. Raises GraphError; also the second time."""
+    def open_part(self, name: str, keeps_memory: bool = True) -> Any:
+        """Open a session on a further graph that this one carries; keeps_memory: see `graph_cache.open_session`.
+
+        Raises GraphError; also the second time.
+        """
         try:
             model = base64.b64decode(self._parts.pop(name))
         except KeyError:
             raise GraphError(f"{self.name}: this graph does not fit: it carries no {name!r}") from None
         except ValueError:
             raise GraphError(f"{self.name}: this graph does not fit: its {name!r} is damaged") from None
-        return self._open(model)
+        return self._open(model, keeps_memory)
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
         """Run the graph; return its outputs by name. Raises InferenceError where that gives no numbers."""
         return dict(zip(self._outputs, run_session(self._session, inputs), strict=True))
 
-    def _open(self, model: bytes) -> Any:
+    def _open(self, model: bytes, keeps_memory: bool) -> Any:
         if _OTHER_FILE.search(model):
             raise GraphError(f"{self.name}: it keeps weights in another file; export it as one file")
         try:
-            return open_session(model, self._keeps_memory)
+            return open_session(model, keeps_memory)
         except Exception as error:  # noqa: BLE001 - onnxruntime has exceptions of its own for every kind of broken file
             if _is_out_of_memory(error):
                 raise MemoryError from None
