@@ -11,8 +11,11 @@ from dataclasses import replace
 from typing import IO, Any
 
 from daemon.core.plan import Plan, PlanRequest
+from music.analysis.part_notes import find_kept
 from music.note import Note
 
+#: the melody among the roles of a request
+_MELODY = ""
 #: notes as (start, pitch, length, velocity)
 FlatNotes = tuple[tuple[int, int, int, int], ...]
 
@@ -36,16 +39,45 @@ def receive(pipe: IO[bytes]) -> Any:
         raise EOFError(str(error)) from None
 
 
-def pack_request(request: PlanRequest) -> object:
-    """Return a request as a message for `send`."""
-    return replace(request, melody=(), committed={}), _flatten(request.melody), _flatten_roles(request.committed)
+class RequestPacker:
+    """Packs the requests to one process, which is told only of notes that it has not been told of before.
+
+    Of some hundred notes a few are new at every step.
+    """
+
+    def __init__(self) -> None:
+        self._told: dict[str, tuple[Note, ...]] = {}
+
+    def pack(self, request: PlanRequest) -> object:
+        """Return a request as a message for `send`, which must be sent."""
+        parts = {role: self._pack_notes(role, notes) for role, notes in request.committed.items()}
+        return replace(request, melody=(), committed={}), self._pack_notes(_MELODY, request.melody), parts
+
+    def _pack_notes(self, part: str, notes: tuple[Note, ...]) -> tuple[int, int, FlatNotes]:
+        """Return where the notes begin among those told before, how many of those they keep, and those after them."""
+        first, kept = find_kept(self._told.get(part, ()), notes)
+        self._told[part] = notes
+        return first, kept, _flatten(notes[kept:])
 
 
-def unpack_request(message: Any) -> PlanRequest:
-    """Return the request that was packed."""
-    bare: PlanRequest
-    bare, melody, committed = message
-    return replace(bare, melody=_build_notes(melody), committed=_build_roles(committed))
+class RequestUnpacker:
+    """Unpacks the requests of one RequestPacker, all of them and in their order."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, tuple[Note, ...]] = {}
+
+    def unpack(self, message: Any) -> PlanRequest:
+        """Return the request that was packed."""
+        bare: PlanRequest
+        bare, melody, parts = message
+        committed = {role: self._unpack_notes(role, notes) for role, notes in parts.items()}
+        return replace(bare, melody=self._unpack_notes(_MELODY, melody), committed=committed)
+
+    def _unpack_notes(self, part: str, packed: tuple[int, int, FlatNotes]) -> tuple[Note, ...]:
+        first, kept, flat = packed
+        notes = self._told.get(part, ())[first : first + kept] + _build_notes(flat)
+        self._told[part] = notes
+        return notes
 
 
 def pack_plan(plan: Plan) -> object:

@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import IO, Any
 
@@ -205,6 +205,7 @@ class _Child:
     is_ready: bool = False
     #: the request it is busy with
     request: PlanRequest | None = None
+    packer: wire.RequestPacker = field(default_factory=wire.RequestPacker)
 
 
 class _Supervisor:
@@ -371,7 +372,7 @@ class _Supervisor:
             child.request, self._waiting = self._waiting, None
             self._deadline_s = time.monotonic() + self._limits.answer_s
             with contextlib.suppress(OSError):  # it is gone, as its reader says, or does not read, as the deadline does
-                child.process.write(wire.pack(wire.pack_request(child.request)), self._limits.answer_s)
+                child.process.write(wire.pack(child.packer.pack(child.request)), self._limits.answer_s)
 
     def _end_child(self, patience_s: float = 0.0) -> int:
         """End the child and return its exit status; one that is ending by itself gets some seconds for it."""

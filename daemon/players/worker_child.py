@@ -74,12 +74,13 @@ def _read_requests(pipe: IO[bytes], mail: _Mail) -> None:
 
 def _answer(player: Player, mail: _Mail, answers: IO[bytes]) -> None:
     """Answer requests, and make the calls between them, until there are no more."""
+    requests = wire.RequestUnpacker()
     while (item := mail.get()) is not None:
         if callable(item):
             _make_idle_call(item, answers)
             continue
         try:
-            answer: tuple[str, object] = "plan", wire.pack_plan(player.plan(wire.unpack_request(item)))
+            answer: tuple[str, object] = "plan", wire.pack_plan(player.plan(requests.unpack(item)))
         except Exception as error:  # noqa: BLE001 - reported; the band goes on with the plan it has
             answer = "failed", describe_error(error)
         wire.send(answers, answer)

@@ -50,11 +50,7 @@ class PartNotes:
         self.removed = self.added = ()
         if told == old:  # mostly the same objects, which is soon seen
             return
-        first = _find_first(old, told)
-        size = min(len(old) - first, len(told))
-        kept, compared = size, _FIRST_COMPARED_NOTES
-        while kept and old[first : first + kept] != told[:kept]:
-            kept, compared = max(0, size - compared), 4 * compared
+        first, kept = find_kept(old, told)
         before, after = old[first + kept :], told[kept:]
         differ = [one is not other and one != other for one, other in zip(before, after, strict=False)]
         both = len(differ)
@@ -62,9 +58,16 @@ class PartNotes:
         self.added = (*compress(after, differ), *after[both:])
 
 
-def _find_first(old: tuple[Note, ...], told: tuple[Note, ...]) -> int:
-    """Return where the first note that is told lies among the old ones; their number where it does not."""
+def find_kept(old: tuple[Note, ...], told: tuple[Note, ...]) -> tuple[int, int]:
+    """Return where the first note that is told lies among the old ones, and how many from there on are told again."""
     try:
-        return old.index(told[0]) if told else len(old)
+        first = old.index(told[0]) if told else len(old)
     except ValueError:
-        return len(old)
+        return len(old), 0
+    size = min(len(old) - first, len(told))
+    kept, compared = size, _FIRST_COMPARED_NOTES
+    while kept and old[first : first + kept] != told[:kept]:
+        kept, compared = max(0, size - compared), 4 * compared
+    while kept < size and old[first + kept] == told[kept]:
+        kept += 1
+    return first, kept
