@@ -35,8 +35,13 @@ class StartupLossDetector:
         #: numbered as if every tick had come, but for those that are known to be lost
         self.ticks: list[Point] = []
         self._lost = 0
-        self._gap: int | None = None  # the place in `ticks` of the first one after the last long gap
+        self._gap: int | None = None  # see `gap`
         self._longest = self._usual = interval_ns  # the longest gap so far, and that before the last long one
+
+    @property
+    def gap(self) -> int:
+        """The place in `ticks` of the first one after the last long gap."""
+        return self._gap or 0
 
     @property
     def over(self) -> bool:

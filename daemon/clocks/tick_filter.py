@@ -14,22 +14,24 @@ Meanwhile the line goes on as it was.
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 
+from daemon.clocks.heard_ticks import HeardTicks
 from daemon.clocks.startup_loss import Point, StartupLossDetector
 from daemon.clocks.tick_line import (
     ENOUGH_TICKS,
     MIN_TOLERANCE_NS,
-    WINDOW_TICKS,
     IntervalEstimate,
     TickLine,
     matching_period_ns,
 )
 from daemon.clocks.timer_grid import Slip, SlipDetector
+from daemon.clocks.timer_period import find_period, find_step, fit_narrowest
 
 #: outliers until they are classified first, and until they are in any case; between, a clear case decides
 FEW_OUTLIERS, MOST_OUTLIERS = 4, 40
+#: the same where a line is wide: blocks of ticks are compared first
+MOST_WIDE_OUTLIERS = 100
 #: ticks before the outliers by which another tempo may have begun unnoticed
 UNNOTICED_TICKS = 16
 #: how well an interval is known, as a share of it: a guess, and that of a line of which this one goes on
@@ -38,6 +40,10 @@ GUESSED_SHARE, KNOWN_SHARE = 0.1, 0.003
 LEARNING_SHARE = 0.1
 #: how far apart outliers that stay at one distance from the line may lie, as a share of it
 NEAR_SHARE = 0.125
+#: the last ticks in which the period of a timer is looked for, and after how many more it is looked for again
+PERIOD_TICKS, LOOK_EVERY_TICKS = 48, 8
+#: what a line through all ticks may be wider than the timer's period is, as a factor
+PERIOD_MARGIN = 1.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +77,7 @@ class TickFilter:
         self._pending: list[PendingTick] = []
         self._caught_up = False  # late ticks came together with a later one
         self._slips = SlipDetector()
-        self._heard: deque[Point] = deque(maxlen=WINDOW_TICKS)  # the last ticks, numbered as if none had been lost
-        self._line_began = 0  # in these numbers
+        self._heard = HeardTicks()
 
     @property
     def interval_ns(self) -> float:
@@ -93,8 +98,10 @@ class TickFilter:
         self.number += 1
         if self.number == 0:
             self._first_ns = ns
-        self._heard.append((self.number - self.lost, ns))
+        self._heard.add(ns)
         if self._startup is not None and self._starts_over(self._startup, ns):
+            return
+        if self._heard.newest >= PERIOD_TICKS // 2 and self._heard.newest % LOOK_EVERY_TICKS == 0 and self._look_back():
             return
         off = float(ns - self.at(self.number)) if self._line.points else 0.0
         # Those that waited and come all at once are late, up to the last of them; a faster clock's are early.
@@ -112,11 +119,63 @@ class TickFilter:
         if not found:
             return False
         number = startup.ticks[-1][0]
+        self._heard.count_loss(startup.gap, number - self.number)
         self.lost += number - self.number
         self.number, self._newest_ns, self.residual_ns = number, ns, 0
         self._line = self._make_line(self._line.prior)
         self._accept(startup.ticks)
         return True
+
+    def _look_back(self) -> bool:
+        """Draw the line anew through all ticks, with this one, if they show a timer, or on one that some were lost."""
+        if not self._least_width_ns and (period := find_period(self._heard.times(PERIOD_TICKS))):
+            return self._draw_through_heard(period)
+        heard, line = self._heard.unbroken, self._line
+        if not line.is_wide or len(line.points) < 2 * PERIOD_TICKS:
+            return False
+        offs = [float(ns - self.at(number + self.lost)) for number, ns in heard]
+        missing, mixed, after = find_step(offs, line.width_ns, self.interval_ns)
+        if missing:
+            before = self._number(heard[:mixed])
+            self._count_lost(missing, heard[after][0])
+            prior = IntervalEstimate(self.interval_ns, line.width_ns / len(line.points))
+            self._draw_anew(prior, line.width_ns, before + self._number(heard[after:]))
+        return missing > 0
+
+    def _count_lost(self, missing: int, heard: int) -> None:
+        """Count ticks as lost before the one that came after `heard` ticks."""
+        self._heard.count_loss(heard, missing)
+        self.lost += missing
+        self.number += missing
+
+    def _draw_through_heard(self, period: float) -> bool:
+        """Draw the line anew through what was heard, as of a timer of this period, if no tick need be lost for that."""
+        heard = self._heard.in_tempo
+        slope, width = fit_narrowest(heard)
+        if width > PERIOD_MARGIN * period + MIN_TOLERANCE_NS:
+            return False
+        self._take_back(self._heard.forget_losses(heard[0][0]))
+        self._startup = None
+        self._least_width_ns = max(period, width)
+        prior = IntervalEstimate(slope, period / len(heard))
+        self._draw_anew(prior, self._least_width_ns, self._number(heard))
+        return True
+
+    def _take_back(self, counted: int) -> None:
+        """Count so many ticks as lost no longer."""
+        self.lost -= counted
+        self.number -= counted
+
+    def _number(self, heard: list[Point]) -> list[Point]:
+        """Return ticks that were heard since the last loss, with their numbers here."""
+        return [(number + self.lost, ns) for number, ns in heard]
+
+    def _draw_anew(self, prior: IntervalEstimate, width_ns: float, points: list[Point]) -> None:
+        """Draw the line anew through ticks up to the newest one."""
+        self._line = self._make_line(prior, width_ns, settled=True)
+        self._accept(points)
+        self._newest_ns = points[-1][1]
+        self.residual_ns = round(self._newest_ns - self.at(self.number))
 
     def _set_aside(self, ns: int, off: float, rushed: bool) -> None:
         """Keep a tick apart, and see whether it is clear now what those kept apart are."""
@@ -176,22 +235,11 @@ class TickFilter:
             self._pending = self._pending[-FEW_OUTLIERS:]
 
     def _find_drift(self, early: float, late: float) -> IntervalEstimate | None:
-        """Return by how much per tick the outliers run away, on a line that leaves this one shortly before them.
-
-        None if no such line has all of them where they may be.
-        """
+        """Return by how much per tick the outliers run away, on a line that leaves this one shortly before them."""
         last = self._line.points[-1][0]
         recent = self._line.points[-UNNOTICED_TICKS:]
         places: list[tuple[int, float]] = [(n - last, self._first_ns + ns - self.at(n)) for n, ns in recent]
-        places += [(tick.after, tick.off_ns) for tick in self._pending]
-        best: IntervalEstimate | None = None
-        for before in range(0, UNNOTICED_TICKS + 1, 2):
-            since = [(after + before, off) for after, off in places if after + before > 0]
-            slowest = max((off - late) / after for after, off in since)
-            fastest = min((off - early) / after for after, off in since)
-            if slowest <= fastest and (best is None or fastest - slowest > 2 * best.doubt_ns):
-                best = IntervalEstimate((slowest + fastest) / 2, (fastest - slowest) / 2)
-        return best
+        return _find_drift(places + [(tick.after, tick.off_ns) for tick in self._pending], early, late)
 
     def _explain_offset(self, lowest: float, highest: float, early: float, late: float) -> None:
         """Take outliers that all lie off by the same: ticks were lost, the clock stood still, or it jitters."""
@@ -202,11 +250,12 @@ class TickFilter:
         if matching_period_ns(interval) and -2 < missing < 2:
             self._accept_as_wider()
         elif missing >= 1 and lowest >= earliest and highest <= whole + late + doubt + self._line.width_ns / 2:
-            if not (missing > 1 and self._line.width_ns < interval / 4) and self._find_grid(whole, missing):
-                return
-            self.lost += missing
-            self.number += missing
-            self._accept([(tick.number + missing, tick.ns) for tick in self._pending])
+            if self._line.is_wide:
+                if not self._draw_through_heard(self._line.width_ns) and len(self._pending) >= MOST_WIDE_OUTLIERS:
+                    self._redraw(IntervalEstimate(interval, KNOWN_SHARE * interval))
+            elif (missing > 1 and self._line.width_ns < interval / 4) or not self._find_grid(whole, missing):
+                self._count_lost(missing, self._pending[0].number - self.lost)
+                self._accept([(tick.number + missing, tick.ns) for tick in self._pending])
         elif lowest > 0 or highest < -2 * interval or (highest < -interval / 2 and self._line.width_ns < interval / 4):
             if not self._find_grid((lowest + highest - early - late) / 2, 0):
                 self._redraw(IntervalEstimate(interval, KNOWN_SHARE * interval))
@@ -216,16 +265,15 @@ class TickFilter:
     def _find_grid(self, shift_ns: float, missing: int) -> bool:
         """Take outliers for a slip of a timer's grid, if it is clear that they are one; return True if so."""
         slip = Slip(self._pending[0].number - self.lost, shift_ns, missing)
-        grid = self._slips.add(slip, self.interval_ns, self._line_began)
+        grid = self._slips.add(slip, self.interval_ns, self._heard.began)
         if grid is None:
             return False
-        counted = sum(slip.ticks for slip in grid.slips[:-1])
-        self.lost -= counted
-        self.number -= counted
-        self._least_width_ns = self._line.width_ns + abs(shift_ns)
-        self._line = self._make_line(grid.interval, self._least_width_ns, settled=True)
         first = grid.slips[0].heard
-        self._accept([(number + self.lost, ns) for number, ns in self._heard if number >= first])
+        self._take_back(self._heard.forget_losses(first - 1))
+        if missing:  # what looked like one was a slip before, too
+            self._take_back(self._heard.forget_single_losses())
+        self._least_width_ns = self._line.width_ns + abs(shift_ns)
+        self._draw_anew(grid.interval, self._least_width_ns, self._number(self._heard.since(first)))
         return True
 
     def _make_line(self, prior: IntervalEstimate, width_ns: float = 0.0, *, settled: bool = False) -> TickLine:
@@ -238,7 +286,7 @@ class TickFilter:
         doubt = max(drift.doubt_ns, self._line.width_ns / (2 * count), 1.0)
         self._redraw(IntervalEstimate(self.interval_ns + drift.ns, doubt))
         self._guessed_from = count
-        self._line_began = self._heard[-1][0]
+        self._heard.begin()
 
     def _accept_as_jitter(self) -> None:
         """Go on as before: what was late is left out, but widens the line a little."""
@@ -265,6 +313,21 @@ class TickFilter:
         """Take ticks, at their own times, into the line; none is set aside any more."""
         self._pending, self._caught_up = [], False
         self._line.extend([(number, ns - self._first_ns) for number, ns in points])
+
+
+def _find_drift(places: list[tuple[int, float]], early: float, late: float) -> IntervalEstimate | None:
+    """Return by how much per tick places run away from a line, on one that leaves it shortly before tick 1.
+
+    None if no such line has all of them where they may be, from `early` to `late`.
+    """
+    best: IntervalEstimate | None = None
+    for before in range(0, UNNOTICED_TICKS + 1, 2):
+        since = [(after + before, off) for after, off in places if after + before > 0]
+        slowest = max((off - late) / after for after, off in since)
+        fastest = min((off - early) / after for after, off in since)
+        if slowest <= fastest and (best is None or fastest - slowest > 2 * best.doubt_ns):
+            best = IntervalEstimate((slowest + fastest) / 2, (fastest - slowest) / 2)
+    return best
 
 
 def _least_squares_slope(points: list[tuple[int, float]]) -> float:

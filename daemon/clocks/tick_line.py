@@ -18,7 +18,9 @@ from daemon.clocks.startup_loss import Point, cross_product
 WINDOW_TICKS = 256
 #: the same for a line this wide (ns): a timer's grid has a pattern of its own, which is not to be taken for the tempo's
 WIDE_WINDOW_TICKS, WIDE_NS = 1024, 4_000_000.0
-#: such a line that is wider than it may be by this factor is none: the tempo has changed a little, and old ticks go
+#: a line this wide, as a share of an interval, may be that of a timer, of which only many ticks say where they lie
+WIDE_SHARE = 0.5
+#: a line beyond WIDE_NS, wider than it may be by this factor, is none: the tempo has changed a little, and old ticks go
 BENT_FACTOR = 1.3
 #: ticks until what they show themselves counts more than what was guessed
 ENOUGH_TICKS = 8
@@ -152,6 +154,11 @@ class TickLine:
         certainty = (2 * count / (self.width_ns + 1)) ** 2 + 1 / self.prior.doubt_ns**2  # of the interval
         doubt = (number - self._number_sum / count) / certainty**0.5
         return early - doubt, width + doubt
+
+    @property
+    def is_wide(self) -> bool:
+        """True if the clock may be one of a slow timer."""
+        return self._least_width_ns > 0 or (self.settled and self.width_ns > WIDE_SHARE * self.interval_ns)
 
     @property
     def tolerance_ns(self) -> float:

@@ -20,7 +20,7 @@ USUAL_PERIODS_NS = (
     *PERIODS_NS,
 )
 #: how well a period must agree with a usual one, and a tempo with a whole number of beats per minute, as a share
-PERIOD_SHARE, TEMPO_SHARE = 0.0006, 0.0002
+PERIOD_SHARE, TEMPO_SHARE = 0.0006, 0.00006
 #: how well slips must agree in size and distance, as a share
 SIZE_SHARE, DISTANCE_SHARE = 0.08, 0.06
 #: slips that make a grid: of a usual period, if none can have been missed before them; and of any other

@@ -47,7 +47,7 @@ def check(found: Sequence[ClockTick], bpm: float, share: float = 0.002) -> None:
     assert (found[-1].tick, found[-1].lost) == (len(found), 0)
 
 
-@pytest.mark.parametrize("phase", [0, 0.3, 0.71])
+@pytest.mark.parametrize("phase", [0, 0.71])
 @pytest.mark.parametrize("grid_ms", [*USUAL_MS, *OTHERS_MS])
 def test_the_mean_is_followed(grid_ms: float, phase: float) -> None:
     for bpm in TEMPOS:
@@ -58,6 +58,35 @@ def test_the_mean_is_followed(grid_ms: float, phase: float) -> None:
 def test_a_guess_from_few_ticks_does_not_bend_the_mean_for_ever(bpm: float, grid_ms: float) -> None:
     """These clocks look like narrow ones of other tempi for the first 30 ticks."""
     check(follow(quantise(true_times(bpm), grid_ms, 0.3)), bpm, 0.0005)
+
+
+@pytest.mark.parametrize(
+    ("grid_ms", "bpm"),
+    [(26.39, 180), (30, 160), (32, 155), (32, 150), (34.1, 145), (36.9, 124.43), (45, 110), (30, 300), (25, 30)],
+)
+def test_the_mean_is_followed_where_several_ticks_come_at_once(grid_ms: float, bpm: float) -> None:
+    for phase in (0.18, 0.53, 0.64):
+        check(follow(quantise(true_times(bpm), grid_ms, phase)), bpm)
+
+
+@pytest.mark.parametrize("interval_ms", [7.5, 11.25, 22.5, 30, 48.75])
+def test_ticks_that_come_in_packets_are_followed(interval_ms: float) -> None:
+    """As over Bluetooth, which hands over at each connection interval what has gathered."""
+    for bpm in (110, 150, 161.36):
+        for jitter_ms in (0, 0.2):
+            check(follow(quantise(true_times(bpm), interval_ms, 0.81, jitter_ms)), bpm, 0.003)
+
+
+@pytest.mark.parametrize(("before_ms", "after_ms"), [(15.625, 1), (1, 15.625), (10, 16), (33.3, 16), (39.3, 0.5)])
+def test_a_timer_that_changes_its_period_is_followed(before_ms: float, after_ms: float) -> None:
+    """As Windows' does while another program asks for a finer one."""
+    for bpm in (120, 140.87, 155):
+        times = true_times(bpm)
+        came = quantise(times[:400], before_ms, 0.4)
+        found = follow([*came, *(max(ns, came[-1]) for ns in quantise(times[400:], after_ms, 0.7))])
+        late = [tick for tick in found if tick.ns > 16_000_000_000]
+        assert max(abs(tick.us * bpm / 60e6 - 1) for tick in late) < 0.002
+        assert (found[-1].tick, found[-1].lost) == (len(times) - 1, 0)
 
 
 @pytest.mark.parametrize("grid_ms", USUAL_MS)
@@ -91,6 +120,32 @@ def test_ticks_that_are_lost_on_a_known_grid_are_counted(bpm: float, grid_ms: fl
     came = quantise(true_times(bpm), grid_ms, 0.4)
     found = follow(came[:700] + came[700 + lost :])
     assert (found[-1].tick, found[-1].lost) == (len(came) - 1, lost)
+
+
+@pytest.mark.parametrize(("bpm", "grid_ms"), [(150, 15.625), (120, 25), (132, 16), (150, 26.577), (110, 38.197)])
+@pytest.mark.parametrize("lost", [1, 2, 3])
+def test_single_ticks_that_are_lost_on_a_grid_are_counted(bpm: float, grid_ms: float, lost: int) -> None:
+    came = quantise(true_times(bpm), grid_ms, 0.14)
+    found = follow(came[:500] + came[500 + lost :])
+    assert (found[-1].tick, found[-1].lost) == (len(came) - 1, lost)
+
+
+@pytest.mark.parametrize(
+    ("grid_ms", "before", "after"),
+    [(30.968, 80, 78.4), (15.659, 150, 148.5), (36.86, 150, 148.5), (16.667, 132.84, 130.18), (30, 200, 180)],
+)
+def test_another_tempo_on_a_grid_is_no_loss(grid_ms: float, before: float, after: float) -> None:
+    """At once, and step by step over six seconds."""
+    at_once = true_times(before, 8)
+    ramp = [*at_once]
+    for i in range(int(12 * after / 60 * 24)):
+        ramp.append(ramp[-1] + 60 / 24 / (before + (after - before) * min(1, i * 60 / after / 24 / 6)))
+    at_once += true_times(after, 18, at_once[-1] + 60 / before / 24)
+    for times in (at_once, ramp):
+        found = follow(quantise(times, grid_ms, 0.31))
+        late = [tick for tick in found if tick.ns > times[-1] * 1e9 - 2_000_000_000]
+        assert max(abs(tick.us * after / 60e6 - 1) for tick in late) < 0.005
+        assert (found[-1].tick, found[-1].lost) == (len(times) - 1, 0)
 
 
 def test_ticks_lost_at_even_distances_from_a_clock_of_a_whole_tempo_are_no_slips() -> None:
