@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
 
 from music.note import TICKS_PER_BEAT, Metre, Note
 
@@ -28,3 +30,10 @@ def clicks(begin: int, end: int, metre: Metre) -> Iterator[Note]:
     """Yield a click on every beat from tick `begin`, which is one, up to tick `end`."""
     for tick in range(begin, end, ticks_per_click(metre)):
         yield click_at(tick, metre)
+
+
+def song_clicks(metres: Sequence[tuple[int, Metre]], end: int) -> Iterator[Note]:
+    """Yield a click on every beat of a song up to tick `end`; metres: (tick, metre) of every change, by tick."""
+    for (begin, metre), (following, _) in pairwise((*metres, (end, Metre()))):
+        for click in clicks(0, min(following, end) - begin, metre):
+            yield replace(click, start=begin + click.start)

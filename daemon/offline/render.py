@@ -234,12 +234,12 @@ def render_wav(
     if hours > limit:
         raise song.make_error(f"it lasts {hours:.0f} hours at this tempo, and a .wav may last {limit:.0f}; use --bpm")
     done = perform(song, melody, player, options, progress)
-    metre = done.metres[0][1] if clicks else None
+    click = done.metres if clicks else ()
     for role, program in options.programs.items():
         synth.play(midi.program_change(CHANNELS[role], program - 1))
     scale = done.unit // TICKS_PER_BEAT
     heard = [replace(note, start=note.start * scale, length=note.length * scale) for note in melody.notes]
-    wav.write(target, {MELODY: heard, **done.sounded}, TempoMap.from_marks(done.tempos), synth, metre, done.unit)
+    wav.write(target, {MELODY: heard, **done.sounded}, TempoMap.from_marks(done.tempos), synth, click, done.unit)
     _report_failure(done, target)
     return done
 

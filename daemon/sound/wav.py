@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import wave
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from daemon.core.tempo import NS_PER_S, TempoMap
 from daemon.sound.synth import RATE, Synth, render_messages
-from music.click import clicks
+from music.click import song_clicks
 from music.files import open_atomically
 from music.midi import note_off, note_on
 from music.note import CHANNELS, TICKS_PER_BEAT, Metre, Note
@@ -26,22 +26,19 @@ def write(
     parts: Mapping[str, Iterable[Note]],
     tempo: TempoMap,
     synth: Synth,
-    click: Metre | None = None,
+    click: Sequence[tuple[int, Metre]] = (),
     note_ticks: int = TICKS_PER_BEAT,
 ) -> None:
     """Write a WAV file that begins at tick 0. Raises OSError.
 
-    parts: role -> notes; click: the metre of a click, None for none; note_ticks: to the beat, that the notes are given
-    in, a multiple of the tempo's. Nothing half-written is ever seen.
+    parts: role -> notes; click: (tick, metre) of every change, for a click on every beat; note_ticks: to the beat,
+    that the notes are given in, a multiple of the tempo's. Nothing half-written is ever seen.
     """
     fine = note_ticks // TICKS_PER_BEAT
     notes = [(CHANNELS.get(role, 0), note) for role, line in parts.items() for note in line]
     end = max((note.end for _, note in notes), default=0)
-    if click is not None:
-        beats = clicks(0, -(-end // fine), click)
-        notes += [
-            (CHANNELS["drums"], replace(beat, start=beat.start * fine, length=beat.length * fine)) for beat in beats
-        ]
+    beats = song_clicks(click, -(-end // fine))
+    notes += [(CHANNELS["drums"], replace(beat, start=beat.start * fine, length=beat.length * fine)) for beat in beats]
     events = sorted(event for channel, note in notes for event in _messages(channel, note, tempo, fine))
     frames = _frame_at(tempo, end, fine) + FADE_S * RATE
     with open_atomically(path) as opened, wave.open(opened) as file:

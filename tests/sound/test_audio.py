@@ -25,6 +25,7 @@ from daemon.sound.fluid_synth import open_synth
 from daemon.sound.soundfont import PLACES, find_soundfont
 from daemon.sound.synth import RATE, render_messages
 from music import midifile
+from music.click import BAR_PITCH, song_clicks
 from music.note import CHANNELS, MELODY, Metre, Note
 
 MS = 1_000_000
@@ -193,6 +194,25 @@ def test_a_wav_has_the_notes_at_their_moments(tmp_path: Path) -> None:
         at = number * RATE // 2
         assert pitch(samples[at + 480 : at + 9600]) == 60 + 5 * number
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_click_of_a_wav_follows_changes_of_metre(tmp_path: Path) -> None:
+    """A bar of 4/4, two of 3/4, then 6/8; where a bar begins, the higher click sounds."""
+    metres = ((0, Metre()), (96, Metre(3, 4)), (240, Metre(6, 8)))
+    found = list(song_clicks(metres, 312))
+    assert [click.start for click in found] == [*range(0, 240, 24), *range(240, 312, 12)]
+    assert [click.start for click in found if click.pitch == BAR_PITCH] == [0, 96, 168, 240]
+    plain, clicked = tmp_path / "plain.wav", tmp_path / "clicked.wav"
+    parts = {MELODY: [Note(0, 60, 312, 1)]}
+    for path, click in ((plain, ()), (clicked, metres)):
+        wav.write(path, parts, TempoMap(500_000), BuiltInSynth(), click)
+    sounds = []
+    for path in (plain, clicked):
+        with wave.open(str(path)) as file:
+            sounds.append(np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2)[:, 0].astype(int))
+    click = np.abs(sounds[1] - sounds[0])
+    beats = [click[at * RATE // 48 : at * RATE // 48 + 2000].max() for at in (240, 252, 264)]  # a tick takes 1/48 s
+    assert min(beats) > 100
 
 
 def test_render_writes_sound(tmp_path: Path) -> None:
