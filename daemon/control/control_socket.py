@@ -73,7 +73,7 @@ class ControlSocket:
         self.wanted: frozenset[str] = frozenset()
         #: commands of clients that the conductor has handled, as (serial number, accepted); on the conductor's thread,
         #: which tells the server of them once it has told what they changed
-        self.outcomes: deque[tuple[int, bool]] = deque()
+        self.outcomes: deque[tuple[int, bool, str]] = deque()
         self._latest: dict[str, tuple[Any, ...]] = {}  # kind -> the last fact that says how something stands
         self._setup: ServerSetup | None = None
         self._lock: OwnerLock | None = None
@@ -196,9 +196,10 @@ class ControlSocket:
 
     def _make_event(self, key: str, value: object, serial: int) -> Event:
         """Return the event for a client's command."""
+        reasons: list[str] = []
 
         def done(accepted: bool) -> None:
-            self.outcomes.append((serial, accepted))
+            self.outcomes.append((serial, accepted, reasons[-1] if reasons else ""))
 
         match key:
             case gestures.LEARN:
@@ -208,4 +209,4 @@ class ControlSocket:
             case gestures.PING:
                 return Ping(self._now(), done=done)
             case _:
-                return ControlChange(self._now(), key, value, done=done)
+                return ControlChange(self._now(), key, value, done=done, explain=reasons.append)

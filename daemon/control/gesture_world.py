@@ -87,7 +87,7 @@ class GestureWorld:
             return [change]
         preset = sort_changes(self._presets[change.value])
         done = None if change.done is None else _report_once(len(preset), change.done)
-        return [ControlChange(change.at, key, value, done=done) for key, value in preset]
+        return [ControlChange(change.at, key, value, done=done, explain=change.explain) for key, value in preset]
 
 
 def _report(done: Callable[[bool], None] | None) -> None:

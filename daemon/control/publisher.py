@@ -31,7 +31,7 @@ class FactReceiver(Protocol):
     """The receiver of facts: `daemon.control.control_socket.ControlSocket`."""
 
     wanted: frozenset[str]  #: topics that some client has subscribed to
-    outcomes: deque[tuple[int, bool]]  #: commands that have been handled: (serial number, accepted)
+    outcomes: deque[tuple[int, bool, str]]  #: commands that have been handled: (serial number, accepted, why not)
 
     def tell(self, *fact: object) -> None:
         """Take a fact, without waiting."""

@@ -96,8 +96,8 @@ class RequestHandler:
     def take_fact(self, fact: tuple[Any, ...]) -> tuple[str, Json] | None:
         """Take in what the band tells. Return the topic and the event to be sent to clients, if it is one."""
         match fact:
-            case ("done", serial, accepted_by_band):
-                self._finish(serial, accepted_by_band)
+            case ("done", serial, accepted_by_band, reason):
+                self._finish(serial, accepted_by_band, reason)
             case ("learned", gesture, target):
                 self._keep_learned(gesture, target)
             case ("controls", found):
@@ -143,7 +143,7 @@ class RequestHandler:
             if key == "chart" and value:
                 from music.charts.reading import check_chart  # few choose one
 
-                check_chart(Path(str(value)))  # the band has no time to
+                check_chart(str(value))  # the band has no time to
         except UserError as error:
             raise RequestError(str(error)) from None
         self._ask_band(client, request, key, value)
@@ -180,14 +180,14 @@ class RequestHandler:
         message = {"kind": "command", "key": key, "value": value, "serial": self._serial}
         return self._serial if self._pass_on(message) else None
 
-    def _finish(self, serial: int, accepted_by_band: bool) -> None:
+    def _finish(self, serial: int, accepted_by_band: bool, reason: str) -> None:
         client, request = self._pending.pop(serial, (None, {}))
         if client is None:
             return
         if accepted_by_band:
             client.send(make_answer(request))
         else:
-            client.send(make_refusal(request, "the band refused it as things stand"))
+            client.send(make_refusal(request, reason or "the band refused it as things stand"))
 
     def _keep_learned(self, gesture: str, target: str) -> None:
         """Keep a gesture that the band has learned, or, where it has no target, forgotten."""

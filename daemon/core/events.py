@@ -50,6 +50,8 @@ class ControlChange:
     value: object  #: not yet checked
     #: called on the conductor's thread once the change has been handled: True if it was accepted
     done: Callable[[bool], None] | None = field(default=None, compare=False, kw_only=True)
+    #: called before that, where it is known in a sentence why the change will be refused
+    explain: Callable[[str], None] | None = field(default=None, compare=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 from daemon.core.schema import declare_key, declare_key_per_role
 from daemon.core.techniques import DEFAULT_TECHNIQUE, check_style, check_technique
-from daemon.core.value_types import Choice, FilePath, Integer, KeyName, KnownName, Number, Ranges, Switch
+from daemon.core.value_types import Choice, FilePathOrLink, Integer, KeyName, KnownName, Number, Ranges, Switch
 from music.edits.edit import MAX_BAR, Limits, parse_ranges
 from music.note import EDITS, ROLES
 
 #: roles that can be muted, levelled, ...
 MIXED_ROLES = (*ROLES, EDITS)
 #: where the chords may come from
+#: how links begin that hold a chart, iReal Pro's
+CHART_LINKS = ("irealb://", "irealbook://")
 HARMONY_CHOICES = ("auto", "melody", "hands", "chart")
 
 _STYLE = KnownName("style", "one of the player's styles", check_style)
@@ -52,7 +54,10 @@ class Settings:
         KeyName.AUTO, KeyName(), "the key that guessed chords keep to; auto: the chart's, else any", metavar="KEY"
     )
     chart: str = declare_key(
-        "", FilePath(), "the song's chord chart, for harmony = auto or chart; from the next bar line on", metavar="FILE"
+        "",
+        FilePathOrLink(*CHART_LINKS),
+        "the song's chord chart, for harmony = auto or chart; from the next bar line on",
+        metavar="FILE",
     )
     vamp: bool = declare_key(
         False, Switch(live=True), "repeat the section of the chart that is played, for as long as it is on"

@@ -260,6 +260,18 @@ class FilePath(FileName):
             raise InvalidValueError(f"the folder in which to look for {value} is gone") from None
 
 
+class FilePathOrLink(FilePath):
+    """The full name of a file, or a link that holds what the file would. Nothing is an empty text."""
+
+    def __init__(self, *schemes: str) -> None:
+        """Take links that begin with one of these, and files."""
+        self.schemes = schemes
+
+    def parse(self, value: object) -> str:  # type: ignore[override]
+        """Return the link, or the path from the root on."""
+        return value if isinstance(value, str) and value.startswith(self.schemes) else super().parse(value)
+
+
 class PlaceOrWord(ValueType):
     """A file or folder, or one of some words that stand for a place."""
 

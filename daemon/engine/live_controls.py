@@ -46,8 +46,10 @@ class LiveControls:
         band, before = self._band, self._band.settings
         try:
             value = self._parse(change)
-        except SettingError:
+        except SettingError as error:
             band.counters.refused += 1
+            if change.explain is not None:
+                change.explain(str(error))
             return False
         after = controls.with_control(before, change.key, value)
         learned = band.player.get_styles(after.technique)

@@ -79,11 +79,12 @@ class ChartWorld:
 
     def _read_charts(self) -> None:
         while (change := self._to_read.get()) is not None and not self._is_closed.is_set():
-            chart = self._read(str(change.value))
+            chart = self._read(change)
             self._put(_ReadChart(self._world.now(), change.key, chart, done=change.done))
 
-    def _read(self, source: str) -> OpenedChart | None:
-        """Return a chart, an empty one for no source; None, and log why, where it cannot be read."""
+    def _read(self, change: ControlChange) -> OpenedChart | None:
+        """Return a chart, an empty one for no source; None, and say why, where it cannot be read."""
+        source = str(change.value)
         if not source:
             return OpenedChart("", None)
         from music.charts.reading import check_file  # here, as where it is read
@@ -94,6 +95,9 @@ class ChartWorld:
             if self._follows_metre:
                 _ = chart.metres
         except (HousebandError, OSError, ValueError, MemoryError) as error:
-            log.error("the chart is not taken: %s", describe_error(error))
+            reason = f"the chart is not taken: {describe_error(error)}"
+            log.error("%s", reason)
+            if change.explain is not None:
+                change.explain(reason)
             return None
         return chart

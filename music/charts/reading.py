@@ -30,8 +30,8 @@ def read_charts(source: str | Path) -> list[Chart]:
 
     Raises ChartError, in one sentence with file, line and bar where they are known, for what cannot be read.
     """
-    if isinstance(source, str) and has_link(source[:20]):
-        return parse_ireal(source, Path("link"))
+    if _is_link(source):
+        return parse_ireal(str(source), Path("link"))
     path = Path(source)
     try:
         with path.open("rb") as file:
@@ -46,6 +46,8 @@ def read_charts(source: str | Path) -> list[Chart]:
 
 def check_file(source: str | Path) -> None:
     """Raise ChartError for a folder or a device, whose reading might never end; what cannot be found is left."""
+    if _is_link(source):
+        return
     try:
         mode = Path(source).stat().st_mode
     except (OSError, ValueError):  # reading it will say why
@@ -54,20 +56,29 @@ def check_file(source: str | Path) -> None:
         raise make_error(source, "the chart cannot be read: it is no regular file")
 
 
-def check_chart(path: Path) -> None:
-    """Raise ChartError for what is no file with a chart that can be played from.
+def check_chart(source: str | Path) -> None:
+    """Raise ChartError for what is no file, or link, with a chart that can be played from.
 
-    A file that takes long to read is left to those who have the time.
+    What takes long to read is left to those who have the time.
     """
-    check_file(path)
-    with contextlib.suppress(OSError, ValueError):  # reading it will say why
-        if path.stat().st_size > _MAX_QUICK_BYTES:
-            return
+    if _is_link(source):
+        size, name = len(str(source)), "link"
+    else:
+        check_file(source)
+        size, name = 0, str(source)
+        with contextlib.suppress(OSError, ValueError):  # reading it will say why
+            size = Path(source).stat().st_size
+    if size > _MAX_QUICK_BYTES:
+        return
     try:
-        read_charts(path)[0].check_playable()
+        read_charts(source)[0].check_playable()
     except ChartError as error:
         text = str(error)
-        raise error if text.startswith(str(path)) else ChartError(f"{path}: {text}") from None
+        raise error if text.startswith(name) else ChartError(f"{name}: {text}") from None
+
+
+def _is_link(source: str | Path) -> bool:
+    return isinstance(source, str) and has_link(source[:20])
 
 
 def parse_charts(data: bytes, path: Path) -> list[Chart]:

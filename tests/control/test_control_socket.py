@@ -85,7 +85,9 @@ class Band:
         if isinstance(event, ControlChange):
             self.done.append(event)
         if not isinstance(event, ControlChange) or event.key != "density":  # nobody ever does that
-            event.done(not isinstance(event, ControlChange) or event.key != "technique")
+            if isinstance(event, ControlChange) and event.key == "chart" and event.explain is not None:
+                event.explain("the chart is not taken: it has no bars")
+            event.done(not isinstance(event, ControlChange) or event.key not in ("technique", "chart"))
         while self.control.outcomes:
             self.control.tell("done", *self.control.outcomes.popleft())
 
@@ -167,6 +169,14 @@ def test_set_is_passed_on_in_its_own_type_and_answered_when_it_is_done(band: Ban
     with pytest.raises(ClientError, match="the band refused it as things stand"):
         client.ask("set", key="technique", value="gan")
     client.close()
+
+
+def test_why_a_chart_that_takes_long_to_read_is_refused_is_answered(band: Band, tmp_path: Path) -> None:
+    """Above 32 kB the band reads it, beside the conductor; the server has no time to."""
+    song = tmp_path / "song.txt"
+    song.write_text("no chart " * 10_000)
+    with contextlib.closing(connected(band)) as client, pytest.raises(ClientError, match="not taken: it has no bars"):
+        client.ask("set", key="chart", value=str(song))
 
 
 @pytest.mark.parametrize(
@@ -640,14 +650,14 @@ class Watcher:
     wanted = frozenset(TOPICS)
 
     def __init__(self) -> None:
-        self.outcomes: deque[tuple[int, bool]] = deque()
+        self.outcomes: deque[tuple[int, bool, str]] = deque()
         self.told: list[tuple[Any, ...]] = []
 
     def tell(self, *fact: Any) -> None:
         self.told.append(fact)
 
     def change(self, at: int, key: str, value: object, serial: int) -> ControlChange:
-        return ControlChange(at, key, value, done=lambda accepted: self.outcomes.append((serial, accepted)))
+        return ControlChange(at, key, value, done=lambda accepted: self.outcomes.append((serial, accepted, "")))
 
 
 def _stage(player: FakePlayer) -> tuple[VirtualWorld, RecordingOutput, InlineComposer, PlayerInfo]:
@@ -692,9 +702,9 @@ def test_what_a_watcher_is_told() -> None:
     ]
     played(watcher, events, lambda w: GestureWorld(w, Gestures({}, {}), {"p": [("swing", 0.5), ("density", 0.1)]}))
     assert [fact for fact in watcher.told if fact[0] == "done"] == [
-        ("done", 5, True),
-        ("done", 6, False),
-        ("done", 7, True),
+        ("done", 5, True, ""),
+        ("done", 6, False, ""),
+        ("done", 7, True, ""),
     ]
     turned = [fact[1] for fact in watcher.told if fact[0] == "controls"]
     assert [(t["intensity"], t["swing"], t["density"]) for t in turned][-1] == (0.4, 0.5, 0.1)

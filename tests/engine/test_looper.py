@@ -413,7 +413,7 @@ class Watcher:
 
     def __init__(self, *wanted: str) -> None:
         self.wanted = frozenset(wanted)
-        self.outcomes: deque[tuple[int, bool]] = deque()
+        self.outcomes: deque[tuple[int, bool, str]] = deque()
         self.told: list[tuple[object, ...]] = []
 
     def tell(self, *fact: object) -> None:

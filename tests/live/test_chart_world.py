@@ -90,7 +90,8 @@ def test_a_bad_chart_is_one_sentence_and_goes_on_as_none(
     if text is not None:
         file.write_text(text)
     outcomes: list[bool] = []
-    inbox.put(ControlChange(1, "chart", str(file), done=outcomes.append))
+    reasons: list[str] = []
+    inbox.put(ControlChange(1, "chart", str(file), done=outcomes.append, explain=reasons.append))
     with caplog.at_level(logging.ERROR):
         event = wait(world)
     assert isinstance(event, ControlChange)
@@ -101,6 +102,7 @@ def test_a_bad_chart_is_one_sentence_and_goes_on_as_none(
     (record,) = caplog.records
     assert record.getMessage().startswith("the chart is not taken: ")
     assert sentence in record.getMessage()
+    assert reasons == [record.getMessage()]
 
 
 def test_a_folder_or_a_device_is_no_chart(

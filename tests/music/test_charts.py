@@ -384,6 +384,14 @@ def test_what_is_far_longer_than_a_song_is_refused_before_it_is_read_to_the_end(
     assert str(caught.value).endswith(sentence)
 
 
+def test_a_link_is_checked_and_read_in_place_of_a_file() -> None:
+    link = "irealbook://" + quote("A Song=Nobody=Ballad=C=n=T44C |F |G7 |C Z")
+    check_chart(link)
+    assert [bar.chords[0].name.root for bar in read_charts(link)[0].bars] == ["C", "F", "G", "C"]
+    with pytest.raises(ChartError, match=r"^link: its link holds no song of iReal Pro$"):
+        check_chart("irealb://nothing")
+
+
 def test_a_large_file_is_not_read_to_be_checked(tmp_path: Path) -> None:
     song = tmp_path / "song.txt"
     song.write_text("no chart " * 10_000)

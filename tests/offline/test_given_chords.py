@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from click.testing import CliRunner, Result
@@ -126,6 +127,17 @@ def test_the_hand_and_the_chords_are_written(song: Path, tmp_path: Path, players
     as_chart = run(song, "-o", again, "--chart", out, "--harmony", "chart")
     assert as_chart.exit_code == 0, as_chart.output
     assert markers(again) == tuple(LABELS)
+
+
+def test_a_link_is_played_from_as_a_file_is(song: Path, tmp_path: Path, players: list[FakePlayer]) -> None:
+    link = "irealbook://" + quote("A Song=Nobody=Ballad=C=n=T44C |F |G7 |C Z")
+    file, outs = tmp_path / "song.html", (tmp_path / "link.mid", tmp_path / "file.mid")
+    file.write_text(f'<a href="{link}">A Song</a>')
+    for chart, out in zip((link, file), outs, strict=True):
+        result = run(song, "-o", out, "--chart", chart)
+        assert result.exit_code == 0, result.output
+    assert outs[0].read_bytes() == outs[1].read_bytes()
+    assert [label for _, label in markers(outs[0])][:2] == ["C:maj", "F:maj"]
 
 
 def test_without_chords_there_is_no_track_for_them(song: Path, tmp_path: Path, players: list[FakePlayer]) -> None:
