@@ -159,8 +159,9 @@ class Band:
 
     def begin_step(self, tick: int, now: int) -> None:
         """Do what the form has for the step that begins at a tick: mostly, commit its notes."""
-        bars = 0 if self.looping else self.settings.pause_bars  # a loop is there to be listened to
-        self.form.end_after_pause(tick, self.melody.silent_since(tick), bars)
+        bars = self.settings.pause_bars
+        if bars and not self.looping:  # a loop is there to be listened to
+            self.form.end_after_pause(tick, self.melody.silent_since(tick), bars)
         match self.form.phase(tick):
             case Phase.PLAYING:
                 step = tick // TICKS_PER_STEP

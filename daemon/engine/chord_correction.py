@@ -42,8 +42,10 @@ class ChordCorrection:
 
     def advance(self, tick: int) -> None:
         """Go on to a tick of the grid; at the beginning of the step that is due, correct what sounds."""
-        self._band.harmony.advance(tick)
-        self._follow()
+        harmony = self._band.harmony
+        harmony.advance(tick)
+        if harmony.changed is not None:
+            self._follow()
         if self._due is not None:
             step, chord = self._due
             late = tick - step * TICKS_PER_STEP

@@ -311,7 +311,7 @@ class NoteSchedule:
 
         The off-beat sixteenth moves up to a third of itself towards the triplet; what lies between moves with it.
         """
-        late = round(self.swing * TICKS_PER_STEP / 3)
+        late = round(self.swing * TICKS_PER_STEP / 3) if self.swing else 0
         if not late:
             return tick
         pair, place = divmod(tick, 2 * TICKS_PER_STEP)

@@ -71,12 +71,18 @@ class NoteSender:
             self._queue.put(OutputMessage(at, due, note_off(*key)))
 
     def release(self, now: int, tempo: TempoMap) -> None:
-        """Send what leaves by `now`."""
+        """Send what leaves by `now`: all of it first, for what is to be counted and remembered would delay the next."""
+        sent: list[tuple[OutputMessage, int]] = []
         for message in self._queue.take(now):
-            self._emit(message, now)
-            if message.onset is not None:
-                self._count_onset(*message.onset, tempo)
-            self._counters.lateness_ns.add(self._now() - message.at)
+            self._output.send(message.data, message.due)
+            sent.append((message, self._now()))
+        for message, at in sent:
+            self._loopback.add(message.data, now)
+            if message.onset is None:
+                self._ended_at[message.key] = at
+            else:
+                self._count_onset(*message.onset, tempo, at)
+            self._counters.lateness_ns.add(at - message.at)
 
     def end(self, events: Iterable[NoteEvent], now: int) -> None:
         """End these notes at once; one that has not begun never does."""
@@ -141,8 +147,8 @@ class NoteSender:
             loudness *= 1 + 0.4 * (melody_level - 80) / 80
         return min(127, max(1, round(note.velocity * loudness) + touch))
 
-    def _count_onset(self, tick: int, heard: int | None, tempo: TempoMap) -> None:
+    def _count_onset(self, tick: int, heard: int | None, tempo: TempoMap, at: int) -> None:
         self._counters.onsets += 1
         if heard is not None:
             self._counters.age_ticks.add(tick - heard)
-            self._counters.age_ns.add(self._now() - tempo.ns_at(heard))
+            self._counters.age_ns.add(at - tempo.ns_at(heard))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from daemon.core.tempo import NS_PER_MS
 from music import midi
@@ -21,12 +20,8 @@ NOTES_BEFORE, BACK_SHARE = 4, 0.75
 _MAX_NOTES = 64
 
 
-@dataclass(frozen=True, slots=True)
-class _Sent:
-    """A message that was sent."""
-
-    serial: int  #: counted from 1
-    at: int  #: when, ns
+#: a message that was sent: (serial number, from 1; when it was, ns)
+_Sent = tuple[int, int]
 
 
 class LoopbackFilter:
@@ -48,17 +43,30 @@ class LoopbackFilter:
     def add(self, data: bytes, at: int) -> None:
         """Remember a message that was sent at `at` (ns)."""
         self._serial += 1
-        sent = _Sent(self._serial, at)
+        sent = self._serial, at
         oldest = at - MAX_LOOP_NS
         if len(self._sent) > MAX_MESSAGES:
-            self._sent = {data: times for data, times in self._sent.items() if times and times[-1].at >= oldest}
+            self._sent = {data: times for data, times in self._sent.items() if times and times[-1][1] >= oldest}
             self._excused = {known: serial for known, serial in self._excused.items() if known[1] in self._sent}
-        if midi.is_note_off(data):
-            _append(self._ended.setdefault(midi.key_of(data), deque()), sent)
-            return
-        _append(self._sent.setdefault(data, deque()), sent)
-        if midi.is_note_on(data):
-            self._notes.setdefault(midi.channel_of(data), deque(maxlen=_MAX_NOTES)).append(sent)
+        is_on = midi.is_note_on(data)
+        if not is_on and midi.is_note(data):
+            key = midi.key_of(data)
+            times = self._ended.get(key)
+            if times is None:
+                times = self._ended[key] = deque()
+        else:
+            times = self._sent.get(data)
+            if times is None:
+                times = self._sent[data] = deque()
+        while times and times[0][1] < oldest:
+            times.popleft()
+        times.append(sent)
+        if is_on:
+            channel = midi.channel_of(data)
+            notes = self._notes.get(channel)
+            if notes is None:
+                notes = self._notes[channel] = deque(maxlen=_MAX_NOTES)
+            notes.append(sent)
 
     def is_own(self, data: bytes, at: int, port: int = 0) -> bool:
         """Return True if a message that comes in at `at` (ns) is one that was sent, and forget that one."""
@@ -70,18 +78,18 @@ class LoopbackFilter:
         sent = _find(times, self._excused.get((port, data), 0), at)
         if sent is None:
             return False
-        self._excused[port, data] = sent.serial
+        self._excused[port, data] = sent[0]
         return not midi.is_note_on(data) or self._is_own_note(data, sent, port)
 
     def _is_own_note(self, data: bytes, sent: _Sent, port: int) -> bool:
         """Return True if the notes that were sent before one came back at this port, too, as far as there are any."""
         channel = midi.channel_of(data)
         back = self._back.setdefault((port, channel), deque(maxlen=_MAX_NOTES))
-        before = [note.serial for note in self._notes[channel] if note.at < sent.at][-NOTES_BEFORE:]
+        before = [serial for serial, at in self._notes[channel] if at < sent[1]][-NOTES_BEFORE:]
         is_own = sum(serial in back for serial in before) >= BACK_SHARE * len(before)
-        back.append(sent.serial)
+        back.append(sent[0])
         if is_own:
-            self._echoing[port, midi.key_of(data)] = sent.serial
+            self._echoing[port, midi.key_of(data)] = sent[0]
         return is_own
 
     def _is_own_end(self, place: tuple[int, Key], at: int) -> bool:
@@ -92,12 +100,6 @@ class LoopbackFilter:
         return True
 
 
-def _append(times: deque[_Sent], sent: _Sent) -> None:
-    while times and times[0].at < sent.at - MAX_LOOP_NS:
-        times.popleft()
-    times.append(sent)
-
-
 def _find(times: Iterable[_Sent], after: int, at: int) -> _Sent | None:
     """Return the first, of a serial number above `after`, that may be heard at `at` (ns); None if there is none."""
-    return next((sent for sent in times if sent.serial > after and at - MAX_LOOP_NS <= sent.at <= at), None)
+    return next((sent for sent in times if sent[0] > after and at - MAX_LOOP_NS <= sent[1] <= at), None)

@@ -172,3 +172,21 @@ def test_what_ends_everything_is_its_own_too() -> None:
     assert desk.sender.is_own(note_on(BASS, 40, 80), 10)
     assert desk.sender.is_own(note_off(BASS, 40), 10)
     assert desk.sender.is_own(all_notes_off(BASS), 10)
+
+
+def test_what_leaves_together_is_sent_before_any_of_it_is_counted() -> None:
+    """Counting would hold up the rest of a chord."""
+    desk = Desk()
+    counted: list[int] = []
+    send = desk.output.send
+
+    def watch(data: bytes, due: int) -> None:
+        counted.append(desk.counters.onsets)
+        send(data, due)
+
+    desk.output.send = watch  # type: ignore[method-assign]
+    for pitch in (40, 47, 52):
+        desk.play(24, pitch)
+    assert desk.at(500 * MS) == [note_on(BASS, pitch, 80) for pitch in (40, 47, 52)]
+    assert (counted, desk.counters.onsets) == ([0, 0, 0], 3)
+    assert all(desk.sender.is_own(note_on(BASS, pitch, 80), 501 * MS, 0) for pitch in (40, 47, 52))
