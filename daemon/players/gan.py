@@ -53,7 +53,17 @@ from music.encoding.gan_canvas import (
     SECTION_BARS,
 )
 from music.encoding.growing_canvas import GrowingCanvas
-from music.note import MELODY, PITCH_CLASSES, PITCHED_ROLES, ROLES, STEPS_PER_BAR, STEPS_PER_BEAT, TICKS_PER_STEP, Note
+from music.note import (
+    MELODY,
+    PITCH_CLASSES,
+    PITCHED_ROLES,
+    ROLES,
+    STEPS_PER_BAR,
+    STEPS_PER_BEAT,
+    TICKS_PER_STEP,
+    Note,
+    make_notes,
+)
 
 #: What temperature 1 means: scale of the noise on chords (1 draws from the model's distribution), and of that on a
 #: section's groove.
@@ -400,9 +410,9 @@ class _NoteWriter:
         for i, role in enumerate(PITCHED_ROLES):
             begun, kept = self._write_role(role, i, now, recent[role])
             begun.sort()
-            notes[role] = tuple([Note(*numbers) for numbers in begun])
+            notes[role] = tuple(make_notes(begun))
             held[role] = tuple(sorted(kept))
-        notes["drums"] = tuple([Note(*numbers) for numbers in sorted(self._list_drums(now))])
+        notes["drums"] = tuple(make_notes(sorted(self._list_drums(now))))
         return notes, held
 
     def _write_role(

@@ -50,8 +50,9 @@ def measure_habits(parts: Parts, since: int, until: int) -> Floats:
 WINDOW_STEPS, TRUST_STEPS = 128, 16
 #: (bars, STEPS_PER_BAR): the steps that are looked back on, those of the last bar first
 _NEWEST_BARS_FIRST = np.arange(WINDOW_STEPS).reshape(-1, STEPS_PER_BAR)[::-1]
+_NEWEST_FIRST = _NEWEST_BARS_FIRST.ravel()
 #: what is added to a gate's logit where a role plays e times too few notes; many drums are far from any doubt
-ONSET_GAIN = np.array([8.0, 8.0, 8.0, 16.0])
+ONSET_GAIN = (8.0, 8.0, 8.0, 16.0)
 #: what is added to a hold's logit for each logit that the share of one-step notes strays
 HOLD_GAIN = 5.0
 #: the most that is added
@@ -90,32 +91,41 @@ def _weigh(
     counts: as `count_notes` has them; begun: in which of the last bars notes began, the newest first; first: the step
     of the first note, counted from now.
     """
-    notes, over, single = counts
     if not begun.any():
         return np.zeros(len(ROLES)), np.zeros(len(PITCHED_ROLES))
-    steps = _NEWEST_BARS_FIRST[begun].ravel()
+    steps = _NEWEST_FIRST if begun.all() else _NEWEST_BARS_FIRST[begun].ravel()
     if first > -WINDOW_STEPS:
         steps = steps[steps >= first + WINDOW_STEPS]
-    rates = promised[:, : len(ROLES)] * max(density, _EPSILON) / STEPS_PER_BAR
-    kept = TRUST_STEPS * rates[-1] + _EPSILON
-    missing = np.log((rates[steps].sum(0) + kept) / (notes + kept))
-    more = np.where(notes > 0, _bound(ONSET_GAIN * missing, MAX_BIAS), 0)
-    shares = promised[steps, len(ROLES) :].mean(0)
-    longer = HOLD_GAIN * (
-        _compute_logit((single + _TRUSTED_NOTES * shares) / (over + _TRUSTED_NOTES)) - _compute_logit(shares)
-    )
-    return more, _bound(longer, MAX_BIAS)
+    habits, times = promised[steps], max(density, _EPSILON)
+    rates = (habits[:, : len(ROLES)] * times / STEPS_PER_BAR).sum(0).tolist()
+    shares = (habits[:, len(ROLES) :].sum(0) / len(steps)).tolist()
+    newest = promised[-1].tolist()
+    # of a dozen numbers, each on its own is sooner worked out than as arrays, but for the logarithms
+    notes, over, single = (each.tolist() for each in counts)
+    ratios = []
+    for role, rate in enumerate(rates):
+        kept = TRUST_STEPS * (newest[role] * times / STEPS_PER_BAR) + _EPSILON
+        ratios.append((rate + kept) / (notes[role] + kept))
+    for role, share in enumerate(shares):
+        is_single = (single[role] + _TRUSTED_NOTES * share) / (over[role] + _TRUSTED_NOTES)
+        ratios += [_compute_odds(is_single), _compute_odds(share)]
+    logs = np.log(ratios).tolist()
+    missing, logits = logs[: len(ROLES)], logs[len(ROLES) :]
+    more = [
+        _bound(gain * log) if count > 0 else 0.0 for gain, log, count in zip(ONSET_GAIN, missing, notes, strict=True)
+    ]
+    longer = [_bound(HOLD_GAIN * (now - then)) for now, then in zip(logits[::2], logits[1::2], strict=True)]
+    return np.array(more), np.array(longer)
 
 
-def _bound(values: Floats, most: float) -> Floats:
-    """Return values that lie no further from 0 than `most`."""
-    return np.minimum(np.maximum(values, -most), most)  # np.clip takes ten times as long on so few
+def _bound(value: float) -> float:
+    """Return a value that lies no further from 0 than MAX_BIAS."""
+    return min(max(value, -MAX_BIAS), MAX_BIAS)
 
 
-def _compute_logit(share: Floats) -> Floats:
-    share = np.minimum(np.maximum(share, _EPSILON), 1 - _EPSILON)
-    found: Floats = np.log(share / (1 - share))
-    return found
+def _compute_odds(share: float) -> float:
+    share = min(max(share, _EPSILON), 1 - _EPSILON)
+    return share / (1 - share)
 
 
 #: steps that a NoteCounter has places for, and what it counts in each: notes, those over, those of them one step long
@@ -177,7 +187,7 @@ class NoteCounter:
         window = self._counts[:, :, at - WINDOW_STEPS : at]
         begun, over, single = window.sum(2).astype(np.float64)
         bars = window[_BEGUN].sum(0).reshape(-1, STEPS_PER_BAR).any(1)[::-1]
-        first = min([parts[role].notes[0].start // TICKS_PER_STEP for role in ROLES if parts[role].notes], default=0)
+        first = min(parts[role].earliest for role in ROLES) // TICKS_PER_STEP
         pitched = slice(len(PITCHED_ROLES))
         return _weigh((begun, over[pitched], single[pitched]), bars, first - self._now, promised, density)
 

@@ -6,7 +6,7 @@ changes it by what was removed and added, instead of making it anew.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import compress
 
 from music.note import TICKS_PER_STEP, Note
@@ -15,10 +15,12 @@ from music.note import TICKS_PER_STEP, Note
 _FIRST_COMPARED_NOTES = 4
 #: for so long after its end a note is recent
 RECENT_TICKS = 8 * TICKS_PER_STEP
+#: a tick that does not come
+NEVER_TICK = 1 << 62
 
 
 class PartNotes:
-    """The notes of one part, sorted by start."""
+    """The notes of one part, in the order in which they are told: by start, but for what a leap back has left."""
 
     def __init__(self) -> None:
         #: those that were told last
@@ -29,6 +31,8 @@ class PartNotes:
         #: notes that end after `recent_since`, a tick, in any order
         self.recent: list[Note] = []
         self.recent_since = -RECENT_TICKS
+        #: where the earliest note begins, a far tick where there is none
+        self.earliest = NEVER_TICK
 
     def update(self, notes: Sequence[Note], tick: int) -> None:
         """Take the notes that are told at a tick."""
@@ -56,6 +60,10 @@ class PartNotes:
         both = len(differ)
         self.removed = (*old[:first], *compress(before, differ), *before[both:])
         self.added = (*compress(after, differ), *after[both:])
+        known: Iterable[Note] = self.added
+        if any(note.start <= self.earliest for note in self.removed):
+            known, self.earliest = told, NEVER_TICK
+        self.earliest = min([self.earliest, *[note.start for note in known]])
 
 
 def find_kept(old: tuple[Note, ...], told: tuple[Note, ...]) -> tuple[int, int]:

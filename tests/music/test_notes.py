@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from music import chords
 from music.encoding import piano_roll
-from music.note import TICKS_PER_STEP, Note, quantise, round_to_step
+from music.note import TICKS_PER_STEP, Note, make_notes, quantise, round_to_step
 
 notes = st.lists(
     st.builds(Note, st.integers(0, 400), st.integers(0, 127), st.integers(1, 60), st.integers(1, 127)), max_size=40
@@ -18,6 +18,13 @@ notes = st.lists(
 
 def test_an_onset_half_a_step_early_belongs_to_the_coming_step() -> None:
     assert [round_to_step(tick) for tick in (-4, -3, 0, 2, 3, 8, 9)] == [-1, 0, 0, 0, 1, 1, 2]
+
+
+@given(notes)
+def test_notes_made_of_numbers_are_notes(played: list[Note]) -> None:
+    made = make_notes([(note.start, note.pitch, note.length, note.velocity) for note in played])
+    assert made == played
+    assert list(map(hash, made)) == list(map(hash, played))
 
 
 @given(notes)

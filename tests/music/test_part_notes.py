@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from music.analysis.part_notes import RECENT_TICKS, PartNotes
+from music.analysis.part_notes import NEVER_TICK, RECENT_TICKS, PartNotes
 from music.note import Note
 from tests.support.note_histories import histories
 
@@ -22,6 +22,7 @@ def test_removed_and_added_lead_from_one_list_to_the_next(history: list[tuple[No
         assert min(before.values(), default=0) >= 0
         before.update(part.added)
         assert +before == Counter(told)
+        assert part.earliest == min((note.start for note in told), default=NEVER_TICK)
         assert Counter(part.recent) == Counter(note for note in told if note.end > tick - RECENT_TICKS)
 
 

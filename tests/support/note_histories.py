@@ -14,12 +14,14 @@ NOTE_LISTS = st.lists(NOTES, max_size=40).map(lambda played: tuple(sorted(played
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[tuple[Note, ...]]:
-    """Lists that grow, are edited in the past, forget their beginning, or are others altogether."""
+    """Lists that grow, go on elsewhere, are edited in the past, forget their beginning, or are others altogether."""
     told = draw(NOTE_LISTS)
     made = [told]
-    for kind in draw(st.lists(st.sampled_from(["grow", "edit", "forget", "leap", "same"]), max_size=12)):
+    for kind in draw(st.lists(st.sampled_from(["grow", "append", "edit", "forget", "leap", "same"]), max_size=12)):
         if kind == "grow":
             told = tuple(sorted((*told, draw(NOTES))))
+        elif kind == "append":  # perhaps after a leap back: an earlier note comes last
+            told = (*told, draw(NOTES))
         elif kind == "edit" and told:
             at = draw(st.integers(0, len(told) - 1))
             told = (*told[:at], Note(told[at].start, told[at].pitch, draw(st.integers(1, 400))), *told[at + 1 :])
