@@ -165,7 +165,7 @@ class Band:
         match self.form.phase(tick):
             case Phase.PLAYING:
                 step = tick // TICKS_PER_STEP
-                for note in self.loop.notes_at(step):
+                for note in self.loop.go_round(step, self.transport.bars, self.planner.number):
                     self.schedule.add(EDITS, note)
                 self.planner.count_step(self.schedule.commit(step))
             case Phase.CHORD:

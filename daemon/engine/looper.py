@@ -134,6 +134,17 @@ class EditLoop:
             if round_to_step(note[0]) >= step - self.draft.steps:
                 self._record(note)
 
+    def go_round(self, step: int, lines: BarLines, number: int) -> list[Note]:
+        """Return the notes that begin at a step, in ticks.
+
+        Where its bar is of another metre, as another chart's may be, a loop of as many bars begins anew. number: of the
+        newest request for a plan.
+        """
+        if self.draft is not None and lines.metre_at(step * TICKS_PER_STEP)[1] != self._metre:
+            self._stale_until = number
+            self.begin(step, lines, self.draft.steps // self._metre.steps_per_bar)
+        return self.notes_at(step)
+
     def _copy(self, old: Draft, old_origin: int, step: int) -> None:
         """Put at every place what the old loop had when the band last passed there, before `step`."""
         assert self.draft is not None

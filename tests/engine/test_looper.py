@@ -162,6 +162,13 @@ def test_in_any_metre(metre: str) -> None:
     assert heard(play([Note(0, 60, 12)], until=3 * bar, song=song)) == [(bar, 60, 12), (2 * bar, 60, 12)]
 
 
+def test_a_loop_goes_by_bars_of_another_metre_from_where_they_begin() -> None:
+    """Two bars of 4/4 and then 3/4, as another chart's may be: the last 3/4 that were played go round."""
+    song = SongInfo(AT_120, metres=((0, Metre()), (192, Metre(3, 4))))
+    found = heard(play([Note(0, 60, 12), Note(168, 64, 12)], until=192 + 3 * 72, song=song))
+    assert found == [(96, 60, 12), *((192 + 48 + 72 * turn, 64, 12) for turn in range(3))]
+
+
 def test_a_pause_does_not_end_a_loop() -> None:
     settings = Settings(style="chorale", technique="arcnn", loop_bars=1, pause_bars=1)
     assert len(heard(play([Note(0, 60, 12)], until=96 * 9, settings=settings))) == 8
