@@ -33,6 +33,7 @@ from daemon.config.reading import ConfigFile, build_config, parse_key, read_conf
 from daemon.control.automation import read_automation
 from daemon.core.player_info import PlayerInfo, describe_limits
 from daemon.core.schema import split_assignment
+from daemon.core.settings import NO_CHART
 from daemon.core.techniques import find, list_techniques
 from music.errors import UserError
 from music.files import check_writable
@@ -196,7 +197,7 @@ def _build_options(given: RenderArguments, playing: PlayingArguments, player: Pl
     settings = replace(settings, chart=playing.chart or settings.chart)
     presets, automation = config.presets, playing.automation
     if settings.harmony == "chart" and not settings.chart:
-        raise UserError("harmony: there is no chart to play from; name one with --chart")
+        raise UserError(f"{NO_CHART}; name one with --chart")
     return RenderOptions(
         settings=settings,
         bpm=config.bpm if given.bpm is None and "bpm" in config.given else given.bpm,

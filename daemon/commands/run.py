@@ -13,6 +13,7 @@ import click
 from daemon.commands._standard_streams import reopen_without_waiting
 from daemon.config.cli_options import LoadedConfig, add_config_options, load_config
 from daemon.config.config import Config
+from daemon.core.settings import NO_CHART, Settings
 from daemon.players.worker import PlayerSpec, PreloadedWorker
 from daemon.system import journald, memory, sd_notify
 from daemon.system.log_setup import start_logging
@@ -21,7 +22,6 @@ from music.errors import UserError, report_os_errors
 from music.note import TICKS_PER_BEAT
 
 if TYPE_CHECKING:
-    from daemon.core.settings import Settings
     from daemon.engine.song import SongInfo
     from daemon.live.listeners import Listeners
     from daemon.live.run import PerformanceSetup
@@ -74,7 +74,7 @@ def build_setup(loaded: LoadedConfig) -> PerformanceSetup:
     config = loaded.config
     song, chart, source = build_song(config), None, config.settings.chart
     if not source and config.settings.harmony == "chart":
-        raise UserError("harmony: there is no chart to play from; name one with --chart")
+        raise UserError(f"{NO_CHART}; name one with --chart")
     if source:
         from daemon.harmony.chart_line import open_chart
 

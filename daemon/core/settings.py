@@ -14,6 +14,8 @@ from music.note import EDITS, ROLES
 #: roles that can be muted, levelled, ...
 MIXED_ROLES = (*ROLES, EDITS)
 #: where the chords may come from
+#: why `harmony = chart` is refused where nothing names a chart
+NO_CHART = "harmony: there is no chart to play from"
 #: how links begin that hold a chart, iReal Pro's
 CHART_LINKS = ("irealb://", "irealbook://")
 HARMONY_CHOICES = ("auto", "melody", "hands", "chart")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from daemon.core import controls
 from daemon.core.events import ControlChange
 from daemon.core.schema import SettingError
-from daemon.core.settings import Settings
+from daemon.core.settings import NO_CHART, Settings
 from daemon.engine.band import Band
 from daemon.engine.clock_sync import ClockSync
 from daemon.harmony.chart_line import OpenedChart
@@ -77,7 +77,7 @@ class LiveControls:
         styles = band.player.get_styles(band.settings.technique)
         value = controls.parse(change.key, value, styles, band.player.techniques)
         if change.key == "harmony" and value == CHART and band.harmony.route.chart is None:
-            raise SettingError("harmony: there is no chart to play from")
+            raise SettingError(NO_CHART)
         return value
 
     def _mute(self, change: ControlChange, now: int) -> None:

@@ -15,7 +15,7 @@ from daemon.core.settings import Settings
 from daemon.core.techniques import DEFAULT_TECHNIQUE, find
 from daemon.evaluation import piano_roll_png
 from daemon.harmony.chart_line import ChartLine
-from daemon.harmony.chord_naming import label_chords
+from daemon.harmony.chord_naming import list_changes
 from daemon.harmony.harmony_source import CHART
 from daemon.offline.render import render_notes
 from daemon.players.load import load_player
@@ -269,7 +269,8 @@ def _chart_annotated(song: Song) -> ChartLine | None:
 
 def _list_charted(chart: ChartLine | None, song: Song) -> ChordTrack:
     """Return the chords that a chart has under a song; none where there is no chart."""
-    return ChordTrack([] if chart is None else label_chords(chart.list_chords(0, max(1, song.end)), song.end))
+    charted = [] if chart is None else chart.list_chords(0, max(1, song.end))
+    return ChordTrack(list_changes(charted, song.end, gaps=False))
 
 
 def _make_baselines(job: ScoringJob, where: MelodyPassage, chords: ChordTrack | None) -> dict[str, Accompaniment]:

@@ -47,25 +47,14 @@ def name_chord(chord: GivenChord) -> ChordName | None:
     return name_tones(chord.root, chord.tones, chord.bass)
 
 
-def label_chords(chords: Iterable[GivenChord], until: int) -> list[tuple[int, str]]:
-    """Return (tick, label of Harte et al.) of every change among chords that begin at or before a tick, by tick.
-
-    chords: sorted by start; those that have no name are left out.
-    """
-    found: list[tuple[int, str]] = []
-    for chord in chords:
-        name = name_chord(chord) if chord.start <= until else None
-        if name is not None and (not found or found[-1][1] != name.label):
-            found.append((chord.start, name.label))
-    return found
-
-
-def list_changes(chords: Iterable[GivenChord], until: int, transpose: int = 0) -> list[tuple[int, str]]:
+def list_changes(
+    chords: Iterable[GivenChord], until: int, transpose: int = 0, *, gaps: bool = True
+) -> list[tuple[int, str]]:
     """Return (tick, label) of every change among chords that begin at or before a tick, by tick.
 
     The label is empty where no chord is known for a beat at least: a hand that goes on to the next is up for less.
     The same chord goes on where it is assumed to, or one without a name follows. chords: sorted by start; transpose:
-    semitones by which they are higher than the labels.
+    semitones by which they are higher than the labels; gaps: False: a chord goes on until the next.
     """
     found: list[tuple[int, str]] = []
     end: int | None = None
@@ -74,12 +63,12 @@ def list_changes(chords: Iterable[GivenChord], until: int, transpose: int = 0) -
             break
         name = name_tones(*_lower(chord, transpose))
         goes_on = name is None or (found and found[-1][1] == name.label and chord.certainty < 1)
-        if end is not None and end + TICKS_PER_BEAT <= chord.start and not goes_on:
+        if gaps and end is not None and end + TICKS_PER_BEAT <= chord.start and not goes_on:
             found.append((end, ""))
         if name is not None and (not found or found[-1][1] != name.label):
             found.append((chord.start, name.label))
         end = chord.end if end is None else max(end, chord.end)
-    if found and end is not None and end + TICKS_PER_BEAT <= until and found[-1][1]:
+    if gaps and found and end is not None and end + TICKS_PER_BEAT <= until and found[-1][1]:
         found.append((end, ""))
     return found
 

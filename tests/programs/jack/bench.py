@@ -24,7 +24,16 @@ from typing import Any
 from daemon.core.counters import quantile
 from music.note import TICKS_PER_BEAT, Note
 from tests.support.jack.server import RATE, jack_server
-from tests.support.jack.stage import Performance, ended_well, list_end_figures, offsets, onsets, perform, realtime
+from tests.support.jack.stage import (
+    Performance,
+    count_xruns,
+    ended_well,
+    list_end_figures,
+    offsets,
+    onsets,
+    perform,
+    realtime,
+)
 
 
 def some_melody(seconds: float, bpm: int, seed: int) -> list[Note]:
@@ -102,9 +111,7 @@ def main() -> int:
         log, report = Path(folder) / "jackd.log", Path(folder) / "report.json"
         with jack_server(args.period, log, args.realtime):
             melody = some_melody(seconds, args.bpm, args.seed)
-            before = log.read_text(errors="replace").count("XRun")
-            done = perform(melody, args.bpm, report, options=options, fake=args.fake)
-            xruns = log.read_text(errors="replace").count("XRun") - before
+            done, xruns = count_xruns(log, lambda: perform(melody, args.bpm, report, options=options, fake=args.fake))
     found = figures(done, args.bpm, args.period, xruns)
     json.dump(found, sys.stdout, indent=2)
     sys.stdout.write("\n")

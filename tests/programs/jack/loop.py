@@ -27,7 +27,7 @@ from music.edits.sysex import decode_sysex
 from music.note import TICKS_PER_BEAT, TICKS_PER_STEP, Note
 from tests.programs.jack.bench import scatter
 from tests.support.jack.server import RATE, jack_server
-from tests.support.jack.stage import Performance, ended_well, list_end_figures, onsets, perform
+from tests.support.jack.stage import Performance, count_xruns, ended_well, list_end_figures, onsets, perform
 
 BAR = 4 * TICKS_PER_BEAT
 CHANNEL = 4  # 5 as musicians count
@@ -146,10 +146,8 @@ def main() -> int:
         told = Subscriber(where)
         with jack_server(args.period, log, args.realtime):
             told.start()
-            before = log.read_text(errors="replace").count("XRun")
             tune = melody(args.bars, args.passes)
-            done = perform(tune, args.bpm, report, options=options, output=args.output)
-            xruns = log.read_text(errors="replace").count("XRun") - before
+            done, xruns = count_xruns(log, lambda: perform(tune, args.bpm, report, options=options, output=args.output))
         told.join(10)
     found = figures(done, told, args.bpm, args.period, args.bars * BAR, xruns)
     json.dump(found, sys.stdout, indent=2)

@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -203,6 +203,13 @@ def hanging(messages: Sequence[Stamped]) -> set[tuple[int, int]]:
         elif midi.is_note_off(data):
             on.discard(midi.key_of(data))
     return on
+
+
+def count_xruns(log: Path, play: Callable[[], Performance]) -> tuple[Performance, int]:
+    """Let a performance be played; return it, and how many xruns the server's log tells of meanwhile."""
+    before = log.read_text(errors="replace").count("XRun")
+    done = play()
+    return done, log.read_text(errors="replace").count("XRun") - before
 
 
 def list_end_figures(done: Performance, xruns: int) -> dict[str, Any]:
