@@ -135,6 +135,8 @@ class TickFilter:
             return False
         offs = [float(ns - self.at(number + self.lost)) for number, ns in heard]
         missing, mixed, after = find_step(offs, line.width_ns, self.interval_ns)
+        if missing and fit_narrowest(heard)[1] <= PERIOD_MARGIN * line.width_ns + MIN_TOLERANCE_NS:
+            return False  # it is a slip
         if missing:
             before = self._number(heard[:mixed])
             self._count_lost(missing, heard[after][0])

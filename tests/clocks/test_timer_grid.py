@@ -69,6 +69,13 @@ def test_the_mean_is_followed_where_several_ticks_come_at_once(grid_ms: float, b
         check(follow(quantise(true_times(bpm), grid_ms, phase)), bpm)
 
 
+@pytest.mark.parametrize("phase", [0.25, 0.75, 0.94])
+def test_a_rare_slip_of_a_fast_clock_is_no_loss(phase: float) -> None:
+    """Four ticks in a packet, and once in eight seconds three of them."""
+    found = follow(quantise(true_times(300), 33.3, phase))
+    assert (found[-1].tick, found[-1].lost) == (len(found), 0)
+
+
 @pytest.mark.parametrize("interval_ms", [7.5, 11.25, 22.5, 30, 48.75])
 def test_ticks_that_come_in_packets_are_followed(interval_ms: float) -> None:
     """As over Bluetooth, which hands over at each connection interval what has gathered."""
