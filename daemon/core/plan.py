@@ -51,6 +51,17 @@ class AppliedEdit:
 
 
 @dataclass(frozen=True, slots=True)
+class Recollection:
+    """The music that the band played where the melody has been before, as it would sound again from `now` on."""
+
+    until: int  #: the step up to which it is told
+    trust: float  #: how much the melody is like it was there, 0..1
+    #: role -> notes, sorted by start, that end after the request's `now`: those that began before it as well, with the
+    #: ends that they had
+    notes: Mapping[str, tuple[Note, ...]]
+
+
+@dataclass(frozen=True, slots=True)
 class PlanRequest:
     """A request for a plan. Ticks count from bar 1; a step is a sixteenth, 6 ticks."""
 
@@ -69,6 +80,7 @@ class PlanRequest:
     #: chords that are known around `now` from elsewhere than the melody, sorted by start: at least four beats of the
     #: past, and all that is known of the next nine; empty where there are none
     harmony: tuple[GivenChord, ...] = ()
+    recalled: Recollection | None = None  #: what was played where the melody has been before; None: it is new
     key: Key | None = None  #: the key that chords keep to which are guessed, as the band sounds; None: any
 
 

@@ -34,6 +34,9 @@ class Settings:
     temperature: float = declare_key(1.0, Number(0, 2), "how adventurous the players are")
     density: float = declare_key(1.0, Number(0, 2), "how many notes they play; 1 is as usual in the style")
     intensity: float = declare_key(0.7, Number(0, 1), "how loud and full they play")
+    recall: float = declare_key(
+        1.0, Number(0, 1), "how surely they play again what they played where the melody was the same; 0: never"
+    )
     swing: float = declare_key(0.0, Number(0, 1), "how far off-beat sixteenths are delayed; 1 is a triplet")
     humanise: float = declare_key(0.0, Number(0, 1), "how far notes stray from the beat, as if played by hand")
     technique: str = declare_key(

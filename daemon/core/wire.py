@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import IO, Any
 
-from daemon.core.plan import Plan, PlanRequest
+from daemon.core.plan import Plan, PlanRequest, Recollection
 from music.analysis.part_notes import find_kept
 from music.note import Note
 
@@ -51,7 +51,8 @@ class RequestPacker:
     def pack(self, request: PlanRequest) -> object:
         """Return a request as a message for `send`, which must be sent."""
         parts = {role: self._pack_notes(role, notes) for role, notes in request.committed.items()}
-        return replace(request, melody=(), committed={}), self._pack_notes(_MELODY, request.melody), parts
+        bare = replace(request, melody=(), committed={}, recalled=None)
+        return bare, self._pack_notes(_MELODY, request.melody), parts, _pack_recollection(request.recalled)
 
     def _pack_notes(self, part: str, notes: tuple[Note, ...]) -> tuple[int, int, FlatNotes]:
         """Return where the notes begin among those told before, how many of those they keep, and those after them."""
@@ -69,9 +70,10 @@ class RequestUnpacker:
     def unpack(self, message: Any) -> PlanRequest:
         """Return the request that was packed."""
         bare: PlanRequest
-        bare, melody, parts = message
+        bare, melody, parts, recalled = message
         committed = {role: self._unpack_notes(role, notes) for role, notes in parts.items()}
-        return replace(bare, melody=self._unpack_notes(_MELODY, melody), committed=committed)
+        told = _unpack_recollection(recalled)
+        return replace(bare, melody=self._unpack_notes(_MELODY, melody), committed=committed, recalled=told)
 
     def _unpack_notes(self, part: str, packed: tuple[int, int, FlatNotes]) -> tuple[Note, ...]:
         first, kept, flat = packed
@@ -90,6 +92,14 @@ def unpack_plan(message: Any) -> Plan:
     bare: Plan
     bare, notes, held = message
     return replace(bare, notes=_build_roles(notes), held=_build_roles(held))
+
+
+def _pack_recollection(recalled: Recollection | None) -> tuple[int, float, dict[str, FlatNotes]] | None:
+    return None if recalled is None else (recalled.until, recalled.trust, _flatten_roles(recalled.notes))
+
+
+def _unpack_recollection(packed: tuple[int, float, dict[str, FlatNotes]] | None) -> Recollection | None:
+    return None if packed is None else Recollection(packed[0], packed[1], _build_roles(packed[2]))
 
 
 def _flatten(notes: Iterable[Note]) -> FlatNotes:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from daemon.arranging.song_memory import SongMemory
 from daemon.core.counters import Counters
-from daemon.core.plan import Plan, PlanRequest
+from daemon.core.plan import Plan, PlanRequest, Recollection
 from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
 from daemon.core.world import Composer
@@ -42,15 +45,16 @@ class Planner:
         self._melody, self._schedule, self._loop = melody, schedule, loop
         self._counters = counters
         self._replan, self._harmony = replan, harmony
+        self._memory = SongMemory()
         #: number of the newest request
         self.number = 0
         self._oldest = 0  # the oldest request whose answer counts
-        self._requested: tuple[int, Settings | None] = (0, None)  # the first step of the newest request, its settings
-        self._renew = True
+        # the first step of the newest request, and its settings; None: the next chance to ask is taken
+        self._requested: tuple[int, Settings | None] = (0, None)
 
     def renew(self) -> None:
         """Ask at the next chance, whatever `replan` says."""
-        self._renew = True
+        self._requested = self._requested[0], None
 
     def discard_pending(self) -> None:
         """Let no answer count that is still to come to the requests made so far."""
@@ -77,32 +81,42 @@ class Planner:
         still: then the request is numbered, so that the step does not count as in time, but not sent.
         """
         origin, metre = self._bars.metre_at(step * TICKS_PER_STEP)
-        if not (self._renew or settings != self._requested[1] or self._is_due(step, origin, metre)):
+        if not (settings != self._requested[1] or self._is_due(step, origin, metre)):
             return
-        self._requested = self._requested[0] if late else step, settings
         self.number += 1
-        self._renew = late
         if late:
+            self.renew()
             return
+        self._requested = step, settings
         committed_since = (step - self._player.past_steps) * TICKS_PER_STEP - metre.ticks_per_bar
         melody_since = (step - self._player.memory_steps) * TICKS_PER_STEP - metre.ticks_per_bar
         self._melody.forget(melody_since)
         whole = self._whole
+        melody = self._melody.notes(melody_since, heard) if whole is None else whole
         self._send(
             PlanRequest(
                 number=self.number,
                 now=step,
                 heard=heard if whole is None else None,
-                melody=self._melody.notes(melody_since, heard) if whole is None else whole,
+                melody=melody,
                 committed={role: self._schedule.committed(role, committed_since) for role in self._player.roles},
                 metre=metre,
                 settings=settings,
                 bar_origin=origin,
                 loop=self._loop.state(now, settings),
                 harmony=() if self._harmony is None else self._harmony.list_chords(step),
+                recalled=self._recall(step, origin // TICKS_PER_STEP, metre, settings, melody),
                 key=None if self._harmony is None else self._harmony.find_key(),
             )
         )
+
+    def _recall(
+        self, step: int, bar: int, metre: Metre, settings: Settings, melody: Sequence[Note]
+    ) -> Recollection | None:
+        """Remember what has been played up to a step, and return what was played at a place like this."""
+        begun = self._schedule.list_begun(self._memory.list_missing(step))
+        self._memory.remember(step, bar, metre, settings, melody, begun)
+        return self._memory.recall(step) if settings.recall else None
 
     def warm_up(self, settings: Settings) -> None:
         """Have whoever is to play next get ready, while nobody plays: by a request whose answer is of no use."""

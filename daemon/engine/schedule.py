@@ -16,7 +16,7 @@ from itertools import count
 from typing import NamedTuple
 
 from daemon.core.plan import Plan
-from music.note import CHANNELS, TICKS_PER_STEP, Note
+from music.note import CHANNELS, ROLES, TICKS_PER_STEP, Note
 
 #: an onset later than this is dropped
 MAX_LATE_TICKS = TICKS_PER_STEP // 2
@@ -64,6 +64,17 @@ class RoleSchedule:
     committed: int = -(1 << 62)  #: the last step for which something, even a rest, was committed
     #: committed notes by (start, pitch), in the order in which they were committed
     notes: dict[tuple[int, int], ScheduledNote] = field(default_factory=dict)
+
+    def list_begun(self, steps: range) -> list[ScheduledNote]:
+        """Return the notes that begin in steps, the newest first."""
+        found = []
+        for scheduled in reversed(self.notes.values()):
+            step = scheduled.note.start // TICKS_PER_STEP
+            if step < steps.start:
+                break
+            if step < steps.stop:
+                found.append(scheduled)
+        return found
 
 
 _OFF, _ON = 0, 1  # at one tick notes end before others begin
@@ -221,6 +232,14 @@ class NoteSchedule:
                 break
             del notes[key]
         return tuple([scheduled.note for scheduled in notes.values()])
+
+    def list_begun(self, steps: range) -> dict[int, list[tuple[str, ScheduledNote]]]:
+        """Return the band's committed notes that begin in steps, with their roles, by step."""
+        found: dict[int, list[tuple[str, ScheduledNote]]] = {}
+        for role, part in self._parts.items() if steps else ():
+            for scheduled in part.list_begun(steps) if role in ROLES else ():
+                found.setdefault(scheduled.note.start // TICKS_PER_STEP, []).append((role, scheduled))
+        return found
 
     def notes_over(self, role: str, tick: int) -> list[Note]:
         """Return the committed notes of a role that begin before a tick and sound on over it."""

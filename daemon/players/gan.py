@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from daemon.arranging.arrangement import arrange_plan
 from daemon.core.plan import Plan, PlanRequest
 from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
@@ -183,9 +184,11 @@ class GanPlayer(GraphPlayer):
         neglected = BALANCE_WEIGHT * _weigh_neglected(recent, request.now, scores["chord_choice"][0])
         writer = _NoteWriter(request, first + FIRST_NOW_STEP, scores, noise, self._velocity_std[style], bias, neglected)
         notes, held = writer.write({role: self._told[role].recent for role in PITCHED_ROLES})
+        chords = _list_chords(scores["chord_choice"][0])[request.now - first - FIRST_NOW_STEP :]
+        arranged, ends = arrange_plan(request, notes, held, chords)
         spent_ns = time.perf_counter_ns() - begun_ns
         last = first + CANVAS_STEPS
-        return Plan(request.number, request.now, last, request.heard, notes, held, inference_ns=spent_ns)
+        return Plan(request.number, request.now, last, request.heard, arranged, ends, inference_ns=spent_ns)
 
     def _run_graph(
         self, request: PlanRequest, style: int, bar: int, first: int, noise: _CanvasNoise
@@ -520,6 +523,14 @@ def _weigh_neglected(recent: Iterable[Note], now: int, chord: NDArray[Any]) -> N
     inside = wanted > 0
     missing -= (missing * inside).sum(0) / np.maximum(inside.sum(0), 1)
     return np.repeat(missing * inside, STEPS_PER_BEAT, 1)
+
+
+def _list_chords(chord: NDArray[Any]) -> list[tuple[int, int]]:
+    """Return root and quality of each step's chord, NO_CHORD for none: (qualities, 12, beats) one-hot."""
+    flat = chord.reshape(-1, chord.shape[-1])
+    found = np.where(flat.any(0), flat.argmax(0), NO_CHORD).tolist()
+    beats = [(i % PITCH_CLASSES, i // PITCH_CLASSES) if i != NO_CHORD else (NO_CHORD, NO_CHORD) for i in found]
+    return [beat for beat in beats for _ in range(STEPS_PER_BEAT)]
 
 
 def _find_chord_tones(chord: NDArray[Any]) -> NDArray[np.bool_]:

@@ -16,6 +16,7 @@ from functools import lru_cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
+from daemon.arranging.arrangement import arrange_plan
 from daemon.core.plan import Plan, PlanRequest
 from daemon.core.player_info import PlayerInfo
 from daemon.core.techniques import check_style
@@ -303,6 +304,7 @@ class _PlanWriter:
 
     def __init__(self, player: TransformerPlayer, request: PlanRequest, begun_ns: int) -> None:
         self._player, self._request, self._begun_ns = player, request, begun_ns
+        self._chosen: list[Chord] = []  # of each step of the plan
         settings, self._now = request.settings, request.now
         self._bar = request.bar_origin // TICKS_PER_STEP  # a step at which a bar begins
         style = player.info.styles.index(settings.style)
@@ -325,6 +327,7 @@ class _PlanWriter:
     def write(self) -> int:
         """Write one step after another, as far as time allows; return the step at which the plan ends."""
         forecast = self._player.chords.predict(self._context, self._now, AHEAD_STEPS)
+        self._chosen = forecast.chords
         chord = forecast.chords[0]
         rows, changed = self._extract_past(chord)
         for k in range(AHEAD_STEPS):
@@ -341,6 +344,7 @@ class _PlanWriter:
     def write_with_melody(self) -> Note | None:
         """Write one step, and return the melody's note in it."""
         forecast = self._player.chords.predict(self._context, self._now, 1)
+        self._chosen = forecast.chords
         rows, changed = self._extract_past(forecast.chords[0])
         state = self._player.cache.advance(rows, self._now - len(rows), self._style, changed)
         self._write_step(self._now, forecast, 0, state)
@@ -350,7 +354,8 @@ class _PlanWriter:
         """Return the plan, which ends at the step `last`."""
         notes = {role: tuple(sorted(part.begun)) for role, part in self._band.parts.items()}
         held = {role: tuple(sorted(part.held.values())) for role, part in self._band.parts.items()}
-        return Plan(self._request.number, self._now, last, self._request.heard, notes, held)
+        arranged, ends = arrange_plan(self._request, notes, held, self._chosen[: last - self._now])
+        return Plan(self._request.number, self._now, last, self._request.heard, arranged, ends)
 
     def _draw_melody(self, chord: Chord, state: DecoderState) -> Note | None:
         """Draw what the melody does in the step: rest, go on, or begin a pitch."""

@@ -35,13 +35,14 @@ FLOORS = {
     "control": 5,
     "sound": 5,
     "takes": 5,
+    "arranging": 4,
     "clocks": 4,
     "input": 4,
     "system": 4,
     "core": 3,
 }
 #: the engine is pure: no players, ports or threads
-ENGINE_IMPORTS = {"core", "clocks", "harmony", "input"}
+ENGINE_IMPORTS = {"arranging", "core", "clocks", "harmony", "input"}
 MAX_MODULES = 15
 #: folders of tests/ that mirror no room
 OTHER_TESTS = {"house", "integration", "programs", "support"}

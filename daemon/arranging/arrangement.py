@@ -1,0 +1,266 @@
+"""Roles that agree: the bass tells the chord's root, chords and pad keep above it and out of each other's way.
+
+The networks write each role by itself, so that a right chord stands over another of its tones, and two roles grate.
+Here a plan is gone through step by step, the bass first, then the chords, then the pad behind them. What people do more
+rarely than by chance is kept from happening, and what is written is changed as little as that takes:
+
+- on a beat the bass plays the root, or the lowest note of a chord that the player gave; where it walks, as in jazz, on
+  the first and the third;
+- chords and pad strike tones of the chord, in the inversion that moves their top least (`voicing`);
+- nothing begins below the bass, or a semitone or a minor ninth from what sounds, and what is foreign to the chord makes
+  way for the melody;
+- on a beat, voices that the chord lacks move to the nearest tone that it has; within a beat they do where the melody
+  sounds what nothing of the band does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from daemon.arranging.harmony_line import NO_HARMONY, StepHarmony, list_harmony
+from daemon.arranging.recollection import find_sure_end, play_again
+from daemon.arranging.role_lines import ArrangedNote, RoleLine, find_grating, find_nearest
+from daemon.arranging.voicing import LOWEST_VOICE, find_top, ground, lead_voices
+from daemon.core.plan import PlanRequest
+from music.chords import NO_CHORD
+from music.note import PITCH_CLASSES, PITCHED_ROLES, STEPS_PER_BEAT, TICKS_PER_STEP, Note
+
+Notes = Mapping[str, tuple[Note, ...]]  #: by role
+
+BASS = "bass"
+UPPER_ROLES = tuple(role for role in PITCHED_ROLES if role != BASS)
+#: the lowest and highest pitch that the bass is moved to
+BASS_COMPASS = (28, 51)
+#: the highest pitch to which chords and pad are moved up
+HIGHEST_PITCH = 96
+#: the bass holds a root that it begins anew for so many steps at least
+ROOT_STEPS = 2
+#: semitones between two pitch classes, either way, that make a semitone or a minor ninth
+_SEMITONES = (1, PITCH_CLASSES - 1)
+#: committed notes of a role among which the chord before is looked for
+RECENT_NOTES = 24
+#: place in a beat at which chords are corrected, steps
+CORRECTION_STEP = STEPS_PER_BEAT // 2
+#: Styles whose bass walks: it tells the root where half of a bar begins, and is free within the chord between.
+WALKING_STYLES = frozenset({"jazz"})
+
+
+def arrange_plan(
+    request: PlanRequest, notes: Notes, held: Notes, chords: Iterable[tuple[int, int]]
+) -> tuple[Notes, Notes]:
+    """Return `notes` and `held` of a plan with what comes again, and with roles that agree.
+
+    chords: root and quality that the player has chosen for each step from the request's now-line on (`list_harmony`).
+    """
+    harmony = list_harmony(chords, request.harmony, request.now)
+    return arrange(request, *play_again(request, notes, held, harmony), harmony)
+
+
+def arrange(request: PlanRequest, notes: Notes, held: Notes, harmony: Sequence[StepHarmony]) -> tuple[Notes, Notes]:
+    """Return `notes` and `held` of a plan (daemon.core.plan) with roles that agree.
+
+    harmony: that of each step from the request's now-line on; later notes of the plan stay as they are.
+    """
+    arranger = _Arranger(request, notes, held, harmony)
+    arranger.arrange()
+    made = {role: line.list_planned() for role, line in arranger.lines.items()}
+    ends = {role: line.list_committed() for role, line in arranger.lines.items()}
+    return {**notes, **made}, {**held, **ends}
+
+
+class _Arranger:
+    """Goes through one plan."""
+
+    def __init__(self, request: PlanRequest, notes: Notes, held: Notes, harmony: Sequence[StepHarmony]) -> None:
+        self._request, self._now, self._harmony = request, request.now, harmony
+        self._bar, self._steps_per_bar = request.bar_origin // TICKS_PER_STEP, request.metre.steps_per_bar
+        self._walks = request.settings.style in WALKING_STYLES
+        tick = request.now * TICKS_PER_STEP
+        self.lines = {role: RoleLine(_list_sounding(request, held, role, tick), tick) for role in PITCHED_ROLES}
+        self._onsets: dict[int, list[tuple[str, Note]]] = {}  # by step; from the top
+        for role in PITCHED_ROLES:
+            for note in sorted(notes.get(role, ()), key=_by_start_from_the_top):
+                self._onsets.setdefault(note.start // TICKS_PER_STEP, []).append((role, note))
+
+    def arrange(self) -> None:
+        """Arrange all steps whose harmony is told, and take over the rest."""
+        sure = find_sure_end(self._request)
+        for offset, harmony in enumerate(self._harmony):
+            step = self._now + offset
+            self._arrange_step(step, NO_HARMONY if step < sure else harmony)
+        for _, onsets in sorted(self._onsets.items()):
+            for role, note in onsets:
+                self.lines[role].notes.append(ArrangedNote(*_unpack(note)))
+
+    def _arrange_step(self, step: int, harmony: StepHarmony) -> None:
+        onsets, place = self._onsets.pop(step, ()), (step - self._bar) % self._steps_per_bar
+        in_beat, tick = place % STEPS_PER_BEAT, step * TICKS_PER_STEP
+        if not onsets and step != self._now and in_beat:
+            return
+        for line in self.lines.values():
+            line.end_due(tick)
+        melody = self._find_melody(step)
+        if melody is not None and harmony.tones:
+            self._make_way(melody, tick, harmony.tones)
+        begins = {role: [note for other, note in onsets if other == role] for role in PITCHED_ROLES}
+        corrects = in_beat == CORRECTION_STEP and melody is not None and not self._sounds(melody)
+        if harmony.tones and (in_beat == 0 or corrects):
+            for role in UPPER_ROLES:
+                self._move_voices(self.lines[role], tick, harmony.tones, is_struck=bool(begins[role]))
+        self._write_bass(step, begins[BASS], harmony, is_strong=in_beat == 0 or corrects)
+        self._write_chords(tick, begins, harmony, is_beat=in_beat == 0)
+
+    # The melody
+
+    def _find_melody(self, step: int) -> int | None:
+        """Return the pitch that the melody sounds at a step; None where it rests, or that is not known yet."""
+        request = self._request
+        if step != request.now or request.heard is None or not request.melody:
+            return None
+        newest = request.melody[-1]
+        return newest.pitch if newest.end >= (step - 1) * TICKS_PER_STEP else None
+
+    def _sounds(self, pitch: int) -> bool:
+        """Return True if the band sounds a pitch in any octave."""
+        return any((other - pitch) % PITCH_CLASSES == 0 for line in self.lines.values() for other in line.sounding)
+
+    def _make_way(self, melody: int, tick: int, tones: int) -> None:
+        """End notes a semitone from the melody that are no tones of the chord."""
+        for role in UPPER_ROLES:
+            line = self.lines[role]
+            for pitch in [each for each in line.sounding if (each - melody) % PITCH_CLASSES in _SEMITONES]:
+                if not tones >> pitch % PITCH_CLASSES & 1:
+                    line.end(pitch, tick)
+
+    # The bass
+
+    def _write_bass(self, step: int, begins: list[Note], harmony: StepHarmony, *, is_strong: bool) -> None:
+        """Begin what the bass begins in a step; where it is strong, on the pitch class that the harmony asks for."""
+        line, root, tick = self.lines[BASS], harmony.bass, step * TICKS_PER_STEP
+        note = ArrangedNote(*_unpack(begins[-1])) if begins else None  # one voice: the lowest
+        sounding = next(reversed(line.sounding.values()), None)
+        if is_strong and root != NO_CHORD and not self._may_walk(step, harmony, note or sounding):
+            if note is not None:
+                note.pitch = _move_bass(note.pitch, root)
+            elif sounding is not None and sounding.pitch % PITCH_CLASSES != root:
+                end = max(sounding.end, tick + ROOT_STEPS * TICKS_PER_STEP)
+                note = ArrangedNote(tick, _move_bass(sounding.pitch, root), end, sounding.velocity)
+        if note is None:
+            return
+        for pitch in list(line.sounding):
+            line.end(pitch, tick)
+        line.begin(note)
+        for role in UPPER_ROLES:
+            upper = self.lines[role]
+            for pitch in find_grating(note.pitch, upper.sounding):
+                upper.end(pitch, tick)
+
+    def _may_walk(self, step: int, harmony: StepHarmony, note: ArrangedNote | None) -> bool:
+        """Return True if the bass may be on another tone of the chord: it walks, and no half of a bar begins here."""
+        if not self._walks or note is None or (step - self._bar) % self._steps_per_bar % (2 * STEPS_PER_BEAT) == 0:
+            return False
+        return bool(harmony.tones >> note.pitch % PITCH_CLASSES & 1)
+
+    # Chords and pad
+
+    def _write_chords(
+        self, tick: int, begins: Mapping[str, list[Note]], harmony: StepHarmony, *, is_beat: bool
+    ) -> None:
+        """Begin what chords and pad strike together: in the chord, near the voices before, above the bass."""
+        struck = [(role, note) for role in UPPER_ROLES for note in begins[role]]
+        if not struck:
+            return
+        pitches = [note.pitch for _, note in struck]
+        if harmony.tones:
+            pitches = [find_nearest(pitch, harmony.tones) for pitch in pitches]
+        bass = max(self.lines[BASS].sounding, default=-1)
+        top = self._find_top(tick) if sum(pitch >= LOWEST_VOICE for pitch in pitches) > 1 else None
+        if top is not None:
+            pitches = lead_voices(pitches, top, bass)
+        if is_beat and bass < 0 and len(pitches) > 1 and harmony.bass != NO_CHORD:
+            upper = [pitch for role in UPPER_ROLES for pitch in self.lines[role].sounding]
+            pitches = ground(pitches, upper, harmony.bass)
+        for role in UPPER_ROLES:
+            moved = [(pitch, note) for pitch, (other, note) in zip(pitches, struck, strict=True) if other == role]
+            for pitch, note in sorted(moved, key=lambda each: -each[0]):
+                self._begin_above(role, Note(note.start, pitch, note.length, note.velocity), harmony)
+
+    def _find_top(self, tick: int) -> int | None:
+        """Return the top of the chord before a tick."""
+        begun = [
+            note.to_note()
+            for role in UPPER_ROLES
+            for note in self.lines[role].notes
+            if not note.is_committed and note.start < tick
+        ]
+        now = self._now * TICKS_PER_STEP
+        played = [
+            note
+            for role in UPPER_ROLES
+            for note in self._request.committed.get(role, ())[-RECENT_NOTES:]
+            if note.start < now
+        ]
+        top = find_top(begun)
+        return find_top(played) if top is None else top
+
+    @staticmethod
+    def _move_voices(line: RoleLine, tick: int, tones: int, *, is_struck: bool) -> None:
+        """End the notes that a chord lacks; where the role strikes nothing anew, they go on as its nearest tones."""
+        foreign = [note for pitch, note in line.sounding.items() if not tones >> pitch % PITCH_CLASSES & 1]
+        for note in foreign:
+            end = note.end
+            line.end(note.pitch, tick)
+            pitch = find_nearest(note.pitch, tones)
+            if not is_struck and end - tick >= TICKS_PER_STEP and pitch not in line.sounding:
+                line.begin(ArrangedNote(tick, pitch, end, note.velocity))
+
+    def _begin_above(self, role: str, note: Note, harmony: StepHarmony) -> None:
+        """Begin a note of chords or pad above the bass, unless it grates on what sounds."""
+        begun = ArrangedNote(*_unpack(note))
+        lowest = max(self.lines[BASS].sounding, default=-1)
+        while begun.pitch <= lowest and begun.pitch + PITCH_CLASSES <= HIGHEST_PITCH:
+            begun.pitch += PITCH_CLASSES
+        before = self.lines[role].sounding.get(begun.pitch)
+        if before is not None and before.start == begun.start:
+            return
+        in_chord = bool(harmony.tones >> begun.pitch % PITCH_CLASSES & 1)
+        for line in self.lines.values():
+            for pitch in find_grating(begun.pitch, line.sounding):
+                is_foreign = bool(harmony.tones) and not harmony.tones >> pitch % PITCH_CLASSES & 1
+                if (
+                    not (in_chord and is_foreign and line.sounding[pitch].start < begun.start)
+                    or line is self.lines[BASS]
+                ):
+                    return
+        for line in self.lines.values():
+            for pitch in find_grating(begun.pitch, line.sounding):
+                line.end(pitch, begun.start)
+        self.lines[role].begin(begun)
+
+
+def _list_sounding(request: PlanRequest, held: Notes, role: str, tick: int) -> list[Note]:
+    """Return the committed notes of a role that sound at a tick, with the ends that the plan gives them, if it does."""
+    told = {(note.start, note.pitch): note for note in held.get(role, ())}
+    for note in request.committed.get(role, ()):
+        if note.start < tick < note.end:
+            told.setdefault((note.start, note.pitch), note)
+    return sorted(told.values())
+
+
+def _by_start_from_the_top(note: Note) -> tuple[int, int]:
+    return note.start, -note.pitch
+
+
+def _unpack(note: Note) -> tuple[int, int, int, int]:
+    return note.start, note.pitch, note.end, note.velocity
+
+
+def _move_bass(pitch: int, pitch_class: int) -> int:
+    """Return the pitch of a pitch class in the bass's compass that is nearest to a pitch."""
+    low, high = BASS_COMPASS
+    near = find_nearest(pitch, 1 << pitch_class)
+    while near < low:
+        near += PITCH_CLASSES
+    while near > high:
+        near -= PITCH_CLASSES
+    return near

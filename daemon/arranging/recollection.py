@@ -1,0 +1,91 @@
+"""Music that comes again: where the melody is back where it was, the band plays what it played there.
+
+The engine tells which place that is, and what was played from there on (`daemon.core.plan.Recollection`). A role plays
+it again instead of what its network wrote, as far as the chords of today allow: a note that today's chord lacks moves
+to the nearest tone that it has. The control `recall` says how surely a role does so in a bar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from random import Random
+
+from daemon.arranging.harmony_line import StepHarmony
+from daemon.arranging.role_lines import find_nearest
+from daemon.core.plan import PlanRequest, Recollection
+from music.encoding.chord_evidence import SURE
+from music.note import PITCH_CLASSES, ROLES, TICKS_PER_STEP, Note
+
+Notes = Mapping[str, tuple[Note, ...]]  #: by role
+
+#: from this trust on the roles play again exactly what they played, unless the player gives the chords
+EXACT_TRUST = 0.45
+#: roles whose notes move with the chord; the bass is moved as the roles are made to agree
+_MOVING_ROLES = ("chords", "pad")
+
+
+def play_again(request: PlanRequest, notes: Notes, held: Notes, harmony: Sequence[StepHarmony]) -> tuple[Notes, Notes]:
+    """Return `notes` and `held` of a plan with what was played where the melody was before.
+
+    harmony: that of each step from the request's now-line on.
+    """
+    recalled = request.recalled
+    if recalled is None:
+        return notes, held
+    again, kept = dict(notes), dict(held)
+    for role in notes:
+        if role in ROLES:
+            again[role] = _mix(request, role, recalled, notes[role], harmony)
+            before = {(note.start, note.pitch): note for note in recalled.notes.get(role, ())}
+            kept[role] = tuple(before.get((note.start, note.pitch), note) for note in held.get(role, ()))
+    return again, kept
+
+
+def find_sure_end(request: PlanRequest) -> int:
+    """Return the step up to which what comes again is left as it was played, whatever the chords are now."""
+    recalled = request.recalled
+    is_sure = (
+        recalled is not None and recalled.trust >= EXACT_TRUST and not any(c.certainty >= SURE for c in request.harmony)
+    )
+    return recalled.until if recalled is not None and is_sure else request.now
+
+
+def _mix(
+    request: PlanRequest,
+    role: str,
+    recalled: Recollection,
+    planned: tuple[Note, ...],
+    harmony: Sequence[StepHarmony],
+) -> tuple[Note, ...]:
+    """Return what a role begins: what it played before in the bars in which it remembers, else what is planned."""
+    now, until = request.now * TICKS_PER_STEP, recalled.until * TICKS_PER_STEP
+    bar_ticks = request.metre.ticks_per_bar
+    bars = range((now - request.bar_origin) // bar_ticks, (until - 1 - request.bar_origin) // bar_ticks + 1)
+    sure = {bar for bar in bars if _draw(request.settings.seed, bar, role) < request.settings.recall}
+
+    def remembers(note: Note) -> bool:
+        return now <= note.start < until and (note.start - request.bar_origin) // bar_ticks in sure
+
+    is_moved = role in _MOVING_ROLES and find_sure_end(request) == request.now
+    made = {(note.start, note.pitch): note for note in planned if not remembers(note)}
+    for note in recalled.notes.get(role, ()):
+        if remembers(note):
+            moved = _move_into_chord(note, request.now, harmony) if is_moved else note
+            made.setdefault((moved.start, moved.pitch), moved)
+    return tuple(sorted(made.values()))
+
+
+def _move_into_chord(note: Note, now: int, harmony: Sequence[StepHarmony]) -> Note:
+    """Return a note on the nearest tone of the chord of its step."""
+    offset = note.start // TICKS_PER_STEP - now
+    tones = harmony[offset].tones if offset < len(harmony) else 0
+    if not tones or tones >> note.pitch % PITCH_CLASSES & 1:
+        return note
+    return Note(note.start, find_nearest(note.pitch, tones), note.length, note.velocity)
+
+
+@lru_cache(maxsize=64)
+def _draw(seed: int, bar: int, role: str) -> float:
+    """Return a number 0..1 that a seed gives a role in a bar."""
+    return Random(f"{seed} {bar} {role}").random()
