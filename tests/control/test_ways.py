@@ -42,7 +42,7 @@ VALUES: dict[str, object] = {
     "style": "rock", "seed": 9, "temperature": 0.3, "density": 1.5, "intensity": 1.0, "swing": 1.0, "humanise": 1.0,
     "bpm": 90.0, "technique": "transformer", "pause_bars": 1, "split": 66, "mute.drums": True, "level.bass": 0.25,
     "offset_ms.chords": 25.0, "stop": True, "fill": True, "variation": True, "ending": True, "panic": True,
-    "preset": "quiet", "transpose": 5, "key": "D minor",
+    "preset": "quiet", "recall": 0.4, "transpose": 5, "key": "D minor",
 }  # fmt: skip
 
 
@@ -65,6 +65,7 @@ def speaking(name: int) -> FakePlayer:
             said.style,
             said.seed,
             said.temperature,
+            said.recall,
             said.density,
             name,
             [n.pitch for n in request.melody],
