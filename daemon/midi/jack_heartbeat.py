@@ -29,10 +29,11 @@ _PROBE_TIMEOUT_S = 10
 #: before the ports are closed: how often, and at what interval, to look whether a heartbeat comes back
 _ECHO_CHECKS, _ECHO_INTERVAL_S = 50, 0.01
 
+#: Ends with 0 where a server knows the output that the heartbeat leaves by, which there is always.
 _PROBE = """
 import rtmidi, sys
 try:
-    names = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name="houseband probe").get_ports()
+    names = rtmidi.MidiIn(rtmidi.API_UNIX_JACK, name="houseband probe").get_ports()
 except Exception:
     names = []
 sys.exit(not any(name.startswith(sys.argv[1]) for name in names))
@@ -94,7 +95,7 @@ class JackHeartbeat:
         self._silent_checks = 0 if self._received != self._seen else self._silent_checks + 1
         self._seen = self._received
         if self._silent_checks > MAX_SILENT_CHECKS:
-            is_known = _probe_server()
+            is_known = find_server()
             if not is_known:
                 return "the JACK server is gone" if is_known is False else "the JACK server gives no answer"
             self._silent_checks = 0  # it is only very busy
@@ -136,7 +137,7 @@ class JackHeartbeat:
             if self._received != before or (unheard is not None and _has_heard(unheard)):
                 return
             time.sleep(_ECHO_INTERVAL_S)
-        while _probe_server() is None:
+        while find_server() is None:
             pass
 
     def stop_callbacks(self) -> None:
@@ -163,7 +164,7 @@ def _has_heard(receiver: Any) -> bool:
     return any(bytes(message[0]).endswith(HEARTBEAT) for message in iter(receiver.get_message, None))
 
 
-def _probe_server() -> bool | None:
+def find_server() -> bool | None:
     """Tell whether a new client finds a server that knows us; None when the server gives no answer.
 
     Another process asks: where there is no server, a new client of this one would take the ground from under the old.

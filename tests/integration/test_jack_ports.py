@@ -12,6 +12,7 @@ import pytest
 import rtmidi
 
 from daemon.core.events import MidiIn
+from daemon.midi.jack_heartbeat import find_server
 from daemon.midi.ports import PortError, PortRequest
 from daemon.midi.rtmidi_ports import RtMidiPorts, open_feed, open_rtmidi_ports
 from daemon.system.live_world import LiveWorld
@@ -52,6 +53,15 @@ def test_closing_loses_no_end_of_a_note() -> None:
             arrived.append((event.at, event.data))
     assert hanging(arrived) == set()
     assert {bytes((0x80, pitch, 0)) for pitch in pitches} <= {data for _, data in arrived}
+
+
+@pytest.mark.parametrize("request_", [PortRequest("jack"), PortRequest("jack", in_port="houseband in")])
+def test_a_new_client_finds_the_server_that_knows_the_heartbeat(request_: PortRequest) -> None:
+    """A server that stood still for some seconds is not taken for one that is gone."""
+    with closing(open_rtmidi_ports(PortRequest("jack"))):
+        assert find_server() is True
+        with closing(open_rtmidi_ports(request_)):
+            assert find_server() is True
 
 
 def test_a_port_that_is_not_there_is_one_sentence() -> None:

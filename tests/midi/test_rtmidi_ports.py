@@ -386,7 +386,7 @@ class OnJack:
         self.system = machine(monkeypatch, {3}, list(others))
         self.graph = FakeGraph(self.system)
         self.knows: bool | None = True
-        monkeypatch.setattr(jack_heartbeat, "_probe_server", lambda: self.knows)
+        monkeypatch.setattr(jack_heartbeat, "find_server", lambda: self.knows)
         monkeypatch.setattr(jack_heartbeat, "JackGraph", lambda _: self.graph)
         self.ports = open_rtmidi_ports(PortRequest("jack", in_port=in_port))
         self.ports.listen(lambda: 5, lambda _: None)
@@ -453,7 +453,7 @@ def test_nothing_is_asked_of_a_server_that_hangs_until_it_answers(monkeypatch: p
         answers.append((True if len(answers) == 2 else None, list(stage.system.closed)))
         return answers[-1][0]
 
-    monkeypatch.setattr(jack_heartbeat, "_probe_server", asked)
+    monkeypatch.setattr(jack_heartbeat, "find_server", asked)
     stage.ports.drop()
     assert answers == [(None, []), (None, []), (True, [])]
     assert stage.system.closed[:2] == ["houseband in", "houseband watch"]
@@ -464,7 +464,7 @@ def test_ports_that_nobody_has_listened_to_are_closed_as_soon_as_the_heartbeat_h
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     system = machine(monkeypatch, {3})
-    monkeypatch.setattr(jack_heartbeat, "_probe_server", lambda: pytest.fail("it is asked"))
+    monkeypatch.setattr(jack_heartbeat, "find_server", lambda: pytest.fail("it is asked"))
     ports = open_rtmidi_ports(PortRequest("jack"))
     ports._receivers[0].unheard = [([0x90, 60, 100], 0.0), (list(jack_heartbeat.HEARTBEAT), 0.0)]
     ports.drop()
