@@ -55,7 +55,7 @@ def test_closing_loses_no_end_of_a_note() -> None:
     assert {bytes((0x80, pitch, 0)) for pitch in pitches} <= {data for _, data in arrived}
 
 
-@pytest.mark.parametrize("request_", [PortRequest("jack"), PortRequest("jack", in_port="houseband in")])
+@pytest.mark.parametrize("request_", [PortRequest("jack"), PortRequest("jack", in_port="houseband out")])
 def test_a_new_client_finds_the_server_that_knows_the_heartbeat(request_: PortRequest) -> None:
     """A server that stood still for some seconds is not taken for one that is gone."""
     with closing(open_rtmidi_ports(PortRequest("jack"))):
