@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from daemon.arranging.harmony_line import NO_HARMONY, StepHarmony, list_harmony
 from daemon.arranging.recollection import find_sure_end, play_again
-from daemon.arranging.role_lines import ArrangedNote, RoleLine, find_grating, find_nearest
+from daemon.arranging.role_lines import ArrangedNote, RoleLine, find_grating, find_nearest, has_tone
 from daemon.arranging.voicing import LOWEST_VOICE, find_top, ground, lead_voices
 from daemon.core.plan import PlanRequest
 from music.chords import NO_CHORD
@@ -129,7 +129,7 @@ class _Arranger:
         for role in UPPER_ROLES:
             line = self.lines[role]
             for pitch in [each for each in line.sounding if (each - melody) % PITCH_CLASSES in _SEMITONES]:
-                if not tones >> pitch % PITCH_CLASSES & 1:
+                if not has_tone(tones, pitch):
                     line.end(pitch, tick)
 
     # The bass
@@ -159,7 +159,7 @@ class _Arranger:
         """Return True if the bass may be on another tone of the chord: it walks, and no half of a bar begins here."""
         if not self._walks or note is None or (step - self._bar) % self._steps_per_bar % (2 * STEPS_PER_BEAT) == 0:
             return False
-        return bool(harmony.tones >> note.pitch % PITCH_CLASSES & 1)
+        return has_tone(harmony.tones, note.pitch)
 
     # Chords and pad
 
@@ -206,7 +206,7 @@ class _Arranger:
     @staticmethod
     def _move_voices(line: RoleLine, tick: int, tones: int, *, is_struck: bool) -> None:
         """End the notes that a chord lacks; where the role strikes nothing anew, they go on as its nearest tones."""
-        foreign = [note for pitch, note in line.sounding.items() if not tones >> pitch % PITCH_CLASSES & 1]
+        foreign = [note for pitch, note in line.sounding.items() if not has_tone(tones, pitch)]
         for note in foreign:
             end = note.end
             line.end(note.pitch, tick)
@@ -223,18 +223,15 @@ class _Arranger:
         before = self.lines[role].sounding.get(begun.pitch)
         if before is not None and before.start == begun.start:
             return
-        in_chord = bool(harmony.tones >> begun.pitch % PITCH_CLASSES & 1)
-        for line in self.lines.values():
-            for pitch in find_grating(begun.pitch, line.sounding):
-                is_foreign = bool(harmony.tones) and not harmony.tones >> pitch % PITCH_CLASSES & 1
-                if (
-                    not (in_chord and is_foreign and line.sounding[pitch].start < begun.start)
-                    or line is self.lines[BASS]
-                ):
-                    return
-        for line in self.lines.values():
-            for pitch in find_grating(begun.pitch, line.sounding):
-                line.end(pitch, begun.start)
+        clashes = [(line, pitch) for line in self.lines.values() for pitch in find_grating(begun.pitch, line.sounding)]
+        if clashes and not has_tone(harmony.tones, begun.pitch):
+            return
+        for line, pitch in clashes:
+            is_old = line.sounding[pitch].start < begun.start
+            if line is self.lines[BASS] or has_tone(harmony.tones, pitch) or not is_old:
+                return
+        for line, pitch in clashes:
+            line.end(pitch, begun.start)
         self.lines[role].begin(begun)
 
 

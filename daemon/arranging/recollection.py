@@ -12,10 +12,10 @@ from functools import lru_cache
 from random import Random
 
 from daemon.arranging.harmony_line import StepHarmony
-from daemon.arranging.role_lines import find_nearest
+from daemon.arranging.role_lines import find_nearest, has_tone
 from daemon.core.plan import PlanRequest, Recollection
 from music.encoding.chord_evidence import SURE
-from music.note import PITCH_CLASSES, ROLES, TICKS_PER_STEP, Note
+from music.note import ROLES, TICKS_PER_STEP, Note
 
 Notes = Mapping[str, tuple[Note, ...]]  #: by role
 
@@ -80,7 +80,7 @@ def _move_into_chord(note: Note, now: int, harmony: Sequence[StepHarmony]) -> No
     """Return a note on the nearest tone of the chord of its step."""
     offset = note.start // TICKS_PER_STEP - now
     tones = harmony[offset].tones if offset < len(harmony) else 0
-    if not tones or tones >> note.pitch % PITCH_CLASSES & 1:
+    if not tones or has_tone(tones, note.pitch):
         return note
     return Note(note.start, find_nearest(note.pitch, tones), note.length, note.velocity)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from music.note import Note
+from music.note import PITCH_CLASSES, Note
 
 #: intervals (semitones) that grate where both notes sound: a semitone and a minor ninth
 _GRATING = (1, 13)
@@ -72,10 +72,15 @@ def find_grating(pitch: int, sounding: Iterable[int]) -> list[int]:
     return [other for other in sounding if abs(other - pitch) in _GRATING]
 
 
+def has_tone(tones: int, pitch: int) -> bool:
+    """Return True if the pitch class of a pitch is one of the bits of `tones`."""
+    return bool(tones >> pitch % PITCH_CLASSES & 1)
+
+
 def find_nearest(pitch: int, tones: int) -> int:
     """Return the nearest pitch whose pitch class is a bit of `tones`, of two the lower; itself if there is none."""
     for distance in range(7):
         for near in (pitch - distance, pitch + distance):
-            if tones >> near % 12 & 1:
+            if has_tone(tones, near):
                 return near
     return pitch
