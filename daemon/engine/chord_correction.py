@@ -42,7 +42,7 @@ class ChordCorrection:
 
     def advance(self, tick: int) -> None:
         """Go on to a tick of the grid; at the beginning of the step that is due, correct what sounds."""
-        harmony = self._band.harmony
+        harmony = self._band.input.harmony
         harmony.advance(tick)
         if harmony.changed is not None:
             self._follow()
@@ -80,7 +80,7 @@ class ChordCorrection:
 
     def _follow(self) -> bool:
         band = self._band
-        chord = band.harmony.take_change()
+        chord = band.input.harmony.take_change()
         if chord is None or not band.transport.playing:
             return False
         self._chord, self._known_from = chord, band.planner.number + 1
@@ -116,7 +116,7 @@ class ChordCorrection:
         band = self._band
         for event in band.schedule.end(role, note.start, note.pitch, tick):
             if band.transport.tempo is not None:
-                band.sender.play(event, band.transport.tempo, band.melody.level)
+                band.sender.play(event, band.transport.tempo, band.input.melody.level)
 
     def _lead(self, tick: int, chord: ReadChord, over: Collection[Note]) -> None:
         """Let a bass note that is right go on, and a bass that rests play the chord's until it plays again.

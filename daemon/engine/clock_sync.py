@@ -13,8 +13,8 @@ from daemon.clocks.clock import Change, Clock, ClockTick, Started, Stopped, Temp
 from daemon.core.events import MidiIn, Position
 from daemon.core.tempo import NS_PER_MS, NS_PER_S, NS_PER_US
 from daemon.engine.band import Band
-from daemon.engine.schedule import NoteEvent
 from daemon.engine.transport import HALF_STEP
+from daemon.output.schedule import NoteEvent
 from music import midi
 from music.note import TICKS_PER_BEAT, TICKS_PER_STEP, Metre, round_to_step
 
@@ -131,7 +131,7 @@ class ClockSync:
 
     def _restart_chart(self, tick: int) -> None:
         """Be where the clock is in the chart, too; an ending under way goes on, which is nowhere in the song."""
-        route, ending = self._band.harmony.route, self._band.form.ending
+        route, ending = self._band.input.harmony.route, self._band.form.ending
         if ending is None or ending.paused:
             route.restart(self._offset, tick)
         else:

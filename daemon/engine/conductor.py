@@ -30,8 +30,10 @@ from daemon.core.world import Composer, Output, World
 from daemon.engine.band import Band
 from daemon.engine.chord_correction import ChordCorrection
 from daemon.engine.clock_sync import ClockSync
+from daemon.engine.form_player import FormPlayer
 from daemon.engine.live_controls import LiveControls
 from daemon.engine.looper import EditLoop
+from daemon.engine.recovery import Recovery
 from daemon.engine.song import SongInfo
 from daemon.engine.transport import HALF_STEP
 from daemon.harmony.chart_line import ChartLine
@@ -82,7 +84,9 @@ class Conductor:
             send_clock=send_clock,
         )
         self._band.use(settings)
-        self._band.harmony.route.change_chart(chart, None)
+        self._band.input.harmony.route.change_chart(chart, None)
+        self._form_player = FormPlayer(self._band)
+        self._recovery = Recovery(self._band)
         self._correction = ChordCorrection(self._band)
         self._transposition = Transposition()
         self._sync = ClockSync(clock, self._band)
@@ -116,7 +120,7 @@ class Conductor:
 
     def find_chords(self, now: int) -> ChordNames:
         """Return the chords that the band is given at a time (ns)."""
-        state = self._band.harmony.find_state(self._band.transport.tick_at(now))
+        state = self._band.input.harmony.find_state(self._band.transport.tick_at(now))
         return ChordNames(_find_label(state.now), _find_label(state.following), state.source)
 
     def find_bar(self, tick: int) -> PlayedBar:
@@ -151,7 +155,7 @@ class Conductor:
     def run(self) -> None:
         """Play until Quit. However it ends, nothing sounds afterwards."""
         try:
-            self._band.start(self._world.now())
+            self._form_player.start(self._world.now())
             while self._running:
                 event = self._world.wait(self._deadline())
                 now = self._world.now()
@@ -198,15 +202,15 @@ class Conductor:
         band = self._band
         transport, schedule, sender = band.transport, band.schedule, band.sender
         position = band.position(now)
-        band.catch_up(position, now)
+        self._recovery.catch_up(position, now)
         while (tick := transport.next_tick(schedule.next_tick())) is not None and tick <= position:
             at_grid = transport.is_at_grid(tick)
             if at_grid:
                 self._correction.advance(tick)
             if at_grid and tick % TICKS_PER_STEP == 0:
-                band.begin_step(tick, now)
+                self._form_player.begin_step(tick, now)
             for event in schedule.take(tick, position, band.silent_roles):
-                sender.play(event, tempo, band.melody.level)
+                sender.play(event, tempo, band.input.melody.level)
             sender.release(now, tempo)
             if at_grid and transport.playing:
                 transport.pass_grid()
@@ -233,24 +237,15 @@ class Conductor:
                 if event.done is not None:
                     event.done(accepted)
             case PortsLost():
-                band.lose_ports(now)
+                self._recovery.lose_ports(now)
             case PortsBack():
-                band.regain_ports(now)
+                self._recovery.regain_ports(now)
             case SystemResumed():
-                band.counters.stalls += 1
-                band.wake_up(now)
+                self._recovery.resume(now)
             case Suspend():
-                self._suspend(event, now)
+                self._recovery.suspend(event, now, self._world.now)
             case Quit():
                 self._running = False
-
-    def _suspend(self, event: Suspend, now: int) -> None:
-        """End everything, let the program be stopped, and play on when it goes on."""
-        band = self._band
-        band.end_all(now)
-        event.stop()
-        band.release_keys(self._world.now())  # what was let go of meanwhile was not heard
-        band.planner.renew()
 
     def _hear(self, event: MidiIn, now: int) -> None:
         """Take a MIDI message for melody or clock, unless it is one of the band's own that came back."""
@@ -262,7 +257,7 @@ class Conductor:
             event = self._transposition.apply(event)
             if self._sync.admit(event):
                 band.hear(event, now)
-                if band.harmony.changed is not None:
+                if band.input.harmony.changed is not None:
                     self._correction.follow(now)
         elif is_system(data):
             self._sync.on_event(event, now)

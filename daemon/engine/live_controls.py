@@ -58,7 +58,7 @@ class LiveControls:
         band.use(after)
         band.planner.renew()
         if _editor(before) != _editor(after):
-            band.change_loop(now)
+            band.loop_player.change(now)
         if not band.transport.playing and _players(before) != _players(after):
             band.planner.warm_up(after)
         action = self._actions.get(change.key.partition(".")[0])
@@ -76,7 +76,7 @@ class LiveControls:
             value = value.source
         styles = band.player.get_styles(band.settings.technique)
         value = controls.parse(change.key, value, styles, band.player.techniques)
-        if change.key == "harmony" and value == CHART and band.harmony.route.chart is None:
+        if change.key == "harmony" and value == CHART and band.input.harmony.route.chart is None:
             raise SettingError(NO_CHART)
         return value
 
@@ -109,7 +109,7 @@ class LiveControls:
 
     def _undo(self, _: ControlChange, now: int) -> None:
         band = self._band
-        band.announce(band.loop.undo(band.planner.number, now, band.position(now)), now)
+        band.loop_player.undo(band.planner.number, now)
 
     def _fill(self, _: ControlChange, now: int) -> None:
         if self._band.transport.playing:
@@ -122,7 +122,7 @@ class LiveControls:
         band = self._band
         if band.transport.playing:
             tick = band.position(now)
-            band.form.end(tick, lambda line: band.harmony.go_to_ending(line, tick + TICKS_PER_BEAT))
+            band.form.end(tick, lambda line: band.input.harmony.go_to_ending(line, tick + TICKS_PER_BEAT))
 
     def _change_chart(self, change: ControlChange, now: int) -> None:
         """Take another chart at the next bar line; during an ending, or a stop, for the next performance."""
@@ -133,13 +133,13 @@ class LiveControls:
         if band.transport.playing:
             ending = band.form.ending
             line = band.transport.bars.bar_at(band.position(now)).end if ending is None else ending.over
-        band.harmony.route.change_chart(change.value.line, line, is_same=is_same, is_led=band.transport.led)
+        band.input.harmony.route.change_chart(change.value.line, line, is_same=is_same, is_led=band.transport.led)
 
     def _vamp(self, _: ControlChange, now: int) -> None:
         """Begin or end a vamp; during an ending that is not to be called off it comes too late."""
         ending = self._band.form.ending
         if self._band.transport.playing and (ending is None or ending.paused):
-            self._band.harmony.route.vamp(self._band.position(now))
+            self._band.input.harmony.route.vamp(self._band.position(now))
 
 
 def _players(settings: Settings) -> tuple[str, Mapping[str, str]]:

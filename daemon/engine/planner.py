@@ -11,10 +11,10 @@ from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
 from daemon.core.world import Composer
 from daemon.engine.looper import EditLoop
-from daemon.engine.schedule import NoteSchedule
 from daemon.engine.song import BarLines, SongInfo
 from daemon.harmony.harmony_source import HarmonySource
 from daemon.input.melody import MelodyTracker
+from daemon.output.schedule import NoteSchedule
 from music.note import STEPS_PER_BEAT, TICKS_PER_STEP, Metre, Note
 
 

@@ -716,7 +716,7 @@ def test_an_hour_leaves_nothing_behind() -> None:
     schedule = stage.conductor._band.schedule
     assert sum(len(part.notes) for part in schedule._parts.values()) < 400
     assert len(schedule._heap) == 0
-    assert len(stage.conductor._band.melody._past) < 20
+    assert len(stage.conductor._band.input.melody._past) < 20
 
 
 # Waiting

@@ -98,7 +98,7 @@ def test_a_setting_reaches_whoever_needs_it() -> None:
     for key, value in (("split", 48), ("swing", 0.5), ("offset_ms.bass", 20), ("level.drums", 0), ("mute.pad", True)):
         assert stand.turn(key, value)
     band = stand.band
-    assert (band.melody.split, band.loop.split, band.schedule.swing) == (48, 48, 0.5)
+    assert (band.input.melody.split, band.loop.split, band.schedule.swing) == (48, 48, 0.5)
     assert (band.sender.lookahead_ns, band.silent_roles) == (20_000_000, frozenset({"drums", "pad"}))
 
 

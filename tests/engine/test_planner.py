@@ -12,9 +12,9 @@ from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
 from daemon.engine.looper import EditLoop
 from daemon.engine.planner import Planner
-from daemon.engine.schedule import NoteSchedule
 from daemon.engine.song import SongInfo
 from daemon.input.melody import MelodyTracker
+from daemon.output.schedule import NoteSchedule
 from music.midi import note_off, note_on
 from music.note import Metre, Note
 

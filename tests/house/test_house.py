@@ -33,6 +33,7 @@ FLOORS = {
     "harmony": 5,
     "midi": 5,
     "control": 5,
+    "output": 5,
     "sound": 5,
     "takes": 5,
     "arranging": 4,
@@ -42,7 +43,7 @@ FLOORS = {
     "core": 3,
 }
 #: the engine is pure: no players, ports or threads
-ENGINE_IMPORTS = {"arranging", "core", "clocks", "harmony", "input"}
+ENGINE_IMPORTS = {"arranging", "core", "clocks", "harmony", "input", "output"}
 MAX_MODULES = 15
 #: folders of tests/ that mirror no room
 OTHER_TESTS = {"house", "integration", "programs", "support"}

@@ -17,9 +17,9 @@ from daemon.control.automation import AutomationPoint
 from daemon.core.controls import CONTROLS
 from daemon.core.plan import Plan, PlanRequest
 from daemon.core.settings import Settings
-from daemon.engine.humanise import MAX_TIMING_NS
 from daemon.offline import render
 from daemon.offline.render import RenderOptions
+from daemon.output.humanise import MAX_TIMING_NS
 from daemon.players.graph import GraphError, InferenceError
 from music import midifile, smf
 from music.note import Metre, Note

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from daemon.core.events import ControlChange
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
-from daemon.engine.humanise import MAX_TIMING_NS, find_lookahead_ns, humanise
-from daemon.engine.output_queue import OutputMessage, OutputQueue
+from daemon.output.humanise import MAX_TIMING_NS, find_lookahead_ns, humanise
+from daemon.output.output_queue import OutputMessage, OutputQueue
 from music.midi import note_off
 from music.note import Note
 from tests.support.fakes import MS, FakePlayer, only, pairs, perform

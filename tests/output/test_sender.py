@@ -5,9 +5,9 @@ from __future__ import annotations
 from daemon.core.counters import Counters
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
-from daemon.engine.schedule import CLICK, NoteEvent, ScheduledNote
-from daemon.engine.sender import REPEAT_NS, UNNOTICED_LOSS_NS, NoteSender
 from daemon.offline.virtual_world import RecordingOutput, VirtualWorld
+from daemon.output.schedule import CLICK, NoteEvent, ScheduledNote
+from daemon.output.sender import REPEAT_NS, UNNOTICED_LOSS_NS, NoteSender
 from music.midi import all_notes_off, note_off, note_on
 from music.note import CHANNELS, Note
 from tests.support.fakes import MS

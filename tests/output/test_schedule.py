@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.core.plan import Plan
-from daemon.engine.schedule import CLICK, NoteSchedule, NoteState
+from daemon.output.schedule import CLICK, NoteSchedule, NoteState
 from music.note import Note
 
 

@@ -8,10 +8,10 @@ from daemon.core.counters import Counters
 from daemon.core.settings import Settings
 from daemon.core.tempo import NS_PER_MS, NS_PER_S, TempoMap
 from daemon.core.world import Output
-from daemon.engine.humanise import find_lookahead_ns, humanise
-from daemon.engine.output_queue import OutputMessage, OutputQueue
-from daemon.engine.schedule import CLICK, DRUMS, NoteEvent
 from daemon.input.loopback_filter import LoopbackFilter
+from daemon.output.humanise import find_lookahead_ns, humanise
+from daemon.output.output_queue import OutputMessage, OutputQueue
+from daemon.output.schedule import CLICK, DRUMS, NoteEvent
 from music.midi import all_notes_off, note_off, note_on
 from music.note import Note
 
