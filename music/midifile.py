@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -138,9 +138,7 @@ def parse(data: bytes, name: str = "") -> Song:
     metres: dict[int, Metre] = {0: Metre()}
     markers: list[tuple[int, str]] = []
     for index, track in enumerate(source.tracks):
-        title = next((decode_text(body) for _, body in track.find_bodies(smf.TRACK_NAME)), "")[
-            :_MAX_NAME_LENGTH
-        ].strip()
+        title = read_track_name(track)
         parts += _find_parts(track, title, index, source.division)
         for tick, status, kind, _, body in track.events:
             if status != smf.META:
@@ -165,6 +163,11 @@ def parse(data: bytes, name: str = "") -> Song:
         name,
         ", ".join(f"{kind} ({count})" for kind, count in mended.items()),
     )
+
+
+def read_track_name(track: smf.Track) -> str:
+    """Return the name of a track; '' where it has none."""
+    return next((decode_text(body) for _, body in track.find_bodies(smf.TRACK_NAME)), "")[:_MAX_NAME_LENGTH].strip()
 
 
 def _find_parts(track: smf.Track, name: str, index: int, division: int) -> list[Part]:
@@ -293,12 +296,15 @@ def write(
     harmony: Iterable[tuple[int, str]] = (),
     channels: Mapping[str, int] = CHANNELS,
     pedals: Mapping[str, Iterable[tuple[int, int]]] | None = None,
+    metas: Iterable[mido.Message] = (),
+    others: Iterable[tuple[str, Iterable[mido.Message]]] = (),
 ) -> None:
     """Write a type-1 file at 480 ticks a beat: tempo track, `copied` tracks (messages timed in 480ths), then `parts`.
 
     programs: General MIDI programs (0..127) of parts; note_ticks: to the beat, that the parts' notes are given in;
     harmony: labels of chords by tick, for a track `harmony` of markers, which there is only where they are; channels:
-    those (0..15) of parts, 0 where a part has none; pedals: how the sustain pedal moves in parts, (tick, 0..127). What
+    those (0..15) of parts, 0 where a part has none; pedals: how the sustain pedal moves in parts, (tick, 0..127);
+    metas: further messages of the tempo track, others: name and messages of tracks behind all, both as `copied`. What
     lies after LAST_TICK is left out. Nothing half-written is ever seen. Raises OSError when it cannot be written.
     """
     file = mido.MidiFile(type=1, ticks_per_beat=FILE_TICKS, charset="utf-8")
@@ -310,6 +316,10 @@ def write(
         for t, m in metres
     ]
     first += [(t * scale, 2, mido.MetaMessage("marker", text=make_printable(text))) for t, text in markers]
+    at = 0
+    for message in metas:
+        at += message.time
+        first.append((at, 3, message))
     file.tracks.append(_make_track("", sorted(first, key=lambda e: e[:2])))
     for name, messages in (copied or {}).items():
         track = mido.MidiTrack([mido.MetaMessage("track_name", name=name)])
@@ -334,15 +344,20 @@ def write(
         file.tracks.append(_make_track(name, events))
     if labels := [(t * scale, 0, mido.MetaMessage("marker", text=text)) for t, text in harmony]:
         file.tracks.append(_make_track(HARMONY, labels))
+    for name, messages in others:
+        title = [mido.MetaMessage("track_name", name=name)] if name else []
+        file.tracks.append(mido.MidiTrack([*title, *messages]))
     with open_atomically(Path(path)) as opened:
         file.save(file=opened)
 
 
-def copy_track(song: Song, index: int, channel: int | None = None) -> list[mido.Message]:
+def copy_track(
+    song: Song, index: int, channel: int | None = None, metas: Collection[int] | None = None
+) -> list[mido.Message]:
     """Return the messages of a source track, timed in 480ths of a beat, without its name, tempo and metre.
 
-    A note that nothing ends is ended with the track. channel: only messages of this one (0..15). Raises MidiFileError
-    for a song that was not read from a file.
+    A note that nothing ends is ended with the track. channel: only messages of this one (0..15); metas: only meta
+    messages of these types. Raises MidiFileError for a song that was not read from a file.
     """
     if song.source is None:
         raise song.make_error("this song was not read from a file")
@@ -354,6 +369,8 @@ def copy_track(song: Song, index: int, channel: int | None = None) -> list[mido.
         if status == smf.META and first in (smf.TRACK_NAME, smf.SET_TEMPO, smf.TIME_SIGNATURE):
             continue
         if channel is not None and status < midi.SYSEX and status & 0x0F != channel:
+            continue
+        if metas is not None and (status != smf.META or first not in metas):
             continue
         at = _round_to_file_tick(tick, song.source.division)
         if at - last > _MAX_DELTA:

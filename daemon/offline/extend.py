@@ -10,6 +10,7 @@ from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
 from daemon.engine.song import bar_at, metre_at
 from daemon.harmony.harmony_source import find_key
+from daemon.offline.kept_tracks import list_song_metas
 from daemon.offline.render import MAX_BAR_TICKS
 from daemon.players.graph import reporting_failure
 from daemon.players.player import ContinuingPlayer
@@ -93,6 +94,6 @@ def extend_file(
     added = extend(song, melody, player, wanted)
     before = {MELODY: melody, **{role: tuple(notes) for role, notes in extract_human_parts(song).items()}}
     parts = {part: (*before.get(part, ()), *added[part]) for part in added}
-    midifile.write(target, parts, tempos=song.tempos, metres=song.metres)
+    midifile.write(target, parts, tempos=song.tempos, metres=song.metres, metas=list_song_metas(song))
     if progress is not None:
         progress(1.0)

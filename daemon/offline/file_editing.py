@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from daemon.engine.song import bar_starts
+from daemon.offline.kept_tracks import list_song_metas
 from daemon.offline.render import Progress
 from daemon.players.arcnn import STRICT_STYLES, EditScorer
 from music import midifile
@@ -133,7 +134,7 @@ def write_notes(path: Path, song: Song, done: EditedSong, us: int | None = None)
     us: microseconds a beat instead of the song's tempos.
     """
     tempos = song.tempos if us is None else ((0, us),)
-    midifile.write(path, {MELODY: done.given, EDITS: done.notes}, tempos=tempos, metres=song.metres)
+    midifile.write(path, {MELODY: done.given, EDITS: done.notes}, tempos=tempos, metres=song.metres, metas=list_song_metas(song))
 
 
 def write_edits(path: Path, done: EditedSong) -> None:

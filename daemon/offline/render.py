@@ -19,6 +19,7 @@ from daemon.harmony.harmony_source import HarmonySource
 from daemon.input.melody import MelodyTracker
 from daemon.input.transposition import Transposition
 from daemon.offline.given_chords import HarmonyLog, choose_channels, copy_hand, find_hand
+from daemon.offline.kept_tracks import copy_other_tracks, list_song_metas
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, SentMessage, VirtualWorld
 from daemon.players.graph import InferenceError
 from daemon.players.player import Player
@@ -186,7 +187,7 @@ def render_file(
     progress: Progress | None = None,
     channel: int | None = None,
 ) -> RenderedSong:
-    """Render the accompaniment to a MIDI file's melody into another file, with the melody's track copied into it.
+    """Render the accompaniment to a MIDI file's melody into another file, with all of it that the band does not replace.
 
     track, channel: as `music.midifile.choose_melody` takes them. Raises MidiFileError for a source without a melody,
     OSError when the target cannot be written, InferenceError where inferences fail: after it is written, if some did
@@ -196,6 +197,7 @@ def render_file(
     melody = midifile.choose_melody(song, track, channel)
     copied = midifile.copy_track(song, melody.index, melody.channel)
     performance = perform(song, melody, player, options, progress)
+    indices = {melody.index, *(part.index for part in performance.hand)}
     midifile.write(
         target,
         performance.sounded,
@@ -205,6 +207,8 @@ def render_file(
         harmony=performance.harmony,
         programs={role: program - 1 for role, program in options.programs.items()},
         note_ticks=performance.unit,
+        metas=list_song_metas(song, indices),
+        others=copy_other_tracks(song, indices),
     )
     _report_failure(performance, target)
     return performance
