@@ -309,18 +309,7 @@ def write(
     """
     file = mido.MidiFile(type=1, ticks_per_beat=FILE_TICKS, charset="utf-8")
     scale = FILE_TICKS // TICKS_PER_BEAT
-    first: list[tuple[int, int, mido.MetaMessage]] = []
-    first += [(t * scale, 0, mido.MetaMessage("set_tempo", tempo=min(tempo, 0xFFFFFF))) for t, tempo in tempos]
-    first += [
-        (t * scale, 1, mido.MetaMessage("time_signature", numerator=m.numerator, denominator=m.denominator))
-        for t, m in metres
-    ]
-    first += [(t * scale, 2, mido.MetaMessage("marker", text=make_printable(text))) for t, text in markers]
-    at = 0
-    for message in metas:
-        at += message.time
-        first.append((at, 3, message))
-    file.tracks.append(_make_track("", sorted(first, key=lambda e: e[:2])))
+    file.tracks.append(_make_tempo_track(tempos, metres, markers, metas))
     for name, messages in (copied or {}).items():
         track = mido.MidiTrack([mido.MetaMessage("track_name", name=name)])
         track.extend(messages)
@@ -349,6 +338,28 @@ def write(
         file.tracks.append(mido.MidiTrack([*title, *messages]))
     with open_atomically(Path(path)) as opened:
         file.save(file=opened)
+
+
+def _make_tempo_track(
+    tempos: Iterable[tuple[int, int]],
+    metres: Iterable[tuple[int, Metre]],
+    markers: Iterable[tuple[int, str]],
+    metas: Iterable[mido.Message],
+) -> mido.MidiTrack:
+    """Return the first track of a file; the parameters are those of `write`."""
+    scale = FILE_TICKS // TICKS_PER_BEAT
+    first: list[tuple[int, int, mido.Message]] = []
+    first += [(t * scale, 0, mido.MetaMessage("set_tempo", tempo=min(tempo, 0xFFFFFF))) for t, tempo in tempos]
+    first += [
+        (t * scale, 1, mido.MetaMessage("time_signature", numerator=m.numerator, denominator=m.denominator))
+        for t, m in metres
+    ]
+    first += [(t * scale, 2, mido.MetaMessage("marker", text=make_printable(text))) for t, text in markers]
+    at = 0
+    for message in metas:
+        at += message.time
+        first.append((at, 3, message))
+    return _make_track("", sorted(first, key=lambda event: event[:2]))
 
 
 def copy_track(

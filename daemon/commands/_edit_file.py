@@ -9,18 +9,20 @@ from daemon.commands._console import show_progress
 from daemon.commands._files import report_write_errors
 from daemon.commands._options import build_settings
 from daemon.commands._render_arguments import EditArguments, RenderArguments
+from daemon.commands._written import count_notes, report_written
 from daemon.config.reading import build_config, read_config
 from daemon.core.player_info import PlayerInfo
 from daemon.core.techniques import list_techniques
 from music.errors import UserError
 from music.files import check_distinct, check_writable
+from music.note import EDITS, MELODY
 
 if TYPE_CHECKING:
     from daemon.offline.file_editing import EditOptions
 
 
-def edit_file(given: RenderArguments, editing: EditArguments) -> None:
-    """Edit the notes of a MIDI file and write them to another, as the options say. Raises UserError."""
+def edit_file(given: RenderArguments, editing: EditArguments, as_json: bool) -> None:
+    """Edit the notes of a MIDI file, write them to another, as the options say, and tell it. Raises UserError."""
     from daemon.core.tempo import us_per_beat
     from daemon.offline import file_editing
     from daemon.players.arcnn import EditScorer
@@ -46,6 +48,15 @@ def edit_file(given: RenderArguments, editing: EditArguments) -> None:
     us = None if given.bpm is None else us_per_beat(given.bpm)
     with report_write_errors(given.output):
         file_editing.write_notes(given.output, song, done, us)
+    facts = {
+        "technique": given.technique,
+        "style": options.style,
+        "seed": options.seed,
+        "bars": len(done.draft.bars),
+        "notes": count_notes({MELODY: done.given, EDITS: done.notes}),
+        "edits": len(done.edits),
+    }
+    report_written(given.output, facts, as_json)
 
 
 def _build_options(given: RenderArguments, editing: EditArguments, player: PlayerInfo) -> EditOptions:

@@ -27,9 +27,10 @@ def report_written(output: Path, facts: Mapping[str, Any], as_json: bool) -> Non
     parts = [f"{count} {'bar' if count == 1 else 'bars'}" for count in (facts.get("bars"),) if count is not None]
     if (seconds := facts.get("seconds")) is not None:
         parts.append(f"{int(seconds) // 60}:{int(seconds) % 60:02}")
-    parts += [f"{part} {count}" for part, count in facts.get("notes", {}).items()]
-    unit = " notes" if facts.get("notes") else ""
-    click.echo(f"{make_printable(str(output))}: {', '.join(parts)}{unit}", err=to_stderr)
+    parts += [f"{part} {count}" for part, count in facts.get("notes", {}).items() if count]
+    unit = " notes" if any(facts.get("notes", {}).values()) else ""
+    name = "standard output" if to_stderr else make_printable(str(output))
+    click.echo(f"{name}: {', '.join(parts)}{unit}", err=to_stderr)
 
 
 def count_notes(parts: Mapping[str, Sequence[object]]) -> dict[str, int]:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from daemon.commands._console import show_progress
 from daemon.commands._files import report_write_errors
 from daemon.commands._options import build_settings, channel_option, control_options, graph_option, track_option
+from daemon.commands._written import count_notes, json_option, report_written
 from daemon.core.techniques import list_techniques
 from music.files import check_writable
 
@@ -20,6 +22,7 @@ from music.files import check_writable
 @track_option
 @channel_option
 @control_options
+@json_option
 def command(
     song: Path,
     output: Path,
@@ -28,6 +31,7 @@ def command(
     track: str | None,
     channel: int | None,
     assigned: tuple[str, ...],
+    as_json: bool,
     **values: object,
 ) -> None:
     """Continue a melody, and its accompaniment, by some bars.
@@ -43,5 +47,7 @@ def command(
     player = load_player(next(known.name for known in list_techniques() if known.continues_melodies), graph)
     assert isinstance(player, ContinuingPlayer)
     settings = build_settings(values, assigned, player.info)
-    with report_write_errors(output):
-        extend_file(song, output, player, Extension(bars, settings), track, channel=channel)
+    with report_write_errors(output), show_progress(f"going on from {song.name}") as progress:
+        added = extend_file(song, output, player, Extension(bars, settings), track, progress, channel)
+    facts = {"style": settings.style, "seed": settings.seed, "bars": bars, "notes": count_notes(added)}
+    report_written(output, facts, as_json)

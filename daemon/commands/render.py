@@ -28,6 +28,7 @@ from daemon.commands._options import (
     track_option,
 )
 from daemon.commands._render_arguments import EditArguments, PlayingArguments, RenderArguments
+from daemon.commands._written import count_notes, json_option, report_written
 from daemon.config.cli_options import make_key_option
 from daemon.config.reading import ConfigFile, build_config, parse_key, read_config
 from daemon.control.automation import read_automation
@@ -39,7 +40,7 @@ from music.errors import UserError
 from music.files import check_writable
 
 if TYPE_CHECKING:
-    from daemon.offline.render import RenderOptions
+    from daemon.offline.render import RenderedSong, RenderOptions
 
 WAV = ".wav"
 #: the beginning of keys that hold from the start, as live, and are no controls
@@ -78,6 +79,7 @@ def _make_epilog() -> str:
 @make_key_option("soundfont", help="Instruments for a .wav.")
 @click.option("--click", "clicks", is_flag=True, help="A click on every beat of a .wav.")
 @edit_options
+@json_option
 def command(
     melody: Path,
     output: Path,
@@ -100,6 +102,7 @@ def command(
     iterations: int | None,
     at_once: int | None,
     undo: int | None,
+    as_json: bool,
     **values: object,
 ) -> None:
     """Play along with the melody in a MIDI file and write the band to another.
@@ -110,7 +113,8 @@ def command(
 
     All others are the very engine that plays live, on virtual time: unless --offline, the players know at any moment
     only what has been heard by then. A .mid has the melody untouched on the track `melody`, and a track for every role;
-    a .wav is what `houseband run --audio` plays.
+    a .wav is what `houseband run --audio` plays. Markers, key signatures and the other tracks of the file stay, but for
+    those that are called like an accompaniment (`bass`, `piano`, ...), in whose place the band plays.
 
     Chords are guessed from the melody, unless --harmony, --chart, --chord-track, --chord-channel or --split give them.
     Then the hand's track is copied, too, and a track `harmony` has a marker for every change of chord.
@@ -123,10 +127,10 @@ def command(
     if find(technique).edits_notes:
         _check_editing(technique, output, playing)
         _check_chords(technique, {"chart": chart, "chord_track": chord_track, **values})
-        edit_file(given, editing)
+        edit_file(given, editing, as_json)
     else:
         _check_playing(technique, {**editing, **{key: values[key] for key in EDIT_OPTIONS}})
-        _play_along(given, playing, soundfont, clicks)
+        _play_along(given, playing, soundfont, clicks, as_json)
 
 
 def _check_sound(output: Path, soundfont: Path | None, clicks: bool) -> None:
@@ -158,7 +162,9 @@ def _check_playing(technique: str, editing: Mapping[str, object]) -> None:
         raise UserError(f"--{unused[0].replace('_', '-')}: is for --technique {editors}, not for the {technique}")
 
 
-def _play_along(given: RenderArguments, playing: PlayingArguments, soundfont: Path | None, clicks: bool) -> None:
+def _play_along(
+    given: RenderArguments, playing: PlayingArguments, soundfont: Path | None, clicks: bool, as_json: bool
+) -> None:
     """Render the band as MIDI or, to a .wav, as sound. Raises UserError."""
     from daemon.offline import render
     from daemon.players.load import load_band
@@ -176,6 +182,21 @@ def _play_along(given: RenderArguments, playing: PlayingArguments, soundfont: Pa
             )
     for limit in describe_limits(player.info, options.settings, [metre for _, metre in done.metres]):
         click.echo(limit, err=True)
+    report_written(given.output, _describe(done, options), as_json)
+
+
+def _describe(done: RenderedSong, options: RenderOptions) -> dict[str, object]:
+    """Return what is told of a rendering, by the names that it has in JSON."""
+    settings = options.settings
+    return {
+        "technique": settings.technique,
+        "style": settings.style,
+        "seed": settings.seed,
+        "bars": done.bars,
+        "seconds": round(done.seconds, 3),
+        "notes": count_notes(done.parts),
+        "chords": [{"tick": tick, "chord": label} for tick, label in done.harmony],
+    }
 
 
 def _build_options(given: RenderArguments, playing: PlayingArguments, player: PlayerInfo) -> RenderOptions:

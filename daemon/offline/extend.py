@@ -31,7 +31,13 @@ class Extension:
     settings: Settings = Settings()
 
 
-def extend(song: Song, melody: tuple[Note, ...], player: ContinuingPlayer, wanted: Extension) -> Parts:
+def extend(
+    song: Song,
+    melody: tuple[Note, ...],
+    player: ContinuingPlayer,
+    wanted: Extension,
+    progress: Callable[[float], None] | None = None,
+) -> Parts:
     """Return new notes of the melody and of every role, from the bar line after the song's end on.
 
     The song's own accompaniment is continued; without one, only the new bars are accompanied. Raises MidiFileError for
@@ -66,6 +72,8 @@ def extend(song: Song, melody: tuple[Note, ...], player: ContinuingPlayer, wante
             ends = {(n.start, n.pitch): n for n in plan.held.get(role, ())}
             kept = (ends.get((n.start, n.pitch), n) for n in played[role])
             played[role] = tuple(sorted((*kept, *plan.notes.get(role, ()))))
+        if progress is not None:
+            progress(number / (last - now))
     whole = {MELODY: tuple(line), **played}
     return {part: _cut_to(notes, first, last * TICKS_PER_STEP) for part, notes in whole.items()}
 
@@ -84,16 +92,16 @@ def extend_file(
     track: str | None = None,
     progress: Callable[[float], None] | None = None,
     channel: int | None = None,
-) -> None:
+) -> Parts:
     """Write a MIDI file's song and its extension into another file: `melody` and a track for every role.
 
-    Raises MidiFileError for a source without a melody, OSError when the target cannot be written.
+    Return what was added. progress: called with the share done, 0..1. Raises MidiFileError for a source without a
+    melody, OSError when the target cannot be written.
     """
     song = midifile.read(source)
     melody = midifile.choose_melody(song, track, channel).notes
-    added = extend(song, melody, player, wanted)
+    added = extend(song, melody, player, wanted, progress)
     before = {MELODY: melody, **{role: tuple(notes) for role, notes in extract_human_parts(song).items()}}
     parts = {part: (*before.get(part, ()), *added[part]) for part in added}
     midifile.write(target, parts, tempos=song.tempos, metres=song.metres, metas=list_song_metas(song))
-    if progress is not None:
-        progress(1.0)
+    return added

@@ -134,7 +134,9 @@ def write_notes(path: Path, song: Song, done: EditedSong, us: int | None = None)
     us: microseconds a beat instead of the song's tempos.
     """
     tempos = song.tempos if us is None else ((0, us),)
-    midifile.write(path, {MELODY: done.given, EDITS: done.notes}, tempos=tempos, metres=song.metres, metas=list_song_metas(song))
+    midifile.write(
+        path, {MELODY: done.given, EDITS: done.notes}, tempos=tempos, metres=song.metres, metas=list_song_metas(song)
+    )
 
 
 def write_edits(path: Path, done: EditedSong) -> None:

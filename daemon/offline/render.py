@@ -13,7 +13,7 @@ from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
 from daemon.core.tempo import NS_PER_MS, NS_PER_S, TapTempo, TempoMap, us_per_beat
 from daemon.engine.conductor import Conductor
-from daemon.engine.song import SongInfo
+from daemon.engine.song import SongInfo, bar_at
 from daemon.harmony.chart_line import ChartLine, OpenedChart, open_chart
 from daemon.harmony.harmony_source import HarmonySource
 from daemon.input.melody import MelodyTracker
@@ -92,6 +92,20 @@ class RenderedSong:
     hand: tuple[Part, ...] = ()
     #: (tick, label) of every chord that the band was told of, where there were any, as `HarmonyLog` has them
     harmony: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def bars(self) -> int:
+        """The number of bars that the band plays."""
+        count, tick = 0, self.begin
+        while tick < self.end:
+            count, tick = count + 1, bar_at(self.metres, tick).end
+        return count
+
+    @property
+    def seconds(self) -> float:
+        """The time from the beginning of its first bar to the end of the last."""
+        tempo = TempoMap.from_marks(self.tempos)
+        return (tempo.ns_at(self.end) - tempo.ns_at(self.begin)) / NS_PER_S
 
     @property
     def unit(self) -> int:
@@ -187,7 +201,7 @@ def render_file(
     progress: Progress | None = None,
     channel: int | None = None,
 ) -> RenderedSong:
-    """Render the accompaniment to a MIDI file's melody into another file, with all of it that the band does not replace.
+    """Render the accompaniment to a MIDI file's melody into another file, with all that the band does not replace.
 
     track, channel: as `music.midifile.choose_melody` takes them. Raises MidiFileError for a source without a melody,
     OSError when the target cannot be written, InferenceError where inferences fail: after it is written, if some did

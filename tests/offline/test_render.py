@@ -507,3 +507,24 @@ def test_where_every_inference_fails_nothing_is_written(tmp_path: Path) -> None:
     with pytest.raises(InferenceError, match=r"plays nothing: .* inferences failed: RuntimeError: .* tired"):
         render.render_file(source, target, TiredPlayer(lambda number: True))
     assert not target.exists()
+
+
+def test_a_line_says_what_was_written(song: Write, tmp_path: Path) -> None:
+    done = run(song(), "-o", tmp_path / "out.mid")
+    assert done.stdout == f"{tmp_path / 'out.mid'}: 4 bars, 0:08, bass 31, chords 93, pad 31, drums 63 notes\n"
+    assert done.stderr == ""
+
+
+def test_json_says_what_was_written(song: Write, tmp_path: Path) -> None:
+    done = run(song(), "-o", tmp_path / "out.mid", "--json", "--seed", 3)
+    told = json.loads(done.stdout)
+    written = {part.name: len(part.notes) for part in midifile.read(tmp_path / "out.mid").parts}
+    assert told["notes"] == {role: count for role, count in written.items() if role != "melody"}
+    assert (told["file"], told["bars"], told["seed"], told["style"]) == (str(tmp_path / "out.mid"), 4, 3, "pop")
+
+
+def test_a_file_on_standard_output_has_nothing_else_there(song: Write, tmp_path: Path) -> None:
+    run(song(), "-o", tmp_path / "out.mid")
+    done = run(song(), "-o", "-")
+    assert done.stdout_bytes == (tmp_path / "out.mid").read_bytes()
+    assert done.stderr.startswith("standard output: 4 bars")
