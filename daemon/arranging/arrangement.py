@@ -16,6 +16,8 @@ rarely than by chance is kept from happening, and what is written is changed as 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from operator import attrgetter, itemgetter
 
 from daemon.arranging.harmony_line import NO_HARMONY, StepHarmony, list_harmony
 from daemon.arranging.recollection import find_sure_end, play_again
@@ -43,6 +45,7 @@ RECENT_NOTES = 24
 CORRECTION_STEP = STEPS_PER_BEAT // 2
 #: Styles whose bass walks: it tells the root where half of a bar begins, and is free within the chord between.
 WALKING_STYLES = frozenset({"jazz"})
+_NOTHING: dict[str, list[Note]] = {}
 
 
 def arrange_plan(
@@ -77,10 +80,13 @@ class _Arranger:
         self._walks = request.settings.style in WALKING_STYLES
         tick = request.now * TICKS_PER_STEP
         self.lines = {role: RoleLine(_list_sounding(request, held, role, tick), tick) for role in PITCHED_ROLES}
-        self._onsets: dict[int, list[tuple[str, Note]]] = {}  # by step; from the top
+        self._onsets: dict[int, dict[str, list[Note]]] = {}  # by step and role; from the top
         for role in PITCHED_ROLES:
-            for note in sorted(notes.get(role, ()), key=_by_start_from_the_top):
-                self._onsets.setdefault(note.start // TICKS_PER_STEP, []).append((role, note))
+            from_the_top = sorted(notes.get(role, ()), key=attrgetter("pitch"), reverse=True)
+            for note in sorted(from_the_top, key=attrgetter("start")):
+                self._onsets.setdefault(note.start // TICKS_PER_STEP, {}).setdefault(role, []).append(note)
+        self._tops: dict[int, list[int]] = {}  # pitches that chords and pad have begun at each tick, see `_find_top`
+        self._counted = dict.fromkeys(UPPER_ROLES, 0)  # notes of each role's line that are in there
 
     def arrange(self) -> None:
         """Arrange all steps whose harmony is told, and take over the rest."""
@@ -88,26 +94,26 @@ class _Arranger:
         for offset, harmony in enumerate(self._harmony):
             step = self._now + offset
             self._arrange_step(step, NO_HARMONY if step < sure else harmony)
-        for _, onsets in sorted(self._onsets.items()):
-            for role, note in onsets:
-                self.lines[role].notes.append(ArrangedNote(*_unpack(note)))
+        for _, begins in sorted(self._onsets.items()):
+            for role, late in begins.items():
+                self.lines[role].notes.extend([_copy(note) for note in late])
 
     def _arrange_step(self, step: int, harmony: StepHarmony) -> None:
-        onsets, place = self._onsets.pop(step, ()), (step - self._bar) % self._steps_per_bar
+        begins, place = self._onsets.pop(step, _NOTHING), (step - self._bar) % self._steps_per_bar
         in_beat, tick = place % STEPS_PER_BEAT, step * TICKS_PER_STEP
-        if not onsets and step != self._now and in_beat:
+        if not begins and step != self._now and in_beat:
             return
         for line in self.lines.values():
-            line.end_due(tick)
+            if line.sounding:
+                line.end_due(tick)
         melody = self._find_melody(step)
         if melody is not None and harmony.tones:
             self._make_way(melody, tick, harmony.tones)
-        begins = {role: [note for other, note in onsets if other == role] for role in PITCHED_ROLES}
         corrects = in_beat == CORRECTION_STEP and melody is not None and not self._sounds(melody)
         if harmony.tones and (in_beat == 0 or corrects):
             for role in UPPER_ROLES:
-                self._move_voices(self.lines[role], tick, harmony.tones, is_struck=bool(begins[role]))
-        self._write_bass(step, begins[BASS], harmony, is_strong=in_beat == 0 or corrects)
+                self._move_voices(self.lines[role], tick, harmony.tones, is_struck=role in begins)
+        self._write_bass(step, begins.get(BASS, ()), harmony, is_strong=in_beat == 0 or corrects)
         self._write_chords(tick, begins, harmony, is_beat=in_beat == 0)
 
     # The melody
@@ -134,10 +140,10 @@ class _Arranger:
 
     # The bass
 
-    def _write_bass(self, step: int, begins: list[Note], harmony: StepHarmony, *, is_strong: bool) -> None:
+    def _write_bass(self, step: int, begins: Sequence[Note], harmony: StepHarmony, *, is_strong: bool) -> None:
         """Begin what the bass begins in a step; where it is strong, on the pitch class that the harmony asks for."""
         line, root, tick = self.lines[BASS], harmony.bass, step * TICKS_PER_STEP
-        note = ArrangedNote(*_unpack(begins[-1])) if begins else None  # one voice: the lowest
+        note = _copy(begins[-1]) if begins else None  # one voice: the lowest
         sounding = next(reversed(line.sounding.values()), None)
         if is_strong and root != NO_CHORD and not self._may_walk(step, harmony, note or sounding):
             if note is not None:
@@ -167,46 +173,52 @@ class _Arranger:
         self, tick: int, begins: Mapping[str, list[Note]], harmony: StepHarmony, *, is_beat: bool
     ) -> None:
         """Begin what chords and pad strike together: in the chord, near the voices before, above the bass."""
-        struck = [(role, note) for role in UPPER_ROLES for note in begins[role]]
+        struck = [(role, note) for role in UPPER_ROLES if role in begins for note in begins[role]]
         if not struck:
             return
-        pitches = [note.pitch for _, note in struck]
-        if harmony.tones:
-            pitches = [find_nearest(pitch, harmony.tones) for pitch in pitches]
+        pitches, tones = [note.pitch for _, note in struck], harmony.tones
+        if tones:
+            pitches = [find_nearest(pitch, tones) for pitch in pitches]
         bass = max(self.lines[BASS].sounding, default=-1)
-        top = self._find_top(tick) if sum(pitch >= LOWEST_VOICE for pitch in pitches) > 1 else None
-        if top is not None:
-            pitches = lead_voices(pitches, top, bass)
-        if is_beat and bass < 0 and len(pitches) > 1 and harmony.bass != NO_CHORD:
-            upper = [pitch for role in UPPER_ROLES for pitch in self.lines[role].sounding]
-            pitches = ground(pitches, upper, harmony.bass)
-        for role in UPPER_ROLES:
+        if len(pitches) > 1:
+            top = self._find_top(tick) if sorted(pitches)[-2] >= LOWEST_VOICE else None
+            if top is not None:
+                pitches = lead_voices(pitches, top, bass)
+            if is_beat and bass < 0 and harmony.bass != NO_CHORD:
+                upper = [pitch for role in UPPER_ROLES for pitch in self.lines[role].sounding]
+                pitches = ground(pitches, upper, harmony.bass)
+        for role in begins:
             moved = [(pitch, note) for pitch, (other, note) in zip(pitches, struck, strict=True) if other == role]
-            for pitch, note in sorted(moved, key=lambda each: -each[0]):
-                self._begin_above(role, Note(note.start, pitch, note.length, note.velocity), harmony)
+            for pitch, note in sorted(moved, key=itemgetter(0), reverse=True):
+                begun = ArrangedNote(note.start, pitch, note.start + note.length, note.velocity)
+                self._begin_above(self.lines[role], begun, bass, tones)
 
     def _find_top(self, tick: int) -> int | None:
         """Return the top of the chord before a tick."""
-        begun = [
-            note.to_note()
-            for role in UPPER_ROLES
-            for note in self.lines[role].notes
-            if not note.is_committed and note.start < tick
-        ]
+        for role in UPPER_ROLES:
+            notes = self.lines[role].notes
+            for note in notes[self._counted[role] :]:
+                if note.pitch >= LOWEST_VOICE and not note.is_committed:
+                    self._tops.setdefault(note.start, []).append(note.pitch)
+            self._counted[role] = len(notes)
+        latest = max((start for start, tops in self._tops.items() if len(tops) > 1 and start < tick), default=None)
+        return self._top_before if latest is None else max(self._tops[latest])
+
+    @cached_property
+    def _top_before(self) -> int | None:
+        """The top of the newest chord that was committed."""
         now = self._now * TICKS_PER_STEP
-        played = [
+        return find_top(
             note
             for role in UPPER_ROLES
             for note in self._request.committed.get(role, ())[-RECENT_NOTES:]
             if note.start < now
-        ]
-        top = find_top(begun)
-        return find_top(played) if top is None else top
+        )
 
     @staticmethod
     def _move_voices(line: RoleLine, tick: int, tones: int, *, is_struck: bool) -> None:
         """End the notes that a chord lacks; where the role strikes nothing anew, they go on as its nearest tones."""
-        foreign = [note for pitch, note in line.sounding.items() if not has_tone(tones, pitch)]
+        foreign = [note for pitch, note in line.sounding.items() if not tones >> pitch % PITCH_CLASSES & 1]
         for note in foreign:
             end = note.end
             line.end(note.pitch, tick)
@@ -214,42 +226,35 @@ class _Arranger:
             if not is_struck and end - tick >= TICKS_PER_STEP and pitch not in line.sounding:
                 line.begin(ArrangedNote(tick, pitch, end, note.velocity))
 
-    def _begin_above(self, role: str, note: Note, harmony: StepHarmony) -> None:
-        """Begin a note of chords or pad above the bass, unless it grates on what sounds."""
-        begun = ArrangedNote(*_unpack(note))
-        lowest = max(self.lines[BASS].sounding, default=-1)
-        while begun.pitch <= lowest and begun.pitch + PITCH_CLASSES <= HIGHEST_PITCH:
+    def _begin_above(self, line: RoleLine, begun: ArrangedNote, bass: int, tones: int) -> None:
+        """Begin a note of chords or pad above the bass's pitch, unless it grates on what sounds."""
+        while begun.pitch <= bass and begun.pitch + PITCH_CLASSES <= HIGHEST_PITCH:
             begun.pitch += PITCH_CLASSES
-        before = self.lines[role].sounding.get(begun.pitch)
+        before = line.sounding.get(begun.pitch)
         if before is not None and before.start == begun.start:
             return
-        clashes = [(line, pitch) for line in self.lines.values() for pitch in find_grating(begun.pitch, line.sounding)]
-        if clashes and not has_tone(harmony.tones, begun.pitch):
+        clashes = [(each, pitch) for each in self.lines.values() for pitch in find_grating(begun.pitch, each.sounding)]
+        if clashes and not has_tone(tones, begun.pitch):
             return
-        for line, pitch in clashes:
-            is_old = line.sounding[pitch].start < begun.start
-            if line is self.lines[BASS] or has_tone(harmony.tones, pitch) or not is_old:
+        for each, pitch in clashes:
+            is_old = each.sounding[pitch].start < begun.start
+            if each is self.lines[BASS] or has_tone(tones, pitch) or not is_old:
                 return
-        for line, pitch in clashes:
-            line.end(pitch, begun.start)
-        self.lines[role].begin(begun)
+        for each, pitch in clashes:
+            each.end(pitch, begun.start)
+        line.begin(begun)
 
 
 def _list_sounding(request: PlanRequest, held: Notes, role: str, tick: int) -> list[Note]:
     """Return the committed notes of a role that sound at a tick, with the ends that the plan gives them, if it does."""
     told = {(note.start, note.pitch): note for note in held.get(role, ())}
-    for note in request.committed.get(role, ()):
-        if note.start < tick < note.end:
-            told.setdefault((note.start, note.pitch), note)
+    for note in [n for n in request.committed.get(role, ()) if n.start + n.length > tick > n.start]:
+        told.setdefault((note.start, note.pitch), note)
     return sorted(told.values())
 
 
-def _by_start_from_the_top(note: Note) -> tuple[int, int]:
-    return note.start, -note.pitch
-
-
-def _unpack(note: Note) -> tuple[int, int, int, int]:
-    return note.start, note.pitch, note.end, note.velocity
+def _copy(note: Note) -> ArrangedNote:
+    return ArrangedNote(note.start, note.pitch, note.start + note.length, note.velocity)
 
 
 def _move_bass(pitch: int, pitch_class: int) -> int:

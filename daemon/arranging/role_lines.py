@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
-from music.note import PITCH_CLASSES, Note
+from music.note import PITCH_CLASSES, PITCHES, Note, make_notes
 
-#: intervals (semitones) that grate where both notes sound: a semitone and a minor ninth
-_GRATING = (1, 13)
+#: the pitches that grate where they sound beside each: a semitone and a minor ninth away
+_GRATING = [frozenset({pitch - 13, pitch - 1, pitch + 1, pitch + 13}) for pitch in range(PITCHES)]
 
 
 class ArrangedNote:
@@ -19,9 +20,9 @@ class ArrangedNote:
         self.start, self.pitch, self.end, self.velocity = start, pitch, end, velocity
         self.is_committed = is_committed
 
-    def to_note(self) -> Note:
-        """Return the note as it now stands."""
-        return Note(self.start, self.pitch, self.end - self.start, self.velocity)
+    def tell(self) -> tuple[int, int, int, int]:
+        """Return start, pitch, length and velocity as they now stand."""
+        return self.start, self.pitch, self.end - self.start, self.velocity
 
 
 class RoleLine:
@@ -42,9 +43,9 @@ class RoleLine:
 
     def end_due(self, tick: int) -> None:
         """Let go of the notes that are over by a tick."""
-        over = [pitch for pitch, note in self.sounding.items() if note.end <= tick]
-        for pitch in over:
-            del self.sounding[pitch]
+        sounding = self.sounding
+        for pitch in [pitch for pitch, note in sounding.items() if note.end <= tick]:
+            del sounding[pitch]
 
     def begin(self, note: ArrangedNote) -> None:
         """Begin a note; one of the same pitch that sounds ends there."""
@@ -60,16 +61,18 @@ class RoleLine:
 
     def list_committed(self) -> tuple[Note, ...]:
         """Return the committed notes, sorted, with their ends."""
-        return tuple(sorted(note.to_note() for note in self.notes if note.is_committed))
+        return tuple(make_notes(sorted([note.tell() for note in self.notes if note.is_committed])))
 
     def list_planned(self) -> tuple[Note, ...]:
         """Return the notes that the plan begins, sorted, but for those that were ended before they began."""
-        return tuple(sorted(note.to_note() for note in self.notes if not note.is_committed and note.end > note.start))
+        begun = [note.tell() for note in self.notes if not note.is_committed and note.end > note.start]
+        return tuple(make_notes(sorted(begun)))
 
 
-def find_grating(pitch: int, sounding: Iterable[int]) -> list[int]:
+def find_grating(pitch: int, sounding: Mapping[int, ArrangedNote]) -> list[int]:
     """Return the pitches that lie a semitone or a minor ninth from a pitch."""
-    return [other for other in sounding if abs(other - pitch) in _GRATING]
+    grating = _GRATING[pitch]
+    return [] if grating.isdisjoint(sounding) else [other for other in sounding if other in grating]
 
 
 def has_tone(tones: int, pitch: int) -> bool:
@@ -77,10 +80,12 @@ def has_tone(tones: int, pitch: int) -> bool:
     return bool(tones >> pitch % PITCH_CLASSES & 1)
 
 
+@lru_cache(maxsize=4096)
 def find_nearest(pitch: int, tones: int) -> int:
     """Return the nearest pitch whose pitch class is a bit of `tones`, of two the lower; itself if there is none."""
     for distance in range(7):
-        for near in (pitch - distance, pitch + distance):
-            if has_tone(tones, near):
-                return near
+        if tones >> (pitch - distance) % PITCH_CLASSES & 1:
+            return pitch - distance
+        if tones >> (pitch + distance) % PITCH_CLASSES & 1:
+            return pitch + distance
     return pitch

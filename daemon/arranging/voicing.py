@@ -38,6 +38,8 @@ def lead_voices(pitches: Sequence[int], top: int, bass: int) -> list[int]:
     pitches: two or more; top: of the chord before; bass: the pitch of the bass, above which all lie, -1 for none.
     """
     best, least = list(pitches), float(abs(max(pitches) - top))
+    if least <= MOVE_COST:
+        return best
     lowest = max(bass + 1, LOWEST_MOVED)
     for direction in (-PITCH_CLASSES, PITCH_CLASSES):
         moved = list(pitches)
