@@ -28,6 +28,14 @@ from daemon.commands._options import (
     track_option,
 )
 from daemon.commands._render_arguments import EditArguments, PlayingArguments, RenderArguments
+from daemon.commands._selection import (
+    SelectionArguments,
+    check_selection,
+    choose_files,
+    list_inputs,
+    regenerate_selection,
+    selection_options,
+)
 from daemon.commands._written import count_notes, json_option, report_written
 from daemon.config.cli_options import make_key_option
 from daemon.config.reading import ConfigFile, build_config, parse_key, read_config
@@ -60,10 +68,8 @@ def _make_epilog() -> str:
 
 
 @click.command(epilog=_make_epilog())
-@click.argument("melody", metavar="MELODY.mid", type=click.Path(path_type=Path))
-@click.option(
-    "-o", "--output", metavar="OUT", required=True, type=click.Path(path_type=Path), help="A .mid to write, or a .wav."
-)
+@click.argument("melody", metavar="MELODY.mid", required=False, type=click.Path(path_type=Path))
+@click.option("-o", "--output", metavar="OUT", type=click.Path(path_type=Path), help="A .mid to write, or a .wav.")
 @technique_option
 @graph_option
 @track_option
@@ -78,11 +84,12 @@ def _make_epilog() -> str:
 @replan_option
 @make_key_option("soundfont", help="Instruments for a .wav.")
 @click.option("--click", "clicks", is_flag=True, help="A click on every beat of a .wav.")
+@selection_options
 @edit_options
 @json_option
 def command(
-    melody: Path,
-    output: Path,
+    melody: Path | None,
+    output: Path | None,
     technique: str,
     graph: Path | None,
     track: str | None,
@@ -103,6 +110,7 @@ def command(
     at_once: int | None,
     undo: int | None,
     as_json: bool,
+    selection: SelectionArguments,
     **values: object,
 ) -> None:
     """Play along with the melody in a MIDI file and write the band to another.
@@ -118,19 +126,25 @@ def command(
 
     Chords are guessed from the melody, unless --harmony, --chart, --chord-track, --chord-channel or --split give them.
     Then the hand's track is copied, too, and a track `harmony` has a marker for every change of chord.
+
+    With --from OUT.mid the bars and roles of --only and --roles are played anew, and all else in OUT.mid stays.
     """
+    melody, output = choose_files(melody, output, selection.source)
     given = RenderArguments(melody, output, technique, graph, track, channel, bpm, file, values, assigned)
     playing = PlayingArguments(automation, latency_ms, offline, replan, chart, chord_track)
     editing = EditArguments(edits=edits, iterations=iterations, at_once=at_once, undo=undo)
-    check_writable(output, melody, graph, file, automation, soundfont, Path(chart) if chart else None)
+    inputs = [graph, file, automation, soundfont, Path(chart) if chart else None]
+    check_writable(output, *list_inputs(melody, output, selection), *inputs)
     _check_sound(output, soundfont, clicks)
+    if selection.source is not None:
+        check_selection(technique, output)
     if find(technique).edits_notes:
         _check_editing(technique, output, playing)
         _check_chords(technique, {"chart": chart, "chord_track": chord_track, **values})
         edit_file(given, editing, as_json)
     else:
         _check_playing(technique, {**editing, **{key: values[key] for key in EDIT_OPTIONS}})
-        _play_along(given, playing, soundfont, clicks, as_json)
+        _play_along(given, playing, selection, soundfont, clicks, as_json)
 
 
 def _check_sound(output: Path, soundfont: Path | None, clicks: bool) -> None:
@@ -163,16 +177,28 @@ def _check_playing(technique: str, editing: Mapping[str, object]) -> None:
 
 
 def _play_along(
-    given: RenderArguments, playing: PlayingArguments, soundfont: Path | None, clicks: bool, as_json: bool
+    given: RenderArguments,
+    playing: PlayingArguments,
+    selection: SelectionArguments,
+    soundfont: Path | None,
+    clicks: bool,
+    as_json: bool,
 ) -> None:
     """Render the band as MIDI or, to a .wav, as sound. Raises UserError."""
     from daemon.offline import render
     from daemon.players.load import load_band
     from daemon.sound.fluid_synth import open_synth
 
+    selected = selection.parse()
     synth = open_synth(soundfont) if given.output.suffix.lower() == WAV else None
     player = load_band(given.technique, given.graph)
     options = _build_options(given, playing, player.info)
+    if selected is not None and selection.source is not None:
+        regenerate_selection(
+            *(selected, selection.source, given.melody, given.output, player, options),
+            *(given.track, given.channel, as_json),
+        )
+        return
     with report_write_errors(given.output), show_progress(f"playing along with {given.melody.name}") as progress:
         if synth is None:
             done = render.render_file(given.melody, given.output, player, options, given.track, progress, given.channel)
