@@ -45,20 +45,31 @@ class Style:
     weights: Mapping[str, float]
     #: technique -> collection that it learns the style from, where that is not the one of `COLLECTIONS`
     sources: Mapping[str, str] = field(default_factory=dict)
+    #: percent of the tempo that a ritardando before the final chord comes down to; 100: the style has none
+    final_tempo_percent: int = 100
+    #: degrees of the scale on which the chords of an introduction lie, one a bar; the last one leads to bar 1
+    turnaround: tuple[int, ...] = (1, 6, 4, 5)
+    #: tones of these chords: 3, triads, or 4, sevenths
+    turnaround_tones: int = 3
 
 
 STYLES = (
     Style("pop", {"gan": 1.0, "arcnn": 0.16, "transformer": 3.0}, {"arcnn": "pop909"}),
-    Style("rock", {"gan": 1.0, "transformer": 1.5}),
-    Style("jazz", {"gan": 1.0, "transformer": 1.5}),
-    Style("ballad", {"gan": 1.0, "transformer": 1.5}),
-    Style("piano", {"gan": 2.0, "transformer": 2.0}),
-    Style("romantic", {"arcnn": 0.16, "transformer": 0.7}),
-    Style("classical", {"arcnn": 0.18, "transformer": 0.7}),
-    Style("chorale", {"arcnn": 0.5, "transformer": 0.3}),
+    Style("rock", {"gan": 1.0, "transformer": 1.5}, turnaround=(1, 4, 1, 5)),
+    Style("jazz", {"gan": 1.0, "transformer": 1.5}, turnaround=(1, 6, 2, 5), turnaround_tones=4),
+    Style("ballad", {"gan": 1.0, "transformer": 1.5}, final_tempo_percent=65),
+    Style("piano", {"gan": 2.0, "transformer": 2.0}, final_tempo_percent=70),
+    Style("romantic", {"arcnn": 0.16, "transformer": 0.7}, final_tempo_percent=60, turnaround=(1, 4, 2, 5)),
+    Style("classical", {"arcnn": 0.18, "transformer": 0.7}, final_tempo_percent=70, turnaround=(1, 4, 2, 5)),
+    Style("chorale", {"arcnn": 0.5, "transformer": 0.3}, final_tempo_percent=60, turnaround=(1, 4, 2, 5)),
 )
 #: Technique -> the style that comes first in its style input, where that is not the first of `STYLES`.
 _FIRST_STYLE = {"arcnn": "chorale"}
+
+
+def get_style(name: str) -> Style:
+    """Return the style of a name; one that is not listed, as a graph of one's own may have, is a plain one."""
+    return next((style for style in STYLES if style.name == name), Style(name, {}))
 
 
 def get_weights(technique: str) -> dict[str, float]:

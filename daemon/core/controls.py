@@ -43,7 +43,7 @@ CONTROLS: dict[str, KeySpec] = {
         _make_action("fill", "play more drums and notes over the last half of the bar"),
         _make_action("variation", "play another groove, from the next bar on"),
         _make_action(
-            "ending", "play one more bar from the next bar line on and a final chord, then be silent until start"
+            "ending", "end with a chord where final_chord has it, after the chart's ending, and be silent until start"
         ),
         _make_action("tap", "tap twice or more: the tempo is that of the taps"),
         KeySpec("preset", _PRESET, None, "turn all that a preset of the configuration turns", live=True),

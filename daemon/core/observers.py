@@ -34,7 +34,7 @@ class ChordNames(NamedTuple):
 
     now: str | None = None  #: None where the band guesses
     next: str | None = None  #: the one that follows; None where it is not known
-    source: str = "melody"  #: where `now` is from: hands, chart, memory; melody: the band guesses
+    source: str = "melody"  #: where `now` is from: hands, chart, memory, key; melody: the band guesses
 
 
 class PlayedBar(NamedTuple):

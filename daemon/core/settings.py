@@ -19,6 +19,10 @@ NO_CHART = "harmony: there is no chart to play from"
 #: how links begin that hold a chart, iReal Pro's
 CHART_LINKS = ("irealb://", "irealbook://")
 HARMONY_CHOICES = ("auto", "melody", "hands", "chart")
+#: where the final chord of an ending falls
+FINAL_CHORDS = NEXT_BAR, BAR_LATER, NEXT_NOTE = "next-bar", "bar-later", "next-note"
+#: whether the tempo slows down before a final chord
+RITARDANDO_CHOICES = AUTO_RITARDANDO, RITARDANDO, NO_RITARDANDO = "auto", "on", "off"
 
 _STYLE = KnownName("style", "one of the player's styles", check_style)
 _TECHNIQUE = KnownName("technique", "one of the techniques loaded", check_technique)
@@ -44,6 +48,16 @@ class Settings:
     )
     pause_bars: int = declare_key(
         0, Integer(0, 64), "bars of silence after which the band ends; 0: it goes on for ever"
+    )
+    final_chord: str = declare_key(
+        NEXT_BAR,
+        Choice(FINAL_CHORDS),
+        "where an ending's final chord falls: on the next bar line, a bar later, or on the next note of the melody",
+    )
+    ritardando: str = declare_key(
+        AUTO_RITARDANDO,
+        Choice(RITARDANDO_CHOICES),
+        "slow down before the final chord; auto: in styles that do, such as ballads",
     )
     split: int = declare_key(0, Integer(0, 127), "keys below this pitch are no melody, but chords")
     harmony: str = declare_key(

@@ -113,6 +113,20 @@ class TempoMap:
         self.change(tick, min(max(hurry, us // 2, 1), 2 * us))
         self.change(target, us)
 
+    def slow_down(self, begin: int, end: int, percent: int, step: int) -> None:
+        """Play slower from `begin` to `end`, by the same share of the tempo at every step, down to `percent` of it.
+
+        From `end` on that holds, and marks that were to come then are dropped. step: its ticks. Ticks before `begin`
+        stay where they are.
+        """
+        length = end - begin
+        usual = [(tick, self.us_at(tick)) for tick in range(begin, end, step)]
+        last = self.us_at(end) * 100 // percent
+        for tick, us in usual:
+            passed = 2 * (tick - begin) + min(step, end - tick)  # in halves, by the middle of the step
+            self.change(tick, us * 200 * length // (200 * length - (100 - percent) * passed))
+        self.change(end, last)
+
     def jump(self, tick: int, ns: int, us: int) -> None:
         """Leap forward, at time `ns`, to a tick that has not come by then; later marks are dropped.
 

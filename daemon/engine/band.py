@@ -89,6 +89,7 @@ class Band:
         self.end_all(now)
         self.form.reset()
         self.loop.forget()
+        self.transport.resume_tempo(now + self.sender.lookahead_ns)
         self.transport.stop()
         for message in self.clock_output.stop():
             self.sender.send(message, now)
@@ -131,21 +132,24 @@ class Band:
 
     # The melody
 
-    def hear(self, event: MidiIn, now: int) -> None:
-        """Take in what is played: it may be melody, start the band, and go into the loop."""
+    def hear(self, event: MidiIn, now: int) -> bool:
+        """Take in what is played: it may be melody, start the band, and go into the loop.
+
+        Return True if a note of the melody begins.
+        """
         transport, data, port = self.transport, event.data, event.port
         tick, armed = transport.tick_of_input(event.at), transport.armed
-        if self.input.hear(tick, data, port, is_armed=armed):
-            self.form.melody_played(tick)
-            if armed:
-                if transport.anchored:
-                    self.input.harmony.route.restart(transport.find_bar_1(tick), tick)
-                else:
-                    self._anchor(tick, event.at)
-                self.begin(round_to_step(tick))
+        is_note = self.input.hear(tick, data, port, is_armed=armed)
+        if is_note and armed:
+            if transport.anchored:
+                self.input.harmony.route.restart(transport.find_bar_1(tick), tick)
+            else:
+                self._anchor(tick, event.at)
+            self.begin(round_to_step(tick))
         self.loop_player.hear(tick, data, port, self.planner.number, now)
         if not transport.playing:
             self.input.melody.forget(tick - MEMORY_TICKS)
+        return is_note
 
     def _anchor(self, tick: int, at: int) -> None:
         """Let bar 1 lie where the first melody note says. Nothing that was heard before counts."""

@@ -80,7 +80,7 @@ class ClockSync:
     def let_go(self) -> bool:
         """Let the band play without the clock until that starts again; return False if it must wait for the clock."""
         if self._clock is not None and not self._clock.waits_for_start and not self._rolling:
-            self._band.transport.led = False
+            self._band.transport.led = self._band.transport.is_paced = False
         return not self._band.transport.led
 
     def _apply(self, changes: Iterable[Change], now: int) -> None:
@@ -110,7 +110,7 @@ class ClockSync:
         playing = transport.playing and looped
         self._hold(now)
         transport.release()
-        transport.us, transport.led, self._rolling = change.us, True, True
+        transport.us, transport.led, transport.is_paced, self._rolling = change.us, True, True, True
         matching = self._matching_tick(change) if playing else None
         if transport.tempo is None:
             tick = change.tick
@@ -205,7 +205,7 @@ class ClockSync:
     def _follow_tempo(self, change: TempoOnly) -> None:
         """Take the ticks of a clock that only tells its tempo for the band's own, wherever the band began."""
         tempo, span = self._band.transport.tempo, _tick_ns(change.us)
-        self._band.transport.us = change.us
+        self._band.transport.us, self._band.transport.is_paced = change.us, True
         if not self._tempo_only or tempo is None:
             self._tempo_only = True
             self._offset = 0

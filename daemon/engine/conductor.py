@@ -90,7 +90,7 @@ class Conductor:
         self._correction = ChordCorrection(self._band)
         self._transposition = Transposition()
         self._sync = ClockSync(clock, self._band)
-        self._controls = LiveControls(self._band, self._sync)
+        self._controls = LiveControls(self._band, self._sync, self._form_player)
         self._running = True
 
     @property
@@ -256,7 +256,8 @@ class Conductor:
             self._transposition.semitones = band.settings.transpose
             event = self._transposition.apply(event)
             if self._sync.admit(event):
-                band.hear(event, now)
+                if band.hear(event, now):
+                    self._form_player.hear_note(now)
                 if band.input.harmony.changed is not None:
                     self._correction.follow(now)
         elif is_system(data):

@@ -3,8 +3,8 @@
 - A **fill** raises density and temperature over the last half bar, from the next step on when that has begun already,
   and in the next bar when less than a beat is left of this one.
 - A **variation** is another seed, and with it another groove, from the next bar line on.
-- An **ending** begins at the next bar line: one more bar, or the ending that the chart has, then on beat 1 a chord that
-  is held for a bar, then silence.
+- An **ending** is a final chord that is held for a bar, then silence. It falls on the next bar line, on the one after
+  it, or on the next note of the melody; where the chart has an ending, that is played first.
 - A **pause** of so many whole bars is followed by an ending of its own; playing again calls that off until its chord.
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from daemon.core.settings import Settings
+from daemon.core.settings import BAR_LATER, NEXT_BAR, NEXT_NOTE, Settings
 from daemon.engine.song import BarLines
 from music.note import TICKS_PER_STEP
 
@@ -38,9 +38,10 @@ class Ending:
     """An ending that is to come or under way, in ticks."""
 
     begin: int  #: the bar line from which on the last bar is played
-    chord: int  #: where the final chord begins
+    chord: int  #: where the final chord begins, at the latest if it `waits_for_note`
     over: int  #: where that ends
     paused: bool = False  #: a pause has brought it about, and the next note that is played begins anew
+    waits_for_note: bool = False  #: the final chord falls on the next note of the melody
 
 
 class Form:
@@ -75,16 +76,32 @@ class Form:
         latest = self._variation if self._next_variation is None else self._next_variation[1]
         self._next_variation = self._bars.bar_at(tick).end, latest + 1
 
-    def end(self, tick: int, find_chord: Callable[[int], int | None] = lambda _line: None) -> None:
+    def end(
+        self,
+        tick: int,
+        final_chord: str = BAR_LATER,
+        find_chord: Callable[[int], int | None] = lambda _line: None,
+    ) -> None:
         """End, as is asked for at this tick. An ending under way goes on; one that a pause brought about now stays.
 
-        find_chord: returns where the final chord begins if the ending begins at a tick; None for a bar later.
+        final_chord: where it falls, one of `daemon.core.settings.FINAL_CHORDS`; find_chord: returns where it begins if
+        the ending of a chart begins at a tick, None where there is none.
         """
-        if self.ending is None:
-            line = self._bars.bar_at(tick).end
-            self._end_from(line, find_chord(line), paused=False)
-        else:
+        if self.ending is not None:
             self.ending = replace(self.ending, paused=False)
+            return
+        late = TICKS_PER_STEP if final_chord == NEXT_BAR else 0
+        line = self._bars.bar_at(tick + late).end  # whoever is as early as that means the bar that is about to begin
+        if final_chord == NEXT_NOTE:
+            self._end_from(line, None, waits_for_note=True)
+            return
+        chord = find_chord(line)
+        self._end_from(line, line if chord is None and final_chord == NEXT_BAR else chord)
+
+    def end_on(self, tick: int) -> None:
+        """Let the final chord begin at a tick, for a bar."""
+        bar = self._bars.bar_at(tick)
+        self.ending = Ending(tick, tick, tick + bar.end - bar.start)
 
     def end_after_pause(self, tick: int, since: int | None, bars: int) -> None:
         """Begin an ending at this tick, if it is a bar line and the player has been silent for `bars` whole bars.
@@ -96,10 +113,17 @@ class Form:
             if bar.start == tick and tick - since >= bars * (bar.end - bar.start):
                 self._end_from(tick, None, paused=True)
 
-    def melody_played(self, tick: int) -> None:
-        """Call an ending off that a pause has brought about, until its chord: the player plays again."""
-        if self.ending is not None and self.ending.paused and tick < self.ending.chord:
+    def melody_played(self, tick: int) -> bool:
+        """Take in that a melody note is played at a tick; return True if the final chord is to fall on it.
+
+        It calls an ending off that a pause has brought about, until its chord: the player plays again.
+        """
+        if self.ending is None or tick >= self.ending.chord:
+            return False
+        if self.ending.paused:
             self.ending = None
+            return False
+        return self.ending.waits_for_note
 
     def phase(self, tick: int) -> Phase:
         """Return the phase of the step at this tick."""
@@ -126,8 +150,8 @@ class Form:
         if self._next_variation is not None and tick >= self._next_variation[0]:
             self._variation, self._next_variation = self._next_variation[1], None
 
-    def _end_from(self, line: int, chord: int | None, *, paused: bool) -> None:
+    def _end_from(self, line: int, chord: int | None, *, paused: bool = False, waits_for_note: bool = False) -> None:
         if chord is None:
             chord = self._bars.bar_at(line).end
         chord = -(-chord // TICKS_PER_STEP) * TICKS_PER_STEP  # in a metre of its own, a chart is off the grid
-        self.ending = Ending(line, chord, self._bars.bar_at(chord).end, paused)
+        self.ending = Ending(line, chord, self._bars.bar_at(chord).end, paused, waits_for_note)

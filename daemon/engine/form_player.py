@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from daemon.core.settings import NEXT_BAR, NO_RITARDANDO, RITARDANDO
 from daemon.engine.band import Band
-from daemon.engine.form import Phase
+from daemon.engine.form import Ending, Phase
 from daemon.output.schedule import CLICK, DRUMS, NoteSchedule
-from music.note import TICKS_PER_BEAT, TICKS_PER_STEP, Note
+from music.note import TICKS_PER_BEAT, TICKS_PER_STEP, Note, round_to_step
+from music.styles import get_style
 
 #: General MIDI's bass drum and crash cymbal, for the drums of a final chord
 FINAL_DRUMS = (36, 49)
+#: percent of the tempo that a ritardando comes down to in a style that has none of its own
+USUAL_FINAL_TEMPO_PERCENT = 70
 
 
 class FormPlayer:
@@ -38,6 +42,8 @@ class FormPlayer:
         bars = band.settings.pause_bars
         if bars and not band.loop_player.is_wanted:  # a loop is there to be listened to
             form.end_after_pause(tick, band.input.melody.silent_since(tick), bars)
+        if form.ending is not None and tick < form.ending.chord:
+            self._slow_down(form.ending, tick, now)
         match form.phase(tick):
             case Phase.PLAYING:
                 step = tick // TICKS_PER_STEP
@@ -50,6 +56,56 @@ class FormPlayer:
                 band.stop(now)
                 if paused:  # whoever only paused goes on when he likes
                     band.transport.arm()
+
+    def end(self, now: int) -> None:
+        """End the performance, as is asked for now, with a final chord where the settings have it."""
+        band = self._band
+        if not band.transport.playing:
+            return
+        tick, final_chord, harmony = band.position(now), band.settings.final_chord, band.input.harmony
+        plays_last_bar = final_chord != NEXT_BAR
+
+        def find_chord(line: int) -> int | None:
+            return harmony.go_to_ending(line, tick + TICKS_PER_BEAT, plays_last_bar=plays_last_bar)
+
+        band.form.end(tick, final_chord, find_chord)
+        newest = band.input.melody.newest_note
+        if newest is not None and band.transport.tick_at(now) - newest < TICKS_PER_STEP:  # pressed together with it
+            self.hear_note(now)
+
+    def hear_note(self, now: int) -> None:
+        """Take in that a melody note has begun, on which the final chord may fall."""
+        band = self._band
+        tick = band.input.melody.newest_note
+        assert tick is not None
+        ending = band.form.ending
+        if ending is not None and ending.paused and tick < ending.chord:
+            band.transport.resume_tempo(now + band.sender.lookahead_ns)
+        if not band.form.melody_played(tick):
+            return
+        position, step = band.position(now), round_to_step(tick) * TICKS_PER_STEP
+        chord = max(position, step)
+        band.form.end_on(chord)
+        is_to_come = chord > position or (position % TICKS_PER_STEP == 0 and band.transport.is_at_grid(position))
+        if not is_to_come:
+            self._play_final_chord(position)
+
+    def _slow_down(self, ending: Ending, tick: int, now: int) -> None:
+        """Begin the ritardando in the last bar before the final chord, if there is one; the rest of it slows down.
+
+        tick: that of the step that begins.
+        """
+        band = self._band
+        settings = band.settings
+        percent = 100 if settings.ritardando == NO_RITARDANDO else get_style(settings.style).final_tempo_percent
+        if settings.ritardando == RITARDANDO and percent == 100:
+            percent = USUAL_FINAL_TEMPO_PERCENT
+        bar = band.transport.bars.bar_at(ending.chord - 1)
+        if percent == 100 or tick < bar.start:
+            return
+        begin = (max(tick, band.position(now)) // TICKS_PER_STEP + 1) * TICKS_PER_STEP
+        share = 100 - (100 - percent) * (ending.chord - begin) // (ending.chord - bar.start)
+        band.transport.slow_down(begin, ending.chord, share)
 
     def _play_final_chord(self, tick: int) -> None:
         """Hold the harmony of the last plan to the end."""

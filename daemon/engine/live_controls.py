@@ -11,16 +11,17 @@ from daemon.core.schema import SettingError
 from daemon.core.settings import NO_CHART, Settings
 from daemon.engine.band import Band
 from daemon.engine.clock_sync import ClockSync
+from daemon.engine.form_player import FormPlayer
 from daemon.harmony.chart_line import OpenedChart
 from daemon.harmony.harmony_source import CHART
-from music.note import EDITS, TICKS_PER_BEAT
+from music.note import EDITS
 
 
 class LiveControls:
     """Checks control changes and carries them out."""
 
-    def __init__(self, band: Band, sync: ClockSync) -> None:
-        self._band, self._sync = band, sync
+    def __init__(self, band: Band, sync: ClockSync, form_player: FormPlayer) -> None:
+        self._band, self._sync, self._form_player = band, sync, form_player
         self._played_chart = band.settings.chart
         #: what a control does besides changing the settings; keyed by the part before a dot, as in `mute.bass`
         self._actions: Mapping[str, Callable[[ControlChange, int], None]] = {
@@ -119,10 +120,7 @@ class LiveControls:
         self._band.form.next_variation(self._band.position(now) if self._band.transport.playing else None)
 
     def _end(self, _: ControlChange, now: int) -> None:
-        band = self._band
-        if band.transport.playing:
-            tick = band.position(now)
-            band.form.end(tick, lambda line: band.input.harmony.go_to_ending(line, tick + TICKS_PER_BEAT))
+        self._form_player.end(now)
 
     def _change_chart(self, change: ControlChange, now: int) -> None:
         """Take another chart at the next bar line; during an ending, or a stop, for the next performance."""

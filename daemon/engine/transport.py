@@ -57,12 +57,15 @@ class Transport:
         self.anchored = song.tempo is not None or song.count_in > 0
         #: a clock that is followed says where bar 1 lies and how fast it goes
         self.led = False
+        #: a clock that is followed says how fast it goes
+        self.is_paced = False
         #: when (ns) the clock that is followed stopped; None while it has not
         self.held_since: int | None = None
         #: the next tick of the grid, while the band plays
         self.grid = 0
         self._has_begun = False  # the band has played
         self._state = TransportState.ARMED  # but for being held
+        self._slows_down = False  # it does before a final chord, or has been told otherwise since
         self._taps = TapTempo()
 
     @property
@@ -126,7 +129,7 @@ class Transport:
         """Leap forward, to a tick that has not come by `at` (ns); stop there, armed."""
         self.us = us
         self._place(tick, at)
-        self._state = TransportState.ARMED
+        self._state, self._slows_down = TransportState.ARMED, False
 
     def _place(self, tick: int, at: int) -> None:
         if self.tempo is None:
@@ -143,6 +146,22 @@ class Transport:
         self.us = us_per_beat(bpm)
         if self.tempo is not None:
             self.tempo.change(self.tempo.tick_from(at), self.us)
+
+    def slow_down(self, begin: int, end: int, percent: int) -> None:
+        """Play a ritardando, if there is no clock to be followed: slower from a tick on, down to a percent at `end`.
+
+        It is played once until `resume_tempo`, for a tempo that is set meanwhile holds.
+        """
+        if self._slows_down or self.led or self.is_paced or self.tempo is None or begin >= end:
+            return
+        self._slows_down = True
+        self.tempo.slow_down(begin, end, percent, TICKS_PER_STEP)
+
+    def resume_tempo(self, at: int) -> None:
+        """Play as fast as before a ritardando from the first tick at or after `at` (ns) on."""
+        if self._slows_down and self.tempo is not None and not self.led and not self.is_paced:
+            self.tempo.change(self.tempo.tick_from(at), self.us)
+        self._slows_down = False
 
     def tap(self, at: int) -> float | None:
         """Take a tap; return the tempo in beats per minute that the taps make, None if they make none."""

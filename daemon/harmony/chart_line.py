@@ -21,6 +21,8 @@ from music.note import PITCH_CLASSES, TICKS_PER_BEAT, Metre
 _WHOLE = 4 * TICKS_PER_BEAT
 #: names of sections with which songs end
 _ENDING = re.compile(r"\b(ending|end|outro|coda|tag)\b", re.IGNORECASE)
+#: and with which they begin
+_INTRO = re.compile(r"\b(intro|introduction)\b", re.IGNORECASE)
 #: of a span
 _START, _END = itemgetter(0), itemgetter(1)
 
@@ -85,13 +87,23 @@ class ChartLine:
         begin = max((at for at in marks if at <= place), default=0)
         return begin, min((at for at in marks if at > place), default=self.length)
 
+    @property
+    def has_ending(self) -> bool:
+        """True if a section of it is called an ending or a coda."""
+        return any(_is_ending(bar) for bar in self._bars)
+
+    def find_intro(self) -> int:
+        """Return the tick at which its introduction ends, a first section that is called so; 0: it has none."""
+        first = self._bars[0].mark
+        return self.find_section(0)[1] if first is not None and _INTRO.search(first) else 0
+
     def find_ending(self) -> tuple[int, int]:
         """Return the ticks at which the last bars begin, and at which the final chord does.
 
         They are the last section that is called an ending or a coda, else the last bar. The last bar of such a section
         is the final chord if it has one chord only; else that is the chord of bar 1, and begins where they end.
         """
-        marked = [bar.start for bar in self._bars if bar.mark is not None and _ENDING.search(bar.mark)]
+        marked = [bar.start for bar in self._bars if _is_ending(bar)]
         if not marked:
             return self._bars[-1].start, self.length
         begin, end = self.find_section(marked[-1])
@@ -104,6 +116,10 @@ class ChartLine:
         if self._spans and self._spans[-1][1] == start and self._spans[-1][2] == chord:
             start = self._spans.pop()[0]
         self._spans.append((start, end, chord))
+
+
+def _is_ending(bar: _Bar) -> bool:
+    return bar.mark is not None and _ENDING.search(bar.mark) is not None
 
 
 def _find_key(chart: Chart) -> Key | None:

@@ -125,16 +125,20 @@ class ChartRoute:
             origin = tick - (place - begin)
             self._add(Stretch(max(origin, now.since), now.chart, origin, begin, end - begin, is_vamp=True))
 
-    def end(self, line: int, soonest: int = _ALWAYS) -> int | None:
+    def end(self, line: int, soonest: int = _ALWAYS, *, plays_last_bar: bool = True) -> int | None:
         """Go to the ending of the chart at a bar line; return the tick at which the final chord is to begin.
 
         Nobody jumps who is in it. soonest: the tick from which on players can be told of another chord: a final chord
-        that would begin earlier, as an ending of one bar has it, is played for a bar first. Returns None where there is
-        no chart.
+        that would begin earlier, as an ending of one bar has it, is played for a bar first. plays_last_bar: a chart
+        without an ending goes to its last bar, and else to the chord of bar 1 at once. Returns None where there is no
+        chart.
         """
         now = self.find(line)
         if now.chart is None:
             return None
+        if not plays_last_bar and not now.chart.has_ending:
+            self._add(Stretch(line, now.chart, line))
+            return line
         begin, chord = now.chart.find_ending()
         place = now.find_place(line)
         if not begin <= place < chord:

@@ -6,7 +6,7 @@ How sure each chord is is said with it, and fades where it is only assumed to go
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from daemon.core.settings import Settings
 from daemon.core.value_types import KeyName
@@ -15,6 +15,7 @@ from daemon.harmony.chart_route import ChartRoute
 from daemon.harmony.chord_memory import ChordMemory
 from daemon.harmony.chord_reading import ReadChord
 from daemon.harmony.hand_keys import HandKeys
+from daemon.harmony.lead_in import BarPlace, LeadIn
 from music.analysis.key import Key, read_key
 from music.encoding.chord_evidence import HELD_FADE, GivenChord
 from music.encoding.melody_context import AHEAD_BEATS
@@ -23,25 +24,13 @@ from music.note import TICKS_PER_BEAT, TICKS_PER_STEP, round_to_step
 AUTO, MELODY, HANDS, CHART = "auto", "melody", "hands", "chart"
 #: where a chord has come from when it was played before
 MEMORY = "memory"
+#: and when it leads in to a song of which nothing is known but the key
+KEY = "key"
 #: beats of the past of which players are told
 _PAST_BEATS = 8
 #: a chord less sure than this is not worth telling
 _LEAST_CERTAINTY = 0.05
 _NEVER = 1 << 62
-
-
-class BarPlace(Protocol):
-    """A bar, in ticks."""
-
-    @property
-    def start(self) -> int:
-        """Its first tick."""
-        ...
-
-    @property
-    def end(self) -> int:
-        """The tick after its last."""
-        ...
 
 
 class HarmonyState(NamedTuple):
@@ -79,6 +68,8 @@ class HarmonySource:
         """find_bar: returns the bar of a tick; has_melody: tells whether (channel, port) is listened to."""
         #: the way through the chart that is played from
         self.route = route or ChartRoute()
+        #: the stretch before the melody comes in
+        self.lead_in = LeadIn(find_bar)
         self._find_bar = find_bar
         self._keys = HandKeys(lambda tick: find_bar(tick).start, has_melody)
         self._memory = ChordMemory()
@@ -131,12 +122,14 @@ class HarmonySource:
         self._keys.forget(tick)
         self._memory.forget()
 
-    def go_to_ending(self, line: int, soonest: int) -> int | None:
+    def go_to_ending(self, line: int, soonest: int, *, plays_last_bar: bool = True) -> int | None:
         """Go to the chart's ending at a bar line, and return where its final chord begins.
 
-        soonest: as `ChartRoute.end` takes it. Returns None where the band does not play from a chart.
+        soonest, plays_last_bar: as `ChartRoute.end` takes them. Returns None where the band plays from no chart.
         """
-        return self.route.end(line, soonest) if self._settings.harmony in (AUTO, CHART) else None
+        if self._settings.harmony not in (AUTO, CHART):
+            return None
+        return self.route.end(line, soonest, plays_last_bar=plays_last_bar)
 
     def list_chords(self, step: int) -> tuple[GivenChord, ...]:
         """Return the chords around a step, as `PlanRequest.harmony` has them."""
@@ -156,8 +149,24 @@ class HarmonySource:
         later = (chord for chord in chords if chord.start > tick and chord[2:5] != now[2:5])
         return HarmonyState(now, next(later, None), source)
 
+    def lacks_chords(self, step: int) -> bool:
+        """Return True if a step lies before the melody, and nothing tells the chords that it leads in with."""
+        return self.lead_in.lasts(step * TICKS_PER_STEP) and not self._list_chords(step)[0]
+
     def _list_chords(self, step: int) -> tuple[list[GivenChord], str]:
         """Return the chords around a step, and where that of the step is from."""
+        tick = step * TICKS_PER_STEP
+        chords, source = self._list_given(step)
+        if not self.lead_in.lasts(tick) or any(chord.start <= tick < chord.end for chord in chords):
+            return chords, source
+        key = self.find_key()
+        if key is None:
+            return [], MELODY
+        since, until = tick - _PAST_BEATS * TICKS_PER_BEAT, tick + (AHEAD_BEATS + 1) * TICKS_PER_BEAT
+        return self.lead_in.list_chords(since, until, key, self._settings.style), KEY
+
+    def _list_given(self, step: int) -> tuple[list[GivenChord], str]:
+        """Return the chords that the player gives around a step, and where that of the step is from."""
         begin = step * TICKS_PER_STEP // TICKS_PER_BEAT * TICKS_PER_BEAT
         since, until = begin - _PAST_BEATS * TICKS_PER_BEAT, begin + (AHEAD_BEATS + 1) * TICKS_PER_BEAT
         match self._settings.harmony:

@@ -88,6 +88,13 @@ class MelodyTracker:
         self._note_silence(tick)
         return False
 
+    @property
+    def newest_note(self) -> int | None:
+        """The tick at which its newest note began; None before the first."""
+        if self._top is not None:
+            return self._top.start
+        return self._past[-1].start if self._past else None
+
     def silent_since(self, tick: int) -> int | None:
         """Return the tick since which no key has been held and nothing has sounded, as of a tick.
 

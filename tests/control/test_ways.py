@@ -46,13 +46,14 @@ VALUES: dict[str, object] = {
 }  # fmt: skip
 
 
-#: controls of the loop that the AR-CNN edits, of who plays what, and of chords that nobody plays here: these players
-#: would not let them be heard (tests/engine/test_looper.py, test_chord_correction.py and test_chart_playing.py,
-#: tests/players/test_transformer.py)
+#: controls of the loop that the AR-CNN edits, of who plays what, of chords that nobody plays here, and of endings that
+#: nobody asks for: these players would not let them be heard (tests/engine/test_looper.py, test_chord_correction.py,
+#: test_chart_playing.py and test_ending.py, tests/players/test_transformer.py)
 ELSEWHERE = {
     *("loop_bars", "overdub", "edits_per_second", "edit_sysex", "creative_risk", "remove_max", "add_max"),
     *("lock_pitches", "lock_bars", "register_low", "register_high", "undo", "player"),
     *("harmony", "harmony_hold", "chord_channel", "chart", "vamp"),
+    *("final_chord", "ritardando"),
 }
 
 

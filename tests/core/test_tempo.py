@@ -128,3 +128,26 @@ def test_marks_that_were_dropped_can_be_put_back() -> None:
     assert [short.with_older(dropped).ns_at(tick) for tick in range(0, 12_100, 7)] == [
         whole.ns_at(tick) for tick in range(0, 12_100, 7)
     ]
+
+
+def test_a_ritardando_slows_every_step_by_the_middle_of_it_and_ends_at_a_percent() -> None:
+    tempo = TempoMap(500_000)
+    tempo.change(12, 400_000)
+    tempo.slow_down(0, 24, 50, 6)
+    # the share of the tempo that is left is 1 - 0.5 * 3/24, ... 9/24, 15/24, 21/24
+    assert tempo.marks == (
+        (0, 533_333), (6, 615_384), (12, 581_818), (18, 711_111), (24, 800_000),
+    )  # fmt: skip
+    tempo.change(48, 400_000)
+    assert tempo.us_at(47) == 800_000
+
+
+@given(TEMPI, st.integers(0, 100), st.integers(1, 200), st.integers(1, 100), st.integers(1, 48))
+def test_a_ritardando_only_ever_slows_down(us: int, begin: int, length: int, percent: int, step: int) -> None:
+    tempo = TempoMap(us)
+    before = [tempo.ns_at(tick) for tick in range(begin + 1)]
+    tempo.slow_down(begin, begin + length, percent, step)
+    assert [tempo.ns_at(tick) for tick in range(begin + 1)] == before
+    told = [us for _, us in tempo.marks]
+    assert told == sorted(told)
+    assert told[-1] == us * 100 // percent

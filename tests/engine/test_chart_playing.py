@@ -25,6 +25,8 @@ NAMES = ["C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B"]
 SONG = "[Verse]\n| C | F |\n[Chorus]\n| G | Am | D |\n[Ending]\n| E | A |\n"
 ALONE = SongInfo(follows_chart=True)  # the first note says where bar 1 is
 FROM_CHART = Settings(harmony="chart", chart="/song.txt")
+LATER = replace(FROM_CHART, final_chord="bar-later")
+HELD = [Note(0, 72, 2000)]
 
 
 def line(text: str) -> ChartLine:
@@ -143,14 +145,27 @@ def test_an_ending_of_one_bar_is_held_and_no_other_chord_is(asked: int, chord: i
 
 
 def test_the_final_chord_of_a_chart_that_lies_off_the_grid_comes() -> None:
-    _, stage = play("Time: 7/32\n| C | F | G |\n", 6, [turn(BAR + 10, "ending")], song=SongInfo())
+    _, stage = play("Time: 7/32\n| C | F | G |\n", 6, [turn(BAR + 10, "ending")], song=SongInfo(), settings=LATER)
     assert max(start for start, *_ in stage.notes) == 2 * BAR + 24
     assert max(start + length for start, _, _, length in stage.notes) == 3 * BAR
 
 
-def test_where_chords_are_guessed_an_ending_is_a_bar_later() -> None:
-    _, stage = play(SONG, 8, [turn(3 * BAR - 6, "ending")], settings=Settings(harmony="melody"))
-    assert max(start for start, *_ in stage.notes) == 4 * BAR
+def test_where_chords_are_guessed_an_ending_is_a_chord_on_the_next_bar_line() -> None:
+    _, stage = play(SONG, 8, [turn(3 * BAR - 7, "ending")], settings=Settings(harmony="melody"))
+    assert max(start for start, *_ in stage.notes) == 3 * BAR
+
+
+def test_a_chart_without_an_ending_goes_to_the_chord_of_bar_1_or_plays_its_last_bar_before() -> None:
+    text, pressed = "| C | F | G | D |\n", BAR + 90
+    player, stage = play(text, 6, [turn(pressed, "ending")], melody=HELD)
+    assert max(start for start, *_ in stage.notes) == 3 * BAR  # a sixteenth is left: the next bar is meant
+    assert roots(player) == "C F G"
+    player, stage = play(text, 6, [turn(pressed - 1, "ending")], melody=HELD)
+    assert max(start for start, *_ in stage.notes) == 2 * BAR
+    assert find_root(player.asked[-1]) == "C"
+    player, stage = play(text, 6, [turn(pressed - 1, "ending")], melody=HELD, settings=LATER)
+    assert max(start for start, *_ in stage.notes) == 3 * BAR
+    assert (roots(player), find_root(player.asked[-1])) == ("C F D", "C")
 
 
 def test_a_vamp_that_is_pressed_during_an_ending_comes_too_late() -> None:

@@ -19,6 +19,7 @@ AT_120 = TempoMap(500_000)
 FOUR = ((0, Metre()),)
 TUNE = [Note(i * 24, 60 + i * 5 % 12, 20) for i in range(48)]
 HELD = [Note(0, 60, 2000)]
+LATER = Settings(final_chord="bar-later")
 
 
 def at(tick: int) -> int:
@@ -72,9 +73,13 @@ def test_a_variation_wanted_before_a_stop_is_there_after_it() -> None:
     assert form.settings(0, Settings()).seed == 2 * SEED_STEP
 
 
-def test_an_ending_is_a_bar_then_a_chord_for_a_bar() -> None:
+def test_an_ending_is_a_chord_for_a_bar_on_the_next_bar_line_or_a_bar_later() -> None:
     form = Form(BarLines(FOUR))
-    form.end(100)
+    form.end(100, "next-bar")
+    found = [form.phase(t) for t in (100, 186, 192, 198, 282, 288)]
+    assert [p.value for p in found] == ["playing", "playing", "chord", "held", "held", "over"]
+    form = Form(BarLines(FOUR))
+    form.end(100, "bar-later")
     phases = {t: form.phase(t) for t in (100, 192, 282, 288, 294, 378, 384, 390)}
     assert [p.value for p in phases.values()] == [
         "playing", "playing", "playing", "chord", "held", "held", "over", "over",
@@ -158,7 +163,7 @@ def under_c(request: PlanRequest, step: int) -> dict[str, list[Note]]:
 
 
 def test_an_ending_plays_its_bar_then_holds_the_last_harmony_for_a_bar() -> None:
-    stage = perform(FakePlayer(under_c), HELD, until=800, events=[turn(100, "ending")])
+    stage = perform(FakePlayer(under_c), HELD, until=800, events=[turn(100, "ending")], settings=LATER)
     final = [n for n in stage.notes if n[0] >= 288]
     assert final == [
         (288, 1, 36, 96), (288, 2, 60, 96), (288, 2, 64, 96), (288, 2, 67, 96), (288, 9, 36, 96), (288, 9, 49, 96),
@@ -172,14 +177,14 @@ def test_what_an_ending_finds_sounding_is_its_harmony_and_ends_at_its_chord() ->
     def one_long(request: PlanRequest, step: int) -> dict[str, list[Note]]:
         return {"pad": [Note(6, 50, 900, 66)] if step == 1 else []}
 
-    stage = perform(FakePlayer(one_long, roles=("pad",)), HELD, until=800, events=[turn(100, "ending")])
+    stage = perform(FakePlayer(one_long, roles=("pad",)), HELD, until=800, events=[turn(100, "ending")], settings=LATER)
     assert stage.notes == [(6, 3, 50, 282), (288, 3, 50, 96)]
 
 
 def test_after_an_ending_the_band_waits_for_start_and_a_note() -> None:
     tune = [Note(0, 60, 20), Note(400, 62, 20), Note(500, 64, 200)]
     quiet = perform(FakePlayer(), tune, until=700, events=[turn(10, "ending")])
-    assert max(n[0] for n in quiet.notes) == 192
+    assert max(n[0] for n in quiet.notes) == 96
     again = perform(FakePlayer(), tune, until=700, events=[turn(10, "ending"), turn(450, "start")])
     assert [n for n in again.notes if n[0] < 400] == quiet.notes
     assert min(n[0] for n in again.notes if n[0] > 400) == 504
@@ -187,7 +192,7 @@ def test_after_an_ending_the_band_waits_for_start_and_a_note() -> None:
 
 def test_notes_played_over_the_final_chord_begin_nothing() -> None:
     stage = perform(FakePlayer(), TUNE, until=1000, events=[turn(10, "ending")])
-    assert max(n[0] for n in stage.notes) == 192
+    assert max(n[0] for n in stage.notes) == 96
 
 
 def last_onset(tune: list[Note], bars: int, *events: Event) -> int:

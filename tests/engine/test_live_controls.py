@@ -16,6 +16,7 @@ from daemon.core.value_types import Trigger
 from daemon.engine.band import Band
 from daemon.engine.clock_sync import ClockSync
 from daemon.engine.form import Phase
+from daemon.engine.form_player import FormPlayer
 from daemon.engine.live_controls import LiveControls
 from daemon.engine.song import SongInfo
 from daemon.engine.transport import TransportState
@@ -39,7 +40,7 @@ class Stand:
         self.band = Band(self.output, self, self.player.info, song, self.world.now)
         self.band.use(Settings())
         self.sync = ClockSync(clock, self.band)
-        self.controls = LiveControls(self.band, self.sync)
+        self.controls = LiveControls(self.band, self.sync, FormPlayer(self.band))
 
     def ask(self, request: PlanRequest) -> None:
         self.player.plan(request)
@@ -170,7 +171,7 @@ def test_fills_and_endings_are_for_a_band_that_plays() -> None:
     assert stand.turn("fill", tick=10)
     assert stand.band.form.settings(90, Settings()).density > 1
     assert stand.turn("ending", tick=10)
-    assert stand.band.form.phase(192) is Phase.CHORD
+    assert stand.band.form.phase(96) is Phase.CHORD
 
 
 def test_a_variation_comes_at_once_or_at_the_next_bar() -> None:
