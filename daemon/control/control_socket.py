@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from daemon.control import gestures
+from daemon.control.client_keys import ClientKeys
 from daemon.control.learned import change_learned
 from daemon.control.owner_lock import OwnerLock
 from daemon.control.server_process import ServerProcess
@@ -82,6 +83,7 @@ class ControlSocket:
         self._replacing = threading.Lock()  # held to change `_server`, which `close` must not miss
         self._server = ServerProcess()
         self._thread = threading.Thread(target=self._supervise, name="control-supervisor", daemon=True)
+        self._keys = ClientKeys(put, now)  # of the supervisor's thread
         self._pause_s = FIRST_PAUSE_S / 2  # before the last replacement, doubled before the next
 
     @property
@@ -140,6 +142,7 @@ class ControlSocket:
         server: ServerProcess | None = self._server
         while server is not None:
             server.read(self._take)
+            self._keys.release()  # no client is connected any more
             status = server.dispose()
             self.wanted = frozenset()
             if self._closing.is_set():
@@ -182,6 +185,10 @@ class ControlSocket:
         match message["kind"]:
             case "command":
                 self._put(self._make_event(message["key"], message["value"], message["serial"]))
+            case "play":
+                self._keys.play(message["client"], message["notes"])
+            case "left":
+                self._keys.release(message["client"])
             case "wanted":
                 self.wanted = frozenset(message["topics"])
             case "warning":

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from daemon.core import controls, wire
-from daemon.core.observers import COUNT_IN, ChordNames, Observer, PerformanceView
+from daemon.core.observers import COUNT_IN, ChordNames, Observer, PerformanceView, PlayedBar
 from daemon.core.plan import Plan
 from daemon.core.settings import Settings
 from daemon.core.tempo import NS_PER_MS
@@ -24,6 +24,8 @@ MISSING_INTERVAL_NS = 1_000 * NS_PER_MS
 CHORDS_INTERVAL_NS = 20 * NS_PER_MS
 #: counters are published only when the conductor has nothing to do for longer than this (ns)
 COUNTERS_SLACK_NS = 5 * NS_PER_MS
+#: bars that are counted one by one; behind a longer jump they are taken to be all alike
+MAX_COUNTED_BARS = 64
 _LATEST = 1 << 62  # a time after all others
 
 
@@ -35,6 +37,27 @@ class FactReceiver(Protocol):
 
     def tell(self, *fact: object) -> None:
         """Take a fact, without waiting."""
+
+
+class BarCounter:
+    """Counts the bars of a performance from bar 1 on, whatever their metres."""
+
+    def __init__(self) -> None:
+        self.number = 0  #: of the bar found last
+        self._bar: PlayedBar | None = None
+
+    def find(self, performance: PerformanceView, tick: int) -> PlayedBar:
+        """Return the bar that a tick lies in, and count up to it."""
+        bar = performance.find_bar(tick)
+        if self._bar is None or bar.start < self._bar.start:
+            self._bar, self.number = performance.find_bar(0), 1
+        for _ in range(MAX_COUNTED_BARS):
+            if self._bar.end > bar.start:
+                break
+            self._bar, self.number = performance.find_bar(self._bar.end), self.number + 1
+        self.number += (bar.start - self._bar.start) // bar.metre.ticks_per_bar  # an upbeat, or a long way away
+        self._bar = bar
+        return bar
 
 
 class Publisher(Observer):
@@ -49,6 +72,8 @@ class Publisher(Observer):
         self._playing = False
         self._chords = ChordNames()
         self._tempo_due = self._counters_due = self._chords_due = -_LATEST
+        self._bars = BarCounter()
+        self._told_bar: tuple[int, int] | None = None  # number and first tick of the bar that was published last
         self._last_edit = 0  # serial number of the last edit that was published
 
     def on_start(self, performance: PerformanceView) -> None:
@@ -82,7 +107,9 @@ class Publisher(Observer):
             self._server.tell("counters", performance.counters.to_summary())
         while outcomes:  # last, so that whoever asked for a change can read it back
             self._server.tell("done", *outcomes.popleft())
-        return now + MISSING_INTERVAL_NS if missing or performance.waiting_for == COUNT_IN else None
+        again = now + MISSING_INTERVAL_NS if missing or performance.waiting_for == COUNT_IN else None
+        line = self._publish_bar(performance, now) if "bars" in self._server.wanted else None
+        return line if again is None or (line is not None and line < again) else again
 
     def on_input(self, data: bytes, at: int) -> None:
         """Publish a note that was played to the band."""
@@ -105,6 +132,18 @@ class Publisher(Observer):
             self._chords = chords
             self._server.tell("chord", *chords)
 
+    def _publish_bar(self, performance: PerformanceView, now: int) -> int | None:
+        """Publish the bar that has begun; return when (ns) the next one will."""
+        tempo = performance.tempo
+        if tempo is None or not performance.playing:
+            self._told_bar = None
+            return None
+        bar = self._bars.find(performance, tempo.tick_at(now))
+        if (self._bars.number, bar.start) != self._told_bar:
+            self._told_bar = self._bars.number, bar.start
+            self._server.tell("bar", self._bars.number, str(bar.metre), bar.start, bar.end, tempo.ns_at(bar.start))
+        return tempo.ns_at(bar.end)
+
     def _publish_edits(self, performance: PerformanceView) -> None:
         for made in performance.loop.edits_since(self._last_edit):
             self._last_edit = made.serial
@@ -119,6 +158,7 @@ class Publisher(Observer):
             self._server.tell("tempo", us, performance.playing, None, None)
             return
         tick = tempo.tick_at(now)
+        self._bars.find(performance, tick)
         self._server.tell("tempo", us, performance.playing, tick, tempo.ns_at(tick))
 
     def _tick_at(self, at: int) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from daemon.control.client_events import (
     make_plan_event,
     make_tempo_event,
 )
+from daemon.control.client_keys import ClientNoteError, read_notes
 from daemon.control.connection import Connection, Json
 from daemon.control.gestures import CC, FORGET, LEARN, PING, Gesture, GestureError, parse_target
 from daemon.control.learned import change_learned, write_learned
@@ -48,6 +50,8 @@ class RequestHandler:
         self._pass_on = pass_on
         self._serial = setup["serial"]
         self._pending: dict[int, tuple[Connection, Json]] = {}  # serial of a command -> who asked, and the request
+        self._numbers: dict[Connection, int] = {}  # of the clients that have played
+        self._gone: list[int] = []  # those of clients that have gone, of which the band has yet to be told
         self._learner: tuple[Connection, Json] | None = None
         self._learned: dict[str, str] = dict(setup["learned"])
         #: how the band stands, as `get` answers it
@@ -76,22 +80,32 @@ class RequestHandler:
             case "unsubscribe":
                 client.topics -= _read_topics(request)
                 client.send(make_answer(request))
+            case "play":
+                self._play(client, request)
             case "learn":
                 self._learn(client, request)
             case "forget":
                 self._ask_band(client, request, FORGET, _read_key(request))
             case other:
                 raise RequestError(
-                    f"no such op: {shorten(other)}; there are get, set, panic, ping, subscribe, "
-                    "unsubscribe, learn, forget"
+                    f"no such op: {shorten(other)}; there are get, set, panic, ping, play, "
+                    "subscribe, unsubscribe, learn, forget"
                 )
 
     def drop_client(self, client: Connection) -> None:
-        """Forget a client that has gone: its requests need no answer, and it learns no gesture."""
+        """Forget a client that has gone: its requests need no answer, its notes end, and it learns no gesture."""
+        if (number := self._numbers.pop(client, None)) is not None:
+            self._gone.append(number)
+            self.tell_gone()
         self._pending = {serial: waiting for serial, waiting in self._pending.items() if waiting[0] is not client}
         if self._learner is not None and self._learner[0] is client:
             self._learner = None
             self._command(LEARN, "")
+
+    def tell_gone(self) -> None:
+        """Tell the band of clients that played and have gone, as far as it takes that; to be called now and then."""
+        while self._gone and self._pass_on({"kind": "left", "client": self._gone[0]}):
+            self._gone.pop(0)
 
     def take_fact(self, fact: tuple[Any, ...]) -> tuple[str, Json] | None:
         """Take in what the band tells. Return the topic and the event to be sent to clients, if it is one."""
@@ -115,6 +129,8 @@ class RequestHandler:
             case ("chord", now, following, source):
                 self.state["chord"] = {"now": now, "next": following, "source": source}
                 return "chords", {"event": "chord", **self.state["chord"]}
+            case ("bar", number, metre, tick, end, at):
+                return "bars", {"event": "bar", "bar": number, "metre": metre, "tick": tick, "end": end, "at": at}
             case ("note", *what):
                 return "notes", make_note_event(*what)
             case ("heard", *what):
@@ -124,6 +140,20 @@ class RequestHandler:
             case ("edit", *what):
                 return "edits", make_edit_event(*what)
         return None
+
+    def _play(self, client: Connection, request: Json) -> None:
+        """Pass notes on under a number, which is another client's only once the band knows that this one has gone."""
+        try:
+            notes = read_notes(request)
+        except ClientNoteError as error:
+            raise RequestError(str(error)) from None
+        self.tell_gone()
+        if client not in self._numbers:
+            taken = {*self._numbers.values(), *self._gone}
+            self._numbers[client] = next(number for number in count() if number not in taken)
+        if not self._pass_on({"kind": "play", "client": self._numbers[client], "notes": notes}):
+            raise RequestError(_BUSY)
+        client.send(make_answer(request))
 
     def _find(self, request: Json) -> Json:
         if "key" not in request:

@@ -98,6 +98,7 @@ class ControlServer:
         """Take the facts that have come; a client is sent their events in one piece, which it reads faster."""
         for _ in range(facts.qsize()):
             fact = facts.get()
+            self._handler.tell_gone()
             if fact == ("ping",):
                 self._pass_on({"kind": "pong"})
                 continue

@@ -23,27 +23,28 @@ from click.testing import CliRunner
 
 from daemon.cli import main
 from daemon.control.client import ClientError, ControlClient
+from daemon.control.client_keys import FIRST_PORT
 from daemon.control.connection import BURST_REQUESTS, REQUESTS_PER_SECOND, Connection, TokenBucket, Turnstile
 from daemon.control.control_socket import ControlSocket, ServerSetup
 from daemon.control.gesture_world import GestureWorld
 from daemon.control.gestures import Gestures
 from daemon.control.owner_lock import OwnerLock
 from daemon.control.protocol import PROTOCOL, TOPICS
-from daemon.control.publisher import Publisher
+from daemon.control.publisher import BarCounter, Publisher
 from daemon.control.requests import RequestError, RequestHandler
 from daemon.control.server import MAX_CLIENTS, MAX_LINE_BYTES, MAX_RESERVED, MAX_STRANGERS, listen
 from daemon.control.server_process import MAX_QUEUED_FACTS
 from daemon.core.counters import Counters
-from daemon.core.events import ControlChange, Event, ForgetGesture, LearnGesture, Ping, Quit
-from daemon.core.observers import ObservedOutput, ObservedWorld
+from daemon.core.events import ControlChange, Event, ForgetGesture, LearnGesture, MidiIn, Ping, Quit
+from daemon.core.observers import ObservedOutput, ObservedWorld, PlayedBar
 from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
 from daemon.engine.conductor import Conductor
-from daemon.engine.song import SongInfo
+from daemon.engine.song import SongInfo, bar_at, metre_at
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, VirtualWorld
 from daemon.system.signals import on_panic
-from music.note import Note
+from music.note import Metre, Note
 from tests.support.fakes import MS, FakePlayer, midi
 
 Json = dict[str, Any]
@@ -79,8 +80,8 @@ class Band:
 
     def _put(self, event: Event) -> None:
         self.events.put(event)
-        assert isinstance(event, ControlChange | LearnGesture | ForgetGesture | Ping)
-        if event.done is None:
+        assert isinstance(event, ControlChange | LearnGesture | ForgetGesture | Ping | MidiIn)
+        if isinstance(event, MidiIn) or event.done is None:
             return
         if isinstance(event, ControlChange):
             self.done.append(event)
@@ -397,6 +398,40 @@ def test_a_bucket_fills_at_its_rate() -> None:
     assert [bucket.find_delay_s(1_000.0), bucket._tokens] == [0, BURST_REQUESTS]
 
 
+def heard(band: Band, count: int) -> list[tuple[bytes, int]]:
+    """The next MIDI that comes in, with its port."""
+    events = [band.events.get(timeout=20) for _ in range(count)]
+    assert all(isinstance(event, MidiIn) and event.at == 7 for event in events)
+    return [(event.data, event.port) for event in events if isinstance(event, MidiIn)]
+
+
+def test_notes_that_a_client_did_not_end_are_ended_when_it_goes(band: Band) -> None:
+    first, second = connected(band), connected(band)
+    first.ask("play", notes=[{"pitch": 60}, {"pitch": 64, "velocity": 90}])
+    second.ask("play", pitch=60, channel=2)
+    first.ask("play", pitch=60, on=False)
+    ports = FIRST_PORT, FIRST_PORT + 1
+    assert heard(band, 4) == [
+        (bytes((0x90, 60, 80)), ports[0]),
+        (bytes((0x90, 64, 90)), ports[0]),
+        (bytes((0x91, 60, 80)), ports[1]),
+        (bytes((0x80, 60, 0)), ports[0]),
+    ]
+    first.close()
+    assert heard(band, 1) == [(bytes((0x80, 64, 0)), ports[0])]
+    second.close()
+    assert heard(band, 1) == [(bytes((0x81, 60, 0)), ports[1])]
+
+
+def test_notes_of_clients_are_ended_when_the_server_is_killed(band: Band) -> None:
+    client = connected(band)
+    client.ask("play", notes=[{"pitch": 60}, {"pitch": 64}])
+    heard(band, 2)
+    os.kill(band.control.pid, signal.SIGKILL)
+    assert sorted(data for data, _ in heard(band, 2)) == [bytes((0x80, 60, 0)), bytes((0x80, 64, 0))]
+    client.close()
+
+
 def test_a_server_that_stands_still_is_never_waited_for(band: Band) -> None:
     connected(band).close()
     os.kill(band.control.pid, signal.SIGSTOP)
@@ -689,7 +724,7 @@ def test_being_watched_changes_no_send_time() -> None:
     ]
     assert played(watcher, events) == played(None, events)
     kinds = {fact[0] for fact in watcher.told}
-    assert kinds == {"note", "heard", "plan", "tempo", "controls", "counters", "done", "waiting"}
+    assert kinds == {"note", "heard", "plan", "tempo", "controls", "counters", "done", "waiting", "bar"}
 
 
 def test_what_a_watcher_is_told() -> None:
@@ -712,6 +747,36 @@ def test_what_a_watcher_is_told() -> None:
     assert notes[0][2] == 6
     assert [fact[2] for fact in watcher.told if fact[0] == "heard"][:2] == [0, 20]
     assert next(fact for fact in watcher.told if fact[0] == "tempo")[1:] == (500_000, False, -96, AT_120.ns_at(-96))
+
+
+def test_bars_are_told_as_they_begin() -> None:
+    watcher = Watcher()
+    watcher.wanted = frozenset({"bars"})
+    played(watcher, [])
+    told = [fact[1:] for fact in watcher.told if fact[0] == "bar"]
+    assert told == [
+        (number, "4/4", start, start + 96, AT_120.ns_at(start)) for number, start in ((1, 0), (2, 96), (3, 192))
+    ]
+
+
+def test_bars_are_counted_over_changes_of_metre_jumps_and_upbeats() -> None:
+    metres = ((0, Metre()), (192, Metre(3, 4)), (192 + 72 * 2, Metre(6, 8)))
+
+    class Bars:
+        """A performance of which only the bars are asked."""
+
+        def find_bar(self, tick: int) -> PlayedBar:
+            bar = bar_at(metres, tick)
+            return PlayedBar(bar.start, bar.end, metre_at(metres, bar.start)[1])
+
+    bars, counter = Bars(), BarCounter()
+    ticks = (-100, -1, 0, 95, 96, 191, 192, 264, 335, 336, 336 + 72 * 1000, 264, 0, -97)
+    found = [(tick, counter.find(bars, tick).start, counter.number) for tick in ticks]  # type: ignore[arg-type]
+    assert found == [
+        *((-100, -192, -1), (-1, -96, 0), (0, 0, 1), (95, 0, 1), (96, 96, 2), (191, 96, 2)),
+        *((192, 192, 3), (264, 264, 4), (335, 264, 4), (336, 336, 5), (72336, 72336, 1005)),
+        *((264, 264, 4), (0, 0, 1), (-97, -192, -1)),
+    ]
 
 
 def test_the_end_of_the_music_is_told_at_once() -> None:

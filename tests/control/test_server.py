@@ -8,11 +8,12 @@ import random
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.control.connection import Connection
-from daemon.control.requests import MAX_PENDING_COMMANDS, RequestHandler
+from daemon.control.requests import MAX_PENDING_COMMANDS, RequestError, RequestHandler
 from daemon.control.server import ControlServer
 from daemon.core import controls
 from tests.support.hostile import make_line
@@ -75,12 +76,13 @@ def test_whatever_is_asked_is_answered_once_or_passed_on_in_its_own_type(seed: i
     served = Served()
     line = make_line(random.Random(seed))
     answers = served.ask(line)
-    assert len(answers) + len(served.passed) == 1
+    played = [message for message in served.passed if message["kind"] == "play"]
+    assert len(answers) + len(served.passed) == 1 + len(played)
     for answer in answers:
         assert isinstance(answer["ok"], bool)
         assert answer["ok"] or len(answer["error"]) < 2000
     for message in served.passed:
-        if message["key"] in controls.CONTROLS:
+        if message.get("key") in controls.CONTROLS:
             assert controls.parse(message["key"], message["value"]) == message["value"]
 
 
@@ -137,3 +139,59 @@ def test_a_chart_is_looked_at_before_the_band_is_told_of_it(tmp_path: Path) -> N
     assert served.passed == []
     assert choose("| C | F |\n") == {}  # the band has yet to say that it is done
     assert [(each["key"], each["value"]) for each in served.passed] == [("chart", str(song))]
+
+
+def test_notes_are_passed_on_as_midi_and_answered() -> None:
+    served = Served()
+    assert served.ask(b'{"op": "play", "pitch": 60, "id": 3}') == [{"id": 3, "ok": True}]
+    chord = [{"pitch": 64, "velocity": 99, "channel": 16}, {"pitch": 60, "on": False}]
+    assert served.ask(json.dumps({"op": "play", "notes": chord}).encode()) == [{"ok": True}]
+    assert served.passed == [
+        {"kind": "play", "client": 0, "notes": [[0x90, 60, 80]]},
+        {"kind": "play", "client": 0, "notes": [[0x9F, 64, 99], [0x80, 60, 0]]},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("members", "sentence"),
+    [
+        ({}, "pitch: takes a whole number from 0 to 127, not None"),
+        ({"pitch": 128}, "pitch: takes a whole number from 0 to 127, not 128"),
+        ({"pitch": True}, "pitch: takes"),
+        ({"pitch": 60, "channel": 0}, "channel: takes a whole number from 1 to 16, not 0"),
+        ({"pitch": 60, "velocity": 1.5}, "velocity: takes"),
+        ({"pitch": 60, "on": "yes"}, "on: takes true or false"),
+        ({"notes": []}, "notes: takes a list of 1 to 64 notes"),
+        ({"notes": [{"pitch": 1}] * 65}, "notes: takes a list of 1 to 64 notes"),
+        ({"notes": [60]}, "a note is an object with pitch"),
+        ({"notes": [{"pitch": 60}, {"pitch": 200}]}, "pitch: takes"),
+    ],
+)
+def test_notes_that_are_none_are_refused_and_none_of_them_is_played(members: Json, sentence: str) -> None:
+    served = Served()
+    [answer] = served.ask(json.dumps({"op": "play", **members}).encode())
+    assert answer["error"].startswith(sentence)
+    assert served.passed == []
+
+
+def test_a_client_that_goes_is_told_of_when_the_band_takes_it_and_its_number_is_free_only_then() -> None:
+    served = Served(takes=1)
+    served.ask(b'{"op": "play", "pitch": 60}')
+    served.handler.drop_client(served.client)
+    assert len(served.passed) == 1
+    other = Connection(Writer())  # type: ignore[arg-type]
+    served._takes = 4
+    served.handler.answer(other, {"op": "play", "pitch": 61})
+    assert served.passed[1:] == [
+        {"kind": "left", "client": 0},
+        {"kind": "play", "client": 0, "notes": [[0x90, 61, 80]]},
+    ]
+    served._takes = 3
+    served.handler.drop_client(other)
+    third = Connection(Writer())  # type: ignore[arg-type]
+    with pytest.raises(RequestError, match="the band takes no more requests"):
+        served.handler.answer(third, {"op": "play", "pitch": 62})
+    served._takes = 9
+    served.handler.tell_gone()
+    served.handler.answer(third, {"op": "play", "pitch": 62})
+    assert [(message["kind"], message["client"]) for message in served.passed[3:]] == [("left", 0), ("play", 1)]

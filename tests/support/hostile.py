@@ -16,6 +16,7 @@ OPS: tuple[Any, ...] = (
     "set",
     "panic",
     "ping",
+    "play",
     "subscribe",
     "unsubscribe",
     "learn",
@@ -77,6 +78,14 @@ def make_value(rng: random.Random, depth: int = 0) -> Any:
             return list(range(rng.choice((10, 5000))))
 
 
+def make_note(rng: random.Random) -> dict[str, Any]:
+    """Return a note to play, often one that is right."""
+    note: dict[str, Any] = {"pitch": rng.randrange(128), "on": rng.random() < 0.5, "channel": rng.randrange(1, 17)}
+    if rng.random() < 0.3:
+        note[rng.choice(("pitch", "on", "channel", "velocity"))] = make_value(rng)
+    return note
+
+
 def make_request(rng: random.Random) -> dict[str, Any]:
     """Return a request: of a known operation mostly, about a known control often."""
     request: dict[str, Any] = {"op": rng.choice(OPS)}
@@ -86,6 +95,10 @@ def make_request(rng: random.Random) -> dict[str, Any]:
         request["value"] = make_value(rng)
     if rng.random() < 0.3:
         request["to"] = [rng.choice(TOPICS) for _ in range(rng.randrange(9))] if rng.random() < 0.6 else make_value(rng)
+    if rng.random() < 0.3:
+        request["notes"] = [make_note(rng) for _ in range(rng.choice((0, 1, 5, 100)))]
+    if rng.random() < 0.2:
+        request |= make_note(rng)
     if rng.random() < 0.5:
         request["id"] = make_value(rng)
     if rng.random() < 0.2:
