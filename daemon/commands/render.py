@@ -44,6 +44,7 @@ from daemon.core.player_info import PlayerInfo, describe_limits
 from daemon.core.schema import split_assignment
 from daemon.core.settings import NO_CHART
 from daemon.core.techniques import find, list_techniques
+from daemon.core.value_types import Metres
 from music.errors import UserError
 from music.files import check_writable
 
@@ -237,7 +238,8 @@ def _build_options(given: RenderArguments, playing: PlayingArguments, player: Pl
     chords = {**given.values, "chart": playing.chart, "chord_track": playing.chord_track}
     are_given = any(chords[key] is not None for key in CHORD_OPTIONS)
     usual = {"pause_bars": 0, "harmony": "auto" if are_given else "melody"}  # a file is played to its end
-    file = replace(file, values={**usual, **file.values})
+    own = {"metre": Metres.AUTO, "pickup": 0.0, "count_in": 0}  # the melody's file tells where its bars lie
+    file = replace(file, values={**usual, **file.values, **own})
     config = build_config(file, {**programs, "technique": given.technique})
     others = tuple(f"{key}={value}" for key, value in assigned if key not in programs)
     settings = build_settings(given.values, others, player, config.make_settings(player))

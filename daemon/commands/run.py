@@ -14,12 +14,12 @@ from daemon.commands._standard_streams import reopen_without_waiting
 from daemon.config.cli_options import LoadedConfig, add_config_options, load_config
 from daemon.config.config import Config
 from daemon.core.settings import NO_CHART, Settings
+from daemon.core.value_types import Metres
 from daemon.players.worker import PlayerSpec, PreloadedWorker
 from daemon.system import journald, memory, sd_notify
 from daemon.system.log_setup import start_logging
 from daemon.system.paths import NoHomeError
 from music.errors import UserError, report_os_errors
-from music.note import TICKS_PER_BEAT
 
 if TYPE_CHECKING:
     from daemon.engine.song import SongInfo
@@ -133,14 +133,13 @@ def build_song(config: Config) -> SongInfo:
     """Return the tempo, metre, pickup and count-in that a configuration gives."""
     from daemon.engine.song import SongInfo
 
-    pickup = round(config.pickup * TICKS_PER_BEAT)
-    follows_chart = "metre" not in config.given
+    settings = config.settings
     return SongInfo(
         bpm=config.bpm,
-        metres=((0, config.metre),),
-        follows_chart=follows_chart,
-        pickup=pickup,
-        count_in=config.count_in,
+        metres=settings.metres,
+        follows_chart=settings.metre == Metres.AUTO,
+        pickup=settings.pickup_ticks,
+        count_in=settings.count_in,
     )
 
 

@@ -22,16 +22,13 @@ from daemon.core.value_types import (
     Choice,
     FileName,
     Integer,
-    Number,
     PlaceOrWord,
     RepeatCount,
     Switch,
     Text,
-    TimeSignature,
 )
 from daemon.midi.backends import API_CHOICES, BACKEND_CHOICES
 from music.errors import UserError
-from music.note import Metre
 
 SONG_POSITIONS = ("auto", "sixteenths", "clocks")
 
@@ -57,9 +54,6 @@ class Config:
     graph_memory_mb: int = declare_key(
         0, Integer(0, 1_000_000), "megabytes that playing graphs may take; 0: chosen by their size", metavar="N"
     )
-    metre: Metre = declare_key(Metre(), TimeSignature(), "metre")
-    pickup: float = declare_key(0.0, Number(0, 16), "beats by which the first note comes before bar 1", metavar="BEATS")
-    count_in: int = declare_key(0, Integer(0, 16), "bars of clicks before bar 1", metavar="BARS")
     in_channel: int = declare_key(
         0, Integer(0, 16), "the only MIDI channel on which the melody is heard; 0: all", metavar="N"
     )

@@ -16,7 +16,6 @@ from daemon.core import controls, techniques
 from daemon.core.schema import SettingError, shorten, with_value
 from daemon.system.text_files import MissingFileError, TextFileError, read_toml
 from music.errors import UserError
-from music.note import TICKS_PER_BEAT
 
 #: tables whose keys are the user's own
 GESTURES, PRESETS = "gestures", "presets"
@@ -76,8 +75,10 @@ def build_config(file: ConfigFile | None = None, values: Mapping[str, object] | 
         settings = replace(settings, technique=techniques.find(settings.technique).name)
     except UserError as error:
         raise ConfigError(f"technique: {error}") from None
-    if config.pickup >= config.metre.ticks_per_bar / TICKS_PER_BEAT:
-        raise ConfigError(f"pickup: takes beats from 0 to less than a bar of {config.metre}, not {config.pickup:g}")
+    try:
+        controls.check_pickup(settings)
+    except SettingError as error:
+        raise ConfigError(str(error)) from None
     usual = DEFAULT_GESTURES if config.default_gestures else {}
     return replace(config, settings=settings, gestures={**usual, **file.gestures})
 

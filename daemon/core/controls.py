@@ -83,6 +83,13 @@ def check_style(settings: Settings, player: PlayerInfo) -> None:
     parse("style", settings.style, player.get_styles(settings.technique))
 
 
+def check_pickup(settings: Settings) -> None:
+    """Raise SettingError for a pickup that is as long as the first bar, where the metre is set."""
+    metre = settings.metres[0][1]
+    if settings.pickup_ticks >= metre.ticks_per_bar:
+        raise SettingError(f"pickup: takes beats from 0 to less than a bar of {metre}, not {settings.pickup:g}")
+
+
 def with_control(settings: Settings, key: str, value: object) -> Settings:
     """Return the settings with one control set to a parsed value; one that is no setting (bpm, ...) changes nothing."""
     spec = CONTROLS[key]

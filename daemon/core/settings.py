@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from daemon.core.schema import declare_key, declare_key_per_role
 from daemon.core.techniques import DEFAULT_TECHNIQUE, check_style, check_technique
-from daemon.core.value_types import Choice, FilePathOrLink, Integer, KeyName, KnownName, Number, Ranges, Switch
+from daemon.core.value_types import Choice, FilePathOrLink, Integer, KeyName, KnownName, Metres, Number, Ranges, Switch
+from music.charts.metres import place_metres, read_metres
 from music.edits.edit import MAX_BAR, Limits, parse_ranges
-from music.note import EDITS, ROLES
+from music.note import EDITS, ROLES, TICKS_PER_BEAT, Metre
 
 #: roles that can be muted, levelled, ...
 MIXED_ROLES = (*ROLES, EDITS)
@@ -81,6 +82,11 @@ class Settings:
     vamp: bool = declare_key(
         False, Switch(live=True), "repeat the section of the chart that is played, for as long as it is on"
     )
+    metre: str = declare_key(
+        Metres.AUTO, Metres(), "the metre, from the next bar line on; auto: the chart's, else 4/4", metavar="METRE"
+    )
+    pickup: float = declare_key(0.0, Number(0, 16), "beats by which the first note comes before bar 1", metavar="BEATS")
+    count_in: int = declare_key(0, Integer(0, 16), "bars of clicks before bar 1", metavar="BARS")
     transpose: int = declare_key(0, Integer(-24, 24), "semitones by which the band sounds above the keys and the chart")
 
     muted: frozenset[str] = declare_key_per_role(
@@ -111,6 +117,16 @@ class Settings:
     lock_bars: str = declare_key("", Ranges(MAX_BAR), "bars that edits leave alone, counted from 1")
     register_low: int = declare_key(0, Integer(0, 127), "the lowest pitch that is edited")
     register_high: int = declare_key(127, Integer(0, 127), "the highest pitch that is edited")
+
+    @property
+    def metres(self) -> tuple[tuple[int, Metre], ...]:
+        """The metres, by the tick from which on each holds, with bar 1 at tick 0; 4/4 where a chart has the say."""
+        return ((0, Metre()),) if self.metre == Metres.AUTO else place_metres(read_metres(self.metre))
+
+    @property
+    def pickup_ticks(self) -> int:
+        """Ticks by which the first note comes before bar 1."""
+        return round(self.pickup * TICKS_PER_BEAT)
 
     @property
     def limits(self) -> Limits:

@@ -12,16 +12,14 @@ from pathlib import Path
 from typing import Final
 
 from music.analysis.key import KEYS, read_key
+from music.charts.metres import format_metres, read_metres
 from music.edits.edit import parse_ranges
 from music.errors import UserError
-from music.note import Metre
 
 #: characters of a text: more than any name of a port, a style or a preset has
 MAX_TEXT_LENGTH = 1000
 #: bytes of a file's name, as Linux has it
 MAX_PATH_BYTES = 4095
-#: beats of a bar
-MAX_NUMERATOR = 64
 #: turns a switch over, where it can be changed live
 TOGGLE: Final = "toggle"
 
@@ -296,25 +294,25 @@ class PlaceOrWord(ValueType):
         return self.words
 
 
-class TimeSignature(ValueType):
-    """A time signature, written as 4/4."""
+class Metres(ValueType):
+    """A time signature, with the bars from which on others hold: `4/4, 9: 3/4`; or AUTO for the chart's."""
 
-    range = "a time signature such as 4/4, 3/4 or 6/8"
+    AUTO: Final = "auto"
+    range = "auto, a time signature such as 3/4 or 6/8, or several, such as '4/4, 9: 3/4' for another from bar 9 on"
 
-    def parse(self, value: object) -> Metre:
-        """Return the metre."""
-        if isinstance(value, Metre):
-            return value
-        if not isinstance(value, str):
-            raise InvalidValueError
-        numerator, _, denominator = value.partition("/")
+    def parse(self, value: object) -> str:
+        """Return the text, which `music.charts.metres.read_metres` reads unless it is AUTO."""
+        if value == self.AUTO:
+            return self.AUTO
         try:
-            metre = Metre(int(numerator), int(denominator))
+            return format_metres(read_metres(Text().parse(value)))
         except ValueError:
             raise InvalidValueError from None
-        if metre.numerator > MAX_NUMERATOR:
-            raise InvalidValueError(f"takes a time signature of at most {MAX_NUMERATOR} beats, not {metre.numerator}")
-        return metre
+
+    @property
+    def suggestions(self) -> tuple[str, ...]:
+        """Values that a shell can complete."""
+        return self.AUTO, "4/4", "3/4", "6/8", "2/4", "5/4", "7/8", "12/8"
 
 
 class Trigger(ValueType):

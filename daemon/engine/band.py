@@ -64,6 +64,7 @@ class Band:
 
     def use(self, settings: Settings) -> None:
         """Let these settings hold from now on."""
+        self.transport.change_song(self.settings, settings)
         self.settings = settings
         self.silent_roles = settings.muted | {role for role, level in settings.levels.items() if level == 0}
         self.input.use(settings)
@@ -142,7 +143,7 @@ class Band:
         is_note = self.input.hear(tick, data, port, is_armed=armed)
         if is_note and armed:
             if transport.anchored:
-                self.input.harmony.route.restart(transport.find_bar_1(tick), tick)
+                transport.bars.restart(transport.find_bar_1(tick), tick)
             else:
                 self._anchor(tick, event.at)
             self.begin(round_to_step(tick))
@@ -153,7 +154,9 @@ class Band:
 
     def _anchor(self, tick: int, at: int) -> None:
         """Let bar 1 lie where the first melody note says. Nothing that was heard before counts."""
-        self.input.forget(tick, tick + self.transport.song.pickup)
+        bar_1 = tick + self.transport.song.pickup
+        self.input.forget(tick, bar_1)
+        self.transport.bars.restart(bar_1)
         self.loop.forget()
         self.transport.anchor(tick, at)
         self.clock_output.begin(tick)

@@ -131,11 +131,11 @@ class ClockSync:
 
     def _restart_chart(self, tick: int) -> None:
         """Be where the clock is in the chart, too; an ending under way goes on, which is nowhere in the song."""
-        route, ending = self._band.input.harmony.route, self._band.form.ending
+        bars, ending = self._band.transport.bars, self._band.form.ending
         if ending is None or ending.paused:
-            route.restart(self._offset, tick)
+            bars.restart(self._offset, tick)
         else:
-            route.bar_1 = self._offset
+            bars.route.bar_1 = self._offset
 
     def _leap(self, change: Started, playing: bool, now: int) -> int:
         """Leap to the next tick that has not come and is where the clock is in its bar; the plan is of no use there."""

@@ -37,6 +37,7 @@ class LiveControls:
             "ending": self._end,
             "vamp": self._vamp,
             "chart": self._change_chart,
+            "metre": self._change_metre,
         }
 
     def apply(self, change: ControlChange, now: int) -> bool:
@@ -79,6 +80,8 @@ class LiveControls:
         value = controls.parse(change.key, value, styles, band.player.techniques)
         if change.key == "harmony" and value == CHART and band.input.harmony.route.chart is None:
             raise SettingError(NO_CHART)
+        if change.key in ("metre", "pickup"):
+            controls.check_pickup(controls.with_control(band.settings, change.key, value))
         return value
 
     def _mute(self, change: ControlChange, now: int) -> None:
@@ -125,13 +128,24 @@ class LiveControls:
     def _change_chart(self, change: ControlChange, now: int) -> None:
         """Take another chart at the next bar line; during an ending, or a stop, for the next performance."""
         assert isinstance(change.value, OpenedChart)
-        band, line = self._band, None
+        band = self._band
         is_same = change.value.source == self._played_chart
         self._played_chart = change.value.source
-        if band.transport.playing:
-            ending = band.form.ending
-            line = band.transport.bars.bar_at(band.position(now)).end if ending is None else ending.over
+        line = self._find_line(now)
         band.input.harmony.route.change_chart(change.value.line, line, is_same=is_same, is_led=band.transport.led)
+
+    def _change_metre(self, _: ControlChange, now: int) -> None:
+        """Let the bars be those of another metre from the next bar line on."""
+        if (line := self._find_line(now)) is not None:
+            self._band.transport.change_metres(self._band.settings, line)
+
+    def _find_line(self, now: int) -> int | None:
+        """Return the bar line at which another song can take over: after an ending under way, None if nothing plays."""
+        band = self._band
+        if not band.transport.playing:
+            return None
+        ending = band.form.ending
+        return band.transport.bars.bar_at(band.position(now)).end if ending is None else ending.over
 
     def _vamp(self, _: ControlChange, now: int) -> None:
         """Begin or end a vamp; during an ending that is not to be called off it comes too late."""

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import itemgetter
+from typing import NamedTuple
 
 from daemon.core.tempo import TempoMap
 from daemon.harmony.chart_route import ChartRoute
@@ -14,6 +15,9 @@ from music.note import TICKS_PER_BEAT, TICKS_PER_STEP, Metre, Note
 #: (tick from which on it holds, Metre), sorted, not empty; the first one holds before its tick, too
 Metres = Sequence[tuple[int, Metre]]
 _TICK = itemgetter(0)
+_ALWAYS = -(1 << 62)
+#: changes of the metres that are remembered: the past is asked for some bars back only
+_MAX_PARTS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,15 @@ def bar_starts(metres: Metres, end: int) -> list[int]:
     return starts
 
 
+class _Metred(NamedTuple):
+    """A part of a performance whose bars are those of one song."""
+
+    since: int  #: the tick from which on it holds
+    origin: int  #: where the song's bar 1 lies
+    metres: Metres  #: with bar 1 at tick 0
+    follows_chart: bool  #: the bars are those of the chart, where there is one
+
+
 class BarLines:
     """Where the bars of a performance lie: where its song has them, or its chart, if that has the say."""
 
@@ -63,27 +76,57 @@ class BarLines:
         """metres: of the song; follows_chart: the bars are those of the chart, where there is one."""
         #: the way through the chart
         self.route = ChartRoute()
-        self._metres, self._follows_chart = metres, follows_chart
+        self._parts = [_Metred(_ALWAYS, 0, metres, follows_chart)]
+
+    def change_metres(
+        self, metres: Metres, line: int | None, *, follows_chart: bool = False, is_led: bool = False
+    ) -> None:
+        """Let the bars be those of other metres from a bar line on, which is their bar 1.
+
+        line: None if the band does not play; is_led: a clock says where bar 1 is, whichever the song is.
+        """
+        origin = self.route.bar_1 if line is None or is_led else line
+        part = _Metred(_ALWAYS if line is None else line, origin, metres, follows_chart)
+        self._parts = [*[each for each in self._parts if each.since < part.since][-_MAX_PARTS:], part]
+
+    def restart(self, bar_1: int | None = None, tick: int | None = None) -> None:
+        """Begin the song anew, with bar 1 at a tick, or where it was.
+
+        tick: where in the song one is; None: at bar 1.
+        """
+        self.route.restart(bar_1, tick)
+        last = self._parts[-1]._replace(since=_ALWAYS)
+        is_moved = bar_1 is not None and (
+            len(last.metres) > 1 or (bar_1 - last.origin) % last.metres[0][1].ticks_per_bar != 0
+        )
+        self._parts = [last._replace(origin=bar_1) if bar_1 is not None and is_moved else last]
 
     def metre_at(self, tick: int) -> tuple[int, Metre]:
         """Return the metre at a tick, as (a tick at which one of its bars begins, metre)."""
-        metres, shift = self._find(tick)
+        metres, shift = self._find(self._find_part(tick), tick)
         origin, metre = metre_at(metres, tick - shift)
         return origin + shift, metre
 
     def bar_at(self, tick: int) -> Bar:
         """Return the bar that a tick lies in; changes of metre, and jumps of the form, cut the one before short."""
-        metres, shift = self._find(tick)
+        part = self._find_part(tick)
+        metres, shift = self._find(part, tick)
         bar = bar_at(metres, tick - shift)
-        start, end = bar.start + shift, bar.end + shift
-        jump = self.route.find_end(tick) if self._follows_chart else None
-        return Bar(start, end if jump is None else min(end, jump), bar.beat)
+        start, end = max(bar.start + shift, part.since), bar.end + shift
+        if (jump := self.route.find_end(tick) if part.follows_chart else None) is not None:
+            end = min(end, jump)
+        if (following := next((each.since for each in self._parts if each.since > tick), None)) is not None:
+            end = min(end, following)
+        return Bar(start, end, bar.beat)
 
-    def _find(self, tick: int) -> tuple[Metres, int]:
+    def _find_part(self, tick: int) -> _Metred:
+        return next((each for each in reversed(self._parts) if each.since <= tick), self._parts[0])
+
+    def _find(self, part: _Metred, tick: int) -> tuple[Metres, int]:
         """Return the metres that hold at a tick, and how far they are moved."""
         stretch = self.route.find(tick)
-        if not self._follows_chart or stretch.chart is None or not stretch.chart.metres:
-            return self._metres, 0
+        if not part.follows_chart or stretch.chart is None or not stretch.chart.metres:
+            return part.metres, part.origin
         metres = stretch.chart.metres
         if len(metres) == 1:  # bars are counted from the same tick all the while
             return metres, (stretch.origin - stretch.begin) % metres[0][1].ticks_per_bar

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
+from daemon.core.settings import Settings
 from daemon.core.tempo import NS_PER_S, TapTempo, TempoMap, us_per_beat
+from daemon.core.value_types import Metres
 from daemon.engine.song import BarLines, SongInfo
 from music.click import clicks
 from music.note import TICKS_PER_BEAT, TICKS_PER_STEP, Note
@@ -88,6 +90,18 @@ class Transport:
         """The last step that has begun, while the band plays."""
         return (self.grid - 1) // TICKS_PER_STEP
 
+    def change_song(self, before: Settings, after: Settings) -> None:
+        """Take pickup, count-in and, while the band does not play, metre from settings, as far as they have changed."""
+        if (before.pickup, before.count_in) != (after.pickup, after.count_in):
+            self.song = replace(self.song, pickup=after.pickup_ticks, count_in=after.count_in)
+        if before.metre != after.metre and not self.playing:
+            self.change_metres(after, None)
+
+    def change_metres(self, settings: Settings, line: int | None) -> None:
+        """Let the bars be those that settings say from a bar line on; None: the band does not play."""
+        is_open = settings.metre == Metres.AUTO
+        self.bars.change_metres(settings.metres, line, follows_chart=is_open, is_led=self.led)
+
     # Transitions
 
     def count_in(self, now: int) -> list[Note]:
@@ -110,7 +124,7 @@ class Transport:
     def stop(self) -> None:
         """Stop. The next performance has its bar 1 where this one has it only if song or clock said where it lies."""
         self._state = TransportState.STOPPED
-        self.anchored = self.song.tempo is not None or self.song.count_in > 0 or self.led
+        self.anchored = self.tempo is not None and (self.song.tempo is not None or self.song.count_in > 0 or self.led)
 
     def hold(self, now: int) -> None:
         """Stand still until `release`."""

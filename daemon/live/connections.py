@@ -46,7 +46,7 @@ class Connections:
         source = CLOCK_SOURCES[asked.clock]
         if asked.send_clock and source.is_midi and source.leads:
             raise ClockError(f"send_clock: there can be one master only; with --clock {asked.clock} it is not the band")
-        if config.count_in and source.leads:
+        if config.settings.count_in and source.leads:
             raise ClockError(
                 f"count_in: with --clock {asked.clock} the master says where bar 1 is; leave --count-in out"
             )

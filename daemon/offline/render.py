@@ -38,6 +38,9 @@ OFFLINE_REPLAN = "beat"
 #: the longest sound that is written
 MAX_WAV_NS = 3 * 3600 * NS_PER_S
 
+#: controls that change where the bars lie
+METRE_KEYS = frozenset({"metre"})
+
 _Message = tuple[int, int, bytes]  # tick, order at that tick, data
 
 
@@ -159,15 +162,29 @@ def perform(
         raise InferenceError(f"the band plays nothing: {failure}")
     parts = {role: _collect_notes(output.sent, CHANNELS[role], tempo) for role in player.info.roles}
     tempos = {max(0, tick): us for tick, us in tempo.marks}  # what was turned before bar 1 holds from there on
+    is_turned = any(turn.key in METRE_KEYS for turn in options.automation)
+    metres = _list_metres(conductor, begin, end) if is_turned else song.metres
     strayed = None
     if options.humanises:
         slow = options.settings.offsets_ms
         strayed = {role: _collect_strayed(output.sent, role, tempo, slow.get(role, 0)) for role in player.info.roles}
     return RenderedSong(
-        *(parts, tuple(tempos.items()), song.metres, begin, end, conductor.counters, failure, strayed),
+        *(parts, tuple(tempos.items()), metres, begin, end, conductor.counters, failure, strayed),
         hand=hand,
         harmony=log.list_markers(end),
     )
+
+
+def _list_metres(conductor: Conductor, begin: int, end: int) -> tuple[tuple[int, Metre], ...]:
+    """Return the metres that the band has played in, by tick, the first from bar 1 on."""
+    found: list[tuple[int, Metre]] = []
+    tick = min(0, begin)
+    while tick < end:
+        bar = conductor.find_bar(tick)
+        if not found or found[-1][1] != bar.metre:
+            found.append((max(0, bar.start), bar.metre))
+        tick = bar.end
+    return tuple(found)
 
 
 def render_notes(

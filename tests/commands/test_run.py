@@ -51,8 +51,11 @@ def refused(result: Result) -> str:
     ("options", "sentence"),
     [
         (["--bpm", "0"], "bpm: takes a number from 10 to 400, not '0'"),
-        (["--metre", "7"], "metre: takes a time signature such as 4/4, 3/4 or 6/8, not '7'"),
-        (["--metre", "4/5"], "metre: takes a time signature such as 4/4, 3/4 or 6/8, not '4/5'"),
+        (["--metre", "7"], "metre: takes auto, a time signature such as 3/4 or 6/8"),
+        (
+            ["--metre", "4/5"],
+            "metre: takes auto, a time signature such as 3/4 or 6/8",
+        ),
         (["--pickup", "4"], "pickup: takes beats from 0 to less than a bar of 4/4, not 4"),
         (["--count-in", "-1"], "count_in: takes a whole number from 0 to 16, not '-1'"),
         (["--technique", "kazoo"], "technique: no technique 'kazoo'; there are gan, arcnn, transformer"),
@@ -109,10 +112,10 @@ def test_so_are_those_of_a_jam_and_no_file_is_left(
 
 
 def test_the_song_is_what_the_options_say() -> None:
-    song = build_song(build_config(values={"bpm": 96.0, "metre": Metre(6, 8), "pickup": 1.5, "count_in": 2}))
+    song = build_song(build_config(values={"bpm": 96.0, "metre": "6/8", "pickup": 1.5, "count_in": 2}))
     assert (song.bpm, song.metres, song.pickup, song.count_in) == (96.0, ((0, Metre(6, 8)),), 36, 2)
     with pytest.raises(ConfigError):
-        build_config(values={"metre": Metre(3, 4), "pickup": 3.0})
+        build_config(values={"metre": "3/4", "pickup": 3.0})
 
 
 def test_a_chart_gives_the_metre_and_the_chords(tmp_path: Path) -> None:
@@ -122,7 +125,7 @@ def test_a_chart_gives_the_metre_and_the_chords(tmp_path: Path) -> None:
     assert setup.metre == Metre(3, 4)
     assert setup.chart is not None
     assert setup.chart.length == 144
-    given = build_config(values={"chart": str(chart), "metre": Metre(6, 8)})
+    given = build_config(values={"chart": str(chart), "metre": "6/8"})
     there = build_setup(LoadedConfig(given, tmp_path / "config.toml", {}))
     assert (there.metre, there.song.follows_chart) == (Metre(6, 8), False)
     assert setup.song.follows_chart

@@ -42,18 +42,20 @@ VALUES: dict[str, object] = {
     "style": "rock", "seed": 9, "temperature": 0.3, "density": 1.5, "intensity": 1.0, "swing": 1.0, "humanise": 1.0,
     "bpm": 90.0, "technique": "transformer", "pause_bars": 1, "split": 66, "mute.drums": True, "level.bass": 0.25,
     "offset_ms.chords": 25.0, "stop": True, "fill": True, "variation": True, "ending": True, "panic": True,
-    "preset": "quiet", "recall": 0.4, "transpose": 5, "key": "D minor",
+    "preset": "quiet", "recall": 0.4, "transpose": 5, "key": "D minor", "metre": "3/4",
 }  # fmt: skip
 
 
-#: controls of the loop that the AR-CNN edits, of who plays what, of chords that nobody plays here, and of endings that
-#: nobody asks for: these players would not let them be heard (tests/engine/test_looper.py, test_chord_correction.py,
-#: test_chart_playing.py and test_ending.py, tests/players/test_transformer.py)
+#: controls of the loop that the AR-CNN edits, of who plays what, of chords that nobody plays here, of a beginning, and
+#: of endings that nobody asks for: these players would not let them be heard (tests/engine/test_looper.py,
+#: test_chord_correction.py, test_conductor.py, test_chart_playing.py, test_ending.py,
+#: tests/players/test_transformer.py)
 ELSEWHERE = {
     *("loop_bars", "overdub", "edits_per_second", "edit_sysex", "creative_risk", "remove_max", "add_max"),
     *("lock_pitches", "lock_bars", "register_low", "register_high", "undo", "player"),
     *("harmony", "harmony_hold", "chord_channel", "chart", "vamp"),
     *("final_chord", "ritardando"),
+    *("pickup", "count_in"),  # of a beginning
 }
 
 
@@ -71,6 +73,7 @@ def speaking(name: int) -> FakePlayer:
             name,
             [n.pitch for n in request.melody],
             request.key,
+            request.metre,
         )
         pitch = 30 + sum(map(ord, repr(told))) % 60
         return {role: [Note(step * 6, pitch + i, 4 + i, 80)] for i, role in enumerate(("bass", "chords", "drums"))}

@@ -21,7 +21,6 @@ from daemon.core.schema import SettingError, declare_key, declare_key_per_role, 
 from daemon.core.settings import Settings
 from daemon.core.value_types import Choice, Integer, Number, PlaceOrWord, Ranges, Switch, Text
 from music.errors import UserError
-from music.note import Metre
 
 HUGE = 10**400
 
@@ -76,7 +75,7 @@ def test_a_live_key_is_the_same_key_everywhere() -> None:
             "x" * 2_000, "a\nb", "a\x7fb", "\ud800", 7,
         )),
         *(("control", value) for value in ("tcp:99999", "tcp:-1", "tcp:x", "tcp:" + "9" * 5_000, "a\0b")),
-        *(("metre", value) for value in ("9" * 5_000 + "/4", "4/4/4", "0/4", "65/4", "4/3", 4)),
+        *(("metre", value) for value in ("9" * 5_000 + "/4", "4/4/4", "0/4", "65/4", "4/3", 4, "4/4, 2: 3/4," * 200)),
         *(("lock_bars", value) for value in ("0-100001", "1-" + "9" * 5_000, ",".join(["0-100000"] * 5_000), "a")),
         *(("lock_pitches", value) for value in ("128", "0-200", "-1", 1.5)),
     ],
@@ -145,7 +144,7 @@ def test_types_say_what_they_take_and_what_can_be_completed() -> None:
     assert PlaceOrWord(("auto", "off")).range == "auto, off or a folder"
     assert Text().parse("Klavier é 日本") == "Klavier é 日本"
     assert Ranges(127).parse(7) == "7"
-    assert parse_key("metre", "13/8") == Metre(13, 8)
+    assert parse_key("metre", " 13/8,4 : 3/4") == "13/8, 4: 3/4"
 
 
 def test_a_shell_completes_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -424,6 +424,39 @@ def test_a_count_in_of_six_eighths_clicks_eighths() -> None:
     assert [m.at for m in stage.sent if m.data[0] == 0x99] == [at(t) for t in range(0, 72, 12)]
 
 
+def turn_controls(at_ns: int, **values: object) -> list[Event]:
+    return [ControlChange(at_ns, key, value) for key, value in values.items()]
+
+
+def test_a_metre_that_is_set_while_the_band_plays_holds_from_the_next_bar_line_on() -> None:
+    player = numbered()
+    stage = live(SongInfo(bpm=120), [key(0), *turn_controls(at(30), metre="3/4, 2: 2/4")], at(400), player)
+    assert {(request.bar_origin, request.metre) for request in player.asked} == {
+        *((0, Metre()), (96, Metre(3, 4)), (168, Metre(2, 4)))
+    }
+    assert [stage.conductor.find_bar(tick).start for tick in (95, 96, 170, 399)] == [0, 96, 168, 360]
+
+
+def test_a_pickup_and_a_metre_that_are_set_before_the_first_note_hold_for_it() -> None:
+    player = numbered()
+    live(SongInfo(bpm=120), [*turn_controls(5, metre="3/4", pickup=1.0), key(777)], 777 + at(48), player)
+    assert (player.asked[0].now, player.asked[0].bar_origin % 72) == (-3, 0)
+    assert {request.metre for request in player.asked} == {Metre(3, 4)}
+
+
+def test_a_pickup_as_long_as_a_bar_is_refused_and_so_is_a_bar_as_short_as_the_pickup() -> None:
+    said: list[str] = []
+    done: list[bool] = []
+    changes = [
+        ControlChange(at, key, value, done=done.append, explain=said.append)
+        for at, key, value in [(1, "pickup", 4.0), (2, "pickup", 3.0), (3, "metre", "3/4"), (4, "metre", "9/8")]
+    ]
+    stage = live(SongInfo(), list(changes), 100)
+    assert done == [False, True, False, True]
+    assert said[0] == "pickup: takes beats from 0 to less than a bar of 4/4, not 4"
+    assert (stage.conductor.settings.pickup, stage.conductor.settings.metre) == (3.0, "9/8")
+
+
 def test_keys_that_are_no_melody_do_not_start_the_band() -> None:
     stage = live(SongInfo(), [MidiIn(5, b"\x99\x24\x50"), MidiIn(6, b"\xc0\x07"), MidiIn(7, b"\x80\x3c\x00")], 10**10)
     assert stage.sent == []

@@ -95,7 +95,9 @@ def test_after_a_stop_the_next_note_says_where_bar_1_is_unless_that_was_given(
     song: SongInfo, led: bool, anchored: bool
 ) -> None:
     transport = Transport(song)
-    if not transport.anchored:
+    if song.count_in:
+        transport.count_in(0)
+    elif not transport.anchored:
         transport.anchor(0, 0)
     transport.led = led
     transport.begin(0)

@@ -127,7 +127,7 @@ def test_render_leaves_an_older_file_as_it_was_when_it_fails(desk: Path) -> None
 
 RUN = [
     ("--bpm 0", "bpm: takes a number from 10 to 400, not '0'"),
-    ("--metre 4", "metre: takes a time signature"),
+    ("--metre 4", "metre: takes auto, a time signature"),
     ("--pickup 9", "pickup: takes beats"),
     ("--count-in -1", "count_in: takes a whole number"),
     ("--technique kazoo", "no technique 'kazoo'"),

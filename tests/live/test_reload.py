@@ -38,7 +38,7 @@ def test_only_what_has_changed_is_turned() -> None:
 
 
 def test_what_cannot_be_turned_live_is_named() -> None:
-    assert find_changes(said(), said(api="alsa", metre="3/4"), PLAYER) == ([], ["metre", "api"])
+    assert find_changes(said(), said(api="alsa", in_channel=3), PLAYER) == ([], ["in_channel", "api"])
 
 
 def test_a_style_that_the_player_does_not_know_is_refused() -> None:
