@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 # A later torch pulls gigabytes of CUDA wheels.
 TORCH := torch==2.13.0
-SOURCES := daemon export models music tests
+SOURCES := houseband.py daemon export models music tests
 ARGS ?=
 
 .DEFAULT_GOAL := help

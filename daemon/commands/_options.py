@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from daemon.config.cli_options import Decorator, make_key_option
-from daemon.core.controls import CONTROLS, check_style, parse, with_control
+from daemon.core.controls import CONTROLS, change_settings
 from daemon.core.plan import REPLAN_CHOICES
 from daemon.core.player_info import PlayerInfo
 from daemon.core.schema import SettingError, split_assignment
@@ -125,9 +125,7 @@ def build_settings(
     """
     pairs = [(key, value) for key, value in values.items() if value is not None]
     settings = before or Settings(style=player.styles[0], technique=player.techniques[0])
-    for key, value in [*pairs, *map(split_assignment, assigned)]:
-        if key == "chart":
-            raise SettingError("chart: is named with --chart, where there is one, not with --set")
-        settings = with_control(settings, key, parse(key, value, player.styles, player.techniques))
-    check_style(settings, player)
-    return settings
+    changes = [*pairs, *map(split_assignment, assigned)]
+    if any(key == "chart" for key, _ in changes):
+        raise SettingError("chart: is named with --chart, where there is one, not with --set")
+    return change_settings(settings, changes, player)

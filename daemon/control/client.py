@@ -90,10 +90,10 @@ class ControlClient:
 
     def read_events(self) -> Iterator[Json]:
         """Yield the events that come, until the band leaves."""
-        self._socket.settimeout(None)
         while True:
             while self._waiting:
                 yield self._waiting.pop(0)
+            self._socket.settimeout(None)  # a request that was made meanwhile had a limit
             try:
                 yield self._read()
             except ClientError:

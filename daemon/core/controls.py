@@ -100,6 +100,17 @@ def with_control(settings: Settings, key: str, value: object) -> Settings:
     return with_value(settings, spec, value)
 
 
+def change_settings(settings: Settings, changes: Iterable[tuple[str, object]], player: PlayerInfo) -> Settings:
+    """Return the settings after (control, value) pairs, values as JSON, TOML or a command line gave them.
+
+    player: that they are for, by which the style is checked. Raises SettingError.
+    """
+    for key, value in changes:
+        settings = with_control(settings, key, parse(key, value, player.styles, player.techniques))
+    check_style(settings, player)
+    return settings
+
+
 def current_values(settings: Settings) -> dict[str, object]:
     """Return the values of the controls that are settings: key -> value, in the order of the table."""
     return {key: read_value(settings, spec) for key, spec in CONTROLS.items() if spec.field}

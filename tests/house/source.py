@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("daemon", "export", "models", "music", "systemd")
+PACKAGES = ("daemon", "export", "models", "music", "systemd", "houseband")
 
 
 @cache
@@ -19,7 +19,7 @@ def modules() -> Mapping[str, Path]:
         for path in sorted((ROOT / package).rglob("*.py")):
             parts = path.relative_to(ROOT).with_suffix("").parts
             found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return found
+    return {**found, "houseband": ROOT / "houseband.py"}
 
 
 @cache

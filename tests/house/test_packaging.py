@@ -43,8 +43,9 @@ def test_the_runtime_dependencies_are_those_of_the_project() -> None:
 
 def test_every_package_is_listed() -> None:
     tool = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
-    packages = {".".join(path.parent.relative_to(ROOT).parts) for path in modules().values()}
+    packages = {".".join(path.parent.relative_to(ROOT).parts) for path in modules().values()} - {""}
     assert set(tool["setuptools"]["packages"]) == packages
+    assert [f"{name}.py" for name in tool["setuptools"]["py-modules"]] == [path.name for path in ROOT.glob("*.py")]
 
 
 def unit() -> configparser.ConfigParser:

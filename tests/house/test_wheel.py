@@ -40,7 +40,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     for room in {name.partition(".")[0] for name in project["tool"]["setuptools"]["packages"]}:
         shutil.copytree(ROOT / room, source / room, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "README.md", "LICENSE", "houseband.py"):
         shutil.copy(ROOT / name, source / name)
     made = run(sys.executable, "-m", "build", "--no-isolation", source, cwd=source)
     assert made.returncode == 0, made.stdout + made.stderr
@@ -118,7 +118,8 @@ def test_the_sdist_builds_the_wheel_and_holds_what_it_needs(built: Path) -> None
 def test_the_wheel_holds_the_rooms_and_nothing_else(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     tops = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
-    assert tops == {"daemon", "export", "models", "music", "systemd"}
+    assert tops == {"daemon", "export", "models", "music", "systemd", "houseband.py"}
+    assert {"daemon/py.typed", "music/py.typed"} <= names
     assert {"daemon/cli.py", "models/cli.py", "export/command.py", "systemd/houseband.service"} <= names
 
 
@@ -130,6 +131,12 @@ def test_every_shipped_graph_is_in_the_wheel(wheel: Path) -> None:
     assert "models/pretrained/gan.onnx" in shipped
     assert shipped.items() <= packed.items()
     assert max(shipped.values()) < 15_000_000
+
+
+def test_it_can_be_imported_from_elsewhere(installed: Path, elsewhere: dict[str, str]) -> None:
+    code = "import houseband, sys\nprint(*(n for n in ('numpy', 'onnxruntime', 'torch', 'rtmidi') if n in sys.modules))"
+    done = run(installed / "python", "-c", code, cwd="/", env=elsewhere)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "\n", "")
 
 
 def test_data_is_found_through_resources(installed: Path, elsewhere: dict[str, str]) -> None:
