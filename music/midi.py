@@ -15,6 +15,7 @@ NOTE_OFF = 0x80
 NOTE_ON = 0x90
 CONTROL_CHANGE = 0xB0
 PROGRAM_CHANGE = 0xC0
+CHANNEL_PRESSURE = 0xD0
 PITCH_BEND = 0xE0
 #: a status with these bits only is NOTE_OFF if it begins or ends a note: the two differ in one bit
 _NOTE_BITS = 0xE0
@@ -31,6 +32,7 @@ ACTIVE_SENSING = 0xFE
 SYSTEM_RESET = 0xFF
 
 # Controller numbers.
+BANK_HIGH, BANK_LOW = 0, 32
 DATA_ENTRY = 6
 PEDAL = 64
 OTHER_PARAMETER_LOW, OTHER_PARAMETER_HIGH = 98, 99  # of parameters that are not registered
@@ -93,6 +95,13 @@ def is_pedal(data: Sequence[int]) -> bool:
 def is_pedal_down(data: Sequence[int]) -> bool:
     """Tell whether the value of a message that moves the pedal means that it is down."""
     return data[2] >= 64
+
+
+def chooses_program(data: Sequence[int]) -> bool:
+    """Tell whether a message chooses an instrument, or the bank that it is in."""
+    if len(data) == 2:
+        return data[0] & 0xF0 == PROGRAM_CHANGE
+    return len(data) == 3 and data[0] & 0xF0 == CONTROL_CHANGE and data[1] in (BANK_HIGH, BANK_LOW)
 
 
 def with_channel(data: Sequence[int], channel: int) -> bytes:

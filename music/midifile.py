@@ -291,21 +291,20 @@ def write(
     metres: Iterable[tuple[int, Metre]] = ((0, Metre()),),
     markers: Iterable[tuple[int, str]] = (),
     copied: Mapping[str, Iterable[mido.Message]] | None = None,
-    programs: Mapping[str, int] | None = None,
     note_ticks: int = TICKS_PER_BEAT,
     harmony: Iterable[tuple[int, str]] = (),
     channels: Mapping[str, int] = CHANNELS,
-    pedals: Mapping[str, Iterable[tuple[int, int]]] | None = None,
+    controls: Mapping[str, Iterable[tuple[int, bytes]]] | None = None,
     metas: Iterable[mido.Message] = (),
     others: Iterable[tuple[str, Iterable[mido.Message]]] = (),
 ) -> None:
     """Write a type-1 file at 480 ticks a beat: tempo track, `copied` tracks (messages timed in 480ths), then `parts`.
 
-    programs: General MIDI programs (0..127) of parts; note_ticks: to the beat, that the parts' notes are given in;
-    harmony: labels of chords by tick, for a track `harmony` of markers, which there is only where they are; channels:
-    those (0..15) of parts, 0 where a part has none; pedals: how the sustain pedal moves in parts, (tick, 0..127);
-    metas: further messages of the tempo track, others: name and messages of tracks behind all, both as `copied`. What
-    lies after LAST_TICK is left out. Nothing half-written is ever seen. Raises OSError when it cannot be written.
+    note_ticks: to the beat, that the parts' notes are given in; harmony: labels of chords by tick, for a track
+    `harmony` of markers, which there is only where they are; channels: those (0..15) of parts, 0 where a part has none;
+    controls: channel messages of parts by tick that are no notes, such as the pedal's and program changes; metas:
+    further messages of the tempo track, others: name and messages of tracks behind all, both as `copied`. What lies
+    after LAST_TICK is left out. Nothing half-written is ever seen. Raises OSError when it cannot be written.
     """
     file = mido.MidiFile(type=1, ticks_per_beat=FILE_TICKS, charset="utf-8")
     scale = FILE_TICKS // TICKS_PER_BEAT
@@ -324,12 +323,10 @@ def write(
             events += [(n.start * unit, 2, on), (n.end * unit, 1, off)]
         events.sort(key=lambda e: (e[0], e[1], e[2].note))
         moves = [
-            (tick * scale, 0, mido.Message("control_change", channel=channel, control=midi.PEDAL, value=value))
-            for tick, value in (pedals or {}).get(name, ())
+            (tick * scale, 0, mido.Message.from_bytes(midi.with_channel(data, channel)))
+            for tick, data in (controls or {}).get(name, ())
         ]
         events = sorted(events + moves, key=lambda e: e[:2])
-        if name in (programs or {}):
-            events.insert(0, (0, 0, mido.Message("program_change", channel=channel, program=(programs or {})[name])))
         file.tracks.append(_make_track(name, events))
     if labels := [(t * scale, 0, mido.MetaMessage("marker", text=text)) for t, text in harmony]:
         file.tracks.append(_make_track(HARMONY, labels))

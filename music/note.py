@@ -27,6 +27,8 @@ PITCHED_ROLES = ("bass", "chords", "pad")
 
 #: MIDI channel (0..15, as mido counts) of every part, on ports and in files; drums on General MIDI's channel 10.
 CHANNELS = {"melody": 0, "bass": 1, "chords": 2, "pad": 3, "edits": 4, "drums": 9}
+#: the channel on which the left hand sounds, where it has one of its own
+HAND_SOUND_CHANNEL = 5
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -64,6 +66,15 @@ def make_notes(numbers: Iterable[tuple[int, int, int, int]]) -> list[Note]:
         _set_velocity(note, velocity)
         made.append(note)
     return made
+
+
+def fit_pitch(pitch: int) -> int:
+    """Return a pitch moved by octaves, where it lies outside of MIDI's 0..127, to the nearest one within."""
+    if pitch < 0:
+        return pitch % PITCH_CLASSES
+    while pitch >= PITCHES:
+        pitch -= PITCH_CLASSES
+    return pitch
 
 
 def round_to_step(tick: int) -> int:

@@ -38,10 +38,9 @@ from daemon.commands._selection import (
 )
 from daemon.commands._written import count_notes, json_option, report_written
 from daemon.config.cli_options import make_key_option
-from daemon.config.reading import ConfigFile, build_config, parse_key, read_config
+from daemon.config.reading import ConfigFile, build_config, read_config
 from daemon.control.automation import read_automation
 from daemon.core.player_info import PlayerInfo, describe_limits
-from daemon.core.schema import split_assignment
 from daemon.core.settings import NO_CHART
 from daemon.core.techniques import find, list_techniques
 from daemon.core.value_types import Metres
@@ -52,8 +51,6 @@ if TYPE_CHECKING:
     from daemon.offline.render import RenderedSong, RenderOptions
 
 WAV = ".wav"
-#: the beginning of keys that hold from the start, as live, and are no controls
-PROGRAM_KEYS = "program."
 #: files of sound that are not written, and that nobody means as the name of a MIDI file
 _OTHER_SOUND = (".mp3", ".ogg", ".opus", ".flac", ".m4a", ".aac", ".aif", ".aiff")
 
@@ -233,16 +230,13 @@ def _build_options(given: RenderArguments, playing: PlayingArguments, player: Pl
     from daemon.offline.render import RenderOptions
 
     file = read_config(given.config_file) if given.config_file else ConfigFile()
-    assigned = [split_assignment(text) for text in given.assigned]
-    programs = {key: parse_key(key, value) for key, value in assigned if key.startswith(PROGRAM_KEYS)}
     chords = {**given.values, "chart": playing.chart, "chord_track": playing.chord_track}
     are_given = any(chords[key] is not None for key in CHORD_OPTIONS)
     usual = {"pause_bars": 0, "harmony": "auto" if are_given else "melody"}  # a file is played to its end
     own = {"metre": Metres.AUTO, "pickup": 0.0, "count_in": 0}  # the melody's file tells where its bars lie
     file = replace(file, values={**usual, **file.values, **own})
-    config = build_config(file, {**programs, "technique": given.technique})
-    others = tuple(f"{key}={value}" for key, value in assigned if key not in programs)
-    settings = build_settings(given.values, others, player, config.make_settings(player))
+    config = build_config(file, {"technique": given.technique})
+    settings = build_settings(given.values, given.assigned, player, config.make_settings(player))
     settings = replace(settings, chart=playing.chart or settings.chart)
     presets, automation = config.presets, playing.automation
     if settings.harmony == "chart" and not settings.chart:
@@ -254,7 +248,6 @@ def _build_options(given: RenderArguments, playing: PlayingArguments, player: Pl
         offline=playing.offline,
         replan=playing.replan,
         automation=read_automation(automation, player, presets, settings.technique) if automation else (),
-        programs=config.programs,
         chart=open_chart(settings.chart).line if settings.chart else None,
         chord_track=playing.chord_track,
     )

@@ -34,7 +34,11 @@ def _complete_value(context: click.Context, _param: click.Parameter, incomplete:
     return [CompletionItem(value) for value in (list_values(spec) if spec else ()) if value.startswith(incomplete)]
 
 
-@click.command(cls=_CommandWithControls, short_help="Turn a control of the band that plays.")
+@click.command(
+    cls=_CommandWithControls,
+    short_help="Turn a control of the band that plays.",
+    context_settings={"ignore_unknown_options": True},  # a value may be below zero
+)
 @add_connect_option
 @click.argument("key", metavar="KEY", shell_complete=_complete_key)
 @click.argument("value", required=False, metavar="[VALUE]", shell_complete=_complete_value)

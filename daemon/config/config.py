@@ -16,8 +16,8 @@ from daemon.control.protocol import SocketAddress
 from daemon.core import controls
 from daemon.core.controls import BPM, CONTROLS
 from daemon.core.player_info import PlayerInfo
-from daemon.core.schema import KeySpec, SettingError, declare_key, declare_key_per_role, list_keys, read_value
-from daemon.core.settings import MIXED_ROLES, Settings
+from daemon.core.schema import KeySpec, SettingError, declare_key, list_keys, read_value
+from daemon.core.settings import Settings
 from daemon.core.value_types import (
     Choice,
     FileName,
@@ -89,10 +89,6 @@ class Config:
     verbose: int = declare_key(0, RepeatCount(0, 2), "say more; 2, or given twice: everything")
     preset: str = declare_key("", Text(), "begin with this preset of the configuration", metavar="NAME")
     default_gestures: bool = declare_key(True, Switch(), "whether the usual MIDI gestures turn controls")
-    #: role -> General MIDI program, 1..128
-    programs: Mapping[str, int] = declare_key_per_role(
-        "program", MIXED_ROLES, 0, Integer(0, 128), "General MIDI program of {role} at the start; 0: none"
-    )
 
     #: gesture -> target, as `daemon.control.gestures` reads them
     gestures: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULT_GESTURES))

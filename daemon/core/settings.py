@@ -10,10 +10,14 @@ from daemon.core.techniques import DEFAULT_TECHNIQUE, check_style, check_techniq
 from daemon.core.value_types import Choice, FilePathOrLink, Integer, KeyName, KnownName, Metres, Number, Ranges, Switch
 from music.charts.metres import place_metres, read_metres
 from music.edits.edit import MAX_BAR, Limits, parse_ranges
-from music.note import EDITS, ROLES, TICKS_PER_BEAT, Metre
+from music.note import EDITS, HAND, MELODY, PITCH_CLASSES, PITCHED_ROLES, ROLES, TICKS_PER_BEAT, Metre
 
-#: roles that can be muted, levelled, ...
+#: roles that the band plays
 MIXED_ROLES = (*ROLES, EDITS)
+#: whatever sounds: what the player plays, with the right hand and the left, and what the band does
+SOUNDING_ROLES = (MELODY, HAND, *MIXED_ROLES)
+#: those of them whose notes have a pitch, which drums have not
+_TUNED_ROLES = (MELODY, HAND, *PITCHED_ROLES, EDITS)
 #: where the chords may come from
 #: why `harmony = chart` is refused where nothing names a chart
 NO_CHART = "harmony: there is no chart to play from"
@@ -90,11 +94,23 @@ class Settings:
     transpose: int = declare_key(0, Integer(-24, 24), "semitones by which the band sounds above the keys and the chart")
 
     muted: frozenset[str] = declare_key_per_role(
-        "mute", MIXED_ROLES, False, Switch(live=True), "mute {role}, which plays on in silence", as_set=True
+        "mute", SOUNDING_ROLES, False, Switch(live=True), "mute {role}, which plays on in silence", as_set=True
     )
     #: factors of velocity
     levels: Mapping[str, float] = declare_key_per_role(
-        "level", MIXED_ROLES, 1.0, Number(0, 1.5), "how loud {role} is; 1 is as usual"
+        "level", SOUNDING_ROLES, 1.0, Number(0, 1.5), "how loud {role} is; 1 is as usual"
+    )
+    programs: Mapping[str, int] = declare_key_per_role(
+        "program", SOUNDING_ROLES, 0, Integer(0, 128), "General MIDI program of {role}; 0: none is chosen"
+    )
+    banks: Mapping[str, int] = declare_key_per_role(
+        "bank", SOUNDING_ROLES, 0, Integer(0, 16383), "bank of the program of {role}, 128 times CC 0 and CC 32"
+    )
+    semitones: Mapping[str, int] = declare_key_per_role(
+        "semitones", _TUNED_ROLES, 0, Integer(-24, 24), "semitones by which {role} sounds higher"
+    )
+    octaves: Mapping[str, int] = declare_key_per_role(
+        "octave", _TUNED_ROLES, 0, Integer(-4, 4), "octaves by which {role} sounds higher"
     )
     offsets_ms: Mapping[str, float] = declare_key_per_role(
         "offset_ms", MIXED_ROLES, 0.0, Number(-500, 500), "by how many ms the synthesiser of {role} is late"
@@ -117,6 +133,10 @@ class Settings:
     lock_bars: str = declare_key("", Ranges(MAX_BAR), "bars that edits leave alone, counted from 1")
     register_low: int = declare_key(0, Integer(0, 127), "the lowest pitch that is edited")
     register_high: int = declare_key(127, Integer(0, 127), "the highest pitch that is edited")
+
+    def find_shift(self, role: str) -> int:
+        """Return the semitones by which a role sounds higher than it is played."""
+        return self.semitones.get(role, 0) + PITCH_CLASSES * self.octaves.get(role, 0)
 
     @property
     def metres(self) -> tuple[tuple[int, Metre], ...]:

@@ -155,6 +155,7 @@ class Conductor:
     def run(self) -> None:
         """Play until Quit. However it ends, nothing sounds afterwards."""
         try:
+            self._band.sender.choose_programs(self._world.now())
             self._form_player.start(self._world.now())
             while self._running:
                 event = self._world.wait(self._deadline())

@@ -26,6 +26,8 @@ class LiveControls:
         #: what a control does besides changing the settings; keyed by the part before a dot, as in `mute.bass`
         self._actions: Mapping[str, Callable[[ControlChange, int], None]] = {
             "mute": self._mute,
+            "program": self._choose_program,
+            "bank": self._choose_program,
             "bpm": self._set_bpm,
             "tap": self._tap,
             "panic": self._panic,
@@ -89,6 +91,10 @@ class LiveControls:
         if role in self._band.settings.muted:
             self._band.sender.end(self._band.schedule.silence(self._band.position(now), role), now)
 
+    def _choose_program(self, change: ControlChange, now: int) -> None:
+        key, _, role = change.key.partition(".")
+        self._band.sender.choose_programs(now, [role], with_bank=key == "bank")
+
     def _set_bpm(self, change: ControlChange, now: int) -> None:
         assert isinstance(change.value, float)
         self._band.transport.change_tempo(max(change.at, now), change.value)
@@ -100,6 +106,7 @@ class LiveControls:
 
     def _panic(self, _: ControlChange, now: int) -> None:
         self._band.end_all(now)
+        self._band.sender.choose_programs(now)  # a synthesiser that was reset, too, plays what it should
 
     def _start(self, _: ControlChange, now: int) -> None:
         """Let the next melody note start the band: without the clock that is followed, if that has stopped."""

@@ -74,4 +74,5 @@ class Recovery:
     def regain_ports(self, now: int) -> None:
         """Make up for the note-offs that were lost, and ask anew."""
         self._band.sender.regain_ports(now)
+        self._band.sender.choose_programs(now)
         self._band.planner.renew()

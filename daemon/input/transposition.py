@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from daemon.core.events import MidiIn
 from music import midi
-from music.note import PITCH_CLASSES, PITCHES
+from music.note import PITCHES, fit_pitch
 
 _Key = tuple[int, int, int]  # port, channel, pitch
 
@@ -26,18 +26,10 @@ class Transposition:
             return event
         key = (event.port, midi.channel_of(data), data[1])
         if midi.is_note_on(data):
-            moved = _fit(data[1] + self.semitones) - data[1]
+            moved = fit_pitch(data[1] + self.semitones) - data[1]
             self._moved.pop(key, None)
             if moved:
                 self._moved[key] = moved
         else:
             moved = self._moved.pop(key, 0)
         return MidiIn(event.at, bytes((data[0], data[1] + moved, data[2])), event.port) if moved else event
-
-
-def _fit(pitch: int) -> int:
-    while pitch < 0:
-        pitch += PITCH_CLASSES
-    while pitch >= PITCHES:
-        pitch -= PITCH_CLASSES
-    return pitch

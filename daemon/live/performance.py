@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from types import TracebackType
 from typing import Self
@@ -88,7 +88,6 @@ class LivePerformance:
         settings: Settings,
         observers: Sequence[Observer] = (),
         *,
-        opening: Iterable[bytes] = (),
         channel: int | None = None,
         clock: Clock | None = None,
         send_clock: bool = False,
@@ -96,8 +95,8 @@ class LivePerformance:
     ) -> Conductor:
         """Return a conductor that the observers look at, to be passed to `run`.
 
-        world: this performance's, or one around it; output: where the band's MIDI goes; opening: MIDI messages to send
-        now; channel, clock, send_clock, chart: see `Conductor`.
+        world: this performance's, or one around it; output: where the band's MIDI goes; channel, clock, send_clock,
+        chart: see `Conductor`.
         """
         output = ObservedOutput(output, observers)
         conductor = Conductor(
@@ -114,8 +113,6 @@ class LivePerformance:
         )
         for observer in observers:
             observer.on_start(conductor)
-        for message in opening:
-            output.send(message, self.world.now())
         self._conducting = True
         if self._stopping:  # a library swallowed the exception
             self.world.put(Quit(self.world.now()))

@@ -22,8 +22,6 @@ from daemon.core.settings import Settings
 from daemon.core.world import Output, World
 from daemon.system import signals
 from daemon.system.live_world import LiveWorld
-from music.midi import program_change
-from music.note import CHANNELS
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +49,6 @@ class RemoteControl:
     learned_file: Path | None = None  #: where those are kept
     presets: Mapping[str, Sequence[tuple[str, object]]] = field(default_factory=dict)  #: name -> (control, value) pairs
     control: str = OFF  #: address of the control socket, as the configuration has it
-    programs: Mapping[str, int] = field(default_factory=dict)  #: role -> General MIDI program, 1..128
 
     def start(self, world: LiveWorld, stack: ExitStack) -> ControlSocket | None:
         """Start the socket's server, which takes a moment, and heed the signal that stands for a panic.
@@ -109,12 +106,6 @@ class RemoteControl:
         # beneath the gestures: clients hear of everything that is played, and of a preset once all of it is set
         hears = GestureWorld(ObservedWorld(world, [publisher]), gestures, self.presets, server.tell_learned, channel)
         return AttachedControl(hears, ObservedOutput(output, [publisher]), publisher)
-
-    def program_changes(self) -> list[bytes]:
-        """Return the MIDI messages that choose an instrument for each role."""
-        return [
-            program_change(CHANNELS[role], program - 1) for role, program in self.programs.items() if role in CHANNELS
-        ]
 
 
 def _find_preset_styles(presets: Mapping[str, Sequence[tuple[str, object]]]) -> dict[str, str]:

@@ -112,7 +112,6 @@ def play(setup: PerformanceSetup, on_ready: Callable[[ReconnectingPorts, Setting
             setup.song,
             settings,
             [each for each in (take, *listeners, find_watchdog(world.now())) if each is not None],
-            opening=setup.remote.program_changes(),
             channel=setup.channel,
             clock=setup.connections.make_clock(setup.song),
             send_clock=setup.connections.send_clock,

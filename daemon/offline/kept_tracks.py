@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from music import midi, midifile, smf
-from music.note import CHANNELS, PITCHED_ROLES
+from music.note import CHANNELS, PITCHED_ROLES, TICKS_PER_BEAT
 from music.track_names import PARTS, fold_name
 
 if TYPE_CHECKING:
@@ -54,6 +54,34 @@ def copy_other_tracks(song: midifile.Song, copied: Collection[int]) -> list[Name
             kept.append((name, messages))
     _move_channels(chain.from_iterable(messages for _, messages in kept), {part.channel for part in song.parts})
     return kept
+
+
+def replace_programs(messages: list[mido.Message], changes: Sequence[tuple[int, bytes]]) -> list[mido.Message]:
+    """Return a copied track with other program changes than its own, on its channels: (tick, message), by tick.
+
+    Without any the track is as it was.
+    """
+    if not changes:
+        return messages
+    import mido
+
+    timed, at = [], 0
+    channels: dict[int, None] = {}
+    for message in messages:
+        at += message.time
+        if message.is_meta or not hasattr(message, "channel"):
+            timed.append((at, 1, message))
+            continue
+        channels.setdefault(message.channel)
+        if not midi.chooses_program(message.bytes()):
+            timed.append((at, 1, message))
+    for tick, data in changes:
+        for channel in channels:
+            change = mido.Message.from_bytes(midi.with_channel(data, channel))
+            timed.append((tick * (midifile.FILE_TICKS // TICKS_PER_BEAT), 0, change))
+    timed.sort(key=lambda each: each[:2])
+    before = [0, *(at for at, _, _ in timed)]
+    return [message.copy(time=at - earlier) for (at, _, message), earlier in zip(timed, before, strict=False)]
 
 
 def _move_channels(messages: Iterable[mido.Message], busy: Collection[int]) -> None:

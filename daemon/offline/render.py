@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from daemon.control.automation import AutomationPoint
 from daemon.core.counters import Counters
@@ -19,14 +20,18 @@ from daemon.harmony.harmony_source import HarmonySource
 from daemon.input.melody import MelodyTracker
 from daemon.input.transposition import Transposition
 from daemon.offline.given_chords import HarmonyLog, choose_channels, copy_hand, find_hand
-from daemon.offline.kept_tracks import copy_other_tracks, list_song_metas
+from daemon.offline.kept_tracks import copy_other_tracks, list_song_metas, replace_programs
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, SentMessage, VirtualWorld
+from daemon.output.programs import SOUND_CHANNELS
 from daemon.players.graph import InferenceError
 from daemon.players.player import Player
 from daemon.sound.synth import Synth
 from music import midi, midifile
 from music.midifile import Part
-from music.note import CHANNELS, MELODY, TICKS_PER_BEAT, TICKS_PER_STEP, Metre, Note, quantise, remove_overlaps
+from music.note import CHANNELS, HAND, MELODY, TICKS_PER_BEAT, TICKS_PER_STEP, Metre, Note, quantise, remove_overlaps
+
+if TYPE_CHECKING:
+    import mido
 
 #: called with the share done, 0..1
 Progress = Callable[[float], None]
@@ -60,8 +65,6 @@ class RenderOptions:
     replan: str | None = None
     #: controls turned on the way
     automation: tuple[AutomationPoint, ...] = ()
-    #: role -> General MIDI program, 1..128
-    programs: Mapping[str, int] = field(default_factory=dict)
     #: the song's chords, where there is a chart
     chart: ChartLine | None = None
     #: name or number of the track that is heard as the leading hand; None: `chord_channel` and `split` tell it
@@ -93,6 +96,8 @@ class RenderedSong:
     strayed: dict[str, tuple[Note, ...]] | None = None
     #: the parts that were heard as the leading hand
     hand: tuple[Part, ...] = ()
+    #: role -> (tick, message) of what chooses its instrument
+    programs: Mapping[str, Sequence[tuple[int, bytes]]] = field(default_factory=dict)
     #: (tick, label) of every chord that the band was told of, where there were any, as `HarmonyLog` has them
     harmony: tuple[tuple[int, str], ...] = ()
 
@@ -171,6 +176,7 @@ def perform(
     return RenderedSong(
         *(parts, tuple(tempos.items()), metres, begin, end, conductor.counters, failure, strayed),
         hand=hand,
+        programs=_collect_programs(output.sent, tempo),
         harmony=log.list_markers(end),
     )
 
@@ -234,9 +240,9 @@ def render_file(
         performance.sounded,
         tempos=performance.tempos,
         metres=performance.metres,
-        copied={MELODY: copied, **copy_hand(song, performance.hand)},
+        copied=_choose_instruments({MELODY: copied, **copy_hand(song, performance.hand)}, performance.programs),
         harmony=performance.harmony,
-        programs={role: program - 1 for role, program in options.programs.items()},
+        controls=performance.programs,
         note_ticks=performance.unit,
         metas=list_song_metas(song, indices),
         others=copy_other_tracks(song, indices),
@@ -270,8 +276,6 @@ def render_wav(
         raise song.make_error(f"it lasts {hours:.0f} hours at this tempo, and a .wav may last {limit:.0f}; use --bpm")
     done = perform(song, melody, player, options, progress)
     click = done.metres if clicks else ()
-    for role, program in options.programs.items():
-        synth.play(midi.program_change(CHANNELS[role], program - 1))
     scale = done.unit // TICKS_PER_BEAT
     heard = [replace(note, start=note.start * scale, length=note.length * scale) for note in melody.notes]
     wav.write(target, {MELODY: heard, **done.sounded}, TempoMap.from_marks(done.tempos), synth, click, done.unit)
@@ -360,6 +364,25 @@ def _collect_notes(sent: Sequence[SentMessage], channel: int, tempo: TempoMap) -
         start = tempo.tick_at(note.start)
         notes.append(Note(start, note.pitch, max(1, tempo.tick_at(note.end) - start), note.velocity))
     return tuple(remove_overlaps(notes))
+
+
+def _collect_programs(sent: Sequence[SentMessage], tempo: TempoMap) -> dict[str, list[tuple[int, bytes]]]:
+    """Return, by role, what chooses its instrument: (tick from 0 on, message)."""
+    found: dict[str, list[tuple[int, bytes]]] = {}
+    roles = {channel: role for role, channel in SOUND_CHANNELS.items()}
+    for message in sent:
+        if midi.chooses_program(message.data):
+            role = roles[midi.channel_of(message.data)]
+            found.setdefault(role, []).append((max(0, tempo.tick_at(message.at)), message.data))
+    return found
+
+
+def _choose_instruments(
+    copied: Mapping[str, list[mido.Message]], programs: Mapping[str, Sequence[tuple[int, bytes]]]
+) -> dict[str, list[mido.Message]]:
+    """Return the copied tracks, the melody and those of a hand, with the instruments that are chosen for them."""
+    chosen = {name: programs.get(MELODY if name == MELODY else HAND) for name in copied}
+    return {name: replace_programs(track, chosen[name] or ()) for name, track in copied.items()}
 
 
 def _collect_strayed(sent: Sequence[SentMessage], role: str, tempo: TempoMap, slow_ms: float) -> tuple[Note, ...]:

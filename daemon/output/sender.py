@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from daemon.core.counters import Counters
-from daemon.core.settings import Settings
+from daemon.core.settings import SOUNDING_ROLES, Settings
 from daemon.core.tempo import NS_PER_MS, NS_PER_S, TempoMap
 from daemon.core.world import Output
 from daemon.input.loopback_filter import LoopbackFilter
 from daemon.output.humanise import find_lookahead_ns, humanise
 from daemon.output.output_queue import OutputMessage, OutputQueue
-from daemon.output.schedule import CLICK, DRUMS, NoteEvent
-from music.midi import all_notes_off, note_off, note_on
-from music.note import Note
+from daemon.output.programs import list_program_changes
+from daemon.output.schedule import CLICK, DRUMS, NoteEvent, ScheduledNote
+from music.midi import Key, all_notes_off, note_off, note_on
+from music.note import Note, fit_pitch
 
 #: ports may have been gone for this long before it is noticed
 UNNOTICED_LOSS_NS = 15 * NS_PER_S
@@ -35,6 +36,7 @@ class NoteSender:
         #: tells whether a message that came in is one that was sent here and came back; every event is asked about
         self.is_own = self._loopback.is_own
         self._channels: set[int] = set()  # used so far
+        self._shifted: dict[Key, int] = {}  # channel and pitch of notes that were moved -> the pitch that sounds
         self._ended_at: dict[tuple[int, int], int] = {}  # (channel, pitch) -> when (ns) it was last ended
         self._lost_ends: set[tuple[int, int]] = set()  # (channel, pitch) of ends that may have gone to lost ports
         self._repeat_at: int | None = None  # when (ns) all notes are ended once more
@@ -61,7 +63,7 @@ class NoteSender:
         touch = humanise(self._settings, scheduled.role, scheduled.note)
         slow = self._settings.offsets_ms.get(DRUMS if scheduled.role == CLICK else scheduled.role, 0)
         at = due + touch.late_ns - round(slow * NS_PER_MS)
-        key = (scheduled.channel, scheduled.note.pitch)
+        key = self._find_key(scheduled, begins=event.on)
         if event.on:
             self._channels.add(scheduled.channel)
             velocity = self._velocity(scheduled.role, scheduled.note, touch.velocity, melody_level)
@@ -87,7 +89,7 @@ class NoteSender:
     def end(self, events: Iterable[NoteEvent], now: int) -> None:
         """End these notes at once; one that has not begun never does."""
         for event in events:
-            for message in self._queue.end_note((event.scheduled.channel, event.scheduled.note.pitch), now):
+            for message in self._queue.end_note(self._find_key(event.scheduled), now):
                 self._emit(message, now)
 
     def end_all(self, now: int) -> None:
@@ -107,6 +109,11 @@ class NoteSender:
             self._repeat_at = None
             if held:
                 self.end_all(now)
+
+    def choose_programs(self, now: int, roles: Iterable[str] = SOUNDING_ROLES, *, with_bank: bool = False) -> None:
+        """Send what chooses the instruments of roles; with_bank: with their banks, even where these are the first."""
+        for message in list_program_changes(self._settings, roles, with_bank=with_bank):
+            self._send(message, now, now)
 
     def send(self, data: bytes, due: int) -> None:
         """Send a message that is no note."""
@@ -135,6 +142,18 @@ class NoteSender:
         self._send(message.data, message.due, now)
         if message.onset is None:
             self._ended_at[message.key] = self._now()
+
+    def _find_key(self, scheduled: ScheduledNote, *, begins: bool = False) -> Key:
+        """Return the channel and the pitch that a note sounds at; it ends where it began, whatever is set meanwhile."""
+        channel, pitch = planned = scheduled.channel, scheduled.note.pitch
+        if not begins:
+            return channel, self._shifted.get(planned, pitch)
+        moved = fit_pitch(pitch + self._settings.find_shift(scheduled.role))
+        if moved != pitch:
+            self._shifted[planned] = moved
+        else:
+            self._shifted.pop(planned, None)
+        return channel, moved
 
     def _velocity(self, role: str, note: Note, touch: int, melody_level: float) -> int:
         """Return the velocity to play a note with, worked out as it begins, so that a turned control is heard at once.

@@ -115,14 +115,14 @@ class Take(Observer):
             metres=list_metres(metres, -shift),
             harmony=list_markers((tick + shift, label) for tick, label in self._chords),
             channels={**CHANNELS, HAND: channel},
-            pedals={MELODY: _list_pedal(self._heard, tempo, shift), HAND: _list_pedal(self._led, tempo, shift)},
+            controls={MELODY: _list_pedal(self._heard, tempo, shift), HAND: _list_pedal(self._led, tempo, shift)},
         )
 
 
-def _list_pedal(messages: Iterable[_Message], tempo: TempoMap, shift: int) -> list[tuple[int, int]]:
-    """Return (tick, 0..127) of every move of the sustain pedal; those before the file are at its beginning."""
-    moves = ((_nearest_tick(tempo, at) + shift, data[2]) for at, data in messages if is_pedal(data))
-    return [(max(0, tick), value) for tick, value in moves]
+def _list_pedal(messages: Iterable[_Message], tempo: TempoMap, shift: int) -> list[tuple[int, bytes]]:
+    """Return (tick, message) of every move of the sustain pedal; those before the file are at its beginning."""
+    moves = ((_nearest_tick(tempo, at) + shift, data) for at, data in messages if is_pedal(data))
+    return [(max(0, tick), data) for tick, data in moves]
 
 
 def _collect_notes(messages: Iterable[_Message], tempo: TempoMap, end: int) -> list[Note]:

@@ -42,6 +42,7 @@ VALUES: dict[str, object] = {
     "style": "rock", "seed": 9, "temperature": 0.3, "density": 1.5, "intensity": 1.0, "swing": 1.0, "humanise": 1.0,
     "bpm": 90.0, "technique": "transformer", "pause_bars": 1, "split": 66, "mute.drums": True, "level.bass": 0.25,
     "offset_ms.chords": 25.0, "stop": True, "fill": True, "variation": True, "ending": True, "panic": True,
+    "program.bass": 34, "octave.bass": 1, "semitones.chords": -5,
     "preset": "quiet", "recall": 0.4, "transpose": 5, "key": "D minor", "metre": "3/4",
 }  # fmt: skip
 
@@ -56,6 +57,7 @@ ELSEWHERE = {
     *("harmony", "harmony_hold", "chord_channel", "chart", "vamp"),
     *("final_chord", "ritardando"),
     *("pickup", "count_in"),  # of a beginning
+    "bank",  # means something with a program only: tests/output/test_programs.py
 }
 
 

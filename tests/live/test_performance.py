@@ -45,8 +45,8 @@ class Kept(Observer):
 def test_it_plays_with_a_player_an_output_and_nothing_else_until_it_is_stopped() -> None:
     with LivePerformance(FAKE) as live:
         kept = live.parts.enter_context(closing(Kept()))
-        settings = Settings(style=live.wait_for_player().styles[0])
-        conductor = live.make_conductor(live.world, kept, SongInfo(), settings, [kept], opening=[b"\xc1\x21"])
+        settings = Settings(style=live.wait_for_player().styles[0], programs={"bass": 34})
+        conductor = live.make_conductor(live.world, kept, SongInfo(), settings, [kept])
         assert kept.performance is conductor
         live.world.put(MidiIn(live.world.now(), b"\x90\x3c\x50"))
         live.stop()

@@ -21,7 +21,7 @@ from daemon.offline import render
 from daemon.offline.render import RenderOptions
 from daemon.output.humanise import MAX_TIMING_NS
 from daemon.players.graph import GraphError, InferenceError
-from music import midifile, smf
+from music import midi, midifile, smf
 from music.note import Metre, Note
 from tests.support.fakes import MS, FakePlayer, only
 from tests.support.smf_bytes import PITCHES, file, meta, track, tune
@@ -455,6 +455,40 @@ def test_programs_are_those_of_the_configuration(song: Write, tmp_path: Path) ->
     found = {name: [(m.time, m.program) for m in track if m.type == "program_change"] for name, track in tracks.items()}
     assert {name: programs for name, programs in found.items() if programs} == {"bass": [(0, 33)], "pad": [(0, 90)]}
     assert run(song(), "-o", tmp_path / "o.mid", "--set", "program.pad=900").exit_code == 2
+
+
+def test_the_melody_and_the_band_have_banks_and_programs_in_the_file_where_they_are_turned(
+    song: Write, tmp_path: Path
+) -> None:
+    lines = tmp_path / "a.jsonl"
+    lines.write_text(
+        '{"tick": 96, "key": "program.melody", "value": 74}\n{"tick": 100, "key": "bank.bass", "value": 0}\n'
+    )
+    given = [f"--set={pair}" for pair in ("program.melody=41", "program.bass=34", "bank.bass=129")]
+    assert run(song(), "-o", tmp_path / "o.mid", *given, "--automation", lines).exit_code == 0
+    plain = run(song(), "-o", tmp_path / "plain.mid")
+    assert plain.exit_code == 0
+    found, notes = _list_events(tmp_path / "o.mid")
+    late = [(2000, "B1 00 00"), (2000, "B1 20 00"), (2000, "C1 21")]
+    assert found == {
+        "melody": [(0, "C0 28"), (96 * 20, "C0 49")],
+        "bass": [*((0, m) for m in ("B1 00 01", "B1 20 01", "C1 21")), *late],
+    }
+    assert ({}, notes) == _list_events(tmp_path / "plain.mid")
+
+
+def _list_events(path: Path) -> tuple[dict[str, list[tuple[int, str]]], dict[str, list[tuple[int, str]]]]:
+    """(tick, message) by track: what chooses instruments, and the rest."""
+    programs: dict[str, list[tuple[int, str]]] = {}
+    others: dict[str, list[tuple[int, str]]] = {}
+    for each in mido.MidiFile(path).tracks:
+        at = 0
+        for message in each:
+            at += message.time
+            if not message.is_meta:
+                kind = programs if midi.chooses_program(message.bytes()) else others
+                kind.setdefault(each.name, []).append((at, message.hex()))
+    return programs, others
 
 
 @pytest.mark.parametrize("slow_ms", [0.0, 40.0])
