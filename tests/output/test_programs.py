@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from daemon.core.events import ControlChange, PortsBack, PortsLost
+from daemon.core.events import ControlChange, Event, PortsBack, PortsLost
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
 from daemon.output.programs import list_program_changes
@@ -47,7 +47,7 @@ def test_programs_are_chosen_at_the_start_when_they_are_turned_and_after_a_panic
 
 
 def test_programs_are_chosen_again_once_lost_ports_are_back() -> None:
-    events = [PortsLost(AT_120.ns_at(30)), PortsBack(AT_120.ns_at(90))]
+    events: list[Event] = [PortsLost(AT_120.ns_at(30)), PortsBack(AT_120.ns_at(90))]
     stage = perform(FakePlayer(), TUNE, until=120, events=events, settings=Settings(programs={"bass": 1}))
     assert chosen(stage) == [(BEGIN, "c100"), (AT_120.ns_at(90), "c100")]
 
