@@ -76,5 +76,6 @@ def fold(model: M) -> M:
                 _weigh(part.norm, part.given.listen)
             part.norm = fold_norm(part.norm, part.head)  # type: ignore[assignment]
         if isinstance(part, Generator):
+            part.bass_intervals.tell.weight.data.mul_(part.score_norm.gain_plain[None, :, None])
             part.score_norm = fold_norm(part.score_norm, part.write)  # type: ignore[assignment]
     return model

@@ -26,6 +26,8 @@ from music.signature import PART_KEY, Signature, format_line
 
 #: weights that a graph lacks: gains are folded into the weights after them, and 1 here
 _FOLDED = ("norm.gain_pitched", "norm.gain_plain")
+#: weights that graphs from before they were thought of lack; without training they are 0 and do nothing
+_ADDED = ("bass_intervals.tell.weight", "bass_intervals.tell.bias")
 _INT8_SUFFIX, _SCALE_SUFFIX = ".int8", ".scale"
 
 
@@ -65,7 +67,7 @@ def load(source: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         lacking = [
             key
             for key, weight in network.state_dict().items()
-            if weight.numel() and not key.endswith(_FOLDED) and not _has_weight(weights, key, weight)
+            if weight.numel() and not key.endswith(_FOLDED + _ADDED) and not _has_weight(weights, key, weight)
         ]
         if lacking:
             raise CheckpointError(f"{source}: does not fit this program, it lacks {lacking[0]}")

@@ -40,6 +40,8 @@ from music.encoding.melody_context import AHEAD_BEATS
 from music.note import PITCH_CLASSES, STEPS_PER_BAR, STEPS_PER_BEAT
 
 CONTEXT_BEATS = 12  #: beats of the last level: those that may be written, and some before them for company
+#: chords whose root the bass is told of: that of its beat, and the next beat's
+TOLD_ROOTS = 2
 #: how sharply a doubt about the chord is settled against the noise
 AGREEMENT_GAIN = 12.0
 #: no groove vector lies further out
@@ -102,6 +104,7 @@ class Generator(nn.Module):
         self.score_norm = KeyNorm(fine)
         self.write = KeyConv(fine, Width(HEAD.pitched * STEPS_PER_BEAT, HEAD.plain * STEPS_PER_BEAT), gain=0.5)
         self.cell_bias = nn.Parameter(torch.zeros(HEAD.pitched, PITCH_CLASSES))
+        self.bass_intervals = BassIntervals(fine.plain)
         self.velocity_log_std = nn.Parameter(torch.full((len(GAN_STYLES), 4), -2.0))
         self.harmonist = Harmonist(config.harmonist).eval()
         self.layout = Layout()
@@ -136,7 +139,8 @@ class Generator(nn.Module):
         x = state + taken + name
         for block in self.score_blocks:
             x = block(x)
-        x = self.write(self.score_norm(x[:, :, -WRITTEN_BEATS:]))
+        normal = self.score_norm(x[:, :, -WRITTEN_BEATS:])
+        x = self.write(normal)
         split = HEAD.pitched * STEPS_PER_BEAT * PITCH_CLASSES
         pitched = (
             x[:, :split].reshape(b, HEAD.pitched, STEPS_PER_BEAT, PITCH_CLASSES, WRITTEN_BEATS).permute(0, 1, 3, 4, 2)
@@ -149,6 +153,7 @@ class Generator(nn.Module):
             .reshape(b, HEAD.plain, FUTURE_STEPS)
         )
         heads = dict(zip(PITCHED_HEADS, pitched.split(list(PITCHED_HEADS.values()), 1), strict=True))
+        heads["bass_pitch"] = heads["bass_pitch"] + self.bass_intervals(normal[:, -self.fine.plain :], chord)
         return RollLogits(heads, dict(zip(PLAIN_HEADS, plain.split(list(PLAIN_HEADS.values()), 1), strict=True)))
 
     def forward(
@@ -172,6 +177,38 @@ class Generator(nn.Module):
         chord = choose_chords(self.harmonist.predict(melody, phase, known, given), plain, noise, known)
         scores = self.score(self.encode(pitched, plain, style, z), chord)
         return chord, torch.cat(list(scores.pitched.values()), 1), torch.cat(list(scores.plain.values()), 1)
+
+
+class BassIntervals(nn.Module):
+    """Scores of the bass by its interval above the chord's root, now and next: the root by default, others as learnt.
+
+    It begins with zeros, so that a generator that was trained without it goes on as it was.
+    """
+
+    source: Tensor  #: (144,): where the score of each pair of pitch class and root is found among the intervals
+
+    def __init__(self, plain: int) -> None:
+        """plain: channels without pitch that it hears."""
+        super().__init__()
+        self.tell = nn.Conv1d(plain, TOLD_ROOTS * PITCH_CLASSES * STEPS_PER_BEAT, 1)
+        with torch.no_grad():
+            for weight in self.tell.parameters():
+                weight.zero_()
+        classes = torch.arange(PITCH_CLASSES)
+        self.register_buffer("source", ((classes[:, None] - classes) % PITCH_CLASSES).flatten(), persistent=False)
+
+    def forward(self, plain: Tensor, chord: Tensor) -> Tensor:
+        """Return what is added to the scores of the bass: (B, 1, 12, FUTURE_STEPS).
+
+        plain: (B, channels, WRITTEN_BEATS); chord: (B, qualities, 12, WRITTEN_BEATS) one-hot.
+        """
+        b = plain.shape[0]
+        root = chord.sum(1)
+        roots = torch.stack([root, torch.cat([root[..., 1:], root[..., -1:]], 2)], 1)  # (B, TOLD_ROOTS, 12, beats)
+        told = self.tell(plain).reshape(b, TOLD_ROOTS, PITCH_CLASSES, STEPS_PER_BEAT, WRITTEN_BEATS)
+        pairs = told.index_select(2, self.source).unflatten(2, (PITCH_CLASSES, PITCH_CLASSES))
+        scores = (pairs * roots[:, :, None, :, None].to(pairs.dtype)).sum((1, 3))  # (B, 12, STEPS_PER_BEAT, beats)
+        return scores.transpose(2, 3).reshape(b, 1, PITCH_CLASSES, FUTURE_STEPS)
 
 
 def choose_chords(told: Tensor, plain: Tensor, noise: Tensor, known: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models import checkpoint
+from models.data.played_bands import let_people_play
 from models.data.song_cache import CachedSong, DataError
 from models.draws import BatchNoise, Draws
 from models.gan import groove_bank
@@ -74,6 +75,7 @@ class GanRecipe:
     penalty: float = 10.0  #: weight of the gradient penalty
     chord_temperature: float = 0.3
     noise: bool = True
+    played: bool = True  #: bass and chords of bands are a pianist's where one played the song (models.data.played_bands)
     pop909_weight: float = get_weights("gan")["piano"]  #: how often songs of pop909 are drawn, beside other styles
 
 
@@ -115,6 +117,7 @@ class GanObjective:
         self.critic = Critic(recipe.model).to(fabric.device)
         self.generator.harmonist.requires_grad_(False)
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
+        songs = let_people_play(songs) if recipe.played else songs
         self.train_songs = [s for s in songs if s.split == "train" and s.style in GAN_STYLES]
         valid = [s for s in songs if s.split == "valid" and s.style in GAN_STYLES]
         weights = {**get_weights("gan"), "piano": recipe.pop909_weight}

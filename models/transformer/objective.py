@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models import checkpoint
+from models.data.played_bands import let_people_play
 from models.data.song_cache import CachedSong, DataError
 from models.draws import Draws
 from models.harmonist.network import measure_agreement
@@ -56,6 +57,7 @@ class TransformerRecipe:
     told: Share = 0.4  #: share of stretches on the harmonist's chords
     some: Share = 0.35  #: share of steps whose tokens are learned in an update
     tune: float = 0.5  #: weight of the melody's own next step
+    played: bool = True  #: bass and chords of bands are a pianist's where one played the song (models.data.played_bands)
 
 
 def compute_writing_loss(
@@ -97,6 +99,7 @@ class TransformerObjective:
         torch.manual_seed(seed)
         self.model: Transformer = Transformer(recipe.model).to(fabric.device)
         self.average: Transformer = copy.deepcopy(self.model).requires_grad_(False).eval()
+        songs = let_people_play(songs) if recipe.played else songs
         known = [s for s in songs if s.style in TRANSFORMER_STYLES]
         listen = self._predict_chords if recipe.harmonist else None
         train = [s for s in known if s.split == "train"]

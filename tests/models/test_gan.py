@@ -14,7 +14,7 @@ from models import checkpoint
 from models.draws import Draws
 from models.gan import dataset, groove_bank
 from models.gan.dataset import GAN_STYLES
-from models.gan.network import Encoder
+from models.gan.network import TOLD_ROOTS, BassIntervals, Encoder
 from models.gan.objective import GanObjective, GanRecipe
 from models.gan.roll import RHYTHM_NOISES, WRITTEN_BEATS, RollLogits, SoftRoll, mark_tones, play
 from music.chords import QUALITIES
@@ -163,3 +163,20 @@ def test_what_a_groove_is_does_not_depend_on_which_bar_it_is_played_in() -> None
     rhythm = (torch.rand(1, dataset.RHYTHM_ROWS, CANVAS_STEPS) < 0.2).float()
     assert torch.allclose(encoder(rhythm), encoder(rhythm.roll(32, 2)), atol=1e-6)
     assert encoder(rhythm * 0).isfinite().all()
+
+
+def test_the_bass_is_scored_by_its_interval_above_the_roots_of_now_and_next() -> None:
+    intervals = BassIntervals(3)
+    chord = torch.zeros(1, 2, 12, WRITTEN_BEATS)
+    chord[0, 1, 7] = 1  # G everywhere,
+    chord[0, :, :, 2] = 0
+    chord[0, 0, 0, 2] = 1  # but C on the third beat
+    assert intervals(torch.ones(1, 3, WRITTEN_BEATS), chord).abs().sum() == 0
+    with torch.no_grad():
+        bias = intervals.tell.bias.view(TOLD_ROOTS, 12, 4)
+        bias[0, 0], bias[0, 4], bias[1, 11] = 3.0, 1.0, 2.0  # the root, its third, the semitone below the next root
+    scores = intervals(torch.zeros(1, 3, WRITTEN_BEATS), chord)[0, 0, :, ::4]  # on beats
+    assert scores[:, 0].nonzero().flatten().tolist() == [6, 7, 11]
+    assert [scores[pitch_class, 0].item() for pitch_class in (6, 7, 11)] == [2.0, 3.0, 1.0]
+    assert [scores[pitch_class, 1].item() for pitch_class in (7, 11)] == [3.0, 1.0 + 2.0]
+    assert [scores[pitch_class, 2].item() for pitch_class in (0, 4, 6)] == [3.0, 1.0, 2.0]

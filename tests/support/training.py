@@ -69,6 +69,8 @@ def make_generator() -> Generator:
     with torch.no_grad():
         for parameter in made.harmonist.given.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
+        for parameter in (*made.bass_intervals.parameters(), made.score_norm.gain_plain):
+            parameter.add_(0.1 * torch.randn_like(parameter))
     return made
 
 
