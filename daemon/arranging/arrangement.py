@@ -5,7 +5,7 @@ Here a plan is gone through step by step, the bass first, then the chords, then 
 rarely than by chance is kept from happening, and what is written is changed as little as that takes:
 
 - on a beat the bass plays the root, or the lowest note of a chord that the player gave; where it walks, as in jazz, on
-  the first and the third;
+  the first and the third; under chords that sound on it does not fall silent over a beat;
 - chords and pad strike tones of the chord, in the inversion that moves their top least (`voicing`);
 - nothing begins below the bass, or a semitone or a minor ninth from what sounds, and what is foreign to the chord makes
   way for the melody;
@@ -19,13 +19,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from operator import attrgetter, itemgetter
 
-from daemon.arranging.harmony_line import NO_HARMONY, StepHarmony, list_harmony
+from daemon.arranging.harmony_line import NO_HARMONY, StepHarmony, build_on_bass, list_harmony
 from daemon.arranging.recollection import find_sure_end, play_again
 from daemon.arranging.role_lines import ArrangedNote, RoleLine, find_grating, find_nearest, has_tone
 from daemon.arranging.voicing import LOWEST_VOICE, find_top, ground, lead_voices
 from daemon.core.plan import PlanRequest
 from music.chords import NO_CHORD
-from music.note import PITCH_CLASSES, PITCHED_ROLES, STEPS_PER_BEAT, TICKS_PER_STEP, Note
+from music.note import PITCH_CLASSES, PITCHED_ROLES, STEPS_PER_BEAT, TICKS_PER_BEAT, TICKS_PER_STEP, Note
 
 Notes = Mapping[str, tuple[Note, ...]]  #: by role
 
@@ -113,8 +113,27 @@ class _Arranger:
         if harmony.tones and (in_beat == 0 or corrects):
             for role in UPPER_ROLES:
                 self._move_voices(self.lines[role], tick, harmony.tones, is_struck=role in begins)
+        if in_beat and not corrects:
+            harmony = self._keep_harmony(harmony, tick - in_beat * TICKS_PER_STEP)
         self._write_bass(step, begins.get(BASS, ()), harmony, is_strong=in_beat == 0 or corrects)
         self._write_chords(tick, begins, harmony, is_beat=in_beat == 0)
+
+    def _keep_harmony(self, harmony: StepHarmony, beat_tick: int) -> StepHarmony:
+        """Return the harmony within a beat whose bass has told the root: a chord on that, not another that is guessed.
+
+        beat_tick: that of the beat; a bass that walks, or has left the beat's note, tells nothing.
+        """
+        bass = next(reversed(self.lines[BASS].sounding.values()), None)
+        if bass is None or bass.start > beat_tick or self._walks or harmony.is_known or not harmony.tones:
+            return harmony
+        root = bass.pitch % PITCH_CLASSES
+        if root == harmony.bass:
+            return harmony
+        sounding = 0
+        for role in UPPER_ROLES:
+            for pitch in self.lines[role].sounding:
+                sounding |= 1 << pitch % PITCH_CLASSES
+        return build_on_bass(root, sounding, harmony.tones)
 
     # The melody
 
@@ -145,6 +164,8 @@ class _Arranger:
         line, root, tick = self.lines[BASS], harmony.bass, step * TICKS_PER_STEP
         note = _copy(begins[-1]) if begins else None  # one voice: the lowest
         sounding = next(reversed(line.sounding.values()), None)
+        if sounding is None and note is None and is_strong and harmony.tones:
+            sounding = self._hold_bass(tick)
         if is_strong and root != NO_CHORD and not self._may_walk(step, harmony, note or sounding):
             if note is not None:
                 note.pitch = _move_bass(note.pitch, root)
@@ -160,6 +181,20 @@ class _Arranger:
             upper = self.lines[role]
             for pitch in find_grating(note.pitch, upper.sounding):
                 upper.end(pitch, tick)
+
+    def _hold_bass(self, tick: int) -> ArrangedNote | None:
+        """Let the bass note before a beat go on for a beat, if chords or pad sound over it; return it, else None."""
+        line = self.lines[BASS]
+        last = line.notes[-1] if line.notes else None
+        if (
+            last is None
+            or last.end < self._now * TICKS_PER_STEP
+            or not any(self.lines[r].sounding for r in UPPER_ROLES)
+        ):
+            return None
+        last.end = tick + TICKS_PER_BEAT
+        line.sounding[last.pitch] = last
+        return last
 
     def _may_walk(self, step: int, harmony: StepHarmony, note: ArrangedNote | None) -> bool:
         """Return True if the bass may be on another tone of the chord: it walks, and no half of a bar begins here."""
@@ -215,15 +250,16 @@ class _Arranger:
             if note.start < now
         )
 
-    @staticmethod
-    def _move_voices(line: RoleLine, tick: int, tones: int, *, is_struck: bool) -> None:
+    def _move_voices(self, line: RoleLine, tick: int, tones: int, *, is_struck: bool) -> None:
         """End the notes that a chord lacks; where the role strikes nothing anew, they go on as its nearest tones."""
-        foreign = [note for pitch, note in line.sounding.items() if not tones >> pitch % PITCH_CLASSES & 1]
-        for note in foreign:
-            end = note.end
+        foreign = [(note, note.end) for pitch, note in line.sounding.items() if not has_tone(tones, pitch)]
+        for note, _ in foreign:
             line.end(note.pitch, tick)
+        for note, end in foreign:
             pitch = find_nearest(note.pitch, tones)
-            if not is_struck and end - tick >= TICKS_PER_STEP and pitch not in line.sounding:
+            if is_struck or end - tick < TICKS_PER_STEP or pitch in line.sounding:
+                continue
+            if not any(find_grating(pitch, other.sounding) for other in self.lines.values()):
                 line.begin(ArrangedNote(tick, pitch, end, note.velocity))
 
     def _begin_above(self, line: RoleLine, begun: ArrangedNote, bass: int, tones: int) -> None:

@@ -6,13 +6,15 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from music.chords import NO_CHORD, QUALITY_TONES
+from music.chords import NO_CHORD, QUALITIES, QUALITY_TONES
 from music.encoding.chord_evidence import GivenChord, find_known_chords
 from music.note import PITCH_CLASSES
 
 #: tones of a chord that is guessed: its root, third and fifth. A seventh that is guessed as well tells another triad
 #: (C E G B is C and E minor), and is wrong more often than the triad.
 _GUESSED_TONES = 3
+#: the qualities of chords that are built on a bass
+TRIADS = (QUALITIES.index("maj"), QUALITIES.index("min"))
 
 
 class StepHarmony(NamedTuple):
@@ -46,6 +48,17 @@ def _build_chosen(root: int, quality: int) -> StepHarmony:
         return NO_HARMONY
     tones = sum(1 << (root + interval) % PITCH_CLASSES for interval in QUALITY_TONES[quality][:_GUESSED_TONES])
     return StepHarmony(root, tones, is_known=False)
+
+
+@lru_cache(maxsize=1024)
+def build_on_bass(bass: int, sounding: int, guessed: int) -> StepHarmony:
+    """Return the major or minor triad on a bass that holds most of what sounds above it, then of a guessed chord.
+
+    sounding, guessed: pitch classes, a bit for each.
+    """
+    triads = [sum(1 << (bass + i) % PITCH_CLASSES for i in QUALITY_TONES[quality]) for quality in TRIADS]
+    best = max(triads, key=lambda tones: ((tones & sounding).bit_count(), (tones & guessed).bit_count()))
+    return StepHarmony(bass, best, is_known=False)
 
 
 @lru_cache(maxsize=64)

@@ -13,8 +13,8 @@ from music.track_names import MELODIES, PARTS
 #: of a piano part the lowest voice is the bass where it is below this pitch; everything else is the chords
 BASS_SPLIT = 55
 #: A left hand that breaks a chord upwards does not lead the bass there: within half a bar, a note that lies so many
-#: semitones or more above the bass belongs to the chords. Of the bass notes of pop909's pianists 0.89 are then roots of the
-#: annotated chord, of the lowest notes of all steps 0.72 were.
+#: semitones or more above the bass belongs to the chords. Of the bass notes of pop909's pianists 0.89 are then roots of
+#: the annotated chord, of the lowest notes of all steps 0.72 were.
 ARPEGGIO_RISE, HALF_BAR_STEPS = 3, 8
 
 #: (notes, 4): start step, pitch, length in steps, velocity

@@ -34,7 +34,7 @@ _BY_RULE = [PARTS.index(part) for part in ("pad", "drums")]
 def let_people_play(songs: Iterable[CachedSong]) -> list[CachedSong]:
     """Return the songs, those of bands with the bass and chords of the pianist who played the same song, if one did.
 
-    A pianist's arrangement may be in several pieces, as bars of other metres are cut out of it; each piece makes a song.
+    A pianist's arrangement may be in several pieces, as bars of other metres are cut out; each piece makes a song.
     """
     songs = list(songs)
     played: dict[str, list[CachedSong]] = defaultdict(list)

@@ -75,7 +75,7 @@ class GanRecipe:
     penalty: float = 10.0  #: weight of the gradient penalty
     chord_temperature: float = 0.3
     noise: bool = True
-    played: bool = True  #: bass and chords of bands are a pianist's where one played the song (models.data.played_bands)
+    played: bool = True  #: bass and chords of bands are a pianist's where one played it (models.data.played_bands)
     pop909_weight: float = get_weights("gan")["piano"]  #: how often songs of pop909 are drawn, beside other styles
 
 

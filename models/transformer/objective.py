@@ -57,7 +57,7 @@ class TransformerRecipe:
     told: Share = 0.4  #: share of stretches on the harmonist's chords
     some: Share = 0.35  #: share of steps whose tokens are learned in an update
     tune: float = 0.5  #: weight of the melody's own next step
-    played: bool = True  #: bass and chords of bands are a pianist's where one played the song (models.data.played_bands)
+    played: bool = True  #: bass and chords of bands are a pianist's where one played it (models.data.played_bands)
 
 
 def compute_writing_loss(

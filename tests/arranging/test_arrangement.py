@@ -48,6 +48,31 @@ def test_a_bass_note_that_is_held_over_a_change_is_begun_anew_on_the_root() -> N
     assert ends["bass"] == (at(12, 36, 4),)
 
 
+def test_the_bass_goes_on_under_chords_that_sound_over_a_beat() -> None:
+    request = ask(committed={"bass": (at(14, 36, 4),), "chords": (at(14, 60, 20),)})
+    assert arrange({}, request, [C_MAJOR] * 8)[1]["bass"] == (at(14, 36, 10),)  # to the end of what is planned
+    made, ends = arrange({}, request, [C_MAJOR] * 4 + [F_MAJOR] * 4)
+    assert ends["bass"] == (at(14, 36, 6),)
+    assert made["bass"] == (at(20, 41, 4),)
+    alone = ask(committed={"bass": (at(14, 36, 4),)})
+    assert arrange({}, alone)[1]["bass"] == (at(14, 36, 4),)
+    played = ask(20, committed={"bass": (at(14, 36, 4),), "chords": (at(14, 60, 20),)})
+    assert not arrange({}, played, [C_MAJOR] * 8)[1]["bass"]  # it is over: nothing is begun anew
+
+
+def test_within_a_beat_chords_stand_on_the_root_that_the_bass_has_told() -> None:
+    on_the_beat = ask(18, committed={"bass": (at(16, 36, 8),), "chords": (at(16, 64, 1),)})
+    struck: Plan = {"chords": (at(18, 57, 2), at(18, 60, 2), at(18, 65, 2))}  # F major, thought of too late
+    made, _ = arrange(struck, on_the_beat, [F_MAJOR] * 8)
+    assert {note.pitch % 12 for note in made["chords"] if note.start == 18 * TICKS_PER_STEP} <= {0, 4, 7}
+    walking = replace(on_the_beat, settings=Settings(style="jazz"))
+    made, _ = arrange(struck, walking, [F_MAJOR] * 8)
+    assert {note.pitch % 12 for note in made["chords"] if note.start == 18 * TICKS_PER_STEP} <= {0, 5, 9}
+    approach = ask(18, committed={"bass": (at(16, 36, 1), at(17, 38, 8))})  # it has left the note of the beat
+    made, _ = arrange(struck, approach, [F_MAJOR] * 8)
+    assert {note.pitch % 12 for note in made["chords"] if note.start == 18 * TICKS_PER_STEP} <= {0, 5, 9}
+
+
 def test_a_bass_that_walks_is_free_within_the_chord_on_weak_beats() -> None:
     request = ask(settings=Settings(style="jazz"))
     made, _ = arrange({"bass": (at(16, 43), at(20, 43), at(24, 40))}, request, [C_MAJOR] * 16)

@@ -173,6 +173,7 @@ def test_the_bass_is_scored_by_its_interval_above_the_roots_of_now_and_next() ->
     chord[0, 0, 0, 2] = 1  # but C on the third beat
     assert intervals(torch.ones(1, 3, WRITTEN_BEATS), chord).abs().sum() == 0
     with torch.no_grad():
+        assert intervals.tell.bias is not None
         bias = intervals.tell.bias.view(TOLD_ROOTS, 12, 4)
         bias[0, 0], bias[0, 4], bias[1, 11] = 3.0, 1.0, 2.0  # the root, its third, the semitone below the next root
     scores = intervals(torch.zeros(1, 3, WRITTEN_BEATS), chord)[0, 0, :, ::4]  # on beats
