@@ -69,6 +69,12 @@ class Config:
         Choice(tuple(CLOCK_SOURCES)),
         "the clock to follow; auto: MIDI clock once it starts, else none; midi-tempo: its tempo even without a start",
     )
+    latency_ms: float = declare_key(
+        -1.0,
+        Number(-1, 1000),
+        "milliseconds by which it plays ahead of a clock that it follows, to be heard on time; -1: as the ports tell",
+        metavar="MS",
+    )
     send_clock: bool = declare_key(False, Switch(), "send MIDI clock for other devices to follow")
     song_position: str = declare_key("auto", Choice(SONG_POSITIONS), "what the master's Song Position counts")
     control: str = declare_key("auto", SocketAddress(), "where the control socket is", metavar="WHERE")

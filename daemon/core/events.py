@@ -115,6 +115,14 @@ class PortsBack:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputLatency:
+    """News that it takes another time from when a message is sent until whoever sends the clock hears it."""
+
+    at: int
+    ns: int  #: that time
+
+
+@dataclass(frozen=True, slots=True)
 class SourceLost:
     """A device or program that MIDI came from is gone, or connected no longer: its keys will not go up."""
 
@@ -157,6 +165,7 @@ Event = (
     | Position
     | PortsLost
     | PortsBack
+    | OutputLatency
     | SourceLost
     | SystemResumed
     | Suspend

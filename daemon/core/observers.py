@@ -163,9 +163,9 @@ class ObservedOutput:
         if isinstance(output, ObservedOutput):  # one layer instead of two
             self._send, self._on_output = output._send, output._on_output + self._on_output
 
-    def send(self, data: bytes, due: int) -> None:
-        """Send one MIDI message that is due at `due` (ns), then report it."""
-        self._send(data, due)
+    def send(self, data: bytes, due: int, at: int | None = None) -> None:
+        """Send one MIDI message that is due at `due` (ns), then report it; at: see `Output`."""
+        self._send(data, due, at)
         for on_output in self._on_output:
             on_output(data, due)
 

@@ -23,8 +23,12 @@ class World(Protocol):
 class Output(Protocol):
     """The ports, or whatever else the band's MIDI goes to. Only the conductor sends."""
 
-    def send(self, data: bytes, due: int) -> None:
-        """Send one MIDI message now; `due` is the time (ns) that it was meant for, for counters and recorders."""
+    def send(self, data: bytes, due: int, at: int | None = None) -> None:
+        """Send one MIDI message now.
+
+        due: the time (ns) that it is meant for, for counters and recorders; at: when (ns) it was to leave, as early as
+        whatever is behind the output needs it, for ports that make up for a late conductor; None: when it is due.
+        """
         ...
 
 

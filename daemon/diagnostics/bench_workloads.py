@@ -55,7 +55,7 @@ class _LatenessOutput:
     def __init__(self) -> None:
         self.late: list[int] = []
 
-    def send(self, data: bytes, due: int) -> None:
+    def send(self, data: bytes, due: int, at: int | None = None) -> None:
         if midi.is_note_on(data):
             self.late.append(time.monotonic_ns() - due)
 

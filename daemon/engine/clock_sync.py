@@ -44,7 +44,8 @@ class ClockSync:
         self._drifting = 0  # clock ticks in a row that were too far from where the band is
         self._recent: deque[MidiIn] = deque()  # what was played in the last moments
         self._cut_off: list[NoteEvent] = []  # notes that the last stop ended when they had just begun
-        band.transport.led = clock is not None and clock.waits_for_start
+        self._latency_ns = 0  # what the ports take
+        self._lead(clock is not None and clock.waits_for_start)
 
     @property
     def deadline(self) -> int | None:
@@ -80,8 +81,23 @@ class ClockSync:
     def let_go(self) -> bool:
         """Let the band play without the clock until that starts again; return False if it must wait for the clock."""
         if self._clock is not None and not self._clock.waits_for_start and not self._rolling:
-            self._band.transport.led = self._band.transport.is_paced = False
+            self._band.transport.is_paced = False
+            self._lead(False)
         return not self._band.transport.led
+
+    def set_latency(self, ns: int) -> None:
+        """Take note of how long the ports take; while a clock is followed the band makes up for that."""
+        self._latency_ns = ns
+        self._lead(self._band.transport.led)
+
+    def _lead(self, led: bool) -> None:
+        """Let the clock say where bar 1 lies, or the band.
+
+        Only a clock can be on time with what it hears: to a band's own beat players fit theirs, and being ahead would
+        cost it knowledge of the melody.
+        """
+        self._band.transport.led = led
+        self._band.sender.make_up_for(self._latency_ns if led else 0)
 
     def _apply(self, changes: Iterable[Change], now: int) -> None:
         for change in changes:
@@ -110,7 +126,8 @@ class ClockSync:
         playing = transport.playing and looped
         self._hold(now)
         transport.release()
-        transport.us, transport.led, transport.is_paced, self._rolling = change.us, True, True, True
+        transport.us, transport.is_paced, self._rolling = change.us, True, True
+        self._lead(True)
         matching = self._matching_tick(change) if playing else None
         if transport.tempo is None:
             tick = change.tick

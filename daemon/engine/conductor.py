@@ -12,6 +12,7 @@ from daemon.core.events import (
     ControlChange,
     Event,
     MidiIn,
+    OutputLatency,
     PlanReady,
     PlayerReplaced,
     PortsBack,
@@ -241,6 +242,8 @@ class Conductor:
                 self._recovery.lose_ports(now)
             case PortsBack():
                 self._recovery.regain_ports(now)
+            case OutputLatency():
+                self._sync.set_latency(event.ns)
             case SystemResumed():
                 self._recovery.resume(now)
             case Suspend():

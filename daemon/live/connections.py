@@ -11,6 +11,7 @@ from daemon.clocks.clock import Clock, ClockError
 from daemon.clocks.sources import CLOCK_SOURCES, ClockSetup
 from daemon.config.config import Config
 from daemon.core.events import Event
+from daemon.core.tempo import NS_PER_MS
 from daemon.engine.song import SongInfo
 from daemon.live.crash_silencer import CrashSilencer
 from daemon.midi import backends
@@ -30,6 +31,7 @@ class Connections:
     song_position: int | None = None  #: ticks that a master's Song Position counts in; None: find out
     output: str = "auto"  #: what opens the ports, as in `daemon.midi.backends.BACKEND_CHOICES`
     per_role: bool = False  #: an output port for each role
+    latency_ns: int | None = None  #: what is taken for the latency of the ports; None: what they tell
     metrics: Path | None = None  #: a file for Prometheus
 
     @classmethod
@@ -41,6 +43,7 @@ class Connections:
             song_position=SONG_POSITION_TICKS[config.song_position],
             output=config.output,
             per_role=config.port_per_role,
+            latency_ns=None if config.latency_ms < 0 else round(config.latency_ms * NS_PER_MS),
             metrics=config.metrics,
         )
         source = CLOCK_SOURCES[asked.clock]
@@ -75,5 +78,14 @@ class Connections:
 
         silencer: is told which keys are begun, and who listens.
         """
-        request = PortRequest(api, self.output, in_port, out_port, self.per_role, wait=True, keys=silencer.keys)
-        return ReconnectingPorts(lambda: backends.open_ports(request), silencer.tell_listeners)
+        request = PortRequest(
+            api,
+            self.output,
+            in_port,
+            out_port,
+            self.per_role,
+            wait=True,
+            hears_clock=CLOCK_SOURCES[self.clock].is_midi,
+            keys=silencer.keys,
+        )
+        return ReconnectingPorts(lambda: backends.open_ports(request), silencer.tell_listeners, self.latency_ns)

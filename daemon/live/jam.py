@@ -76,7 +76,7 @@ class JamResult:
 class SilentOutput:
     """The output where there is no MIDI system; observers see what the band plays all the same."""
 
-    def send(self, data: bytes, due: int) -> None:
+    def send(self, data: bytes, due: int, at: int | None = None) -> None:
         """Send nothing anywhere."""
 
 

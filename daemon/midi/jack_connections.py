@@ -3,12 +3,48 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from daemon.midi.ports import Links, PortEvents, PortRequest, describe_missing, find_port
 
 log = logging.getLogger(__name__)
+
+
+class ConnectionOrder:
+    """Tells which way of a loop JACK has made the late one: that which was connected when there was the other already.
+
+    It is told of every connection, by JACK's thread for news.
+    """
+
+    def __init__(self, client: str) -> None:
+        """client: the name of ours."""
+        self._client = client
+        self._links: set[tuple[str, str]] = set()  # names of two ports, of which one is ours
+        self._first: dict[str, bool] = {}  # client -> it heard us before we heard it
+
+    def note(self, source: Any, sink: Any, is_connected: bool) -> None:
+        """Take note that somebody has connected or disconnected two ports."""
+        from_us = _find_client(source.name) == self._client
+        if not from_us and _find_client(sink.name) != self._client:
+            return
+        other = _find_client(sink.name if from_us else source.name)
+        if not is_connected:
+            self._links.discard((source.name, sink.name))
+        else:
+            if not self._has_link(other, from_us=not from_us):
+                self._first[other] = from_us
+            self._links.add((source.name, sink.name))
+
+    def _has_link(self, client: str, *, from_us: bool) -> bool:
+        return any(_find_client(link[from_us]) == client for link in self._links)
+
+    @property
+    def are_we_first(self) -> bool:
+        """True if whoever is in a loop with us hears us in the same period, and we hear him in the next."""
+        loops = [c for c in self._first if self._has_link(c, from_us=True) and self._has_link(c, from_us=False)]
+        return bool(loops) and all(self._first[client] for client in loops)
 
 
 class JackConnections:
@@ -22,12 +58,14 @@ class JackConnections:
         request: PortRequest,
         events: PortEvents,
         find_pretty_names: Callable[[Sequence[Any]], list[str]],
+        order: ConnectionOrder,
     ) -> None:
         """Take a client's own input and outputs, and connect what is asked for and there.
 
         find_pretty_names: returns what ports are called in JACK's metadata.
         """
         self._client, self._find_pretty_names = client, find_pretty_names
+        self._order, self._hears_clock = order, request.hears_clock
         self._receiver, self._senders = receiver, senders
         self._events = events
         self._wanted = [(name, True) for name in request.in_ports]
@@ -37,6 +75,8 @@ class JackConnections:
         self._latest: Links = ()
         #: the connections of the last check but one: those of the last one may be lost already
         self.links: Links = ()
+        #: what we send is heard a period later than by others, beside the clock that we follow
+        self.is_delayed = False
         for name, is_input in self._wanted:
             if not self._connect(name, is_input):
                 self._missing.add((name, is_input))
@@ -70,7 +110,27 @@ class JackConnections:
         """Take note of all connections there are."""
         ours = (self._receiver, *self._senders)
         found = [(own.shortname, port.name) for own in ours for port in self._client.get_all_connections(own)]
+        if found != self._latest:
+            self.is_delayed = self._find_delay()
         self.links, self._latest = self._latest, found
+
+    def _find_delay(self) -> bool:
+        """Return whether what we send is heard a period later, counted from the clock that we follow.
+
+        JACK calls the clients one after the other in each period. If what we send can come back to us, the first of
+        them hears what the last one sent in the period before. A clock in that loop is late, or our answer is: both
+        come to the same. The hardware is in no loop.
+        """
+        seen = {_find_client(port.name) for port in self._client.get_ports(is_physical=True)}
+        listening = list(self._senders)
+        while listening:
+            heard_by = self._client.get_all_connections(listening.pop())
+            for client in {_find_client(port.name) for port in heard_by} - seen:
+                if client == self._client.name:
+                    return self._hears_clock or not self._order.are_we_first
+                seen.add(client)
+                listening += self._client.get_ports(f"^{re.escape(client)}:", is_output=True)
+        return False
 
     def find_listeners(self) -> list[str]:
         """Return the names of the ports that our outputs were connected to at the last check."""
@@ -111,6 +171,11 @@ class JackConnections:
     def _join(self, own: Any, other: str) -> None:
         if not own.is_connected_to(other):
             self._client.connect(*((other, own) if own is self._receiver else (own, other)))
+
+
+def _find_client(port_name: str) -> str:
+    """Return the name of the client that a port belongs to."""
+    return port_name.partition(":")[0]
 
 
 def _list_known_names(ports: list[Any]) -> list[str]:

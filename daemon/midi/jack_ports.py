@@ -1,7 +1,8 @@
 """Ports through JACK-Client (the extra `jack`), which keeps sample offsets: a constant delay and no jitter.
 
-Everything goes out one period and a little later than it was meant to, so that the conductor's own lateness is made
-up for: the process callback places it at its frame. That callback runs in JACK's own thread, so it does little: it
+Everything sounds one period and a little later than it was to leave, so that the conductor's own lateness is made
+up for: the process callback places it at its frame. Whoever follows a clock sends that much earlier, for the ports tell
+their latency. That callback runs in JACK's own thread, so it does little: it
 takes what the conductor left in a queue, and leaves there what came in.
 """
 
@@ -20,7 +21,7 @@ from daemon.core.events import Event, MidiIn
 from daemon.core.tempo import NS_PER_MS, NS_PER_S
 from daemon.midi.end_repeater import EndRepeater
 from daemon.midi.jack_clock import FrameClock
-from daemon.midi.jack_connections import JackConnections
+from daemon.midi.jack_connections import ConnectionOrder, JackConnections
 from daemon.midi.jack_sources import JackSources
 from daemon.midi.ports import ROLE_CHANNELS, Links, PortError, PortEvents, PortRequest, StartedKeys
 from music import midi
@@ -136,15 +137,24 @@ class JackPorts:
         client.set_shutdown_callback(lambda *_: self._is_gone.set())
         client.set_xrun_callback(lambda *_: self._repeater.report_xrun())
         self._sources = JackSources(self._events, make_reader or (lambda port: port))
+        self._order = ConnectionOrder(client.name)
         client.set_port_connect_callback(self._note_connection)
         client.activate()
-        self._connections = JackConnections(client, self._receiver, senders, request, self._events, find_pretty_names)
+        self._connections = JackConnections(
+            client, self._receiver, senders, request, self._events, find_pretty_names, self._order
+        )
         self._sources.update(client.get_all_connections(self._receiver))
 
     @property
     def xruns(self) -> int:
         """The number of times that the server has told of running late."""
         return self._repeater.xruns
+
+    @property
+    def latency_ns(self) -> int:
+        """The time from when a message is to leave until it is heard, counted from the clock that is followed."""
+        period = self._queue.delay_ns - SLACK_NS
+        return self._queue.delay_ns + (period if self._connections.is_delayed else 0)
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -168,11 +178,11 @@ class JackPorts:
         """Stamp every message that arrives from now on with its own frame's time and put it."""
         self._events.listen(now, put)
 
-    def send(self, data: bytes, due: int) -> None:
-        """Play one MIDI message a constant delay after `due`; one that comes early or far too late, after now."""
-        now = self._events.now()
+    def send(self, data: bytes, due: int, at: int | None = None) -> None:
+        """Play one MIDI message a constant delay after it was to leave; early or far too late, after now."""
+        now, leaves = self._events.now(), due if at is None else at
         self._started.add(data)
-        self._queue.put(data, due if 0 <= now - due <= SLACK_NS else now)
+        self._queue.put(data, leaves if 0 <= now - leaves <= SLACK_NS else now)
 
     def find_failure(self) -> str | None:
         """Check the server and connect what has come back; return why it is of no more use, None while it is."""
@@ -229,6 +239,7 @@ class JackPorts:
 
     def _note_connection(self, a: Any, b: Any, is_connected: bool) -> None:
         """Take note that somebody connected or disconnected two ports; called in JACK's thread for news."""
+        self._order.note(a, b, is_connected)
         if b == self._receiver and is_connected:
             self._sources.add(a)
         elif b == self._receiver:

@@ -50,6 +50,7 @@ class PortRequest:
     out_port: str | None = None  #: (a part of) the name of an existing port to play to; None: a port of our own
     per_role: bool = False  #: an output port for each role instead of one for all
     wait: bool = False  #: a named port that does not exist is connected to as soon as it does
+    hears_clock: bool = True  #: the clock that is followed comes through these ports, if there is one
     keys: KeyTable | None = None  #: where `StartedKeys` keeps what was begun; None: in memory of its own
 
     @property
@@ -90,6 +91,11 @@ class MidiPorts(Protocol):
         ...
 
     @property
+    def latency_ns(self) -> int:
+        """The time from when a message is to leave until whoever sends the clock hears it; 0 if unknown."""
+        ...
+
+    @property
     def loses_ends(self) -> bool:
         """True where messages may get lost and nobody tells of it, so that every end has to be sent again."""
         ...
@@ -111,8 +117,8 @@ class MidiPorts(Protocol):
         """Stamp every message that arrives from now on with `now()` and put it; it comes in a thread of its own."""
         ...
 
-    def send(self, data: bytes, due: int) -> None:
-        """Send one MIDI message, which was meant to leave at `due` (ns)."""
+    def send(self, data: bytes, due: int, at: int | None = None) -> None:
+        """Send one MIDI message; see `daemon.core.world.Output`."""
         ...
 
     def find_failure(self) -> str | None:

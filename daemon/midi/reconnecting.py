@@ -11,7 +11,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from daemon.core.events import Event, PortsBack, PortsLost, SourceLost
+from daemon.core.events import Event, OutputLatency, PortsBack, PortsLost, SourceLost
+from daemon.core.tempo import NS_PER_MS
 from daemon.midi.end_repeater import DelayedEnds
 from daemon.midi.ports import Links, MidiPorts, PortError
 from daemon.system.suspend import SuspendDetector
@@ -33,16 +34,19 @@ class ReconnectingPorts:
         self,
         open: Callable[[], MidiPorts],  # noqa: A002 - it does
         tell_listeners: Callable[[str, Sequence[str]], None] = lambda _api, _names: None,
+        latency_ns: int | None = None,
     ) -> None:
         """Open the ports. Raises what `open` does.
 
         open: called at once, and again whenever they were lost; raises PortError; tell_listeners: called at every check
-        with the MIDI system and the names of the ports that hear the band.
+        with the MIDI system and the names of the ports that hear the band; latency_ns: what is taken for the latency of
+        the ports, None: what they tell.
         """
         self._open, self._tell_listeners = open, tell_listeners
         self._ports: MidiPorts | None = open()
         self.api, self.names, self.note = self._ports.api, self._ports.names, self._ports.note
         self._links: Links = ()
+        self._given_latency_ns, self._latency_ns = latency_ns, 0  # the second is what was told last
         self._now: Callable[[], int] = time.monotonic_ns
         self._ended = DelayedEnds()  # the conductor's thread
         self._is_closed = threading.Event()
@@ -53,6 +57,7 @@ class ReconnectingPorts:
         self._now = now
         if self._ports is not None:
             self._ports.listen(now, put)
+            self._report_latency(self._ports, now, put)
         self._thread = threading.Thread(target=self._keep, args=(now, put), name="port-keeper", daemon=True)
         self._thread.start()
 
@@ -66,11 +71,11 @@ class ReconnectingPorts:
         """The number of times that the audio server has run late since the ports were opened; 0 where nobody counts."""
         return 0 if self._ports is None else self._ports.xruns
 
-    def send(self, data: bytes, due: int) -> None:
+    def send(self, data: bytes, due: int, at: int | None = None) -> None:
         """Send one MIDI message; to nobody while the ports are gone."""
         ports = self._ports
         if ports is not None:
-            ports.send(data, due)
+            ports.send(data, due, at)
             if ports.loses_ends:
                 self._ended.add(data, self._now())
 
@@ -120,9 +125,17 @@ class ReconnectingPorts:
                 elif (failure := self._ports.find_failure()) is not None:
                     self._give_up(failure, now, put)
                 else:
+                    self._report_latency(self._ports, now, put)
                     self._tell_listeners(self._ports.api, self._ports.find_listeners())
             except Exception as error:  # noqa: BLE001 - whatever a MIDI system raises as it falls apart: check again
                 log.debug("the MIDI ports: %s", error)
+
+    def _report_latency(self, ports: MidiPorts, now: Callable[[], int], put: Callable[[Event], None]) -> None:
+        latency_ns = ports.latency_ns if self._given_latency_ns is None else self._given_latency_ns
+        if latency_ns != self._latency_ns:
+            self._latency_ns = latency_ns
+            log.info("what is played is heard %.1f ms later", latency_ns / NS_PER_MS)
+            put(OutputLatency(now(), latency_ns))
 
     def _give_up(self, failure: str, now: Callable[[], int], put: Callable[[Event], None]) -> None:
         log.warning("%s; it is looked for", failure)

@@ -108,6 +108,11 @@ class RtMidiPorts:
         self._links_to_us = SequencerLinks(IN_NAME) if api == "alsa" and len(receivers) == 1 else None
 
     @property
+    def latency_ns(self) -> int:
+        """0: python-rtmidi tells of no latency."""
+        return 0
+
+    @property
     def loses_ends(self) -> bool:
         """True on JACK: an xrun loses messages under way, and python-rtmidi tells of none."""
         return self.api == "jack"
@@ -140,7 +145,7 @@ class RtMidiPorts:
         count_echo = self._heartbeat.count_echo if self._heartbeat is not None else None
         receiver.set_callback(_make_callback(number, self._events.now, self._events.put, count_echo))
 
-    def send(self, data: bytes, due: int) -> None:
+    def send(self, data: bytes, due: int, at: int | None = None) -> None:
         """Send one MIDI message now."""
         if midi.is_system(data):
             for sender in self._senders.values():

@@ -70,7 +70,7 @@ class RecordingOutput:
         self.sent: list[SentMessage] = []
         self._world = world
 
-    def send(self, data: bytes, due: int) -> None:
+    def send(self, data: bytes, due: int, at: int | None = None) -> None:
         """Record a message."""
         self.sent.append(SentMessage(self._world.now(), due, data))
 

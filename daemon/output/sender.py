@@ -28,9 +28,10 @@ class NoteSender:
     def __init__(self, output: Output, now: Callable[[], int], counters: Counters) -> None:
         """Send to `output`. now: returns the world's time, in nanoseconds."""
         self._output, self._now, self._counters = output, now, counters
-        #: by how much the band must be ahead of the clock, for slow synthesisers and human hands
+        #: by how much the band must be ahead of the clock, for slow ports and synthesisers and for human hands
         self.lookahead_ns = 0
         self._settings = Settings()
+        self._latency_ns = 0  # what the ports take, as far as it is made up for
         self._queue = OutputQueue()
         self._loopback = LoopbackFilter()
         #: tells whether a message that came in is one that was sent here and came back; every event is asked about
@@ -44,7 +45,12 @@ class NoteSender:
     def use(self, settings: Settings) -> None:
         """Play with these settings from now on."""
         self._settings = settings
-        self.lookahead_ns = find_lookahead_ns(settings)
+        self.lookahead_ns = find_lookahead_ns(settings) + self._latency_ns
+
+    def make_up_for(self, latency_ns: int) -> None:
+        """Send everything so much earlier from now on: ports take that long to be heard."""
+        self._latency_ns = latency_ns
+        self.use(self._settings)
 
     @property
     def deadline(self) -> int | None:
@@ -62,7 +68,7 @@ class NoteSender:
         due, scheduled = tempo.ns_at(event.due), event.scheduled
         touch = humanise(self._settings, scheduled.role, scheduled.note)
         slow = self._settings.offsets_ms.get(DRUMS if scheduled.role == CLICK else scheduled.role, 0)
-        at = due + touch.late_ns - round(slow * NS_PER_MS)
+        at = due + touch.late_ns - round(slow * NS_PER_MS) - self._latency_ns
         key = self._find_key(scheduled, begins=event.on)
         if event.on:
             self._channels.add(scheduled.channel)
@@ -76,7 +82,7 @@ class NoteSender:
         """Send what leaves by `now`: all of it first, for what is to be counted and remembered would delay the next."""
         sent: list[tuple[OutputMessage, int]] = []
         for message in self._queue.take(now):
-            self._output.send(message.data, message.due)
+            self._output.send(message.data, message.due, message.at)
             sent.append((message, self._now()))
         for message, at in sent:
             self._loopback.add(message.data, now)

@@ -39,6 +39,8 @@ class Transport:
     def close(self) -> None:
         self.closed = True
 
+    last_frame_time, frame_time = (1 << 32) - 100, 380  # 10 ms later
+
     def transport_query(self) -> tuple[str, dict[str, Any]]:
         where = {"bar": 2, "beat": 1, "tick": 0, "beats_per_bar": 4, "beat_type": 4, "ticks_per_beat": 960}
         return self.state, {**where, "beats_per_minute": 100.0, "frame": 0, "frame_rate": 48_000}
@@ -69,9 +71,9 @@ def test_a_transport_is_followed_and_found_again_when_its_server_was_gone(monkey
     first, second = Transport(), Transport()
     monkeypatch.setitem(sys.modules, "jack", Servers(first, None, None, second))
     queue: SimpleQueue[Position] = SimpleQueue()
-    with closing(JackTransport(lambda: 7, queue.put, 120.0)):
+    with closing(JackTransport(lambda: 17_000_000, queue.put, 120.0)):
         at = told(queue, lambda _: True)
-        assert (at.rolling, at.tick, at.us) == (True, 96, 600_000)
+        assert (at.rolling, at.tick, at.us, at.ns) == (True, 96, 600_000, 7_000_000)
         first.state = "stopped"
         assert not told(queue, lambda position: not position.rolling).rolling
         first.gone()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from daemon.clocks.midi_clock import SILENCE_TIMEOUT_NS, MidiClock
 from daemon.core.counters import Counters
-from daemon.core.events import ControlChange, Event, MidiIn, PortsBack, PortsLost, Quit
+from daemon.core.events import ControlChange, Event, MidiIn, OutputLatency, PortsBack, PortsLost, Quit
 from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
@@ -461,7 +461,7 @@ def test_what_comes_back_of_ones_own_is_no_melody() -> None:
     output = RecordingOutput(world)
 
     class Wired:
-        def send(self, data: bytes, due: int) -> None:
+        def send(self, data: bytes, due: int, at: int | None = None) -> None:
             output.send(data, due)
             world.put(MidiIn(world.now() + 3 * MS, data))
 
@@ -648,3 +648,36 @@ def test_a_stop_while_a_struck_chord_waits_for_its_step_leaves_nothing_of_it(
         settings=Settings(harmony="hands", split=60),
     )
     assert any(at > again for at in played.onsets)
+
+
+def early_by(found: Show) -> set[int]:
+    """Return by how much (ns) notes left before they were due."""
+    return {message.due - message.at for message in found.sent if message.data[0] & 0xF0 == 0x90}
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_notes_leave_earlier_by_what_the_ports_take_while_a_clock_is_followed(waits: bool) -> None:
+    events = [OutputLatency(0, 40 * MS), *master(120, 192, at=BAR), *tune(BAR)]
+    found = show(events, until=3 * BAR, commands=waits)
+    assert len(found.onsets) > 20
+    assert early_by(found) == {40 * MS}
+    assert {at % STEP for at in found.onsets} == {STEP - 40 * MS}
+
+
+def test_a_band_that_keeps_its_own_tempo_is_not_ahead_of_it() -> None:
+    events = [OutputLatency(0, 40 * MS), *tune(BAR)]
+    for found in (show(events, until=3 * BAR, clock=False), show(events, until=3 * BAR, commands=False)):
+        assert len(found.onsets) > 20
+        assert early_by(found) == {0}
+
+
+@given(st.lists(st.tuples(st.integers(0, 3 * BAR // MS), st.integers(0, 100)), max_size=6))
+@examples(max_examples=25, deadline=None)
+def test_whenever_the_latency_of_the_ports_changes_nothing_hangs_and_no_note_is_earlier_than_asked(
+    changes: list[tuple[int, int]],
+) -> None:
+    news = [OutputLatency(at * MS, latency * MS) for at, latency in sorted(changes)]
+    events: list[Event] = sorted([*news, *master(120, 192), *tune()], key=lambda event: event.at)
+    found = show(events, until=4 * BAR)
+    assert found.onsets
+    assert max(early_by(found)) <= max((0, *(latency * MS for _, latency in changes)))

@@ -29,7 +29,7 @@ class Kept(Observer):
         self.performance: PerformanceView | None = None
         self.closings = 0
 
-    def send(self, data: bytes, due: int) -> None:
+    def send(self, data: bytes, due: int, at: int | None = None) -> None:
         self.sent.append(data)
 
     def on_start(self, performance: PerformanceView) -> None:

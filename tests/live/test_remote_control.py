@@ -50,7 +50,7 @@ class Performance:
     def ask(self, request: PlanRequest) -> None:
         """As a composer that never answers."""
 
-    def send(self, data: bytes, due: int) -> None:
+    def send(self, data: bytes, due: int, at: int | None = None) -> None:
         self.sent.append(data)
 
     def plays(self, *messages: bytes) -> None:

@@ -23,7 +23,7 @@ class Desk:
         self.sent: list[tuple[int, bytes]] = []
         made = Breakable()
         made.loses_ends = loses_ends
-        made.send = lambda data, due: self.sent.append((self.clock.now() // MS, data))  # type: ignore[method-assign]
+        made.send = lambda data, due, at=None: self.sent.append((self.clock.now() // MS, data))  # type: ignore[method-assign]
         self.ports = ReconnectingPorts(lambda: made)
         self.ports._now = self.clock.now  # no thread is started that would keep the ports
         self.world = EndRepeatWorld(self.clock, self.ports)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -60,6 +61,8 @@ class FakeClient:
     def __init__(self, there: list[str] | None = None) -> None:
         self.there = there or []
         self.aliases: dict[str, list[str]] = {}
+        #: connections among others
+        self.links: dict[str, list[str]] = {}
         self.last_frame_time = 1000
         self.midi_inports = self.midi_outports = SimpleNamespace(register=FakePort)
 
@@ -68,7 +71,10 @@ class FakeClient:
             return lambda function: setattr(self, name[4:], function)
         return lambda *_: None
 
-    def get_ports(self, is_midi: bool, is_output: bool, is_input: bool) -> list[Any]:
+    def get_ports(self, pattern: str = "", is_physical: bool = False, **_flags: bool) -> list[Any]:
+        if pattern or is_physical:
+            wanted = re.compile(pattern or "^system:")
+            return [SimpleNamespace(name=name) for name in self.links if wanted.search(name)]
         return [SimpleNamespace(name=name, aliases=self.aliases.get(name, [])) for name in self.there]
 
     def connect(self, source: Any, sink: Any) -> None:
@@ -78,16 +84,17 @@ class FakeClient:
                     raise RuntimeError("no such port")
                 port.connected.add(name_of(other))
 
-    def get_all_connections(self, port: FakePort) -> list[Any]:
-        return [SimpleNamespace(name=name) for name in sorted(port.connected)]
+    def get_all_connections(self, port: Any) -> list[Any]:
+        connected = port.connected if isinstance(port, FakePort) else self.links[port.name]
+        return [SimpleNamespace(name=name) for name in sorted(connected)]
 
 
 class Rig:
     """Ports on virtual time: a period after the other, each called a little late."""
 
-    def __init__(self, per_role: bool = False) -> None:
+    def __init__(self, request: PortRequest | None = None) -> None:
         self.client = FakeClient()
-        self.ports = JackPorts(self.client, PortRequest(per_role=per_role))
+        self.ports = JackPorts(self.client, request or PortRequest())
         self.now = 5 * NS
         self.origin = self.now - self.client.last_frame_time * NS // RATE
         self.heard: list[Event] = []
@@ -129,6 +136,70 @@ def test_what_is_sent_sounds_a_constant_delay_after_it_was_due_however_late_it_w
     settled = offsets[100:]
     assert max(settled) - min(settled) < 0.2 * MS
     assert abs(sum(settled) / len(settled) - (SLACK_NS + PERIOD * NS // RATE)) < 0.2 * MS
+
+
+def test_what_leaves_before_it_is_due_sounds_a_constant_delay_after_it_was_to_leave() -> None:
+    rig, early = Rig(), 20 * MS
+    for _ in range(200):
+        rig.period()
+    leaves, latency = rig.now, rig.ports.latency_ns
+    assert latency == SLACK_NS + PERIOD * NS // RATE
+    rig.now += MS  # the conductor woke up late
+    rig.ports.send(b"\x91\x24\x40", leaves + early, leaves)
+    played = [frame for _ in range(6) for frame, _ in rig.period()]
+    assert [rig.true_ns(frame) - leaves for frame in played] == [pytest.approx(latency, abs=2 * NS // RATE)]
+
+
+#: connections of ours, those of others, and whether JACK passes something on a period later between us and a DAW
+LOOPS: dict[str, tuple[set[str], dict[str, list[str]], bool]] = {
+    "nobody listens": (set(), {}, False),
+    "a synthesiser listens": ({"synth:in"}, {"daw:clock": ["houseband:in"], "synth:audio": ["system:out"]}, False),
+    "the DAW listens": ({"daw:band"}, {"daw:clock": ["houseband:in"]}, True),
+    "a DAW that plays to others": ({"daw:band"}, {"daw:clock": ["other:in"], "other:out": []}, False),
+    "by way of another": ({"fx:in"}, {"fx:out": ["daw:in"], "daw:melody": ["houseband:in"]}, True),
+    "through the hardware": ({"system:midi_1"}, {"system:midi_2": ["houseband:in"]}, False),
+    "others go round": ({"a:in"}, {"a:out": ["b:in"], "b:out": ["a:in"]}, False),
+}
+
+
+@pytest.mark.parametrize(("heard_by", "links", "late"), LOOPS.values(), ids=LOOPS)
+def test_in_a_loop_what_is_played_is_heard_a_period_later(
+    heard_by: set[str], links: dict[str, list[str]], late: bool
+) -> None:
+    rig = Rig()
+    before = rig.ports.latency_ns
+    rig.ports._senders[None].connected = heard_by
+    rig.client.links = links
+    rig.period()
+    assert rig.ports.find_failure() is None
+    assert rig.ports.latency_ns - before == (PERIOD * NS // RATE if late else 0)
+
+
+@pytest.mark.parametrize(
+    ("made", "late"),
+    [
+        (["in", "out"], True),
+        (["out", "in"], False),
+        (["in", "out", "-in", "in"], True),  # what is late stays so
+        (["out", "in", "-out", "out"], False),
+        (["in", "-in", "out", "in"], False),
+    ],
+)
+def test_beside_a_clock_that_comes_another_way_only_the_way_that_was_connected_last_is_late(
+    made: list[str], late: bool
+) -> None:
+    rig = Rig(PortRequest(hears_clock=False))
+    ours, links = rig.ports._senders[None], {"daw:melody": ["houseband:in"], "daw:clock": ["other:in"]}
+    melody, band = FakePort("melody"), FakePort("band")
+    melody.name, band.name = "daw:melody", "daw:band"
+    for step in made:
+        ends = (ours, band) if step.endswith("out") else (melody, rig.ports._receiver)
+        rig.client.port_connect_callback(*ends, not step.startswith("-"))
+    before = rig.ports.latency_ns
+    ours.connected, rig.client.links = {"daw:band"}, {"other:out": [], **links, "other:in": []}
+    rig.period()
+    assert rig.ports.find_failure() is None
+    assert rig.ports.latency_ns - before == (PERIOD * NS // RATE if late else 0)
 
 
 def test_what_comes_in_is_stamped_with_its_own_frame() -> None:
@@ -266,7 +337,7 @@ def test_ends_for_which_a_period_has_no_room_are_sent_with_the_next() -> None:
 
 
 def test_a_port_for_each_role() -> None:
-    rig = Rig(per_role=True)
+    rig = Rig(PortRequest(per_role=True))
     rig.period()
     for message in (b"\x91\x24\x40", b"\x99\x24\x40", b"\xf8"):
         rig.ports.send(message, rig.now)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from daemon.core.events import Event, PortsBack, PortsLost, SourceLost
+from daemon.core.events import Event, OutputLatency, PortsBack, PortsLost, SourceLost
 from daemon.midi import reconnecting
 from daemon.midi.ports import PortError
 from daemon.midi.reconnecting import ReconnectingPorts
@@ -21,6 +21,7 @@ class Breakable:
     names = ("in", "out")
     xruns = 0
     loses_ends = False
+    latency_ns = 0
     missing: tuple[str, ...] = ("Keys",)
 
     def __init__(self) -> None:
@@ -32,7 +33,7 @@ class Breakable:
     def listen(self, now: Callable[[], int], put: Callable[[Event], None]) -> None:
         self.state = "listening"
 
-    def send(self, data: bytes, due: int) -> None:
+    def send(self, data: bytes, due: int, at: int | None = None) -> None:
         self.sent.append(data)
 
     def find_failure(self) -> str | None:
@@ -98,6 +99,30 @@ def test_ports_that_are_lost_are_opened_again_as_soon_as_they_can_be() -> None:
     assert [(ports.sent, ports.state) for ports in opened] == [([b"1"], "dropped"), ([b"2"], "closed")]
     assert opened[1].linked == [("in", "keys 1")]
     assert refusals == []
+
+
+def test_it_is_told_how_late_the_ports_are_heard_and_when_that_changes() -> None:
+    world, kept, opened = watched(Breakable, [])
+    opened[0].latency_ns = 7
+    patience = world.now() + 10_000_000_000
+    first = world.wait(patience)
+    opened[0].latency_ns = 0
+    second = world.wait(patience)
+    kept.close()
+    told = [event.ns for event in (first, second) if isinstance(event, OutputLatency)]
+    assert told == [7, 0]
+
+
+def test_a_latency_that_is_given_counts_whatever_the_ports_tell() -> None:
+    world = LiveWorld()
+    ports = Breakable()
+    ports.latency_ns = 7
+    kept = ReconnectingPorts(lambda: ports, latency_ns=3)
+    kept.listen(world.now, world.put)
+    told = world.wait(world.now() + 10_000_000_000)
+    kept.close()
+    assert isinstance(told, OutputLatency)
+    assert told.ns == 3
 
 
 def test_what_is_sent_while_they_are_gone_goes_nowhere() -> None:

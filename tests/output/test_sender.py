@@ -69,6 +69,21 @@ def test_a_slow_synthesiser_gets_its_notes_earlier_and_the_band_is_ahead_of_the_
     assert desk.at(490 * MS) == [note_on(CHANNELS["drums"], 76, 80)]
 
 
+def test_what_ports_take_to_be_heard_is_made_up_for_besides() -> None:
+    desk = Desk(Settings(offsets_ms={"bass": 30.0}))
+    desk.sender.make_up_for(40 * MS)
+    assert desk.sender.lookahead_ns == 70 * MS
+    desk.play(24)
+    desk.play(24, 76, role=CLICK)
+    assert desk.at(430 * MS) == [note_on(BASS, 40, 80)]
+    assert desk.at(460 * MS) == [note_on(CHANNELS["drums"], 76, 80)]
+    assert [message.due for message in desk.output.sent] == [500 * MS, 500 * MS]
+    desk.sender.use(Settings())
+    assert desk.sender.lookahead_ns == 40 * MS
+    desk.sender.make_up_for(0)
+    assert desk.sender.lookahead_ns == 0
+
+
 def test_loudness_follows_level_intensity_and_how_hard_the_melody_is_played() -> None:
     def velocity(settings: Settings = Settings(), level: float = 0) -> int:
         desk = Desk(settings)
@@ -180,9 +195,9 @@ def test_what_leaves_together_is_sent_before_any_of_it_is_counted() -> None:
     counted: list[int] = []
     send = desk.output.send
 
-    def watch(data: bytes, due: int) -> None:
+    def watch(data: bytes, due: int, at: int | None = None) -> None:
         counted.append(desk.counters.onsets)
-        send(data, due)
+        send(data, due, at)
 
     desk.output.send = watch  # type: ignore[method-assign]
     for pitch in (40, 47, 52):

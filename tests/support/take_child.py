@@ -30,7 +30,7 @@ from tests.support.fakes import FakePlayer
 class Told:
     """An Output that tells what was sent."""
 
-    def send(self, data: bytes, due: int) -> None:
+    def send(self, data: bytes, due: int, at: int | None = None) -> None:
         tell("o", due, data)
 
 
