@@ -22,6 +22,7 @@ from daemon.core.value_types import (
     Choice,
     FileName,
     Integer,
+    Number,
     PlaceOrWord,
     RepeatCount,
     Switch,
