@@ -50,7 +50,7 @@ class Kept:
         self.messages: list[Message] = []
         self.late: list[tuple[int, int]] = []
 
-    def send(self, data: bytes, due: int) -> None:
+    def send(self, data: bytes, due: int, at: int | None = None) -> None:
         self.messages.append((due, data))
         if data[0] & 0xF0 == 0x90:
             now = time.monotonic_ns()
