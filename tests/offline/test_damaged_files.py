@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from music import midifile, smf
@@ -18,6 +18,7 @@ SONG = file(track(meta(smf.TRACK_NAME, b"melody"), tune()), track(tune(9)))
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 1 << 30), st.booleans())
+@example(283498, True)  # of two notes of one pitch a tick apart, the first is rounded onto the other
 def test_any_file_is_refused_or_played(tmp_path: Path, seed: int, whole: bool) -> None:
     assert try_file(damage(SONG, seed) if whole else make(seed), tmp_path) in ("refused", "played")
 

@@ -97,9 +97,12 @@ def check_output(target: Path, song: Song, melody: midifile.Part) -> None:
         raise WrongOutputError("another melody was written than was read")
 
 
-def rank(note: Note) -> tuple[int, int, int]:
-    """Return the place of a note among others, of which some may lie a tick elsewhere."""
-    return note.pitch, note.start, note.end
+def rank(note: Note) -> tuple[int, int, int, int]:
+    """Return the place of a note among others, of which some may lie a tick elsewhere.
+
+    Notes that a tick could bring into another order are told apart by their velocity first.
+    """
+    return note.pitch, note.velocity, note.start, note.end
 
 
 def is_same_note(one: Note | None, other: Note | None) -> bool:
