@@ -18,8 +18,8 @@ from music.note import Metre, Note
 if TYPE_CHECKING:  # it loads arrays, which nothing here needs
     from music.encoding.chord_evidence import GivenChord
 
-#: how often a plan may be asked for: at every step, beat or bar
-REPLAN_CHOICES = ("step", "beat", "bar")
+#: how often a plan may be asked for: at every step or beat, every two beats from the bar line on, or at every bar
+REPLAN_CHOICES = ("step", "beat", "two-beats", "bar")
 
 
 @dataclass(frozen=True, slots=True)

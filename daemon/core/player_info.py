@@ -30,10 +30,17 @@ class PlayerInfo:
     note_editors: tuple[str, ...] = ()
     #: technique -> the styles that it has learned, where not all have learned the same
     technique_styles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    #: technique -> its `future_steps`, where not all cover as many
+    technique_steps: Mapping[str, int] = field(default_factory=dict)
 
     def get_styles(self, technique: str) -> tuple[str, ...]:
         """Return the styles that a technique has learned."""
         return self.technique_styles.get(technique, self.styles)
+
+    def count_future_steps(self, settings: Settings) -> int:
+        """Return how many steps every plan covers, at least, by the techniques that the settings choose."""
+        chosen = {settings.technique, *settings.players.values()}
+        return min(self.technique_steps.get(technique, self.future_steps) for technique in chosen)
 
 
 def describe_limits(player: PlayerInfo, settings: Settings, metres: Iterable[Metre]) -> list[str]:

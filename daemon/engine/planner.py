@@ -81,7 +81,7 @@ class Planner:
         still: then the request is numbered, so that the step does not count as in time, but not sent.
         """
         origin, metre = self._bars.metre_at(step * TICKS_PER_STEP)
-        if not (settings != self._requested[1] or self._is_due(step, origin, metre)):
+        if not (settings != self._requested[1] or self._is_due(step, origin, metre, settings)):
             return
         self.number += 1
         if late:
@@ -128,9 +128,10 @@ class Planner:
         self._counters.asked += 1
         self._composer.ask(request)
 
-    def _is_due(self, step: int, origin: int, metre: Metre) -> bool:
-        if self._replan == "step" or step >= self._requested[0] + self._player.future_steps:
+    def _is_due(self, step: int, origin: int, metre: Metre, settings: Settings) -> bool:
+        if self._replan == "step" or step >= self._requested[0] + self._player.count_future_steps(settings):
             return True
         if self._replan == "beat":
             return step % STEPS_PER_BEAT == 0
-        return (step * TICKS_PER_STEP - origin) % metre.ticks_per_bar < TICKS_PER_STEP
+        place = (step * TICKS_PER_STEP - origin) % metre.ticks_per_bar // TICKS_PER_STEP
+        return place % (2 * STEPS_PER_BEAT) == 0 if self._replan == "two-beats" else place == 0

@@ -53,6 +53,7 @@ class Ensemble(Player):
             techniques=techniques,
             note_editors=tuple(name for name in techniques if name in infos[name].note_editors),
             technique_styles={name: infos[name].styles for name in techniques},
+            technique_steps={name: infos[name].future_steps for name in techniques},
         )
         self._roles = {name: info.roles for name, info in infos.items()}
         self._main = techniques[0]  # plays all roles that are not given to others

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -42,12 +42,14 @@ class Desk:
 
     replan: str = "step"
     song: SongInfo = field(default_factory=SongInfo)
+    player: PlayerInfo = PLAYER
 
     def __post_init__(self) -> None:
         self.asked, self.counters = Asked(), Counters()
         self.melody, self.schedule, self.loop = MelodyTracker(), NoteSchedule(), EditLoop()
         self.planner = Planner(
-            *(self.asked, PLAYER, self.song, self.melody, self.schedule, self.loop, self.counters), replan=self.replan
+            *(self.asked, self.player, self.song, self.melody, self.schedule, self.loop, self.counters),
+            replan=self.replan,
         )
 
     def request(self, *steps: int, settings: Settings = Settings()) -> None:
@@ -60,7 +62,13 @@ def plan(number: int) -> Plan:
 
 
 @pytest.mark.parametrize(
-    ("replan", "steps"), [("step", list(range(1, 20))), ("beat", [1, 4, 8, 12, 16]), ("bar", [1, 9, 16])]
+    ("replan", "steps"),
+    [
+        ("step", list(range(1, 20))),
+        ("beat", [1, 4, 8, 12, 16]),
+        ("two-beats", [1, 8, 16]),
+        ("bar", [1, 9, 16]),
+    ],
 )
 def test_a_plan_is_asked_for_at_every_step_beat_or_bar_and_before_the_last_one_ends(
     replan: str, steps: list[int]
@@ -70,6 +78,19 @@ def test_a_plan_is_asked_for_at_every_step_beat_or_bar_and_before_the_last_one_e
     assert desk.asked.steps == steps
     assert [request.number for request in desk.asked.requests] == list(range(1, len(steps) + 1))
     assert desk.counters.asked == desk.planner.number == len(steps)
+
+
+def test_two_beats_are_counted_from_the_bar_line() -> None:
+    desk = Desk("two-beats", SongInfo(metres=((0, Metre(3, 4)),)))
+    desk.request(*range(1, 28))
+    assert desk.asked.steps == [1, 8, 12, 20, 24]
+
+
+def test_how_far_the_plans_of_the_chosen_techniques_reach_is_what_counts() -> None:
+    desk = Desk("bar", player=replace(PLAYER, technique_steps={"gan": 16, "transformer": 4}))
+    desk.request(*range(1, 10), settings=Settings(technique="gan"))
+    desk.request(*range(10, 20), settings=Settings(technique="gan", players={"bass": "transformer"}))
+    assert desk.asked.steps == [1, 10, 14, 16]
 
 
 def test_a_bar_begins_where_the_metre_has_it() -> None:

@@ -80,6 +80,8 @@ def test_everybody_is_known_before_anybody_else_is_loaded() -> None:
         ("pop", "rock", "chorale"),
     )
     assert (band.info.past_steps, band.info.future_steps) == (64, 8)
+    assert band.info.count_future_steps(Settings(technique="low")) == 16
+    assert band.info.count_future_steps(Settings(technique="low", players={"bass": "other"})) == 8
 
 
 def test_a_first_question_loads_nobody_else() -> None:
