@@ -318,8 +318,8 @@ def write(
         events: list[tuple[int, int, mido.Message]] = []
         unit = FILE_TICKS // note_ticks
         for n in notes:
-            on = mido.Message("note_on", channel=channel, note=n.pitch, velocity=n.velocity)
-            off = mido.Message("note_off", channel=channel, note=n.pitch, velocity=0)
+            on = mido.Message("note_on", True, channel=channel, note=n.pitch, velocity=n.velocity)  # a Note is in range
+            off = mido.Message("note_off", True, channel=channel, note=n.pitch, velocity=0)
             events += [(n.start * unit, 2, on), (n.end * unit, 1, off)]
         events.sort(key=lambda e: (e[0], e[1], e[2].note))
         moves = [
@@ -424,6 +424,8 @@ def _make_track(name: str, events: Iterable[tuple[int, int, mido.Message]]) -> m
     for tick, _, message in events:
         if tick > LAST_TICK * FILE_TICKS // TICKS_PER_BEAT:
             break
-        track.append(message.copy(time=max(0, tick - last)))
+        timed = message.copy()  # without changes nothing is checked again
+        timed.time = max(0, tick - last)
+        track.append(timed)
         last = max(last, tick)
     return track

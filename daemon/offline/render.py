@@ -39,7 +39,7 @@ Progress = Callable[[float], None]
 MAX_BAR_TICKS = 32 * TICKS_PER_BEAT
 #: how often a player that sees the whole melody is asked: nothing that it does not know comes to pass within a beat,
 #: and the figures of `houseband evaluate` are those of a plan at every step (models/LOG.md)
-OFFLINE_REPLAN = "beat"
+OFFLINE_REPLAN = "two-beats"
 #: the longest sound that is written
 MAX_WAV_NS = 3 * 3600 * NS_PER_S
 
