@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 Progress = Callable[[float], None]
 #: how far the accompaniment may begin before the first note, and end after the last, where a bar is longer than that
 MAX_BAR_TICKS = 32 * TICKS_PER_BEAT
-#: how often a player that sees the whole melody is asked: nothing that it does not know comes to pass within a beat,
-#: and the figures of `houseband evaluate` are those of a plan at every step (models/LOG.md)
+#: how often a player that sees the whole melody is asked: nothing comes to pass that it does not know, and the figures
+#: of `houseband evaluate` are those of a plan a beat; with a plan a bar they are not (models/LOG.md)
 OFFLINE_REPLAN = "two-beats"
 #: the longest sound that is written
 MAX_WAV_NS = 3 * 3600 * NS_PER_S

@@ -284,9 +284,14 @@ def test_track_latency_offline_replan_and_automation_are_passed_on(
 
 @pytest.mark.parametrize(
     ("options", "steps"),
-    [([], [1, 2, 3]), (["--offline"], [0, 4, 8]), (["--offline", "--replan", "step"], [0, 1, 2])],
+    [
+        ([], [1, 2, 3]),
+        (["--offline"], [0, 8, 16]),
+        (["--offline", "--replan", "beat"], [0, 4, 8]),
+        (["--offline", "--replan", "step"], [0, 1, 2]),
+    ],
 )
-def test_who_sees_the_whole_melody_is_asked_once_a_beat(
+def test_who_sees_the_whole_melody_is_asked_every_two_beats(
     options: list[str], steps: list[int], song: Write, tmp_path: Path, players: list[FakePlayer]
 ) -> None:
     assert run(song(), "-o", tmp_path / "o.mid", "--latency-ms", 0, *options).exit_code == 0
