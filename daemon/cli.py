@@ -7,6 +7,7 @@ The daemon's own commands are the modules of `daemon.commands`; `train` and `exp
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 ENTRY_POINTS = "houseband.commands"
+#: set by the scripts of `houseband completion`
+_COMPLETION_VARIABLE = "_HOUSEBAND_COMPLETE"
 
 #: command that needs torch -> its line in `houseband --help`, which loads none
 _ENTRY_POINT_HELP = {
@@ -50,6 +53,8 @@ class CommandGroup(click.Group):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run a command as a program. A standard error that takes nothing neither ends nor stops it."""
         open_missing_files()
+        if _COMPLETION_VARIABLE in os.environ:
+            importlib.import_module(f"{commands.__name__}._completion").install_completion()
         with hold_nothing_up("stderr"):
             return super().main(*args, **kwargs)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from daemon.config.cli_options import Decorator, make_key_option
+from daemon.config.completion import complete_assignment
 from daemon.core.controls import CONTROLS, change_settings
 from daemon.core.plan import REPLAN_CHOICES
 from daemon.core.player_info import PlayerInfo
@@ -59,6 +60,7 @@ def control_options(function: Callable[..., None]) -> Callable[..., None]:
         "assigned",
         metavar="KEY=VALUE",
         multiple=True,
+        shell_complete=complete_assignment,
         help="Set any live control at the start, e.g. mute.pad=on.",
     )
     return _make_options(CONTROL_OPTIONS)(assign(function))

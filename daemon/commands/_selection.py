@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from daemon.commands._completion import complete_roles
 from daemon.commands._console import show_progress
 from daemon.commands._files import report_write_errors
 from daemon.commands._written import count_notes, report_written
@@ -55,7 +56,12 @@ def selection_options(function: Callable[..., None]) -> Callable[..., None]:
         function(*args, selection=SelectionArguments(source, only, roles), **values)
 
     for option in (
-        click.option("--roles", metavar="ROLE,...", help="With --from: the roles to play anew, such as bass,drums."),
+        click.option(
+            "--roles",
+            metavar="ROLE,...",
+            shell_complete=complete_roles,
+            help="With --from: the roles to play anew, such as bass,drums.",
+        ),
         click.option("--only", metavar="bars=A-B", help="With --from: the bars to play anew, counted from 1."),
         click.option(
             "--from",

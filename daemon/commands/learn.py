@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
 
 import click
 
+from daemon.commands._completion import complete_target
 from daemon.config.cli_options import add_connect_option, choose_control_address, load_config
 from daemon.control.client import ControlClient
 from music.errors import UserError
@@ -15,18 +17,16 @@ from music.errors import UserError
 @add_connect_option
 @click.option("--forget", is_flag=True, help="Forget what was learnt for it, instead.")
 @click.option("--list", "listing", is_flag=True, help="List all gestures and what they turn; needs no band.")
-@click.argument("key", required=False, metavar="[KEY[=VALUE]]")
-def command(control: str | None, forget: bool, listing: bool, key: str | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print the list, or what was learnt, as JSON.")
+@click.argument("key", required=False, metavar="[KEY[=VALUE]]", shell_complete=complete_target)
+def command(control: str | None, forget: bool, listing: bool, as_json: bool, key: str | None) -> None:
     """Bind the next thing you move on your keyboard to a control: `houseband learn intensity`, then turn a knob.
 
     Pads, keys and program changes can be learnt for what needs no number (fill, ending, mute.drums, ...) and for one
     value (`houseband learn style=jazz`). What is learnt is kept beside the configuration.
     """
     if listing:
-        loaded = load_config()
-        for gesture, target in {**loaded.config.gestures, **loaded.learned}.items():
-            learned = "  (learnt)" if gesture in loaded.learned else ""
-            click.echo(f"{gesture:<22} {target or 'nothing'}{learned}")
+        _list_gestures(as_json=as_json)
         return
     if key is None:
         raise UserError("learn what? Name a control, such as intensity (`houseband set --help` lists them)")
@@ -37,4 +37,16 @@ def command(control: str | None, forget: bool, listing: bool, key: str | None) -
         client.check_band()
         click.echo(f"move what shall turn {key} (Ctrl-C to give up) ...", err=True)
         gesture = client.ask("learn", key=key, timeout=None)["gesture"]
-    click.echo(f"{gesture} turns {key}")
+    click.echo(json.dumps({"gesture": gesture, "key": key}) if as_json else f"{gesture} turns {key}")
+
+
+def _list_gestures(*, as_json: bool) -> None:
+    loaded = load_config()
+    gestures = {**loaded.config.gestures, **loaded.learned}
+    if as_json:
+        rows = [{"gesture": made, "key": key, "learnt": made in loaded.learned} for made, key in gestures.items()]
+        click.echo(json.dumps(rows, ensure_ascii=False, indent=1))
+        return
+    for gesture, target in gestures.items():
+        learned = "  (learnt)" if gesture in loaded.learned else ""
+        click.echo(f"{gesture:<22} {target or 'nothing'}{learned}")

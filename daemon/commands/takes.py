@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from daemon.commands._completion import complete_take
 from daemon.config.cli_options import load_config
 from daemon.system.paths import find_takes_folder
 from music.errors import UserError, report_os_errors
@@ -60,12 +61,15 @@ def _format_contents(row: dict[str, object]) -> str:
 
 
 @command.command("export")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_take)
 @click.option("-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="File to write, or a folder.")
 @click.option("--all", "everything", is_flag=True, help="All takes, into a folder.")
 @click.option("--chart", "as_chart", is_flag=True, help="The chords that the band was given, as a chart (.txt).")
 @_folder_option
-def export_command(name: str | None, output: Path | None, everything: bool, as_chart: bool, where: Path | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print the files that were written as JSON.")
+def export_command(
+    name: str | None, output: Path | None, everything: bool, as_chart: bool, where: Path | None, as_json: bool
+) -> None:
     """Copy a take as a MIDI file, the newest one unless NAME is given.
 
     The file has a track for the melody and for every role, the tempo map, and markers where the style changes; where
@@ -93,6 +97,7 @@ def export_command(name: str | None, output: Path | None, everything: bool, as_c
     if as_chart and not target.is_dir() and target.suffix.lower() not in ("", CHART_SUFFIX):
         raise UserError(f"{target}: a chart is written as plain text; name a file that ends in {CHART_SUFFIX}")
     suffix, export = (CHART_SUFFIX, _export_chart) if as_chart else (MIDI_SUFFIX, _export_midi)
+    written: list[str] = []
     for file in takes if everything else takes[-1:]:
         to = target / f"{file.stem}{suffix}" if target.is_dir() else target
         check_writable(to, file)
@@ -104,8 +109,11 @@ def export_command(name: str | None, output: Path | None, everything: bool, as_c
                 raise
             click.echo(str(nothing), err=True)
             continue
-        if to != STDOUT:
-            click.echo(make_printable(str(to)))
+        written.append(make_printable(str(to)))
+        if to != STDOUT and not as_json:
+            click.echo(written[-1])
+    if as_json:
+        click.echo(json.dumps({"files": written}, ensure_ascii=False, indent=1), err=target == STDOUT)
 
 
 def _find_folder(named: Path | None) -> Path:

@@ -10,13 +10,14 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from daemon.config.completion import complete_assignment, complete_values, find_users_config, read_users_config
 from daemon.config.config import KEYS, Config
-from daemon.config.reading import ConfigFile, build_config, parse_key, read_config
+from daemon.config.reading import build_config, parse_key, read_config
 from daemon.control.learned import read_learned
 from daemon.core import techniques
 from daemon.core.schema import KeySpec, split_assignment
-from daemon.core.value_types import FileName, KnownName, RepeatCount, Switch, Text
-from daemon.system.paths import NoHomeError, find_config_file, find_learned_gestures_file
+from daemon.core.value_types import FileName, RepeatCount, Switch, Text
+from daemon.system.paths import find_learned_gestures_file
 from music.errors import UserError
 
 #: a decorator that adds options to a command's function
@@ -44,22 +45,7 @@ class KeyParam(click.ParamType):  # type: ignore[type-arg]  # generic in some ve
         """Return the values that begin so."""
         if isinstance(self._spec.type, FileName):
             return [CompletionItem(incomplete, type="file")]
-        return [CompletionItem(value) for value in list_values(self._spec) if value.startswith(incomplete)]
-
-
-def list_values(spec: KeySpec) -> tuple[str, ...]:
-    """Return the values of a key that a shell can complete."""
-    if not isinstance(spec.type, KnownName):
-        return spec.type.suggestions
-    match spec.type.domain:
-        case "style":
-            from music.styles import STYLES
-
-            return tuple(style.name for style in STYLES)
-        case "technique":
-            return techniques.list_names()
-        case _:
-            return tuple(_read_users_config().presets)
+        return complete_values(self._spec, incomplete)
 
 
 def make_key_option(name: str, *names: str, default: bool = False, help: str | None = None) -> Decorator:  # noqa: A002
@@ -99,6 +85,7 @@ def add_config_options(function: Callable[..., None]) -> Callable[..., None]:
         "assigned",
         metavar="KEY=VALUE",
         multiple=True,
+        shell_complete=complete_assignment,
         help="Any key of the configuration, e.g. mute.pad=on or offset_ms.bass=20; `houseband config` lists them.",
     )(function)
     for spec in reversed(KEYS.values()):
@@ -140,24 +127,11 @@ def load_config(
     for text in assigned:
         key, value = split_assignment(text)
         given[key] = parse_key(key, value)
-    found = file or _find_users_config()
+    found = file or find_users_config()
     if found is None:
         return LoadedConfig(build_config(None, given), None, {})
     learned = read_learned(find_learned_gestures_file(found))
     return LoadedConfig(build_config(read_config(found, must_exist=file is not None), given), found, learned)
-
-
-def _find_users_config() -> Path | None:
-    try:
-        return find_config_file()
-    except NoHomeError:
-        return None
-
-
-def _read_users_config() -> ConfigFile:
-    """Return the contents of the user's own configuration, which need not exist. Raises ConfigError."""
-    found = _find_users_config()
-    return ConfigFile() if found is None else read_config(found, must_exist=False)
 
 
 def add_connect_option(function: Callable[..., None]) -> Callable[..., None]:
@@ -174,4 +148,4 @@ def choose_control_address(control: str | None) -> str:
     """Return where the band is: as the option says, else as the configuration does. Raises ConfigError."""
     if control is not None:
         return control
-    return build_config(_read_users_config()).control
+    return build_config(read_users_config()).control

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from daemon.config.config import KEYS, Config
 from daemon.config.reading import GESTURES, PRESETS
@@ -30,6 +31,15 @@ def format_documented_config() -> str:
         "# mute.drums = true",
     ]
     return "\n".join(lines) + "\n"
+
+
+def describe_config(config: Config) -> dict[str, Any]:
+    """Return a configuration as plain values for JSON, with every key as it stands."""
+    return {
+        **{spec.name: spec.to_toml(config.get_value(spec.name)) for spec in KEYS.values()},
+        GESTURES: dict(config.gestures),
+        PRESETS: {name: dict(preset) for name, preset in config.presets.items()},
+    }
 
 
 def format_config(config: Config) -> str:

@@ -11,7 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from daemon.cli import main
-from daemon.config.cli_options import KeyParam, list_values
+from daemon.config.cli_options import KeyParam
+from daemon.config.completion import list_values
 from daemon.config.config import KEYS, Config
 from daemon.config.reading import build_config, parse_key
 from daemon.control.gestures import GestureError, parse_gesture
