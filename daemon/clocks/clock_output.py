@@ -18,6 +18,7 @@ class ClockOutput:
         #: the tick of the next message, None while it does not beat
         self.next_tick: int | None = None
         self._starts_next_bar = False
+        self._since: int | None = None  # the tick before which no Start goes out
         self._started = False
 
     def begin(self, tick: int) -> None:
@@ -25,14 +26,15 @@ class ClockOutput:
         if self._enabled:
             self.next_tick = tick
 
-    def play(self) -> None:
-        """Send Start at the next bar line, unless it has been sent."""
-        self._starts_next_bar = not self._started
+    def play(self, since: int | None = None) -> None:
+        """Send Start at the next bar line, or at the first one from a tick on, unless it has been sent."""
+        self._starts_next_bar, self._since = not self._started, since
 
     def take(self, tick: int, bar_origin: int, bar_ticks: int) -> Iterator[tuple[int, bytes]]:
         """Yield what is due up to `tick`, as (tick, message); bar_origin: a tick at which a bar begins."""
         while self.next_tick is not None and self.next_tick <= tick:
-            if self._starts_next_bar and (self.next_tick - bar_origin) % bar_ticks == 0:
+            is_early = self._since is not None and self.next_tick < self._since
+            if self._starts_next_bar and not is_early and (self.next_tick - bar_origin) % bar_ticks == 0:
                 self._starts_next_bar, self._started = False, True
                 yield self.next_tick, START
             yield self.next_tick, TICK

@@ -13,7 +13,7 @@ import click
 from daemon.commands._standard_streams import reopen_without_waiting
 from daemon.config.cli_options import LoadedConfig, add_config_options, load_config
 from daemon.config.config import Config
-from daemon.core.settings import NO_CHART, Settings
+from daemon.core.settings import AUTO_START, BAND_START, COUNT_IN_START, INTRO_START, NO_CHART, Settings
 from daemon.core.value_types import Metres
 from daemon.players.worker import PlayerSpec, PreloadedWorker
 from daemon.system import journald, memory, sd_notify
@@ -30,17 +30,20 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Play along live, through virtual MIDI ports.")
 @add_config_options
-def command(file: Path | None, assigned: tuple[str, ...], **values: object) -> None:
+@click.option("--from-start", is_flag=True, help="Begin with start, or with a DAW's bar 1: --start-with band.")
+def command(file: Path | None, assigned: tuple[str, ...], from_start: bool, **values: object) -> None:
     """Open the MIDI input `houseband in` and the output `houseband out`, and play along with what is heard.
 
-    The first note starts the band and is bar 1, beat 1. Bass is on channel 2, chords on 3, pad on 4, drums on 10.
-    Ctrl-C ends it and leaves no note on. While it plays, MIDI gestures turn its controls (`houseband learn --list`),
-    and so do `houseband set`, `panic`, `status` and `top`. Every option is also a key of the configuration
-    (`houseband config`), which holds where an option is not given.
+    The first note starts the band and is bar 1, beat 1; the gesture `start` begins as --start-with has it. Bass is on
+    channel 2, chords on 3, pad on 4, drums on 10. Ctrl-C ends it and leaves no note on. While it plays, MIDI gestures
+    turn its controls (`houseband learn --list`), and so do `houseband set`, `panic`, `status` and `top`. Every option
+    is also a key of the configuration (`houseband config`), which holds where an option is not given.
 
     Windows has no virtual ports: make two with loopMIDI, called `houseband in` and `houseband out`, or name others
     with --in-port and --out-port.
     """
+    if from_start:
+        values["start_with"] = BAND_START
     loaded = load_config(file, assigned, values)
     reopen_without_waiting(2)
     start_logging(loaded.config.verbose)
@@ -57,7 +60,7 @@ def command(file: Path | None, assigned: tuple[str, ...], **values: object) -> N
 
         def announce(ports: ReconnectingPorts, settings: Settings) -> None:
             if not journald.stderr_is_journal():
-                click.echo(describe_start(ports.api, ports.names, setup.song, settings.style), err=True)
+                click.echo(describe_start(ports.api, ports.names, setup.song, settings), err=True)
 
         with report_os_errors():
             play(setup, announce)
@@ -141,10 +144,16 @@ def build_song(config: Config) -> SongInfo:
     )
 
 
-def describe_start(api: str, names: tuple[str, str], song: SongInfo, style: str) -> str:
+def describe_start(api: str, names: tuple[str, str], song: SongInfo, settings: Settings) -> str:
     """Return the line that tells the user what to play into, and what happens then. names: of input and output."""
-    begin = f"{song.count_in} bars of count-in" if song.count_in else "the first note starts the band"
+    begin, how = "the first note starts the band", settings.start_with
+    if how == INTRO_START or (how == AUTO_START and settings.intro_bars):
+        begin += ", `houseband set start` an intro"
+    elif how == BAND_START:
+        begin += ", `houseband set start` or a clock that is followed bar 1"
+    elif song.count_in and how in (AUTO_START, COUNT_IN_START):
+        begin = f"{song.count_in} bars of count-in"
     return (
         f"houseband is ready on {api}: play into '{names[0]}', the band answers on '{names[1]}' "
-        f"({style}, {song.bpm:g} bpm, {song.metres[0][1]}); {begin}, Ctrl-C ends it"
+        f"({settings.style}, {song.bpm:g} bpm, {song.metres[0][1]}); {begin}, Ctrl-C ends it"
     )

@@ -35,6 +35,8 @@ DEFAULT_GESTURES: dict[str, str] = {
     "cc 83": "tap",
     "cc 85": "undo",
     "cc 86": "vamp",
+    "cc 87": "intro",
+    "cc 89": "start_stop",
     "cc 102": "start",
     "cc 103": "stop",
     "cc 104": "panic",
@@ -62,6 +64,8 @@ DEFAULT_GESTURES: dict[str, str] = {
     "note 46 channel 16": "mute.drums",
     "note 47 channel 16": "undo",
     "note 48 channel 16": "vamp",
+    "note 49 channel 16": "intro",
+    "note 50 channel 16": "start_stop",
     "program channel 16": "style",
 }
 

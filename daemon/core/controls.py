@@ -38,8 +38,10 @@ CONTROLS: dict[str, KeySpec] = {
         *list_keys(Settings, live=True),
         BPM,
         _make_action("undo", "take back the last edit of the loop"),
-        _make_action("start", "wait for the melody, and begin with it"),
+        _make_action("start", "begin as start_with has it: count in, play an intro, or wait for the melody"),
         _make_action("stop", "end at once, and play again only after start"),
+        _make_action("start_stop", "stop if the band plays or counts in, else start: both on one button"),
+        _make_action("intro", "begin with an intro by the band alone, or, while it plays, go to it at the next bar"),
         _make_action("fill", "play more drums and notes over the last half of the bar"),
         _make_action("variation", "play another groove, from the next bar on"),
         _make_action(

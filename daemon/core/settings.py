@@ -26,6 +26,8 @@ CHART_LINKS = ("irealb://", "irealbook://")
 HARMONY_CHOICES = ("auto", "melody", "hands", "chart")
 #: where the final chord of an ending falls
 FINAL_CHORDS = NEXT_BAR, BAR_LATER, NEXT_NOTE = "next-bar", "bar-later", "next-note"
+#: what `start` begins with
+STARTS = AUTO_START, NOTE_START, COUNT_IN_START, INTRO_START, BAND_START = "auto", "note", "count-in", "intro", "band"
 #: whether the tempo slows down before a final chord
 RITARDANDO_CHOICES = AUTO_RITARDANDO, RITARDANDO, NO_RITARDANDO = "auto", "on", "off"
 
@@ -53,6 +55,18 @@ class Settings:
     )
     pause_bars: int = declare_key(
         0, Integer(0, 64), "bars of silence after which the band ends; 0: it goes on for ever"
+    )
+    start_with: str = declare_key(
+        AUTO_START,
+        Choice(STARTS),
+        "what start begins with; auto: intro or count-in if there are bars of it, else the first note; band: bar 1, "
+        "before the melody",
+    )
+    intro_bars: int = declare_key(
+        0,
+        Integer(0, 32),
+        "bars that the band plays alone before bar 1; 0: none, or 4 where an intro is asked for",
+        metavar="BARS",
     )
     final_chord: str = declare_key(
         NEXT_BAR,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from daemon.clocks.clock_output import ClockOutput
 from daemon.core.counters import Counters
@@ -18,9 +19,9 @@ from daemon.engine.looper import EditLoop
 from daemon.engine.planner import Planner
 from daemon.engine.song import SongInfo
 from daemon.engine.transport import HALF_STEP, Transport
-from daemon.output.schedule import NoteSchedule
+from daemon.output.schedule import CLICK, NoteSchedule
 from daemon.output.sender import NoteSender
-from music.note import TICKS_PER_BEAT, TICKS_PER_STEP, round_to_step
+from music.note import PITCHED_ROLES, TICKS_PER_BEAT, TICKS_PER_STEP, Note, round_to_step
 
 #: how much (ticks) of what is played while the band is silent is remembered
 MEMORY_TICKS = 16 * 4 * TICKS_PER_BEAT
@@ -54,6 +55,7 @@ class Band:
         bars = self.transport.bars
         self.form = Form(bars)  # fills, variations, endings
         self.input = BandInput(bars, channel)  # what was played to the band
+        self.clicks: tuple[Note, ...] = ()  # of the count-in
         self.schedule = NoteSchedule()  # what the band will play, in ticks
         self.sender = NoteSender(output, now, self.counters)
         self.clock_output = ClockOutput(enabled=send_clock)
@@ -78,15 +80,27 @@ class Band:
 
     # Beginning and ending
 
-    def begin(self, step: int) -> None:
-        """Play; the first plan is asked for in the middle of this step."""
-        self.clock_output.play()
-        self.transport.begin(step)
+    def count_in(self, clicks: Sequence[Note]) -> None:
+        """Play these clicks, which come before the performance."""
+        self.clicks = tuple(clicks)
+        if clicks:
+            self.clock_output.begin(clicks[0].start)
+        for click in clicks:
+            self.schedule.add(CLICK, click)
+
+    def begin(self, step: int, entry: int | None = None) -> None:
+        """Play; the first plan is asked for in the middle of this step.
+
+        entry: the tick at which the band comes in, if that is still to come: it counts in until then.
+        """
+        self.clock_output.play(entry)
+        self.transport.begin(step, entry)
         self.planner.renew()
         self.loop_player.begin(step)
 
     def stop(self, now: int) -> None:
         """Be silent, until somebody arms the transport and a melody note begins anew."""
+        self.call_off()
         self.end_all(now)
         self.form.reset()
         self.loop.forget()
@@ -96,10 +110,20 @@ class Band:
             self.sender.send(message, now)
         self.planner.discard_pending()
 
+    def call_off(self) -> None:
+        """Count in no more, and lead in to no melody."""
+        self.clicks = ()
+        self.input.harmony.lead_in.cancel()
+        self.transport.entry = None
+
     def end_all(self, now: int) -> None:
-        """End every note and drop the plan."""
-        self.sender.end(self.schedule.drop(self.position(now)), now)
+        """End every note and drop the plan; clicks of a count-in are still to come."""
+        position = self.position(now)
+        self.sender.end(self.schedule.drop(position), now)
         self.sender.end_all(now)
+        for click in self.clicks:
+            if click.start > position:
+                self.schedule.add(CLICK, click)
 
     def release_keys(self, now: int) -> None:
         """Take every key of the player as up, whose note-offs may never come."""
@@ -124,12 +148,24 @@ class Band:
             return
         if self.form.phase(self.transport.grid - HALF_STEP) is not Phase.PLAYING:
             return
-        self.schedule.replace(plan, tempo.tick_from(now + self.sender.lookahead_ns))
+        self.schedule.replace(self._leave_out_unknown(plan), tempo.tick_from(now + self.sender.lookahead_ns))
         if plan.edits:
             self.loop_player.take(plan.edits, plan.number, now)
         if plan.first <= self.transport.last_step:
             self.counters.late += 1
             self.schedule.commit(self.transport.last_step)  # for roles that had no plan at all for it
+
+    def _leave_out_unknown(self, plan: Plan) -> Plan:
+        """Return a plan without notes of pitch where neither melody nor chords nor key say which: drums lead in."""
+        harmony, first = self.input.harmony, plan.first
+        if not harmony.lacks_chords(first):
+            return plan
+        lost = next((step for step in range(first, plan.last) if not harmony.lacks_chords(step)), plan.last)
+        notes = {
+            role: tuple(note for note in line if note.start >= lost * TICKS_PER_STEP) if role in PITCHED_ROLES else line
+            for role, line in plan.notes.items()
+        }
+        return replace(plan, notes=notes)
 
     # The melody
 
@@ -141,20 +177,21 @@ class Band:
         transport, data, port = self.transport, event.data, event.port
         tick, armed = transport.tick_of_input(event.at), transport.armed
         is_note = self.input.hear(tick, data, port, is_armed=armed)
+        if is_note and self.input.harmony.lead_in.hear_melody(tick):
+            self.planner.renew()
         if is_note and armed:
             if transport.anchored:
                 transport.bars.restart(transport.find_bar_1(tick), tick)
             else:
-                self._anchor(tick, event.at)
+                self.anchor(tick, event.at, tick + transport.song.pickup)
             self.begin(round_to_step(tick))
         self.loop_player.hear(tick, data, port, self.planner.number, now)
         if not transport.playing:
             self.input.melody.forget(tick - MEMORY_TICKS)
         return is_note
 
-    def _anchor(self, tick: int, at: int) -> None:
-        """Let bar 1 lie where the first melody note says. Nothing that was heard before counts."""
-        bar_1 = tick + self.transport.song.pickup
+    def anchor(self, tick: int, at: int, bar_1: int) -> None:
+        """Let a tick lie at `at` (ns), and bar 1 at another. Nothing that was heard before counts."""
         self.input.forget(tick, bar_1)
         self.transport.bars.restart(bar_1)
         self.loop.forget()

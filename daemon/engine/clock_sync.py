@@ -13,6 +13,7 @@ from daemon.clocks.clock import Change, Clock, ClockTick, Started, Stopped, Temp
 from daemon.core.events import MidiIn, Position
 from daemon.core.tempo import NS_PER_MS, NS_PER_S, NS_PER_US
 from daemon.engine.band import Band
+from daemon.engine.beginning import Beginning, ClockState
 from daemon.engine.transport import HALF_STEP
 from daemon.output.schedule import NoteEvent
 from music import midi
@@ -35,9 +36,9 @@ TOLERANCE_NS = 100_000
 class ClockSync:
     """Follows a clock: starts, holds, moves and bends the band's timeline as the clock says."""
 
-    def __init__(self, clock: Clock | None, band: Band) -> None:
-        """Have the band follow `clock`, or nothing if it is None."""
-        self._clock, self._band = clock, band
+    def __init__(self, clock: Clock | None, band: Band, beginning: Beginning) -> None:
+        """Have the band follow `clock`, or nothing if it is None, and begin as `beginning` has it."""
+        self._clock, self._band, self._beginning = clock, band, beginning
         self._rolling = False
         self._tempo_only = False  # the clock has told its tempo and never a position
         self._offset = 0  # the band's tick minus the clock's
@@ -56,6 +57,13 @@ class ClockSync:
     def waiting(self) -> bool:
         """True while nothing that is played is heard, because the clock has yet to start."""
         return self._band.transport.led and not self._rolling and not self._tempo_only
+
+    @property
+    def state(self) -> ClockState:
+        """The state of the clock, as whoever begins must know it."""
+        if self.waiting or self._band.transport.held_since is not None:
+            return ClockState.AWAITED
+        return ClockState.ROLLING if self._rolling else ClockState.NONE
 
     def on_event(self, event: MidiIn | Position, now: int) -> None:
         """Follow a message of the clock. A System Reset resets what is played on its port, too."""
@@ -124,11 +132,14 @@ class ClockSync:
         held = transport.held_since
         looped = not change.fresh or held is None or now - held <= LOOP_NS
         playing = transport.playing and looped
+        is_alone = playing and not transport.led and self._leads_in
+        if not transport.led:
+            self._band.call_off()
         self._hold(now)
         transport.release()
         transport.us, transport.is_paced, self._rolling = change.us, True, True
         self._lead(True)
-        matching = self._matching_tick(change) if playing else None
+        matching = self._matching_tick(change) if playing and not is_alone else None
         if transport.tempo is None:
             tick = change.tick
             transport.anchor(tick, change.ns)
@@ -139,16 +150,23 @@ class ClockSync:
         transport.anchored = True
         self._offset = tick - change.tick
         self._restart_chart(tick)
-        if not playing:
-            transport.arm()
+        if not playing or is_alone:
+            self._beginning.begin_with_clock(tick, now, plays_on=is_alone)
         assert transport.tempo is not None
         first = transport.tempo.ns_at(tick)
         for event in self._played_early(change.ns):
             self._band.hear(MidiIn(max(event.at, first), event.data), now)
 
+    @property
+    def _leads_in(self) -> bool:
+        """True if the band counts in, or plays before the melody: nowhere in a song that a clock knows of."""
+        transport = self._band.transport
+        return transport.is_counting_in or self._band.input.harmony.lead_in.lasts(transport.grid)
+
     def _restart_chart(self, tick: int) -> None:
         """Be where the clock is in the chart, too; an ending under way goes on, which is nowhere in the song."""
         bars, ending = self._band.transport.bars, self._band.form.ending
+        self._band.input.harmony.lead_in.move(self._offset)
         if ending is None or ending.paused:
             bars.restart(self._offset, tick)
         else:

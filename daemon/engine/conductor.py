@@ -29,6 +29,7 @@ from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
 from daemon.core.world import Composer, Output, World
 from daemon.engine.band import Band
+from daemon.engine.beginning import Beginning
 from daemon.engine.chord_correction import ChordCorrection
 from daemon.engine.clock_sync import ClockSync
 from daemon.engine.form_player import FormPlayer
@@ -90,8 +91,9 @@ class Conductor:
         self._recovery = Recovery(self._band)
         self._correction = ChordCorrection(self._band)
         self._transposition = Transposition()
-        self._sync = ClockSync(clock, self._band)
-        self._controls = LiveControls(self._band, self._sync, self._form_player)
+        self._beginning = Beginning(self._band)
+        self._sync = ClockSync(clock, self._band, self._beginning)
+        self._controls = LiveControls(self._band, self._sync, self._beginning, self._form_player)
         self._running = True
 
     @property
@@ -132,8 +134,8 @@ class Conductor:
 
     @property
     def playing(self) -> bool:
-        """True while the band plays, False while it waits for somebody to begin."""
-        return self._band.transport.playing
+        """True while the band plays, False while it counts in or waits for somebody to begin."""
+        return self._band.transport.playing and not self._band.transport.is_counting_in
 
     @property
     def us_per_beat(self) -> int:
@@ -147,7 +149,7 @@ class Conductor:
         if self._sync.waiting or transport.held_since is not None:
             return CLOCK
         if transport.playing:
-            return ""
+            return COUNT_IN if transport.is_counting_in else ""
         if not transport.armed:
             return START
         counting = transport.song.count_in and transport.tempo is not None
@@ -157,7 +159,7 @@ class Conductor:
         """Play until Quit. However it ends, nothing sounds afterwards."""
         try:
             self._band.sender.choose_programs(self._world.now())
-            self._form_player.start(self._world.now())
+            self._beginning.get_ready(self._world.now())
             while self._running:
                 event = self._world.wait(self._deadline())
                 now = self._world.now()

@@ -1,4 +1,4 @@
-"""Playing the form: how a performance begins, what happens at each of its steps, and how it ends."""
+"""Playing the form: what happens at each step of a performance, and how it ends."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from daemon.core.settings import NEXT_BAR, NO_RITARDANDO, RITARDANDO
 from daemon.engine.band import Band
 from daemon.engine.form import Ending, Phase
-from daemon.output.schedule import CLICK, DRUMS, NoteSchedule
+from daemon.output.schedule import DRUMS, NoteSchedule
 from music.note import TICKS_PER_BEAT, TICKS_PER_STEP, Note, round_to_step
 from music.styles import get_style
 
@@ -23,24 +23,13 @@ class FormPlayer:
     def __init__(self, band: Band) -> None:
         self._band = band
 
-    def start(self, now: int) -> None:
-        """Begin the performance: with a count-in, at a given step, or by waiting for the first note."""
-        band = self._band
-        song = band.transport.song
-        if song.count_in:
-            clicks = band.transport.count_in(now)
-            band.clock_output.begin(clicks[0].start)
-            for click in clicks:
-                band.schedule.add(CLICK, click)
-        if song.begin is not None:
-            band.begin(song.begin)
-
     def begin_step(self, tick: int, now: int) -> None:
         """Do what the form has for the step that begins at a tick: mostly, commit its notes."""
         band = self._band
         form = band.form
         bars = band.settings.pause_bars
-        if bars and not band.loop_player.is_wanted:  # a loop is there to be listened to
+        is_alone = band.input.harmony.lead_in.lasts(tick)  # for as long as the melody likes
+        if bars and not is_alone and not band.loop_player.is_wanted:  # a loop is there to be listened to
             form.end_after_pause(tick, band.input.melody.silent_since(tick), bars)
         if form.ending is not None and tick < form.ending.chord:
             self._slow_down(form.ending, tick, now)
@@ -58,8 +47,13 @@ class FormPlayer:
                     band.transport.arm()
 
     def end(self, now: int) -> None:
-        """End the performance, as is asked for now, with a final chord where the settings have it."""
+        """End the performance, as is asked for now, with a final chord where the settings have it.
+
+        A band that counts in does not begin.
+        """
         band = self._band
+        if band.transport.is_counting_in:
+            band.stop(now)
         if not band.transport.playing:
             return
         tick, final_chord, harmony = band.position(now), band.settings.final_chord, band.input.harmony

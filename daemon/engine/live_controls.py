@@ -10,6 +10,7 @@ from daemon.core.events import ControlChange
 from daemon.core.schema import SettingError
 from daemon.core.settings import NO_CHART, Settings
 from daemon.engine.band import Band
+from daemon.engine.beginning import Beginning
 from daemon.engine.clock_sync import ClockSync
 from daemon.engine.form_player import FormPlayer
 from daemon.harmony.chart_line import OpenedChart
@@ -20,8 +21,9 @@ from music.note import EDITS
 class LiveControls:
     """Checks control changes and carries them out."""
 
-    def __init__(self, band: Band, sync: ClockSync, form_player: FormPlayer) -> None:
-        self._band, self._sync, self._form_player = band, sync, form_player
+    def __init__(self, band: Band, sync: ClockSync, beginning: Beginning, form_player: FormPlayer) -> None:
+        self._band, self._sync = band, sync
+        self._beginning, self._form_player = beginning, form_player
         self._played_chart = band.settings.chart
         #: what a control does besides changing the settings; keyed by the part before a dot, as in `mute.bass`
         self._actions: Mapping[str, Callable[[ControlChange, int], None]] = {
@@ -33,6 +35,8 @@ class LiveControls:
             "panic": self._panic,
             "start": self._start,
             "stop": self._stop,
+            "start_stop": self._start_or_stop,
+            "intro": self._play_intro,
             "undo": self._undo,
             "fill": self._fill,
             "variation": self._begin_variation,
@@ -109,14 +113,27 @@ class LiveControls:
         self._band.sender.choose_programs(now)  # a synthesiser that was reset, too, plays what it should
 
     def _start(self, _: ControlChange, now: int) -> None:
-        """Let the next melody note start the band: without the clock that is followed, if that has stopped."""
-        if self._band.transport.held_since is not None and self._sync.let_go():
-            self._band.stop(now)
-            self._band.transport.release()
-        self._band.transport.arm()
+        """Begin, or let the next melody note begin: without the clock that is followed, if that has stopped."""
+        self._leave_stopped_clock(now)
+        self._beginning.start(now, self._sync.state)
 
     def _stop(self, _: ControlChange, now: int) -> None:
         self._band.stop(now)
+
+    def _start_or_stop(self, change: ControlChange, now: int) -> None:
+        """Stop if the band plays, and is not held up by a clock that has stopped; else start."""
+        transport = self._band.transport
+        is_on = transport.playing and transport.held_since is None
+        (self._stop if is_on else self._start)(change, now)
+
+    def _play_intro(self, _: ControlChange, now: int) -> None:
+        self._leave_stopped_clock(now)
+        self._beginning.play_intro(now, self._sync.state)
+
+    def _leave_stopped_clock(self, now: int) -> None:
+        if self._band.transport.held_since is not None and self._sync.let_go():
+            self._band.stop(now)
+            self._band.transport.release()
 
     def _undo(self, _: ControlChange, now: int) -> None:
         band = self._band
@@ -143,16 +160,19 @@ class LiveControls:
 
     def _change_metre(self, _: ControlChange, now: int) -> None:
         """Let the bars be those of another metre from the next bar line on."""
-        if (line := self._find_line(now)) is not None:
-            self._band.transport.change_metres(self._band.settings, line)
+        if self._band.transport.playing:
+            self._band.transport.change_metres(self._band.settings, self._find_line(now))
 
     def _find_line(self, now: int) -> int | None:
-        """Return the bar line at which another song can take over: after an ending under way, None if nothing plays."""
+        """Return the bar line at which another song can take over: after an ending under way, None if nothing plays.
+
+        None also during a count-in or an introduction, for bar 1 is still to come.
+        """
         band = self._band
-        if not band.transport.playing:
+        ending, tick, bars = band.form.ending, band.position(now), band.transport.bars
+        if not band.transport.playing or (ending is None and tick < bars.route.bar_1):
             return None
-        ending = band.form.ending
-        return band.transport.bars.bar_at(band.position(now)).end if ending is None else ending.over
+        return bars.bar_at(tick).end if ending is None else ending.over
 
     def _vamp(self, _: ControlChange, now: int) -> None:
         """Begin or end a vamp; during an ending that is not to be called off it comes too late."""

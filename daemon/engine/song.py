@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from daemon.core.tempo import TempoMap
 from daemon.harmony.chart_route import ChartRoute
+from music.analysis.key import Key
 from music.note import TICKS_PER_BEAT, TICKS_PER_STEP, Metre, Note
 
 #: (tick from which on it holds, Metre), sorted, not empty; the first one holds before its tick, too
@@ -154,6 +155,12 @@ class SongInfo:
     melody: tuple[Note, ...] | None = None
     #: the step from which on plans are asked for; None: from the first melody note on
     begin: int | None = None
+    #: the band plays from there on, before the melody enters
+    plays_first: bool = False
+    #: the tick at which bar 1 of the chart lies
+    bar_1: int = 0
+    #: the key to lead in with, where the settings name none
+    key: Key | None = None
 
     def metre_at(self, tick: int) -> tuple[int, Metre]:
         """Return the metre at a tick, as (a tick at which one of its bars begins, metre)."""

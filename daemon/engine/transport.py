@@ -56,7 +56,7 @@ class Transport:
         #: microseconds per beat, for the tempo map that is not there yet
         self.us = us_per_beat(song.bpm)
         #: False: the melody note that begins the performance says where bar 1 lies
-        self.anchored = song.tempo is not None or song.count_in > 0
+        self.anchored = song.tempo is not None
         #: a clock that is followed says where bar 1 lies and how fast it goes
         self.led = False
         #: a clock that is followed says how fast it goes
@@ -65,6 +65,8 @@ class Transport:
         self.held_since: int | None = None
         #: the next tick of the grid, while the band plays
         self.grid = 0
+        #: the tick at which the band comes in after a count-in; None: it has not been counted in
+        self.entry: int | None = None
         self._has_begun = False  # the band has played
         self._state = TransportState.ARMED  # but for being held
         self._slows_down = False  # it does before a final chord, or has been told otherwise since
@@ -79,6 +81,11 @@ class Transport:
     def playing(self) -> bool:
         """True while the band plays, or is held and will play on."""
         return self._state is TransportState.PLAYING
+
+    @property
+    def is_counting_in(self) -> bool:
+        """True while the band counts in, and will play then."""
+        return self.entry is not None and self.playing and self.grid < self.entry
 
     @property
     def armed(self) -> bool:
@@ -106,6 +113,7 @@ class Transport:
 
     def count_in(self, now: int) -> list[Note]:
         """Begin the count-in now, which says where the ticks lie, and return its clicks."""
+        self.anchored = True
         _, metre = self.bars.metre_at(0)
         first = -self.song.count_in * metre.ticks_per_bar
         self.tempo = TempoMap(self.us, first, now, KEPT_TICKS)
@@ -116,8 +124,9 @@ class Transport:
         if not self.playing:
             self._state = TransportState.ARMED
 
-    def begin(self, step: int) -> None:
-        """Play: the first plan is asked for in the middle of this step."""
+    def begin(self, step: int, entry: int | None = None) -> None:
+        """Play: the first plan is asked for in the middle of this step. entry: the tick at which the band comes in."""
+        self.entry = entry
         self._state, self._has_begun = TransportState.PLAYING, True
         self.grid = step * TICKS_PER_STEP + HALF_STEP
 
@@ -211,6 +220,10 @@ class Transport:
             return None
         bar = self.bars.bar_at(tick + self.song.pickup)
         return bar.start if 2 * (tick + self.song.pickup) < bar.start + bar.end else bar.end
+
+    def find_next_line(self, at: int, early: int) -> int:
+        """Return the first bar line more than `early` ticks after a time (ns); tick 0 while there is no tempo."""
+        return 0 if self.tempo is None else self.bars.bar_at(self.tempo.tick_at(at) + early).end
 
     def tick_before(self, tick: int, ns: int) -> int:
         """Return the tick that lies `ns` nanoseconds before another."""

@@ -92,10 +92,11 @@ class ChartLine:
         """True if a section of it is called an ending or a coda."""
         return any(_is_ending(bar) for bar in self._bars)
 
-    def find_intro(self) -> int:
-        """Return the tick at which its introduction ends, a first section that is called so; 0: it has none."""
+    @property
+    def has_intro(self) -> bool:
+        """True if its first section is called an introduction."""
         first = self._bars[0].mark
-        return self.find_section(0)[1] if first is not None and _INTRO.search(first) else 0
+        return first is not None and _INTRO.search(first) is not None
 
     def find_ending(self) -> tuple[int, int]:
         """Return the ticks at which the last bars begin, and at which the final chord does.

@@ -84,6 +84,11 @@ class ChartRoute:
         self._stretches = [Stretch(_ALWAYS, self.chart, self.bar_1)]
         self._resume_vamp(self.bar_1 if tick is None else tick)
 
+    def return_to(self, line: int, bar_1: int) -> None:
+        """Begin the song anew with bar 1 at a tick to come, to which the end of the form leads from a bar line on."""
+        self.bar_1 = bar_1
+        self._add(Stretch(line, self.find(line).chart, bar_1))
+
     def change_chart(
         self, chart: ChartLine | None, line: int | None, *, is_same: bool = False, is_led: bool = False
     ) -> None:

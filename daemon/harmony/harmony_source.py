@@ -131,6 +131,12 @@ class HarmonySource:
             return None
         return self.route.end(line, soonest, plays_last_bar=plays_last_bar)
 
+    @property
+    def has_intro(self) -> bool:
+        """True if the band plays from a chart that begins with an introduction."""
+        chart = self.route.chart
+        return chart is not None and self._settings.harmony in (AUTO, CHART) and chart.has_intro
+
     def list_chords(self, step: int) -> tuple[GivenChord, ...]:
         """Return the chords around a step, as `PlanRequest.harmony` has them."""
         return tuple(self._list_chords(step)[0])
@@ -159,7 +165,7 @@ class HarmonySource:
         chords, source = self._list_given(step)
         if not self.lead_in.lasts(tick) or any(chord.start <= tick < chord.end for chord in chords):
             return chords, source
-        key = self.find_key()
+        key = self.find_key() or self.lead_in.key
         if key is None:
             return [], MELODY
         since, until = tick - _PAST_BEATS * TICKS_PER_BEAT, tick + (AHEAD_BEATS + 1) * TICKS_PER_BEAT

@@ -32,27 +32,34 @@ class BarPlace(Protocol):
 
 
 class LeadIn:
-    """Owns the stretch that the band plays before the melody has come in. Ticks rise until `begin`."""
+    """Owns the stretch that the band plays before the melody: up to bar 1, and until the melody has come in."""
 
     def __init__(self, find_bar: Callable[[int], BarPlace]) -> None:
         """find_bar: returns the bar of a tick."""
+        #: the key where the settings name none
+        self.key: Key | None = None
         self._find_bar = find_bar
         self._begin = self._bar_1 = 0
-        self._end: int | None = 0  # None: it lasts until the melody comes in
+        self._end: int | None = 0  # None: the melody has not come in
 
-    def begin(self, tick: int, bar_1: int, *, until_melody: bool = False) -> None:
-        """Lead in from a tick on, up to bar 1, or, with `until_melody`, until a note of the melody."""
-        self._begin, self._bar_1, self._end = tick, bar_1, None if until_melody else bar_1
+    def begin(self, tick: int, bar_1: int, key: Key | None = None) -> None:
+        """Lead in from a tick on. key: the song's, where it is known from elsewhere than the settings."""
+        self._begin, self._bar_1, self._end, self.key = tick, bar_1, None, key
 
-    def end(self, tick: int) -> None:
-        """Lead in no further than to a tick."""
-        if self._end is None or tick < self._end:
-            self._end = tick
+    def move(self, bar_1: int) -> None:
+        """Lead in to a bar 1 that lies elsewhere."""
+        self._bar_1 = bar_1
 
-    def hear_melody(self, tick: int) -> None:
-        """Take in that the melody plays at a tick, from which on the band follows it if it has waited for that."""
-        if self._end is None:
-            self._end = tick
+    def cancel(self) -> None:
+        """Lead in no more."""
+        self._end = self._begin
+
+    def hear_melody(self, tick: int) -> bool:
+        """Take in that the melody plays at a tick; return True if that ends what leads in to it."""
+        if self._end is not None:
+            return False
+        self._end = max(tick, self._bar_1)
+        return True
 
     def lasts(self, tick: int) -> bool:
         """Return True if a tick lies in it."""

@@ -43,7 +43,8 @@ VALUES: dict[str, object] = {
     "bpm": 90.0, "technique": "transformer", "pause_bars": 1, "split": 66, "mute.drums": True, "level.bass": 0.25,
     "offset_ms.chords": 25.0, "stop": True, "fill": True, "variation": True, "ending": True, "panic": True,
     "program.bass": 34, "octave.bass": 1, "semitones.chords": -5,
-    "preset": "quiet", "recall": 0.4, "transpose": 5, "key": "D minor", "metre": "3/4",
+    "preset": "quiet", "recall": 0.4, "transpose": 5, "key": "D minor", "metre": "3/4", "intro": True,
+    "start_stop": True,
 }  # fmt: skip
 
 
@@ -55,7 +56,7 @@ ELSEWHERE = {
     *("loop_bars", "overdub", "edits_per_second", "edit_sysex", "creative_risk", "remove_max", "add_max"),
     *("lock_pitches", "lock_bars", "register_low", "register_high", "undo", "player"),
     *("harmony", "harmony_hold", "chord_channel", "chart", "vamp"),
-    *("final_chord", "ritardando"),
+    *("final_chord", "ritardando", "start_with", "intro_bars"),
     *("pickup", "count_in"),  # of a beginning
     "bank",  # means something with a program only: tests/output/test_programs.py
 }

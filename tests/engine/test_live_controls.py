@@ -14,6 +14,7 @@ from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
 from daemon.core.value_types import Trigger
 from daemon.engine.band import Band
+from daemon.engine.beginning import Beginning
 from daemon.engine.clock_sync import ClockSync
 from daemon.engine.form import Phase
 from daemon.engine.form_player import FormPlayer
@@ -39,8 +40,9 @@ class Stand:
         song = SongInfo(TempoMap(500_000))
         self.band = Band(self.output, self, self.player.info, song, self.world.now)
         self.band.use(Settings())
-        self.sync = ClockSync(clock, self.band)
-        self.controls = LiveControls(self.band, self.sync, FormPlayer(self.band))
+        beginning = Beginning(self.band)
+        self.sync = ClockSync(clock, self.band, beginning)
+        self.controls = LiveControls(self.band, self.sync, beginning, FormPlayer(self.band))
 
     def ask(self, request: PlanRequest) -> None:
         self.player.plan(request)

@@ -22,9 +22,9 @@ def spell(chord: GivenChord) -> tuple[int, int, str, str]:
     return chord.start, chord.end, NAMES[chord.root], " ".join(map(str, tones))
 
 
-def lead_in(begin: int, bar_1: int, *, until_melody: bool = False, metre: Metre = Metre()) -> LeadIn:
+def lead_in(begin: int, bar_1: int, metre: Metre = Metre()) -> LeadIn:
     leading = LeadIn(SongInfo(metres=((0, metre),)).bar_at)
-    leading.begin(begin, bar_1, until_melody=until_melody)
+    leading.begin(begin, bar_1)
     return leading
 
 
@@ -39,27 +39,35 @@ def lead_in(begin: int, bar_1: int, *, until_melody: bool = False, metre: Metre 
     ],
 )
 def test_a_turnaround_of_the_style_in_the_key(style: str, key: str, chords: list[tuple[str, str]]) -> None:
-    found = lead_in(-4 * BAR, 0).list_chords(-1000, 1000, read_key(key), style)
+    found = lead_in(-4 * BAR, 0).list_chords(-1000, 0, read_key(key), style)
     assert [spell(chord) for chord in found] == [
         (start, start + BAR, *chord) for start, chord in zip(range(-4 * BAR, 0, BAR), chords, strict=True)
     ]
 
 
 def test_it_leads_to_bar_1_whatever_its_length_and_metre() -> None:
-    short = lead_in(-144, 0, metre=Metre(3, 4)).list_chords(-1000, 1000, read_key("C"), "pop")
+    short = lead_in(-144, 0, Metre(3, 4)).list_chords(-1000, 0, read_key("C"), "pop")
     assert [spell(chord)[:3] for chord in short] == [(-144, -72, "F"), (-72, 0, "G")]
-    late = lead_in(192, 192 + 5 * BAR).list_chords(0, 5000, read_key("C"), "pop")
+    late = lead_in(192, 192 + 5 * BAR).list_chords(0, 192 + 5 * BAR, read_key("C"), "pop")
     assert "".join(spell(chord)[2] for chord in late) == "GCAFG"
 
 
 def test_before_a_melody_of_which_nobody_knows_when_it_comes_it_goes_round() -> None:
-    leading = lead_in(0, 0, until_melody=True)
+    leading = lead_in(0, 0)
     found = leading.list_chords(4 * BAR, 6 * BAR, read_key("C"), "pop")
     assert [spell(chord)[:3] for chord in found] == [(384, 480, "C"), (480, 576, "A")]
     leading.hear_melody(500)
     assert [leading.lasts(tick) for tick in (-1, 0, 499, 500)] == [False, True, True, False]
-    leading.hear_melody(400)
+    assert not leading.hear_melody(400)
     assert leading.lasts(499)
+    leading.cancel()
+    assert not leading.lasts(499)
+
+
+def test_a_melody_that_comes_in_before_bar_1_leaves_the_introduction_as_it_is() -> None:
+    leading = lead_in(0, 4 * BAR)
+    assert leading.hear_melody(90)
+    assert [leading.lasts(tick) for tick in (0, 383, 384)] == [True, True, False]
 
 
 def source(**settings: object) -> HarmonySource:
@@ -72,9 +80,11 @@ def test_the_band_is_told_of_it_until_bar_1_and_hears_where_it_is_from() -> None
     harmony = source(key="D", transpose=2)
     assert harmony.list_chords(-16) == ()
     harmony.lead_in.begin(-2 * BAR, 0)
-    assert [spell(chord)[:3] for chord in harmony.list_chords(-16)] == [(-192, -96, "A"), (-96, 0, "B")]
+    assert [spell(chord)[:3] for chord in harmony.list_chords(-16)][:2] == [(-192, -96, "A"), (-96, 0, "B")]
     assert harmony.find_state(-90).source == "key"
     assert not harmony.lacks_chords(-16)
+    assert harmony.find_state(6).source == "key"  # the melody may be late
+    harmony.lead_in.hear_melody(-40)
     assert harmony.list_chords(0) == ()
     assert not harmony.lacks_chords(0)
 
@@ -82,6 +92,7 @@ def test_the_band_is_told_of_it_until_bar_1_and_hears_where_it_is_from() -> None
 def test_without_a_key_there_are_no_chords_to_lead_in_with() -> None:
     harmony = source()
     harmony.lead_in.begin(-2 * BAR, 0)
+    harmony.lead_in.hear_melody(-2)
     assert [harmony.lacks_chords(step) for step in (-33, -32, -1, 0)] == [False, True, True, False]
 
 

@@ -33,7 +33,7 @@ def wedge(kept: ReconnectingPorts) -> None:
 
 def ready(ports: ReconnectingPorts, settings: Settings) -> None:
     signal.signal(signal.SIGUSR1, lambda *_: wedge(ports))
-    print(describe_start(ports.api, ports.names, song, settings.style), file=sys.stderr)  # noqa: T201
+    print(describe_start(ports.api, ports.names, song, settings), file=sys.stderr)  # noqa: T201
 
 
 if __name__ == "__main__":
