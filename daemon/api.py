@@ -11,6 +11,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from daemon.core.techniques import DEFAULT_TECHNIQUE
+from music.errors import UserError, report_os_errors
+from music.files import check_writable, write_atomically
 from music.note import Note
 
 if TYPE_CHECKING:
@@ -69,7 +71,9 @@ def render(
 
     player = _load_band(technique, graph)
     options = _build_options(player.info, technique, style, seed, settings, chart, chord_track, bpm, offline=offline)
-    with tempfile.TemporaryDirectory() as folder:
+    if output is not None:
+        _check_output(Path(output), Path(melody))
+    with report_os_errors(), tempfile.TemporaryDirectory() as folder:
         target = Path(folder, "out.mid") if output is None else Path(output)
         done = render_file(Path(melody), target, player, options, track, progress, channel)
         data = target.read_bytes()
@@ -100,7 +104,6 @@ def regenerate(
     `render` takes them: give those that the file was rendered with, and another seed. Raises HousebandError.
     """
     from daemon.offline import regenerate as regeneration
-    from music.files import write_atomically
     from music.midifile import read
     from music.note import ROLES
 
@@ -110,11 +113,14 @@ def regenerate(
     data = source if isinstance(source, bytes) else Path(source).read_bytes()
     first, last = (bars, bars) if bars is None or isinstance(bars, int) else bars
     chosen = regeneration.Selection(first, last, ROLES if roles is None else tuple(roles))
+    if output is not None:
+        _check_output(Path(output))
     player = _load_band(technique, graph)
     options = _build_options(player.info, technique, style, seed, settings, chart, None, bpm, offline=offline)
     done = regeneration.regenerate(data, chosen, player, options, progress, name=name)
     if output is not None:
-        write_atomically(Path(output), done.data)
+        with report_os_errors():
+            write_atomically(Path(output), done.data)
     return Rendering(done.data, done.parts, done.bars, None if output is None else Path(output))
 
 
@@ -148,16 +154,15 @@ def evaluate(
         info = _load_band(technique, graph).info
         chosen = _build_settings(info, technique, style, seed, settings)
         band = BandUnderTest(technique, None if graph is None else str(graph), chosen, chosen.style)
-    report = measure(
-        EvaluationOptions(
-            *(Path(data), "", None, songs, seed, band, style),
-            modes=tuple(modes) if band is not None else (),
-            chart=open_chart(chart).line if chart else None,
-            bars=bars,
-            jobs=jobs,
-        )
+    options = EvaluationOptions(
+        *(Path(data), "", None, songs, seed, band, style),
+        modes=tuple(modes) if band is not None else (),
+        chart=open_chart(chart).line if chart else None,
+        bars=bars,
+        jobs=jobs,
     )
-    return report.as_json()
+    with report_os_errors():
+        return measure(options).as_json()
 
 
 def read_chart(source: FileName) -> Chart:
@@ -229,6 +234,13 @@ class RunningBand:
     def close(self) -> None:
         """Close the connection."""
         self._client.close()
+
+
+def _check_output(output: Path, *inputs: Path) -> None:
+    """Raise UserError for a file that cannot be written, or must not be."""
+    if output.suffix.lower() == ".wav":
+        raise UserError(f"{output}: MIDI files are written here; `houseband render` writes sound")
+    check_writable(output, *inputs)
 
 
 @lru_cache(maxsize=2)

@@ -74,6 +74,20 @@ def test_errors_are_sentences(tune: Path, arguments: dict[str, object], sentence
         houseband.render(tune, **arguments)  # type: ignore[arg-type]
 
 
+def test_what_must_not_be_written_is_refused(tune: Path, tmp_path: Path) -> None:
+    for output, sentence in (
+        (tune, "is the input"),
+        ("out.wav", "MIDI files are written"),
+        (tmp_path / "no/out", "no folder"),
+    ):
+        with pytest.raises(houseband.HousebandError, match=sentence):
+            houseband.render(tune, output)
+    with pytest.raises(houseband.HousebandError, match="no folder"):
+        houseband.regenerate(tune, tmp_path / "no/out")
+    with pytest.raises(houseband.HousebandError, match="no such file"):
+        houseband.regenerate(tmp_path / "none.mid")
+
+
 def test_evaluate_measures_what_is_in_a_file(tmp_path: Path) -> None:
     chords = [Note(bar * 96, pitch, 90) for bar in range(4) for pitch in (48, 52, 55)]
     midifile.write(tmp_path / "song.mid", {"melody": TUNE, "piano": chords})
