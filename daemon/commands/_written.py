@@ -18,7 +18,8 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print what w
 def report_written(output: Path, facts: Mapping[str, Any], as_json: bool) -> None:
     """Print what was written: to standard output, or to standard error where the file itself goes there.
 
-    facts: `bars`, `seconds` and `notes` (part -> number of notes) are told in the line, all of them in JSON.
+    facts: `bars`, `seconds`, `notes` (part -> number of notes) and `lufs` (stem -> loudness) are told as text, all of
+    them in JSON.
     """
     to_stderr = output == STDOUT
     if as_json:
@@ -31,6 +32,9 @@ def report_written(output: Path, facts: Mapping[str, Any], as_json: bool) -> Non
     unit = " notes" if any(facts.get("notes", {}).values()) else ""
     name = "standard output" if to_stderr else make_printable(str(output))
     click.echo(f"{name}: {', '.join(parts)}{unit}", err=to_stderr)
+    if loudness := facts.get("lufs"):
+        told = [f"{stem} {lufs:.1f}" for stem, lufs in loudness.items() if lufs is not None]
+        click.echo(f"loudness: {', '.join(told)} LUFS", err=to_stderr)
 
 
 def count_notes(parts: Mapping[str, Sequence[object]]) -> dict[str, int]:

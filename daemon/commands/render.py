@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -81,6 +82,7 @@ def _make_epilog() -> str:
 @click.option("--offline", is_flag=True, help="The players see the whole melody, not only what has been heard.")
 @replan_option
 @make_key_option("soundfont", help="Instruments for a .wav.")
+@click.option("--stems", is_flag=True, help="Beside a .wav, the mix, one of each role: OUT-bass.wav, ...")
 @click.option("--click", "clicks", is_flag=True, help="A click on every beat of a .wav.")
 @selection_options
 @edit_options
@@ -102,6 +104,7 @@ def command(
     chart: str | None,
     chord_track: str | None,
     soundfont: Path | None,
+    stems: bool,
     clicks: bool,
     edits: Path | None,
     iterations: int | None,
@@ -119,8 +122,9 @@ def command(
 
     All others are the very engine that plays live, on virtual time: unless --offline, the players know at any moment
     only what has been heard by then. A .mid has the melody untouched on the track `melody`, and a track for every role;
-    a .wav is what `houseband run --audio` plays. Markers, key signatures and the other tracks of the file stay, but for
-    those that are called like an accompaniment (`bass`, `piano`, ...), in whose place the band plays.
+    a .wav is what `houseband run --audio` plays, with the roles balanced by loudness and the melody above them.
+    Markers, key signatures and the other tracks of the file stay, but for those that are called like an accompaniment
+    (`bass`, `piano`, ...), in whose place the band plays.
 
     Chords are guessed from the melody, unless --harmony, --chart, --chord-track, --chord-channel or --split give them.
     Then the hand's track is copied, too, and a track `harmony` has a marker for every change of chord.
@@ -133,7 +137,7 @@ def command(
     editing = EditArguments(edits=edits, iterations=iterations, at_once=at_once, undo=undo)
     inputs = [graph, file, automation, soundfont, Path(chart) if chart else None]
     check_writable(output, *list_inputs(melody, output, selection), *inputs)
-    _check_sound(output, soundfont, clicks)
+    _check_sound(output, soundfont, clicks, stems)
     if selection.source is not None:
         check_selection(technique, output)
     if find(technique).edits_notes:
@@ -142,15 +146,15 @@ def command(
         edit_file(given, editing, as_json)
     else:
         _check_playing(technique, {**editing, **{key: values[key] for key in EDIT_OPTIONS}})
-        _play_along(given, playing, selection, soundfont, clicks, as_json)
+        _play_along(given, playing, selection, soundfont, clicks, stems, as_json)
 
 
-def _check_sound(output: Path, soundfont: Path | None, clicks: bool) -> None:
+def _check_sound(output: Path, soundfont: Path | None, clicks: bool, stems: bool) -> None:
     """Raise UserError for sound that is not written, and for options of sound where none is wanted."""
     if output.suffix.lower() in _OTHER_SOUND:
         raise UserError(f"{output}: sound is written as .wav; name such a file, and convert it afterwards")
-    if output.suffix.lower() != WAV and (soundfont or clicks):
-        raise UserError(f"{output}: --soundfont and --click are for sound; name a file that ends in .wav")
+    if output.suffix.lower() != WAV and (soundfont or clicks or stems):
+        raise UserError(f"{output}: --soundfont, --stems and --click are for sound; name a file that ends in .wav")
 
 
 def _check_editing(technique: str, output: Path, playing: PlayingArguments) -> None:
@@ -180,6 +184,7 @@ def _play_along(
     selection: SelectionArguments,
     soundfont: Path | None,
     clicks: bool,
+    stems: bool,
     as_json: bool,
 ) -> None:
     """Render the band as MIDI or, to a .wav, as sound. Raises UserError."""
@@ -202,11 +207,19 @@ def _play_along(
             done = render.render_file(given.melody, given.output, player, options, given.track, progress, given.channel)
         else:
             done = render.render_wav(
-                given.melody, given.output, player, options, given.track, progress, synth, clicks, given.channel
+                *(given.melody, given.output, player, options, given.track, progress, synth, clicks, given.channel),
+                stems=stems,
             )
     for limit in describe_limits(player.info, options.settings, [metre for _, metre in done.metres]):
         click.echo(limit, err=True)
-    report_written(given.output, _describe(done, options), as_json)
+    facts = _describe(done, options)
+    if done.loudness:
+        facts["lufs"] = {
+            role: None if math.isinf(each.lufs) else round(each.lufs, 1) for role, each in done.loudness.items()
+        }
+    if stems:
+        facts["stems"] = {role: str(render.name_stem(given.output, role)) for role in done.loudness if role != "mix"}
+    report_written(given.output, facts, as_json)
 
 
 def _describe(done: RenderedSong, options: RenderOptions) -> dict[str, object]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from daemon.core.counters import Counters
 from daemon.core.events import MidiIn
-from daemon.core.observers import Observer
+from daemon.core.observers import Observer, PerformanceView
 from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap, us_per_beat
@@ -31,6 +31,7 @@ from daemon.players.worker import PlayerSpec, PreloadedWorker
 from daemon.screen.jam_display import DisplaySetup, JamDisplay
 from daemon.sound.audio import Audio, AudioSetup
 from daemon.sound.click_track import ClickTrack
+from daemon.sound.player_sound import PlayerSound
 from daemon.system.live_world import LiveWorld
 from daemon.takes.take import Take
 from music import midi
@@ -85,17 +86,25 @@ class MelodyThru(Observer):
 
     def __init__(self, output: Output) -> None:
         self._output = output
+        self._sound = PlayerSound()
+        self._performance: PerformanceView | None = None
         self._sounding: set[int] = set()
+
+    def on_start(self, performance: PerformanceView) -> None:
+        """Let the melody sound as the settings of this performance have it."""
+        self._performance = performance
 
     def on_input(self, data: bytes, at: int) -> None:
         """Pass a note of the melody on, on the melody's channel."""
-        if not midi.is_note(data):
-            return
-        if midi.is_note_on(data):
-            self._sounding.add(data[1])
-        else:
-            self._sounding.discard(data[1])
-        self._output.send(midi.with_channel(data, CHANNELS[MELODY]), at)
+        messages = [] if self._performance is None else self._sound.use(self._performance.settings)
+        for message in (*messages, *self._sound.pass_on(data)):
+            if not midi.is_note(message):
+                continue
+            if midi.is_note_on(message):
+                self._sounding.add(message[1])
+            else:
+                self._sounding.discard(message[1])
+            self._output.send(message, at)
 
     def end(self, at: int) -> None:
         """End every note that sounds."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from daemon.control.automation import AutomationPoint
 from daemon.core.counters import Counters
 from daemon.core.events import ControlChange, MidiIn, Quit
+from daemon.core.observers import ObservedWorld
 from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
 from daemon.core.tempo import NS_PER_MS, NS_PER_S, TapTempo, TempoMap, us_per_beat
@@ -21,10 +22,12 @@ from daemon.input.melody import MelodyTracker
 from daemon.input.transposition import Transposition
 from daemon.offline.given_chords import HarmonyLog, choose_channels, copy_hand, find_hand
 from daemon.offline.kept_tracks import copy_other_tracks, list_song_metas, replace_programs
+from daemon.offline.played_sound import PlayedSound
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, SentMessage, VirtualWorld
 from daemon.output.programs import SOUND_CHANNELS
 from daemon.players.graph import InferenceError
 from daemon.players.player import Player
+from daemon.sound.stems import Loudness
 from daemon.sound.synth import Synth
 from music import midi, midifile
 from music.midifile import Part
@@ -98,6 +101,10 @@ class RenderedSong:
     hand: tuple[Part, ...] = ()
     #: role -> (tick, message) of what chooses its instrument
     programs: Mapping[str, Sequence[tuple[int, bytes]]] = field(default_factory=dict)
+    #: role -> (ns from tick 0, message) of what the player played, where it was asked for
+    played: Mapping[str, Sequence[tuple[int, bytes]]] = field(default_factory=dict)
+    #: role -> how loud it is, and the mix as `mix`, where sound was written
+    loudness: Mapping[str, Loudness] = field(default_factory=dict)
     #: (tick, label) of every chord that the band was told of, where there were any, as `HarmonyLog` has them
     harmony: tuple[tuple[int, str], ...] = ()
 
@@ -132,6 +139,7 @@ def perform(
     player: Player,
     options: RenderOptions = RenderOptions(),
     progress: Progress | None = None,
+    sound: PlayedSound | None = None,
 ) -> RenderedSong:
     """Play the accompaniment to a part of a song that has notes, in whole bars from the first note to the last.
 
@@ -160,7 +168,10 @@ def perform(
     inline = InlineComposer(world, player, options.latency_ns)
     log = HarmonyLog(inline if progress is None else _ProgressComposer(inline, progress, begin, end))
     replan = options.replan or (OFFLINE_REPLAN if options.offline else "step")
-    conductor = Conductor(world, output, log, player.info, known, settings, replan=replan, chart=options.chart)
+    heard = world if sound is None else ObservedWorld(world, [sound])
+    conductor = Conductor(heard, output, log, player.info, known, settings, replan=replan, chart=options.chart)
+    if sound is not None:
+        sound.on_start(conductor)
     conductor.run()
     failure = _describe_failure(conductor.counters, inline.first_failure)
     if failure and not conductor.counters.answered:
@@ -176,6 +187,7 @@ def perform(
     return RenderedSong(
         *(parts, tuple(tempos.items()), metres, begin, end, conductor.counters, failure, strayed),
         hand=hand,
+        played={} if sound is None else sound.list_messages(tempo.ns_at(0)),
         programs=_collect_programs(output.sent, tempo),
         harmony=log.list_markers(end),
     )
@@ -261,10 +273,13 @@ def render_wav(
     synth: Synth,
     clicks: bool,
     channel: int | None = None,
+    *,
+    stems: bool = False,
 ) -> RenderedSong:
     """Render a MIDI file's melody, and the band, as sound; clicks: with a click on every beat.
 
-    Raises MidiFileError, for a song that lasts too long, too, and OSError as `render_file`.
+    stems: write each role into a file of its own, too, as `name_stem` has it. Raises MidiFileError, for a song that
+    lasts too long, too, and OSError as `render_file`.
     """
     from daemon.sound import wav
 
@@ -274,13 +289,25 @@ def render_wav(
     hours, limit = (ns / NS_PER_S / 3600 for ns in (tempo.ns_at(max(n.end for n in melody.notes)), MAX_WAV_NS))
     if hours > limit:
         raise song.make_error(f"it lasts {hours:.0f} hours at this tempo, and a .wav may last {limit:.0f}; use --bpm")
-    done = perform(song, melody, player, options, progress)
+    done = perform(song, melody, player, options, progress, PlayedSound())
     click = done.metres if clicks else ()
-    scale = done.unit // TICKS_PER_BEAT
-    heard = [replace(note, start=note.start * scale, length=note.length * scale) for note in melody.notes]
-    wav.write(target, {MELODY: heard, **done.sounded}, TempoMap.from_marks(done.tempos), synth, click, done.unit)
+    parts = {role: notes for role, notes in done.sounded.items() if notes}
+    roles = [*done.played, *parts, *([wav.CLICK] if clicks else [])]
+    loudness = wav.write(
+        *(target, parts, TempoMap.from_marks(done.tempos), synth, click, done.unit),
+        controls={role: done.programs[role] for role in roles if role in done.programs},
+        played=done.played,
+        settings=options.settings,
+        stems={role: name_stem(target, role) for role in roles} if stems else {},
+    )
+    done = replace(done, loudness=loudness)
     _report_failure(done, target)
     return done
+
+
+def name_stem(mix: Path, role: str) -> Path:
+    """Return the file of a role's stem, which lies beside that of the mix."""
+    return mix.with_name(f"{mix.stem}-{role}{mix.suffix}")
 
 
 def _report_failure(done: RenderedSong, target: str | Path) -> None:

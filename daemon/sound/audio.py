@@ -14,8 +14,8 @@ import struct
 import threading
 from dataclasses import dataclass
 
-from daemon.core.observers import Observer
-from daemon.sound.melody_voices import MelodyVoices
+from daemon.core.observers import Observer, PerformanceView
+from daemon.sound.player_sound import PlayerSound
 from daemon.system.child_process import ChildProcess
 from music import midi
 from music.errors import UserError
@@ -53,7 +53,8 @@ class Audio(Observer):
         self._child = ChildProcess(target, soundfont or "", new_session=True, buffering=0)
         self._pipe = self._child.stdin.fileno()
         self._full = self._gone = False
-        self._voices = MelodyVoices()
+        self._sound = PlayerSound()
+        self._performance: PerformanceView | None = None
         with contextlib.suppress(OSError, AttributeError):  # Windows, before Python 3.12
             os.set_blocking(self._pipe, False)
 
@@ -75,10 +76,24 @@ class Audio(Observer):
         self.close()
         raise AudioError(text or f"the audio device does not start within {START_TIMEOUT_S:g} seconds")
 
+    def on_start(self, performance: PerformanceView) -> None:
+        """Let melody and left hand sound as the settings of this performance have it."""
+        self._performance = performance
+
+    def on_wait(self, now: int, until: int | None) -> None:
+        """End what was muted."""
+        self._follow_settings(now)
+
     def on_input(self, data: bytes, at: int) -> None:
         """Play a message of the player, on the melody's channel; an MPE instrument's notes on channels of their own."""
-        for message in self._voices.pass_on(data):
+        self._follow_settings(at)
+        for message in self._sound.pass_on(data):
             self.send(message, at)
+
+    def _follow_settings(self, now: int) -> None:
+        if self._performance is not None:
+            for message in self._sound.use(self._performance.settings):
+                self.send(message, now)
 
     def on_output(self, data: bytes, due: int) -> None:
         """Play a message of the band."""

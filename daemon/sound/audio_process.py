@@ -16,6 +16,7 @@ import numpy as np
 
 from daemon.core.tempo import NS_PER_MS, NS_PER_S
 from daemon.sound.audio import FADE_S, RECORD, AudioError
+from daemon.sound.balance import balance_channels
 from daemon.sound.fluid_synth import open_synth
 from daemon.sound.synth import RATE, Samples, Synth
 from daemon.system.child_process import guard_stdout
@@ -121,6 +122,7 @@ def _open_stream(soundfont: str) -> tuple[BlockRenderer, Any, str]:
         raise AudioError("sound needs PortAudio: install it (Debian: apt install libportaudio2)") from None
     synth = open_synth(soundfont or None)
     device = _find_device(sounddevice)
+    balance_channels(synth)
     BlockRenderer(synth, RATE).render(256)  # what is slow only once is over before anybody listens
     renderer = BlockRenderer(synth, RATE)
 

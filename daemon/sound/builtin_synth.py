@@ -40,6 +40,7 @@ class BuiltInSynth:
     """A small additive synthesiser with noises for drums; it needs no files and no libraries."""
 
     name = "built-in synthesiser"
+    velocity_exponent = 1.5
 
     def __init__(self) -> None:
         ramp = np.arange(_TABLE_SIZE) / _TABLE_SIZE * 2 * np.pi
@@ -55,6 +56,7 @@ class BuiltInSynth:
         self._released = np.full(_MAX_VOICES, np.inf)  # the age at which the key went up
         self._key: list[tuple[int, int] | None] = [None] * _MAX_VOICES
         self._alive = np.zeros(_MAX_VOICES, bool)
+        self._channel_gains = np.ones(midi.CHANNEL_COUNT)
         self._drums = _drum_samples()
         self._hits: list[tuple[Samples, int, float]] = []
 
@@ -69,6 +71,10 @@ class BuiltInSynth:
             for key in [key for key in self._key if key is not None and key[0] == channel]:
                 self._end(key)
 
+    def set_gain(self, channel: int, gain: float) -> None:
+        """Multiply what a channel begins to play from now on by a factor."""
+        self._channel_gains[channel] = gain
+
     def silence(self) -> None:
         """End everything that sounds."""
         self._alive[:] = False
@@ -77,7 +83,7 @@ class BuiltInSynth:
 
     def _begin(self, channel: int, pitch: int, velocity: int) -> None:
         if channel == midi.DRUM_CHANNEL:
-            self._hits.append((self._drums[_drum_of(pitch)], 0, (velocity / 127) ** 1.5))
+            self._hits.append((self._drums[_drum_of(pitch)], 0, self._find_strength(channel, velocity)))
             return
         self._end((channel, pitch))
         free = np.flatnonzero(~self._alive)
@@ -85,10 +91,13 @@ class BuiltInSynth:
         self._patch[voice] = self._channels.get(channel, 0)
         self._phase[voice] = self._age[voice] = 0
         self._increment[voice] = 440 * 2 ** ((pitch - 69) / 12) / RATE
-        self._strength[voice] = (velocity / 127) ** 1.5
+        self._strength[voice] = self._find_strength(channel, velocity)
         self._released[voice] = np.inf
         self._alive[voice] = True
         self._key[voice] = (channel, pitch)
+
+    def _find_strength(self, channel: int, velocity: int) -> float:
+        return float((velocity / 127) ** self.velocity_exponent * self._channel_gains[channel])
 
     def _end(self, key: tuple[int, int]) -> None:
         if key in self._key:

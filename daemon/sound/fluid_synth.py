@@ -11,10 +11,16 @@ from daemon.sound.builtin_synth import BuiltInSynth
 from daemon.sound.soundfont import SoundFontError, find_soundfont
 from daemon.sound.synth import RATE, Samples, Synth
 from music import midi
-from music.note import CHANNELS, MELODY
+from music.note import CHANNELS, HAND_SOUND_CHANNEL, MELODY
 
-#: General MIDI programs (0..127) that parts begin with: piano, fingered bass, electric piano, warm pad
-PROGRAMS = {MELODY: 0, "bass": 33, "chords": 4, "pad": 89}
+#: General MIDI programs (0..127) that channels begin with: piano (both hands), fingered bass, electric piano, warm pad
+PROGRAMS = {
+    CHANNELS[MELODY]: 0,
+    HAND_SOUND_CHANNEL: 0,
+    CHANNELS["bass"]: 33,
+    CHANNELS["chords"]: 4,
+    CHANNELS["pad"]: 89,
+}
 
 
 def open_synth(soundfont: str | Path | None = None) -> Synth:
@@ -38,17 +44,19 @@ def open_synth(soundfont: str | Path | None = None) -> Synth:
 class FluidSynth:
     """The system's fluidsynth through pyfluidsynth."""
 
+    velocity_exponent = 2.0  # as SoundFont 2 has it
+
     def __init__(self, path: Path) -> None:
         """Load a soundfont. Raises ImportError without pyfluidsynth, SoundFontError for a broken file."""
         import fluidsynth
 
         self.name = f"fluidsynth, {path.name}"
-        self._synth: Any = fluidsynth.Synth(gain=0.5, samplerate=float(RATE))
+        self._synth: Any = fluidsynth.Synth(gain=0.8, samplerate=float(RATE))
         font = self._synth.sfload(str(path), 1)  # every channel gets an instrument, the tenth drums
         if font < 0:
             raise SoundFontError(f"{path}: fluidsynth cannot load it")
-        for role, program in PROGRAMS.items():
-            self._synth.program_select(CHANNELS[role], font, 0, program)
+        for channel, program in PROGRAMS.items():
+            self._synth.program_select(channel, font, 0, program)
 
     def play(self, data: bytes) -> None:
         """Take one MIDI message, which holds from the next sample on."""
@@ -68,6 +76,10 @@ class FluidSynth:
         """Return the next samples, of shape (frames, 2)."""
         samples = self._synth.get_samples(frames)
         return np.asarray(samples, np.float32).reshape(-1, 2) / np.float32(32768)
+
+    def set_gain(self, channel: int, gain: float) -> None:
+        """Multiply what a channel plays by a factor of at most 1: by its volume, of which that is the square."""
+        self._synth.cc(channel, midi.VOLUME, round(127 * min(1.0, gain) ** 0.5))
 
     def silence(self) -> None:
         """End everything that sounds."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 from daemon.input.melody_channels import MelodyChannels
 from music import midi
 from music.midi import Key
-from music.note import CHANNELS, MELODY
+from music.note import CHANNELS, HAND_SOUND_CHANNEL, MELODY
 
 MELODY_CHANNEL = CHANNELS[MELODY]
 #: the synthesiser's channels that nobody else uses
-FREE_CHANNELS = tuple(channel for channel in range(midi.CHANNEL_COUNT) if channel not in CHANNELS.values())
+FREE_CHANNELS = tuple(set(range(midi.CHANNEL_COUNT)) - {*CHANNELS.values(), HAND_SOUND_CHANNEL})
 #: semitones that a member channel's pitch bend covers up or down, by the MPE standard
 MEMBER_BEND_SEMITONES = 48
 

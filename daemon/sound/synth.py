@@ -18,6 +18,7 @@ class Synth(Protocol):
     """Plays 16 MIDI channels at RATE."""
 
     name: str  #: for the user
+    velocity_exponent: float  #: the power of a note's velocity that its samples grow with
 
     def play(self, data: bytes) -> None:
         """Take one MIDI message, which holds from the next sample on."""
@@ -25,6 +26,10 @@ class Synth(Protocol):
 
     def render(self, frames: int) -> Samples:
         """Return the next samples, of shape (frames, 2)."""
+        ...
+
+    def set_gain(self, channel: int, gain: float) -> None:
+        """Multiply what a channel (0..15) plays from now on by a factor, 0..1, as far as there are such steps."""
         ...
 
     def silence(self) -> None:

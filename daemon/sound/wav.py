@@ -1,24 +1,23 @@
-"""Writing notes as a WAV file, 16-bit stereo, with the same synthesisers that play live."""
+"""Writing a performance as WAV files, 16-bit stereo, with the same synthesisers that play live."""
 
 from __future__ import annotations
 
-import wave
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
+from daemon.core.settings import Settings
 from daemon.core.tempo import NS_PER_S, TempoMap
-from daemon.sound.synth import RATE, Synth, render_messages
+from daemon.sound.stems import Loudness, StemRecording
+from daemon.sound.synth import RATE, Synth
 from music.click import song_clicks
-from music.files import open_atomically
 from music.midi import note_off, note_on
 from music.note import CHANNELS, TICKS_PER_BEAT, Metre, Note
 
 #: time after the last note, for it to die away
 FADE_S = 2
-_PIECE_S = 10  # rendered at a time
+#: the stem of the click
+CLICK = "click"
 
 
 def write(
@@ -28,34 +27,45 @@ def write(
     synth: Synth,
     click: Sequence[tuple[int, Metre]] = (),
     note_ticks: int = TICKS_PER_BEAT,
-) -> None:
-    """Write a WAV file that begins at tick 0. Raises OSError.
+    *,
+    controls: Mapping[str, Sequence[tuple[int, bytes]]] | None = None,
+    played: Mapping[str, Sequence[tuple[int, bytes]]] | None = None,
+    settings: Settings = Settings(),
+    stems: Mapping[str, Path] | None = None,
+) -> dict[str, Loudness]:
+    """Write a WAV file that begins at tick 0, balanced by loudness; return the loudness of each role and of the mix.
 
     parts: role -> notes; click: (tick, metre) of every change, for a click on every beat; note_ticks: to the beat,
-    that the notes are given in, a multiple of the tempo's. Nothing half-written is ever seen.
+    that the notes are given in, a multiple of the tempo's; controls: role -> (tick, message) of what is no note;
+    played: role -> (ns from tick 0, message) of what the player played; settings: with the levels; stems: role -> file
+    to write that role into on its own. Nothing half-written is ever seen. Raises OSError.
     """
     fine = note_ticks // TICKS_PER_BEAT
-    notes = [(CHANNELS.get(role, 0), note) for role, line in parts.items() for note in line]
-    end = max((note.end for _, note in notes), default=0)
+    tracks: dict[str, list[tuple[int, int, bytes]]] = {}
+    for role, messages in (played or {}).items():
+        tracks[role] = [(max(0, at) * RATE // NS_PER_S, 1, data) for at, data in messages]
+    end = 0
+    for role, line in parts.items():
+        for note in line:
+            end = max(end, note.end)
+            tracks.setdefault(role, []).extend(_messages(CHANNELS.get(role, 0), note, tempo, fine))
+    for role, changes in (controls or {}).items():
+        tracks.setdefault(role, []).extend((_frame_at(tempo, tick, 1), 0, data) for tick, data in changes)
+    last = max((each[0] for track in tracks.values() for each in track), default=0)
     beats = song_clicks(click, -(-end // fine))
-    notes += [(CHANNELS["drums"], replace(beat, start=beat.start * fine, length=beat.length * fine)) for beat in beats]
-    events = sorted(event for channel, note in notes for event in _messages(channel, note, tempo, fine))
-    frames = _frame_at(tempo, end, fine) + FADE_S * RATE
-    with open_atomically(path) as opened, wave.open(opened) as file:
-        file.setnchannels(2)
-        file.setsampwidth(2)
-        file.setframerate(RATE)
-        file.setnframes(frames)  # the header is right from the beginning, for a pipe cannot be wound back
-        for begin in range(0, frames, _PIECE_S * RATE):
-            last = min(begin + _PIECE_S * RATE, frames)
-            here = [(at - begin, data) for at, _, data in events if begin <= at < last]
-            samples = render_messages(synth, here, last - begin)
-            file.writeframesraw((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
+    for beat in beats:
+        scaled = replace(beat, start=beat.start * fine, length=beat.length * fine)
+        tracks.setdefault(CLICK, []).extend(_messages(CHANNELS["drums"], scaled, tempo, fine))
+    frames = max(_frame_at(tempo, end, fine), last) + FADE_S * RATE
+    with StemRecording(synth, frames) as recording:
+        for role, track in tracks.items():
+            recording.add(role, [(at, data) for at, _, data in sorted(track, key=lambda each: each[:2])])
+        return recording.write(stems or {}, path, settings)
 
 
 def _messages(channel: int, note: Note, tempo: TempoMap, fine: int) -> Iterator[tuple[int, int, bytes]]:
-    yield _frame_at(tempo, note.start, fine), 1, note_on(channel, note.pitch, note.velocity)
-    yield _frame_at(tempo, note.end, fine), 0, note_off(channel, note.pitch)
+    yield _frame_at(tempo, note.start, fine), 2, note_on(channel, note.pitch, note.velocity)
+    yield _frame_at(tempo, note.end, fine), 1, note_off(channel, note.pitch)
 
 
 def _frame_at(tempo: TempoMap, at: int, fine: int) -> int:

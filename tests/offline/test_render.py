@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import wave
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 import mido
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
@@ -494,6 +496,26 @@ def _list_events(path: Path) -> tuple[dict[str, list[tuple[int, str]]], dict[str
                 kind = programs if midi.chooses_program(message.bytes()) else others
                 kind.setdefault(each.name, []).append((at, message.hex()))
     return programs, others
+
+
+def test_stems_lie_beside_the_mix_and_the_melody_is_turned_like_a_role(song: Write, tmp_path: Path) -> None:
+    lines = tmp_path / "a.jsonl"
+    lines.write_text('{"tick": 48, "key": "mute.melody", "value": true}\n')
+    given = ["--soundfont", "built-in", "--stems", "--json", "--set", "mute.pad=on", "--automation", lines]
+    result = run(song(), "-o", tmp_path / "o.wav", *given)
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert told["stems"] == {role: str(tmp_path / f"o-{role}.wav") for role in ("melody", "bass", "chords", "drums")}
+    assert set(told["lufs"]) == {*told["stems"], "mix"}
+    found = {}
+    for role, path in told["stems"].items():
+        with wave.open(path) as opened:
+            found[role] = np.abs(np.frombuffer(opened.readframes(opened.getnframes()), "<i2")).reshape(-1, 2).max(1)
+    muted = round(48 / 24 * 60 / 120 * 48_000) + 48_000 // 2  # and what dies away
+    assert found["melody"][:muted].max() > 1000 > 10 > found["melody"][muted:].max()
+    assert found["bass"][muted:].max() > 1000
+    refused = run(song(), "-o", tmp_path / "o.mid", "--stems")
+    assert (refused.exit_code, "name a file that ends in .wav" in refused.output) == (2, True)
 
 
 @pytest.mark.parametrize("slow_ms", [0.0, 40.0])
