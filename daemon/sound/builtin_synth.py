@@ -32,6 +32,8 @@ PATCHES = {
     CHANNELS["chords"]: Patch((1, 0.15, 0.12, 0.05), 0.003, 0.8, 0.15, 0.08, 0.11, -0.25),
     CHANNELS["pad"]: Patch((1, 0.3, 0.1), 0.08, 2.0, 0.7, 0.25, 0.08, 0.3),
 }
+#: channel -> its row in tables of patches; others are played by the first
+_ROWS = {channel: row for row, channel in enumerate(PATCHES)}
 _TABLE_SIZE = 2048  # samples of one period
 _MAX_VOICES = 64
 
@@ -44,7 +46,6 @@ class BuiltInSynth:
 
     def __init__(self) -> None:
         ramp = np.arange(_TABLE_SIZE) / _TABLE_SIZE * 2 * np.pi
-        self._channels = {channel: row for row, channel in enumerate(PATCHES)}
         patches = list(PATCHES.values())
         waves = [sum(h * np.sin(ramp * (n + 1)) for n, h in enumerate(p.harmonics)) for p in patches]
         self._tables = np.stack(waves).astype(np.float32)
@@ -88,7 +89,7 @@ class BuiltInSynth:
         self._end((channel, pitch))
         free = np.flatnonzero(~self._alive)
         voice = int(free[0]) if free.size else int(self._age.argmax())
-        self._patch[voice] = self._channels.get(channel, 0)
+        self._patch[voice] = _ROWS.get(channel, 0)
         self._phase[voice] = self._age[voice] = 0
         self._increment[voice] = 440 * 2 ** ((pitch - 69) / 12) / RATE
         self._strength[voice] = self._find_strength(channel, velocity)
