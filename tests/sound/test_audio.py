@@ -63,6 +63,7 @@ class Marks:
     """A synthesiser that plays a one for every onset."""
 
     name = "marks"
+    velocity_exponent = 1.0
 
     def __init__(self) -> None:
         self.due = 0.0
@@ -75,6 +76,9 @@ class Marks:
         if frames:
             out[0], self.due = self.due, 0.0
         return out
+
+    def set_gain(self, channel: int, gain: float) -> None:
+        """Marks are equally loud on all channels."""
 
     def silence(self) -> None:
         self.due = 0.0
