@@ -137,7 +137,7 @@ $(VENV)/.runtime: pyproject.toml | $(BIN)/pip
 
 $(VENV)/.develop: pyproject.toml | $(BIN)/pip
 	@echo 'Installing what training, tests and linting need into $(VENV) ...'
-	@$(PIP) install --quiet '$(TORCH)' --editable '.[train,dev]'
+	@$(PIP) install --quiet '$(TORCH)' --editable '.[train,torch,dev]'
 	@touch $@ $(VENV)/.runtime
 
 $(BIN)/pip:

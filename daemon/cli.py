@@ -29,8 +29,8 @@ _COMPLETION_VARIABLE = "_HOUSEBAND_COMPLETE"
 
 #: command that needs torch -> its line in `houseband --help`, which loads none
 _ENTRY_POINT_HELP = {
-    "train": "Train a player on music of your own (needs houseband[train]).",
-    "export": "Write a trained player as an ONNX graph (needs houseband[train]).",
+    "train": "Train a player on music of your own (needs houseband[train,torch]).",
+    "export": "Write a trained player as an ONNX graph (needs houseband[train,torch]).",
 }
 
 
@@ -101,7 +101,8 @@ def _load(point: EntryPoint) -> click.Command:
     except ModuleNotFoundError as error:
         raise UserError(
             f"houseband {point.name} needs the package {error.name}, which is not installed; "
-            "install what training needs with: pip install 'houseband[train]'"
+            "install what training needs with: pip install 'houseband[train,torch]' "
+            "(docs/training.md says how to have torch without CUDA)"
         ) from None
     except OSError as error:  # a library that wants a folder for temporary files, say
         raise UserError(f"houseband {point.name} cannot be loaded here: {error}") from None

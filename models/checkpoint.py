@@ -144,7 +144,7 @@ def read_average(source: Path, name: str = "") -> dict[str, Tensor]:
             weights: dict[str, Tensor] = reader.load()(source, name)
             return weights
     if source.is_file():
-        raise CheckpointError(f"{source}: nothing installed reads such a file; install houseband[train] again")
+        raise CheckpointError(f"{source}: nothing installed reads such a file; install houseband[train,torch] again")
     return select_tensors(load(source / "checkpoint")[0], "average")
 
 

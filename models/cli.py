@@ -85,7 +85,7 @@ class TrainCommands(click.Group):
 
 @click.group(name="train", cls=TrainCommands)
 def command() -> None:
-    """Train a player on a folder of MIDI files (needs the `train` extra: pip install 'houseband[train]')."""
+    """Train a player on a folder of MIDI files (needs extras: pip install 'houseband[train,torch]')."""
 
 
 @command.command(name="prepare")

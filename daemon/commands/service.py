@@ -19,8 +19,9 @@ def command() -> None:
 
 
 @command.command(context_settings={"ignore_unknown_options": True})
+@click.option("--print", "to_print", is_flag=True, help="Print the service instead, and change nothing.")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
-def install(options: tuple[str, ...]) -> None:
+def install(to_print: bool, options: tuple[str, ...]) -> None:
     """Write the service for the environment that houseband runs from, enable and start it.
 
     OPTIONS are those of `houseband run`, after `--`; to change them, install again. Better put them into the
@@ -30,7 +31,11 @@ def install(options: tuple[str, ...]) -> None:
     no network unless Ableton Link is on (clock = "link"): install again when these change.
     """
     loaded = _load_as_service(options)  # a mistake in it would be the service's only log line
-    manager = service_units.find_service_manager()
+    manager = service_units.find_service_manager(to_print=to_print)
+    if to_print:
+        click.echo(manager.describe(options, _list_needs(loaded)), nl=False)
+        click.echo(f"this would be {manager.path}", err=True)
+        return
     manager.install(options, _list_needs(loaded))
     click.echo(f"installed and started: {manager.path}")
     click.echo("to have it play before anyone logs in (Linux): loginctl enable-linger", err=True)

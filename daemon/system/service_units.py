@@ -59,6 +59,10 @@ class ServiceManager(Protocol):
 
     path: Path  #: the file that describes the service
 
+    def describe(self, options: Sequence[str], needs: Needs) -> str:
+        """Return the file that `install` writes. Raises UnitError."""
+        ...
+
     def install(self, options: Sequence[str], needs: Needs) -> None:
         """Write the service, enable and start it, with these options of `houseband run`. Raises UnitError."""
         ...
@@ -165,11 +169,15 @@ class Systemd:
         self.path = paths.find_systemd_folder() / UNIT_NAME
         self._override = self.path.with_name(f"{UNIT_NAME}.d") / OVERRIDE_NAME
 
+    def describe(self, options: Sequence[str], needs: Needs) -> str:
+        """Return the unit. Raises UnitError."""
+        return make_unit(find_program(), options, needs)
+
     def install(self, options: Sequence[str], needs: Needs) -> None:
         """Write the unit, make its folders, enable and start it. Raises UnitError."""
         self._check()
         _make_folders(needs.folders)  # it has no right to make them itself
-        _write(self.path, make_unit(find_program(), options, needs).encode())
+        _write(self.path, self.describe(options, needs).encode())
         tried = self._run(
             "systemd-run", "--user", "--quiet", "--wait", "--collect", "-p", "PrivateUsers=yes",
             "-p", "CapabilityBoundingSet=", "-p", "ProtectSystem=strict", "true",
@@ -215,9 +223,12 @@ class Systemd:
     def _check(self) -> None:
         done = self._run("systemctl", "--user", "show", "--property=Version")
         if done.returncode:
+            user, number = find_user_name(), os.getuid()
             raise UnitError(
-                "there is no systemd of yours to talk to here; log in as the user whose service it shall be "
-                "(not through su or sudo)"
+                f"no systemd of {user}'s answers here: log in as {user} (not through su or sudo), or, where nobody "
+                f"logs in, have it started at boot with `sudo loginctl enable-linger {user}` and tell this shell where "
+                f"it is with `export XDG_RUNTIME_DIR=/run/user/{number}`; `houseband service install --print` shows "
+                "the unit"
             )
 
 
@@ -230,6 +241,10 @@ class Launchd:
         self.path = paths.find_launch_agents_folder() / f"{LAUNCHD_LABEL}.plist"
         self._logs = paths.find_launchd_log_file()
         self._domain = f"gui/{os.getuid()}"
+
+    def describe(self, options: Sequence[str], needs: Needs) -> str:
+        """Return the job."""
+        return make_plist(find_program(), options, self._logs).decode()
 
     def install(self, options: Sequence[str], needs: Needs) -> None:
         """Write the job and start it. Raises UnitError."""
@@ -273,10 +288,23 @@ def _write(path: Path, content: bytes) -> None:
         raise UnitError(f"{path} cannot be written: {error.strerror}") from None
 
 
-def find_service_manager() -> ServiceManager:
-    """Return the service manager of this system. Raises UnitError where there is none that is supported."""
+def find_user_name() -> str:
+    """Return the name of the user, or the number where it has none."""
+    import pwd  # not on Windows
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+def find_service_manager(*, to_print: bool = False) -> ServiceManager:
+    """Return the service manager of this system. Raises UnitError where there is none that is supported.
+
+    to_print: only what it would be told is wanted, so that it need not be there.
+    """
     if sys.platform == "darwin":
         return Launchd()
-    if sys.platform.startswith("linux") and shutil.which("systemctl"):
+    if sys.platform.startswith("linux") and (to_print or shutil.which("systemctl")):
         return Systemd()
     raise UnitError("houseband is a service under systemd (Linux) and launchd (macOS) only; use `houseband run` here")

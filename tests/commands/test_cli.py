@@ -74,4 +74,4 @@ def test_a_command_whose_packages_are_not_installed_says_how_to_install_them(mon
     result = CliRunner().invoke(main, ["train"])
     assert result.exit_code == 2
     assert "needs the package no_such_module, which is not installed" in result.stderr
-    assert "pip install 'houseband[train]'" in result.stderr
+    assert "pip install 'houseband[train,torch]'" in result.stderr

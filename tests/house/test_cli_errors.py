@@ -208,4 +208,4 @@ def installed_without_torch(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
 def test_what_needs_torch_says_how_to_install_it(
     installed_without_torch: Callable[[str], Result], command: str
 ) -> None:
-    assert "pip install 'houseband[train]'" in said(installed_without_torch(command))
+    assert "pip install 'houseband[train,torch]'" in said(installed_without_torch(command))

@@ -176,7 +176,7 @@ def test_the_installed_command_renders_without_torch(
 def test_training_without_its_extra_says_what_to_install(installed: Path, elsewhere: dict[str, str]) -> None:
     done = run(installed / "houseband", "train", "gan", "--data", "/", cwd="/", env=elsewhere)
     assert done.returncode == 2
-    assert "houseband[train]" in done.stderr
+    assert "houseband[train,torch]" in done.stderr
     assert "Traceback" not in done.stderr
 
 

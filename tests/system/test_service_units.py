@@ -84,7 +84,7 @@ def test_where_user_namespaces_are_forbidden_the_unit_does_without(tmp_path: Pat
 
 
 def test_without_a_systemd_of_the_users_nothing_is_written(tmp_path: Path) -> None:
-    with pytest.raises(UnitError, match="not through su or sudo"):
+    with pytest.raises(UnitError, match=r"not through su or sudo.*enable-linger .*--print"):
         Systemd(FakeManager("systemctl")).install([], Needs())
     assert list(tmp_path.iterdir()) == []
 
@@ -132,7 +132,7 @@ def test_the_unit_may_write_into_its_own_folders_only_and_has_no_network(tmp_pat
 
 
 def test_the_unit_follows_options_and_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service_units, "find_service_manager", lambda: Systemd(FakeManager()))
+    monkeypatch.setattr(service_units, "find_service_manager", lambda **_: Systemd(FakeManager()))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("HOUSEBAND_CONFIG", raising=False)
@@ -225,3 +225,14 @@ def test_the_manual_page_says_what_a_command_lacks(monkeypatch: pytest.MonkeyPat
     lines = CliRunner().invoke(main, ["man"], prog_name="houseband").output.splitlines()
     about = lines[lines.index(".SS houseband train") + 1]
     assert about.startswith("houseband train needs the package nothing_by_that_name")
+
+
+def test_the_unit_can_be_printed_where_there_is_no_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(shutil, "which", lambda _name: None)
+    printed = CliRunner().invoke(main, ["service", "install", "--print", "--", "--style", "jazz"])
+    assert printed.exit_code == 0
+    [start] = settings(printed.stdout)["ExecStart"]
+    assert start.endswith("run --style jazz")
+    assert str(tmp_path / "systemd" / "user" / "houseband.service") in printed.stderr
+    assert not list(tmp_path.rglob("*.service"))
