@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from daemon.cli import main
 from daemon.commands import uninstall
 from daemon.takes import storage
+from music.errors import UserError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the folders are those of Linux")
 
@@ -80,7 +81,7 @@ def test_what_is_not_its_own_stays(home: Path) -> None:
 
 def test_while_a_band_plays_nothing_is_removed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse() -> None:
-        raise uninstall.UserError("a band is playing")
+        raise UserError("a band is playing")
 
     monkeypatch.setattr(uninstall, "_check_nobody_plays", refuse)
     done = CliRunner().invoke(main, ["uninstall", "--purge", "--yes", "--takes"])
