@@ -11,8 +11,9 @@ from daemon.input.sources import HeldKeys
 from music import midi
 from music.errors import UserError
 
-#: the most notes of one request
-MAX_NOTES = 64
+#: the most notes of one request; at 200 requests a second from all clients the band spends a tenth of its time on them
+#: at the worst (27 us a note)
+MAX_NOTES = 16
 #: the first of the ports that clients play on: one for each, none of which is a MIDI port's
 FIRST_PORT = 1 << 20
 _VELOCITY = 80

@@ -80,7 +80,7 @@ def make_value(rng: random.Random, depth: int = 0) -> Any:
 
 def make_note(rng: random.Random) -> dict[str, Any]:
     """Return a note to play, often one that is right."""
-    note: dict[str, Any] = {"pitch": rng.randrange(128), "on": rng.random() < 0.5, "channel": rng.randrange(1, 17)}
+    note: dict[str, Any] = {"pitch": rng.randrange(128), "on": rng.random() < 0.5, "channel": rng.randrange(1, 16)}
     if rng.random() < 0.3:
         note[rng.choice(("pitch", "on", "channel", "velocity"))] = make_value(rng)
     return note
