@@ -5,7 +5,8 @@ Here a plan is gone through step by step, the bass first, then the chords, then 
 rarely than by chance is kept from happening, and what is written is changed as little as that takes:
 
 - on a beat the bass plays the root, or the lowest note of a chord that the player gave; where it walks, as in jazz, on
-  the first and the third; under chords that sound on it does not fall silent over a beat;
+  the first and the third; under chords that sound on it does not fall silent over a beat, and bass and chords that
+  are held for too long are struck anew on a bar line;
 - chords and pad strike tones of the chord, in the inversion that moves their top least (`voicing`);
 - nothing begins below the bass, or a semitone or a minor ninth from what sounds, and what is foreign to the chord makes
   way for the melody;
@@ -29,7 +30,7 @@ from music.note import PITCH_CLASSES, PITCHED_ROLES, STEPS_PER_BEAT, TICKS_PER_B
 
 Notes = Mapping[str, tuple[Note, ...]]  #: by role
 
-BASS = "bass"
+BASS, CHORDS = "bass", "chords"
 UPPER_ROLES = tuple(role for role in PITCHED_ROLES if role != BASS)
 #: the lowest and highest pitch that the bass is moved to
 BASS_COMPASS = (28, 51)
@@ -39,6 +40,8 @@ HIGHEST_PITCH = 96
 ROOT_STEPS = 2
 #: semitones between two pitch classes, either way, that make a semitone or a minor ninth
 _SEMITONES = (1, PITCH_CLASSES - 1)
+#: A note that has been held for one such part of a bar, or for longer, is struck anew on the bar line.
+LONGEST_PARTS = {BASS: 2, CHORDS: 1}
 #: committed notes of a role among which the chord before is looked for
 RECENT_NOTES = 24
 #: place in a beat at which chords are corrected, steps
@@ -117,6 +120,8 @@ class _Arranger:
             harmony = self._keep_harmony(harmony, tick - in_beat * TICKS_PER_STEP)
         self._write_bass(step, begins.get(BASS, ()), harmony, is_strong=in_beat == 0 or corrects)
         self._write_chords(tick, begins, harmony, is_beat=in_beat == 0)
+        if harmony.tones and not place and CHORDS not in begins:
+            self._strike_anew(step)
 
     def _keep_harmony(self, harmony: StepHarmony, beat_tick: int) -> StepHarmony:
         """Return the harmony within a beat whose bass has told the root: a chord on that, not another that is guessed.
@@ -169,7 +174,9 @@ class _Arranger:
         if is_strong and root != NO_CHORD and not self._may_walk(step, harmony, note or sounding):
             if note is not None:
                 note.pitch = _move_bass(note.pitch, root)
-            elif sounding is not None and sounding.pitch % PITCH_CLASSES != root:
+            elif sounding is not None and (
+                sounding.pitch % PITCH_CLASSES != root or self._is_stale(BASS, sounding, step)
+            ):
                 end = max(sounding.end, tick + ROOT_STEPS * TICKS_PER_STEP)
                 note = ArrangedNote(tick, _move_bass(sounding.pitch, root), end, sounding.velocity)
         if note is None:
@@ -195,6 +202,12 @@ class _Arranger:
         last.end = tick + TICKS_PER_BEAT
         line.sounding[last.pitch] = last
         return last
+
+    def _is_stale(self, role: str, note: ArrangedNote, step: int) -> bool:
+        """Return True on a bar line over which a note should not be held any more: it is struck anew."""
+        if (step - self._bar) % self._steps_per_bar:
+            return False
+        return (step * TICKS_PER_STEP - note.start) * LONGEST_PARTS[role] >= self._steps_per_bar * TICKS_PER_STEP
 
     def _may_walk(self, step: int, harmony: StepHarmony, note: ArrangedNote | None) -> bool:
         """Return True if the bass may be on another tone of the chord: it walks, and no half of a bar begins here."""
@@ -227,6 +240,13 @@ class _Arranger:
             for pitch, note in sorted(moved, key=itemgetter(0), reverse=True):
                 begun = ArrangedNote(note.start, pitch, note.start + note.length, note.velocity)
                 self._begin_above(self.lines[role], begun, bass, tones)
+
+    def _strike_anew(self, step: int) -> None:
+        """Strike chords anew that have been held for too long."""
+        line, tick = self.lines[CHORDS], step * TICKS_PER_STEP
+        for note in [note for note in line.sounding.values() if self._is_stale(CHORDS, note, step)]:
+            if note.end - tick >= TICKS_PER_STEP:
+                line.begin(ArrangedNote(tick, note.pitch, note.end, note.velocity))
 
     def _find_top(self, tick: int) -> int | None:
         """Return the top of the chord before a tick."""

@@ -60,6 +60,14 @@ def test_the_bass_goes_on_under_chords_that_sound_over_a_beat() -> None:
     assert not arrange({}, played, [C_MAJOR] * 8)[1]["bass"]  # it is over: nothing is begun anew
 
 
+def test_what_is_held_for_too_long_is_struck_anew_on_a_bar_line() -> None:
+    committed = {"bass": (at(8, 36, 20),), "chords": (at(0, 60, 24), at(8, 64, 16)), "pad": (at(0, 67, 40),)}
+    made, ends = arrange({}, ask(committed=committed), [C_MAJOR] * 8)
+    assert made == {"bass": (at(16, 36, 12),), "chords": (at(16, 60, 8),), "pad": ()}
+    assert [note.end // TICKS_PER_STEP for role in PITCHED_ROLES for note in ends[role]] == [16, 16, 24, 40]
+    assert not arrange({}, ask(12, committed=committed), [C_MAJOR] * 4)[0]["bass"]
+
+
 def test_within_a_beat_chords_stand_on_the_root_that_the_bass_has_told() -> None:
     on_the_beat = ask(18, committed={"bass": (at(16, 36, 8),), "chords": (at(16, 64, 1),)})
     struck: Plan = {"chords": (at(18, 57, 2), at(18, 60, 2), at(18, 65, 2))}  # F major, thought of too late
