@@ -13,6 +13,7 @@ from urllib.parse import quote
 import mido
 import pytest
 from hypothesis import given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from music.charts.chart import Chart, ChartBar, ChartError, ChartMetre, PlacedChord, describe_charts
@@ -176,6 +177,7 @@ def charts(draw: st.DrawFn) -> Chart:
     return Chart("text", title, key=key, metre=bars[0].metre, bars=bars, order=unfold(bars))
 
 
+@examples(max_examples=50)
 @given(charts())
 def test_a_chart_written_is_read_again_exactly(chart: Chart) -> None:
     (again,) = parse_charts(format_text(chart).encode(), PATH)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from music.edits import selection
@@ -56,6 +57,7 @@ def cells(draft: Draft) -> set[tuple[int, int, int, int]]:
 # What an edit does
 
 
+@examples(max_examples=50)
 @given(rows, st.integers(0, 99), st.booleans())
 def test_replaying_a_log_over_the_input_gives_the_same_notes_exactly(
     notes: list[tuple[int, int, int, int]], seed: int, ring: bool
@@ -71,6 +73,7 @@ def test_replaying_a_log_over_the_input_gives_the_same_notes_exactly(
         assert cells(again) == cells(draft)
 
 
+@examples(max_examples=50)
 @given(rows, st.integers(0, 99), st.integers(0, 60))
 def test_undoing_gives_back_what_was_there(notes: list[tuple[int, int, int, int]], seed: int, count: int) -> None:
     draft = edited(notes, Limits(), seed)
@@ -82,6 +85,7 @@ def test_undoing_gives_back_what_was_there(notes: list[tuple[int, int, int, int]
     assert (cells(again), again.added, again.removed) == (cells(draft), draft.added, draft.removed)
 
 
+@examples(max_examples=50)
 @given(rows, st.integers(0, 99), st.booleans())
 def test_no_two_notes_of_a_pitch_ever_overlap(notes: list[tuple[int, int, int, int]], seed: int, ring: bool) -> None:
     draft = edited(notes, Limits(), seed, ring)
@@ -116,6 +120,7 @@ def test_a_settled_log_has_no_note_that_was_added_and_removed_again() -> None:
     assert drop_cancelled([one, other, two, last]) == [other, last]
 
 
+@examples(max_examples=50)
 @given(rows, rows, st.integers(0, 99), st.integers(0, 2), st.booleans())
 def test_new_input_and_cleared_bars_keep_the_books(
     notes: list[tuple[int, int, int, int]], more: list[tuple[int, int, int, int]], seed: int, bar: int, ring: bool
@@ -135,6 +140,7 @@ def test_new_input_and_cleared_bars_keep_the_books(
 # Limits
 
 
+@examples(max_examples=50)
 @given(rows, st.integers(0, 99), st.floats(0, 100), st.integers(0, 12), st.booleans())
 def test_caps_are_exact(
     notes: list[tuple[int, int, int, int]], seed: int, remove_max: float, add_max: int, ring: bool
@@ -164,6 +170,7 @@ def test_caps_are_reached() -> None:
     assert max(reached) == (6, 7)
 
 
+@examples(max_examples=50)
 @given(rows, st.integers(0, 99), st.sets(st.integers(50, 75)), st.sets(st.integers(1, 3)), st.booleans())
 def test_what_is_locked_stays_as_it_is(
     notes: list[tuple[int, int, int, int]], seed: int, pitches: set[int], bars: set[int], ring: bool
@@ -179,6 +186,7 @@ def test_what_is_locked_stays_as_it_is(
         assert np.array_equal(was[inside], now[inside])
 
 
+@examples(max_examples=50)
 @given(rows, st.integers(0, 99), st.integers(50, 62), st.integers(62, 75))
 def test_nothing_outside_the_register_is_edited(
     notes: list[tuple[int, int, int, int]], seed: int, low: int, high: int

@@ -55,7 +55,7 @@ def test_leaps_changes_of_metre_and_edits_of_the_past(
 
 
 @given(st.data())
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=12)
 def test_a_song_step_by_step(data: st.DataObject) -> None:
     """Notes that follow each other closely: no two of a part overlap on a pitch, but for a few."""
     parts = {part: PartNotes() for part in ("melody", *ROLES)}

@@ -36,7 +36,7 @@ VOICE_TURN = st.one_of(
 
 
 @given(st.lists(VOICE_NOTE, max_size=60), st.integers(0, 5), st.lists(VOICE_TURN, min_size=2, max_size=16))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 def test_a_melody_that_grows_is_drawn_as_one_that_is_new(
     played: list[tuple[int, int, int]], again: int, turns: list[tuple[str, Any]]
 ) -> None:
