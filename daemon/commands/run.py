@@ -90,6 +90,7 @@ def build_setup(loaded: LoadedConfig) -> PerformanceSetup:
         song=song,
         chart=chart,
         settings=config.make_settings,
+        book=config.book,
         api=config.api,
         in_port=config.in_port or None,
         out_port=config.out_port or None,

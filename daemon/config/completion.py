@@ -32,6 +32,10 @@ def list_values(spec: KeySpec) -> tuple[str, ...]:
             return tuple(style.name for style in STYLES)
         case "technique":
             return techniques.list_names()
+        case "song":
+            return read_users_config().book.list_names()
+        case "setlist":
+            return tuple(read_users_config().book.setlists)
     return ()
 
 

@@ -6,17 +6,18 @@ them from a TOML file, `cli_options` makes command-line options of them, `toml_t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from daemon.clocks.sources import CLOCK_SOURCES
+from daemon.config.checks import Preset, check_control
+from daemon.config.songs import SongBook
 from daemon.control.gestures import DEFAULT_GESTURES
 from daemon.control.protocol import SocketAddress
-from daemon.core import controls
 from daemon.core.controls import BPM, CONTROLS
 from daemon.core.player_info import PlayerInfo
-from daemon.core.schema import KeySpec, SettingError, declare_key, list_keys, read_value
+from daemon.core.schema import KeySpec, declare_key, list_keys, read_value
 from daemon.core.settings import Settings
 from daemon.core.value_types import (
     Choice,
@@ -29,16 +30,8 @@ from daemon.core.value_types import (
     Text,
 )
 from daemon.midi.backends import API_CHOICES, BACKEND_CHOICES
-from music.errors import UserError
 
 SONG_POSITIONS = ("auto", "sixteenths", "clocks")
-
-#: (control, value) pairs that are set together
-Preset = tuple[tuple[str, object], ...]
-
-
-class ConfigError(UserError):
-    """Raised for a configuration that cannot be used; the message names the file and the key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +94,8 @@ class Config:
     gestures: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULT_GESTURES))
     #: presets by name
     presets: Mapping[str, Preset] = field(default_factory=dict)
+    #: the songs, and the set lists that put them in order
+    book: SongBook = field(default_factory=SongBook)
     #: the keys that the file or the command line give
     given: frozenset[str] = field(default=frozenset(), compare=False)
 
@@ -133,22 +128,6 @@ class Config:
         """Return the value of a key."""
         spec = KEYS[key]
         return read_value(self.settings if is_setting(key) else self, spec)
-
-
-def check_control(
-    prefix: str, key: str, value: object, player: PlayerInfo | None = None, technique: str | None = None
-) -> object:
-    """Return a live control's value in its own type. Raises ConfigError, which names the key behind a prefix.
-
-    technique: that which plays; None: any may.
-    """
-    known: tuple[Collection[str], ...] = ()
-    if player is not None:
-        known = player.styles if technique is None else player.get_styles(technique), player.techniques
-    try:
-        return controls.parse(key, value, *known)
-    except SettingError as error:
-        raise ConfigError(f"{prefix}{error}") from None
 
 
 def is_setting(key: str) -> bool:

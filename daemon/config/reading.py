@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from daemon.config.config import KEYS, Config, ConfigError, Preset, check_control, is_setting
+from daemon.config.checks import ConfigError, Preset, check_control
+from daemon.config.config import KEYS, Config, is_setting
+from daemon.config.songs import SongBook, SongEntry, check_table, parse_setlists, parse_song, read_folder
 from daemon.control import gestures
 from daemon.control.gestures import DEFAULT_GESTURES, GestureError
 from daemon.core import controls, techniques
@@ -18,7 +20,7 @@ from daemon.system.text_files import MissingFileError, TextFileError, read_toml
 from music.errors import UserError
 
 #: tables whose keys are the user's own
-GESTURES, PRESETS = "gestures", "presets"
+GESTURES, PRESETS, SONGS, SETLISTS = "gestures", "presets", "songs", "setlists"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class ConfigFile:
     values: Mapping[str, object] = field(default_factory=dict)  #: by dotted key
     gestures: Mapping[str, str] = field(default_factory=dict)  #: gesture -> target
     presets: Mapping[str, Preset] = field(default_factory=dict)
+    book: SongBook = field(default_factory=SongBook)  #: songs, those beside the file, too, and set lists
 
 
 def read_config(file: Path, *, must_exist: bool = True) -> ConfigFile:
@@ -37,13 +40,23 @@ def read_config(file: Path, *, must_exist: bool = True) -> ConfigFile:
     except MissingFileError as error:
         if must_exist:
             raise ConfigError(str(error)) from None
-        return ConfigFile()
+        tables = {}
     except TextFileError as error:
         raise ConfigError(str(error)) from None
     try:
-        return _check_tables(tables)
+        found = _check_tables(tables)
+        return replace(found, book=_add_folder(found.book, file.parent / SONGS))
     except ConfigError as error:
         raise ConfigError(f"{file}: {error}") from None
+
+
+def _add_folder(book: SongBook, folder: Path) -> SongBook:
+    """Return a book with the songs of a folder, too. Raises ConfigError for a song that is in both."""
+    songs, broken = read_folder(folder)
+    for name in book.songs:
+        if name in songs or name in broken:
+            raise ConfigError(f"{SONGS}.{name}: there is a file of that name in {folder}, too; remove one of them")
+    return SongBook({**book.songs, **songs}, book.setlists, broken)
 
 
 def parse_key(name: str, value: object) -> object:
@@ -63,8 +76,9 @@ def build_config(file: ConfigFile | None = None, values: Mapping[str, object] | 
     name = str(values.get("preset", file.values.get("preset", "")))
     if name and name not in file.presets:
         raise ConfigError(f"preset: no preset {name!r}; the configuration has {', '.join(file.presets) or 'none'}")
+    book = file.book
     preset = {key: value for key, value in file.presets.get(name, ()) if key in KEYS}
-    config = Config(presets=file.presets, given=frozenset((*file.values, *values)))
+    config = Config(presets=file.presets, book=book, given=frozenset((*file.values, *values)))
     settings = config.settings
     for key, value in {**file.values, **preset, **values}.items():
         if is_setting(key):
@@ -77,6 +91,9 @@ def build_config(file: ConfigFile | None = None, values: Mapping[str, object] | 
         raise ConfigError(f"technique: {error}") from None
     try:
         controls.check_pickup(settings)
+        book.check_setlist(settings.setlist)
+        if settings.song:
+            controls.parse("song", settings.song, songs=book.list_names())
     except SettingError as error:
         raise ConfigError(str(error)) from None
     usual = DEFAULT_GESTURES if config.default_gestures else {}
@@ -87,26 +104,32 @@ def _check_tables(tables: Mapping[str, object]) -> ConfigFile:
     values: dict[str, object] = {}
     bindings: dict[str, str] = {}
     presets: dict[str, Preset] = {}
+    songs: dict[str, SongEntry] = {}
+    setlists: dict[str, tuple[str, ...]] = {}
     own_tables = {spec.name.partition(".")[0] for spec in KEYS.values() if spec.role}
     for name, value in tables.items():
         if name == GESTURES:
             bindings = {
-                gesture: _check_gesture(gesture, target) for gesture, target in _check_table(name, value).items()
+                gesture: _check_gesture(gesture, target) for gesture, target in check_table(name, value).items()
             }
         elif name == PRESETS:
-            for preset, keys in _check_table(name, value).items():
+            for preset, keys in check_table(name, value).items():
                 presets[preset] = _check_preset(f"{name}.{preset}", keys)
+        elif name == SONGS:
+            songs = {song: _check_song(song, keys) for song, keys in check_table(name, value).items()}
+        elif name == SETLISTS:
+            setlists = parse_setlists(check_table(name, value))
         elif name in own_tables:
-            for role, inner in _check_table(name, value).items():
+            for role, inner in check_table(name, value).items():
                 values[f"{name}.{role}"] = parse_key(f"{name}.{role}", inner)
         else:
             values[name] = parse_key(name, value)
-    return ConfigFile(values, bindings, presets)
+    return ConfigFile(values, bindings, presets, SongBook(songs, setlists))
 
 
 def _check_preset(name: str, keys: object) -> Preset:
     pairs: list[tuple[str, object]] = []
-    for key, value in _check_table(name, keys).items():
+    for key, value in check_table(name, keys).items():
         rows = {f"{key}.{sub}": inner for sub, inner in value.items()} if isinstance(value, Mapping) else {key: value}
         for control, wanted in rows.items():
             if control == "preset":
@@ -123,10 +146,13 @@ def _check_gesture(gesture: str, target: object) -> str:
     return str(target)
 
 
-def _check_table(name: str, value: object) -> Mapping[str, object]:
-    if not isinstance(value, Mapping):
-        raise ConfigError(f"{name}: takes a table, [{name}], not {shorten(value)}")
-    return value
+def _check_song(name: str, keys: object) -> SongEntry:
+    table = f"{SONGS}.{name}"
+    try:
+        return parse_song(name, check_table(table, keys))
+    except ConfigError as error:
+        said = str(error)
+        raise ConfigError(said if said.startswith(table) else f"{table}.{said}") from None
 
 
 def _suggest(name: str) -> str:

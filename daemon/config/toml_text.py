@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from daemon.config.config import KEYS, Config
-from daemon.config.reading import GESTURES, PRESETS
+from daemon.config.reading import GESTURES, PRESETS, SETLISTS, SONGS
 from daemon.control.gestures import DEFAULT_GESTURES
 from daemon.core.schema import KeySpec
 from daemon.system.text_files import format_toml
@@ -29,6 +29,15 @@ def format_documented_config() -> str:
         "# intensity = 0.4",
         "# density = 0.6",
         "# mute.drums = true",
+        "",
+        "# Songs: each a file NAME.toml in the folder `songs` beside this one (`houseband songs new NAME`) or a table;",
+        "# and set lists, which put some of them in order (`houseband set next_song`):",
+        f"# [{SONGS}.waltz]",
+        '# title = "A Waltz"',
+        "# bpm = 96",
+        '# metre = "3/4"',
+        f"# [{SETLISTS}]",
+        '# friday = ["waltz"]',
     ]
     return "\n".join(lines) + "\n"
 
@@ -53,6 +62,10 @@ def format_config(config: Config) -> str:
     for name, preset in config.presets.items():
         lines += ["", f"[{PRESETS}.{format_toml(name)}]"]
         lines += [f"{key} = {format_toml(value)}" for key, value in preset if isinstance(value, str | float | int)]
+    if config.book.setlists:
+        lines += ["", f"[{SETLISTS}]"]
+        for name, songs in config.book.setlists.items():
+            lines.append(f"{format_toml(name)} = [{', '.join(map(format_toml, songs))}]")
     return "\n".join(lines) + "\n"
 
 

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 #: pause before a server is replaced: doubled each time, up to the longest; the first one again after a long life
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
 #: facts that say how something stands, of which a new server is told the last ones
-_STANDING_FACTS = ("controls", "tempo", "waiting", "counters")
+_STANDING_FACTS = ("controls", "tempo", "waiting", "counters", "song")
 #: the numbers that one server may give to commands; the next one begins behind them
 _SERIALS = 1 << 32
 

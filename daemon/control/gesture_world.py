@@ -30,6 +30,7 @@ class GestureWorld:
         (gesture, "") when one was forgotten; it must be quick.
         """
         self._world, self._gestures, self._presets = world, gestures, presets or {}
+        self._song_presets: Mapping[str, Sequence[tuple[str, object]]] = {}
         self._tell_learned = tell_learned
         self._channels = MelodyChannels(channel)
         self._learning: str | None = None  # the target that waits for a gesture
@@ -38,6 +39,12 @@ class GestureWorld:
     def now(self) -> int:
         """Return the world's time, ns."""
         return self._world.now()
+
+    def use_song(self, presets: Mapping[str, Sequence[tuple[str, object]]], songs: Sequence[str]) -> None:
+        """Let the presets of a song go before the configuration's; songs: those that a gesture chooses from."""
+        self._song_presets = presets
+        self._gestures.change_choices("preset", tuple(presets) or tuple(self._presets))
+        self._gestures.change_choices("song", songs)
 
     def wait(self, until: int | None) -> Event | None:
         """Wait for the next event, at the latest until `until` (ns); None when nothing came."""
@@ -83,9 +90,10 @@ class GestureWorld:
 
     def _expand(self, change: ControlChange) -> list[Event]:
         """Return the changes of a preset in place of the preset."""
-        if change.key != "preset" or not isinstance(change.value, str) or change.value not in self._presets:
+        presets = {**self._presets, **self._song_presets} if change.key == "preset" else {}
+        if not isinstance(change.value, str) or change.value not in presets:
             return [change]
-        preset = sort_changes(self._presets[change.value])
+        preset = sort_changes(presets[change.value])
         done = None if change.done is None else _report_once(len(preset), change.done)
         return [ControlChange(change.at, key, value, done=done, explain=change.explain) for key, value in preset]
 

@@ -48,6 +48,9 @@ DEFAULT_GESTURES: dict[str, str] = {
     "cc 110": "level.chords",
     "cc 111": "level.pad",
     "cc 112": "level.drums",
+    "cc 117": "previous_song",
+    "cc 118": "next_song",
+    "cc 119": "song",
     "cc 113": "style",
     "cc 114": "technique",
     "cc 115": "humanise",
@@ -66,6 +69,8 @@ DEFAULT_GESTURES: dict[str, str] = {
     "note 48 channel 16": "vamp",
     "note 49 channel 16": "intro",
     "note 50 channel 16": "start_stop",
+    "note 51 channel 16": "previous_song",
+    "note 52 channel 16": "next_song",
     "program channel 16": "style",
 }
 
@@ -167,7 +172,7 @@ class Gestures:
     """Knows which gesture has which target, and what a MIDI message turns. Knows nothing of time."""
 
     def __init__(self, bindings: Mapping[str, str], choices: Mapping[str, Sequence[str]]) -> None:
-        """Bind gestures to targets; an empty target unbinds. `choices` says what style, technique and preset can be.
+        """Bind gestures to targets; an empty target unbinds. `choices`: the names there are of a domain, such as style.
 
         Raises GestureError and SettingError for bindings that make no sense.
         """
@@ -186,6 +191,10 @@ class Gestures:
             self._targets[parsed] = parse_target(target, parsed)
         else:
             self._targets.pop(parsed, None)
+
+    def change_choices(self, domain: str, names: Sequence[str]) -> None:
+        """Let others be the names there are of a domain, such as songs or presets."""
+        self._choices = {**self._choices, domain: names}
 
     def rebind(self, bindings: Mapping[str, str]) -> None:
         """Replace all bindings; what was learned stays. Raises GestureError and SettingError."""

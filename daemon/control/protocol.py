@@ -12,7 +12,7 @@ from daemon.system import paths
 #: the version that is spoken
 PROTOCOL = 1
 #: what a client can subscribe to
-TOPICS = ("notes", "heard", "plans", "edits", "tempo", "counters", "controls", "chords", "bars")
+TOPICS = ("notes", "heard", "plans", "edits", "tempo", "counters", "controls", "chords", "songs", "bars")
 
 AUTO, OFF, TCP = "auto", "off", "tcp:"
 MAX_PORT = 65535

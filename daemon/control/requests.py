@@ -60,7 +60,8 @@ class RequestHandler:
             "counters": {}, "styles": list(setup["styles"]), "techniques": list(setup["techniques"]),
             "presets": list(setup["presets"]), "gestures": {**setup["gestures"], **self._learned},
             "ports": list(setup["ports"]), "restarts": setup["restarts"], "waiting_for": [],
-            "chord": {"now": None, "next": None, "source": "melody"},
+            "chord": {"now": None, "next": None, "source": "melody"}, "songs": [], "setlists": [],
+            "song": {"name": "", "title": "", "next": "", "next_title": "", "order": []},
         }  # fmt: skip
 
     def answer(self, client: Connection, request: Json) -> None:
@@ -131,6 +132,9 @@ class RequestHandler:
                 return "chords", {"event": "chord", **self.state["chord"]}
             case ("bar", number, metre, tick, end, at):
                 return "bars", {"event": "bar", "bar": number, "metre": metre, "tick": tick, "end": end, "at": at}
+            case ("song", found, presets, songs, setlists):
+                self.state |= {"song": found, "presets": presets, "songs": songs, "setlists": setlists}
+                return "songs", {"event": "song", **found}
             case ("note", *what):
                 return "notes", make_note_event(*what)
             case ("heard", *what):
@@ -167,7 +171,8 @@ class RequestHandler:
 
     def _set(self, client: Connection, request: Json, key: str, value: object) -> None:
         try:
-            value = controls.parse(key, value, self._list_styles(), self.state["techniques"], self.state["presets"])
+            known = (self.state[name] for name in ("techniques", "presets", "songs", "setlists"))
+            value = controls.parse(key, value, self._list_styles(), *known)
             if key == "preset" and (style := self._setup.get("preset_styles", {}).get(value)) is not None:
                 controls.parse("style", style, self._list_styles())
             if key == "chart" and value:

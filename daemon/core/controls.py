@@ -48,6 +48,8 @@ CONTROLS: dict[str, KeySpec] = {
             "ending", "end with a chord where final_chord has it, after the chart's ending, and be silent until start"
         ),
         _make_action("tap", "tap twice or more: the tempo is that of the taps"),
+        _make_action("next_song", "go on to the next song of the set list"),
+        _make_action("previous_song", "go back to the song before it"),
         KeySpec("preset", _PRESET, None, "turn all that a preset of the configuration turns", live=True),
         _make_action(PANIC, "end everything that sounds, at once, and go on with the next plan"),
     )
@@ -60,15 +62,18 @@ def parse(
     styles: Collection[str] | None = None,
     techniques: Collection[str] | None = None,
     presets: Collection[str] | None = None,
+    songs: Collection[str] | None = None,
+    setlists: Collection[str] | None = None,
 ) -> object:
     """Return a control's value in its own type, from what JSON, TOML or a command line gave. Raises SettingError.
 
-    styles, techniques, presets: what there is of them, where it is known.
+    styles, techniques, presets, songs, setlists: what there is of them, where it is known.
     """
     spec = CONTROLS.get(key)
     if spec is None:
         raise SettingError(f"{shorten(key, quote=False)}: no such control; there are {', '.join(CONTROLS)}")
-    return spec.parse(value, {"style": styles, "technique": techniques, "preset": presets})
+    known = {"style": styles, "technique": techniques, "preset": presets, "song": songs, "setlist": setlists}
+    return spec.parse(value, known)
 
 
 def sort_changes(changes: Iterable[tuple[str, object]]) -> list[tuple[str, object]]:

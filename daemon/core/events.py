@@ -55,6 +55,19 @@ class ControlChange:
 
 
 @dataclass(frozen=True, slots=True)
+class CalledSong:
+    """A song, ready to be played: the value of a change of the control `song`."""
+
+    name: str  #: empty: none any more
+    #: (control, value) pairs; a chart has been read
+    changes: tuple[tuple[str, object], ...] = ()
+    #: the controls that it or its presets turn, which are turned back when another song is called
+    turned: frozenset[str] = frozenset()
+    #: the techniques of the songs that may follow, to be loaded meanwhile
+    upcoming: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class LearnGesture:
     """A request to bind the next MIDI gesture that is made to a target."""
 

@@ -81,6 +81,7 @@ class PlanRequest:
     #: past, and all that is known of the next nine; empty where there are none
     harmony: tuple[GivenChord, ...] = ()
     recalled: Recollection | None = None  #: what was played where the melody has been before; None: it is new
+    upcoming: tuple[str, ...] = ()  #: techniques that are soon to play, to be loaded meanwhile
     key: Key | None = None  #: the key that chords keep to which are guessed, as the band sounds; None: any
 
 

@@ -7,7 +7,18 @@ from dataclasses import dataclass
 
 from daemon.core.schema import declare_key, declare_key_per_role
 from daemon.core.techniques import DEFAULT_TECHNIQUE, check_style, check_technique
-from daemon.core.value_types import Choice, FilePathOrLink, Integer, KeyName, KnownName, Metres, Number, Ranges, Switch
+from daemon.core.value_types import (
+    Choice,
+    FilePathOrLink,
+    Integer,
+    KeyName,
+    KnownName,
+    Metres,
+    Number,
+    Ranges,
+    Switch,
+    check_name,
+)
 from music.charts.metres import place_metres, read_metres
 from music.edits.edit import MAX_BAR, Limits, parse_ranges
 from music.note import EDITS, HAND, MELODY, PITCH_CLASSES, PITCHED_ROLES, ROLES, TICKS_PER_BEAT, Metre
@@ -31,9 +42,18 @@ STARTS = AUTO_START, NOTE_START, COUNT_IN_START, INTRO_START, BAND_START = "auto
 #: whether the tempo slows down before a final chord
 RITARDANDO_CHOICES = AUTO_RITARDANDO, RITARDANDO, NO_RITARDANDO = "auto", "on", "off"
 
+#: when a song that is called begins, while another is played
+SONG_CHANGES = AT_BAR, AT_ONCE = "bar", "now"
+
 _STYLE = KnownName("style", "one of the player's styles", check_style)
 _TECHNIQUE = KnownName("technique", "one of the techniques loaded", check_technique)
 _TECHNIQUE_OR_NONE = KnownName("technique", "one of the techniques loaded, or nothing", check_technique)
+_SONG = KnownName("song", "one of the songs, or nothing", lambda name, songs: check_name("song", name, songs))
+_SETLIST = KnownName(
+    "setlist",
+    "one of the set lists, or nothing",
+    lambda name, lists: check_name("set list", name, lists),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +119,13 @@ class Settings:
     )
     vamp: bool = declare_key(
         False, Switch(live=True), "repeat the section of the chart that is played, for as long as it is on"
+    )
+    song: str = declare_key("", _SONG, "the song that is played", metavar="NAME")
+    setlist: str = declare_key(
+        "", _SETLIST, "the list of songs that next_song and previous_song go through; empty: all", metavar="NAME"
+    )
+    song_change: str = declare_key(
+        AT_BAR, Choice(SONG_CHANGES), "when a song that is called begins, while another is played: at the bar line, now"
     )
     metre: str = declare_key(
         Metres.AUTO, Metres(), "the metre, from the next bar line on; auto: the chart's, else 4/4", metavar="METRE"

@@ -325,6 +325,12 @@ class Trigger(ValueType):
         return True
 
 
+def check_name(kind: str, name: str, names: Collection[str]) -> None:
+    """Raise UserError for a name that is not among those that there are of a kind."""
+    if name not in names:
+        raise UserError(f"no {kind} {name!r}; there {'are' if len(names) > 1 else 'is'} {', '.join(names) or 'none'}")
+
+
 def check_path(text: str) -> Path:
     """Return a path with a leading `~` replaced by the user's home. Raises InvalidValueError."""
     try:

@@ -12,13 +12,13 @@ from daemon.core.plan import Plan
 from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
 from daemon.core.world import Composer, Output
-from daemon.engine.band_input import BandInput
 from daemon.engine.form import Form, Phase
 from daemon.engine.loop_player import LoopPlayer
 from daemon.engine.looper import EditLoop
 from daemon.engine.planner import Planner
 from daemon.engine.song import SongInfo
 from daemon.engine.transport import HALF_STEP, Transport
+from daemon.harmony.band_input import BandInput
 from daemon.output.schedule import CLICK, NoteSchedule
 from daemon.output.sender import NoteSender
 from music.note import PITCHED_ROLES, TICKS_PER_BEAT, TICKS_PER_STEP, Note, round_to_step
@@ -54,7 +54,7 @@ class Band:
         self.transport = Transport(song)  # whether the band plays, how fast, and where it is
         bars = self.transport.bars
         self.form = Form(bars)  # fills, variations, endings
-        self.input = BandInput(bars, channel)  # what was played to the band
+        self.input = BandInput(bars.bar_at, bars.route, channel)  # what was played to the band
         self.clicks: tuple[Note, ...] = ()  # of the count-in
         self.schedule = NoteSchedule()  # what the band will play, in ticks
         self.sender = NoteSender(output, now, self.counters)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from daemon.clocks.clock import Clock
 from daemon.core.counters import Counters
 from daemon.core.events import (
+    CalledSong,
     ControlChange,
     Event,
     MidiIn,
@@ -37,6 +38,7 @@ from daemon.engine.live_controls import LiveControls
 from daemon.engine.looper import EditLoop
 from daemon.engine.recovery import Recovery
 from daemon.engine.song import SongInfo
+from daemon.engine.song_change import SongChange
 from daemon.engine.transport import HALF_STEP
 from daemon.harmony.chart_line import ChartLine
 from daemon.harmony.chord_naming import name_chord
@@ -67,12 +69,14 @@ class Conductor:
         clock: Clock | None = None,
         send_clock: bool = False,
         chart: ChartLine | None = None,
+        opening_song: CalledSong | None = None,
     ) -> None:
         """Prepare a performance of `song`.
 
         replan: how often a plan is asked for, one of `daemon.core.plan.REPLAN_CHOICES`; channel: the only MIDI channel
         (0..15) on which the melody is heard, None for all; clock: the one to follow, None for the band's own tempo;
-        send_clock: send MIDI clock for others to follow; chart: the song's chords, where there is a chart.
+        send_clock: send MIDI clock for others to follow; chart: the song's chords, where there is a chart;
+        opening_song: the song to begin with, where there are several.
         """
         self._world = world
         self._band = Band(
@@ -93,7 +97,10 @@ class Conductor:
         self._transposition = Transposition()
         self._beginning = Beginning(self._band)
         self._sync = ClockSync(clock, self._band, self._beginning)
-        self._controls = LiveControls(self._band, self._sync, self._beginning, self._form_player)
+        self._songs = SongChange(self._band)
+        self._controls = LiveControls(self._band, self._sync, self._beginning, self._form_player, self._songs)
+        if opening_song is not None:
+            self._songs.call(opening_song, world.now())
         self._running = True
 
     @property
@@ -169,6 +176,7 @@ class Conductor:
                     self._do_what_is_due(now)
                 else:
                     self._handle(event, now)
+                self._songs.settle(now)
         finally:
             self._band.end_all(self._world.now())
 
@@ -211,6 +219,7 @@ class Conductor:
             at_grid = transport.is_at_grid(tick)
             if at_grid:
                 self._correction.advance(tick)
+                self._songs.advance(tick, now)
             if at_grid and tick % TICKS_PER_STEP == 0:
                 self._form_player.begin_step(tick, now)
             for event in schedule.take(tick, position, band.silent_roles):
@@ -229,7 +238,7 @@ class Conductor:
             case Position():
                 self._sync.on_event(event, now)
             case PlanReady():
-                band.take_plan(self._correction.adapt(event.plan), now)
+                band.take_plan(self._songs.adapt(self._correction.adapt(event.plan)), now)
             case WorkerFailed():
                 band.counters.failed += 1
                 band.planner.renew()

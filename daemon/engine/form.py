@@ -49,6 +49,8 @@ class Form:
 
     def __init__(self, bars: BarLines) -> None:
         self.ending: Ending | None = None
+        #: how the controls stand from the step on that is asked for next, where another song begins there
+        self.coming: Settings | None = None
         self._bars = bars
         self._fill: tuple[int, int] | None = None  # its first tick and its end
         self._variation = 0
@@ -59,6 +61,10 @@ class Form:
         if self._next_variation is not None:
             self._variation = self._next_variation[1]
         self.ending = self._fill = self._next_variation = None
+
+    def begin_song(self) -> None:
+        """Begin another song, in its own variation, without the fill of the one before."""
+        self._variation, self._fill, self._next_variation = 0, None, None
 
     def fill(self, tick: int) -> None:
         """Play a fill, which is asked for at this tick."""
@@ -135,6 +141,7 @@ class Form:
 
     def settings(self, tick: int, settings: Settings) -> Settings:
         """Return the settings for the step at this tick, when the controls stand as `settings` says."""
+        settings = self.coming or settings
         self._begin_variation(tick)
         if self._variation:
             settings = replace(settings, seed=settings.seed + SEED_STEP * self._variation)

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from daemon.core import controls
-from daemon.core.events import ControlChange
+from daemon.core.events import CalledSong, ControlChange
 from daemon.core.schema import SettingError
 from daemon.core.settings import NO_CHART, Settings
 from daemon.engine.band import Band
 from daemon.engine.beginning import Beginning
 from daemon.engine.clock_sync import ClockSync
 from daemon.engine.form_player import FormPlayer
+from daemon.engine.song_change import SongChange
 from daemon.harmony.chart_line import OpenedChart
 from daemon.harmony.harmony_source import CHART
 from music.note import EDITS
@@ -21,10 +22,11 @@ from music.note import EDITS
 class LiveControls:
     """Checks control changes and carries them out."""
 
-    def __init__(self, band: Band, sync: ClockSync, beginning: Beginning, form_player: FormPlayer) -> None:
-        self._band, self._sync = band, sync
+    def __init__(
+        self, band: Band, sync: ClockSync, beginning: Beginning, form_player: FormPlayer, songs: SongChange
+    ) -> None:
+        self._band, self._sync, self._songs = band, sync, songs
         self._beginning, self._form_player = beginning, form_player
-        self._played_chart = band.settings.chart
         #: what a control does besides changing the settings; keyed by the part before a dot, as in `mute.bass`
         self._actions: Mapping[str, Callable[[ControlChange, int], None]] = {
             "mute": self._mute,
@@ -53,6 +55,9 @@ class LiveControls:
         """
         band, before = self._band, self._band.settings
         try:
+            if isinstance(change.value, CalledSong):
+                self._songs.call(change.value, now)
+                return True
             value = self._parse(change)
         except SettingError as error:
             band.counters.refused += 1
@@ -64,6 +69,8 @@ class LiveControls:
         if after.style not in learned:  # another technique plays now: in a style of its own, until one is chosen
             after = replace(after, style=learned[0])
         band.use(after)
+        if band.form.coming is not None:
+            band.form.coming = controls.with_control(band.form.coming, change.key, value)
         band.planner.renew()
         if _editor(before) != _editor(after):
             band.loop_player.change(now)
@@ -78,6 +85,8 @@ class LiveControls:
     def _parse(self, change: ControlChange) -> object:
         """Return the value of a change in its own type. Raises SettingError."""
         band, value = self._band, change.value
+        if change.key in ("song", "next_song", "previous_song"):  # they are prepared before they get here
+            raise SettingError(f"{change.key}: there are no songs here")
         if change.key == "chart":  # it has been read before it gets here, for that takes time
             if not isinstance(value, OpenedChart):
                 raise SettingError("chart: takes a chart that has been read")
@@ -153,8 +162,8 @@ class LiveControls:
         """Take another chart at the next bar line; during an ending, or a stop, for the next performance."""
         assert isinstance(change.value, OpenedChart)
         band = self._band
-        is_same = change.value.source == self._played_chart
-        self._played_chart = change.value.source
+        is_same = change.value.source == self._songs.chart_source
+        self._songs.chart_source = change.value.source
         line = self._find_line(now)
         band.input.harmony.route.change_chart(change.value.line, line, is_same=is_same, is_led=band.transport.led)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from daemon.arranging.song_memory import SongMemory
 from daemon.core.counters import Counters
@@ -16,6 +17,17 @@ from daemon.harmony.harmony_source import HarmonySource
 from daemon.input.melody import MelodyTracker
 from daemon.output.schedule import NoteSchedule
 from music.note import STEPS_PER_BEAT, TICKS_PER_STEP, Metre, Note
+
+#: ticks by which the first note of a melody may come before the bar line that it belongs to
+EARLY_TICKS = TICKS_PER_STEP // 2
+
+
+class _PlayedSong(NamedTuple):
+    """The song that is played, as the planner knows it."""
+
+    memory: SongMemory
+    begin: int = -(1 << 62)  #: the tick at which it begins
+    upcoming: tuple[str, ...] = ()  #: techniques that are soon to play
 
 
 class Planner:
@@ -45,7 +57,7 @@ class Planner:
         self._melody, self._schedule, self._loop = melody, schedule, loop
         self._counters = counters
         self._replan, self._harmony = replan, harmony
-        self._memory = SongMemory()
+        self._song = _PlayedSong(SongMemory())
         #: number of the newest request
         self.number = 0
         self._oldest = 0  # the oldest request whose answer counts
@@ -55,6 +67,13 @@ class Planner:
     def renew(self) -> None:
         """Ask at the next chance, whatever `replan` says."""
         self._requested = self._requested[0], None
+
+    def begin_song(self, tick: int, upcoming: tuple[str, ...]) -> None:
+        """Let players know nothing from before a tick, at which another song begins, and recall nothing of it.
+
+        upcoming: techniques that are soon to play.
+        """
+        self._song = _PlayedSong(SongMemory(), tick, upcoming)
 
     def discard_pending(self) -> None:
         """Let no answer count that is still to come to the requests made so far."""
@@ -93,18 +112,23 @@ class Planner:
         self._melody.forget(melody_since)
         whole = self._whole
         melody = self._melody.notes(melody_since, heard) if whole is None else whole
+        committed = {role: self._schedule.committed(role, committed_since) for role in self._player.roles}
+        if self._song.begin > min(committed_since, melody_since):
+            melody = _list_from(self._song.begin - EARLY_TICKS, melody)
+            committed = {role: _list_from(self._song.begin, notes) for role, notes in committed.items()}
         self._send(
             PlanRequest(
                 number=self.number,
                 now=step,
                 heard=heard if whole is None else None,
                 melody=melody,
-                committed={role: self._schedule.committed(role, committed_since) for role in self._player.roles},
+                committed=committed,
                 metre=metre,
                 settings=settings,
                 bar_origin=origin,
                 loop=self._loop.state(now, settings),
                 harmony=() if self._harmony is None else self._harmony.list_chords(step),
+                upcoming=self._song.upcoming,
                 recalled=self._recall(step, origin // TICKS_PER_STEP, metre, settings, melody),
                 key=None if self._harmony is None else self._harmony.find_key(),
             )
@@ -114,15 +138,17 @@ class Planner:
         self, step: int, bar: int, metre: Metre, settings: Settings, melody: Sequence[Note]
     ) -> Recollection | None:
         """Remember what has been played up to a step, and return what was played at a place like this."""
-        begun = self._schedule.list_begun(self._memory.list_missing(step))
-        self._memory.remember(step, bar, metre, settings, melody, begun)
-        return self._memory.recall(step) if settings.recall else None
+        begun = self._schedule.list_begun(self._song.memory.list_missing(step))
+        self._song.memory.remember(step, bar, metre, settings, melody, begun)
+        return self._song.memory.recall(step) if settings.recall else None
 
     def warm_up(self, settings: Settings) -> None:
         """Have whoever is to play next get ready, while nobody plays: by a request whose answer is of no use."""
         self.number += 1
         self.discard_pending()
-        self._send(PlanRequest(self.number, 4, 24, (Note(0, 60, 24),), {}, settings=settings))
+        self._send(
+            PlanRequest(self.number, 4, 24, (Note(0, 60, 24),), {}, settings=settings, upcoming=self._song.upcoming)
+        )
 
     def _send(self, request: PlanRequest) -> None:
         self._counters.asked += 1
@@ -135,3 +161,8 @@ class Planner:
             return step % STEPS_PER_BEAT == 0
         place = (step * TICKS_PER_STEP - origin) % metre.ticks_per_bar // TICKS_PER_STEP
         return place % (2 * STEPS_PER_BEAT) == 0 if self._replan == "two-beats" else place == 0
+
+
+def _list_from(tick: int, notes: Sequence[Note]) -> tuple[Note, ...]:
+    """Return the notes that begin at a tick or later."""
+    return tuple(note for note in notes if note.start >= tick)

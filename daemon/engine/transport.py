@@ -186,6 +186,14 @@ class Transport:
             self.tempo.change(self.tempo.tick_from(at), self.us)
         self._slows_down = False
 
+    def change_tempo_from(self, tick: int, bpm: float) -> None:
+        """Play at `bpm` from a tick to come on, unless a clock leads."""
+        if self.led:
+            return
+        self.us = us_per_beat(bpm)
+        if self.tempo is not None:
+            self.tempo.change(tick, self.us)
+
     def tap(self, at: int) -> float | None:
         """Take a tap; return the tempo in beats per minute that the taps make, None if they make none."""
         return self._taps.tap(at)

@@ -122,6 +122,12 @@ class HarmonySource:
         self._keys.forget(tick)
         self._memory.forget()
 
+    def begin_song(self, tick: int) -> None:
+        """Let what holds begin at a tick, at which another song begins, and forget the chords of the one before."""
+        self._keys.forget(tick)
+        self._memory.forget()
+        self.lead_in.cancel()
+
     def go_to_ending(self, line: int, soonest: int, *, plays_last_bar: bool = True) -> int | None:
         """Go to the chart's ending at a bar line, and return where its final chord begins.
 

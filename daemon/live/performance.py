@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from daemon.clocks.clock import Clock
-from daemon.core.events import Quit, Suspend
+from daemon.core.events import CalledSong, Quit, Suspend
 from daemon.core.observers import ObservedOutput, ObservedWorld, Observer
 from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
@@ -92,11 +92,12 @@ class LivePerformance:
         clock: Clock | None = None,
         send_clock: bool = False,
         chart: ChartLine | None = None,
+        opening_song: CalledSong | None = None,
     ) -> Conductor:
         """Return a conductor that the observers look at, to be passed to `run`.
 
         world: this performance's, or one around it; output: where the band's MIDI goes; channel, clock, send_clock,
-        chart: see `Conductor`.
+        chart, opening_song: see `Conductor`.
         """
         output = ObservedOutput(output, observers)
         conductor = Conductor(
@@ -110,6 +111,7 @@ class LivePerformance:
             clock=clock,
             send_clock=send_clock,
             chart=chart,
+            opening_song=opening_song,
         )
         for observer in observers:
             observer.on_start(conductor)

@@ -11,6 +11,7 @@ from daemon.config.config import KEYS, Config
 from daemon.core.controls import current_values, sort_changes
 from daemon.core.events import ControlChange, Event, RebindGestures
 from daemon.core.player_info import PlayerInfo
+from daemon.live.song_world import ChangeBook
 from daemon.system import sd_notify
 from daemon.system.journald import with_fields
 from music.errors import UserError
@@ -91,6 +92,9 @@ class ConfigReloader:
             if (self._known.gestures, self._known.presets) != (found.gestures, found.presets):
                 self._put(RebindGestures(self._now(), found.gestures, found.presets))
                 keys.append("gestures")
+            if self._known.book != found.book:
+                self._put(ChangeBook(self._now(), "song", found.book.keep_known(self._player)))
+                keys.append("songs")
             self._known = found
             log.info(
                 "configuration read again: %s", ", ".join(keys) or "nothing new", extra=with_fields(event="reloaded")

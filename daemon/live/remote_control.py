@@ -20,6 +20,7 @@ from daemon.core.observers import ObservedOutput, ObservedWorld, PerformanceView
 from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
 from daemon.core.world import Output, World
+from daemon.live.song_world import SongView
 from daemon.system import signals
 from daemon.system.live_world import LiveWorld
 
@@ -33,6 +34,16 @@ class AttachedControl:
     world: World
     output: Output
     publisher: Publisher | None  #: tells the clients of the control socket what happens
+    gestures: GestureWorld
+    presets: Mapping[str, Sequence[tuple[str, object]]]  #: the configuration's
+    server: ControlSocket | None
+
+    def show_songs(self, view: SongView) -> None:
+        """Let gestures and clients of the socket know how the songs stand."""
+        self.gestures.use_song(view.presets, view.order)
+        if self.server is not None:
+            presets = list(dict.fromkeys((*view.presets, *self.presets)))
+            self.server.tell("song", view.describe(), presets, list(view.names), list(view.setlists))
 
     def on_start(self, performance: PerformanceView) -> None:
         """Publish this performance."""
@@ -85,7 +96,8 @@ class RemoteControl:
         gestures = Gestures(self.gestures, choices)
         gestures.restore_learned(self.learned)
         if server is None:
-            return AttachedControl(GestureWorld(world, gestures, self.presets, channel=channel), output, None)
+            hears = GestureWorld(world, gestures, self.presets, channel=channel)
+            return AttachedControl(hears, output, None, hears, self.presets, None)
         server.start(
             ServerSetup(
                 where=resolve_address(self.control),
@@ -105,7 +117,7 @@ class RemoteControl:
         publisher = Publisher(server, find_missing)
         # beneath the gestures: clients hear of everything that is played, and of a preset once all of it is set
         hears = GestureWorld(ObservedWorld(world, [publisher]), gestures, self.presets, server.tell_learned, channel)
-        return AttachedControl(hears, ObservedOutput(output, [publisher]), publisher)
+        return AttachedControl(hears, ObservedOutput(output, [publisher]), publisher, hears, self.presets, server)
 
 
 def _find_preset_styles(presets: Mapping[str, Sequence[tuple[str, object]]]) -> dict[str, str]:

@@ -12,7 +12,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from daemon.config.checks import ConfigError
 from daemon.config.config import Config
+from daemon.config.songs import SongBook
 from daemon.core.player_info import PlayerInfo, describe_limits
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap, us_per_beat
@@ -28,6 +30,7 @@ from daemon.live.metrics import MetricsWriter
 from daemon.live.performance import LivePerformance
 from daemon.live.remote_control import RemoteControl
 from daemon.live.service_mode import service_mode
+from daemon.live.song_world import SongWorld
 from daemon.midi.end_repeater import EndRepeatWorld
 from daemon.midi.ports import PortError
 from daemon.midi.reconnecting import ReconnectingPorts
@@ -65,6 +68,7 @@ class PerformanceSetup:
     listeners: Listeners = field(default_factory=Listeners)
     #: the configuration as it stands, and how to read it again; None: it is not read again
     reload: tuple[Config, Callable[[], Config]] | None = None
+    book: SongBook = field(default_factory=SongBook)  #: the songs and set lists
     preloaded: PreloadedWorker | None = None  #: the player's process, if it has been started
 
     @property
@@ -92,6 +96,7 @@ def play(setup: PerformanceSetup, on_ready: Callable[[ReconnectingPorts, Setting
         live.end_notes = ports.end_notes
         player = live.wait_for_player()
         settings = setup.settings(player)
+        book, song = _open_book(setup.book, settings, player)
         remote = setup.remote.attach(
             server,
             SourceWorld(EndRepeatWorld(world, ports)),
@@ -105,7 +110,8 @@ def play(setup: PerformanceSetup, on_ready: Callable[[ReconnectingPorts, Setting
         )
         if audio is not None:
             log.info("sound: %s", audio.wait_ready())
-        charts = ChartWorld(remote.world, world.put, follows_metre=setup.song.follows_chart)
+        songs = SongWorld(remote.world, world.put, book, settings.setlist, song, remote.show_songs)
+        charts = ChartWorld(parts.enter_context(closing(songs)), world.put, follows_metre=setup.song.follows_chart)
         conductor = live.make_conductor(
             parts.enter_context(closing(charts)),
             remote.output,
@@ -116,6 +122,7 @@ def play(setup: PerformanceSetup, on_ready: Callable[[ReconnectingPorts, Setting
             clock=setup.connections.make_clock(setup.song),
             send_clock=setup.connections.send_clock,
             chart=setup.chart,
+            opening_song=songs.open_song(song),
         )
         remote.on_start(conductor)
         parts.enter_context(closing(MetricsWriter(conductor.counters, setup.connections.metrics, lambda: ports.xruns)))
@@ -130,6 +137,20 @@ def play(setup: PerformanceSetup, on_ready: Callable[[ReconnectingPorts, Setting
         with service_mode(ports, world.now, world.put, player, setup.reload, lambda: conductor.settings.chart):
             live.run(conductor)
     _write_results(setup, take, conductor)
+
+
+def _open_book(book: SongBook, settings: Settings, player: PlayerInfo) -> tuple[SongBook, str]:
+    """Return the songs that the player can play, and the one to begin with, if there is one.
+
+    Raises ConfigError where that, or one of the set list, is not among them.
+    """
+    known = book.keep_known(player)
+    known.check_setlist(settings.setlist)
+    for reason in known.broken.values():
+        log.error("a song cannot be played: %s", reason)
+    if settings.song in known.broken:
+        raise ConfigError(known.broken[settings.song])
+    return known, settings.song or (known.list_names(settings.setlist)[0] if settings.setlist else "")
 
 
 def _find_missing(ports: ReconnectingPorts, worker: Worker) -> list[str]:

@@ -58,6 +58,7 @@ class Ensemble(Player):
         self._roles = {name: info.roles for name, info in infos.items()}
         self._main = techniques[0]  # plays all roles that are not given to others
         self._settings = Settings(technique=self._main)  # those of the newest request
+        self._upcoming: list[str] = []  # soon to be chosen
         self._failed: set[str] = set()  # chosen, could not be loaded, and that was reported
         self._budget_ns: int | None = None
         self._post: Callable[[Callable[[], None]], None] | None = None
@@ -84,6 +85,7 @@ class Ensemble(Player):
         Raises whatever those raise; UserError, once, when a chosen one cannot be loaded: the one before it goes on.
         """
         settings = self._settings = request.settings
+        self._upcoming = [name for name in request.upcoming if name in self.info.techniques]
         self._load_chosen()
         main = self._main
         given = {role: name for role, name in settings.players.items() if self._can_play(name, role) and name != main}
@@ -120,7 +122,7 @@ class Ensemble(Player):
         """
         main, players = self._settings.technique, self._settings.players
         given = [name for role, name in players.items() if role in self._roles.get(name, ())]
-        chosen = list(dict.fromkeys((main if main in self.info.techniques else self._main, *given)))
+        chosen = list(dict.fromkeys((main if main in self.info.techniques else self._main, *given, *self._upcoming)))
         self._failed &= set(chosen)  # one that is chosen again has another chance
         for name in chosen:
             if name not in self._players and name not in self._failed:

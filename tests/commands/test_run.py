@@ -10,8 +10,8 @@ from click.testing import CliRunner, Result
 
 from daemon.cli import main
 from daemon.commands.run import build_setup, build_song
+from daemon.config.checks import ConfigError
 from daemon.config.cli_options import LoadedConfig
-from daemon.config.config import ConfigError
 from daemon.config.reading import build_config
 from daemon.live import run
 from daemon.players.worker import WorkerLost

@@ -9,8 +9,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from daemon.cli import main
+from daemon.config.checks import ConfigError
 from daemon.config.cli_options import load_config
-from daemon.config.config import KEYS, ConfigError
+from daemon.config.config import KEYS
 from daemon.config.reading import ConfigFile, build_config, read_config
 from daemon.config.toml_text import format_config, format_documented_config
 from daemon.control.gestures import DEFAULT_GESTURES

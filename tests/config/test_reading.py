@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.config.config import ConfigError
+from daemon.config.checks import ConfigError
 from daemon.config.reading import read_config
 from daemon.system.text_files import MAX_DOTS, MAX_TOML_CHARACTERS
 from tests.programs.fuzz_config import try_one

@@ -60,6 +60,7 @@ ELSEWHERE = {
     *("final_chord", "ritardando", "start_with", "intro_bars"),
     *("pickup", "count_in"),  # of a beginning
     "bank",  # means something with a program only: tests/output/test_programs.py
+    *("song", "setlist", "song_change", "next_song", "previous_song"),  # tests/live/test_song_world.py
 }
 
 

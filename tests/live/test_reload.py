@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from daemon.config.checks import ConfigError
 from daemon.config.cli_options import load_config
-from daemon.config.config import Config, ConfigError
+from daemon.config.config import Config
 from daemon.config.reading import build_config, parse_key
 from daemon.control.gesture_world import GestureWorld
 from daemon.control.gestures import Gestures

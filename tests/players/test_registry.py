@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from onnx import TensorProto, helper
 
 from daemon.cli import main
-from daemon.config.config import ConfigError
+from daemon.config.checks import ConfigError
 from daemon.config.reading import ConfigFile, build_config, parse_key
 from daemon.control import automation
 from daemon.core import techniques

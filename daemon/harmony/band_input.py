@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from daemon.core.settings import Settings
-from daemon.engine.song import BarLines
+from daemon.harmony.chart_route import ChartRoute
 from daemon.harmony.harmony_source import HarmonySource, find_split
+from daemon.harmony.lead_in import BarPlace
 from daemon.input.melody import MelodyTracker
 from daemon.input.melody_channels import MelodyChannels
 from music.midi import CONTROL_CHANGE
@@ -13,14 +16,14 @@ from music.midi import CONTROL_CHANGE
 class BandInput:
     """The owners of what is played to the band, and the operations that concern several of them. All in ticks."""
 
-    def __init__(self, bars: BarLines, channel: int | None = None) -> None:
+    def __init__(self, find_bar: Callable[[int], BarPlace], route: ChartRoute, channel: int | None = None) -> None:
         """Hear the melody on one MIDI channel (0..15), or on all if it is None.
 
-        bars: of the song, and the way through its chart.
+        find_bar: returns the bar of a tick; route: the way through the song's chart.
         """
         self.channels = MelodyChannels(channel)  # where melody is heard
         self.melody = MelodyTracker(channels=self.channels)  # what was played of it
-        self.harmony = HarmonySource(bars.bar_at, self.channels.has, bars.route)  # the chords that the player gives
+        self.harmony = HarmonySource(find_bar, self.channels.has, route)  # the chords that the player gives
 
     def use(self, settings: Settings) -> None:
         """Let these settings hold from now on."""
