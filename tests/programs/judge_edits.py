@@ -1,7 +1,7 @@
 """Judge the AR-CNN's edits, on music of the validation split, and print figures as JSON.
 
     python -m tests.programs.judge_edits [--data DIR] [--graph FILE.onnx] [--published FILE.onnx] [--pieces 16]
-    [--pictures DIR]
+    [--pictures DIR] [--jobs N]
 
 Restoration: notes of 8 bars are taken away (a share of them) and wrong ones put in (half as many), near right ones or
 anywhere; or a voice goes, or all but the first. Note F1 (onset and pitch) before and after the same number of
@@ -11,22 +11,27 @@ when to stop.
 The difference is that of pairs, with half of its 95% interval. Harmony: the soprano alone goes in, none of it may go,
 and the chorale comes out. `nats`: what the network gives the edits that would lead to the real piece, a mean over
 them, less is better.
+
+Pieces are restored by as many processes as there are cores, or as `--jobs` says; the figures are the same.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from daemon.commands.evaluate import DATA
+from daemon.evaluation.evaluate import map_in_processes
 from daemon.offline.file_editing import EditOptions
 from daemon.offline.file_editing import edit_draft as edit_as_rendered
 from daemon.players.arcnn import EditScorer
@@ -132,18 +137,48 @@ def spoil_in_all_ways(piece: JudgedPiece, index: int) -> dict[str, Lengths]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class RestorationTask:
+    """A piece to spoil in all ways, and to restore."""
+
+    graph: Path | None
+    index: int
+    piece: JudgedPiece
+    evaluations: int
+    #: edits of an evaluation; None: as `houseband render`
+    at_once: int | None
+
+
+@lru_cache(maxsize=2)
+def load_scorer(graph: Path | None) -> EditScorer:
+    """Load a graph, once in each process."""
+    return EditScorer(Graph(graph, "arcnn"))
+
+
+def restore(task: RestorationTask) -> dict[str, tuple[float, float]]:
+    """Kind -> F1 before and after."""
+    found: dict[str, tuple[float, float]] = {}
+    piece = task.piece
+    for kind, left in spoil_in_all_ways(piece, task.index).items():
+        draft = make_draft(left)
+        limits = Limits(add_max=10_000)
+        options = EditOptions(
+            piece.style, limits, iterations=task.evaluations, risk=0, seed=task.index, at_once=task.at_once
+        )
+        edit_as_rendered(draft, load_scorer(task.graph), options)
+        found[kind] = measure_f1(left, piece.true), measure_f1(draft.lengths, piece.true)
+    return found
+
+
 def judge_restoration(
-    editor: EditScorer, pieces: Sequence[JudgedPiece], evaluations: int, at_once: int | None
+    graph: Path | None, pieces: Sequence[JudgedPiece], evaluations: int, at_once: int | None, jobs: int
 ) -> dict[str, list[tuple[float, float]]]:
-    """Kind -> F1 before and after, of every piece. at_once: edits of an evaluation, None as `houseband render`."""
+    """Kind -> F1 before and after, of every piece. at_once: as in RestorationTask; jobs: how many processes."""
+    tasks = [RestorationTask(graph, index, piece, evaluations, at_once) for index, piece in enumerate(pieces)]
     found: dict[str, list[tuple[float, float]]] = {}
-    for index, piece in enumerate(pieces):
-        for kind, left in spoil_in_all_ways(piece, index).items():
-            draft = make_draft(left)
-            limits = Limits(add_max=10_000)
-            options = EditOptions(piece.style, limits, iterations=evaluations, risk=0, seed=index, at_once=at_once)
-            edit_as_rendered(draft, editor, options)
-            found.setdefault(kind, []).append((measure_f1(left, piece.true), measure_f1(draft.lengths, piece.true)))
+    for restored in map_in_processes(restore, tasks, jobs, "restoring"):
+        for kind, pair in restored.items():
+            found.setdefault(kind, []).append(pair)
     return found
 
 
@@ -299,18 +334,19 @@ def main() -> int:
     parser.add_argument("--collection", action="append", choices=list(COLLECTIONS), help="repeatable; default: all")
     parser.add_argument("--restoration-only", action="store_true")
     parser.add_argument("--pictures", type=Path)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes; one a core unless said")
     args = parser.parse_args()
     if not (args.data / "chorales.tar.gz").is_file() and not (args.data / "chorales").is_dir():
         sys.stderr.write(f"{args.data}: no chorales there; name the folder of the music collections with --data\n")
         return 2
-    editor = EditScorer(Graph(args.graph, "arcnn"))
-    other = None if args.published is None else EditScorer(Graph(args.published, "arcnn"))
+    for graph in {args.graph, args.published or args.graph}:  # one that cannot be played is said at once
+        load_scorer(graph)
     found: dict[str, Any] = {}
     for collection in args.collection or COLLECTIONS:
         pieces = read_pieces(args.data, collection, args.pieces)
         for evaluations in args.evaluations or (EVALUATIONS,):
-            ours = judge_restoration(editor, pieces, evaluations, None)
-            theirs = None if other is None else judge_restoration(other, pieces, evaluations, 1)
+            ours = judge_restoration(args.graph, pieces, evaluations, None, args.jobs)
+            theirs = args.published and judge_restoration(args.published, pieces, evaluations, 1, args.jobs)
             title = f"{collection}, {len(pieces)} pieces, {evaluations} evaluations"
             found[title] = compare(ours, theirs)
             sys.stderr.write(f"{title}: {json.dumps(found[title])}\n")
@@ -319,10 +355,10 @@ def main() -> int:
         if args.pictures is not None:
             args.pictures.mkdir(parents=True, exist_ok=True)
         found["at once"] = measure_at_once(
-            editor, [draw_sheet([n for v in collect_voices(s) for n in v]) for s in songs], 48
+            load_scorer(args.graph), [draw_sheet([n for v in collect_voices(s) for n in v]) for s in songs], 48
         )
-        found["soprano in, risk 0"] = judge_harmony(editor, songs, 8, 400, 0.0, args.pictures)
-        found["soprano in, risk 1"] = judge_harmony(editor, songs, 8, 400, 1.0, None)
+        found["soprano in, risk 0"] = judge_harmony(load_scorer(args.graph), songs, 8, 400, 0.0, args.pictures)
+        found["soprano in, risk 1"] = judge_harmony(load_scorer(args.graph), songs, 8, 400, 1.0, None)
     json.dump(found, sys.stdout, indent=1)
     sys.stdout.write("\n")
     return 0
