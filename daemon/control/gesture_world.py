@@ -8,9 +8,46 @@ from collections.abc import Callable, Mapping, Sequence
 from daemon.control.gestures import Gestures
 from daemon.core.controls import sort_changes
 from daemon.core.events import ControlChange, Event, ForgetGesture, LearnGesture, MidiIn, Ping, RebindGestures
+from daemon.core.tempo import NS_PER_S
 from daemon.core.world import World
 from daemon.input.melody_channels import MelodyChannels
 from music import midi
+
+#: a sustain pedal that is held down for so long, while nobody plays, is meant as a gesture
+LONG_PRESS_NS = NS_PER_S
+
+
+class PedalPress:
+    """A press of the sustain pedal while a gesture is waited for: one that is meant as such, or for the music.
+
+    It is meant as a gesture when the pedal goes up again, or has long been down, and no key was struck meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._press: MidiIn | None = None
+
+    @property
+    def deadline(self) -> int | None:
+        """When (ns) a press will have been long; None while there is none."""
+        return None if self._press is None else self._press.at + LONG_PRESS_NS
+
+    def hear(self, event: MidiIn) -> bytes | None:
+        """Take a message; return that of the press that it shows to be a gesture, None for none."""
+        if midi.is_note_on(event.data):
+            self._press = None
+        elif midi.is_pedal(event.data):
+            is_down = midi.is_pedal_down(event.data)
+            if is_down and self._press is None:
+                self._press = event
+            elif not is_down and self._press is not None and self._press.data[0] == event.data[0]:
+                return self.end().data
+        return None
+
+    def end(self) -> MidiIn:
+        """Forget the press, and return it."""
+        assert self._press is not None
+        press, self._press = self._press, None
+        return press
 
 
 class GestureWorld:
@@ -34,6 +71,7 @@ class GestureWorld:
         self._tell_learned = tell_learned
         self._channels = MelodyChannels(channel)
         self._learning: str | None = None  # the target that waits for a gesture
+        self._pedal = PedalPress()  # of the sustain pedal, while one waits
         self._ready: deque[Event] = deque()
 
     def now(self) -> int:
@@ -49,14 +87,18 @@ class GestureWorld:
     def wait(self, until: int | None) -> Event | None:
         """Wait for the next event, at the latest until `until` (ns); None when nothing came."""
         while not self._ready:
-            event = self._world.wait(until)
+            long = self._pedal.deadline
+            event = self._world.wait(until if long is None else long if until is None else min(until, long))
+            if event is None and long is not None and self.now() >= long:
+                self._learn_held_pedal()
+                continue
             match event:
                 case MidiIn():
                     self._ready.extend(self._read(event))
                 case ControlChange():
                     self._ready.extend(self._expand(event))
                 case LearnGesture():
-                    self._learning = event.target or None
+                    self._learning, self._pedal = event.target or None, PedalPress()
                     _report(event.done)
                 case ForgetGesture():
                     gesture = self._gestures.forget(event.target)
@@ -76,17 +118,35 @@ class GestureWorld:
         """Return the control changes that a MIDI message makes, or itself where it is no gesture."""
         if self._channels.hear(event.data, event.port):  # it sets up an MPE zone
             return [event]
-        if self._learning is not None:
-            gesture = self._gestures.learn(event.data, self._learning)
-            if gesture is not None:
-                self._tell_learned(str(gesture), self._learning)
-                self._learning = None
+        if self._learning is not None and not midi.is_pedal(event.data):
+            self._pedal.hear(event)
+            self._learn(event.data)
+        elif self._learning is not None:
+            is_bound, press = self._gestures.is_bound(event.data), self._pedal.hear(event)
+            if press is not None:
+                self._learn(press)
+            return [] if is_bound else [event]  # the melody hears what it has heard so far, the pedal's end, too
         is_key = midi.is_note(event.data)
         is_melody = is_key and self._channels.has_been_chosen(midi.channel_of(event.data), event.port)
         turned = self._gestures.read(event.data, is_melody=is_melody)
         if turned is None:
             return [event]
         return [change for key, value in turned for change in self._expand(ControlChange(event.at, key, value))]
+
+    def _learn(self, data: bytes) -> None:
+        """Bind the gesture that a message makes to the target that waits for one, if it can be."""
+        assert self._learning is not None
+        gesture = self._gestures.learn(data, self._learning)
+        if gesture is not None:
+            self._tell_learned(str(gesture), self._learning)
+            self._learning, self._pedal = None, PedalPress()
+
+    def _learn_held_pedal(self) -> None:
+        """Bind the sustain pedal, which is held down; for the melody it goes up, for that will not hear of it again."""
+        press = self._pedal.end()
+        if not self._gestures.is_bound(press.data):
+            self._ready.append(MidiIn(self.now(), bytes((*press.data[:2], 0)), press.port))
+        self._learn(press.data)
 
     def _expand(self, change: ControlChange) -> list[Event]:
         """Return the changes of a preset in place of the preset."""

@@ -78,10 +78,8 @@ DEFAULT_GESTURES: dict[str, str] = {
 LEARN, FORGET, PING = "learn", "forget", "ping"
 
 CC, NOTE, PROGRAM = "cc", "note", "program"
-#: controllers that cannot be learned: the sustain pedal, those that choose a parameter, and the channel modes
-_NEVER_LEARNED = frozenset(
-    (midi.PEDAL, *midi.PARAMETER_CONTROLLERS - {midi.DATA_ENTRY}, *range(midi.ALL_SOUND_OFF, 128))
-)
+#: controllers that cannot be learned: those that choose a parameter, and the channel modes
+_NEVER_LEARNED = frozenset((*midi.PARAMETER_CONTROLLERS - {midi.DATA_ENTRY}, *range(midi.ALL_SOUND_OFF, 128)))
 _SYNTAX = re.compile(r"(cc|note|program)(?: +(\d{1,4}))?(?: +channel +(\d{1,4}))?")
 _KINDS = {midi.CONTROL_CHANGE: CC, midi.NOTE_ON: NOTE, midi.NOTE_OFF: NOTE, midi.PROGRAM_CHANGE: PROGRAM}
 
@@ -221,6 +219,11 @@ class Gestures:
         self._last_values[gesture] = value
         turned = self._value_for(target, gesture, value, before)
         return [] if turned is None else [(target.key, turned)]
+
+    def is_bound(self, data: bytes) -> bool:
+        """Return whether a MIDI message is a gesture that has a target."""
+        found = _read_gesture(data)
+        return found is not None and self._find(found[0]) is not None
 
     def learn(self, data: bytes, target: str) -> Gesture | None:
         """Bind the gesture that a MIDI message makes to a target, whose earlier learned gesture is forgotten.

@@ -11,6 +11,7 @@ from daemon.core.events import ControlChange, Event, ForgetGesture, LearnGesture
 from daemon.core.schema import SettingError
 from daemon.core.value_types import TOGGLE, Trigger
 from daemon.offline.virtual_world import VirtualWorld
+from tests.support.fakes import MS
 
 CHOICES = {"style": ("pop", "rock", "jazz"), "technique": ("gan",), "preset": ("quiet",)}
 
@@ -178,7 +179,9 @@ def test_a_knob_goes_through_the_words_that_a_control_takes_and_a_program_counts
 @pytest.mark.parametrize(
     ("data", "what", "made"),
     [
-        (cc(64, 127), "intensity", None),  # the sustain pedal
+        (cc(64, 127), "intensity", "cc 64 channel 1"),
+        (cc(66, 127), "fill", "cc 66 channel 1"),
+        (cc(67, 127), "mute.bass", "cc 67 channel 1"),
         (cc(123, 127), "panic", None),
         (key(60, channel=1), "intensity", None),  # the melody goes on while one reaches for the knob
         (key(60, 0, 1), "fill", None),
@@ -251,6 +254,65 @@ def test_the_world_learns_tells_and_forgets() -> None:
     found = [through.wait(None) for _ in range(5)]
     assert [type(event).__name__ for event in found] == ["MidiIn", "ControlChange", "ControlChange", "MidiIn", "Quit"]
     assert told == [("cc 21 channel 1", "intensity"), ("cc 21 channel 1", "")]
+
+
+def pedal(at: int, value: int) -> MidiIn:
+    return MidiIn(at, bytes((0xB0, 64, value)))
+
+
+def learnt(*events: Event) -> tuple[list[tuple[str, str]], list[tuple[int, str]]]:
+    """Return what was learnt for `fill`, and what came of the events, as `heard` does."""
+    told: list[tuple[str, str]] = []
+    world = VirtualWorld()
+    for event in (LearnGesture(0, "fill"), *events, Quit(10_000 * MS)):
+        world.put(event)
+    through = GestureWorld(world, known(), tell_learned=lambda made, what: told.append((made, what)))
+    found = []
+    while not isinstance(event := through.wait(None), Quit):
+        assert event is not None
+        is_midi = isinstance(event, MidiIn)
+        found.append((event.at // MS, event.data.hex() if is_midi else f"{event.key}"))  # type: ignore[union-attr]
+    return told, found
+
+
+FILL = [("cc 64 channel 1", "fill")]
+
+
+def test_the_sustain_pedal_is_learnt_when_it_goes_down_and_up_and_the_melody_hears_both() -> None:
+    told, found = learnt(pedal(10 * MS, 127), pedal(300 * MS, 0), pedal(500 * MS, 127), pedal(600 * MS, 0))
+    assert told == FILL
+    assert found == [(10, "b0407f"), (300, "b04000"), (500, "fill")]
+
+
+def test_a_pedal_that_is_held_long_is_learnt_then_and_lifted_for_the_melody() -> None:
+    told, found = learnt(pedal(10 * MS, 127), pedal(5_000 * MS, 0), pedal(6_000 * MS, 127))
+    assert told == FILL
+    assert found == [(10, "b0407f"), (1_010, "b04000"), (6_000, "fill")]
+
+
+def test_a_pedal_that_is_played_with_is_not_learnt() -> None:
+    music = [pedal(10 * MS, 127), MidiIn(50 * MS, key(60, channel=1)), pedal(2_000 * MS, 0)]
+    told, _ = learnt(*music[:1], MidiIn(50 * MS, bytes((0x82, 60, 0))), *music[2:])
+    assert told == FILL  # a key that goes up is no playing
+    told, _ = learnt(pedal(10 * MS, 127), MidiIn(20 * MS, cc(21, 127)), pedal(30 * MS, 0))
+    assert told == [("cc 21 channel 1", "fill")]
+    world = VirtualWorld()
+    for event in (LearnGesture(0, "intensity"), *music, Quit(10_000 * MS)):
+        world.put(event)
+    said: list[tuple[str, str]] = []
+    through = GestureWorld(world, known(), tell_learned=lambda made, what: said.append((made, what)))
+    passed = [through.wait(None) for _ in range(4)]
+    assert passed[:3] == music
+    assert said == []
+
+
+def test_a_pedal_that_had_another_target_does_not_turn_it_while_a_gesture_is_waited_for() -> None:
+    world = VirtualWorld()
+    for event in (LearnGesture(0, "fill"), pedal(1, 127), pedal(2, 0), pedal(3, 127), pedal(4, 0), Quit(5)):
+        world.put(event)
+    through = GestureWorld(world, known(cc_64="ending"))
+    assert through.wait(None) == ControlChange(3, "fill", True)
+    assert isinstance(through.wait(None), Quit)
 
 
 def test_a_deadline_passes_through() -> None:
