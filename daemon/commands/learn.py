@@ -23,8 +23,8 @@ def command(control: str | None, forget: bool, listing: bool, as_json: bool, key
     """Bind the next thing you move on your keyboard to a control: `houseband learn intensity`, then turn a knob.
 
     Pads, keys and program changes can be learnt for what needs no number (fill, ending, mute.drums, ...) and for one
-    value (`houseband learn style=jazz`), and so can pedals. The sustain pedal is learnt when you press it and let go, or
-    hold it for a second, without playing; it sustains no more then. What is learnt is kept beside the configuration.
+    value (`houseband learn style=jazz`), and so can pedals. The sustain pedal is learnt when you press it and let go,
+    or hold it for a second, without playing; it sustains no more then. What is learnt is kept beside the configuration.
     """
     if listing:
         _list_gestures(as_json=as_json)

@@ -99,7 +99,9 @@ def build_setup(loaded: LoadedConfig) -> PerformanceSetup:
         channel=config.melody_channel,
         connections=Connections.from_config(config),
         listeners=build_listeners(config),
-        remote=RemoteControl(config.gestures, loaded.learned, loaded.learned_file, config.presets, config.control),
+        remote=RemoteControl(
+            config.gestures, loaded.learned, loaded.learned_file, config.presets, config.control, config.clock
+        ),
     )
 
 

@@ -26,7 +26,7 @@ PORT, PLAYER = "port ", "player"
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def command(control: str | None, as_json: bool) -> None:
     """Print what the band that plays is doing: its music, its controls, and how well it keeps up."""
-    from daemon.screen.top import describe_chord
+    from daemon.screen.band_state import describe_chord
 
     with closing(ControlClient(choose_control_address(control))) as client:
         client.check_band()

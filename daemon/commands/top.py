@@ -14,10 +14,13 @@ from music.errors import UserError
 
 @click.command(short_help="Watch the band that plays: a live roll and meters.")
 @add_connect_option
-def command(control: str | None) -> None:
+@click.option("--stage", is_flag=True, help="Begin with the stage view.")
+def command(control: str | None, stage: bool) -> None:
     """Watch the band that plays: a live piano roll, meters and figures.
 
-    Right of the now-line stands what the band plans to play. Ctrl-C leaves, and the band plays on.
+    Right of the now-line stands what the band plans to play. The key s shows the stage view and the roll in turns: in
+    big figures the bar and beat, the song and the next one, the chord and the next one, what the band waits for, and
+    whose clock it follows. q or Ctrl-C leaves, and the band plays on.
     """
     from rich.console import Console
 
@@ -29,7 +32,8 @@ def command(control: str | None) -> None:
     address = find_address(choose_control_address(control))
     with contextlib.suppress(KeyboardInterrupt), contextlib.closing(ControlClient(address)) as client:
         client.check_band()
-        watch(client, console)
+        if watch(client, console, on_stage=stage):
+            return
         if find_owner(address) is None:
             click.echo("the band has gone")
         else:

@@ -58,6 +58,8 @@ class ServerSetup:
     learned_file: str = ""
     #: names of the MIDI ports, input and output
     ports: tuple[str, ...] = ()
+    #: the clock that is followed, as `--clock` has it
+    clock: str = ""
     #: how many servers of this band have ended before
     restarts: int = 0
     #: the number before that of the first command

@@ -60,6 +60,7 @@ class RemoteControl:
     learned_file: Path | None = None  #: where those are kept
     presets: Mapping[str, Sequence[tuple[str, object]]] = field(default_factory=dict)  #: name -> (control, value) pairs
     control: str = OFF  #: address of the control socket, as the configuration has it
+    clock: str = ""  #: the clock that the band follows, as `--clock` has it
 
     def start(self, world: LiveWorld, stack: ExitStack) -> ControlSocket | None:
         """Start the socket's server, which takes a moment, and heed the signal that stands for a panic.
@@ -112,6 +113,7 @@ class RemoteControl:
                 learned=dict(self.learned),
                 learned_file=str(self.learned_file or ""),
                 ports=ports,
+                clock=self.clock,
             )
         )
         publisher = Publisher(server, find_missing)

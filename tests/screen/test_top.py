@@ -6,10 +6,14 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 
 from daemon.cli import main
-from daemon.screen.top import METER_HALF_LIFE_NS, BandState, picture
+from daemon.screen.band_state import METER_HALF_LIFE_NS, BandState
+from daemon.screen.top import Viewer, picture, wrap
 
 NS = 20_833_334  # a tick at 120 bpm, and a bit
 STATE: dict[str, Any] = {
@@ -53,8 +57,70 @@ def test_a_heading_says_where_it_is_and_a_footing_how_it_stands() -> None:
     assert drawn(there, 0)[-3] == "intensity 0.5"
     counters = {"isr": 0.998, "onsets": 12, "dropped": 1, "late": 2, "inference_ms_p50": 8.25, "inference_ms_p99": None}
     there.take({"event": "counters", "counters": counters}, 0)
-    assert "in time 0.998   plan 8.25/- ms" in drawn(there, 0)[-2]
+    assert drawn(there, 0)[-3].startswith("in time 0.998   plan 8.25/- ms")
     assert drawn(there, 0)[-2].endswith("notes 12   dropped 1   plans late 2")
+
+
+FIGURES = {
+    "isr": 0.998, "onsets": 123456, "dropped": 12, "late": 23, "inference_ms_p50": 8.25, "inference_ms_p99": 12.5,
+    "lateness_ms_p99": 0.123, "age_ms_p50": 123.4, "age_ms_p99": 234.5,
+}  # fmt: skip
+TURNED = {"intensity": 0.123, "density": 1.234, "temperature": 1.234, "swing": 0.123, "humanise": 0.123, "seed": 12345}
+
+
+def full() -> BandState:
+    """A band of which there is much to say."""
+    there = scene()
+    there.take({"event": "controls", "controls": {**STATE["controls"], **TURNED, "style": "bossa nova"}}, 0)
+    there.take({"event": "counters", "counters": FIGURES}, 0)
+    there.take({"event": "chord", "now": "F#:maj7(9,#11)/3", "next": "Bb:hdim7", "source": "memory"}, 0)
+    there.song = {"title": "A Song with a Long Name in Two Parts", "next_title": "The Other Song, Whose Name is Longer"}
+    there.clock = "auto"
+    return there
+
+
+@pytest.mark.parametrize("on_stage", [False, True])
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (80, 40), (60, 24), (132, 50)])
+def test_nothing_is_cut(width: int, height: int, on_stage: bool) -> None:
+    viewer = Viewer(on_stage=on_stage)
+    viewer.band = full()
+    for playing in (True, False):
+        viewer.band.playing = playing
+        lines = viewer.draw(30 * NS, width, height, ascii_only=False).plain.rstrip("\n").split("\n")
+        assert len(lines) <= height
+        assert max(map(len, lines)) <= width
+        if not on_stage:
+            said = " ".join(lines)
+            for figure in ("plans late 23", "knows 123/234 ms", "seed 12345", "bossa nova, gan"):
+                assert figure in said
+            assert "(memory)" in said
+        elif width >= 80:
+            assert "..." not in "".join(lines)
+
+
+@given(st.lists(st.text("abc", min_size=1, max_size=30), max_size=12), st.integers(1, 80))
+def test_facts_are_wrapped_between_facts(facts: list[str], width: int) -> None:
+    lines = wrap(facts, width)
+    assert all(len(line) <= width for line in lines)
+    assert [fact[:width] for fact in facts] == [fact for line in lines for fact in line.split()]
+
+
+def test_bars_and_beats_are_those_of_the_metre() -> None:
+    there = scene()
+    there.take({"event": "bar", "bar": 7, "metre": "6/8", "tick": 96, "end": 168, "at": 0}, 0)
+    places = [there.find_place(tick * NS) for tick in (0, 13, 71, 73)]
+    assert [(place.bar, place.beat, place.beats) for place in places] == [(7, 1, 6), (7, 2, 6), (7, 6, 6), (8, 1, 6)]
+    assert drawn(there, 13 * NS)[0].startswith("houseband   bar 7.2")
+
+
+def test_keys_leave_and_change_the_view() -> None:
+    viewer = Viewer()
+    for key, on_stage in (("s", True), ("x", True), ("\t", False), ("S", True)):
+        viewer.take({"key": key})
+        assert viewer.on_stage == on_stage
+    assert not viewer.has_left
+    viewer.take({"key": "q"})
+    assert viewer.has_left
 
 
 def test_tempo_controls_and_silence() -> None:
