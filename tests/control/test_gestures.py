@@ -264,14 +264,13 @@ def learnt(*events: Event) -> tuple[list[tuple[str, str]], list[tuple[int, str]]
     """Return what was learnt for `fill`, and what came of the events, as `heard` does."""
     told: list[tuple[str, str]] = []
     world = VirtualWorld()
-    for event in (LearnGesture(0, "fill"), *events, Quit(10_000 * MS)):
-        world.put(event)
+    for given in (LearnGesture(0, "fill"), *events, Quit(10_000 * MS)):
+        world.put(given)
     through = GestureWorld(world, known(), tell_learned=lambda made, what: told.append((made, what)))
     found = []
-    while not isinstance(event := through.wait(None), Quit):
-        assert event is not None
-        is_midi = isinstance(event, MidiIn)
-        found.append((event.at // MS, event.data.hex() if is_midi else f"{event.key}"))  # type: ignore[union-attr]
+    while isinstance(event := through.wait(None), MidiIn | ControlChange):
+        found.append((event.at // MS, event.data.hex() if isinstance(event, MidiIn) else event.key))
+    assert isinstance(event, Quit)
     return told, found
 
 
@@ -297,7 +296,8 @@ def test_a_pedal_that_is_played_with_is_not_learnt() -> None:
     told, _ = learnt(pedal(10 * MS, 127), MidiIn(20 * MS, cc(21, 127)), pedal(30 * MS, 0))
     assert told == [("cc 21 channel 1", "fill")]
     world = VirtualWorld()
-    for event in (LearnGesture(0, "intensity"), *music, Quit(10_000 * MS)):
+    script: list[Event] = [LearnGesture(0, "intensity"), *music, Quit(10_000 * MS)]
+    for event in script:
         world.put(event)
     said: list[tuple[str, str]] = []
     through = GestureWorld(world, known(), tell_learned=lambda made, what: said.append((made, what)))
