@@ -61,7 +61,8 @@ class RequestHandler:
             "presets": list(setup["presets"]), "gestures": {**setup["gestures"], **self._learned},
             "ports": list(setup["ports"]), "restarts": setup["restarts"], "waiting_for": [],
             "chord": {"now": None, "next": None, "source": "melody"}, "songs": [], "setlists": [],
-            "song": {"name": "", "title": "", "next": "", "next_title": "", "order": []}, "clock": setup.get("clock", ""),
+            "song": {"name": "", "title": "", "next": "", "next_title": "", "order": []},
+            "clock": setup.get("clock", ""),
         }  # fmt: skip
 
     def answer(self, client: Connection, request: Json) -> None:
