@@ -22,7 +22,7 @@ Event = tuple[int, int, int, int, bytes]
 
 #: Status of a message that is in files only.
 META = 0xFF
-TEXT, COPYRIGHT, TRACK_NAME, MARKER, CUE_POINT = 0x01, 0x02, 0x03, 0x06, 0x07
+TEXT, COPYRIGHT, TRACK_NAME, LYRIC, MARKER, CUE_POINT = 0x01, 0x02, 0x03, 0x05, 0x06, 0x07
 END_OF_TRACK, SET_TEMPO, SMPTE_OFFSET, TIME_SIGNATURE, KEY_SIGNATURE = 0x2F, 0x51, 0x54, 0x58, 0x59
 
 #: The bytes that a meta message of fixed length has, and the fewest that make sense of it.

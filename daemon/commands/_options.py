@@ -13,7 +13,7 @@ from daemon.core.controls import CONTROLS, change_settings
 from daemon.core.plan import REPLAN_CHOICES
 from daemon.core.player_info import PlayerInfo
 from daemon.core.schema import SettingError, split_assignment
-from daemon.core.settings import MIXED_ROLES, Settings
+from daemon.core.settings import BAND_START, MIXED_ROLES, Settings
 from music import midi
 
 #: the controls that have an option of their own
@@ -26,6 +26,8 @@ EDIT_OPTIONS = (
 
 #: options that give chords
 CHORD_OPTIONS = ("harmony", "chart", "chord_track", "chord_channel", "split")
+#: options that say how a rendering begins and ends
+FORM_OPTIONS = ("intro_bars", "start_with", "ending")
 
 
 technique_option = make_key_option("technique", default=True)
@@ -78,6 +80,23 @@ def chord_options(function: Callable[..., None]) -> Callable[..., None]:
     channel = make_key_option("chord_channel", help="The channel, 1 to 16, that is heard as the leading hand.")
     split = make_key_option("split", help="Keys of the melody's track below this pitch are the leading hand.")
     return harmony(make_key_option("chart")(track(channel(split(function)))))
+
+
+def form_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say how a rendering begins and ends; each is None where it is not given."""
+    ending = click.option(
+        "--ending", is_flag=True, default=None, flag_value=True, help="End with a chord on the melody's last note."
+    )
+    start = click.option(
+        "--from-start", "start_with", flag_value=BAND_START, help="Play from bar 1 on, before the melody enters."
+    )
+    intro = make_key_option(
+        "intro_bars",
+        "--intro",
+        "intro_bars",
+        help="Bars that the band plays alone before the melody; they are added to the file.",
+    )
+    return intro(start(ending(function)))
 
 
 def edit_options(function: Callable[..., None]) -> Callable[..., None]:

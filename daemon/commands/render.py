@@ -16,11 +16,13 @@ from daemon.commands._files import report_write_errors
 from daemon.commands._options import (
     CHORD_OPTIONS,
     EDIT_OPTIONS,
+    FORM_OPTIONS,
     build_settings,
     channel_option,
     chord_options,
     control_options,
     edit_options,
+    form_options,
     graph_option,
     latency_option,
     list_controls,
@@ -76,6 +78,7 @@ def _make_epilog() -> str:
 @make_key_option("bpm", help="Beats per minute instead of the file's tempo.")
 @chord_options
 @control_options
+@form_options
 @click.option("--config", "file", metavar="FILE.toml", type=click.Path(path_type=Path), help="Controls and presets.")
 @click.option("--automation", metavar="FILE.jsonl", type=click.Path(path_type=Path), help="Controls turned on the way.")
 @latency_option
@@ -165,7 +168,7 @@ def _check_editing(technique: str, output: Path, playing: PlayingArguments) -> N
 
 def _check_chords(technique: str, values: Mapping[str, object]) -> None:
     """Raise UserError for chords that are given to a player that edits notes."""
-    for key in (*CHORD_OPTIONS, "key"):
+    for key in (*CHORD_OPTIONS, *FORM_OPTIONS, "key"):
         if values.get(key) is not None:
             raise UserError(f"--{key.replace('_', '-')}: is not for --technique {technique}, which hears notes alone")
 
@@ -263,4 +266,5 @@ def _build_options(given: RenderArguments, playing: PlayingArguments, player: Pl
         automation=read_automation(automation, player, presets, settings.technique) if automation else (),
         chart=open_chart(settings.chart).line if settings.chart else None,
         chord_track=playing.chord_track,
+        ending=bool(given.values["ending"]),
     )

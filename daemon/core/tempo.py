@@ -113,6 +113,10 @@ class TempoMap:
         self.change(tick, min(max(hurry, us // 2, 1), 2 * us))
         self.change(target, us)
 
+    def list_marks_from(self, tick: int) -> list[tuple[int, int]]:
+        """Return the marks, as (tick, microseconds per beat), that make what holds from a tick on."""
+        return [(tick, self.us_at(tick)), *(mark for mark in self.marks if mark[0] > tick)]
+
     def slow_down(self, begin: int, end: int, percent: int, step: int) -> None:
         """Play slower from `begin` to `end`, by the same share of the tempo at every step, down to `percent` of it.
 

@@ -34,14 +34,16 @@ class Beginning:
         """Be ready as the program starts: count in, begin where the song is known to, or wait for the first note."""
         band = self._band
         song = band.transport.song
-        if song.count_in and self._choose_start() == COUNT_IN_START:
+        if song.count_in and song.tempo is None and self._choose_start() == COUNT_IN_START:
             band.count_in(band.transport.count_in(now))
         if song.bar_1:
             band.input.harmony.route.restart(song.bar_1)
+        if song.ending is not None:
+            band.form.end_on(song.ending, song.over)
         if song.begin is not None:
             band.begin(song.begin)
-            if song.plays_first:
-                band.input.harmony.lead_in.begin((song.begin + 1) * TICKS_PER_STEP, song.bar_1, song.key)
+            if song.enters is not None:
+                band.input.harmony.lead_in.begin((song.begin + 1) * TICKS_PER_STEP, song.enters, song.key)
 
     def start(self, now: int, clock: ClockState) -> None:
         """Begin as the settings have it, unless the band plays. clock: that of the clock which is followed."""

@@ -104,10 +104,10 @@ class Form:
         chord = find_chord(line)
         self._end_from(line, line if chord is None and final_chord == NEXT_BAR else chord)
 
-    def end_on(self, tick: int) -> None:
-        """Let the final chord begin at a tick, for a bar."""
+    def end_on(self, tick: int, over: int | None = None) -> None:
+        """Let the final chord begin at a tick, and end at another, or after a bar."""
         bar = self._bars.bar_at(tick)
-        self.ending = Ending(tick, tick, tick + bar.end - bar.start)
+        self.ending = Ending(tick, tick, tick + bar.end - bar.start if over is None else over)
 
     def end_after_pause(self, tick: int, since: int | None, bars: int) -> None:
         """Begin an ending at this tick, if it is a bar line and the player has been silent for `bars` whole bars.

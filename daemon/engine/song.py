@@ -155,10 +155,13 @@ class SongInfo:
     melody: tuple[Note, ...] | None = None
     #: the step from which on plans are asked for; None: from the first melody note on
     begin: int | None = None
-    #: the band plays from there on, before the melody enters
-    plays_first: bool = False
+    #: the tick at which the melody enters, if the band plays before it; None: it does not
+    enters: int | None = None
     #: the tick at which bar 1 of the chart lies
     bar_1: int = 0
+    #: the ticks at which the final chord begins, and ends, where they are known
+    ending: int | None = None
+    over: int | None = None
     #: the key to lead in with, where the settings name none
     key: Key | None = None
 

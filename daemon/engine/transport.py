@@ -69,7 +69,8 @@ class Transport:
         self.entry: int | None = None
         self._has_begun = False  # the band has played
         self._state = TransportState.ARMED  # but for being held
-        self._slows_down = False  # it does before a final chord, or has been told otherwise since
+        # marks of the tempo that a ritardando has taken the place of; none where another has been set since
+        self._usual: list[tuple[int, int]] | None = None
         self._taps = TapTempo()
 
     @property
@@ -152,7 +153,7 @@ class Transport:
         """Leap forward, to a tick that has not come by `at` (ns); stop there, armed."""
         self.us = us
         self._place(tick, at)
-        self._state, self._slows_down = TransportState.ARMED, False
+        self._state, self._usual = TransportState.ARMED, None
 
     def _place(self, tick: int, at: int) -> None:
         if self.tempo is None:
@@ -166,7 +167,7 @@ class Transport:
         """Play at `bpm` from the first tick at or after `at` (ns) on, unless a clock leads."""
         if self.led:
             return
-        self.us = us_per_beat(bpm)
+        self.us, self._usual = us_per_beat(bpm), None if self._usual is None else []
         if self.tempo is not None:
             self.tempo.change(self.tempo.tick_from(at), self.us)
 
@@ -175,16 +176,19 @@ class Transport:
 
         It is played once until `resume_tempo`, for a tempo that is set meanwhile holds.
         """
-        if self._slows_down or self.led or self.is_paced or self.tempo is None or begin >= end:
+        if self._usual is not None or self.led or self.is_paced or self.tempo is None or begin >= end:
             return
-        self._slows_down = True
+        self._usual = self.tempo.list_marks_from(begin)
         self.tempo.slow_down(begin, end, percent, TICKS_PER_STEP)
 
     def resume_tempo(self, at: int) -> None:
         """Play as fast as before a ritardando from the first tick at or after `at` (ns) on."""
-        if self._slows_down and self.tempo is not None and not self.led and not self.is_paced:
-            self.tempo.change(self.tempo.tick_from(at), self.us)
-        self._slows_down = False
+        if self._usual and self.tempo is not None and not self.led and not self.is_paced:
+            tick = self.tempo.tick_from(at)
+            us = next((us for mark, us in reversed(self._usual) if mark <= tick), self._usual[0][1])
+            for mark in ((tick, us), *(later for later in self._usual if later[0] > tick)):
+                self.tempo.change(*mark)
+        self._usual = None
 
     def change_tempo_from(self, tick: int, bpm: float) -> None:
         """Play at `bpm` from a tick to come on, unless a clock leads."""

@@ -171,7 +171,9 @@ class HarmonySource:
         chords, source = self._list_given(step)
         if not self.lead_in.lasts(tick) or any(chord.start <= tick < chord.end for chord in chords):
             return chords, source
-        key = self.find_key() or self.lead_in.key
+        key = self.find_key()
+        if key is None and self.lead_in.key is not None:
+            key = self.lead_in.key.transpose(self._settings.transpose)
         if key is None:
             return [], MELODY
         since, until = tick - _PAST_BEATS * TICKS_PER_BEAT, tick + (AHEAD_BEATS + 1) * TICKS_PER_BEAT

@@ -12,6 +12,7 @@ from daemon.engine.song import bar_at
 from daemon.harmony.chart_line import ChartLine, place
 from daemon.harmony.chord_reading import read_chord
 from daemon.harmony.harmony_source import AUTO, CHART, MELODY
+from daemon.offline.introduction import NO_INTRODUCTION, add_introduction
 from daemon.offline.note_replacement import EditInPlaceError, FileNote, MidiBytes, TrackSpan
 from daemon.offline.render import Progress, RenderedSong, RenderOptions, perform
 from daemon.players.player import Player
@@ -133,7 +134,10 @@ def regenerate(
     steps = range(begin // TICKS_PER_STEP - _LEAD_STEPS, -(-end // TICKS_PER_STEP))
     partial = SelectionPlayer(player, given, steps, selection.roles)
     options = _give_chords(options, heard or song)
-    played = perform(heard or song, melody, partial, options, progress)
+    moved, _, introduction = add_introduction(heard or song, melody, options.settings, options.chart)
+    if moved is not (heard or song):  # it has no bars for one, and gets none
+        introduction = NO_INTRODUCTION
+    played = perform(heard or song, melody, partial, options, progress, None, introduction)
     fresh = {role: _select(played, role, begin, end) for role in selection.roles if role in player.info.roles}
     for role, notes in fresh.items():
         _replace(file, role, tracks[role], (begin, end), notes, played.unit)

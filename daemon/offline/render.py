@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daemon.control.automation import AutomationPoint
 from daemon.core.counters import Counters
-from daemon.core.events import ControlChange, MidiIn, Quit
+from daemon.core.events import ControlChange, Event, MidiIn, Quit
 from daemon.core.observers import ObservedWorld
 from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
-from daemon.core.tempo import NS_PER_MS, NS_PER_S, TapTempo, TempoMap, us_per_beat
+from daemon.core.tempo import NS_PER_MS, NS_PER_S, TempoMap, us_per_beat
 from daemon.engine.conductor import Conductor
 from daemon.engine.song import SongInfo, bar_at
 from daemon.harmony.chart_line import ChartLine, OpenedChart, open_chart
@@ -21,6 +23,7 @@ from daemon.harmony.harmony_source import HarmonySource
 from daemon.input.melody import MelodyTracker
 from daemon.input.transposition import Transposition
 from daemon.offline.given_chords import HarmonyLog, choose_channels, copy_hand, find_hand
+from daemon.offline.introduction import NO_INTRODUCTION, Introduction, add_introduction
 from daemon.offline.kept_tracks import copy_other_tracks, list_song_metas, replace_programs
 from daemon.offline.played_sound import PlayedSound
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, SentMessage, VirtualWorld
@@ -43,6 +46,8 @@ MAX_BAR_TICKS = 32 * TICKS_PER_BEAT
 #: how often a player that sees the whole melody is asked: nothing comes to pass that it does not know, and the figures
 #: of `houseband evaluate` are those of a plan a beat; with a plan a bar they are not (models/LOG.md)
 OFFLINE_REPLAN = "two-beats"
+#: how long a final chord is held at least
+MIN_FINAL_TICKS = 2 * TICKS_PER_BEAT
 #: the longest sound that is written
 MAX_WAV_NS = 3 * 3600 * NS_PER_S
 
@@ -70,6 +75,8 @@ class RenderOptions:
     automation: tuple[AutomationPoint, ...] = ()
     #: the song's chords, where there is a chart
     chart: ChartLine | None = None
+    #: the last note of the melody is that of a final chord
+    ending: bool = False
     #: name or number of the track that is heard as the leading hand; None: `chord_channel` and `split` tell it
     chord_track: str | None = None
 
@@ -140,30 +147,29 @@ def perform(
     options: RenderOptions = RenderOptions(),
     progress: Progress | None = None,
     sound: PlayedSound | None = None,
+    introduction: Introduction = NO_INTRODUCTION,
 ) -> RenderedSong:
     """Play the accompaniment to a part of a song that has notes, in whole bars from the first note to the last.
 
-    Raises MidiFileError for a melody that lasts too long, InferenceError where the player never answers.
+    introduction: what the band plays before. Raises MidiFileError for a melody that lasts too long, InferenceError
+    where the player never answers.
     """
     marks = song.tempos if options.bpm is None else ((0, us_per_beat(options.bpm)),)
-    known = SongInfo(metres=song.metres)
-    first, *_, last = sorted({at for note in quantise(melody.notes) for at in (note.start, note.end)})
     midifile.check_length(song, melody.notes)
-    begin = max(known.bar_at(first).start, first - MAX_BAR_TICKS)
-    end = known.bar_at(last - 1).start + known.metre_at(last - 1)[1].ticks_per_bar
-    end = min(end, last + MAX_BAR_TICKS)
-    early = min(begin, 0) - known.metre_at(first)[1].ticks_per_bar
+    begin, end, early, final = _find_span(song, melody, options, introduction)
     hand = find_hand(song, melody, options.settings, options.chord_track)
     settings, channel = choose_channels(options.settings, bool(hand))
     played = _make_messages(song, melody, channel)
     messages = played + [each for part in hand for each in _make_messages(song, part, settings.chord_channel - 1)]
     messages.sort(key=_order_of)
     tempo = TempoMap.from_marks(marks, early)
-    known = replace(known, tempo=tempo)
+    known = SongInfo(tempo, metres=song.metres, bar_1=introduction.bar_1, key=introduction.key, ending=final, over=end)
+    if introduction.begin is not None:
+        known = replace(known, begin=begin // TICKS_PER_STEP - 1, enters=introduction.enters)
     if options.offline:
         known = replace(known, melody=_extract_top_voice(played, settings), begin=begin // TICKS_PER_STEP - 1)
     world = VirtualWorld()
-    _schedule_events(world, TempoMap.from_marks(marks, early), messages, options.automation, end)
+    world.put_at_ticks(tempo, _list_events(messages, options.automation, early, end))
     output = RecordingOutput(world)
     inline = InlineComposer(world, player, options.latency_ns)
     log = HarmonyLog(inline if progress is None else _ProgressComposer(inline, progress, begin, end))
@@ -191,6 +197,23 @@ def perform(
         programs=_collect_programs(output.sent, tempo),
         harmony=log.list_markers(end),
     )
+
+
+def _find_span(
+    song: midifile.Song, melody: Part, options: RenderOptions, introduction: Introduction
+) -> tuple[int, int, int, int | None]:
+    """Return the ticks at which the band begins and ends, one before both, and that of the final chord or None."""
+    known, notes = SongInfo(metres=song.metres), quantise(melody.notes)
+    first, *_, last = sorted({at for note in notes for at in (note.start, note.end)})
+    begin = max(known.bar_at(first).start, first - MAX_BAR_TICKS)
+    end = known.bar_at(last - 1).start + known.metre_at(last - 1)[1].ticks_per_bar
+    end = min(end, last + MAX_BAR_TICKS)
+    final = max(note.start for note in notes) if options.ending else None
+    if final is not None and end - final < MIN_FINAL_TICKS:
+        end = known.bar_at(end).end
+    if introduction.begin is not None:
+        begin = introduction.begin
+    return begin, end, min(begin, 0) - known.metre_at(first)[1].ticks_per_bar, final
 
 
 def _list_metres(conductor: Conductor, begin: int, end: int) -> tuple[tuple[int, Metre], ...]:
@@ -244,8 +267,9 @@ def render_file(
     """
     song = midifile.read(source)
     melody = midifile.choose_melody(song, track, channel)
+    song, melody, introduction = add_introduction(song, melody, options.settings, options.chart)
     copied = midifile.copy_track(song, melody.index, melody.channel)
-    performance = perform(song, melody, player, options, progress)
+    performance = perform(song, melody, player, options, progress, None, introduction)
     indices = {melody.index, *(part.index for part in performance.hand)}
     midifile.write(
         target,
@@ -285,11 +309,12 @@ def render_wav(
 
     song = midifile.read(source)
     melody = midifile.choose_melody(song, track, channel)
+    song, melody, introduction = add_introduction(song, melody, options.settings, options.chart)
     tempo = TempoMap.from_marks(song.tempos if options.bpm is None else ((0, us_per_beat(options.bpm)),))
     hours, limit = (ns / NS_PER_S / 3600 for ns in (tempo.ns_at(max(n.end for n in melody.notes)), MAX_WAV_NS))
     if hours > limit:
         raise song.make_error(f"it lasts {hours:.0f} hours at this tempo, and a .wav may last {limit:.0f}; use --bpm")
-    done = perform(song, melody, player, options, progress, PlayedSound())
+    done = perform(song, melody, player, options, progress, PlayedSound(), introduction)
     click = done.metres if clicks else ()
     parts = {role: notes for role, notes in done.sounded.items() if notes}
     roles = [*done.played, *parts, *([wav.CLICK] if clicks else [])]
@@ -359,25 +384,23 @@ def _extract_top_voice(messages: Iterable[_Message], settings: Settings) -> tupl
     return tracker.notes(-(1 << 62), 1 << 62)
 
 
-def _schedule_events(
-    world: VirtualWorld, tempo: TempoMap, messages: Iterable[_Message], automation: Iterable[AutomationPoint], end: int
-) -> None:
-    """Put everything that will happen into the world, at its time.
+def _list_events(
+    messages: Iterable[_Message], automation: Iterable[AutomationPoint], early: int, end: int
+) -> list[tuple[int, Callable[[int], Event]]]:
+    """Return everything that will happen, by tick, to be made for the time at which its tick comes.
 
-    Controls turned at a tick come before what is played there, those turned at tick 0 before anything. Where they turn
-    the tempo, `tempo` changes, too: the ticks after them lie elsewhere, for the conductor as here.
+    Controls turned at a tick come before what is played there, those turned at tick 0 before anything, at tick `early`.
     """
-    taps = TapTempo()
-    for turn in automation:
-        at = tempo.ns_at(turn.tick) if turn.tick else world.now()
-        chart = turn.key == "chart" and (open_chart(str(turn.value)) if turn.value else OpenedChart("", None))
-        world.put(ControlChange(at, turn.key, chart or turn.value))
-        bpm = taps.tap(at) if turn.key == "tap" else turn.value if turn.key == "bpm" else None
-        if isinstance(bpm, float):
-            tempo.change(tempo.tick_from(at), us_per_beat(bpm))
-    for tick, _, data in messages:
-        world.put(MidiIn(tempo.ns_at(tick), data))
-    world.put(Quit(tempo.ns_at(end)))
+    events = [(turn.tick or early, _make_turn(turn)) for turn in automation]
+    events += [(tick, partial(MidiIn, data=data)) for tick, _, data in messages]
+    return sorted([*events, (end, Quit)], key=itemgetter(0))
+
+
+def _make_turn(turn: AutomationPoint) -> Callable[[int], Event]:
+    value = turn.value
+    if turn.key == "chart":
+        value = open_chart(str(turn.value)) if turn.value else OpenedChart("", None)
+    return partial(ControlChange, key=turn.key, value=value)
 
 
 def _collect_notes(sent: Sequence[SentMessage], channel: int, tempo: TempoMap) -> tuple[Note, ...]:

@@ -6,12 +6,14 @@ The conductor that plays live runs here for rendering and for every test of timi
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import count
 
 from daemon.core.events import Event, PlanReady, WorkerFailed
 from daemon.core.plan import PlanRequest
+from daemon.core.tempo import TempoMap
 from daemon.players.player import Player
 from music.errors import describe_error
 
@@ -25,6 +27,8 @@ class VirtualWorld:
 
     def __init__(self, start: int = 0) -> None:
         self._now = start
+        self._tempo: TempoMap | None = None
+        self._script: deque[tuple[int, Callable[[int], Event]]] = deque()
         self._heap: list[tuple[int, int, Event | Callable[[], None]]] = []
         self._order = count()
 
@@ -36,13 +40,28 @@ class VirtualWorld:
         """Script an event for its time `at`; one whose time has passed comes at once."""
         heapq.heappush(self._heap, (event.at, next(self._order), event))
 
+    def put_at_ticks(self, tempo: TempoMap, script: Iterable[tuple[int, Callable[[int], Event]]]) -> None:
+        """Script events for ticks, in their order: each is made for the time at which its tick comes.
+
+        tempo: where the ticks lie; it may change on the way. An event at a tick comes before others at its time.
+        """
+        self._tempo, self._script = tempo, deque(script)
+
     def call(self, at: int, function: Callable[[], None]) -> None:
         """Script a function to be called at a time, without an event for the conductor."""
         heapq.heappush(self._heap, (at, next(self._order), function))
 
     def wait(self, until: int | None) -> Event | None:
         """Return the next event, or None once `until` has come. Raises RuntimeError rather than wait for ever."""
-        while self._heap and (until is None or self._heap[0][0] <= until):
+        while self._heap or self._script:
+            due = self._heap[0][0] if self._heap else None
+            scripted = max(self._now, self._tempo.ns_at(self._script[0][0])) if self._tempo and self._script else None
+            first = min(at for at in (due, scripted) if at is not None)
+            if until is not None and first > until:
+                break
+            if first == scripted:
+                self._now = scripted
+                return self._script.popleft()[1](scripted)
             at, _, item = heapq.heappop(self._heap)
             self._now = max(self._now, at)
             if not callable(item):

@@ -4,6 +4,7 @@ import pytest
 
 from daemon.core.events import ControlChange, Event, PlanReady, Quit, WorkerFailed
 from daemon.core.plan import Plan, PlanRequest
+from daemon.core.tempo import TempoMap
 from daemon.offline.virtual_world import InlineComposer, VirtualWorld
 from tests.support.fakes import FakePlayer
 
@@ -29,6 +30,21 @@ def test_events_of_one_moment_come_in_the_order_they_were_put() -> None:
     for event in events:
         world.put(event)
     assert [world.wait(7) for _ in range(4)] == [*events, None]
+
+
+def test_what_is_scripted_for_ticks_goes_with_the_tempo_and_comes_before_all_else_at_its_time() -> None:
+    world, tempo = VirtualWorld(), TempoMap(24_000)  # 1 ms a tick
+    world.put(ControlChange(2_000_000, "stop", True))
+    world.put_at_ticks(tempo, [(tick, Quit) for tick in (1, 2, 3)])
+    assert world.wait(None) == Quit(1_000_000)
+    tempo.change(2, 48_000)
+    assert world.wait(None) == Quit(2_000_000)
+    assert world.wait(None) == ControlChange(2_000_000, "stop", True)
+    assert (world.wait(3_999_999), world.now()) == (None, 3_999_999)
+    assert (world.wait(4_000_000), world.now()) == (Quit(4_000_000), 4_000_000)
+    tempo.change(0, 24_000)
+    world.put_at_ticks(tempo, [(1, Quit)])
+    assert (world.wait(None), world.now()) == (Quit(4_000_000), 4_000_000)  # its tick has passed
 
 
 def test_what_is_past_comes_at_once() -> None:
