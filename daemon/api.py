@@ -225,8 +225,8 @@ class RunningBand:
     def subscribe(self, *topics: str) -> Iterator[dict[str, Any]]:
         """Subscribe to topics, and return an iterator over the events that come until the band leaves.
 
-        There are notes, heard, plans, edits, tempo, counters, controls, chords and bars; `houseband control` describes
-        them.
+        There are notes, heard, plans, edits, tempo, counters, controls, chords, bars and songs; `houseband control`
+        describes them.
         """
         self._client.ask("subscribe", to=list(topics))
         return self._client.read_events()

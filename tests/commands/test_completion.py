@@ -10,12 +10,22 @@ from click.testing import CliRunner
 from daemon.cli import main
 from daemon.commands._completion import join_assignments
 
+SETTINGS = """[presets.quiet]
+intensity = 0.3
+[songs.blue]
+title = "Blue"
+[songs.green]
+title = "Green"
+[setlists]
+friday = ["green", "blue"]
+"""
+
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user with a preset and two takes."""
+    """A user with a preset, two songs, a set list and two takes."""
     monkeypatch.setenv("HOUSEBAND_CONFIG", str(tmp_path / "config.toml"))
-    (tmp_path / "config.toml").write_text("[presets.quiet]\nintensity = 0.3\n")
+    (tmp_path / "config.toml").write_text(SETTINGS)
     monkeypatch.setenv("HOUSEBAND_TAKES", str(tmp_path))
     for name in ("2026-01-01_10-00-00", "2026-02-01_10-00-00"):
         (tmp_path / f"{name}.mid").write_bytes(b"")
@@ -60,6 +70,11 @@ def offered(words: str, shell: str = "zsh") -> list[str]:
         ("houseband takes export 2026-01", ["2026-01-01_10-00-00"]),
         ("houseband config --preset ", ["quiet"]),
         ("houseband seeds --style ja", ["jazz"]),
+        ("houseband set song ", ["blue", "green"]),
+        ("houseband set setlist f", ["friday"]),
+        ("houseband run --song g", ["green"]),
+        ("houseband learn song=b", ["song=blue"]),
+        ("houseband songs show g", ["green"]),
     ],
 )
 def test_values_are_completed(words: str, some: list[str]) -> None:

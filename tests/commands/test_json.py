@@ -29,7 +29,7 @@ def ask(*arguments: str) -> Any:
     "command",
     [
         *("render", "extend", "seeds", "evaluate", "chart", "status", "doctor", "bench", "config", "learn", "set"),
-        *("takes list", "takes export"),
+        *("takes list", "takes export", "songs list", "songs show"),
     ],
 )
 def test_commands_that_tell_something_have_it(command: str) -> None:

@@ -259,6 +259,18 @@ def test_events_come_to_whom_they_concern(band: Band) -> None:
     other.close()
 
 
+def test_another_song_is_told_to_subscribers_and_in_the_state(band: Band) -> None:
+    client, other = connected(band), connected(band)
+    client.ask("subscribe", to=["songs"])
+    stands = {"name": "blue", "title": "Blue", "next": "green", "next_title": "Green", "order": ["blue", "green"]}
+    band.control.tell("song", stands, ["verse"], ["blue", "green"], ["friday"])
+    assert next(client.read_events()) == {"event": "song", **stands}
+    state = other.ask("get")["state"]
+    assert (state["song"], state["presets"], state["setlists"]) == (stands, ["verse"], ["friday"])
+    client.close()
+    other.close()
+
+
 def test_learning_is_answered_when_it_is_done_and_kept(band: Band) -> None:
     client = connected(band)
     answer: list[Json] = []
