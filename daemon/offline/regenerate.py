@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from daemon.core.plan import Plan, PlanRequest
-from daemon.engine.song import bar_at
+from daemon.core.settings import BAND_START
+from daemon.engine.song import bar_at, bar_starts
 from daemon.harmony.chart_line import ChartLine, place
 from daemon.harmony.chord_reading import read_chord
 from daemon.harmony.harmony_source import AUTO, CHART, MELODY
@@ -134,15 +135,20 @@ def regenerate(
     steps = range(begin // TICKS_PER_STEP - _LEAD_STEPS, -(-end // TICKS_PER_STEP))
     partial = SelectionPlayer(player, given, steps, selection.roles)
     options = _give_chords(options, heard or song)
+    if begin < bar_at(song.metres, min(note.start for note in melody.notes)).start:  # the band plays there already
+        options = replace(options, settings=replace(options.settings, start_with=BAND_START))
     moved, _, introduction = add_introduction(heard or song, melody, options.settings, options.chart)
     if moved is not (heard or song):  # it has no bars for one, and gets none
         introduction = NO_INTRODUCTION
     played = perform(heard or song, melody, partial, options, progress, None, introduction)
+    if begin >= played.end:
+        raise SelectionError(f"bar {bars[0]}: the band does not play there, for the melody is over before it")
+    end = min(end, played.end)
     fresh = {role: _select(played, role, begin, end) for role in selection.roles if role in player.info.roles}
     for role, notes in fresh.items():
         _replace(file, role, tracks[role], (begin, end), notes, played.unit)
     parts = {role: tuple(note for note in played.parts[role] if begin <= note.start < end) for role in fresh}
-    return RegeneratedSong(file.format(), bars, parts)
+    return RegeneratedSong(file.format(), (bars[0], len(bar_starts(song.metres, end)) - 1), parts)
 
 
 def regenerate_file(

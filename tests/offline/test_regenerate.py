@@ -147,6 +147,26 @@ def test_chords_that_the_file_was_rendered_with_are_given_again(tmp_path: Path) 
     assert next(chord.root for chord in request.harmony if chord.start <= 192 < chord.end) == 7
 
 
+def test_bars_before_the_melody_are_played_anew_too(tmp_path: Path) -> None:
+    tune = [Note(192 + beat * 24, 60, 22) for beat in range(8)]
+    midifile.write(tmp_path / "out.mid", {"melody": tune, "bass": [Note(24 * beat, 40, 12) for beat in range(16)]})
+    done = midifile.parse(again(tmp_path / "out.mid", Selection(2, 2, ("bass",))))
+    bass = next(part for part in done.parts if part.name == "bass")
+    at = {note.start // 96 + 1: note.pitch for note in bass.notes}
+    assert at == {1: 40, 2: 49, 3: 40, 4: 40}
+
+
+def test_behind_the_melody_nothing_is_taken_away(tmp_path: Path) -> None:
+    bass = [Note(24 * beat, 40, 12) for beat in range(24)]
+    midifile.write(tmp_path / "out.mid", {"melody": [Note(0, 60, 180)], "bass": bass})
+    with pytest.raises(SelectionError, match="bar 3: the band does not play there"):
+        again(tmp_path / "out.mid", Selection(3, 4))
+    done = regenerate((tmp_path / "out.mid").read_bytes(), Selection(2, 6), FakePlayer(seeded), RenderOptions())
+    assert done.bars == (2, 2)
+    kept = next(part for part in midifile.parse(done.data).parts if part.name == "bass")
+    assert [note for note in kept.notes if note.start >= 192] == [note for note in bass if note.start >= 192]
+
+
 @pytest.mark.parametrize(
     ("bars", "roles", "wanted"),
     [
