@@ -8,6 +8,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
@@ -53,6 +54,12 @@ def check_writable(path: Path, *inputs: Path | None) -> None:
         raise OutputError(f"{path}: cannot be written, for there is no folder {folder}; choose another")
     if not os.access(path, os.W_OK) and (_is_special(path) or not os.access(folder, os.W_OK)):
         raise OutputError(f"{path}: cannot be written, for you have no right to; choose another")
+
+
+def find_free_path(path: Path) -> Path:
+    """Return a path, with a number behind its stem where there is something at it already, even a link."""
+    numbered = (path.with_stem(f"{path.stem}-{number}") for number in count(2))
+    return path if not os.path.lexists(path) else next(each for each in numbered if not os.path.lexists(each))
 
 
 def check_distinct(*paths: Path | None) -> None:

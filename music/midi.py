@@ -98,6 +98,13 @@ def is_pedal_down(data: Sequence[int]) -> bool:
     return data[2] >= 64
 
 
+def is_performed(data: Sequence[int]) -> bool:
+    """Tell whether a message is part of what is played: of a channel, and none that ends all notes or resets it."""
+    return (
+        2 <= len(data) <= 3 and data[0] < SYSEX and not (kind_of(data) == CONTROL_CHANGE and data[1] >= ALL_SOUND_OFF)
+    )
+
+
 def chooses_program(data: Sequence[int]) -> bool:
     """Tell whether a message chooses an instrument, or the bank that it is in."""
     if len(data) == 2:

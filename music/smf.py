@@ -24,6 +24,7 @@ Event = tuple[int, int, int, int, bytes]
 META = 0xFF
 TEXT, COPYRIGHT, TRACK_NAME, LYRIC, MARKER, CUE_POINT = 0x01, 0x02, 0x03, 0x05, 0x06, 0x07
 END_OF_TRACK, SET_TEMPO, SMPTE_OFFSET, TIME_SIGNATURE, KEY_SIGNATURE = 0x2F, 0x51, 0x54, 0x58, 0x59
+SEQUENCER_SPECIFIC = 0x7F
 
 #: The bytes that a meta message of fixed length has, and the fewest that make sense of it.
 _META_BYTES = {0x00: 2, 0x20: 1, 0x21: 1, END_OF_TRACK: 0, SET_TEMPO: 3, SMPTE_OFFSET: 5, TIME_SIGNATURE: 4} | {

@@ -19,6 +19,7 @@ from daemon.players.worker import PlayerSpec, PreloadedWorker
 from daemon.sound.audio import AudioSetup
 from daemon.system.log_setup import start_logging
 from music.errors import report_os_errors
+from music.files import OutputError, find_free_path
 from music.tunes import TUNES
 
 
@@ -31,7 +32,11 @@ from music.tunes import TUNES
 @make_key_option("chart")
 @control_options
 @click.option(
-    "-o", "--output", metavar="FILE.mid", type=click.Path(path_type=Path), help="The take.  [default: jam-STYLE.mid]"
+    "-o",
+    "--output",
+    metavar="FILE.mid",
+    type=click.Path(path_type=Path),
+    help="The take, a new file.  [default: jam-STYLE.mid]",
 )
 @click.option(
     "--api", type=click.Choice([*API_CHOICES, "none"]), default="auto", show_default=True, help="MIDI system."
@@ -68,6 +73,8 @@ def command(
     reopen_without_waiting(2)
     start_logging(verbose)
     click.get_current_context().with_resource(hold_nothing_up("stdout"))
+    if output is not None and output.is_file():
+        raise OutputError(f"{output}: is there already, and a jam overwrites nothing; name another file")
     chosen = TUNES[tune] if bars is None else TUNES[tune].cut(bars)
 
     def announce(ports: ReconnectingPorts | None, sound: str | None, settings: Settings) -> None:
@@ -87,7 +94,7 @@ def command(
             bpm=bpm,
             settings=lambda player: _choose_settings(player, values, assigned, chart),
             chart=open_chart(chart).line if chart else None,
-            output=lambda style: output or Path(f"jam-{style}.mid"),
+            output=lambda style: output or find_free_path(Path(f"jam-{style}.mid")),
             api=api,
             out_port=out_port,
             plain=plain,

@@ -20,12 +20,16 @@ from daemon.system import journald, memory, sd_notify
 from daemon.system.log_setup import start_logging
 from daemon.system.paths import NoHomeError
 from music.errors import UserError, report_os_errors
+from music.midi_text import make_printable
 
 if TYPE_CHECKING:
     from daemon.engine.song import SongInfo
     from daemon.live.listeners import Listeners
     from daemon.live.run import PerformanceSetup
     from daemon.midi.reconnecting import ReconnectingPorts
+
+#: takes of one performance whose files are named at its end
+MAX_TOLD_TAKES = 3
 
 
 @click.command(short_help="Play along live, through virtual MIDI ports.")
@@ -63,9 +67,11 @@ def command(file: Path | None, assigned: tuple[str, ...], from_start: bool, **va
                 click.echo(describe_start(ports.api, ports.names, setup.song, settings), err=True)
 
         with report_os_errors():
-            play(setup, announce)
-    if setup.record is not None:
-        click.echo(f"take written to {setup.record}", err=True)
+            takes = play(setup, announce)
+    for path in [*takes[-MAX_TOLD_TAKES:], *([setup.record] if setup.record is not None else [])]:
+        click.echo(f"take written to {make_printable(str(path))}", err=True)
+    if len(takes) > MAX_TOLD_TAKES:
+        click.echo(f"{len(takes)} takes in all; `houseband takes list` shows them", err=True)
 
 
 def build_setup(loaded: LoadedConfig) -> PerformanceSetup:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,12 @@ class Listeners:
     takes: Path | None = None  #: the folder that takes are kept in; None: they are not kept
     max_takes_bytes: int = 1 << 29  #: the room that all takes together may have
     sound: AudioSetup = field(default_factory=AudioSetup)
+
+    @staticmethod
+    def list_takes(observers: Iterable[Observer]) -> list[Path]:
+        """Return the files of what was played, once the observers that `start` gave are closed."""
+        recorders = (each for each in observers if isinstance(each, Recorder))
+        return [path for recorder in recorders for path in recorder.takes if path.exists()]
 
     def start(self, metre: Metre, stack: ExitStack) -> tuple[list[Observer], Audio | None]:
         """Start the observers that are wanted, until the stack closes. metre: that of bar 1.

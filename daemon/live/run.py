@@ -77,8 +77,10 @@ class PerformanceSetup:
         return self.song.metre_at(0)[1]
 
 
-def play(setup: PerformanceSetup, on_ready: Callable[[ReconnectingPorts, Settings], None]) -> None:
-    """Play until a signal comes; nothing sounds afterwards. on_ready: called when the band can begin.
+def play(setup: PerformanceSetup, on_ready: Callable[[ReconnectingPorts, Settings], None]) -> list[Path]:
+    """Play until a signal comes; nothing sounds afterwards. Return the takes that were kept.
+
+    on_ready: called when the band can begin.
 
     Raises PortError, ClockError, WorkerError, AudioError, whatever `settings` raises, and OSError for a file that
     cannot be written.
@@ -137,6 +139,7 @@ def play(setup: PerformanceSetup, on_ready: Callable[[ReconnectingPorts, Setting
         with service_mode(ports, world.now, world.put, player, setup.reload, lambda: conductor.settings.chart):
             live.run(conductor)
     _write_results(setup, take, conductor)
+    return setup.listeners.list_takes(listeners)
 
 
 def _open_book(book: SongBook, settings: Settings, player: PlayerInfo) -> tuple[SongBook, str]:

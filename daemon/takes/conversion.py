@@ -1,6 +1,7 @@
 """A log made into a MIDI file, line by line: melody, leading hand, a track for each role and one for the chords.
 
-The first track has the tempo map, and markers for the styles.
+The first track has the tempo map, markers for the styles, and all controls. What is no note, such as pedal,
+bend, pressure and programs, is on the track of whoever played it.
 
 The file begins with the bar in which the first note begins. Time and memory do not depend on what the log holds but for
 its length, and the time can be limited.
@@ -21,7 +22,8 @@ from daemon.core.tempo import NS_PER_US
 from daemon.takes import take_log
 from daemon.takes.chord_history import ChordCollector
 from daemon.takes.midi_writer import MidiWriter
-from music import midi
+from daemon.takes.settings_history import SET_PREFIX
+from music import midi, smf
 from music.files import open_atomically
 from music.midi_text import make_printable
 from music.note import CHANNELS, HAND, MELODY, TICKS_PER_BEAT
@@ -112,7 +114,10 @@ class _LogReader:
                 writer.add_tempo(*passed)
         elif kind == b"s":
             style = make_printable(rest.decode("utf-8", "replace"))
-            writer.add_marker(self._timeline.tick_at(_number(at)), style)
+            writer.add_text(self._timeline.tick_at(_number(at)), style)
+        elif kind == b"k":
+            change = make_printable(rest.decode("ascii"))
+            writer.add_text(self._timeline.tick_at(_number(at)), f"{SET_PREFIX}{change}", smf.SEQUENCER_SPECIFIC)
         elif kind == b"m":
             writer.add_metre(_number(at), take_log.parse_metre(rest.split(b" ")))
         elif kind == b"h":
@@ -130,14 +135,14 @@ class _LogReader:
         if not midi.is_valid_message(data):
             raise ValueError("no MIDI message")
         self._end = max(self._end, at)
-        is_pedal = heard and midi.is_pedal(data)
+        is_note = midi.is_note(data)
         track = self._find_input_track(data) if heard else _TRACK_OF_CHANNEL.get(data[0] & 0x0F)
-        if track is None or not (is_pedal or midi.is_note(data)):
+        if track is None or not midi.is_performed(data):
             return
         if track == _HAND_TRACK:
             writer.set_channel(track, data[0] & 0x0F)
-        if is_pedal:
-            writer.move_pedal(self._timeline.nearest_tick(at), track, data[2])
+        if not is_note:
+            writer.add_message(self._timeline.nearest_tick(at), track, data)
             return
         key, tick = (track, data[0] & 0x0F, data[1]), self._timeline.nearest_tick(at)
         begun = self._sounding.pop(key, None)

@@ -30,6 +30,11 @@ class LogFile:
         self._file: int | None = None
         self._path: Path | None = None
 
+    @property
+    def path(self) -> Path | None:
+        """The file, once it has been created."""
+        return self._path
+
     def add(self, lines: Iterable[str]) -> None:
         """Add whole lines, to be written with the next `write`."""
         for line in lines:

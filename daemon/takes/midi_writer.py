@@ -7,6 +7,7 @@ import struct
 import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import IO, BinaryIO
 
@@ -20,15 +21,15 @@ from music.note import TICKS_PER_BEAT, Metre
 REORDER_TICKS = 16 * TICKS_PER_BEAT
 #: what is more than that goes to the disk while it is collected
 MEMORY_BYTES = 1 << 18
-MAX_MARKERS = 10_000
+MAX_TEXTS = 20_000
 MAX_METRES = 10_000
-#: of the pedal before the first note
-MAX_EARLY_MOVES = 64
+#: of pedal, bend, programs, ... before the first note
+MAX_EARLY_MESSAGES = 256
 _MAX_TEMPO_US = 0xFFFFFF
 #: chords of different names
 MAX_LABELS = 10_000
 _TICK_RECORD = struct.Struct("<qi")  # a tick, and what holds from there on
-_PEDAL, _OFF, _ON = 0, 1, 2  # at one tick the pedal moves first, and what ends comes before what begins
+_CONTROL, _OFF, _ON = 0, 1, 2  # at one tick the pedal moves first, and what ends comes before what begins
 
 #: the first message of every take's file; the number is the file's size, which no other program keeps by accident
 _MARK = b"houseband take 1, %012d bytes"
@@ -49,13 +50,15 @@ class MidiWriter:
         self._tracks = [_Chunk(folder, channel) for _, channel in tracks]
         self._names = [name.encode() for name, _ in tracks]
         self._metres: list[MetreMark] = [(0, metre)]
-        self._waiting: list[tuple[int, int, int, int, int]] = []  # tick, kind, track, pitch or 0, velocity or value
+        #: tick, kind, track, pitch or number of a message, velocity, message
+        self._waiting: list[tuple[int, int, int, int, int, bytes]] = []
         self._newest: int | None = None
         self._begin: int | None = None  # the tick that is the file's first
-        self._early_pedals: deque[tuple[int, int, int]] = deque(maxlen=MAX_EARLY_MOVES)  # tick, track, value
+        self._early: deque[tuple[int, int, bytes]] = deque(maxlen=MAX_EARLY_MESSAGES)  # tick, track, message
+        self._order = count()
         self._tempos, self._chords = _Chunk(folder), _Chunk(folder)
         self._labels: dict[str, int] = {}  # of chords -> number
-        self._markers: list[tuple[int, str]] = []
+        self._texts: list[tuple[int, int, str]] = []  # tick, kind, text
         self._folder = folder
 
     def __enter__(self) -> MidiWriter:
@@ -72,15 +75,15 @@ class MidiWriter:
 
     def begin_note(self, tick: int, track: int, pitch: int, velocity: int) -> None:
         """Add the beginning of a note to the track of that number."""
-        self._add((tick, _ON, track, pitch, velocity))
+        self._add((tick, _ON, track, pitch, velocity, b""))
 
     def end_note(self, tick: int, track: int, pitch: int) -> None:
         """Add the end of a note."""
-        self._add((tick, _OFF, track, pitch, 0))
+        self._add((tick, _OFF, track, pitch, 0, b""))
 
-    def move_pedal(self, tick: int, track: int, value: int) -> None:
-        """Add that the sustain pedal moves, 0..127."""
-        self._add((tick, _PEDAL, track, 0, value))
+    def add_message(self, tick: int, track: int, data: bytes) -> None:
+        """Add a channel message that is no note; it goes to the track's channel."""
+        self._add((tick, _CONTROL, track, next(self._order), 0, data))
 
     def add_tempo(self, tick: int, us: int) -> None:
         """Add a tempo (microseconds per beat) that holds from a tick on; they come in order."""
@@ -99,12 +102,12 @@ class MidiWriter:
         if label in self._labels or len(self._labels) < MAX_LABELS:
             self._chords.add(_TICK_RECORD.pack(tick, self._labels.setdefault(label, len(self._labels))))
 
-    def add_marker(self, tick: int, text: str) -> None:
-        """Add a text at a tick."""
-        if len(self._markers) < MAX_MARKERS:
-            self._markers.append((tick, text))
+    def add_text(self, tick: int, text: str, kind: int = smf.MARKER) -> None:
+        """Add a text at a tick, a meta message of that kind."""
+        if len(self._texts) < MAX_TEXTS:
+            self._texts.append((tick, kind, text))
 
-    def _add(self, event: tuple[int, int, int, int, int]) -> None:
+    def _add(self, event: tuple[int, int, int, int, int, bytes]) -> None:
         heapq.heappush(self._waiting, event)
         if self._newest is None or event[0] > self._newest:
             self._newest = event[0]
@@ -112,24 +115,21 @@ class MidiWriter:
             self._take_next()
 
     def _take_next(self) -> None:
-        tick, kind, track, pitch, value = heapq.heappop(self._waiting)
+        tick, kind, track, pitch, value, data = heapq.heappop(self._waiting)
         if self._begin is None:
-            if kind == _PEDAL:
-                self._early_pedals.append((tick, track, value))
+            if kind == _CONTROL:
+                self._early.append((tick, track, data))
                 return
             self._begin = find_bar_start(self._metres, tick)
-            for moved, *move in self._early_pedals:
-                self._move_pedal(max(0, moved - self._begin), *move)
+            for moved, number, message in self._early:
+                self._tracks[number].add_message(max(0, moved - self._begin), message)
         at = tick - self._begin
         if at > LAST_TICK:
             return
-        if kind == _PEDAL:
-            self._move_pedal(at, track, value)
+        if kind == _CONTROL:
+            self._tracks[track].add_message(at, data)
         else:
             self._tracks[track].add_note(at, pitch, value)
-
-    def _move_pedal(self, at: int, track: int, value: int) -> None:
-        self._tracks[track].add_control(at, midi.PEDAL, value)
 
     def write(self, file: BinaryIO) -> bool:
         """Write the whole file; write nothing and return False where there was no note. Raises OSError."""
@@ -167,7 +167,8 @@ class MidiWriter:
                 for tick, metre in list_metres(self._metres, begin)
             ),
             sorted(
-                (max(0, tick - begin), 2, smf.MARKER, text.encode(errors="replace")) for tick, text in self._markers
+                ((max(0, tick - begin), 2, kind, text.encode(errors="replace")) for tick, kind, text in self._texts),
+                key=lambda each: each[0],
             ),
         )
         for tick, _, kind, body in events:
@@ -238,15 +239,12 @@ class _Chunk:
 
     def add_note(self, tick: int, pitch: int, velocity: int) -> None:
         """Add a note-on, of velocity 0 for an end."""
-        self._add_message(tick, midi.NOTE_ON, pitch, velocity)
+        self.add_message(tick, bytes((midi.NOTE_ON, pitch, velocity)))
 
-    def add_control(self, tick: int, number: int, value: int) -> None:
-        """Add that a controller moves."""
-        self._add_message(tick, midi.CONTROL_CHANGE, number, value)
-
-    def _add_message(self, tick: int, kind: int, first: int, second: int) -> None:
-        status = bytes((kind | self.channel,))
-        self.add(self._delta(tick) + (b"" if status == self._status else status) + bytes((first, second)))
+    def add_message(self, tick: int, data: bytes) -> None:
+        """Add a channel message, on the track's channel."""
+        status = bytes((midi.kind_of(data) | self.channel,))
+        self.add(self._delta(tick) + (b"" if status == self._status else status) + data[1:])
         self._status = status
 
     def add_meta(self, tick: int, kind: int, body: bytes) -> None:

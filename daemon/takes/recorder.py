@@ -23,6 +23,8 @@ from daemon.takes import storage, take_log
 from daemon.takes.chord_history import ChordHistory
 from daemon.takes.log_file import LogFile
 from daemon.takes.metre_history import MetreHistory
+from daemon.takes.settings_history import SettingsHistory, format_change
+from music import midi
 from music.midi import SYSEX
 from music.note import Metre
 
@@ -46,17 +48,21 @@ class Recorder(Observer):
         self._upbeat: deque[tuple[int, bytes]] = deque(maxlen=MAX_UPBEAT_MESSAGES)
         self._playing = False
         self._mark: tuple[int, int, int] | None = None  # the tempo mark that was written last
-        self._settings: Settings | None = None
-        self._style = ""
-        self._hand_channel = -1
+        self._settings = SettingsHistory()
+        self._chosen: dict[tuple[str, bytes], bytes] = {}  # i or o, status and controller -> newest program or bank
         self._chords = ChordHistory()
         self._metre, self._metres = metre, MetreHistory((0, metre))
         self._performance: PerformanceView | None = None
         self._over = threading.Event()
         self._folder = folder
-        writer = _TakeWriter(folder, max_bytes, take_log.format_header(metre), self._queue)
-        self._thread = threading.Thread(target=writer.run, args=(self._over,), name="recorder", daemon=True)
+        self._writer = _TakeWriter(folder, max_bytes, take_log.format_header(metre), self._queue)
+        self._thread = threading.Thread(target=self._writer.run, args=(self._over,), name="recorder", daemon=True)
         self._thread.start()
+
+    @property
+    def takes(self) -> list[Path]:
+        """The files of what was played, once the recorder is closed."""
+        return [storage.find_take(log) for log in self._writer.logs]
 
     def on_start(self, performance: PerformanceView) -> None:
         """Record this performance."""
@@ -67,7 +73,10 @@ class Recorder(Observer):
         if self._performance is None:
             return
         self._begin_or_end_if_due(now)
-        mark = self._metres.update(self._performance, now) if self._playing else None
+        if not self._playing:
+            return
+        self._write_settings(now, self._performance.settings)
+        mark = self._metres.update(self._performance, now)
         if mark is not None:
             self._queue.put(take_log.format_metre(*mark))
 
@@ -80,8 +89,11 @@ class Recorder(Observer):
         if not self._playing:
             self._queue.put(None)
             return
-        self._mark = self._settings = None
-        self._style, self._hand_channel = "", -1
+        self._mark, self._settings = None, SettingsHistory()
+        if self._performance is not None:
+            self._write_settings(now, self._performance.settings, is_first=True)
+        for (way, _), data in self._chosen.items():
+            self._write_down(way, now, data)
         self._chords, self._metres = ChordHistory(), MetreHistory((0, self._metre))
         for at, data in self._upbeat:
             if now - at < MAX_UPBEAT_NS:
@@ -95,16 +107,25 @@ class Recorder(Observer):
         """
         if not data or data[0] >= SYSEX:
             return
+        self._remember_program("i", data)
         if self._playing:
             self._write_down("i", at, data)
-        else:
+        elif not midi.chooses_program(data):
             self._upbeat.append((at, data))
 
     def on_output(self, data: bytes, due: int) -> None:
         """Write down a message of the band."""
         self._begin_or_end_if_due(due)
+        self._remember_program("o", data)
         if self._playing and data[0] < SYSEX:
             self._write_down("o", due, data)
+
+    def _remember_program(self, way: str, data: bytes) -> None:
+        """Keep what chooses an instrument for takes that begin later; of a bank and its program, in their order."""
+        if midi.chooses_program(data):
+            key = way, data[: len(data) - 1]
+            self._chosen.pop(key, None)
+            self._chosen[key] = data
 
     def on_chords(self, chords: Sequence[tuple[int, str]]) -> None:
         """Write down which chords the band follows, as far as it has not been written yet."""
@@ -119,15 +140,18 @@ class Recorder(Observer):
         if tempo is not None and (mark := tempo.mark_at(at)) != self._mark:
             self._mark = mark
             self._queue.put(take_log.format_tempo(mark))
-        if settings is not self._settings:
-            self._settings = settings
-            if settings.style != self._style:
-                self._style = settings.style
-                self._queue.put(take_log.format_style(at, settings.style))
-            if settings.chord_channel - 1 != self._hand_channel:
-                self._hand_channel = settings.chord_channel - 1
-                self._queue.put(take_log.format_hand(at, self._hand_channel))
+        self._write_settings(at, settings)
         self._queue.put(take_log.format_message(way, at, data))
+
+    def _write_settings(self, at: int, settings: Settings, *, is_first: bool = False) -> None:
+        """Write down which controls stand otherwise than before; is_first: of this take."""
+        before = self._settings.settings
+        for change in self._settings.update(settings):
+            self._queue.put(take_log.format_setting(at, format_change(*change)))
+        if is_first or settings.style != before.style:
+            self._queue.put(take_log.format_style(at, settings.style))
+        if settings.chord_channel != before.chord_channel:
+            self._queue.put(take_log.format_hand(at, settings.chord_channel - 1))
 
     def close(self) -> None:
         """Write what is left, and make a MIDI file of it."""
@@ -148,6 +172,7 @@ class _TakeWriter:
 
     def __init__(self, folder: Path, max_bytes: int, header: str, queue: SimpleQueue[str | None]) -> None:
         self._folder, self._max_bytes, self._header, self._queue = folder, max_bytes, header, queue
+        self.logs: list[Path] = []  #: of the takes so far
         self._syncer = _Syncer()
         self._log: LogFile | None = None
         self._pruned_at = 0  # bytes of the take when older ones were pruned last
@@ -223,6 +248,8 @@ class _TakeWriter:
     def _end(self) -> None:
         if self._log is not None:
             self._log.close()
+            if self._log.path is not None:
+                self.logs.append(self._log.path)
             self._log = None
 
 

@@ -73,6 +73,12 @@ def _list_files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     return sorted(folder / name for name in found if name.endswith(suffixes) and not name.startswith("."))
 
 
+def find_take(log: Path) -> Path:
+    """Return the file that the take of a log is by now: its MIDI file, else the log itself."""
+    made = log.with_suffix(MIDI_SUFFIX)
+    return made if made.exists() else log
+
+
 def is_own(path: Path) -> bool:
     """Tell whether a file was written by the band and has been neither renamed nor changed since."""
     if not _OWN_NAME.fullmatch(path.name):

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from daemon.core.observers import Observer, PerformanceView
 from daemon.core.tempo import PlacedMark, TempoMap
 from daemon.takes.metre_history import MetreHistory, find_bar_start, list_metres
+from daemon.takes.settings_history import SET_PREFIX, SettingsHistory, format_change
 from music.charts.chord_names import list_markers
-from music.midi import is_note, is_note_off, is_pedal, pair_notes
-from music.note import CHANNELS, HAND, MELODY, Metre, Note
+from music.midi import is_note, is_note_off, is_performed, pair_notes
+from music.note import CHANNELS, HAND, MELODY, TICKS_PER_BEAT, Metre, Note
+
+if TYPE_CHECKING:
+    import mido
 
 _ROLE_OF = {channel: role for role, channel in CHANNELS.items() if role != MELODY}
 _Message = tuple[int, bytes]
@@ -20,7 +25,7 @@ class Take(Observer):
     """One performance as it sounded, kept in memory until it is written as a MIDI file."""
 
     def __init__(self) -> None:
-        self._heard: list[_Message] = []  # notes and the pedal's moves
+        self._heard: list[_Message] = []  # notes, and all else that is played
         self._led: list[_Message] = []  # what the leading hand played, where it has a channel of its own
         self._led_keys: set[bytes] = set()  # channel and pitch of its keys that are down
         self._chords: list[tuple[int, str]] = []  # (tick, label) of every change
@@ -28,6 +33,8 @@ class Take(Observer):
         self._end = 0  # the time (ns) of the latest message
         self._performance: PerformanceView | None = None
         self._metres = MetreHistory()
+        self._history = SettingsHistory()
+        self._changes: list[tuple[int, str]] = []  # (ns, text) of every control that stands otherwise than usual
         self._marks: list[PlacedMark] = []  # of the tempo, by time; the performance itself drops old ones
 
     def on_start(self, performance: PerformanceView) -> None:
@@ -36,6 +43,9 @@ class Take(Observer):
 
     def on_wait(self, now: int, until: int | None) -> None:
         """Keep the tempo marks that have been passed, and where bars begin to lie otherwise."""
+        if self._performance is not None:
+            for change in self._history.update(self._performance.settings):
+                self._changes.append((now, format_change(*change)))
         tempo = None if self._performance is None else self._performance.tempo
         if tempo is None or self._performance is None:
             return
@@ -47,12 +57,12 @@ class Take(Observer):
         self._marks += tempo.marks_between(self._marks[-1][1], now)
 
     def on_input(self, data: bytes, at: int) -> None:
-        """Keep a note-on, a note-off or a move of the pedal that arrived at `at` (ns)."""
+        """Keep a channel message that arrived at `at` (ns)."""
         self._keep(self._led if self._is_led(data) else self._heard, data, at)
 
     def _is_led(self, data: bytes) -> bool:
         """Tell whether a message is the leading hand's; a note-off is whose the note-on was."""
-        if not (is_note(data) or is_pedal(data)):
+        if not is_performed(data):
             return False
         key = bytes((data[0] & 0x0F, data[1]))
         if is_note_off(data):
@@ -72,12 +82,12 @@ class Take(Observer):
         self._chords += chords
 
     def on_output(self, data: bytes, due: int) -> None:
-        """Keep a note-on or note-off that was sent and was due at `due` (ns)."""
+        """Keep a channel message that was sent and was due at `due` (ns)."""
         self._keep(self._sent, data, due)
 
     def _keep(self, messages: list[_Message], data: bytes, at: int) -> None:
         self._end = max(self._end, at)
-        if (is_note(data) or (is_pedal(data) and messages is not self._sent)) and data[1:].isascii():
+        if is_performed(data) and data[1:].isascii():
             messages.append((at, data))
 
     def parts(self, tempo: TempoMap) -> dict[str, list[Note]]:
@@ -115,14 +125,34 @@ class Take(Observer):
             metres=list_metres(metres, -shift),
             harmony=list_markers((tick + shift, label) for tick, label in self._chords),
             channels={**CHANNELS, HAND: channel},
-            controls={MELODY: _list_pedal(self._heard, tempo, shift), HAND: _list_pedal(self._led, tempo, shift)},
+            controls=self._list_controls(tempo, shift),
+            metas=_list_settings(self._changes, tempo, shift),
         )
 
+    def _list_controls(self, tempo: TempoMap, shift: int) -> dict[str, list[tuple[int, bytes]]]:
+        """Return, by part, (tick, message) of all that is no note; what came before the file is at its beginning."""
+        found: dict[str, list[tuple[int, bytes]]] = {}
+        channels = {channel: role for role, channel in CHANNELS.items() if role != MELODY}
+        sent = ((channels.get(data[0] & 0x0F), at, data) for at, data in self._sent)
+        heard = [(part, at, data) for part, kept in ((MELODY, self._heard), (HAND, self._led)) for at, data in kept]
+        for part, at, data in (*heard, *sent):
+            if part is not None and not is_note(data):
+                found.setdefault(part, []).append((max(0, _nearest_tick(tempo, at) + shift), data))
+        return found
 
-def _list_pedal(messages: Iterable[_Message], tempo: TempoMap, shift: int) -> list[tuple[int, bytes]]:
-    """Return (tick, message) of every move of the sustain pedal; those before the file are at its beginning."""
-    moves = ((_nearest_tick(tempo, at) + shift, data) for at, data in messages if is_pedal(data))
-    return [(max(0, tick), data) for tick, data in moves]
+
+def _list_settings(changes: Iterable[tuple[int, str]], tempo: TempoMap, shift: int) -> list[mido.MetaMessage]:
+    """Return messages of controls as `music.midifile.write` takes them. changes: (ns, text) by time."""
+    import mido
+
+    from music import midifile
+
+    found, last = [], 0
+    for at, change in changes:
+        here = max(last, (_nearest_tick(tempo, at) + shift) * (midifile.FILE_TICKS // TICKS_PER_BEAT))
+        found.append(mido.MetaMessage("sequencer_specific", data=f"{SET_PREFIX}{change}".encode(), time=here - last))
+        last = here
+    return found
 
 
 def _collect_notes(messages: Iterable[_Message], tempo: TempoMap, end: int) -> list[Note]:

@@ -3,6 +3,7 @@
     houseband-take 1 4 4           version, metre
     t 0 918273645 500000           a tempo mark: tick, ns, microseconds per beat
     s 918273645 jazz               the style from that moment (ns) on
+    k 918273645 {"key": "level.bass", "value": 0.5}    a control from that moment (ns) on
     h 918273645 15                 the channel (0..15) on which input is the leading hand's from then on; -1: none
     m 384 3 4                      bars of a metre from a tick on, at which one begins, in place of later ones
     c 96 F:maj/3                   the chord from a tick on, in place of all that came before it for later ticks
@@ -41,6 +42,11 @@ def format_tempo(mark: _Mark) -> str:
 def format_style(at: int, style: str) -> str:
     """Return the line of a style that holds from a time (ns) on."""
     return f"s {at} {' '.join(style.split())}\n"
+
+
+def format_setting(at: int, change: str) -> str:
+    """Return the line of a control, as text, that stands otherwise from a time (ns) on."""
+    return f"k {at} {change}\n"
 
 
 def format_hand(at: int, channel: int) -> str:

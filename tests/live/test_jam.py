@@ -13,7 +13,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from daemon.cli import main
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
 from daemon.live.jam import (
@@ -262,3 +264,11 @@ def test_the_command_plays_the_shipped_weights_and_says_where_the_take_is(tmp_pa
     assert re.fullmatch(r"jam-\w+\.mid", files[0])
     assert done.stdout.splitlines()[-1].endswith(f"is in {files[0]}")
     assert midifile.choose_melody(midifile.read(tmp_path / files[0])).notes
+
+
+def test_a_jam_overwrites_nothing(tmp_path: Path) -> None:
+    kept = tmp_path / "kept.mid"
+    kept.write_bytes(b"precious")
+    result = CliRunner().invoke(main, ["jam", "--bars", "1", "--api", "none", "-o", str(kept)])
+    assert (result.exit_code, kept.read_bytes()) == (2, b"precious")
+    assert "name another file" in result.stderr

@@ -18,6 +18,7 @@ from music.files import (
     OutputError,
     check_distinct,
     check_writable,
+    find_free_path,
     open_atomically,
     prepare_replacement,
     write_atomically,
@@ -289,3 +290,10 @@ def test_two_outputs_may_not_be_one_file(tmp_path: Path) -> None:
             check_distinct(tmp_path / "a", twice)
     if os.name != "nt":
         check_distinct(Path("/dev/null"), Path("/dev/null"))
+
+
+def test_a_free_path_is_beside_what_is_there(tmp_path: Path) -> None:
+    assert find_free_path(tmp_path / "a.mid") == tmp_path / "a.mid"
+    (tmp_path / "a.mid").touch()
+    (tmp_path / "a-2.mid").symlink_to(tmp_path / "nowhere")
+    assert find_free_path(tmp_path / "a.mid") == tmp_path / "a-3.mid"

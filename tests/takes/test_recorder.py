@@ -31,6 +31,7 @@ from daemon.harmony.observed_composer import ObservedComposer
 from daemon.offline.virtual_world import InlineComposer, RecordingOutput, VirtualWorld
 from daemon.takes import conversion, log_file, recorder, storage, take_log
 from daemon.takes.recorder import Recorder
+from daemon.takes.settings_history import parse_change
 from daemon.takes.take import Take
 from daemon.takes.take_log import (
     format_chord,
@@ -607,3 +608,59 @@ def test_a_folder_that_cannot_be_read_has_no_takes(tmp_path: Path, monkeypatch: 
     run = CliRunner().invoke(main, ["takes", "list", "--dir", str(tmp_path)])
     assert run.exit_code == 0
     assert "Permission denied" in run.stderr
+
+
+def test_a_take_is_all_that_was_played_and_turned(tmp_path: Path) -> None:
+    """Bend, pressure, knobs and programs of both sides, and every control with the moment at which it was turned."""
+    tempo = TempoMap(500_000)
+    played_messages = [(-60, "c005"), (-30, "e00040"), (12, "e00150"), (18, "d040"), (20, "a03c30"), (30, "b0010a")]
+    more: list[Event] = [MidiIn(tempo.ns_at(tick), bytes.fromhex(data)) for tick, data in played_messages]
+    more += [ControlChange(tempo.ns_at(t), k, v) for t, k, v in ((40, "level.bass", 0.5), (60, "program.pad", 90))]
+    more += [MidiIn(tempo.ns_at(150), b"\xb0\x7b\x00")]  # ends all notes: of no use to who plays the take
+    settings = Settings(seed=7, programs={"bass": 34}, banks={"bass": 130})
+    output = played(tmp_path, more=more, settings=settings)
+    (file,) = storage.list_takes(tmp_path)
+    song = midifile.read(file)
+    assert song.source is not None
+    found: dict[str, list[tuple[int, str]]] = {}
+    for part in song.parts:
+        for tick, status, first, second, _ in song.source.tracks[part.index].events:
+            data = bytes((status, first, second)) if status & 0xE0 != 0xC0 else bytes((status, first))
+            if status < 0xF0 and status & 0xE0 != 0x80:
+                found.setdefault(part.name, []).append((tick * 24 // song.source.division, data.hex()))
+    assert sorted(found.pop("melody")) == [
+        *((0, "c005"), (0, "e00040"), (12, "e00150"), (18, "d040"), (20, "a03c30"), (30, "b0010a")),
+    ]
+    assert found == {
+        "bass": [(0, "b10001"), (0, "b12002"), (0, "c121")],
+        "pad": [(60, "c359")],
+    }
+    told = [
+        (tick * 24 // song.source.division, parse_change(body.decode()))
+        for tick, body in song.source.tracks[0].find_bodies(smf.SEQUENCER_SPECIFIC)
+    ]
+    assert told == [
+        *((0, pair) for pair in (("seed", 7), ("program.bass", 34), ("bank.bass", 130))),
+        *(
+            (tick, pair)
+            for tick, pair in ((40, ("level.bass", 0.5)), (60, ("program.pad", 90)), (90, ("style", "rock")))
+        ),
+    ]
+    assert output.sent
+
+
+def test_the_recorder_tells_the_files_of_all_takes(tmp_path: Path) -> None:
+    tempo, player = TempoMap(500_000), FakePlayer()
+    world = VirtualWorld(tempo.ns_at(-96))
+    for event in midi(TUNE, tempo):
+        world.put(event)
+    for tick, key in ((60, "stop"), (61, "start"), (150, "stop")):
+        world.put(ControlChange(tempo.ns_at(tick), key, True))
+    world.put(Quit(tempo.ns_at(192)))
+    with closing(Recorder(tmp_path, 1 << 20, Metre())) as kept:
+        output = ObservedOutput(RecordingOutput(world), [kept])
+        conductor = Conductor(ObservedWorld(world, [kept]), output, InlineComposer(world, player), player.info)
+        kept.on_start(conductor)
+        conductor.run()
+    assert len(kept.takes) == 2
+    assert sorted(kept.takes) == storage.list_takes(tmp_path)
