@@ -32,11 +32,7 @@ from music.tunes import TUNES
 @make_key_option("chart")
 @control_options
 @click.option(
-    "-o",
-    "--output",
-    metavar="FILE.mid",
-    type=click.Path(path_type=Path),
-    help="The take, a new file.  [default: jam-STYLE.mid]",
+    "-o", "--output", metavar="FILE.mid", type=click.Path(path_type=Path), help="A new file  [default: jam-STYLE.mid]"
 )
 @click.option(
     "--api", type=click.Choice([*API_CHOICES, "none"]), default="auto", show_default=True, help="MIDI system."
@@ -73,8 +69,7 @@ def command(
     reopen_without_waiting(2)
     start_logging(verbose)
     click.get_current_context().with_resource(hold_nothing_up("stdout"))
-    if output is not None and output.is_file():
-        raise OutputError(f"{output}: is there already, and a jam overwrites nothing; name another file")
+    _check_new(output)
     chosen = TUNES[tune] if bars is None else TUNES[tune].cut(bars)
 
     def announce(ports: ReconnectingPorts | None, sound: str | None, settings: Settings) -> None:
@@ -109,6 +104,12 @@ def command(
     if result.counters.failed:
         instead = "; the shipped weights played instead of the graph" if result.counters.stand_ins else ""
         click.echo(f"{result.counters.failed} inferences failed{instead}")
+
+
+def _check_new(output: Path | None) -> None:
+    """Raise OutputError for a file that is there already."""
+    if output is not None and output.is_file():
+        raise OutputError(f"{output}: is there already, and a jam overwrites nothing; name another file")
 
 
 def _choose_settings(

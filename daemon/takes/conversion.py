@@ -116,8 +116,8 @@ class _LogReader:
             style = make_printable(rest.decode("utf-8", "replace"))
             writer.add_text(self._timeline.tick_at(_number(at)), style)
         elif kind == b"k":
-            change = make_printable(rest.decode("ascii"))
-            writer.add_text(self._timeline.tick_at(_number(at)), f"{SET_PREFIX}{change}", smf.SEQUENCER_SPECIFIC)
+            turned = make_printable(rest.decode("ascii"))
+            writer.add_text(self._timeline.tick_at(_number(at)), f"{SET_PREFIX}{turned}", smf.SEQUENCER_SPECIFIC)
         elif kind == b"m":
             writer.add_metre(_number(at), take_log.parse_metre(rest.split(b" ")))
         elif kind == b"h":
