@@ -11,6 +11,7 @@ import click
 from daemon.commands._options import build_settings, control_options, graph_option, technique_option
 from daemon.commands._standard_streams import hold_nothing_up, reopen_without_waiting
 from daemon.config.cli_options import make_key_option
+from daemon.core.counters import Counters
 from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
 from daemon.midi.backends import API_CHOICES
@@ -98,12 +99,17 @@ def command(
         )
         with report_os_errors():
             result = play(setup, announce)
-    isr = result.counters.isr
+    _report(result.counters, result.path)
+
+
+def _report(counters: Counters, path: Path) -> None:
+    """Say how it went, and where the take is."""
+    isr = counters.isr
     click.echo(f"in time {isr:.3f}, " if isr is not None else "", nl=False)
-    click.echo(f"{result.counters.onsets} notes; the take, melody and band, is in {result.path}")
-    if result.counters.failed:
-        instead = "; the shipped weights played instead of the graph" if result.counters.stand_ins else ""
-        click.echo(f"{result.counters.failed} inferences failed{instead}")
+    click.echo(f"{counters.onsets} notes; the take, melody and band, is in {path}")
+    if counters.failed:
+        instead = "; the shipped weights played instead of the graph" if counters.stand_ins else ""
+        click.echo(f"{counters.failed} inferences failed{instead}")
 
 
 def _check_new(output: Path | None) -> None:
