@@ -80,15 +80,10 @@ class PerformanceSetup:
 def play(setup: PerformanceSetup, on_ready: Callable[[ReconnectingPorts, Settings], None]) -> list[Path]:
     """Play until a signal comes; nothing sounds afterwards. Return the takes that were kept.
 
-    on_ready: called when the band can begin.
-
-    Raises PortError, ClockError, WorkerError, AudioError, whatever `settings` raises, and OSError for a file that
+    on_ready: called when the band can begin. Raises PortError, ClockError, WorkerError, AudioError, whatever `settings` raises, and OSError for a file that
     cannot be written.
     """
-    check_distinct(setup.record, setup.report, setup.connections.metrics)
-    for path in (setup.record, setup.report, setup.connections.metrics):
-        if path is not None:
-            check_writable(path)
+    _check_files(setup)
     take = Take() if setup.record is not None else None
     with LivePerformance(setup.player, setup.preloaded) as live:
         world, parts = live.world, live.parts
@@ -140,6 +135,14 @@ def play(setup: PerformanceSetup, on_ready: Callable[[ReconnectingPorts, Setting
             live.run(conductor)
     _write_results(setup, take, conductor)
     return setup.listeners.list_takes(listeners)
+
+
+def _check_files(setup: PerformanceSetup) -> None:
+    """Raise OutputError for files that cannot be written, or are one."""
+    check_distinct(setup.record, setup.report, setup.connections.metrics)
+    for path in (setup.record, setup.report, setup.connections.metrics):
+        if path is not None:
+            check_writable(path)
 
 
 def _open_book(book: SongBook, settings: Settings, player: PlayerInfo) -> tuple[SongBook, str]:
