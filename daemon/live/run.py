@@ -80,8 +80,8 @@ class PerformanceSetup:
 def play(setup: PerformanceSetup, on_ready: Callable[[ReconnectingPorts, Settings], None]) -> list[Path]:
     """Play until a signal comes; nothing sounds afterwards. Return the takes that were kept.
 
-    on_ready: called when the band can begin. Raises PortError, ClockError, WorkerError, AudioError, whatever `settings` raises, and OSError for a file that
-    cannot be written.
+    on_ready: called when the band can begin. Raises PortError, ClockError, WorkerError, AudioError, whatever `settings`
+    raises, and OSError for a file that cannot be written.
     """
     _check_files(setup)
     take = Take() if setup.record is not None else None
