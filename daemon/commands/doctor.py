@@ -25,17 +25,24 @@ _MARKS = {"good": ("ok  ", "green"), "odd": ("hmm ", "yellow"), "bad": ("BAD ", 
 @make_key_option("technique")
 @make_key_option("graph")
 @make_key_option("soundfont", help="The soundfont to check.")
+@click.option("--daw", is_flag=True, help="Measure instead how late the band is heard in the DAW.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
-def command(context: click.Context, /, file: Path | None, as_json: bool, **options: object) -> None:
+def command(context: click.Context, /, file: Path | None, daw: bool, as_json: bool, **options: object) -> None:
     """Check this machine and print what is wrong with it, with the remedy.
 
     Checked are the configuration, the MIDI system, permissions, real-time scheduling, memory locking, the graph, how
     fast this machine is, audio, and the folder of takes. Where no option is given the configuration holds, so it is the
     band you play with that is checked.
 
-    Exit status 1 where the band cannot play.
+    With --daw it opens the band's ports, says how to have the DAW send back what it hears, and measures that loop: by
+    so much the band has to be ahead of the DAW's clock (`latency_ms`), and whether it is so by itself.
+
+    Exit status 1 where the band cannot play, or nothing comes back.
     """
+    if daw:
+        _measure_daw(file, options, as_json=as_json)
+        return
     from daemon.diagnostics.doctor import DoctorReport, run_checks
 
     show = (lambda _: None) if as_json else _print
@@ -48,6 +55,21 @@ def command(context: click.Context, /, file: Path | None, as_json: bool, **optio
     else:
         click.echo(f"\n{report.summary}")
     context.exit(0 if report.fit else 1)
+
+
+def _measure_daw(file: Path | None, options: Mapping[str, object], *, as_json: bool) -> None:
+    from contextlib import closing
+
+    from daemon.config.cli_options import load_config
+    from daemon.diagnostics.daw_loop import measure_daw_loop
+    from daemon.midi.backends import open_ports
+    from daemon.midi.ports import PortRequest
+
+    config = load_config(file, values=options).config
+    request = PortRequest(config.api, config.output, config.in_port or None, config.out_port or None, wait=True)
+    with closing(open_ports(request)) as ports:
+        found = measure_daw_loop(ports, lambda text: click.echo(text, err=True))
+    click.echo(json.dumps(found.as_json(), indent=1) if as_json else found.describe())
 
 
 def _print(result: CheckResult) -> None:
