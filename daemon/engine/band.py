@@ -103,6 +103,7 @@ class Band:
         self.call_off()
         self.end_all(now)
         self.form.reset()
+        self.input.harmony.final_tick = None
         self.loop.forget()
         self.transport.resume_tempo(now + self.sender.lookahead_ns)
         self.transport.stop()

@@ -31,6 +31,7 @@ class FormPlayer:
         is_alone = band.input.harmony.lead_in.lasts(tick)  # for as long as the melody likes
         if bars and not is_alone and not band.loop_player.is_wanted:  # a loop is there to be listened to
             form.end_after_pause(tick, band.input.melody.silent_since(tick), bars)
+        self._tell_final_chord()
         if form.ending is not None and tick < form.ending.chord:
             self._slow_down(form.ending, tick, now)
         match form.phase(tick):
@@ -63,9 +64,16 @@ class FormPlayer:
             return harmony.go_to_ending(line, tick + TICKS_PER_BEAT, plays_last_bar=plays_last_bar)
 
         band.form.end(tick, final_chord, find_chord)
+        self._tell_final_chord()
         newest = band.input.melody.newest_note
         if newest is not None and band.transport.tick_at(now) - newest < TICKS_PER_STEP:  # pressed together with it
             self.hear_note(now)
+
+    def _tell_final_chord(self) -> None:
+        """Let the harmony know where the final chord falls, as far as that is known."""
+        ending = self._band.form.ending
+        is_known = ending is not None and not ending.waits_for_note
+        self._band.input.harmony.final_tick = ending.chord if ending is not None and is_known else None
 
     def hear_note(self, now: int) -> None:
         """Take in that a melody note has begun, on which the final chord may fall."""

@@ -15,7 +15,7 @@ from daemon.harmony.chart_route import ChartRoute
 from daemon.harmony.chord_memory import ChordMemory
 from daemon.harmony.chord_reading import ReadChord
 from daemon.harmony.hand_keys import HandKeys
-from daemon.harmony.lead_in import BarPlace, LeadIn
+from daemon.harmony.lead_in import BarPlace, LeadIn, make_tonic
 from music.analysis.key import Key, read_key
 from music.encoding.chord_evidence import HELD_FADE, GivenChord
 from music.encoding.melody_context import AHEAD_BEATS
@@ -68,6 +68,8 @@ class HarmonySource:
         """find_bar: returns the bar of a tick; has_melody: tells whether (channel, port) is listened to."""
         #: the way through the chart that is played from
         self.route = route or ChartRoute()
+        #: the tick at which the final chord begins; None: no ending is under way
+        self.final_tick: int | None = None
         #: the stretch before the melody comes in
         self.lead_in = LeadIn(find_bar)
         self._find_bar = find_bar
@@ -166,7 +168,18 @@ class HarmonySource:
         return self.lead_in.lasts(step * TICKS_PER_STEP) and not self._list_chords(step)[0]
 
     def _list_chords(self, step: int) -> tuple[list[GivenChord], str]:
-        """Return the chords around a step, and where that of the step is from."""
+        """Return the chords around a step, and where that of the step is from.
+
+        Where nothing but the key is known, an ending ends on its tonic.
+        """
+        chords, source = self._list_up_to_final(step)
+        final, key = self.final_tick, self.find_key()
+        if final is None or key is None or source not in (MELODY, KEY):
+            return chords, source
+        chords = [chord._replace(end=min(chord.end, final)) for chord in chords if chord.start < final]
+        return [*chords, make_tonic(final, self._find_bar(final).end, key, self._settings.style)], source
+
+    def _list_up_to_final(self, step: int) -> tuple[list[GivenChord], str]:
         tick = step * TICKS_PER_STEP
         chords, source = self._list_given(step)
         if not self.lead_in.lasts(tick) or any(chord.start <= tick < chord.end for chord in chords):

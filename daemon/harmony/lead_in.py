@@ -79,6 +79,11 @@ class LeadIn:
         return found
 
 
+def make_tonic(start: int, end: int, key: Key, style: str) -> GivenChord:
+    """Return the chord of a key that a song ends on."""
+    return GivenChord(start, end, *_make_chord(1, key, style), 1.0)
+
+
 def _make_chord(degree: int, key: Key, style: str) -> tuple[int, int, int]:
     """Return root, tones and bass of the chord on a degree (1..7) of a key."""
     scale = list(_MINOR if key.is_minor else _MAJOR)

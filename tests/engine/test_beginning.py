@@ -320,6 +320,15 @@ def test_a_chart_in_another_metre_during_the_intro_begins_with_bar_1() -> None:
     assert {line % 72 for line in lines} == {192 % 72}
 
 
+@pytest.mark.parametrize("at", [100 * MS, BAR + 100 * MS])
+def test_another_metre_during_count_in_or_intro_holds_from_bar_1_on(at: int) -> None:
+    heard = begin(turn(at, "metre", "3/4"), count_in=1, intro_bars=2, until=5 * BAR)
+    assert heard.clicks == counted(1)
+    assert heard.bass == beats(BAR, 5 * BAR)
+    later = {(request.bar_origin % 72, request.metre) for request in heard.player.asked if request.now >= 48}
+    assert later == {(288 % 72, Metre(3, 4))}
+
+
 def test_a_tempo_that_is_set_during_the_count_in_holds_from_then_on() -> None:
     heard = begin(turn(BEAT + 1, "bpm", 60.0), start_with="count-in", until=4 * BAR)
     tempo = TempoMap(500_000)

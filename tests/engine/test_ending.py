@@ -116,6 +116,19 @@ def test_whenever_it_is_asked_for_and_whatever_comes_then_no_note_is_left_on(fin
             pairs(stage.sent)
 
 
+def find_root(request: PlanRequest, tick: int) -> int | None:
+    return next((each.root for each in request.harmony if each.start <= tick < each.end), None)
+
+
+@pytest.mark.parametrize(("key", "root"), [("G", 7), ("auto", None)])
+def test_where_the_key_is_known_and_nothing_else_it_ends_on_the_tonic(key: str, root: int | None) -> None:
+    player = FakePlayer(under_c)
+    perform(player, HELD, until=600, events=[turn(100, "ending")], settings=Settings(key=key))
+    last = player.asked[-1]
+    assert (last.now, find_root(last, 192)) == (32, root)
+    assert find_root(last, 191) is None
+
+
 # Ritardando
 
 
