@@ -13,7 +13,10 @@ from pathlib import Path
 import click
 
 from daemon.commands._completion import complete_take
+from daemon.commands._files import report_write_errors
+from daemon.commands._written import count_notes, json_option, report_written
 from daemon.config.cli_options import load_config
+from daemon.midi.backends import API_CHOICES
 from daemon.system.paths import find_takes_folder
 from music.errors import UserError, report_os_errors
 from music.files import STDOUT, check_writable, open_atomically, write_atomically
@@ -114,6 +117,64 @@ def export_command(
             click.echo(written[-1])
     if as_json:
         click.echo(json.dumps({"files": written}, ensure_ascii=False, indent=1), err=target == STDOUT)
+
+
+@command.command("render")
+@click.argument("name", required=False)
+@click.option(
+    "--again", is_flag=True, required=True, expose_value=False, help="The band plays anew to what was played."
+)
+@click.option(
+    "-o", "--output", metavar="OUT", type=click.Path(path_type=Path), required=True, help="A .mid to write, or a .wav."
+)
+@click.option("--set", "assigned", metavar="KEY=VALUE", multiple=True, help="Another value of a control, throughout.")
+@_folder_option
+@json_option
+def render_command(
+    name: str | None, output: Path, assigned: tuple[str, ...], where: Path | None, as_json: bool
+) -> None:
+    """Render a take again, the newest one unless NAME is given.
+
+    The melody, the chords that the band was given, the tempo and all controls are those of the take, with the moments
+    at which they were turned. `--set style=jazz` plays it otherwise.
+    """
+    from daemon.commands._take_rendering import render_again
+
+    take = _find_take(name, _find_folder(where))
+    check_writable(output, take)
+    with report_write_errors(output):
+        done = render_again(take, output, assigned)
+    facts = {"take": take.stem, "bars": done.bars, "seconds": round(done.seconds, 3), "notes": count_notes(done.parts)}
+    report_written(output, facts, as_json)
+
+
+@command.command("play")
+@click.argument("name", required=False)
+@click.option("--audio", is_flag=True, help="Through this machine's loudspeakers, not a MIDI port.")
+@click.option("--api", type=click.Choice(API_CHOICES), default="auto", show_default=True, help="MIDI system.")
+@click.option("--out-port", metavar="NAME", help="An existing port to play to, not a virtual one.")
+@_folder_option
+def play_command(name: str | None, audio: bool, api: str, out_port: str | None, where: Path | None) -> None:
+    """Play a take as it was, the newest one unless NAME is given. Ctrl-C ends it and leaves no note on."""
+    from daemon.live.take_playback import play_file
+
+    take = _find_take(name, _find_folder(where))
+    click.echo(make_printable(f"playing {take.stem}; Ctrl-C ends it"), err=True)
+    with report_os_errors():
+        play_file(take, audio=audio, api=api, out_port=out_port)
+
+
+def _find_take(name: str | None, folder: Path) -> Path:
+    """Return the MIDI file of a take, of the newest one without a name. Raises UserError where there is none."""
+    from daemon.takes.storage import MIDI_SUFFIX
+
+    takes = [file for file in _recovered_takes(folder) if file.suffix == MIDI_SUFFIX]
+    if name is not None:
+        takes = [file for file in takes if file.stem == name.removesuffix(MIDI_SUFFIX)]
+    if not takes:
+        reason = f"there is no take {name!r} in {folder}" if name else f"there are no takes in {folder}"
+        raise UserError(f"{reason}; `houseband takes list` shows what there is")
+    return takes[-1]
 
 
 def _find_folder(named: Path | None) -> Path:

@@ -664,3 +664,31 @@ def test_the_recorder_tells_the_files_of_all_takes(tmp_path: Path) -> None:
         conductor.run()
     assert len(kept.takes) == 2
     assert sorted(kept.takes) == storage.list_takes(tmp_path)
+
+
+def test_a_take_is_rendered_again_as_it_was_set_and_turned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    players: list[FakePlayer] = []
+
+    def load(technique: str, graph: Path | None) -> FakePlayer:
+        assert (technique, graph) == ("gan", None)
+        players.append(FakePlayer())
+        return players[-1]
+
+    monkeypatch.setattr("daemon.players.load.load_band", load)
+    turned: list[Event] = [ControlChange(TempoMap(500_000).ns_at(40), "level.bass", 0.5)]
+    played(tmp_path / "takes", more=turned, settings=Settings(seed=7, programs={"bass": 34}))
+    out = tmp_path / "again.mid"
+    run = run_takes("render", "--again", "--dir", tmp_path / "takes", "-o", out, "--json")
+    assert run.exit_code == 0, run.output
+    assert json.loads(run.stdout)["notes"]["bass"] > 4
+    asked = players[0].asked
+    assert {(each.settings.seed, each.settings.style) for each in asked} == {(7, "pop"), (7, "rock")}
+    assert [each.settings.levels for each in asked if each.now * 6 in (12, 66)] == [{}, {"bass": 0.5}]
+    before, after = (midifile.read(path) for path in (storage.list_takes(tmp_path / "takes")[0], out))
+    assert after.tempos == before.tempos
+    assert [p.program for p in after.parts if p.name == "bass"] == [33]
+    assert run_takes("render", "--again", "--dir", tmp_path / "takes", "-o", out, "--set", "style=rock").exit_code == 0
+    assert {each.settings.style for each in players[1].asked} == {"rock"}
+    assert run_takes("render", "--dir", tmp_path / "takes", "-o", out).exit_code == 2
+    missing = run_takes("render", "--again", "nothing", "--dir", tmp_path / "takes", "-o", out)
+    assert (missing.exit_code, "houseband takes list" in missing.stderr) == (2, True)
