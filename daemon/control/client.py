@@ -100,7 +100,9 @@ class ControlClient:
                 return
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection; a thread that reads events reads no more."""
+        with contextlib.suppress(OSError):  # its file cannot be closed while a thread waits for a line of it
+            self._socket.shutdown(socket.SHUT_RDWR)
         with contextlib.suppress(OSError):  # what was not sent yet has nowhere to go
             self._file.close()
         self._socket.close()

@@ -828,3 +828,18 @@ def test_a_client_learns_of_the_chord_by_event_and_by_state(band: Band) -> None:
     band.control.tell("controls", {"style": "rock", "technique": "gan"})
     result = CliRunner().invoke(main, ["status", "--control", band.where])
     assert "chord: F/A, then G7 (chart)" in result.output.splitlines()
+
+
+def test_a_client_can_be_closed_while_a_thread_waits_for_its_events(band: Band) -> None:
+    client, ended = connected(band), threading.Event()
+
+    def read() -> None:
+        for _ in client.read_events():
+            pass
+        ended.set()
+
+    reading = threading.Thread(target=read, daemon=True)
+    reading.start()
+    client.close()
+    assert ended.wait(10)
+    reading.join()
