@@ -15,7 +15,7 @@ from daemon.arranging.harmony_line import StepHarmony
 from daemon.arranging.role_lines import find_nearest, has_tone
 from daemon.core.plan import PlanRequest, Recollection
 from music.encoding.chord_evidence import SURE
-from music.note import ROLES, TICKS_PER_STEP, Note
+from music.note import PITCH_CLASSES, PITCHED_ROLES, ROLES, STEPS_PER_BEAT, TICKS_PER_STEP, Note
 
 Notes = Mapping[str, tuple[Note, ...]]  #: by role
 
@@ -39,7 +39,49 @@ def play_again(request: PlanRequest, notes: Notes, held: Notes, harmony: Sequenc
             again[role] = _mix(request, role, recalled, notes[role], harmony)
             before = {(note.start, note.pitch): note for note in recalled.notes.get(role, ())}
             kept[role] = tuple(before.get((note.start, note.pitch), note) for note in held.get(role, ()))
+    if find_sure_end(request) > request.now and _is_on_beat(request):
+        for role in PITCHED_ROLES:
+            if role in again and _remembers(request, role, request.now * TICKS_PER_STEP):
+                _take_over(request, role, recalled, again, kept)
     return again, kept
+
+
+def _take_over(
+    request: PlanRequest,
+    role: str,
+    recalled: Recollection,
+    again: dict[str, tuple[Note, ...]],
+    kept: dict[str, tuple[Note, ...]],
+) -> None:
+    """Let what was held at such a place sound instead of other notes that are held now.
+
+    Without it, a bass that was not struck there would stay on the note of another chord.
+    """
+    now = request.now * TICKS_PER_STEP
+    wanted = [note for note in recalled.notes.get(role, ()) if note.start < now and note.end - now >= TICKS_PER_STEP]
+    if not wanted or any(note.start == now for note in again[role]):
+        return
+    told = {(note.start, note.pitch): note for note in kept[role]}
+    for note in request.committed.get(role, ()):
+        if note.start < now < note.end:
+            told.setdefault((note.start, note.pitch), note)
+    classes = {note.pitch % PITCH_CLASSES for note in wanted}
+    if all(note.pitch % PITCH_CLASSES in classes for note in told.values() if note.end > now):
+        return
+    kept[role] = tuple(Note(n.start, n.pitch, min(n.length, now - n.start), n.velocity) for n in sorted(told.values()))
+    struck = [Note(now, note.pitch, note.end - now, note.velocity) for note in wanted]
+    again[role] = tuple(sorted([*struck, *again[role]]))
+
+
+def _is_on_beat(request: PlanRequest) -> bool:
+    bar = request.bar_origin // TICKS_PER_STEP
+    return (request.now - bar) % request.metre.steps_per_bar % STEPS_PER_BEAT == 0
+
+
+def _remembers(request: PlanRequest, role: str, tick: int) -> bool:
+    """Return True if a role plays again what it knows in the bar of a tick."""
+    bar = (tick - request.bar_origin) // request.metre.ticks_per_bar
+    return _draw(request.settings.seed, bar, role) < request.settings.recall
 
 
 def find_sure_end(request: PlanRequest) -> int:
@@ -60,12 +102,9 @@ def _mix(
 ) -> tuple[Note, ...]:
     """Return what a role begins: what it played before in the bars in which it remembers, else what is planned."""
     now, until = request.now * TICKS_PER_STEP, recalled.until * TICKS_PER_STEP
-    bar_ticks = request.metre.ticks_per_bar
-    bars = range((now - request.bar_origin) // bar_ticks, (until - 1 - request.bar_origin) // bar_ticks + 1)
-    sure = {bar for bar in bars if _draw(request.settings.seed, bar, role) < request.settings.recall}
 
     def remembers(note: Note) -> bool:
-        return now <= note.start < until and (note.start - request.bar_origin) // bar_ticks in sure
+        return now <= note.start < until and _remembers(request, role, note.start)
 
     is_moved = role in _MOVING_ROLES and find_sure_end(request) == request.now
     made = {(note.start, note.pitch): note for note in planned if not remembers(note)}

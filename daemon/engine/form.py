@@ -1,7 +1,7 @@
 """The form of a performance: fills, variations, endings, and what follows a pause of the player. All in ticks.
 
-- A **fill** raises density and temperature over the last half bar, from the next step on when that has begun already,
-  and in the next bar when less than a beat is left of this one.
+- A **fill** raises density and temperature over the last half bar, in which nothing comes again that was played; from
+  the next step on when that has begun already, and in the next bar when less than a beat is left of this one.
 - A **variation** is another seed, and with it another groove, from the next bar line on.
 - An **ending** is a final chord that is held for a bar, then silence. It falls on the next bar line, on the one after
   it, or on the next note of the melody; where the chart has an ending, that is played first.
@@ -150,6 +150,7 @@ class Form:
                 settings,
                 density=min(MAX_VALUE, settings.density + FILL_DENSITY),
                 temperature=min(MAX_VALUE, settings.temperature + FILL_TEMPERATURE),
+                recall=0.0,  # else the band would play what it played there without a fill
             )
         return settings
 

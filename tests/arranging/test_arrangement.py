@@ -158,6 +158,19 @@ def test_a_note_that_came_again_keeps_the_length_that_it_had() -> None:
     assert ends["pad"] == (at(14, 60, 9),)
 
 
+def test_what_was_held_at_a_sure_place_sounds_instead_of_what_is_held_now() -> None:
+    recalled = recall(0.9, bass=(at(12, 41, 8),), chords=(at(13, 60, 9), at(13, 65, 9)))
+    committed = {"bass": (at(14, 43, 9),), "chords": (at(12, 60, 9), at(12, 67, 9))}
+    made, ends = arrange({"bass": (), "chords": ()}, ask(recalled=recalled, committed=committed), [C_MAJOR] * 8)
+    assert made == {"bass": (at(16, 41, 4),), "chords": (at(16, 60, 6), at(16, 65, 6)), "pad": ()}
+    assert {note.end // TICKS_PER_STEP for role in ("bass", "chords") for note in ends[role]} == {16}
+    same = {"bass": (at(14, 41, 9),), "chords": (at(12, 60, 9),)}
+    made, ends = arrange({"bass": (), "chords": ()}, ask(recalled=recalled, committed=same), [C_MAJOR] * 8)
+    assert not made["bass"]
+    assert not made["chords"]
+    assert ends["bass"][0].end > 16 * TICKS_PER_STEP
+
+
 NOTES = st.dictionaries(
     st.sampled_from(PITCHED_ROLES),
     st.lists(st.builds(at, st.integers(16, 30), st.integers(30, 84), st.integers(1, 9)), max_size=12),

@@ -50,6 +50,7 @@ def test_a_fill_raises_density_and_temperature_within_their_range() -> None:
     form.fill(0)
     raised = form.settings(48, Settings(density=1.0, temperature=1.0))
     assert (raised.density, raised.temperature) == (1 + FILL_DENSITY, 1 + FILL_TEMPERATURE)
+    assert raised.recall == 0  # else it would be played without a fill where the song has been before
     most = form.settings(48, Settings(density=1.9, temperature=2.0))
     assert (most.density, most.temperature) == (2.0, 2.0)
 
