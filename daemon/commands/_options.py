@@ -51,7 +51,7 @@ latency_option = click.option(
     help="Milliseconds that a plan is taken to need.",
 )
 replan_option = click.option(
-    "--replan", type=click.Choice(REPLAN_CHOICES), help="How often to plan.  [default: step; two-beats with --offline]"
+    "--replan", type=click.Choice(REPLAN_CHOICES), help="How often to plan.  [default: step; beat with --offline]"
 )
 
 

@@ -43,9 +43,9 @@ if TYPE_CHECKING:
 Progress = Callable[[float], None]
 #: how far the accompaniment may begin before the first note, and end after the last, where a bar is longer than that
 MAX_BAR_TICKS = 32 * TICKS_PER_BEAT
-#: how often a player that sees the whole melody is asked: nothing comes to pass that it does not know, and the figures
-#: of `houseband evaluate` are those of a plan a beat; with a plan a bar they are not (models/LOG.md)
-OFFLINE_REPLAN = "two-beats"
+#: how often a player that sees the whole melody is asked: nothing that it does not know comes to pass within a beat,
+#: and the figures of `houseband evaluate` are those of a plan a step; with two beats they are not (models/LOG.md)
+OFFLINE_REPLAN = "beat"
 #: how long a final chord is held at least
 MIN_FINAL_TICKS = 2 * TICKS_PER_BEAT
 #: the longest sound that is written

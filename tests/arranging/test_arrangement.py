@@ -171,6 +171,16 @@ def test_what_was_held_at_a_sure_place_sounds_instead_of_what_is_held_now() -> N
     assert ends["bass"][0].end > 16 * TICKS_PER_STEP
 
 
+def test_a_bass_that_was_corrected_within_a_beat_is_right_from_the_beat_on_when_it_comes_again() -> None:
+    chords = (at(20, 60, 4), at(20, 65, 4), at(20, 69, 4))
+    recalled = recall(0.9, bass=(at(16, 36, 4), at(20, 43, 2), at(22, 41, 6)), chords=chords)
+    made, _ = arrange({"bass": ()}, ask(recalled=recalled), [C_MAJOR] * 8 + [F_MAJOR] * 4)
+    assert made["bass"] == (at(16, 36, 4), at(20, 41, 8))
+    fifth = recall(0.9, bass=(at(16, 36, 4), at(20, 41, 2), at(22, 36, 6)), chords=chords)  # both are the chord's
+    made, _ = arrange({"bass": ()}, ask(recalled=fifth), [C_MAJOR] * 12)
+    assert made["bass"] == (at(16, 36, 4), at(20, 41, 2), at(22, 36, 6))
+
+
 NOTES = st.dictionaries(
     st.sampled_from(PITCHED_ROLES),
     st.lists(st.builds(at, st.integers(16, 30), st.integers(30, 84), st.integers(1, 9)), max_size=12),

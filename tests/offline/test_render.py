@@ -288,12 +288,12 @@ def test_track_latency_offline_replan_and_automation_are_passed_on(
     ("options", "steps"),
     [
         ([], [1, 2, 3]),
-        (["--offline"], [0, 8, 16]),
-        (["--offline", "--replan", "beat"], [0, 4, 8]),
+        (["--offline"], [0, 4, 8]),
+        (["--offline", "--replan", "two-beats"], [0, 8, 16]),
         (["--offline", "--replan", "step"], [0, 1, 2]),
     ],
 )
-def test_who_sees_the_whole_melody_is_asked_every_two_beats(
+def test_who_sees_the_whole_melody_is_asked_once_a_beat(
     options: list[str], steps: list[int], song: Write, tmp_path: Path, players: list[FakePlayer]
 ) -> None:
     assert run(song(), "-o", tmp_path / "o.mid", "--latency-ms", 0, *options).exit_code == 0
