@@ -97,6 +97,8 @@ class _Arranger:
         for offset, harmony in enumerate(self._harmony):
             step = self._now + offset
             self._arrange_step(step, NO_HARMONY if step < sure else harmony)
+            if step < sure:
+                self._follow_chords(step, harmony.bass)
         for _, begins in sorted(self._onsets.items()):
             for role, late in begins.items():
                 self.lines[role].notes.extend([_copy(note) for note in late])
@@ -202,6 +204,19 @@ class _Arranger:
         last.end = tick + TICKS_PER_BEAT
         line.sounding[last.pitch] = last
         return last
+
+    def _follow_chords(self, step: int, root: int) -> None:
+        """Move a bass that is held over a beat to the root of chords that come again, if they lack its tone."""
+        line, tick = self.lines[BASS], step * TICKS_PER_STEP
+        held = next(reversed(line.sounding.values()), None)
+        if held is None or held.start == tick or (step - self._bar) % self._steps_per_bar % STEPS_PER_BEAT:
+            return
+        tones = {pitch % PITCH_CLASSES for role in UPPER_ROLES for pitch in self.lines[role].sounding}
+        if held.pitch % PITCH_CLASSES in tones or root not in tones:
+            return
+        note = ArrangedNote(tick, _move_bass(held.pitch, root), held.end, held.velocity)
+        line.end(held.pitch, tick)
+        line.begin(note)
 
     def _is_stale(self, role: str, note: ArrangedNote, step: int) -> bool:
         """Return True on a bar line over which a note should not be held any more: it is struck anew."""

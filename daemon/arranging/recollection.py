@@ -15,7 +15,7 @@ from daemon.arranging.harmony_line import StepHarmony
 from daemon.arranging.role_lines import find_nearest, has_tone
 from daemon.core.plan import PlanRequest, Recollection
 from music.encoding.chord_evidence import SURE
-from music.note import PITCH_CLASSES, PITCHED_ROLES, ROLES, STEPS_PER_BEAT, TICKS_PER_BEAT, TICKS_PER_STEP, Note
+from music.note import PITCH_CLASSES, PITCHED_ROLES, ROLES, STEPS_PER_BEAT, TICKS_PER_STEP, Note
 
 Notes = Mapping[str, tuple[Note, ...]]  #: by role
 
@@ -23,7 +23,6 @@ Notes = Mapping[str, tuple[Note, ...]]  #: by role
 EXACT_TRUST = 0.45
 #: roles whose notes move with the chord; the bass is moved as the roles are made to agree
 _MOVING_ROLES = ("chords", "pad")
-BASS = "bass"
 
 
 def play_again(request: PlanRequest, notes: Notes, held: Notes, harmony: Sequence[StepHarmony]) -> tuple[Notes, Notes]:
@@ -107,45 +106,13 @@ def _mix(
     def remembers(note: Note) -> bool:
         return now <= note.start < until and _remembers(request, role, note.start)
 
-    is_sure = find_sure_end(request) > request.now
-    is_moved = role in _MOVING_ROLES and not is_sure
+    is_moved = role in _MOVING_ROLES and find_sure_end(request) == request.now
     made = {(note.start, note.pitch): note for note in planned if not remembers(note)}
-    known: Sequence[Note] = recalled.notes.get(role, ())
-    if role == BASS and is_sure:
-        known = _correct_bass(request, recalled)
-    for note in known:
+    for note in recalled.notes.get(role, ()):
         if remembers(note):
             moved = _move_into_chord(note, request.now, harmony) if is_moved else note
             made.setdefault((moved.start, moved.pitch), moved)
     return tuple(sorted(made.values()))
-
-
-def _correct_bass(request: PlanRequest, recalled: Recollection) -> Sequence[Note]:
-    """Return the bass of a recollection with what was corrected within a beat right from the beat on.
-
-    That is a note half a beat late which the chord of the beat has, where the bass of the beat is none of its tones.
-    """
-    bass: list[Note] = []
-    for note in recalled.notes.get(BASS, ()):
-        beat, before = note.start - TICKS_PER_BEAT // 2, bass[-1] if bass else None
-        is_half_late = (beat - request.bar_origin) % TICKS_PER_BEAT == 0 and beat >= request.now * TICKS_PER_STEP
-        if before is None or not is_half_late or before.start > beat:
-            bass.append(note)
-            continue
-        over = [
-            other.pitch % PITCH_CLASSES
-            for role in _MOVING_ROLES
-            for other in recalled.notes.get(role, ())
-            if other.start < beat + TICKS_PER_BEAT and other.end > beat
-        ]
-        if note.pitch % PITCH_CLASSES not in over or before.pitch % PITCH_CLASSES in over:
-            bass.append(note)
-            continue
-        bass.pop()
-        if before.start < beat:
-            bass.append(Note(before.start, before.pitch, min(before.length, beat - before.start), before.velocity))
-        bass.append(Note(beat, note.pitch, note.end - beat, note.velocity))
-    return bass
 
 
 def _move_into_chord(note: Note, now: int, harmony: Sequence[StepHarmony]) -> Note:

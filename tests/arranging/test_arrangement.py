@@ -165,20 +165,18 @@ def test_what_was_held_at_a_sure_place_sounds_instead_of_what_is_held_now() -> N
     assert made == {"bass": (at(16, 41, 4),), "chords": (at(16, 60, 6), at(16, 65, 6)), "pad": ()}
     assert {note.end // TICKS_PER_STEP for role in ("bass", "chords") for note in ends[role]} == {16}
     same = {"bass": (at(14, 41, 9),), "chords": (at(12, 60, 9),)}
-    made, ends = arrange({"bass": (), "chords": ()}, ask(recalled=recalled, committed=same), [C_MAJOR] * 8)
+    made, ends = arrange({"bass": (), "chords": ()}, ask(recalled=recalled, committed=same), [F_MAJOR] * 8)
     assert not made["bass"]
     assert not made["chords"]
     assert ends["bass"][0].end > 16 * TICKS_PER_STEP
 
 
-def test_a_bass_that_was_corrected_within_a_beat_is_right_from_the_beat_on_when_it_comes_again() -> None:
-    chords = (at(20, 60, 4), at(20, 65, 4), at(20, 69, 4))
-    recalled = recall(0.9, bass=(at(16, 36, 4), at(20, 43, 2), at(22, 41, 6)), chords=chords)
-    made, _ = arrange({"bass": ()}, ask(recalled=recalled), [C_MAJOR] * 8 + [F_MAJOR] * 4)
-    assert made["bass"] == (at(16, 36, 4), at(20, 41, 8))
-    fifth = recall(0.9, bass=(at(16, 36, 4), at(20, 41, 2), at(22, 36, 6)), chords=chords)  # both are the chord's
-    made, _ = arrange({"bass": ()}, ask(recalled=fifth), [C_MAJOR] * 12)
-    assert made["bass"] == (at(16, 36, 4), at(20, 41, 2), at(22, 36, 6))
+def test_a_bass_that_is_held_under_chords_that_come_again_without_it_moves_to_their_root() -> None:
+    recalled = recall(0.9, chords=(at(16, 60, 8), at(16, 65, 8), at(16, 69, 8)))
+    held = ask(recalled=recalled, committed={"bass": (at(14, 43, 9),)})
+    made, ends = arrange({"bass": (), "chords": ()}, held, [F_MAJOR] * 8)
+    assert (made["bass"], ends["bass"]) == ((at(16, 41, 7),), (at(14, 43, 2),))
+    assert not arrange({"bass": (), "chords": ()}, held, [(7, 0)] * 8)[0]["bass"]  # G: the chords have none
 
 
 NOTES = st.dictionaries(
