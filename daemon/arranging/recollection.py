@@ -20,7 +20,7 @@ from music.note import PITCH_CLASSES, PITCHED_ROLES, ROLES, STEPS_PER_BEAT, TICK
 Notes = Mapping[str, tuple[Note, ...]]  #: by role
 
 #: from this trust on the roles play again exactly what they played, unless the player gives the chords
-EXACT_TRUST = 0.45
+EXACT_TRUST = 0.55
 #: roles whose notes move with the chord; the bass is moved as the roles are made to agree
 _MOVING_ROLES = ("chords", "pad")
 

@@ -83,9 +83,8 @@ def has_tone(tones: int, pitch: int) -> bool:
 @lru_cache(maxsize=4096)
 def find_nearest(pitch: int, tones: int) -> int:
     """Return the nearest pitch whose pitch class is a bit of `tones`, of two the lower; itself if there is none."""
-    for distance in range(7):
-        if tones >> (pitch - distance) % PITCH_CLASSES & 1:
-            return pitch - distance
-        if tones >> (pitch + distance) % PITCH_CLASSES & 1:
-            return pitch + distance
+    for distance in range(PITCH_CLASSES):
+        for other in (pitch - distance, pitch + distance):
+            if 0 <= other < PITCHES and tones >> other % PITCH_CLASSES & 1:
+                return other
     return pitch
