@@ -62,9 +62,9 @@ def command(file: Path | None, assigned: tuple[str, ...], from_start: bool, **va
             preloaded=preloaded,
         )
 
-        def announce(ports: ReconnectingPorts, settings: Settings) -> None:
+        def announce(ports: ReconnectingPorts, song: SongInfo, settings: Settings) -> None:
             if not journald.stderr_is_journal():
-                click.echo(describe_start(ports.api, ports.names, setup.song, settings), err=True)
+                click.echo(describe_start(ports.api, ports.names, song, settings), err=True)
 
         with report_os_errors():
             takes = play(setup, announce)
@@ -162,7 +162,8 @@ def describe_start(api: str, names: tuple[str, str], song: SongInfo, settings: S
         begin += ", `houseband set start` or a clock that is followed bar 1"
     elif song.count_in and how in (AUTO_START, COUNT_IN_START):
         begin = f"{song.count_in} bars of count-in"
+    played = f"{settings.song!r}, " if settings.song else ""
     return (
         f"houseband is ready on {api}: play into '{names[0]}', the band answers on '{names[1]}' "
-        f"({settings.style}, {song.bpm:g} bpm, {song.metres[0][1]}); {begin}, Ctrl-C ends it"
+        f"({played}{settings.style}, {song.bpm:g} bpm, {song.metres[0][1]}); {begin}, Ctrl-C ends it"
     )

@@ -63,12 +63,20 @@ class BarCounter:
 class Publisher(Observer):
     """Publishes input, plans and output as they come, and changes of settings, tempo, counters and loop."""
 
-    def __init__(self, server: FactReceiver, find_missing: Callable[[], Sequence[str]] = tuple) -> None:
-        """find_missing: returns what else the band waits for: `port NAME`, `player`; it must be quick."""
+    def __init__(
+        self,
+        server: FactReceiver,
+        find_missing: Callable[[], Sequence[str]] = tuple,
+        told: Settings | None = None,
+    ) -> None:
+        """find_missing: returns what else the band waits for: `port NAME`, `player`; it must be quick.
+
+        told: the settings that the server has been told of; None: those at the start.
+        """
         self._server, self._find_missing = server, find_missing
         self._waiting: tuple[str, ...] | None = None  # what the band waited for, as was published last
         self._performance: PerformanceView | None = None
-        self._settings: Settings | None = None
+        self._settings = told
         self._playing = False
         self._chords = ChordNames()
         self._tempo_due = self._counters_due = self._chords_due = -_LATEST
@@ -79,7 +87,7 @@ class Publisher(Observer):
     def on_start(self, performance: PerformanceView) -> None:
         """Publish this performance."""
         self._performance = performance
-        self._settings = performance.settings
+        self._settings = self._settings or performance.settings
 
     def on_wait(self, now: int, until: int | None) -> int | None:
         """Publish what has changed since the last call. Return when to look again whether what is missing has come."""

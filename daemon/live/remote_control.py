@@ -116,7 +116,7 @@ class RemoteControl:
                 clock=self.clock,
             )
         )
-        publisher = Publisher(server, find_missing)
+        publisher = Publisher(server, find_missing, settings)
         # beneath the gestures: clients hear of everything that is played, and of a preset once all of it is set
         hears = GestureWorld(ObservedWorld(world, [publisher]), gestures, self.presets, server.tell_learned, channel)
         return AttachedControl(hears, ObservedOutput(output, [publisher]), publisher, hears, self.presets, server)

@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from daemon.config.checks import ConfigError
@@ -77,7 +77,7 @@ class PerformanceSetup:
         return self.song.metre_at(0)[1]
 
 
-def play(setup: PerformanceSetup, on_ready: Callable[[ReconnectingPorts, Settings], None]) -> list[Path]:
+def play(setup: PerformanceSetup, on_ready: Callable[[ReconnectingPorts, SongInfo, Settings], None]) -> list[Path]:
     """Play until a signal comes; nothing sounds afterwards. Return the takes that were kept.
 
     on_ready: called when the band can begin. Raises PortError, ClockError, WorkerError, AudioError, whatever `settings`
@@ -130,7 +130,7 @@ def play(setup: PerformanceSetup, on_ready: Callable[[ReconnectingPorts, Setting
         for warning in (ports.note, *describe_limits(player, settings, metres)):
             if warning:
                 log.warning("%s", warning)
-        on_ready(ports, settings)
+        on_ready(ports, _describe_song(conductor), conductor.settings)
         with service_mode(ports, world.now, world.put, player, setup.reload, lambda: conductor.settings.chart):
             live.run(conductor)
     _write_results(setup, take, conductor)
@@ -157,6 +157,12 @@ def _open_book(book: SongBook, settings: Settings, player: PlayerInfo) -> tuple[
     if settings.song in known.broken:
         raise ConfigError(known.broken[settings.song])
     return known, settings.song or (known.list_names(settings.setlist)[0] if settings.setlist else "")
+
+
+def _describe_song(conductor: Conductor) -> SongInfo:
+    """Return the song that is played first, as it stands before the first note."""
+    bpm = round(60_000_000 / conductor.us_per_beat, 2)
+    return replace(conductor.song, bpm=bpm, metres=((0, conductor.find_bar(0).metre),))
 
 
 def _find_missing(ports: ReconnectingPorts, worker: Worker) -> list[str]:

@@ -31,7 +31,7 @@ def wedge(kept: ReconnectingPorts) -> None:
         ports._senders[None].close_port()
 
 
-def ready(ports: ReconnectingPorts, settings: Settings) -> None:
+def ready(ports: ReconnectingPorts, song: SongInfo, settings: Settings) -> None:
     signal.signal(signal.SIGUSR1, lambda *_: wedge(ports))
     print(describe_start(ports.api, ports.names, song, settings), file=sys.stderr)  # noqa: T201
 
