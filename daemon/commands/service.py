@@ -44,9 +44,12 @@ def install(to_print: bool, options: tuple[str, ...]) -> None:
 def _load_as_service(options: tuple[str, ...]) -> LoadedConfig:
     """Return the configuration with options of `houseband run`. Raises ConfigError and click's errors."""
     from daemon.commands import run
+    from daemon.core.settings import BAND_START
 
     with run.command.make_context("houseband run", list(options)) as context:
         values = dict(context.params)
+    if values.pop("from_start"):
+        values["start_with"] = BAND_START
     return load_config(values.pop("file"), values.pop("assigned"), values)
 
 

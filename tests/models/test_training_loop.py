@@ -98,7 +98,7 @@ def test_a_signal_in_the_last_update_changes_nothing(tmp_path: Path) -> None:
     assert checkpoint.load(tmp_path / "checkpoint")[1]["step"] == STEPS
 
 
-def test_a_second_signal_ends_the_program_at_once() -> None:
+def test_a_second_signal_ends_the_program_at_once(tmp_path: Path) -> None:
     class Impatient(CountingObjective):
         def update(self, step: int) -> dict[str, float]:
             os.kill(os.getpid(), signal.SIGINT)
@@ -106,7 +106,7 @@ def test_a_second_signal_ends_the_program_at_once() -> None:
             return {}
 
     with pytest.raises(KeyboardInterrupt):
-        run(Path("/nowhere"), Impatient())
+        run(tmp_path, Impatient())
 
 
 def test_a_stopped_run_can_be_told_to_end_where_it_is(tmp_path: Path) -> None:
