@@ -77,7 +77,7 @@ class JackTransport:
             first, state, where = self._ask()
             rolling = state == self._jack.ROLLING
             if rolling or rolled:
-                passed = self._client.frame_time - first & 0xFFFFFFFF
+                passed = count_frames(first, self._client.frame_time)
                 at = self._now() - passed * NS_PER_S // where["frame_rate"]
                 beat, bpm = read_position(where, self._bpm)
                 self._put(make_position(at, rolling, beat, bpm))
@@ -93,6 +93,14 @@ class JackTransport:
             state, where = self._client.transport_query()
             if self._client.last_frame_time == first:
                 return first, state, where
+
+
+def count_frames(since: int, until: int) -> int:
+    """Return how many frames one of JACK's frame times, which have 32 bits, is later than another.
+
+    Below 0 if it is earlier: JACK estimates the time now, which after a period that came late can be before its start.
+    """
+    return (until - since + (1 << 31)) % (1 << 32) - (1 << 31)
 
 
 def read_position(where: Mapping[str, Any], bpm: float) -> tuple[float, float]:

@@ -9,10 +9,12 @@ from queue import SimpleQueue
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from daemon.clocks import jack_transport
 from daemon.clocks.clock import ClockError
-from daemon.clocks.jack_transport import JackTransport
+from daemon.clocks.jack_transport import JackTransport, count_frames
 from daemon.core.events import Position
 
 
@@ -89,3 +91,20 @@ def test_without_a_server_or_the_extra_it_is_one_sentence(monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "jack", None)
     with pytest.raises(ClockError, match=r"needs houseband\[jack\]"):
         JackTransport(lambda: 0, lambda _: None, 120.0)
+
+
+@given(st.integers(0, (1 << 32) - 1), st.integers(-100_000, 100_000))
+def test_frames_are_counted_over_the_end_of_32_bits_and_back_where_now_is_estimated_too_early(
+    since: int, frames: int
+) -> None:
+    assert count_frames(since, (since + frames) % (1 << 32)) == frames
+
+
+def test_a_period_that_came_late_is_not_a_day_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jack_transport, "POLL_S", 0.001)
+    client = Transport()
+    client.last_frame_time, client.frame_time = 1000, 952  # 1 ms before the period's start
+    monkeypatch.setitem(sys.modules, "jack", Servers(client))
+    queue: SimpleQueue[Position] = SimpleQueue()
+    with closing(JackTransport(lambda: 17_000_000, queue.put, 120.0)):
+        assert told(queue, lambda _: True).ns == 18_000_000
