@@ -161,7 +161,7 @@ def describe_start(api: str, names: tuple[str, str], song: SongInfo, settings: S
     elif how == BAND_START:
         begin += ", `houseband set start` or a clock that is followed bar 1"
     elif song.count_in and how in (AUTO_START, COUNT_IN_START):
-        begin = f"{song.count_in} bars of count-in"
+        begin = f"{song.count_in} bar{'' if song.count_in == 1 else 's'} of count-in"
     played = f"{settings.song!r}, " if settings.song else ""
     return (
         f"houseband is ready on {api}: play into '{names[0]}', the band answers on '{names[1]}' "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import click
@@ -22,6 +23,7 @@ from daemon.config.songs import (
     check_name,
     format_new_song,
     format_song,
+    parse_song,
     read_song,
 )
 from daemon.core.controls import CONTROLS
@@ -107,8 +109,9 @@ def new_command(name: str, title: str | None, assigned: tuple[str, ...], file: P
     pairs = [split_assignment(text) for text in assigned]
     controls = tuple((key, check_control("", key, value)) for key, value in pairs)
     path = _find_new_file(file, name)
-    _write_new(path, format_new_song(title or name, controls))
-    read_song(path)
+    text = format_new_song(title or name, controls)
+    parse_song(name, tomllib.loads(text))
+    _write_new(path, text)
     click.echo(make_printable(str(path)))
 
 

@@ -42,6 +42,7 @@ from daemon.engine.song_change import SongChange
 from daemon.engine.transport import HALF_STEP
 from daemon.harmony.chart_line import ChartLine
 from daemon.harmony.chord_naming import name_chord
+from daemon.harmony.harmony_source import CHART
 from daemon.input.transposition import Transposition
 from music.encoding.chord_evidence import GivenChord
 from music.midi import concerns_keys, is_system
@@ -129,9 +130,12 @@ class Conductor:
         return self._band.loop
 
     def find_chords(self, now: int) -> ChordNames:
-        """Return the chords that the band is given at a time (ns)."""
-        state = self._band.input.harmony.find_state(self._band.transport.tick_at(now))
-        return ChordNames(_find_label(state.now), _find_label(state.following), state.source)
+        """Return the chords that the band is given at a time (ns), in the player's key: of bar 1 while it waits."""
+        harmony, transport, lower = self._band.input.harmony, self._band.transport, self._band.settings.transpose
+        state = harmony.find_state(transport.tick_at(now))
+        if state.source == CHART and not transport.playing and not transport.led:
+            state = harmony.find_state(harmony.route.bar_1)
+        return ChordNames(_find_label(state.now, lower), _find_label(state.following, lower), state.source)
 
     def find_bar(self, tick: int) -> PlayedBar:
         """Return the bar that a tick lies in, as the song or the chart has it by now."""
@@ -279,6 +283,6 @@ class Conductor:
             self._sync.on_event(event, now)
 
 
-def _find_label(chord: GivenChord | None) -> str | None:
-    name = None if chord is None else name_chord(chord)
+def _find_label(chord: GivenChord | None, lower: int) -> str | None:
+    name = None if chord is None else name_chord(chord, lower)
     return None if name is None else name.label

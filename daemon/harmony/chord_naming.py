@@ -42,9 +42,9 @@ def name_tones(root: int, tones: int, bass: int) -> ChordName | None:
     return min(names, key=lambda each: len(each.label))
 
 
-def name_chord(chord: GivenChord) -> ChordName | None:
-    """Return a chord's name; None where its root is not known."""
-    return name_tones(chord.root, chord.tones, chord.bass)
+def name_chord(chord: GivenChord, lower: int = 0) -> ChordName | None:
+    """Return a chord's name, as many semitones lower as is said; None where its root is not known."""
+    return name_tones(*_lower(chord, lower))
 
 
 def list_changes(

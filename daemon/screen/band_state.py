@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from daemon.core.value_types import Metres
 from daemon.screen.piano_roll import LANES, RollNote, lane
 from music.charts.chord_names import parse_chord_name
-from music.note import MELODY, TICKS_PER_BEAT, TICKS_PER_STEP
+from music.charts.metres import read_metres
+from music.note import MELODY, TICKS_PER_BEAT, TICKS_PER_STEP, Metre
 
 Json = dict[str, Any]
 #: share of the width that lies before the now-line
@@ -94,10 +96,18 @@ class BandState:
 
     def find_place(self, now: int) -> Place:
         """Return the bar and beat of a time (ns)."""
-        tick, bar = self.tick_at(now), self.bar or {"bar": 1, "metre": "4/4", "tick": 0, "end": 4 * TICKS_PER_BEAT}
+        tick, bar = self.tick_at(now), self._find_bar()
         beats, unit = (int(part) for part in bar["metre"].split("/"))
         later, passed = divmod(tick - bar["tick"], bar["end"] - bar["tick"])
         return Place(bar["bar"] + later, passed * unit // (4 * TICKS_PER_BEAT) + 1, beats, bar["metre"])
+
+    def _find_bar(self) -> Mapping[str, Any]:
+        """Return the bar that was told last; while nothing is played, bar 1 of the metre that is chosen, if one is."""
+        chosen = str(self.controls.get("metre", Metres.AUTO))
+        if self.bar and (self.playing or chosen == Metres.AUTO):
+            return self.bar
+        metre = Metre() if chosen == Metres.AUTO else read_metres(chosen)[0][1]
+        return {"bar": 1, "metre": str(metre), "tick": 0, "end": metre.ticks_per_bar}
 
     def meter(self, role: str, now: int) -> float:
         """Return how loud a role was just before `now` (ns), 0..1."""

@@ -47,6 +47,9 @@ def test_nothing_is_written_over_and_no_name_is_guessed(folder: Path) -> None:
     wrong = houseband("new", "fast", "--set", "bpm=9999")
     assert (wrong.exit_code, "bpm: takes a number" in wrong.stderr) == (2, True)
     assert not (folder / "fast.toml").exists()
+    trigger = houseband("new", "full", "--set", "fill=1")
+    assert (trigger.exit_code, "fill: is nothing that a song holds" in trigger.stderr) == (2, True)
+    assert not (folder / "full.toml").exists()
 
 
 def test_what_cannot_be_played_is_said_song_by_song(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -209,3 +210,13 @@ def test_a_plan_that_comes_late_plays_nothing_of_the_old_song_into_the_new_one(l
     assert all(start + length <= 192 for start, _, pitch, length in stage.notes if pitch == 36)
     late = [start for start, _, pitch, _ in stage.notes if pitch == 43]
     assert min(late) >= 192
+
+
+def test_chords_are_told_in_the_players_key_and_those_of_bar_1_before_a_song_begins() -> None:
+    held = call(100, song("waltz", chart=CHART, harmony="chart", transpose=2))
+    waiting = [ControlChange(at(100), "stop", True), replace(held, at=at(150))]
+    for bars in (3, 4, 5, 6):
+        _, stage = play(waiting, bars, info=SongInfo())
+        assert stage.conductor.find_chords(at(bars * BAR))[:2] == ("D:maj", "G:maj")
+    _, stage = play([held], 3)  # bar 2 of the waltz begins at tick 264
+    assert stage.conductor.find_chords(at(265))[:2] == ("G:maj", "D:maj")

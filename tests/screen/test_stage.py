@@ -41,6 +41,14 @@ def test_it_says_what_is_waited_for() -> None:
     assert "Waits for  your first note" in drawn(playing=False)
 
 
+def test_before_it_begins_it_says_the_metre_that_is_chosen() -> None:
+    waltz = {"style": "jazz", "technique": "gan", "metre": "3/4, 9: 4/4"}
+    said = drawn(playing=False, controls=waltz)
+    assert "3/4   120 bpm" in said
+    assert "  O  O  O\n" in said.replace(".", "O")
+    assert "4/4   120 bpm" in drawn(playing=False, controls={**waltz, "metre": "auto"})
+
+
 def test_where_there_are_no_songs_and_no_chords_nothing_is_made_up() -> None:
     said = drawn(song={"name": "", "title": "", "next": "", "next_title": ""}, chord={"now": None}, clock="")
     assert "Song" not in said
