@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import configparser
 import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 
+import houseband
 from tests.house import source
 from tests.house.source import PACKAGES, ROOT, modules, package_of
 
@@ -44,8 +47,22 @@ def test_the_runtime_dependencies_are_those_of_the_project() -> None:
 def test_every_package_is_listed() -> None:
     tool = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
     packages = {".".join(path.parent.relative_to(ROOT).parts) for path in modules().values()} - {""}
-    assert set(tool["setuptools"]["packages"]) == packages
+    assert set(tool["setuptools"]["packages"]) == {*packages, "houseband-stubs"}
     assert [f"{name}.py" for name in tool["setuptools"]["py-modules"]] == [path.name for path in ROOT.glob("*.py")]
+
+
+def list_imports(path: Path) -> set[tuple[str | None, str]]:
+    """Return (module, name) of everything that a file imports by `from module import name`."""
+    nodes = [node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.ImportFrom)]
+    return {(node.module, name.name) for node in nodes for name in node.names if node.module != "__future__"}
+
+
+def test_type_checkers_see_what_the_top_level_file_offers() -> None:
+    stub = ROOT / "houseband-stubs/__init__.pyi"
+    assert list_imports(stub) == list_imports(ROOT / "houseband.py")
+    tree = ast.parse(stub.read_text(encoding="utf-8"))
+    [names] = [node.value for node in tree.body if isinstance(node, ast.Assign)]
+    assert ast.literal_eval(names) == houseband.__all__
 
 
 def unit() -> configparser.ConfigParser:
