@@ -159,6 +159,6 @@ def test_the_client_of_the_documentation_runs(band: list[Event]) -> None:
     assert lines[:3] == ["style pop at 120.0 bpm", "chord F:maj and then C:maj", "bar 1 4/4"]
     assert lines[-1] == "bar 32 4/4"
     turned = [(event.key, event.value) for event in band if isinstance(event, ControlChange)]
-    assert turned == [("intensity", 0.9), *[("fill", True)] * 4, ("ending", True)]
+    assert turned == [("pause_bars", 0), *[("fill", True)] * 4, ("ending", True)]
     keys = [tuple(event.data) for event in band if isinstance(event, MidiIn)]
     assert keys == [*((0x90, pitch, 80) for pitch in (48, 55, 64)), *((0x80, pitch, 0) for pitch in (48, 55, 64))]
