@@ -45,6 +45,9 @@ class SelectionArguments:
                 if value is not None:
                     raise UserError(f"{option}: selects a part of a rendered file; name that file with --from")
             return None
+        for option, value, example in (("--only", self.only, "bars=5-6"), ("--roles", self.roles, "bass,drums")):
+            if value is not None and not value.strip(" ,"):
+                raise UserError(f"{option}: selects nothing; say {example}, for instance, or leave it out for all")
         return parse_selection(self.only or "", self.roles or "")
 
 

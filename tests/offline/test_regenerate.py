@@ -312,6 +312,8 @@ def test_without_a_file_to_write_it_is_done_in_place(rendered: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
+        (("--from", "IN", "--roles", " , "), "--roles: selects nothing; say bass,drums, for instance"),
+        (("--from", "IN", "--only", ""), "--only: selects nothing; say bars=5-6, for instance"),
         (("--only", "bars=1", "-o", "x.mid", "IN"), "--only: selects a part of a rendered file; name that file"),
         (("--roles", "bass", "-o", "x.mid", "IN"), "--roles: selects a part"),
         (("--from", "IN", "-o", "x.wav"), "played anew in a MIDI file"),
