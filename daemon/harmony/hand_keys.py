@@ -90,6 +90,11 @@ class HandKeys:
         self._hands.move(tick)
         self._down = dict.fromkeys(self._down, tick)
 
+    def begin_song(self, tick: int) -> None:
+        """Let a chord whose keys are down begin at a tick, at which another song begins, and forget all before."""
+        self.forget(tick)
+        self.reader.drop_chord()
+
     def _strike(self, tick: int, key: _Key) -> bool:
         port, channel, pitch = key
         is_melody = self._has_melody(channel, port)

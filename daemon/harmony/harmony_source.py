@@ -125,10 +125,16 @@ class HarmonySource:
         self._memory.forget()
 
     def begin_song(self, tick: int) -> None:
-        """Let what holds begin at a tick, at which another song begins, and forget the chords of the one before."""
-        self._keys.forget(tick)
+        """Let what holds begin at a tick, at which another song begins, and forget the chords of the one before.
+
+        Where the melody has not come in, what leads in to it goes on.
+        """
+        self._keys.begin_song(tick)
         self._memory.forget()
-        self.lead_in.cancel()
+        if self.lead_in.lasts(tick):
+            self.lead_in.begin(tick, tick)
+        else:
+            self.lead_in.cancel()
 
     def go_to_ending(self, line: int, soonest: int, *, plays_last_bar: bool = True) -> int | None:
         """Go to the chart's ending at a bar line, and return where its final chord begins.

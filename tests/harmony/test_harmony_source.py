@@ -207,3 +207,27 @@ def test_a_band_that_waits_for_its_first_note_takes_any_key_for_it_unless_a_spli
     assert player.source.hear(24, note_off(0, 76)) > 48  # a left hand has shown
     assert player.source.hear(30, note_on(0, 76, 80), is_armed=True) == 0
     assert Player("hands").source.hear(0, note_on(0, 36, 80), is_armed=True) == 60
+
+
+def test_a_chord_that_was_let_go_of_is_not_taken_into_the_next_song_and_one_that_is_held_is() -> None:
+    player = Player("auto")
+    player.strike(0, C, length=40)
+    player.source.begin_song(96)
+    assert player.source.find_state(96) == HarmonyState()
+    player.source.advance(400)
+    assert player.source.find_state(400) == HarmonyState()
+    for pitch in F:
+        player.source.hear(440, note_on(0, pitch, 80))
+    player.source.begin_song(480)
+    assert player.source.list_chords(80)[0][:3] == (480, 504, 5)
+
+
+def test_what_leads_in_to_a_melody_that_has_not_come_in_goes_on_in_the_next_song() -> None:
+    player = Player("auto", key="C")
+    player.source.lead_in.begin(0, 0)
+    player.source.begin_song(192)
+    assert player.source.lead_in.lasts(400)
+    assert player.source.find_state(192).now is not None
+    player.source.lead_in.hear_melody(500)
+    player.source.begin_song(576)
+    assert not player.source.lead_in.lasts(600)
