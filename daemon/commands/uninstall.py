@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from daemon.config.reading import SONGS
 from daemon.system import paths, service_units
 from music.errors import UserError, report_os_errors
 
@@ -32,29 +33,32 @@ class Remainder:
 
 @click.command(short_help="Show what houseband has left on this machine, and remove it with --purge.")
 @click.option("--purge", is_flag=True, help="Remove it, once you have said yes.")
-@click.option("--yes", is_flag=True, help="Do not ask, but for the takes.")
+@click.option("--yes", is_flag=True, help="Do not ask, but for songs and takes.")
+@click.option("--songs", "with_songs", is_flag=True, help="Do not ask for the songs either: they are removed, too.")
 @click.option("--takes", "with_takes", is_flag=True, help="Do not ask for the takes either: they are removed, too.")
-def command(purge: bool, yes: bool, with_takes: bool) -> None:
-    """Show what houseband has left outside its own environment: service, configuration, cache, takes.
+def command(purge: bool, yes: bool, with_songs: bool, with_takes: bool) -> None:
+    """Show what houseband has left outside its own environment: service, configuration, cache, songs, takes.
 
-    With --purge it is removed. Takes cannot be made again, so they are asked for by themselves. Other files in the
-    same folders stay. The program itself is removed by what installed it: `pipx uninstall houseband`, `uv tool
+    With --purge it is removed. Songs and takes cannot be made again, so they are asked for by themselves. Other files
+    in the same folders stay. The program itself is removed by what installed it: `pipx uninstall houseband`, `uv tool
     uninstall houseband`, or by deleting its environment.
     """
-    found, takes = list_remainders(), find_takes()
-    for each in (*found, *takes):
+    found, songs, takes = list_remainders(), find_songs(), find_takes()
+    for each in (*found, *songs, *takes):
         click.echo(each.text)
-    if not found and not takes:
+    if not found and not songs and not takes:
         click.echo("nothing of houseband's is left on this machine")
     elif not purge:
         click.echo("`houseband uninstall --purge` removes it", err=True)
     else:
         _check_nobody_plays()
         with report_os_errors():
-            if found and (yes or click.confirm(f"Remove {', '.join(each.name for each in found)}?")):
+            if found and (yes or _confirm(f"Remove {', '.join(each.name for each in found)}?", "--yes")):
                 _remove_service()
                 _remove(found)
-            if takes and (with_takes or click.confirm("Remove the takes, too? They cannot be made again.")):
+            if songs and (with_songs or _confirm("Remove the songs, too? They are your own work.", "--songs")):
+                _remove(songs)
+            if takes and (with_takes or _confirm("Remove the takes, too? They cannot be made again.", "--takes")):
                 _remove(takes)
     click.echo("the program itself: pipx uninstall houseband, uv tool uninstall houseband, or delete its environment")
 
@@ -74,6 +78,21 @@ def list_remainders() -> list[Remainder]:
         unit = service_units.find_service_manager(to_print=True).path
         found.insert(0, Remainder("service", unit, [unit]))
     return [each for each in found if each.place.exists()]
+
+
+def _confirm(question: str, option: str) -> bool:
+    """Ask, and return True for yes. Raises UserError where nobody answers; option: what says yes in advance."""
+    try:
+        return click.confirm(question)
+    except click.Abort:
+        raise UserError(f"nobody has answered; say {option} to remove it without a question") from None
+
+
+def find_songs() -> list[Remainder]:
+    """Return the songs beside the configuration, where there are any."""
+    folder = paths.find_config_file().parent / SONGS
+    files = [file for file in sorted(folder.glob("*.toml")) if file.is_file()] if folder.is_dir() else []
+    return [Remainder("songs", folder, files)] if files else []
 
 
 def find_takes() -> list[Remainder]:
@@ -126,9 +145,10 @@ def _remove(found: Iterable[Remainder]) -> None:
             shutil.rmtree(each.place)
         for file in each.files:
             file.unlink(missing_ok=True)
-        folder = each.place if each.name == "takes" else each.place.parent
-        for empty in (folder, folder.parent) if each.name == "takes" else (folder,):
+        is_folder = each.name in ("songs", "takes")
+        folder = each.place if is_folder else each.place.parent
+        for empty in (folder, folder.parent) if is_folder else (folder,):
             with contextlib.suppress(OSError):  # it holds what is not ours
-                if empty.name in (paths.NAME, "takes"):
+                if empty.name in (paths.NAME, SONGS, "takes"):
                     empty.rmdir()
         click.echo(f"removed: {each.name}")

@@ -93,7 +93,9 @@ class HandKeys:
     def begin_song(self, tick: int) -> None:
         """Let a chord whose keys are down begin at a tick, at which another song begins, and forget all before."""
         self.forget(tick)
-        self.reader.drop_chord()
+        if not self.reader.is_down:
+            self.reader.chords.clear()
+            self.reader.struck_at = None
 
     def _strike(self, tick: int, key: _Key) -> bool:
         port, channel, pitch = key

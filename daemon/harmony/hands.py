@@ -171,12 +171,6 @@ class HandReader:
             held.update({key: (tick, pitch) for key, (_, pitch) in held.items()})
         self._together_at = min(self._together_at, tick)
 
-    def drop_chord(self) -> None:
-        """Forget the chord that holds, unless its keys are down, as where another song begins."""
-        if not self.is_down:
-            self.chords.clear()
-            self.struck_at = None
-
     def drop_keys(self) -> None:
         """Take every key as up, without a word about when; the chord holds."""
         self._down.clear()

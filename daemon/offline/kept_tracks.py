@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 NamedTrack = tuple[str, "list[mido.Message]"]
 
 #: meta messages of a song as a whole
-_SONG_METAS = (smf.COPYRIGHT, smf.MARKER, smf.CUE_POINT, smf.KEY_SIGNATURE)
+_SONG_METAS = (smf.COPYRIGHT, smf.LYRIC, smf.MARKER, smf.CUE_POINT, smf.KEY_SIGNATURE)
 #: names of tracks that a rendering makes anew: the accompaniment in whose place the band plays, and its chords
 _REPLACED = {*PARTS, midifile.HARMONY}
 #: channels (0..15) whose instruments the band chooses; the drums' can only be shared
@@ -26,7 +26,7 @@ _FREE_CHANNELS = tuple(set(range(midi.CHANNEL_COUNT)) - {*CHANNELS.values()})
 
 
 def list_song_metas(song: midifile.Song, copied: Collection[int] = ()) -> list[mido.Message]:
-    """Return copyright, markers, cue points and key signatures of a song's first track, in 480ths of a beat.
+    """Return copyright, lyrics, markers, cue points and key signatures of a song's first track, in 480ths of a beat.
 
     They are those of the whole song. copied: the tracks, by index, that are copied whole: the first may be one of them.
     """

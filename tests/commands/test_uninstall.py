@@ -79,6 +79,23 @@ def test_what_is_not_its_own_stays(home: Path) -> None:
     assert left(home) == ["config/houseband/my-chart.txt", "data/houseband/takes/song.mid"]
 
 
+def test_songs_are_asked_for_by_themselves(home: Path) -> None:
+    song = home / "config/houseband/songs/blue-moon.toml"
+    song.parent.mkdir()
+    song.write_text("")
+    assert "  songs " in CliRunner().invoke(main, ["uninstall"]).stdout
+    CliRunner().invoke(main, ["uninstall", "--purge", "--yes", "--takes"], input="n\n")
+    assert left(home) == ["config/houseband/songs/blue-moon.toml"]
+    CliRunner().invoke(main, ["uninstall", "--purge", "--yes", "--takes", "--songs"])
+    assert not list(home.rglob("houseband"))
+
+
+def test_who_cannot_answer_is_told_how_to_say_yes_in_advance(home: Path) -> None:
+    asked = CliRunner().invoke(main, ["uninstall", "--purge"])
+    assert asked.exit_code == 2
+    assert "say --yes" in asked.output
+
+
 def test_while_a_band_plays_nothing_is_removed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse() -> None:
         raise UserError("a band is playing")

@@ -57,6 +57,7 @@ MELODY = ("melody", notes(0, 60, 62, 64, 65, 67, 69, 71, 72))
 HEAD: Track = [
     (0, mido.MetaMessage("key_signature", key="Am")),
     (0, mido.MetaMessage("marker", text="Verse")),
+    (480, mido.MetaMessage("lyrics", text="la")),
     (960, mido.MetaMessage("cue_marker", text="lights")),
     (1920, mido.MetaMessage("marker", text="Chorus")),
     (1920, mido.MetaMessage("key_signature", key="C")),
