@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -35,7 +35,7 @@ MAX_TOLD_TAKES = 3
 @click.command(short_help="Play along live, through virtual MIDI ports.")
 @add_config_options
 @click.option("--from-start", is_flag=True, help="Begin with start, or with a DAW's bar 1: --start-with band.")
-def command(file: Path | None, assigned: tuple[str, ...], from_start: bool, **values: object) -> None:
+def command(**options: object) -> None:
     """Open the MIDI input `houseband in` and the output `houseband out`, and play along with what is heard.
 
     The first note starts the band and is bar 1, beat 1; the gesture `start` begins as --start-with has it. Bass is on
@@ -46,9 +46,7 @@ def command(file: Path | None, assigned: tuple[str, ...], from_start: bool, **va
     Windows has no virtual ports: make two with loopMIDI, called `houseband in` and `houseband out`, or name others
     with --in-port and --out-port.
     """
-    if from_start:
-        values["start_with"] = BAND_START
-    loaded = load_config(file, assigned, values)
+    loaded = load_options(options)
     reopen_without_waiting(2)
     start_logging(loaded.config.verbose)
     if sd_notify.is_managed():
@@ -58,7 +56,7 @@ def command(file: Path | None, assigned: tuple[str, ...], from_start: bool, **va
 
         setup = replace(
             build_setup(loaded),
-            reload=(loaded.config, lambda: load_config(file, assigned, values).config),
+            reload=(loaded.config, lambda: load_options(options).config),
             preloaded=preloaded,
         )
 
@@ -72,6 +70,14 @@ def command(file: Path | None, assigned: tuple[str, ...], from_start: bool, **va
         click.echo(f"take written to {make_printable(str(path))}", err=True)
     if len(takes) > MAX_TOLD_TAKES:
         click.echo(f"{len(takes)} takes in all; `houseband takes list` shows them", err=True)
+
+
+def load_options(options: Mapping[str, Any]) -> LoadedConfig:
+    """Return the configuration with the options of this command. Raises ConfigError and SettingError."""
+    values = dict(options)
+    if values.pop("from_start"):
+        values["start_with"] = BAND_START
+    return load_config(values.pop("file"), values.pop("assigned"), values)
 
 
 def build_setup(loaded: LoadedConfig) -> PerformanceSetup:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from daemon.config.cli_options import LoadedConfig, load_config
+from daemon.config.cli_options import LoadedConfig
 from daemon.system import paths, service_units
 from daemon.system.service_units import Needs
 from music.errors import UserError
@@ -44,13 +44,9 @@ def install(to_print: bool, options: tuple[str, ...]) -> None:
 def _load_as_service(options: tuple[str, ...]) -> LoadedConfig:
     """Return the configuration with options of `houseband run`. Raises ConfigError and click's errors."""
     from daemon.commands import run
-    from daemon.core.settings import BAND_START
 
     with run.command.make_context("houseband run", list(options)) as context:
-        values = dict(context.params)
-    if values.pop("from_start"):
-        values["start_with"] = BAND_START
-    return load_config(values.pop("file"), values.pop("assigned"), values)
+        return run.load_options(context.params)
 
 
 def _list_needs(loaded: LoadedConfig) -> Needs:
