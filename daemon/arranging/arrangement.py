@@ -22,7 +22,7 @@ from operator import attrgetter, itemgetter
 
 from daemon.arranging.harmony_line import NO_HARMONY, StepHarmony, build_on_bass, list_harmony
 from daemon.arranging.recollection import find_sure_end, play_again
-from daemon.arranging.role_lines import ArrangedNote, RoleLine, find_grating, find_nearest, has_tone
+from daemon.arranging.role_lines import ArrangedNote, RoleLine, find_grating, find_nearest, has_tone, list_sounding
 from daemon.arranging.voicing import LOWEST_VOICE, find_top, ground, lead_voices
 from daemon.core.plan import PlanRequest
 from music.chords import NO_CHORD
@@ -82,7 +82,7 @@ class _Arranger:
         self._bar, self._steps_per_bar = request.bar_origin // TICKS_PER_STEP, request.metre.steps_per_bar
         self._walks = request.settings.style in WALKING_STYLES
         tick = request.now * TICKS_PER_STEP
-        self.lines = {role: RoleLine(_list_sounding(request, held, role, tick), tick) for role in PITCHED_ROLES}
+        self.lines = {role: RoleLine(list_sounding(request, held, role), tick) for role in PITCHED_ROLES}
         self._onsets: dict[int, dict[str, list[Note]]] = {}  # by step and role; from the top
         for role in PITCHED_ROLES:
             from_the_top = sorted(notes.get(role, ()), key=attrgetter("pitch"), reverse=True)
@@ -201,6 +201,9 @@ class _Arranger:
             or not any(self.lines[r].sounding for r in UPPER_ROLES)
         ):
             return None
+        since = [note for role in UPPER_ROLES for note in self.lines[role].notes if note.end > last.end]
+        if find_grating(last.pitch, {note.pitch: note for note in since}):  # begun while it was silent
+            return None
         last.end = tick + TICKS_PER_BEAT
         line.sounding[last.pitch] = last
         return last
@@ -314,14 +317,6 @@ class _Arranger:
         for each, pitch in clashes:
             each.end(pitch, begun.start)
         line.begin(begun)
-
-
-def _list_sounding(request: PlanRequest, held: Notes, role: str, tick: int) -> list[Note]:
-    """Return the committed notes of a role that sound at a tick, with the ends that the plan gives them, if it does."""
-    told = {(note.start, note.pitch): note for note in held.get(role, ())}
-    for note in [n for n in request.committed.get(role, ()) if n.start + n.length > tick > n.start]:
-        told.setdefault((note.start, note.pitch), note)
-    return sorted(told.values())
 
 
 def _copy(note: Note) -> ArrangedNote:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from random import Random
 
 from daemon.arranging.harmony_line import StepHarmony
-from daemon.arranging.role_lines import find_nearest, has_tone
+from daemon.arranging.role_lines import find_nearest, has_tone, list_sounding
 from daemon.core.plan import PlanRequest, Recollection
 from music.encoding.chord_evidence import SURE
 from music.note import PITCH_CLASSES, PITCHED_ROLES, ROLES, STEPS_PER_BEAT, TICKS_PER_STEP, Note
@@ -34,12 +34,14 @@ def play_again(request: PlanRequest, notes: Notes, held: Notes, harmony: Sequenc
     if recalled is None:
         return notes, held
     again, kept = dict(notes), dict(held)
+    is_sure = find_sure_end(request) > request.now
     for role in notes:
         if role in ROLES:
-            again[role] = _mix(request, role, recalled, notes[role], harmony)
+            moves_to = harmony if role in _MOVING_ROLES and not is_sure else ()
+            again[role] = _mix(request, role, recalled, notes[role], moves_to)
             before = {(note.start, note.pitch): note for note in recalled.notes.get(role, ())}
             kept[role] = tuple(before.get((note.start, note.pitch), note) for note in held.get(role, ()))
-    if find_sure_end(request) > request.now and _is_on_beat(request):
+    if is_sure and _is_on_beat(request):
         for role in PITCHED_ROLES:
             if role in again and _remembers(request, role, request.now * TICKS_PER_STEP):
                 _take_over(request, role, recalled, again, kept)
@@ -61,14 +63,11 @@ def _take_over(
     wanted = [note for note in recalled.notes.get(role, ()) if note.start < now and note.end - now >= TICKS_PER_STEP]
     if not wanted or any(note.start == now for note in again[role]):
         return
-    told = {(note.start, note.pitch): note for note in kept[role]}
-    for note in request.committed.get(role, ()):
-        if note.start < now < note.end:
-            told.setdefault((note.start, note.pitch), note)
+    sounding = list_sounding(request, kept, role)
     classes = {note.pitch % PITCH_CLASSES for note in wanted}
-    if all(note.pitch % PITCH_CLASSES in classes for note in told.values() if note.end > now):
+    if all(note.pitch % PITCH_CLASSES in classes for note in sounding if note.end > now):
         return
-    kept[role] = tuple(Note(n.start, n.pitch, min(n.length, now - n.start), n.velocity) for n in sorted(told.values()))
+    kept[role] = tuple(Note(n.start, n.pitch, min(n.length, now - n.start), n.velocity) for n in sounding)
     struck = [Note(now, note.pitch, note.end - now, note.velocity) for note in wanted]
     again[role] = tuple(sorted([*struck, *again[role]]))
 
@@ -100,17 +99,19 @@ def _mix(
     planned: tuple[Note, ...],
     harmony: Sequence[StepHarmony],
 ) -> tuple[Note, ...]:
-    """Return what a role begins: what it played before in the bars in which it remembers, else what is planned."""
+    """Return what a role begins: what it played before in the bars in which it remembers, else what is planned.
+
+    harmony: that of each step, into which what was played moves; none where it stays as it was.
+    """
     now, until = request.now * TICKS_PER_STEP, recalled.until * TICKS_PER_STEP
 
     def remembers(note: Note) -> bool:
         return now <= note.start < until and _remembers(request, role, note.start)
 
-    is_moved = role in _MOVING_ROLES and find_sure_end(request) == request.now
     made = {(note.start, note.pitch): note for note in planned if not remembers(note)}
     for note in recalled.notes.get(role, ()):
         if remembers(note):
-            moved = _move_into_chord(note, request.now, harmony) if is_moved else note
+            moved = _move_into_chord(note, request.now, harmony)
             made.setdefault((moved.start, moved.pitch), moved)
     return tuple(sorted(made.values()))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from music.note import PITCH_CLASSES, PITCHES, Note, make_notes
+from daemon.core.plan import PlanRequest
+from music.note import PITCH_CLASSES, PITCHES, TICKS_PER_STEP, Note, make_notes
 
 #: the pitches that grate where they sound beside each: a semitone and a minor ninth away
 _GRATING = [frozenset({pitch - 13, pitch - 1, pitch + 1, pitch + 13}) for pitch in range(PITCHES)]
@@ -67,6 +68,15 @@ class RoleLine:
         """Return the notes that the plan begins, sorted, but for those that were ended before they began."""
         begun = [note.tell() for note in self.notes if not note.is_committed and note.end > note.start]
         return tuple(make_notes(sorted(begun)))
+
+
+def list_sounding(request: PlanRequest, held: Mapping[str, tuple[Note, ...]], role: str) -> list[Note]:
+    """Return the committed notes of a role that sound at the now-line, with the ends in `held` where it has them."""
+    tick = request.now * TICKS_PER_STEP
+    told = {(note.start, note.pitch): note for note in held.get(role, ())}
+    for note in [n for n in request.committed.get(role, ()) if n.start + n.length > tick > n.start]:
+        told.setdefault((note.start, note.pitch), note)
+    return sorted(told.values())
 
 
 def find_grating(pitch: int, sounding: Mapping[int, ArrangedNote]) -> list[int]:

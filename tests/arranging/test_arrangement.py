@@ -81,6 +81,14 @@ def test_within_a_beat_chords_stand_on_the_root_that_the_bass_has_told() -> None
     assert {note.pitch % 12 for note in made["chords"] if note.start == 18 * TICKS_PER_STEP} <= {0, 5, 9}
 
 
+def test_the_bass_does_not_go_on_under_what_would_have_grated_on_it() -> None:
+    request = ask(committed={"bass": (at(8, 43, 13),)})
+    chords = [C_MAJOR] * 4 + [(6, 0)] + [C_MAJOR] * 4
+    made, _ = arrange({"chords": (at(22, 54, 3),)}, request, chords)
+    [begun] = [note for note in made["bass"] if note.pitch == 42]
+    assert begun == at(20, 42, 2)
+
+
 def test_a_bass_that_walks_is_free_within_the_chord_on_weak_beats() -> None:
     request = ask(settings=Settings(style="jazz"))
     made, _ = arrange({"bass": (at(16, 43), at(20, 43), at(24, 40))}, request, [C_MAJOR] * 16)
