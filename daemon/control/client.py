@@ -51,7 +51,7 @@ class ControlClient:
         if spoken != PROTOCOL:
             raise ClientError(f"the program at {self._where} speaks protocol {spoken!r}, this houseband {PROTOCOL}")
         if self._where.startswith(TCP):
-            self.ask("hello", token=_read_tcp_file(self._where)[1])
+            self.ask("hello", token=read_tcp_file(self._where)[1])
 
     def ask(self, op: str, *, timeout: float | None = ANSWER_TIMEOUT_S, **members: Any) -> Json:
         """Make a request and return its answer, waiting for it `timeout` seconds, or for ever.
@@ -168,7 +168,7 @@ def _describe_loss(where: str, nobody: str) -> str:
 def _connect(address: str) -> socket.socket:
     try:
         if address.startswith(TCP):
-            return socket.create_connection(("127.0.0.1", _read_tcp_file(address)[0]), timeout=ANSWER_TIMEOUT_S)
+            return socket.create_connection(("127.0.0.1", read_tcp_file(address)[0]), timeout=ANSWER_TIMEOUT_S)
         client = socket.socket(socket.AF_UNIX)
         client.settimeout(ANSWER_TIMEOUT_S)
         try:
@@ -184,7 +184,7 @@ def _connect(address: str) -> socket.socket:
     return client
 
 
-def _read_tcp_file(address: str) -> tuple[int, str]:
+def read_tcp_file(address: str) -> tuple[int, str]:
     """Return port and token of the band on this machine. Raises OSError, and ValueError where there is another one."""
     text, token = find_control_token_file().read_text(encoding="ascii").split()
     port, wanted = int(text), int(address.removeprefix(TCP) or 0)

@@ -58,6 +58,7 @@ class RequestHandler:
         self.state: Json = {
             "controls": dict(setup["controls"]), "bpm": setup["bpm"], "playing": False, "tick": None, "at": None,
             "counters": {}, "styles": list(setup["styles"]), "techniques": list(setup["techniques"]),
+            "technique_styles": _list_technique_styles(setup),
             "presets": list(setup["presets"]), "gestures": {**setup["gestures"], **self._learned},
             "ports": list(setup["ports"]), "restarts": setup["restarts"], "waiting_for": [],
             "chord": {"now": None, "next": None, "source": "melody"}, "songs": [], "setlists": [],
@@ -242,6 +243,12 @@ class RequestHandler:
 def is_panic(request: Json) -> bool:
     """Return whether a request asks to end everything that sounds."""
     return request.get("op") == PANIC or (request.get("op") == "set" and request.get("key") == PANIC)
+
+
+def _list_technique_styles(setup: Json) -> Json:
+    """Return technique -> the styles that it has learned."""
+    learned = setup.get("technique_styles", {})
+    return {technique: list(learned.get(technique, setup["styles"])) for technique in setup["techniques"]}
 
 
 def make_answer(request: Json, **members: Any) -> Json:

@@ -108,6 +108,19 @@ def find_control_token_file() -> Path:
     return find_runtime_folder() / "control.tcp"
 
 
+def find_studio_token_file(port: int) -> Path:
+    """Return the path of the token that opens the studio on a port. Raises OSError as `find_runtime_folder`."""
+    return find_runtime_folder() / f"studio-{port}.token"
+
+
+def find_studio_socket_file() -> Path:
+    """Return the path of the control socket of a studio's own band, where the configuration has none.
+
+    Raises OSError as `find_runtime_folder`.
+    """
+    return find_runtime_folder() / f"studio-{os.getpid()}.sock"
+
+
 def find_connections_file() -> Path:
     """Return the path of the MIDI connections a service remembers. Raises OSError as `find_runtime_folder`."""
     return find_runtime_folder() / "connections.json"

@@ -18,8 +18,8 @@ from tests.house.source import PACKAGES, ROOT, modules, package_of
 RUNTIME = {"click", "defusedxml", "mido", "numpy", "onnxruntime", "platformdirs", "rich", "rtmidi"}
 #: ... of which music/ needs these ...
 MUSIC = {"defusedxml", "mido", "numpy"}
-#: ... and the extras audio, jack and link, and what draws pictures.
-EXTRAS = {"aalink", "fluidsynth", "jack", "matplotlib", "sounddevice"}
+#: ... and the extras audio, jack, link and studio, and what draws pictures.
+EXTRAS = {"aalink", "fluidsynth", "jack", "matplotlib", "sounddevice", "h11", "starlette", "uvicorn", "websockets"}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,157 @@
+"""The studio's server: one process with one event loop, which serves the page and stands between it and the band."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import socket
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+
+from daemon.sound.soundfont import SoundFontError, find_soundfont
+from daemon.studio.access import AccessControl
+from daemon.studio.band_link import BandLink
+from daemon.studio.band_process import BandProcess
+from daemon.studio.document_routes import open_documents
+from daemon.studio.http_connection import HttpConnection
+from daemon.studio.keys import StudioKeys
+from daemon.studio.live_socket import LiveSocket
+from daemon.studio.pages import Pages
+from daemon.studio.setup import StudioSetup
+from music.errors import UserError
+
+log = logging.getLogger(__name__)
+
+HOST = "127.0.0.1"
+#: where the studio is unless it is told otherwise, so that a bookmark and an open page find it again
+USUAL_PORT = 8460
+BACKLOG = 128
+#: how long the end of the server waits for answers that are on their way
+END_PATIENCE_S = 2
+#: the largest message of a page to the band
+MAX_MESSAGE_BYTES = 1 << 16
+#: the page and all that it loads
+STATIC = Path(str(files("daemon.studio"))) / "static"
+
+
+def listen(port: int | None) -> socket.socket:
+    """Return a socket that listens on loopback: on a port, or, where None, on the usual one, else on one that is free.
+
+    Raises UserError for a port that cannot be had.
+    """
+    if port is None:
+        with contextlib.suppress(OSError):
+            return socket.create_server((HOST, USUAL_PORT), backlog=BACKLOG)
+    try:
+        return socket.create_server((HOST, port or 0), backlog=BACKLOG)
+    except (OSError, OverflowError) as error:
+        reason = "something else has it" if getattr(error, "errno", 0) == errno.EADDRINUSE else str(error)
+        raise UserError(f"port {port} cannot be had: {reason}; name another one with --port") from None
+
+
+def serve(
+    setup: StudioSetup, own_band: BandProcess, listener: socket.socket, keys: StudioKeys, on_ready: Callable[[], None]
+) -> None:
+    """Serve the studio until a signal ends it, and with it a band of its own.
+
+    on_ready: called once, when the page can be asked for.
+    """
+    asyncio.run(_serve(setup, own_band, listener, keys, on_ready))
+
+
+async def _serve(
+    setup: StudioSetup, own_band: BandProcess, listener: socket.socket, keys: StudioKeys, on_ready: Callable[[], None]
+) -> None:
+    pages = Pages()
+    band = BandLink(setup.control, own_band, pages)
+    following = asyncio.create_task(band.run())
+    try:
+        async with open_documents(setup, pages.tell) as documents:
+            app = build_app(setup, LiveSocket(band, pages), documents)
+            server = make_server(AccessControl(app, listener.getsockname()[1], keys))
+            await _run(server, listener, on_ready)
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+
+
+def build_app(setup: StudioSetup, live: LiveSocket, documents: Sequence[BaseRoute]) -> Starlette:
+    """Return what answers requests, once it is known that they may be made."""
+
+    async def get_page(_request: Request) -> Response:
+        return FileResponse(STATIC / "index.html")
+
+    async def get_soundfont(_request: Request) -> Response:
+        try:
+            found = await asyncio.to_thread(find_soundfont, setup.soundfont)
+        except SoundFontError as error:
+            return JSONResponse({"error": str(error)}, 404)
+        if found is None:
+            return JSONResponse({"error": "there is no soundfont on this machine"}, 404)
+        return FileResponse(found, media_type="application/octet-stream")
+
+    return Starlette(
+        routes=[
+            Route("/", get_page),
+            Route("/soundfont", get_soundfont),
+            WebSocketRoute("/live", live.serve),
+            *documents,
+            Mount("/static", StaticFiles(directory=STATIC)),
+        ],
+        exception_handlers={HTTPException: _answer_http_error, Exception: _answer_fault},
+    )
+
+
+def make_server(app: AccessControl) -> uvicorn.Server:
+    """Return the HTTP server around an application."""
+    config = uvicorn.Config(
+        app,
+        http=HttpConnection,
+        ws="websockets-sansio",
+        ws_max_size=MAX_MESSAGE_BYTES,
+        ws_per_message_deflate=False,  # it would take longer than loopback saves
+        loop="asyncio",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=END_PATIENCE_S,
+    )
+    return uvicorn.Server(config)
+
+
+async def _run(server: uvicorn.Server, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+    """Run the server until a signal ends it."""
+
+    async def announce() -> None:
+        while not server.started:
+            await asyncio.sleep(0.005)
+        on_ready()
+
+    announcing = asyncio.create_task(announce())
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        announcing.cancel()
+
+
+async def _answer_http_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
+
+
+async def _answer_fault(_request: Request, error: Exception) -> Response:
+    log.error("a request could not be answered", exc_info=error)
+    return JSONResponse({"error": "this could not be done, for a mistake in the studio; its terminal says more"}, 500)
