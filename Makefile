@@ -112,6 +112,10 @@ ablation: $(VENV)/.develop ## what each idea of the GAN brings: trains variants,
 judge-edits: $(VENV)/.develop ## what the AR-CNN's edits are worth on chorales, as JSON (needs ../shared/data; ARGS="--data DIR")
 	@$(BIN)/python -m tests.programs.judge_edits $(ARGS)
 
+.PHONY: vendor
+vendor: $(VENV)/.develop ## fetch the libraries of the studio's page again, in the versions that are pinned (needs npm)
+	@$(BIN)/python -m tests.programs.vendor
+
 .PHONY: format
 format: $(VENV)/.develop ## let ruff lay out the code
 	@$(BIN)/ruff format .
