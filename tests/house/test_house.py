@@ -25,13 +25,14 @@ PACKAGES = {
 } | {"houseband": {"daemon", "music"}}
 #: room of daemon/ -> its floor: what lies in it imports its own room and lower floors, nothing beside or above it
 FLOORS = {
-    "__main__": 11,
-    "cli": 10,
-    "commands": 9,
-    "api": 9,
+    "__main__": 12,
+    "cli": 11,
+    "commands": 10,
+    "api": 10,
     "evaluation": 8,
     "diagnostics": 8,
-    "studio": 8,
+    "studio": 9,
+    "projects": 8,
     "live": 7,
     "offline": 7,
     "engine": 6,
