@@ -12,6 +12,7 @@ from typing import Protocol
 
 from daemon.core.events import MidiIn, Position
 from music.errors import UserError
+from music.note import Metre
 
 
 class ClockError(UserError):
@@ -26,6 +27,7 @@ class Started:
     ns: int  #: ... at this time
     us: int  #: microseconds per beat
     fresh: bool = False  #: from the top; False: it continued, jumped, or came back after a silence
+    elsewhere: bool = False  #: it has jumped to a place that the band cannot simply play on at
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,23 @@ class TempoOnly:
     us: int  #: microseconds per beat
 
 
-Change = Started | Stopped | ClockTick | TempoOnly
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The clock goes on from another place that lies the same in its bar, as when it comes round in a loop."""
+
+    tick: int  #: its song position ...
+    ns: int  #: ... at this time
+
+
+@dataclass(frozen=True, slots=True)
+class BarTold:
+    """The clock says where one of its bars begins, and in which metre; all that follow are like it."""
+
+    tick: int  #: its song position there
+    metre: Metre
+
+
+Change = Started | Stopped | ClockTick | TempoOnly | Moved | BarTold
 
 
 class Clock(Protocol):

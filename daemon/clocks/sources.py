@@ -82,6 +82,12 @@ def _make_position_clock(_: ClockSetup) -> Clock:
     return PositionClock()
 
 
+def _make_plugin_clock(_: ClockSetup) -> Clock:
+    from daemon.clocks.plugin_clock import PluginClock
+
+    return PluginClock()
+
+
 def _open_jack(setup: ClockSetup, now: Callable[[], int], put: Callable[[Position], None]) -> ClockThread:
     from daemon.clocks.jack_transport import JackTransport
 
@@ -103,5 +109,6 @@ CLOCK_SOURCES: dict[str, ClockSource] = {
         ClockSource("midi-tempo", _make_midi_tempo, is_midi=True),
         ClockSource("jack", _make_position_clock, _open_jack),
         ClockSource("link", _make_position_clock, _open_link),
+        ClockSource("plugin", _make_plugin_clock),
     )
 }

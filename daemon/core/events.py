@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from daemon.core.plan import Plan
+from music.note import Metre
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,8 @@ class Position:
     tick: int  #: its song position, in 1/24 beat, ...
     ns: int  #: ... at this time
     us: int  #: microseconds per beat
+    #: (a tick of its song position at which a bar begins, the bar's metre), where the clock tells
+    bar: tuple[int, Metre] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from daemon.clocks.clock import Change, Clock, ClockTick, Started, Stopped, TempoOnly
+from daemon.clocks.clock import BarTold, Change, Clock, ClockTick, Moved, Started, Stopped, TempoOnly
 from daemon.core.events import MidiIn, Position
 from daemon.core.tempo import NS_PER_MS, NS_PER_S, NS_PER_US
 from daemon.engine.band import Band
@@ -123,6 +123,10 @@ class ClockSync:
                 case TempoOnly():
                     self._follow_tempo(change)
                     self._keep_up(change, now)
+                case Moved():
+                    self._move(change)
+                case BarTold():
+                    self._place_bars(change, now)
 
     # Starts, leaps and stops
 
@@ -139,7 +143,7 @@ class ClockSync:
         transport.release()
         transport.us, transport.is_paced, self._rolling = change.us, True, True
         self._lead(True)
-        matching = self._matching_tick(change) if playing and not is_alone else None
+        matching = self._matching_tick(change) if playing and not is_alone and not change.elsewhere else None
         if transport.tempo is None:
             tick = change.tick
             transport.anchor(tick, change.ns)
@@ -191,6 +195,20 @@ class ClockSync:
         self._band.schedule.retrigger(self._cut_off, first)
         self._band.transport.skip_to(first)
         return tick
+
+    def _move(self, change: Moved) -> None:
+        """Play on: only where the band is in the song has changed."""
+        tick = self._band.transport.tick_at(change.ns)
+        self._offset = tick - change.tick
+        self._restart_chart(tick)
+
+    def _place_bars(self, change: BarTold, now: int) -> None:
+        """Let the bars from one on be those of the clock, unless they are."""
+        bars, line = self._band.transport.bars, change.tick + self._offset
+        origin, metre = bars.metre_at(max(line, self._band.position(now)))
+        if metre != change.metre or (line - origin) % metre.ticks_per_bar:
+            bars.change_metres(((0, change.metre),), line)
+            self._band.planner.renew()
 
     def _hold(self, now: int) -> None:
         """Be silent while the clock stands still, but keep the plan: it may only be looping."""

@@ -33,6 +33,7 @@ FLOORS = {
     "diagnostics": 8,
     "studio": 9,
     "projects": 8,
+    "plugin": 8,
     "live": 7,
     "offline": 7,
     "engine": 6,
