@@ -16,6 +16,7 @@ ARGS ?=
 
 .PHONY: help
 help: ## list what can be made
+	@echo 'make studio  the music studio, in the browser'
 	@echo 'make jam     the band plays along with a melody in this terminal (under a minute)'
 	@echo 'make test    install what the tests need and run all of them'
 	@echo
@@ -25,6 +26,10 @@ help: ## list what can be made
 jam: $(VENV)/.runtime ## install the runtime (no torch) and play; pass options with ARGS="..."
 	@$(BIN)/houseband jam $(ARGS)
 
+.PHONY: studio
+studio: $(VENV)/.studio ## open the music studio in the browser: play, see, edit, hear, compare; pass options with ARGS="..."
+	@$(BIN)/houseband studio $(ARGS)
+
 .PHONY: install
 install: $(VENV)/.runtime ## install the runtime only: .venv/bin/houseband
 
@@ -33,7 +38,11 @@ develop: $(VENV)/.develop ## install what training, tests and linting need
 
 .PHONY: test
 test: $(VENV)/.develop ## run every test; pass pytest's options with ARGS="..."
-	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest --ignore tests/browser --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+
+.PHONY: test-browser
+test-browser: $(VENV)/.develop ## try the studio's page in Chromium (Debian's chromium); pass pytest's options with ARGS="..."
+	@$(BIN)/python -m pytest tests/browser $(ARGS)
 
 .PHONY: lint
 lint: $(VENV)/.develop ## ruff and mypy (strict)
@@ -139,10 +148,15 @@ $(VENV)/.runtime: pyproject.toml | $(BIN)/pip
 	@$(PIP) install --quiet --editable .
 	@touch $@
 
+$(VENV)/.studio: pyproject.toml | $(BIN)/pip
+	@echo 'Installing the runtime and the studio into $(VENV) ...'
+	@$(PIP) install --quiet --editable '.[studio]'
+	@touch $@ $(VENV)/.runtime
+
 $(VENV)/.develop: pyproject.toml | $(BIN)/pip
 	@echo 'Installing what training, tests and linting need into $(VENV) ...'
 	@$(PIP) install --quiet '$(TORCH)' --editable '.[train,torch,dev]'
-	@touch $@ $(VENV)/.runtime
+	@touch $@ $(VENV)/.runtime $(VENV)/.studio
 
 $(BIN)/pip:
 	@if [ -z '$(PYTHON)' ]; then \

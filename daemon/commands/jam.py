@@ -15,6 +15,7 @@ from daemon.core.counters import Counters
 from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
 from daemon.midi.backends import API_CHOICES
+from daemon.midi.ports import NO_PORTS
 from daemon.midi.reconnecting import ReconnectingPorts
 from daemon.players.worker import PlayerSpec, PreloadedWorker
 from daemon.sound.audio import AudioSetup
@@ -36,7 +37,7 @@ from music.tunes import TUNES
     "-o", "--output", metavar="FILE.mid", type=click.Path(path_type=Path), help="A new file  [default: jam-STYLE.mid]"
 )
 @click.option(
-    "--api", type=click.Choice([*API_CHOICES, "none"]), default="auto", show_default=True, help="MIDI system."
+    "--api", type=click.Choice([*API_CHOICES, NO_PORTS]), default="auto", show_default=True, help="MIDI system."
 )
 @make_key_option("out_port")
 @make_key_option("audio")

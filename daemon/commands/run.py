@@ -15,6 +15,7 @@ from daemon.config.cli_options import LoadedConfig, add_config_options, load_con
 from daemon.config.config import Config
 from daemon.core.settings import AUTO_START, BAND_START, COUNT_IN_START, INTRO_START, NO_CHART, Settings
 from daemon.core.value_types import Metres
+from daemon.midi.ports import NO_PORTS
 from daemon.players.worker import PlayerSpec, PreloadedWorker
 from daemon.system import journald, memory, sd_notify
 from daemon.system.log_setup import start_logging
@@ -169,7 +170,13 @@ def describe_start(api: str, names: tuple[str, str], song: SongInfo, settings: S
     elif song.count_in and how in (AUTO_START, COUNT_IN_START):
         begin = f"{song.count_in} bar{'' if song.count_in == 1 else 's'} of count-in"
     played = f"{settings.song!r}, " if settings.song else ""
+    how_it_plays = f"{played}{settings.style}, {song.bpm:g} bpm, {song.metres[0][1]}"
+    if api == NO_PORTS:
+        return (
+            "houseband is ready without MIDI ports: `houseband studio` and other clients of the control socket play to "
+            f"it ({how_it_plays}); {begin}, Ctrl-C ends it"
+        )
     return (
         f"houseband is ready on {api}: play into '{names[0]}', the band answers on '{names[1]}' "
-        f"({played}{settings.style}, {song.bpm:g} bpm, {song.metres[0][1]}); {begin}, Ctrl-C ends it"
+        f"({how_it_plays}); {begin}, Ctrl-C ends it"
     )

@@ -30,6 +30,7 @@ from daemon.core.value_types import (
     Text,
 )
 from daemon.midi.backends import API_CHOICES, BACKEND_CHOICES
+from daemon.midi.ports import NO_PORTS
 
 SONG_POSITIONS = ("auto", "sixteenths", "clocks")
 
@@ -51,7 +52,7 @@ class Config:
     in_channel: int = declare_key(
         0, Integer(0, 16), "the only MIDI channel on which the melody is heard; 0: all", metavar="N"
     )
-    api: str = declare_key("auto", Choice(API_CHOICES), "MIDI system")
+    api: str = declare_key("auto", Choice((*API_CHOICES, NO_PORTS)), "MIDI system; none: play without any ports")
     in_port: str = declare_key("", Text(), "listen to this existing port instead of a virtual one", metavar="NAME")
     out_port: str = declare_key("", Text(), "play to this existing port instead of a virtual one", metavar="NAME")
     port_per_role: bool = declare_key(False, Switch(), "open an output port for each role, beside its channel")

@@ -7,7 +7,7 @@ from daemon.diagnostics.check import BAD, GOOD, ODD, CheckContext, CheckResult
 from daemon.diagnostics.measure import PortLoop
 from daemon.midi import port_diagnosis
 from daemon.midi.backends import find_running_apis
-from daemon.midi.ports import PortError
+from daemon.midi.ports import NO_PORTS, PortError
 from daemon.midi.rtmidi_library import API_CONSTANTS, choose_apis, find_api, load_rtmidi
 
 #: a loop that is slower than this, or strays further, can be heard
@@ -41,13 +41,16 @@ def check_midi_system(context: CheckContext) -> list[CheckResult]:
 def explain_midi_system(api: str, running: list[str], places: port_diagnosis.Places | None = None) -> CheckResult:
     """Say which MIDI system runs or, where none does, why not. places: where to look, for tests."""
     subject = "MIDI system"
+    if api == NO_PORTS:
+        return CheckResult(subject, GOOD, "none is wanted (api = none): clients of the control socket play to the band")
     if running:
         others = f" ({running[1]} would, too)" if running[1:] else ""
         return CheckResult(subject, GOOD, f"{running[0]} gives ports{others}")
     reasons = port_diagnosis.diagnose(choose_apis(api), places)
-    return CheckResult(
-        subject, BAD, "; ".join(reason.cause for reason in reasons), port_diagnosis.choose_remedy(reasons)
-    )
+    remedy = port_diagnosis.choose_remedy(reasons)
+    if not any(reason.is_near for reason in reasons):
+        remedy += "; or play without ports: `houseband studio`, or `houseband run --api none`"
+    return CheckResult(subject, BAD, "; ".join(reason.cause for reason in reasons), remedy)
 
 
 _LOOP = "virtual port loop"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,11 +72,11 @@ class Connections:
         return ClockSetup(song.bpm, song.metres[0][1], self.song_position)
 
     def open_ports(
-        self, api: str, in_port: str | None, out_port: str | None, silencer: CrashSilencer
+        self, api: str, in_port: str | None, out_port: str | None, silencer: CrashSilencer | None = None
     ) -> ReconnectingPorts:
         """Open the ports, and open them again whenever they are lost. Raises PortError.
 
-        silencer: is told which keys are begun, and who listens.
+        silencer: is told which keys are begun, and who listens; None: nobody is.
         """
         request = PortRequest(
             api,
@@ -86,6 +86,11 @@ class Connections:
             self.per_role,
             wait=True,
             hears_clock=CLOCK_SOURCES[self.clock].is_midi,
-            keys=silencer.keys,
+            keys=None if silencer is None else silencer.keys,
         )
-        return ReconnectingPorts(lambda: backends.open_ports(request), silencer.tell_listeners, self.latency_ns)
+        tell = _tell_nobody if silencer is None else silencer.tell_listeners
+        return ReconnectingPorts(lambda: backends.open_ports(request), tell, self.latency_ns)
+
+
+def _tell_nobody(_api: str, _names: Sequence[str]) -> None:
+    pass

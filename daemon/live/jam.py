@@ -24,7 +24,7 @@ from daemon.live.performance import LivePerformance
 from daemon.live.run import write_take
 from daemon.midi import backends
 from daemon.midi.end_repeater import EndRepeatWorld
-from daemon.midi.ports import IN_NAME, PortError, PortRequest
+from daemon.midi.ports import IN_NAME, NO_PORTS, PortError, PortRequest
 from daemon.midi.reconnecting import ReconnectingPorts
 from daemon.midi.rtmidi_ports import open_feed
 from daemon.players.worker import PlayerSpec, PreloadedWorker
@@ -44,7 +44,6 @@ log = logging.getLogger(__name__)
 #: the port that the melody comes from
 MELODY_PORT = "houseband melody"
 #: the value of `--api` that asks for no ports at all
-NO_PORTS = "none"
 #: time from the start to the first note
 LEAD_IN_NS = 300_000_000
 

@@ -32,7 +32,7 @@ from daemon.live.remote_control import RemoteControl
 from daemon.live.service_mode import service_mode
 from daemon.live.song_world import SongWorld
 from daemon.midi.end_repeater import EndRepeatWorld
-from daemon.midi.ports import PortError
+from daemon.midi.ports import NO_PORTS, PortError
 from daemon.midi.reconnecting import ReconnectingPorts
 from daemon.players.worker import PlayerSpec, PreloadedWorker, Worker
 from daemon.system.paths import NoHomeError, find_home, find_takes_folder
@@ -101,7 +101,7 @@ def play(setup: PerformanceSetup, on_ready: Callable[[ReconnectingPorts, SongInf
             player,
             settings,
             setup.song.bpm,
-            ports.names,
+            tuple(filter(None, ports.names)),
             setup.channel,
             find_missing=lambda: _find_missing(ports, live.worker),
         )
@@ -172,6 +172,8 @@ def _find_missing(ports: ReconnectingPorts, worker: Worker) -> list[str]:
 
 
 def _open_ports(setup: PerformanceSetup, live: LivePerformance) -> ReconnectingPorts:
+    if setup.api == NO_PORTS:  # nobody hears a note that a killed band leaves
+        return live.parts.enter_context(closing(setup.connections.open_ports(setup.api, setup.in_port, setup.out_port)))
     silencer = live.parts.enter_context(closing(CrashSilencer()))
     try:
         ports = setup.connections.open_ports(setup.api, setup.in_port, setup.out_port, silencer)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from daemon.midi.ports import MidiPorts, PortError, PortRequest
+from daemon.midi.ports import NO_PORTS, MidiPorts, NoPorts, PortError, PortRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,10 @@ API_CHOICES = (AUTO, *dict.fromkeys(api for backend in reversed(BACKENDS.values(
 
 def open_ports(request: PortRequest) -> MidiPorts:
     """Open the ports that are asked for on the first backend that can. Raises the PortError of the last."""
+    if request.api == NO_PORTS:
+        if request.in_port or request.out_port:
+            raise PortError("with --api none there are no ports to name; leave it out, or --in-port and --out-port")
+        return NoPorts()
     failure = PortError(f"no backend opens MIDI ports on {request.api}")
     for backend in BACKENDS.values():
         is_wanted = request.backend == AUTO and request.api in (AUTO, *backend.apis)

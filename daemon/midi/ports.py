@@ -18,6 +18,8 @@ from music.note import CHANNELS, MELODY
 
 log = logging.getLogger(__name__)
 
+#: the MIDI system that is none
+NO_PORTS = "none"
 IN_NAME, OUT_NAME = "houseband in", "houseband out"
 #: role -> channel, of the roles that can have an output port of their own
 ROLE_CHANNELS = {role: channel for role, channel in CHANNELS.items() if role != MELODY}
@@ -44,7 +46,7 @@ class PortError(UserError):
 class PortRequest:
     """The ports that are asked for."""
 
-    api: str = "auto"  #: the MIDI system: auto, or a name in `daemon.midi.backends.API_CHOICES`
+    api: str = "auto"  #: the MIDI system: auto, or a name in `daemon.midi.backends.API_CHOICES`, or NO_PORTS
     backend: str = "auto"  #: what opens the ports: auto, or a name in `daemon.midi.backends.BACKENDS`
     in_port: str | None = None  #: (parts of) names of existing ports to listen to, with commas; None: a port of our own
     out_port: str | None = None  #: (a part of) the name of an existing port to play to; None: a port of our own
@@ -178,6 +180,50 @@ class PortEvents:
 
 def _ignore(_event: Event) -> None:
     pass
+
+
+class NoPorts:
+    """Ports where there are to be none: nothing comes in, and what is sent goes nowhere, but all is as with ports.
+
+    Clients of the control socket play to the band, and takes, sound and those clients have what it plays.
+    """
+
+    api = NO_PORTS
+    names = ("", "")
+    missing: tuple[str, ...] = ()
+    note = None
+    xruns = latency_ns = 0
+    loses_ends = False
+    links: Links = ()
+
+    def find_listeners(self) -> Sequence[str]:
+        """Return nobody."""
+        return ()
+
+    def restore_links(self, links: Links) -> None:
+        """Connect nothing."""
+
+    def listen(self, now: Callable[[], int], put: Callable[[Event], None]) -> None:
+        """Hear nothing."""
+
+    def send(self, data: bytes, due: int, at: int | None = None) -> None:
+        """Send nothing."""
+
+    def find_failure(self) -> str | None:
+        """Return None: there is nothing that could fail."""
+        return None
+
+    def renew_connections(self) -> None:
+        """Connect nothing."""
+
+    def end_notes(self) -> None:
+        """End nothing: nobody hears a note."""
+
+    def close(self) -> None:
+        """Close nothing."""
+
+    def drop(self) -> None:
+        """Give nothing up."""
 
 
 class StartedKeys:

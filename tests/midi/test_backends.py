@@ -68,6 +68,21 @@ def test_choices_come_from_the_table() -> None:
     assert API_CHOICES == ("auto", "alsa", "jack", "coremidi", "windows")
 
 
+def test_no_ports_at_all_are_ports_that_hear_and_send_nothing() -> None:
+    ports = open_ports(PortRequest("none"))
+    assert (ports.api, ports.names, ports.missing, ports.find_failure()) == ("none", ("", ""), (), None)
+    ports.send(b"\x90\x3c\x40", 0)
+    ports.end_notes()
+    ports.close()
+    assert find_running_apis("none") == []
+
+
+@pytest.mark.parametrize("named", [PortRequest("none", in_port="Keys"), PortRequest("none", out_port="Synth")])
+def test_where_there_are_to_be_no_ports_none_is_named(named: PortRequest) -> None:
+    with pytest.raises(PortError, match="--api none"):
+        open_ports(named)
+
+
 def test_the_table_loads_no_backend() -> None:
     loaded = "[name for name in ('rtmidi', 'jack', 'daemon.midi.rtmidi_ports') if name in sys.modules]"
     code = f"import sys, daemon.midi.backends; sys.exit(bool({loaded}))"
