@@ -4,7 +4,17 @@ import { sayError } from "./messages.js";
 import { live } from "./live.js";
 
 /** Modules in the order in which they are set up: each may export `setUp()`. */
-const MODULES = ["settings", "connection", "documents", "live"];
+const MODULES = [
+  "settings",
+  "connection",
+  "main_roll",
+  "live_roll",
+  "roll_tools",
+  "roll_text",
+  "position",
+  "documents",
+  "live",
+];
 
 /** What tests and the console may look at: {live, roll, synth, player, documents, frames}. */
 const houseband = /** @type {Record<string, any>} */ ({ live, ready: false });

@@ -9,7 +9,9 @@
  * @property {number} length in ticks; while it is held, what has sounded of it
  * @property {number} velocity
  * @property {boolean} [held] it goes on: its end is not known yet
- * @property {any} [tag] whatever its maker wants to find again
+ * @property {number} [index] its place among those of its role, where an editor has them
+ * @property {boolean} [selected]
+ * @property {string} [mark] "pale", "added" (outlined) or "removed" (hollow)
  */
 
 export class NoteList {
@@ -20,6 +22,8 @@ export class NoteList {
     this.longest = 0;
     this.low = 128;
     this.high = -1;
+    /** @type {Record<string, number>} how many notes each role has */
+    this.counts = {};
     for (const note of this.notes) this.#measure(note);
   }
 
@@ -45,6 +49,7 @@ export class NoteList {
     this.longest = 0;
     this.low = 128;
     this.high = -1;
+    this.counts = {};
   }
 
   /** The first tick at which nothing sounds any more. */
@@ -76,24 +81,10 @@ export class NoteList {
 
   /** @param {RollNote} note */
   #measure(note) {
+    this.counts[note.role] = (this.counts[note.role] ?? 0) + 1;
     if (note.length > this.longest) this.longest = note.length;
     if (note.role === "drums") return;
     if (note.pitch < this.low) this.low = note.pitch;
     if (note.pitch > this.high) this.high = note.pitch;
   }
-}
-
-/**
- * Return the notes of an item of a project as a list: role -> [[tick, pitch, length, velocity], ...].
- * @param {Record<string, number[][]>} notes
- */
-export function listNotes(notes) {
-  const all = [];
-  for (const [role, those] of Object.entries(notes ?? {})) {
-    for (const tag of those) {
-      const [tick, pitch, length, velocity] = tag;
-      all.push({ role, tick, pitch, length, velocity, tag });
-    }
-  }
-  return new NoteList(all);
 }

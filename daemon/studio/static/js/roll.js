@@ -3,19 +3,38 @@
 import { DRUM_ROWS, rowOf } from "./drum_rows.js";
 import { BarLines } from "./bar_lines.js";
 import { Frames } from "./frames.js";
+import { NoteList } from "./note_list.js";
 import { paintBackground, paintForeground } from "./roll_paint.js";
 
 /** @typedef {import("./note_list.js").RollNote} RollNote */
-/** @typedef {import("./note_list.js").NoteList} NoteList */
 /**
- * Notes that are painted alike. `planned`: paler, only what begins after the now-line; `ghost`: pale, to compare with.
- * @typedef {{notes: NoteList, look: "sounded" | "planned" | "ghost"}} Layer
+ * Notes that are painted alike. `planned`: paler, and only what begins after the now-line.
+ * @typedef {{notes: NoteList, look: "sounded" | "planned"}} Layer
+ */
+/**
+ * Notes of one role, as an editor has them.
+ * @typedef {{role: string, notes: Omit<RollNote, "role">[]}} RoleNotes
+ */
+/**
+ * A piece that does not grow by itself: its bars, its end, its chords, and what is marked in it.
+ * @typedef {object} Song
+ * @property {[number, string][]} metres ticks and metres
+ * @property {number} ticks its end
+ * @property {[number, string][]} [chords] ticks and labels
+ * @property {number | null} [playTick] what sounds
+ * @property {number} [cursorTick] where the keyboard's cursor is
+ * @property {number} [cursorPitch]
+ * @property {[number, number]} [region] first tick and end of the bars that are chosen
+ * @property {{fromTick: number, toTick: number, low: number, high: number}} [selection] a box that is being drawn
  */
 
 const LEAST_PITCHES = 30;
 const MARGIN_PITCHES = 2;
 const LEAST_PX_PER_TICK = 0.04;
 const MOST_PX_PER_TICK = 12;
+/** sixteenths can be told apart */
+const LEAST_FITTED_PX_PER_TICK = 0.5;
+const LEAST_FITTED_TICKS = 2 * 96;
 
 export class Roll {
   /** @param {HTMLCanvasElement} canvas */
@@ -37,6 +56,8 @@ export class Roll {
     this.endTick = /** @type {number | null} */ (null);
     /** true while a drag on the roll moves the view; an editor turns it off */
     this.panWithPointer = true;
+    /** @type {Song | null} what is shown where it is no live performance */
+    this.song = null;
     this.frames = new Frames();
     /** @type {(function(number): boolean) | null} called before every frame with its time; true while things move */
     this.animate = null;
@@ -52,9 +73,52 @@ export class Roll {
     this.resize();
   }
 
-  /** @param {Layer[]} layers */
+  /**
+   * Show other notes: lists of them, or those of each role, of which `noteAt` tells the index.
+   * @param {(Layer | RoleNotes)[]} layers
+   */
   setLayers(layers) {
-    this.layers = layers;
+    this.layers = layers.map((layer) => {
+      if (!("role" in layer)) return layer;
+      const notes = layer.notes.map((note, index) => ({ ...note, role: layer.role, index }));
+      return { notes: new NoteList(notes), look: /** @type {"sounded"} */ ("sounded") };
+    });
+    this.widenPitches();
+    this.invalidate();
+  }
+
+  /**
+   * Show a piece instead of a performance that goes on.
+   * @param {Song} song
+   */
+  setSong(song) {
+    if (this.song?.metres !== song.metres) this.bars = BarLines.from(song.metres);
+    this.song = song;
+    this.chords = song.chords ?? [];
+    this.endTick = song.ticks;
+    this.nowTick = song.playTick ?? null;
+    this.invalidate();
+  }
+
+  /**
+   * Show which tick sounds, and turn the page where it lies beyond what is shown.
+   * @param {number | null | undefined} tick
+   */
+  setPlayTick(tick) {
+    const now = tick ?? null;
+    if (now === this.nowTick) return;
+    this.nowTick = now;
+    const { fromTick, toTick } = this.view;
+    if (now !== null && (now < fromTick || now > toTick)) this.setTicks(now, now + toTick - fromTick);
+    this.invalidate();
+  }
+
+  /** Show all of a piece, or its beginning, where it is long, and the pitches of all its notes. */
+  fit() {
+    const end = this.endTick ?? 0;
+    const most = this.plotWidth / LEAST_FITTED_PX_PER_TICK;
+    const ticks = Math.max(LEAST_FITTED_TICKS, Math.min(end, most));
+    this.setTicks(-ticks * 0.01, ticks * 1.01);
     this.fitPitches();
   }
 
@@ -196,28 +260,34 @@ export class Roll {
   }
 
   /**
-   * Return the note at a place of the canvas, of the layer that is painted last; null where there is none.
+   * Return where a note is painted, in CSS pixels of the canvas.
+   * @param {RollNote} note
+   */
+  rectOf(note) {
+    const x = this.xOf(note.tick);
+    const width = note.role === "drums" ? this.layout.drumRow : Math.max(2, note.length * this.pxPerTick - 1);
+    return { x, y: this.yOf(note.pitch, note.role), width, height: this.heightOf(note.role) };
+  }
+
+  /**
+   * Return the note at a place of the canvas, with its index among those of its role; null where there is none.
    * @param {number} x
    * @param {number} y
-   * @returns {RollNote | null}
+   * @returns {{role: string, index: number, note: RollNote} | null}
    */
   noteAt(x, y) {
     const tick = this.tickAt(x);
-    const reach = 3 / this.pxPerTick;
-    for (let layer = this.layers.length - 1; layer >= 0; layer -= 1) {
-      if (this.layers[layer].look === "ghost") continue;
-      const { notes } = this.layers[layer].notes;
-      let found = null;
-      for (let index = this.layers[layer].notes.firstAt(tick - reach); index < notes.length; index += 1) {
-        const note = notes[index];
-        if (note.tick > tick + reach) break;
-        if (note.tick + Math.max(note.length, 3 * reach) < tick) continue;
-        const up = this.yOf(note.pitch, note.role);
-        if (y >= up && y < up + this.heightOf(note.role)) found = note;
+    const reach = this.layout.drumRow / this.pxPerTick;
+    let found = null;
+    for (const { notes } of this.layers) {
+      for (let index = notes.firstAt(tick - reach); index < notes.notes.length; index += 1) {
+        const note = notes.notes[index];
+        if (note.tick > tick) break;
+        const rect = this.rectOf(note);
+        if (x >= rect.x && x <= rect.x + rect.width && y >= rect.y && y < rect.y + rect.height) found = note;
       }
-      if (found) return found;
     }
-    return null;
+    return found && { role: found.role, index: found.index ?? -1, note: found };
   }
 
   /** Take the canvas's size as it is now. */

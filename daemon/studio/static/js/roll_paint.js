@@ -10,6 +10,7 @@ const BLACK_KEYS = [false, true, false, true, false, false, true, false, true, f
 const TEXT = "11px system-ui, sans-serif";
 const CHORD_TEXT = "600 13px system-ui, sans-serif";
 const LEAST_CHORD_GAP_PX = 4;
+const MOST_CHORD_PX = 200;
 const LEAST_BAR_PX = 26;
 const LEAST_BEAT_PX = 7;
 const LEAST_NOTE_PX = 2;
@@ -23,10 +24,13 @@ const BAR_LINE = "#3a4250";
 const DIM = colour("dim");
 const LIGHT = colour("text");
 const ACCENT = colour("accent");
+const REGION = "rgb(169 180 255 / 7%)";
+const DASHES = [3, 2];
+/** @type {number[]} */
+const SOLID = [];
 
 /** pale colours for what is planned, mixed with the ground so that nothing has to be blended in a frame */
 const PALE = mixAll(0.42);
-const GHOST = mixAll(0.25);
 const BRIGHT = Object.fromEntries(Object.entries(COLOURS).map(([role, hex]) => [role, mix(hex, "#ffffff", 0.55)]));
 
 /** @param {number} share */
@@ -111,9 +115,11 @@ export function paintForeground(roll) {
   context.beginPath();
   context.rect(left, 0, width - left, height);
   context.clip();
+  paintRegion(roll);
   paintBars(roll);
   for (const layer of roll.layers) paintLayer(roll, layer);
   paintChords(roll);
+  paintMarks(roll);
   paintNow(roll);
   context.restore();
 }
@@ -171,7 +177,7 @@ function paintChords(roll) {
     const name = nameCached(label);
     const sounds = roll.nowTick !== null && tick <= roll.nowTick && (index + 1 >= chords.length || chords[index + 1][0] > roll.nowTick);
     context.fillStyle = sounds ? ACCENT : LIGHT;
-    context.fillText(name, x, roll.layout.ruler / 2 + 1, Math.max(8, next - x - 2));
+    context.fillText(name, x, roll.layout.ruler / 2 + 1, Math.min(MOST_CHORD_PX, Math.max(8, next - x - 2)));
     free = x + Math.min(measureCached(context, name), next - x - 2) + LEAST_CHORD_GAP_PX;
   }
 }
@@ -230,12 +236,13 @@ function paintNote(roll, note, look, sounds) {
   const { row, drumRow, drums } = roll.layout;
   const { role } = note;
   const x = roll.xOf(note.tick);
-  const palette = look === "planned" ? PALE : look === "ghost" ? GHOST : sounds ? BRIGHT : COLOURS;
+  const palette = look === "planned" || note.mark === "pale" ? PALE : sounds ? BRIGHT : COLOURS;
   context.fillStyle = palette[role] ?? DIM;
   if (role === "drums") {
     const side = drumRow - (sounds ? 1 : 3);
     const y = drums + rowOf(note.pitch) * drumRow + (drumRow - side) / 2;
     context.fillRect(x, y, side, side);
+    if (note.selected || note.mark) paintOutline(context, note, x, y, side, side);
     return;
   }
   const length = note.held && roll.nowTick !== null ? Math.max(note.length, roll.nowTick - note.tick) : note.length;
@@ -249,18 +256,77 @@ function paintNote(roll, note, look, sounds) {
     context.fillRect(x, y + height - 1.5, width, 1.5);
     context.fillRect(x, y, 2, height);
     context.fillRect(x + width - 1.5, y, 1.5, height);
-  } else if (role === "edits") {
+  } else if (role === "edits" && note.mark !== "removed") {
     context.beginPath();
     context.moveTo(x, y + height);
     context.lineTo(x + Math.min(height / 2, width), y);
     context.lineTo(x + width, y);
     context.lineTo(x + width, y + height);
     context.fill();
-  } else context.fillRect(x, y, width, height);
+  } else if (note.mark !== "removed") context.fillRect(x, y, width, height);
+  if (note.selected || note.mark) paintOutline(context, note, x, y, width, height);
   if (role === "melody" && look === "sounded") {
     context.fillStyle = LIGHT;
     context.fillRect(x, y, 2, height);
   }
+}
+
+/**
+ * Paint the outline of a note that is selected, was added or was removed by edits.
+ * @param {CanvasRenderingContext2D} context
+ * @param {import("./note_list.js").RollNote} note
+ * @param {number} x
+ * @param {number} y
+ * @param {number} width
+ * @param {number} height
+ */
+function paintOutline(context, note, x, y, width, height) {
+  if (note.mark === "pale" && !note.selected) return;
+  context.strokeStyle = note.selected ? LIGHT : note.mark === "removed" ? COLOURS.edits : ACCENT;
+  context.lineWidth = note.selected ? 2 : 1;
+  if (note.mark === "removed") context.setLineDash(DASHES);
+  context.strokeRect(x + 0.5, y + 0.5, Math.max(1, width - 1), Math.max(1, height - 1));
+  if (note.mark === "removed") context.setLineDash(SOLID);
+}
+
+/**
+ * Paint the bars that are chosen.
+ * @param {Roll} roll
+ */
+function paintRegion(roll) {
+  const region = roll.song?.region;
+  if (!region) return;
+  const x = roll.xOf(region[0]);
+  const { ruler, top, height } = roll.layout;
+  const width = roll.xOf(region[1]) - x;
+  roll.context.fillStyle = REGION;
+  roll.context.fillRect(x, top, width, height);
+  roll.context.fillStyle = ACCENT;
+  roll.context.fillRect(x, ruler, width, 3);
+}
+
+/**
+ * Paint the keyboard's cursor and the box that is being drawn.
+ * @param {Roll} roll
+ */
+function paintMarks(roll) {
+  if (!roll.song) return;
+  const { context } = roll;
+  const { cursorTick, cursorPitch, selection } = roll.song;
+  if (cursorTick !== undefined && cursorPitch !== undefined && document.activeElement === roll.canvas) {
+    context.strokeStyle = ACCENT;
+    context.lineWidth = 1.5;
+    context.strokeRect(roll.xOf(cursorTick), roll.yOf(cursorPitch), Math.max(6, 6 * roll.pxPerTick), roll.layout.row);
+  }
+  if (!selection) return;
+  const x = roll.xOf(selection.fromTick);
+  const y = roll.yOf(selection.high);
+  const [width, height] = [roll.xOf(selection.toTick) - x, roll.yOf(selection.low) + roll.layout.row - y];
+  context.fillStyle = "rgb(169 180 255 / 15%)";
+  context.fillRect(x, y, width, height);
+  context.strokeStyle = ACCENT;
+  context.lineWidth = 1;
+  context.strokeRect(x, y, width, height);
 }
 
 /** @param {Roll} roll */
