@@ -1,5 +1,7 @@
 /** Bars, beats and names of pitches: how ticks (24 a beat, bar 1 at tick 0) are told to a musician. */
 
+import { BarLines } from "./bar_lines.js";
+
 export const TICKS_PER_BEAT = 24;
 const PITCH_NAMES = ["C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B"];
 const DRUM_NAMES = new Map([
@@ -10,40 +12,26 @@ const DRUM_NAMES = new Map([
 
 /** @typedef {{metres?: [number, string][], bars?: number, ticks?: number}} Song */
 
-/** Return ticks per bar and per beat of a metre such as 6/8. @param {string} metre */
-export function readMetre(metre) {
-  const [beats, unit] = metre.split("/").map(Number);
-  const beatTicks = (TICKS_PER_BEAT * 4) / (unit || 4);
-  return { beats: beats || 4, beatTicks, barTicks: (beats || 4) * beatTicks };
-}
+/** @type {WeakMap<object, BarLines>} by the lists of metres, of which each item has its own */
+const known = new WeakMap();
 
-/** Return the stretches of a song in which the metre stays: where each begins, its first bar (from 1), its metre. */
-function stretches(song) {
-  const metres = song.metres?.length ? song.metres : [[0, "4/4"]];
-  let bar = 1;
-  return metres.map(([tick, metre], i) => {
-    const read = readMetre(metre);
-    const found = { tick, bar, ...read };
-    const next = metres[i + 1];
-    if (next) bar += Math.round((next[0] - tick) / read.barTicks);
-    return found;
-  });
+/** Return a song's bar lines. @param {Song} song @returns {BarLines} */
+export function linesOf({ metres }) {
+  if (!metres) return new BarLines();
+  const lines = known.get(metres) ?? BarLines.from(metres);
+  known.set(metres, lines);
+  return lines;
 }
 
 /** Return the tick at which a bar begins. @param {Song} song @param {number} bar from 1 */
 export function tickOfBar(song, bar) {
-  const all = stretches(song);
-  const here = all.filter((s) => s.bar <= bar).at(-1) ?? all[0];
-  return here.tick + (bar - here.bar) * here.barTicks;
+  return linesOf(song).tickOf(bar);
 }
 
 /** Return bar and beat (both from 1, the beat with a fraction) of a tick. @param {Song} song @param {number} tick */
 export function placeOf(song, tick) {
-  const all = stretches(song);
-  const here = all.filter((s) => s.tick <= tick).at(-1) ?? all[0];
-  const bars = Math.floor((tick - here.tick) / here.barTicks);
-  const rest = tick - here.tick - bars * here.barTicks;
-  return { bar: here.bar + bars, beat: 1 + rest / here.beatTicks, metre: here };
+  const here = linesOf(song).at(tick);
+  return { bar: here.bar, beat: 1 + (tick - here.tick) / here.beat };
 }
 
 /** Return how many bars a song has, at least one. @param {Song} song */

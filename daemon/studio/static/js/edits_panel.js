@@ -1,0 +1,125 @@
+/** The AR-CNN's edits of a melody, one by one: stepped through, and each of them kept or undone. */
+import { itemPath } from "./api.js";
+import { on } from "./bus.js";
+import { documents } from "./documents.js";
+import { byId, make, makeButton } from "./dom.js";
+import { sayError } from "./messages.js";
+import { namePitch, tellPlace } from "./timeline.js";
+
+/** @typedef {{action: "add"|"remove", tick: number, pitch: number, length: number, velocity: number, log_probability: number, kept: boolean}} Edit */
+
+const slider = make("input", { type: "range", min: 0, max: 0, step: 1, value: 0, "aria-label": "Edits shown" });
+const count = make("output", {});
+const list = make("ol", { class: "edits", "aria-label": "Edits" });
+const step = (/** @type {string} */ sign, /** @type {string} */ name, /** @type {() => number} */ to) =>
+  makeButton(sign, () => showEdits(to()), { class: "quiet", "aria-label": name, title: name });
+const panel = make(
+  "section",
+  { id: "edits", "aria-label": "Edits one by one", hidden: true },
+  make("h3", { text: "Edits, one by one" }),
+  make(
+    "div",
+    { class: "stepper", role: "group", "aria-label": "Step through the edits" },
+    step("«", "No edit", () => 0),
+    step("‹", "One edit back", () => wanted - 1),
+    slider,
+    step("›", "One edit on", () => wanted + 1),
+    step("»", "All edits", () => Number(slider.max)),
+    count,
+  ),
+  list,
+);
+
+/** how many edits are to be shown: what the server shows, or will as soon as it is asked */
+let wanted = 0;
+/** @type {object|null} what the server is to be told next */
+let waiting = null;
+let sending = false;
+let shownId = "";
+
+/** Return an edit in words. @param {import("./documents.js").Item} item @param {Edit} edit */
+export function tellEdit(item, edit) {
+  const share = Math.exp(edit.log_probability) * 100;
+  const percent = share >= 1 ? Math.round(share) : Number(share.toPrecision(1));
+  return `${edit.action === "add" ? "added" : "removed"} ${namePitch(edit.pitch)} at ${tellPlace(item, edit.tick)}, ${percent} %`;
+}
+
+/** Show the first edits only. @param {number} shown how many */
+function showEdits(shown) {
+  wanted = Math.min(Number(slider.max), Math.max(0, shown));
+  markShown();
+  send({ shown: wanted });
+}
+
+/** @param {number} index @param {boolean} kept */
+function keep(index, kept) {
+  const edits = /** @type {Edit[]} */ (documents.item?.edits ?? []);
+  send({ kept: edits.map((edit, i) => (i === index ? kept : edit.kept)) });
+}
+
+/** Tell the server, one call after the other; of what piles up meanwhile the newest counts. @param {object} body */
+async function send(body) {
+  waiting = { ...waiting, ...body };
+  if (sending || !documents.item) return;
+  const path = itemPath(documents.item.id, "/edits");
+  sending = true;
+  try {
+    while (waiting) {
+      const now = waiting;
+      waiting = null;
+      await documents.change("PUT", path, now);
+    }
+  } catch (error) {
+    waiting = null;
+    sayError(error);
+  }
+  sending = false;
+  if (documents.item) show(documents.item);
+}
+
+function markShown() {
+  slider.value = String(wanted);
+  count.textContent = `${wanted} of ${slider.max}`;
+  [...list.children].forEach((row, i) => {
+    row.classList.toggle("later", i >= wanted);
+    row.classList.toggle("last", i === wanted - 1);
+    if (i === wanted - 1 && !panel.hidden) reveal(/** @type {HTMLElement} */ (row));
+  });
+}
+
+/** Scroll the list, and nothing around it, to a row. @param {HTMLElement} row */
+function reveal(row) {
+  const top = row.offsetTop - list.offsetTop;
+  if (top < list.scrollTop) list.scrollTop = top;
+  else if (top + row.offsetHeight > list.scrollTop + list.clientHeight) list.scrollTop = top + row.offsetHeight - list.clientHeight;
+}
+
+/** @param {import("./documents.js").Item|null} item */
+function show(item) {
+  const edits = /** @type {Edit[]} */ (item?.edits ?? []);
+  panel.hidden = !edits.length;
+  if (!item || !edits.length || sending) return;
+  wanted = item.edits_shown ?? edits.length;
+  slider.max = String(edits.length);
+  if (shownId !== item.id || list.children.length !== edits.length) fill(item, edits);
+  shownId = item.id;
+  [...list.querySelectorAll("input")].forEach((box, i) => (box.checked = edits[i].kept));
+  markShown();
+}
+
+/** @param {import("./documents.js").Item} item @param {Edit[]} edits */
+function fill(item, edits) {
+  const rows = edits.map((edit, i) => {
+    const box = make("input", { type: "checkbox", checked: edit.kept });
+    box.addEventListener("change", () => keep(i, box.checked));
+    return make("li", { class: edit.action }, make("label", { class: "check" }, box, `${i + 1}. ${tellEdit(item, edit)}`));
+  });
+  list.replaceChildren(...rows);
+}
+
+/** Put it into the page, below the results. */
+export function setUp() {
+  byId("results").append(panel);
+  slider.addEventListener("input", () => showEdits(Number(slider.value)));
+  on("item:chosen", show);
+}

@@ -1,0 +1,121 @@
+/** The takes: performances that the band has kept. They are shown and played, named, deleted, downloaded, and taken as inputs. */
+import { call } from "./api.js";
+import { on } from "./bus.js";
+import { documents } from "./documents.js";
+import { byId, make, makeButton } from "./dom.js";
+import { download } from "./exporting.js";
+import { ItemList } from "./item_list.js";
+import { attempt, say } from "./messages.js";
+import { askName } from "./naming.js";
+import { playback } from "./playback.js";
+import { stage } from "./stage.js";
+
+/** @typedef {{name: string, title?: string, bars?: number, seconds?: number, created?: string, counts?: Record<string, number>}} Take */
+
+/** @type {Take[]} */
+let takes = [];
+/** @type {string|null} */
+let chosen = null;
+
+const list = new ItemList("Takes", { choose, rename, remove });
+const hint = make("p", { class: "hint", text: "What the band plays live is kept here by itself." });
+const tools = make(
+  "div",
+  { class: "tools", role: "group", "aria-label": "Chosen take" },
+  makeButton("Play", play, { class: "quiet", "aria-label": "Play take" }),
+  makeButton("Rename", () => chosen && rename(chosen), { class: "quiet", "aria-label": "Rename take" }),
+  makeButton("Use as input", use, { class: "quiet", "aria-label": "Use take as input" }),
+  makeButton("MIDI", () => save("mid"), { class: "quiet", "aria-label": "Download take as MIDI" }),
+  makeButton("WAV", () => save("wav"), { class: "quiet", "aria-label": "Download take as WAV" }),
+  makeButton("Delete", () => chosen && remove(chosen), { class: "quiet", "aria-label": "Delete take" }),
+);
+
+/** @param {string} name @param {string} [rest] */
+const takePath = (name, rest = "") => `/api/takes/${encodeURIComponent(name)}${rest}`;
+
+/** @param {Take} take */
+function tell(take) {
+  const facts = [];
+  if (take.bars) facts.push(`${take.bars} bars`);
+  if (take.seconds) facts.push(`${Math.floor(take.seconds / 60)}:${String(Math.round(take.seconds % 60)).padStart(2, "0")}`);
+  if (take.created) facts.push(new Date(take.created).toLocaleString([], { dateStyle: "medium", timeStyle: "short" }));
+  return facts.join(" · ");
+}
+
+function show() {
+  const shown = documents.item?.kind === "take" ? documents.item.id.replace(/^take:/, "") : null;
+  if (!takes.some((take) => take.name === chosen)) chosen = null;
+  const rows = takes.map((take) => ({ id: take.name, key: take.name, name: take.title ?? take.name, facts: tell(take) }));
+  list.show(rows, shown ?? chosen);
+  tools.hidden = !chosen;
+  hint.hidden = takes.length > 0;
+}
+
+/** Show a take. @param {string} name */
+async function choose(name) {
+  chosen = name;
+  show();
+  await attempt(async () => {
+    const item = await call("GET", takePath(name));
+    if (chosen !== name) return;
+    stage.show("item");
+    documents.show({ ...item, id: `take:${name}`, kind: "take" });
+  });
+}
+
+async function play() {
+  if (!chosen) return;
+  if (documents.item?.id === `take:${chosen}` && playback.playing) return playback.stop();
+  playback.wanted = `take:${chosen}`;
+  await choose(chosen);
+}
+
+/** @param {string} name */
+async function rename(name) {
+  const wanted = await askName("Rename", name);
+  if (!wanted || wanted === name) return;
+  await attempt(async () => {
+    await call("PATCH", takePath(name), { name: wanted });
+    if (chosen === name) chosen = wanted;
+    await load();
+  });
+}
+
+/** @param {string} name */
+async function remove(name) {
+  await attempt(async () => {
+    await call("DELETE", takePath(name));
+    await load();
+    const putBack = () => attempt(() => call("POST", takePath(name, "/restore"), {}).then(load));
+    say(`The take “${name}” is in the bin.`, { action: { label: "Put back", run: putBack } });
+  });
+}
+
+async function use() {
+  if (!chosen) return;
+  await attempt(() => documents.add("/api/project/inputs", { take: chosen }));
+  stage.show("item");
+}
+
+/** @param {"mid"|"wav"} ending */
+function save(ending) {
+  const take = takes.find(({ name }) => name === chosen);
+  if (take) return attempt(() => download({ id: take.name, kind: "take", name: take.title ?? take.name }, ending));
+}
+
+async function load() {
+  const answer = await call("GET", "/api/takes").catch(() => null);
+  if (!answer) return;
+  takes = Array.isArray(answer) ? answer : answer.takes ?? [];
+  show();
+}
+
+/** Put the list into the page. */
+export function setUp() {
+  const heading = make("summary", {}, make("h2", { text: "Takes" }));
+  byId("takes").append(make("details", {}, heading, hint, list.element, tools));
+  on("live:takes", load);
+  on("live:open", load);
+  on("item:chosen", show);
+  return load();
+}
