@@ -13,6 +13,14 @@ const MODULES = [
   "roll_text",
   "position",
   "documents",
+  "history",
+  "region",
+  "editor",
+  "editor_bar",
+  "inputs",
+  "edits_panel",
+  "importing",
+  "exporting",
   "live",
 ];
 
