@@ -21,6 +21,14 @@ const MODULES = [
   "edits_panel",
   "importing",
   "exporting",
+  "played",
+  "synth",
+  "live_sound",
+  "metronome",
+  "player",
+  "recorder",
+  "mixer",
+  "sound_panel",
   "live",
 ];
 
@@ -28,10 +36,13 @@ const MODULES = [
 const houseband = /** @type {Record<string, any>} */ ({ live, ready: false });
 Object.defineProperty(window, "houseband", { value: houseband });
 
-/** @param {string} name */
-async function load(name) {
+/**
+ * @param {string} name
+ * @param {Promise<any>} loading
+ */
+async function setUp(name, loading) {
   try {
-    const module = await import(`./${name}.js`);
+    const module = await loading;
     await module.setUp?.();
     Object.assign(houseband, module.shown ?? {});
   } catch (error) {
@@ -40,5 +51,8 @@ async function load(name) {
   }
 }
 
-for (const name of MODULES) await load(name);
+/** @type {[string, Promise<any>][]} all are fetched at once, and set up one after the other */
+const loading = MODULES.map((name) => [name, import(`./${name}.js`)]);
+for (const [, each] of loading) each.catch(() => {}); // told where it is set up
+for (const [name, each] of loading) await setUp(name, each);
 houseband.ready = true;
