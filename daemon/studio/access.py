@@ -24,6 +24,8 @@ MAX_BODY_BYTES, MAX_UPLOAD_BYTES = 1 << 20, 8 << 20
 MAX_TARGET_BYTES = 4096
 #: paths to which a file is uploaded
 UPLOAD_PATHS = frozenset({"/api/project/import"})
+#: paths at which a WebSocket is opened
+SOCKET_PATHS = frozenset({"/live"})
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 
@@ -46,12 +48,24 @@ SAFETY_HEADERS = (
 _SAFETY_NAMES = frozenset(name for name, _ in SAFETY_HEADERS)
 
 
-class Refusal(Exception):
-    """Raised for a request that is not answered as it asks: with a status, a sentence and further headers."""
+#: leads on to the studio: what a browser asks for from a page of ours, it sends the cookie with
+_ENTRANCE = (
+    b'<!doctype html><html lang="en"><meta charset="utf-8"><title>houseband studio</title>'
+    b'<meta http-equiv="refresh" content="0;url=/"><a href="/">houseband studio</a></html>'
+)
 
-    def __init__(self, status: int, sentence: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+
+class Refusal(Exception):
+    """Raised for a request that is not answered by the application behind: with a status, a sentence and headers."""
+
+    def __init__(
+        self, status: int, sentence: str, headers: Iterable[tuple[bytes, bytes]] = (), page: bytes = b""
+    ) -> None:
+        """sentence: says why; page: HTML instead."""
         super().__init__(sentence)
-        self.status, self.sentence, self.headers = status, sentence, tuple(headers)
+        self.status, self.headers = status, tuple(headers)
+        self.body = page or json.dumps({"error": sentence}).encode()
+        self.content_type = b"text/html; charset=utf-8" if page else b"application/json"
 
 
 class AccessControl:
@@ -69,16 +83,24 @@ class AccessControl:
         """Answer one request, or refuse it."""
         if scope["type"] not in ("http", "websocket"):
             return
+        begun = False
+
+        async def send_safely(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(add_safety_headers(message))
+
         try:
             self._check(scope)
-            limit = MAX_UPLOAD_BYTES if scope["path"] in UPLOAD_PATHS else MAX_BODY_BYTES
             if scope["type"] == "websocket":
-                await self._app(scope, receive, send)
+                await self._app(scope, receive, send_safely)
             else:
+                limit = MAX_UPLOAD_BYTES if scope["path"] in UPLOAD_PATHS else MAX_BODY_BYTES
                 _check_length(scope, limit)
-                body = BoundedBody(receive, limit)
-                await self._app(scope, body.receive, lambda message: send(add_safety_headers(message)))
+                await self._app(scope, BoundedBody(receive, limit).receive, send_safely)
         except Refusal as refusal:
+            if begun:
+                raise
             await refuse(scope, send, refusal)
 
     def _check(self, scope: Scope) -> None:
@@ -90,11 +112,14 @@ class AccessControl:
         if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > MAX_TARGET_BYTES:
             raise Refusal(414, "the address is too long")
         self._check_origin(scope, headers)
-        if scope["type"] == "http":
+        if scope["type"] == "websocket":
+            if scope["path"] not in SOCKET_PATHS:
+                raise Refusal(404, "there is no WebSocket here")
+        else:
             if scope["method"] not in METHODS:
                 raise Refusal(405, "no such method", [(b"allow", ", ".join(sorted(METHODS)).encode())])
             if scope["path"] == "/" and scope["method"] in SAFE_METHODS:
-                self._take_token(scope)
+                self._take_token(scope, headers)
         if not self._has_cookie(headers):
             raise Refusal(403, "open the studio by the address that `houseband studio` printed: it holds the token")
 
@@ -113,8 +138,12 @@ class AccessControl:
         elif scope["path"] != "/" and any(site not in (b"same-origin", b"none") for site in sites):
             raise Refusal(403, "pages of other origins may not use the studio")
 
-    def _take_token(self, scope: Scope) -> None:
-        """Raise the Refusal that gives the cookie where the address has the token, or that refuses a wrong one."""
+    def _take_token(self, scope: Scope, headers: list[tuple[bytes, bytes]]) -> None:
+        """Raise the Refusal that gives the cookie where the address has the token, or that refuses a wrong one.
+
+        A browser that was led here from elsewhere sends the cookie with what it asks for next only if a page of ours
+        asks for it.
+        """
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         tokens = [value for name, value in query if name == "token"]
         if not tokens:
@@ -122,7 +151,10 @@ class AccessControl:
         if len(tokens) != 1 or not _is_same(tokens[0], self._keys.token):
             raise Refusal(403, "this token is not the studio's; open the address that `houseband studio` printed last")
         cookie = f"{self._cookie_name}={self._keys.cookie}; HttpOnly; SameSite=Strict; Path=/"
-        raise Refusal(303, "", [(b"location", b"/"), (b"set-cookie", cookie.encode())])
+        given = [(b"set-cookie", cookie.encode())]
+        if any(name == b"sec-fetch-site" and value not in (b"none", b"same-origin") for name, value in headers):
+            raise Refusal(200, "", given, _ENTRANCE)
+        raise Refusal(303, "", [(b"location", b"/"), *given], _ENTRANCE)
 
     def _has_cookie(self, headers: list[tuple[bytes, bytes]]) -> bool:
         for name, value in headers:
@@ -162,22 +194,23 @@ def add_safety_headers(message: Message) -> Message:
     if message["type"] not in ("http.response.start", "websocket.http.response.start"):
         return message
     headers = [(name, value) for name, value in message.get("headers", ()) if name.lower() not in _SAFETY_NAMES]
+    if all(name.lower() != b"cache-control" for name, _ in headers):
+        headers.append((b"cache-control", b"no-cache"))  # a new version's page is not made of an old one's parts
     return {**message, "headers": [*headers, *SAFETY_HEADERS]}
 
 
 async def refuse(scope: Scope, send: Send, refusal: Refusal) -> None:
     """Answer a request that is refused, a WebSocket's before it is opened."""
-    body = json.dumps({"error": refusal.sentence}).encode() if refusal.sentence else b""
     kind = "http" if scope["type"] == "http" else "websocket.http"
     headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
+        (b"content-type", refusal.content_type),
+        (b"content-length", str(len(refusal.body)).encode()),
         (b"cache-control", b"no-store"),
         *refusal.headers,
     ]
     start: Message = {"type": f"{kind}.response.start", "status": refusal.status, "headers": headers}
     await send(add_safety_headers(start))
-    await send({"type": f"{kind}.response.body", "body": body})
+    await send({"type": f"{kind}.response.body", "body": refusal.body})
 
 
 def _is_same(given: str, wanted: str) -> bool:

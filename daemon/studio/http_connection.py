@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from http import HTTPStatus
 from typing import Any, ClassVar
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request, Response
 
 from daemon.studio.access import SAFETY_HEADERS
 
@@ -82,3 +85,21 @@ class HttpConnection(H11Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+class SocketConnection(WebSocketsSansIOProtocol):
+    """A WebSocket's connection; a handshake that is none is refused with the headers of every answer."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        """Begin as uvicorn has it."""
+        super().__init__(*arguments, **named)
+        accept = self.conn.accept
+
+        def accept_safely(request: Request) -> Response:
+            response = accept(request)
+            if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+                for name, value in SAFETY_HEADERS:
+                    response.headers[name.decode()] = value.decode()
+            return response
+
+        self.conn.accept = accept_safely  # type: ignore[method-assign]

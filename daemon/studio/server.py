@@ -19,12 +19,12 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
-from daemon.sound.soundfont import SoundFontError, find_soundfont
-from daemon.studio.access import AccessControl
+from daemon.sound.soundfont import PLACES, SoundFontError, find_soundfont
+from daemon.studio.access import AccessControl, Refusal
 from daemon.studio.band_link import BandLink
 from daemon.studio.band_process import BandProcess
 from daemon.studio.document_routes import open_documents
-from daemon.studio.http_connection import HttpConnection
+from daemon.studio.http_connection import HttpConnection, SocketConnection
 from daemon.studio.keys import StudioKeys
 from daemon.studio.live_socket import LiveSocket
 from daemon.studio.pages import Pages
@@ -41,6 +41,13 @@ BACKLOG = 128
 END_PATIENCE_S = 2
 #: the largest message of a page to the band
 MAX_MESSAGE_BYTES = 1 << 16
+#: where the page's soundfont is looked for: small ones first, for a browser loads the whole
+SOUNDFONT_PLACES = (
+    Path("/usr/share/sounds/sf3/FluidR3Mono_GM.sf3"),
+    Path("/usr/share/sounds/sf3/default-GM.sf3"),
+    Path("/usr/share/sounds/sf3"),
+    *PLACES,
+)
 #: the page and all that it loads
 STATIC = Path(str(files("daemon.studio"))) / "static"
 
@@ -94,7 +101,7 @@ def build_app(setup: StudioSetup, live: LiveSocket, documents: Sequence[BaseRout
 
     async def get_soundfont(_request: Request) -> Response:
         try:
-            found = await asyncio.to_thread(find_soundfont, setup.soundfont)
+            found = await asyncio.to_thread(find_soundfont, setup.soundfont, SOUNDFONT_PLACES)
         except SoundFontError as error:
             return JSONResponse({"error": str(error)}, 404)
         if found is None:
@@ -109,7 +116,11 @@ def build_app(setup: StudioSetup, live: LiveSocket, documents: Sequence[BaseRout
             *documents,
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
-        exception_handlers={HTTPException: _answer_http_error, Exception: _answer_fault},
+        exception_handlers={
+            HTTPException: _answer_http_error,
+            Refusal: _answer_refusal,
+            Exception: _answer_fault,
+        },
     )
 
 
@@ -118,7 +129,7 @@ def make_server(app: AccessControl) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
         http=HttpConnection,
-        ws="websockets-sansio",
+        ws=SocketConnection,
         ws_max_size=MAX_MESSAGE_BYTES,
         ws_per_message_deflate=False,  # it would take longer than loopback saves
         loop="asyncio",
@@ -150,6 +161,13 @@ async def _run(server: uvicorn.Server, listener: socket.socket, on_ready: Callab
 async def _answer_http_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
+
+
+async def _answer_refusal(_request: Request, error: Exception) -> Response:
+    """Answer a request of which it turns out on the way that it is not to be answered."""
+    assert isinstance(error, Refusal)
+    headers = {name.decode(): value.decode() for name, value in error.headers}
+    return Response(error.body, error.status, headers, error.content_type.decode())
 
 
 async def _answer_fault(_request: Request, error: Exception) -> Response:

@@ -14,12 +14,6 @@ import pytest
 from tests.support.studio import LivePage, StudioProcess, open_page
 
 
-@pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudioProcess]:
-    with StudioProcess(tmp_path_factory.mktemp("studio"), "--api", "none") as running:
-        yield running
-
-
 @pytest.fixture
 def page(studio: StudioProcess) -> Iterator[LivePage]:
     with open_page(studio) as page:
