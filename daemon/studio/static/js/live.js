@@ -18,6 +18,8 @@ class Live {
     /** @type {{status: string, own?: boolean, ports?: boolean}} */
     this.band = { status: "absent" };
     this.open = false;
+    /** true while what is played on the page is passed to the band */
+    this.passesKeys = true;
     this.clock = new ClockOffset();
     /** @type {WebSocket | null} */
     this.socket = null;
@@ -42,9 +44,10 @@ class Live {
    * Send a request and return its answer; rejects with the sentence where it is refused.
    * @param {string} op
    * @param {Record<string, any>} [members]
+   * @param {number} [withinMs] how long the answer may take
    * @returns {Promise<any>}
    */
-  request(op, members = {}) {
+  request(op, members = {}, withinMs = ANSWER_WITHIN_MS) {
     if (!this.open) return Promise.reject(new Error("The studio is not connected: it tries again by itself."));
     const id = ++this.serial;
     this.socket?.send(JSON.stringify({ id, op, ...members }));
@@ -52,7 +55,7 @@ class Live {
       const timer = window.setTimeout(() => {
         this.waiting.delete(id);
         reject(new Error("The band did not answer in time: try again."));
-      }, ANSWER_WITHIN_MS);
+      }, withinMs);
       this.waiting.set(id, { resolve, reject, timer });
     });
   }
@@ -151,7 +154,7 @@ class Live {
   setUp() {
     window.setInterval(() => this.#askClock(), CLOCK_EVERY_MS);
     on("key", ({ pitch, on: down, velocity }) => {
-      if (!this.hasBand) return;
+      if (!this.hasBand || (down && !this.passesKeys)) return;
       this.socket?.send(JSON.stringify({ id: ++this.serial, op: "play", pitch, on: down, velocity }));
     });
     this.connect();
