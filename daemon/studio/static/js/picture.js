@@ -1,5 +1,6 @@
 /** The picture of an item that is exported: its piano roll at a fixed size, with bars, chords, a legend and its title. */
 import { COLOURS, ROLES, ROLE_NAMES } from "./colours.js";
+import { nameChord } from "./chord_names.js";
 import { countBars, endOf, namePitch, tickOfBar } from "./timeline.js";
 import { TECHNIQUE_NAMES } from "./techniques.js";
 
@@ -13,6 +14,7 @@ const TEXT = "#e9ebf0";
 const DIM = "#a7afbd";
 const BLACK_KEYS = new Set([1, 3, 6, 8, 10]);
 const MOST_LABELLED_BARS = 40;
+const PALE = 0.35; // the melody that was edited, where the edited one lies over it
 
 /**
  * Return the picture as a PNG file.
@@ -97,7 +99,7 @@ function paintChords(context, item, { x }) {
   for (const [tick, chord] of item.chords ?? []) {
     const at = x(tick) + 4;
     if (at < free) continue; // names do not run into each other
-    const name = chord === "N" ? "N.C." : chord.replace(":maj", "").replace(":min", "m").replace(":", "");
+    const name = nameChord(chord);
     write(context, name, at, AREA.top - 10, 20, TEXT, 600);
     free = at + context.measureText(name).width + 8;
   }
@@ -106,8 +108,9 @@ function paintChords(context, item, { x }) {
 function paintNotes(context, item, { x, y, row }) {
   const order = ROLES.filter((role) => item.notes?.[role]?.length);
   for (const role of order) {
+    const strength = role === "melody" && item.notes.edits?.length ? PALE : 1;
     for (const [tick, pitch, length, velocity] of item.notes[role]) {
-      context.globalAlpha = 0.55 + (0.45 * velocity) / 127;
+      context.globalAlpha = (0.55 + (0.45 * velocity) / 127) * strength;
       context.fillStyle = COLOURS[role];
       const width = Math.max(3, x(tick + length) - x(tick) - 1.5);
       context.beginPath();

@@ -23,7 +23,7 @@ export const playback = {
     const [first, end] = region.ticks(item);
     const at = fromTick ?? this.fromTick;
     const begin = at >= first && at < end ? at : first;
-    await player.play(item, { fromTick: begin, loop: this.loop ? [first, end] : undefined });
+    await player.play(item, { fromTick: begin, loop: this.loop ? [first, end] : null });
   },
 
   stop() {
@@ -52,9 +52,15 @@ export const playback = {
   /** Loop, or play to the end. @param {boolean} loop */
   setLoop(loop) {
     this.loop = loop;
-    if (this.playing) this.play(player.positionTick());
+    loopRegion();
+    emit("playback", this);
   },
 };
+
+/** Have the player repeat the bars that are chosen, or nothing. */
+function loopRegion() {
+  if (playback.playing && documents.item) player.setLoop(playback.loop ? region.ticks(documents.item) : null);
+}
 
 /** @param {import("./documents.js").Item} item */
 function begin(item) {
@@ -77,10 +83,5 @@ export function setUp() {
     else if (item.id === playback.wanted) begin(item);
     else if (playback.playing) player.switchTo(item);
   });
-  let before = "";
-  on("region", () => {
-    const now = `${region.itemId} ${region.from} ${region.to}`;
-    if (playback.playing && before.split(" ")[0] === region.itemId && now !== before) playback.play(player.positionTick());
-    before = now;
-  });
+  on("region", loopRegion);
 }

@@ -9,6 +9,7 @@ import { attempt } from "./messages.js";
 import { playback } from "./playback.js";
 import { stage } from "./stage.js";
 import { TECHNIQUE_NAMES } from "./techniques.js";
+import { tellCount } from "./timeline.js";
 
 const list = new ItemList("Results", {
   choose: showResult,
@@ -40,10 +41,15 @@ export function listResults() {
   return documents.list("result").filter((item) => item.parent === input || !documents.find(item.parent));
 }
 
-/** Return in a few words how a result was made. */
+/** Return in a few words how a result was made, as far as its name does not tell it. */
 function tell(item) {
-  const risk = item.technique === "arcnn" && item.controls?.creative_risk !== undefined ? ` · risk ${item.controls.creative_risk}` : "";
-  return `${TECHNIQUE_NAMES[item.technique] ?? item.technique} · ${item.style} · seed ${item.seed}${risk}`;
+  const technique = TECHNIQUE_NAMES[item.technique] ?? item.technique;
+  const tellsAll = [technique, item.style, String(item.seed)].every((word) => item.name.includes(word));
+  const made = tellsAll ? [] : [technique, item.style, `seed ${item.seed}`];
+  const isEdited = item.technique === "arcnn";
+  const risk = isEdited && item.controls?.creative_risk !== undefined ? [`risk ${item.controls.creative_risk}`] : [];
+  const band = tellCount(Object.values(item.counts ?? {}).reduce((a, b) => a + b, 0), "note");
+  return [...made, ...risk, isEdited ? tellCount(item.edit_count ?? 0, "edit") : band].join(" · ");
 }
 
 function show() {

@@ -10,7 +10,7 @@ import { askName } from "./naming.js";
 import { playback } from "./playback.js";
 import { stage } from "./stage.js";
 
-/** @typedef {{name: string, title?: string, bars?: number, seconds?: number, created?: string, counts?: Record<string, number>}} Take */
+/** @typedef {{name: string, recording: boolean, modified: number|string, bytes: number}} Take modified: in seconds, or as ISO writes it */
 
 /** @type {Take[]} */
 let takes = [];
@@ -33,19 +33,17 @@ const tools = make(
 /** @param {string} name @param {string} [rest] */
 const takePath = (name, rest = "") => `/api/takes/${encodeURIComponent(name)}${rest}`;
 
-/** @param {Take} take */
-function tell(take) {
-  const facts = [];
-  if (take.bars) facts.push(`${take.bars} bars`);
-  if (take.seconds) facts.push(`${Math.floor(take.seconds / 60)}:${String(Math.round(take.seconds % 60)).padStart(2, "0")}`);
-  if (take.created) facts.push(new Date(take.created).toLocaleString([], { dateStyle: "medium", timeStyle: "short" }));
-  return facts.join(" · ");
+/** Return when a take was played, in words. @param {Take} take */
+function tell({ recording, modified }) {
+  if (recording) return "is being played now";
+  const when = new Date(typeof modified === "number" ? modified * 1000 : modified);
+  return when.toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
 }
 
 function show() {
   const shown = documents.item?.kind === "take" ? documents.item.id.replace(/^take:/, "") : null;
   if (!takes.some((take) => take.name === chosen)) chosen = null;
-  const rows = takes.map((take) => ({ id: take.name, key: take.name, name: take.title ?? take.name, facts: tell(take) }));
+  const rows = takes.map((take) => ({ id: take.name, key: take.name, name: take.name, facts: tell(take) }));
   list.show(rows, shown ?? chosen);
   tools.hidden = !chosen;
   hint.hidden = takes.length > 0;
@@ -100,7 +98,7 @@ async function use() {
 /** @param {"mid"|"wav"} ending */
 function save(ending) {
   const take = takes.find(({ name }) => name === chosen);
-  if (take) return attempt(() => download({ id: take.name, kind: "take", name: take.title ?? take.name }, ending));
+  if (take) return attempt(() => download({ id: take.name, kind: "take", name: take.name }, ending));
 }
 
 async function load() {
