@@ -69,10 +69,11 @@ async function regenerate() {
   if (!item || !roles.length) return say("Choose at least one role to be played anew.");
   const bars = findBars();
   enable(again, false);
-  say(`Bars ${bars[0]} to ${bars[1]} are played anew …`);
+  const told = tellBars(bars);
+  say(`${told} will be new in a moment …`);
   try {
     await documents.compute(itemPath(item.id, "/regenerate"), { bars, roles, seed: Number(seed.value) || 0 });
-    say(`Bars ${bars[0]} to ${bars[1]} are new: ${roles.map((each) => ROLE_NAMES[each].toLowerCase()).join(", ")}.`);
+    say(`${told} anew: ${roles.map((each) => ROLE_NAMES[each].toLowerCase()).join(", ")}.`);
     seed.value = String((Number(seed.value) || 0) + 1);
   } catch (error) {
     if (!(error instanceof Cancelled)) sayError(error);
@@ -93,8 +94,12 @@ function show() {
   role.value = roles.size === 1 ? [...roles][0] : editor.role;
   grid.value = String(editor.grid);
   regenerating.hidden = item?.kind !== "result" || item.technique === "arcnn";
-  const [first, last] = findBars();
-  which.textContent = first === last ? `Bar ${first}` : `Bars ${first} to ${last}`;
+  which.textContent = tellBars(findBars());
+}
+
+/** @param {number[]} bars first and last */
+function tellBars([first, last]) {
+  return first === last ? `Bar ${first}` : `Bars ${first} to ${last}`;
 }
 
 /** Put the tools into the page. */
@@ -107,6 +112,11 @@ export function setUp() {
   grid.addEventListener("change", () => (editor.grid = Number(grid.value)));
   role.addEventListener("change", () => editor.setRole(role.value));
   on("editor:words", (text) => (words.textContent = text));
+  let before = "";
+  on("item:chosen", (item) => {
+    if (item && item.id !== before) seed.value = String((item.seed ?? 0) + 1);
+    before = item?.id ?? "";
+  });
   for (const event of ["editor", "item:chosen", "region", "stage"]) on(event, show);
   show();
 }

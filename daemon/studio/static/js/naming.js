@@ -20,7 +20,11 @@ export function askName(heading, name) {
       answer = field.value.trim() || null;
       dialog.close();
     };
-    field.addEventListener("keydown", (event) => event.key === "Enter" && save());
+    field.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter") return;
+      event.preventDefault(); // else it presses the button that has the focus then
+      save();
+    });
     dialog.setAttribute("aria-label", heading);
     dialog.replaceChildren(
       make("h2", { text: heading }),
