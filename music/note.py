@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 TICKS_PER_BEAT = 24
 STEPS_PER_BEAT = 4
@@ -66,6 +67,14 @@ def make_notes(numbers: Iterable[tuple[int, int, int, int]]) -> list[Note]:
         _set_velocity(note, velocity)
         made.append(note)
     return made
+
+
+_FIELDS = attrgetter("start", "pitch", "length", "velocity")
+
+
+def sort_notes(notes: Iterable[Note]) -> list[Note]:
+    """Return notes in their order: `sorted` compares them one by one, which takes several times as long."""
+    return sorted(notes, key=_FIELDS)
 
 
 def fit_pitch(pitch: int) -> int:

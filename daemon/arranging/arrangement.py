@@ -17,13 +17,22 @@ rarely than by chance is kept from happening, and what is written is changed as 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
-from operator import attrgetter, itemgetter
+from operator import itemgetter
 
 from daemon.arranging.harmony_line import NO_HARMONY, StepHarmony, build_on_bass, list_harmony
 from daemon.arranging.recollection import find_sure_end, play_again
-from daemon.arranging.role_lines import ArrangedNote, RoleLine, find_grating, find_nearest, has_tone, list_sounding
-from daemon.arranging.voicing import LOWEST_VOICE, find_top, ground, lead_voices
+from daemon.arranging.role_lines import (
+    GRATING,
+    ArrangedNote,
+    RoleLine,
+    find_grating,
+    find_nearest,
+    fold_pitches,
+    has_tone,
+    list_sounding,
+    spread_tones,
+)
+from daemon.arranging.voicing import LOWEST_VOICE, ChordTops, ground, lead_voices
 from daemon.core.plan import PlanRequest
 from music.chords import NO_CHORD
 from music.note import PITCH_CLASSES, PITCHED_ROLES, STEPS_PER_BEAT, TICKS_PER_BEAT, TICKS_PER_STEP, Note
@@ -38,8 +47,6 @@ BASS_COMPASS = (28, 51)
 HIGHEST_PITCH = 96
 #: the bass holds a root that it begins anew for so many steps at least
 ROOT_STEPS = 2
-#: semitones between two pitch classes, either way, that make a semitone or a minor ninth
-_SEMITONES = (1, PITCH_CLASSES - 1)
 #: A note that has been held for one such part of a bar, or for longer, is struck anew on the bar line.
 LONGEST_PARTS = {BASS: 2, CHORDS: 1}
 #: committed notes of a role among which the chord before is looked for
@@ -52,72 +59,86 @@ _NOTHING: dict[str, list[Note]] = {}
 
 
 def arrange_plan(
-    request: PlanRequest, notes: Notes, held: Notes, chords: Iterable[tuple[int, int]]
+    request: PlanRequest,
+    notes: Notes,
+    held: Notes,
+    chords: Iterable[tuple[int, int]],
+    last: int,
+    near: Mapping[str, Iterable[Note]] | None = None,
 ) -> tuple[Notes, Notes]:
     """Return `notes` and `held` of a plan with what comes again, and with roles that agree.
 
-    chords: root and quality that the player has chosen for each step from the request's now-line on (`list_harmony`).
+    chords: root and quality that the player has chosen for each step from the request's now-line on (`list_harmony`);
+    last: the step before which the plan's last notes begin, those after it are left out;
+    near: by role, committed notes among which are all that sound at the now-line, for who knows them already.
     """
+    near = request.committed if near is None else near
     harmony = list_harmony(chords, request.harmony, request.now)
-    return arrange(request, *play_again(request, notes, held, harmony), harmony)
-
-
-def arrange(request: PlanRequest, notes: Notes, held: Notes, harmony: Sequence[StepHarmony]) -> tuple[Notes, Notes]:
-    """Return `notes` and `held` of a plan (daemon.core.plan) with roles that agree.
-
-    harmony: that of each step from the request's now-line on; later notes of the plan stay as they are.
-    """
-    arranger = _Arranger(request, notes, held, harmony)
-    arranger.arrange()
-    made = {role: line.list_planned() for role, line in arranger.lines.items()}
+    notes, held = play_again(request, notes, held, near, harmony)
+    arranger = _Arranger(request, notes, held, near, harmony)
+    arranger.arrange(last)
+    end = last * TICKS_PER_STEP
+    made = {role: line.list_planned(end) for role, line in arranger.lines.items()}
+    others = {role: tuple([n for n in notes[role] if n.start < end]) for role in notes if role not in made}
     ends = {role: line.list_committed() for role, line in arranger.lines.items()}
-    return {**notes, **made}, {**held, **ends}
+    return others | made, {**held, **ends}
 
 
 class _Arranger:
     """Goes through one plan."""
 
-    def __init__(self, request: PlanRequest, notes: Notes, held: Notes, harmony: Sequence[StepHarmony]) -> None:
+    def __init__(
+        self,
+        request: PlanRequest,
+        notes: Notes,
+        held: Notes,
+        near: Mapping[str, Iterable[Note]],
+        harmony: Sequence[StepHarmony],
+    ) -> None:
         self._request, self._now, self._harmony = request, request.now, harmony
         self._bar, self._steps_per_bar = request.bar_origin // TICKS_PER_STEP, request.metre.steps_per_bar
         self._walks = request.settings.style in WALKING_STYLES
         tick = request.now * TICKS_PER_STEP
-        self.lines = {role: RoleLine(list_sounding(request, held, role), tick) for role in PITCHED_ROLES}
-        self._onsets: dict[int, dict[str, list[Note]]] = {}  # by step and role; from the top
-        for role in PITCHED_ROLES:
-            from_the_top = sorted(notes.get(role, ()), key=attrgetter("pitch"), reverse=True)
-            for note in sorted(from_the_top, key=attrgetter("start")):
-                self._onsets.setdefault(note.start // TICKS_PER_STEP, {}).setdefault(role, []).append(note)
-        self._tops: dict[int, list[int]] = {}  # pitches that chords and pad have begun at each tick, see `_find_top`
-        self._counted = dict.fromkeys(UPPER_ROLES, 0)  # notes of each role's line that are in there
+        self.lines = {role: RoleLine(list_sounding(request, held, near, role), tick) for role in PITCHED_ROLES}
+        self._bass, self._upper = self.lines[BASS], [self.lines[role] for role in UPPER_ROLES]
+        self._onsets = _group_onsets(notes)
+        recent = [note for role in UPPER_ROLES for note in request.committed.get(role, ())[-RECENT_NOTES:]]
+        self._tops = ChordTops(self._upper, [note for note in recent if note.start < tick])
 
-    def arrange(self) -> None:
-        """Arrange all steps whose harmony is told, and take over the rest."""
+    def arrange(self, last: int) -> None:
+        """Arrange the steps before `last` whose harmony is told, and take over the rest.
+
+        Where the bass is silent then, it goes on: chords to come may let its last note go on (`_hold_bass`).
+        """
+        now, bar, steps_per_bar, onsets = self._now, self._bar, self._steps_per_bar, self._onsets
         sure = find_sure_end(self._request)
-        for offset, harmony in enumerate(self._harmony):
-            step = self._now + offset
-            self._arrange_step(step, NO_HARMONY if step < sure else harmony)
-            if step < sure:
-                self._follow_chords(step, harmony.bass)
-        for _, begins in sorted(self._onsets.items()):
+        for step, harmony in enumerate(self._harmony, now):
+            if step >= last and any(note.end > step * TICKS_PER_STEP for note in self._bass.sounding.values()):
+                break
+            begins, place = onsets.pop(step, _NOTHING), (step - bar) % steps_per_bar
+            if begins or step == now or place % STEPS_PER_BEAT == 0:
+                self._arrange_step(step, place, begins, NO_HARMONY if step < sure else harmony)
+                if step < sure:
+                    self._follow_chords(step, harmony.bass)
+        for begins in [onsets[step] for step in sorted(onsets) if step < last]:
             for role, late in begins.items():
                 self.lines[role].notes.extend([_copy(note) for note in late])
 
-    def _arrange_step(self, step: int, harmony: StepHarmony) -> None:
-        begins, place = self._onsets.pop(step, _NOTHING), (step - self._bar) % self._steps_per_bar
-        in_beat, tick = place % STEPS_PER_BEAT, step * TICKS_PER_STEP
-        if not begins and step != self._now and in_beat:
-            return
+    def _arrange_step(self, step: int, place: int, begins: Mapping[str, list[Note]], harmony: StepHarmony) -> None:
+        """Arrange a step; place: in its bar; begins: what the plan begins in it, by role."""
+        in_beat, tick, tones = place % STEPS_PER_BEAT, step * TICKS_PER_STEP, harmony.tones
         for line in self.lines.values():
-            if line.sounding:
+            if line.next_end <= tick:
                 line.end_due(tick)
-        melody = self._find_melody(step)
-        if melody is not None and harmony.tones:
-            self._make_way(melody, tick, harmony.tones)
+        melody = self._find_melody(step) if step == self._now else None
+        if melody is not None and tones:
+            self._make_way(melody, tick, tones)
         corrects = in_beat == CORRECTION_STEP and melody is not None and not self._sounds(melody)
-        if harmony.tones and (in_beat == 0 or corrects):
-            for role in UPPER_ROLES:
-                self._move_voices(self.lines[role], tick, harmony.tones, is_struck=role in begins)
+        if tones and (in_beat == 0 or corrects):
+            chord = spread_tones(tones)
+            for role, line in zip(UPPER_ROLES, self._upper, strict=True):
+                if line.pitches & ~chord:
+                    self._move_voices(line, tick, tones, is_struck=role in begins)
         if in_beat and not corrects:
             harmony = self._keep_harmony(harmony, tick - in_beat * TICKS_PER_STEP)
         self._write_bass(step, begins.get(BASS, ()), harmony, is_strong=in_beat == 0 or corrects)
@@ -130,45 +151,48 @@ class _Arranger:
 
         beat_tick: that of the beat; a bass that walks, or has left the beat's note, tells nothing.
         """
-        bass = next(reversed(self.lines[BASS].sounding.values()), None)
+        bass = next(reversed(self._bass.sounding.values()), None)
         if bass is None or bass.start > beat_tick or self._walks or harmony.is_known or not harmony.tones:
             return harmony
         root = bass.pitch % PITCH_CLASSES
         if root == harmony.bass:
             return harmony
         sounding = 0
-        for role in UPPER_ROLES:
-            for pitch in self.lines[role].sounding:
-                sounding |= 1 << pitch % PITCH_CLASSES
-        return build_on_bass(root, sounding, harmony.tones)
+        for line in self._upper:
+            sounding |= line.pitches
+        return build_on_bass(root, fold_pitches(sounding), harmony.tones)
 
     # The melody
 
     def _find_melody(self, step: int) -> int | None:
-        """Return the pitch that the melody sounds at a step; None where it rests, or that is not known yet."""
+        """Return the pitch that the melody sounds at the now-line, a step; None where it rests, or all is heard."""
         request = self._request
-        if step != request.now or request.heard is None or not request.melody:
+        if request.heard is None or not request.melody:
             return None
         newest = request.melody[-1]
         return newest.pitch if newest.end >= (step - 1) * TICKS_PER_STEP else None
 
     def _sounds(self, pitch: int) -> bool:
         """Return True if the band sounds a pitch in any octave."""
-        return any((other - pitch) % PITCH_CLASSES == 0 for line in self.lines.values() for other in line.sounding)
+        octaves = spread_tones(1 << pitch % PITCH_CLASSES)
+        return any(line.pitches & octaves for line in self.lines.values())
 
     def _make_way(self, melody: int, tick: int, tones: int) -> None:
         """End notes a semitone from the melody that are no tones of the chord."""
-        for role in UPPER_ROLES:
-            line = self.lines[role]
-            for pitch in [each for each in line.sounding if (each - melody) % PITCH_CLASSES in _SEMITONES]:
-                if not has_tone(tones, pitch):
+        foreign = spread_tones(1 << (melody - 1) % PITCH_CLASSES | 1 << (melody + 1) % PITCH_CLASSES)
+        foreign &= ~spread_tones(tones)
+        for line in self._upper:
+            if line.pitches & foreign:
+                for pitch in [each for each in line.sounding if foreign >> each & 1]:
                     line.end(pitch, tick)
 
     # The bass
 
     def _write_bass(self, step: int, begins: Sequence[Note], harmony: StepHarmony, *, is_strong: bool) -> None:
         """Begin what the bass begins in a step; where it is strong, on the pitch class that the harmony asks for."""
-        line, root, tick = self.lines[BASS], harmony.bass, step * TICKS_PER_STEP
+        if not begins and not is_strong:
+            return
+        line, root, tick = self._bass, harmony.bass, step * TICKS_PER_STEP
         note = _copy(begins[-1]) if begins else None  # one voice: the lowest
         sounding = next(reversed(line.sounding.values()), None)
         if sounding is None and note is None and is_strong and harmony.tones:
@@ -186,36 +210,35 @@ class _Arranger:
         for pitch in list(line.sounding):
             line.end(pitch, tick)
         line.begin(note)
-        for role in UPPER_ROLES:
-            upper = self.lines[role]
-            for pitch in find_grating(note.pitch, upper.sounding):
+        for upper in self._upper:
+            for pitch in find_grating(note.pitch, upper):
                 upper.end(pitch, tick)
 
     def _hold_bass(self, tick: int) -> ArrangedNote | None:
         """Let the bass note before a beat go on for a beat, if chords or pad sound over it; return it, else None."""
-        line = self.lines[BASS]
+        line = self._bass
         last = line.notes[-1] if line.notes else None
-        if (
-            last is None
-            or last.end < self._now * TICKS_PER_STEP
-            or not any(self.lines[r].sounding for r in UPPER_ROLES)
-        ):
+        if last is None or last.end < self._now * TICKS_PER_STEP or not any(upper.pitches for upper in self._upper):
             return None
-        since = [note for role in UPPER_ROLES for note in self.lines[role].notes if note.end > last.end]
-        if find_grating(last.pitch, {note.pitch: note for note in since}):  # begun while it was silent
-            return None
+        grating = GRATING[last.pitch]
+        for upper in self._upper:
+            if any(grating >> note.pitch & 1 and note.end > last.end for note in upper.notes):
+                return None  # begun while it was silent
         last.end = tick + TICKS_PER_BEAT
-        line.sounding[last.pitch] = last
+        line.resume(last)
         return last
 
     def _follow_chords(self, step: int, root: int) -> None:
         """Move a bass that is held over a beat to the root of chords that come again, if they lack its tone."""
-        line, tick = self.lines[BASS], step * TICKS_PER_STEP
+        line, tick = self._bass, step * TICKS_PER_STEP
         held = next(reversed(line.sounding.values()), None)
         if held is None or held.start == tick or (step - self._bar) % self._steps_per_bar % STEPS_PER_BEAT:
             return
-        tones = {pitch % PITCH_CLASSES for role in UPPER_ROLES for pitch in self.lines[role].sounding}
-        if held.pitch % PITCH_CLASSES in tones or root not in tones:
+        pitches = 0
+        for upper in self._upper:
+            pitches |= upper.pitches
+        tones = fold_pitches(pitches)
+        if has_tone(tones, held.pitch) or root == NO_CHORD or not has_tone(tones, root):
             return
         note = ArrangedNote(tick, _move_bass(held.pitch, root), held.end, held.velocity)
         line.end(held.pitch, tick)
@@ -239,25 +262,25 @@ class _Arranger:
         self, tick: int, begins: Mapping[str, list[Note]], harmony: StepHarmony, *, is_beat: bool
     ) -> None:
         """Begin what chords and pad strike together: in the chord, near the voices before, above the bass."""
-        struck = [(role, note) for role in UPPER_ROLES if role in begins for note in begins[role]]
+        struck = [
+            (line, note) for role, line in zip(UPPER_ROLES, self._upper, strict=True) for note in begins.get(role, ())
+        ]
         if not struck:
             return
-        pitches, tones = [note.pitch for _, note in struck], harmony.tones
-        if tones:
-            pitches = [find_nearest(pitch, tones) for pitch in pitches]
-        bass = max(self.lines[BASS].sounding, default=-1)
+        tones, bass = harmony.tones, max(self._bass.sounding, default=-1)
+        pitches = tuple([find_nearest(note.pitch, tones) if tones else note.pitch for _, note in struck])
         if len(pitches) > 1:
-            top = self._find_top(tick) if sorted(pitches)[-2] >= LOWEST_VOICE else None
+            top = self._tops.find(tick) if sorted(pitches)[-2] >= LOWEST_VOICE else None
             if top is not None:
                 pitches = lead_voices(pitches, top, bass)
             if is_beat and bass < 0 and harmony.bass != NO_CHORD:
-                upper = [pitch for role in UPPER_ROLES for pitch in self.lines[role].sounding]
+                upper = [pitch for line in self._upper for pitch in line.sounding]
                 pitches = ground(pitches, upper, harmony.bass)
-        for role in begins:
-            moved = [(pitch, note) for pitch, (other, note) in zip(pitches, struck, strict=True) if other == role]
+        for line in self._upper:
+            moved = [(pitch, note) for pitch, (other, note) in zip(pitches, struck, strict=True) if other is line]
             for pitch, note in sorted(moved, key=itemgetter(0), reverse=True):
                 begun = ArrangedNote(note.start, pitch, note.start + note.length, note.velocity)
-                self._begin_above(self.lines[role], begun, bass, tones)
+                self._begin_above(line, begun, bass, tones)
 
     def _strike_anew(self, step: int) -> None:
         """Strike chords anew that have been held for too long."""
@@ -266,38 +289,16 @@ class _Arranger:
             if note.end - tick >= TICKS_PER_STEP:
                 line.begin(ArrangedNote(tick, note.pitch, note.end, note.velocity))
 
-    def _find_top(self, tick: int) -> int | None:
-        """Return the top of the chord before a tick."""
-        for role in UPPER_ROLES:
-            notes = self.lines[role].notes
-            for note in notes[self._counted[role] :]:
-                if note.pitch >= LOWEST_VOICE and not note.is_committed:
-                    self._tops.setdefault(note.start, []).append(note.pitch)
-            self._counted[role] = len(notes)
-        latest = max((start for start, tops in self._tops.items() if len(tops) > 1 and start < tick), default=None)
-        return self._top_before if latest is None else max(self._tops[latest])
-
-    @cached_property
-    def _top_before(self) -> int | None:
-        """The top of the newest chord that was committed."""
-        now = self._now * TICKS_PER_STEP
-        return find_top(
-            note
-            for role in UPPER_ROLES
-            for note in self._request.committed.get(role, ())[-RECENT_NOTES:]
-            if note.start < now
-        )
-
     def _move_voices(self, line: RoleLine, tick: int, tones: int, *, is_struck: bool) -> None:
         """End the notes that a chord lacks; where the role strikes nothing anew, they go on as its nearest tones."""
-        foreign = [(note, note.end) for pitch, note in line.sounding.items() if not has_tone(tones, pitch)]
+        foreign = [(note, note.end) for pitch, note in line.sounding.items() if not tones >> pitch % PITCH_CLASSES & 1]
         for note, _ in foreign:
             line.end(note.pitch, tick)
         for note, end in foreign:
             pitch = find_nearest(note.pitch, tones)
             if is_struck or end - tick < TICKS_PER_STEP or pitch in line.sounding:
                 continue
-            if not any(find_grating(pitch, other.sounding) for other in self.lines.values()):
+            if not any(GRATING[pitch] & other.pitches for other in self.lines.values()):
                 line.begin(ArrangedNote(tick, pitch, end, note.velocity))
 
     def _begin_above(self, line: RoleLine, begun: ArrangedNote, bass: int, tones: int) -> None:
@@ -307,16 +308,36 @@ class _Arranger:
         before = line.sounding.get(begun.pitch)
         if before is not None and before.start == begun.start:
             return
-        clashes = [(each, pitch) for each in self.lines.values() for pitch in find_grating(begun.pitch, each.sounding)]
+        grating, lines = GRATING[begun.pitch], self.lines.values()
+        clashes = [
+            (each, pitch) for each in lines if grating & each.pitches for pitch in find_grating(begun.pitch, each)
+        ]
         if clashes and not has_tone(tones, begun.pitch):
             return
         for each, pitch in clashes:
             is_old = each.sounding[pitch].start < begun.start
-            if each is self.lines[BASS] or has_tone(tones, pitch) or not is_old:
+            if each is self._bass or has_tone(tones, pitch) or not is_old:
                 return
         for each, pitch in clashes:
             each.end(pitch, begun.start)
         line.begin(begun)
+
+
+def _group_onsets(notes: Notes) -> dict[int, dict[str, list[Note]]]:
+    """Return the notes of the pitched roles by the step in which they begin, and by role; from the top."""
+    onsets: dict[int, dict[str, list[Note]]] = {}
+    for role in PITCHED_ROLES:
+        for note in sorted(notes.get(role, ()), key=_by_start_from_the_top):
+            begins = onsets.setdefault(note.start // TICKS_PER_STEP, {})
+            if role in begins:
+                begins[role].append(note)
+            else:
+                begins[role] = [note]
+    return onsets
+
+
+def _by_start_from_the_top(note: Note) -> tuple[int, int]:
+    return note.start, -note.pitch
 
 
 def _copy(note: Note) -> ArrangedNote:

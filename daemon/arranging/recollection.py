@@ -7,7 +7,7 @@ to the nearest tone that it has. The control `recall` says how surely a role doe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from random import Random
 
@@ -15,7 +15,7 @@ from daemon.arranging.harmony_line import StepHarmony
 from daemon.arranging.role_lines import find_nearest, has_tone, list_sounding
 from daemon.core.plan import PlanRequest, Recollection
 from music.encoding.chord_evidence import SURE
-from music.note import PITCH_CLASSES, PITCHED_ROLES, ROLES, STEPS_PER_BEAT, TICKS_PER_STEP, Note
+from music.note import PITCH_CLASSES, PITCHED_ROLES, ROLES, STEPS_PER_BEAT, TICKS_PER_STEP, Note, sort_notes
 
 Notes = Mapping[str, tuple[Note, ...]]  #: by role
 
@@ -25,10 +25,16 @@ EXACT_TRUST = 0.55
 _MOVING_ROLES = ("chords", "pad")
 
 
-def play_again(request: PlanRequest, notes: Notes, held: Notes, harmony: Sequence[StepHarmony]) -> tuple[Notes, Notes]:
+def play_again(
+    request: PlanRequest,
+    notes: Notes,
+    held: Notes,
+    near: Mapping[str, Iterable[Note]],
+    harmony: Sequence[StepHarmony],
+) -> tuple[Notes, Notes]:
     """Return `notes` and `held` of a plan with what was played where the melody was before.
 
-    harmony: that of each step from the request's now-line on.
+    near: as in `list_sounding`; harmony: that of each step from the request's now-line on.
     """
     recalled = request.recalled
     if recalled is None:
@@ -44,7 +50,7 @@ def play_again(request: PlanRequest, notes: Notes, held: Notes, harmony: Sequenc
     if is_sure and _is_on_beat(request):
         for role in PITCHED_ROLES:
             if role in again and _remembers(request, role, request.now * TICKS_PER_STEP):
-                _take_over(request, role, recalled, again, kept)
+                _take_over(request, role, recalled, near, again, kept)
     return again, kept
 
 
@@ -52,6 +58,7 @@ def _take_over(
     request: PlanRequest,
     role: str,
     recalled: Recollection,
+    near: Mapping[str, Iterable[Note]],
     again: dict[str, tuple[Note, ...]],
     kept: dict[str, tuple[Note, ...]],
 ) -> None:
@@ -63,13 +70,13 @@ def _take_over(
     wanted = [note for note in recalled.notes.get(role, ()) if note.start < now and note.end - now >= TICKS_PER_STEP]
     if not wanted or any(note.start == now for note in again[role]):
         return
-    sounding = list_sounding(request, kept, role)
+    sounding = list_sounding(request, kept, near, role)
     classes = {note.pitch % PITCH_CLASSES for note in wanted}
     if all(note.pitch % PITCH_CLASSES in classes for note in sounding if note.end > now):
         return
     kept[role] = tuple(Note(n.start, n.pitch, min(n.length, now - n.start), n.velocity) for n in sounding)
     struck = [Note(now, note.pitch, note.end - now, note.velocity) for note in wanted]
-    again[role] = tuple(sorted([*struck, *again[role]]))
+    again[role] = tuple(sort_notes([*struck, *again[role]]))
 
 
 def _is_on_beat(request: PlanRequest) -> bool:
@@ -104,16 +111,19 @@ def _mix(
     harmony: that of each step, into which what was played moves; none where it stays as it was.
     """
     now, until = request.now * TICKS_PER_STEP, recalled.until * TICKS_PER_STEP
+    origin, ticks_per_bar = request.bar_origin, request.metre.ticks_per_bar
+    bars = range((now - origin) // ticks_per_bar, (until - 1 - origin) // ticks_per_bar + 1)
+    remembered = {bar for bar in bars if _remembers(request, role, origin + bar * ticks_per_bar)}
 
     def remembers(note: Note) -> bool:
-        return now <= note.start < until and _remembers(request, role, note.start)
+        return now <= note.start < until and (note.start - origin) // ticks_per_bar in remembered
 
     made = {(note.start, note.pitch): note for note in planned if not remembers(note)}
     for note in recalled.notes.get(role, ()):
         if remembers(note):
             moved = _move_into_chord(note, request.now, harmony)
             made.setdefault((moved.start, moved.pitch), moved)
-    return tuple(sorted(made.values()))
+    return tuple(sort_notes(made.values()))
 
 
 def _move_into_chord(note: Note, now: int, harmony: Sequence[StepHarmony]) -> Note:

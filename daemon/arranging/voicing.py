@@ -8,8 +8,9 @@ semitones on the average and rarely leap above an octave; a network's do so more
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property, lru_cache
 
-from daemon.arranging.role_lines import find_nearest
+from daemon.arranging.role_lines import RoleLine, find_nearest
 from music.note import PITCH_CLASSES, Note
 
 #: chords of at least two notes from this pitch on have a top that is heard as a voice
@@ -32,12 +33,43 @@ def find_top(notes: Iterable[Note]) -> int | None:
     return None if latest is None else max(chords[latest])
 
 
-def lead_voices(pitches: Sequence[int], top: int, bass: int) -> list[int]:
+class ChordTops:
+    """The tops of the chords that lines begin, as far as they are written."""
+
+    def __init__(self, lines: Sequence[RoleLine], committed: Sequence[Note]) -> None:
+        """Begin with lines into which nothing is written yet; committed: notes that were begun before."""
+        self._lines, self._committed = lines, committed
+        self._counted = [0] * len(lines)  # notes of each line that are known
+        self._pitches: dict[int, list[int]] = {}  # by the tick at which they begin
+
+    def find(self, tick: int) -> int | None:
+        """Return the top of the chord before a tick; ticks rise from call to call."""
+        for number, line in enumerate(self._lines):
+            for note in line.notes[self._counted[number] :]:
+                if note.pitch >= LOWEST_VOICE and not note.is_committed:
+                    self._pitches.setdefault(note.start, []).append(note.pitch)
+            self._counted[number] = len(line.notes)
+        begun = self._pitches
+        latest = max([start for start, pitches in begun.items() if len(pitches) > 1 and start < tick], default=None)
+        if latest is None:
+            return self._top_before
+        for start in [start for start in begun if start < latest]:
+            del begun[start]
+        return max(begun[latest])
+
+    @cached_property
+    def _top_before(self) -> int | None:
+        """The top of the newest chord that was committed."""
+        return find_top(self._committed)
+
+
+@lru_cache(maxsize=4096)  # from plan to plan most chords are the same
+def lead_voices(pitches: tuple[int, ...], top: int, bass: int) -> tuple[int, ...]:
     """Return the pitches of a chord in the octaves in which it follows the one before, in the order in which they were.
 
     pitches: two or more; top: of the chord before; bass: the pitch of the bass, above which all lie, -1 for none.
     """
-    best, least = list(pitches), float(abs(max(pitches) - top))
+    best, least = pitches, float(abs(max(pitches) - top))
     if least <= MOVE_COST:
         return best
     lowest = max(bass + 1, LOWEST_MOVED)
@@ -50,21 +82,21 @@ def lead_voices(pitches: Sequence[int], top: int, bass: int) -> list[int]:
                 break
             cost = abs(max(moved) - top) + MOVE_COST * count
             if cost < least:
-                best, least = list(moved), cost
+                best, least = tuple(moved), cost
     return best
 
 
-def ground(pitches: Sequence[int], sounding: Iterable[int], root: int) -> list[int]:
+def ground(pitches: tuple[int, ...], sounding: Iterable[int], root: int) -> tuple[int, ...]:
     """Return the pitches of a chord over which no bass sounds, its lowest note on the root (a pitch class).
 
     They stay as they are where the lowest note lies too high to be heard as a bass, or something lower sounds on.
     """
     lowest = min(pitches)
     if lowest > HIGHEST_GROUND or lowest % PITCH_CLASSES == root or min(sounding, default=lowest) < lowest:
-        return list(pitches)
+        return pitches
     others = list(pitches)
     others.remove(lowest)
     pitch = find_nearest(lowest, 1 << root)
     if others and pitch >= min(others):
         pitch -= PITCH_CLASSES
-    return [pitch if each == lowest else each for each in pitches]
+    return tuple([pitch if each == lowest else each for each in pitches])

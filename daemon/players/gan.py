@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,7 @@ from music.note import (
     TICKS_PER_STEP,
     Note,
     make_notes,
+    sort_notes,
 )
 
 #: What temperature 1 means: scale of the noise on chords (1 draws from the model's distribution), and of that on a
@@ -97,7 +99,7 @@ PITCHED_SLICES, PLAIN_SLICES = _slice_heads(PITCHED_HEADS), _slice_heads(PLAIN_H
 #: rows of the onsets and holds of chords, then of the pad, in the pitched scores: both have as many cells
 _CHORDAL_ROWS = slice(PITCHED_SLICES["chords_onset"].start, PITCHED_SLICES["pad_hold"].stop)
 #: rows of the gates of the pitched roles in the plain scores
-_GATES = [PLAIN_SLICES[gate].start for gate in ("bass_gate", "chords_gate", "pad_gate")]
+_GATES = np.array([PLAIN_SLICES[gate].start for gate in ("bass_gate", "chords_gate", "pad_gate")])
 #: Rows of rhythm noise: gates and holds of the pitched roles, then the drums.
 _RHYTHM_ROWS = 2 * len(PITCHED_ROLES) + DRUM_PLANES
 #: Role -> pitch class of each of its cells (octave-major).
@@ -109,8 +111,20 @@ _PITCHES_OF: dict[str, list[int]] = {
 _CELL_OF = {role: {pitch: cell for cell, pitch in enumerate(pitches)} for role, pitches in _PITCHES_OF.items()}
 #: cells of a role at most, as bits of an integer
 _MAX_CELLS = 64
-#: (12, qualities * 12): 1 where a pitch class is a tone of a chord
-_CHORD_TONES = (chord_balance.TONE_SHARES > 0).T.astype(np.float32)
+_ALL_CELLS = (1 << _MAX_CELLS) - 1
+#: The tables of chords have one line more than there are chords, which stands for none and is the last, -1.
+_NO_SHARES = np.zeros((1, PITCH_CLASSES))
+#: (12, chords): the share that each pitch class should have of what sounds over a chord, and where that is any
+_SHARES = np.concatenate([chord_balance.TONE_SHARES, _NO_SHARES]).T
+_LOG_SHARES, _IS_TONE = chord_balance.weigh_shares(_SHARES), _SHARES > 0
+_TONE_COUNTS = np.maximum(_IS_TONE.sum(0), 1)
+#: the cells of chords and pad that lie in each chord, as bits
+_CHORD_CELLS: list[int] = [
+    sum(1 << cell for cell, pitch_class in enumerate(_PITCH_CLASSES_OF["chords"].tolist()) if tones[pitch_class])
+    for tones in _IS_TONE.T.tolist()
+]
+#: steps from the now-line on that a plan covers, wherever in its bar that lies
+PLANNED_STEPS = FUTURE_STEPS - _BLOCK_STEPS + 1
 
 
 class GanPlayer(GraphPlayer):
@@ -163,13 +177,13 @@ class GanPlayer(GraphPlayer):
         return PlayerInfo(
             past_steps=melody_context.PAST_STEPS,
             memory_steps=melody_context.MEMORY_STEPS,
-            future_steps=FUTURE_STEPS - _BLOCK_STEPS + 1,
+            future_steps=PLANNED_STEPS,
             roles=ROLES,
             styles=styles,
         )
 
     def plan(self, request: PlanRequest) -> Plan:
-        """Return a plan to the end of the canvas. Raises UserError for a style that the graph does not know."""
+        """Return a plan of PLANNED_STEPS. Raises UserError for a style that the graph does not know."""
         begun_ns = time.perf_counter_ns()
         check_style(request.settings.style, self._styles)
         if not self._hears_given:
@@ -180,14 +194,19 @@ class GanPlayer(GraphPlayer):
         noise = _draw_noise(request.settings, first + FIRST_NOW_STEP, bar, request.metre.steps_per_bar)
         scores = self._run_graph(request, style, bar, first + FIRST_NOW_STEP, noise)
         bias = self._compute_bias(request, style, bar)
-        recent = [note for role in PITCHED_ROLES for note in self._told[role].recent]
-        neglected = BALANCE_WEIGHT * _weigh_neglected(recent, request.now, scores["chord_choice"][0])
-        writer = _NoteWriter(request, first + FIRST_NOW_STEP, scores, noise, self._velocity_std[style], bias, neglected)
-        notes, held = writer.write({role: self._told[role].recent for role in PITCHED_ROLES})
-        chords = _list_chords(scores["chord_choice"][0])[request.now - first - FIRST_NOW_STEP :]
-        arranged, ends = arrange_plan(request, notes, held, chords)
+        recent = {role: self._told[role].recent for role in PITCHED_ROLES}
+        offset = request.now - first - FIRST_NOW_STEP
+        chords = _find_chords(scores["chord_choice"][0])
+        neglected = BALANCE_WEIGHT * _weigh_neglected(chain(*recent.values()), request.now, chords)
+        places = slice(offset, FUTURE_STEPS)
+        planned = [chord for chord in chords for _ in range(STEPS_PER_BEAT)][places]
+        writer = _NoteWriter(
+            request, places, scores, planned, noise, self._velocity_std[style], bias, neglected[:, places]
+        )
+        notes, held = writer.write(recent)
+        last = request.now + PLANNED_STEPS
+        arranged, ends = arrange_plan(request, notes, held, map(_NAMES.__getitem__, planned), last, recent)
         spent_ns = time.perf_counter_ns() - begun_ns
-        last = first + CANVAS_STEPS
         return Plan(request.number, request.now, last, request.heard, arranged, ends, inference_ns=spent_ns)
 
     def _run_graph(
@@ -242,9 +261,9 @@ class GanPlayer(GraphPlayer):
         """Return what brings a band that has strayed back to its groove; see `compute_density_bias`."""
         bank = self._habits[style]
         promised = bank[request.settings.seed % len(bank)]
-        past_steps = np.arange(-note_density.WINDOW_STEPS, 0) + request.now
-        sections = (past_steps - bar) // (request.metre.steps_per_bar * SECTION_BARS)
-        return self._counter.compute_bias(self._told, promised[sections % len(promised)], request.settings.density)
+        past_steps = np.arange(request.now - bar - note_density.WINDOW_STEPS, request.now - bar)
+        sections = past_steps // (request.metre.steps_per_bar * SECTION_BARS)
+        return self._counter.compute_bias(self._told, promised, sections % len(promised), request.settings.density)
 
 
 class _CanvasNoise:
@@ -337,14 +356,15 @@ class _NoteWriter:
     """Reads notes off the generator's scores, step by step.
 
     A note begins only at an onset and sounds while it is held, as `play` in models/gan/network.py has it. Steps are
-    counted from the first of the scores.
+    counted from the now-line.
     """
 
     def __init__(
         self,
         request: PlanRequest,
-        first: int,
+        places: slice,
         scores: dict[str, NDArray[Any]],
+        chords: Sequence[int],
         noise: _CanvasNoise,
         velocity_std: NDArray[Any],
         bias: tuple[NDArray[np.float64], NDArray[np.float64]],
@@ -352,53 +372,55 @@ class _NoteWriter:
     ) -> None:
         """Decide from the scores which cells may begin, and which are held.
 
-        first: the song's step at which the scores begin; bias: what is added to the logits of beginning (roles) and of
-        holding (pitched roles); neglected: (12, FUTURE_STEPS) what is added to the onset scores of chords and pad, by
-        pitch class.
+        places: of the scores and the noise from the now-line on; chords: of those steps, as `_find_chords` has them;
+        bias: what is added to the logits of beginning (roles) and of holding (pitched roles); neglected: (12, steps)
+        what is added to the onset scores of chords and pad, by pitch class.
         """
-        self._request, self._first = request, first
-        pitched, plain = scores["pitched_scores"][0], scores["plain_scores"][0]
-        settings = request.settings
+        self._request = request
+        self._in_beat = places.start % STEPS_PER_BEAT  # place of the now-line in the canvas's beats
+        pitched = np.ascontiguousarray(scores["pitched_scores"][0][..., places])
+        plain, rhythm = scores["plain_scores"][0][:, places], noise.rhythm[:, places]
+        settings, steps = request.settings, len(chords)
         begin, longer = DENSITY_GAIN * (settings.density - 1) + bias[0][:, None], bias[1][:, None]
-        gates = plain[_GATES] + noise.rhythm[:3] + begin[:3] > 0
-        held = noise.rhythm[3:6] + longer
-        best = pitched[PITCHED_SLICES["bass_pitch"]].reshape(-1, FUTURE_STEPS)
-        # cells that an onset of each pitched role would take, that are held, and that lie in the chord
-        cells = np.zeros((3, len(PITCHED_ROLES), FUTURE_STEPS, _MAX_CELLS), np.bool_)
+        gates = plain[_GATES] + rhythm[:3] + begin[:3] > 0
+        held = rhythm[3:6] + longer
+        best = pitched[PITCHED_SLICES["bass_pitch"]].reshape(-1, steps)
+        # cells that an onset of each pitched role would take, and that are held
+        cells = np.zeros((2, len(PITCHED_ROLES), steps, _MAX_CELLS), np.bool_)
         bass_holds = plain[PLAIN_SLICES["bass_hold"]] + held[:1] > 0
-        cells[2, 0] = True
+        chord_cells = [_CHORD_CELLS[chord] for chord in chords]
+        #: of each pitched role, the cells that lie in the chord of each step; the bass may be anywhere
+        self._tones = [[_ALL_CELLS] * steps, chord_cells, chord_cells]
         if request.harmony:
-            known = find_known_chords(request.harmony, first, FUTURE_STEPS)
+            known = find_known_chords(request.harmony, request.now, steps)
             best = best + BASS_PULL * self._weigh_bass(known, STEPS_PER_BEAT)[_PITCH_CLASSES_OF["bass"]]
             bass_holds = bass_holds | (self._weigh_bass(known, BASS_STEPS)[_PITCH_CLASSES_OF["bass"]] > 0)
-            cells[2, 0] = _find_bass_places(known).T
+            self._tones[0] = [_find_bass_places(chord) for chord in known]
         cells[0, 0, :, : len(best)] = (best == best.max(0)).T
         cells[1, 0, :, : len(best)] = bass_holds.T
-        # chords and pad alike: (2, octaves, 12, FUTURE_STEPS)
-        chordal = pitched[_CHORDAL_ROWS].reshape(2, 2, -1, PITCH_CLASSES, FUTURE_STEPS)
-        onset = (chordal[:, 0] + neglected).reshape(2, -1, FUTURE_STEPS)
-        hold = chordal[:, 1].reshape(2, -1, FUTURE_STEPS) + held[1:, None]
+        # chords and pad alike: (2, octaves, 12, steps)
+        chordal = pitched[_CHORDAL_ROWS].reshape(2, 2, -1, PITCH_CLASSES, steps)
+        onset = (chordal[:, 0] + neglected).reshape(2, -1, steps)
+        hold = chordal[:, 1].reshape(2, -1, steps) + held[1:, None]
         begins = (onset > ONSET_THRESHOLD) | (onset == onset.max(1, keepdims=True))
         cells[0, 1:, :, : onset.shape[1]] = begins.swapaxes(1, 2)
         cells[1, 1:, :, : onset.shape[1]] = (hold > HOLD_THRESHOLD).swapaxes(1, 2)
-        tones = _find_chord_tones(scores["chord_choice"][0])
-        cells[2, 1:, :, : onset.shape[1]] = np.tile(tones.T, onset.shape[1] // PITCH_CLASSES)
-        self._begins, self._holds, self._tones = _pack_cells(cells)
+        self._begins, self._holds = _pack_cells(cells)
         self._gates = gates.tolist()
-        self._drums = plain[PLAIN_SLICES["drums"]] + noise.rhythm[6:] + begin[3] > 0
+        self._drums = plain[PLAIN_SLICES["drums"]] + rhythm[6:] + begin[3] > 0
         loudness = 127 / (1 + np.exp(-plain[PLAIN_SLICES["velocity"]]))
-        loudness = loudness + noise.velocity * velocity_std[:, None] * 127 * settings.temperature
+        loudness = loudness + noise.velocity[:, places] * velocity_std[:, None] * 127 * settings.temperature
         bounded = np.minimum(np.maximum(np.rint(loudness), MIN_VELOCITY), MAX_VELOCITY)
         self._velocity: list[list[int]] = bounded.astype(int).tolist()
 
     def _weigh_bass(self, known: Sequence[GivenChord | None], steps: int) -> NDArray[np.float64]:
-        """Return where a pitch class is the bass's: (12, FUTURE_STEPS) of 0 and 1.
+        """Return where a pitch class is the bass's: (12, steps) of 0 and 1.
 
         known: the chord of each step that is known; steps: how many from the beginning of each chord and bar on.
         """
         request = self._request
         bar, steps_per_bar = request.bar_origin // TICKS_PER_STEP, request.metre.steps_per_bar
-        return weigh_known_bass(known, self._first, bar, steps_per_bar, steps)
+        return weigh_known_bass(known, request.now, bar, steps_per_bar, steps)
 
     def write(
         self, recent: Mapping[str, Iterable[Note]]
@@ -409,17 +431,16 @@ class _NoteWriter:
         """
         notes: dict[str, tuple[Note, ...]] = {}
         held: dict[str, tuple[Note, ...]] = {}
-        now = self._request.now - self._first
         for i, role in enumerate(PITCHED_ROLES):
-            begun, kept = self._write_role(role, i, now, recent[role])
+            begun, kept = self._write_role(role, i, recent[role])
             begun.sort()
             notes[role] = tuple(make_notes(begun))
-            held[role] = tuple(sorted(kept))
-        notes["drums"] = tuple(make_notes(sorted(self._list_drums(now))))
+            held[role] = tuple(sort_notes(kept))
+        notes["drums"] = tuple(make_notes(sorted(self._list_drums())))
         return notes, held
 
     def _write_role(
-        self, role: str, index: int, now: int, recent: Iterable[Note]
+        self, role: str, index: int, recent: Iterable[Note]
     ) -> tuple[list[tuple[int, int, int, int]], list[Note]]:
         """Return the notes that begin from now on, and the committed ones that sound there, with their ends.
 
@@ -432,15 +453,14 @@ class _NoteWriter:
         open_notes = {cell_of[n.pitch]: n for n in committed if n.pitch in cell_of}
         kept = [_lengthen(n, tick - n.start) for n in committed if n.pitch not in cell_of]
         begun: list[tuple[int, int, int, int]] = []
-        open_since = dict.fromkeys(open_notes, now)
+        open_since = dict.fromkeys(open_notes, 0)
         sounding = sum(1 << cell for cell in open_notes)
         begins = [cells if gate else 0 for cells, gate in zip(self._begins[index], self._gates[index], strict=True)]
-        for step in range(now, FUTURE_STEPS + 1):
-            begin = begins[step] if step < FUTURE_STEPS else 0
+        for step, begin in enumerate((*begins, 0)):  # at the end of the scores all that sounds ends
             if not (sounding or begin):
                 continue
             go_on = 0
-            if step < FUTURE_STEPS:
+            if step < len(begins):
                 begin, go_on = self._decide(role, index, step, sounding, begin)
             ended = sounding & (begin | ~go_on)
             while ended:
@@ -449,9 +469,9 @@ class _NoteWriter:
                 since = open_since.pop(cell)
                 note = open_notes.pop(cell, None)
                 if note is not None:
-                    kept.append(_lengthen(note, tick - note.start + (step - now) * TICKS_PER_STEP))
+                    kept.append(_lengthen(note, tick - note.start + step * TICKS_PER_STEP))
                     continue
-                start, length = (self._first + since) * TICKS_PER_STEP, (step - since) * TICKS_PER_STEP
+                start, length = tick + since * TICKS_PER_STEP, (step - since) * TICKS_PER_STEP
                 begun.append((start, pitches[cell], length, velocity[since]))
             sounding = begin | go_on
             while begin:
@@ -472,31 +492,29 @@ class _NoteWriter:
             if sounding & ~self._tones[index][step]:
                 begin = self._begins[index][step]
             return begin, 0 if begin else go_on
-        if step % STEPS_PER_BEAT == 0:
+        if (step + self._in_beat) % STEPS_PER_BEAT == 0:
             inside = self._tones[index][step]
             if role == "pad" and sounding & ~inside:
                 begin |= self._begins[index][step] & inside
             go_on &= inside
         return begin, go_on
 
-    def _list_drums(self, now: int) -> Iterator[tuple[int, int, int, int]]:
-        """Yield start, pitch, length and velocity of the drums' notes from now on."""
-        kinds, steps = np.nonzero(self._drums[:, now:])
-        velocity = self._velocity[-1]
-        for kind, step in zip(kinds.tolist(), (steps + now).tolist(), strict=True):
-            yield (self._first + step) * TICKS_PER_STEP, DRUMS[kind][0], TICKS_PER_STEP, velocity[step]
+    def _list_drums(self) -> Iterator[tuple[int, int, int, int]]:
+        """Yield start, pitch, length and velocity of the drums' notes."""
+        kinds, steps = np.nonzero(self._drums)
+        velocity, now = self._velocity[-1], self._request.now
+        for kind, step in zip(kinds.tolist(), steps.tolist(), strict=True):
+            yield (now + step) * TICKS_PER_STEP, DRUMS[kind][0], TICKS_PER_STEP, velocity[step]
 
 
-def _find_bass_places(known: Sequence[GivenChord | None]) -> NDArray[np.bool_]:
-    """Return the cells in which a bass note may go on at each step: those of the chord that is known, else all."""
-    inside = np.ones((PITCH_CLASSES, FUTURE_STEPS), np.bool_)
-    for step, chord in enumerate(known):
-        if chord is not None:
-            inside[:, step] = False
-            inside[[*chord.list_tones(), *([chord.bass] if chord.bass != NO_CHORD else [])], step] = True
-    cells = np.ones((_MAX_CELLS, FUTURE_STEPS), np.bool_)
-    cells[: len(_PITCH_CLASSES_OF["bass"])] = inside[_PITCH_CLASSES_OF["bass"]]
-    return cells
+@lru_cache(maxsize=64)
+def _find_bass_places(known: GivenChord | None) -> int:
+    """Return the cells in which a bass note may go on under a chord that is known, as bits; under none in all."""
+    if known is None:
+        return _ALL_CELLS
+    inside = {*known.list_tones(), known.bass}
+    cells = enumerate(_PITCH_CLASSES_OF["bass"].tolist())
+    return sum(1 << cell for cell, pitch_class in cells if pitch_class in inside)
 
 
 def _pack_cells(cells: NDArray[np.bool_]) -> list[list[list[int]]]:
@@ -511,29 +529,29 @@ def _lengthen(note: Note, length: int) -> Note:
     return Note(note.start, note.pitch, length, note.velocity)
 
 
-def _weigh_neglected(recent: Iterable[Note], now: int, chord: NDArray[Any]) -> NDArray[np.float64]:
-    """Return how far the band has neglected each tone of the chosen chords: (12, FUTURE_STEPS).
+def _find_chords(choice: NDArray[Any]) -> list[int]:
+    """Return the chord of each beat, 12 * quality + root, -1 for none: (qualities, 12, beats) one-hot."""
+    flat = choice.reshape(-1, choice.shape[-1])
+    found: list[int] = np.where(flat.any(0), flat.argmax(0), NO_CHORD).tolist()
+    return found
+
+
+#: root and quality of each chord; of none at -1
+_NAMES = [(i % PITCH_CLASSES, i // PITCH_CLASSES) for i in range(len(chord_balance.TONE_SHARES))] + [
+    (NO_CHORD, NO_CHORD)
+]
+
+
+def _weigh_neglected(recent: Iterable[Note], now: int, chords: Sequence[int]) -> NDArray[np.float64]:
+    """Return how far the band has neglected each tone of the chosen chords: (12, steps of the beats).
 
     It is counted from the mean over a chord's tones, so that chords do not grow by it. recent: what it played of late;
-    chord: (qualities, 12, beats) one-hot, 0 where none is chosen.
+    chords: of each beat, as `_find_chords` has them.
     """
-    wanted = chord_balance.TONE_SHARES.T @ chord.reshape(-1, chord.shape[-1])  # (12, beats)
     heard = chord_balance.add_up_sounding_steps(recent, now)
-    missing = chord_balance.weigh_neglected_tones(wanted, heard)
-    inside = wanted > 0
-    missing -= (missing * inside).sum(0) / np.maximum(inside.sum(0), 1)
+    if not heard.any():
+        return np.zeros((PITCH_CLASSES, STEPS_PER_BEAT * len(chords)))
+    missing = _LOG_SHARES.take(chords, 1) - chord_balance.weigh_shares(heard)[:, None]
+    inside = _IS_TONE.take(chords, 1)
+    missing -= (missing * inside).sum(0) / _TONE_COUNTS.take(chords)
     return np.repeat(missing * inside, STEPS_PER_BEAT, 1)
-
-
-def _list_chords(chord: NDArray[Any]) -> list[tuple[int, int]]:
-    """Return root and quality of each step's chord, NO_CHORD for none: (qualities, 12, beats) one-hot."""
-    flat = chord.reshape(-1, chord.shape[-1])
-    found = np.where(flat.any(0), flat.argmax(0), NO_CHORD).tolist()
-    beats = [(i % PITCH_CLASSES, i // PITCH_CLASSES) if i != NO_CHORD else (NO_CHORD, NO_CHORD) for i in found]
-    return [beat for beat in beats for _ in range(STEPS_PER_BEAT)]
-
-
-def _find_chord_tones(chord: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return which pitch classes the chosen chords have: (qualities, 12, beats) one-hot -> (12, FUTURE_STEPS)."""
-    beats = _CHORD_TONES @ (chord.reshape(-1, chord.shape[-1]) > 0.5) > 0
-    return np.repeat(beats, STEPS_PER_BEAT, 1)

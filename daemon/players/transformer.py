@@ -354,7 +354,9 @@ class _PlanWriter:
         """Return the plan, which ends at the step `last`."""
         notes = {role: tuple(sorted(part.begun)) for role, part in self._band.parts.items()}
         held = {role: tuple(sorted(part.held.values())) for role, part in self._band.parts.items()}
-        arranged, ends = arrange_plan(self._request, notes, held, self._chosen[: last - self._now])
+        arranged, ends = arrange_plan(
+            self._request, notes, held, self._chosen[: last - self._now], last, self._band.near
+        )
         return Plan(self._request.number, self._now, last, self._request.heard, arranged, ends)
 
     def _draw_melody(self, chord: Chord, state: DecoderState) -> Note | None:

@@ -13,7 +13,6 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from music.analysis.note_rows import spread, to_rows
@@ -53,29 +52,38 @@ def sample_melody(rows: Iterable[Sequence[int]] | NDArray[np.int64], steps: int)
 
 def find_match(pitches: NDArray[np.int16], steps_per_bar: int = 16) -> MelodyMatch:
     """Return the match of the line after the last of the steps (T,)."""
-    return _find_match(np.asarray(pitches, np.int16).tobytes(), steps_per_bar)
+    return find_matches(np.asarray(pitches, np.int16)[None], steps_per_bar)[0]
+
+
+def find_matches(voices: NDArray[np.int16], steps_per_bar: int = 16) -> list[MelodyMatch]:
+    """Return what `find_match` does, of several melodies of as many steps: (melodies, T)."""
+    return _find_matches(voices.tobytes(), len(voices), steps_per_bar)
 
 
 @lru_cache(maxsize=4)  # a plan asks more than once
-def _find_match(sampled: bytes, steps_per_bar: int) -> MelodyMatch:
-    """Return the match of the line after steps, which are told as the bytes of an array of int16."""
-    pitches = np.frombuffer(sampled, np.int16)
-    lags = _list_lags(len(pitches), steps_per_bar)
-    if not len(lags):
-        return MelodyMatch(-1, 0.0)
+def _find_matches(sampled: bytes, count: int, steps_per_bar: int) -> list[MelodyMatch]:
+    """Return the matches of the line after steps, which are told as the bytes of an array of int16 (count, T)."""
+    voices = np.frombuffer(sampled, np.int16).reshape(count, -1)
+    steps = voices.shape[1]
+    nearest = -(-MIN_LAG_STEPS // steps_per_bar) * steps_per_bar
+    lags = len(range(nearest, min(steps, MEMORY_STEPS) + 1, steps_per_bar))
+    if not lags:
+        return [MelodyMatch(-1, 0.0)] * count
     # classes before the line, the last first, and rests before the song
-    back = np.full(_COMPARED_STEPS + int(lags[-1]), PITCH_CLASSES, np.intp)
-    known = pitches[: -len(back) - 1 : -1]
-    back[: len(known)] = _CLASS_OF[known]
-    earlier = as_strided(
-        back[int(lags[0]) :], (_COMPARED_STEPS, len(lags)), (back.strides[0], steps_per_bar * back.strides[0])
-    )
-    pairs = (back[:_COMPARED_STEPS] * (PITCH_CLASSES + 1) + _FADED_ROWS)[:, None] + earlier
-    likeness, evidence = (said.take(pairs).sum(0) for said in (_FADED_LIKENESS, _FADED_EVIDENCE))
-    trust = likeness / (evidence + _DOUBT_STEPS)  # as `_choose_best` has it, of which this is one line
-    best = int(trust.argmax())
-    found = float(np.float32(min(max(float(trust[best]), 0.0), 1.0)))
-    return MelodyMatch(len(pitches) - int(lags[best]) if found > 0 else -1, found)
+    reach = _COMPARED_STEPS + nearest + (lags - 1) * steps_per_bar
+    back = np.full((count, reach), PITCH_CLASSES, np.intp)
+    known = voices[:, : -reach - 1 : -1]
+    back[:, : known.shape[1]] = _CLASS_OF[known]
+    whole, each = back.strides
+    strides, shape = (whole, each, steps_per_bar * each), (count, _COMPARED_STEPS, lags)
+    earlier: NDArray[np.intp] = np.ndarray(shape, np.intp, back, nearest * each, strides)
+    said = _FADED.take((back[:, :_COMPARED_STEPS] * (PITCH_CLASSES + 1) + _FADED_ROWS)[:, :, None] + earlier).sum(1)
+    trust = said.real / (said.imag + _DOUBT_STEPS)  # as `_choose_best` has it, of which these are single lines
+    found = []
+    for best, line in zip(trust.argmax(1).tolist(), trust, strict=True):
+        surest = float(np.float32(min(max(float(line[best]), 0.0), 1.0)))
+        found.append(MelodyMatch(steps - nearest - best * steps_per_bar if surest > 0 else -1, surest))
+    return found
 
 
 def find_all_matches(
@@ -130,6 +138,7 @@ def _choose_best(
 _CLASSES = np.array([*range(PITCH_CLASSES), REST], np.int16)
 #: `_compare` of two pitch classes, or rests: of class a and class b at a * (PITCH_CLASSES + 1) + b
 _LIKENESS, _EVIDENCE = (table.ravel() for table in _compare(_CLASSES[:, None], _CLASSES[None]))
-#: the same for each of the compared steps, times its weight: one row of classes a step
-_FADED_LIKENESS, _FADED_EVIDENCE = ((_FADE * table).ravel() for table in (_LIKENESS, _EVIDENCE))
+#: the same for each of the compared steps, times its weight: one row of classes a step; likeness is the real part,
+#: evidence the imaginary one, so that both are looked up and added up at once
+_FADED = ((_FADE * _LIKENESS) + 1j * (_FADE * _EVIDENCE)).ravel()
 _FADED_ROWS = np.arange(_COMPARED_STEPS) * len(_LIKENESS)

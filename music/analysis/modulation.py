@@ -8,7 +8,7 @@ what is recalled (music.analysis.melody_recall): does the song, moved, go as it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from music.analysis import melody_recall
 from music.analysis.note_rows import to_rows
-from music.note import PITCH_CLASSES, PITCHES
+from music.note import PITCH_CLASSES, PITCHES, REST
 
 #: Steps of melody before a change, at least: there must be a key to leave.
 SETTLED_STEPS = 64
@@ -62,11 +62,8 @@ def find_key_change(rows: Rows, now: int, steps_per_bar: int = 16) -> KeyChange 
     likely = _find_likely_changes(told.tobytes())
     if not likely:
         return None
-    as_it_is = _measure_recall(heard, now, steps_per_bar)
-    proofs = [
-        nats + RECALL_NATS * (_measure_recall(apply_key_change(heard, change), now, steps_per_bar) - as_it_is)
-        for nats, change in likely
-    ]
+    as_it_is, *recalled = measure_recall(heard, [change for _, change in likely], now, steps_per_bar)
+    proofs = [nats + RECALL_NATS * (trust - as_it_is) for (nats, _), trust in zip(likely, recalled, strict=True)]
     surest = int(np.argmax(proofs))
     return likely[surest][1] if proofs[surest] > PROOF_NATS else None
 
@@ -100,11 +97,24 @@ def _weigh_changes(before: NDArray[np.float64], since: NDArray[np.float64]) -> N
     return proof
 
 
-def _measure_recall(heard: NDArray[np.int64], now: int, steps_per_bar: int) -> float:
-    """Return how surely the last steps before `now` are recalled, 0..1."""
-    first = int(heard[0, 0])
-    voice = melody_recall.sample_melody(heard - (first, 0, 0), now - first)
-    return melody_recall.find_match(voice, steps_per_bar).trust
+def measure_recall(heard: NDArray[np.int64], changes: Sequence[KeyChange], now: int, steps_per_bar: int) -> list[float]:
+    """Return how surely the last steps before `now` are recalled, 0..1: as they are, and with each change applied."""
+    start, pitch, length = heard[:, :3].T
+    first = int(start[0])
+    # which note sounds at each step, and what its pitch is, by change; REST where none does
+    sounding = melody_recall.sample_melody(np.stack([start - first, np.arange(len(heard)), length], 1), now - first)
+    pitches = np.full((1 + len(changes), len(heard) + 1), REST, np.int16)
+    pitches[0, :-1] = pitch
+    for line, change in zip(pitches[1:], changes, strict=True):
+        line[:-1] = _move_pitches(start, pitch, change)
+    return [match.trust for match in melody_recall.find_matches(pitches[:, sounding], steps_per_bar)]
+
+
+def _move_pitches(start: NDArray[np.int64], pitch: NDArray[np.int64], change: KeyChange) -> NDArray[np.int64]:
+    """Return pitches, those of notes that start before a change of key moved as it did, in MIDI's compass."""
+    moved = pitch + change.semitones
+    moved += PITCH_CLASSES * (moved < 0) - PITCH_CLASSES * (moved >= PITCHES)
+    return np.where(start < change.step, moved, pitch)
 
 
 def apply_key_change(rows: Rows, change: KeyChange) -> NDArray[np.int64]:
@@ -113,7 +123,5 @@ def apply_key_change(rows: Rows, change: KeyChange) -> NDArray[np.int64]:
     Where that is no pitch, a note moves by an octave less.
     """
     moved = to_rows(rows).copy()
-    pitch = moved[:, 1] + change.semitones
-    pitch += PITCH_CLASSES * (pitch < 0) - PITCH_CLASSES * (pitch >= PITCHES)
-    moved[:, 1] = np.where(moved[:, 0] < change.step, pitch, moved[:, 1])
+    moved[:, 1] = _move_pitches(moved[:, 0], moved[:, 1], change)
     return moved

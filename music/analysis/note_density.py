@@ -51,6 +51,7 @@ WINDOW_STEPS, TRUST_STEPS = 128, 16
 #: (bars, STEPS_PER_BAR): the steps that are looked back on, those of the last bar first
 _NEWEST_BARS_FIRST = np.arange(WINDOW_STEPS).reshape(-1, STEPS_PER_BAR)[::-1]
 _NEWEST_FIRST = _NEWEST_BARS_FIRST.ravel()
+_EACH_STEP = np.arange(WINDOW_STEPS)
 #: what is added to a gate's logit where a role plays e times too few notes; many drums are far from any doubt
 ONSET_GAIN = (8.0, 8.0, 8.0, 16.0)
 #: what is added to a hold's logit for each logit that the share of one-step notes strays
@@ -76,37 +77,42 @@ def compute_density_bias(parts: Rows, now: int, promised: Floats, density: float
         ago[(ago >= 0) & (ago < WINDOW_STEPS // STEPS_PER_BAR)], minlength=WINDOW_STEPS // STEPS_PER_BAR
     )
     first = int(starts.min()) if len(starts) else now
-    return _weigh(count_notes(parts, max(now - WINDOW_STEPS, first), now), begun > 0, first - now, promised, density)
+    counts = tuple(each.tolist() for each in count_notes(parts, max(now - WINDOW_STEPS, first), now))
+    return _weigh(counts, (begun > 0).tolist(), first - now, promised, _EACH_STEP, density)
 
 
 def _weigh(
-    counts: tuple[Floats, Floats, Floats],
-    begun: NDArray[np.bool_],
+    counts: Sequence[Sequence[float]],
+    begun: Sequence[bool],
     first: int,
-    promised: Floats,
+    habits: Floats,
+    chosen: NDArray[np.intp],
     density: float,
 ) -> tuple[Floats, Floats]:
     """Return what `compute_density_bias` does.
 
     counts: as `count_notes` has them; begun: in which of the last bars notes began, the newest first; first: the step
-    of the first note, counted from now.
+    of the first note, counted from now; habits, chosen: as `NoteCounter.compute_bias` takes them.
     """
-    if not begun.any():
+    if not any(begun):
         return np.zeros(len(ROLES)), np.zeros(len(PITCHED_ROLES))
-    steps = _NEWEST_FIRST if begun.all() else _NEWEST_BARS_FIRST[begun].ravel()
+    steps = _NEWEST_FIRST if all(begun) else _NEWEST_BARS_FIRST[np.array(begun)].ravel()
     if first > -WINDOW_STEPS:
         steps = steps[steps >= first + WINDOW_STEPS]
-    habits, times = promised[steps], max(density, _EPSILON)
-    rates = (habits[:, : len(ROLES)] * times / STEPS_PER_BAR).sum(0).tolist()
-    shares = (habits[:, len(ROLES) :].sum(0) / len(steps)).tolist()
-    newest = promised[-1].tolist()
+    times = max(density, _EPSILON)
+    expected = habits.copy()  # notes a step, and shares
+    expected[:, : len(ROLES)] *= times
+    expected[:, : len(ROLES)] /= STEPS_PER_BAR
+    sums = expected.take(chosen.take(steps), 0).sum(0).tolist()
+    rates, shares = sums[: len(ROLES)], [share / len(steps) for share in sums[len(ROLES) :]]
+    newest = habits[chosen[-1]].tolist()
     # of a dozen numbers, each on its own is sooner worked out than as arrays, but for the logarithms
-    notes, over, single = (each.tolist() for each in counts)
+    notes, over, single = counts
     ratios = []
     for role, rate in enumerate(rates):
         kept = TRUST_STEPS * (newest[role] * times / STEPS_PER_BAR) + _EPSILON
         ratios.append((rate + kept) / (notes[role] + kept))
-    for role, share in enumerate(shares):
+    for role, share in enumerate(shares):  # of the pitched roles
         is_single = (single[role] + _TRUSTED_NOTES * share) / (over[role] + _TRUSTED_NOTES)
         ratios += [_compute_odds(is_single), _compute_odds(share)]
     logs = np.log(ratios).tolist()
@@ -138,6 +144,7 @@ class NoteCounter:
 
     def __init__(self) -> None:
         self._counts = np.zeros((3, len(ROLES), _PLACES), np.int64)  # by role and by the step at which a note begins
+        self._begun = [0] * _PLACES  # notes that begin at each step, of all roles
         self._origin = 0  # the step of the first place
         self._now = -1 << 62  # the step of the last update
         self._sounding: list[tuple[int, int, int, bool]] = []  # end (tick), role, place, is short; of those not over
@@ -147,6 +154,7 @@ class NoteCounter:
         if now < self._now or now - WINDOW_STEPS < self._origin or now > self._origin + _PLACES:
             self._origin = now - WINDOW_STEPS
             self._counts[:] = 0
+            self._begun = [0] * _PLACES
             self._sounding.clear()
             changes = [(_NO_NOTES, parts[role].notes) for role in ROLES]
         else:
@@ -159,6 +167,7 @@ class NoteCounter:
                 place = note.start // TICKS_PER_STEP - self._origin
                 if 0 <= place < _PLACES:
                     self._counts[_BEGUN, role, place] += 1
+                    self._begun[place] += 1
                     self._sounding.append((note.end, role, place, _is_short(note)))
         self._now, line = now, now * TICKS_PER_STEP
         over = [each for each in self._sounding if each[0] <= line]
@@ -173,6 +182,7 @@ class NoteCounter:
         if not 0 <= place < _PLACES:
             return
         self._counts[_BEGUN, role, place] -= 1
+        self._begun[place] -= 1
         if note.end > line:
             self._sounding.remove((note.end, role, place, _is_short(note)))
         else:
@@ -180,16 +190,18 @@ class NoteCounter:
             self._counts[_SINGLE, role, place] -= _is_short(note)
 
     def compute_bias(
-        self, parts: Mapping[str, PartNotes], promised: Floats, density: float = 1.0
+        self, parts: Mapping[str, PartNotes], habits: Floats, chosen: NDArray[np.intp], density: float = 1.0
     ) -> tuple[Floats, Floats]:
-        """Return what `compute_density_bias` does at the now-line of the last update. parts: what that was given."""
+        """Return what `compute_density_bias` does at the now-line of the last update. parts: what that was given.
+
+        habits: (n, HABIT_COUNT), those of some grooves; chosen: (WINDOW_STEPS,), which of them was promised at each of
+        the steps before the now-line.
+        """
         at = self._now - self._origin
-        window = self._counts[:, :, at - WINDOW_STEPS : at]
-        begun, over, single = window.sum(2).astype(np.float64)
-        bars = window[_BEGUN].sum(0).reshape(-1, STEPS_PER_BAR).any(1)[::-1]
-        first = min(parts[role].earliest for role in ROLES) // TICKS_PER_STEP
-        pitched = slice(len(PITCHED_ROLES))
-        return _weigh((begun, over[pitched], single[pitched]), bars, first - self._now, promised, density)
+        counts = self._counts[:, :, at - WINDOW_STEPS : at].sum(2).tolist()
+        bars = [any(self._begun[end - STEPS_PER_BAR : end]) for end in range(at, at - WINDOW_STEPS, -STEPS_PER_BAR)]
+        first = min([parts[role].earliest for role in ROLES]) // TICKS_PER_STEP
+        return _weigh(counts, bars, first - self._now, habits, chosen, density)
 
 
 def _is_short(note: Note) -> bool:

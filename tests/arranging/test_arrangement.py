@@ -31,8 +31,9 @@ def arrange(
     request: PlanRequest | None = None,
     chords: list[tuple[int, int]] | None = None,
     held: Plan | None = None,
+    last: int = 1000,
 ) -> tuple[Plan, Plan]:
-    made, ends = arrange_plan(request or ask(), notes, held or {}, chords or [C_MAJOR] * 8)
+    made, ends = arrange_plan(request or ask(), notes, held or {}, chords or [C_MAJOR] * 8, last)
     return dict(made), dict(ends)
 
 
@@ -229,3 +230,21 @@ def test_the_same_request_gives_the_same_plan(
 ) -> None:
     request = ask(committed=_by_role(committed))
     assert arrange(_by_role(notes), request, chords) == arrange(_by_role(notes), request, chords)
+
+
+@given(NOTES, COMMITTED, CHORDS, st.integers(1, 14))
+def test_a_shorter_plan_is_the_beginning_of_a_longer_one(
+    notes: dict[str, list[Note]], committed: dict[str, list[Note]], chords: list[tuple[int, int]], steps: int
+) -> None:
+    request, last = ask(committed=_by_role(committed)), 16 + steps
+    whole, part = (arrange(_by_role(notes), request, chords, last=until) for until in (1000, last))
+    for before, after in zip(whole, part, strict=True):
+        assert _clip(before, last) == _clip(after, last)
+    assert all(note.start < last * TICKS_PER_STEP for played in part[0].values() for note in played)
+
+
+def _clip(notes: Plan, last: int) -> Plan:
+    """The notes that begin before a step, ended there."""
+    tick = last * TICKS_PER_STEP
+    begun = {role: [note for note in each if note.start < tick] for role, each in notes.items()}
+    return {role: tuple(replace(n, length=min(n.end, tick) - n.start) for n in each) for role, each in begun.items()}

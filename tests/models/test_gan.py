@@ -9,7 +9,7 @@ from lightning_fabric import Fabric
 
 from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
-from daemon.players.gan import _CanvasNoise, _NoteWriter
+from daemon.players.gan import _CanvasNoise, _find_chords, _NoteWriter
 from models import checkpoint
 from models.draws import Draws
 from models.gan import dataset, groove_bank
@@ -27,7 +27,7 @@ from music.encoding.gan_canvas import (
     PITCHED_HEADS,
     PLAIN_HEADS,
 )
-from music.note import PITCH_CLASSES, Note
+from music.note import PITCH_CLASSES, STEPS_PER_BEAT, Note
 from tests.support.training import GAN_CONFIG as SMALL
 from tests.support.training import make_song
 
@@ -86,9 +86,10 @@ def test_training_and_the_daemon_play_the_same_notes_from_the_same_scores(seed: 
         "plain_scores": torch.cat(list(scores.plain.values()), 1).numpy(),
     }
     noise, still = _CanvasNoise(0, first, 0, 16, rhythm_scale=0.0), (np.zeros(4), np.zeros(3))
-    notes, held = _NoteWriter(
-        request, first, answer, noise, np.zeros(4, np.float32), still, np.zeros((PITCH_CLASSES, FUTURE_STEPS))
-    ).write(past_notes)
+    chords = np.repeat(_find_chords(answer["chord_choice"][0]), STEPS_PER_BEAT)[now - first :].tolist()
+    neglected = np.zeros((PITCH_CLASSES, len(chords)))
+    places, spread = slice(now - first, FUTURE_STEPS), np.zeros(4, np.float32)
+    notes, held = _NoteWriter(request, places, answer, chords, noise, spread, still, neglected).write(past_notes)
 
     seen = gan_canvas.build_canvas((), past_notes, now, heard_all=False)
     past = SoftRoll(

@@ -6,7 +6,14 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from music.analysis.melody_recall import MEMORY_STEPS, MIN_LAG_STEPS, find_all_matches, find_match, sample_melody
+from music.analysis.melody_recall import (
+    MEMORY_STEPS,
+    MIN_LAG_STEPS,
+    find_all_matches,
+    find_match,
+    find_matches,
+    sample_melody,
+)
 from music.encoding import melody_context
 from music.note import REST, Metre, Note
 
@@ -88,3 +95,12 @@ def test_a_song_may_last_longer_than_it_is_remembered() -> None:
     rows = _song(*[VERSE, CHORUS] * 20)
     pitches = sample_melody(rows, 64 * 40)
     assert 0 < len(pitches) - find_match(pitches).line <= MEMORY_STEPS
+
+
+@given(st.lists(melodies, min_size=1, max_size=4))
+def test_melodies_together_are_recalled_as_each_is_alone(
+    voices: list[np.ndarray[tuple[int], np.dtype[np.int16]]],
+) -> None:
+    steps = min(map(len, voices))
+    together = np.stack([voice[:steps] for voice in voices])
+    assert find_matches(together) == [find_match(voice) for voice in together]

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from music.analysis.modulation import KeyChange, apply_key_change, find_key_change
+from music.analysis import melody_recall
+from music.analysis.modulation import KeyChange, apply_key_change, find_key_change, measure_recall
 from music.encoding import melody_context
 
 Row = tuple[int, int, int]
@@ -115,3 +116,15 @@ def test_what_is_right_of_the_line_tells_nothing() -> None:
     heard, _ = melody_context.draw_around(song, 150, heard_all=False)
     wanted, _ = melody_context.draw_around([r for r in song if r[0] < 150], 150, heard_all=False)
     assert np.array_equal(heard, wanted)
+
+
+@given(st.lists(st.integers(50, 70), min_size=30, max_size=90), st.lists(st.integers(-5, 6), max_size=3), st.data())
+def test_what_is_recalled_after_changes_is_what_the_moved_melody_recalls(
+    pitches: list[int], moves: list[int], data: st.DataObject
+) -> None:
+    rows = np.array([(3 * i, pitch, data.draw(st.integers(1, 5))) for i, pitch in enumerate(pitches)])
+    changes = [KeyChange(3 * data.draw(st.integers(0, 90)), by) for by in moves]
+    now = 3 * len(rows) + 1
+    moved = [rows, *(apply_key_change(rows, change) for change in changes)]
+    alone = [melody_recall.find_match(melody_recall.sample_melody(each, now)).trust for each in moved]
+    assert measure_recall(rows, changes, now, 16) == alone

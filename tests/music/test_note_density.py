@@ -123,6 +123,6 @@ def test_counts_that_are_kept_give_the_bias_of_counts_made_anew(
         for role, notes in played.items():
             parts[role].update(notes, now * STEP)
         counter.update(parts, now)
-        kept = counter.compute_bias(parts, promised, 0.7)
+        kept = counter.compute_bias(parts, promised, np.arange(note_density.WINDOW_STEPS), 0.7)
         for one, other in zip(kept, compute_bias(played, now, promised, 0.7), strict=True):
             assert np.array_equal(one, other)
