@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import logging
 import time
 from typing import Any
 
@@ -16,9 +16,11 @@ from daemon.studio.page_notes import PageNotes
 from daemon.studio.pages import Pages
 from daemon.studio.setup import Json
 
+log = logging.getLogger(__name__)
+
 PLAYING, ABSENT, STARTING = "playing", "absent", "starting"
-#: how often a band is looked for
-LOOK_INTERVAL_S = 0.05
+#: how often a band is looked for, while one is starting and while there is none
+STARTING_INTERVAL_S, ABSENT_INTERVAL_S = 0.05, 0.5
 #: how long a band that others have started may be away before the studio starts one of its own
 AWAY_PATIENCE_S = 3.0
 #: how long the band may take over the state and the subscription
@@ -47,7 +49,8 @@ class BandLink:
         self._main: BandConnection | None = None
         self._keys: BandConnection | None = None
         self._status = ABSENT
-        self._gone_s = -AWAY_PATIENCE_S
+        self._gone_s = -AWAY_PATIENCE_S  # when the last connection ended
+        self._was_own = False  # it was one to the studio's own band
         #: what pages play to the band
         self.notes = PageNotes()
         #: how the band stands, as `get` of the control socket has it; None while there is none
@@ -63,10 +66,14 @@ class BandLink:
         try:
             self._start_own_band()
             while True:
-                with contextlib.suppress(NoBandError):
+                try:
                     await self._follow(self._where)
+                except NoBandError:
+                    pass
+                except Exception:
+                    log.exception("the band said something that the studio does not understand")
                 self._start_own_band()
-                await asyncio.sleep(LOOK_INTERVAL_S)
+                await asyncio.sleep(STARTING_INTERVAL_S if self._status == STARTING else ABSENT_INTERVAL_S)
         finally:
             self._lose()
             await asyncio.shield(asyncio.to_thread(self._process.stop))
@@ -82,13 +89,11 @@ class BandLink:
 
     def _start_own_band(self) -> None:
         """Start a band where none is to be found, and tell the pages how things stand."""
-        is_away = time.monotonic() - self._gone_s >= AWAY_PATIENCE_S
-        if not self._process.is_running and is_away and self._process.can_start and not self._finds_other_band():
+        may_come_back = not self._was_own and time.monotonic() - self._gone_s < AWAY_PATIENCE_S
+        may_start = not self._process.is_running and not may_come_back and self._process.can_start
+        if may_start and find_owner(self._where) is None:
             self._process.start()
         self._change_status(STARTING if self._process.is_running else ABSENT)
-
-    def _finds_other_band(self) -> bool:
-        return find_owner(self._where) is not None
 
     async def _follow(self, where: str) -> None:
         """Connect to the band and follow it until it is gone. Raises NoBandError where there is none."""
@@ -106,6 +111,7 @@ class BandLink:
             for event in early:
                 self._update_state(event)
             self._main = main
+            await self._end_needless_band(where)
             self.notes.use(self._keys)
             self._change_status(PLAYING)
             await asyncio.wait([reading, keys], return_when=asyncio.FIRST_COMPLETED)
@@ -116,6 +122,14 @@ class BandLink:
             main.close()
             for task in (reading, *([keys] if keys else [])):
                 task.cancel()
+
+    async def _end_needless_band(self, where: str) -> None:
+        """End the studio's own band where another one was faster to have the address."""
+        owner = find_owner(where)
+        self._was_own = self._process.is_running
+        if self._was_own and owner is not None and owner != self._process.pid:
+            self._was_own = False
+            await asyncio.to_thread(self._process.stop)
 
     def _lose(self) -> None:
         if self._main is not None:

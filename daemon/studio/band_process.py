@@ -30,6 +30,11 @@ class BandProcess:
         self._has_mistake = False
 
     @property
+    def pid(self) -> int | None:
+        """The process id of the one that was started last; None before that and after its end."""
+        return None if self._child is None else self._child.pid
+
+    @property
     def is_running(self) -> bool:
         """Tell whether it runs; one that has just ended is cleared away."""
         if self._child is None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.studio import LivePage, StudioProcess, open_page
+from tests.support.studio import LivePage, StudioProcess, make_environment, open_page
 
 
 @pytest.fixture
@@ -98,3 +100,43 @@ def test_the_band_ends_with_the_studio(tmp_path: Path, number: signal.Signals) -
         band = find_band(studio)
         assert studio.stop(number) == (0 if number != signal.SIGKILL else -9)
     wait_for_end(band)
+
+
+def test_a_band_that_is_killed_is_started_again(studio: StudioProcess, page: LivePage) -> None:
+    os.kill(find_band(studio), signal.SIGKILL)
+    page.read_until(lambda message: message.get("event") == "band" and message["status"] != "playing")
+    assert page.ask("play", pitch=60) == {"id": "asked", "ok": False, "error": "there is no band at present"}
+    event = page.read_until(lambda message: message.get("event") == "band" and message["status"] == "playing")
+    assert event["state"]["controls"]["style"] == "pop"
+    assert page.ask("play", pitch=60)["ok"]
+
+
+def test_a_band_that_plays_already_is_shown_and_left_alone(tmp_path: Path) -> None:
+    with StudioProcess(tmp_path, "--api", "none") as first, open_page(first) as page:
+        page.wait_for_band()
+        band = find_band(first)
+        with StudioProcess(tmp_path, "--api", "none") as second, open_page(second) as other:
+            other.wait_for_band()
+            assert not other.band["own"]
+            other.ask("set", key="swing", value=0.5)
+            page.read_until(lambda each: each.get("event") == "controls" and each["controls"]["swing"] == 0.5)
+        assert find_band(first) == band
+        assert page.ask("get", key="swing")["value"] == 0.5
+
+
+def test_the_page_finds_a_studio_that_was_killed_again_on_the_same_port(tmp_path: Path) -> None:
+    studio = StudioProcess(tmp_path, "--api", "none")
+    cookie = studio.get_cookie()
+    studio.stop(signal.SIGKILL)
+    with StudioProcess(tmp_path, "--api", "none", port=studio.port) as again:
+        assert again.url == studio.url
+        assert again.get_cookie() == cookie
+
+
+def test_a_port_that_is_taken_is_refused(studio: StudioProcess, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "daemon", "studio", "--no-browser", "--port", str(studio.port)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=make_environment(tmp_path), timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"port {studio.port} cannot be had: something else has it; name another one with --port" in done.stderr

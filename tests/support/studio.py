@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -25,10 +25,10 @@ Json = dict[str, Any]
 class StudioProcess:
     """A `houseband studio` on a free port, with a band of its own that has no MIDI ports, and files below a folder."""
 
-    def __init__(self, folder: Path, *options: str, environment: Mapping[str, str] | None = None) -> None:
-        """Start it and wait for its address. folder: its home; short, for a socket's path lies in it."""
-        self.environment = {**make_environment(folder), **(environment or {})}
-        command = [sys.executable, "-m", "daemon", "studio", "--no-browser", "--port", "0", *options]
+    def __init__(self, folder: Path, *options: str, port: int = 0) -> None:
+        """Start it and wait for its address. folder: its home; port: 0 for any free one."""
+        self.environment = make_environment(folder)
+        command = [sys.executable, "-m", "daemon", "studio", "--no-browser", "--port", str(port), *options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=self.environment)
         assert self.process.stdout is not None
         #: the first line that it prints: the address, with the token
@@ -81,6 +81,8 @@ class LivePage:
         """Read the greeting."""
         self.socket = socket
         self.hello = self.read_until(lambda message: message.get("event") == "hello")
+        #: whether there is a band, whether it is the studio's own, whether it has ports
+        self.band: Json = self.hello["band"]
 
     def read_until(self, is_wanted: Callable[[Json], bool]) -> Json:
         """Return the first message that is wanted; some come every second, so that this ends."""
@@ -93,10 +95,11 @@ class LivePage:
 
     def wait_for_band(self) -> Json:
         """Return the band's state, once there is a band."""
-        hello = self.hello
-        if hello["band"]["status"] != "playing":
-            hello = self.read_until(lambda each: each.get("event") == "band" and each["status"] == "playing")
-        state: Json = hello["state"]
+        if self.band["status"] == "playing":
+            state: Json = self.hello["state"]
+        else:
+            self.band = self.read_until(lambda each: each.get("event") == "band" and each["status"] == "playing")
+            state = self.band["state"]
         return state
 
     def ask(self, op: str, **members: Any) -> Json:
