@@ -101,7 +101,10 @@ export function setUp() {
   follow("tempo", (event) => performed.takeTempo(event, tickOfNs));
   follow("note", (event) => performed.takeNote(event));
   follow("heard", (event) => performed.takeHeard(event, roleOfHeard(event)));
-  follow("plan", (event) => performed.takePlan(event));
+  follow("plan", (event) => {
+    performed.takePlan(event);
+    if (!live.state.chord?.now) performed.guessChords();
+  });
   follow("bar", ({ bar, tick, end, metre }) => performed.bars.tell(bar, tick, end, metre));
   follow("chord", ({ now }) => performed.takeChord(now, tickAt(performance.now()) ?? 0));
   on("live:closed", () => performed.endAll(tickAt(performance.now()) ?? 0));

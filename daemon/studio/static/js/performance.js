@@ -1,6 +1,7 @@
 /** A performance as it grows: what was heard and played, what is planned, its chords and its bars. */
 
 import { BarLines } from "./bar_lines.js";
+import { findChords } from "./heard_chords.js";
 import { NoteList } from "./note_list.js";
 
 /** @typedef {import("./note_list.js").RollNote} RollNote */
@@ -99,14 +100,38 @@ export class Performance {
 
   /**
    * Take the chord that holds from a tick on.
-   * @param {string | null} label
+   * @param {string | null} label null: it is not known
    * @param {number} tick
    */
   takeChord(label, tick) {
+    if (!label) return;
     const at = Math.round(tick / TICKS_PER_STEP) * TICKS_PER_STEP;
     while (this.chords.length && this.chords[this.chords.length - 1][0] >= at) this.chords.pop();
     const before = this.chords[this.chords.length - 1];
-    if (before ? before[1] !== (label ?? "X") : label) this.chords.push([at, label ?? "X"]);
+    if (before?.[1] !== label) this.chords.push([at, label]);
+  }
+
+  /** Find the chords that sound and are planned from where the music is, where nobody tells them. */
+  guessChords() {
+    const last = this.planned.notes[this.planned.notes.length - 1];
+    if (!last) return;
+    const found = findChords([this.sounded, this.planned], this.bars, Math.max(0, this.lastTick), last.tick + last.length);
+    const from = found[0]?.[0] ?? Infinity;
+    while (this.chords.length && this.chords[this.chords.length - 1][0] >= from) this.chords.pop();
+    for (const chord of found) {
+      if (this.chords[this.chords.length - 1]?.[1] !== chord[1]) this.chords.push(chord);
+    }
+  }
+
+  /**
+   * Return the chord that holds at a tick, and the next one.
+   * @param {number} tick
+   * @returns {[string | null, string | null]}
+   */
+  chordsAt(tick) {
+    let index = this.chords.length - 1;
+    while (index >= 0 && this.chords[index][0] > tick) index -= 1;
+    return [this.chords[index]?.[1] ?? null, this.chords[index + 1]?.[1] ?? null];
   }
 
   /**

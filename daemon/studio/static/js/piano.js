@@ -5,7 +5,7 @@ import { make } from "./dom.js";
 import { SEMITONES } from "./keys.js";
 import { noteInput } from "./note_input.js";
 
-const LEAST_WHITE_PX = 25;
+const LEAST_WHITE_PX = 24.5;
 const MOST_OCTAVES = 7;
 const IS_BLACK = [false, true, false, true, false, false, true, false, true, false, true, false];
 const NAMES = ["C", "C sharp", "D", "D sharp", "E", "F", "F sharp", "G", "G sharp", "A", "A sharp", "B"];

@@ -12,6 +12,7 @@ const chords = /** @type {HTMLElement} */ (document.getElementById("chords"));
 const figures = /** @type {HTMLElement} */ (document.getElementById("figures"));
 const hint = /** @type {HTMLElement} */ (document.getElementById("roll-hint"));
 const chordNow = document.createElement("span");
+const chordNext = document.createElement("small");
 const place = document.createElement("small");
 let shownPlace = "";
 
@@ -32,11 +33,12 @@ function showPlace() {
 }
 
 function showChord() {
-  const chord = live.state.chord;
   const isLive = stage.what === "live" && isPlaying();
   chords.hidden = stage.what !== "live";
-  const next = isLive ? nameChord(chord?.next) : "";
-  write(chordNow, isLive ? [nameChord(chord?.now), next && `→ ${next}`].filter(Boolean).join(" ") : "");
+  const told = live.state.chord;
+  const [now, next] = told?.now ? [told.now, told.next] : performed.chordsAt(roll.nowTick ?? 0);
+  write(chordNow, isLive ? nameChord(now) : "");
+  write(chordNext, isLive && next ? `→ ${nameChord(next)}` : "");
   if (!isLive) place.textContent = shownPlace = "";
 }
 
@@ -90,7 +92,7 @@ function showAll() {
 
 /** Keep the figures up to date. */
 export function setUp() {
-  chords.append(chordNow, place);
+  chords.append(chordNow, chordNext, place);
   for (const name of ["live:open", "live:closed", "live:band", "live:tempo", "live:chord", "live:counters", "stage"]) {
     on(name, showAll);
   }
