@@ -5,12 +5,12 @@ Players stay loaded from one result to the next. All of it runs in a process of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from daemon.core.settings import Settings
-from daemon.core.techniques import find, list_techniques
+from daemon.core.techniques import find
 from daemon.harmony.chart_line import ChartLine, open_chart
 from daemon.harmony.chord_naming import list_changes
 from daemon.offline.extend import Extension, extend
@@ -23,8 +23,8 @@ from daemon.players.graph import Graph, InferenceError
 from daemon.players.load import describe_player, load_player
 from daemon.players.player import ContinuingPlayer, Player, warm_up
 from daemon.projects.exporting import make_midi
-from daemon.projects.item import RESULT, Item, Line, ListedEdit, count_bars, find_music_end, parse_integer
-from daemon.projects.techniques_on_offer import build_settings, describe_techniques, name_result
+from daemon.projects.item import RESULT, Item, Line, ListedEdit, count_bars, find_music_end
+from daemon.projects.techniques_on_offer import Wish, describe_techniques, name_result
 from music import midifile
 from music.errors import UserError
 from music.midifile import Part, Song
@@ -32,37 +32,9 @@ from music.note import CHANNELS, EDITS, HAND, HAND_SOUND_CHANNEL, MELODY, ROLES,
 from music.track_names import fold_name
 
 Progress = Callable[[float], None]
-#: the most bars by which a song goes on at once
-MAX_EXTENSION_BARS = 64
-MAX_ITERATIONS = 1000
-_USUAL_ITERATIONS = 100
 #: the share of the time in which what is there is accompanied, before a song goes on
 _ACCOMPANIED_SHARE = 0.5
 US_PER_MINUTE = 60_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """A wish for a result: with which technique and controls it is to be made."""
-
-    technique: str
-    style: str
-    seed: int = 0
-    controls: Mapping[str, object] = field(default_factory=dict)
-    #: how many bars the song is to go on; 0: it is accompanied, or edited
-    extension: int = 0
-    #: the most evaluations of every window, of the AR-CNN
-    iterations: int = _USUAL_ITERATIONS
-
-    def check(self) -> Settings:
-        """Return the settings to make it with. Raises UserError for what cannot be made."""
-        settings = build_settings(self.technique, self.style, self.seed, self.controls)
-        if self.extension and not find(self.technique).continues_melodies:
-            able = " or ".join(known.name for known in list_techniques() if known.continues_melodies)
-            raise UserError(f"only the {able} can go on with a song; choose it as the technique")
-        parse_integer(self.extension, "extend", 0, MAX_EXTENSION_BARS)
-        parse_integer(self.iterations, "iterations", 0, MAX_ITERATIONS)
-        return settings
 
 
 class LoadedPlayers:

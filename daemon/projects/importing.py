@@ -71,8 +71,8 @@ def import_midi(data: bytes, file_name: str, key: str) -> ImportedMusic:
     song = midifile.parse(data, name)
     melody = midifile.choose_melody(song)
     item = make_item(song, key, INPUT, _make_name(file_name))
-    kept = {part.name for part in song.parts if fold_name(part.name) in ITEM_ROLES} | {melody.name}
-    others = sorted({part.name or f"track {part.index}" for part in song.parts if part.notes} - kept)
+    left = [part for part in song.parts if part is not melody and fold_name(part.name) not in ITEM_ROLES]
+    others = sorted({part.name or f"track {part.index}" for part in left if part.notes})
     told = [f"mended while reading: {song.mended}"] if song.mended else []
     if others:
         more = f" and {len(others) - _MAX_NAMED} more" if len(others) > _MAX_NAMED else ""

@@ -14,6 +14,7 @@ from typing import Any
 from daemon.system.child_process import ChildProcess, describe_exit_status
 from music.errors import HousebandError, UserError
 
+OPERATIONS = MAKE, REGENERATE, WAV = ("make", "regenerate", "wav")
 WAITING, RUNNING, DONE, FAILED, CANCELLED = "waiting", "running", "done", "failed", "cancelled"
 #: the most jobs that wait
 MAX_WAITING = 20
@@ -40,7 +41,7 @@ class Job:
     """A result, or a file, that is being made."""
 
     id: str
-    kind: str  #: an operation of `results_child`
+    kind: str  #: one of OPERATIONS
     name: str  #: for the user
     request: Message
     #: called once it is done, with the answer: returns the id of the item that came of it, if one did

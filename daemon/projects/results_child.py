@@ -1,7 +1,8 @@
 """The process that makes results: wishes come in as lines of JSON, and what becomes of them goes out likewise.
 
-Requests: `{"job", "op", ...}` with `op` of OPERATIONS, and `{"cancel": job}`. Answers: `{"ready": technique}` for each
-that is loaded; for a job `{"job", "share"}` on the way, and at the end one with `item`, `file`, `error` or `cancelled`.
+Requests: `{"job", "op", ...}` with `op` one of `jobs.OPERATIONS`, and `{"cancel": job}`. Answers: `{"ready"}` with the
+name of each technique that is loaded; for a job `{"job", "share"}` on the way, and at the end one with `item`, `file`,
+`error` or `cancelled`.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from typing import IO, Any
 
 from daemon.core.techniques import list_techniques
 from daemon.projects.exporting import write_wav
-from daemon.projects.generation import LoadedPlayers, Wish, make_result, regenerate_selection
+from daemon.projects.generation import LoadedPlayers, make_result, regenerate_selection
 from daemon.projects.item import parse_item
-from daemon.projects.techniques_on_offer import build_mix
+from daemon.projects.jobs import REGENERATE, WAV
+from daemon.projects.techniques_on_offer import Wish, build_mix
 from daemon.sound.fluid_synth import open_synth
 from daemon.sound.synth import Synth
 from daemon.system.child_process import guard_stdout
@@ -30,7 +32,6 @@ from music.errors import HousebandError, describe_error
 _NICENESS = 10
 #: the least time from one report of progress to the next
 _REPORT_S = 0.05
-OPERATIONS = MAKE, REGENERATE, WAV = ("make", "regenerate", "wav")
 
 
 class JobCancelledError(HousebandError):

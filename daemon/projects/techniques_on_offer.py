@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 from daemon.core.controls import CONTROLS, change_settings, sort_changes
@@ -12,6 +12,7 @@ from daemon.core.settings import NO_CHART, Settings
 from daemon.core.techniques import check_technique, find, list_techniques
 from daemon.players.graph import GraphError, read_signature
 from daemon.players.load import describe_player
+from daemon.projects.item import parse_integer
 from music.errors import UserError
 
 #: controls of a live performance, which mean nothing in a result, or stand in the item itself
@@ -24,6 +25,10 @@ _LIVE_ONLY = frozenset(
 )
 #: and tables of controls that belong to the mix
 _MIX_TABLES = ("mute.", "level.", "program.", "bank.", "offset_ms.")
+#: the most bars by which a song goes on at once
+MAX_EXTENSION_BARS = 64
+MAX_ITERATIONS = 1000
+_USUAL_ITERATIONS = 100
 #: names of techniques as they are shown
 LABELS = {"gan": "GAN", "arcnn": "AR-CNN", "transformer": "Transformer"}
 
@@ -89,3 +94,27 @@ def name_result(technique: str, style: str, seed: int, extension: int = 0) -> st
     label = LABELS.get(technique, technique.capitalize())
     what = f"{extension} bars more" if extension else style
     return f"{label}, {what}, seed {seed}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A wish for a result: with which technique and controls it is to be made."""
+
+    technique: str
+    style: str
+    seed: int = 0
+    controls: Mapping[str, object] = field(default_factory=dict)
+    #: how many bars the song is to go on; 0: it is accompanied, or edited
+    extension: int = 0
+    #: the most evaluations of every window, of the AR-CNN
+    iterations: int = _USUAL_ITERATIONS
+
+    def check(self) -> Settings:
+        """Return the settings to make it with. Raises UserError for what cannot be made."""
+        settings = build_settings(self.technique, self.style, self.seed, self.controls)
+        if self.extension and not find(self.technique).continues_melodies:
+            able = " or ".join(known.name for known in list_techniques() if known.continues_melodies)
+            raise UserError(f"only the {able} can go on with a song; choose it as the technique")
+        parse_integer(self.extension, "extend", 0, MAX_EXTENSION_BARS)
+        parse_integer(self.iterations, "iterations", 0, MAX_ITERATIONS)
+        return settings

@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from daemon.projects import exporting, importing, item_changes, take_files, techniques_on_offer
-from daemon.projects.generation import Wish
 from daemon.projects.item import INPUT, RESULT, Item, ItemError, parse_controls, parse_item, parse_name, tell_time
-from daemon.projects.jobs import Job, JobQueue, Message
+from daemon.projects.jobs import MAKE, REGENERATE, WAV, Job, JobQueue, Message
 from daemon.projects.project import MissingError, Project
 from daemon.projects.project_folder import ProjectFolder
-from daemon.projects.results_child import MAKE, REGENERATE, WAV
+from daemon.projects.techniques_on_offer import Wish
 from music.midi_text import make_printable
 from music.note import ROLES
 from music.tunes import TUNES

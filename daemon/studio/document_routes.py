@@ -23,7 +23,6 @@ from daemon.core.controls import CONTROLS
 from daemon.projects import item_changes, take_files, workshop
 from daemon.projects.durable_files import BusyFileError
 from daemon.projects.exporting import name_file
-from daemon.projects.generation import Wish
 from daemon.projects.history import HistoryError
 from daemon.projects.importing import check_upload, decode_file_name
 from daemon.projects.item import (
@@ -39,7 +38,7 @@ from daemon.projects.item import (
 )
 from daemon.projects.jobs import JobError, TooManyJobsError
 from daemon.projects.project import MissingError, StorageError
-from daemon.projects.techniques_on_offer import is_musical
+from daemon.projects.techniques_on_offer import Wish, is_musical
 from daemon.projects.workshop import Workshop
 from daemon.studio.setup import StudioSetup, Tell
 from music.errors import HousebandError, UserError
