@@ -45,6 +45,8 @@ SHORTHANDS: dict[str, tuple[int, ...]] = {
 
 #: The qualities that chord models tell apart (the index of a quality is its place here), and their semitones.
 QUALITIES = ("maj", "min", "7", "maj7", "min7", "sus4", "sus2", "dim")
+#: roots as most songs have them
+USUAL_ROOTS = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 QUALITY_TONES = tuple(SHORTHANDS[quality] for quality in QUALITIES)
 NO_CHORD = -1  #: root and quality in arrays of chords where none is known
 
@@ -89,6 +91,11 @@ def parse(label: str) -> Chord | None:
     bass = (root + (_read_degree(bass_degree) if bass_degree else 0)) % 12
     tones = frozenset((root + i) % 12 for i in intervals)
     return Chord(root, tones | {bass}, bass, tones)
+
+
+def name_usual(root: int, quality: int) -> str:
+    """Return the label of a chord: its root's pitch class, and its index in QUALITIES."""
+    return f"{USUAL_ROOTS[root]}:{QUALITIES[quality]}"
 
 
 def list_intervals(quality: str) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from daemon.core import wire
 from music import midi
+from music.chords import name_usual
 from music.note import CHANNELS
 
 Json = dict[str, Any]
@@ -33,6 +34,7 @@ def make_plan_event(packed: object) -> Json:
     return {
         "event": "plan", "number": plan.number, "first": plan.first, "last": plan.last, "heard": plan.heard,
         "ms": round(plan.inference_ns / 1e6, 3), "notes": notes,
+        "chords": [[chord.tick, name_usual(chord.root, chord.quality)] for chord in plan.chords],
     }  # fmt: skip
 
 

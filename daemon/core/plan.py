@@ -6,14 +6,15 @@ the players live in a process of their own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from daemon.core.settings import Settings
 from music.analysis.key import Key
+from music.chords import NO_CHORD
 from music.edits.edit import Edit
-from music.note import Metre, Note
+from music.note import TICKS_PER_STEP, Metre, Note
 
 if TYPE_CHECKING:  # it loads arrays, which nothing here needs
     from music.encoding.chord_evidence import GivenChord
@@ -85,6 +86,25 @@ class PlanRequest:
     key: Key | None = None  #: the key that chords keep to which are guessed, as the band sounds; None: any
 
 
+class ChosenChord(NamedTuple):
+    """A chord that a player chose to play, in the band's key."""
+
+    tick: int  #: at which it begins
+    root: int  #: pitch class
+    quality: int  #: index in music.chords.QUALITIES
+
+
+def list_chord_changes(chosen: Iterable[tuple[int, int]], first: int) -> tuple[ChosenChord, ...]:
+    """Return where chords begin; chosen: root and quality of every step from `first` on."""
+    changes = []
+    before = None
+    for step, chord in enumerate(chosen, first):
+        if chord != before and chord[0] != NO_CHORD:
+            changes.append(ChosenChord(step * TICKS_PER_STEP, *chord))
+            before = chord
+    return tuple(changes)
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A player's answer: every note that begins in steps [first, last), for every role that the player plays."""
@@ -100,3 +120,5 @@ class Plan:
     held: Mapping[str, tuple[Note, ...]] = field(default_factory=dict)
     inference_ns: int = 0  #: the time that the answer took
     edits: tuple[Edit, ...] = ()  #: of the request's loop, to be applied in order; the loop itself is not in `notes`
+    #: the chords that the notes were chosen for, where each begins, from step `first` on; empty: none was chosen
+    chords: tuple[ChosenChord, ...] = ()

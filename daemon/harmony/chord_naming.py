@@ -8,14 +8,12 @@ from functools import lru_cache
 from daemon.harmony.chord_reading import QUALITY_INTERVALS, turn_tones
 from music.charts.chord_names import NO_CHORD, ChordName
 from music.chords import NO_CHORD as UNKNOWN
-from music.chords import SHORTHANDS
+from music.chords import SHORTHANDS, USUAL_ROOTS
 from music.encoding.chord_evidence import GivenChord, pack_tones
 from music.note import PITCH_CLASSES, TICKS_PER_BEAT
 
 _SHARPS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _FLATS = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
-#: as most songs have them
-_USUAL = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 #: tones above C -> quality; the simplest name of each
 _QUALITIES = {
     pack_tones(tones): quality
@@ -34,7 +32,7 @@ def name_tones(root: int, tones: int, bass: int) -> ChordName | None:
     quality = _QUALITIES.get(turn_tones(tones, root))
     if quality is None and bass not in (root, UNKNOWN):  # a foreign bass under it
         quality = _QUALITIES.get(turn_tones(tones & ~(1 << bass), root))
-    name = _USUAL[root]
+    name = USUAL_ROOTS[root]
     if bass in (root, UNKNOWN):
         return ChordName(name, quality or _approximate(turn_tones(tones, root)))
     quality = quality or _approximate(turn_tones(tones, root))

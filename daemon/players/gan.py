@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon.arranging.arrangement import arrange_plan
-from daemon.core.plan import Plan, PlanRequest
+from daemon.core.plan import Plan, PlanRequest, list_chord_changes
 from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
 from daemon.core.techniques import check_style
@@ -205,9 +205,11 @@ class GanPlayer(GraphPlayer):
         )
         notes, held = writer.write(recent)
         last = request.now + PLANNED_STEPS
-        arranged, ends = arrange_plan(request, notes, held, map(_NAMES.__getitem__, planned), last, recent)
+        chosen = [_NAMES[chord] for chord in planned]
+        arranged, ends = arrange_plan(request, notes, held, chosen, last, recent)
         spent_ns = time.perf_counter_ns() - begun_ns
-        return Plan(request.number, request.now, last, request.heard, arranged, ends, inference_ns=spent_ns)
+        played = list_chord_changes(chosen, request.now)
+        return Plan(request.number, request.now, last, request.heard, arranged, ends, spent_ns, chords=played)
 
     def _run_graph(
         self, request: PlanRequest, style: int, bar: int, first: int, noise: _CanvasNoise

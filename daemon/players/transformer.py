@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon.arranging.arrangement import arrange_plan
-from daemon.core.plan import Plan, PlanRequest
+from daemon.core.plan import Plan, PlanRequest, list_chord_changes
 from daemon.core.player_info import PlayerInfo
 from daemon.core.techniques import check_style
 from daemon.players import chord_balance
@@ -354,10 +354,10 @@ class _PlanWriter:
         """Return the plan, which ends at the step `last`."""
         notes = {role: tuple(sorted(part.begun)) for role, part in self._band.parts.items()}
         held = {role: tuple(sorted(part.held.values())) for role, part in self._band.parts.items()}
-        arranged, ends = arrange_plan(
-            self._request, notes, held, self._chosen[: last - self._now], last, self._band.near
-        )
-        return Plan(self._request.number, self._now, last, self._request.heard, arranged, ends)
+        chosen = self._chosen[: last - self._now]
+        arranged, ends = arrange_plan(self._request, notes, held, chosen, last, self._band.near)
+        played = list_chord_changes(chosen, self._now)
+        return Plan(self._request.number, self._now, last, self._request.heard, arranged, ends, chords=played)
 
     def _draw_melody(self, chord: Chord, state: DecoderState) -> Note | None:
         """Draw what the melody does in the step: rest, go on, or begin a pitch."""
