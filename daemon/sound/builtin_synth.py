@@ -58,7 +58,7 @@ class BuiltInSynth:
         self._key: list[tuple[int, int] | None] = [None] * _MAX_VOICES
         self._alive = np.zeros(_MAX_VOICES, bool)
         self._channel_gains = np.ones(midi.CHANNEL_COUNT)
-        self._drums = _drum_samples()
+        self._drums = make_drum_samples()
         self._hits: list[tuple[Samples, int, float]] = []
 
     def play(self, data: bytes) -> None:
@@ -84,7 +84,7 @@ class BuiltInSynth:
 
     def _begin(self, channel: int, pitch: int, velocity: int) -> None:
         if channel == midi.DRUM_CHANNEL:
-            self._hits.append((self._drums[_drum_of(pitch)], 0, self._find_strength(channel, velocity)))
+            self._hits.append((self._drums[name_drum(pitch)], 0, self._find_strength(channel, velocity)))
             return
         self._end((channel, pitch))
         free = np.flatnonzero(~self._alive)
@@ -144,17 +144,19 @@ class BuiltInSynth:
 
 
 #: General MIDI drum pitches by the noise that stands for them; others are a tom
-_DRUM_PITCHES = {
+DRUM_PITCHES = {
     "kick": (35, 36), "snare": (38, 40, 39), "closed": (42, 44), "open": (46, 49, 51, 52, 53, 55, 57, 59, 54),
     "high": (76, 37, 75, 56), "low": (77, 33, 34),
 }  # fmt: skip
 
 
-def _drum_of(pitch: int) -> str:
-    return next((kind for kind, pitches in _DRUM_PITCHES.items() if pitch in pitches), "tom")
+def name_drum(pitch: int) -> str:
+    """Return the noise that stands for a drum of General MIDI, by its pitch: a key of `make_drum_samples`."""
+    return next((kind for kind, pitches in DRUM_PITCHES.items() if pitch in pitches), "tom")
 
 
-def _drum_samples() -> dict[str, Samples]:
+def make_drum_samples() -> dict[str, Samples]:
+    """Return the drums' noises by name, in mono: the same each time."""
     random = np.random.default_rng(0)
 
     def noise(seconds: float, decay: float, gain: float, bright: bool = True) -> NDArray[Any]:

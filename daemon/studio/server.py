@@ -19,7 +19,6 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
-from daemon.sound.soundfont import PLACES, SoundFontError, find_soundfont
 from daemon.studio.access import AccessControl, Refusal
 from daemon.studio.band_link import BandLink
 from daemon.studio.band_process import BandProcess
@@ -29,6 +28,7 @@ from daemon.studio.keys import StudioKeys
 from daemon.studio.live_socket import LiveSocket
 from daemon.studio.pages import Pages
 from daemon.studio.setup import StudioSetup
+from daemon.studio.soundfont_route import make_soundfont_route
 from music.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -41,13 +41,6 @@ BACKLOG = 128
 END_PATIENCE_S = 2
 #: the largest message of a page to the band
 MAX_MESSAGE_BYTES = 1 << 16
-#: where the page's soundfont is looked for: small ones first, for a browser loads the whole
-SOUNDFONT_PLACES = (
-    Path("/usr/share/sounds/sf3/FluidR3Mono_GM.sf3"),
-    Path("/usr/share/sounds/sf3/default-GM.sf3"),
-    Path("/usr/share/sounds/sf3"),
-    *PLACES,
-)
 #: the page and all that it loads
 STATIC = Path(str(files("daemon.studio"))) / "static"
 
@@ -99,19 +92,10 @@ def build_app(setup: StudioSetup, live: LiveSocket, documents: Sequence[BaseRout
     async def get_page(_request: Request) -> Response:
         return FileResponse(STATIC / "index.html")
 
-    async def get_soundfont(_request: Request) -> Response:
-        try:
-            found = await asyncio.to_thread(find_soundfont, setup.soundfont, SOUNDFONT_PLACES)
-        except SoundFontError as error:
-            return JSONResponse({"error": str(error)}, 404)
-        if found is None:
-            return JSONResponse({"error": "there is no soundfont on this machine"}, 404)
-        return FileResponse(found, media_type="application/octet-stream")
-
     return Starlette(
         routes=[
             Route("/", get_page),
-            Route("/soundfont", get_soundfont),
+            make_soundfont_route(setup.soundfont),
             WebSocketRoute("/live", live.serve),
             *documents,
             Mount("/static", StaticFiles(directory=STATIC)),

@@ -173,7 +173,7 @@ export function setUp() {
   on("live:closed", () => liveSound.silenceBand());
   on("live:lost", () => liveSound.silenceBand()); // among what was lost there may be ends of notes
   on("live:band", ({ status }) => status !== "playing" && liveSound.silenceBand());
-  document.getElementById("panic")?.addEventListener("click", () => liveSound.panic());
+  on("panic", () => liveSound.panic());
   window.addEventListener("pagehide", () => synth.panic());
   const wake = () => synth.start().catch(() => {});
   for (const gesture of ["pointerdown", "keydown"]) window.addEventListener(gesture, wake, { once: true, capture: true });

@@ -27,7 +27,7 @@ function roleOf(pitch, channel) {
 
 /** @param {{pitch: number, on: boolean, velocity: number, atMs: number, source: string}} key */
 function takeKey(key) {
-  if (live.hasBand) passedOn.push({ pitch: key.pitch, on: key.on, atMs: performance.now() });
+  if (live.hasBand && live.passesKeys) passedOn.push({ pitch: key.pitch, on: key.on, atMs: performance.now() });
   emit("played", { ...key, role: roleOf(key.pitch) });
 }
 

@@ -6,7 +6,7 @@
  */
 
 import { listClicks, msPerTick } from "./beats.js";
-import { emit } from "./bus.js";
+import { emit, on } from "./bus.js";
 import { synth } from "./synth.js";
 import { everyTick } from "./ticker.js";
 
@@ -259,3 +259,8 @@ export function listNotes(item) {
 
 export const player = new Player();
 export const shown = { player };
+
+/** End with everything else. */
+export function setUp() {
+  for (const name of ["stop", "panic"]) on(name, () => player.stop());
+}

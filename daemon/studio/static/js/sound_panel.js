@@ -3,6 +3,7 @@
 import { on } from "./bus.js";
 import { live } from "./live.js";
 import { liveSound } from "./live_sound.js";
+import { say } from "./messages.js";
 import { metronome } from "./metronome.js";
 import { player } from "./player.js";
 import { synth } from "./synth.js";
@@ -22,8 +23,9 @@ export function setUp() {
   const follow = () => (place.select.value = liveSound.place);
   follow();
   for (const name of ["live:open", "live:band", "sound:place"]) on(name, follow);
-  window.setInterval(() => (text.textContent = describe()), SHOW_EVERY_MS);
-  on("synth:state", () => (text.textContent = describe()));
+  window.setInterval(() => show(text), SHOW_EVERY_MS);
+  on("synth:problem", (problem) => say(`${problem}: the page plays sounds of its own.`, { error: true }));
+  on("synth:state", () => show(text));
 }
 
 function makePlace() {
@@ -84,6 +86,12 @@ function readExtra() {
   } catch {
     return 0;
   }
+}
+
+/** @param {HTMLElement} text */
+function show(text) {
+  text.textContent = describe();
+  text.title = synth.soundfont && `Instruments: ${synth.soundfont}`;
 }
 
 function describe() {

@@ -38,6 +38,8 @@ class Synth {
     this.volume = 1;
     /** what the browser does not know of, such as wireless headphones: ms by which everything sounds later */
     this.extraLatencyMs = 0;
+    /** the name of the soundfont */
+    this.soundfont = "";
     /** how long it took to get ready, in ms */
     this.readyMs = NaN;
     /** @type {any} */
@@ -92,7 +94,7 @@ class Synth {
   async #prepare() {
     const begin = performance.now();
     this.#turn("loading");
-    const font = fetchSoundfont();
+    const font = this.#fetchSoundfont();
     font.catch(() => {}); // it is awaited below; until then nobody else hears of a failure
     this.context?.close();
     const context = new AudioContext({ latencyHint: "interactive" });
@@ -115,6 +117,16 @@ class Synth {
     this.output.setVolume(this.volume);
     this.readyMs = performance.now() - begin;
     this.#turn("ready");
+  }
+
+  /** @returns {Promise<ArrayBuffer>} */
+  async #fetchSoundfont() {
+    const response = await fetch("/soundfont");
+    if (!response.ok) throw new Error("The sound cannot be loaded: reload the page to try again.");
+    this.soundfont = decodeURIComponent(response.headers.get("X-Soundfont") ?? "");
+    const problem = response.headers.get("X-Soundfont-Problem");
+    if (problem) emit("synth:problem", decodeURIComponent(problem));
+    return response.arrayBuffer();
   }
 
   #followContext() {
@@ -259,13 +271,6 @@ class Synth {
     if (whenMs === undefined || !this.clock) return 0;
     return Math.max(0, this.clock.toAudioTime(whenMs - this.extraLatencyMs));
   }
-}
-
-/** @returns {Promise<ArrayBuffer>} */
-async function fetchSoundfont() {
-  const response = await fetch("/soundfont");
-  if (!response.ok) throw new Error("The sound cannot be loaded: reload the page to try again.");
-  return response.arrayBuffer();
 }
 
 export const synth = new Synth();
