@@ -32,8 +32,8 @@ def command(context: click.Context, /, file: Path | None, daw: bool, as_json: bo
     """Check this machine and print what is wrong with it, with the remedy.
 
     Checked are the configuration, the MIDI system, permissions, real-time scheduling, memory locking, the graph, how
-    fast this machine is, audio, and the folder of takes. Where no option is given the configuration holds, so it is the
-    band you play with that is checked.
+    fast this machine is, audio, the folder of takes, and the studio. Where no option is given the configuration holds,
+    so it is the band you play with that is checked.
 
     With --daw it opens the band's ports, says how to have the DAW send back what it hears, and measures that loop: by
     so much the band has to be ahead of the DAW's clock (`latency_ms`), and whether it is so by itself.

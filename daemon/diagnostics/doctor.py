@@ -9,7 +9,7 @@ from daemon.diagnostics.audio_checks import check_loudspeakers, check_soundfont,
 from daemon.diagnostics.check import BAD, ODD, BandSetup, CheckContext, CheckResult
 from daemon.diagnostics.inference_checks import check_inference, check_lookahead
 from daemon.diagnostics.midi_checks import check_midi_system, check_port_loop, check_rtmidi
-from daemon.diagnostics.system_checks import check_memory_locking, check_real_time, check_takes
+from daemon.diagnostics.system_checks import check_memory_locking, check_real_time, check_studio, check_takes
 
 #: All checks, in the order in which they are run and printed: later ones use what earlier ones put into the context.
 CHECKS: tuple[Callable[[CheckContext], list[CheckResult]], ...] = (
@@ -24,6 +24,7 @@ CHECKS: tuple[Callable[[CheckContext], list[CheckResult]], ...] = (
     check_soundfont_player,
     check_soundfont,
     check_takes,
+    check_studio,
 )
 
 

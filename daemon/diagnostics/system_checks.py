@@ -1,4 +1,4 @@
-"""Checks of what the operating system grants: real-time priority, locked memory, a folder for takes."""
+"""Checks of the operating system (real-time priority, locked memory, a folder for takes) and of the studio."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import platform
 import shutil
 import sys
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 from daemon.diagnostics.check import GOOD, ODD, CheckContext, CheckResult
@@ -14,6 +16,8 @@ from daemon.diagnostics.check import GOOD, ODD, CheckContext, CheckResult
 LOCKED_BYTES = 256 << 20
 #: bytes that a disk should have left for takes
 MIN_FREE_BYTES = 50 << 20
+#: the packages that serve the page of `houseband studio`
+STUDIO_PACKAGES = ("starlette", "uvicorn", "websockets")
 
 
 def check_real_time(_: CheckContext) -> list[CheckResult]:
@@ -100,3 +104,13 @@ def explain_takes(folder: Path | None, limit: int) -> CheckResult:
     except OSError as error:  # a folder that cannot be read, or a take that goes while it is looked at
         return CheckResult(subject, ODD, f"cannot be looked at: {error}", choose)
     return CheckResult(subject, GOOD, f"{len(takes)} in {folder}, {size / (1 << 20):.1f} of {limit >> 20} MB")
+
+
+def check_studio(_: CheckContext, find: Callable[[str], object] = find_spec) -> list[CheckResult]:
+    """See whether the studio can be opened. find: returns None for a package that is not installed, for tests."""
+    missing = [name for name in STUDIO_PACKAGES if find(name) is None]
+    if missing:
+        are = "is" if len(missing) == 1 else "are"
+        text = f"{', '.join(missing)} {are} not installed; `houseband studio` does not work"
+        return [CheckResult("studio", ODD, text, "pip install 'houseband[studio]'")]
+    return [CheckResult("studio", GOOD, "`houseband studio` opens it in the browser")]

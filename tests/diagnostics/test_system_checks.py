@@ -7,8 +7,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from daemon.diagnostics.check import GOOD, ODD
-from daemon.diagnostics.system_checks import explain_memory_limit, explain_real_time, explain_takes
+from daemon.diagnostics.check import GOOD, ODD, CheckContext
+from daemon.diagnostics.system_checks import (
+    STUDIO_PACKAGES,
+    check_studio,
+    explain_memory_limit,
+    explain_real_time,
+    explain_takes,
+)
 
 
 def test_real_time_and_memory() -> None:
@@ -32,3 +38,17 @@ def test_where_takes_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     )
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=3 << 20))
     assert explain_takes(tmp_path, 1).message.startswith("3 MB are left")
+
+
+def test_with_its_packages_the_studio_can_be_opened() -> None:
+    [found] = check_studio(CheckContext())
+    assert found.state == GOOD
+
+
+def test_without_them_it_is_said_how_to_have_them() -> None:
+    [found] = check_studio(CheckContext(), lambda name: None if name == "uvicorn" else name)
+    assert found.state == ODD
+    assert found.message == "uvicorn is not installed; `houseband studio` does not work"
+    assert found.remedy == "pip install 'houseband[studio]'"
+    [found] = check_studio(CheckContext(), lambda _: None)
+    assert found.message.startswith(f"{', '.join(STUDIO_PACKAGES)} are not installed")
