@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from daemon.commands._plugin_sessions import plugins_served, serve_plugins_only
 from daemon.commands._standard_streams import reopen_without_waiting
 from daemon.config.cli_options import LoadedConfig, add_config_options, load_config
 from daemon.config.config import Config
@@ -25,10 +26,13 @@ from music.midi_text import make_printable
 
 if TYPE_CHECKING:
     from daemon.engine.song import SongInfo
+    from daemon.harmony.chart_line import ChartLine
     from daemon.live.listeners import Listeners
     from daemon.live.run import PerformanceSetup
     from daemon.midi.reconnecting import ReconnectingPorts
 
+#: the clock of a band that plays for the plugin only
+PLUGIN_CLOCK = "plugin"
 #: takes of one performance whose files are named at its end
 MAX_TOLD_TAKES = 3
 
@@ -36,7 +40,8 @@ MAX_TOLD_TAKES = 3
 @click.command(short_help="Play along live, through virtual MIDI ports.")
 @add_config_options
 @click.option("--from-start", is_flag=True, help="Begin with start, or with a DAW's bar 1: --start-with band.")
-def command(**options: object) -> None:
+@click.option("--plugin", is_flag=True, help="Play for the plugin of a DAW only; it ends when no project is open.")
+def command(plugin: bool, **options: object) -> None:
     """Open the MIDI input `houseband in` and the output `houseband out`, and play along with what is heard.
 
     The first note starts the band and is bar 1, beat 1; the gesture `start` begins as --start-with has it. Bass is on
@@ -50,6 +55,9 @@ def command(**options: object) -> None:
     loaded = load_options(options)
     reopen_without_waiting(2)
     start_logging(loaded.config.verbose)
+    if plugin or loaded.config.clock == PLUGIN_CLOCK:
+        serve_plugins_only(options, loaded.config, ends_when_idle=plugin)
+        return
     if sd_notify.is_managed():
         memory.disable_huge_pages()  # before there is a process to be given them, too
     with closing(PreloadedWorker(build_player_spec(loaded.config))) as preloaded:
@@ -65,7 +73,7 @@ def command(**options: object) -> None:
             if not journald.stderr_is_journal():
                 click.echo(describe_start(ports.api, ports.names, song, settings), err=True)
 
-        with report_os_errors():
+        with report_os_errors(), plugins_served(options, loaded.config):
             takes = play(setup, announce)
     for path in [*takes[-MAX_TOLD_TAKES:], *([setup.record] if setup.record is not None else [])]:
         click.echo(f"take written to {make_printable(str(path))}", err=True)
@@ -88,16 +96,7 @@ def build_setup(loaded: LoadedConfig) -> PerformanceSetup:
     from daemon.live.run import PerformanceSetup
 
     config = loaded.config
-    song, chart, source = build_song(config), None, config.settings.chart
-    if not source and config.settings.harmony == "chart":
-        raise UserError(f"{NO_CHART}; name one with --chart")
-    if source:
-        from daemon.harmony.chart_line import open_chart
-
-        opened = open_chart(source)
-        chart = opened.line
-        if song.follows_chart:
-            song = replace(song, metres=opened.metres[:1])
+    song, chart = open_song(config)
     return PerformanceSetup(
         player=build_player_spec(config),
         song=song,
@@ -116,6 +115,21 @@ def build_setup(loaded: LoadedConfig) -> PerformanceSetup:
             config.gestures, loaded.learned, loaded.learned_file, config.presets, config.control, config.clock
         ),
     )
+
+
+def open_song(config: Config) -> tuple[SongInfo, ChartLine | None]:
+    """Return the song that a configuration describes, and its chords. Raises UserError."""
+    song, chart, source = build_song(config), None, config.settings.chart
+    if not source and config.settings.harmony == "chart":
+        raise UserError(f"{NO_CHART}; name one with --chart")
+    if source:
+        from daemon.harmony.chart_line import open_chart
+
+        opened = open_chart(source)
+        chart = opened.line
+        if song.follows_chart:
+            song = replace(song, metres=opened.metres[:1])
+    return song, chart
 
 
 def build_player_spec(config: Config) -> PlayerSpec:

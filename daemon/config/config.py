@@ -73,6 +73,9 @@ class Config:
     send_clock: bool = declare_key(False, Switch(), "send MIDI clock for other devices to follow")
     song_position: str = declare_key("auto", Choice(SONG_POSITIONS), "what the master's Song Position counts")
     control: str = declare_key("auto", SocketAddress(), "where the control socket is", metavar="WHERE")
+    plugin_sessions: int = declare_key(
+        2, Integer(0, 8), "projects of a DAW that it plays for at once, through its plugin", metavar="N"
+    )
     record: Path | None = declare_key(None, FileName(), "write the take to this file at the end", metavar="FILE.mid")
     takes: str = declare_key(
         "auto", PlaceOrWord(("auto", "off")), "the folder in which every take is kept", metavar="DIR"

@@ -20,6 +20,18 @@ class World(Protocol):
         ...
 
 
+class Inbox(Protocol):
+    """A World's clock and inbox, as whoever puts something there sees them."""
+
+    def now(self) -> int:
+        """Return the world's time in nanoseconds."""
+        ...
+
+    def put(self, event: Event) -> None:
+        """Hand an event to the conductor; any thread may."""
+        ...
+
+
 class Output(Protocol):
     """The ports, or whatever else the band's MIDI goes to. Only the conductor sends."""
 

@@ -125,6 +125,11 @@ class Conductor:
         return self._band.transport.song
 
     @property
+    def chart(self) -> ChartLine | None:
+        """The chart that is played from, or will be from the next bar line on; None: there is none."""
+        return self._band.input.harmony.route.chart
+
+    @property
     def loop(self) -> EditLoop:
         """The loop, and the edits made to it."""
         return self._band.loop

@@ -19,10 +19,9 @@ from daemon.core.events import ControlChange
 from daemon.core.observers import ObservedOutput, ObservedWorld, PerformanceView
 from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
-from daemon.core.world import Output, World
+from daemon.core.world import Inbox, Output, World
 from daemon.live.song_world import SongView
 from daemon.system import signals
-from daemon.system.live_world import LiveWorld
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +61,7 @@ class RemoteControl:
     control: str = OFF  #: address of the control socket, as the configuration has it
     clock: str = ""  #: the clock that the band follows, as `--clock` has it
 
-    def start(self, world: LiveWorld, stack: ExitStack) -> ControlSocket | None:
+    def start(self, world: Inbox, stack: ExitStack) -> ControlSocket | None:
         """Start the socket's server, which takes a moment, and heed the signal that stands for a panic.
 
         Returns None where there is to be no socket, or can be none, which is logged.

@@ -37,6 +37,8 @@ class NoteLines:
         """tell: called with the number of a connection and a line for it; it must not wait."""
         self._timeline, self._tell = timeline, tell
         self._members: dict[int, TimelineMember] = {}
+        #: returns the lines that a connection is told first
+        self.list_standing: Callable[[], list[bytes]] = list
         #: ns by which messages leave before they are due
         self.latency_ns = 0
         #: ns by which a note may stray, either way
@@ -49,6 +51,8 @@ class NoteLines:
     def add(self, number: int, member: TimelineMember) -> None:
         """Tell a connection, too, from now on."""
         self._members[number] = member
+        for line in self.list_standing():
+            self._tell(number, line)
         for role, program in self._programs.items():
             self._tell(number, make_line("program", role, *program))
 

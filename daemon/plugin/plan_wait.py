@@ -88,6 +88,11 @@ class PlanWait:
         return None if since is None else max(0, since + patience_ns - wall)
 
 
-def find_patience(offline: bool, ahead_ns: int) -> int:
-    """Return how long (ns) a plan is waited for that is due; ahead_ns: real time in which notes are needed."""
-    return OFFLINE_PATIENCE_NS if offline else max(LEAST_PATIENCE_NS, ahead_ns - WAY_NS)
+def find_patience(offline: bool, ahead_ns: int, lead_ns: int) -> int:
+    """Return how long (ns) a plan is waited for that is due, so that its notes are there in time.
+
+    ahead_ns: real time before which the plugin needs them; lead_ns: real time by which the plan is due earlier.
+    """
+    if offline:
+        return OFFLINE_PATIENCE_NS
+    return max(LEAST_PATIENCE_NS, ahead_ns - WAY_NS) + max(0, lead_ns - ahead_ns)

@@ -104,6 +104,15 @@ class PluginWorld:
         """Hand over an event, or a line; any thread may."""
         self._inbox.put(event)
 
+    def leave(self) -> None:
+        """End for good; any thread may."""
+        self.put(Quit(self._now))
+
+    @property
+    def backlog(self) -> int:
+        """The number of events that were put and are yet to be looked at."""
+        return self._inbox.qsize()
+
     def wait(self, until: int | None) -> Event | None:
         """Return the next event, or None once the host has come past the time `until` (ns)."""
         self._follow_settings()
@@ -155,6 +164,7 @@ class PluginWorld:
             if connection is None:
                 connection = self._connections[number] = _Connection(TimelineMember(), line)
                 self.lines.add(number, connection.member)
+                self._tell(number, make_line("lead", self._lead.ticks))
             connection.plays = line
             self._tell_taken()
         elif connection is None:
@@ -168,7 +178,13 @@ class PluginWorld:
             self._do_at(at, MidiIn(self._now if at is None else at, line.data, number))
         elif isinstance(line, Turned):
             at = self._find_time(connection.member, line)
-            self._do_at(at, ControlChange(self._now if at is None else at, line.key, line.value))
+            change = ControlChange(
+                self._now if at is None else at,
+                line.key,
+                line.value,
+                explain=lambda reason: self._tell(number, make_line("error", reason)),
+            )
+            self._do_at(at, change)
 
     def _lose(self, number: int) -> None:
         """Go on without a connection: its keys go up, and where it was the last that played the host has stopped."""
@@ -282,8 +298,8 @@ class PluginWorld:
     @property
     def _patience_ns(self) -> int:
         timeline = self.timeline
-        ahead_ns = timeline.ahead * timeline.us * NS_PER_US // (TICKS_PER_BEAT * MILLITICKS)
-        return find_patience(timeline.offline, ahead_ns)
+        tick_ns = timeline.us * NS_PER_US // TICKS_PER_BEAT
+        return find_patience(timeline.offline, timeline.ahead * tick_ns // MILLITICKS, self._lead.ticks * tick_ns)
 
 
 class PluginComposer:

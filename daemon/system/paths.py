@@ -18,6 +18,7 @@ _NO_HOME = "you have no home folder here; set HOME to a folder, or name what is 
 
 CONFIG_VARIABLE = "HOUSEBAND_CONFIG"
 CONTROL_VARIABLE = "HOUSEBAND_CONTROL"
+PLUGIN_SOCKET_VARIABLE = "HOUSEBAND_PLUGIN_SOCKET"
 TAKES_VARIABLE = "HOUSEBAND_TAKES"
 SOUNDFONT_VARIABLE = "HOUSEBAND_SOUNDFONT"
 
@@ -25,6 +26,7 @@ SOUNDFONT_VARIABLE = "HOUSEBAND_SOUNDFONT"
 VARIABLES = {
     CONFIG_VARIABLE: "Another configuration than the user's own.",
     CONTROL_VARIABLE: "Where the control socket is: a path, tcp:PORT, or off.",
+    PLUGIN_SOCKET_VARIABLE: "Where the socket is that the plugin of a DAW connects to: an absolute path.",
     TAKES_VARIABLE: "The folder that takes are kept in, or off.",
     SOUNDFONT_VARIABLE: "The soundfont of `--audio` and of WAV files.",
 }
@@ -35,6 +37,7 @@ FILES = {
     "~/.local/share/houseband/takes/": "What was played; `houseband takes list`.",
     "~/.cache/houseband/graphs/": "Graphs made ready to load; made anew where they are missing.",
     "$XDG_RUNTIME_DIR/houseband/control.sock": "The control socket; `houseband control` describes it.",
+    "$XDG_RUNTIME_DIR/houseband/plugin.sock": "The socket that the plugin of a DAW connects to.",
     "~/.config/systemd/user/houseband.service": "The service; `houseband service install` writes it.",
 }
 
@@ -119,6 +122,12 @@ def find_studio_socket_file() -> Path:
     Raises OSError as `find_runtime_folder`.
     """
     return find_runtime_folder() / f"studio-{os.getpid()}.sock"
+
+
+def find_plugin_socket_file() -> Path:
+    """Return the path of the plugin's socket. Raises OSError as `find_runtime_folder`."""
+    named = os.environ.get(PLUGIN_SOCKET_VARIABLE, "")
+    return Path(named) if Path(named).is_absolute() else find_runtime_folder() / "plugin.sock"
 
 
 def find_connections_file() -> Path:

@@ -242,7 +242,7 @@ def run_late(host: Host, player: Player, *, answers: bool = True) -> Session:
                     found[0].look()
                 yield None
 
-    return run_feed(player, feed(), composer=make)
+    return run_feed(player, feed(), composer=make, pause_ns=1_000_000 if answers else 50_000_000)
 
 
 def test_plans_that_come_late_but_in_time_change_nothing() -> None:

@@ -91,13 +91,15 @@ class Host:
 class Feeding(PluginWorld):
     """A world that is fed whenever it has nothing more to do, and quits when there is nothing left."""
 
-    def __init__(self, feed: Iterator[Event | FromPlugin | None], tell: Callable[[int, bytes], None]) -> None:
-        self._wall_ns = 0
+    def __init__(
+        self, feed: Iterator[Event | FromPlugin | None], tell: Callable[[int, bytes], None], pause_ns: int
+    ) -> None:
+        self._wall_ns, self._pause_ns = 0, pause_ns
         super().__init__(tell, lambda: self._wall_ns)
         self.feed = feed
 
     def _block(self) -> None:
-        self._wall_ns += 1_000_000
+        self._wall_ns += self._pause_ns
         event = next(self.feed, Quit(self.now()))
         if event is not None:
             self._take(event)
@@ -151,9 +153,11 @@ def run_feed(
     feed: Iterator[Event | FromPlugin | None],
     settings: Settings = Settings(),
     composer: Callable[[PluginWorld, Player], object] = InlinePlayer,
+    pause_ns: int = 1_000_000,
 ) -> Session:
+    """Play what is fed to a band on virtual time; pause_ns: how long each piece of it takes on the real clock."""
     told: dict[int, list[str]] = {}
-    world = Feeding(feed, lambda number, line: told.setdefault(number, []).append(line.decode()[:-1]))
+    world = Feeding(feed, lambda number, line: told.setdefault(number, []).append(line.decode()[:-1]), pause_ns)
     asked = composer(world, player)
     conductors: list[Conductor] = []
     while not conductors or world.restarts:
