@@ -14,6 +14,7 @@ from daemon.control.requests import make_answer, make_refusal
 from daemon.core.controls import PANIC
 from daemon.core.schema import shorten
 from daemon.core.version import find_installed_version
+from daemon.projects.techniques_on_offer import list_technique_styles
 from daemon.studio.band_link import BandLink
 from daemon.studio.control_table import list_controls
 from daemon.studio.pages import Page, Pages
@@ -43,7 +44,8 @@ class LiveSocket:
             await socket.close(TRY_AGAIN_LATER, "too many pages are open")
             return
         page = Page(socket.send_text)
-        page.add_answer(self._make_hello())
+        styles = await asyncio.to_thread(list_technique_styles)  # reads the graphs' signatures, once
+        page.add_answer(self._make_hello(styles))
         self._pages.add(page)
         requests = PageRequests(page, self._band)
         tasks = [asyncio.create_task(page.send_all()), asyncio.create_task(_read(socket, page, requests))]
@@ -59,13 +61,13 @@ class LiveSocket:
             with contextlib.suppress(RuntimeError, OSError, WebSocketDisconnect):
                 await socket.close()
 
-    def _make_hello(self) -> Json:
+    def _make_hello(self, technique_styles: dict[str, list[str]]) -> Json:
         state = self._band.state
         return {
             "event": "hello",
             "state": state,
             "controls": list_controls(),
-            "technique_styles": (state or {}).get("technique_styles", {}),
+            "technique_styles": (state or {}).get("technique_styles") or technique_styles,
             "now": time.monotonic_ns(),
             "band": self._band.describe(),
             "version": find_installed_version(),

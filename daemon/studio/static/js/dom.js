@@ -12,10 +12,11 @@
 export function make(tag, members = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(members)) {
-    if (value === undefined || value === null || value === false) continue;
+    const isState = name.startsWith("aria-"); // there "false" says something, too
+    if (value === undefined || value === null || (value === false && !isState)) continue;
     if (name === "text") element.textContent = value;
     else if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else element.setAttribute(name, value === true ? "" : String(value));
+    else element.setAttribute(name, value === true && !isState ? "" : String(value));
   }
   element.append(...children.filter((child) => child !== null));
   return element;

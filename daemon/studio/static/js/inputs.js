@@ -29,13 +29,21 @@ const tools = make("div", { class: "tools", role: "group", "aria-label": "Chosen
 
 function show() {
   const inputs = documents.list("input");
-  const facts = (/** @type {any} */ item) =>
-    `${tellCount(item.bars, "bar")} · ${Object.values(item.counts ?? {}).reduce((a, b) => a + b, 0)} notes`;
+  const results = documents.list("result");
+  const facts = (/** @type {any} */ item) => {
+    const made = results.filter((result) => result.parent === item.id).length;
+    return tellCount(item.bars, "bar") + (made ? ` · ${tellCount(made, "result")}` : ` · ${countNotes(item)}`);
+  };
   const rows = inputs.map((item) => ({ id: item.id, key: item.revision, name: item.name, facts: facts(item) }));
   list.show(rows, documents.inputId);
   hint.hidden = inputs.length > 0;
   tools.hidden = !documents.inputId;
   showTrim();
+}
+
+/** @param {any} item */
+function countNotes(item) {
+  return tellCount(Object.values(item.counts ?? {}).reduce((a, b) => a + b, 0), "note");
 }
 
 function showTrim() {

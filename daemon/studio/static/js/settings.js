@@ -111,3 +111,6 @@ export function setUp() {
   on("live:controls", ({ controls }) => takeAll(controls));
   on("live:tempo", ({ bpm }) => takeTempo(bpm));
 }
+
+/** What tests and the console may look at. */
+export const shown = { settings };
