@@ -34,12 +34,14 @@ def test_record_make_compare_change_and_export(page: Page, tmp_path: Path) -> No
     gan = make_result(page)
     assert gan["technique"] == "gan"
     assert gan["parent"] == melody["id"]
-    assert gan["notes"]["bass"] and gan["notes"]["drums"]
+    assert gan["notes"]["bass"]
+    assert gan["notes"]["drums"]
     wait_for_sound(page, "melody", "bass", "drums")
 
     choose_technique(page, "arcnn")
     edited = make_result(page)
-    assert edited["notes"]["edits"] and not edited["notes"]["bass"]
+    assert edited["notes"]["edits"]
+    assert not edited["notes"]["bass"]
     wait_for_sound(page, "edits")
 
     page.get_by_role("button", name="Compare").click()
@@ -68,7 +70,9 @@ def check_exports(page: Page, folder: Path) -> None:
     counts = read(page, "Object.fromEntries(Object.entries(h.documents.item.notes).map(([r, l]) => [r, l.length]))")
     song = mido.MidiFile(download(page, "Export MIDI", folder))
     begun = {track.name: sum(each.type == "note_on" and each.velocity > 0 for each in track) for track in song.tracks}
-    assert {role: count for role, count in begun.items() if count} == {role: count for role, count in counts.items() if count}
+    assert {role: count for role, count in begun.items() if count} == {
+        role: count for role, count in counts.items() if count
+    }
     with wave.open(str(download(page, "Export WAV", folder))) as sound:
         assert sound.getnframes() > 7 * sound.getframerate()
         assert any(sound.readframes(sound.getframerate()))

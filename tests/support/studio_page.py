@@ -9,7 +9,7 @@ from typing import Any
 from playwright.sync_api import Page
 
 #: eight bars of a melody in 4/4 as (beat, key of the computer's keyboard): a note a beat, of Ode to Joy
-MELODY_KEYS = "cccvbbvcxzzxccxx" "cccvbbvcxzzxcxzz"
+MELODY_KEYS = "cccvbbvcxzzxccxxcccvbbvcxzzxcxzz"
 #: how long what the page shall show may take, on a machine that does other things, too
 PATIENCE_MS = 60_000
 
@@ -71,7 +71,7 @@ def wait_for_sound(page: Page, *roles: str) -> None:
 
 
 def record_melody(page: Page, bars: int = 8, bpm: int = 240) -> dict[str, Any]:
-    """Press Record, play on the computer's keyboard for some bars, a note a beat, and press it again; return the input."""
+    """Press Record, play a note a beat on the computer's keyboard, and press it again; return the input."""
     page.get_by_label("Tempo").fill(str(bpm))
     page.get_by_label("Tempo").press("Enter")
     wait_until(page, f"h.settings.get('bpm') === {bpm}")
