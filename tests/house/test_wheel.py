@@ -133,6 +133,24 @@ def test_every_shipped_graph_is_in_the_wheel(wheel: Path) -> None:
     assert max(shipped.values()) < 15_000_000
 
 
+def test_the_studios_page_is_in_the_wheel_with_all_that_it_loads(wheel: Path) -> None:
+    shipped = {
+        str(path.relative_to(ROOT)): path.stat().st_size
+        for path in (ROOT / "daemon/studio/static").rglob("*")
+        if path.is_file()
+    }
+    packed = {entry.filename: entry.file_size for entry in zipfile.ZipFile(wheel).infolist()}
+    assert {"daemon/studio/static/index.html", "daemon/studio/static/js/main.js"} <= shipped.keys()
+    assert shipped.items() <= packed.items()
+
+
+def test_the_studio_without_its_extra_says_what_to_install(installed: Path, elsewhere: dict[str, str]) -> None:
+    done = run(installed / "houseband", "studio", "--no-browser", "--control", "off", cwd="/", env=elsewhere)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "pip install 'houseband[studio]'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_it_can_be_imported_from_elsewhere(installed: Path, elsewhere: dict[str, str]) -> None:
     code = "import houseband, sys\nprint(*(n for n in ('numpy', 'onnxruntime', 'torch', 'rtmidi') if n in sys.modules))"
     done = run(installed / "python", "-c", code, cwd="/", env=elsewhere)
