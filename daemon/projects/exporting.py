@@ -73,10 +73,13 @@ def _choose_programs(mix: Settings, roles: Mapping[str, Line]) -> dict[str, list
     return found
 
 
-def name_file(item: Item, suffix: str) -> str:
-    """Return a sensible name for the file of an item: letters, digits and dashes."""
-    words = "".join(c if c.isalnum() else " " for c in item.name).split()
-    return f"{'-'.join(words)[:80] or item.id}{suffix}"
+def name_file(item: Item, suffix: str, source: str = "") -> str:
+    """Return a sensible name for the file of an item: small letters, digits and dashes.
+
+    source: the name of the input that it was made of.
+    """
+    words = "".join(c if c.isalnum() else " " for c in f"{source} {item.name}".lower()).split()
+    return f"{'-'.join(words)[:80].strip('-') or item.id}{suffix}"
 
 
 class _CountingSynth:

@@ -11,6 +11,7 @@ from functools import partial
 
 from daemon.core.settings import Settings
 from daemon.core.techniques import find
+from daemon.engine.song import bar_at
 from daemon.harmony.chart_line import ChartLine, open_chart
 from daemon.harmony.chord_naming import list_changes
 from daemon.offline.extend import Extension, extend
@@ -26,9 +27,20 @@ from daemon.projects.exporting import make_midi
 from daemon.projects.item import RESULT, Item, Line, ListedEdit, count_bars, find_music_end
 from daemon.projects.techniques_on_offer import Wish, describe_techniques, name_result
 from music import midifile
+from music.encoding.chord_evidence import GivenChord
 from music.errors import UserError
 from music.midifile import Part, Song
-from music.note import CHANNELS, EDITS, HAND, HAND_SOUND_CHANNEL, MELODY, ROLES, TICKS_PER_STEP
+from music.note import (
+    CHANNELS,
+    EDITS,
+    HAND,
+    HAND_SOUND_CHANNEL,
+    MELODY,
+    PITCH_CLASSES,
+    ROLES,
+    TICKS_PER_BEAT,
+    TICKS_PER_STEP,
+)
 from music.track_names import fold_name
 
 Progress = Callable[[float], None]
@@ -202,9 +214,31 @@ def make_song(item: Item, roles: Sequence[str]) -> Song:
 
 
 def list_chords(item: Item) -> tuple[tuple[int, str], ...]:
-    """Return (tick, label) of the chords that the roles of an item play."""
-    found = read_chords({role: item.get(role) for role in ROLES})
-    return tuple((tick, label) for tick, label in list_changes(found, item.ticks, gaps=False) if label)
+    """Return (tick, label) of the chords that the roles of an item play, one at most for each half of a bar."""
+    by_half: dict[tuple[int, int], list[GivenChord]] = {}
+    for chord in read_chords({role: item.get(role) for role in ROLES}):
+        by_half.setdefault(_find_half(item, chord.start), []).append(chord)
+    halves = [
+        max(found, key=lambda each: _count_alike(each, found))._replace(start=start, end=end)
+        for (start, end), found in sorted(by_half.items())
+    ]
+    return tuple((tick, label) for tick, label in list_changes(halves, item.ticks, gaps=False) if label)
+
+
+def _find_half(item: Item, tick: int) -> tuple[int, int]:
+    """Return the half of a bar that a tick lies in, or the whole bar where it has no halves of whole beats."""
+    bar = bar_at(item.metres, tick)
+    half = (bar.end - bar.start) // 2
+    if half % TICKS_PER_BEAT:
+        return bar.start, bar.end
+    start = bar.start + (tick - bar.start) // half * half
+    return start, start + half
+
+
+def _count_alike(chord: GivenChord, others: Sequence[GivenChord]) -> float:
+    """Return by how much a chord stands for others: by how many are the same, and whether it has a third."""
+    has_third = any(chord.tones >> (chord.root + third) % PITCH_CLASSES & 1 for third in (3, 4))
+    return sum(each[2:5] == chord[2:5] for each in others) + 0.5 * has_third
 
 
 def _tidy(line: Line) -> Line:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from daemon.engine.song import Metres, bar_at
 from daemon.projects.item import (
     INPUT,
     ITEM_ROLES,
@@ -32,7 +33,7 @@ from music.charts.reading import parse_charts
 from music.errors import UserError
 from music.midi_text import make_printable
 from music.midifile import MidiFileError, Song
-from music.note import MELODY, Note, remove_overlaps
+from music.note import MELODY, TICKS_PER_BEAT, Note, remove_overlaps
 from music.track_names import fold_name
 from music.tunes import TUNES
 
@@ -138,12 +139,12 @@ def parse_recording(data: Mapping[str, object], key: str) -> Item:
     if not notes.get(MELODY):
         raise ItemError("nothing was recorded: play some notes between Record and Stop")
     metres = parse_metres(data.get("metres", [[0, "4/4"]]))
-    end = find_music_end(notes.values())
-    needed = count_bars(metres, min(end, find_end(metres, MAX_BARS)))
-    bars = max(needed, parse_integer(data.get("bars", needed), "bars", 1, MAX_BARS))
-    if end > find_end(metres, bars):
+    if find_music_end(notes.values()) > find_end(metres, MAX_BARS):
         raise ItemError(f"a recording has at most {MAX_BARS} bars")
-    lines = {role: tuple(remove_overlaps(line)) for role, line in notes.items()}
+    lines, needed = _end_at_bar_line({role: tuple(remove_overlaps(line)) for role, line in notes.items()}, metres)
+    bars = parse_integer(data.get("bars", needed), "bars", 1, MAX_BARS)
+    if bars <= count_bars(metres, find_music_end(notes.values())):
+        bars = needed
     name = parse_name(data.get("name") or "Recording")
     return Item(key, INPUT, name, parse_bpm(data.get("bpm", 120)), metres, bars, lines)
 
@@ -166,6 +167,20 @@ def check_upload(data: bytes) -> None:
 
 def _make_name(file_name: str) -> str:
     return make_printable(Path(file_name).stem).replace("_", " ").strip()[:MAX_NAME_LENGTH] or "Import"
+
+
+def _end_at_bar_line(lines: dict[str, Line], metres: Metres) -> tuple[dict[str, Line], int]:
+    """Return what was recorded, and its bars: keys that were held a moment too long make no further bar."""
+    end = find_music_end(lines.values())
+    line = bar_at(metres, end - 1).start
+    begins = max(note.start for notes in lines.values() for note in notes)
+    if begins >= line or end - line >= TICKS_PER_BEAT:
+        return lines, count_bars(metres, end)
+    cut = {
+        role: tuple(replace(note, length=min(note.end, line) - note.start) for note in notes)
+        for role, notes in lines.items()
+    }
+    return cut, count_bars(metres, line)
 
 
 def make_example(name: str, key: str) -> Item:

@@ -108,7 +108,7 @@ class JobQueue:
 
     def list_jobs(self) -> list[dict[str, Any]]:
         """Return all jobs that are not over, and the last ones that are, as JSON has them."""
-        return [job.describe() for job in self._jobs.values()]
+        return [job.describe() for job in sorted(self._jobs.values(), key=lambda job: int(job.id[1:]))]
 
     def submit(self, kind: str, name: str, request: Message, finish: Callable[[Message], str | None]) -> Job:
         """Have something made. Raises TooManyJobsError."""
@@ -140,7 +140,7 @@ class JobQueue:
 
     def cancel_all(self) -> None:
         """Cancel all jobs."""
-        for key in reversed(self._jobs):
+        for key in reversed(list(self._jobs)):  # those that wait before the one that is worked on
             self.cancel(key)
 
     def close(self) -> None:
@@ -232,6 +232,7 @@ class JobQueue:
             self._timer.cancel()
             self._timer = None
         job.state, job.request = state, {}
+        self._jobs[job.id] = self._jobs.pop(job.id)  # those that are over lie in the order in which they ended
         over = [each.id for each in self._jobs.values() if each.state not in (WAITING, RUNNING)]
         for key in over[:-_LISTED]:
             del self._jobs[key]

@@ -281,20 +281,25 @@ class DocumentRoutes:
     def _get_item(self, request: Request) -> Item:
         return self._workshop.project.get(request.path_params["id"])
 
+    def _get_with_source(self, request: Request) -> tuple[Item, str]:
+        """Return an item, and the name of what it was made of."""
+        item, items = self._get_item(request), self._workshop.project.list_items()
+        return item, next((each.name for each in items if each.id == item.parent), "")
+
     # Files
 
     async def export_midi(self, request: Request) -> Response:
         """Return an item as a MIDI file."""
-        item = await self._ask(lambda: self._get_item(request))
+        item, source = await self._ask(lambda: self._get_with_source(request))
         data = await asyncio.to_thread(self._workshop.export_midi, item, _read_mix(request, item))
-        return _attach(data, name_file(item, ".mid"))
+        return _attach(data, name_file(item, ".mid", source))
 
     async def export_wav(self, request: Request) -> Response:
         """Return the sound of an item."""
-        item = await self._ask(lambda: self._get_item(request))
-        return await self._send_sound(item, _read_mix(request, item))
+        item, source = await self._ask(lambda: self._get_with_source(request))
+        return await self._send_sound(item, _read_mix(request, item), source)
 
-    async def _send_sound(self, item: Item, mix: Mapping[str, object]) -> Response:
+    async def _send_sound(self, item: Item, mix: Mapping[str, object], source: str = "") -> Response:
         folder = await asyncio.to_thread(lambda: tempfile.TemporaryDirectory(prefix="houseband-"))
         target = Path(folder.name, "item.wav")
         try:
@@ -307,7 +312,7 @@ class DocumentRoutes:
         except BaseException:
             folder.cleanup()
             raise
-        headers = _name_attachment(name_file(item, ".wav"))
+        headers = _name_attachment(name_file(item, ".wav", source))
         return FileResponse(target, headers=headers, media_type="audio/wav", background=BackgroundTask(folder.cleanup))
 
     # Takes

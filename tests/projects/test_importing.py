@@ -160,6 +160,21 @@ def test_a_recording_is_an_input() -> None:
 
 
 @pytest.mark.parametrize(
+    ("notes", "bars", "end"),
+    [
+        ([[0, 60, 72 * 8 + 5, 80]], 8, 72 * 8),  # held a moment too long
+        ([[0, 60, 72 * 8 + 24, 80]], 9, 72 * 8 + 24),  # held for a beat more
+        ([[0, 60, 72, 80], [72 * 8 + 2, 60, 5, 80]], 9, 72 * 8 + 7),  # another note
+    ],
+)
+def test_a_recording_ends_where_the_player_meant_it_to(notes: list[list[int]], bars: int, end: int) -> None:
+    for given_bars in ({}, {"bars": 9}):
+        item = parse_recording({**RECORDING, "notes": {"melody": notes}, **given_bars}, "i1")
+        assert (item.bars, max(note.end for note in item.get(MELODY))) == (bars, end)
+    assert parse_recording({**RECORDING, "notes": {"melody": notes}, "bars": 10}, "i1").bars == 10
+
+
+@pytest.mark.parametrize(
     ("change", "sentence"),
     [
         ({"notes": {}}, "nothing was recorded"),
@@ -194,7 +209,8 @@ def test_a_file_name_is_decoded(header: str, name: str) -> None:
 
 
 def test_files_are_named_after_their_items() -> None:
-    assert name_file(make_input(name="GAN, pop, seed 3"), ".mid") == "GAN-pop-seed-3.mid"
+    assert name_file(make_input(name="AR-CNN, pop, seed 3"), ".mid", "Melody 2") == "melody-2-ar-cnn-pop-seed-3.mid"
+    assert name_file(make_input(name="Österreich"), ".mid") == "österreich.mid"
     assert name_file(make_input(name="!!"), ".wav") == "i1.wav"
 
 
