@@ -61,6 +61,10 @@ class BandLink:
         has_ports = bool(self.state and self.state.get("ports"))
         return {"status": self._status, "own": self._process.is_running, "ports": has_ports}
 
+    def find_chart(self) -> str:
+        """Return the path or link of the chart that the band plays from; empty where there is none."""
+        return str(((self.state or {}).get("controls") or {}).get("chart") or "")
+
     async def run(self) -> None:
         """Find the band, follow it until it is gone, and so on; ends when it is cancelled, with the band of its own."""
         try:

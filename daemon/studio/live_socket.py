@@ -8,6 +8,9 @@ import json
 import time
 from typing import Any
 
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from daemon.control.requests import make_answer, make_refusal
@@ -60,6 +63,16 @@ class LiveSocket:
             await asyncio.gather(*tasks, return_exceptions=True)  # that it is gone is no error
             with contextlib.suppress(RuntimeError, OSError, WebSocketDisconnect):
                 await socket.close()
+
+    async def get_chart(self, _request: Request) -> Response:
+        """Answer `/chart`: the chart that the band plays from, as `houseband chart --json` prints it."""
+        source = self._band.find_chart()
+        if not source:
+            raise HTTPException(404, "the band plays from no chart")
+        try:
+            return JSONResponse(await asyncio.to_thread(_describe_chart, source))
+        except UserError as error:
+            raise HTTPException(400, str(error)) from None
 
     def _make_hello(self, technique_styles: dict[str, list[str]]) -> Json:
         state = self._band.state
@@ -184,3 +197,10 @@ def _match(request: Json, answer: Json) -> Json:
 def _is_value(request: Json) -> bool:
     """Tell whether a request sets a control to a value that a later one replaces; taps and toggles all count."""
     return isinstance(request.get("value"), int | float) and not isinstance(request.get("value"), bool)
+
+
+def _describe_chart(source: str) -> Json:
+    """Return a chart as plain values. Raises UserError for what is no chart."""
+    from music.charts.reading import read_charts  # with its readers of many formats, which few need
+
+    return read_charts(source)[0].describe()

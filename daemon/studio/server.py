@@ -97,6 +97,7 @@ def build_app(setup: StudioSetup, live: LiveSocket, documents: Sequence[BaseRout
             Route("/", get_page),
             make_soundfont_route(setup.soundfont),
             WebSocketRoute("/live", live.serve),
+            Route("/chart", live.get_chart),
             *documents,
             Mount("/static", StaticFiles(directory=STATIC)),
         ],

@@ -5,6 +5,8 @@ import { labelOf } from "./control_words.js";
 import { make, makeButton } from "./dom.js";
 import { live } from "./live.js";
 import { say, sayError } from "./messages.js";
+import { midiIn } from "./midi_in.js";
+import { pageKnobs } from "./page_knobs.js";
 import { settings } from "./settings.js";
 
 const LEARN_WITHIN_MS = 60_000;
@@ -27,26 +29,37 @@ async function readGestures() {
   }
 }
 
-/** @param {string} key */
+/**
+ * Wait for the next knob, of the band's ports or of a device that the browser hears; whichever comes first.
+ * @param {string} key
+ */
 async function learn(key) {
-  say(`Turn the knob or strike the pad that is to turn ${labelOf(key)}: houseband waits for it.`, { ms: LEARN_WITHIN_MS });
+  const name = labelOf(key);
+  say(`Turn the knob or strike the pad that is to turn ${name}.`, { ms: LEARN_WITHIN_MS });
+  const ways = [];
+  if (live.hasBand) ways.push(live.request("learn", { key }, LEARN_WITHIN_MS).then(({ gesture }) => gesture));
+  if (midiIn.state === "connected") ways.push(pageKnobs.learn(key));
   try {
-    const { gesture } = await live.request("learn", { key }, LEARN_WITHIN_MS);
-    say(`${labelOf(key)} is turned by ${gesture} from now on.`);
+    const gesture = await Promise.any(ways);
+    say(`${name} is turned by ${gesture} from now on.`);
     await readGestures();
   } catch (error) {
-    sayError(error);
+    sayError(error instanceof AggregateError ? error.errors[0] : error);
+  } finally {
+    pageKnobs.cancel();
   }
 }
 
 /** @param {string} key */
 async function forget(key) {
+  const isOfPage = pageKnobs.of(key).length > 0;
+  pageKnobs.forget(key);
   try {
-    await live.request("forget", { key });
+    if (live.hasBand && listGestures(key).length) await live.request("forget", { key });
     say(`${labelOf(key)} has forgotten what it had learnt.`);
     await readGestures();
   } catch (error) {
-    sayError(error);
+    if (!isOfPage) sayError(error);
   }
 }
 
@@ -67,13 +80,13 @@ function addItem(text, run) {
  */
 function show(field, x, y) {
   const key = /** @type {string} */ (field.dataset.control);
-  const gestures = listGestures(key);
+  const gestures = [...listGestures(key), ...pageKnobs.of(key)];
   const initial = (live.hello?.controls ?? []).find((/** @type {any} */ spec) => spec.name === key);
   owner = field;
   menu.replaceChildren();
   menu.setAttribute("aria-label", `${labelOf(key)}: MIDI`);
-  if (live.hasBand) addItem("Learn a MIDI control", () => learn(key));
-  if (live.hasBand && gestures.length) addItem(`Forget what it learnt (${gestures.join(", ")})`, () => forget(key));
+  if (live.hasBand || midiIn.state === "connected") addItem("Learn a MIDI control", () => learn(key));
+  if (gestures.length) addItem(`Forget what it learnt (${gestures.join(", ")})`, () => forget(key));
   if (initial && initial.kind !== "trigger" && initial.default !== null) {
     addItem("Back to its first value", () => settings.set(key, initial.default).catch(sayError));
   }

@@ -47,7 +47,7 @@ function roleOfHeard({ pitch, channel }) {
  * @param {number} nowMs
  */
 function place(nowMs) {
-  const tick = tickAt(nowMs) ?? 0;
+  const tick = isPlaying() ? /** @type {number} */ (tickAt(nowMs)) : (roll.nowTick ?? 0); // it waits where it ended
   roll.nowTick = tick;
   if (!liveRoll.follows) return;
   const width = roll.view.toTick - roll.view.fromTick;
@@ -105,8 +105,8 @@ export function setUp() {
     performed.takePlan(event);
     if (!live.state.chord?.now) performed.guessChords();
   });
-  follow("bar", ({ bar, tick, end, metre }) => performed.bars.tell(bar, tick, end, metre));
-  follow("chord", ({ now }) => performed.takeChord(now, tickAt(performance.now()) ?? 0));
+  follow("bar", (event) => performed.takeBar(event));
+  follow("chord", ({ now }) => isPlaying() && performed.takeChord(now, tickAt(performance.now()) ?? 0));
   on("live:closed", () => performed.endAll(tickAt(performance.now()) ?? 0));
   on("live:hello", ({ state }) => {
     performed.endAll(performed.lastTick);

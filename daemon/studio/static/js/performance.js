@@ -24,6 +24,10 @@ export class Performance {
     /** @type {any[]} notes that were heard before the band's time began */
     this.early = [];
     this.lastTick = -Infinity;
+    this.isPlaying = false;
+    /** what the band's numbers of bars are ahead of those of this performance: it goes on counting while it is silent */
+    this.barsBefore = 0;
+    this.countsAnew = true;
   }
 
   clear() {
@@ -48,11 +52,25 @@ export class Performance {
     if (tick === null) return;
     if (tick < this.lastTick - BACKWARDS_TICKS) this.clear();
     this.lastTick = tick;
+    if (playing && !this.isPlaying) this.countsAnew = true;
+    this.isPlaying = playing;
     if (!playing) return this.endAll(tick);
     for (const { event, role } of this.early.splice(0)) {
       const began = tickOf(event.at);
       if (began !== null && began >= tick - 1) this.#begin(role, Math.round(began), event);
     }
+  }
+
+  /**
+   * Take a bar that has begun.
+   * @param {{bar: number, tick: number, end: number, metre: string}} event
+   */
+  takeBar({ bar, tick, end, metre }) {
+    if (this.countsAnew) {
+      this.barsBefore = Math.max(0, bar - 1);
+      this.countsAnew = false;
+    } else if (bar <= this.barsBefore) this.barsBefore = 0;
+    this.bars.tell(bar - this.barsBefore, tick, end, metre);
   }
 
   /**
