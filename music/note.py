@@ -56,7 +56,10 @@ _set_start, _set_pitch, _set_length, _set_velocity = (
 )
 
 
-def make_notes(numbers: Iterable[tuple[int, int, int, int]]) -> list[Note]:
+NoteNumbers = tuple[int, int, int, int]  #: start, pitch, length and velocity of a note
+
+
+def make_notes(numbers: Iterable[NoteNumbers]) -> list[Note]:
     """Return notes of start, pitch, length and velocity that are known to be in range: in half the time."""
     made, new = [], object.__new__
     for start, pitch, length, velocity in numbers:
@@ -70,6 +73,11 @@ def make_notes(numbers: Iterable[tuple[int, int, int, int]]) -> list[Note]:
 
 
 _FIELDS = attrgetter("start", "pitch", "length", "velocity")
+
+
+def list_numbers(notes: Iterable[Note]) -> list[NoteNumbers]:
+    """Return start, pitch, length and velocity of notes."""
+    return [(note.start, note.pitch, note.length, note.velocity) for note in notes]
 
 
 def sort_notes(notes: Iterable[Note]) -> list[Note]:

@@ -17,6 +17,7 @@ rarely than by chance is kept from happening, and what is written is changed as 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, islice
 from operator import itemgetter
 
 from daemon.arranging.harmony_line import NO_HARMONY, StepHarmony, build_on_bass, list_harmony
@@ -35,9 +36,19 @@ from daemon.arranging.role_lines import (
 from daemon.arranging.voicing import LOWEST_VOICE, ChordTops, ground, lead_voices
 from daemon.core.plan import PlanRequest
 from music.chords import NO_CHORD
-from music.note import PITCH_CLASSES, PITCHED_ROLES, STEPS_PER_BEAT, TICKS_PER_BEAT, TICKS_PER_STEP, Note
+from music.note import (
+    PITCH_CLASSES,
+    PITCHED_ROLES,
+    STEPS_PER_BEAT,
+    TICKS_PER_BEAT,
+    TICKS_PER_STEP,
+    Note,
+    NoteNumbers,
+    make_notes,
+)
 
 Notes = Mapping[str, tuple[Note, ...]]  #: by role
+Numbers = Mapping[str, Sequence[NoteNumbers]]  #: of notes, by role
 
 BASS, CHORDS = "bass", "chords"
 UPPER_ROLES = tuple(role for role in PITCHED_ROLES if role != BASS)
@@ -55,12 +66,12 @@ RECENT_NOTES = 24
 CORRECTION_STEP = STEPS_PER_BEAT // 2
 #: Styles whose bass walks: it tells the root where half of a bar begins, and is free within the chord between.
 WALKING_STYLES = frozenset({"jazz"})
-_NOTHING: dict[str, list[Note]] = {}
+_NOTHING: dict[str, list[NoteNumbers]] = {}
 
 
 def arrange_plan(
     request: PlanRequest,
-    notes: Notes,
+    notes: Numbers,
     held: Notes,
     chords: Iterable[tuple[int, int]],
     last: int,
@@ -68,7 +79,8 @@ def arrange_plan(
 ) -> tuple[Notes, Notes]:
     """Return `notes` and `held` of a plan with what comes again, and with roles that agree.
 
-    chords: root and quality that the player has chosen for each step from the request's now-line on (`list_harmony`);
+    notes: those that begin, by role, as numbers that are soon made; chords: root and quality that the player has chosen
+    for each step from the request's now-line on (`list_harmony`);
     last: the step before which the plan's last notes begin, those after it are left out;
     near: by role, committed notes among which are all that sound at the now-line, for who knows them already.
     """
@@ -79,7 +91,11 @@ def arrange_plan(
     arranger.arrange(last)
     end = last * TICKS_PER_STEP
     made = {role: line.list_planned(end) for role, line in arranger.lines.items()}
-    others = {role: tuple([n for n in notes[role] if n.start < end]) for role in notes if role not in made}
+    others = {
+        role: tuple(make_notes(sorted([note for note in notes[role] if note[0] < end])))
+        for role in notes
+        if role not in made
+    }
     ends = {role: line.list_committed() for role, line in arranger.lines.items()}
     return others | made, {**held, **ends}
 
@@ -90,7 +106,7 @@ class _Arranger:
     def __init__(
         self,
         request: PlanRequest,
-        notes: Notes,
+        notes: Numbers,
         held: Notes,
         near: Mapping[str, Iterable[Note]],
         harmony: Sequence[StepHarmony],
@@ -102,8 +118,8 @@ class _Arranger:
         self.lines = {role: RoleLine(list_sounding(request, held, near, role), tick) for role in PITCHED_ROLES}
         self._bass, self._upper = self.lines[BASS], [self.lines[role] for role in UPPER_ROLES]
         self._onsets = _group_onsets(notes)
-        recent = [note for role in UPPER_ROLES for note in request.committed.get(role, ())[-RECENT_NOTES:]]
-        self._tops = ChordTops(self._upper, [note for note in recent if note.start < tick])
+        recent = chain.from_iterable([request.committed.get(role, ())[-RECENT_NOTES:] for role in UPPER_ROLES])
+        self._tops = ChordTops(self._upper, (note for note in recent if note.start < tick))
 
     def arrange(self, last: int) -> None:
         """Arrange the steps before `last` whose harmony is told, and take over the rest.
@@ -124,7 +140,9 @@ class _Arranger:
             for role, late in begins.items():
                 self.lines[role].notes.extend([_copy(note) for note in late])
 
-    def _arrange_step(self, step: int, place: int, begins: Mapping[str, list[Note]], harmony: StepHarmony) -> None:
+    def _arrange_step(
+        self, step: int, place: int, begins: Mapping[str, list[NoteNumbers]], harmony: StepHarmony
+    ) -> None:
         """Arrange a step; place: in its bar; begins: what the plan begins in it, by role."""
         in_beat, tick, tones = place % STEPS_PER_BEAT, step * TICKS_PER_STEP, harmony.tones
         for line in self.lines.values():
@@ -188,7 +206,7 @@ class _Arranger:
 
     # The bass
 
-    def _write_bass(self, step: int, begins: Sequence[Note], harmony: StepHarmony, *, is_strong: bool) -> None:
+    def _write_bass(self, step: int, begins: Sequence[NoteNumbers], harmony: StepHarmony, *, is_strong: bool) -> None:
         """Begin what the bass begins in a step; where it is strong, on the pitch class that the harmony asks for."""
         if not begins and not is_strong:
             return
@@ -259,16 +277,14 @@ class _Arranger:
     # Chords and pad
 
     def _write_chords(
-        self, tick: int, begins: Mapping[str, list[Note]], harmony: StepHarmony, *, is_beat: bool
+        self, tick: int, begins: Mapping[str, list[NoteNumbers]], harmony: StepHarmony, *, is_beat: bool
     ) -> None:
         """Begin what chords and pad strike together: in the chord, near the voices before, above the bass."""
-        struck = [
-            (line, note) for role, line in zip(UPPER_ROLES, self._upper, strict=True) for note in begins.get(role, ())
-        ]
+        struck = [note for role in UPPER_ROLES if role in begins for note in begins[role]]
         if not struck:
             return
         tones, bass = harmony.tones, max(self._bass.sounding, default=-1)
-        pitches = tuple([find_nearest(note.pitch, tones) if tones else note.pitch for _, note in struck])
+        pitches = tuple([find_nearest(pitch, tones) if tones else pitch for _, pitch, _, _ in struck])
         if len(pitches) > 1:
             top = self._tops.find(tick) if sorted(pitches)[-2] >= LOWEST_VOICE else None
             if top is not None:
@@ -276,11 +292,11 @@ class _Arranger:
             if is_beat and bass < 0 and harmony.bass != NO_CHORD:
                 upper = [pitch for line in self._upper for pitch in line.sounding]
                 pitches = ground(pitches, upper, harmony.bass)
-        for line in self._upper:
-            moved = [(pitch, note) for pitch, (other, note) in zip(pitches, struck, strict=True) if other is line]
-            for pitch, note in sorted(moved, key=itemgetter(0), reverse=True):
-                begun = ArrangedNote(note.start, pitch, note.start + note.length, note.velocity)
-                self._begin_above(line, begun, bass, tones)
+        moved = iter(zip(pitches, struck, strict=True))
+        for role, line in zip(UPPER_ROLES, self._upper, strict=True):
+            own = sorted(islice(moved, len(begins.get(role, ()))), key=itemgetter(0), reverse=True)
+            for pitch, (start, _, length, velocity) in own:
+                self._begin_above(line, ArrangedNote(start, pitch, start + length, velocity), bass, tones)
 
     def _strike_anew(self, step: int) -> None:
         """Strike chords anew that have been held for too long."""
@@ -323,12 +339,12 @@ class _Arranger:
         line.begin(begun)
 
 
-def _group_onsets(notes: Notes) -> dict[int, dict[str, list[Note]]]:
+def _group_onsets(notes: Numbers) -> dict[int, dict[str, list[NoteNumbers]]]:
     """Return the notes of the pitched roles by the step in which they begin, and by role; from the top."""
-    onsets: dict[int, dict[str, list[Note]]] = {}
+    onsets: dict[int, dict[str, list[NoteNumbers]]] = {}
     for role in PITCHED_ROLES:
         for note in sorted(notes.get(role, ()), key=_by_start_from_the_top):
-            begins = onsets.setdefault(note.start // TICKS_PER_STEP, {})
+            begins = onsets.setdefault(note[0] // TICKS_PER_STEP, {})
             if role in begins:
                 begins[role].append(note)
             else:
@@ -336,12 +352,13 @@ def _group_onsets(notes: Notes) -> dict[int, dict[str, list[Note]]]:
     return onsets
 
 
-def _by_start_from_the_top(note: Note) -> tuple[int, int]:
-    return note.start, -note.pitch
+def _by_start_from_the_top(note: NoteNumbers) -> tuple[int, int]:
+    return note[0], -note[1]
 
 
-def _copy(note: Note) -> ArrangedNote:
-    return ArrangedNote(note.start, note.pitch, note.start + note.length, note.velocity)
+def _copy(note: NoteNumbers) -> ArrangedNote:
+    start, pitch, length, velocity = note
+    return ArrangedNote(start, pitch, start + length, velocity)
 
 
 def _move_bass(pitch: int, pitch_class: int) -> int:

@@ -15,9 +15,10 @@ from daemon.arranging.harmony_line import StepHarmony
 from daemon.arranging.role_lines import find_nearest, has_tone, list_sounding
 from daemon.core.plan import PlanRequest, Recollection
 from music.encoding.chord_evidence import SURE
-from music.note import PITCH_CLASSES, PITCHED_ROLES, ROLES, STEPS_PER_BEAT, TICKS_PER_STEP, Note, sort_notes
+from music.note import PITCH_CLASSES, PITCHED_ROLES, ROLES, STEPS_PER_BEAT, TICKS_PER_STEP, Note, NoteNumbers
 
 Notes = Mapping[str, tuple[Note, ...]]  #: by role
+Numbers = Mapping[str, Sequence[NoteNumbers]]  #: of notes, by role
 
 #: from this trust on the roles play again exactly what they played, unless the player gives the chords
 EXACT_TRUST = 0.55
@@ -27,11 +28,11 @@ _MOVING_ROLES = ("chords", "pad")
 
 def play_again(
     request: PlanRequest,
-    notes: Notes,
+    notes: Numbers,
     held: Notes,
     near: Mapping[str, Iterable[Note]],
     harmony: Sequence[StepHarmony],
-) -> tuple[Notes, Notes]:
+) -> tuple[Numbers, Notes]:
     """Return `notes` and `held` of a plan with what was played where the melody was before.
 
     near: as in `list_sounding`; harmony: that of each step from the request's now-line on.
@@ -59,7 +60,7 @@ def _take_over(
     role: str,
     recalled: Recollection,
     near: Mapping[str, Iterable[Note]],
-    again: dict[str, tuple[Note, ...]],
+    again: dict[str, Sequence[NoteNumbers]],
     kept: dict[str, tuple[Note, ...]],
 ) -> None:
     """Let what was held at such a place sound instead of other notes that are held now.
@@ -68,15 +69,15 @@ def _take_over(
     """
     now = request.now * TICKS_PER_STEP
     wanted = [note for note in recalled.notes.get(role, ()) if note.start < now and note.end - now >= TICKS_PER_STEP]
-    if not wanted or any(note.start == now for note in again[role]):
+    if not wanted or any(start == now for start, _, _, _ in again[role]):
         return
     sounding = list_sounding(request, kept, near, role)
     classes = {note.pitch % PITCH_CLASSES for note in wanted}
     if all(note.pitch % PITCH_CLASSES in classes for note in sounding if note.end > now):
         return
     kept[role] = tuple(Note(n.start, n.pitch, min(n.length, now - n.start), n.velocity) for n in sounding)
-    struck = [Note(now, note.pitch, note.end - now, note.velocity) for note in wanted]
-    again[role] = tuple(sort_notes([*struck, *again[role]]))
+    struck = [(now, note.pitch, note.end - now, note.velocity) for note in wanted]
+    again[role] = sorted([*struck, *again[role]])
 
 
 def _is_on_beat(request: PlanRequest) -> bool:
@@ -103,9 +104,9 @@ def _mix(
     request: PlanRequest,
     role: str,
     recalled: Recollection,
-    planned: tuple[Note, ...],
+    planned: Sequence[NoteNumbers],
     harmony: Sequence[StepHarmony],
-) -> tuple[Note, ...]:
+) -> list[NoteNumbers]:
     """Return what a role begins: what it played before in the bars in which it remembers, else what is planned.
 
     harmony: that of each step, into which what was played moves; none where it stays as it was.
@@ -115,24 +116,24 @@ def _mix(
     bars = range((now - origin) // ticks_per_bar, (until - 1 - origin) // ticks_per_bar + 1)
     remembered = {bar for bar in bars if _remembers(request, role, origin + bar * ticks_per_bar)}
 
-    def remembers(note: Note) -> bool:
-        return now <= note.start < until and (note.start - origin) // ticks_per_bar in remembered
+    def remembers(tick: int) -> bool:
+        return now <= tick < until and (tick - origin) // ticks_per_bar in remembered
 
-    made = {(note.start, note.pitch): note for note in planned if not remembers(note)}
+    made = {note[:2]: note for note in planned if not remembers(note[0])}
     for note in recalled.notes.get(role, ()):
-        if remembers(note):
-            moved = _move_into_chord(note, request.now, harmony)
-            made.setdefault((moved.start, moved.pitch), moved)
-    return tuple(sort_notes(made.values()))
+        if remembers(note.start):
+            pitch = _find_pitch(note, request.now, harmony)
+            made.setdefault((note.start, pitch), (note.start, pitch, note.length, note.velocity))
+    return sorted(made.values())
 
 
-def _move_into_chord(note: Note, now: int, harmony: Sequence[StepHarmony]) -> Note:
-    """Return a note on the nearest tone of the chord of its step."""
+def _find_pitch(note: Note, now: int, harmony: Sequence[StepHarmony]) -> int:
+    """Return the pitch of a note on the nearest tone of the chord of its step."""
     offset = note.start // TICKS_PER_STEP - now
     tones = harmony[offset].tones if offset < len(harmony) else 0
     if not tones or has_tone(tones, note.pitch):
-        return note
-    return Note(note.start, find_nearest(note.pitch, tones), note.length, note.velocity)
+        return note.pitch
+    return find_nearest(note.pitch, tones)
 
 
 @lru_cache(maxsize=64)

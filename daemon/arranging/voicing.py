@@ -36,7 +36,7 @@ def find_top(notes: Iterable[Note]) -> int | None:
 class ChordTops:
     """The tops of the chords that lines begin, as far as they are written."""
 
-    def __init__(self, lines: Sequence[RoleLine], committed: Sequence[Note]) -> None:
+    def __init__(self, lines: Sequence[RoleLine], committed: Iterable[Note]) -> None:
         """Begin with lines into which nothing is written yet; committed: notes that were begun before."""
         self._lines, self._committed = lines, committed
         self._counted = [0] * len(lines)  # notes of each line that are known

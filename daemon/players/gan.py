@@ -64,7 +64,7 @@ from music.note import (
     STEPS_PER_BEAT,
     TICKS_PER_STEP,
     Note,
-    make_notes,
+    NoteNumbers,
     sort_notes,
 )
 
@@ -123,6 +123,8 @@ _CHORD_CELLS: list[int] = [
     sum(1 << cell for cell, pitch_class in enumerate(_PITCH_CLASSES_OF["chords"].tolist()) if tones[pitch_class])
     for tones in _IS_TONE.T.tolist()
 ]
+#: what a graph is told where no chord is known
+_NO_EVIDENCE = draw_evidence((), 0).arrange_for_graph()
 #: steps from the now-line on that a plan covers, wherever in its bar that lies
 PLANNED_STEPS = FUTURE_STEPS - _BLOCK_STEPS + 1
 
@@ -138,6 +140,7 @@ class GanPlayer(GraphPlayer):
         self._canvas, self._counter = GrowingCanvas(), note_density.NoteCounter()
         self.info = self.describe(graph.signature.styles)
         self._styles = self.info.styles
+        self._one_hot = np.eye(len(self._styles), dtype=np.float32)
         settings = graph.signature.settings
         z = int(graph.signature.inputs.get("z", (1, 0))[-1])
         wanted = {
@@ -234,7 +237,7 @@ class GanPlayer(GraphPlayer):
         inputs: dict[str, NDArray[Any]] = {
             "pitched": canvas.pitched[None],
             "plain": canvas.plain[None],
-            "style": np.eye(len(self._styles), dtype=np.float32)[None, style],
+            "style": self._one_hot[None, style],
             "z": self._choose_groove(settings, style, section)[None],
             "noise": doubts[None],
             "melody": heard.melody[None],
@@ -242,7 +245,8 @@ class GanPlayer(GraphPlayer):
             "known": heard.known[None],
         }
         if self._hears_given:
-            inputs |= draw_evidence(request.harmony, request.now).arrange_for_graph()
+            given = draw_evidence(request.harmony, request.now).arrange_for_graph() if request.harmony else _NO_EVIDENCE
+            inputs |= given
         return dict(self._graph.run(inputs))
 
     def _choose_groove(self, settings: Settings, style: int, section: int) -> NDArray[np.float32]:
@@ -426,35 +430,28 @@ class _NoteWriter:
 
     def write(
         self, recent: Mapping[str, Iterable[Note]]
-    ) -> tuple[dict[str, tuple[Note, ...]], dict[str, tuple[Note, ...]]]:
-        """Return `notes` and `held` of a Plan, by role.
+    ) -> tuple[dict[str, list[NoteNumbers]], dict[str, tuple[Note, ...]]]:
+        """Return the notes that begin and the committed ones that sound at the now-line, with their ends, by role.
 
-        recent: committed notes of the pitched roles, those that sound at the plan's now at least.
+        recent: committed notes of the pitched roles, those that sound at the now-line at least.
         """
-        notes: dict[str, tuple[Note, ...]] = {}
+        notes: dict[str, list[NoteNumbers]] = {}
         held: dict[str, tuple[Note, ...]] = {}
         for i, role in enumerate(PITCHED_ROLES):
-            begun, kept = self._write_role(role, i, recent[role])
-            begun.sort()
-            notes[role] = tuple(make_notes(begun))
+            notes[role], kept = self._write_role(role, i, recent[role])
             held[role] = tuple(sort_notes(kept))
-        notes["drums"] = tuple(make_notes(sorted(self._list_drums())))
+        notes["drums"] = list(self._list_drums())
         return notes, held
 
-    def _write_role(
-        self, role: str, index: int, recent: Iterable[Note]
-    ) -> tuple[list[tuple[int, int, int, int]], list[Note]]:
-        """Return the notes that begin from now on, and the committed ones that sound there, with their ends.
-
-        The first as start, pitch, length and velocity.
-        """
+    def _write_role(self, role: str, index: int, recent: Iterable[Note]) -> tuple[list[NoteNumbers], list[Note]]:
+        """Return the notes that begin from now on, and the committed ones that sound there, with their ends."""
         pitches, cell_of = _PITCHES_OF[role], _CELL_OF[role]
         velocity = self._velocity[index]
         tick = self._request.now * TICKS_PER_STEP
         committed = [n for n in recent if n.start < tick <= n.end]
         open_notes = {cell_of[n.pitch]: n for n in committed if n.pitch in cell_of}
         kept = [_lengthen(n, tick - n.start) for n in committed if n.pitch not in cell_of]
-        begun: list[tuple[int, int, int, int]] = []
+        begun: list[NoteNumbers] = []
         open_since = dict.fromkeys(open_notes, 0)
         sounding = sum(1 << cell for cell in open_notes)
         begins = [cells if gate else 0 for cells, gate in zip(self._begins[index], self._gates[index], strict=True)]
@@ -501,8 +498,8 @@ class _NoteWriter:
             go_on &= inside
         return begin, go_on
 
-    def _list_drums(self) -> Iterator[tuple[int, int, int, int]]:
-        """Yield start, pitch, length and velocity of the drums' notes."""
+    def _list_drums(self) -> Iterator[NoteNumbers]:
+        """Yield the drums' notes."""
         kinds, steps = np.nonzero(self._drums)
         velocity, now = self._velocity[-1], self._request.now
         for kind, step in zip(kinds.tolist(), steps.tolist(), strict=True):
@@ -534,7 +531,10 @@ def _lengthen(note: Note, length: int) -> Note:
 def _find_chords(choice: NDArray[Any]) -> list[int]:
     """Return the chord of each beat, 12 * quality + root, -1 for none: (qualities, 12, beats) one-hot."""
     flat = choice.reshape(-1, choice.shape[-1])
-    found: list[int] = np.where(flat.any(0), flat.argmax(0), NO_CHORD).tolist()
+    chosen, beats = flat.nonzero()
+    found = [NO_CHORD] * flat.shape[1]
+    for chord, beat in zip(reversed(chosen.tolist()), reversed(beats.tolist()), strict=True):
+        found[beat] = chord  # of several the first stays
     return found
 
 

@@ -42,7 +42,9 @@ from music.note import (
     STEPS_PER_BAR,
     TICKS_PER_STEP,
     Note,
+    list_numbers,
     round_to_step,
+    sort_notes,
 )
 
 Floats = NDArray[np.float32]
@@ -352,8 +354,8 @@ class _PlanWriter:
 
     def to_plan(self, last: int) -> Plan:
         """Return the plan, which ends at the step `last`."""
-        notes = {role: tuple(sorted(part.begun)) for role, part in self._band.parts.items()}
-        held = {role: tuple(sorted(part.held.values())) for role, part in self._band.parts.items()}
+        notes = {role: sorted(list_numbers(part.begun)) for role, part in self._band.parts.items()}
+        held = {role: tuple(sort_notes(part.held.values())) for role, part in self._band.parts.items()}
         chosen = self._chosen[: last - self._now]
         arranged, ends = arrange_plan(self._request, notes, held, chosen, last, self._band.near)
         played = list_chord_changes(chosen, self._now)

@@ -53,7 +53,7 @@ class GrowingCanvas:
         self._first: int | None = None  # the step at which the canvas begins; None: nothing is drawn
         self._drawn = dict.fromkeys(_PARTS, 0)  # the step up to which each part is drawn
         self._lines = {part: _PitchLines() for part in REGISTERS}
-        self._marked: object = None  # on what the planes that say what is known, and where beats lie, depend
+        self._marked: object = None  # on what the planes that say where beats lie depend
 
     def update(
         self, told: Mapping[str, PartNotes], now: int, heard_all: bool, metre: Metre = Metre(), bar: int = 0
@@ -133,15 +133,15 @@ class GrowingCanvas:
 
     def _mark(self, now: int, heard_all: bool, metre: Metre, bar: int) -> None:
         """Say what is known, and where beats lie."""
-        marked = now, self._first, heard_all, bar, metre
-        if marked == self._marked:
-            return
-        self._marked = marked
         first, plain = self._first or 0, self._canvas.plain
-        plain[MELODY_KNOWN:] = 0
+        plain[MELODY_KNOWN], plain[BAND_KNOWN] = 0, 0
         plain[MELODY_KNOWN, : CANVAS_STEPS if heard_all else now - first] = 1
         plain[BAND_KNOWN, : now - first] = 1
-        plain[BEAT_OF_BAR + gan_canvas.number_beats(first - bar, CANVAS_STEPS, metre), _ALL_STEPS] = 1
+        marked = first, bar, metre
+        if marked != self._marked:
+            self._marked = marked
+            plain[BEAT_OF_BAR:] = 0
+            plain[BEAT_OF_BAR + gan_canvas.number_beats(first - bar, CANVAS_STEPS, metre), _ALL_STEPS] = 1
 
 
 def _find_change(notes: PartNotes, first: int) -> int:

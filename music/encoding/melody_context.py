@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -193,7 +194,9 @@ class HarmonistInputs:
         end = np.maximum((near[:, 0] + near[:, 2] + TICKS_PER_STEP // 2) // TICKS_PER_STEP, start + 1)
         if (end[:-1] > start[1:]).any():  # notes so short that two of them share a step
             return hear_melody(melody, now, heard_all, metre, bar)
-        self._steps.update(np.stack([start, near[:, 1], end - start], 1))
+        rows = np.empty((len(near), 3), np.int64)
+        rows[:, 0], rows[:, 1], rows[:, 2] = start, near[:, 1], end - start
+        self._steps.update(rows)
         known = self._steps.draw_around(self._planes, now, heard_all, metre)
         return HarmonistInput(self._planes, np.array([known], np.float32), _mark_phase(now - bar, metre))
 
@@ -245,5 +248,11 @@ def draw_melody(rows: Rows, first: int, steps: int) -> NDArray[np.float32]:
 
 def find_phase(step: int, metre: Metre = Metre()) -> int:
     """Return where in the bar a step (counted from a bar line) lies, 0..15; other metres in the terms of 4/4."""
-    beat = int(gan_canvas.number_beats(step, 1, metre)[0])
-    return beat * STEPS_PER_BEAT + step % metre.steps_per_bar % STEPS_PER_BEAT
+    return _find_phase(step % metre.steps_per_bar, metre)
+
+
+@lru_cache(maxsize=64)
+def _find_phase(place: int, metre: Metre) -> int:
+    """Return what `find_phase` does for a place in the bar."""
+    beat = int(gan_canvas.number_beats(place, 1, metre)[0])
+    return beat * STEPS_PER_BEAT + place % STEPS_PER_BEAT

@@ -12,7 +12,7 @@ from daemon.core.plan import PlanRequest, Recollection
 from daemon.core.settings import Settings
 from music.chords import NO_CHORD
 from music.encoding.chord_evidence import GivenChord, pack_tones
-from music.note import PITCHED_ROLES, TICKS_PER_STEP, Note
+from music.note import PITCHED_ROLES, TICKS_PER_STEP, Note, list_numbers
 
 C_MAJOR, F_MAJOR, NONE = (0, 0), (5, 0), (NO_CHORD, NO_CHORD)
 Plan = dict[str, tuple[Note, ...]]
@@ -33,7 +33,8 @@ def arrange(
     held: Plan | None = None,
     last: int = 1000,
 ) -> tuple[Plan, Plan]:
-    made, ends = arrange_plan(request or ask(), notes, held or {}, chords or [C_MAJOR] * 8, last)
+    numbers = {role: list_numbers(each) for role, each in notes.items()}
+    made, ends = arrange_plan(request or ask(), numbers, held or {}, chords or [C_MAJOR] * 8, last)
     return dict(made), dict(ends)
 
 

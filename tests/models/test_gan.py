@@ -27,7 +27,7 @@ from music.encoding.gan_canvas import (
     PITCHED_HEADS,
     PLAIN_HEADS,
 )
-from music.note import PITCH_CLASSES, STEPS_PER_BEAT, Note
+from music.note import PITCH_CLASSES, STEPS_PER_BEAT, Note, make_notes
 from tests.support.training import GAN_CONFIG as SMALL
 from tests.support.training import make_song
 
@@ -89,7 +89,8 @@ def test_training_and_the_daemon_play_the_same_notes_from_the_same_scores(seed: 
     chords = np.repeat(_find_chords(answer["chord_choice"][0]), STEPS_PER_BEAT)[now - first :].tolist()
     neglected = np.zeros((PITCH_CLASSES, len(chords)))
     places, spread = slice(now - first, FUTURE_STEPS), np.zeros(4, np.float32)
-    notes, held = _NoteWriter(request, places, answer, chords, noise, spread, still, neglected).write(past_notes)
+    begun, held = _NoteWriter(request, places, answer, chords, noise, spread, still, neglected).write(past_notes)
+    notes = {role: make_notes(numbers) for role, numbers in begun.items()}
 
     seen = gan_canvas.build_canvas((), past_notes, now, heard_all=False)
     past = SoftRoll(
