@@ -108,4 +108,35 @@ TUNES: Mapping[str, Tune] = {
         """,
         Metre(3, 4),
     ),
+    "frere-jacques": parse_tune(
+        "Frère Jacques (traditional)",
+        110,
+        """
+        C4:1 D4:1 E4:1 C4:1 | C4:1 D4:1 E4:1 C4:1 | E4:1 F4:1 G4:2 | E4:1 F4:1 G4:2 |
+        G4:1/2 A4:1/2 G4:1/2 F4:1/2 E4:1 C4:1 | G4:1/2 A4:1/2 G4:1/2 F4:1/2 E4:1 C4:1 |
+        C4:1 G3:1 C4:2 | C4:1 G3:1 C4:2 |
+        """,
+    ),
+    "korobeiniki": parse_tune(
+        "Korobeiniki (traditional)",
+        126,
+        """
+        E5:1 B4:1/2 C5:1/2 D5:1 C5:1/2 B4:1/2 | A4:1 A4:1/2 C5:1/2 E5:1 D5:1/2 C5:1/2 |
+        B4:3/2 C5:1/2 D5:1 E5:1 | C5:1 A4:1 A4:2 |
+        -:1/2 D5:1 F5:1/2 A5:1 G5:1/2 F5:1/2 | E5:3/2 C5:1/2 E5:1 D5:1/2 C5:1/2 |
+        B4:1 B4:1/2 C5:1/2 D5:1 E5:1 | C5:1 A4:1 A4:2 |
+        """,
+    ),
+    "greensleeves": parse_tune(
+        "Greensleeves (traditional, 1580)",
+        108,
+        """
+        -:2 A4:1 |
+        C5:2 D5:1 | E5:3/2 F5:1/2 E5:1 | D5:2 B4:1 | G4:3/2 A4:1/2 B4:1 |
+        C5:2 A4:1 | A4:3/2 G#4:1/2 A4:1 | B4:2 G#4:1 | E4:2 A4:1 |
+        C5:2 D5:1 | E5:3/2 F5:1/2 E5:1 | D5:2 B4:1 | G4:3/2 A4:1/2 B4:1 |
+        C5:3/2 B4:1/2 A4:1 | G#4:3/2 F#4:1/2 G#4:1 | A4:3 |
+        """,
+        Metre(3, 4),
+    ),
 }

@@ -14,6 +14,9 @@ from daemon.config.reading import SONGS
 from daemon.system import paths, service_units
 from music.errors import UserError, report_os_errors
 
+#: folders in which nothing lies but what is ours
+_WHOLE_FOLDERS = {"cache", "runtime files", "projects", "deleted takes"}
+
 
 @dataclass(frozen=True, slots=True)
 class Remainder:
@@ -39,8 +42,8 @@ class Remainder:
 def command(purge: bool, yes: bool, with_songs: bool, with_takes: bool) -> None:
     """Show what houseband has left outside its own environment: service, configuration, cache, songs, takes.
 
-    With --purge it is removed. Songs and takes cannot be made again, so they are asked for by themselves. Other files
-    in the same folders stay. The program itself is removed by what installed it: `pipx uninstall houseband`, `uv tool
+    With --purge it is removed. Songs and takes cannot be made again, so they are asked for by themselves; the studio's
+    projects go with the takes. Other files in the same folders stay. The program itself is removed by what installed it: `pipx uninstall houseband`, `uv tool
     uninstall houseband`, or by deleting its environment.
     """
     found, songs, takes = list_remainders(), find_songs(), find_takes()
@@ -96,8 +99,10 @@ def find_songs() -> list[Remainder]:
 
 
 def find_takes() -> list[Remainder]:
-    """Return the takes, where there are any: the files that the band itself has written, in the folder it writes to."""
+    """Return takes and projects, where there are any: what the band and the studio have written, in their folder."""
     from daemon.config.cli_options import load_config
+    from daemon.projects.project_folder import BIN
+    from daemon.projects.take_files import STUDIO
     from daemon.takes import storage
 
     configured = "auto"
@@ -107,7 +112,11 @@ def find_takes() -> list[Remainder]:
     if folder is None or not folder.is_dir():
         return []
     files = [file for file in sorted(folder.iterdir()) if storage.is_own(file)]
-    return [Remainder("takes", folder, files)] if files else []
+    found = [Remainder("takes", folder, files)] if files else []
+    for name, own in (("projects", folder / STUDIO), ("deleted takes", folder / BIN)):
+        if own.is_dir() and not own.is_symlink():
+            found.insert(0, Remainder(name, own, _list_files(own)))
+    return found
 
 
 def _list_files(folder: Path) -> list[Path]:
@@ -141,7 +150,7 @@ def _remove_service() -> None:
 def _remove(found: Iterable[Remainder]) -> None:
     """Remove files, and the folders that are empty then. Raises OSError."""
     for each in found:
-        if each.name in ("cache", "runtime files") and each.place.is_dir() and not each.place.is_symlink():
+        if each.name in _WHOLE_FOLDERS and each.place.is_dir() and not each.place.is_symlink():
             shutil.rmtree(each.place)
         for file in each.files:
             file.unlink(missing_ok=True)

@@ -19,6 +19,8 @@ from music import midifile
 from music.errors import UserError
 from music.midi_text import make_printable
 
+#: the folder of projects in that of the takes
+STUDIO = "studio"
 #: the most takes that are listed, the newest
 MAX_LISTED = 500
 #: what is longer is no take that can be shown
@@ -151,4 +153,4 @@ def choose_projects_folder(takes: Path | None) -> Path:
     folder = takes if takes is not None else paths.find_takes_folder()
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder}: is no folder, so no project can be kept there; set HOUSEBAND_TAKES to one")
-    return folder / "studio"
+    return folder / STUDIO

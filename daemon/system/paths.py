@@ -35,6 +35,7 @@ FILES = {
     "~/.config/houseband/config.toml": "The configuration; `houseband config --path` says where it is on this system.",
     "~/.config/houseband/config.learnt.toml": "What `houseband learn` has bound to knobs, pads and keys.",
     "~/.local/share/houseband/takes/": "What was played; `houseband takes list`.",
+    "~/.local/share/houseband/takes/studio/": "The projects of `houseband studio`.",
     "~/.cache/houseband/graphs/": "Graphs made ready to load; made anew where they are missing.",
     "$XDG_RUNTIME_DIR/houseband/control.sock": "The control socket; `houseband control` describes it.",
     "$XDG_RUNTIME_DIR/houseband/plugin.sock": "The socket that the plugin of a DAW connects to.",

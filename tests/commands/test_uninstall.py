@@ -104,3 +104,17 @@ def test_while_a_band_plays_nothing_is_removed(home: Path, monkeypatch: pytest.M
     done = CliRunner().invoke(main, ["uninstall", "--purge", "--yes", "--takes"])
     assert done.exit_code != 0
     assert left(home) == EVERYTHING
+
+
+def test_projects_and_deleted_takes_go_with_the_takes(home: Path) -> None:
+    takes = home / "data/houseband/takes"
+    for name in ("studio/2026-01-01/items/a.json", "studio/current", "bin/My take.mid"):
+        (takes / name).parent.mkdir(parents=True, exist_ok=True)
+        (takes / name).write_text("x")
+    shown = CliRunner().invoke(main, ["uninstall"]).stdout
+    assert f"{takes / 'studio'} (0.0 MB, 2 files)" in shown
+    kept = CliRunner().invoke(main, ["uninstall", "--purge", "--yes"], input="n\n")
+    assert kept.exit_code == 0
+    assert (takes / "studio/current").exists()
+    CliRunner().invoke(main, ["uninstall", "--purge", "--yes", "--takes"])
+    assert left(home) == []
