@@ -42,9 +42,9 @@ class Remainder:
 def command(purge: bool, yes: bool, with_songs: bool, with_takes: bool) -> None:
     """Show what houseband has left outside its own environment: service, configuration, cache, songs, takes.
 
-    With --purge it is removed. Songs and takes cannot be made again, so they are asked for by themselves; the studio's
-    projects go with the takes. Other files in the same folders stay. The program itself is removed by what installed it: `pipx uninstall houseband`, `uv tool
-    uninstall houseband`, or by deleting its environment.
+    With --purge it is removed. Songs and takes cannot be made again, so they are asked for by themselves; projects of
+    the studio go with the takes. Other files in the same folders stay. The program itself is removed by what installed
+    it: `pipx uninstall houseband`, `uv tool uninstall houseband`, or by deleting its environment.
     """
     found, songs, takes = list_remainders(), find_songs(), find_takes()
     for each in (*found, *songs, *takes):
