@@ -32,8 +32,8 @@ MAX_SILENT, HELLO_NS = 32, 5 * NS_PER_S
 TICK_S, PING_NS = 0.25, NS_PER_S
 #: a performance that has not been ready to take connections for so long is given up
 START_NS = 60 * NS_PER_S
-#: a broker that was started by a plugin ends so long after its last performance, or its start
-IDLE_NS = 30 * NS_PER_S
+#: a broker that a plugin has started ends if nobody has connected for so long, and so long after its last performance
+FIRST_IDLE_NS, IDLE_NS = 30 * NS_PER_S, NS_PER_S
 
 
 class SessionProcess(Protocol):
@@ -104,7 +104,7 @@ class Broker:
         self._stop_in, self._stop_out = socket.socketpair()
         self._selector.register(self._stop_in, selectors.EVENT_READ, None)
         self._sessions: dict[str, _Session] = {}
-        self._idle_since = now()
+        self._ends_at = now() + FIRST_IDLE_NS  # if there is no performance then, and that is wanted
         self._is_closed = False
 
     def run(self, *, ends_when_idle: bool = False) -> None:
@@ -120,7 +120,7 @@ class Broker:
                         self._hear_session(key.data)
                 now = self._now()
                 self._look_after(now)
-                if ends_when_idle and not self._sessions and now - self._idle_since > IDLE_NS:
+                if ends_when_idle and not self._sessions and now > self._ends_at:
                     return
         finally:
             self._end()
@@ -248,7 +248,7 @@ class Broker:
         for connection in session.waiting:
             connection.close()
         status = session.process.stop(2.0)
-        self._idle_since = self._now()
+        self._ends_at = self._now() + IDLE_NS
         log.info("a performance for a project of a DAW has ended (%d, exit status %d)", session.number, status)
 
     def _look_after(self, now: int) -> None:

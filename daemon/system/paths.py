@@ -39,6 +39,7 @@ FILES = {
     "~/.cache/houseband/graphs/": "Graphs made ready to load; made anew where they are missing.",
     "$XDG_RUNTIME_DIR/houseband/control.sock": "The control socket; `houseband control` describes it.",
     "$XDG_RUNTIME_DIR/houseband/plugin.sock": "The socket that the plugin of a DAW connects to.",
+    "~/.lv2/houseband.lv2/, ~/.clap/houseband.clap": "The plugin for DAWs; `houseband plugin install` builds them.",
     "~/.config/systemd/user/houseband.service": "The service; `houseband service install` writes it.",
 }
 
@@ -129,6 +130,16 @@ def find_plugin_socket_file() -> Path:
     """Return the path of the plugin's socket. Raises OSError as `find_runtime_folder`."""
     named = os.environ.get(PLUGIN_SOCKET_VARIABLE, "")
     return Path(named) if Path(named).is_absolute() else find_runtime_folder() / "plugin.sock"
+
+
+def find_plugin_bundles() -> list[Path]:
+    """Return where DAWs look for the bundles of the plugin, LV2 and CLAP, of this user. Raises NoHomeError."""
+    home = find_home()
+    if sys.platform == "darwin":
+        folders = home / "Library/Audio/Plug-Ins/LV2", home / "Library/Audio/Plug-Ins/CLAP"
+    else:
+        folders = home / ".lv2", home / ".clap"
+    return [folders[0] / "houseband.lv2", folders[1] / "houseband.clap"]
 
 
 def find_connections_file() -> Path:
