@@ -62,6 +62,10 @@ bench-hands: $(VENV)/.develop ## steps until the bass follows a left hand, throu
 bench-loop: $(VENV)/.develop ## the loop that the AR-CNN edits, through a JACK server (needs jackd2), as JSON; options with ARGS="..."
 	@$(BIN)/python -m tests.programs.jack.loop $(ARGS)
 
+.PHONY: bench-studio
+bench-studio: $(VENV)/.develop ## start, keys, frames of the studio, and what it costs the band, as JSON (needs Debian's chromium)
+	@$(BIN)/python -m tests.programs.studio_bench $(ARGS)
+
 .PHONY: test-vm
 test-vm: $(VENV)/.develop ## the service on a real systemd and ALSA, in QEMU (Debian's qemu-system-x86, debootstrap, e2fsprogs)
 	@$(BIN)/python -m tests.programs.vm
