@@ -107,8 +107,9 @@ export function setUp() {
   byId("editor").append(
     make("div", { class: "group", role: "group", "aria-label": "Notes" },
       pencil, label("Grid", grid), label("Role", role), quantise, softer, louder, copy, paste, remove),
-    regenerating, words,
+    regenerating,
   );
+  byId("roll-frame").append(words);
   grid.addEventListener("change", () => (editor.grid = Number(grid.value)));
   role.addEventListener("change", () => editor.setRole(role.value));
   on("editor:words", (text) => (words.textContent = text));
