@@ -84,6 +84,7 @@ def command(plugin: bool, **options: object) -> None:
 def load_options(options: Mapping[str, Any]) -> LoadedConfig:
     """Return the configuration with the options of this command. Raises ConfigError and SettingError."""
     values = dict(options)
+    values.pop("plugin", None)  # no key of the configuration
     if values.pop("from_start"):
         values["start_with"] = BAND_START
     return load_config(values.pop("file"), values.pop("assigned"), values)
