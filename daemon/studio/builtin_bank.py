@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -30,12 +31,12 @@ _MAX_HERTZ = 18_000.0
 #: an exponential decay falls by 100 dB in so many of its time constants
 _TIMES_PER_100_DB = 11.5
 #: strength of a tone's fundamental, and of drums
-_TONE_STRENGTH, _DRUM_STRENGTH = 2.2 * 32767, 1.1 * 32767
+_TONE_STRENGTH, _DRUM_STRENGTH = 1.3 * 32767, 1.4 * 32767
 _DRUM_RING_S = 5.0
 #: General MIDI's drums, and those of them that end each other: the hi-hat
 _DRUMS, _HI_HAT = range(27, 88), (42, 44, 46)
 
-_PIANO, _KEYS = PATCHES[CHANNELS[MELODY]], PATCHES[CHANNELS["chords"]]
+_PIANO, _KEYS = PATCHES[CHANNELS[MELODY]], replace(PATCHES[CHANNELS["chords"]], gain=0.22)
 _BASS, _PAD = PATCHES[CHANNELS["bass"]], PATCHES[CHANNELS["pad"]]
 _BELL = Patch((1, 0, 0, 0.4, 0, 0.15), 0.002, 0.5, 0.0, 0.4, 0.16, 0.0)
 _ORGAN = Patch((1, 0.7, 0.4, 0.35, 0, 0.2), 0.01, 1.0, 1.0, 0.05, 0.1, 0.0)

@@ -10,7 +10,7 @@ export class ClickSound {
   constructor(context, destination) {
     this.context = context;
     this.output = context.createGain();
-    this.output.gain.value = 0.5;
+    this.output.gain.value = 0.09;
     this.output.connect(destination);
     this.high = makeSound(context, 1600);
     this.low = makeSound(context, 1100);

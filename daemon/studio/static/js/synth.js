@@ -16,8 +16,8 @@ import { everyTick } from "./ticker.js";
 const CHANNELS = { melody: 0, bass: 1, chords: 2, pad: 3, edits: 4, hand: 5, drums: 9 };
 /** role -> General MIDI program (from 1) where none is chosen */
 export const USUAL_PROGRAMS = { melody: 1, hand: 1, bass: 34, chords: 5, pad: 90, edits: 1, drums: 1 };
-/** role -> strength, so that the melody is heard above the band */
-const BALANCE = { melody: 1, hand: 0.8, bass: 0.9, chords: 0.75, pad: 0.6, edits: 1, drums: 0.8 };
+/** role -> strength: measured, so that the melody is heard above the band, by 4 to 8 LU */
+const BALANCE = { melody: 1, hand: 0.5, bass: 0.45, chords: 0.38, pad: 1.2, edits: 1, drums: 0.65 };
 const ALL_SOUND_OFF = 120;
 const CLOCK_EVERY_TICKS = 10;
 const RESUME_WITHIN_MS = 1000;
@@ -101,6 +101,7 @@ class Synth {
     this.context = context;
     this.clock = new AudioClock(context);
     context.addEventListener("statechange", () => this.#followContext());
+    await context.audioWorklet.addModule(new URL("./synth_clock_worklet.js", import.meta.url));
     await context.audioWorklet.addModule(new URL("../vendor/spessasynth_processor.min.js", import.meta.url));
     this.output = new SynthOutput(context, BALANCE);
     this.clicks = new ClickSound(context, this.output.master);

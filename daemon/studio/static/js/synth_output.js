@@ -5,6 +5,8 @@
 
 const ROOM_S = 1.1;
 const ROOM_SHARE = 0.4;
+/** so that a melody and a band have about -18 LUFS */
+const MASTER = 3.5;
 const RAMP_S = 0.012;
 
 export class SynthOutput {
@@ -16,6 +18,7 @@ export class SynthOutput {
     this.context = context;
     this.balance = balance;
     this.master = context.createGain();
+    this.master.gain.value = MASTER;
     this.analyser = context.createAnalyser();
     this.analyser.fftSize = 2048;
     const limit = makeLimit(context);
@@ -47,7 +50,7 @@ export class SynthOutput {
 
   /** @param {number} volume 1 is as usual */
   setVolume(volume) {
-    this.master.gain.setTargetAtTime(volume, this.context.currentTime, RAMP_S / 3);
+    this.master.gain.setTargetAtTime(volume * MASTER, this.context.currentTime, RAMP_S / 3);
   }
 
   /**
