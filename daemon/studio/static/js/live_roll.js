@@ -103,7 +103,7 @@ export function setUp() {
   follow("heard", (event) => performed.takeHeard(event, roleOfHeard(event)));
   follow("plan", (event) => {
     performed.takePlan(event);
-    if (!live.state.chord?.now) performed.guessChords();
+    if (!live.state.chord?.now) performed.takePlannedChords(event);
   });
   follow("bar", (event) => performed.takeBar(event));
   follow("chord", ({ now }) => isPlaying() && performed.takeChord(now, tickAt(performance.now()) ?? 0));

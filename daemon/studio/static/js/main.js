@@ -74,4 +74,5 @@ async function setUp(name, loading) {
 const loading = MODULES.map((name) => [name, import(`./${name}.js`)]);
 for (const [, each] of loading) each.catch(() => {}); // told where it is set up
 for (const [name, each] of loading) await setUp(name, each);
+document.body.inert = false; // what was clicked before would have been lost
 houseband.ready = true;

@@ -1,7 +1,6 @@
 /** A performance as it grows: what was heard and played, what is planned, its chords and its bars. */
 
 import { BarLines } from "./bar_lines.js";
-import { findChords } from "./heard_chords.js";
 import { NoteList } from "./note_list.js";
 
 /** @typedef {import("./note_list.js").RollNote} RollNote */
@@ -113,6 +112,7 @@ export class Performance {
 
   /** Forget what is planned: the band plays no more. */
   dropPlan() {
+    while (this.chords.length && this.chords[this.chords.length - 1][0] > this.lastTick) this.chords.pop();
     if (this.planned.notes.length) this.planned = new NoteList();
   }
 
@@ -129,14 +129,15 @@ export class Performance {
     if (before?.[1] !== label) this.chords.push([at, label]);
   }
 
-  /** Find the chords that sound and are planned from where the music is, where nobody tells them. */
-  guessChords() {
-    const last = this.planned.notes[this.planned.notes.length - 1];
-    if (!last) return;
-    const found = findChords([this.sounded, this.planned], this.bars, Math.max(0, this.lastTick), last.tick + last.length);
-    const from = found[0]?.[0] ?? Infinity;
+  /**
+   * Take the chords that a plan's notes were chosen for, from its first step on.
+   * @param {{first: number, chords?: [number, string][]}} plan
+   */
+  takePlannedChords({ first, chords }) {
+    if (!chords?.length) return;
+    const from = Math.min(first * TICKS_PER_STEP, chords[0][0]);
     while (this.chords.length && this.chords[this.chords.length - 1][0] >= from) this.chords.pop();
-    for (const chord of found) {
+    for (const chord of chords) {
       if (this.chords[this.chords.length - 1]?.[1] !== chord[1]) this.chords.push(chord);
     }
   }

@@ -176,7 +176,8 @@ function paintChords(roll) {
     if (x < free || next - x < LEAST_CHORD_GAP_PX) continue;
     const name = nameCached(label);
     const sounds = roll.nowTick !== null && tick <= roll.nowTick && (index + 1 >= chords.length || chords[index + 1][0] > roll.nowTick);
-    context.fillStyle = sounds ? ACCENT : LIGHT;
+    const isPlanned = roll.song === null && roll.nowTick !== null && tick > roll.nowTick;
+    context.fillStyle = sounds ? ACCENT : isPlanned ? DIM : LIGHT;
     context.fillText(name, x, roll.layout.ruler / 2 + 1, Math.min(MOST_CHORD_PX, Math.max(8, next - x - 2)));
     free = x + Math.min(measureCached(context, name), next - x - 2) + LEAST_CHORD_GAP_PX;
   }
