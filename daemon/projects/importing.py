@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,6 +40,8 @@ from music.tunes import TUNES
 
 #: the largest file that is taken
 MAX_UPLOAD_BYTES = 8 << 20
+#: the id of an item that has not got one yet
+NO_ID = "i0"
 _MIDI_STARTS = (b"MThd", b"RIFF")
 #: the most tracks that are named among those left out
 _MAX_NAMED = 6
@@ -59,19 +62,29 @@ class ImportedChart:
 
     title: str
     bars: int  #: as they are played, with all repeats
+    file_name: str
+    data: bytes  #: of the file
 
 
-def is_midi(data: bytes) -> bool:
-    """Tell whether the bytes of a file are those of a MIDI file."""
-    return data[:4] in _MIDI_STARTS
+def import_file(data: bytes, file_name: str) -> ImportedMusic | ImportedChart:
+    """Return what a file holds. Raises UserError for one that is empty or too large, or holds neither."""
+    check_upload(data)
+    if data[:4] not in _MIDI_STARTS:
+        return read_chart(data, file_name)
+    try:
+        return import_midi(data, file_name)
+    except UserError:
+        with contextlib.suppress(UserError):  # a MIDI file may hold nothing but the names of chords
+            return read_chart(data, file_name)
+        raise
 
 
-def import_midi(data: bytes, file_name: str, key: str) -> ImportedMusic:
-    """Return the music of a MIDI file as an input. Raises MidiFileError, ItemError."""
+def import_midi(data: bytes, file_name: str) -> ImportedMusic:
+    """Return the music of a MIDI file as an input, whose id is still to be chosen. Raises MidiFileError, ItemError."""
     name = make_printable(file_name) or "the file"
     song = midifile.parse(data, name)
     melody = midifile.choose_melody(song)
-    item = make_item(song, key, INPUT, _make_name(file_name))
+    item = make_item(song, NO_ID, INPUT, _make_name(file_name))
     left = [part for part in song.parts if part is not melody and fold_name(part.name) not in ITEM_ROLES]
     others = sorted({part.name or f"track {part.index}" for part in left if part.notes})
     told = [f"mended while reading: {song.mended}"] if song.mended else []
@@ -130,11 +143,12 @@ def read_chart(data: bytes, file_name: str) -> ImportedChart:
     chart = parse_charts(data, Path(make_printable(file_name) or "the file"))[0]
     chart.check_playable()
     title = chart.title or Path(file_name).stem
-    return ImportedChart(make_printable(title)[:MAX_NAME_LENGTH], sum(1 for _ in chart.iterate_played()))
+    bars = sum(1 for _ in chart.iterate_played())
+    return ImportedChart(make_printable(title)[:MAX_NAME_LENGTH], bars, file_name, data)
 
 
-def parse_recording(data: Mapping[str, object], key: str) -> Item:
-    """Return what was recorded on the page as an input. Raises ItemError."""
+def parse_recording(data: Mapping[str, object]) -> Item:
+    """Return what was recorded on the page as an input, whose id is still to be chosen. Raises ItemError."""
     notes = parse_notes(data.get("notes"))
     if not notes.get(MELODY):
         raise ItemError("nothing was recorded: play some notes between Record and Stop")
@@ -146,7 +160,7 @@ def parse_recording(data: Mapping[str, object], key: str) -> Item:
     if bars <= count_bars(metres, find_music_end(notes.values())):
         bars = needed
     name = parse_name(data.get("name") or "Recording")
-    return Item(key, INPUT, name, parse_bpm(data.get("bpm", 120)), metres, bars, lines)
+    return Item(NO_ID, INPUT, name, parse_bpm(data.get("bpm", 120)), metres, bars, lines)
 
 
 def decode_file_name(header: str) -> str:
@@ -183,10 +197,10 @@ def _end_at_bar_line(lines: dict[str, Line], metres: Metres) -> tuple[dict[str, 
     return cut, count_bars(metres, line)
 
 
-def make_example(name: str, key: str) -> Item:
-    """Return an example as an input. Raises ItemError for a name of none."""
+def make_example(name: str) -> Item:
+    """Return an example as an input, whose id is still to be chosen. Raises ItemError for a name of none."""
     tune = TUNES.get(name)
     if tune is None:
         raise ItemError(f"there is no example {make_printable(name[:40])!r}; there are {', '.join(TUNES)}")
     title = tune.title.partition(" (")[0]
-    return Item(key, INPUT, title, float(tune.bpm), ((0, tune.metre),), tune.bars, {MELODY: tune.notes})
+    return Item(NO_ID, INPUT, title, float(tune.bpm), ((0, tune.metre),), tune.bars, {MELODY: tune.notes})

@@ -12,7 +12,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from daemon.projects import exporting, importing, item_changes, take_files, techniques_on_offer
+from daemon.projects import exporting, item_changes, take_files, techniques_on_offer
+from daemon.projects.importing import ImportedChart
 from daemon.projects.item import INPUT, RESULT, Item, ItemError, parse_controls, parse_item, parse_name, tell_time
 from daemon.projects.jobs import MAKE, REGENERATE, WAV, Job, JobQueue, Message
 from daemon.projects.project import MissingError, Project
@@ -112,28 +113,15 @@ class Workshop:
 
     # Items
 
-    def add_file(self, data: bytes, name: str) -> dict[str, Any]:
-        """Import a MIDI file as an input, or a chart."""
-        importing.check_upload(data)
-        if importing.is_midi(data):
-            music = importing.import_midi(data, name, self.project.choose_id(INPUT))
-            done = self._put(f"import {music.item.name}", music.item)
-            return {**done, "item": music.item.id, "told": music.told}
-        chart = importing.read_chart(data, name)
-        path = self.project.keep_upload(name, data)
-        return {"chart": str(path), "title": chart.title, "bars": chart.bars}
+    def add_input(self, item: Item) -> dict[str, Any]:
+        """Add music from elsewhere, which has no id of this project yet, as an input."""
+        added = replace(item, id=self.project.choose_id(INPUT), kind=INPUT)
+        return {**self._put(f"add {added.name}", added), "item": added.id}
 
-    def add_input(self, data: Mapping[str, object]) -> dict[str, Any]:
-        """Add what was recorded on the page, a take, or an example, as an input."""
-        key = self.project.choose_id(INPUT)
-        if "take" in data:
-            taken = take_files.open_take(self.takes, str(data["take"]))
-            item = replace(taken, id=key, kind=INPUT)
-        elif "example" in data:
-            item = importing.make_example(str(data["example"]), key)
-        else:
-            item = importing.parse_recording(data, key)
-        return {**self._put(f"add {item.name}", item), "item": key}
+    def add_chart(self, chart: ImportedChart) -> dict[str, Any]:
+        """Keep the file of a chart, so that results can be made with it."""
+        path = self.project.keep_upload(chart.file_name, chart.data)
+        return {"chart": str(path), "title": chart.title, "bars": chart.bars}
 
     def change_item(self, key: str, label: str, change: Callable[[Item], Item]) -> dict[str, Any]:
         """Put another revision in an item's place."""

@@ -24,7 +24,7 @@ from daemon.projects import item_changes, take_files, workshop
 from daemon.projects.durable_files import BusyFileError
 from daemon.projects.exporting import name_file
 from daemon.projects.history import HistoryError
-from daemon.projects.importing import check_upload, decode_file_name
+from daemon.projects.importing import ImportedChart, decode_file_name, import_file, make_example, parse_recording
 from daemon.projects.item import (
     MAX_BARS,
     MAX_EDITS,
@@ -191,9 +191,11 @@ class DocumentRoutes:
     async def import_file(self, request: Request) -> Response:
         """Import a MIDI file or a chart."""
         data = await request.body()
-        check_upload(data)
         name = decode_file_name(request.headers.get("x-file-name", "file"))
-        return await self._answer(lambda: self._workshop.add_file(data, name))
+        found = await asyncio.to_thread(import_file, data, name)
+        if isinstance(found, ImportedChart):
+            return await self._answer(lambda: self._workshop.add_chart(found))
+        return await self._answer(lambda: {**self._workshop.add_input(found.item), "told": found.told})
 
     async def list_examples(self, request: Request) -> Response:
         """Return the examples."""
@@ -202,7 +204,13 @@ class DocumentRoutes:
     async def add_input(self, request: Request) -> Response:
         """Add what was recorded on the page, a take or an example."""
         body = await _read_json(request)
-        return await self._answer(lambda: self._workshop.add_input(body))
+        if "take" in body:
+            item = await asyncio.to_thread(take_files.open_take, self._workshop.takes, str(body["take"]))
+        elif "example" in body:
+            item = make_example(str(body["example"]))
+        else:
+            item = parse_recording(body)
+        return await self._answer(lambda: self._workshop.add_input(item))
 
     # Results
 
@@ -319,7 +327,7 @@ class DocumentRoutes:
 
     async def list_takes(self, request: Request) -> Response:
         """Return all takes."""
-        return await self._answer(lambda: take_files.describe_takes(self._workshop.takes))
+        return JSONResponse(await asyncio.to_thread(take_files.describe_takes, self._workshop.takes))
 
     async def get_take(self, request: Request) -> Response:
         """Return a take as an item."""
@@ -341,7 +349,7 @@ class DocumentRoutes:
     async def export_take(self, request: Request) -> Response:
         """Return the MIDI file of a take."""
         name = request.path_params["name"]
-        return _attach(await self._ask(lambda: take_files.read_take(self._workshop.takes, name)), f"{name}.mid")
+        return _attach(await asyncio.to_thread(take_files.read_take, self._workshop.takes, name), f"{name}.mid")
 
     async def export_take_wav(self, request: Request) -> Response:
         """Return the sound of a take."""
@@ -350,7 +358,7 @@ class DocumentRoutes:
 
     async def _open_take(self, request: Request) -> Item:
         name = request.path_params["name"]
-        return await self._ask(lambda: take_files.open_take(self._workshop.takes, name))
+        return await asyncio.to_thread(take_files.open_take, self._workshop.takes, name)
 
 
 async def _read_json(request: Request) -> dict[str, Any]:

@@ -16,8 +16,10 @@ from daemon.core.settings import Settings
 from daemon.projects.exporting import make_midi, name_file
 from daemon.projects.importing import (
     MAX_UPLOAD_BYTES,
+    ImportedChart,
     check_upload,
     decode_file_name,
+    import_file,
     import_midi,
     make_example,
     parse_recording,
@@ -36,7 +38,7 @@ from tests.projects.items import items, make_input
 @settings(deadline=None, max_examples=30)
 @given(items(edits=False).filter(lambda item: item.get(MELODY)))
 def test_an_item_comes_back_from_its_midi_file(item: Item) -> None:
-    again = import_midi(make_midi(item), f"{item.name}.mid", "i1").item
+    again = import_midi(make_midi(item), f"{item.name}.mid").item
     assert again.notes == {role: item.get(role) for role in ITEM_ROLES if item.get(role)}
     assert again.metres == item.metres
     assert again.bars == item.bars
@@ -85,9 +87,9 @@ def write_song(tmp_path: Path, **tracks: list[int]) -> bytes:
 
 def test_the_melody_is_taken_and_what_is_left_out_is_told(tmp_path: Path) -> None:
     data = write_song(tmp_path, Strings=[40, 41], Lead_voice=[70, 72, 74, 76], bass=[30, 31], Oboe=[60])
-    music = import_midi(data, "My_song.mid", "i4")
+    music = import_midi(data, "My_song.mid")
     assert music.item.name == "My song"
-    assert (music.item.id, music.item.kind, music.item.bpm, music.item.bars) == ("i4", "input", 100.0, 2)
+    assert (music.item.kind, music.item.bpm, music.item.bars) == ("input", 100.0, 2)
     assert [note.pitch for note in music.item.get("melody")] == [70, 72, 74, 76]
     assert [note.pitch for note in music.item.get("bass")] == [30, 31]
     assert music.told == "the melody is Lead voice; left out: Oboe, Strings; the tempo is the first of 2"
@@ -103,7 +105,7 @@ def test_a_damaged_file_gives_an_item_or_a_sentence(seed: int) -> None:
     data = data[: chance.randint(4, len(data))]
     said = "an item"
     try:
-        import_midi(bytes(data), "x.mid", "i1")
+        import_midi(bytes(data), "x.mid")
     except UserError as error:
         said = str(error)
     assert said
@@ -116,11 +118,11 @@ def test_a_file_that_is_too_much_is_refused_in_a_sentence(tmp_path: Path) -> Non
     with pytest.raises(UserError, match="the file is empty; choose another"):
         check_upload(b"")
     with pytest.raises(MidiFileError, match="it has 20001 notes, and an item at most 20000"):
-        import_midi(write_song(tmp_path, melody=[60] * 20_001), "x.mid", "i1")
+        import_midi(write_song(tmp_path, melody=[60] * 20_001), "x.mid")
     with pytest.raises(MidiFileError, match="it has 1334 bars, and an item at most 1000"):
-        import_midi(write_song(tmp_path, melody=[60] * 4000), "x.mid", "i1")
+        import_midi(write_song(tmp_path, melody=[60] * 4000), "x.mid")
     with pytest.raises(MidiFileError, match="no pitched notes"):
-        import_midi(write_song(tmp_path), "x.mid", "i1")
+        import_midi(write_song(tmp_path), "x.mid")
 
 
 def test_a_type_0_file_of_a_keyboard_is_a_melody(tmp_path: Path) -> None:
@@ -131,9 +133,18 @@ def test_a_type_0_file_of_a_keyboard_is_a_melody(tmp_path: Path) -> None:
         track.append(mido.Message("note_off", note=pitch, time=480))
     file.tracks.append(track)
     file.save(tmp_path / "a.mid")
-    music = import_midi((tmp_path / "a.mid").read_bytes(), "a.mid", "i1")
+    music = import_midi((tmp_path / "a.mid").read_bytes(), "a.mid")
     assert [note.pitch for note in music.item.get(MELODY)] == [60, 64, 67]
     assert music.told == ""
+
+
+def test_a_midi_file_of_chord_names_is_a_chart(tmp_path: Path) -> None:
+    midifile.write(tmp_path / "a.mid", {}, harmony=[(0, "C:maj"), (96, "G:7"), (192, "C:maj")])
+    chart = import_file((tmp_path / "a.mid").read_bytes(), "a.mid")
+    assert isinstance(chart, ImportedChart)
+    assert (chart.title, chart.bars) == ("a", 3)
+    with pytest.raises(MidiFileError, match="no pitched notes"):
+        import_file(write_song(tmp_path), "a.mid")
 
 
 def test_charts_that_can_be_played_from_are_read() -> None:
@@ -153,10 +164,10 @@ RECORDING: dict[str, Any] = {
 
 
 def test_a_recording_is_an_input() -> None:
-    item = parse_recording(RECORDING, "i3")
-    assert (item.id, item.kind, item.name, item.bpm, item.bars) == ("i3", "input", "Recording", 100.0, 2)
+    item = parse_recording(RECORDING)
+    assert (item.kind, item.name, item.bpm, item.bars) == ("input", "Recording", 100.0, 2)
     assert item.get(MELODY) == (Note(0, 60, 80, 80), Note(80, 60, 30, 90))
-    assert parse_recording({**RECORDING, "bars": 8}, "i3").bars == 8
+    assert parse_recording({**RECORDING, "bars": 8}).bars == 8
 
 
 @pytest.mark.parametrize(
@@ -169,9 +180,9 @@ def test_a_recording_is_an_input() -> None:
 )
 def test_a_recording_ends_where_the_player_meant_it_to(notes: list[list[int]], bars: int, end: int) -> None:
     for given_bars in ({}, {"bars": 9}):
-        item = parse_recording({**RECORDING, "notes": {"melody": notes}, **given_bars}, "i1")
+        item = parse_recording({**RECORDING, "notes": {"melody": notes}, **given_bars})
         assert (item.bars, max(note.end for note in item.get(MELODY))) == (bars, end)
-    assert parse_recording({**RECORDING, "notes": {"melody": notes}, "bars": 10}, "i1").bars == 10
+    assert parse_recording({**RECORDING, "notes": {"melody": notes}, "bars": 10}).bars == 10
 
 
 @pytest.mark.parametrize(
@@ -187,17 +198,17 @@ def test_a_recording_ends_where_the_player_meant_it_to(notes: list[list[int]], b
 )
 def test_what_is_no_recording_is_refused_in_a_sentence(change: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ItemError) as caught:
-        parse_recording({**RECORDING, **change}, "i1")
+        parse_recording({**RECORDING, **change})
     assert str(caught.value).startswith(sentence)
 
 
 def test_examples_are_inputs() -> None:
     for name, tune in TUNES.items():
-        item = make_example(name, "i1")
+        item = make_example(name)
         assert item.bars == tune.bars
         assert item.name in tune.title
     with pytest.raises(ItemError, match="there is no example 'x'; there are ode"):
-        make_example("x", "i1")
+        make_example("x")
 
 
 @pytest.mark.parametrize(

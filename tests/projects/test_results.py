@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import time
 import wave
 from collections.abc import Callable, Iterator
@@ -234,6 +237,17 @@ def test_another_project_does_not_get_the_results_of_the_one_before(shop: Shop) 
     assert shop.ask(Workshop.describe)["items"] == []
 
 
+def test_roles_can_be_given_to_another_technique(shop: Shop) -> None:
+    key = shop.add()
+    gan, both, transformer = (
+        shop.make(key, Wish(technique, "pop", 1, controls))
+        for technique, controls in (("gan", {}), ("gan", {"player.drums": "transformer"}), ("transformer", {}))
+    )
+    basses = [[(note.start, note.pitch) for note in made.get("bass")] for made in (gan, both, transformer)]
+    assert basses[0] == basses[1] != basses[2]
+    assert both.get("drums") != gan.get("drums")
+
+
 @pytest.mark.parametrize(
     ("wish", "sentence"),
     [
@@ -283,11 +297,36 @@ def test_nothing_is_left_of_the_process_when_the_workshop_closes(tmp_path: Path)
     opened = Shop(tmp_path)
     pid = opened.ask(find_process)
     opened.shop.close()
+    wait_for_end(pid)
+
+
+HOLDER = """
+import sys
+from pathlib import Path
+from daemon.projects.workshop import Workshop
+shop = Workshop(Path(sys.argv[1]), lambda event: None)
+print(shop._jobs._process._child.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="processes cannot be killed")
+def test_nothing_is_left_of_the_process_when_the_studio_is_killed(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HOLDER, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout
+        pid = int(holder.stdout.readline())
+        holder.kill()
+    wait_for_end(pid)
+
+
+def wait_for_end(pid: int) -> None:
+    """Wait until a process is gone, or is nobody's child any more and only waits to be forgotten."""
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
         try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            break
-    else:
-        pytest.fail("the results process goes on")
+            if "State:\tZ" in Path(f"/proc/{pid}/status").read_text():
+                return
+        except OSError:
+            return
+    pytest.fail("the results process goes on")
