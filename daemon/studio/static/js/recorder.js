@@ -15,8 +15,8 @@ const AHEAD_MS = 110;
 const BEGIN_MS = 150;
 /** what comes so little before bar 1 belongs to it; the rest of the count-in is practice */
 const EARLY_TICKS = 6;
-/** what hangs over a bar line by less than that makes no bar of its own */
-const OVERHANG_TICKS = 6;
+/** what hangs over a bar line by less than a beat makes no bar of its own */
+const OVERHANG_TICKS = 24;
 
 class Recorder {
   constructor() {
@@ -77,7 +77,7 @@ class Recorder {
     let end = 0;
     for (const line of Object.values(this.notes)) for (const [tick, , length] of line) end = Math.max(end, tick + length);
     const lastBegin = Math.max(0, ...Object.values(this.notes).flatMap((line) => line.map(([tick]) => tick + 1)));
-    const bars = Math.max(Math.ceil((end - OVERHANG_TICKS) / ticksPerBar), Math.ceil(lastBegin / ticksPerBar), 0);
+    const bars = Math.max(Math.ceil((end - OVERHANG_TICKS + 1) / ticksPerBar), Math.ceil(lastBegin / ticksPerBar), 0);
     const notes = /** @type {Record<string, number[][]>} */ ({});
     for (const [role, line] of Object.entries(this.notes)) {
       if (!line.length && role !== "melody") continue;
