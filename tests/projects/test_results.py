@@ -239,12 +239,7 @@ def test_another_project_does_not_get_the_results_of_the_one_before(shop: Shop) 
 
 def test_roles_can_be_given_to_another_technique(shop: Shop) -> None:
     key = shop.add()
-    gan, both, transformer = (
-        shop.make(key, Wish(technique, "pop", 1, controls))
-        for technique, controls in (("gan", {}), ("gan", {"player.drums": "transformer"}), ("transformer", {}))
-    )
-    basses = [[(note.start, note.pitch) for note in made.get("bass")] for made in (gan, both, transformer)]
-    assert basses[0] == basses[1] != basses[2]
+    gan, both = (shop.make(key, Wish("gan", "pop", 1, controls)) for controls in ({}, {"player.drums": "transformer"}))
     assert both.get("drums") != gan.get("drums")
 
 
