@@ -10,10 +10,12 @@ import socket
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 from daemon.clocks.plugin_clock import PluginClock
 from daemon.config.songs import SongBook
 from daemon.core import controls
+from daemon.core.events import CalledSong
 from daemon.core.observers import ObservedOutput, ObservedWorld, Observer, PerformanceView
 from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import AUTO_START, COUNT_IN_START, Settings
@@ -28,6 +30,7 @@ from daemon.live.song_world import SongWorld
 from daemon.players.worker import PlayerSpec, Worker
 from daemon.plugin.lines import FAILED, GETS_READY, READY, make_line
 from daemon.plugin.links import PluginLinks
+from daemon.plugin.timeline import HostTimeline
 from daemon.plugin.world import FromPlugin, PluginComposer, PluginWorld
 from daemon.system import signals
 from daemon.system.priority import real_time_section
@@ -80,6 +83,21 @@ class ControlTeller(Observer):
         return [make_control_line(key, value) for key, value in news.items()]
 
 
+class HostTempo:
+    """A view of a performance with the tempo of the host, for the band's own time knows none."""
+
+    def __init__(self, performance: PerformanceView, timeline: HostTimeline) -> None:
+        self._performance, self._timeline = performance, timeline
+
+    @property
+    def us_per_beat(self) -> int:
+        """The host's tempo, in microseconds per beat."""
+        return self._timeline.us
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._performance, name)
+
+
 def make_control_line(key: str, value: object) -> bytes:
     """Return the line that tells how a control stands, with its value as `houseband set` takes it."""
     return make_line("set", key, ("on" if value else "off") if isinstance(value, bool) else value)
@@ -114,14 +132,18 @@ def _play(setup: SessionSetup, world: PluginWorld, links: PluginLinks, worker: W
     remote = setup.remote.attach(
         server, SourceWorld(world), world.lines, player, settings, setup.song.bpm, ("plugin", "plugin"), setup.channel
     )
-    songs = SongWorld(remote.world, world.put, book, settings.setlist, "", remote.show_songs)
+    names = settings.song, *(book.list_names(settings.setlist) if settings.setlist else ())
+    song = next((name for name in names if name in book.songs), "")
+    songs = SongWorld(remote.world, world.put, book, settings.setlist, song, remote.show_songs)
     stack.enter_context(closing(songs))
     charts = ChartWorld(songs, world.put)
     stack.enter_context(closing(charts))
     teller = ControlTeller(links.tell_all)
     world.lines.list_standing = teller.list_all
     links.greet(make_line("state", READY, ""))
-    _play_on(setup, world, PluginComposer(world, worker), player, settings, charts, remote, teller)
+    _play_on(
+        setup, world, PluginComposer(world, worker), player, settings, charts, remote, teller, songs.open_song(song)
+    )
 
 
 def _play_on(
@@ -133,6 +155,7 @@ def _play_on(
     charts: World,
     remote: AttachedControl,
     teller: ControlTeller,
+    opening: CalledSong | None,
 ) -> None:
     """Play one performance after another, as the host starts; each takes over how the controls stand."""
     chart, output = setup.chart, ObservedOutput(remote.output, [teller])
@@ -148,14 +171,15 @@ def _play_on(
                 channel=setup.channel,
                 clock=PluginClock(),
                 chart=chart,
+                opening_song=opening,
             )
             teller.on_start(conductor)
-            remote.on_start(conductor)
+            remote.on_start(cast(PerformanceView, HostTempo(conductor, world.timeline)))
             world.begin(conductor)
             conductor.run()
             if not world.restarts:
                 return
-            settings, chart = conductor.settings, conductor.chart
+            settings, chart, opening = conductor.settings, conductor.chart, None
 
 
 def _adapt(settings: Settings) -> Settings:

@@ -7,6 +7,7 @@ positions and notes make the same music, in real time and faster. All methods bu
 from __future__ import annotations
 
 import contextlib
+import gc
 import heapq
 import time
 from collections import deque
@@ -27,6 +28,8 @@ from daemon.plugin.plan_wait import PlanWait, find_patience
 from daemon.plugin.timeline import HostTimeline, Move, TimelineMember
 from music.note import TICKS_PER_BEAT, TICKS_PER_STEP
 
+#: objects allocated, beyond those freed, that make a collection of garbage, a few milliseconds, worth its while
+MIN_GARBAGE = 50_000
 #: wall time between two looks at what is to be looked after while nothing happens
 IDLE_NS = NS_PER_S // 2
 #: a lead that has told nothing for so long (ns of wall time) tells how far the host is no more
@@ -137,6 +140,8 @@ class PluginWorld:
 
     def _block(self) -> None:
         """Wait for something to come in, for a moment at most."""
+        if not gc.isenabled() and gc.get_count()[0] > MIN_GARBAGE:
+            gc.collect()
         wall = self._wall()
         rest = self._plans.find_rest(wall, self._patience_ns)
         timeout = IDLE_NS if rest is None else min(IDLE_NS, rest + NS_PER_MS)
