@@ -12,12 +12,11 @@ from typing import IO, Any
 
 from daemon.core.plan import Plan, PlanRequest, Recollection
 from music.analysis.part_notes import find_kept
-from music.note import Note
+from music.note import Note, NoteNumbers, list_numbers, make_notes
 
 #: the melody among the roles of a request
 _MELODY = ""
-#: notes as (start, pitch, length, velocity)
-FlatNotes = tuple[tuple[int, int, int, int], ...]
+FlatNotes = tuple[NoteNumbers, ...]
 
 
 def send(pipe: IO[bytes], message: object) -> None:
@@ -103,7 +102,7 @@ def _unpack_recollection(packed: tuple[int, float, dict[str, FlatNotes]] | None)
 
 
 def _flatten(notes: Iterable[Note]) -> FlatNotes:
-    return tuple((n.start, n.pitch, n.length, n.velocity) for n in notes)
+    return tuple(list_numbers(notes))
 
 
 def _flatten_roles(roles: Mapping[str, Iterable[Note]]) -> dict[str, FlatNotes]:
@@ -111,7 +110,7 @@ def _flatten_roles(roles: Mapping[str, Iterable[Note]]) -> dict[str, FlatNotes]:
 
 
 def _build_notes(flat: FlatNotes) -> tuple[Note, ...]:
-    return tuple(Note(*numbers) for numbers in flat)
+    return tuple(make_notes(flat))  # they were notes in the other process, and are not checked once more
 
 
 def _build_roles(roles: Mapping[str, FlatNotes]) -> dict[str, tuple[Note, ...]]:

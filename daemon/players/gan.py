@@ -114,14 +114,17 @@ _MAX_CELLS = 64
 _ALL_CELLS = (1 << _MAX_CELLS) - 1
 #: The tables of chords have one line more than there are chords, which stands for none and is the last, -1.
 _NO_SHARES = np.zeros((1, PITCH_CLASSES))
-#: (12, chords): the share that each pitch class should have of what sounds over a chord, and where that is any
+#: (12, chords): the share that each pitch class should have of what sounds over a chord
 _SHARES = np.concatenate([chord_balance.TONE_SHARES, _NO_SHARES]).T
-_LOG_SHARES, _IS_TONE = chord_balance.weigh_shares(_SHARES), _SHARES > 0
-_TONE_COUNTS = np.maximum(_IS_TONE.sum(0), 1)
+#: each tone of each chord, rising, with the logarithm of its share
+_TONE_LOG_SHARES: list[list[tuple[int, float]]] = [
+    [(tone, logs[tone]) for tone in range(PITCH_CLASSES) if shares[tone] > 0]
+    for shares, logs in zip(_SHARES.T.tolist(), chord_balance.weigh_shares(_SHARES).T.tolist(), strict=True)
+]
 #: the cells of chords and pad that lie in each chord, as bits
 _CHORD_CELLS: list[int] = [
     sum(1 << cell for cell, pitch_class in enumerate(_PITCH_CLASSES_OF["chords"].tolist()) if tones[pitch_class])
-    for tones in _IS_TONE.T.tolist()
+    for tones in (_SHARES.T > 0).tolist()
 ]
 #: what a graph is told where no chord is known
 _NO_EVIDENCE = draw_evidence((), 0).arrange_for_graph()
@@ -267,9 +270,8 @@ class GanPlayer(GraphPlayer):
         """Return what brings a band that has strayed back to its groove; see `compute_density_bias`."""
         bank = self._habits[style]
         promised = bank[request.settings.seed % len(bank)]
-        past_steps = np.arange(request.now - bar - note_density.WINDOW_STEPS, request.now - bar)
-        sections = past_steps // (request.metre.steps_per_bar * SECTION_BARS)
-        return self._counter.compute_bias(self._told, promised, sections % len(promised), request.settings.density)
+        section_steps = request.metre.steps_per_bar * SECTION_BARS
+        return self._counter.compute_bias(self._told, promised, section_steps, bar, request.settings.density)
 
 
 class _CanvasNoise:
@@ -551,9 +553,17 @@ def _weigh_neglected(recent: Iterable[Note], now: int, chords: Sequence[int]) ->
     chords: of each beat, as `_find_chords` has them.
     """
     heard = chord_balance.add_up_sounding_steps(recent, now)
+    places = [beat for beat in range(len(chords)) for _ in range(STEPS_PER_BEAT)]
     if not heard.any():
-        return np.zeros((PITCH_CLASSES, STEPS_PER_BEAT * len(chords)))
-    missing = _LOG_SHARES.take(chords, 1) - chord_balance.weigh_shares(heard)[:, None]
-    inside = _IS_TONE.take(chords, 1)
-    missing -= (missing * inside).sum(0) / _TONE_COUNTS.take(chords)
-    return np.repeat(missing * inside, STEPS_PER_BEAT, 1)
+        return np.zeros((PITCH_CLASSES, len(places)))
+    played = chord_balance.weigh_shares(heard).tolist()
+    columns: dict[int, list[float]] = {}  # by chord; of a handful of tones each on its own is soon weighed
+    for chord in chords:
+        if chord not in columns:
+            missing = {tone: share - played[tone] for tone, share in _TONE_LOG_SHARES[chord]}
+            total = 0.0
+            for each in missing.values():  # not `sum`, which from Python 3.12 on adds more exactly than arrays do
+                total += each
+            mean = total / max(1, len(missing))
+            columns[chord] = [missing[tone] - mean if tone in missing else 0.0 for tone in range(PITCH_CLASSES)]
+    return np.array([columns[chord] for chord in chords]).T.take(places, 1)

@@ -78,34 +78,41 @@ def compute_density_bias(parts: Rows, now: int, promised: Floats, density: float
     )
     first = int(starts.min()) if len(starts) else now
     counts = tuple(each.tolist() for each in count_notes(parts, max(now - WINDOW_STEPS, first), now))
-    return _weigh(counts, (begun > 0).tolist(), first - now, promised, _EACH_STEP, density)
+    steps, times = _list_counted((begun > 0).tolist(), first - now), max(density, _EPSILON)
+    if not len(steps):
+        return np.zeros(len(ROLES)), np.zeros(len(PITCHED_ROLES))
+    sums = _expect(promised, times)[steps].sum(0).tolist()
+    return _weigh(counts, sums, len(steps), promised[-1].tolist(), times)
+
+
+def _list_counted(begun: Sequence[bool], first: int) -> NDArray[np.intp]:
+    """Return the steps of the window that count, in the order in which they are added up.
+
+    begun: in which of the last bars notes began, the newest first; first: the step of the first note, counted from now.
+    """
+    if not any(begun):
+        return _NEWEST_FIRST[:0]
+    steps = _NEWEST_FIRST if all(begun) else _NEWEST_BARS_FIRST[np.array(begun)].ravel()
+    return steps if first <= -WINDOW_STEPS else steps[steps >= first + WINDOW_STEPS]
+
+
+def _expect(habits: Floats, times: float) -> Floats:
+    """Return the notes a step, with their number multiplied, and the shares of habits (n, HABIT_COUNT)."""
+    expected = habits.copy()
+    expected[:, : len(ROLES)] *= times
+    expected[:, : len(ROLES)] /= STEPS_PER_BAR
+    return expected
 
 
 def _weigh(
-    counts: Sequence[Sequence[float]],
-    begun: Sequence[bool],
-    first: int,
-    habits: Floats,
-    chosen: NDArray[np.intp],
-    density: float,
+    counts: Sequence[Sequence[float]], sums: Sequence[float], steps: int, newest: Sequence[float], times: float
 ) -> tuple[Floats, Floats]:
     """Return what `compute_density_bias` does.
 
-    counts: as `count_notes` has them; begun: in which of the last bars notes began, the newest first; first: the step
-    of the first note, counted from now; habits, chosen: as `NoteCounter.compute_bias` takes them.
+    counts: as `count_notes` has them; sums: what `_expect` says of all steps that count together, and how many those
+    are; newest: the habits of the newest step; times: by what the number of notes is multiplied.
     """
-    if not any(begun):
-        return np.zeros(len(ROLES)), np.zeros(len(PITCHED_ROLES))
-    steps = _NEWEST_FIRST if all(begun) else _NEWEST_BARS_FIRST[np.array(begun)].ravel()
-    if first > -WINDOW_STEPS:
-        steps = steps[steps >= first + WINDOW_STEPS]
-    times = max(density, _EPSILON)
-    expected = habits.copy()  # notes a step, and shares
-    expected[:, : len(ROLES)] *= times
-    expected[:, : len(ROLES)] /= STEPS_PER_BAR
-    sums = expected.take(chosen.take(steps), 0).sum(0).tolist()
-    rates, shares = sums[: len(ROLES)], [share / len(steps) for share in sums[len(ROLES) :]]
-    newest = habits[chosen[-1]].tolist()
+    rates, shares = sums[: len(ROLES)], [share / steps for share in sums[len(ROLES) :]]
     # of a dozen numbers, each on its own is sooner worked out than as arrays, but for the logarithms
     notes, over, single = counts
     ratios = []
@@ -134,74 +141,136 @@ def _compute_odds(share: float) -> float:
     return share / (1 - share)
 
 
-#: steps that a NoteCounter has places for, and what it counts in each: notes, those over, those of them one step long
-_PLACES = 512
-_BEGUN, _OVER, _SINGLE = range(3)
+class _Promises:
+    """The sums of what was promised in a window, for windows that one groove fills, or two one after the other."""
+
+    def __init__(self) -> None:
+        self._known: tuple[object, ...] = ()  # the habits, the two grooves and the factor of what is kept
+        self._sums: list[list[float]] = []  # by how many of the steps have the second groove
+
+    def add_up(self, habits: Floats, grooves: tuple[int, int], second: int, times: float) -> list[float]:
+        """Return the sums of `_expect` over a window whose last `second` steps have the second groove.
+
+        habits: (n, HABIT_COUNT) of all grooves.
+        """
+        known = habits.tobytes(), grooves, times
+        if known != self._known:
+            which = (WINDOW_STEPS - np.arange(WINDOW_STEPS + 1)[:, None] <= _EACH_STEP).astype(np.intp)
+            expected = _expect(habits[list(grooves)], times)
+            self._known, self._sums = known, expected[which[:, _NEWEST_FIRST]].sum(1).tolist()
+        return self._sums[second]
+
+
+#: what a NoteCounter counts of each role: notes, those over, those of them one step long
+_BEGUN, _OVER, _SINGLE = (kind * len(ROLES) for kind in range(3))
+_COUNTS = 3 * len(ROLES)
 
 
 class NoteCounter:
-    """Counts what a band plays while the song goes on, so that its bias is soon computed: the same, bit by bit."""
+    """Counts what a band plays while the song goes on, so that its bias is soon computed: the same, bit by bit.
+
+    It counts in integers of its own: after a graph has run, arrays of a dozen numbers take five times as long.
+    """
 
     def __init__(self) -> None:
-        self._counts = np.zeros((3, len(ROLES), _PLACES), np.int64)  # by role and by the step at which a note begins
-        self._begun = [0] * _PLACES  # notes that begin at each step, of all roles
-        self._origin = 0  # the step of the first place
-        self._now = -1 << 62  # the step of the last update
-        self._sounding: list[tuple[int, int, int, bool]] = []  # end (tick), role, place, is short; of those not over
+        self._steps: dict[int, list[int]] = {}  # by the step in which notes begin, from the window's first on
+        self._begun: dict[int, int] = {}  # notes of all roles that begin in a step, where there are some
+        self._totals = [0] * _COUNTS  # of the window
+        self._promises = _Promises()
+        self._now = -1 << 62  # the step of the last update, at which the window ends
+        self._sounding: list[tuple[int, int, int, bool]] = []  # end (tick), role, step, is short; of those not over
 
     def update(self, parts: Mapping[str, PartNotes], now: int) -> None:
         """Take what has changed in the notes of ROLES, and move on to a now-line, a step."""
-        if now < self._now or now - WINDOW_STEPS < self._origin or now > self._origin + _PLACES:
-            self._origin = now - WINDOW_STEPS
-            self._counts[:] = 0
-            self._begun = [0] * _PLACES
+        line = self._now * TICKS_PER_STEP
+        if now < self._now or now > self._now + WINDOW_STEPS:
+            self._steps.clear()
+            self._begun.clear()
             self._sounding.clear()
+            self._totals, self._now = [0] * _COUNTS, now
             changes = [(_NO_NOTES, parts[role].notes) for role in ROLES]
         else:
+            self._move(now)
             changes = [(parts[role].removed, parts[role].added) for role in ROLES]
-        line = self._now * TICKS_PER_STEP
         for role, (removed, added) in enumerate(changes):
             for note in removed:
                 self._remove(role, note, line)
             for note in added:
-                place = note.start // TICKS_PER_STEP - self._origin
-                if 0 <= place < _PLACES:
-                    self._counts[_BEGUN, role, place] += 1
-                    self._begun[place] += 1
-                    self._sounding.append((note.end, role, place, _is_short(note)))
-        self._now, line = now, now * TICKS_PER_STEP
+                step = note.start // TICKS_PER_STEP
+                self._count(step, _BEGUN + role, 1)
+                self._sounding.append((note.end, role, step, _is_short(note)))
+        line = now * TICKS_PER_STEP
         over = [each for each in self._sounding if each[0] <= line]
         if over:
             self._sounding = [each for each in self._sounding if each[0] > line]
-        for _, role, place, is_short in over:
-            self._counts[_OVER, role, place] += 1
-            self._counts[_SINGLE, role, place] += is_short
+        for _, role, step, is_short in over:
+            self._count(step, _OVER + role, 1)
+            self._count(step, _SINGLE + role, is_short)
+
+    def _move(self, now: int) -> None:
+        """Let the window end at a later step: what was counted before it is forgotten."""
+        for step in range(self._now - WINDOW_STEPS, now - WINDOW_STEPS):
+            counts = self._steps.pop(step, None)
+            if counts is not None:
+                self._begun.pop(step, None)
+                self._totals = [total - count for total, count in zip(self._totals, counts, strict=True)]
+        for step in range(self._now, now):
+            if step in self._steps:
+                self._totals = [total + count for total, count in zip(self._totals, self._steps[step], strict=True)]
+        self._now = now
+
+    def _count(self, step: int, what: int, number: int) -> None:
+        if step < self._now - WINDOW_STEPS:
+            return
+        if step not in self._steps:
+            self._steps[step] = [0] * _COUNTS
+        self._steps[step][what] += number
+        if step < self._now:
+            self._totals[what] += number
+        if what < _OVER:
+            self._begun[step] = self._begun.get(step, 0) + number
+            if not self._begun[step]:
+                del self._begun[step]
 
     def _remove(self, role: int, note: Note, line: int) -> None:
-        place = note.start // TICKS_PER_STEP - self._origin
-        if not 0 <= place < _PLACES:
-            return
-        self._counts[_BEGUN, role, place] -= 1
-        self._begun[place] -= 1
+        """Take away a note that was told at a line, the tick of the last update."""
+        step = note.start // TICKS_PER_STEP
+        self._count(step, _BEGUN + role, -1)
         if note.end > line:
-            self._sounding.remove((note.end, role, place, _is_short(note)))
+            self._sounding.remove((note.end, role, step, _is_short(note)))
         else:
-            self._counts[_OVER, role, place] -= 1
-            self._counts[_SINGLE, role, place] -= _is_short(note)
+            self._count(step, _OVER + role, -1)
+            self._count(step, _SINGLE + role, -_is_short(note))
 
     def compute_bias(
-        self, parts: Mapping[str, PartNotes], habits: Floats, chosen: NDArray[np.intp], density: float = 1.0
+        self, parts: Mapping[str, PartNotes], habits: Floats, section_steps: int, bar: int, density: float = 1.0
     ) -> tuple[Floats, Floats]:
         """Return what `compute_density_bias` does at the now-line of the last update. parts: what that was given.
 
-        habits: (n, HABIT_COUNT), those of some grooves; chosen: (WINDOW_STEPS,), which of them was promised at each of
-        the steps before the now-line.
+        habits: (n, HABIT_COUNT), those of the grooves that sections of the song have in turns; section_steps: how long
+        each lasts; bar: a step at which the first begins.
         """
-        at = self._now - self._origin
-        counts = self._counts[:, :, at - WINDOW_STEPS : at].sum(2).tolist()
-        bars = [any(self._begun[end - STEPS_PER_BAR : end]) for end in range(at, at - WINDOW_STEPS, -STEPS_PER_BAR)]
-        first = min([parts[role].earliest for role in ROLES]) // TICKS_PER_STEP
-        return _weigh(counts, bars, first - self._now, habits, chosen, density)
+        now, begun, times = self._now, self._begun, max(density, _EPSILON)
+        bars = [
+            any(step in begun for step in range(end - STEPS_PER_BAR, end))
+            for end in range(now, now - WINDOW_STEPS, -STEPS_PER_BAR)
+        ]
+        first = min([parts[role].earliest for role in ROLES]) // TICKS_PER_STEP - self._now
+        last = self._now - 1 - bar  # the newest step, counted from where the first section begins
+        section, place = divmod(last, section_steps)
+        newest = section % len(habits)
+        if section_steps >= WINDOW_STEPS and all(bars) and first <= -WINDOW_STEPS:
+            second, steps = min(place + 1, WINDOW_STEPS), WINDOW_STEPS
+            sums = self._promises.add_up(habits, ((section - 1) % len(habits), newest), second, times)
+        else:
+            counted = _list_counted(bars, first)
+            steps = len(counted)
+            if not steps:
+                return np.zeros(len(ROLES)), np.zeros(len(PITCHED_ROLES))
+            sections = (counted + (last + 1 - WINDOW_STEPS)) // section_steps
+            sums = _expect(habits, times).take(sections % len(habits), 0).sum(0).tolist()
+        counts = [self._totals[kind : kind + len(ROLES)] for kind in (_BEGUN, _OVER, _SINGLE)]
+        return _weigh(counts, sums, steps, habits[newest].tolist(), times)
 
 
 def _is_short(note: Note) -> bool:

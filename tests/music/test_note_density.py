@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -115,7 +116,8 @@ def test_counts_that_are_kept_give_the_bias_of_counts_made_anew(
     told: dict[str, list[tuple[Note, ...]]], data: st.DataObject
 ) -> None:
     counter, parts = note_density.NoteCounter(), {role: PartNotes() for role in ROLES}
-    promised = np.random.default_rng(0).uniform(0.1, 9, (note_density.WINDOW_STEPS, note_density.HABIT_COUNT))
+    habits = np.random.default_rng(0).uniform(0.1, 9, (3, note_density.HABIT_COUNT))
+    section_steps, bar = data.draw(st.sampled_from([128, 96, 160])), data.draw(st.integers(0, 15))
     now = data.draw(st.integers(-20, 420))
     for turn in range(max(len(lists) for lists in told.values())):
         now = data.draw(st.sampled_from([now + 1, now + 4, now + 130, now + 600, data.draw(st.integers(-20, 420))]))
@@ -123,6 +125,24 @@ def test_counts_that_are_kept_give_the_bias_of_counts_made_anew(
         for role, notes in played.items():
             parts[role].update(notes, now * STEP)
         counter.update(parts, now)
-        kept = counter.compute_bias(parts, promised, np.arange(note_density.WINDOW_STEPS), 0.7)
+        kept = counter.compute_bias(parts, habits, section_steps, bar, 0.7)
+        steps = np.arange(now - note_density.WINDOW_STEPS, now)
+        promised = habits[(steps - bar) // section_steps % len(habits)]
         for one, other in zip(kept, compute_bias(played, now, promised, 0.7), strict=True):
+            assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("section_steps", [64, 128, 160])
+def test_a_band_that_has_played_for_long_is_weighed_alike_wherever_its_sections_change(section_steps: int) -> None:
+    played = band(range(24), bass=3, chords=9, pad=2, drums=11)
+    counter, parts = note_density.NoteCounter(), {role: PartNotes() for role in ROLES}
+    habits = np.random.default_rng(1).uniform(0.1, 9, (3, note_density.HABIT_COUNT))
+    for now in range(130, 384):
+        heard = {role: tuple(note for note in notes if note.start < now * STEP) for role, notes in played.items()}
+        for role, notes in heard.items():
+            parts[role].update(notes, now * STEP)
+        counter.update(parts, now)
+        promised = habits[(np.arange(now - note_density.WINDOW_STEPS, now) - 5) // section_steps % len(habits)]
+        kept = counter.compute_bias(parts, habits, section_steps, 5)
+        for one, other in zip(kept, compute_bias(heard, now, promised), strict=True):
             assert np.array_equal(one, other)
