@@ -3,6 +3,7 @@ import { on } from "./bus.js";
 import { documents } from "./documents.js";
 import { editor } from "./editor.js";
 import { paintEditing } from "./editing_paint.js";
+import { live } from "./live.js";
 import { roll } from "./main_roll.js";
 import { playback } from "./playback.js";
 import { player } from "./player.js";
@@ -16,6 +17,8 @@ const PAGE_MARGIN_TICKS = 12;
 /** @type {{box?: import("./editing_paint.js").Box, edited?: import("./selection.js").Edited}} what the pointer is about to do */
 let drag = {};
 let fittedId = "";
+let seen = false;
+let bandPlays = false;
 
 /** Show what the pointer is about to do: the box it draws, the notes as they would be. @param {typeof drag} [now] */
 export function showDrag(now = {}) {
@@ -99,7 +102,16 @@ function animate() {
 
 /** Follow what is shown. */
 export function setUp() {
-  on("item:chosen", (item) => (item ? show() : stage.show("live")));
+  on("item:chosen", (item) => {
+    if (!item) stage.show("live");
+    else if (!seen && !live.state.playing) stage.show("item"); // after a reload, what was shown before it
+    seen ||= Boolean(item);
+    show();
+  });
+  on("live:tempo", ({ playing }) => {
+    if (playing && !bandPlays) stage.show("live");
+    bandPlays = playing;
+  });
   on("editor", () => {
     showSong();
     showNotes();

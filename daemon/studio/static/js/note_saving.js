@@ -44,6 +44,7 @@ async function flush(failed) {
     }
   } catch (error) {
     waiting = null;
+    sending = false; // what is shown again is what the server has
     failed(error);
   } finally {
     sending = false;

@@ -12,6 +12,10 @@ import { stage } from "./stage.js";
 
 /** @typedef {{name: string, recording: boolean, modified: number|string, bytes: number}} Take modified: in seconds, or as ISO writes it */
 
+/** A take begins and ends with the band's playing; nobody tells when its file is written. */
+const WRITTEN_AFTER_MS = [1000, 4000];
+
+let bandPlays = false;
 /** @type {Take[]} */
 let takes = [];
 /** @type {string|null} */
@@ -113,6 +117,11 @@ export function setUp() {
   const heading = make("summary", {}, make("h2", { text: "Takes" }));
   byId("takes").append(make("details", {}, heading, hint, list.element, tools));
   on("live:takes", load);
+  on("live:tempo", ({ playing }) => {
+    if (playing === bandPlays) return;
+    bandPlays = playing;
+    for (const ms of WRITTEN_AFTER_MS) setTimeout(load, ms);
+  });
   on("live:open", load);
   on("item:chosen", show);
   return load();
