@@ -25,6 +25,9 @@ def test_a_reload_changes_nothing(page: Page) -> None:
     assert get_item(page) == result
     expect(page.get_by_role("listbox", name="Inputs").get_by_role("option", selected=True)).to_contain_text("Saints")
     expect(page.locator("#roll-text")).to_contain_text("drums")
+    page.locator("#roll").focus()
+    page.keyboard.press("Control+a")
+    expect(page.locator("#selection")).to_contain_text("notes selected")
 
 
 def test_two_pages_stay_in_step(page: Page, studio: StudioProcess, open_page: OpenPage) -> None:

@@ -88,9 +88,7 @@ def test_files_are_imported_by_the_button_and_dropped(page: Page, tmp_path: Path
     wait_until(page, "h.settings.get('harmony') === 'auto'")
 
 
-def test_a_file_that_is_none_is_refused_in_a_sentence(
-    page: Page, tmp_path: Path, expected_errors: list[str]
-) -> None:
+def test_a_file_that_is_none_is_refused_in_a_sentence(page: Page, tmp_path: Path, expected_errors: list[str]) -> None:
     expected_errors.append("400 (Bad Request)")
     open_ready(page)
     before = read(page, "h.documents.project.items.length")

@@ -22,7 +22,6 @@ const MODULES = [
   "roll_text",
   "position",
   "chart_strip",
-  "documents",
   "history",
   "region",
   "editor",
@@ -48,6 +47,7 @@ const MODULES = [
   "takes",
   "importing",
   "exporting",
+  "documents",
   "live",
 ];
 
