@@ -1,4 +1,4 @@
-"""What the page keeps: over a reload, while its server is lost, beside another page; and the takes that the band leaves."""
+"""What the page keeps: over a reload, without its server, beside another page; and the takes that the band leaves."""
 
 from __future__ import annotations
 
