@@ -66,6 +66,10 @@ bench-loop: $(VENV)/.develop ## the loop that the AR-CNN edits, through a JACK s
 bench-studio: $(VENV)/.develop ## start, keys, frames of the studio, and what it costs the band, as JSON (needs Debian's chromium)
 	@$(BIN)/python -m tests.programs.studio_bench $(ARGS)
 
+.PHONY: plugin
+plugin: $(VENV)/.runtime ## build the plugins for DAWs (LV2 and CLAP; needs a C compiler) into build/plugin
+	@$(BIN)/python -c "from pathlib import Path; from daemon.plugin import bundles; print(*bundles.build(Path('build/plugin'), ''), sep='\n')"
+
 .PHONY: test-vm
 test-vm: $(VENV)/.develop ## the service on a real systemd and ALSA, in QEMU (Debian's qemu-system-x86, debootstrap, e2fsprogs)
 	@$(BIN)/python -m tests.programs.vm

@@ -202,6 +202,17 @@ static void forget_planned(struct band *band, uint32_t epoch, int roles)
 	band->due_known = false;
 }
 
+/* Forget what is planned for a repetition that does not come. */
+static void forget_foretold(struct band *band)
+{
+	unsigned kept = 0;
+	for (unsigned i = 0; i < band->note_count; i++)
+		if (!band->notes[i].foretold)
+			band->notes[kept++] = band->notes[i];
+	band->note_count = kept;
+	band->due_known = false;
+}
+
 static int find_sounding(const struct band *band, unsigned role, unsigned pitch)
 {
 	for (unsigned i = 0; i < band->sounding_count; i++)
@@ -417,6 +428,7 @@ static void plan_note(struct band *band, const struct message *message)
 		return;
 	struct planned_note note = {.epoch = message->epoch, .role = message->data[0], .pitch = message->data[1]};
 	note.velocity = message->data[2];
+	note.foretold = message->foretold;
 	note.tick = (double)message->position / MILLITICKS_PER_TICK;
 	note.late = (double)message->late_ns * band->rate / NS_PER_SECOND;
 	if (!note.velocity) {
@@ -458,8 +470,10 @@ static void take_until(struct band *band, const struct message *message)
 	band->gave_up = false;
 	if (message->epoch == band->epoch)
 		band->until = tick;
-	else if (message->epoch == band->epoch + 1)
+	if (message->epoch == band->epoch + 1) {
 		band->next_until = tick;
+		band->next_is_foretold = message->foretold;
+	}
 }
 
 static void forget_epoch(struct band *band, uint32_t epoch)
@@ -571,8 +585,10 @@ static void begin_epoch(struct band *band, uint32_t frame, const struct host_pos
 	bool rolled = is_rolling(band), wraps = is_wrap(band, position->tick);
 	double from = band->at.tick;
 	silence(band, frame);
-	forget_planned(band, wraps ? band->epoch : UINT32_MAX, EVERY_ROLE);
-	band->until = wraps ? band->next_until : NO_TICK;
+	forget_planned(band, band->epoch, EVERY_ROLE);
+	if (!wraps)
+		forget_foretold(band);
+	band->until = wraps || !band->next_is_foretold ? band->next_until : NO_TICK;
 	band->next_until = NO_TICK;
 	band->epoch++;
 	band->at = *position;
@@ -841,13 +857,9 @@ void band_deactivate(struct band *band)
 {
 	if (!atomic_load(&band->active))
 		return;
-	struct message stopped = {.type = MESSAGE_TRANSPORT, .epoch = ++band->epoch, .value = band->at.bpm};
-	stopped.data[1] = (uint8_t)band->at.beats;
-	stopped.data[2] = (uint8_t)band->at.unit;
-	stopped.position = stopped.begun = to_milliticks(band->at.tick);
-	stopped.bar = to_milliticks(band->at.bar_tick);
+	const struct message leaves = {.type = MESSAGE_LEAVE};
 	release_heard(band, band->at.tick);
-	ring_put(&band->up, &stopped);
+	ring_put(&band->up, &leaves);
 	/* Nothing can be sent any more. Where the host did not end by itself what sounded, the next block does. */
 	for (unsigned i = 0; i < band->sounding_count; i++)
 		band->sounding[i].overdue = true;

@@ -54,6 +54,7 @@ struct planned_note {
 	uint32_t serial; /* of the note, whose beginning and end have the same */
 	uint8_t role, pitch;
 	uint8_t velocity; /* 0: it ends */
+	bool foretold; /* for a repetition that is only expected */
 	double tick;
 	double late; /* samples by which it comes later than its tick; below 0: earlier */
 };
@@ -101,6 +102,8 @@ struct band {
 	uint32_t serial;         /* of the newest note that was planned */
 	double until;            /* tick: everything of this epoch before it has come; below `landed`: nothing has */
 	double next_until;       /* the same of the epoch that comes, where the host repeats */
+	bool next_is_foretold;   /* next_until is for a repetition that is only expected: this instance and the one that
+	                          * leads have not jumped. Otherwise the one that leads has jumped already. */
 	struct metre_change metres[MAX_METRE_CHANGES];
 	unsigned metre_count;
 	uint64_t heard[16][2];   /* keys, by channel, that the band has been told of as down */

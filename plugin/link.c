@@ -33,6 +33,8 @@
 #define BUSY_NS (200 * MS)
 /* A start or jump that an instance tells which only receives is passed on after this, unless the lead tells it before. */
 #define LEAD_NS (5 * MS)
+/* An instance that has not followed into an epoch for so long has missed a jump. */
+#define LOST_NS (100 * MS)
 #define REPORT_NS (4 * MS)
 #define SIGN_OF_LIFE_NS (700 * MS)
 #define SILENCE_NS (3 * SECOND)
@@ -62,6 +64,7 @@ struct session {
 	size_t out_used;
 
 	uint32_t epoch;      /* counted over all instances; 0: none has told where the host is */
+	int64_t epoch_since; /* ns */
 	uint32_t epoch_base; /* the wire's epoch is this one's less so much */
 	struct message at;   /* where the host is */
 	int64_t at_said;     /* ns */
@@ -201,6 +204,7 @@ static void put(struct band *band, const struct message *message)
 static void put_to_all(struct session *session, struct message *message, long long wire_epoch)
 {
 	long long epoch = wire_epoch + session->epoch_base;
+	message->foretold = epoch > (long long)session->epoch;
 	for (struct band *band = session->bands; band; band = band->next) {
 		long long own = epoch - band->epoch_offset;
 		bool for_role = message->type != MESSAGE_NOTE || atomic_load(&band->outputs) >> message->data[0] & 1;
@@ -602,37 +606,70 @@ static void begin_epoch(struct session *session, const struct message *message, 
 	session->at = *message;
 	session->begun = message->begun;
 	session->early_until = 0;
+	session->epoch_since = now;
 	say_at(session, now);
+}
+
+/* Tell whether an instance is in another stretch of the host's way than the session. */
+static bool is_elsewhere(const struct session *session, const struct message *message)
+{
+	return message->begun != session->begun || (message->data[0] == 0) != (session->at.data[0] == 0);
+}
+
+/* Find how an instance's count of the epochs and the session's agree: it tells for the first time, or one of them has
+ * missed a jump, as when it was not processed meanwhile. */
+static void count_epochs(struct session *session, struct band *band, const struct message *message, int64_t now)
+{
+	int64_t behind = (int64_t)session->epoch - (message->epoch + band->epoch_offset);
+	bool is_lost = behind > 0 && now - session->epoch_since > LOST_NS;
+	if (band->counted && !is_lost)
+		return;
+	if (!session->epoch)
+		session->epoch = 1;
+	band->epoch_offset = (int64_t)session->epoch - message->epoch;
+	if (band == session->lead && is_elsewhere(session, message))
+		band->epoch_offset++;
+	band->counted = true;
+}
+
+/* Take where the host is from the instance that leads. */
+static void take_lead(struct session *session, const struct message *message, int64_t now)
+{
+	bool changed = message->data[0] != session->at.data[0];
+	session->at = *message;
+	session->at_waits = true;
+	if (message->data[0] == MODE_OFFLINE || changed || now - session->at_said >= REPORT_NS)
+		say_at(session, now);
 }
 
 /* Take where the host is from an instance. */
 static void take_transport(struct session *session, struct band *band, const struct message *message, int64_t now)
 {
-	if (!band->counted) {
-		if (!session->epoch)
-			session->epoch = 1;
-		band->epoch_offset = (int64_t)session->epoch - message->epoch;
-		/* the first to tell, or one that comes to others that know where the host is */
-		if (band == session->lead && (message->begun != session->at.begun || message->data[0] != session->at.data[0]))
-			band->epoch_offset++;
-		band->counted = true;
-	}
+	count_epochs(session, band, message, now);
 	int64_t epoch = (int64_t)message->epoch + band->epoch_offset;
-	if (epoch > (int64_t)session->epoch && epoch <= UINT32_MAX) {
-		if (band == session->lead) {
-			begin_epoch(session, message, (uint32_t)epoch, now);
-		} else if (!session->early_until) {
-			session->early = *message;
-			session->early.epoch = (uint32_t)epoch;
-			session->early_until = now + LEAD_NS;
-		}
+	bool is_new = epoch > (int64_t)session->epoch && epoch <= UINT32_MAX;
+	if (band == session->lead && is_new) {
+		begin_epoch(session, message, (uint32_t)epoch, now);
 	} else if (band == session->lead && epoch == (int64_t)session->epoch) {
-		bool changed = message->data[0] != session->at.data[0];
-		session->at = *message;
-		session->at_waits = true;
-		if (message->data[0] == MODE_OFFLINE || changed || now - session->at_said >= REPORT_NS)
-			say_at(session, now);
+		take_lead(session, message, now);
+	} else if (is_new && !session->early_until) {
+		session->early = *message;
+		session->early.epoch = (uint32_t)epoch;
+		session->early_until = now + LEAD_NS;
 	}
+}
+
+/* Take that an instance is processed no more. With the one that leads, the host has stopped as far as the band can tell. */
+static void take_leave(struct session *session, struct band *band, int64_t now)
+{
+	band->counted = false;
+	if (band != session->lead || !session->epoch || session->at.data[0] == MODE_STOPPED)
+		return;
+	struct message stopped = session->at;
+	stopped.data[0] = MODE_STOPPED;
+	stopped.begun = stopped.position;
+	begin_epoch(session, &stopped, session->epoch + 1, now);
+	say_held(session, true);
 }
 
 static void take_set(struct session *session, struct band *band, const struct message *message)
@@ -652,6 +689,8 @@ static bool take_messages(struct session *session, struct band *band, int64_t no
 		any = true;
 		if (message.type == MESSAGE_TRANSPORT)
 			take_transport(session, band, &message, now);
+		else if (message.type == MESSAGE_LEAVE)
+			take_leave(session, band, now);
 		else if (band != session->lead)
 			continue;
 		else if (message.type == MESSAGE_SET)
@@ -659,8 +698,6 @@ static bool take_messages(struct session *session, struct band *band, int64_t no
 		else if (band->counted && (int64_t)message.epoch + band->epoch_offset == (int64_t)session->epoch)
 			say_midi(session, &message, session->epoch);
 	}
-	if (!atomic_load(&band->active))
-		band->counted = false;
 	return any;
 }
 

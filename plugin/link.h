@@ -1,5 +1,5 @@
 /* The way between the instances of the plugin in this process and the daemon: one thread and, for each session, one
- * connection. plugin/PROTOCOL.md describes what is said. */
+ * connection. daemon/plugin/protocol.md describes what is said. */
 #ifndef HOUSEBAND_LINK_H
 #define HOUSEBAND_LINK_H
 

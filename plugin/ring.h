@@ -13,6 +13,7 @@ enum message_type {
 	MESSAGE_TRANSPORT,
 	MESSAGE_MIDI,
 	MESSAGE_SET,
+	MESSAGE_LEAVE, /* the host processes this instance no more */
 	/* from the daemon */
 	MESSAGE_NOTE,
 	MESSAGE_UNTIL,   /* everything of the epoch before the position has been sent */
@@ -31,6 +32,7 @@ struct message {
 	uint8_t data[3]; /* MIDI: the bytes; NOTE: role, pitch, velocity (0: it ends); PROGRAM: role, program from 1 on;
 	                  * SET: the parameter's number; TRANSPORT: an enum mode, beats and unit of the metre */
 	uint32_t epoch;
+	bool foretold;       /* NOTE, UNTIL: for an epoch that nobody has begun yet */
 	int64_t position;    /* PROGRAM: the bank; TRANSPORT: where the host is */
 	int64_t late_ns;     /* NOTE: it comes so much later than its position */
 	double value;        /* SET; TRANSPORT: quarter notes a minute */

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("daemon", "export", "models", "music", "systemd", "houseband")
+PACKAGES = ("daemon", "export", "models", "music", "plugin", "systemd", "houseband")
 
 
 @cache
