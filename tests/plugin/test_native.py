@@ -121,7 +121,7 @@ class Parameter(ctypes.Structure):
 
 
 def list_texts(texts: Any) -> list[str]:
-    found = []
+    found: list[str] = []
     while texts and texts[len(found)]:
         found.append(texts[len(found)].decode())
     return found
