@@ -41,6 +41,15 @@ def play(page: Page, item: dict[str, Any], options: str = "{}") -> None:
     page.evaluate(f"(item) => window.houseband.player.play(item, {options})", item)
 
 
+def start_band(page: Page) -> None:
+    """Press Start, and play the note that the band waits for."""
+    wait_until(page, "h.live.hasBand", "a band")
+    page.get_by_role("button", name="Start").click()
+    wait_until(page, "h.live.state.playing || h.live.state.waiting_for?.includes('note')")
+    page.keyboard.press("z", delay=150)
+    wait_until(page, "h.live.state.playing", "the band's beginning")
+
+
 def wait_for_signal(page: Page) -> None:
     """Wait until the master's analyser has a signal that somebody hears."""
     wait_until(page, f"{_PEAK} > {AUDIBLE}", "a signal")
@@ -79,11 +88,7 @@ def test_keys_of_the_computer_sound_and_end(sounding: Page) -> None:
 
 
 def test_the_band_is_heard_until_stop(sounding: Page) -> None:
-    sounding.locator("#roll").click()
-    for key in "zxcv" * 3:
-        sounding.keyboard.down(key)
-        sounding.wait_for_timeout(200)
-        sounding.keyboard.up(key)
+    start_band(sounding)
     wait_until(sounding, f"h.synth.peak('bass') > {AUDIBLE} || h.synth.peak('drums') > {AUDIBLE}", "the band")
     assert read(sounding, "h.liveSound.noteCount") > 0
     sounding.get_by_role("button", name="Stop").click()
@@ -221,6 +226,27 @@ def test_keys_that_are_held_end_with_the_recording(sounding: Page) -> None:
     assert length >= 30
     assert recorded["bars"] == 1
     assert read(sounding, "h.recorder.open.size") == 0
+
+
+def test_the_metronome_clicks_while_the_band_plays(sounding: Page) -> None:
+    sounding.get_by_label("Metronome").check()
+    assert read(sounding, "h.synth.clicks.coming.size") == 0
+    start_band(sounding)
+    wait_until(sounding, "h.live.state.playing && h.synth.clicks.coming.size > 0", "a click")
+    sounding.get_by_label("Metronome").uncheck()
+
+
+def test_where_the_sound_comes_from(page: Page) -> None:
+    open_ready(page)
+
+    def find_place(own: bool, ports: bool, chosen: str = "null") -> Any:
+        band = json.dumps({"status": "playing", "own": own, "ports": ports})
+        return read(page, f"(h.live.band = {band}, h.liveSound.chosen = {chosen}, h.liveSound.place)")
+
+    assert find_place(own=True, ports=False) == find_place(own=True, ports=True) == "page"
+    assert find_place(own=False, ports=True) == "band"
+    assert find_place(own=False, ports=False) == "page"
+    assert find_place(own=False, ports=True, chosen="'both'") == "both"
 
 
 def test_the_page_tells_its_latency_and_takes_another(sounding: Page) -> None:

@@ -41,9 +41,13 @@ class LiveSound {
     this.isWaking = false;
   }
 
-  /** @returns {Place} where the sound comes from */
+  /**
+   * Return where the sound comes from: where nothing is chosen, a band that was there before, and has ports, is heard
+   * already; the studio's own is not, for nothing needs to be connected to its ports.
+   * @returns {Place}
+   */
   get place() {
-    return this.chosen ?? (live.band.ports ? "band" : "page");
+    return this.chosen ?? (live.band.ports && !live.band.own ? "band" : "page");
   }
 
   /** @param {Place} place */

@@ -98,6 +98,7 @@ function describe() {
   if (synth.state === "failed") return "No sound: the soundfont cannot be loaded.";
   if (synth.state !== "ready") return "The sound is being loaded.";
   if (!synth.isReady) return "The sound begins with your first click or key.";
+  if (!liveSound.soundsHere) return "Band and keys sound through the band's ports and audio; what is played back, here.";
   const keys = `Keys sound after ${Math.round(synth.latencyMs)} ms`;
   if (!live.hasBand || !liveSound.noteCount) return `${keys}.`;
   return `${keys}, the band ${Math.round(liveSound.delayMs + synth.latencyMs)} ms after it is due.`;
