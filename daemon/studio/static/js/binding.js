@@ -31,8 +31,8 @@ function writeChoice(field, value) {
 
 /** @param {HTMLInputElement} slider @param {number} value */
 function showNumber(slider, value) {
-  const output = slider.parentElement?.querySelector("output");
-  if (output) output.textContent = String(Math.round(value * 100) / 100);
+  const shown = slider.parentElement?.querySelector(".value");
+  if (shown) shown.textContent = String(Math.round(value * 100) / 100);
 }
 
 /** @param {Field} field */

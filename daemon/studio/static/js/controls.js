@@ -79,7 +79,7 @@ function makeSlider(spec) {
   const field = make("input", {
     type: "range", id: `control-${spec.name}`, "data-control": spec.name, min: spec.low, max: high, step, title: capitalise(spec.help),
   });
-  return make("label", { class: "slider", for: field.id }, make("span", { text: labelOf(spec.name) }), field, make("output", { for: field.id }));
+  return make("label", { class: "slider", for: field.id }, make("span", { text: labelOf(spec.name) }), field, make("span", { class: "value", "aria-hidden": "true" }));
 }
 
 /** @param {any} spec @param {HTMLElement} field */

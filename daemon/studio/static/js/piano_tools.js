@@ -8,7 +8,7 @@ import { noteInput } from "./note_input.js";
 const tools = /** @type {HTMLElement} */ (document.getElementById("piano-tools"));
 
 function makeOctave() {
-  const shown = make("output", { "aria-label": "Lowest C of the computer's keys" });
+  const shown = make("span", { class: "value" });
   const show = () => (shown.textContent = `C${noteInput.basePitch / 12 - 1}`);
   on("key:range", show);
   show();
@@ -24,7 +24,7 @@ function makeOctave() {
 
 function makeVelocity() {
   const slider = make("input", { type: "range", min: 1, max: 127, value: noteInput.velocity, id: "velocity" });
-  const shown = make("output", { for: "velocity", text: String(noteInput.velocity) });
+  const shown = make("span", { class: "value", "aria-hidden": "true", text: String(noteInput.velocity) });
   slider.addEventListener("input", () => {
     noteInput.velocity = Number(slider.value);
     shown.textContent = slider.value;
