@@ -28,7 +28,7 @@ VARIABLES = {
     CONTROL_VARIABLE: "Where the control socket is: a path, tcp:PORT, or off.",
     PLUGIN_SOCKET_VARIABLE: "Where the socket is that the plugin of a DAW connects to: an absolute path.",
     TAKES_VARIABLE: "The folder that takes are kept in, or off.",
-    SOUNDFONT_VARIABLE: "The soundfont of `--audio` and of WAV files.",
+    SOUNDFONT_VARIABLE: "The soundfont of `--audio`, of WAV files and of the studio's page.",
 }
 #: where the files are on Linux -> what they hold
 FILES = {
