@@ -77,6 +77,7 @@ class BandConnection:
         for future in self._asked.values():
             if not future.done():
                 future.set_exception(NoBandError("the band has gone"))
+                future.exception()  # nobody need have waited for it
         self._asked.clear()
 
     def _send(self, request: Json) -> None:

@@ -53,6 +53,7 @@ class BandLink:
         self._was_own = False  # it was one to the studio's own band
         #: what pages play to the band
         self.notes = PageNotes()
+        self._gets: dict[tuple[str, bool], asyncio.Future[Json]] = {}  # values that somebody asks for
         #: how the band stands, as `get` of the control socket has it; None while there is none
         self.state: Json | None = None
 
@@ -83,7 +84,19 @@ class BandLink:
             await asyncio.shield(asyncio.to_thread(self._process.stop))
 
     def ask(self, op: str, **members: Any) -> asyncio.Future[Json]:
-        """Ask the band something; the future is its answer, or raises NoBandError."""
+        """Ask the band something; the future, which is not to be cancelled, is its answer, or raises NoBandError.
+
+        Whoever asks for the same value at the same time has the same answer.
+        """
+        if op == "get":
+            key = str(members.get("key")), "key" in members
+            if key not in self._gets:
+                self._gets[key] = self._ask(op, **members)
+                self._gets[key].add_done_callback(lambda _: self._gets.pop(key, None))
+            return self._gets[key]
+        return self._ask(op, **members)
+
+    def _ask(self, op: str, **members: Any) -> asyncio.Future[Json]:
         connection = self._keys if op == "panic" else self._main  # behind no more than one other request
         if connection is None:
             raise NoBandError("there is no band at present")
@@ -141,6 +154,7 @@ class BandLink:
         if self._keys is not None:
             self._keys.close()
         self._main = self._keys = self.state = None
+        self._gets.clear()
         self.notes.use(None)
 
     def _change_status(self, status: str) -> None:

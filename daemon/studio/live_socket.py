@@ -6,13 +6,15 @@ import asyncio
 import contextlib
 import json
 import time
-from typing import Any
+from collections import deque
+from collections.abc import Callable
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from daemon.control.client import NoBandError
 from daemon.control.requests import make_answer, make_refusal
 from daemon.core.controls import PANIC
 from daemon.core.schema import shorten
@@ -24,14 +26,24 @@ from daemon.studio.pages import Page, Pages
 from daemon.studio.setup import Json
 from music.errors import UserError, describe_error
 
-#: requests of a page that may wait for the band
-MAX_ASKED = 256
+#: requests of a page that the band is asked at a time; those that may wait beside them
+MAX_UNDER_WAY, MAX_WAITING = 8, 256
 #: requests that the band is asked as they are
 PASSED_ON = frozenset({"get", "set", PANIC, "ping", "learn", "forget"})
+#: those that wait for no others: a panic, and what is answered only once the player does something
+AT_ONCE = frozenset({PANIC, "learn"})
 #: requests that a page need not make, for it is told of everything
 NEEDLESS = frozenset({"subscribe", "unsubscribe"})
 #: WebSocket close codes: no room for another page; a message that is not text
 TRY_AGAIN_LATER, UNSUPPORTED = 1013, 1003
+
+_BUSY = "the band is busy; ask again later"
+#: called once a request has been answered
+Then = Callable[[], None]
+
+
+def _do_nothing() -> None:
+    pass
 
 
 class LiveSocket:
@@ -96,12 +108,17 @@ async def _read(socket: WebSocket, page: Page, requests: PageRequests) -> None:
 
 
 class PageRequests:
-    """The requests of one page, those included that have not been answered yet."""
+    """The requests of one page, those included that have not been answered yet.
+
+    Few of them are with the band at a time, so that a page that asks too much keeps only itself waiting.
+    """
 
     def __init__(self, page: Page, band: BandLink) -> None:
         self._page, self._band = page, band
-        self._asked: set[asyncio.Future[Json]] = set()
+        self._under_way = 0  # requests that the band has not answered
+        self._waiting: deque[tuple[Json, Then]] = deque()  # those it will be asked then
         self._later: dict[str, list[Json]] = {}  # control -> the requests to set it that wait for the one under way
+        self._is_closed = False
 
     def take(self, text: str) -> None:
         """Answer a request, now or once the band has."""
@@ -114,13 +131,15 @@ class PageRequests:
             self._answer(request)
         except UserError as error:
             self._page.add_answer(make_refusal(request, str(error)))
-        except (ValueError, RecursionError) as error:
-            self._page.add_answer(make_refusal(request, f"no request: {describe_error(error)}"))
+        except Exception as error:  # noqa: BLE001 - whatever a request says, it is answered, and the page goes on
+            self._page.add_answer(
+                make_refusal(request, f"this request cannot be carried out ({describe_error(error)})")
+            )
 
     def close(self) -> None:
         """Forget what was asked: the page is gone."""
-        for future in self._asked:
-            future.cancel()
+        self._is_closed = True
+        self._waiting.clear()
 
     def _answer(self, request: Json) -> None:
         """Answer a request. Raises UserError."""
@@ -131,9 +150,9 @@ class PageRequests:
                 self._band.notes.play(self._page, request, lambda found: self._page.add_answer(_match(request, found)))
             case "set" if _is_value(request):
                 self._set(request)
-            case op if op in PASSED_ON:
+            case str() as op if op in PASSED_ON:
                 self._pass_on(request)
-            case op if op in NEEDLESS:
+            case str() as op if op in NEEDLESS:
                 self._page.add_answer(make_answer(request))
             case other:
                 raise UserError(f"no such op: {shorten(other)}; there are clock, play, {', '.join(sorted(PASSED_ON))}")
@@ -142,8 +161,8 @@ class PageRequests:
         """Set a control; while one change of it is under way, only the last that comes meanwhile is made."""
         key = str(request.get("key"))
         if key in self._later:
-            if len(self._later[key]) >= MAX_ASKED:
-                raise UserError("the band is busy; ask again later")
+            if len(self._later[key]) >= MAX_WAITING:
+                raise UserError(_BUSY)
             self._later[key].append(request)
             return
         self._later[key] = []
@@ -165,26 +184,42 @@ class PageRequests:
         except UserError as error:
             self._page.add_answer(make_refusal(last, str(error)))
 
-    def _pass_on(self, request: Json, then: Any = None) -> None:
-        """Ask the band, and answer the page once it has answered. Raises UserError."""
-        if len(self._asked) >= MAX_ASKED and request.get("op") != PANIC:
-            raise UserError("the band is busy; ask again later")
+    def _pass_on(self, request: Json, then: Then = _do_nothing) -> None:
+        """Ask the band, now or once it has answered others, and answer the page then. Raises UserError."""
+        if request["op"] in AT_ONCE or self._under_way < MAX_UNDER_WAY:
+            self._ask(request, then)
+        elif len(self._waiting) < MAX_WAITING:
+            self._waiting.append((request, then))
+        else:
+            raise UserError(_BUSY)
+
+    def _ask(self, request: Json, then: Then) -> None:
+        """Ask the band. Raises NoBandError."""
         members = {key: value for key, value in request.items() if key not in ("id", "op")}
-        future = self._band.ask(str(request["op"]), **members)
-        self._asked.add(future)
+        asked = self._band.ask(request["op"], **members)
+        counted = request["op"] not in AT_ONCE
+        self._under_way += counted
 
         def finish(done: asyncio.Future[Json]) -> None:
-            self._asked.discard(done)
-            if done.cancelled():
-                return
+            self._under_way -= counted
             error = done.exception()
-            self._page.add_answer(
-                _match(request, done.result()) if error is None else make_refusal(request, str(error))
-            )
-            if then is not None:
-                then()
+            if self._is_closed:
+                return
+            answer = _match(request, done.result()) if error is None else make_refusal(request, str(error))
+            self._page.add_answer(answer)
+            then()
+            self._ask_next()
 
-        future.add_done_callback(finish)
+        asked.add_done_callback(finish)
+
+    def _ask_next(self) -> None:
+        while self._waiting and self._under_way < MAX_UNDER_WAY:
+            request, then = self._waiting.popleft()
+            try:
+                self._ask(request, then)
+            except NoBandError as error:
+                self._page.add_answer(make_refusal(request, str(error)))
+                then()
 
 
 def _match(request: Json, answer: Json) -> Json:

@@ -14,6 +14,8 @@ Json = dict[str, Any]
 MAX_PAGES = 32
 #: characters that may wait for a page; beyond them it loses events
 MAX_QUEUED_CHARACTERS = 1 << 19
+#: messages to one page after which others have their turn
+SENT_AT_ONCE = 16
 #: a page that takes nothing for so long is sent away
 SEND_PATIENCE_S = 20.0
 
@@ -50,6 +52,7 @@ class Page:
 
     async def send_all(self) -> None:
         """Send what is added, until the page is gone. Raises TimeoutError where it does not read."""
+        sent = 0
         while True:
             await self._filled.wait()
             while self._queue:
@@ -58,6 +61,9 @@ class Page:
                 self._note_room()
                 async with asyncio.timeout(SEND_PATIENCE_S):
                     await self._send(text)
+                sent += 1
+                if sent % SENT_AT_ONCE == 0:  # sending does not wait while there is room: others have their turn
+                    await asyncio.sleep(0)
             self._filled.clear()
 
     def _add(self, text: str) -> None:

@@ -74,7 +74,7 @@ HAMMER = """
     const strike = () => {
         for (let each = 0; each < 4; each += 1) {
             const on = (count += 1) % 2 === 1;
-            live.request("play", { pitch: 36 + (count >> 1) % 12, on, channel: 16 }).catch(() => {});
+            live.request("play", { pitch: 84 + (count >> 1) % 12, on }).catch(() => {});
             live.request("set", { key: "level.pad", value: (count % 100) / 100 }).catch(() => {});
             live.request("get", {}).catch(() => {});
         }
