@@ -176,10 +176,11 @@ def test_edits_of_the_arcnn_are_stepped_through_and_undone_one_by_one(page: Page
     panel = page.get_by_role("region", name="Edits one by one")
     expect(panel.get_by_role("listitem")).to_have_count(len(edits))
     expect(panel.get_by_role("listitem").first).to_contain_text("at bar")
-    panel.get_by_role("button", name="No edit").click()
+    stepper = page.get_by_role("group", name="Step through the edits")
+    stepper.get_by_role("button", name="No edit").click()
     wait_until(page, "h.documents.item.edits_shown === 0")
     original = sorted(note[:2] for note in get_item(page)["notes"]["edits"])
-    panel.get_by_role("button", name="One edit on").click()
+    stepper.get_by_role("button", name="One edit on").click()
     wait_until(page, "h.documents.item.edits_shown === 1")
     first = edits[0]
     place = [first["tick"], first["pitch"]]
@@ -188,7 +189,7 @@ def test_edits_of_the_arcnn_are_stepped_through_and_undone_one_by_one(page: Page
     panel.get_by_role("listitem").first.get_by_role("checkbox").uncheck()
     wait_until(page, "h.documents.item.edits[0].kept === false")
     assert sorted(note[:2] for note in get_item(page)["notes"]["edits"]) == original
-    panel.get_by_label("Edits shown").fill(str(len(edits)))
+    stepper.get_by_label("Edits shown").fill(str(len(edits)))
     wait_until(page, f"h.documents.item.edits_shown === {len(edits)}")
     wait_until(page, "h.player.isPlaying")  # it went on playing meanwhile
     page.get_by_role("button", name="Undo").click()

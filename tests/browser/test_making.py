@@ -8,6 +8,7 @@ from pathlib import Path
 import mido
 from playwright.sync_api import Page, expect
 
+from tests.browser.test_page import NAMES
 from tests.support.studio_page import (
     choose_technique,
     get_item,
@@ -196,3 +197,13 @@ def test_compare_goes_on_at_the_same_place(page: Page) -> None:
     wait_until(page, f"h.player.item.id === '{other['id']}'")
     page.get_by_role("button", name="Back", exact=True).click()
     wait_until(page, "h.settings.get('seed') === 0")
+    check_fixed_names(page)
+
+
+def check_fixed_names(page: Page) -> None:
+    """Check that scripts find each thing of a fixed name, and nothing else by it, whatever the page shows."""
+    for role, names in NAMES.items():
+        for name in names:
+            expect(page.get_by_role(role, name=name)).to_have_count(1)  # type: ignore[arg-type]
+            if role != "button":
+                expect(page.get_by_label(name)).to_have_count(1)

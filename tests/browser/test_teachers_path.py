@@ -76,6 +76,8 @@ def check_exports(page: Page, folder: Path) -> None:
     with wave.open(str(download(page, "Export WAV", folder))) as sound:
         assert sound.getnframes() > 7 * sound.getframerate()
         assert any(sound.readframes(sound.getframerate()))
-    picture = download(page, "Export PNG", folder).read_bytes()
+    path = download(page, "Export PNG", folder)
+    assert path.name == "melody-1-gan-pop-seed-0.png"
+    picture = path.read_bytes()
     assert picture.startswith(PNG_SIGNATURE)
     assert (int.from_bytes(picture[16:20], "big"), int.from_bytes(picture[20:24], "big")) == EXPORTED_SIZE

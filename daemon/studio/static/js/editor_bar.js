@@ -17,7 +17,7 @@ const BAND = ["bass", "chords", "pad", "drums"];
 const GRIDS = [[24, "1/4"], [12, "1/8"], [8, "1/8 triplet"], [6, "1/16"], [4, "1/16 triplet"], [3, "1/32"], [1, "off"]];
 const LOUDER = 8;
 
-const words = make("output", { id: "selection", role: "status" });
+const words = make("p", { id: "selection", "aria-live": "polite" });
 const pencil = makeButton("Pencil", () => setPencil(!editor.pencil), {
   "aria-pressed": false, title: "Click adds a note; without it, a double click does (Enter: at the cursor)",
 });
@@ -107,8 +107,8 @@ export function setUp() {
   byId("editor").append(
     make("div", { class: "group", role: "group", "aria-label": "Notes" },
       pencil, label("Grid", grid), label("Role", role), quantise, softer, louder, copy, paste, remove),
-    regenerating,
   );
+  byId("player").append(regenerating);
   byId("roll-frame").append(words);
   grid.addEventListener("change", () => (editor.grid = Number(grid.value)));
   role.addEventListener("change", () => editor.setRole(role.value));

@@ -9,24 +9,27 @@ import { namePitch, tellPlace } from "./timeline.js";
 /** @typedef {{action: "add"|"remove", tick: number, pitch: number, length: number, velocity: number, log_probability: number, kept: boolean}} Edit */
 
 const slider = make("input", { type: "range", min: 0, max: 0, step: 1, value: 0, "aria-label": "Edits shown" });
-const count = make("output", {});
+const count = make("span", { class: "value" });
+const last = make("span", { class: "dim", "aria-live": "polite" });
 const list = make("ol", { class: "edits", "aria-label": "Edits" });
 const step = (/** @type {string} */ sign, /** @type {string} */ name, /** @type {() => number} */ to) =>
   makeButton(sign, () => showEdits(to()), { class: "quiet", "aria-label": name, title: name });
+const stepper = make(
+  "div",
+  { id: "stepper", class: "stepper", role: "group", "aria-label": "Step through the edits", hidden: true },
+  make("span", { class: "dim", text: "Edits" }),
+  step("«", "No edit", () => 0),
+  step("‹", "One edit back", () => wanted - 1),
+  slider,
+  step("›", "One edit on", () => wanted + 1),
+  step("»", "All edits", () => Number(slider.max)),
+  count,
+  last,
+);
 const panel = make(
   "section",
   { id: "edits", "aria-label": "Edits one by one", hidden: true },
-  make("h3", { text: "Edits, one by one" }),
-  make(
-    "div",
-    { class: "stepper", role: "group", "aria-label": "Step through the edits" },
-    step("«", "No edit", () => 0),
-    step("‹", "One edit back", () => wanted - 1),
-    slider,
-    step("›", "One edit on", () => wanted + 1),
-    step("»", "All edits", () => Number(slider.max)),
-    count,
-  ),
+  make("h3", { text: "Edits: those that are ticked are kept" }),
   list,
 );
 
@@ -79,7 +82,9 @@ async function send(body) {
 
 function markShown() {
   slider.value = String(wanted);
+  const { item } = documents;
   count.textContent = `${wanted} of ${slider.max}`;
+  last.textContent = item && wanted ? tellEdit(item, /** @type {Edit} */ (item.edits?.[wanted - 1])) : "the melody as it was";
   [...list.children].forEach((row, i) => {
     row.classList.toggle("later", i >= wanted);
     row.classList.toggle("last", i === wanted - 1);
@@ -97,7 +102,7 @@ function reveal(row) {
 /** @param {import("./documents.js").Item|null} item */
 function show(item) {
   const edits = /** @type {Edit[]} */ (item?.edits ?? []);
-  panel.hidden = !edits.length;
+  panel.hidden = stepper.hidden = !edits.length;
   if (!item || !edits.length || sending) return;
   wanted = item.edits_shown ?? edits.length;
   slider.max = String(edits.length);
@@ -117,9 +122,11 @@ function fill(item, edits) {
   list.replaceChildren(...rows);
 }
 
-/** Put it into the page, below the results. */
+/** Put it into the page: the steps above the roll, the list below the results. */
 export function setUp() {
+  byId("roll-bar").append(stepper);
   byId("results").append(panel);
   slider.addEventListener("input", () => showEdits(Number(slider.value)));
   on("item:chosen", show);
+  on("stage", (what) => (stepper.hidden = what === "live" || panel.hidden));
 }

@@ -5,8 +5,10 @@ import { documents } from "./documents.js";
 import { byId } from "./dom.js";
 import { attempt, say } from "./messages.js";
 import { paintPicture } from "./picture.js";
+import { settings } from "./settings.js";
 
 const REVOKE_MS = 60_000;
+const LONGEST_NAME = 80;
 const WORDS = { midi: "MIDI file", wav: "sound file", png: "picture" };
 
 /** Have the browser keep a file. @param {Blob} blob @param {string} name */
@@ -20,10 +22,11 @@ function save(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), REVOKE_MS);
 }
 
-/** Return a name for a file. @param {string} name @param {string} ending */
-function nameFile(name, ending) {
-  const safe = name.replace(/[\\/:*?"<>|\u0000-\u001f]+/g, " ").trim() || "houseband";
-  return `${safe}.${ending}`;
+/** Return a name for an item's file, such as melody-1-gan-pop-seed-0.mid. @param {any} item @param {string} ending */
+function nameFile(item, ending) {
+  const input = documents.find(item.parent ?? null)?.name ?? "";
+  const words = `${input} ${item.name}`.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? ["houseband"];
+  return `${words.join("-").slice(0, LONGEST_NAME)}.${ending}`;
 }
 
 /** Return the path under which the server has an item or a take. @param {{id: string, kind: string}} item */
@@ -32,11 +35,17 @@ function pathOf(item) {
   return itemPath(item.id);
 }
 
+/** Return the mixer as it stands, so that what is exported sounds like what is heard. */
+function writeMix() {
+  const mix = Object.entries(settings.values).filter(([key]) => /^(level|mute|program)\./.test(key));
+  return encodeURIComponent(JSON.stringify(Object.fromEntries(mix)));
+}
+
 /** Download a file of an item or a take from the server. @param {any} item @param {"mid"|"wav"} ending */
 export async function download(item, ending) {
   let response;
   try {
-    response = await fetch(`${pathOf(item)}/export.${ending}`, { cache: "no-store" });
+    response = await fetch(`${pathOf(item)}/export.${ending}?mix=${writeMix()}`, { cache: "no-store" });
   } catch {
     throw new Error("The studio's server does not answer: try again when it is back.");
   }
@@ -44,7 +53,7 @@ export async function download(item, ending) {
     const answer = await response.json().catch(() => ({}));
     throw new Error(answer.error || `This could not be exported (${response.status}).`);
   }
-  save(await response.blob(), nameFile(item.name, ending));
+  save(await response.blob(), nameFile(item, ending));
 }
 
 /** @param {"midi"|"wav"|"png"} kind */
@@ -58,7 +67,7 @@ async function exportShown(kind) {
   button.setAttribute("aria-busy", "true");
   if (kind === "wav") say(`The sound of “${item.name}” is being written …`);
   await attempt(async () => {
-    if (kind === "png") save(await paintPicture(item), nameFile(item.name, "png"));
+    if (kind === "png") save(await paintPicture(item), nameFile(item, "png"));
     else await download(item, kind === "wav" ? "wav" : "mid");
     say(`“${item.name}” is in your downloads as a ${WORDS[kind]}.`);
   });

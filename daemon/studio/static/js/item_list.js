@@ -71,7 +71,7 @@ export class ItemList {
       this.does.fetch ? canvas : null,
       make("span", { class: "name", text: row.name }),
       make("span", { class: "facts", text: row.facts }),
-      row.badge ? make("span", { class: "badge", text: row.badge }) : null,
+      row.badge ? make("span", { class: "badge", text: row.badge, title: `${row.badge} of Compare` }) : null,
     );
   }
 

@@ -13,7 +13,7 @@ const play = makeButton("Play", () => attempt(() => playback.toggle()), { id: "p
 const loop = make("input", { type: "checkbox", id: "loop", checked: true });
 const from = makeNumber({ id: "from-bar", min: 1, "aria-label": "First bar" });
 const to = makeNumber({ id: "to-bar", min: 1, "aria-label": "Last bar" });
-const place = make("output", { id: "place", "aria-label": "Place" });
+const place = make("span", { id: "place", title: "Bar and beat" });
 
 function showRegion() {
   for (const field of [from, to]) field.max = String(region.bars);
@@ -21,6 +21,7 @@ function showRegion() {
 }
 
 function showState() {
+  byId("player").hidden = !documents.item;
   name.textContent = documents.item?.name ?? "";
   enable(play, Boolean(documents.item));
   play.setAttribute("aria-pressed", String(playback.playing));

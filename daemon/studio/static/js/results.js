@@ -19,14 +19,17 @@ const list = new ItemList("Results", {
 });
 const hint = make("p", { class: "hint", text: "What Make makes is kept here and played; change something, make another, and compare." });
 const compareButton = makeButton("Compare", () => compare.toggle(), { id: "compare", "aria-pressed": false });
-const mark = makeButton("Set as B", () => compare.setOther(documents.chosenId), { class: "quiet" });
+const mark = makeButton("Set as B", () => compare.setOther(documents.chosenId), {
+  class: "quiet",
+  title: "Hear the others against the one that is shown",
+});
 const rename = makeButton("Rename", () => renameItem(documents.chosenId), { class: "quiet" });
 const remove = makeButton("Delete", () => removeItem(documents.chosenId), { class: "quiet" });
 const onward = makeButton("Use as input", () => makeInput(documents.chosenId), {
   class: "quiet",
   title: "Make an input of it, for the next technique",
 });
-const tools = make("div", { class: "tools", role: "group", "aria-label": "Chosen result" }, rename, onward, mark, remove);
+const tools = make("div", { class: "tools", role: "group", "aria-label": "Chosen result" }, rename, onward, remove);
 
 /** Show a result and play it. @param {string} id */
 export async function showResult(id) {
@@ -72,7 +75,7 @@ function show() {
 
 /** Put the list into the page. */
 export function setUp() {
-  byId("results").append(make("div", { class: "tools" }, compareButton), hint, list.element, tools);
+  byId("results").append(make("div", { class: "tools" }, compareButton, mark), hint, list.element, tools);
   for (const name of ["project:changed", "item:marked", "compare"]) on(name, show);
   show();
 }
