@@ -146,6 +146,25 @@ static bool goes_on(const struct band *band, const struct host_position *positio
 	return samples < 2 + band->rate / 2000 && ticks < EDIT_TICKS;
 }
 
+/* Find by how much the tempo rises where the host does not say so: as it did from the position before to this one, if
+ * the way between them says that the tempo changed evenly and not at once. */
+static void guess_ramp(struct band *band, struct host_position *position)
+{
+	double frames = position->frame - band->told_frame, rise = position->bpm - band->told_bpm;
+	if (position->hides_ramps && position->has_frame && position->speed == 1 && frames > 0 && frames < band->rate) {
+		double bpm = (position->tick - band->told_tick) / TICKS_PER_QUARTER * 60 * band->rate / frames;
+		bool is_even = fabs(bpm - (position->bpm + band->told_bpm) / 2) < fabs(rise) / 4;
+		position->bpm_per_frame = is_even ? rise / frames : 0;
+	}
+}
+
+static void keep_told(struct band *band, const struct host_position *position)
+{
+	band->told_tick = position->tick;
+	band->told_bpm = position->bpm;
+	band->told_frame = position->frame;
+}
+
 /* --- Notes --- */
 
 static bool emit(struct band *band, uint32_t frame, const uint8_t *midi, uint32_t size)
@@ -593,6 +612,7 @@ static void begin_epoch(struct band *band, uint32_t frame, const struct host_pos
 	band->epoch++;
 	band->at = *position;
 	band->located = true;
+	keep_told(band, position);
 	band->landed = position->tick;
 	learn_wrap(band, from, position->tick, rolled);
 }
@@ -619,6 +639,8 @@ void band_locate(struct band *band, uint32_t frame, const struct host_position *
 	move_origin(band, frame);
 	band->due_known = false;
 	if (goes_on(band, &position)) {
+		guess_ramp(band, &position);
+		keep_told(band, &position);
 		band->at = position;
 		if (band->wraps && position.tick > band->wrap_from + DRIFT_TICKS)
 			band->wraps = false; /* it went on where it had jumped back before */

@@ -33,6 +33,7 @@ struct host_position {
 	double speed;          /* 0: stopped; 1: as usual */
 	double bpm;            /* quarter notes a minute */
 	double bpm_per_frame;  /* by how much the tempo rises with every sample from here on */
+	bool hides_ramps;      /* the host tells no bpm_per_frame: it follows from the positions told before */
 	bool has_tick;         /* the host counts from the song's beginning: tick and bar_tick hold, and bar does not */
 	double tick;           /* 24 a quarter note; 0 is the beginning of the host's first bar */
 	double bar_tick;       /* where the bar begins */
@@ -88,6 +89,7 @@ struct band {
 	uint32_t epoch;          /* rises with every start, stop and jump of the host */
 	bool located;            /* the host has told where it is, at least once */
 	struct host_position at; /* as told last; tick, bar_tick and frame are those of the sample `origin` */
+	double told_tick, told_bpm, told_frame; /* as the host told last while it went on */
 	double origin;           /* sample of the block, or of one before (below 0), that `at` speaks of */
 	double landed;           /* tick at which this epoch began */
 	bool wraps;              /* the host jumped back while it played, and is likely to do so again ... */

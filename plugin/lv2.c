@@ -186,6 +186,8 @@ static void locate(struct plugin *plugin, uint32_t frame, const LV2_Atom_Object 
 		plugin->beats_per_minute = told.bpm;
 	double quarters_per_beat = 4.0 / position.unit;
 	position.bpm = plugin->beats_per_minute * quarters_per_beat;
+	position.bpm_per_frame = 0;
+	position.hides_ramps = true;
 	position.has_loop = false;
 	position.has_tick = true;
 	if (!isnan(told.speed))
