@@ -21,7 +21,7 @@ def make_input(key: str = "i1", name: str = "Ode") -> Item:
 def lines(draw: st.DrawFn, bars: int = 8) -> Line:
     """Draw notes of which none of one pitch overlap, in so many bars of 4/4."""
     note = st.builds(Note, st.integers(0, bars * 96 - 1), st.integers(0, 127), st.integers(1, 200), st.integers(1, 127))
-    return tuple(remove_overlaps(draw(st.lists(note, max_size=12))))
+    return tuple(remove_overlaps(draw(st.lists(note, max_size=5))))
 
 
 @st.composite

@@ -35,7 +35,7 @@ from music.tunes import TUNES
 from tests.projects.items import items, make_input
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=15)
 @given(items(edits=False).filter(lambda item: item.get(MELODY)))
 def test_an_item_comes_back_from_its_midi_file(item: Item) -> None:
     again = import_midi(make_midi(item), f"{item.name}.mid").item

@@ -14,7 +14,7 @@ from music.note import Metre, Note
 from tests.projects.items import items
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(items())
 def test_an_item_comes_back_from_json(item: Item) -> None:
     again = parse_item(json.loads(json.dumps(item.as_json())))
@@ -22,7 +22,7 @@ def test_an_item_comes_back_from_json(item: Item) -> None:
     assert again.revision == item.revision
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(items())
 def test_a_summary_counts_what_it_leaves_out(item: Item) -> None:
     summary = item.summarise()

@@ -61,7 +61,7 @@ def test_all_edits_give_what_the_network_left_and_none_what_was_given(seed: int)
     assert again.get(EDITS) == tuple(edit_grid.to_notes(draft.lengths, draft.velocities)) == item.get(EDITS)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2), st.data())
 def test_each_edit_shown_is_one_note_more_or_less(seed: int, data: st.DataObject) -> None:
     item, _ = edit(seed)
@@ -72,7 +72,7 @@ def test_each_edit_shown_is_one_note_more_or_less(seed: int, data: st.DataObject
     assert len(after) - len(before) == (1 if changed.action == ADD else -1)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2), st.data())
 def test_any_choice_of_edits_gives_notes(seed: int, data: st.DataObject) -> None:
     item, _ = edit(seed)
@@ -109,7 +109,7 @@ def test_the_edited_melody_is_that_of_the_next_input() -> None:
     assert not made.edits
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(items(), st.data())
 def test_trimming_keeps_what_sounds_in_the_bars(item: Item, data: st.DataObject) -> None:
     first = data.draw(st.integers(1, item.bars))
@@ -135,7 +135,7 @@ def test_trimming_goes_by_the_bars_of_each_metre() -> None:
         trim(item, 0, 3)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(items(), lines(bars=20))
 def test_other_notes_in_a_role_leave_the_rest_and_get_the_bars_they_need(item: Item, line: tuple[Note, ...]) -> None:
     done = put_notes(item, {"bass": line})

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from daemon.projects.durable_files import BusyFileError, LineLog
 from daemon.projects.history import HistoryError
-from daemon.projects.project import MAX_ITEMS, MissingError, Project, ProjectError, StorageError, make_file_name
+from daemon.projects.project import MissingError, Project, ProjectError, StorageError, make_file_name
 from daemon.projects.project_folder import ProjectFolder
 from tests.projects.items import make_input
 
@@ -216,13 +216,14 @@ def test_a_line_that_could_not_be_written_whole_is_cut_off_again(
     assert (tmp_path / "log").read_bytes() == b"one\n3\n"
 
 
-def test_there_is_an_end_to_what_a_project_holds(tmp_path: Path) -> None:
+def test_there_is_an_end_to_what_a_project_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon.projects.project.MAX_ITEMS", 3)
     project = Project(tmp_path / "p")
-    project.put("add", *(make_input(f"i{number}") for number in range(1, MAX_ITEMS + 1)))
-    with pytest.raises(ProjectError, match="a project holds at most 500 items; delete some, or begin a new project"):
-        project.put("add", make_input("i501"))
-    project.put("rename", make_input("i500", "Other"))
-    assert len(project.list_items()) == MAX_ITEMS
+    project.put("add", *(make_input(f"i{number}") for number in range(1, 4)))
+    with pytest.raises(ProjectError, match="a project holds at most 3 items; delete some, or begin a new project"):
+        project.put("add", make_input("i4"))
+    project.put("rename", make_input("i3", "Other"))
+    assert len(project.list_items()) == 3
 
 
 def test_what_is_not_there_is_told(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ class Client:
     """A page that asks the documents' routes, without a server between."""
 
     def __init__(self, shop: Workshop, **setup: Any) -> None:
+        self._shop = shop
         self.app = Starlette(routes=list_document_routes(shop, **setup))
 
     def ask(self, method: str, path: str, body: object = None, *, status: int = 200, **options: Any) -> Any:
@@ -56,11 +57,10 @@ class Client:
     def make(self, path: str, body: dict[str, Any]) -> str:
         """Have something made, and return the id of its item."""
         key = self.ask("POST", path, body, status=202)["job"]
-        while True:
-            job = next(job for job in self.ask("GET", "/api/project")["jobs"] if job["id"] == key)
-            if job["state"] not in ("waiting", "running"):
-                assert job["state"] == "done", job
-                return str(job["item"])
+        self._shop.ask(lambda: self._shop._jobs._jobs[key].answer).result().exception(PATIENCE_S)
+        job = next(job for job in self.ask("GET", "/api/project")["jobs"] if job["id"] == key)
+        assert job["state"] == "done", job
+        return str(job["item"])
 
 
 @pytest.fixture(scope="module")
