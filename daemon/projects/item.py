@@ -107,14 +107,19 @@ class Item:
 
     def summarise(self) -> dict[str, Any]:
         """Return the item as it is listed: without notes, edits and chords, but with how many there are."""
-        whole = self._describe()
-        for name in ("notes", "edits", "chords"):
-            del whole[name]
         counts = {role: len(self.get(role)) for role in ITEM_ROLES}
         numbers = {"counts": counts, "edit_count": len(self.edits), "ticks": self.ticks}
-        return {**whole, **numbers, "revision": self.revision}
+        return {**self._describe_origin(), **numbers, "revision": self.revision}
 
     def _describe(self) -> dict[str, Any]:
+        return {
+            **self._describe_origin(),
+            "chords": [list(chord) for chord in self.chords],
+            "notes": {role: [list_numbers(note) for note in self.get(role)] for role in ITEM_ROLES},
+            "edits": [edit.as_json() for edit in self.edits],
+        }
+
+    def _describe_origin(self) -> dict[str, Any]:
         return {
             "id": self.id,
             "kind": self.kind,
@@ -127,9 +132,6 @@ class Item:
             "bpm": self.bpm,
             "metres": [[tick, str(metre)] for tick, metre in self.metres],
             "bars": self.bars,
-            "chords": [list(chord) for chord in self.chords],
-            "notes": {role: [list_numbers(note) for note in self.get(role)] for role in ITEM_ROLES},
-            "edits": [edit.as_json() for edit in self.edits],
             "edits_shown": self.edits_shown,
             "created": self.created,
         }

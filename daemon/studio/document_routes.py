@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
@@ -43,6 +44,8 @@ from daemon.projects.workshop import Workshop
 from daemon.studio.setup import StudioSetup, Tell
 from music.errors import HousebandError, UserError
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 Answer = Callable[[Request], Awaitable[Response]]
 #: statuses by error, the first that fits; all others of ours are the request's mistake
@@ -63,7 +66,8 @@ _MAX_LABEL_LENGTH = 100
 async def open_documents(setup: StudioSetup, tell: Tell) -> AsyncIterator[list[BaseRoute]]:
     """Open the documents for as long as the server runs; yield the routes below `/api` by which pages reach them.
 
-    tell: sends an event to all pages.
+    tell: sends an event to all pages. Where they cannot be opened, each request is answered with the reason: the band
+    can be played all the same.
     """
     loop = asyncio.get_running_loop()
 
@@ -71,11 +75,25 @@ async def open_documents(setup: StudioSetup, tell: Tell) -> AsyncIterator[list[B
         with contextlib.suppress(RuntimeError):  # the server has ended
             loop.call_soon_threadsafe(tell, event)
 
-    opened = await asyncio.to_thread(lambda: Workshop(setup.takes, tell_from_thread))
+    try:
+        opened = await asyncio.to_thread(lambda: Workshop(setup.takes, tell_from_thread))
+    except UserError as error:
+        log.warning("%s", error)
+        yield [_make_refusing_route(str(error))]
+        return
     try:
         yield list_document_routes(opened, setup.controls)
     finally:
         await asyncio.to_thread(opened.close)
+
+
+def _make_refusing_route(sentence: str) -> BaseRoute:
+    """Return the route of documents that cannot be opened."""
+
+    async def refuse(_request: Request) -> Response:
+        return JSONResponse({"error": sentence}, 507)
+
+    return Route("/api/{path:path}", refuse, methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
 
 
 def list_document_routes(opened: Workshop, controls: Mapping[str, object] | None = None) -> list[BaseRoute]:

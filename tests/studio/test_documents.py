@@ -266,3 +266,17 @@ def test_a_disk_without_room_is_told(client: Client, monkeypatch: pytest.MonkeyP
     assert told[0] == 507
     assert told[1].startswith("there is no room left on the disk")
     assert client.ask("GET", "/api/project")["items"] == []
+
+
+def test_where_nothing_can_be_kept_each_request_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "takes").write_text("no folder")
+
+    async def run() -> httpx.Response:
+        async with open_documents(StudioSetup("off", tmp_path / "takes"), lambda event: None) as routes:
+            transport = httpx.ASGITransport(Starlette(routes=routes))
+            async with httpx.AsyncClient(transport=transport, base_url="http://studio") as client:
+                return await client.get("/api/project")
+
+    answer = asyncio.run(run())
+    assert answer.status_code == 507
+    assert answer.json()["error"].endswith("is no folder, so no project can be kept there; set HOUSEBAND_TAKES to one")
