@@ -15,7 +15,7 @@ from daemon.system import paths, service_units
 from music.errors import UserError, report_os_errors
 
 #: folders in which nothing lies but what is ours
-_WHOLE_FOLDERS = {"cache", "runtime files", "projects", "deleted takes"}
+_WHOLE_FOLDERS = {"cache", "runtime files", "projects", "deleted takes", "plugin (lv2)"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Remainder:
 @click.option("--songs", "with_songs", is_flag=True, help="Do not ask for the songs either: they are removed, too.")
 @click.option("--takes", "with_takes", is_flag=True, help="Do not ask for the takes either: they are removed, too.")
 def command(purge: bool, yes: bool, with_songs: bool, with_takes: bool) -> None:
-    """Show what houseband has left outside its own environment: service, configuration, cache, songs, takes.
+    """Show what houseband has left outside its own environment: service, plugin, configuration, cache, songs, takes.
 
     With --purge it is removed. Songs and takes cannot be made again, so they are asked for by themselves; projects of
     the studio go with the takes. Other files in the same folders stay. The program itself is removed by what installed
@@ -80,6 +80,11 @@ def list_remainders() -> list[Remainder]:
     with contextlib.suppress(UserError):
         unit = service_units.find_service_manager(to_print=True).path
         found.insert(0, Remainder("service", unit, [unit]))
+    with contextlib.suppress(UserError):
+        found += [
+            Remainder(f"plugin ({each.suffix[1:]})", each, _list_files(each) or [each])
+            for each in paths.find_plugin_bundles()
+        ]
     return [each for each in found if each.place.exists()]
 
 

@@ -23,11 +23,11 @@ class Lead:
         self.ticks = HALF_STEP
 
     def choose(self, ahead: int, *, least: int = HALF_STEP) -> bool:
-        """Choose whole half steps, a tick more than the plugin needs; return True if they are others than before.
+        """Choose whole half steps, as many as the plugin needs; return True if they are others than before.
 
         ahead: milliticks; least: ticks.
         """
-        half_steps = -(-(ahead + MILLITICKS) // (HALF_STEP * MILLITICKS))
+        half_steps = -(-ahead // (HALF_STEP * MILLITICKS))
         before, self.ticks = self.ticks, max(least, half_steps * HALF_STEP)
         return self.ticks != before
 
