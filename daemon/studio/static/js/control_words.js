@@ -1,5 +1,7 @@
 /** What the controls and their values are called on the page, where that is not their own name with a capital. */
 
+import { ROLE_NAMES } from "./colours.js";
+
 /** @type {Record<string, string>} */
 const LABELS = {
   temperature: "Adventure",
@@ -52,14 +54,6 @@ const VALUES = {
   note: "First note",
 };
 
-/** @type {Record<string, string>} */
-export const UNITS = {
-  remove_max: "%",
-  transpose: "semitones",
-  pickup: "beats",
-  pause_bars: "bars",
-};
-
 /** @param {string} text */
 export function capitalise(text) {
   return text.charAt(0).toUpperCase() + text.slice(1);
@@ -70,6 +64,9 @@ export function capitalise(text) {
  * @param {string} key
  */
 export function labelOf(key) {
+  const [table, role] = key.split(".");
+  if (role && table === "octave") return `${ROLE_NAMES[role]} octave`;
+  if (role && table === "offset_ms") return `${ROLE_NAMES[role]} delay`;
   return LABELS[key] ?? capitalise(key.replaceAll("_", " ").replaceAll(".", " "));
 }
 

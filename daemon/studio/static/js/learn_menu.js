@@ -2,7 +2,7 @@
 
 import { on } from "./bus.js";
 import { labelOf } from "./control_words.js";
-import { make, makeButton } from "./dom.js";
+import { byId, make, makeButton } from "./dom.js";
 import { live } from "./live.js";
 import { say, sayError } from "./messages.js";
 import { midiIn } from "./midi_in.js";
@@ -110,7 +110,7 @@ function moveInMenu(event) {
 
 /** Listen for what opens the menu. */
 export function setUp() {
-  document.body.append(menu);
+  byId("controls").append(menu);
   menu.addEventListener("keydown", moveInMenu);
   menu.addEventListener("toggle", (event) => {
     if (/** @type {ToggleEvent} */ (event).newState === "closed" && menu.contains(document.activeElement)) owner?.focus();

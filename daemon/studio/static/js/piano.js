@@ -69,8 +69,8 @@ function build() {
     key.style.left = `${(100 / whites) * (octave + (black ? BLACK_MIDDLES[pitch % 12] - BLACK_WIDTH / 2 : white))}%`;
     key.style.width = `${(100 / whites) * (black ? BLACK_WIDTH : 1)}%`;
     const letter = letters.get(pitch);
-    if (letter) key.append(make("kbd", { text: letter, "aria-hidden": "true" }));
-    if (pitch % 12 === 0) key.append(make("span", { text: nameOf(pitch), "aria-hidden": "true" }));
+    if (letter) key.dataset.letter = letter;
+    if (pitch % 12 === 0) key.dataset.octave = nameOf(pitch);
     keys.set(pitch, key);
     piano.append(key);
   }
