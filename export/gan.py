@@ -20,9 +20,9 @@ from models.gan.objective import GanRecipe
 from models.gan.roll import WRITTEN_BEATS
 from models.recipe import read_recipe
 from music.chords import QUALITIES
-from music.encoding.gan_canvas import CANVAS_STEPS, PITCHED_PLANES, PLAIN_PLANES
+from music.encoding.gan_canvas import CANVAS_STEPS, PITCHED_PLANES, PLAIN_PLANES, mark_pulse
 from music.encoding.melody_context import FUTURE_STEPS, PAST_STEPS
-from music.note import PITCH_CLASSES, STEPS_PER_BAR
+from music.note import PITCH_CLASSES, STEPS_PER_BAR, Metre
 from music.signature import Signature
 
 
@@ -34,7 +34,7 @@ class GanGraph(ExportModule):
     convolution's kernel once, when it folds constants at load.
     """
 
-    inputs: tuple[str, ...] = ("pitched", "plain", "style", "z", "noise", "melody", "phase", "known")
+    inputs: tuple[str, ...] = ("pitched", "plain", "pulse", "style", "z", "noise", "melody", "phase", "known")
     outputs = ("chord_choice", "pitched_scores", "plain_scores")
 
     def __init__(self, generator: Generator) -> None:
@@ -49,6 +49,7 @@ class GanGraph(ExportModule):
         self,
         pitched: Tensor,
         plain: Tensor,
+        pulse: Tensor,
         style: Tensor,
         z: Tensor,
         noise: Tensor,
@@ -58,7 +59,7 @@ class GanGraph(ExportModule):
         *given: Tensor,
     ) -> tuple[Tensor, ...]:
         made: tuple[Tensor, ...] = self.generator(
-            pitched, plain, style, z, noise, melody, phase, known, make_given(given)
+            pitched, plain, pulse, style, z, noise, melody, phase, known, make_given(given)
         )
         return made
 
@@ -68,6 +69,7 @@ class GanGraph(ExportModule):
         return (
             (torch.rand(1, PITCHED_PLANES, PITCH_CLASSES, CANVAS_STEPS, generator=make) < 0.05).float(),
             (torch.rand(1, PLAIN_PLANES, CANVAS_STEPS, generator=make) < 0.3).float(),
+            torch.as_tensor(mark_pulse(0, Metre(3, 4)))[None],
             torch.eye(len(GAN_STYLES))[:1],
             torch.randn(1, self.z, generator=make),
             torch.randn(1, len(QUALITIES), PITCH_CLASSES, WRITTEN_BEATS, generator=make),

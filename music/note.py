@@ -151,5 +151,15 @@ class Metre:
         """Sixteenths in a bar: 16 in 4/4, 12 in 3/4 and 6/8."""
         return self.ticks_per_bar // TICKS_PER_STEP
 
+    @property
+    def is_compound(self) -> bool:
+        """Three of the denominator's notes are one felt beat: 6/8, 9/8, 12/8, 6/4, and 3/8, whose bar is one beat."""
+        return self.numerator % 3 == 0 and (self.denominator >= 8 or self.numerator > 3)
+
+    @property
+    def steps_per_pulse(self) -> int:
+        """Sixteenths from one felt beat to the next: 4 in 4/4, 2/2, 3/4 and 5/4, 6 in 6/8 and 12/8, 12 in 6/4."""
+        return max(1, 3 * STEPS_PER_BAR // self.denominator) if self.is_compound else STEPS_PER_BEAT
+
     def __str__(self) -> str:
         return f"{self.numerator}/{self.denominator}"

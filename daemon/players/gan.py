@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,7 @@ from music.encoding.gan_canvas import (
     DRUM_PLANES,
     DRUMS,
     FIRST_NOW_STEP,
+    FOUR,
     FRESH_SHARE,
     FUTURE_STEPS,
     HOLD_THRESHOLD,
@@ -50,6 +51,7 @@ from music.encoding.gan_canvas import (
     PITCHED_PLANES,
     PLAIN_HEADS,
     PLAIN_PLANES,
+    PULSE_PLANES,
     REGISTERS,
     RHYTHM_NOISE,
     SECTION_BARS,
@@ -63,6 +65,7 @@ from music.note import (
     STEPS_PER_BAR,
     STEPS_PER_BEAT,
     TICKS_PER_STEP,
+    Metre,
     Note,
     NoteNumbers,
     sort_notes,
@@ -132,6 +135,29 @@ _NO_EVIDENCE = draw_evidence((), 0).arrange_for_graph()
 PLANNED_STEPS = FUTURE_STEPS - _BLOCK_STEPS + 1
 
 
+class _GrooveBank(NamedTuple):
+    """The grooves of a style: one a seed, each of as many vectors as take turns."""
+
+    grooves: NDArray[np.float32]  #: (seeds, turns, z)
+    habits: NDArray[np.float64]  #: (seeds, turns, HABIT_COUNT): of the same bands
+
+
+def _read_banks(grooves: Any, habits: Any, z: int) -> dict[str, list[_GrooveBank]]:
+    """Return the banks in a graph's settings, by kind of metre and by style; FOUR alone in graphs of one metre."""
+    by_kind = grooves if isinstance(grooves, dict) else {FOUR: grooves}
+    habits_by_kind = habits if isinstance(habits, dict) else {FOUR: habits}
+    found: dict[str, list[_GrooveBank]] = {}
+    for kind, banks in by_kind.items():
+        vectors = [np.asarray(bank, np.float32).reshape(len(bank), -1, z) for bank in banks]
+        found[kind] = [
+            _GrooveBank(bank, np.asarray(kept, np.float64).reshape(*bank.shape[:2], note_density.HABIT_COUNT))
+            for kept, bank in zip(habits_by_kind[kind], vectors, strict=True)
+        ]
+    if FOUR not in found:
+        raise KeyError(FOUR)
+    return found
+
+
 class GanPlayer(GraphPlayer):
     """A Player on a generator's graph."""
 
@@ -162,19 +188,20 @@ class GanPlayer(GraphPlayer):
             "known": (1, 1),
         }
         self._hears_given = "given_plain" in graph.signature.inputs
-        if dict(graph.signature.inputs) != wanted | (GRAPH_INPUTS if self._hears_given else {}):
+        self._knows_metres = "pulse" in graph.signature.inputs
+        metres = {"pulse": (1, PULSE_PLANES, CANVAS_STEPS)} if self._knows_metres else {}
+        if dict(graph.signature.inputs) != wanted | metres | (GRAPH_INPUTS if self._hears_given else {}):
             raise GraphError(f"this graph does not fit the GAN's canvas: it takes {dict(graph.signature.inputs)}")
         try:
-            self._grooves = [np.asarray(bank, np.float32).reshape(len(bank), -1, z) for bank in settings["grooves"]]
-            self._habits = [
-                np.asarray(kept, np.float64).reshape(*bank.shape[:2], note_density.HABIT_COUNT)
-                for kept, bank in zip(settings["habits"], self._grooves, strict=True)
-            ]
+            self._banks = _read_banks(settings["grooves"], settings["habits"], z)
             self._velocity_std = np.asarray(settings["velocity_std"], np.float32).reshape(len(self._styles), len(ROLES))
         except (KeyError, ValueError, TypeError, OverflowError) as error:
             raise GraphError(f"this graph does not fit: its settings lack {error}") from None
-        check_settings((*self._grooves, *self._habits, self._velocity_std))
-        if len(self._grooves) != len(self._styles) or not all(bank.size for bank in self._grooves):
+        banks = [bank for by_style in self._banks.values() for bank in by_style]
+        check_settings((*(values for bank in banks for values in bank), self._velocity_std))
+        if any(len(by_style) != len(self._styles) for by_style in self._banks.values()) or not all(
+            bank.grooves.size for bank in self._banks.get(FOUR, [])
+        ):
             raise GraphError("this graph does not fit: there are not grooves for each of its styles")
 
     @classmethod
@@ -240,25 +267,34 @@ class GanPlayer(GraphPlayer):
         inputs: dict[str, NDArray[Any]] = {
             "pitched": canvas.pitched[None],
             "plain": canvas.plain[None],
+            "pulse": gan_canvas.mark_pulse(first - FIRST_NOW_STEP - bar, metre)[None],
             "style": self._one_hot[None, style],
-            "z": self._choose_groove(settings, style, section)[None],
+            "z": self._choose_groove(settings, style, self._find_bank(metre, style).grooves, section)[None],
             "noise": doubts[None],
             "melody": heard.melody[None],
             "phase": heard.phase[None],
             "known": heard.known[None],
         }
+        if not self._knows_metres:
+            del inputs["pulse"]
         if self._hears_given:
             given = draw_evidence(request.harmony, request.now).arrange_for_graph() if request.harmony else _NO_EVIDENCE
             inputs |= given
         return dict(self._graph.run(inputs))
 
-    def _choose_groove(self, settings: Settings, style: int, section: int) -> NDArray[np.float32]:
+    def _find_bank(self, metre: Metre, style: int) -> _GrooveBank:
+        """Return the grooves of a style in a metre; those of 4/4 where the graph has learnt none."""
+        banks = self._banks.get(gan_canvas.find_groove_kind(metre)) or self._banks[FOUR]
+        return banks[style]
+
+    def _choose_groove(
+        self, settings: Settings, style: int, bank: NDArray[np.float32], section: int
+    ) -> NDArray[np.float32]:
         """Return the groove vector (z,) of a section of the song.
 
         It is that of a real band of the style (seed 0 has the most typical ones), varied a little by temperature.
         Sections take the seed's grooves in turns.
         """
-        bank = self._grooves[style]
         grooves = bank[settings.seed % len(bank)]
         chosen: NDArray[np.float32] = grooves[section % len(grooves)]
         scale = np.float32(GROOVE_NOISE_SCALE * settings.temperature)
@@ -268,7 +304,7 @@ class GanPlayer(GraphPlayer):
         self, request: PlanRequest, style: int, bar: int
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return what brings a band that has strayed back to its groove; see `compute_density_bias`."""
-        bank = self._habits[style]
+        bank = self._find_bank(request.metre, style).habits
         promised = bank[request.settings.seed % len(bank)]
         section_steps = request.metre.steps_per_bar * SECTION_BARS
         return self._counter.compute_bias(self._told, promised, section_steps, bar, request.settings.density)

@@ -87,7 +87,7 @@ class ArcnnObjective:
         optimizer = torch.optim.AdamW(self.net.parameters(), recipe.learning_rate, (0.9, 0.98), weight_decay=0.01)
         self.modules: dict[str, nn.Module] = {"net": self.net, "average": self.average}
         self.optimizers: dict[str, torch.optim.Optimizer] = {"optimizer": optimizer}
-        train, valid, self.dropped = make_pieces(songs)
+        train, valid, self.dropped = make_pieces([song for song in songs if song.is_in_four])
         self.draws = Draws.of_device(fabric, seed, recipe.batch)
         self.pool = ExamplePool(train, recipe.weights, recipe.spoil, recipe.shift)
         #: examples that the network has edited, to be shown at the next update in the same places of the batch

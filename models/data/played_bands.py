@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from models.data.parts import extract_melody
 from models.data.song_cache import CachedSong
-from music.note import STEPS_PER_BAR
 from music.styles import BANDS
 from music.track_names import PARTS
 
@@ -56,8 +55,10 @@ def _read_number(song: CachedSong) -> str:
 
 def _join(band: CachedSong, piece: CachedSong) -> CachedSong | None:
     """Return a pianist's piece of a song with the band's pad and drums; None where their melodies differ."""
+    if piece.metre != band.metre:
+        return None
     shift = find_shift(extract_melody(piece), extract_melody(band))
-    if shift is None or shift % STEPS_PER_BAR:
+    if shift is None or shift % band.metre.steps_per_bar:
         return None
     rows = band.notes[np.isin(band.notes[:, 0], _BY_RULE)] - np.array([0, shift, 0, 0, 0], np.int32)
     rows = rows[(rows[:, 1] >= 0) & (rows[:, 1] < piece.steps)]
@@ -65,7 +66,8 @@ def _join(band: CachedSong, piece: CachedSong) -> CachedSong | None:
     own = piece.notes[np.isin(piece.notes[:, 0], [_MELODY, _PIANO])]
     notes = np.concatenate([own, rows])
     notes = notes[np.lexsort((notes[:, 2], notes[:, 0], notes[:, 1]))]
-    return CachedSong(f"{band.name} with {piece.name}", band.collection, band.style, band.split, notes, piece.chords)
+    name = f"{band.name} with {piece.name}"
+    return CachedSong(name, band.collection, band.style, band.split, notes, piece.chords, piece.metre)
 
 
 def find_shift(part: NDArray[np.int64], whole: NDArray[np.int64]) -> int | None:

@@ -23,13 +23,13 @@ from music import corpus, midifile
 from music.chords import NO_CHORD, QUALITY_TONES, Chord, ChordTrack
 from music.corpus import CorpusError, SkippedFile, SongFile, SongSource
 from music.midifile import MidiFileError
-from music.note import TICKS_PER_BEAT, round_to_step
+from music.note import TICKS_PER_BEAT, Metre, round_to_step
 from music.track_names import MELODIES, PARTS, guess_part
 
 #: a song may last so long, at 120 beats a minute over two hours, and have so many notes
 MAX_BEATS, MAX_NOTES = 16_384, 200_000
-#: metres that a bar of 16 steps shows
-_METRES = ("4/4", "2/2")
+#: metres that training takes, beside those whose bars are as long
+METRES = tuple(map(str, (Metre(), Metre(2, 2), *(Metre(n, 4) for n in (3, 6)), *(Metre(n, 8) for n in (3, 6, 9, 12)))))
 #: so many files are given to a process at once, or so many bytes
 _BATCH_FILES, _BATCH_BYTES = 16, 8 << 20
 #: so many batches a process wait to be read or to be collected
@@ -67,7 +67,7 @@ def classify_chord(chord: Chord | None) -> tuple[int, int]:
 
 
 def read_song(file: SongFile) -> CachedSong:
-    """Return the song in a MIDI file. Raises UnusableSongError when it holds no melody with company in 4/4."""
+    """Return the song in a MIDI file. Raises UnusableSongError for one without a melody and company in METRES."""
     try:
         song = file.read()
     except MidiFileError as error:
@@ -91,7 +91,8 @@ def read_song(file: SongFile) -> CachedSong:
     beats = -(-song.end // TICKS_PER_BEAT)
     chord_track = ChordTrack(song.markers)
     chords = np.array([classify_chord(chord_track.find(b * TICKS_PER_BEAT)) for b in range(beats)], np.int8)
-    return CachedSong(file.name, file.collection, file.style, file.split, notes, chords.reshape(-1, 2))
+    metre = song.metres[0][1] if song.metres else Metre()
+    return CachedSong(file.name, file.collection, file.style, file.split, notes, chords.reshape(-1, 2), metre)
 
 
 def _check_song(song: midifile.Song) -> None:
@@ -104,9 +105,13 @@ def _check_song(song: midifile.Song) -> None:
         excess = f"has {len(notes)} notes, and training takes songs of up to {MAX_NOTES}"
     if excess:
         raise UnusableSongError(excess)
-    others = [str(metre) for _, metre in song.metres if str(metre) not in _METRES]
+    metres = [metre for _, metre in song.metres]
+    others = [str(metre) for metre in metres if str(metre) not in METRES]
     if others or midifile.BAD_METRE in song.mended:
-        raise UnusableSongError(f"is in {others[0] if others else 'a metre without sixteenths'}, not in 4/4")
+        wanted = f"{', '.join(METRES[:-1])} or {METRES[-1]}"
+        raise UnusableSongError(f"is in {others[0] if others else 'a metre without sixteenths'}, not in {wanted}")
+    if len({(metre.steps_per_bar, metre.steps_per_pulse) for metre in metres}) > 1:
+        raise UnusableSongError(f"is in {metres[0]} and in {metres[-1]}, and training takes songs in one metre")
 
 
 # --- a whole folder -------------------------------------------------------------------------------------------------
@@ -151,7 +156,7 @@ def _describe_absence(
     if not files and not skipped and collections:
         return f"{folder}: holds no MIDI file of {', '.join(collections)}; name others with --collection"
     first = f"; {skipped[0].file} {skipped[0].reason}" if skipped else ""
-    return f"{folder}: no MIDI file in 4/4 with a melody and company among {len(files)} files{first}"
+    return f"{folder}: no MIDI file in a metre that is learnt with a melody and company among {len(files)} files{first}"
 
 
 def _make_batches(files: Sequence[SongSource]) -> Iterator[Batch]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from music.chords import NO_CHORD, QUALITIES
 from music.errors import UserError
 from music.files import open_atomically
-from music.note import PITCH_CLASSES, PITCHES
+from music.note import PITCH_CLASSES, PITCHES, STEPS_PER_BAR, Metre
 from music.track_names import PARTS
 
 #: column of the notes -> the smallest type it is kept in, and its least and greatest value
@@ -55,12 +55,19 @@ class CachedSong:
     notes: NDArray[np.int32]
     #: (beats, 2) rows of root 0..11 and index in music.chords.QUALITIES; music.chords.NO_CHORD where none is known
     chords: NDArray[np.int8]
+    #: all of it is in
+    metre: Metre = Metre()
 
     @property
     def steps(self) -> int:
-        """Length in steps, a whole number of 4/4 bars."""
+        """Length in steps, a whole number of bars."""
         end = int((self.notes[:, 1] + self.notes[:, 3]).max()) if len(self.notes) else 0
-        return -(-end // 16) * 16
+        return -(-end // self.metre.steps_per_bar) * self.metre.steps_per_bar
+
+    @property
+    def is_in_four(self) -> bool:
+        """Its bars are of sixteen steps, as those of 4/4."""
+        return self.metre.steps_per_bar == STEPS_PER_BAR
 
 
 def check_replaceable(cache: Path) -> None:
@@ -87,6 +94,7 @@ def save(cache: Path, songs: list[CachedSong]) -> None:
             "split": s.split,
             "notes": len(s.notes),
             "beats": len(s.chords),
+            "metre": [s.metre.numerator, s.metre.denominator],
         }
         for s in songs
     ]
@@ -127,7 +135,8 @@ def load(cache: Path) -> list[CachedSong]:
     for entry in index:
         end, last = at + entry["notes"], beat + entry["beats"]
         name, collection, style, split = (entry[label] for label in _LABELS)
-        songs.append(CachedSong(name, collection, style, split, notes[at:end], chords[beat:last]))
+        metre = Metre(*entry.get("metre", (4, 4)))  # earlier caches held no others
+        songs.append(CachedSong(name, collection, style, split, notes[at:end], chords[beat:last], metre))
         at, beat = end, last
     return songs
 
@@ -139,6 +148,7 @@ def _check_arrays(index: list[dict[str, Any]], columns: dict[str, NDArray[Any]],
             raise ValueError("a song in it has no name")
         if not all(type(entry[count]) is int and entry[count] >= 0 for count in ("notes", "beats")):
             raise ValueError("a song in it has no size")
+        Metre(*entry.get("metre", (4, 4)))
     count, beats = sum(entry["notes"] for entry in index), sum(entry["beats"] for entry in index)
     for name, column in columns.items():
         _, least, greatest = _COLUMNS[name]

@@ -44,6 +44,9 @@ BAND_PLANES = PITCHED_PLANES - BAND
 #: rows of what tells a groove: three for each pitched role, one for each drum
 RHYTHM_ROWS = 3 * len(PITCHED_ROLES) + DRUM_PLANES
 
+#: steps by which a bar is shown that has not STEPS_PER_BAR
+OTHER_BAR_STEPS = 12
+
 #: transpositions that songs are learned in, in semitones: from the first to before the second
 _TRANSPOSITIONS = (-5, 7)
 #: steps of the past that a canvas shows, at most
@@ -72,6 +75,15 @@ class GanScore:
     chords: NDArray[np.int8]  #: (2, T / 4): root and quality of every beat
     first_bar: int  #: of the melody
     bars: int
+    metre: Metre
+
+    def find_canvas(self, now: int) -> int:
+        """Return the step of the score at which the canvas of a now-line begins."""
+        return FIRST_NOW_STEP + gan_canvas.find_first_step(now - FIRST_NOW_STEP, self.metre.steps_per_bar)
+
+    def find_bar(self, now: int) -> int:
+        """Return the step of the score at which the bar of a step begins."""
+        return now - (now - FIRST_NOW_STEP) % self.metre.steps_per_bar
 
 
 def draw_score(song: CachedSong, transpose: int = 0) -> GanScore:
@@ -99,7 +111,8 @@ def draw_score(song: CachedSong, transpose: int = 0) -> GanScore:
             total = np.bincount(rows[:, 0] + FIRST_NOW_STEP, rows[:, 3], steps)
             count = np.bincount(rows[:, 0] + FIRST_NOW_STEP, minlength=steps)
             velocity[i] = (total / np.maximum(count, 1) / 127)[:steps]
-    first_bar = int(roles["melody"][0, 0]) // STEPS_PER_BAR if len(roles["melody"]) else 0
+    per_bar = song.metre.steps_per_bar
+    first_bar = int(roles["melody"][0, 0]) // per_bar if len(roles["melody"]) else 0
     return GanScore(
         style=GAN_STYLES.index(song.style),
         melody=melody,
@@ -109,7 +122,8 @@ def draw_score(song: CachedSong, transpose: int = 0) -> GanScore:
         rhythm=_extract_rhythm(pitched, drums),
         chords=_spread_chords(song, steps, transpose),
         first_bar=first_bar,
-        bars=song.steps // STEPS_PER_BAR,
+        bars=song.steps // per_bar,
+        metre=song.metre,
     )
 
 
@@ -142,6 +156,25 @@ def _extract_rhythm(pitched: NDArray[np.uint8], drums: NDArray[np.uint8]) -> NDA
     return np.concatenate([np.stack(rows).astype(np.float32), drums.astype(np.float32)])
 
 
+def find_mean_bar(rhythm: NDArray[np.float32], bar: int, metre: Metre) -> NDArray[np.float32]:
+    """Return the mean bar of a rhythm, over the bars in which anything begins: (RHYTHM_ROWS, STEPS_PER_BAR).
+
+    rhythm: (RHYTHM_ROWS, n); bar: a step of it, or before or behind it, at which a bar begins. A bar of other metres
+    is shown by twelve steps, on which longer ones lie one over the other (12/8 as two of 6/8) and shorter ones follow
+    each other; the rest is empty.
+    """
+    shown = STEPS_PER_BAR if metre.steps_per_bar == STEPS_PER_BAR else OTHER_BAR_STEPS
+    unit = shown if metre.steps_per_bar % shown == 0 else metre.steps_per_pulse
+    repeats = shown // unit if shown % unit == 0 else 1
+    cut = rhythm[:, bar % unit :]
+    bars = cut[:, : cut.shape[1] // unit * unit].reshape(len(rhythm), -1, unit)
+    plays = bars.max((0, 2)) > 0
+    mean = np.zeros((len(rhythm), STEPS_PER_BAR), np.float32)
+    if plays.any():
+        mean[:, : unit * repeats] = np.tile(bars[:, plays].mean(1), repeats)[:, :STEPS_PER_BAR]
+    return mean
+
+
 class GanBatch(NamedTuple):
     """Canvases at the now-lines of B streams, and what the songs themselves have there."""
 
@@ -149,7 +182,8 @@ class GanBatch(NamedTuple):
     plain: NDArray[np.float32]  #: (B, PLAIN_PLANES, CANVAS_STEPS): likewise
     true_pitched: NDArray[np.float32]  #: (B, PITCHED_PLANES, 12, CANVAS_STEPS): the song
     true_drums: NDArray[np.float32]  #: (B, DRUM_PLANES, CANVAS_STEPS): the song
-    rhythm: NDArray[np.float32]  #: (B, RHYTHM_ROWS, CANVAS_STEPS)
+    bar: NDArray[np.float32]  #: (B, RHYTHM_ROWS, STEPS_PER_BAR): the mean bar of the song's rhythm there
+    pulse: NDArray[np.float32]  #: (B, PULSE_PLANES, CANVAS_STEPS): see music.encoding.gan_canvas.mark_pulse
     velocity: NDArray[np.float32]  #: (B, ROLES, CANVAS_STEPS)
     chords: NDArray[np.int64]  #: (B, 2, CANVAS_BEATS)
     style: NDArray[np.int64]  #: (B,)
@@ -183,8 +217,11 @@ class Streams:
         style_weights: dict[str, float] | None = None,
         heard_all: float = 0.2,
         bars: int = 24,
+        other_metres: float = 0.0,
     ) -> None:
         """Start a stream of at most `bars` bars for each example; a share `heard_all` of them sees the whole melody.
+
+        other_metres: share of songs that are not in 4/4, where their style has such.
 
         Raises DataError when no song is long enough.
         """
@@ -195,7 +232,10 @@ class Streams:
         if not self.weights.sum():
             raise DataError(f"no song of a style that the GAN learns has {_MIN_BARS} bars from its melody on")
         self.weights /= self.weights.sum()
-        self.heard_all, self.bars = heard_all, bars
+        self.heard_all, self.bars, self.other_metres = heard_all, bars, other_metres
+        #: style -> its songs in 4/4, and the others, by their place among all of its songs
+        self._in_four = {s: [i for i, x in enumerate(found) if x.is_in_four] for s, found in self.by_style.items()}
+        self._others = {s: [i for i, x in enumerate(found) if not x.is_in_four] for s, found in self.by_style.items()}
         #: share of new streams whose past is the generator's own
         self.own_share = 0.0
         self.streams = [self.start_stream(random) for random in draws.open_examples(0)]
@@ -203,22 +243,30 @@ class Streams:
     def start_stream(self, random: np.random.Generator) -> _Stream:
         """Return a new stream, drawn at random."""
         style = self.styles[int(random.choice(len(self.styles), p=self.weights))]
-        index = int(random.integers(len(self.by_style[style])))
+        index = self._draw_song(style, random)
         source = GAN_STYLES.index(style), index, int(random.integers(*_TRANSPOSITIONS))
         score = self._draw_source(source)
         bar = int(random.integers(score.first_bar, max(score.first_bar + 1, score.bars - _MIN_BARS)))
         if random.random() < _FROM_START:
             bar = score.first_bar
-        now = FIRST_NOW_STEP + bar * STEPS_PER_BAR + int(random.integers(STEPS_PER_BAR))
+        per_bar = score.metre.steps_per_bar
+        now = FIRST_NOW_STEP + bar * per_bar + int(random.integers(per_bar))
         own = bool(random.random() < self.own_share)
         fresh = own and random.random() < _FRESH_BAND
         band, drums = score.pitched[BAND:].copy(), score.drums.copy()
         if fresh:
             band[:, :, :now] = 0
             drums[:, :now] = 0
-        last = min(now + self.bars * STEPS_PER_BAR, FIRST_NOW_STEP + score.bars * STEPS_PER_BAR)
-        begun = now // STEPS_PER_BAR * STEPS_PER_BAR if fresh else 0
+        last = min(now + self.bars * per_bar, FIRST_NOW_STEP + score.bars * per_bar)
+        begun = score.find_bar(now) if fresh else 0
         return _Stream(source, score, band, drums, begun, now, last, own, bool(random.random() < self.heard_all))
+
+    def _draw_song(self, style: str, random: np.random.Generator) -> int:
+        """Draw a song of a style, by its place."""
+        in_four, others = self._in_four[style], self._others[style]
+        if others and (not in_four or random.random() < self.other_metres):
+            return others[int(random.integers(len(others)))]
+        return in_four[int(random.integers(len(in_four)))]
 
     def _draw_source(self, source: tuple[int, int, int]) -> GanScore:
         style, index, transpose = source
@@ -236,7 +284,7 @@ class Streams:
         FUTURE_STEPS), drums: (B, DRUM_PLANES, FUTURE_STEPS), both from step FIRST_NOW_STEP of the canvases shown on.
         """
         for i, stream in enumerate(self.streams):
-            first = stream.now // STEPS_PER_BAR * STEPS_PER_BAR
+            first = stream.score.find_canvas(stream.now) + FIRST_NOW_STEP
             stop = min(stream.now + steps, first + FUTURE_STEPS)
             if stream.own:
                 inside = slice(stream.now - first, stop - first)
@@ -284,19 +332,20 @@ class Streams:
 
 def _is_long_enough(song: CachedSong) -> bool:
     melody = song.notes[song.notes[:, 0] == PARTS.index(MELODY), 1]
-    first_bar = int(melody.min()) // STEPS_PER_BAR if len(melody) else 0
-    return song.steps // STEPS_PER_BAR - first_bar >= _MIN_BARS
+    per_bar = song.metre.steps_per_bar
+    first_bar = int(melody.min()) // per_bar if len(melody) else 0
+    return song.steps // per_bar - first_bar >= _MIN_BARS
 
 
 def _select_past(stream: _Stream) -> slice:
     """Return the steps of a stream's score that its canvas shows left of the now-line."""
-    return slice(stream.now // STEPS_PER_BAR * STEPS_PER_BAR - FIRST_NOW_STEP, stream.now)
+    return slice(stream.score.find_canvas(stream.now), stream.now)
 
 
 def _show(stream: _Stream) -> GanBatch:
     """Return the canvas at one stream's now-line, without the axis of streams."""
     score = stream.score
-    first = stream.now // STEPS_PER_BAR * STEPS_PER_BAR - FIRST_NOW_STEP
+    first = score.find_canvas(stream.now)
     window = slice(first, first + CANVAS_STEPS)
     line = stream.now - first
     true = score.pitched[:, :, window].astype(np.float32)
@@ -310,14 +359,16 @@ def _show(stream: _Stream) -> GanBatch:
     plain[:DRUM_PLANES, :line] = stream.drums[:, first : first + line]
     plain[MELODY_KNOWN, : CANVAS_STEPS if stream.heard_all else line] = 1
     plain[BAND_KNOWN, :line] = 1
-    plain[BEAT_OF_BAR + gan_canvas.number_beats(0, CANVAS_STEPS, Metre()), np.arange(CANVAS_STEPS)] = 1
+    place = first - FIRST_NOW_STEP  # counted from bar 1
+    plain[BEAT_OF_BAR + gan_canvas.number_beats(place, CANVAS_STEPS, score.metre), np.arange(CANVAS_STEPS)] = 1
     melody, known, phase = _draw_melody(stream)
     return GanBatch(
         pitched=pitched,
         plain=plain,
         true_pitched=true,
         true_drums=score.drums[:, window].astype(np.float32),
-        rhythm=score.rhythm[:, window],
+        bar=find_mean_bar(score.rhythm[:, window], -place, score.metre),
+        pulse=gan_canvas.mark_pulse(place, score.metre),
         velocity=score.velocity[:, window],
         chords=score.chords[:, first // STEPS_PER_BEAT : (first + CANVAS_STEPS) // STEPS_PER_BEAT].astype(np.int64),
         style=np.asarray(score.style, np.int64),
@@ -333,6 +384,7 @@ def _draw_melody(stream: _Stream) -> tuple[NDArray[np.float32], NDArray[np.float
     """Return the harmonist's input at a stream's now-line: melody, known, phase (see music.encoding.melody_context)."""
     begun = stream.melody_from
     rows = [(max(s, begun), p, s + n - max(s, begun)) for s, p, n in stream.score.melody if s + n > begun]
-    melody, known = melody_context.draw_around(rows, stream.now, stream.heard_all)
-    phase = np.eye(STEPS_PER_BAR, dtype=np.float32)[stream.now % STEPS_PER_BAR]
+    metre = stream.score.metre
+    melody, known = melody_context.draw_around(rows, stream.now, stream.heard_all, metre)
+    phase = np.eye(STEPS_PER_BAR, dtype=np.float32)[melody_context.find_phase(stream.now - FIRST_NOW_STEP, metre)]
     return melody, np.array([known], np.float32), phase

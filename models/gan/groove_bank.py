@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from models.data.parts import split_roles
 from models.data.song_cache import CachedSong
-from models.gan.dataset import GAN_STYLES, RHYTHM_ROWS, draw_score
+from models.gan.dataset import GAN_STYLES, RHYTHM_ROWS, draw_score, find_mean_bar
 from models.gan.network import Encoder
 from music.analysis import note_density
 from music.encoding.gan_canvas import CANVAS_STEPS, FIRST_NOW_STEP
 from music.evaluation.passage import collect_notes, find_passage
 from music.evaluation.rhythm import measure_drums, measure_groove
-from music.note import STEPS_PER_BAR, TICKS_PER_STEP, Note
+from music.note import TICKS_PER_STEP, Metre, Note
 
 #: a role plays in at least this share of a passage's bars
 PLAYED_SHARE = 0.75
@@ -40,9 +40,9 @@ def choose_grooves(
 ) -> tuple[list[list[Pair]], list[list[Pair]]]:
     """Return what the groove vector is drawn from when playing: pairs of vectors and pairs of habits, by style.
 
-    A song's sections take the two of a pair in turns. There are up to `count` pairs a style, first those that together
-    move most as the style's bands do, chosen from `heard` passages; a vector is `z` long, habits are as
-    music.analysis.note_density measures them.
+    songs: in metres of one kind. A song's sections take the two of a pair in turns. There are up to `count` pairs a
+    style, first those that together move most as the style's bands do, chosen from `heard` passages; a vector is `z`
+    long, habits are as music.analysis.note_density measures them.
     """
     random = np.random.default_rng(0)
     grooves, habits = [], []
@@ -54,9 +54,9 @@ def choose_grooves(
             grooves.append([[[0.0] * z] * 2])
             habits.append([[[0.0] * note_density.HABIT_COUNT] * 2])
             continue
-        mean = np.nanmean([measure_moves(collect_parts(song), 0, song.steps) for song in drawn[:heard]], 0)
+        mean = np.nanmean([measure_moves(collect_parts(song), 0, song.steps, song.metre) for song in drawn[:heard]], 0)
         device = next(encoder.parameters()).device
-        vectors = encoder(torch.as_tensor(np.stack([passage.rhythm for passage in found]), device=device)).tolist()
+        vectors = encoder(torch.as_tensor(np.stack([passage.bar for passage in found]), device=device)).tolist()
         pairs = rank_pairs(np.array([passage.moves for passage in found]), mean)[:count]
         grooves.append([[[round(v, 4) for v in vectors[i]] for i in pair] for pair in pairs])
         habits.append([[[round(v, 3) for v in found[i].habits.tolist()] for i in pair] for pair in pairs])
@@ -65,26 +65,29 @@ def choose_grooves(
 
 @dataclass(frozen=True, slots=True)
 class GroovePassage:
-    """Eight bars of a song's band."""
+    """A stretch of a song's band, as long as the canvas."""
 
-    rhythm: NDArray[np.float32]  #: (RHYTHM_ROWS, CANVAS_STEPS)
+    bar: NDArray[np.float32]  #: (RHYTHM_ROWS, STEPS_PER_BAR): its mean bar
     moves: Figures  #: (MOVES,)
     habits: Figures  #: (note_density.HABIT_COUNT,)
 
 
 def draw_passage(song: CachedSong, random: np.random.Generator) -> GroovePassage | None:
-    """Draw eight bars of a song; None unless bass, chords and drums (a piano has none) play in most of them."""
+    """Draw a stretch of a song; None unless bass, chords and drums (a piano has none) play in most of its bars."""
     score = draw_score(song)
-    if score.bars - score.first_bar < 12:
+    per_bar = song.metre.steps_per_bar
+    count = max(1, CANVAS_STEPS // per_bar)
+    if score.bars - score.first_bar < count + count // 2:
         return None
-    first = int(random.integers(score.first_bar, score.bars - 8)) * STEPS_PER_BAR
-    rhythm = score.rhythm[:, FIRST_NOW_STEP + first : FIRST_NOW_STEP + first + CANVAS_STEPS]
-    bars: np.ndarray[Any, np.dtype[np.bool_]] = rhythm.reshape(RHYTHM_ROWS, -1, STEPS_PER_BAR).max(2) > 0
+    first, steps = int(random.integers(score.first_bar, score.bars - count)) * per_bar, count * per_bar
+    rhythm = score.rhythm[:, FIRST_NOW_STEP + first : FIRST_NOW_STEP + first + steps]
+    bars: np.ndarray[Any, np.dtype[np.bool_]] = rhythm.reshape(RHYTHM_ROWS, -1, per_bar).max(2) > 0
     played = bars[[0, 3]] if song.style == "piano" else np.stack([bars[0], bars[3], bars[9:].any(0)])
     if played.mean(1).min() < PLAYED_SHARE:
         return None
-    parts, last = collect_parts(song), first + CANVAS_STEPS
-    return GroovePassage(rhythm, measure_moves(parts, first, last), note_density.measure_habits(parts, first, last))
+    parts, last = collect_parts(song), first + steps
+    moves = measure_moves(parts, first, last, song.metre)
+    return GroovePassage(find_mean_bar(rhythm, 0, song.metre), moves, note_density.measure_habits(parts, first, last))
 
 
 def collect_parts(song: CachedSong) -> dict[str, list[Note]]:
@@ -95,9 +98,9 @@ def collect_parts(song: CachedSong) -> dict[str, list[Note]]:
     }
 
 
-def measure_moves(parts: dict[str, list[Note]], first: int, last: int) -> Figures:
+def measure_moves(parts: dict[str, list[Note]], first: int, last: int, metre: Metre = Metre()) -> Figures:
     """Return the figures MOVES of a band, from step `first` to before `last`; NaN where there is none."""
-    where = find_passage([Note(first * TICKS_PER_STEP, 60, (last - first) * TICKS_PER_STEP)])
+    where = find_passage([Note(first * TICKS_PER_STEP, 60, (last - first) * TICKS_PER_STEP)], metre)
     band = {role: notes for role, notes in parts.items() if role != "melody"}
     groove = measure_groove(where, collect_notes(band, where))
     figures = groove | measure_drums(where, band, None)

@@ -35,6 +35,7 @@ from music.encoding.gan_canvas import (
     PITCHED_PLANES,
     PLAIN_HEADS,
     PLAIN_PLANES,
+    PULSE_PLANES,
 )
 from music.encoding.melody_context import AHEAD_BEATS
 from music.note import PITCH_CLASSES, STEPS_PER_BAR, STEPS_PER_BEAT
@@ -90,6 +91,9 @@ class Generator(nn.Module):
         self.fine, self.coarse = fine, coarse
         plain_in = PLAIN_PLANES * STEPS_PER_BEAT + len(GAN_STYLES) + config.z
         self.read = KeyConv(Width(PITCHED_PLANES * STEPS_PER_BEAT, plain_in), fine, gain=4.0)
+        self.take_pulse = nn.Conv1d(PULSE_PLANES * STEPS_PER_BEAT, fine.plain, 3, padding=1, bias=False)
+        with torch.no_grad():  # a generator that was trained without it goes on as it was
+            self.take_pulse.weight.zero_()
         self.down_blocks = nn.ModuleList(Block(fine) for _ in range(config.blocks))
         self.down = KeyConv(fine, coarse, kernel=4, stride=4)
         self.coarse_blocks = nn.ModuleList(Block(coarse) for _ in range(config.blocks))
@@ -109,14 +113,16 @@ class Generator(nn.Module):
         self.harmonist = Harmonist(config.harmonist).eval()
         self.layout = Layout()
 
-    def encode(self, pitched: Tensor, plain: Tensor, style: Tensor, z: Tensor) -> Tensor:
+    def encode(self, pitched: Tensor, plain: Tensor, pulse: Tensor, style: Tensor, z: Tensor) -> Tensor:
         """Return the state of the last beats of the canvas, (B, fine.total, CONTEXT_BEATS).
 
-        pitched: (B, PITCHED_PLANES, 12, CANVAS_STEPS); plain: (B, PLAIN_PLANES, CANVAS_STEPS); style: (B, styles)
-        one-hot; z: (B, z).
+        pitched: (B, PITCHED_PLANES, 12, CANVAS_STEPS); plain: (B, PLAIN_PLANES, CANVAS_STEPS);
+        pulse: (B, PULSE_PLANES, CANVAS_STEPS); style: (B, styles) one-hot; z: (B, z).
         """
         condition = torch.cat([style, z], 1)[:, :, None].expand(-1, -1, CANVAS_BEATS)
         x = self.read(torch.cat([cut_beats(pitched, plain), condition], 1))
+        beats = pulse.reshape(-1, PULSE_PLANES, CANVAS_BEATS, STEPS_PER_BEAT).permute(0, 1, 3, 2).flatten(1, 2)
+        x = x + functional.pad(self.take_pulse(beats), (0, 0, self.fine.total - self.fine.plain, 0))
         for block in self.down_blocks:
             x = block(x)
         skip = x  # (B, fine, BEATS)
@@ -160,6 +166,7 @@ class Generator(nn.Module):
         self,
         pitched: Tensor,
         plain: Tensor,
+        pulse: Tensor,
         style: Tensor,
         z: Tensor,
         noise: Tensor,
@@ -175,7 +182,7 @@ class Generator(nn.Module):
         order of PITCHED_HEADS and PLAIN_HEADS: (B, HEAD.pitched, 12, FUTURE_STEPS) and (B, HEAD.plain, FUTURE_STEPS).
         """
         chord = choose_chords(self.harmonist.predict(melody, phase, known, given), plain, noise, known)
-        scores = self.score(self.encode(pitched, plain, style, z), chord)
+        scores = self.score(self.encode(pitched, plain, pulse, style, z), chord)
         return chord, torch.cat(list(scores.pitched.values()), 1), torch.cat(list(scores.plain.values()), 1)
 
 
@@ -232,10 +239,10 @@ def choose_chords(told: Tensor, plain: Tensor, noise: Tensor, known: Tensor) -> 
 
 
 class Encoder(nn.Module):
-    """Tells the groove of a band: rhythm (B, RHYTHM_ROWS, CANVAS_STEPS) -> groove vector z (B, z).
+    """Tells the groove of a band: its mean bar (B, RHYTHM_ROWS, STEPS_PER_BAR) -> groove vector z (B, z).
 
-    It hears the mean bar only, over the bars in which anything begins: what begins at each sixteenth of it, how often,
-    and how much sounds. So z tells how a band moves, and nothing of when it plays what.
+    The mean bar (models.gan.dataset.find_mean_bar) is what begins at each sixteenth, how often, and how much sounds. So
+    z tells how a band moves, and nothing of when it plays what.
     """
 
     def __init__(self, config: GanConfig) -> None:
@@ -245,11 +252,8 @@ class Encoder(nn.Module):
         )
         self.head = nn.Linear(128, config.z)
 
-    def forward(self, rhythm: Tensor) -> Tensor:
-        bars = rhythm.unflatten(2, (-1, STEPS_PER_BAR))  # (B, RHYTHM_ROWS, bars, 16)
-        plays = (bars.amax((1, 3)) > 0).to(rhythm.dtype)  # (B, bars)
-        mean = (bars * plays[:, None, :, None]).sum(2) / plays.sum(1).clamp(min=1)[:, None, None]
-        z: Tensor = self.head(self.body(2 * mean.flatten(1))).float()
+    def forward(self, bar: Tensor) -> Tensor:
+        z: Tensor = self.head(self.body(2 * bar.flatten(1))).float()
         return GROOVE_BOUND * (z / GROOVE_BOUND).tanh()  # unbounded, it ran away (models/LOG.md, run 1)
 
 

@@ -35,6 +35,7 @@ from models.harmonist.objective import load_harmonist
 from models.optimisation import anneal, average_count, average_tensor, set_rate, update_average, update_weights, warm_up
 from models.recipe import BatchSize, Count, Rate, Share, read_recipe
 from music.chords import QUALITIES
+from music.encoding import gan_canvas
 from music.encoding.gan_canvas import BAND_KNOWN, BEAT_OF_BAR, DRUM_PLANES, FIRST_NOW_STEP, FUTURE_STEPS
 from music.note import PITCH_CLASSES
 from music.styles import get_weights
@@ -76,6 +77,7 @@ class GanRecipe:
     chord_temperature: float = 0.3
     noise: bool = True
     played: bool = True  #: bass and chords of bands are a pianist's where one played it (models.data.played_bands)
+    other_metres: Share = 0.25  #: share of songs that are not in 4/4, where there are such
     pop909_weight: float = get_weights("gan")["piano"]  #: how often songs of pop909 are drawn, beside other styles
 
 
@@ -122,7 +124,9 @@ class GanObjective:
         valid = [s for s in songs if s.split == "valid" and s.style in GAN_STYLES]
         weights = {**get_weights("gan"), "piano": recipe.pop909_weight}
         self.draws = Draws.of_device(fabric, seed, recipe.batch)
-        self.streams = Streams(self.train_songs, self.draws, weights, recipe.heard_all)
+        self.streams = Streams(
+            self.train_songs, self.draws, weights, recipe.heard_all, other_metres=recipe.other_metres
+        )
         self.valid_batches = _draw_validation(valid)
         players = [*(p for p in self.generator.parameters() if p.requires_grad), *self.encoder.parameters()]
         self.modules: dict[str, nn.Module] = {
@@ -183,9 +187,9 @@ class GanObjective:
     ) -> tuple[Tensor, dict[str, float], SoftRoll]:
         """Return the loss of generator and encoder, the losses in it, and the roll that was played, detached."""
         recipe = self.recipe
-        z = self.encoder(batch["rhythm"])
+        z = self.encoder(batch["bar"])
         z = z + noise.draw_normal(z.shape) * GROOVE_NOISE * float(recipe.noise)
-        state = self.generator.encode(batch["pitched"], batch["plain"], batch["style_hot"], z)
+        state = self.generator.encode(batch["pitched"], batch["plain"], batch["pulse"], batch["style_hot"], z)
         scores = self.generator.score(state, _mark_annotated(batch, state))
         parts = _compute_likelihoods(self.generator, scores, batch, partial(average_count, self.fabric))
         loss = recipe.reconstruction * torch.stack(list(parts.values())).sum()
@@ -298,16 +302,23 @@ class GanObjective:
         for name, shown in zip(("live", "offline"), self.valid_batches, strict=False):
             batch = self._move(shown)
             with self.fabric.autocast():
-                z = self.encoder(batch["rhythm"])
-                state = self.average.encode(batch["pitched"], batch["plain"], batch["style_hot"], z)
+                z = self.encoder(batch["bar"])
+                state = self.average.encode(batch["pitched"], batch["plain"], batch["pulse"], batch["style_hot"], z)
                 scores = self.average.score(state, _mark_annotated(batch, state))
                 parts = _compute_likelihoods(self.average, scores, batch, lambda count: count)
             losses[f"valid_{name}_reconstruction"] = sum(float(v) for v in parts.values())
         return losses
 
     def collect_extras(self) -> dict[str, Any]:
-        """Return the grooves to play, the habits of their bands, and how much velocities vary."""
-        grooves, habits = groove_bank.choose_grooves(self.train_songs, self.encoder, self.recipe.model.z)
+        """Return the grooves to play, by metre, the habits of their bands, and how much velocities vary."""
+        songs: dict[str, list[CachedSong]] = {}
+        for song in self.train_songs:
+            songs.setdefault(gan_canvas.find_groove_kind(song.metre), []).append(song)
+        banks = {
+            kind: groove_bank.choose_grooves(found, self.encoder, self.recipe.model.z)
+            for kind, found in sorted(songs.items())
+        }
+        grooves, habits = ({kind: bank[i] for kind, bank in banks.items()} for i in (0, 1))
         return {"grooves": grooves, "habits": habits, "velocity_std": self.average.velocity_log_std.exp().tolist()}
 
     def _move(self, batch: GanBatch) -> dict[str, Tensor]:

@@ -93,6 +93,7 @@ class HarmonistObjective:
         self.modules: dict[str, nn.Module] = {"model": self.model, "average": self.average}
         self.optimizers: dict[str, torch.optim.Optimizer] = {"optimizer": optimizer}
         self.draws = Draws.of_device(fabric, seed, recipe.batch)
+        songs = [song for song in songs if song.is_in_four]
         self.tunes = make_tunes(songs, "train")
         odds = np.array([{**WEIGHTS, **recipe.weights}.get(tune.kind, 1.0) for tune in self.tunes])
         if not odds.sum():

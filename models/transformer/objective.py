@@ -100,7 +100,7 @@ class TransformerObjective:
         self.model: Transformer = Transformer(recipe.model).to(fabric.device)
         self.average: Transformer = copy.deepcopy(self.model).requires_grad_(False).eval()
         songs = let_people_play(songs) if recipe.played else songs
-        known = [s for s in songs if s.style in TRANSFORMER_STYLES]
+        known = [s for s in songs if s.is_in_four and s.style in TRANSFORMER_STYLES]
         listen = self._predict_chords if recipe.harmonist else None
         train = [s for s in known if s.split == "train"]
         self.songs = Stretches(train, get_weights("transformer"), listen)

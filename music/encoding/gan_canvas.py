@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from music.analysis.note_rows import list_rows, quantise_rows, spread, to_rows
-from music.note import PITCH_CLASSES, PITCHES, STEPS_PER_BEAT, TICKS_PER_STEP, Metre, Note
+from music.note import PITCH_CLASSES, PITCHES, STEPS_PER_BAR, STEPS_PER_BEAT, TICKS_PER_STEP, Metre, Note
 
 CANVAS_STEPS = 128
 CANVAS_BEATS = CANVAS_STEPS // STEPS_PER_BEAT
@@ -109,6 +109,9 @@ MELODY_KNOWN = DRUM_PLANES
 BAND_KNOWN = DRUM_PLANES + 1
 BEAT_OF_BAR = DRUM_PLANES + 2
 PLAIN_PLANES = DRUM_PLANES + 6
+
+#: planes of a metre whose bars are not of sixteen steps: where a bar begins, and where a felt beat does; all 0 in 4/4
+PULSE_PLANES = 2
 
 #: what a generator says about every step from FIRST_NOW_STEP on, in this order: logits by octave and pitch class, then
 #: plain ones (velocity: of velocity / 127). A gate says whether the role begins anything, an onset which pitches then
@@ -256,3 +259,27 @@ def number_beats(first: int, steps: int, metre: Metre) -> NDArray[np.int64]:
     """Return which of a bar's four beats each step from `first` on lies in; other metres in the terms of 4/4."""
     position = (first + np.arange(steps)) % metre.steps_per_bar
     return np.minimum(position // STEPS_PER_BEAT, 3)
+
+
+def mark_pulse(first: int, metre: Metre) -> NDArray[np.float32]:
+    """Return where bars and felt beats begin on a canvas whose first step is `first`, counted from a bar line.
+
+    (PULSE_PLANES, CANVAS_STEPS); zeros for bars of sixteen steps, whose place the beat of the bar tells.
+    """
+    pulse = np.zeros((PULSE_PLANES, CANVAS_STEPS), np.float32)
+    if metre.steps_per_bar != STEPS_PER_BAR:
+        place = (first + np.arange(CANVAS_STEPS)) % metre.steps_per_bar
+        pulse[0] = place == 0
+        pulse[1] = place % metre.steps_per_pulse == 0
+    return pulse
+
+
+#: kinds of metres by which grooves are kept: of sixteen steps a bar, of two or more beats in twos, of beats in threes
+GROOVE_KINDS = FOUR, SIMPLE, COMPOUND = "four", "simple", "compound"
+
+
+def find_groove_kind(metre: Metre) -> str:
+    """Return the kind of a metre, of GROOVE_KINDS: 3/4 has other grooves than 4/4, and 6/8 and 12/8 share theirs."""
+    if metre.steps_per_bar == STEPS_PER_BAR:
+        return FOUR
+    return COMPOUND if metre.is_compound and metre.denominator >= 8 else SIMPLE

@@ -9,8 +9,9 @@ from export.fourier import WaveConv, WaveLayout, Waves, list_waves, transform
 from models.gan.network import Generator
 from models.harmonist.network import Harmonist
 from models.key_equivariant import KeyConv, Layout, Width
-from music.encoding.gan_canvas import CANVAS_STEPS, PITCHED_PLANES, PLAIN_PLANES
+from music.encoding.gan_canvas import CANVAS_STEPS, PITCHED_PLANES, PLAIN_PLANES, mark_pulse
 from music.encoding.melody_context import FUTURE_STEPS, MELODY_PLANES, PAST_STEPS
+from music.note import Metre
 from tests.support.training import GAN_CONFIG as SMALL
 
 WIDTH, OTHER = Width(3, 5), Width(4, 2)
@@ -51,10 +52,12 @@ def test_states_are_laid_out_alike() -> None:
 def test_whole_networks_compute_the_same() -> None:
     torch.manual_seed(0)
     generator = Generator(SMALL).eval()
+    generator.take_pulse.weight.normal_()
     planes = (torch.rand(1, PITCHED_PLANES, 12, CANVAS_STEPS) < 0.1).float()
     plain = (torch.rand(1, PLAIN_PLANES, CANVAS_STEPS) < 0.3).float()
+    pulse = torch.as_tensor(mark_pulse(5, Metre(6, 8)))[None]
     style, z = torch.eye(generator.read.source.plain)[:1, : len(generator.velocity_log_std)], torch.randn(1, SMALL.z)
-    made, wanted = (network.encode(planes, plain, style, z) for network in (transform(generator), generator))
+    made, wanted = (network.encode(planes, plain, pulse, style, z) for network in (transform(generator), generator))
     assert torch.allclose(Waves(generator.fine).leave(made), wanted, atol=1e-3)
     harmonist = Harmonist(SMALL.harmonist).eval()
     melody = (torch.rand(1, MELODY_PLANES, 12, PAST_STEPS + FUTURE_STEPS) < 0.1).float()

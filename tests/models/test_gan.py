@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -14,20 +16,19 @@ from models import checkpoint
 from models.draws import Draws
 from models.gan import dataset, groove_bank
 from models.gan.dataset import GAN_STYLES
-from models.gan.network import TOLD_ROOTS, BassIntervals, Encoder
+from models.gan.network import TOLD_ROOTS, BassIntervals
 from models.gan.objective import GanObjective, GanRecipe
 from models.gan.roll import RHYTHM_NOISES, WRITTEN_BEATS, RollLogits, SoftRoll, mark_tones, play
 from music.chords import QUALITIES
 from music.encoding import gan_canvas
 from music.encoding.gan_canvas import (
-    CANVAS_STEPS,
     DRUM_PLANES,
     FIRST_NOW_STEP,
     FUTURE_STEPS,
     PITCHED_HEADS,
     PLAIN_HEADS,
 )
-from music.note import PITCH_CLASSES, STEPS_PER_BEAT, Note, make_notes
+from music.note import PITCH_CLASSES, STEPS_PER_BEAT, Metre, Note, make_notes
 from tests.support.training import GAN_CONFIG as SMALL
 from tests.support.training import make_song
 
@@ -160,11 +161,49 @@ def test_the_pair_of_grooves_that_moves_most_like_its_style_comes_first() -> Non
     assert groove_bank.rank_pairs(np.array([mean]), mean) == [(0, 0)]
 
 
-def test_what_a_groove_is_does_not_depend_on_which_bar_it_is_played_in() -> None:
-    encoder = Encoder(SMALL)
-    rhythm = (torch.rand(1, dataset.RHYTHM_ROWS, CANVAS_STEPS) < 0.2).float()
-    assert torch.allclose(encoder(rhythm), encoder(rhythm.roll(32, 2)), atol=1e-6)
-    assert encoder(rhythm * 0).isfinite().all()
+@pytest.mark.parametrize(
+    "metre", [Metre(), Metre(3, 4), Metre(6, 8), Metre(12, 8), Metre(9, 8), Metre(5, 4), Metre(3, 8)]
+)
+def test_what_a_groove_is_does_not_depend_on_which_bar_it_is_played_in(metre: Metre) -> None:
+    bar = (np.random.default_rng(3).random((dataset.RHYTHM_ROWS, metre.steps_per_bar)) < 0.2).astype(np.float32)
+    rhythm = np.tile(bar, 6)
+    mean = dataset.find_mean_bar(rhythm, 0, metre)
+    assert mean.any()
+    per_bar = metre.steps_per_bar
+    np.testing.assert_array_equal(dataset.find_mean_bar(np.roll(rhythm, per_bar, 1), per_bar, metre), mean)
+    # begun in the middle of a bar, which does not count
+    np.testing.assert_array_equal(dataset.find_mean_bar(rhythm[:, per_bar - 5 :], 5, metre) > 0, mean > 0)
+    assert not dataset.find_mean_bar(rhythm * 0, 0, metre).any()
+
+
+def test_the_mean_bar_of_a_waltz_has_its_one_first_and_12_8_lies_over_6_8() -> None:
+    rhythm = np.zeros((dataset.RHYTHM_ROWS, 48), np.float32)
+    rhythm[0, ::12] = rhythm[1, 4::12] = 1
+    waltz = dataset.find_mean_bar(rhythm, 0, Metre(3, 4))
+    assert waltz[0].tolist() == [1.0] + [0.0] * 15
+    assert waltz[1].nonzero()[0].tolist() == [4]
+    rhythm[2, ::24] = 1
+    assert dataset.find_mean_bar(rhythm, 0, Metre(12, 8))[2].tolist() == [0.5] + [0.0] * 15
+
+
+@pytest.mark.parametrize("metre", [Metre(), Metre(3, 4), Metre(6, 8), Metre(12, 8), Metre(9, 8)])
+def test_a_stream_shows_what_the_band_sees_live(metre: Metre) -> None:
+    song = replace(make_song(style="pop"), metre=metre)
+    made = dataset.Streams([song], Draws(3, 6), heard_all=0.0)
+    made.commit(
+        *(np.zeros((6, *shape, FUTURE_STEPS), np.uint8) for shape in ((dataset.BAND_PLANES, 12), (DRUM_PLANES,))), 2
+    )
+    parts = groove_bank.collect_parts(song)
+    batch = made.show()
+    for i, stream in enumerate(made.streams):
+        moved = {
+            r: [replace(n, pitch=n.pitch + stream.source[2] * (r != "drums")) for n in p] for r, p in parts.items()
+        }
+        now = stream.now - FIRST_NOW_STEP
+        live = gan_canvas.build_canvas(moved["melody"], moved, now, heard_all=False, metre=metre)
+        np.testing.assert_array_equal(batch.pitched[i, :, :, : batch.line[i]], live.pitched[:, :, : batch.line[i]])
+        np.testing.assert_array_equal(batch.plain[i], live.plain)
+        np.testing.assert_array_equal(batch.pulse[i], gan_canvas.mark_pulse(now - int(batch.line[i]), metre))
 
 
 def test_the_bass_is_scored_by_its_interval_above_the_roots_of_now_and_next() -> None:

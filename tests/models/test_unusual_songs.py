@@ -28,7 +28,12 @@ HARMONY = track(
         (file(MELODY, BASS, track(b"\x00\xf8", meta(smf.KEY_SIGNATURE, b"\xff\xff"))), ""),
         (file(MELODY, BASS, HARMONY), ""),
         (file(MELODY, BASS, track(meta(smf.TIME_SIGNATURE, b"\x0d\5\x18\x08"))), "is in a metre without sixteenths"),
-        (file(MELODY, BASS, track(meta(smf.TIME_SIGNATURE, b"\3\2\x18\x08"))), "is in 3/4, not in 4/4"),
+        (file(MELODY, BASS, track(meta(smf.TIME_SIGNATURE, b"\3\2\x18\x08"))), ""),
+        (file(MELODY, BASS, track(meta(smf.TIME_SIGNATURE, b"\5\2\x18\x08"))), "is in 5/4, not in 4/4, 2/2, 3/4"),
+        (
+            file(MELODY, BASS, track(*(meta(smf.TIME_SIGNATURE, bytes((n, 2, 24, 8)), 96 * (n == 4)) for n in (3, 4)))),
+            "is in 3/4 and in 4/4, and training takes songs in one metre",
+        ),
         (file(MELODY, BASS, LATE), "lasts 2796206 beats"),
         (file(MELODY, BASS, LATE, division=1), "lasts 268"),
         (file(MELODY), "has a melody and nothing beside it"),

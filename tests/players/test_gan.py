@@ -15,12 +15,15 @@ from numpy.typing import NDArray
 
 from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
-from daemon.players.gan import GanPlayer, _CanvasNoise
+from daemon.players.gan import GanPlayer, _CanvasNoise, _read_banks
 from daemon.players.graph import Graph
 from music.analysis.key import Key, count_foreign_tones
-from music.encoding.gan_canvas import FRESH_SHARE
+from music.analysis.note_density import HABIT_COUNT
+from music.encoding.gan_canvas import FRESH_SHARE, GROOVE_KINDS, find_groove_kind
 from music.errors import UserError
 from music.note import ROLES, TICKS_PER_STEP, Metre, Note
+
+METRES = Metre(3, 4), Metre(5, 4), Metre(6, 8), Metre(12, 8), Metre(9, 8), Metre(6, 4)
 
 
 def _request(melody: tuple[Note, ...], now: int = 20, **settings: object) -> PlanRequest:
@@ -56,9 +59,9 @@ def test_the_player_answers_with_notes_right_of_the_line_and_repeats_itself(tiny
 
 def test_sections_take_a_seeds_grooves_in_turns(tiny_graph: Path) -> None:
     player = GanPlayer(Graph(tiny_graph, "gan"))
-    player._grooves[0] = np.array([[[1.0] * 4, [2.0] * 4], [[3.0] * 4, [4.0] * 4]], np.float32)
+    bank = np.array([[[1.0] * 4, [2.0] * 4], [[3.0] * 4, [4.0] * 4]], np.float32)
     heard = [
-        player._choose_groove(Settings("pop", seed=seed, temperature=0.0), 0, s)[0]
+        player._choose_groove(Settings("pop", seed=seed, temperature=0.0), 0, bank, s)[0]
         for seed in (0, 1, 2)
         for s in (0, 1, 2)
     ]
@@ -71,10 +74,19 @@ def test_a_band_that_strays_from_its_groove_is_called_back(tiny_graph: Path) -> 
     drums = tuple(Note(i * 12, 36, 6) for i in range(now // 2))  # eight a bar
 
     def drummed(a_bar: float) -> int:
-        player._habits[0][..., 3] = a_bar
+        player._find_bank(Metre(), 0).habits[..., 3] = a_bar
         return len(player.plan(replace(_request(melody, now), committed={"drums": drums})).notes["drums"])
 
     assert drummed(2) < drummed(8) < drummed(32)
+
+
+def test_each_metre_has_the_grooves_of_its_kind() -> None:
+    kinds = {kind: [[[[float(i)] * 2] * 2]] for i, kind in enumerate(GROOVE_KINDS)}
+    banks = _read_banks(kinds, {kind: [[[[0.0] * HABIT_COUNT] * 2]] for kind in GROOVE_KINDS}, 2)
+    found = {str(m): banks[find_groove_kind(m)][0].grooves[0, 0, 0] for m in (Metre(), Metre(2, 2), *METRES)}
+    assert found == {"4/4": 0, "2/2": 0, "3/4": 1, "5/4": 1, "6/8": 2, "12/8": 2, "9/8": 2, "6/4": 1}
+    old = _read_banks([[[[7.0] * 2] * 2]], [[[[0.0] * HABIT_COUNT] * 2]], 2)
+    assert list(old) == ["four"]
 
 
 def test_density_plays_more_and_fewer(tiny_graph: Path) -> None:
