@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from daemon.core.settings import Settings
 from daemon.core.techniques import find
-from music.note import Metre
+from music.note import STEPS_PER_BAR, Metre
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +47,16 @@ def describe_limits(player: PlayerInfo, settings: Settings, metres: Iterable[Met
     """Return sentences for the user about what the techniques that are chosen have not learned of what is asked."""
     found = []
     for technique in dict.fromkeys((settings.technique, *settings.players.values())):
-        styles, learned = player.get_styles(technique), find(technique).learned_metre
+        styles, learned = player.get_styles(technique), find(technique).learned_metres
         if settings.style not in styles:
             found.append(
                 f"the {technique} has not learned {settings.style}, only {', '.join(styles)}: it plays its roles as "
                 f"{styles[0]}"
             )
         found += [
-            f"the {technique} has learned from music in {learned}: in {metre} it keeps your bars, but its grooves are "
-            f"those of {learned}"
+            f"the {technique} has learned from music in {', '.join(map(str, learned))}: in {metre} it keeps your bars, "
+            f"but its grooves are those of {learned[0]}"
             for metre in dict.fromkeys(metres)
-            if learned not in (None, metre)
+            if learned and metre.steps_per_bar != STEPS_PER_BAR and metre not in learned
         ]
     return found

@@ -33,21 +33,24 @@ class Technique:
     edits_notes: bool = False
     #: it can go on with a melody by itself: its player is a daemon.players.player.ContinuingPlayer
     continues_melodies: bool = False
-    #: the only metre of the music it has learned from; None: any
-    learned_metre: Metre | None = None
+    #: the metres of the music it has learned from, the first that whose grooves it has in others; empty: any
+    learned_metres: tuple[Metre, ...] = ()
     #: a plan is one run of one network, whose time can be compared with the same network's in torch
     is_one_network: bool = True
 
 
+#: metres beside 4/4 in which there was enough music to learn from
+_OTHER_METRES = (Metre(3, 4), Metre(6, 8), Metre(12, 8))
 _TECHNIQUES = {
     technique.name: technique
     for technique in (
-        Technique("gan", "daemon.players.gan:GanPlayer", learned_metre=Metre()),
+        Technique("gan", "daemon.players.gan:GanPlayer", learned_metres=(Metre(), *_OTHER_METRES)),
         Technique("arcnn", "daemon.players.arcnn:ArcnnPlayer", edits_notes=True),
         Technique(
             "transformer",
             "daemon.players.transformer:TransformerPlayer",
             continues_melodies=True,
+            learned_metres=(Metre(),),
             is_one_network=False,
         ),
     )
