@@ -39,12 +39,10 @@ class Technique:
     is_one_network: bool = True
 
 
-#: metres beside 4/4 in which there was enough music to learn from
-_OTHER_METRES = (Metre(3, 4), Metre(6, 8), Metre(12, 8))
 _TECHNIQUES = {
     technique.name: technique
     for technique in (
-        Technique("gan", "daemon.players.gan:GanPlayer", learned_metres=(Metre(), *_OTHER_METRES)),
+        Technique("gan", "daemon.players.gan:GanPlayer", learned_metres=(Metre(),)),
         Technique("arcnn", "daemon.players.arcnn:ArcnnPlayer", edits_notes=True),
         Technique(
             "transformer",
