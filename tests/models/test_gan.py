@@ -190,9 +190,8 @@ def test_the_mean_bar_of_a_waltz_has_its_one_first_and_12_8_lies_over_6_8() -> N
 def test_a_stream_shows_what_the_band_sees_live(metre: Metre) -> None:
     song = replace(make_song(style="pop"), metre=metre)
     made = dataset.Streams([song], Draws(3, 6), heard_all=0.0)
-    made.commit(
-        *(np.zeros((6, *shape, FUTURE_STEPS), np.uint8) for shape in ((dataset.BAND_PLANES, 12), (DRUM_PLANES,))), 2
-    )
+    band = np.zeros((6, dataset.BAND_PLANES, PITCH_CLASSES, FUTURE_STEPS), np.uint8)
+    made.commit(band, np.zeros((6, DRUM_PLANES, FUTURE_STEPS), np.uint8), 2)
     parts = groove_bank.collect_parts(song)
     batch = made.show()
     for i, stream in enumerate(made.streams):
