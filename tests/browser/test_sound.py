@@ -138,6 +138,42 @@ def test_a_lost_server_ends_the_notes_of_the_band(sounding: Page) -> None:
     wait_until(sounding, f"h.synth.peak('pad') < {SILENT}", "its end")
 
 
+def test_a_note_of_the_band_that_comes_late_sounds_at_once_and_ends(sounding: Page) -> None:
+    sounding.evaluate(
+        """async () => {
+          const { emit } = await import("/static/js/bus.js");
+          const due = (performance.now() - 400 - window.houseband.live.clock.offsetMs) * 1e6;
+          const note = { role: "bass", pitch: 40, velocity: 120, due };
+          emit("live:note", { ...note, on: true });
+          setTimeout(() => emit("live:note", { ...note, on: false }), 700);
+        }"""
+    )
+    wait_until(sounding, f"h.synth.peak('bass') > {AUDIBLE}", "the note")
+    wait_until(sounding, f"h.synth.peak('bass') < {SILENT}", "its end")
+
+
+def test_what_is_played_elsewhere_sounds_and_what_comes_back_does_not_sound_twice(sounding: Page) -> None:
+    played = sounding.evaluate(
+        """async () => {
+          const { emit, on } = await import("/static/js/bus.js");
+          const { live } = window.houseband;
+          live.band = { status: "playing", own: true, ports: false };
+          const heard = (pitch, isOn) => emit("live:heard", { pitch, on: isOn, velocity: 90, channel: 1, at: 0 });
+          const played = [];
+          const end = on("played", ({ pitch, on: isOn, source }) => played.push([pitch, isOn, source]));
+          for (const isOn of [true, false]) {
+            emit("key", { pitch: 60, on: isOn, velocity: 90, atMs: performance.now(), source: "test" });
+          }
+          for (const isOn of [true, false]) heard(60, isOn);
+          heard(64, true);
+          end();
+          return played;
+        }"""
+    )
+    assert played == [[60, True, "test"], [60, False, "test"], [64, True, "band"]]
+    wait_until(sounding, f"h.synth.peak('melody') > {AUDIBLE}", "the key of another keyboard")
+
+
 def test_mute_and_solo(sounding: Page) -> None:
     play(sounding, make_item("both", pad=[[0, 60, 192, 100]], bass=[[0, 36, 190, 100]]))
     wait_until(sounding, f"h.synth.peak('pad') > {AUDIBLE} && h.synth.peak('bass') > {AUDIBLE}", "both")

@@ -52,6 +52,11 @@ class Synth {
     this.preparing = null;
     /** @type {{channel: number, atS: number}[]} onsets that are to come */
     this.coming = [];
+    /** @type {Record<string, number>} role -> program (from 0) that the synthesiser was told */
+    this.programs = {};
+    /** @type {(function(): void) | null} */
+    this.stopMeasuring = null;
+    this.ticks = 0;
   }
 
   /** The master's AnalyserNode, null before the sound is prepared. */
@@ -96,7 +101,8 @@ class Synth {
     this.#turn("loading");
     const font = this.#fetchSoundfont();
     font.catch(() => {}); // it is awaited below; until then nobody else hears of a failure
-    this.context?.close();
+    this.context?.close(); // of a try that failed
+    this.programs = {};
     const context = new AudioContext({ latencyHint: "interactive" });
     this.context = context;
     this.clock = new AudioClock(context);
@@ -136,13 +142,13 @@ class Synth {
       this.stopMeasuring ??= everyTick(() => this.#measureClock());
     } else {
       this.stopMeasuring?.();
-      this.stopMeasuring = undefined;
+      this.stopMeasuring = null;
     }
     emit("synth:state", this.state);
   }
 
   #measureClock() {
-    this.ticks = ((this.ticks ?? 0) + 1) % CLOCK_EVERY_TICKS;
+    this.ticks = (this.ticks + 1) % CLOCK_EVERY_TICKS;
     if (this.ticks === 0) this.clock?.measure();
   }
 
@@ -252,7 +258,6 @@ class Synth {
     const usual = /** @type {Record<string, number>} */ (USUAL_PROGRAMS)[role];
     const channel = CHANNELS[/** @type {keyof typeof CHANNELS} */ (role)];
     const wanted = (program || usual) - 1;
-    this.programs ??= /** @type {Record<string, number>} */ ({});
     if (this.programs[role] !== wanted) this.worklet.programChange(channel, wanted);
     this.programs[role] = wanted;
   }
