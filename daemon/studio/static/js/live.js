@@ -146,6 +146,18 @@ class Live {
     this.retryMs = Math.min(RETRY_MOST_MS, this.retryMs * 2);
   }
 
+  /** Read the band's whole state anew: events have been lost. */
+  async #catchUp() {
+    try {
+      const { state } = await this.request("get");
+      this.state = state;
+      emit("live:controls", { event: "controls", controls: state.controls });
+      emit("live:tempo", { event: "tempo", ...state });
+    } catch {
+      // there is no band to ask: the next greeting tells its state
+    }
+  }
+
   #askClock() {
     if (this.open) this.socket?.send(JSON.stringify({ op: "clock", t: performance.now() }));
   }
@@ -157,6 +169,7 @@ class Live {
       if (!this.hasBand || (down && !this.passesKeys)) return;
       this.socket?.send(JSON.stringify({ id: ++this.serial, op: "play", pitch, on: down, velocity }));
     });
+    on("live:lost", () => this.#catchUp());
     this.connect();
   }
 }

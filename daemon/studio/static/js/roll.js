@@ -33,7 +33,7 @@ const MARGIN_PITCHES = 2;
 const LEAST_PX_PER_TICK = 0.04;
 const MOST_PX_PER_TICK = 12;
 /** sixteenths can be told apart */
-const LEAST_FITTED_PX_PER_TICK = 0.5;
+const LEAST_FITTED_PX_PER_TICK = 0.42;
 const LEAST_FITTED_TICKS = 2 * 96;
 
 export class Roll {

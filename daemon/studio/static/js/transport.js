@@ -9,6 +9,8 @@ import { settings } from "./settings.js";
 import { stage } from "./stage.js";
 
 const NO_BAND = "There is no band to start. Record or import a melody and press Make: that works without one.";
+const PATIENCE_MS = 15_000;
+const LOOK_EVERY_MS = 50;
 const start = /** @type {HTMLButtonElement} */ (byId("start"));
 const record = /** @type {HTMLButtonElement} */ (byId("record"));
 
@@ -20,8 +22,18 @@ function showRecording(pressed) {
   record.setAttribute("aria-pressed", String(pressed));
 }
 
+/** Wait for a band that is being started, or for the studio that is being connected; true once it is there. */
+async function waitForBand() {
+  const mayCome = () => !live.hasBand && (!live.open || live.band.status === "starting");
+  if (mayCome()) say("The band gets ready …");
+  for (const end = performance.now() + PATIENCE_MS; mayCome() && performance.now() < end; ) {
+    await new Promise((resolve) => window.setTimeout(resolve, LOOK_EVERY_MS));
+  }
+  return live.hasBand;
+}
+
 async function startBand() {
-  if (!live.hasBand) return say(NO_BAND, { error: true });
+  if (!(await waitForBand())) return say(NO_BAND, { error: true });
   emit("stop");
   if (isRecording()) await endRecording();
   stage.show("live");
@@ -43,7 +55,8 @@ async function panic() {
 
 async function beginRecording() {
   emit("stop");
-  if (live.hasBand && isPlaying()) await live.set("stop", true);
+  // one that waits for a first note would take it from a keyboard at its own ports
+  if (live.hasBand && (isPlaying() || live.band.ports)) await live.set("stop", true);
   showRecording(true);
   live.passesKeys = false; // what is recorded does not start the band
   const metre = settings.get("metre");
