@@ -117,7 +117,8 @@ export function setUp() {
     showNotes();
   });
   for (const event of ["region", "playback"]) on(event, showSong);
-  on("stage", () => {
+  on("stage", (what) => {
+    roll.canvas.setAttribute("role", what === "item" ? "application" : "img"); // screen readers leave the keys to the editor
     fittedId = "";
     show();
   });

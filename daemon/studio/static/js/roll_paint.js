@@ -24,6 +24,7 @@ const BAR_LINE = "#3a4250";
 const DIM = colour("dim");
 const LIGHT = colour("text");
 const ACCENT = colour("accent");
+const GOOD = colour("good");
 const REGION = "rgb(169 180 255 / 7%)";
 const DASHES = [3, 2];
 /** @type {number[]} */
@@ -283,8 +284,8 @@ function paintNote(roll, note, look, sounds) {
  */
 function paintOutline(context, note, x, y, width, height) {
   if (note.mark === "pale" && !note.selected) return;
-  context.strokeStyle = note.selected ? LIGHT : note.mark === "removed" ? COLOURS.edits : ACCENT;
-  context.lineWidth = note.selected ? 2 : 1;
+  context.strokeStyle = note.selected ? LIGHT : note.mark === "removed" ? COLOURS.edits : GOOD;
+  context.lineWidth = note.mark === "removed" ? 1 : 2;
   if (note.mark === "removed") context.setLineDash(DASHES);
   context.strokeRect(x + 0.5, y + 0.5, Math.max(1, width - 1), Math.max(1, height - 1));
   if (note.mark === "removed") context.setLineDash(SOLID);
