@@ -33,7 +33,9 @@ def choose_place(logits: NDArray[np.float64], u: float, temperature: float, top_
     likeliest = int(logits.argmax())
     if temperature <= 0 or logits.size == 1:
         return likeliest
-    odds = np.exp((logits - logits[likeliest]) / temperature)
+    odds = logits - logits[likeliest]
+    odds /= temperature
+    np.exp(odds, odds)
     whole, share = float(np.add.reduce(odds)), min(top_p, 1.0)
     # the likeliest, of odds 1, comes first: where it is chosen the others need no order
     if not (u * whole >= 1 and share * whole > 1):
