@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from daemon.control.client import NoBandError
 from daemon.control.client_keys import MAX_NOTES, read_notes
+from daemon.control.connection import TokenBucket
 from daemon.studio.band_connection import BandConnection
 from daemon.studio.setup import Json
 from music import midi
@@ -17,6 +19,12 @@ from music import midi
 Answer = Callable[[Json], None]
 #: a key of a channel
 Key = tuple[int, int]
+
+#: notes (beginnings and ends) a second that pages may play together, and how many at once after a pause: more than ten
+#: fingers play, and so few that the band is no later for a page that plays without end
+NOTES_PER_SECOND, BURST_NOTES = 200.0, 100.0
+#: requests that may wait beside the one under way; those beyond it that begin notes are refused
+MAX_WAITING = 256
 
 _NO_BAND: Json = {"ok": False, "error": "there is no band at present"}
 
@@ -28,7 +36,11 @@ class PageNotes:
     requests that a client of the band may make.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        """now: a clock (seconds)."""
+        self._now = now
+        self._allowed = TokenBucket(now(), NOTES_PER_SECOND, BURST_NOTES)
+        self._pause: asyncio.TimerHandle | None = None  # until the next note is allowed
         self._band: BandConnection | None = None
         self._waiting: deque[tuple[list[Json], Answer | None]] = deque()
         self._is_busy = False
@@ -46,8 +58,16 @@ class PageNotes:
 
     def play(self, page: object, request: Mapping[str, Any], answer: Answer) -> None:
         """Play the notes of a page's request; it is answered once the band has them. Raises ClientNoteError."""
-        notes = [note for message in read_notes(request) if (note := self._hold(page, bytes(message))) is not None]
-        if self._band is None:
+        messages = [bytes(message) for message in read_notes(request)]
+        is_too_fast = len(self._waiting) >= MAX_WAITING
+        if is_too_fast:  # what sounds is ended all the same
+            messages = [data for data in messages if not midi.is_note_on(data) and self._is_held(page, data)]
+        notes = [note for data in messages if (note := self._hold(page, data)) is not None]
+        if is_too_fast:
+            answer({"ok": False, "error": "these are more notes than the band can be played at a time"})
+            if notes:
+                self._waiting.append((notes, None))
+        elif self._band is None:
             answer(_NO_BAND)
         elif notes:
             self._waiting.append((notes, answer))
@@ -68,6 +88,9 @@ class PageNotes:
         for notes, _ in self._waiting:
             notes[:] = [note for note in notes if not note["on"]]
 
+    def _is_held(self, page: object, data: bytes) -> bool:
+        return page in self._holders.get((midi.channel_of(data), data[1]), ())
+
     def _hold(self, page: object, data: bytes) -> Json | None:
         """Note who holds a key; return the note as the band is told it, None where another page still holds it."""
         channel, pitch = midi.channel_of(data), data[1]
@@ -83,13 +106,18 @@ class PageNotes:
 
     def _send(self) -> None:
         """Send what waits, as much as one request holds."""
-        if self._is_busy or self._band is None or not self._waiting:
+        if self._is_busy or self._band is None or not self._waiting or self._pause is not None:
+            return
+        if delay_s := self._allowed.find_delay_s(self._now()):
+            self._pause = asyncio.get_running_loop().call_later(delay_s, self._go_on)
             return
         notes: list[Json] = []
         answers: list[Answer] = []
         while self._waiting and len(notes) + len(self._waiting[0][0]) <= MAX_NOTES:
             more, answer = self._waiting.popleft()
             notes += more
+            for _ in more:
+                self._allowed.take()
             if answer is not None:
                 answers.append(answer)
         self._is_busy = True
@@ -98,6 +126,10 @@ class PageNotes:
             self._finish({"ok": True}, answers)
         else:
             asked.add_done_callback(lambda future: self._finish(_read_answer(future), answers))
+
+    def _go_on(self) -> None:
+        self._pause = None
+        self._send()
 
     def _finish(self, found: Json, answers: list[Answer]) -> None:
         for answer in answers:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.control.client_keys import MAX_NOTES
-from daemon.studio.page_notes import PageNotes
+from daemon.studio.page_notes import BURST_NOTES, PageNotes
 
 Json = dict[str, Any]
 
@@ -79,6 +79,32 @@ def test_a_panic_takes_what_has_not_begun() -> None:
     band, answers = run(scenario)
     assert [(note["pitch"], note["on"]) for note in band.notes] == [(60, True), (60, False)]
     assert answers == [{"ok": True}] * 3
+
+
+def test_a_page_that_plays_without_end_plays_no_more_than_hands_do() -> None:
+    async def carry_out() -> tuple[ScriptedBand, list[Json]]:
+        now = [0.0]
+        notes, band, answers = PageNotes(lambda: now[0]), ScriptedBand(), list[Json]()
+        notes.use(band)  # type: ignore[arg-type]
+        for number in range(400):
+            notes.play("page", {"pitch": 60 + number % 12}, answers.append)
+        notes.play("page", {"pitch": 60, "on": False}, answers.append)
+        for _ in range(400):
+            await band.answer()
+        assert BURST_NOTES <= len(band.notes) < BURST_NOTES + MAX_NOTES
+        now[0] = 1.0
+        while len(band.notes) < 2 * BURST_NOTES:
+            await band.answer()
+        now[0] = 10.0
+        while band.notes[-1]["on"]:
+            await band.answer()
+        return band, answers
+
+    band, answers = asyncio.run(carry_out())
+    refused = [answer for answer in answers if not answer["ok"]]
+    assert "more notes" in refused[0]["error"]
+    assert len(band.notes) == 400 - len(refused) + 2
+    assert band.notes[-1]["pitch"] == 60
 
 
 def test_without_a_band_it_is_said_so() -> None:
