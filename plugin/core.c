@@ -20,7 +20,7 @@ static const uint8_t CHANNELS[ROLE_COUNT] = {[BASS] = 1, [CHORDS] = 2, [PAD] = 3
 /* A daemon that stays so far behind the host's position has lost it: what sounds ends. */
 #define LOST_TICKS (2 * TICKS_PER_QUARTER)
 /* Notes are asked for so far ahead of what the next block needs: the time that daemon and socket take. */
-#define WAY_SECONDS 0.03
+#define WAY_SECONDS 0.025
 /* The host's position is passed on no more often than this, so that blocks of one sample do not flood the daemon. */
 #define REPORT_SECONDS 0.002
 /* Samples in which a tempo that rises or falls counts as constant; at 400 beats a minute a second the position is then
@@ -375,11 +375,23 @@ static void report_loop(const struct band *band, struct message *message)
 	}
 }
 
+/* Return how far ahead of the host's position notes are needed (s): for the longest block and the time of the way. A
+ * rendering asks for as much as real time did, so that the band knows as much of the melody and plays the same notes. */
+static double find_ahead(struct band *band)
+{
+	double block = band->longest_block / band->rate, live = block + WAY_SECONDS;
+	if (is_offline(band))
+		return fmax(block, atomic_load_explicit(&band->ahead_s, memory_order_relaxed));
+	if (is_rolling(band))
+		atomic_store_explicit(&band->ahead_s, live, memory_order_relaxed);
+	return live;
+}
+
 /* Tell the daemon where the host is at a sample of the block, before which everything played has been told. */
 static void report(struct band *band, uint32_t frame)
 {
 	struct message message = {.type = MESSAGE_TRANSPORT, .epoch = band->epoch, .value = band->at.bpm};
-	double tick = find_tick(band, frame), needed = band->longest_block + WAY_SECONDS * band->rate;
+	double tick = find_tick(band, frame);
 	bool begins = tick <= band->landed;
 	message.data[0] = !is_rolling(band) ? MODE_STOPPED : is_offline(band) ? MODE_OFFLINE : MODE_ROLLING;
 	message.data[1] = (uint8_t)band->at.beats;
@@ -387,10 +399,13 @@ static void report(struct band *band, uint32_t frame)
 	message.position = to_milliticks(tick);
 	message.begun = to_milliticks(band->landed);
 	message.bar = to_milliticks(find_bar(band, begins ? tick : tick - 1 / MILLITICKS_PER_TICK));
-	message.ahead = to_milliticks(needed * band->at.bpm * TICKS_PER_QUARTER / (60 * band->rate));
+	message.ahead = to_milliticks(find_ahead(band) * band->at.bpm * TICKS_PER_QUARTER / 60);
 	report_loop(band, &message);
-	if (ring_put(&band->up, &message))
-		band->unreported = 0;
+	if (!ring_put(&band->up, &message))
+		return;
+	band->unreported = 0;
+	band->reported_epoch = band->epoch;
+	band->reported_bpm = band->at.bpm;
 }
 
 static bool is_mine(const struct band *band, unsigned role)
@@ -827,7 +842,8 @@ void band_end(struct band *band)
 	}
 	end_block(band);
 	bool due = is_offline(band) || band->unreported >= REPORT_SECONDS * band->rate;
-	if (band->located && due)
+	bool news = is_rolling(band) || band->epoch != band->reported_epoch || band->at.bpm != band->reported_bpm;
+	if (band->located && due && news)
 		report(band, 0);
 }
 

@@ -95,6 +95,8 @@ struct band {
 	bool wraps;              /* the host jumped back while it played, and is likely to do so again ... */
 	double wrap_from, wrap_to; /* ... between these ticks */
 	uint32_t unreported;     /* samples since the host's position was last passed on */
+	uint32_t reported_epoch; /* of the position that was last passed on ... */
+	double reported_bpm;     /* ... and the tempo */
 	struct planned_note notes[MAX_NOTES];
 	unsigned note_count;
 	struct sounding_note sounding[MAX_SOUNDING];
@@ -123,6 +125,7 @@ struct band {
 	/* between the threads */
 	struct ring up, down;
 	_Atomic double values[PARAMETER_COUNT];
+	_Atomic double ahead_s;               /* s ahead of the host's position that notes were needed in real time; 0: unknown */
 	atomic_bool unsent;                   /* a value has changed of which `up` does not tell */
 	atomic_bool flush;                    /* what sounds is to end, and what is planned is to be forgotten */
 	atomic_int outputs;                   /* bits (1 << role) of the roles that this instance plays */

@@ -2,15 +2,17 @@
  *
  *     houseband 1
  *     session 0123...
+ *     ahead_us 46333
  *     plays 2
  *     style jazz
  *     ...
  *
  * A later version may have more lines, and an older one fewer: lines that are not known are left out, and a parameter
- * of which there is no line has its standard value. */
+ * of which there is no line has its standard value. ahead_us: by how much notes were needed ahead in real time. */
 #include "core.h"
 #include "link.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +33,8 @@ size_t band_save(struct band *band, char *text, size_t size)
 	append(text, size, &used, "houseband", "1");
 	link_get_session(band, value, sizeof value);
 	append(text, size, &used, "session", value);
+	snprintf(value, sizeof value, "%ld", lround(atomic_load(&band->ahead_s) * 1e6));
+	append(text, size, &used, "ahead_us", value);
 	for (unsigned i = 0; i < PARAMETER_COUNT; i++) {
 		if (PARAMETERS[i].kind == TRIGGER)
 			continue;
@@ -51,6 +55,13 @@ static void load_value(struct band *band, const char *key, const char *text)
 			atomic_store_explicit(&band->values[i], value, memory_order_relaxed);
 }
 
+static void load_ahead(struct band *band, const char *text)
+{
+	long us = strtol(text, NULL, 10);
+	if (us > 0 && us < 60000000)
+		atomic_store(&band->ahead_s, (double)us / 1e6);
+}
+
 bool band_load(struct band *band, const char *text)
 {
 	char key[MAX_VALUE_BYTES], value[MAX_VALUE_BYTES + 1];
@@ -63,6 +74,8 @@ bool band_load(struct band *band, const char *text)
 		if (sscanf(line + 1, "%63[^ \n] %64[^\n]", key, value) == 2) {
 			if (!strcmp(key, "session"))
 				link_set_session(band, value);
+			else if (!strcmp(key, "ahead_us"))
+				load_ahead(band, value);
 			else
 				load_value(band, key, value);
 		}
