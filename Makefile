@@ -70,6 +70,10 @@ bench-studio: $(VENV)/.develop ## start, keys, frames of the studio, and what it
 plugin: $(VENV)/.runtime ## build the plugins for DAWs (LV2 and CLAP; needs a C compiler) into build/plugin
 	@$(BIN)/python -c "from pathlib import Path; from daemon.plugin import bundles; print(*bundles.build(Path('build/plugin'), ''), sep='\n')"
 
+.PHONY: plugin-hour
+plugin-hour: $(VENV)/.develop ## a simulated hour of the plugin in a host of ours, as JSON (minutes); ARGS="--seconds 600"
+	@$(BIN)/python -m tests.programs.plugin_hour $(ARGS)
+
 .PHONY: test-vm
 test-vm: $(VENV)/.develop ## the service on a real systemd and ALSA, in QEMU (Debian's qemu-system-x86, debootstrap, e2fsprogs)
 	@$(BIN)/python -m tests.programs.vm

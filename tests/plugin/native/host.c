@@ -1,7 +1,7 @@
 /* A host that plays a song at random for a simulated time, with one instance of the plugin for the melody and one for
  * each role, and checks what comes out. Prints one line of JSON; the exit status is 1 where something was wrong.
  *
- *     host lv2|clap BINARY SOCKET [SECONDS [SEED [nodaemon|quiet]]]
+ *     host lv2|clap BINARY SOCKET [SECONDS [SEED [nodaemon|quiet|start]]]
  *
  * A scene is a few seconds in one way: "exact" ones are rendered offline, where every note has to be there, at the
  * sample that is nearest to its position; in the others the host does not wait, the daemon may be killed or hang, and
@@ -562,6 +562,18 @@ static void play_without_daemon(double length)
 			complain("instance %d: status %d without a daemon", i, driver->status(instances[i]));
 }
 
+/* Wait until the plugin has started the program that HOUSEBAND_PROGRAM names. */
+static void wait_for_start(void)
+{
+	for (int i = 0; i < 1000; i++) {
+		run_block(64);
+		if (driver->status(instances[0]) == 1)
+			return;
+		usleep(10000);
+	}
+	complain("the program was not started");
+}
+
 static void play_scenes(double length, bool quiet)
 {
 	unsigned scene = 0;
@@ -593,6 +605,8 @@ int main(int count, char **arguments)
 	create_instances();
 	if (strcmp(way, "nodaemon") == 0) {
 		play_without_daemon(length);
+	} else if (strcmp(way, "start") == 0) {
+		wait_for_start();
 	} else {
 		fake_start(socket_path);
 		play_scenes(length, strcmp(way, "quiet") == 0);
@@ -603,7 +617,7 @@ int main(int count, char **arguments)
 			for (int key = 0; key < 128; key++)
 				hanging += sounding[i][channel][key] != 0;
 	destroy_instances();
-	if (strcmp(way, "nodaemon") != 0)
+	if (strcmp(way, "nodaemon") != 0 && strcmp(way, "start") != 0)
 		fake_stop();
 	printf("{\"format\": \"%s\", \"seconds\": %.1f, \"blocks\": %lu, \"notes\": %lu, \"epochs\": %lu, \"wraps\": %lu, "
 	       "\"wrong\": %lu, \"hanging\": %u, \"worst_deviation_samples\": %.3f, \"mean_ramp_deviation_samples\": %.3f, \"worst_run_us\": %.1f, "
