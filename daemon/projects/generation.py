@@ -24,7 +24,7 @@ from daemon.players.graph import Graph, InferenceError
 from daemon.players.load import describe_player, load_player
 from daemon.players.player import ContinuingPlayer, Player, warm_up
 from daemon.projects.exporting import make_midi
-from daemon.projects.item import RESULT, Item, Line, ListedEdit, count_bars, find_music_end
+from daemon.projects.item import RESULT, Item, ItemError, Line, ListedEdit, count_bars, find_music_end
 from daemon.projects.techniques_on_offer import Wish, describe_techniques, name_result
 from music import midifile
 from music.encoding.chord_evidence import GivenChord
@@ -201,7 +201,7 @@ def regenerate_selection(
 def make_song(item: Item, roles: Sequence[str]) -> Song:
     """Return an item's notes of some roles as a song, a part for each that has notes; the first is the melody.
 
-    Raises MidiFileError for an item without a melody.
+    Raises MidiFileError for an item without a melody, ItemError for one whose melody lasts too long for its notes.
     """
     channels = {**CHANNELS, HAND: HAND_SOUND_CHANNEL}
     parts = tuple(
@@ -210,6 +210,8 @@ def make_song(item: Item, roles: Sequence[str]) -> Song:
     song = Song(parts, ((0, round(US_PER_MINUTE / item.bpm)),), item.metres, name=item.name)
     if not item.get(MELODY):
         raise song.make_error("there is no melody in it; play one, or choose another input")
+    if excess := midifile.describe_excess(item.get(MELODY)):
+        raise ItemError(f"{item.name}: the melody {excess}; trim it to the bars that you want")
     return song
 
 

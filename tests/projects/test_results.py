@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from daemon.projects.generation import list_chords
+from daemon.projects.generation import list_chords, make_song
 from daemon.projects.item import Item
 from daemon.projects.item_changes import show_edits
 from daemon.projects.jobs import JobError, TooManyJobsError
@@ -261,6 +261,23 @@ def test_what_cannot_be_made_is_told_before_anything_is_done(shop: Shop, wish: W
     with pytest.raises(UserError) as caught:
         shop.ask(lambda opened: opened.make(key, wish))
     assert str(caught.value).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("melody", "sentence"),
+    [
+        ((), "Ode: there is no melody in it; play one, or choose another input"),
+        (
+            (Note(0, 60, 24), Note(24 * 600, 60, 24)),
+            "Ode: the melody lasts 601 beats, and that is too long for its 2 notes; trim it to the bars that you want",
+        ),
+    ],
+)
+def test_a_melody_that_cannot_be_played_along_with_is_told(melody: tuple[Note, ...], sentence: str) -> None:
+    item = replace(make_input(), bars=200, notes={MELODY: melody, "bass": (Note(0, 40, 24),)})
+    with pytest.raises(UserError) as caught:
+        make_song(item, (MELODY, "bass"))
+    assert str(caught.value) == sentence
 
 
 def test_controls_of_the_stage_and_of_the_mix_change_no_note(shop: Shop) -> None:
