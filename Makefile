@@ -104,7 +104,7 @@ endurance: $(VENV)/.develop ## ten real minutes at 180 bpm through JACK while a 
 	@$(BIN)/python -m tests.programs.jack.endurance $(ARGS)
 
 .PHONY: fuzz
-fuzz: $(VENV)/.develop ## hostile MIDI, files, graphs, socket, configuration: a minute each, as JSON; ARGS="--seconds 600 --seed 1"
+fuzz: $(VENV)/.develop ## hostile MIDI, files, graphs, socket, configuration, studio: a minute each, as JSON; ARGS="--seconds 600 --seed 1"
 	@failed=; for each in tests/programs/fuzz_*.py; do \
 		name=$$(basename $$each .py); echo "$$name:"; $(BIN)/python -m tests.programs.$$name $(ARGS) || failed="$$failed $$name"; \
 	done; [ -z "$$failed" ] || { echo "failed:$$failed" >&2; exit 1; }
