@@ -56,7 +56,9 @@ def command(port: int | None, no_browser: bool, file: Path | None, assigned: tup
     ended = threading.Event()
     with report_os_errors(), signals.on_stop(ended.set):
         where = _find_address(loaded)
-        band = BandProcess(BAND_TARGET, _list_band_options(where, file, assigned, values))
+        band = BandProcess(
+            BAND_TARGET, _list_band_options(where, file, assigned, values), has_audio=loaded.config.audio
+        )
         if find_owner(where) is None:
             band.start()  # it loads while the server does
         try:

@@ -58,9 +58,11 @@ class BandLink:
         self.state: Json | None = None
 
     def describe(self) -> Json:
-        """Return whether there is a band, whether it is the studio's own, and whether it has MIDI ports."""
+        """Return whether there is a band, whether it has MIDI ports, whether it is the studio's own and has audio."""
         has_ports = bool(self.state and self.state.get("ports"))
-        return {"status": self._status, "own": self._process.is_running, "ports": has_ports}
+        is_own = self._process.is_running
+        has_audio = is_own and self._process.has_audio
+        return {"status": self._status, "own": is_own, "ports": has_ports, "audio": has_audio}
 
     def find_chart(self) -> str:
         """Return the path or link of the chart that the band plays from; empty where there is none."""

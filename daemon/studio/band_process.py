@@ -21,8 +21,12 @@ _MISTAKE = 2
 class BandProcess:
     """A band of the studio's own. One thread uses it, and none waits but in `stop`."""
 
-    def __init__(self, target: str, options: Sequence[str]) -> None:
-        """target: the function that plays, as `module:function`, until its stdin ends; options: its arguments."""
+    def __init__(self, target: str, options: Sequence[str], *, has_audio: bool = False) -> None:
+        """target: the function that plays, as `module:function`, until its stdin ends; options: its arguments.
+
+        has_audio: these have it play through the machine's loudspeakers.
+        """
+        self.has_audio = has_audio
         self._target, self._options = target, options
         self._child: ChildProcess | None = None
         self._pause_s = FIRST_PAUSE_S

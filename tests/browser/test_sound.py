@@ -275,12 +275,12 @@ def test_the_metronome_clicks_while_the_band_plays(sounding: Page) -> None:
 def test_where_the_sound_comes_from(page: Page) -> None:
     open_ready(page)
 
-    def find_place(own: bool, ports: bool, chosen: str = "null") -> Any:
-        band = json.dumps({"status": "playing", "own": own, "ports": ports})
+    def find_place(own: bool, ports: bool, audio: bool = False, chosen: str = "null") -> Any:
+        band = json.dumps({"status": "playing", "own": own, "ports": ports, "audio": audio})
         return read(page, f"(h.live.band = {band}, h.liveSound.chosen = {chosen}, h.liveSound.place)")
 
     assert find_place(own=True, ports=False) == find_place(own=True, ports=True) == "page"
-    assert find_place(own=False, ports=True) == "band"
+    assert find_place(own=False, ports=True) == find_place(own=True, ports=False, audio=True) == "band"
     assert find_place(own=False, ports=False) == "page"
     assert find_place(own=False, ports=True, chosen="'both'") == "both"
 

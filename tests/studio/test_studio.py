@@ -26,7 +26,7 @@ def page(studio: StudioProcess) -> Iterator[LivePage]:
 def test_a_page_is_told_what_there_is(page: LivePage, studio: StudioProcess) -> None:
     with open_page(studio) as again:
         hello = again.hello
-    assert hello["band"] == {"status": "playing", "own": True, "ports": False}
+    assert hello["band"] == {"status": "playing", "own": True, "ports": False, "audio": False}
     assert hello["state"]["controls"]["style"] == "pop"
     assert hello["technique_styles"] == hello["state"]["technique_styles"]
     assert "pop" in hello["technique_styles"]["gan"]

@@ -42,12 +42,13 @@ class LiveSound {
   }
 
   /**
-   * Return where the sound comes from: where nothing is chosen, a band that was there before, and has ports, is heard
-   * already; the studio's own is not, for nothing needs to be connected to its ports.
+   * Return where the sound comes from: where nothing is chosen, a band that has audio is heard already, and so is one
+   * that was there before and has ports. The studio's own is not, for nothing needs to be connected to its ports.
    * @returns {Place}
    */
   get place() {
-    return this.chosen ?? (live.band.ports && !live.band.own ? "band" : "page");
+    const { own, ports, audio } = live.band;
+    return this.chosen ?? ((own ? audio : ports) ? "band" : "page");
   }
 
   /** @param {Place} place */
