@@ -53,6 +53,24 @@ def test_what_a_page_holds_ends_with_it(page: LivePage, studio: StudioProcess) -
     page.read_until(lambda message: message.get("event") == "heard" and message["pitch"] == 71 and not message["on"])
 
 
+def test_the_chart_that_the_band_plays_from_is_told(page: LivePage, studio: StudioProcess, tmp_path: Path) -> None:
+    chart = tmp_path / "song.txt"
+    chart.write_text("[A]\n| C | Am7/G |\n")
+    with studio.make_client() as client:
+        assert client.get("/chart").json() == {"error": "the band plays from no chart"}
+        assert page.ask("set", key="chart", value=str(chart))["ok"]
+        told = client.get("/chart").json()
+        assert [[(chord["root"], chord["quality"], chord["bass"]) for chord in bar] for bar in told["bars"]] == [
+            [("C", "maj", None)],
+            [("A", "min7", "G")],
+        ]
+        assert (told["order"], told["sections"]) == ([0, 1], {"0": "A"})
+        chart.unlink()
+        gone = client.get("/chart")
+        assert (gone.status_code, "cannot be read" in gone.json()["error"]) == (400, True)
+    assert page.ask("set", key="chart", value="")["ok"]
+
+
 def test_controls_are_set_and_mistakes_told(page: LivePage) -> None:
     assert page.ask("set", key="intensity", value=0.25) == {"id": "asked", "ok": True}
     assert page.ask("get", key="intensity")["value"] == 0.25
