@@ -62,13 +62,23 @@ def command(port: int | None, no_browser: bool, file: Path | None, assigned: tup
         if find_owner(where) is None:
             band.start()  # it loads while the server does
         try:
-            _serve(loaded, where, band, port, no_browser)
+            _serve(loaded, where, band, port, no_browser, ended.is_set)
         finally:
             band.stop()
 
 
-def _serve(loaded: LoadedConfig, where: str, band: BandProcess, port: int | None, no_browser: bool) -> None:
-    """Serve the page. Raises UserError where the extra is not installed, or the port cannot be had."""
+def _serve(
+    loaded: LoadedConfig,
+    where: str,
+    band: BandProcess,
+    port: int | None,
+    no_browser: bool,
+    is_ended: Callable[[], bool],
+) -> None:
+    """Serve the page. Raises UserError where the extra is not installed, or the port cannot be had.
+
+    is_ended: tells whether a signal to end has come.
+    """
     try:
         from daemon.studio.server import listen, serve
     except ModuleNotFoundError as error:
@@ -92,12 +102,15 @@ def _serve(loaded: LoadedConfig, where: str, band: BandProcess, port: int | None
         keys = load_keys(own_port)
         address = f"http://127.0.0.1:{own_port}/?token={keys.token}"
 
-        def announce() -> None:
+        def announce() -> bool:
+            if is_ended():
+                return False
             if no_browser:
                 click.echo(address)
             else:
                 click.echo(f"The studio is open at {address}\nCtrl-C ends it.")
                 threading.Thread(target=click.launch, args=(address,), daemon=True).start()
+            return True
 
         setup = StudioSetup(where, takes, config.soundfont, current_values(config.settings) | {"bpm": config.bpm})
         serve(setup, band, listener, keys, announce)

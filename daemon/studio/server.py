@@ -61,17 +61,17 @@ def listen(port: int | None) -> socket.socket:
 
 
 def serve(
-    setup: StudioSetup, own_band: BandProcess, listener: socket.socket, keys: StudioKeys, on_ready: Callable[[], None]
+    setup: StudioSetup, own_band: BandProcess, listener: socket.socket, keys: StudioKeys, on_ready: Callable[[], bool]
 ) -> None:
     """Serve the studio until a signal ends it, and with it a band of its own.
 
-    on_ready: called once, when the page can be asked for.
+    on_ready: called once, when the page can be asked for; returns False where a signal has come before that.
     """
     asyncio.run(_serve(setup, own_band, listener, keys, on_ready))
 
 
 async def _serve(
-    setup: StudioSetup, own_band: BandProcess, listener: socket.socket, keys: StudioKeys, on_ready: Callable[[], None]
+    setup: StudioSetup, own_band: BandProcess, listener: socket.socket, keys: StudioKeys, on_ready: Callable[[], bool]
 ) -> None:
     pages = Pages()
     band = BandLink(setup.control, own_band, pages)
@@ -128,13 +128,14 @@ def make_server(app: AccessControl) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
-async def _run(server: uvicorn.Server, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+async def _run(server: uvicorn.Server, listener: socket.socket, on_ready: Callable[[], bool]) -> None:
     """Run the server until a signal ends it."""
 
     async def announce() -> None:
         while not server.started:
             await asyncio.sleep(0.005)
-        on_ready()
+        if not on_ready():
+            server.should_exit = True
 
     announcing = asyncio.create_task(announce())
     try:
