@@ -5,7 +5,7 @@ from __future__ import annotations
 from daemon.core.settings import Settings
 from daemon.output.humanise import MAX_TIMING_NS, find_lookahead_ns
 from daemon.plugin.lines import MILLITICKS
-from daemon.plugin.timeline import TICK_NS, US_PER_BEAT
+from daemon.plugin.timeline import SNAP, TICK_NS, US_PER_BEAT
 from music.note import TICKS_PER_STEP
 
 HALF_STEP = TICKS_PER_STEP // 2
@@ -27,7 +27,7 @@ class Lead:
 
         ahead: milliticks; least: ticks.
         """
-        half_steps = -(-ahead // (HALF_STEP * MILLITICKS))
+        half_steps = -(-(ahead + SNAP) // (HALF_STEP * MILLITICKS))
         before, self.ticks = self.ticks, max(least, half_steps * HALF_STEP)
         return self.ticks != before
 

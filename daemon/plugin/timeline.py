@@ -21,6 +21,9 @@ TICK_NS = US_PER_BEAT * NS_PER_US // TICKS_PER_BEAT
 MILLITICK_NS = TICK_NS // MILLITICKS
 #: by how much (milliticks) the place in the bar may differ behind a jump that the band plays on over
 SAME_PLACE = MILLITICKS // 2
+#: what is played so close (milliticks) to a tick was played at it: hosts round to samples, each time a little otherwise
+SNAP = 20
+SNAP_NS = SNAP * MILLITICK_NS
 #: an instance of the plugin that is so far (ticks) from the others is where they are going to be
 MAX_APART = 2 * TICKS_PER_BEAT
 
@@ -68,6 +71,16 @@ class HostTimeline:
     def find_time(self, position: int) -> int:
         """Return the time of a position of the stretch that is played."""
         return position * MILLITICK_NS + self._shift
+
+    def find_time_played(self, position: int) -> int:
+        """Return the time of what was played at a position: of a tick, if it is as good as there."""
+        tick = round(position / MILLITICKS) * MILLITICKS
+        return self.find_time(tick if abs(position - tick) <= SNAP else position)
+
+    @property
+    def passed(self) -> int:
+        """The time up to which nothing more is to come that was played before it."""
+        return self.limit - SNAP_NS if self.rolling else self.limit
 
     def find_position(self, at: int) -> int:
         """Return the position that the stretch has at a time."""

@@ -124,7 +124,7 @@ class PluginWorld:
                 self._take(self._inbox.get_nowait())
             if self._ready:
                 return self._ready.popleft()
-            due, limit = self._plans.due, self.timeline.limit
+            due, limit = self._plans.due, self.timeline.passed
             if due is not None:
                 limit = min(limit, due)
             at = self._script.next_at
@@ -134,7 +134,7 @@ class PluginWorld:
             if until is not None and until < limit:
                 self._now = max(self._now, until)
                 return None
-            if due is None or due > self.timeline.limit or not self._end_plan(due):
+            if due is None or due > self.timeline.passed or not self._end_plan(due):
                 self.lines.tell_until(limit + self._lead.ns)
                 self._block()
 
@@ -214,7 +214,7 @@ class PluginWorld:
         """Return the time of what happens at a position; None for at once: it is none of the stretch that is played."""
         if line.epoch != member.epoch or not self.timeline.is_member(member):
             return None
-        return max(self._now, self.timeline.find_time(line.position))
+        return max(self._now, self.timeline.find_time_played(line.position))
 
     def _do_at(self, at: int | None, event: Event) -> None:
         if at is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +15,7 @@ from daemon.core.plan import PlanRequest
 from daemon.core.settings import BAND_START, Settings
 from daemon.players.player import Player
 from daemon.plugin.lines import read_line
+from daemon.plugin.timeline import SNAP
 from daemon.plugin.world import FromPlugin, PluginWorld
 from music.note import Metre, Note
 from tests.support.fakes import FakePlayer, only
@@ -67,6 +69,18 @@ def test_what_is_played_does_not_depend_on_the_blocks(block: int) -> None:
     assert run_session(FakePlayer(), [take(connected(), (0, BAR), block=block)]).notes() == whole.notes()
 
 
+@pytest.mark.parametrize("block", [250, 1000])
+def test_samples_that_a_host_rounds_to_change_nothing(block: int) -> None:
+    exact, rounded = take(connected(), (0, 2 * BAR)), take(connected(), (0, 2 * BAR), block=block)
+    moves = itertools.cycle((0, 5, -7, 12, -20, 20))
+    for index, line in enumerate(rounded.lines):
+        if line.startswith("in "):
+            word, epoch, position, *data = line.split()
+            moved = max(0, int(position) + next(moves))
+            rounded.lines[index] = " ".join((word, epoch, str(moved), *data))
+    assert run_session(FakePlayer(), [rounded]).notes() == run_session(FakePlayer(), [exact]).notes()
+
+
 def test_every_take_is_like_the_first() -> None:
     host = connected()
     for _ in range(3):
@@ -106,7 +120,7 @@ def test_a_loop_that_is_announced_is_played_from_its_first_step() -> None:
         assert [begin for begin in begins(session, epoch) if begin < 4 * BAR] == [step * STEP for step in range(64)]
     told = [line for line in session.lines[1] if line.startswith("note 2 ")]
     assert len(told) == len(set(told))  # none twice
-    assert session.lines[1].index("until 2 2000") < session.lines[1].index(told[-1])
+    assert session.lines[1].index(f"until 2 {2 * TICK - SNAP}") < session.lines[1].index(told[-1])
 
 
 def test_a_loop_that_is_not_announced_is_played_from_its_first_step_though_told_later() -> None:
@@ -138,7 +152,7 @@ def test_a_plugin_with_long_blocks_gets_its_notes_earlier() -> None:
     session = run_session(by_step(), [take(connected(ahead=10_000), (0, BAR), block=8000)])
     assert "lead 12" in session.lines[1]
     told = session.lines[1].index("note 1 bass 48000 44 80 0")
-    assert session.lines[1].index("until 1 60000") > told
+    assert session.lines[1].index(f"until 1 {60 * TICK - SNAP}") > told
 
 
 def test_a_metre_is_that_of_the_host() -> None:
@@ -268,7 +282,7 @@ def test_failures_are_not_waited_for() -> None:
 
     host = take(connected(mode=2), (0, BAR))
     session = run_feed(FakePlayer(), (FromPlugin(1, read_line(text.encode())) for text in host.lines), composer=Failing)
-    assert f"until 1 {BAR}" in session.lines[1]
+    assert f"until 1 {BAR + 3 * TICK - SNAP}" in session.lines[1]
     assert session.conductors[-1].counters.failed > 0
 
 
@@ -298,7 +312,7 @@ def test_a_receiver_alone_is_answered_at_its_first_block() -> None:
     host = connected(mask=2, lead=False, mode=2)
     host.move(BAR)
     session = run_session(by_step(), [host])
-    assert session.lines[1][-1] == f"until 1 {BAR + 3 * TICK}"
+    assert session.lines[1][-1] == f"until 1 {BAR + 3 * TICK - SNAP}"
 
 
 def test_programs_are_told_once() -> None:
