@@ -44,12 +44,15 @@ function tell({ recording, modified }) {
   return when.toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
 }
 
+/** @param {string} name */
+const isRecording = (name) => takes.some((take) => take.name === name && take.recording);
+
 function show() {
   const shown = documents.item?.kind === "take" ? documents.item.id.replace(/^take:/, "") : null;
   if (!takes.some((take) => take.name === chosen)) chosen = null;
   const rows = takes.map((take) => ({ id: take.name, key: take.name, name: take.name, facts: tell(take) }));
   list.show(rows, shown ?? chosen);
-  tools.hidden = !chosen;
+  tools.hidden = !chosen || isRecording(chosen);
   hint.hidden = takes.length > 0;
 }
 
@@ -57,6 +60,7 @@ function show() {
 async function choose(name) {
   chosen = name;
   show();
+  if (isRecording(name)) return say("This take goes on still: press Stop, and it can be played in a moment.");
   await attempt(async () => {
     const item = await call("GET", takePath(name));
     if (chosen !== name) return;
