@@ -69,7 +69,7 @@ export class Roll {
     this.frame = 0;
     this.paint = this.paint.bind(this);
     new ResizeObserver(() => this.resize()).observe(canvas);
-    matchMedia("(prefers-contrast: more)").addEventListener("change", () => this.resize());
+    document.addEventListener("visibilitychange", () => this.frames.pause()); // a hidden page drops no frame
     this.resize();
   }
 
