@@ -35,6 +35,7 @@ static const uint8_t CHANNELS[ROLE_COUNT] = {[BASS] = 1, [CHORDS] = 2, [PAD] = 3
 #define CAUGHT_UP_SECONDS 0.25
 /* In an offline rendering the daemon is waited for at most this long (ns). */
 #define OFFLINE_WAIT_NS 10000000000
+#define ABSENT_WAIT_NS 300000000
 #define OFFLINE_NAP_NS 100000
 #define NS_PER_SECOND 1000000000
 
@@ -565,16 +566,18 @@ static void wait_for_notes(struct band *band, uint32_t until)
 {
 	if (!is_offline(band) || !is_rolling(band) || band->gave_up || is_known(band, until))
 		return;
-	int64_t deadline = read_clock_ns() + OFFLINE_WAIT_NS;
+	int64_t begun = read_clock_ns(), waited = 0, patience;
 	const struct timespec nap = {.tv_nsec = OFFLINE_NAP_NS};
 	do {
-		if (atomic_load_explicit(&band->status, memory_order_relaxed) != STATUS_PLAYING)
-			return;
 		nanosleep(&nap, NULL);
 		take_messages(band);
 		if (is_known(band, until))
 			return;
-	} while (read_clock_ns() < deadline);
+		/* one that is absent may be found or started at once; the players of one that gets ready are loaded */
+		int status = atomic_load_explicit(&band->status, memory_order_relaxed);
+		patience = status == STATUS_ABSENT || status == STATUS_ERROR ? ABSENT_WAIT_NS : OFFLINE_WAIT_NS;
+		waited = read_clock_ns() - begun;
+	} while (waited < patience);
 	band->gave_up = true;
 }
 
@@ -625,6 +628,7 @@ static void begin_epoch(struct band *band, uint32_t frame, const struct host_pos
 	band->until = wraps || !band->next_is_foretold ? band->next_until : NO_TICK;
 	band->next_until = NO_TICK;
 	band->epoch++;
+	band->gave_up = false;
 	band->at = *position;
 	band->located = true;
 	keep_told(band, position);

@@ -138,6 +138,7 @@ struct band {
 	struct band *next;
 	int64_t epoch_offset;    /* the session's epoch less that of this instance */
 	bool counted;            /* epoch_offset holds */
+	struct message told;     /* where the host was as this instance told last */
 };
 
 /* main thread */

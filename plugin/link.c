@@ -65,6 +65,7 @@ struct session {
 
 	uint32_t epoch;      /* counted over all instances; 0: none has told where the host is */
 	int64_t epoch_since; /* ns */
+	bool repeats;        /* the epoch begins where the one before did */
 	uint32_t epoch_base; /* the wire's epoch is this one's less so much */
 	struct message at;   /* where the host is */
 	int64_t at_said;     /* ns */
@@ -584,6 +585,8 @@ static void choose_lead(struct session *session)
 	int leads = lead && (mask & 1 || !(session->taken & 1));
 	if (lead != session->lead) {
 		say_held(session, true);
+		if (lead)
+			lead->counted = false; /* from here on its place is the session's */
 		session->lead = lead;
 		session->values_waited = true;
 	}
@@ -600,20 +603,31 @@ static void choose_lead(struct session *session)
 		say_values(session);
 }
 
+/* Tell whether an instance is in another stretch of the host's way than the session. */
+static bool is_elsewhere(const struct session *session, const struct message *message)
+{
+	return message->begun != session->begun || (message->data[0] == 0) != (session->at.data[0] == 0);
+}
+
+/* Bring the count of instances that only receive into agreement with the session's where they are in the same stretch.
+ * Rounds of a loop begin at one place, so that there the counts alone tell. */
+static void match_bands(struct session *session)
+{
+	for (struct band *band = session->bands; band && !session->repeats; band = band->next)
+		if (band != session->lead && band->counted && !is_elsewhere(session, &band->told))
+			band->epoch_offset = (int64_t)session->epoch - band->told.epoch;
+}
+
 static void begin_epoch(struct session *session, const struct message *message, uint32_t epoch, int64_t now)
 {
+	session->repeats = !is_elsewhere(session, message);
 	session->epoch = epoch;
 	session->at = *message;
 	session->begun = message->begun;
 	session->early_until = 0;
 	session->epoch_since = now;
+	match_bands(session);
 	say_at(session, now);
-}
-
-/* Tell whether an instance is in another stretch of the host's way than the session. */
-static bool is_elsewhere(const struct session *session, const struct message *message)
-{
-	return message->begun != session->begun || (message->data[0] == 0) != (session->at.data[0] == 0);
 }
 
 /* Find how an instance's count of the epochs and the session's agree: it tells for the first time, or one of them has
@@ -646,6 +660,8 @@ static void take_lead(struct session *session, const struct message *message, in
 static void take_transport(struct session *session, struct band *band, const struct message *message, int64_t now)
 {
 	count_epochs(session, band, message, now);
+	band->told = *message;
+	match_bands(session);
 	int64_t epoch = (int64_t)message->epoch + band->epoch_offset;
 	bool is_new = epoch > (int64_t)session->epoch && epoch <= UINT32_MAX;
 	if (band == session->lead && is_new) {
