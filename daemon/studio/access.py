@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from daemon.studio.keys import StudioKeys
+from music.errors import HousebandError
 
 #: bytes of a request's body, where a route does not say otherwise, and of one that uploads a file
 MAX_BODY_BYTES, MAX_UPLOAD_BYTES = 1 << 20, 8 << 20
@@ -55,7 +56,7 @@ _ENTRANCE = (
 )
 
 
-class Refusal(Exception):
+class Refusal(HousebandError):
     """Raised for a request that is not answered by the application behind: with a status, a sentence and headers."""
 
     def __init__(
