@@ -39,7 +39,8 @@ FILES = {
     "~/.cache/houseband/graphs/": "Graphs made ready to load; made anew where they are missing.",
     "$XDG_RUNTIME_DIR/houseband/control.sock": "The control socket; `houseband control` describes it.",
     "$XDG_RUNTIME_DIR/houseband/plugin.sock": "The socket that the plugin of a DAW connects to.",
-    "~/.lv2/houseband.lv2/, ~/.clap/houseband.clap": "The plugin for DAWs; `houseband plugin install` builds them.",
+    "~/.lv2/houseband.lv2/": "The plugin for DAWs that load LV2; `houseband plugin install` builds it.",
+    "~/.clap/houseband.clap": "The plugin for DAWs that load CLAP; `houseband plugin install` builds it.",
     "~/.config/systemd/user/houseband.service": "The service; `houseband service install` writes it.",
 }
 

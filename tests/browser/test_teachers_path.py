@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import wave
+from collections.abc import Callable
 from pathlib import Path
 
 import mido
@@ -23,7 +24,9 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 EXPORTED_SIZE = (1920, 1080)
 
 
-def test_record_make_compare_change_and_export(page: Page, tmp_path: Path) -> None:
+def test_record_make_compare_change_and_export(
+    page: Page, tmp_path: Path, take_picture: Callable[[Page, str], None]
+) -> None:
     open_ready(page)
     melody = record_melody(page)
     assert melody["bars"] == 8
@@ -61,7 +64,8 @@ def test_record_make_compare_change_and_export(page: Page, tmp_path: Path) -> No
     assert other["notes"]["edits"] != bolder["notes"]["edits"]
 
     page.get_by_role("listbox", name="Results").get_by_role("option").last.click()
-    wait_until(page, f"h.documents.item.id === '{gan['id']}'")
+    wait_until(page, f"h.documents.item.id === '{gan['id']}' && h.player.isPlaying")
+    take_picture(page, "studio")
     check_exports(page, tmp_path)
 
 

@@ -123,7 +123,7 @@ def test_learnt_gestures_survive_a_restart(file: Path) -> None:
         ('metre = "7"', "metre: takes auto, a time signature such as 3/4 or 6/8, or several"),
         ("metre = 4", "metre: takes auto, a time signature such as 3/4 or 6/8, or several"),
         ("graph = 7", "graph: takes a file's name, not 7"),
-        ('api = "oss"', "api: takes one of auto, alsa, jack, coremidi, windows, not 'oss'"),
+        ('api = "oss"', "api: takes one of auto, alsa, jack, coremidi, windows, none, not 'oss'"),
         ("default_gestures = 3", "default_gestures: takes true or false, not 3"),
         ("mute = true", "mute: takes a table, [mute], not True"),
         ("mute.kazoo = true", "mute.kazoo: no such key; did you mean mute."),

@@ -118,7 +118,7 @@ def test_the_sdist_builds_the_wheel_and_holds_what_it_needs(built: Path) -> None
 def test_the_wheel_holds_the_rooms_and_nothing_else(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     tops = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
-    assert tops == {"daemon", "export", "models", "music", "systemd", "houseband.py", "houseband-stubs"}
+    assert tops == {"daemon", "export", "models", "music", "plugin", "systemd", "houseband.py", "houseband-stubs"}
     assert {"daemon/py.typed", "music/py.typed", "houseband-stubs/__init__.pyi"} <= names
     assert {"daemon/cli.py", "models/cli.py", "export/command.py", "systemd/houseband.service"} <= names
 

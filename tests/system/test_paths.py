@@ -24,7 +24,7 @@ def test_variables_name_other_places(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_places_are_those_that_the_manual_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home, runtime = tmp_path / "home", tmp_path / "run"
     runtime.mkdir()
-    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", paths.CONFIG_VARIABLE):
+    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", *paths.VARIABLES):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
@@ -32,8 +32,11 @@ def test_places_are_those_that_the_manual_names(tmp_path: Path, monkeypatch: pyt
         paths.find_config_file(),
         paths.find_learned_gestures_file(paths.find_config_file()),
         paths.find_takes_folder(),
+        paths.find_takes_folder() / "studio",
         paths.find_graph_cache_folder(),
         paths.find_control_socket_file(),
+        paths.find_plugin_socket_file(),
+        *paths.find_plugin_bundles(),
         paths.find_systemd_folder() / "houseband.service",
     ]
     named = [name.replace("~", str(home)).replace("$XDG_RUNTIME_DIR", str(runtime)) for name in paths.FILES]
@@ -44,9 +47,10 @@ def test_places_are_those_that_the_manual_names(tmp_path: Path, monkeypatch: pyt
 def test_every_variable_of_the_program_is_in_the_table() -> None:
     found = set()
     for file in (ROOT / "daemon").rglob("*.py"):
-        found |= set(re.findall(r"\bHOUSEBAND_[A-Z]+\b", file.read_text(encoding="utf-8")))
+        found |= set(re.findall(r"\bHOUSEBAND_[A-Z_]+\b", file.read_text(encoding="utf-8")))
     fields_of_the_journal, completion = {"HOUSEBAND_EVENT"}, {"HOUSEBAND_COMPLETE"}
-    assert found - fields_of_the_journal - completion == set(paths.VARIABLES)
+    macros = {"HOUSEBAND_INSTALLED_PROGRAM"}  # of the plugin's C code
+    assert found - fields_of_the_journal - completion - macros == set(paths.VARIABLES)
 
 
 def test_to_know_a_place_loads_nothing() -> None:
