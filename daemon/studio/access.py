@@ -52,6 +52,7 @@ _SAFETY_NAMES = frozenset(name for name, _ in SAFETY_HEADERS)
 #: leads on to the studio: what a browser asks for from a page of ours, it sends the cookie with
 _ENTRANCE = (
     b'<!doctype html><html lang="en"><meta charset="utf-8"><title>houseband studio</title>'
+    b'<link rel="icon" href="data:,">'  # a browser asks for /favicon.ico otherwise
     b'<meta http-equiv="refresh" content="0;url=/"><a href="/">houseband studio</a></html>'
 )
 

@@ -69,7 +69,7 @@ def test_without_its_server_the_page_changes_nothing_and_catches_up(
         wait_until(page, "h.documents.project.items.length === 1")
         page.keyboard.press("ArrowUp")
         wait_until(page, "h.documents.project.undo === 'move 1 note'")
-        assert get_item(page)["notes"]["melody"][0][1] == item["notes"]["melody"][0][1] + 1
+        wait_until(page, f"h.documents.item.notes.melody[0][1] === {item['notes']['melody'][0][1] + 1}")
 
 
 def test_takes_are_shown_named_used_and_put_back(page: Page) -> None:

@@ -65,6 +65,7 @@ def test_record_make_compare_change_and_export(
 
     page.get_by_role("listbox", name="Results").get_by_role("option").last.click()
     wait_until(page, f"h.documents.item.id === '{gan['id']}' && h.player.isPlaying")
+    expect(page.locator("#messages")).to_be_empty(timeout=10_000)
     take_picture(page, "studio")
     check_exports(page, tmp_path)
 
