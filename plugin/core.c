@@ -459,7 +459,7 @@ static void plan_end(struct band *band, struct planned_note *end)
 static void plan_note(struct band *band, const struct message *message)
 {
 	if (!is_mine(band, message->data[0]) || message->data[1] > 127 || message->data[2] > 127 ||
-	    message->epoch < band->epoch || message->epoch > band->epoch + 1)
+	    message->epoch < band->epoch || message->epoch >= band->epoch + MAX_EPOCHS_AHEAD)
 		return;
 	struct planned_note note = {.epoch = message->epoch, .role = message->data[0], .pitch = message->data[1]};
 	note.velocity = message->data[2];
@@ -505,20 +505,28 @@ static void take_until(struct band *band, const struct message *message)
 	band->gave_up = false;
 	if (message->epoch == band->epoch)
 		band->until = tick;
-	if (message->epoch == band->epoch + 1) {
-		band->next_until = tick;
-		band->next_is_foretold = message->foretold;
-	}
+	else if (message->epoch > band->epoch)
+		band->told[message->epoch % MAX_EPOCHS_AHEAD] =
+			(struct told_until){message->epoch, message->foretold, tick};
 }
 
+/* Return up to which tick everything of the epoch that begins has come already. */
+static double find_until(const struct band *band, bool wraps)
+{
+	const struct told_until *told = &band->told[band->epoch % MAX_EPOCHS_AHEAD];
+	return told->epoch == band->epoch && (wraps || !told->foretold) ? told->tick : NO_TICK;
+}
+
+/* Forget everything of an epoch. */
 static void forget_epoch(struct band *band, uint32_t epoch)
 {
-	if (epoch < band->epoch)
-		return;
-	forget_planned(band, epoch, EVERY_ROLE);
+	for (unsigned i = band->note_count; i-- > 0;)
+		if (band->notes[i].epoch == epoch)
+			remove_planned(band, i);
 	if (epoch == band->epoch)
 		band->until = NO_TICK;
-	band->next_until = NO_TICK;
+	else
+		band->told[epoch % MAX_EPOCHS_AHEAD].epoch = 0;
 }
 
 static void take_message(struct band *band, const struct message *message)
@@ -551,7 +559,8 @@ static void take_messages(struct band *band)
 	}
 	if (flush) {
 		panic(band);
-		band->until = band->next_until = NO_TICK;
+		band->until = NO_TICK;
+		memset(band->told, 0, sizeof band->told);
 	}
 }
 
@@ -625,9 +634,8 @@ static void begin_epoch(struct band *band, uint32_t frame, const struct host_pos
 	forget_planned(band, band->epoch, EVERY_ROLE);
 	if (!wraps)
 		forget_foretold(band);
-	band->until = wraps || !band->next_is_foretold ? band->next_until : NO_TICK;
-	band->next_until = NO_TICK;
 	band->epoch++;
+	band->until = find_until(band, wraps);
 	band->gave_up = false;
 	band->at = *position;
 	band->located = true;
@@ -860,7 +868,7 @@ struct band *band_create(double rate)
 		return NULL;
 	memset(band, 0, sizeof *band);
 	band->rate = rate > 0 ? rate : 48000;
-	band->until = band->next_until = NO_TICK;
+	band->until = NO_TICK;
 	band->enabled = true;
 	band->playing = EVERY_ROLE;
 	atomic_init(&band->outputs, EVERY_ROLE);

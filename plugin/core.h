@@ -20,6 +20,7 @@
 #define MAX_NOTES 1024      /* beginnings and ends of notes that are still to come */
 #define MAX_SOUNDING 128    /* notes of the band that have begun and not ended */
 #define MAX_METRE_CHANGES 64
+#define MAX_EPOCHS_AHEAD 8  /* epochs that the instance that leads is ahead: a host can start and jump in one block */
 #define MAX_SESSION_BYTES 64
 
 /* Roles, by their number in `plays`. */
@@ -58,6 +59,13 @@ struct planned_note {
 	bool foretold; /* for a repetition that is only expected */
 	double tick;
 	double late; /* samples by which it comes later than its tick; below 0: earlier */
+};
+
+/* What has come of an epoch that this instance has not reached. */
+struct told_until {
+	uint32_t epoch;
+	bool foretold; /* it is for a repetition that is only expected; otherwise the instance that leads is there already */
+	double tick;
 };
 
 /* A note of the band that sounds. */
@@ -105,9 +113,7 @@ struct band {
 	double next_due;         /* sample of the block before which no note begins or ends */
 	uint32_t serial;         /* of the newest note that was planned */
 	double until;            /* tick: everything of this epoch before it has come; below `landed`: nothing has */
-	double next_until;       /* the same of the epoch that comes, where the host repeats */
-	bool next_is_foretold;   /* next_until is for a repetition that is only expected: this instance and the one that
-	                          * leads have not jumped. Otherwise the one that leads has jumped already. */
+	struct told_until told[MAX_EPOCHS_AHEAD]; /* the same of epochs to come, each at its number modulo the size */
 	struct metre_change metres[MAX_METRE_CHANGES];
 	unsigned metre_count;
 	uint64_t heard[16][2];   /* keys, by channel, that the band has been told of as down */
@@ -138,7 +144,7 @@ struct band {
 	struct band *next;
 	int64_t epoch_offset;    /* the session's epoch less that of this instance */
 	bool counted;            /* epoch_offset holds */
-	struct message told;     /* where the host was as this instance told last */
+	struct message place;    /* where the host was as this instance told last */
 };
 
 /* main thread */

@@ -614,8 +614,8 @@ static bool is_elsewhere(const struct session *session, const struct message *me
 static void match_bands(struct session *session)
 {
 	for (struct band *band = session->bands; band && !session->repeats; band = band->next)
-		if (band != session->lead && band->counted && !is_elsewhere(session, &band->told))
-			band->epoch_offset = (int64_t)session->epoch - band->told.epoch;
+		if (band != session->lead && band->counted && !is_elsewhere(session, &band->place))
+			band->epoch_offset = (int64_t)session->epoch - band->place.epoch;
 }
 
 static void begin_epoch(struct session *session, const struct message *message, uint32_t epoch, int64_t now)
@@ -660,7 +660,7 @@ static void take_lead(struct session *session, const struct message *message, in
 static void take_transport(struct session *session, struct band *band, const struct message *message, int64_t now)
 {
 	count_epochs(session, band, message, now);
-	band->told = *message;
+	band->place = *message;
 	match_bands(session);
 	int64_t epoch = (int64_t)message->epoch + band->epoch_offset;
 	bool is_new = epoch > (int64_t)session->epoch && epoch <= UINT32_MAX;
