@@ -123,7 +123,9 @@ def main() -> int:
                 each.start()
 
         starter = threading.Thread(target=begin, daemon=True)
-        options = ["--control", where, "--takes", "off", "--config", os.devnull]
+        config = Path(folder, "config.toml")  # what is learnt is kept beside it
+        config.touch()
+        options = ["--control", where, "--takes", "off", "--config", str(config)]
         with jack_server(256, Path(folder) / "jackd.log"):
             starter.start()
             done = perform(tune, BPM, Path(folder) / "report.json", options=options)
