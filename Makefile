@@ -156,17 +156,17 @@ clean: ## remove the virtual environment, caches and builds (not runs/, not take
 	find $(SOURCES) systemd -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.runtime: pyproject.toml | $(BIN)/pip
-	@echo 'Installing the runtime into $(VENV) ...'
+	@echo 'Installing the runtime into $(VENV) ...' >&2
 	@$(PIP) install --quiet --editable .
 	@touch $@
 
 $(VENV)/.studio: pyproject.toml | $(BIN)/pip
-	@echo 'Installing the runtime and the studio into $(VENV) ...'
+	@echo 'Installing the runtime and the studio into $(VENV) ...' >&2
 	@$(PIP) install --quiet --editable '.[studio]'
 	@touch $@ $(VENV)/.runtime
 
 $(VENV)/.develop: pyproject.toml | $(BIN)/pip
-	@echo 'Installing what training, tests and linting need into $(VENV) ...'
+	@echo 'Installing what training, tests and linting need into $(VENV) ...' >&2
 	@$(PIP) install --quiet '$(TORCH)' --editable '.[train,torch,dev]'
 	@touch $@ $(VENV)/.runtime $(VENV)/.studio
 
