@@ -267,7 +267,6 @@ class GanPlayer(GraphPlayer):
         inputs: dict[str, NDArray[Any]] = {
             "pitched": canvas.pitched[None],
             "plain": canvas.plain[None],
-            "pulse": gan_canvas.mark_pulse(first - FIRST_NOW_STEP - bar, metre)[None],
             "style": self._one_hot[None, style],
             "z": self._choose_groove(settings, style, self._find_bank(metre, style).grooves, section)[None],
             "noise": doubts[None],
@@ -275,8 +274,8 @@ class GanPlayer(GraphPlayer):
             "phase": heard.phase[None],
             "known": heard.known[None],
         }
-        if not self._knows_metres:
-            del inputs["pulse"]
+        if self._knows_metres:
+            inputs["pulse"] = gan_canvas.mark_pulse(first - FIRST_NOW_STEP - bar, metre)[None]
         if self._hears_given:
             given = draw_evidence(request.harmony, request.now).arrange_for_graph() if request.harmony else _NO_EVIDENCE
             inputs |= given
