@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +46,11 @@ class Project:
     def __init__(self, folder: Path) -> None:
         """Open the project in a folder, or begin one there. Raises StorageError, BusyFileError."""
         self.folder = folder
-        try:
+        with report_storage_errors():
             for each in (folder, folder / "items", folder / "uploads"):
                 each.mkdir(parents=True, exist_ok=True)
             self._history = History(folder / "history.jsonl")
             self._bytes = _count_bytes(folder)
-        except OSError as error:
-            raise make_storage_error(error) from None
         self.name = read_project_name(folder)
         #: sentences about what could not be read
         self.problems: list[str] = []
@@ -102,60 +102,48 @@ class Project:
             raise ProjectError(f"a project holds at most {MAX_ITEMS} items; delete some, or begin a new project")
         if all(present.get(item.id) == item.revision for item in items):
             return
-        try:
+        with report_storage_errors():
             for item in items:
                 self._save(item)
             self._history.record(label, {item.id: item.revision for item in items})
-        except OSError as error:
-            raise make_storage_error(error) from None
         self._load()
 
     def delete(self, label: str, *keys: str) -> None:
         """Delete items; `undo` brings them back. Raises MissingError, StorageError."""
         for key in keys:
             self.get(key)
-        try:
+        with report_storage_errors():
             self._history.record(label, dict.fromkeys(keys))
-        except OSError as error:
-            raise make_storage_error(error) from None
         self._load()
 
     def undo(self) -> None:
         """Undo the last change. Raises HistoryError, StorageError."""
-        try:
+        with report_storage_errors():
             self._history.undo()
-        except OSError as error:
-            raise make_storage_error(error) from None
         self._load()
 
     def redo(self) -> None:
         """Make the change again that was undone last. Raises HistoryError, StorageError."""
-        try:
+        with report_storage_errors():
             self._history.redo()
-        except OSError as error:
-            raise make_storage_error(error) from None
         self._load()
 
     def keep_upload(self, name: str, data: bytes) -> Path:
         """Keep a file that was uploaded, and return its path. Raises ProjectError, StorageError."""
         folder = self.folder / "uploads"
-        try:
+        with report_storage_errors():
             count = sum(1 for _ in folder.iterdir())
             if count >= _MAX_UPLOADS:
                 raise ProjectError(f"a project holds at most {_MAX_UPLOADS} charts; begin a new project")
             self._reserve(len(data))
             path = folder / f"{count + 1:03d}-{make_file_name(name)}"
             write_durably(path, data)
-        except OSError as error:
-            raise make_storage_error(error) from None
         return path
 
     def rename(self, name: str) -> None:
         """Give the project another name. Raises StorageError."""
-        try:
+        with report_storage_errors():
             write_durably(self.folder / "project.json", json.dumps({"name": name}).encode())
-        except OSError as error:
-            raise make_storage_error(error) from None
         self.name = name
 
     def close(self) -> None:
@@ -216,8 +204,16 @@ def read_project_name(folder: Path) -> str:
         return make_printable(folder.name)
 
 
-def make_storage_error(error: OSError) -> StorageError:
-    """Return the error to tell where a file of a project cannot be read or written."""
+@contextlib.contextmanager
+def report_storage_errors() -> Iterator[None]:
+    """Turn an OSError into the StorageError that tells which file of a project cannot be read or written."""
+    try:
+        yield
+    except OSError as error:
+        raise _make_storage_error(error) from None
+
+
+def _make_storage_error(error: OSError) -> StorageError:
     if error.errno in _FULL:
         return StorageError("there is no room left on the disk, so this was not saved; all before is; make room there")
     where = f"{make_printable(str(error.filename))}: " if error.filename else ""

@@ -15,8 +15,8 @@ from daemon.projects.project import (
     MissingError,
     Project,
     ProjectError,
-    make_storage_error,
     read_project_name,
+    report_storage_errors,
 )
 from music.midi_text import make_printable
 
@@ -33,10 +33,8 @@ class ProjectFolder:
     def __init__(self, folder: Path) -> None:
         """Open the project that was open last, or a new one. Raises StorageError."""
         self.folder = folder
-        try:
+        with report_storage_errors():
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise make_storage_error(error) from None
         #: the project that is open
         self.project = self._open_first()
 
@@ -68,9 +66,8 @@ class ProjectFolder:
         else:
             self.project.close()
         try:
-            move_to_bin(path)
-        except OSError as error:
-            raise make_storage_error(error) from None
+            with report_storage_errors():
+                move_to_bin(path)
         finally:
             if is_open:
                 self.project = self._open_first()
@@ -105,19 +102,14 @@ class ProjectFolder:
         path = next(self.folder / each for each in names if not os.path.lexists(self.folder / each))
         project = Project(path)
         project.rename(parse_name(name))
-        try:
+        with report_storage_errors():
             sync_folder(self.folder)
-        except OSError as error:
-            raise make_storage_error(error) from None
         return project
 
     def _list_paths(self) -> list[Path]:
         """Return the folders of projects, the newest first."""
-        try:
-            with os.scandir(self.folder) as entries:
-                names = [each.name for each in entries if each.is_dir(follow_symlinks=False)]
-        except OSError as error:
-            raise make_storage_error(error) from None
+        with report_storage_errors(), os.scandir(self.folder) as entries:
+            names = [each.name for each in entries if each.is_dir(follow_symlinks=False)]
         found = [self.folder / name for name in names if name != BIN and not name.startswith(".")]
         return sorted((path for path in found if (path / "items").is_dir()), key=lambda path: path.name, reverse=True)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from daemon.projects.importing import make_item
 from daemon.projects.item import TAKE, Item, parse_name
-from daemon.projects.project import MissingError, ProjectError, make_file_name, make_storage_error
+from daemon.projects.project import MissingError, ProjectError, make_file_name, report_storage_errors
 from daemon.projects.project_folder import BIN, move_to_bin
 from daemon.takes import storage
 from daemon.takes.storage import MIDI_SUFFIX
@@ -51,22 +51,18 @@ def describe_takes(folder: Path | None) -> list[dict[str, Any]]:
 def open_take(folder: Path | None, name: str) -> Item:
     """Return a take as an item. Raises MissingError, ProjectError, MidiFileError."""
     path = _find(folder, name)
-    try:
+    with report_storage_errors():
         if path.stat().st_size > _MAX_TAKE_BYTES:
             raise ProjectError(f"{make_printable(name)}: this take is too long to be shown; a DAW can open its file")
         data = path.read_bytes()
-    except OSError as error:
-        raise make_storage_error(error) from None
     song = midifile.parse(data, make_printable(path.name))
     return make_item(song, f"take:{path.stem}", TAKE, make_printable(path.stem), needs_melody=False)
 
 
 def read_take(folder: Path | None, name: str) -> bytes:
     """Return the MIDI file of a take. Raises MissingError, ProjectError, StorageError."""
-    try:
+    with report_storage_errors():
         return _find(folder, name).read_bytes()
-    except OSError as error:
-        raise make_storage_error(error) from None
 
 
 def rename_take(folder: Path | None, name: str, wanted: str) -> str:
@@ -78,20 +74,16 @@ def rename_take(folder: Path | None, name: str, wanted: str) -> str:
         return path.stem
     if os.path.lexists(target):
         raise ProjectError(f"there is a take {target.stem!r} already; choose another name")
-    try:
+    with report_storage_errors():
         path.rename(target)
-    except OSError as error:
-        raise make_storage_error(error) from None
     return target.stem
 
 
 def delete_take(folder: Path | None, name: str) -> None:
     """Move a take to the bin. Raises MissingError, ProjectError, StorageError."""
     path = _find(folder, name)
-    try:
+    with report_storage_errors():
         move_to_bin(path)
-    except OSError as error:
-        raise make_storage_error(error) from None
 
 
 def restore_take(folder: Path | None, name: str) -> None:
@@ -104,10 +96,8 @@ def restore_take(folder: Path | None, name: str) -> None:
     target = folder / path.name
     if os.path.lexists(target):
         raise ProjectError(f"there is a take {shown!r} already; rename that one first")
-    try:
+    with report_storage_errors():
         path.rename(target)
-    except OSError as error:
-        raise make_storage_error(error) from None
 
 
 def _find(folder: Path | None, name: str) -> Path:
@@ -135,10 +125,8 @@ def _list_files(folder: Path | None) -> list[Path]:
     """Return the files of all takes, a MIDI file before the log of the same name. Raises StorageError."""
     if folder is None:
         return []
-    try:
+    with report_storage_errors():
         found = storage.list_takes(folder)
-    except OSError as error:
-        raise make_storage_error(error) from None
     made = {path.stem for path in found if path.suffix == MIDI_SUFFIX}
     return [path for path in found if path.suffix == MIDI_SUFFIX or path.stem not in made]
 
