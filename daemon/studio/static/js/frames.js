@@ -16,11 +16,7 @@ export class Frames {
 
   /** Begin to count anew. */
   reset() {
-    this.painted = 0;
-    this.dropped = 0;
-    this.worstMs = 0;
-    this.paintMs = 0;
-    this.before = NaN;
+    Object.assign(this, new Frames());
   }
 
   /** Note that what moved stands still: the next frame follows no other. */
