@@ -7,6 +7,7 @@
 #ifndef HOUSEBAND_CORE_H
 #define HOUSEBAND_CORE_H
 
+#include "epochs.h"
 #include "parameters.h"
 #include "ring.h"
 
@@ -142,9 +143,7 @@ struct band {
 	/* of link.c, under its lock */
 	struct session *session;
 	struct band *next;
-	int64_t epoch_offset;    /* the session's epoch less that of this instance */
-	bool counted;            /* epoch_offset holds */
-	struct message place;    /* where the host was as this instance told last */
+	struct epoch_count count;
 };
 
 /* main thread */

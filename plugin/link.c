@@ -33,8 +33,6 @@
 #define BUSY_NS (200 * MS)
 /* A start or jump that an instance tells which only receives is passed on after this, unless the lead tells it before. */
 #define LEAD_NS (5 * MS)
-/* An instance that has not followed into an epoch for so long has missed a jump. */
-#define LOST_NS (100 * MS)
 #define REPORT_NS (4 * MS)
 #define SIGN_OF_LIFE_NS (700 * MS)
 #define SILENCE_NS (3 * SECOND)
@@ -63,15 +61,13 @@ struct session {
 	char out[MAX_UNSENT];
 	size_t out_used;
 
-	uint32_t epoch;      /* counted over all instances; 0: none has told where the host is */
-	int64_t epoch_since; /* ns */
-	bool repeats;        /* the epoch begins where the one before did */
-	uint32_t epoch_base; /* the wire's epoch is this one's less so much */
-	struct message at;   /* where the host is */
+	struct epochs epochs; /* none: no instance has told where the host is */
+	uint32_t epoch_base;  /* the wire's epoch is this one's less so much */
+	struct message at;    /* where the host is */
 	int64_t at_said;     /* ns */
 	bool at_waits;       /* `at` has not been passed on */
 	bool held_waits;     /* the keys that are down are to be told of again, once the daemon knows where the host is */
-	int64_t begun;       /* position at which the epoch began */
+	int64_t begun;       /* position at which the epoch began, for this connection */
 	struct message early; /* the beginning of an epoch that an instance told which is not the lead */
 	int64_t early_until;  /* ns; 0: there is none */
 	int plays_said, lead_said;
@@ -125,7 +121,7 @@ static void say_at(struct session *session, int64_t now)
 {
 	const struct message *at = &session->at;
 	double us = 60e6 / fmin(fmax(at->value, 1), 60e6);
-	say(session, "at %lld %lld %lld %d %lld %lld %d %d %lld %lld %lld\n", to_wire(session, session->epoch),
+	say(session, "at %lld %lld %lld %d %lld %lld %d %d %lld %lld %lld\n", to_wire(session, session->epochs.newest),
 	    (long long)session->begun, (long long)at->position, at->data[0], llround(us), (long long)at->bar, at->data[1],
 	    at->data[2], (long long)at->ahead, (long long)at->loop_start, (long long)at->loop_end);
 	session->at_waits = false;
@@ -155,7 +151,7 @@ static void say_held(struct session *session, bool as_ends)
 				message.data[0] = (uint8_t)((as_ends ? 0x80 : 0x90) | channel);
 				message.data[1] = (uint8_t)key;
 				message.data[2] = LATE_END_VELOCITY;
-				say_midi(session, &message, session->epoch);
+				say_midi(session, &message, session->epochs.newest);
 			}
 }
 
@@ -205,11 +201,11 @@ static void put(struct band *band, const struct message *message)
 static void put_to_all(struct session *session, struct message *message, long long wire_epoch)
 {
 	long long epoch = wire_epoch + session->epoch_base;
-	message->foretold = epoch > (long long)session->epoch;
+	message->foretold = epoch > (long long)session->epochs.newest;
 	for (struct band *band = session->bands; band; band = band->next) {
-		long long own = epoch - band->epoch_offset;
+		long long own = epoch - band->count.offset;
 		bool for_role = message->type != MESSAGE_NOTE || atomic_load(&band->outputs) >> message->data[0] & 1;
-		if (!band->counted || own < 0 || own > UINT32_MAX || !for_role)
+		if (!band->count.holds || own < 0 || own > UINT32_MAX || !for_role)
 			continue;
 		message->epoch = (uint32_t)own;
 		put(band, message);
@@ -312,7 +308,7 @@ static bool hear_panic(struct session *session, char *text)
 {
 	struct message message = {.type = MESSAGE_PANIC};
 	(void)text;
-	put_to_all(session, &message, session->epoch);
+	put_to_all(session, &message, session->epochs.newest);
 	return true;
 }
 
@@ -321,7 +317,7 @@ static bool hear_stop(struct session *session, char *text)
 	struct message message = {.type = MESSAGE_STOP};
 	message.data[0] = read_role(read_word(&text));
 	if (message.data[0])
-		put_to_all(session, &message, session->epoch);
+		put_to_all(session, &message, session->epochs.newest);
 	return true;
 }
 
@@ -336,7 +332,7 @@ static bool hear_program(struct session *session, char *text)
 	message.data[1] = (uint8_t)program;
 	message.position = bank;
 	if (message.data[0])
-		put_to_all(session, &message, session->epoch);
+		put_to_all(session, &message, session->epochs.newest);
 	return true;
 }
 
@@ -510,10 +506,10 @@ static void greet(struct session *session, int64_t now)
 	session->told = STATUS_CONNECTING;
 	session->heard = now;
 	session->in_used = session->out_used = 0;
-	session->epoch_base = session->epoch ? session->epoch - 1 : 0;
+	session->epoch_base = session->epochs.newest ? session->epochs.newest - 1 : 0;
 	session->plays_said = session->lead_said = -1;
 	session->values_waited = true;
-	session->at_waits = session->held_waits = session->epoch > 0;
+	session->at_waits = session->held_waits = session->epochs.newest > 0;
 	session->at_said = 0;
 	session->begun = session->at.position; /* for this connection, which has told of nothing before */
 	say(session, "hello %d %s a host with pid %ld\n", PROTOCOL_VERSION, session->id, (long)getpid());
@@ -585,8 +581,6 @@ static void choose_lead(struct session *session)
 	int leads = lead && (mask & 1 || !(session->taken & 1));
 	if (lead != session->lead) {
 		say_held(session, true);
-		if (lead)
-			lead->counted = false; /* from here on its place is the session's */
 		session->lead = lead;
 		session->values_waited = true;
 	}
@@ -603,47 +597,31 @@ static void choose_lead(struct session *session)
 		say_values(session);
 }
 
-/* Tell whether an instance is in another stretch of the host's way than the session. */
-static bool is_elsewhere(const struct session *session, const struct message *message)
+static struct stretch find_stretch(const struct message *message)
 {
-	return message->begun != session->begun || (message->data[0] == 0) != (session->at.data[0] == 0);
-}
-
-/* Bring the count of instances that only receive into agreement with the session's where they are in the same stretch.
- * Rounds of a loop begin at one place, so that there the counts alone tell. */
-static void match_bands(struct session *session)
-{
-	for (struct band *band = session->bands; band && !session->repeats; band = band->next)
-		if (band != session->lead && band->counted && !is_elsewhere(session, &band->place))
-			band->epoch_offset = (int64_t)session->epoch - band->place.epoch;
+	return (struct stretch){message->begun, message->data[0] == MODE_STOPPED};
 }
 
 static void begin_epoch(struct session *session, const struct message *message, uint32_t epoch, int64_t now)
 {
-	session->repeats = !is_elsewhere(session, message);
-	session->epoch = epoch;
+	epochs_begin(&session->epochs, epoch, find_stretch(message));
+	session->epochs.reached = message->position;
 	session->at = *message;
 	session->begun = message->begun;
 	session->early_until = 0;
-	session->epoch_since = now;
-	match_bands(session);
+	for (struct band *band = session->bands; band; band = band->next)
+		if (band != session->lead)
+			epochs_match(&session->epochs, &band->count);
 	say_at(session, now);
 }
 
-/* Find how an instance's count of the epochs and the session's agree: it tells for the first time, or one of them has
- * missed a jump, as when it was not processed meanwhile. */
-static void count_epochs(struct session *session, struct band *band, const struct message *message, int64_t now)
+/* Have an instance forget what it was told of epochs which turned out to be none of its own. */
+static void forget_epochs(struct band *band, int64_t count)
 {
-	int64_t behind = (int64_t)session->epoch - (message->epoch + band->epoch_offset);
-	bool is_lost = behind > 0 && now - session->epoch_since > LOST_NS;
-	if (band->counted && !is_lost)
-		return;
-	if (!session->epoch)
-		session->epoch = 1;
-	band->epoch_offset = (int64_t)session->epoch - message->epoch;
-	if (band == session->lead && is_elsewhere(session, message))
-		band->epoch_offset++;
-	band->counted = true;
+	for (int64_t i = 1; i <= count && i < MAX_EPOCHS_AHEAD; i++) {
+		const struct message forget = {.type = MESSAGE_FORGET, .epoch = band->count.own + (uint32_t)i};
+		put(band, &forget);
+	}
 }
 
 /* Take where the host is from the instance that leads. */
@@ -651,6 +629,7 @@ static void take_lead(struct session *session, const struct message *message, in
 {
 	bool changed = message->data[0] != session->at.data[0];
 	session->at = *message;
+	session->epochs.reached = message->position;
 	session->at_waits = true;
 	if (message->data[0] == MODE_OFFLINE || changed || now - session->at_said >= REPORT_NS)
 		say_at(session, now);
@@ -659,14 +638,17 @@ static void take_lead(struct session *session, const struct message *message, in
 /* Take where the host is from an instance. */
 static void take_transport(struct session *session, struct band *band, const struct message *message, int64_t now)
 {
-	count_epochs(session, band, message, now);
-	band->place = *message;
-	match_bands(session);
-	int64_t epoch = (int64_t)message->epoch + band->epoch_offset;
-	bool is_new = epoch > (int64_t)session->epoch && epoch <= UINT32_MAX;
+	struct epoch_count before = band->count;
+	if (!session->epochs.newest)
+		epochs_begin(&session->epochs, 1, (struct stretch){0, true});
+	int64_t epoch = epochs_take(&session->epochs, &band->count, message->epoch, find_stretch(message),
+	                            band == session->lead, now);
+	if (before.holds && before.own == message->epoch)
+		forget_epochs(band, band->count.offset - before.offset);
+	bool is_new = epoch > (int64_t)session->epochs.newest && epoch <= UINT32_MAX;
 	if (band == session->lead && is_new) {
 		begin_epoch(session, message, (uint32_t)epoch, now);
-	} else if (band == session->lead && epoch == (int64_t)session->epoch) {
+	} else if (band == session->lead && epoch == (int64_t)session->epochs.newest) {
 		take_lead(session, message, now);
 	} else if (is_new && !session->early_until) {
 		session->early = *message;
@@ -675,25 +657,33 @@ static void take_transport(struct session *session, struct band *band, const str
 	}
 }
 
-/* Take that an instance is processed no more. With the one that leads, the host has stopped as far as the band can tell. */
+static bool has_others(const struct session *session, const struct band *left)
+{
+	for (const struct band *band = session->bands; band; band = band->next)
+		if (band != left && atomic_load(&band->active))
+			return true;
+	return false;
+}
+
+/* Take that an instance is processed no more. With the last one, the host has stopped as far as the band can tell. */
 static void take_leave(struct session *session, struct band *band, int64_t now)
 {
-	band->counted = false;
-	if (band != session->lead || !session->epoch || session->at.data[0] == MODE_STOPPED)
+	band->count.holds = false;
+	if (has_others(session, band) || !session->epochs.newest || session->at.data[0] == MODE_STOPPED)
 		return;
 	struct message stopped = session->at;
 	stopped.data[0] = MODE_STOPPED;
 	stopped.begun = stopped.position;
-	begin_epoch(session, &stopped, session->epoch + 1, now);
+	begin_epoch(session, &stopped, session->epochs.newest + 1, now);
 	say_held(session, true);
 }
 
 static void take_set(struct session *session, struct band *band, const struct message *message)
 {
-	int64_t epoch = (int64_t)message->epoch + band->epoch_offset;
-	bool is_placed = band->counted && epoch == (int64_t)session->epoch;
+	int64_t epoch = (int64_t)message->epoch + band->count.offset;
+	bool is_placed = band->count.holds && epoch == (int64_t)session->epochs.newest;
 	if (message->data[0] < PARAMETER_COUNT && session->fd >= 0)
-		say_value(session, message->data[0], message->value, is_placed ? to_wire(session, session->epoch) : 0,
+		say_value(session, message->data[0], message->value, is_placed ? to_wire(session, session->epochs.newest) : 0,
 		          is_placed ? (long long)message->position : 0);
 }
 
@@ -711,8 +701,8 @@ static bool take_messages(struct session *session, struct band *band, int64_t no
 			continue;
 		else if (message.type == MESSAGE_SET)
 			take_set(session, band, &message);
-		else if (band->counted && (int64_t)message.epoch + band->epoch_offset == (int64_t)session->epoch)
-			say_midi(session, &message, session->epoch);
+		else if (band->count.holds && (int64_t)message.epoch + band->count.offset == (int64_t)session->epochs.newest)
+			say_midi(session, &message, session->epochs.newest);
 	}
 	return any;
 }
@@ -732,7 +722,7 @@ static bool serve(struct session *session, int64_t now)
 		show_status(session, now);
 		return any;
 	}
-	if (session->epoch && ((session->at_waits && now - session->at_said >= REPORT_NS) || now - session->at_said >= SECOND))
+	if (session->epochs.newest && ((session->at_waits && now - session->at_said >= REPORT_NS) || now - session->at_said >= SECOND))
 		say_at(session, now);
 	if (session->held_waits && !session->at_waits) {
 		session->held_waits = false;
@@ -875,7 +865,7 @@ static void add_band(struct band *band, struct session *session)
 	*place = band;
 	band->next = NULL;
 	band->session = session;
-	band->counted = false;
+	band->count.holds = false;
 	snprintf(latest_id, sizeof latest_id, "%s", session->id);
 }
 

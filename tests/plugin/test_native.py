@@ -17,6 +17,7 @@ from daemon.core.controls import CONTROLS
 from daemon.core.value_types import Integer, Number
 from daemon.plugin import bundles
 from music.errors import UserError
+from tests.plugin.instances import load_library
 
 NATIVE = Path(__file__).parent / "native"
 FORMATS = ("lv2", "clap")
@@ -118,18 +119,7 @@ def test_it_starts_the_band_once_where_none_runs(folder: Path, tmp_path: Path) -
 @pytest.fixture(scope="session")
 def library(folder: Path) -> ctypes.CDLL:
     """The plugin without its interfaces, to be called from here."""
-    built, sources = folder / "core.so", bundles.find_sources()
-    names = ("core.c", "link.c", "start.c", "state.c", "parameters.c")
-    command = ["cc", "-std=c11", "-shared", "-fPIC", "-pthread", *(str(sources / name) for name in names)]
-    subprocess.run([*command, "-o", str(built), "-lm"], check=True, timeout=60)
-    found = ctypes.CDLL(str(built))
-    found.band_create.restype = ctypes.c_void_p
-    found.band_create.argtypes = [ctypes.c_double]
-    found.band_save.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]
-    found.band_load.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
-    found.band_load.restype = ctypes.c_bool
-    found.band_destroy.argtypes = [ctypes.c_void_p]
-    return found
+    return load_library(folder / "core.so")
 
 
 def save(library: ctypes.CDLL, band: int) -> dict[str, str]:

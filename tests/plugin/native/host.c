@@ -45,6 +45,7 @@ static unsigned epoch;            /* of the host: starts, stops, jumps */
 static int64_t expected[5];       /* milliticks at which the next note of each role begins */
 static unsigned sounding[INSTANCES][16][128]; /* epoch in which a key began, plus 1; 0: it is up */
 static bool exact, ramps;
+static bool settles; /* the host waits for the daemon: for how many blocks, the machine's load says, so that nothing is drawn */
 
 /* the result */
 static unsigned long notes, blocks, wrong, epochs, through_in, through_out, wraps;
@@ -241,7 +242,7 @@ static void put_melody(struct events *in, uint32_t frame)
 {
 	static uint8_t key;
 	static bool down;
-	if (draw(4))
+	if (settles || draw(4))
 		return;
 	if (!down)
 		key = (uint8_t)(60 + draw(24));
@@ -390,16 +391,18 @@ static void settle(void)
 		here.rolling = false;
 		begin_epoch();
 	}
-	for (int i = 0; i < 3000; i++) {
-		bool all = true;
+	bool all = false;
+	settles = true;
+	for (int i = 0; i < 3000 && !(all && i > 10); i++) {
+		all = true;
 		run_block(64);
 		for (int k = 0; k < INSTANCES; k++)
 			all &= driver->status(instances[k]) == 2;
-		if (all && i > 10)
-			return;
 		usleep(5000);
 	}
-	complain("the daemon is there, and the status does not say so");
+	settles = false;
+	if (!all)
+		complain("the daemon is there, and the status does not say so");
 }
 
 static void turn_tempo(void)

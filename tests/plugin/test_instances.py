@@ -1,0 +1,194 @@
+"""Instances of one project, in whatever order the host processes them: each note at its sample, and none hangs."""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.plugin.instances import (
+    ABSENT,
+    ALL,
+    BASS,
+    FAILED,
+    FRAMES_PER_TICK,
+    NOTE_OFF,
+    NOTE_ON,
+    PLAYING,
+    Connection,
+    Daemon,
+    Instance,
+    at,
+    load_library,
+)
+
+pytestmark = pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
+BASS_ON, BASS_OFF = bytes((NOTE_ON | 1, 40, 90)), bytes((NOTE_OFF | 1, 40, 64))
+
+Make = Callable[..., Instance]
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    return load_library(tmp_path_factory.mktemp("library") / "core.so")
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
+    made = Daemon(tmp_path / "socket", monkeypatch)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def make(library: ctypes.CDLL, daemon: Daemon) -> Iterator[Make]:
+    """Make an instance, which ends with the test."""
+    made: list[Instance] = []
+
+    def create(plays: int, session: str = "one") -> Instance:
+        made.append(Instance(library, plays, session))
+        return made[-1]
+
+    yield create
+    for each in made:
+        each.destroy()
+
+
+def tell_all(connection: Connection, instance: Instance, *lines: str) -> None:
+    """Say lines, and wait until they are where the instances find them."""
+    connection.say(*lines, "state 3 ")
+    instance.wait_for_status(FAILED)
+    connection.say("state 2 ")
+    instance.wait_for_status(PLAYING)
+
+
+def test_an_epoch_that_begins_where_an_older_one_did_is_another(make: Make, daemon: Daemon) -> None:
+    melody, bass = make(ALL), make(BASS)
+    connection = daemon.accept()
+    for each in (melody, bass):
+        each.run(64, (0, at(96)))
+    epoch = int(connection.hear("at")[0])
+    # a jump, and back to the first place, within one block that the melody's instance is processed in first
+    block = (64, (0, at(150)), (32, at(96)))
+    melody.run(*block)
+    connection.hear("at", epoch + 2, 96000)
+    tell_all(connection, melody, f"note {epoch + 2} bass 96000 40 90 0", f"until {epoch + 2} 97000")
+    assert bass.run(*block) == [(32, BASS_ON)]
+
+
+def test_an_instance_that_is_processed_first_agrees_in_every_round_of_a_loop(make: Make, daemon: Daemon) -> None:
+    melody, bass = make(ALL), make(BASS)
+    connection = daemon.accept()
+    for each in (bass, melody):
+        each.run(64, (0, at(96)))
+    epoch = int(connection.hear("at")[0])
+    for again in range(1, 4):
+        assert bass.run(64, (0, at(150)), (32, at(96))) == [(0, BASS_OFF)] * (again > 1)
+        melody.run(64, (0, at(150)), (32, at(96)))
+        now = epoch + 2 * again
+        connection.hear("at", now, 96000)
+        tell_all(connection, melody, f"note {now} bass 96100 40 90 0", f"until {now} 97000")
+        assert bass.run(200) == [(68, BASS_ON)]
+
+
+def test_an_instance_that_is_added_while_the_host_plays_receives_from_there_on(make: Make, daemon: Daemon) -> None:
+    melody = make(ALL)
+    connection = daemon.accept()
+    melody.run(FRAMES_PER_TICK, (0, at(0)))
+    epoch = int(connection.hear("at")[0])
+    bass = make(BASS)
+    for each in (bass, melody):
+        each.run(FRAMES_PER_TICK, (0, at(1)))
+    connection.hear("plays", 3)
+    connection.hear("at", epoch, 0)
+    tell_all(connection, melody, f"note {epoch} bass 2500 40 90 0", f"until {epoch} 4000")
+    assert bass.run(FRAMES_PER_TICK, (0, at(2))) == [(500, BASS_ON)]
+    melody.run(FRAMES_PER_TICK, (0, at(2)))
+    for each in (bass, melody):  # and agrees on what is next
+        each.run(FRAMES_PER_TICK, (0, at(50)))
+    connection.hear("at", epoch + 1, 50000)
+    tell_all(connection, melody, f"note {epoch + 1} bass 51250 40 90 0", f"until {epoch + 1} 52000")
+    assert bass.run(FRAMES_PER_TICK, (0, at(51))) == [(250, BASS_ON)]
+
+
+def test_a_melody_that_is_taken_away_and_comes_back_interrupts_nobody(make: Make, daemon: Daemon) -> None:
+    melody, bass = make(ALL), make(BASS)
+    connection = daemon.accept()
+    for each in (melody, bass):
+        each.run(FRAMES_PER_TICK, (0, at(0)), heard=[(10, bytes((NOTE_ON, 60, 90)))])
+    epoch = int(connection.hear("at")[0])
+    connection.hear("in", epoch, 10)
+    melody.deactivate()
+    connection.hear("in", epoch)  # its key goes up
+    connection.hear("plays", 2, 1)
+    bass.run(FRAMES_PER_TICK, (0, at(1)))
+    melody.activate()
+    connection.hear("plays", 3, 1)
+    for tick in (2, 3):
+        for each in (melody, bass):
+            each.run(FRAMES_PER_TICK, (0, at(tick)))
+    connection.hear("at", epoch, 0, 4000)
+    tell_all(connection, bass, f"note {epoch} bass 4000 40 90 0", f"until {epoch} 5000")
+    assert bass.run(FRAMES_PER_TICK, (0, at(4))) == [(0, BASS_ON)]
+
+
+def test_the_last_instance_that_goes_stops_the_band(make: Make, daemon: Daemon) -> None:
+    bass = make(BASS)
+    connection = daemon.accept()
+    bass.run(FRAMES_PER_TICK, (0, at(0)))
+    epoch = int(connection.hear("at")[0])
+    bass.deactivate()
+    assert connection.hear("at", epoch + 1)[3] == "0"
+
+
+def test_one_of_two_melodies_feeds_the_band_and_the_other_takes_over(make: Make, daemon: Daemon) -> None:
+    first, second = make(ALL), make(ALL)
+    connection = daemon.accept()
+    first.run(100, (0, at(0)), heard=[(10, bytes((NOTE_ON, 60, 90)))])
+    second.run(100, (0, at(0)), heard=[(10, bytes((NOTE_ON, 72, 90)))])
+    epoch = int(connection.hear("at")[0])
+    assert connection.hear("in")[2:4] == ["144", "60"]
+    first.deactivate()
+    assert connection.hear("in")[2:4] == ["128", "60"]
+    second.run(100, heard=[(10, bytes((NOTE_ON, 74, 90)))])
+    assert connection.hear("in") == [str(epoch), "110", "144", "74", "90"]
+
+
+def test_two_projects_of_one_host_know_nothing_of_each_other(make: Make, daemon: Daemon) -> None:
+    melodies = [make(ALL, "one"), make(ALL, "two")]
+    basses = [make(BASS, "one"), make(BASS, "two")]
+    connections = {each.hello[1]: each for each in (daemon.accept(), daemon.accept())}
+    assert sorted(connections) == ["one", "two"]
+    for number, each in enumerate((*melodies, *basses)):
+        each.run(100, (0, at(96 * (number % 2))))
+    for number, name in enumerate(("one", "two")):
+        connection, begin = connections[name], 96000 * number
+        epoch = int(connection.hear("at")[0])
+        pitch = 40 + number
+        tell_all(
+            connection,
+            melodies[number],
+            f"note {epoch} bass {begin + 150} {pitch} 90 0",
+            f"until {epoch} {begin + 1000}",
+        )
+    assert [each.run(100) for each in basses] == [[(50, bytes((NOTE_ON | 1, 40 + number, 90)))] for number in range(2)]
+    connections["one"].close()  # one is lost: what sounds of it ends, the other goes on
+    basses[0].wait_for_status(ABSENT)
+    assert basses[0].run(100) == [(0, BASS_OFF)]
+    assert basses[1].run(100) == []
+
+
+def test_what_sounds_ends_where_an_instance_is_taken_down_and_put_up_again(make: Make, daemon: Daemon) -> None:
+    melody, bass = make(ALL), make(BASS)
+    connection = daemon.accept()
+    for each in (melody, bass):
+        each.run(100, (0, at(0)))
+    epoch = int(connection.hear("at")[0])
+    tell_all(connection, melody, f"note {epoch} bass 150 40 90 0", f"until {epoch} 1000")
+    assert bass.run(100) == [(50, BASS_ON)]
+    bass.deactivate()
+    bass.activate()
+    assert bass.run(100, (0, at(0.2))) == [(0, BASS_OFF)]
