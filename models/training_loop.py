@@ -1,7 +1,8 @@
 """The loop that every technique is trained in, on CPU or CUDA, one device or many (Lightning Fabric).
 
-A run is a folder: `losses.csv` and `losses.png`, `run.json` (command, commit, data) and `checkpoint/`. A run that was
-stopped or killed goes on from its checkpoint as if it had not been. Of several devices the first writes all of it.
+A run is a folder: `losses.csv` and `losses.png`, `run.json` (command, commit, data), `checkpoint/` and `moments/`. A
+run that was stopped or killed goes on from its checkpoint as if it had not been. Of several devices the first writes
+all of it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from models import checkpoint
+from models.moments import MomentFiles, plan_moments
 from models.optimisation import average_tensor
 from music.errors import HousebandError, UserError
 from music.files import open_atomically, write_atomically
@@ -175,6 +177,7 @@ class TrainingRun:
         #: of several devices one writes
         self.is_first = fabric.is_global_zero
         self.log = LossLog(folder, int(state["step"]), state.get("losses"))
+        self.moments = MomentFiles(folder, int(state["step"])) if self.is_first else None
         self._begun_s = time.monotonic() - float(state.get("seconds", 0))
 
     def run(self, every: int = 200, save_every_s: float = 60.0) -> None:
@@ -183,6 +186,9 @@ class TrainingRun:
         Both are written at the end, too, and a checkpoint where Ctrl-C or SIGTERM comes. Raises TrainingStopped then.
         """
         signals, saved_s = StopSignals(), time.monotonic()
+        due = set(plan_moments(self.steps))
+        if self.state["step"] == 0:
+            self._keep_moment(0)
         with signals.watched(), _open_progress(hidden=not (self.is_first and sys.stderr.isatty())) as progress:
             task = progress.add_task("training", total=self.steps, completed=int(self.state["step"]), losses="")
             for step in range(int(self.state["step"]), self.steps):
@@ -194,6 +200,8 @@ class TrainingRun:
                 self.log.add(losses)
                 if self.is_first and ((step + 1) % every == 0 or is_last):
                     progress.update(task, losses=self._write_row(step + 1))
+                if step + 1 in due:
+                    self._keep_moment(step + 1)
                 if saves or stops or is_last:
                     self._save(step + 1, is_last)
                     saved_s = time.monotonic()
@@ -215,6 +223,12 @@ class TrainingRun:
         if not sys.stderr.isatty():
             click.echo(" ".join(f"{name}={value}" for name, value in row.items()))
         return _describe_losses(row)
+
+    def _keep_moment(self, step: int) -> None:
+        """Keep the averaged weights of a step, with what the exporter needs. Of several devices one does."""
+        if self.moments is not None:
+            extras = self.objective.collect_extras()
+            self.moments.keep(step, self.steps, self.objective.modules["average"], self.state, extras)
 
     def _agree(self, losses: dict[str, float], saves: bool, stops: bool) -> tuple[dict[str, float], bool, bool]:
         """Return the losses of all devices, and whether any of them wants to save, and to stop.

@@ -34,35 +34,6 @@ Figures = NDArray[np.float64]
 Pair = list[list[float]]
 
 
-@torch.no_grad()
-def choose_grooves(
-    songs: list[CachedSong], encoder: Encoder, z: int, count: int = 48, heard: int = 256
-) -> tuple[list[list[Pair]], list[list[Pair]]]:
-    """Return what the groove vector is drawn from when playing: pairs of vectors and pairs of habits, by style.
-
-    songs: in metres of one kind. A song's sections take the two of a pair in turns. There are up to `count` pairs a
-    style, first those that together move most as the style's bands do, chosen from `heard` passages; a vector is `z`
-    long, habits are as music.analysis.note_density measures them.
-    """
-    random = np.random.default_rng(0)
-    grooves, habits = [], []
-    for style in GAN_STYLES:
-        own = [s for s in songs if s.style == style]
-        drawn = [own[int(random.integers(len(own)))] for _ in range(2 * heard)] if len(own) > 2 * heard else own
-        found = [passage for song in drawn if (passage := draw_passage(song, random)) is not None][:heard]
-        if not found:
-            grooves.append([[[0.0] * z] * 2])
-            habits.append([[[0.0] * note_density.HABIT_COUNT] * 2])
-            continue
-        mean = np.nanmean([measure_moves(collect_parts(song), 0, song.steps, song.metre) for song in drawn[:heard]], 0)
-        device = next(encoder.parameters()).device
-        vectors = encoder(torch.as_tensor(np.stack([passage.bar for passage in found]), device=device)).tolist()
-        pairs = rank_pairs(np.array([passage.moves for passage in found]), mean)[:count]
-        grooves.append([[[round(v, 4) for v in vectors[i]] for i in pair] for pair in pairs])
-        habits.append([[[round(v, 3) for v in found[i].habits.tolist()] for i in pair] for pair in pairs])
-    return grooves, habits
-
-
 @dataclass(frozen=True, slots=True)
 class GroovePassage:
     """A stretch of a song's band, as long as the canvas."""
@@ -70,6 +41,57 @@ class GroovePassage:
     bar: NDArray[np.float32]  #: (RHYTHM_ROWS, STEPS_PER_BAR): its mean bar
     moves: Figures  #: (MOVES,)
     habits: Figures  #: (note_density.HABIT_COUNT,)
+
+
+@dataclass(frozen=True, slots=True)
+class GrooveChoice:
+    """The passages of a style's bands whose grooves are played; None of them knows an encoder."""
+
+    passages: list[GroovePassage]
+    #: rows of passages whose grooves a song's sections take in turns
+    pairs: list[tuple[int, int]]
+
+
+def choose_passages(songs: list[CachedSong], count: int = 48, heard: int = 256) -> list[GrooveChoice]:
+    """Return the passages of each style that the groove vector is drawn from when playing.
+
+    songs: in metres of one kind. There are up to `count` pairs a style, first those that together move most as the
+    style's bands do, chosen from `heard` passages. Takes a minute.
+    """
+    random = np.random.default_rng(0)
+    choices = []
+    for style in GAN_STYLES:
+        own = [s for s in songs if s.style == style]
+        drawn = [own[int(random.integers(len(own)))] for _ in range(2 * heard)] if len(own) > 2 * heard else own
+        found = [passage for song in drawn if (passage := draw_passage(song, random)) is not None][:heard]
+        if not found:
+            choices.append(GrooveChoice([], []))
+            continue
+        mean = np.nanmean([measure_moves(collect_parts(song), 0, song.steps, song.metre) for song in drawn[:heard]], 0)
+        choices.append(GrooveChoice(found, rank_pairs(np.array([passage.moves for passage in found]), mean)[:count]))
+    return choices
+
+
+@torch.no_grad()
+def encode_grooves(choices: list[GrooveChoice], encoder: Encoder, z: int) -> tuple[list[list[Pair]], list[list[Pair]]]:
+    """Return pairs of groove vectors, `z` long, and pairs of habits, by style; zeros where a style has no passage.
+
+    Habits are as music.analysis.note_density measures them.
+    """
+    grooves, habits = [], []
+    device = next(encoder.parameters()).device
+    for choice in choices:
+        if not choice.passages:
+            grooves.append([[[0.0] * z] * 2])
+            habits.append([[[0.0] * note_density.HABIT_COUNT] * 2])
+            continue
+        bars = np.stack([passage.bar for passage in choice.passages])
+        vectors = encoder(torch.as_tensor(bars, device=device)).tolist()
+        grooves.append([[[round(v, 4) for v in vectors[i]] for i in pair] for pair in choice.pairs])
+        habits.append(
+            [[[round(v, 3) for v in choice.passages[i].habits.tolist()] for i in pair] for pair in choice.pairs]
+        )
+    return grooves, habits
 
 
 def draw_passage(song: CachedSong, random: np.random.Generator) -> GroovePassage | None:

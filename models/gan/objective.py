@@ -12,7 +12,7 @@ import copy
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -311,15 +311,20 @@ class GanObjective:
 
     def collect_extras(self) -> dict[str, Any]:
         """Return the grooves to play, by metre, the habits of their bands, and how much velocities vary."""
-        songs: dict[str, list[CachedSong]] = {}
-        for song in self.train_songs:
-            songs.setdefault(gan_canvas.find_groove_kind(song.metre), []).append(song)
         banks = {
-            kind: groove_bank.choose_grooves(found, self.encoder, self.recipe.model.z)
-            for kind, found in sorted(songs.items())
+            kind: groove_bank.encode_grooves(choices, self.encoder, self.recipe.model.z)
+            for kind, choices in self._passages.items()
         }
         grooves, habits = ({kind: bank[i] for kind, bank in banks.items()} for i in (0, 1))
         return {"grooves": grooves, "habits": habits, "velocity_std": self.average.velocity_log_std.exp().tolist()}
+
+    @cached_property
+    def _passages(self) -> dict[str, list[groove_bank.GrooveChoice]]:
+        """The passages whose grooves are played, by metre: chosen once, however often the run is kept."""
+        songs: dict[str, list[CachedSong]] = {}
+        for song in self.train_songs:
+            songs.setdefault(gan_canvas.find_groove_kind(song.metre), []).append(song)
+        return {kind: groove_bank.choose_passages(found) for kind, found in sorted(songs.items())}
 
     def _move(self, batch: GanBatch) -> dict[str, Tensor]:
         """Return a batch on the device; with `style_hot`, the style one-hot, and `ahead`, the steps' weights."""
