@@ -8,13 +8,10 @@ all of it.
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 import signal
 import sys
 import time
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
@@ -28,10 +25,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from models import checkpoint
+from models.loss_log import LossLog
+from models.loss_plot import LossPanel, draw_losses
 from models.moments import MomentFiles, plan_moments
 from models.optimisation import average_tensor
-from music.errors import HousebandError, UserError
-from music.files import open_atomically, write_atomically
+from music.errors import HousebandError
 
 #: so many of a run's losses stand beside its progress bar
 SHOWN_LOSSES = 3
@@ -45,6 +43,8 @@ class Objective(Protocol):
     #: by the names that their tensors have in a checkpoint; `average` holds the weights that are exported
     modules: Mapping[str, nn.Module]
     optimizers: Mapping[str, Optimizer]
+    #: every loss that `update` and `validate` return, with its name, its unit and what it should do
+    loss_panels: Sequence[LossPanel]
 
     def begin(self) -> None:
         """Take over the weights that the recipe begins with; not called where a run goes on."""
@@ -63,73 +63,6 @@ class Objective(Protocol):
 
     def collect_extras(self) -> dict[str, Any]:
         """Return what the exporter needs beside the weights, as JSON values."""
-
-
-class LossLog:
-    """The table `losses.csv`: a row holds the means of the losses since the row before, and validation losses."""
-
-    def __init__(self, folder: Path, last_step: int, pending: Mapping[str, list[float]] | None = None) -> None:
-        """Go on with the table in a run's folder; rows of later steps than `last_step` are left out.
-
-        pending: losses since the last row. Raises UserError when the table is damaged.
-        """
-        self.path = folder / "losses.csv"
-        self.rows: list[dict[str, str]] = []
-        #: the losses since the last row
-        self.pending: dict[str, list[float]] = defaultdict(list, {k: list(v) for k, v in (pending or {}).items()})
-        if self.path.exists() and last_step:
-            try:
-                with self.path.open(newline="") as file:
-                    self.rows = [row for row in csv.DictReader(file) if int(row["step"]) <= last_step]
-            except (ValueError, KeyError, TypeError, csv.Error):
-                raise UserError(f"{self.path}: not a table of losses; move it away to go on without it") from None
-
-    def add(self, losses: Mapping[str, float]) -> None:
-        """Remember the losses of one update."""
-        for name, value in losses.items():
-            self.pending[name].append(value)
-
-    def write_row(self, step: int, seconds: float, validated: Mapping[str, float]) -> dict[str, str]:
-        """Close a row with validation losses beside the means, write the table, and return the row."""
-        means = {name: sum(values) / len(values) for name, values in self.pending.items()} | dict(validated)
-        row = {"step": str(step), "seconds": f"{seconds:.1f}"} | {k: f"{v:.5g}" for k, v in means.items()}
-        self.rows.append(row)
-        self.pending.clear()
-        table = io.StringIO(newline="")
-        writer = csv.DictWriter(table, self._list_columns(), restval="")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        write_atomically(self.path, table.getvalue())
-        return row
-
-    def plot(self) -> None:
-        """Draw every column over the steps into `losses.png`; validation losses of one kind share a panel."""
-        import matplotlib
-
-        matplotlib.use("Agg")
-        from matplotlib import pyplot
-
-        panels: dict[str, list[str]] = defaultdict(list)
-        for name in self._list_columns():
-            if name not in ("step", "seconds"):
-                panels[name.split("_")[-1] if name.startswith("valid") else name].append(name)
-        columns, rows = min(4, len(panels)), -(-len(panels) // 4)
-        figure, axes = pyplot.subplots(rows, columns, figsize=(4 * columns, 2.6 * rows), squeeze=False)
-        for axis, (title, names) in zip(axes.flat, panels.items(), strict=False):
-            for name in names:
-                points = [(int(row["step"]), float(row[name])) for row in self.rows if row.get(name)]
-                axis.plot(*zip(*points, strict=True), label=name, linewidth=1)
-            axis.set_title(title, fontsize=9)
-            axis.legend(fontsize=6, framealpha=0.4)
-        for axis in axes.flat[len(panels) :]:
-            axis.set_axis_off()
-        figure.tight_layout()
-        with open_atomically(self.path.with_suffix(".png")) as file:
-            figure.savefig(file, dpi=80, format="png")
-        pyplot.close(figure)
-
-    def _list_columns(self) -> list[str]:
-        return list(dict.fromkeys(name for row in self.rows for name in row))
 
 
 class TrainingStopped(HousebandError):
@@ -210,7 +143,7 @@ class TrainingRun:
         if self.state["step"] >= self.steps and "extras" not in self.state:  # told to end where it was
             self._save(self.state["step"], is_last=True)
         if self.is_first and self.log.rows:
-            self.log.plot()
+            self._plot()
         if self.state["step"] < self.steps:
             raise TrainingStopped(
                 f"stopped by {signals.caught or 'a signal'} at step {self.state['step']} of {self.steps}, and saved in "
@@ -223,6 +156,11 @@ class TrainingRun:
         if not sys.stderr.isatty():
             click.echo(" ".join(f"{name}={value}" for name, value in row.items()))
         return _describe_losses(row)
+
+    def _plot(self) -> None:
+        """Draw the losses up to here into `losses.png`."""
+        title = f"{self.state['technique']}: losses over {self.state['step']:,} updates"
+        draw_losses(self.log.path.with_suffix(".png"), title, self.log.rows, self.objective.loss_panels)
 
     def _keep_moment(self, step: int) -> None:
         """Keep the averaged weights of a step, with what the exporter needs. Of several devices one does."""

@@ -7,7 +7,7 @@ network itself has sampled: right or wrong, that is the roll it will look at whe
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from models.arcnn import dataset
 from models.arcnn.dataset import EditExample, EditPiece, ExamplePool, SpoilRecipe
+from models.arcnn.loss_panels import PANELS
 from models.arcnn.network import (
     ARCNN_STYLES,
     HIGH_PITCH,
@@ -31,6 +32,7 @@ from models.arcnn.network import (
 )
 from models.data.song_cache import CachedSong
 from models.draws import Draws
+from models.loss_plot import LossPanel
 from models.optimisation import average_count, set_rate, update_average, update_weights, warm_up
 from models.progress import show_progress
 from models.recipe import BatchSize, Bounds, Count, Rate, RecipeError, Share, read_recipe
@@ -77,6 +79,8 @@ PUBLISHED: dict[str, Any] = {
 
 class ArcnnObjective:
     """Network, optimizer and examples of one run."""
+
+    loss_panels: Sequence[LossPanel] = PANELS
 
     def __init__(self, fabric: Fabric, recipe: ArcnnRecipe, songs: list[CachedSong], steps: int, seed: int) -> None:
         torch.manual_seed(seed)

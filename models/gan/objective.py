@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -28,10 +28,12 @@ from models.data.song_cache import CachedSong, DataError
 from models.draws import BatchNoise, Draws
 from models.gan import groove_bank
 from models.gan.dataset import BAND, GAN_STYLES, GanBatch, Streams
+from models.gan.loss_panels import PANELS
 from models.gan.losses import compute_gradient_penalty, compute_losses, weigh_steps
 from models.gan.network import Critic, Encoder, GanConfig, Generator, choose_chords
 from models.gan.roll import RHYTHM_NOISES, WRITTEN_BEATS, RollLogits, SoftRoll, mark_tones, play
 from models.harmonist.objective import load_harmonist
+from models.loss_plot import LossPanel
 from models.optimisation import anneal, average_count, average_tensor, set_rate, update_average, update_weights, warm_up
 from models.recipe import BatchSize, Count, Rate, Share, read_recipe
 from music.chords import QUALITIES
@@ -110,6 +112,8 @@ def draw_gumbel(count: int, noise: BatchNoise) -> Tensor:
 
 class GanObjective:
     """Networks, optimizers and streams of one run."""
+
+    loss_panels: Sequence[LossPanel] = PANELS
 
     def __init__(self, fabric: Fabric, recipe: GanRecipe, songs: list[CachedSong], steps: int, seed: int) -> None:
         torch.manual_seed(seed)

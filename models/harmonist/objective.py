@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,8 +28,10 @@ from models.harmonist.dataset import (
     modulate,
 )
 from models.harmonist.evidence import EvidencePlanes, EvidenceShares, draw_given, simulate_evidence
+from models.harmonist.loss_panels import PANELS
 from models.harmonist.network import CHORDS, Given, Harmonist, HarmonistConfig, compute_chord_loss
 from models.key_equivariant import Drop
+from models.loss_plot import LossPanel
 from models.optimisation import anneal, average_count, set_rate, update_average, update_weights, warm_up
 from models.recipe import BatchSize, Bounds, Rate, Share, read_recipe
 from music.encoding.melody_context import AHEAD_BEATS
@@ -75,6 +77,8 @@ def load_harmonist(run: Path) -> Harmonist:
 
 class HarmonistObjective:
     """Network, optimizer and tunes of one run."""
+
+    loss_panels: Sequence[LossPanel] = PANELS
 
     def __init__(self, fabric: Fabric, recipe: HarmonistRecipe, songs: list[CachedSong], steps: int, seed: int) -> None:
         torch.manual_seed(seed)

@@ -7,7 +7,7 @@ none, or played under chords that the harmonist got wrong; and it learns only wh
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,11 @@ from models.data.song_cache import CachedSong, DataError
 from models.draws import Draws
 from models.harmonist.network import measure_agreement
 from models.harmonist.objective import load_harmonist
+from models.loss_plot import LossPanel
 from models.optimisation import anneal, average_count, set_rate, update_average, update_weights, warm_up
 from models.recipe import BatchSize, Rate, RecipeError, Share, read_recipe
 from models.transformer.dataset import BandScore, HandBatch, Stretches
+from models.transformer.loss_panels import PANELS
 from models.transformer.network import HALF_HEAD, TRANSFORMER_STYLES, Transformer, TransformerConfig
 from music.analysis import melody_recall
 from music.chords import NO_CHORD
@@ -91,6 +93,8 @@ def compute_velocity_loss(fabric: Fabric, logits: Tensor, log_std: Tensor, batch
 
 class TransformerObjective:
     """Network, optimizer and songs of one run."""
+
+    loss_panels: Sequence[LossPanel] = PANELS
 
     def __init__(
         self, fabric: Fabric, recipe: TransformerRecipe, songs: list[CachedSong], steps: int, seed: int

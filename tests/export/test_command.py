@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from models.data.song_cache import CachedSong
 from models.gan.dataset import GAN_STYLES
 from models.gan.network import Generator
 from models.harmonist.objective import load_harmonist
+from models.loss_plot import LossPanel
 from models.optimisation import update_weights
 from models.recipe import read_recipe
 from music.signature import Signature
@@ -165,6 +166,8 @@ class ToyRecipe:
 
 class ToyObjective:
     """Learns to be 1, by half of the way each time."""
+
+    loss_panels: Sequence[LossPanel] = ()
 
     def __init__(self, fabric: Fabric, recipe: ToyRecipe, songs: list[CachedSong], steps: int, seed: int) -> None:
         self.net = torch.nn.Linear(1, 1, bias=False)

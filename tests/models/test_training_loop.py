@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,10 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from models import checkpoint
-from models.training_loop import STATE, LossLog, TrainingRun, TrainingStopped
+from models.loss_log import LossLog
+from models.loss_plot import LossPanel
+from models.moments import list_moments, load_moment
+from models.training_loop import STATE, TrainingRun, TrainingStopped
 from music.errors import UserError
 
 STEPS = 7
@@ -23,6 +26,8 @@ STEPS = 7
 
 class CountingObjective:
     """Adds up the numbers of its steps, and is sent a signal in one of them."""
+
+    loss_panels: Sequence[LossPanel] = (LossPanel("Loss", "nats", "It falls.", {"loss": "l", "valid_loss": "v"}),)
 
     def __init__(self, killed_at: int = -1, kind: signal.Signals = signal.SIGINT) -> None:
         self.net = torch.nn.Linear(1, 1, bias=False)
@@ -91,6 +96,12 @@ def test_a_stopped_run_is_saved_and_ends_as_if_it_had_not_been(
     assert read_losses(tmp_path / "whole") == read_losses(tmp_path / "broken")
     assert [row["step"] for row in read_losses(tmp_path / "whole")] == ["3", "6", "7"]
     assert checkpoint.load(tmp_path / "broken" / "checkpoint")[1]["extras"] == {"end": True}
+    moments = [
+        {step: load_moment(path) for step, path in list_moments(tmp_path / each)} for each in ("whole", "broken")
+    ]
+    assert list(moments[0]) == [0, 1, 3, 7]
+    assert moments[0] == moments[1]
+    assert [tensors["average.weight"].item() for tensors, _ in moments[0].values()] == [0, 0, 4, 56]
 
 
 def test_a_signal_in_the_last_update_changes_nothing(tmp_path: Path) -> None:
