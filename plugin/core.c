@@ -23,9 +23,6 @@ static const uint8_t CHANNELS[ROLE_COUNT] = {[BASS] = 1, [CHORDS] = 2, [PAD] = 3
 #define WAY_SECONDS 0.025
 /* The host's position is passed on no more often than this, so that blocks of one sample do not flood the daemon. */
 #define REPORT_SECONDS 0.002
-/* Samples in which a tempo that rises or falls counts as constant; at 400 beats a minute a second the position is then
- * wrong by less than a hundredth of a sample. */
-#define RAMP_FRAMES 16u
 /* Ticks by which the tempo within a block may make a position differ from what was reckoned. */
 #define DRIFT_TICKS 1.5
 /* ... where the sample that the host names says that it went on, and only its tempo map may have been changed */
@@ -66,7 +63,7 @@ static double find_tick(const struct band *band, double frame)
 {
 	double frames = frame - band->origin;
 	double rise = band->at.bpm > 0 ? band->at.bpm_per_frame / band->at.bpm * frames / 2 : 0;
-	return band->at.tick + frames * (1 + rise) * count_ticks_per_frame(band);
+	return band->at.tick + frames * (1 + fmax(rise, -0.5)) * count_ticks_per_frame(band); /* it never falls */
 }
 
 void band_where(const struct band *band, double frame, struct host_position *position)
@@ -147,23 +144,17 @@ static bool goes_on(const struct band *band, const struct host_position *positio
 	return samples < 2 + band->rate / 2000 && ticks < EDIT_TICKS;
 }
 
-/* Find by how much the tempo rises where the host does not say so: as it did from the position before to this one, if
- * the way between them says that the tempo changed evenly and not at once. */
-static void guess_ramp(struct band *band, struct host_position *position)
+/* Find by how much the tempo rises, where the host does not say so. */
+static void guess_ramp(struct band *band, struct host_position *position, bool goes_on)
 {
-	double frames = position->frame - band->told_frame, rise = position->bpm - band->told_bpm;
-	if (position->hides_ramps && position->has_frame && position->speed == 1 && frames > 0 && frames < band->rate) {
-		double bpm = (position->tick - band->told_tick) / TICKS_PER_QUARTER * 60 * band->rate / frames;
-		bool is_even = fabs(bpm - (position->bpm + band->told_bpm) / 2) < fabs(rise) / 4;
-		position->bpm_per_frame = is_even ? rise / frames : 0;
-	}
-}
-
-static void keep_told(struct band *band, const struct host_position *position)
-{
-	band->told_tick = position->tick;
-	band->told_bpm = position->bpm;
-	band->told_frame = position->frame;
+	const struct tempo_point point = {position->frame, position->tick, position->bpm};
+	if (!position->hides_ramps)
+		return;
+	if (goes_on && position->has_frame && position->speed == 1 && position->frame > band->ramp.last.frame)
+		ramp_follow(&band->ramp, &point, band->rate);
+	else if (!goes_on || position->frame != band->ramp.last.frame)
+		ramp_begin(&band->ramp, &point);
+	position->bpm_per_frame = band->ramp.rise;
 }
 
 /* --- Notes --- */
@@ -279,7 +270,12 @@ static void play_planned(struct band *band, unsigned index, uint32_t frame)
 /* Return the sample of the block that is nearest to a tick. */
 static double find_frame(const struct band *band, double tick)
 {
-	return floor(band->origin + (tick - band->at.tick) / count_ticks_per_frame(band) + 0.5);
+	double frames = (tick - band->at.tick) / count_ticks_per_frame(band);
+	if (band->at.bpm_per_frame != 0) { /* frames * (1 + rise / 2 * frames) is what it would be without */
+		double root = 1 + 2 * band->at.bpm_per_frame / band->at.bpm * frames;
+		frames = root < 0 ? copysign(HUGE_VAL, frames) : 2 * frames / (1 + sqrt(root));
+	}
+	return floor(band->origin + frames + 0.5);
 }
 
 /* Return the sample at which something of the plan comes: HUGE_VAL if never, below 0 if it is too late for it. */
@@ -599,12 +595,6 @@ static void play_until(struct band *band, uint32_t until)
 		until = band->frames;
 	if (until > band->now)
 		wait_for_notes(band, until);
-	if (band->at.bpm_per_frame != 0 && is_rolling(band))
-		for (uint32_t frame = band->now; frame + RAMP_FRAMES < until; frame += RAMP_FRAMES) {
-			play_due(band, frame);
-			move_origin(band, frame);
-			band->due_known = false;
-		}
 	play_due(band, until);
 	if (until > band->now)
 		band->now = until;
@@ -626,7 +616,7 @@ static bool is_wrap(const struct band *band, double to)
 }
 
 /* Begin another epoch: the host started, stopped or jumped. */
-static void begin_epoch(struct band *band, uint32_t frame, const struct host_position *position)
+static void begin_epoch(struct band *band, uint32_t frame, struct host_position *position)
 {
 	bool rolled = is_rolling(band), wraps = is_wrap(band, position->tick);
 	double from = band->at.tick;
@@ -637,9 +627,9 @@ static void begin_epoch(struct band *band, uint32_t frame, const struct host_pos
 	band->epoch++;
 	band->until = find_until(band, wraps);
 	band->gave_up = false;
+	guess_ramp(band, position, false);
 	band->at = *position;
 	band->located = true;
-	keep_told(band, position);
 	band->landed = position->tick;
 	learn_wrap(band, from, position->tick, rolled);
 }
@@ -666,8 +656,7 @@ void band_locate(struct band *band, uint32_t frame, const struct host_position *
 	move_origin(band, frame);
 	band->due_known = false;
 	if (goes_on(band, &position)) {
-		guess_ramp(band, &position);
-		keep_told(band, &position);
+		guess_ramp(band, &position, true);
 		band->at = position;
 		if (band->wraps && position.tick > band->wrap_from + DRIFT_TICKS)
 			band->wraps = false; /* it went on where it had jumped back before */

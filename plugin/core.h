@@ -9,6 +9,7 @@
 
 #include "epochs.h"
 #include "parameters.h"
+#include "ramp.h"
 #include "ring.h"
 
 #include <stdatomic.h>
@@ -98,7 +99,7 @@ struct band {
 	uint32_t epoch;          /* rises with every start, stop and jump of the host */
 	bool located;            /* the host has told where it is, at least once */
 	struct host_position at; /* as told last; tick, bar_tick and frame are those of the sample `origin` */
-	double told_tick, told_bpm, told_frame; /* as the host told last while it went on */
+	struct ramp ramp;        /* of a host that hides how the tempo rises */
 	double origin;           /* sample of the block, or of one before (below 0), that `at` speaks of */
 	double landed;           /* tick at which this epoch began */
 	bool wraps;              /* the host jumped back while it played, and is likely to do so again ... */

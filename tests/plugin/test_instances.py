@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import shutil
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -13,56 +11,19 @@ from tests.plugin.instances import (
     ABSENT,
     ALL,
     BASS,
-    FAILED,
     FRAMES_PER_TICK,
     NOTE_OFF,
     NOTE_ON,
-    PLAYING,
-    Connection,
     Daemon,
     Instance,
     at,
-    load_library,
+    tell_all,
 )
 
 pytestmark = pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
 BASS_ON, BASS_OFF = bytes((NOTE_ON | 1, 40, 90)), bytes((NOTE_OFF | 1, 40, 64))
 
 Make = Callable[..., Instance]
-
-
-@pytest.fixture(scope="session")
-def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    return load_library(tmp_path_factory.mktemp("library") / "core.so")
-
-
-@pytest.fixture
-def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
-    made = Daemon(tmp_path / "socket", monkeypatch)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def make(library: ctypes.CDLL, daemon: Daemon) -> Iterator[Make]:
-    """Make an instance, which ends with the test."""
-    made: list[Instance] = []
-
-    def create(plays: int, session: str = "one") -> Instance:
-        made.append(Instance(library, plays, session))
-        return made[-1]
-
-    yield create
-    for each in made:
-        each.destroy()
-
-
-def tell_all(connection: Connection, instance: Instance, *lines: str) -> None:
-    """Say lines, and wait until they are where the instances find them."""
-    connection.say(*lines, "state 3 ")
-    instance.wait_for_status(FAILED)
-    connection.say("state 2 ")
-    instance.wait_for_status(PLAYING)
 
 
 def test_an_epoch_that_begins_where_an_older_one_did_is_another(make: Make, daemon: Daemon) -> None:
