@@ -23,6 +23,9 @@ static const uint8_t CHANNELS[ROLE_COUNT] = {[BASS] = 1, [CHORDS] = 2, [PAD] = 3
 #define WAY_SECONDS 0.025
 /* The host's position is passed on no more often than this, so that blocks of one sample do not flood the daemon. */
 #define REPORT_SECONDS 0.002
+/* Messages of the daemon that are taken in a block: what is left waits for the next, so that a block takes no long time. */
+#define MESSAGES_AT_ONCE 32
+#define FRAMES_PER_MESSAGE 4
 /* Ticks by which the tempo within a block may make a position differ from what was reckoned. */
 #define DRIFT_TICKS 1.5
 /* ... where the sample that the host names says that it went on, and only its tempo map may have been changed */
@@ -197,9 +200,20 @@ static void silence(struct band *band, uint32_t frame)
 
 static void remove_planned(struct band *band, unsigned index)
 {
-	/* in their order, which is the one to play in what is due at the same sample */
 	band->note_count--;
 	memmove(&band->notes[index], &band->notes[index + 1], (band->note_count - index) * sizeof *band->notes);
+}
+
+/* Plan a note at its place in the table, which is in the order of epochs and ticks; behind those of the same tick. */
+static void insert_planned(struct band *band, const struct planned_note *note)
+{
+	unsigned place = band->note_count++;
+	while (place > 0 && (band->notes[place - 1].epoch > note->epoch ||
+	                     (band->notes[place - 1].epoch == note->epoch && band->notes[place - 1].tick > note->tick)))
+		place--;
+	memmove(&band->notes[place + 1], &band->notes[place], (band->note_count - 1 - place) * sizeof *band->notes);
+	band->notes[place] = *note;
+	band->earliest = fmax(band->note_count > 1 ? band->earliest : 0, -note->late);
 }
 
 /* Forget what is planned for the epochs up to one, of the roles of a mask. */
@@ -278,12 +292,11 @@ static double find_frame(const struct band *band, double tick)
 	return floor(band->origin + frames + 0.5);
 }
 
-/* Return the sample at which something of the plan comes: HUGE_VAL if never, below 0 if it is too late for it. */
-static double find_moment(const struct band *band, const struct planned_note *note)
+/* Return the sample at which something of the plan for this epoch comes whose tick is at a sample: below 0 if it is too
+ * late for it. */
+static double find_moment(const struct band *band, const struct planned_note *note, double written)
 {
-	if (note->epoch != band->epoch || !is_rolling(band))
-		return HUGE_VAL;
-	double written = find_frame(band, note->tick), frame = floor(written + note->late + 0.5);
+	double frame = floor(written + note->late + 0.5);
 	if (frame >= band->now)
 		return frame;
 	bool is_early = written + 1 >= band->now; /* it was to come before its tick, but the tick is still to come */
@@ -291,27 +304,37 @@ static double find_moment(const struct band *band, const struct planned_note *no
 	return !note->velocity || is_early || in_time ? (double)band->now : -1;
 }
 
-/* Find what of the plan comes next, as its place and its sample; at the same sample what ends goes first. */
+/* Tell whether something of the plan goes before what is due at the same sample: what ends, but for what begins there. */
+static bool goes_first(const struct planned_note *note, const struct planned_note *first)
+{
+	return !note->velocity && first->velocity && note->serial != first->serial;
+}
+
+/* Find what of the plan comes next, as its place and its sample, HUGE_VAL if nothing does. What is too late is dropped.
+ * Only what could come first is looked at, however much is planned. */
 static unsigned find_due(struct band *band, double *frame)
 {
-	unsigned first = 0;
+	unsigned first = 0, kept = 0, i = 0;
 	*frame = HUGE_VAL;
-	for (unsigned i = 0; i < band->note_count;) {
-		double moment = find_moment(band, &band->notes[i]);
+	for (; i < band->note_count && is_rolling(band) && band->notes[i].epoch == band->epoch; i++) {
+		double written = find_frame(band, band->notes[i].tick);
+		if (written - band->earliest - 1 > *frame)
+			break;
+		double moment = find_moment(band, &band->notes[i], written);
 		if (moment < 0) {
-			remove_planned(band, i);
 			band->late_notes++;
 			continue;
 		}
-		bool is_first = moment < *frame;
-		if (moment == *frame && moment < HUGE_VAL)
-			is_first = !band->notes[i].velocity && band->notes[first].velocity &&
-			           band->notes[i].serial != band->notes[first].serial;
-		if (is_first) {
+		band->notes[kept] = band->notes[i];
+		if (moment < *frame || (moment == *frame && goes_first(&band->notes[kept], &band->notes[first]))) {
 			*frame = moment;
-			first = i;
+			first = kept;
 		}
-		i++;
+		kept++;
+	}
+	if (kept < i) {
+		memmove(&band->notes[kept], &band->notes[i], (band->note_count - i) * sizeof *band->notes);
+		band->note_count -= i - kept;
 	}
 	return first;
 }
@@ -415,13 +438,14 @@ static void take_back(struct band *band, const struct planned_note *end)
 {
 	for (unsigned i = band->note_count; i-- > 0;) {
 		const struct planned_note *note = &band->notes[i];
-		if (note->epoch == end->epoch && note->role == end->role && note->pitch == end->pitch && note->velocity &&
-		    note->tick >= end->tick)
+		if (note->epoch < end->epoch || (note->epoch == end->epoch && note->tick < end->tick))
+			return;
+		if (note->epoch == end->epoch && note->role == end->role && note->pitch == end->pitch && note->velocity)
 			remove_planned(band, i);
 	}
 }
 
-/* Return the serial number of the newest beginning of a key, planned or played; 0 where there is none. */
+/* Return the serial number of the last beginning of a key, planned or played; 0 where there is none. */
 static uint32_t find_serial(const struct band *band, const struct planned_note *end)
 {
 	for (unsigned i = band->note_count; i-- > 0;) {
@@ -441,7 +465,7 @@ static void plan_end(struct band *band, struct planned_note *end)
 	if (!end->serial)
 		return;
 	if (band->note_count < MAX_NOTES) {
-		band->notes[band->note_count++] = *end;
+		insert_planned(band, end);
 		return;
 	}
 	int sounding = find_sounding(band, end->role, end->pitch);
@@ -468,7 +492,7 @@ static void plan_note(struct band *band, const struct message *message)
 		if (++band->serial == 0)
 			band->serial = 1;
 		note.serial = band->serial;
-		band->notes[band->note_count++] = note;
+		insert_planned(band, &note);
 	} else {
 		band->refused_notes++;
 	}
@@ -544,19 +568,19 @@ static void take_message(struct band *band, const struct message *message)
 	}
 }
 
-static void take_messages(struct band *band)
+/* Take what has come, no more than so many messages. */
+static void take_messages(struct band *band, unsigned most)
 {
 	struct message message;
-	bool flush = atomic_exchange_explicit(&band->flush, false, memory_order_acquire);
-	for (unsigned i = 0; i < RING_SIZE && ring_take(&band->down, &message); i++) {
-		if (!flush)
-			take_message(band, &message);
-		band->due_known = false;
-	}
-	if (flush) {
+	if (atomic_exchange_explicit(&band->flush, false, memory_order_acquire)) {
+		ring_clear(&band->down);
 		panic(band);
 		band->until = NO_TICK;
 		memset(band->told, 0, sizeof band->told);
+	}
+	for (unsigned i = 0; i < most && ring_take(&band->down, &message); i++) {
+		take_message(band, &message);
+		band->due_known = false;
 	}
 }
 
@@ -575,7 +599,7 @@ static void wait_for_notes(struct band *band, uint32_t until)
 	const struct timespec nap = {.tv_nsec = OFFLINE_NAP_NS};
 	do {
 		nanosleep(&nap, NULL);
-		take_messages(band);
+		take_messages(band, RING_SIZE);
 		if (is_known(band, until))
 			return;
 		/* one that is absent may be found or started at once; the players of one that gets ready are loaded */
@@ -684,15 +708,19 @@ static bool detect_outrun(struct band *band)
 static void release_heard(struct band *band, double tick)
 {
 	for (unsigned channel = 0; channel < 16; channel++)
-		for (unsigned key = 0; key < 128; key++)
-			if (band->heard[channel][key / 64] >> (key % 64) & 1) {
-				struct message off = {.type = MESSAGE_MIDI, .epoch = band->epoch, .position = to_milliticks(tick)};
-				off.data[0] = (uint8_t)(NOTE_OFF | channel);
-				off.data[1] = (uint8_t)key;
-				if (!ring_put(&band->up, &off))
-					return; /* asked for again with the next block */
-				band->heard[channel][key / 64] &= ~(UINT64_C(1) << (key % 64));
-			}
+		for (unsigned key = 0; key < 128; key++) {
+			uint64_t *word = &band->heard[channel][key / 64], bit = UINT64_C(1) << (key % 64);
+			if (!*word)
+				key |= 63; /* on to the next word */
+			if (!(*word & bit))
+				continue;
+			struct message off = {.type = MESSAGE_MIDI, .epoch = band->epoch, .position = to_milliticks(tick)};
+			off.data[0] = (uint8_t)(NOTE_OFF | channel);
+			off.data[1] = (uint8_t)key;
+			if (!ring_put(&band->up, &off))
+				return; /* asked for again with the next block */
+			*word &= ~bit;
+		}
 }
 
 static int get_choice(const struct band *band, unsigned number)
@@ -734,7 +762,7 @@ void band_begin(struct band *band, uint32_t frames, emit_function emit_message, 
 		band->longest_block = frames;
 	band->outruns = detect_outrun(band);
 	end_overdue(band);
-	take_messages(band);
+	take_messages(band, is_offline(band) ? RING_SIZE : MESSAGES_AT_ONCE + frames / FRAMES_PER_MESSAGE);
 	obey_switches(band);
 }
 

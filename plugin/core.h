@@ -108,7 +108,8 @@ struct band {
 	uint32_t reported_epoch; /* of the position that was last passed on ... */
 	double reported_bpm;     /* ... and the tempo */
 	struct planned_note notes[MAX_NOTES];
-	unsigned note_count;
+	unsigned note_count;     /* in the order of their epochs and ticks */
+	double earliest;         /* samples by which one of them may come earlier than its tick */
 	struct sounding_note sounding[MAX_SOUNDING];
 	unsigned sounding_count;
 	bool due_known;          /* next_due holds */

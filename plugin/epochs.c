@@ -56,9 +56,23 @@ static int64_t choose(const struct epochs *epochs, struct stretch at, bool leads
 }
 
 /* Tell whether the count of an instance that is in another epoch than before disagrees with where that began. */
-static bool disagrees(const struct epochs *epochs, int64_t number, struct stretch at)
+static bool disagrees(const struct epochs *epochs, const struct epoch_count *count, int64_t number, struct stretch at,
+                      bool leads)
 {
-	return number > epochs->newest ? comes_in_between(epochs, at) : !is_known_as(epochs, number, at);
+	if (number <= epochs->newest)
+		return !is_known_as(epochs, number, at);
+	return !leads && (comes_in_between(epochs, at) || (!count->sure && is_known_as(epochs, epochs->newest, at)));
+}
+
+/* Tell whether no other epoch that is known is like the one of a number. */
+static bool is_unique(const struct epochs *epochs, int64_t number, struct stretch at)
+{
+	if (!is_known_as(epochs, number, at))
+		return false;
+	for (int64_t other = epochs->newest; other > 0 && other > (int64_t)epochs->newest - MAX_KNOWN_EPOCHS; other--)
+		if (other != number && is_known_as(epochs, other, at))
+			return false;
+	return true;
 }
 
 int64_t epochs_take(const struct epochs *epochs, struct epoch_count *count, uint32_t own, struct stretch at, bool leads,
@@ -72,11 +86,15 @@ int64_t epochs_take(const struct epochs *epochs, struct epoch_count *count, uint
 		count->behind_since = 0;
 	else if (!count->behind_since)
 		count->behind_since = now;
-	if (!count->holds || (is_news && !leads && disagrees(epochs, number, at)))
+	if (!count->holds || (is_news && disagrees(epochs, count, number, at, leads))) {
 		number = choose(epochs, at, leads);
-	else if (is_lost)
+		count->sure = false;
+	} else if (is_lost) {
 		number = leads ? choose(epochs, at, true) : newest;
-	*count = (struct epoch_count){true, own, at, number - own, number < newest ? count->behind_since : 0};
+	}
+	*count = (struct epoch_count){.holds = true, .own = own, .at = at, .offset = number - own,
+	                              .sure = count->sure || is_unique(epochs, number, at),
+	                              .behind_since = number < newest ? count->behind_since : 0};
 	return number;
 }
 
@@ -86,4 +104,6 @@ void epochs_match(const struct epochs *epochs, struct epoch_count *count)
 	bool is_there = is_known_as(epochs, epochs->newest, count->at);
 	if (count->holds && is_there && number < epochs->newest && !is_known_as(epochs, number, count->at))
 		count->offset = (int64_t)epochs->newest - count->own;
+	if (count->holds && is_unique(epochs, count->own + count->offset, count->at))
+		count->sure = true;
 }

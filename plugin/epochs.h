@@ -27,6 +27,7 @@ struct epoch_count {
 	uint32_t own;         /* as it counts, when it told last */
 	struct stretch at;    /* the same epoch */
 	int64_t offset;       /* the session's number of an epoch less its own */
+	bool sure;            /* where the epoch began says that the offset is right; it may be a guess otherwise */
 	int64_t behind_since; /* ns; 0: it is not behind the session */
 };
 

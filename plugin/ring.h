@@ -72,6 +72,12 @@ static inline bool ring_take(struct ring *ring, struct message *message)
 	return true;
 }
 
+/* Take all messages, and look at none. */
+static inline void ring_clear(struct ring *ring)
+{
+	atomic_store_explicit(&ring->taken, atomic_load_explicit(&ring->put, memory_order_acquire), memory_order_release);
+}
+
 /* Return how many messages there is room for, as the thread that puts may count on. */
 static inline unsigned ring_room(struct ring *ring)
 {

@@ -55,7 +55,9 @@ static bool settles; /* the host waits for the daemon: for how many blocks, the 
 /* the result */
 static unsigned long notes, blocks, wrong, epochs, through_in, through_out, wraps;
 static unsigned long ramp_notes, doubtful_notes;
-static double seconds, worst_ramp_deviation, worst_doubtful_deviation, worst_deviation, worst_ns, worst_share;
+static double seconds, worst_ramp_deviation, worst_doubtful_deviation, worst_deviation;
+static double worst_ns, worst_share, worst_wall_share, worst_share_alone; /* share: of the block's period */
+static unsigned long long_runs; /* that took more than 5 % of the period */
 static uint64_t state = 1;
 
 static void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -244,23 +246,34 @@ static void check_ends(int instance, unsigned current)
 
 /* --- A block --- */
 
-/* Keep the longest time (ns of the processor) that a run took, but for those in which the plugin waited: a host that
- * does not wait either outruns real time, and is then taken for one that renders. */
-static void measure(uint32_t frames, double ns, bool waited)
+/* What a run took. */
+struct cost {
+	double cpu_ns, wall_ns;
+	bool waited, preempted;
+};
+
+/* Keep the longest time that a run took, but for those in which the plugin waited: a host that does not wait either
+ * outruns real time, and is then taken for one that renders. A run that another process broke off begins anew with
+ * caches that are empty, so that those without are told apart. */
+static void measure(uint32_t frames, const struct cost *cost)
 {
-	if (exact || waited)
+	if (exact || cost->waited)
 		return;
-	if (ns > worst_ns)
-		worst_ns = ns;
-	double share = ns / 1e9 * rate / frames;
-	if (frames >= 64 && share > worst_share)
-		worst_share = share;
+	worst_ns = fmax(worst_ns, cost->cpu_ns);
+	double share = cost->cpu_ns / 1e9 * rate / frames;
+	if (frames < 64)
+		return;
+	worst_share = fmax(worst_share, share);
+	worst_wall_share = fmax(worst_wall_share, cost->wall_ns / 1e9 * rate / frames);
+	if (!cost->preempted)
+		worst_share_alone = fmax(worst_share_alone, share);
+	long_runs += share > 0.05;
 }
 
-static double read_cpu_ns(void)
+static double read_ns(clockid_t clock)
 {
 	struct timespec now;
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	clock_gettime(clock, &now);
 	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
 }
 
@@ -287,6 +300,19 @@ struct piece {
 	int64_t expected[5];
 };
 
+static void run_measured(int i, uint32_t frames, const struct events *in, struct events *out)
+{
+	struct rusage before, after;
+	getrusage(RUSAGE_THREAD, &before);
+	double wall = read_ns(CLOCK_MONOTONIC), cpu = read_ns(CLOCK_THREAD_CPUTIME_ID);
+	driver->run(instances[i], frames, in, out);
+	cpu = read_ns(CLOCK_THREAD_CPUTIME_ID) - cpu;
+	wall = read_ns(CLOCK_MONOTONIC) - wall;
+	getrusage(RUSAGE_THREAD, &after);
+	const struct cost cost = {cpu, wall, after.ru_nvcsw != before.ru_nvcsw, after.ru_nivcsw != before.ru_nivcsw};
+	measure(frames, &cost);
+}
+
 static void run_instance(int i, uint32_t frames, const struct events *in, const struct piece *pieces, unsigned count)
 {
 	static struct events out;
@@ -297,13 +323,7 @@ static void run_instance(int i, uint32_t frames, const struct events *in, const 
 			if (in->list[k].is_place)
 				melody.list[melody.count++] = in->list[k];
 	}
-	struct rusage usage, usage_after;
-	getrusage(RUSAGE_THREAD, &usage);
-	double before = read_cpu_ns();
-	driver->run(instances[i], frames, &melody, &out);
-	double ns = read_cpu_ns() - before;
-	getrusage(RUSAGE_THREAD, &usage_after);
-	measure(frames, ns, usage_after.ru_nvcsw != usage.ru_nvcsw);
+	run_measured(i, frames, &melody, &out);
 	struct place after = here;
 	unsigned epoch_after = epoch, piece = 0;
 	int64_t expected_after = expected[i > 0 ? i : 1];
@@ -654,9 +674,10 @@ int main(int count, char **arguments)
 	printf("{\"format\": \"%s\", \"seconds\": %.1f, \"blocks\": %lu, \"notes\": %lu, \"epochs\": %lu, \"wraps\": %lu, "
 	       "\"wrong\": %lu, \"hanging\": %u, \"worst_deviation_samples\": %.3f, \"worst_ramp_deviation_samples\": %.3f, "
 	       "\"ramp_notes\": %lu, \"worst_doubtful_deviation_samples\": %.1f, \"doubtful_notes\": %lu, \"worst_run_us\": %.1f, "
-	       "\"worst_run_percent_of_period\": %.3f, \"melody\": [%lu, %lu]}\n",
+	       "\"worst_run_percent_of_period\": %.3f, \"worst_run_percent_undisturbed\": %.3f, "
+	       "\"worst_run_percent_by_the_wall\": %.3f, \"runs_above_5_percent\": %lu, \"melody\": [%lu, %lu]}\n",
 	       arguments[1], seconds, blocks, notes, epochs, wraps, wrong, hanging, worst_deviation,
 	       worst_ramp_deviation, ramp_notes, worst_doubtful_deviation, doubtful_notes, worst_ns / 1e3,
-	       100 * worst_share, through_in, through_out);
+	       100 * worst_share, 100 * worst_share_alone, 100 * worst_wall_share, long_runs, through_in, through_out);
 	return wrong || hanging;
 }
