@@ -147,6 +147,26 @@ static bool goes_on(const struct band *band, const struct host_position *positio
 	return samples < 2 + band->rate / 2000 && ticks < EDIT_TICKS;
 }
 
+/* Make a position exact that the host has rounded, by the one before, the samples since, and a tempo that stayed or rose
+ * evenly between them, as far as that agrees with it. */
+static void refine(const struct band *band, struct host_position *position)
+{
+	const struct tempo_point *last = &band->ramp.last;
+	double frames = position->frame - last->frame;
+	if (!(position->rounded > 0) || !position->has_frame || !band->located || !band->at.has_frame)
+		return;
+	double ticks_per_bpm = frames * TICKS_PER_QUARTER / (60 * band->rate);
+	double held = last->tick + last->bpm * ticks_per_bpm;
+	double even = held + (position->bpm - last->bpm) / 2 * ticks_per_bpm;
+	bool is_near = frames > 0 && frames < band->rate;
+	double reckoned = is_near && fabs(position->tick - even) <= position->rounded ? even : held;
+	double apart = position->tick - reckoned;
+	if (fabs(apart) <= position->rounded)
+		position->tick = reckoned;
+	else if (is_near && fabs(apart) <= 2 * position->rounded)
+		position->tick -= copysign(position->rounded, apart);
+}
+
 /* Find by how much the tempo rises, where the host does not say so. */
 static void guess_ramp(struct band *band, struct host_position *position, bool goes_on)
 {
@@ -679,7 +699,9 @@ void band_locate(struct band *band, uint32_t frame, const struct host_position *
 		place_bar(band, &position);
 	move_origin(band, frame);
 	band->due_known = false;
-	if (goes_on(band, &position)) {
+	bool goes = goes_on(band, &position);
+	refine(band, &position);
+	if (goes) {
 		guess_ramp(band, &position, true);
 		band->at = position;
 		if (band->wraps && position.tick > band->wrap_from + DRIFT_TICKS)

@@ -37,6 +37,7 @@ struct host_position {
 	double bpm;            /* quarter notes a minute */
 	double bpm_per_frame;  /* by how much the tempo rises with every sample from here on */
 	bool hides_ramps;      /* the host tells no bpm_per_frame: it follows from the positions told before */
+	double rounded;        /* ticks by which the position may be wrong, for the host has rounded it */
 	bool has_tick;         /* the host counts from the song's beginning: tick and bar_tick hold, and bar does not */
 	double tick;           /* 24 a quarter note; 0 is the beginning of the host's first bar */
 	double bar_tick;       /* where the bar begins */

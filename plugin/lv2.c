@@ -16,6 +16,8 @@
 #define MAX_STATE_BYTES 4096
 /* the tempo of a host that names none */
 #define STANDARD_BPM 120
+/* Hosts such as Ardour tell the nearest of so many parts of a beat, though samples are finer. */
+#define PARTS_PER_BEAT 1920
 
 /* Numbers of the ports; the parameters follow in their order. */
 enum port { PORT_IN, PORT_OUT, PORT_STATUS, PORT_FREEWHEEL, PORT_PARAMETERS };
@@ -172,6 +174,12 @@ static void read_position(const struct uris *uris, const LV2_Atom_Object *object
 	}
 }
 
+static bool is_rounded(double beat)
+{
+	double parts = beat * PARTS_PER_BEAT;
+	return fabs(parts - round(parts)) < 0.01; /* a float is as exact for the first 40 beats of a bar */
+}
+
 static void locate(struct plugin *plugin, uint32_t frame, const LV2_Atom_Object *object)
 {
 	struct told told = {NAN, NAN, NAN, NAN, NAN, NAN, NAN};
@@ -188,6 +196,7 @@ static void locate(struct plugin *plugin, uint32_t frame, const LV2_Atom_Object 
 	position.bpm = plugin->beats_per_minute * quarters_per_beat;
 	position.bpm_per_frame = 0;
 	position.hides_ramps = true;
+	position.rounded = 0;
 	position.has_loop = false;
 	position.has_tick = true;
 	if (!isnan(told.speed))
@@ -200,6 +209,8 @@ static void locate(struct plugin *plugin, uint32_t frame, const LV2_Atom_Object 
 		position.has_tick = false;
 		position.bar = (int64_t)floor(told.bar);
 		position.quarters = told.bar_beat * quarters_per_beat;
+		if (is_rounded(told.bar_beat))
+			position.rounded = 0.51 * TICKS_PER_QUARTER / PARTS_PER_BEAT * fmax(quarters_per_beat, 1);
 	} else if (!isnan(told.frame)) { /* a host without bars, such as JACK without a timebase master */
 		position.tick = told.frame / plugin->band->rate * position.bpm / 60 * TICKS_PER_QUARTER;
 		position.bar_tick = 0;

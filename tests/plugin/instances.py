@@ -37,6 +37,7 @@ class Place(ctypes.Structure):
         ("bpm", ctypes.c_double),
         ("bpm_per_frame", ctypes.c_double),
         ("hides_ramps", ctypes.c_bool),
+        ("rounded", ctypes.c_double),
         ("has_tick", ctypes.c_bool),
         ("tick", ctypes.c_double),
         ("bar_tick", ctypes.c_double),
@@ -84,6 +85,7 @@ def load_library(built: Path) -> ctypes.CDLL:
         ("band_hear", [pointer, whole, ctypes.c_char_p, whole]),
         ("band_set", [pointer, ctypes.c_uint, number]),
         ("band_end", [pointer]),
+        ("band_where", [pointer, number, ctypes.POINTER(Place)]),
         ("band_save", [pointer, ctypes.c_char_p, ctypes.c_size_t]),
         ("band_load", [pointer, ctypes.c_char_p]),
     ):
@@ -123,6 +125,12 @@ class Instance:
             library.band_hear(self.band, frame, message, len(message))
         library.band_end(self.band)
         return self._sent
+
+    def find_tick(self) -> float:
+        """Return where the host is at the end of the block that was processed last, as far as the instance knows."""
+        place = Place()
+        self._library.band_where(self.band, 0.0, ctypes.byref(place))
+        return float(place.tick)
 
     def status(self) -> int:
         return int(self._library.band_status(self.band))

@@ -14,6 +14,7 @@ from tests.plugin.instances import (
     FRAMES_PER_TICK,
     NOTE_OFF,
     NOTE_ON,
+    RATE,
     Daemon,
     Instance,
     at,
@@ -153,3 +154,20 @@ def test_what_sounds_ends_where_an_instance_is_taken_down_and_put_up_again(make:
     bass.deactivate()
     bass.activate()
     assert bass.run(100, (0, at(0.2))) == [(0, BASS_OFF)]
+
+
+@pytest.mark.parametrize(("first", "last"), [(120, 120), (90, 150), (200, 60)])
+def test_a_position_that_the_host_rounds_is_made_exact(make: Make, first: int, last: int) -> None:
+    instance, block, blocks, part = make(ALL), 1000, 400, 24 / 1920
+    rise = (last - first) / (block * blocks)
+
+    def find_exact(frame: int) -> float:
+        return (first + rise * frame / 2) * frame / RATE / 60 * 24
+
+    for frame in range(0, block * blocks, block):
+        told = at(round(find_exact(frame) / part) * part, frame, hides_ramps=True, rounded=part * 0.51)
+        told.bpm = first + rise * frame
+        instance.run(block, (0, told))
+        frames_per_tick = 60 * RATE / told.bpm / 24
+        off = abs(instance.find_tick() - find_exact(frame + block)) * frames_per_tick
+        assert off < (0.01 if first == last else 0.7 if frame else 3)  # the first block tells nothing of a ramp
