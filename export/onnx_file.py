@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,8 +44,41 @@ def write(graph: ExportModule, made: Signature, target: Path) -> onnx.ModelProto
     return store(export(graph), made, target)
 
 
+#: what has been traced within `trace_once`: kind of a module, with names and shapes of its weights -> its model
+_traced: dict[object, onnx.ModelProto] | None = None
+
+
+@contextmanager
+def trace_once() -> Iterator[None]:
+    """Trace only the first of modules that differ in nothing but their weights, for tracing takes most of an export.
+
+    The others get its model with their own weights. Whether that computes what torch computes, `check` tells.
+    """
+    global _traced  # noqa: PLW0603  # exporters call `export` for each of their graphs, and none of them has to know
+    _traced = {}
+    try:
+        yield
+    finally:
+        _traced = None
+
+
 def export(graph: ExportModule) -> onnx.ModelProto:
     """Return a module as an ONNX model."""
+    if _traced is None:
+        return _trace(graph)
+    weights = {name: value.detach() for name, value in (*graph.named_parameters(), *graph.named_buffers())}
+    key = type(graph), tuple((name, value.shape, value.dtype) for name, value in weights.items())
+    if key not in _traced:
+        _traced[key] = _trace(graph)
+    model = onnx.ModelProto()
+    model.CopyFrom(_traced[key])
+    for tensor in model.graph.initializer:
+        if tensor.name in weights:
+            tensor.CopyFrom(onnx.numpy_helper.from_array(weights[tensor.name].cpu().numpy(), tensor.name))
+    return model
+
+
+def _trace(graph: ExportModule) -> onnx.ModelProto:
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

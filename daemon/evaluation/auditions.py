@@ -66,8 +66,8 @@ def make_auditions(
 
     Raises MidiFileError, InferenceError, and OSError for what cannot be written.
     """
-    begin, end, lines = _find_bars(song, melody, bars)
-    heard = replace(melody, notes=tuple(_cut(note, end) for note in melody.notes if note.start < end))
+    begin, end, lines = find_bars(song, melody, bars)
+    heard = replace(melody, notes=tuple(cut_note(note, end) for note in melody.notes if note.start < end))
     found = []
     for index, seed in enumerate(seeds):
         done = perform(song, heard, player, replace(options, settings=replace(options.settings, seed=seed)))
@@ -85,7 +85,7 @@ def measure(song: Song, melody: Sequence[Note], parts: Mapping[str, Sequence[Not
     return {figure.key: float(figure.measure(comparison)) for figure in FIGURES}
 
 
-def _find_bars(song: Song, melody: Part, bars: int) -> tuple[int, int, list[int]]:
+def find_bars(song: Song, melody: Part, bars: int) -> tuple[int, int, list[int]]:
     """Return where the first bars of a melody begin and end, and where each of them begins."""
     tick = begin = bar_at(song.metres, min(note.start for note in melody.notes)).start
     lines = []
@@ -97,7 +97,8 @@ def _find_bars(song: Song, melody: Part, bars: int) -> tuple[int, int, list[int]
     return begin, tick, lines
 
 
-def _cut(note: Note, end: int) -> Note:
+def cut_note(note: Note, end: int) -> Note:
+    """Return a note that ends at a tick at the latest."""
     return replace(note, length=min(note.end, end) - note.start)
 
 

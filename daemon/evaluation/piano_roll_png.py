@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from music.errors import UserError
 from music.evaluation.passage import MelodyPassage, Parts
 from music.files import open_atomically
-from music.note import TICKS_PER_STEP, Note, quantise
+from music.note import EDITS, TICKS_PER_STEP, Note, quantise
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLOURS = {"melody": "#c1272d", "bass": "#0f4c81", "chords": "#4f9d69", "pad": "#d8a23a", "drums": "#5b5b5b"}
+#: of roles that have none of their own, such as the AR-CNN's edits
+_OTHER_COLOUR = "#8a4f9d"
 MAX_BARS = 24
 #: bars left out at a note's end, so that repeated notes stand apart
 NOTE_GAP_BARS = 0.012
@@ -42,10 +44,16 @@ def draw_piano_rolls(
     """
     check_matplotlib()
     from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
 
     bars = min(MAX_BARS, where.bars)
     figure = Figure(figsize=(max(8.0, 0.7 * bars), 2.2 * len(rows)), layout="constrained")
-    figure.suptitle(title)
+    figure.suptitle(title, x=0.01, ha="left")
+    drawn = {role for parts in rows.values() for role in parts} | {"melody"}
+    handles = [Patch(color=COLOURS.get(role, _OTHER_COLOUR), label=role) for role in (*COLOURS, EDITS) if role in drawn]
+    figure.legend(
+        handles=handles, loc="outside upper right", ncols=len(handles), fontsize="small", frameon=False, handlelength=1
+    )
     panels = figure.subplots(len(rows), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     for panel, (label, parts) in zip(panels, rows.items(), strict=True):
         panel.set_title(label, loc="left", fontsize="small")
@@ -80,6 +88,6 @@ def _draw_notes(panel: Axes, role: str, notes: list[tuple[float, float, int]]) -
         [0.04 if low else length - NOTE_GAP_BARS for _, length, _ in notes],
         left=[start for start, _, _ in notes],
         height=0.8 if low else 1.0,
-        color=COLOURS.get(role, "#8a4f9d"),
+        color=COLOURS.get(role, _OTHER_COLOUR),
         linewidth=0,
     )

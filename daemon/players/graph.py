@@ -283,6 +283,15 @@ def read_signature(path: str | Path | None, technique: str) -> Signature:
     return found
 
 
+def read_technique(path: str | Path) -> str:
+    """Return the technique that a graph file is for. Raises GraphError."""
+    name, metadata, _ = _read_graph(path, "")
+    try:
+        return signature.read_signature(metadata).technique
+    except SignatureError as error:
+        raise GraphError(f"{name}: this graph does not fit: {error}") from None
+
+
 def name_graph(path: str | Path | None, technique: str) -> str:
     """Return what to call a graph, or the shipped weights, in messages."""
     return str(path) if path is not None else f"the shipped {technique} weights"

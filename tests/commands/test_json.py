@@ -28,8 +28,21 @@ def ask(*arguments: str) -> Any:
 @pytest.mark.parametrize(
     "command",
     [
-        *("render", "extend", "seeds", "evaluate", "chart", "status", "doctor", "bench", "config", "learn", "set"),
-        *("takes list", "takes export", "songs list", "songs show"),
+        *(
+            "render",
+            "extend",
+            "seeds",
+            "moments",
+            "evaluate",
+            "chart",
+            "status",
+            "doctor",
+            "bench",
+            "config",
+            "learn",
+            "set",
+        ),
+        *("moments", "takes list", "takes export", "songs list", "songs show"),
     ],
 )
 def test_commands_that_tell_something_have_it(command: str) -> None:

@@ -15,7 +15,7 @@ from lightning_fabric import Fabric
 
 from daemon.cli import main
 from daemon.players.graph import Graph
-from export import techniques
+from export import onnx_file, techniques
 from export.check import measure_difference
 from export.command import command as export_command
 from export.onnx_file import ExportModule
@@ -77,9 +77,73 @@ def test_a_killed_run_goes_on_and_is_exported(
     graph = Graph(tmp_path / "g.onnx", "gan")
     assert graph.signature.provenance["step"] == 4
     assert {"commit", "command", "data_hash", "recipe"} <= set(graph.signature.provenance)
+    check_moments(run, tmp_path / "moments")
     graph_again, told = catch_export(monkeypatch, str(tmp_path / "g.onnx"), "-o", str(tmp_path / "copy.onnx"))
     assert replace(told, inputs=graph.signature.inputs, outputs=graph.signature.outputs) == graph.signature
     assert measure_difference(graph_again, tmp_path / "g.onnx") < 1e-5
+
+
+def check_moments(run: Path, folder: Path) -> None:
+    """Check that each moment that a run has kept becomes a graph, the last of which is that of the whole run."""
+    made = CliRunner().invoke(main, ["export", str(run), "--moments", str(folder)])
+    assert made.exit_code == 0, made.output
+    files = [Path(line) for line in made.output.splitlines()]
+    assert [path.name for path in files] == [f"step-{step:06}.onnx" for step in (0, 1, 2, 4)]
+    graphs = [Graph(path, "gan") for path in files]
+    assert [graph.signature.provenance["step"] for graph in graphs] == [0, 1, 2, 4]
+    assert graphs[-1].signature == Graph(folder.parent / "g.onnx", "gan").signature
+    assert graphs[0].signature.settings["grooves"] != graphs[-1].signature.settings["grooves"]
+
+
+def test_moments_are_exported_or_one_sentence_says_why_not(tmp_path: Path) -> None:
+    def refuse(*options: str) -> str:
+        result = CliRunner().invoke(main, ["export", str(tmp_path), *options])
+        assert result.exit_code == 2, (result.output, result.exception)
+        return result.output
+
+    out, folder = str(tmp_path / "g.onnx"), str(tmp_path / "moments")
+    assert "name the .onnx file to write with -o" in refuse()
+    assert "name the .onnx file to write with -o" in refuse("-o", out, "--moments", folder)
+    assert "goes with neither" in refuse("--moments", folder, "--harmonist", folder)
+    assert "no moments of a run" in refuse("--moments", folder)
+    assert not (tmp_path / "moments").exists()
+
+
+class ToyGraph(ExportModule):
+    """Multiplies by a weight, and by a constant."""
+
+    inputs, outputs = ("x",), ("y",)
+
+    def __init__(self, weight: float) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.full((2,), weight))
+        self.register_buffer("scale", torch.full((2,), weight + 1))
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        scale = self.scale
+        assert isinstance(scale, torch.Tensor)
+        return (x * self.weight + scale,)
+
+    def example(self) -> tuple[torch.Tensor, ...]:
+        return (torch.tensor([3.0, 4.0]),)
+
+
+def test_modules_that_differ_in_weights_alone_are_traced_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    traced: list[ExportModule] = []
+    trace = onnx_file._trace
+
+    def count(graph: ExportModule) -> onnx.ModelProto:
+        traced.append(graph)
+        return trace(graph)
+
+    monkeypatch.setattr(onnx_file, "_trace", count)
+    with onnx_file.trace_once():
+        for weight in (1.0, 5.0, -2.0):
+            graph = ToyGraph(weight)
+            assert measure_difference(graph, onnx_file.export(graph).SerializeToString()) == 0
+    assert len(traced) == 1
+    onnx_file.export(ToyGraph(2.0))
+    assert len(traced) == 2
 
 
 def catch_export(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[ExportModule, Signature]:
