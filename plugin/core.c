@@ -26,6 +26,10 @@ static const uint8_t CHANNELS[ROLE_COUNT] = {[BASS] = 1, [CHORDS] = 2, [PAD] = 3
 /* Messages of the daemon that are taken in a block: what is left waits for the next, so that a block takes no long time. */
 #define MESSAGES_AT_ONCE 32
 #define FRAMES_PER_MESSAGE 4
+/* By so much (samples) the end of a loop may be known wrongly. */
+#define WRAP_FRAMES 0.05
+/* Ticks by which what the host repeats may differ from whole bars. */
+#define WHOLE_TICKS 0.05
 /* Ticks by which the tempo within a block may make a position differ from what was reckoned. */
 #define DRIFT_TICKS 1.5
 /* ... where the sample that the host names says that it went on, and only its tempo map may have been changed */
@@ -247,10 +251,14 @@ static void forget_planned(struct band *band, uint32_t epoch, int roles)
 	band->due_known = false;
 }
 
-/* Forget what is planned for a repetition that does not come. */
+/* Forget what has come for a repetition that does not. */
 static void forget_foretold(struct band *band)
 {
 	unsigned kept = 0;
+	for (unsigned i = 0; i < MAX_EPOCHS_AHEAD; i++)
+		if (band->told[i].foretold)
+			band->told[i].epoch = 0;
+	band->foretold = false;
 	for (unsigned i = 0; i < band->note_count; i++)
 		if (!band->notes[i].foretold)
 			band->notes[kept++] = band->notes[i];
@@ -301,15 +309,29 @@ static void play_planned(struct band *band, unsigned index, uint32_t frame)
 			remove_planned(band, i);
 }
 
-/* Return the sample of the block that is nearest to a tick. */
-static double find_frame(const struct band *band, double tick)
+/* Return the moment at which the host is at a tick, in samples of the block and fractions of one. */
+static double find_time(const struct band *band, double tick)
 {
 	double frames = (tick - band->at.tick) / count_ticks_per_frame(band);
 	if (band->at.bpm_per_frame != 0) { /* frames * (1 + rise / 2 * frames) is what it would be without */
 		double root = 1 + 2 * band->at.bpm_per_frame / band->at.bpm * frames;
 		frames = root < 0 ? copysign(HUGE_VAL, frames) : 2 * frames / (1 + sqrt(root));
 	}
-	return floor(band->origin + frames + 0.5);
+	return band->origin + frames;
+}
+
+/* Tell whether the host is expected to jump back before it comes to what lies behind a tick, and which. */
+static bool expects_wrap(const struct band *band, double *end)
+{
+	*end = band->at.has_loop ? band->at.loop_end : band->wrap_from;
+	return (band->at.has_loop || band->wraps) && band->at.tick < *end - 1 / MILLITICKS_PER_TICK;
+}
+
+/* Return the sample before which nothing comes that lies behind the end of a loop: at the loop's end the host goes back,
+ * so that what is there must not be rounded to a sample before it; if the host goes on, it is a sample late at most. */
+static double find_wrap(const struct band *band, double *end)
+{
+	return expects_wrap(band, end) ? ceil(find_time(band, *end) + WRAP_FRAMES) : -HUGE_VAL;
 }
 
 /* Return the sample at which something of the plan for this epoch comes whose tick is at a sample: below 0 if it is too
@@ -334,13 +356,16 @@ static bool goes_first(const struct planned_note *note, const struct planned_not
  * Only what could come first is looked at, however much is planned. */
 static unsigned find_due(struct band *band, double *frame)
 {
-	unsigned first = 0, kept = 0, i = 0;
+	unsigned first = 0, kept = 0, i = 0, count = is_rolling(band) ? band->note_count : 0;
+	double end, wrap = count ? find_wrap(band, &end) : -HUGE_VAL;
 	*frame = HUGE_VAL;
-	for (; i < band->note_count && is_rolling(band) && band->notes[i].epoch == band->epoch; i++) {
-		double written = find_frame(band, band->notes[i].tick);
+	for (; i < count && band->notes[i].epoch == band->epoch; i++) {
+		double written = floor(find_time(band, band->notes[i].tick) + 0.5);
 		if (written - band->earliest - 1 > *frame)
 			break;
 		double moment = find_moment(band, &band->notes[i], written);
+		if (wrap > moment && band->notes[i].tick >= end - 1 / MILLITICKS_PER_TICK)
+			moment = wrap;
 		if (moment < 0) {
 			band->late_notes++;
 			continue;
@@ -504,6 +529,7 @@ static void plan_note(struct band *band, const struct message *message)
 	struct planned_note note = {.epoch = message->epoch, .role = message->data[0], .pitch = message->data[1]};
 	note.velocity = message->data[2];
 	note.foretold = message->foretold;
+	band->foretold |= note.foretold;
 	note.tick = (double)message->position / MILLITICKS_PER_TICK;
 	note.late = (double)message->late_ns * band->rate / NS_PER_SECOND;
 	if (!note.velocity) {
@@ -644,11 +670,18 @@ static void play_until(struct band *band, uint32_t until)
 		band->now = until;
 }
 
-/* Note where the host repeats: a jump back while it plays, which is likely to come again. */
+/* Note where the host repeats: a jump back by whole bars while it plays, which is likely to come again, also after a stop. */
 static void learn_wrap(struct band *band, double from, double to, bool rolled)
 {
-	band->wraps = rolled && is_rolling(band) && to < from;
-	band->wrap_from = from;
+	double bar = TICKS_PER_QUARTER * 4 * band->at.beats / band->at.unit, bars = round((from - to) / bar);
+	if (!is_rolling(band))
+		return;
+	if (!rolled || to >= from) {
+		band->wraps = band->wraps && to < band->wrap_from;
+		return;
+	}
+	band->wraps = bars >= 1 && fabs(from - to - bars * bar) < WHOLE_TICKS;
+	band->wrap_from = to + bars * bar;
 	band->wrap_to = to;
 }
 
@@ -702,10 +735,12 @@ void band_locate(struct band *band, uint32_t frame, const struct host_position *
 	bool goes = goes_on(band, &position);
 	refine(band, &position);
 	if (goes) {
+		bool loops_on = position.has_loop == band->at.has_loop && position.loop_start == band->at.loop_start &&
+		                position.loop_end == band->at.loop_end;
 		guess_ramp(band, &position, true);
 		band->at = position;
-		if (band->wraps && position.tick > band->wrap_from + DRIFT_TICKS)
-			band->wraps = false; /* it went on where it had jumped back before */
+		if (!loops_on)
+			forget_foretold(band);
 		return;
 	}
 	begin_epoch(band, frame, &position);
@@ -864,6 +899,17 @@ void band_hear(struct band *band, uint32_t frame, const uint8_t *midi, uint32_t 
 		band->emit(band->context, frame, midi, size);
 }
 
+/* Expect no repetition any more where the host went on. */
+static void look_for_wrap(struct band *band)
+{
+	double end = band->at.has_loop ? band->at.loop_end : band->wrap_from;
+	if (!is_rolling(band) || band->at.tick <= end + DRIFT_TICKS)
+		return;
+	band->wraps = false;
+	if (band->foretold)
+		forget_foretold(band);
+}
+
 /* Carry what is counted in samples of the block over into the next. */
 static void end_block(struct band *band)
 {
@@ -892,6 +938,7 @@ void band_end(struct band *band)
 		end_abandoned(band);
 	}
 	end_block(band);
+	look_for_wrap(band);
 	bool due = is_offline(band) || band->unreported >= REPORT_SECONDS * band->rate;
 	bool news = is_rolling(band) || band->epoch != band->reported_epoch || band->at.bpm != band->reported_bpm;
 	if (band->located && due && news)

@@ -103,13 +103,14 @@ struct band {
 	struct ramp ramp;        /* of a host that hides how the tempo rises */
 	double origin;           /* sample of the block, or of one before (below 0), that `at` speaks of */
 	double landed;           /* tick at which this epoch began */
-	bool wraps;              /* the host jumped back while it played, and is likely to do so again ... */
+	bool wraps;              /* the host jumped back by whole bars while it played, and is likely to do so again ... */
 	double wrap_from, wrap_to; /* ... between these ticks */
 	uint32_t unreported;     /* samples since the host's position was last passed on */
 	uint32_t reported_epoch; /* of the position that was last passed on ... */
 	double reported_bpm;     /* ... and the tempo */
 	struct planned_note notes[MAX_NOTES];
 	unsigned note_count;     /* in the order of their epochs and ticks */
+	bool foretold;           /* something of it is for a repetition that is only expected */
 	double earliest;         /* samples by which one of them may come earlier than its tick */
 	struct sounding_note sounding[MAX_SOUNDING];
 	unsigned sounding_count;

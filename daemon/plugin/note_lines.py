@@ -97,8 +97,7 @@ class NoteLines:
             if before is not None and before[:2] == told[:2] and before[2] >= position:
                 continue
             self._until[number] = told
-            end = position if loop is None else min(position, loop[1])
-            self._tell(number, make_line("until", member.epoch, end))
+            self._tell(number, make_line("until", member.epoch, position))
             if loop is not None and position > loop[1]:
                 self._tell(number, make_line("until", member.epoch + 1, loop[0] + position - loop[1]))
 
@@ -111,7 +110,11 @@ class NoteLines:
         begin = self._timeline.find_time(member.begin)
         for sent in self._sent:
             if sent.due >= begin and sent.ahead != told_ahead:
-                self._tell(number, self._make_line(sent, member))
+                self._tell_note(sent, number, member)
+
+    def forget_loop(self) -> None:
+        """Take it that the host goes round elsewhere, or nowhere: the plugin forgets what it was told for that."""
+        self._sent = deque((sent._replace(ahead=0) for sent in self._sent), MAX_REMEMBERED)
 
     def _send_note(self, role: str, pitch: int, velocity: int, due: int, at: int | None) -> None:
         late = 0 if at is None else max(-self.stray_ns, min(at + self.latency_ns - due, self.stray_ns))
@@ -123,14 +126,16 @@ class NoteLines:
             return
         for number, member in self._members.items():
             if self._timeline.is_member(member):
-                self._tell(number, self._make_line(sent, member))
+                self._tell_note(sent, number, member)
 
-    def _make_line(self, sent: _Sent, member: TimelineMember) -> bytes:
-        """Return the line of a note; one behind the end of a loop is played where the loop begins."""
-        position, loop, epoch = self._timeline.find_position(sent.due), self._timeline.loop, member.epoch
+    def _tell_note(self, sent: _Sent, number: int, member: TimelineMember) -> None:
+        """Tell a connection a note; one behind the end of a loop also for where the loop begins, in the next round."""
+        position, loop = self._timeline.find_position(sent.due), self._timeline.loop
+        places = [(member.epoch, position)]
         if loop is not None and position >= loop[1]:
-            epoch, position = epoch + 1, loop[0] + position - loop[1]
-        return make_line("note", epoch, sent.role, position, sent.pitch, sent.velocity, sent.late_ns)
+            places.append((member.epoch + 1, loop[0] + position - loop[1]))
+        for epoch, place in places:
+            self._tell(number, make_line("note", epoch, sent.role, place, sent.pitch, sent.velocity, sent.late_ns))
 
     def _choose(self, role: str, program: int, bank: int) -> None:
         if self._programs.get(role) != (program, bank):

@@ -114,7 +114,7 @@ class HostTimeline:
         if drives:
             self.us, self.ahead = at.us, at.ahead
             self.limit = max(self.limit, self.find_time(at.heard))
-        self.loop = at.loop if at.loop is not None and self._goes_round(at.loop) else None
+        self.loop = at.loop if at.loop is not None and self._goes_round(at.loop, at.heard) else None
         return move
 
     def tell_bar(self, at: At) -> bool:
@@ -177,5 +177,5 @@ class HostTimeline:
         bars = (apart + length // 2) // length
         return self._shift + (line - at.bar + bars * length) * MILLITICK_NS
 
-    def _goes_round(self, loop: tuple[int, int]) -> bool:
-        return (loop[1] - loop[0]) % (self.bar[1].ticks_per_bar * MILLITICKS) == 0
+    def _goes_round(self, loop: tuple[int, int], heard: int) -> bool:
+        return heard <= loop[1] + SNAP and (loop[1] - loop[0]) % (self.bar[1].ticks_per_bar * MILLITICKS) == 0

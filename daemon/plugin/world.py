@@ -238,6 +238,8 @@ class PluginWorld:
         move = timeline.hear(connection.member, at, self._now, self._lead.pre_ticks, drives=drives)
         if move is None:
             return
+        if move is Move.WENT_ON and timeline.loop != loop:
+            self.lines.forget_loop()
         turns = timeline.tell_bar(at)
         if move is Move.STARTED:
             self._start(turn)

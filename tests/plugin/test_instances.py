@@ -18,10 +18,12 @@ from tests.plugin.instances import (
     Daemon,
     Instance,
     at,
+    stopped,
     tell_all,
 )
 
 pytestmark = pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
+NS_PER_FRAME = 1_000_000_000 // 48_000
 BASS_ON, BASS_OFF = bytes((NOTE_ON | 1, 40, 90)), bytes((NOTE_OFF | 1, 40, 64))
 
 Make = Callable[..., Instance]
@@ -116,7 +118,7 @@ def test_one_of_two_melodies_feeds_the_band_and_the_other_takes_over(make: Make,
     first.deactivate()
     assert connection.hear("in")[2:4] == ["128", "60"]
     second.run(100, heard=[(10, bytes((NOTE_ON, 74, 90)))])
-    assert connection.hear("in") == [str(epoch), "110", "144", "74", "90"]
+    connection.hear("in", epoch, 110, 144, 74, 90)
 
 
 def test_two_projects_of_one_host_know_nothing_of_each_other(make: Make, daemon: Daemon) -> None:
@@ -171,3 +173,54 @@ def test_a_position_that_the_host_rounds_is_made_exact(make: Make, first: int, l
         frames_per_tick = 60 * RATE / told.bpm / 24
         off = abs(instance.find_tick() - find_exact(frame + block)) * frames_per_tick
         assert off < (0.01 if first == last else 0.7 if frame else 3)  # the first block tells nothing of a ramp
+
+
+def test_behind_the_end_of_a_loop_nothing_begins_before_the_host_is_there(make: Make, daemon: Daemon) -> None:
+    """What is told for both ways of the host is played once: where it goes round, and where it goes on."""
+    bass = make(BASS)
+    connection = daemon.accept()
+    loop = {"has_loop": True, "loop_start": 0.0, "loop_end": 96.0004}  # the end is not on a sample
+    bass.run(FRAMES_PER_TICK, (0, at(0, **loop)))
+    epoch = int(connection.hear("at")[0])
+    end = f"bass 96000 40 90 {-NS_PER_FRAME}"
+    told = [
+        f"note {epoch} {end}",
+        f"note {epoch + 1} bass 0 41 90 0",
+        f"until {epoch} 97000",
+        f"until {epoch + 1} 1000",
+    ]
+    tell_all(connection, bass, *told)
+    for tick in range(1, 95):
+        assert bass.run(FRAMES_PER_TICK, (0, at(tick, **loop))) == []
+    assert bass.run(FRAMES_PER_TICK + 1, (0, at(95, **loop))) == []
+    assert bass.run(100, (0, at(0.0006, **loop))) == [(0, bytes((NOTE_ON | 1, 41, 90)))]
+
+
+@pytest.mark.parametrize("turned_off", [True, False])
+def test_a_host_that_does_not_go_round_hears_what_is_behind_the_loop(
+    make: Make, daemon: Daemon, turned_off: bool
+) -> None:
+    bass = make(BASS)
+    connection = daemon.accept()
+    loop = {"has_loop": True, "loop_start": 0.0, "loop_end": 96.0}
+    bass.run(1000, (0, at(95, **loop)))
+    epoch = int(connection.hear("at")[0])
+    told = [f"note {epoch} bass 96000 40 90 0", f"note {epoch + 1} bass 0 41 90 0", f"until {epoch} 97000"]
+    tell_all(connection, bass, *told)
+    assert bass.run(5000, (0, at(96, **({} if turned_off else loop)))) == [(0, BASS_ON)]
+    # a jump to the loop's beginning is none of its rounds: what was told for that is forgotten
+    assert bass.run(1000, (0, at(0))) == [(0, BASS_OFF)]
+
+
+def test_a_loop_that_was_seen_once_is_expected_again_also_after_a_stop(make: Make, daemon: Daemon) -> None:
+    bass = make(BASS)
+    connection = daemon.accept()
+    bass.run(1000, (0, at(95)))
+    epoch = int(connection.hear("at")[0])
+    bass.run(1000, (1, at(0)))  # back by a bar and the sample that its end was missed by
+    assert connection.hear("at", epoch + 1)[9:] == ["0", "96000"]
+    bass.run(1000, (0, stopped(1)))
+    bass.run(1000, (0, at(48)))
+    assert connection.hear("at", epoch + 3)[9:] == ["0", "96000"]
+    bass.run(1000, (0, at(100)))  # behind it there is none
+    assert connection.hear("at", epoch + 4)[9:] == ["0", "0"]

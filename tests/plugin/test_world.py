@@ -123,6 +123,22 @@ def test_a_loop_that_is_announced_is_played_from_its_first_step() -> None:
     assert session.lines[1].index(f"until 2 {2 * TICK - SNAP}") < session.lines[1].index(told[-1])
 
 
+def test_a_host_that_goes_on_behind_its_loop_is_played_on() -> None:
+    session = run_session(by_step(), [take(connected(loop=(0, 2 * BAR)), (0, 4 * BAR))])
+    assert [begin for begin in begins(session, 1) if begin < 4 * BAR] == [step * STEP for step in range(1, 64)]
+    assert f"until 1 {3 * BAR + 2 * TICK - SNAP}" in session.lines[1]
+
+
+def test_a_loop_that_is_turned_off_and_on_again_is_played_from_its_first_step() -> None:
+    host = connected(loop=(0, 2 * BAR))
+    host.move(0)
+    for until, loop in ((2 * BAR - 1000, (0, 0)), (2 * BAR - 500, (0, 2 * BAR))):
+        host.play(until, TUNE)
+        host.loop = loop
+    session = run_session(by_step(), [take(host, (2 * BAR - 500, 2 * BAR), (0, BAR))])
+    assert [begin for begin in begins(session, host.epoch - 1) if begin < BAR] == [step * STEP for step in range(16)]
+
+
 def test_a_loop_that_is_not_announced_is_played_from_its_first_step_though_told_later() -> None:
     session = run_session(by_step(), [take(connected(), *[(0, 4 * BAR)] * 2)])
     assert [begin for begin in begins(session, 2) if begin < 4 * BAR] == [step * STEP for step in range(64)]
