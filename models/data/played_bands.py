@@ -67,7 +67,7 @@ def _join(band: CachedSong, piece: CachedSong) -> CachedSong | None:
     notes = np.concatenate([own, rows])
     notes = notes[np.lexsort((notes[:, 2], notes[:, 0], notes[:, 1]))]
     name = f"{band.name} with {piece.name}"
-    return CachedSong(name, band.collection, band.style, band.split, notes, piece.chords, piece.metre)
+    return CachedSong(name, band.collection, band.style, band.split, notes, piece.chords, piece.metre, band.bpm)
 
 
 def find_shift(part: NDArray[np.int64], whole: NDArray[np.int64]) -> int | None:

@@ -18,12 +18,15 @@ from rich.console import Console
 from rich.progress import track
 
 from models.data import song_cache
+from models.data.played_drums import DRUMMERS
 from models.data.song_cache import CachedSong, DataError
-from music import corpus, midifile
+from music import corpus, midifile, smf
 from music.chords import NO_CHORD, QUALITY_TONES, Chord, ChordTrack
 from music.corpus import CorpusError, SkippedFile, SongFile, SongSource
+from music.midi_text import decode_text
 from music.midifile import MidiFileError
 from music.note import TICKS_PER_BEAT, Metre, round_to_step
+from music.styles import DEFAULT_STYLE
 from music.track_names import MELODIES, PARTS, guess_part
 
 #: a song may last so long, at 120 beats a minute over two hours, and have so many notes
@@ -34,6 +37,9 @@ METRES = tuple(map(str, (Metre(), Metre(2, 2), *(Metre(n, 4) for n in (3, 6)), *
 _BATCH_FILES, _BATCH_BYTES = 16, 8 << 20
 #: so many batches a process wait to be read or to be collected
 _BATCHES_AHEAD = 3
+
+#: words that the text of a drummer's take has: take, style, kind
+_TAKE_WORDS = 3
 
 #: files with what is known of them: their content, or why they have none; None where it has to be read first
 Batch = list[tuple[SongSource, SongFile | str | None]]
@@ -74,7 +80,8 @@ def read_song(file: SongFile) -> CachedSong:
         raise UnusableSongError("is " + str(error).partition(f"{file.name}: ")[2]) from None
     _check_song(song)
     guessed = [(guess_part(p.name, p.channel, p.program), p) for p in song.parts]
-    if not any(part in MELODIES for part, _ in guessed):
+    is_take = file.collection == DRUMMERS
+    if not is_take and not any(part in MELODIES for part, _ in guessed):
         pitched = next((i for i, (part, _) in enumerate(guessed) if part != "drums"), None)
         if pitched is None:
             raise UnusableSongError("has no pitched notes")
@@ -84,15 +91,29 @@ def read_song(file: SongFile) -> CachedSong:
         for n in played.notes:
             start = round_to_step(n.start)
             rows.append((PARTS.index(part), start, n.pitch, max(1, round_to_step(n.end) - start), n.velocity))
-    if len({r[0] for r in rows}) < 2 and file.collection != "grooves":
+    if len({r[0] for r in rows}) < (1 if is_take else 2):
         raise UnusableSongError("has a melody and nothing beside it")
     notes = np.array(sorted(rows, key=lambda r: (r[1], r[0], r[2])), np.int32).reshape(-1, 5)
     notes = notes[notes[:, 1] >= 0]
     beats = -(-song.end // TICKS_PER_BEAT)
     chord_track = ChordTrack(song.markers)
     chords = np.array([classify_chord(chord_track.find(b * TICKS_PER_BEAT)) for b in range(beats)], np.int8)
+    style, is_fill = _read_take(song) if is_take else (file.style, False)
     metre = song.metres[0][1] if song.metres else Metre()
-    return CachedSong(file.name, file.collection, file.style, file.split, notes, chords.reshape(-1, 2), metre)
+    bpm = round(60_000_000 / song.tempos[0][1])
+    return CachedSong(file.name, file.collection, style, file.split, notes, chords.reshape(-1, 2), metre, bpm, is_fill)
+
+
+def _read_take(song: midifile.Song) -> tuple[str, bool]:
+    """Return the style that a drummer's take names, such as `grooves/funk`, and whether it is a fill.
+
+    Its text says both: `Groove MIDI Dataset drummer1/session1/10, jazz/funk, fill`.
+    """
+    tracks = song.source.tracks if song.source else []
+    texts = [decode_text(body).split(", ") for track in tracks for _, body in track.find_bodies(smf.TEXT)]
+    told = next((words for words in texts if len(words) == _TAKE_WORDS), None)
+    style = told[1].partition("/")[0] if told else DEFAULT_STYLE
+    return f"{DRUMMERS}/{style}", bool(told and told[2] == "fill")
 
 
 def _check_song(song: midifile.Song) -> None:

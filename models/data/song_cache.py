@@ -57,6 +57,8 @@ class CachedSong:
     chords: NDArray[np.int8]
     #: all of it is in
     metre: Metre = Metre()
+    bpm: int = 0  #: quarters a minute, at its beginning; 0 where it is not known
+    is_fill: bool = False  #: a drummer's bar or two that leads into the next section
 
     @property
     def steps(self) -> int:
@@ -95,6 +97,8 @@ def save(cache: Path, songs: list[CachedSong]) -> None:
             "notes": len(s.notes),
             "beats": len(s.chords),
             "metre": [s.metre.numerator, s.metre.denominator],
+            "bpm": s.bpm,
+            "is_fill": s.is_fill,
         }
         for s in songs
     ]
@@ -136,7 +140,8 @@ def load(cache: Path) -> list[CachedSong]:
         end, last = at + entry["notes"], beat + entry["beats"]
         name, collection, style, split = (entry[label] for label in _LABELS)
         metre = Metre(*entry.get("metre", (4, 4)))  # earlier caches held no others
-        songs.append(CachedSong(name, collection, style, split, notes[at:end], chords[beat:last], metre))
+        bpm, is_fill = entry.get("bpm", 0), bool(entry.get("is_fill", False))
+        songs.append(CachedSong(name, collection, style, split, notes[at:end], chords[beat:last], metre, bpm, is_fill))
         at, beat = end, last
     return songs
 
@@ -149,6 +154,8 @@ def _check_arrays(index: list[dict[str, Any]], columns: dict[str, NDArray[Any]],
         if not all(type(entry[count]) is int and entry[count] >= 0 for count in ("notes", "beats")):
             raise ValueError("a song in it has no size")
         Metre(*entry.get("metre", (4, 4)))
+        if type(entry.get("bpm", 0)) is not int:
+            raise ValueError("a song in it has no tempo")
     count, beats = sum(entry["notes"] for entry in index), sum(entry["beats"] for entry in index)
     for name, column in columns.items():
         _, least, greatest = _COLUMNS[name]

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from models import checkpoint
 from models.data.played_bands import let_people_play
+from models.data.played_drums import let_drummers_play
 from models.data.song_cache import CachedSong, DataError
 from models.draws import BatchNoise, Draws
 from models.gan import groove_bank
@@ -79,6 +80,7 @@ class GanRecipe:
     chord_temperature: float = 0.3
     noise: bool = True
     played: bool = True  #: bass and chords of bands are a pianist's where one played it (models.data.played_bands)
+    drummers: bool = True  #: drums of bands are a drummer's where one suits them (models.data.played_drums)
     other_metres: Share = 0.25  #: share of songs that are not in 4/4, where there are such
     pop909_weight: float = get_weights("gan")["piano"]  #: how often songs of pop909 are drawn, beside other styles
 
@@ -124,6 +126,7 @@ class GanObjective:
         self.generator.harmonist.requires_grad_(False)
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         songs = let_people_play(songs) if recipe.played else songs
+        songs = let_drummers_play(songs) if recipe.drummers else songs
         self.train_songs = [s for s in songs if s.split == "train" and s.style in GAN_STYLES]
         valid = [s for s in songs if s.split == "valid" and s.style in GAN_STYLES]
         weights = {**get_weights("gan"), "piano": recipe.pop909_weight}
@@ -152,9 +155,16 @@ class GanObjective:
         return read_recipe(GanRecipe, values)
 
     def begin(self) -> None:
-        """Take over the weights of earlier runs; encoder and critic begin anew. Raises CheckpointError."""
+        """Take over the weights of earlier runs; the critic begins anew. Raises CheckpointError.
+
+        A graph has no encoder; beginning with one, what a groove vector means is learnt anew, which takes a while.
+        """
         if self.recipe.begin_with:
-            checkpoint.load_fitting(self.generator, checkpoint.read_average(Path(self.recipe.begin_with), "generator"))
+            earlier = Path(self.recipe.begin_with)
+            checkpoint.load_fitting(self.generator, checkpoint.read_average(earlier, "generator"))
+            if earlier.is_dir():
+                tensors = checkpoint.load(earlier / "checkpoint")[0]
+                checkpoint.load_fitting(self.encoder, checkpoint.select_tensors(tensors, "encoder"))
         if self.recipe.harmonist:
             learned = load_harmonist(Path(self.recipe.harmonist))
             checkpoint.load_whole(self.generator.harmonist, learned.state_dict(), self.recipe.harmonist)
