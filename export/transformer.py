@@ -56,6 +56,7 @@ INT8_NUMBERS = 20_000
 INT8_PARTS = ("hand", "writer")
 
 _HEAD = 2 * HALF_HEAD
+_FEATURES = step_features.FEATURE_COUNT + step_features.PULSE_FEATURES
 _LAYERS = range(len(WINDOWS_STEPS))
 #: inputs of the hand: which slots each layer hears, and its rings
 MASKS = tuple(f"mask_{i}" for i in _LAYERS)
@@ -88,10 +89,10 @@ def _translate_scatter_rows(ring: Any, places: Any, rows: Any) -> Any:
 class HandGraph(ExportModule):
     """Puts T steps into the rings, and gives what the last of them says of the next step.
 
-    features: (1, T, FEATURE_COUNT); style: (1, styles); position: (T,), modulo PERIOD_STEPS; step: (T,), modulo every
-    ring's size its slot there; mask_i: (T, RING_STEPS[i]), 0 where a layer hears a slot, else UNHEARD; keys_i and
-    values_i: (heads, RING_STEPS[i], 32), a layer's rings. Gives what the writer begins with (memory, condition),
-    loudness (1, ROLES), tune (1, MELODY_CHOICES) and the rings.
+    features: (1, T, FEATURE_COUNT + PULSE_FEATURES); style: (1, styles); position: (T,), modulo PERIOD_STEPS; step:
+    (T,), modulo every ring's size its slot there; mask_i: (T, RING_STEPS[i]), 0 where a layer hears a slot, else
+    UNHEARD; keys_i and values_i: (heads, RING_STEPS[i], 32), a layer's rings. Gives what the writer begins with
+    (memory, condition), loudness (1, ROLES), tune (1, MELODY_CHOICES) and the rings.
 
     This is `HandDecoder.forward` in few operations: at a single step they cost more than their products do.
     """
@@ -148,7 +149,7 @@ class HandGraph(ExportModule):
         rings = [torch.randn(self.heads, size, _HEAD, generator=make) for size in RING_STEPS for _ in "kv"]
         heard = [torch.rand(count, size, generator=make) < 0.5 for size in RING_STEPS]
         return (
-            (torch.rand(1, count, step_features.FEATURE_COUNT, generator=make) < 0.1).float(),
+            (torch.rand(1, count, _FEATURES, generator=make) < 0.1).float(),
             torch.eye(len(TRANSFORMER_STYLES))[:1],
             torch.arange(count) + 7,
             torch.arange(count),

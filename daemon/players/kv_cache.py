@@ -25,6 +25,9 @@ _MAX_PERIOD = 1 << 31
 #: what stands in a mask where a slot is not heard
 _UNHEARD = np.float32(-1e9)
 
+#: features of a step, without and with the pulses of its metre
+_FEATURE_COUNTS = step_features.FEATURE_COUNT, step_features.FEATURE_COUNT + step_features.PULSE_FEATURES
+
 #: states that are kept: those after the steps that a plan writes, and as many before them
 _KEPT_STATES = 8
 
@@ -77,7 +80,10 @@ class _RingDecoder:
             }
             #: slots of each layer's rings
             self.sizes = [rings[f"keys_{i}"][1] for i in layers]
-            fits = shapes["features"] == (1, "steps", step_features.FEATURE_COUNT) and bool(self.windows)
+            #: features of a step that it reads: those of its metre's pulses, too, if it has learnt others than 4/4
+            self.feature_count = int(shapes["features"][2])
+            fits = shapes["features"] == (1, "steps", self.feature_count) and bool(self.windows)
+            fits = fits and self.feature_count in _FEATURE_COUNTS
             fits = fits and all(shapes[f"mask_{i}"] == ("steps", self.sizes[i]) for i in layers)
         except (KeyError, TypeError, ValueError, OverflowError, IndexError) as error:
             raise GraphError(f"this graph does not fit: it is not a transformer's ({error})") from None
@@ -97,7 +103,7 @@ class _RingDecoder:
     def read(self, rows: Floats, step: int, begin: int, style: Floats) -> DecoderState:
         """Read the steps from `step` on; return the state after the last.
 
-        rows: (n, FEATURE_COUNT), n <= spare_steps; begin: the first step that is heard, all from there on lie in the
+        rows: (n, feature_count), n <= spare_steps; begin: the first step that is heard, all from there on lie in the
         rings.
         """
         bound = self._single if len(rows) == 1 else self._bind(len(rows))
@@ -169,6 +175,10 @@ class KvCache:
     def __init__(self, graph: Graph) -> None:
         """Take a graph over. Raises GraphError for one that is not a transformer's."""
         self._decoder = _RingDecoder(graph)
+        #: features of a step
+        self.feature_count = self._decoder.feature_count
+        #: they tell where bars and felt beats begin, in other metres than 4/4
+        self.reads_pulses = self.feature_count > step_features.FEATURE_COUNT
         #: steps before now on which the decoder's state depends
         self.context_steps = sum(self._decoder.windows)
         # the first step that is heard, the one after the last that was read, and the same before some were given up
@@ -184,7 +194,7 @@ class KvCache:
     def advance(self, rows: Floats, first: int, style: Floats, changed: int | None = None) -> DecoderState:
         """Return the state after the steps [first, first + len(rows)).
 
-        Only those steps are read that have not been read yet, or were different. rows: (n, FEATURE_COUNT), 1 <= n <=
+        Only those steps are read that have not been read yet, or were different. rows: (n, feature_count), 1 <= n <=
         context_steps; style: (1, styles), one-hot; changed: the first step whose row may be another than the last time,
         None: any.
         """
@@ -199,7 +209,7 @@ class KvCache:
         return self._read_from(at, rows, first)
 
     def append(self, row: Floats) -> DecoderState:
-        """Return the state after one more step than the last time; row: (1, FEATURE_COUNT)."""
+        """Return the state after one more step than the last time; row: (1, feature_count)."""
         step = self._last + 1
         return self._read_from(self._find_changed(row, step, step), row, step)
 

@@ -95,7 +95,7 @@ class TransformerPlayer(GraphPlayer, ContinuingPlayer):
         self.chords = ChordPredictor(graph)
         self.melody = NoteRows()
         self.committed = {role: NoteRows() for role in ROLES}
-        self.features = _FeatureHistory(self.cache.context_steps)
+        self.features = _FeatureHistory(self.cache.context_steps, self.cache.feature_count)
         #: what is added to the tokens' logits at the step that is being written
         self.bias: Bias = np.zeros(step_tokens.WRITER_TOKENS)
         self._budget_ns: int | None = None
@@ -150,10 +150,10 @@ class TransformerPlayer(GraphPlayer, ContinuingPlayer):
 class _FeatureHistory:
     """The features of the steps before a now-line, kept from plan to plan where nothing has changed them."""
 
-    def __init__(self, steps: int) -> None:
-        """Begin with none; steps: before a now-line, at most."""
+    def __init__(self, steps: int, width: int) -> None:
+        """Begin with none; steps: before a now-line, at most; width: features of a step."""
         self._basis: tuple[object, ...] = ()  # on which all rows depend
-        self._rows: Floats = np.zeros((steps + _SPARE_ROWS, step_features.FEATURE_COUNT), np.float32)
+        self._rows: Floats = np.zeros((steps + _SPARE_ROWS, width), np.float32)
         self._base = self._end = 0  # the step of the first of these rows, and the one after the last that is made
         self._first = 0  # the step of the first chord
         self._chords: list[Chord] = []  # of the steps and the one after the last
@@ -415,44 +415,55 @@ class _PlanWriter:
         else:
             heard = step_features.hear_step(melody, step)
         planned = {role: _list_rows(part.notes, step * TICKS_PER_STEP) for role, part in self._band.parts.items()}
-        chords = chord, forecast.chords[k]
-        return step_features.build_step(
-            heard, planned, step, chords, self._find_place(step), self._band.first_played <= step
-        )
+        return self._build_step(step, heard, planned, (chord, forecast.chords[k]))
 
     def _extract(self, first: int, count: int, chords: Sequence[Chord]) -> Floats:
-        """Return the features (count, FEATURE_COUNT) of the steps from `first` on; chords: of those and the next."""
+        """Return the features (count, feature_count) of the steps from `first` on; chords: of those and the next."""
         melody = self._context.melody
         if count <= _MAX_SINGLE_STEPS and first >= self._now - _MAX_SINGLE_STEPS:
             since = (first - 1) * TICKS_PER_STEP
             near = {role: _list_rows(notes, since) for role, notes in self._band.near.items()}
             return np.concatenate(
                 [
-                    step_features.build_step(
-                        step_features.hear_step(melody, step),
-                        near,
-                        step,
-                        chords[k : k + 2],
-                        self._find_place(step),
-                        self._band.first_played <= step,
-                    )
+                    self._build_step(step, step_features.hear_step(melody, step), near, chords[k : k + 2])
                     for k, step in enumerate(range(first, first + count))
                 ]
             )
         since = (first - 1) * TICKS_PER_STEP
         played = {role: _move_to_grid(rows, since) for role, rows in self._played.items()}
-        return step_features.build_features(
+        coming = np.arange(first + 1 - self._bar, first + 1 - self._bar + count)
+        made = step_features.build_features(
             step_features.extract_melody(melody, first, count),
             step_features.extract_band(played, first, count),
             np.array(chords, np.int64).T,
-            np.array([self._find_place(step) for step in range(first, first + count)]),
+            self._find_places(coming),
             begun=min(count, max(0, self._band.first_played - first)),
         )
+        if not self._player.cache.reads_pulses:
+            return made
+        return np.concatenate([made, step_features.mark_pulses(coming, self._request.metre)], 1)
 
-    def _find_place(self, step: int) -> int:
-        """Return the place in its bar of the step after one."""
-        place = (step + 1 - self._bar) % self._request.metre.steps_per_bar
-        return min(place, STEPS_PER_BAR - 1)
+    def _build_step(
+        self,
+        step: int,
+        heard: tuple[int, bool],
+        band: Mapping[str, Iterable[tuple[int, int, int]]],
+        chords: Sequence[Chord],
+    ) -> Floats:
+        """Return the features (1, feature_count) of a step; see `step_features.build_step`."""
+        coming = np.array([step + 1 - self._bar])
+        [place] = self._find_places(coming).tolist()
+        begun, cache = self._band.first_played <= step, self._player.cache
+        row = step_features.build_step(heard, band, step, chords, place, begun, cache.feature_count)
+        if cache.reads_pulses and self._request.metre.steps_per_bar != STEPS_PER_BAR:
+            row[:, step_features.FEATURE_COUNT :] = step_features.mark_pulses(coming, self._request.metre)
+        return row
+
+    def _find_places(self, coming: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the places in their bars of steps that are counted from a bar line, as the graph has learnt them."""
+        if self._player.cache.reads_pulses:
+            return step_features.find_places(coming, self._request.metre)
+        return np.minimum(coming % self._request.metre.steps_per_bar, STEPS_PER_BAR - 1)
 
     # What it writes
 

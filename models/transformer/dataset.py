@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from models.transformer.network import TRANSFORMER_STYLES
 from music.chords import NO_CHORD
 from music.encoding import step_features, step_tokens
 from music.encoding.gan_canvas import REGISTERS
-from music.note import PITCH_CLASSES, PITCHED_ROLES, REST, ROLES, STEPS_PER_BAR, STEPS_PER_BEAT
+from music.note import PITCH_CLASSES, PITCHED_ROLES, REST, ROLES, STEPS_PER_BEAT, Metre
 from music.track_names import MELODIES, PARTS
 
 Floats = NDArray[np.float32]
@@ -52,6 +52,7 @@ class BandScore:
     chords: Ints  #: (2, steps + 1): root and quality of every step, NO_CHORD where unknown
     first: int  #: step of the bar in which the melody begins
     steps: int
+    metre: Metre = Metre()
 
 
 def make_score(song: CachedSong) -> BandScore | None:
@@ -70,13 +71,14 @@ def make_score(song: CachedSong) -> BandScore | None:
     if not len(roles["melody"]) or not len(roles["chords"]) or song.style not in TRANSFORMER_STYLES:
         return None
     total = song.steps
-    first = int(roles["melody"][0, 0]) // STEPS_PER_BAR * STEPS_PER_BAR
+    per_bar = song.metre.steps_per_bar
+    first = int(roles["melody"][0, 0]) // per_bar * per_bar
     if total - first < _MIN_STEPS:
         return None
     chords = np.full((2, total + 1), NO_CHORD, np.int64)
     spread = np.repeat(find_chords(song).astype(np.int64), STEPS_PER_BEAT, 0)[: total + 1].T
     chords[:, : spread.shape[1]] = spread
-    return BandScore(TRANSFORMER_STYLES.index(song.style), roles, chords, first, total)
+    return BandScore(TRANSFORMER_STYLES.index(song.style), roles, chords, first, total, song.metre)
 
 
 def _separate(rows: Ints) -> Ints:
@@ -101,7 +103,7 @@ ChordListener = Callable[[BandScore], Ints]
 class HandBatch(NamedTuple):
     """B stretches of T steps: what the hand hears at each step, and what is written one step later."""
 
-    features: Floats  #: (B, T, FEATURE_COUNT)
+    features: Floats  #: (B, T, FEATURE_COUNT + PULSE_FEATURES)
     style: Floats  #: (B, styles)
     line: Ints  #: (B, T, MAX_TOKENS): tokens
     length: Ints  #: (B, T): how many there are; 0 where they are not to be learned
@@ -117,9 +119,14 @@ class Stretches:
         songs: Sequence[CachedSong],
         weights: dict[str, float] | None = None,
         listen: ChordListener | None = None,
+        other_metres: float = 0.0,
     ) -> None:
-        self._listen = listen
+        """Draw from songs; a share `other_metres` of them is not in 4/4, where their style has such."""
+        self._listen, self._other_metres = listen, other_metres
         self.songs = {s: [x for x in songs if x.style == s] for s in TRANSFORMER_STYLES}
+        #: style -> its songs of bars of sixteen steps, and the others, by their place
+        self._in_four = {s: [i for i, x in enumerate(found) if x.is_in_four] for s, found in self.songs.items()}
+        self._others = {s: [i for i, x in enumerate(found) if not x.is_in_four] for s, found in self.songs.items()}
         self.styles = [s for s in TRANSFORMER_STYLES if self.songs[s]]
         self.weights = {s: (weights or {}).get(s, 1.0) for s in self.styles}
         self._scores: dict[tuple[str, int], BandScore | None] = {}
@@ -139,12 +146,19 @@ class Stretches:
         count = sum(len(songs) for songs in self.songs.values())
         while len(self._unusable) < count:
             style = self.styles[int(random.choice(len(self.styles), p=weight / weight.sum()))]
-            index = int(random.integers(len(self.songs[style])))
+            index = self._draw_song(style, random)
             made = self.get_score(style, index)
             if made is not None:
                 return made
             self._unusable.add((style, index))
         raise DataError("no song in the train split has a melody and chords and lasts four bars")
+
+    def _draw_song(self, style: str, random: np.random.Generator) -> int:
+        """Draw a song of a style, by its place."""
+        in_four, others = self._in_four[style], self._others[style]
+        if others and (not in_four or random.random() < self._other_metres):
+            return others[int(random.integers(len(others)))]
+        return in_four[int(random.integers(len(in_four)))]
 
     def draw_batch(self, randoms: Sequence[np.random.Generator], spoil: float = 0.0, told: float = 0.0) -> HandBatch:
         """Draw stretches for the hand, one from each generator.
@@ -176,8 +190,8 @@ class Stretches:
         """Choose a score of the same style, whose past the band is told it has played."""
         style = TRANSFORMER_STYLES[score.style]
         for _ in range(5):
-            other = self.get_score(style, int(random.integers(len(self.songs[style]))))
-            if other is not None:
+            other = self.get_score(style, self._draw_song(style, random))
+            if other is not None and other.metre.steps_per_bar == score.metre.steps_per_bar:
                 return other
         return score
 
@@ -228,7 +242,7 @@ def make_stretch(
     """
     melody, chords, band = _extract_stretch(_transpose(score, shift), begin, count + 1)
     shown = step_features.MelodyFeatures(melody.pitch[:count], melody.struck[:count])
-    phase = (begin + 1 + np.arange(count)) % STEPS_PER_BAR
+    coming = begin + 1 + np.arange(count)  # the steps that are written
     line, length, velocity = _encode_written(_transpose(score, shift), begin + 1, count, chords[0, 1 : count + 1])
     past = step_features.BandFeatures(
         band.begun[:, :count], band.sounding[:, :count], band.length[:, :count], band.drums[:count]
@@ -241,10 +255,11 @@ def make_stretch(
         told[0] = np.where(told[0] >= 0, (told[0] + shift) % PITCH_CLASSES, NO_CHORD)
         _move_to_roots(past, right[0, :count], told[0, :count])
         length = np.where(right[0, 1:] == told[0, 1:], length, 0)
+    phase = step_features.find_places(coming, score.metre)
     features = step_features.build_features(shown, past, told, phase, begun=since)
-    coming = step_features.MelodyFeatures(melody.pitch[1:], melody.struck[1:])
-    begins = 2 + np.clip(coming.pitch - np.maximum(told[0, 1:], 0) + 12, 0, step_tokens.PITCH_TOKENS - 1)
-    tune = np.where(coming.pitch == REST, 0, np.where(coming.struck, begins, 1))
+    features = np.concatenate([features, step_features.mark_pulses(coming, score.metre)], 1)
+    begins = 2 + np.clip(melody.pitch[1:] - np.maximum(told[0, 1:], 0) + 12, 0, step_tokens.PITCH_TOKENS - 1)
+    tune = np.where(melody.pitch[1:] == REST, 0, np.where(melody.struck[1:], begins, 1))
     return HandBatch(
         features, np.eye(len(TRANSFORMER_STYLES), dtype=np.float32)[score.style], line, length, velocity, tune
     )
@@ -260,7 +275,7 @@ def _transpose(score: BandScore, shift: int) -> BandScore:
         roles[role][:, 1] = np.where(pitch < low, pitch + 12, np.where(pitch > high, pitch - 12, pitch))
     chords = score.chords.copy()
     chords[0] = np.where(chords[0] >= 0, (chords[0] + shift) % PITCH_CLASSES, NO_CHORD)
-    return BandScore(score.style, roles, chords, score.first, score.steps)
+    return replace(score, roles=roles, chords=chords)
 
 
 def _encode_written(score: BandScore, begin: int, count: int, roots: Ints) -> tuple[Ints, Ints, Floats]:
@@ -311,8 +326,9 @@ def _spoil_past(
         begun[:, :until] = sounding[:, :until] = False
         long[:, :until], drums[:until] = 0, False
     elif kind < 0.65:  # somebody else's bars, at the same place in the bar
-        bars = max(1, (other.steps - other.first) // STEPS_PER_BAR - count // STEPS_PER_BAR - 1)
-        first = other.first + int(random.integers(bars)) * STEPS_PER_BAR + begin % STEPS_PER_BAR
+        per_bar = other.metre.steps_per_bar
+        bars = max(1, (other.steps - other.first) // per_bar - count // per_bar - 1)
+        first = other.first + int(random.integers(bars)) * per_bar + begin % per_bar
         _, theirs_chords, theirs = _extract_stretch(other, first, count)
         _move_to_roots(theirs, theirs_chords[0, :count], chords[0, :count])
         begun[:, :until], sounding[:, :until] = theirs.begun[:, :until], theirs.sounding[:, :until]

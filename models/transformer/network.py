@@ -150,6 +150,9 @@ class HandDecoder(nn.Module):
         super().__init__()
         self.read = nn.Linear(step_features.FEATURE_COUNT + len(TRANSFORMER_STYLES), config.hand)
         nn.init.normal_(self.read.weight, std=0.2)
+        #: other metres than those of sixteen steps; without effect until they are learnt
+        self.read_pulse = nn.Linear(step_features.PULSE_FEATURES, config.hand, bias=False)
+        nn.init.zeros_(self.read_pulse.weight)
         self.layers = nn.ModuleList(Layer(config.hand, config.inside) for _ in WINDOWS_STEPS)
         self.norm = Norm(config.hand)
         self.loud = nn.Linear(config.hand, 4)
@@ -157,9 +160,13 @@ class HandDecoder(nn.Module):
         self.loud_log_std = nn.Parameter(torch.full((len(TRANSFORMER_STYLES), 4), -2.0))
 
     def embed(self, features: Tensor, style: Tensor) -> Tensor:
-        """Return the first states (B, T, hand) of features (B, T, FEATURE_COUNT) and style (B, styles) one-hot."""
-        state: Tensor = self.read(torch.cat([features, style[:, None].expand(-1, features.shape[1], -1)], -1))
-        return state
+        """Return the first states (B, T, hand) of features (B, T, FEATURE_COUNT + PULSE_FEATURES) and style.
+
+        style: (B, styles), one-hot.
+        """
+        step, pulse = features.split([step_features.FEATURE_COUNT, step_features.PULSE_FEATURES], -1)
+        state: Tensor = self.read(torch.cat([step, style[:, None].expand(-1, features.shape[1], -1)], -1))
+        return state + self.read_pulse(pulse)
 
     def forward(self, features: Tensor, style: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return states, logits of velocity / 127, and logits of the melody's next step.

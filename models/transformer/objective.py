@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from models import checkpoint
 from models.data.played_bands import let_people_play
+from models.data.played_drums import let_drummers_play
 from models.data.song_cache import CachedSong, DataError
 from models.draws import Draws
 from models.harmonist.network import measure_agreement
@@ -60,6 +61,8 @@ class TransformerRecipe:
     some: Share = 0.35  #: share of steps whose tokens are learned in an update
     tune: float = 0.5  #: weight of the melody's own next step
     played: bool = True  #: bass and chords of bands are a pianist's where one played it (models.data.played_bands)
+    drummers: bool = True  #: drums of bands are a drummer's where one suits them (models.data.played_drums)
+    other_metres: Share = 0.25  #: share of songs that are not in 4/4, where there are such
 
 
 def compute_writing_loss(
@@ -104,10 +107,11 @@ class TransformerObjective:
         self.model: Transformer = Transformer(recipe.model).to(fabric.device)
         self.average: Transformer = copy.deepcopy(self.model).requires_grad_(False).eval()
         songs = let_people_play(songs) if recipe.played else songs
-        known = [s for s in songs if s.is_in_four and s.style in TRANSFORMER_STYLES]
+        songs = let_drummers_play(songs) if recipe.drummers else songs
+        known = [s for s in songs if s.style in TRANSFORMER_STYLES]
         listen = self._predict_chords if recipe.harmonist else None
         train = [s for s in known if s.split == "train"]
-        self.songs = Stretches(train, get_weights("transformer"), listen)
+        self.songs = Stretches(train, get_weights("transformer"), listen, recipe.other_metres)
         self.draws = Draws.of_device(fabric, seed, recipe.batch)
         learning = [*self.model.hand.parameters(), *self.model.writer.parameters()]
         optimizer = torch.optim.AdamW(learning, 1e-3, (0.9, 0.98), weight_decay=0.02)
@@ -162,7 +166,7 @@ class TransformerObjective:
         lines, trust = melody_recall.find_all_matches(melody_recall.sample_melody(melody, score.steps))
         told = np.full((2, score.steps + 1), NO_CHORD, np.int64)
         for late in range(STEPS_PER_BEAT):  # now-lines late, late + 4, ...
-            now, shown = _draw_now_lines(melody, score.steps, late, lines, trust)
+            now, shown = _draw_now_lines(melody, score, late, lines, trust)
             arrays = [torch.as_tensor(x, device=self.fabric.device) for x in shown]
             with self.fabric.autocast():
                 said = self.model.harmonist(*arrays)
@@ -211,7 +215,7 @@ def _draw_validation(songs: list[CachedSong]) -> list[tuple[str, HandBatch]]:
 
 def _draw_now_lines(
     melody: list[tuple[int, int, int]],
-    steps: int,
+    score: BandScore,
     late: int,
     lines: NDArray[np.int32],
     trust: NDArray[np.float32],
@@ -221,14 +225,14 @@ def _draw_now_lines(
     melody: rows of start, pitch, length; lines, trust: what every line recalls. For `Harmonist.forward`, of one song:
     melody, phase, place, known.
     """
-    lead = STEPS_PER_BEAT  # the melody begins so much after the first patch
+    steps, lead = score.steps, STEPS_PER_BEAT  # the melody begins so much after the first patch
     count = -(-(steps + lead) // STEPS_PER_BEAT) + 1
     planes = np.zeros((PITCHED_PLANES, PITCH_CLASSES, count * STEPS_PER_BEAT), np.float32)
     rows = [(start + lead - late, pitch, length) for start, pitch, length in melody]
     gan_canvas.draw_part(planes, "melody", rows)
     now = late + STEPS_PER_BEAT * np.arange(count)
     phase = np.zeros((STEPS_PER_BAR, count), np.float32)
-    phase[now % STEPS_PER_BAR, np.arange(count)] = 1
+    phase[[melody_context.find_phase(int(step), score.metre) for step in now], np.arange(count)] = 1
     inside = now <= steps
     at = np.where(inside, now, 0)
     place = np.maximum((lines[at] - late) // STEPS_PER_BEAT, 0)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from music.analysis.note_rows import to_rows
 from music.chords import QUALITIES
 from music.encoding.gan_canvas import DRUM_CLASS, DRUM_PLANES, REGISTERS
-from music.note import PITCH_CLASSES, PITCHED_ROLES, REST, STEPS_PER_BAR
+from music.note import PITCH_CLASSES, PITCHED_ROLES, REST, STEPS_PER_BAR, Metre
 
 Rows = Iterable[tuple[int, int, int]] | NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -40,6 +40,10 @@ FEATURE_COUNT = (
     + DRUM_PLANES
     + 2
 )
+#: features of a step that stand after those, for decoders that have learnt other metres: see `mark_pulses`
+PULSE_FEATURES = 3
+#: a bar that is longer than STEPS_PER_BAR is told by places that repeat after so many steps: 12/8 as two bars of 6/8
+_LONG_BAR_STEPS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,24 @@ def extract_band(roles: Mapping[str, NDArray[np.int64]], first: int, steps: int)
         if 0 <= start - first < steps and pitch in DRUM_CLASS:
             drums[start - first, DRUM_CLASS[pitch]] = True
     return BandFeatures(begun, sounding, length, drums)
+
+
+def find_places(steps: Ints, metre: Metre) -> Ints:
+    """Return the places in their bars, below STEPS_PER_BAR, of steps that are counted from a bar line."""
+    places: Ints = steps % metre.steps_per_bar
+    return places if metre.steps_per_bar <= STEPS_PER_BAR else places % _LONG_BAR_STEPS
+
+
+def mark_pulses(steps: Ints, metre: Metre) -> Floats:
+    """Return whether bars and felt beats begin at steps that are counted from a bar line: (T, PULSE_FEATURES).
+
+    The third is 1, whatever begins; bars of sixteen steps have zeros, as places tell all of them.
+    """
+    marks = np.zeros((len(steps), PULSE_FEATURES), np.float32)
+    if metre.steps_per_bar != STEPS_PER_BAR:
+        place = steps % metre.steps_per_bar
+        marks[:, 0], marks[:, 1], marks[:, 2] = place == 0, place % metre.steps_per_pulse == 0, 1
+    return marks
 
 
 def build_features(
@@ -162,13 +184,14 @@ def build_step(
     chords: Sequence[tuple[int, int]],
     phase: int,
     begun: bool,
+    width: int = FEATURE_COUNT,
 ) -> Floats:
-    """Return the features of one step, (1, FEATURE_COUNT), as `build_features` does where all of the melody is known.
+    """Return the features of one step, (1, width), as `build_features` does where all of the melody is known.
 
     melody: pitch, or REST, and True where it begins; band: rows of start step, pitch and length, by role; chords: root
-    and quality of the step and of the next; begun: the band plays.
+    and quality of the step and of the next; begun: the band plays; width: so many features, zeros behind the last one.
     """
-    row = np.zeros((1, FEATURE_COUNT), np.float32)
+    row = np.zeros((1, width), np.float32)
     (here, before), (coming, quality) = ((max(r, 0), q if r >= 0 else NO_QUALITY) for r, q in chords)
     pitch, struck = melody
     ones = [0]

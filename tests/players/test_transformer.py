@@ -160,7 +160,7 @@ def test_features_of_the_past_grow_as_they_are_made_anew(
         assert all(before.get(step, row) == row for step, row in made.items() if step < changed)
         before = made
         with monkeypatch.context() as anew:
-            anew.setattr(player, "features", _FeatureHistory(player.cache.context_steps))
+            anew.setattr(player, "features", _FeatureHistory(player.cache.context_steps, player.cache.feature_count))
             fresh, _ = _PlanWriter(player, request, 0)._extract_past((0, 0))
         assert np.array_equal(rows, fresh)
 
