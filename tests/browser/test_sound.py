@@ -56,8 +56,11 @@ def wait_for_signal(page: Page) -> None:
 
 
 def wait_for_silence(page: Page) -> None:
-    """Wait until it has none: rooms and releases die away."""
-    wait_until(page, f"{_PEAK} < {SILENT}", "silence")
+    """Wait until it has none: rooms and releases die away. What is still heard is told where it does not come."""
+    try:
+        wait_until(page, f"{_PEAK} < {SILENT}", "silence")
+    except AssertionError as error:
+        raise AssertionError(f"silence has not come: {page.evaluate(_DESCRIBE_SOUND)}") from error
 
 
 _PEAK = """(() => {
@@ -65,6 +68,24 @@ _PEAK = """(() => {
   h.synth.analyser.getFloatTimeDomainData(samples);
   return samples.reduce((peak, sample) => Math.max(peak, Math.abs(sample)), 0);
 })()"""
+
+#: what is known of a sound that does not end, twice, half a second apart: a clock that stands still is the browser's
+_DESCRIBE_SOUND = f"""async () => {{
+  const h = window.houseband;
+  const describe = () => ({{
+    time: h.synth.context.currentTime,
+    state: h.synth.context.state,
+    playing: h.player.isPlaying,
+    live: h.live.state.playing,
+    coming: h.synth.coming.length,
+    voices: h.synth.worklet.voiceCount,
+    master: String({_PEAK}),
+    roles: Object.fromEntries([...h.synth.output.strips.keys()].map((role) => [role, h.synth.peak(role)])),
+  }});
+  const first = describe();
+  await new Promise((done) => setTimeout(done, 500));
+  return JSON.stringify([first, describe()]);
+}}"""
 
 
 @pytest.fixture
