@@ -135,11 +135,15 @@ class Metre:
 
     numerator: int = 4
     denominator: int = 4
+    #: what a bar is felt in, in notes of the denominator: (2, 2, 3) of 7/8; empty: as is usual
+    groups: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         whole = self.numerator > 0 and self.denominator in (1, 2, 4, 8, 16)
         if not whole:
             raise ValueError(f"no such metre: {self.numerator}/{self.denominator}")
+        if self.groups and (min(self.groups) < 1 or sum(self.groups) != self.numerator):
+            raise ValueError(f"{'+'.join(map(str, self.groups))} is no bar of {self}")
 
     @property
     def ticks_per_bar(self) -> int:
@@ -160,6 +164,28 @@ class Metre:
     def steps_per_pulse(self) -> int:
         """Sixteenths from one felt beat to the next: 4 in 4/4, 2/2, 3/4 and 5/4, 6 in 6/8 and 12/8, 12 in 6/4."""
         return max(1, 3 * STEPS_PER_BAR // self.denominator) if self.is_compound else STEPS_PER_BEAT
+
+    @property
+    def pulse_steps(self) -> tuple[int, ...]:
+        """The sixteenths of a bar at which felt beats begin: 0, 4, 8 in 3/4, 0, 6 in 6/8, and 0, 4, 8 in 7/8.
+
+        Bars of eighths that are no threes are felt in twos, the last three together, unless they are grouped otherwise.
+        """
+        if self.denominator < 8:
+            return tuple(range(0, self.steps_per_bar, self.steps_per_pulse))
+        groups = self.groups
+        if not groups and self.numerator % 2 and not self.is_compound and self.numerator > 3:
+            groups = (2,) * (self.numerator // 2 - 1) + (3,)
+        return self._place_groups(groups) or tuple(range(0, self.steps_per_bar, self.steps_per_pulse))
+
+    @property
+    def downbeat_steps(self) -> tuple[int, ...]:
+        """The sixteenths of a bar that are felt as a one: 0, and in 5/4, grouped as 3+2, 12, too."""
+        return (self._place_groups(self.groups) if self.denominator < 8 else ()) or (0,)
+
+    def _place_groups(self, groups: tuple[int, ...]) -> tuple[int, ...]:
+        unit = STEPS_PER_BAR // self.denominator
+        return tuple(sum(groups[:i]) * unit for i in range(len(groups)))
 
     def __str__(self) -> str:
         return f"{self.numerator}/{self.denominator}"

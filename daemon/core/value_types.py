@@ -298,7 +298,10 @@ class Metres(ValueType):
     """A time signature, with the bars from which on others hold: `4/4, 9: 3/4`; or AUTO for the chart's."""
 
     AUTO: Final = "auto"
-    range = "auto, a time signature such as 3/4 or 6/8, or several, such as '4/4, 9: 3/4' for another from bar 9 on"
+    range = (
+        "auto, a time signature such as 3/4, 6/8 or '7/8 2+2+3', or several, such as '4/4, 9: 3/4' for another from "
+        "bar 9 on"
+    )
 
     def parse(self, value: object) -> str:
         """Return the text, which `music.charts.metres.read_metres` reads unless it is AUTO."""

@@ -1,4 +1,7 @@
-"""Metres of a song as a text: a time signature, and the bars from which on others hold, such as `4/4, 9: 3/4`."""
+"""Metres of a song as a text: a time signature, and the bars from which on others hold, such as `4/4, 9: 3/4`.
+
+A time signature may say what its bars are felt in: `7/8 2+2+3`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from music.note import Metre
 MAX_BAR = 9999
 #: beats of a bar
 MAX_NUMERATOR = 64
-_SYNTAX = re.compile(r"(?:(\d{1,4})\s*:\s*)?(\d{1,3})\s*/\s*(\d{1,3})")
+_SYNTAX = re.compile(r"(?:(\d{1,4})\s*:\s*)?(\d{1,3})\s*/\s*(\d{1,3})(?:\s+(\d{1,2}(?:\s*\+\s*\d{1,2})*))?")
 
 #: (bar, counted from 1, from which on it holds; Metre), by bar, the first of bar 1
 BarMetres = tuple[tuple[int, Metre], ...]
@@ -23,7 +26,8 @@ def read_metres(text: str) -> BarMetres:
         match = _SYNTAX.fullmatch(part.strip())
         if match is None:
             raise ValueError(f"no time signature: {part.strip()[:20]!r}")
-        bar, metre = int(match[1] or 1), Metre(int(match[2]), int(match[3]))
+        groups = tuple(int(group) for group in match[4].split("+")) if match[4] else ()
+        bar, metre = int(match[1] or 1), Metre(int(match[2]), int(match[3]), groups)
         if metre.numerator > MAX_NUMERATOR:
             raise ValueError(f"a bar has at most {MAX_NUMERATOR} beats")
         if bar != 1 if not found else bar <= found[-1][0]:
@@ -35,7 +39,11 @@ def read_metres(text: str) -> BarMetres:
 def format_metres(metres: BarMetres) -> str:
     """Return metres as `read_metres` takes them."""
     (_, first), *others = metres
-    return ", ".join((str(first), *(f"{bar}: {metre}" for bar, metre in others)))
+    return ", ".join((_format_metre(first), *(f"{bar}: {_format_metre(metre)}" for bar, metre in others)))
+
+
+def _format_metre(metre: Metre) -> str:
+    return f"{metre} {'+'.join(map(str, metre.groups))}" if metre.groups else str(metre)
 
 
 def place_metres(metres: BarMetres) -> tuple[tuple[int, Metre], ...]:

@@ -256,8 +256,13 @@ def draw_canvas(
 
 
 def number_beats(first: int, steps: int, metre: Metre) -> NDArray[np.int64]:
-    """Return which of a bar's four beats each step from `first` on lies in; other metres in the terms of 4/4."""
+    """Return which of a bar's four beats each step from `first` on lies in; other metres in the terms of 4/4.
+
+    Groups of eighths, where a metre has them, stand for beats.
+    """
     position = (first + np.arange(steps)) % metre.steps_per_bar
+    if metre.groups and metre.denominator >= 8:
+        return np.minimum(np.searchsorted(metre.pulse_steps, position, side="right") - 1, 3)
     return np.minimum(position // STEPS_PER_BEAT, 3)
 
 
@@ -269,8 +274,8 @@ def mark_pulse(first: int, metre: Metre) -> NDArray[np.float32]:
     pulse = np.zeros((PULSE_PLANES, CANVAS_STEPS), np.float32)
     if metre.steps_per_bar != STEPS_PER_BAR:
         place = (first + np.arange(CANVAS_STEPS)) % metre.steps_per_bar
-        pulse[0] = place == 0
-        pulse[1] = place % metre.steps_per_pulse == 0
+        pulse[0] = np.isin(place, metre.downbeat_steps)
+        pulse[1] = np.isin(place, metre.pulse_steps)
     return pulse
 
 

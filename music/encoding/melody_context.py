@@ -255,4 +255,5 @@ def find_phase(step: int, metre: Metre = Metre()) -> int:
 def _find_phase(place: int, metre: Metre) -> int:
     """Return what `find_phase` does for a place in the bar."""
     beat = int(gan_canvas.number_beats(place, 1, metre)[0])
-    return beat * STEPS_PER_BEAT + place % STEPS_PER_BEAT
+    begin = max(step for step in metre.pulse_steps if step <= place) if metre.groups else 0
+    return beat * STEPS_PER_BEAT + (place - begin) % STEPS_PER_BEAT

@@ -116,7 +116,8 @@ def mark_pulses(steps: Ints, metre: Metre) -> Floats:
     marks = np.zeros((len(steps), PULSE_FEATURES), np.float32)
     if metre.steps_per_bar != STEPS_PER_BAR:
         place = steps % metre.steps_per_bar
-        marks[:, 0], marks[:, 1], marks[:, 2] = place == 0, place % metre.steps_per_pulse == 0, 1
+        marks[:, 0], marks[:, 1] = np.isin(place, metre.downbeat_steps), np.isin(place, metre.pulse_steps)
+        marks[:, 2] = 1
     return marks
 
 
