@@ -203,7 +203,7 @@ def list_songs(folder: Path, collections: Iterable[str] | None = None) -> Corpus
     folder: may be a MIDI file, too, which is a folder of one song then; collections: only these. A file in no folder
     of a split, as in a user's own folder, is of the collection that the folder or the archive is called; every tenth
     of those, by the hash of its name, is in the split `valid`. Of an archive that has folders of splits, only these
-    are used.
+    are used; they are of the collection that the folder around them is called, where that is a known one.
     """
     wanted = frozenset(collections) if collections else None
     if wanted is None and is_midi(folder) and folder.is_file():
@@ -213,10 +213,11 @@ def list_songs(folder: Path, collections: Iterable[str] | None = None) -> Corpus
     files: list[SongSource] = []
     for archive in (path for path in paths if find_archive_suffix(path)):
         name = archive.name.removesuffix(find_archive_suffix(archive))
-        if wanted is None or name in wanted:
+        if wanted is None or name in wanted or not styles.is_collection(name):
             listing = _list_archive(folder, archive, name)
-            files += listing.files
-            skipped += listing.skipped
+            of_wanted = [source for source in listing.files if wanted is None or source.collection in wanted]
+            files += of_wanted
+            skipped += listing.skipped if wanted is None or name in wanted or of_wanted else ()
     for path in paths:
         if is_midi(path):
             source = _describe_source(folder, path, own_name)
@@ -322,7 +323,17 @@ def _list_archive(folder: Path, archive: Path, collection: str) -> CorpusListing
     for path in sorted(found):
         name = f"{label}/{make_printable(str(path))}"
         if path.parent.name in SPLITS:
-            files.append(SongSource(collection, path.parent.name, path.stem, archive, str(path), name))
+            inner = path.parent.parent.name  # an archive may hold several of the collections that are known
+            files.append(
+                SongSource(
+                    inner if styles.is_collection(inner) else collection,
+                    path.parent.name,
+                    path.stem,
+                    archive,
+                    str(path),
+                    name,
+                )
+            )
         elif has_splits:
             skipped.append(SkippedFile(name, f"is in no folder called {' or '.join(SPLITS)}, as others in its archive"))
         else:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 
 #: The collection whose accompaniments were made by rule, each song in several styles.
 BANDS = "bands"
+#: The collection of drummers' takes, which hold drums only.
+DRUMMERS = "grooves"
 #: The style of a song in a collection that is not listed: most folders that a user trains on hold pop.
 DEFAULT_STYLE = "pop"
 
@@ -90,6 +92,11 @@ def find_collection(style: str | None, technique: str = "") -> str:
     if style in sources and technique in sources[style]:
         return sources[style][technique]
     return next((collection.name for collection in COLLECTIONS if style and collection.style == style), BANDS)
+
+
+def is_collection(name: str) -> bool:
+    """Tell whether a collection of that name is known, of songs or of drummers' takes."""
+    return name == DRUMMERS or any(known.name == name for known in COLLECTIONS)
 
 
 def names_style(collection: str) -> bool:

@@ -1,8 +1,8 @@
 """Bands with drummers: takes of people in the place of drums that were made by rule.
 
-Takes hold drums only (Groove MIDI Dataset). One whose style and tempo suit a band lies under its song, bar by bar from
-the take's beginning, again and again. Phrases of eight bars, counted from the melody's first bar, often end with a
-fill; after two of them another take follows.
+Takes hold drums only (Groove MIDI Dataset); their styles are `grooves/funk` and the like, which no player knows. One
+whose style and tempo suit a band lies under its song, bar by bar from the take's beginning, again and again. Phrases of
+eight bars, counted from the melody's first bar, often end with a fill; after two of them another take follows.
 """
 
 from __future__ import annotations
@@ -17,11 +17,9 @@ from numpy.typing import NDArray
 
 from models.data.song_cache import CachedSong
 from music.note import STEPS_PER_BAR
-from music.styles import BANDS
+from music.styles import BANDS, DRUMMERS
 from music.track_names import PARTS
 
-#: the collection of drummers' takes, whose styles are `grooves/funk` and the like: no player knows them
-DRUMMERS = "grooves"
 #: style of a band -> styles of drummers that suit it, the more often named the more often played
 SUITING = {
     "pop": ("pop", "rock", "rock", "soul", "hiphop", "dance", "gospel", "funk"),

@@ -18,7 +18,6 @@ from rich.console import Console
 from rich.progress import track
 
 from models.data import song_cache
-from models.data.played_drums import DRUMMERS
 from models.data.song_cache import CachedSong, DataError
 from music import corpus, midifile, smf
 from music.chords import NO_CHORD, QUALITY_TONES, Chord, ChordTrack
@@ -26,7 +25,7 @@ from music.corpus import CorpusError, SkippedFile, SongFile, SongSource
 from music.midi_text import decode_text
 from music.midifile import MidiFileError
 from music.note import TICKS_PER_BEAT, Metre, round_to_step
-from music.styles import DEFAULT_STYLE
+from music.styles import DEFAULT_STYLE, DRUMMERS
 from music.track_names import MELODIES, PARTS, guess_part
 
 #: a song may last so long, at 120 beats a minute over two hours, and have so many notes

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.data.played_drums import DRUMMERS, PHRASE_BARS, let_drummers_play
+from models.data.played_drums import PHRASE_BARS, let_drummers_play
 from models.data.song_cache import CachedSong
 from music.note import Metre
+from music.styles import DRUMMERS
 from music.track_names import PARTS
 from tests.support.training import make_song
 

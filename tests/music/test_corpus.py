@@ -205,6 +205,15 @@ def test_an_archive_with_splits_is_used_by_them(tmp_path: Path) -> None:
     )
 
 
+def test_an_archive_may_hold_several_collections(tmp_path: Path) -> None:
+    pack_files(tmp_path / "triple.tar", {"bands/train/1-jazz.mid": b"x", "grooves/valid/2.mid": b"x"})
+    put(tmp_path / "lieder.tar", b"no archive")
+    found = list_songs(tmp_path, ["bands", "triple"])
+    assert [(s.collection, s.split, s.name) for s in found.files] == [("bands", "train", "1-jazz")]
+    assert not found.skipped
+    assert {s.collection for s in list_songs(tmp_path).files} == {"bands", "grooves"}
+
+
 def test_archives_are_read_as_far_as_they_are_whole(tmp_path: Path) -> None:
     noise = {f"{number:02}.mid": os.urandom(3000) for number in range(30)}
     pack_files(tmp_path / "whole.tar.gz", noise)
