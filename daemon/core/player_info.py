@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from daemon.core.settings import Settings
 from daemon.core.techniques import find
@@ -55,8 +55,8 @@ def describe_limits(player: PlayerInfo, settings: Settings, metres: Iterable[Met
             )
         found += [
             f"the {technique} has learned from music in {', '.join(map(str, learned))}: in {metre} it keeps your bars, "
-            f"but its grooves are those of {learned[0]}"
+            "but its grooves are those of another metre"
             for metre in dict.fromkeys(metres)
-            if learned and metre.steps_per_bar != STEPS_PER_BAR and metre not in learned
+            if learned and metre.steps_per_bar != STEPS_PER_BAR and replace(metre, groups=()) not in learned
         ]
     return found

@@ -33,7 +33,7 @@ class Technique:
     edits_notes: bool = False
     #: it can go on with a melody by itself: its player is a daemon.players.player.ContinuingPlayer
     continues_melodies: bool = False
-    #: the metres of the music it has learned from, the first that whose grooves it has in others; empty: any
+    #: the metres of the music that its shipped graph has learned from; empty: any
     learned_metres: tuple[Metre, ...] = ()
     #: a plan is one run of one network, whose time can be compared with the same network's in torch
     is_one_network: bool = True
