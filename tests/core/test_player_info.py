@@ -25,7 +25,8 @@ def test_a_metre_that_was_not_learned_is_said_once() -> None:
         "the gan has learned from music in 4/4: in 7/8 it keeps your bars, but its grooves are those of another metre"
     ]
     assert describe_limits(BOTH, Settings("pop", technique="transformer"), [Metre(6, 8)]) == [
-        "the transformer has learned from music in 4/4: in 6/8 it keeps your bars, but its grooves are those of another metre"
+        "the transformer has learned from music in 4/4: in 6/8 it keeps your bars, but its grooves are those of "
+        "another metre"
     ]
 
 
