@@ -34,7 +34,8 @@ def make_take(
 
 
 def get_drums(song: CachedSong) -> NDArray[np.int32]:
-    return song.notes[song.notes[:, 0] == DRUMS]
+    found: NDArray[np.int32] = song.notes[song.notes[:, 0] == DRUMS]
+    return found
 
 
 def test_a_take_lies_under_the_whole_song_and_nothing_else_changes() -> None:
