@@ -126,6 +126,35 @@ def test_panic_silences_what_is_played_back_and_what_was_to_come(sounding: Page)
     assert not read(sounding, "h.player.isPlaying")
 
 
+def test_a_note_that_begins_as_it_is_ended_does_not_sound_on(sounding: Page) -> None:
+    """Between two blocks of samples the page's audio clock is ahead of the synthesiser's."""
+    wait_for_silence(sounding)
+    hanging = sounding.evaluate(
+        """async (tries) => {
+          const { synth } = window.houseband;
+          const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+          let hanging = 0;
+          for (let each = 0; each < tries; each += 1) {
+            const begin = performance.now() + 20;
+            synth.noteOn("pad", 60, 100, begin + synth.latencyMs);
+            for (const end = begin - 18 + 20 * Math.random(); performance.now() < end; ) await wait(0);
+            synth.silence();
+            await wait(60);
+            let peak = 0;
+            for (let look = 0; look < 3; look += 1) {
+              await wait(12);
+              peak = Math.max(peak, synth.peak("pad"));
+            }
+            if (peak > 0.003) hanging += 1;
+            synth.panic();
+          }
+          return hanging;
+        }""",
+        60,
+    )
+    assert hanging == 0
+
+
 def test_what_was_handed_over_is_taken_back(sounding: Page) -> None:
     wait_for_silence(sounding)
     peak = sounding.evaluate(

@@ -19,6 +19,8 @@ export const USUAL_PROGRAMS = { melody: 1, hand: 1, bass: 34, chords: 5, pad: 90
 /** role -> strength: measured, so that the melody is heard above the band, by 4 to 8 LU */
 const BALANCE = { melody: 1, hand: 0.5, bass: 0.45, chords: 0.38, pad: 1.2, edits: 1, drums: 0.65 };
 const ALL_SOUND_OFF = 120;
+/** a note has begun so long after its moment: a block of 128 samples lasts less, from 22 kHz on */
+const BEGUN_AFTER_S = 0.006;
 const CLOCK_EVERY_TICKS = 10;
 const RESUME_WITHIN_MS = 1000;
 
@@ -50,7 +52,7 @@ class Synth {
     this.clock = null;
     /** @type {Promise<void> | null} */
     this.preparing = null;
-    /** @type {{channel: number, atS: number}[]} onsets that are to come */
+    /** @type {{channel: number, atS: number}[]} onsets of the last second, and those to come */
     this.coming = [];
     /** @type {Record<string, number>} role -> program (from 0) that the synthesiser was told */
     this.programs = {};
@@ -174,7 +176,7 @@ class Synth {
     const loud = Math.max(1, Math.min(127, Math.round(velocity * level)));
     const atS = this.#toAudioTime(whenMs);
     const channel = CHANNELS[/** @type {keyof typeof CHANNELS} */ (role)];
-    if (atS > this.worklet.currentTime) this.#note(channel, atS);
+    if (atS > this.worklet.currentTime - BEGUN_AFTER_S) this.#note(channel, atS);
     this.worklet.noteOn(channel, pitch, loud, { time: atS });
   }
 
@@ -200,12 +202,14 @@ class Synth {
     const now = this.worklet.currentTime;
     for (const channel of channels) this.worklet.controllerChange(channel, ALL_SOUND_OFF, 0);
     for (const { channel, atS } of this.coming) {
-      // the synthesiser plays what it was given; at the same moment, before a sample of it is made, it ends
-      if (atS > now - 1 && channels.includes(channel)) {
-        this.worklet.controllerChange(channel, ALL_SOUND_OFF, 0, { time: atS });
-      }
+      if (atS <= now - 1 || !channels.includes(channel)) continue;
+      // The synthesiser plays what it was given; at the same moment, before a sample of it is made, it ends. Where that
+      // moment has passed already, but its block has not been begun, an end at once would come before the beginning:
+      // a block later it has begun for certain.
+      this.worklet.controllerChange(channel, ALL_SOUND_OFF, 0, { time: atS });
+      this.worklet.controllerChange(channel, ALL_SOUND_OFF, 0, { time: atS + BEGUN_AFTER_S });
     }
-    this.coming = this.coming.filter(({ channel, atS }) => atS > now && !channels.includes(channel));
+    this.coming = this.coming.filter(({ channel, atS }) => atS > now - 1 && !channels.includes(channel));
     if (!role) this.clicks?.silence();
   }
 
@@ -268,7 +272,7 @@ class Synth {
    */
   #note(channel, atS) {
     const now = this.worklet.currentTime;
-    if (this.coming.length > 200) this.coming = this.coming.filter((each) => each.atS > now);
+    if (this.coming.length > 200) this.coming = this.coming.filter((each) => each.atS > now - 1);
     this.coming.push({ channel, atS });
   }
 
