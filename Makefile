@@ -133,6 +133,10 @@ ablation: $(VENV)/.develop ## what each idea of the GAN brings: trains variants,
 judge-edits: $(VENV)/.develop ## what the AR-CNN's edits are worth on chorales, as JSON (needs ../shared/data; ARGS="--data DIR")
 	@$(BIN)/python -m tests.programs.judge_edits $(ARGS)
 
+.PHONY: judge-feel
+judge-feel: $(VENV)/.develop ## how the band's drummer hits, beside people's histograms, as JSON (needs ../shared/data; ARGS="--pictures DIR")
+	@$(BIN)/python -m tests.programs.judge_feel $(ARGS)
+
 .PHONY: vendor
 vendor: $(VENV)/.develop ## fetch the libraries of the studio's page again, in the versions that are pinned (needs npm)
 	@$(BIN)/python -m tests.programs.vendor

@@ -38,6 +38,7 @@ TECHNIQUES = {
     "gan": "export.gan:EXPORTER",
     "arcnn": "export.arcnn:EXPORTER",
     "transformer": "export.transformer:EXPORTER",
+    "feel": "export.feel:EXPORTER",
 }
 
 

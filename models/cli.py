@@ -62,6 +62,10 @@ TECHNIQUES = {
     "transformer": TrainableTechnique(
         "models.transformer.objective:TransformerObjective", "Train the transformer that answers step by step."
     ),
+    "feel": TrainableTechnique(
+        "models.feel.objective:FeelObjective",
+        "Train a drummer's feel: how loud, and how far from the grid. `--set takes=FOLDER` names drummers' takes.",
+    ),
 }
 
 

@@ -19,6 +19,13 @@ from music.note import TICKS_PER_STEP, Metre, Note
 if TYPE_CHECKING:  # it loads arrays, which nothing here needs
     from music.encoding.chord_evidence import GivenChord
 
+#: General MIDI drum note -> its place in StepOffsets; all others are at `others`
+_DRUM_GROUPS = {
+    **dict.fromkeys((35, 36), 0),
+    **dict.fromkeys((37, 38, 39, 40), 1),
+    **dict.fromkeys((42, 44, 46, 49, 51, 52, 53, 54, 55, 57, 59, 69, 70, 82), 2),
+}
+_OTHERS = 3
 #: how often a plan may be asked for: at every step or beat, every two beats from the bar line on, or at every bar
 REPLAN_CHOICES = ("step", "beat", "two-beats", "bar")
 
@@ -84,6 +91,7 @@ class PlanRequest:
     recalled: Recollection | None = None  #: what was played where the melody has been before; None: it is new
     upcoming: tuple[str, ...] = ()  #: techniques that are soon to play, to be loaded meanwhile
     key: Key | None = None  #: the key that chords keep to which are guessed, as the band sounds; None: any
+    bpm: int = 120  #: quarters a minute at `now`
 
 
 class ChosenChord(NamedTuple):
@@ -105,6 +113,17 @@ def list_chord_changes(chosen: Iterable[tuple[int, int]], first: int) -> tuple[C
     return tuple(changes)
 
 
+class StepOffsets(NamedTuple):
+    """The thousandths of a step by which a step's notes are late, below 0 early, as a drummer would play them."""
+
+    kick: int
+    snare: int
+    cymbals: int
+    others: int  #: drums that are none of these
+    bass: int  #: the kick's where it is hit
+    chords: int  #: of chords and pad: the mean of the drums that are hit
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A player's answer: every note that begins in steps [first, last), for every role that the player plays."""
@@ -122,3 +141,15 @@ class Plan:
     edits: tuple[Edit, ...] = ()  #: of the request's loop, to be applied in order; the loop itself is not in `notes`
     #: the chords that the notes were chosen for, where each begins, from step `first` on; empty: none was chosen
     chords: tuple[ChosenChord, ...] = ()
+    #: of every step from `first` on; empty: nobody knows how a drummer would play
+    offsets: tuple[StepOffsets, ...] = ()
+
+    def find_offset(self, role: str, note: Note) -> int | None:
+        """Return by how many thousandths of a step a note of a role is late; None where that is not known."""
+        step = note.start // TICKS_PER_STEP - self.first
+        if not 0 <= step < len(self.offsets):
+            return None
+        offsets = self.offsets[step]
+        if role == "drums":
+            return offsets[_DRUM_GROUPS.get(note.pitch, _OTHERS)]
+        return offsets.bass if role == "bass" else offsets.chords

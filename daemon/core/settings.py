@@ -69,7 +69,7 @@ class Settings:
         1.0, Number(0, 1), "how surely they play again what they played where the melody was the same; 0: never"
     )
     swing: float = declare_key(0.0, Number(0, 1), "how far off-beat sixteenths are delayed; 1 is a triplet")
-    humanise: float = declare_key(0.0, Number(0, 1), "how far notes stray from the beat, as if played by hand")
+    humanise: float = declare_key(0.0, Number(0, 1), "how far from the beat the band plays; 1: as drummers do")
     technique: str = declare_key(
         DEFAULT_TECHNIQUE, _TECHNIQUE, "which of the players plays, from the next plan on", metavar="NAME"
     )

@@ -204,6 +204,12 @@ class Transport:
 
     # Time
 
+    def find_bpm(self, tick: int) -> int:
+        """Return the beats a minute at a tick, a whole number: a clock that is followed is never quite steady."""
+        if self.tempo is None:
+            return round(60_000_000 / self.us)
+        return round(60 * NS_PER_S / max(1, self.tempo.ns_at(tick + TICKS_PER_BEAT) - self.tempo.ns_at(tick)))
+
     def tick_at(self, ns: int) -> int:
         """Return the tick that a time lies in, 0 before there is a tempo."""
         return 0 if self.tempo is None else self.tempo.tick_at(ns)

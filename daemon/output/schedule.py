@@ -45,6 +45,7 @@ class ScheduledNote:
     onset: int  #: the tick at which it begins to sound: under swing, another than the note's
     off: int  #: the tick at which it ends to sound
     heard: int | None  #: the tick up to which its plan knew the melody; None: all of it, or none
+    offset: int | None = None  #: thousandths of a step by which a drummer would be late with it; None: not known
     state: NoteState = NoteState.WAITING
 
 
@@ -132,10 +133,10 @@ class NoteSchedule:
                 self.used, self._newest_used = self.used + 1, plan.number
             oldest = plan.number if oldest is None else min(oldest, plan.number)
             for note in _notes_in_step(plan.notes[role], step):
-                self.add(role, note, plan.heard)
+                self.add(role, note, plan.heard, plan.find_offset(role, note))
         return oldest
 
-    def add(self, role: str, note: Note, heard: int | None = None) -> None:
+    def add(self, role: str, note: Note, heard: int | None = None, offset: int | None = None) -> None:
         """Commit one note; none of its role that was committed before begins later.
 
         A second note of the same start and pitch is ignored, and so is a role that has no channel.
@@ -145,7 +146,8 @@ class NoteSchedule:
         if channel is None or (note.start, note.pitch) in part.notes:
             return
         onset = self._swing_tick(note.start)
-        scheduled = ScheduledNote(role, channel, note, onset, max(onset + 1, self._swing_tick(note.end)), heard)
+        off = max(onset + 1, self._swing_tick(note.end))
+        scheduled = ScheduledNote(role, channel, note, onset, off, heard, offset)
         part.notes[note.start, note.pitch] = scheduled
         self._push(onset, _ON, scheduled)
 

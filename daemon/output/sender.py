@@ -14,7 +14,7 @@ from daemon.output.output_queue import OutputMessage, OutputQueue
 from daemon.output.programs import list_program_changes
 from daemon.output.schedule import CLICK, DRUMS, NoteEvent, ScheduledNote
 from music.midi import Key, all_notes_off, note_off, note_on
-from music.note import Note, fit_pitch
+from music.note import TICKS_PER_STEP, Note, fit_pitch
 
 #: ports may have been gone for this long before it is noticed
 UNNOTICED_LOSS_NS = 15 * NS_PER_S
@@ -66,7 +66,7 @@ class NoteSender:
         melody_level: how hard the melody is played, as a MIDI velocity; 0 before its first note.
         """
         due, scheduled = tempo.ns_at(event.due), event.scheduled
-        touch = humanise(self._settings, scheduled.role, scheduled.note)
+        touch = humanise(self._settings, scheduled, tempo.ns_at(event.due + TICKS_PER_STEP) - due)
         slow = self._settings.offsets_ms.get(DRUMS if scheduled.role == CLICK else scheduled.role, 0)
         at = due + touch.late_ns - round(slow * NS_PER_MS) - self._latency_ns
         key = self._find_key(scheduled, begins=event.on)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from daemon.core.techniques import DEFAULT_TECHNIQUE, find
 from daemon.players import load
+from daemon.players.ensemble import Ensemble
 from daemon.players.graph import GraphError
 from daemon.players.player import Player
 from daemon.system.confinement import confine
@@ -40,9 +41,9 @@ def load_stand_in(technique: str, memory_mb: int) -> Player:
 
 
 def load_player(technique: str, graph: str | None, memory_mb: int) -> Player:
-    """Confine this process as `load_band` does, and return what `daemon.players.load.load_player` does."""
+    """Confine this process as `load_band` does, and return the player of one technique, with a drummer's feel."""
     _confine(technique, graph, memory_mb)
-    return load.load_player(technique, graph)
+    return Ensemble({technique: load.load_player(technique, graph)}, feel=load.load_feel())
 
 
 def _confine(technique: str, graph: str | None, memory_mb: int) -> None:

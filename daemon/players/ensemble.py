@@ -7,9 +7,11 @@ the players that played go on until the new one is ready, and are then unloaded.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from daemon.arranging.drummer_feel import DrummerFeel
 from daemon.core.plan import Plan, PlanRequest
 from daemon.core.player_info import PlayerInfo
 from daemon.core.settings import Settings
@@ -36,11 +38,18 @@ class Ensemble(Player):
     not know the style plays its roles in the first of its own.
     """
 
-    def __init__(self, players: Mapping[str, Player], factories: Mapping[str, PlayerFactory] | None = None) -> None:
+    def __init__(
+        self,
+        players: Mapping[str, Player],
+        factories: Mapping[str, PlayerFactory] | None = None,
+        feel: DrummerFeel | None = None,
+    ) -> None:
         """Make one of players by technique.
 
-        players: those that are loaded; factories: those that can be, and of the loaded ones those that may be unloaded.
+        players: those that are loaded; factories: those that can be, and of the loaded ones those that may be unloaded;
+        feel: lies over what they write.
         """
+        self._feel = feel
         self._players, self._factories = dict(players), dict(factories or {})
         infos = {name: one.info for name, one in (self._factories | self._players).items()}
         techniques = tuple(dict.fromkeys((*self._players, *self._factories)))
@@ -84,7 +93,16 @@ class Ensemble(Player):
 
         Raises whatever those raise; UserError, once, when a chosen one cannot be loaded: the one before it goes on.
         """
-        settings = self._settings = request.settings
+        self._settings = request.settings
+        plan = self._join_plans(request)
+        if self._feel is None:
+            return plan
+        begun_ns = time.perf_counter_ns()
+        plan = self._feel.play(request, plan)
+        return replace(plan, inference_ns=plan.inference_ns + time.perf_counter_ns() - begun_ns)
+
+    def _join_plans(self, request: PlanRequest) -> Plan:
+        settings = request.settings
         self._upcoming = [name for name in request.upcoming if name in self.info.techniques]
         self._load_chosen()
         main = self._main

@@ -9,8 +9,8 @@ import os
 import re
 import threading
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache, partial
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -106,6 +106,15 @@ class Graph:
             if _is_out_of_memory(error):
                 raise MemoryError from None
             raise GraphError(f"{self.name}: not a graph that onnxruntime can load ({_get_first_line(error)})") from None
+
+
+def open_graph(model: bytes) -> tuple[Signature, Callable[[Mapping[str, NDArray[Any]]], list[NDArray[np.float32]]]]:
+    """Return the signature of a graph that belongs to no technique, and what runs it as `run_session` does.
+
+    Raises SignatureError.
+    """
+    metadata, graph = signature.split_metadata(model)
+    return signature.read_signature(metadata), partial(run_session, open_session(graph))
 
 
 def run_session(session: Any, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float32]]:

@@ -7,8 +7,10 @@ import importlib
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from importlib import resources
 from pathlib import Path
 
+from daemon.arranging.drummer_feel import DrummerFeel
 from daemon.core.player_info import PlayerInfo
 from daemon.core.techniques import Technique, find, list_techniques
 from daemon.players.ensemble import Ensemble, PlayerFactory
@@ -18,6 +20,7 @@ from daemon.players.graph import (
     GraphPlayer,
     bounded_time,
     name_graph,
+    open_graph,
     read_signature,
     reporting_misfit,
 )
@@ -89,7 +92,13 @@ def load_band(technique: str, graph: str | Path | None = None) -> Ensemble:
                 continue
             info = describe_player(other.name, styles)
             factories[other.name] = PlayerFactory(info, partial(load_player, other.name))
-    return Ensemble({technique: first}, factories)
+    return Ensemble({technique: first}, factories, load_feel())
+
+
+def load_feel() -> DrummerFeel | None:
+    """Return the drummer's feel that is shipped; None where there is none, and notes stray at random."""
+    file = resources.files("models.pretrained") / "feel.onnx"
+    return DrummerFeel(*open_graph(file.read_bytes())) if file.is_file() else None
 
 
 def _import_class(technique: Technique) -> type[GraphPlayer]:

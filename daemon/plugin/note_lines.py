@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from daemon.output.programs import SOUND_CHANNELS
 from daemon.plugin.lines import make_line
-from daemon.plugin.timeline import TICK_NS, HostTimeline, TimelineMember
+from daemon.plugin.timeline import TICK_NS, US_PER_BEAT, HostTimeline, TimelineMember
 from music import midi
 from music.note import TICKS_PER_BEAT
 
@@ -43,6 +43,8 @@ class NoteLines:
         self.latency_ns = 0
         #: ns by which a note may stray, either way
         self.stray_ns = 0
+        #: role -> ns that its synthesiser needs, which are no part of a beat
+        self.slow_ns: Mapping[str, int] = {}
         self._sent: deque[_Sent] = deque(maxlen=MAX_REMEMBERED)
         self._banks: dict[str, int] = {}
         self._programs: dict[str, tuple[int, int]] = {}
@@ -117,8 +119,11 @@ class NoteLines:
         self._sent = deque((sent._replace(ahead=0) for sent in self._sent), MAX_REMEMBERED)
 
     def _send_note(self, role: str, pitch: int, velocity: int, due: int, at: int | None) -> None:
-        late = 0 if at is None else max(-self.stray_ns, min(at + self.latency_ns - due, self.stray_ns))
-        timeline = self._timeline
+        timeline, late = self._timeline, 0
+        if at is not None:  # a hand's share is of a step, and a step of the band's time lasts another time in the host
+            slow = self.slow_ns.get(role, 0)
+            late = (at + self.latency_ns - due + slow) * timeline.us // US_PER_BEAT - slow
+            late = max(-self.stray_ns, min(late, self.stray_ns))
         is_ahead = timeline.loop is not None and timeline.find_position(due) >= timeline.loop[1]
         sent = _Sent(due, late, role, pitch, velocity, timeline.serial if is_ahead else 0)
         self._sent.append(sent)

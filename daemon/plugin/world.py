@@ -276,6 +276,7 @@ class PluginWorld:
 
     def _tell_latency(self) -> None:
         self.lines.stray_ns = self._lead.stray_ns
+        self.lines.slow_ns = {role: round(ms * NS_PER_MS) for role, ms in self._lead.settings.offsets_ms.items()}
         if self._lead.latency_ns != self.lines.latency_ns:
             self.lines.latency_ns = self._lead.latency_ns
             self._ready.append(OutputLatency(self._now, self._lead.latency_ns))

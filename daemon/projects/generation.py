@@ -21,7 +21,7 @@ from daemon.offline.render import RenderOptions, perform
 from daemon.players.arcnn import EditScorer
 from daemon.players.ensemble import Ensemble, PlayerFactory
 from daemon.players.graph import Graph, InferenceError
-from daemon.players.load import describe_player, load_player
+from daemon.players.load import describe_player, load_feel, load_player
 from daemon.players.player import ContinuingPlayer, Player, warm_up
 from daemon.projects.exporting import make_midi
 from daemon.projects.item import RESULT, Item, ItemError, Line, ListedEdit, count_bars, find_music_end
@@ -55,6 +55,7 @@ class LoadedPlayers:
     def __init__(self) -> None:
         self._players: dict[str, Player] = {}
         self._editors: dict[str, EditScorer] = {}
+        self._feel = load_feel()
 
     def load(self, technique: str) -> None:
         """Load what a technique needs, so that its first result is there at once."""
@@ -85,7 +86,7 @@ class LoadedPlayers:
             for name in info.techniques
             if name not in info.note_editors
         }
-        return Ensemble({technique: self.get_player(technique)}, factories)
+        return Ensemble({technique: self.get_player(technique)}, factories, self._feel)
 
 
 def make_result(item: Item, wish: Wish, players: LoadedPlayers, progress: Progress) -> Item:

@@ -16,7 +16,7 @@ from models import cli
 from models.data.song_cache import CachedSong
 from models.loss_plot import LossPanel, draw_losses, list_undeclared
 from models.training_loop import Objective
-from tests.support.train_on_devices import RECIPES
+from tests.support.train_on_devices import find_recipe
 from tests.support.training import make_hymn, make_song
 
 ROWS = [
@@ -36,7 +36,7 @@ def make_objective(technique: str) -> Objective:
     songs: list[CachedSong] = [make_song(split=split) for split in ("train", "valid")]
     if technique == "arcnn":
         songs = [make_hymn(0), make_hymn(1, "valid")]
-    made: Objective = kind(fabric, kind.read_recipe({**RECIPES[technique], "batch": 2}), songs, 10, 1)
+    made: Objective = kind(fabric, kind.read_recipe({**find_recipe(technique), "batch": 2}), songs, 10, 1)
     return made
 
 

@@ -21,7 +21,7 @@ from daemon.core.plan import Plan, PlanRequest
 from daemon.core.settings import Settings
 from daemon.offline import render
 from daemon.offline.render import RenderOptions
-from daemon.output.humanise import MAX_TIMING_NS
+from daemon.output.humanise import MAX_STRAY_NS
 from daemon.players.graph import GraphError, InferenceError
 from music import midi, midifile, smf
 from music.note import Metre, Note
@@ -529,7 +529,7 @@ def test_a_human_hand_is_early_and_late_as_live(song: Write, tmp_path: Path, slo
         at += message.time
         if message.type == "note_on":
             offs.append((at + 60) % 120 - 60)  # 480ths of a beat from the nearest sixteenth
-    limit = MAX_TIMING_NS * 480 / 500_000_000 + 1
+    limit = MAX_STRAY_NS * 480 / 500_000_000 + 1
     assert done.strayed is not None
     assert min(offs) < -2
     assert max(offs) > 2

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from daemon.core.events import ControlChange
 from daemon.core.settings import Settings
 from daemon.core.tempo import TempoMap
-from daemon.output.humanise import MAX_TIMING_NS, find_lookahead_ns, humanise
+from daemon.output.humanise import MAX_STRAY_NS, MAX_TIMING_NS, HumanTouch, find_lookahead_ns, humanise
 from daemon.output.output_queue import OutputMessage, OutputQueue
+from daemon.output.schedule import ScheduledNote
 from music.midi import note_off
 from music.note import Note
 from tests.support.fakes import MS, FakePlayer, only, pairs, perform
@@ -86,15 +87,34 @@ def test_whatever_the_hand_does_every_note_ends(strays: list[tuple[int, int, int
     assert not sounding
 
 
+def scheduled(role: str, note: Note, offset: int | None = None) -> ScheduledNote:
+    return ScheduledNote(role, 1, note, note.start, note.end, None, offset)
+
+
+def touch(settings: Settings, role: str, note: Note, offset: int | None = None, step_ms: float = 125) -> HumanTouch:
+    return humanise(settings, scheduled(role, note, offset), round(step_ms * MS))
+
+
 def test_a_hand_is_the_same_for_the_same_note_and_stays_near_the_beat() -> None:
     human = Settings(humanise=1.0)
-    hands = [humanise(human, "bass", Note(i * 6, 40, 6)) for i in range(200)]
-    assert hands == [humanise(human, "bass", Note(i * 6, 40, 3)) for i in range(200)]
-    assert hands != [humanise(Settings(humanise=1.0, seed=1), "bass", Note(i * 6, 40, 6)) for i in range(200)]
-    assert all(abs(h.late_ns) <= MAX_TIMING_NS for h in hands)
-    assert abs(sum(h.late_ns for h in hands)) / 200 < MAX_TIMING_NS / 10
+    hands = [touch(human, "bass", Note(i * 6, 40, 6)) for i in range(200)]
+    assert hands == [touch(human, "bass", Note(i * 6, 40, 3)) for i in range(200)]
+    assert hands != [touch(Settings(humanise=1.0, seed=1), "bass", Note(i * 6, 40, 6)) for i in range(200)]
+    assert all(abs(h.late_ns) <= MAX_STRAY_NS for h in hands)
+    assert abs(sum(h.late_ns for h in hands)) / 200 < MAX_STRAY_NS / 10
     assert max(h.velocity for h in hands) > 5
-    assert humanise(Settings(), "bass", Note(0, 40, 6)) == humanise(Settings(seed=4), "pad", Note(6, 41, 6))
+    assert touch(Settings(), "bass", Note(0, 40, 6)) == touch(Settings(seed=4), "pad", Note(6, 41, 6))
+
+
+def test_where_a_drummers_offset_is_known_it_is_played_and_nothing_strays() -> None:
+    """Thousandths of a step, as much of them as is asked for, and never more than the band is ahead."""
+    note, human, half = Note(6, 40, 6), Settings(humanise=1.0), Settings(humanise=0.5)
+    assert touch(Settings(), "bass", note, 200).late_ns == 0
+    assert touch(human, "bass", note, 200).late_ns == touch(human, "bass", note, 100, 250).late_ns == 25 * MS
+    assert touch(half, "bass", note, -200).late_ns == -12.5 * MS
+    assert touch(human, "bass", note, -500, 400).late_ns == -MAX_TIMING_NS == -find_lookahead_ns(human)
+    assert touch(half, "bass", note, 500, 400).late_ns == MAX_TIMING_NS // 2 == find_lookahead_ns(half)
+    assert touch(human, "drums", note, 0) == HumanTouch()
 
 
 def test_the_band_is_ahead_by_its_slowest_output() -> None:
@@ -132,12 +152,14 @@ def test_a_human_hand_plays_beside_the_beat_the_same_every_time() -> None:
     again = perform(FakePlayer(), TUNE, until=200, settings=Settings(humanise=1.0))
     assert human.sent == again.sent
     strays = {m.at - m.due for m in human.sent if m.data[0] & 0xF0 == 0x90}
-    assert min(strays) < -MAX_TIMING_NS // 3
-    assert max(strays) > MAX_TIMING_NS // 3
-    written = sorted((m.due, m.data[:2]) for m in straight.sent if m.data[0] & 0xF0 == 0x90)
-    assert sorted((m.due, m.data[:2]) for m in human.sent if m.data[0] & 0xF0 == 0x90 and m.due < at(194)) == [
-        entry for entry in written if entry[0] < at(194)
-    ]
+    assert min(strays) < -MAX_STRAY_NS // 3
+    assert max(strays) > MAX_STRAY_NS // 3
+    later = range(at(12), at(194))  # a band that starts with the melody is ahead of the clock only then
+    written, played = (
+        sorted((m.due, m.data[:2]) for m in stage.sent if m.data[0] & 0xF0 == 0x90 and m.due in later)
+        for stage in (straight, human)
+    )
+    assert played == written
 
 
 def test_muting_a_role_whose_notes_wait_lets_none_through() -> None:

@@ -16,6 +16,7 @@ from models import checkpoint
 from models.cli import TECHNIQUES, _load_objective
 from models.data.song_cache import CachedSong
 from models.training_loop import Objective, TrainingRun
+from tests.support.takes import find_takes
 from tests.support.training import ARCNN, GAN, HARMONIST, make_hymn, make_song
 
 UPDATES = 3
@@ -40,10 +41,15 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 
 
+def find_recipe(technique: str) -> dict[str, Any]:
+    """Return the recipe of a technique, with the takes that one learns from."""
+    return {"takes": find_takes()} if technique == "feel" else RECIPES[technique]
+
+
 def make_objective(technique: str, fabric: Fabric, batch: int) -> Objective:
     """Return an objective of a technique that has not learnt anything."""
     kind = _load_objective(technique)
-    recipe = kind.read_recipe({**RECIPES[technique], "batch": batch, "learning_rate": LEARNING_RATE})
+    recipe = kind.read_recipe({**find_recipe(technique), "batch": batch, "learning_rate": LEARNING_RATE})
     made: Objective = kind(fabric, recipe, list(_make_songs(technique)), 10, 1)
     return made
 
