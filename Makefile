@@ -125,6 +125,10 @@ judge-belonging: $(VENV)/.develop ## how often the band's part is ranked first o
 judge-styles: $(VENV)/.develop ## how well a classifier tells the band's styles apart, bar by bar (needs ../shared/data)
 	@$(BIN)/python -m tests.programs.judges styles $(ARGS)
 
+.PHONY: judge-critic
+judge-critic: $(VENV)/.develop ## how often a critic tells the band's four bars from people's (needs ../shared/data; ARGS="--graph FILE.onnx")
+	@$(BIN)/python -m tests.programs.judges critic $(ARGS)
+
 .PHONY: ablation
 ablation: $(VENV)/.develop ## what each idea of the GAN brings: trains variants, an hour of a core; ARGS="--cache FILE.npz"
 	@$(BIN)/python -m tests.programs.ablation $(ARGS)

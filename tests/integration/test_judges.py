@@ -5,12 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 
+from music.errors import UserError
 from music.note import STEPS_PER_BAR, Note
-from tests.programs.judges import belonging, pieces, report, styles
+from tests.programs.judges import belonging, critic, critic_songs, pieces, report, styles
 from tests.programs.judges.__main__ import main
 from tests.programs.judges.bench import FOLLOWER, LIVE, OWN, Tried
+from tests.programs.judges.critic_songs import BAND, MADE, PEOPLE, CriticSong
 from tests.programs.judges.pieces import JUDGED_STYLES, Piece, draw_planes, make_piece
 
 SCALE = (0, 2, 4, 5, 7, 9, 11)
@@ -112,3 +115,64 @@ def test_without_music_to_learn_from_it_says_so(judge: str, tmp_path: Path) -> N
     run = CliRunner().invoke(main, [judge, "--data", str(tmp_path / "none"), "--runs", str(tmp_path), "--nobody"])
     assert run.exit_code == 2
     assert "no pop909 and no bands to train the judge on" in run.output
+
+
+def accompany(song: int, *others: str) -> CriticSong:
+    """A melody of quarters over chords on every beat; MMA plays offbeat fifths, the band what people might."""
+    rng = np.random.default_rng(song)
+    key, bars = song % 12, 20
+    melody = np.array([(4 * beat, 60 + SCALE[rng.integers(7)] + key, 4) for beat in range(4 * bars)], np.int32)
+
+    def play(at: int, up: tuple[int, ...]) -> pieces.Ints:
+        roots = [int(rng.integers(4)) for _ in range(4 * bars)]
+        rows = [(4 * b + at, 45 + SCALE[root] + key + add, 3) for b, root in enumerate(roots) for add in up]
+        return np.array(rows, np.int32)
+
+    parts = {PEOPLE: play(0, (0, 7, 16)), BAND: play(0, (0, 7, 16)), MADE: play(1, (0, 7))}
+    return CriticSong(str(song), melody, 0, bars, {who: parts[who] for who in (PEOPLE, *others)})
+
+
+RECIPE = critic.CriticRecipe(steps=40, pairs=16, width=(4, 8), critics=1)
+
+
+@pytest.mark.parametrize(("who", "least", "most"), [(MADE, 0.9, 1.0), (BAND, 0.35, 0.65)])
+def test_the_critic_tells_what_differs_and_nothing_else(who: str, least: float, most: float) -> None:
+    learnt, asked = (
+        critic_songs.cut_pairs([accompany(i, who) for i in some], who) for some in (range(24), range(30, 42))
+    )
+    told = critic.count_told(asked, critic.score_pairs([critic.train(learnt, RECIPE, 1)], asked))
+    assert least <= told.accuracy.value <= most
+    assert (told.accuracy.songs, told.windows) == (12, 12 * 7)
+    scores, weights = critic.regress_densities(learnt, asked)
+    assert least <= critic.count_told(asked, scores).accuracy.value <= most
+    if who == MADE:
+        assert weights[0][0] in ("onsets on the beat", "notes struck at once", "onsets a bar", "notes that sound")
+
+
+def test_both_sides_are_asked_about_the_same_bars() -> None:
+    song = accompany(0, BAND)
+    silent = song.parts[BAND][song.parts[BAND][:, 0] >= 10 * STEPS_PER_BAR]  # the band comes in in bar 11
+    pairs = critic_songs.cut_pairs([replace(song, parts={**song.parts, BAND: silent})], BAND)
+    assert len(pairs) == 5  # from bar 9 on, where it plays in the second half
+    assert all(len(pair.people) and len(pair.other) for pair in pairs)
+    assert critic_songs.cut_pairs([replace(song, bars=7)], BAND) == []
+    assert critic_songs.cut_pairs([song], MADE) == []
+    assert critic.draw(pairs).shape == (10, 2 + 2 * (len(critic.SPLITS) + 1), 12, critic_songs.STEPS)
+
+
+def test_the_critic_hears_all_keys_alike() -> None:
+    pairs = critic_songs.cut_pairs([accompany(0, BAND)], BAND)
+    made = critic.WindowCritic(RECIPE).eval()
+    planes = torch.from_numpy(critic.draw(pairs))
+    with torch.no_grad():
+        torch.testing.assert_close(made(planes), made(planes.roll(5, 2)), atol=1e-5, rtol=1e-4)
+
+
+def test_the_report_of_the_critic_has_everybody_who_played(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(critic, "CriticRecipe", lambda: RECIPE)
+    told = report.report_critic([accompany(i, BAND, MADE) for i in range(4)], [accompany(9, BAND)])
+    assert list(told["people_against"]) == [BAND]
+    [table] = report.make_critic_tables(told)
+    assert table.row_count == 1
+    with pytest.raises(UserError, match="take more with --songs"):
+        report.report_critic([accompany(0)], [accompany(1)])

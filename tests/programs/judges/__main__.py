@@ -1,4 +1,4 @@
-"""python -m tests.programs.judges belonging | styles: trained judges of what the band plays."""
+"""python -m tests.programs.judges belonging | styles | critic: trained judges of what the band plays."""
 
 from __future__ import annotations
 
@@ -99,6 +99,45 @@ def styles(**given: Any) -> None:
     _answer(found | facts, report.make_styles_tables, given["as_json"])
 
 
+@main.command()
+@options
+@click.option(
+    "--learn", metavar="N", type=click.IntRange(min=2), default=60, show_default=True,
+    help="So many songs of the training split, from which the critic learns.",
+)  # fmt: skip
+def critic(**given: Any) -> None:
+    """Measure how often a critic, trained apart afterwards, tells the band's four bars from people's (chance 0.5).
+
+    Bass and chords only, for that is what pop909's pianists played: no pad, no drums, no loudness, no roles, all on the
+    grid of sixteenths. The band plays live to the melodies of people's songs; of each window there are people's four
+    bars and the band's, in the same song to the same melody. The critic learns from songs of the training split and is
+    asked about songs of --split. Beside the band: MMA, whose rule-made bands are among what players learn from; and a
+    logistic regression on densities, which hears no harmony.
+    """
+    from tests.programs.judges import critic_songs, report
+
+    with report_errors(), report_os_errors():
+        band, seed = _choose_band(given)
+        found = []
+        for split, count in (("train", given["learn"]), (given["split"], given["songs"])):
+            tasks = critic_songs.list_tasks(given["data"], split, band, given["bars"] or 24, count, seed)
+            found.append(critic_songs.play_songs(tasks, given["jobs"] or os.cpu_count() or 1))
+        told = report.report_critic(*found)
+    _answer(told, report.make_critic_tables, given["as_json"])
+
+
+def _choose_band(given: dict[str, Any]) -> tuple[BandUnderTest | None, int]:
+    """Return the band that the options name, and the seed that songs are drawn by."""
+    seed = controls.parse("seed", given["seed"] or 0)
+    assert isinstance(seed, int)
+    if given["nobody"]:
+        return None, seed
+    player = load_cached_player(given["technique"], _graph(given))
+    values = {key: value for key, value in given.items() if key in CONTROL_OPTIONS}
+    settings = build_settings(values, given["assigned"], player.info)
+    return BandUnderTest(given["technique"], _graph(given), settings, latency_ms=given["latency_ms"]), seed
+
+
 def _cache(given: dict[str, Any]) -> Path:
     cache: Path | None = given["cache"]
     return cache or given["runs"] / "music.npz"
@@ -110,14 +149,9 @@ def _graph(given: dict[str, Any]) -> str | None:
 
 def _play(given: dict[str, Any], styles: tuple[str, ...] | None) -> list[Tried]:
     """All songs, by the band in these styles, or in the one that is set."""
-    band, seed = None, controls.parse("seed", given["seed"] or 0)
-    if not given["nobody"]:
-        player = load_cached_player(given["technique"], _graph(given))
-        values = {key: value for key, value in given.items() if key in CONTROL_OPTIONS}
-        settings = build_settings(values, given["assigned"], player.info)
-        band = BandUnderTest(given["technique"], _graph(given), settings, latency_ms=given["latency_ms"])
-        styles = styles or (settings.style,)
-    assert isinstance(seed, int)
+    band, seed = _choose_band(given)
+    if band is not None:
+        styles = styles or (band.settings.style,)
     entries = read_split(given["data"], given["collection"], given["split"], songs=given["songs"], seed=seed)
     modes = (LIVE, OFFLINE) if given["offline"] else (LIVE,)
     tried = play_all(

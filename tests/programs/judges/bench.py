@@ -50,7 +50,7 @@ def play_all(tasks: Sequence[Task], jobs: int) -> list[Tried]:
 def play(task: Task) -> Tried | None:
     """Play one file; None where it cannot be judged."""
     try:
-        song = _cut_beginning(task.entry.read(), task.bars)
+        song = cut_beginning(task.entry.read(), task.bars)
         melody = choose_melody(song).notes
     except MidiFileError:
         return None
@@ -81,7 +81,7 @@ def _play_band(task: Task, song: Song, original: Piece) -> Iterator[tuple[tuple[
             yield (mode, style), replace(parts, style=style)
 
 
-def _cut_beginning(song: Song, bars: int | None) -> Song:
+def cut_beginning(song: Song, bars: int | None) -> Song:
     """Return the song's first bars of melody; its own parts are cut, too."""
     if bars is None:
         return song

@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
+from music.errors import UserError
 from music.evaluation.means import Mean
 from tests.programs.judges import belonging as contrast
+from tests.programs.judges import critic, critic_songs
 from tests.programs.judges import styles as classes
 from tests.programs.judges.bench import BLOCKS, FOLLOWER, OWN, Tried
+from tests.programs.judges.critic_songs import CriticSong
 from tests.programs.judges.pieces import JUDGED_STYLES, Piece
 
 #: (whose parts the 31 others are, whether all are moved into one key) -> heading
@@ -91,6 +94,46 @@ def _make_confusion(row: str, accuracy: float, bars: list[list[int]]) -> Table:
         if total:
             table.add_row(style, *(f"{count / total:.2f}" for count in counts), str(total))
     return table
+
+
+def report_critic(learnt: Sequence[CriticSong], judged: Sequence[CriticSong]) -> dict[str, Any]:
+    """Train critics of the band and of MMA on some songs, and return how well they tell them from people on others.
+
+    Raises UserError where there are no windows of anybody.
+    """
+    recipe, found = critic.CriticRecipe(), {}
+    for who in (critic_songs.BAND, critic_songs.MADE):
+        known, asked = critic_songs.cut_pairs(learnt, who), critic_songs.cut_pairs(judged, who)
+        if not known or not asked:
+            continue
+        critics = [critic.train(known, recipe, recipe.seed + i) for i in range(recipe.critics)]
+        scores, weights = critic.regress_densities(known, asked)
+        told = critic.count_told(asked, critic.score_pairs(critics, asked))
+        found[who] = {
+            "critic": _export_mean(told.accuracy),
+            "learnt": _export_mean(critic.count_told(known, critic.score_pairs(critics, known)).accuracy),
+            "densities": _export_mean(critic.count_told(asked, scores).accuracy),
+            "weights": {name: round(weight, 2) for name, weight in weights[:4]},
+            "songs": told.accuracy.songs,
+            "windows": told.windows,
+            "windows_learnt": len(known),
+        }
+    if not found:
+        raise UserError("no song has four bars in which melody, people and somebody else play; take more with --songs")
+    return {"people_against": found}
+
+
+def make_critic_tables(found: dict[str, Any]) -> list[Table]:
+    """Return a table of balanced accuracies."""
+    table = Table(
+        *("people's bass and chords, or ...", "told by the critic", "by densities alone", "songs", "windows of each"),
+        "told by (standard deviations)", title="balanced accuracy on songs that are not learnt from; chance 0.5",
+    )  # fmt: skip
+    for who, told in found["people_against"].items():
+        weights = ", ".join(f"{name} {weight:+.1f}" for name, weight in told["weights"].items())
+        shares = (_format_share(told[key]) for key in ("critic", "densities"))
+        table.add_row(who, *shares, str(told["songs"]), str(told["windows"]), weights)
+    return [table]
 
 
 def _find_windows(pieces: Sequence[Piece]) -> list[contrast.Window]:
