@@ -20,6 +20,10 @@ _PANEL_INCHES = 5.2, 3.5
 _TEXT_WIDTH = 74
 #: colours of a panel's curves, which are told apart without seeing red and green
 _COLOURS = ("#0f4c81", "#d97706", "#4f9d69", "#8a4f9d", "#c1272d", "#5b5b5b", "#17a2b8", "#a0760a")
+#: the third curve is often where the second is
+_LINES = ("solid", "solid", "dashed")
+#: the share of a run that is its beginning, and how much higher than all that follows it may be to be seen whole
+_BEGINNING, _ROOM = 0.1, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,23 +78,48 @@ def draw_losses(path: Path, title: str, rows: Sequence[Mapping[str, str]], panel
 
 
 def _draw_panel(axis: Axes, panel: LossPanel, rows: Sequence[Mapping[str, str]]) -> None:
-    drawn = 0
-    for colour, (name, label) in zip(_COLOURS * len(panel.curves), panel.curves.items(), strict=False):
+    curves: list[list[tuple[int, float]]] = []
+    for index, (name, label) in enumerate(panel.curves.items()):
         points = [(int(row["step"]), float(row[name])) for row in rows if row.get(name)]
         if points:
-            drawn += 1
-            marker = "o" if len(points) == 1 else ""
-            axis.plot(*zip(*points, strict=True), label=label, color=colour, linewidth=1.4, marker=marker)
+            curves.append(points)
+            axis.plot(
+                *zip(*points, strict=True),
+                label=label,
+                linewidth=1.4,
+                marker="o" if len(points) == 1 else "",
+                color=_COLOURS[index % len(_COLOURS)],
+                linestyle=_LINES[index % len(_LINES)],
+            )
     text = textwrap.fill(panel.expected, _TEXT_WIDTH)
     axis.set_title(f"{panel.title}\n", loc="left", fontsize=11, fontweight="bold", pad=9 * text.count("\n") + 6)
     axis.text(0, 1.03, text, transform=axis.transAxes, fontsize=8, color="#444444", va="bottom")
     if panel.is_logarithmic:
         axis.set_yscale("log")
+    elif curves:
+        _cut_beginning(axis, curves)
     axis.set_xlim(0, max(int(row["step"]) for row in rows))
     axis.set_xlabel("updates", fontsize=9)
     axis.set_ylabel(panel.unit, fontsize=9)
     axis.tick_params(labelsize=8)
     axis.grid(color="#e5e5e5", linewidth=0.6)
     axis.set_axisbelow(True)
-    if drawn:
+    if curves:
         axis.legend(fontsize=8, framealpha=0.6)
+
+
+def _cut_beginning(axis: Axes, curves: Sequence[Sequence[tuple[int, float]]]) -> None:
+    """Let the axis of the values end above what comes after the beginning, where that is far below the beginning.
+
+    The first updates fall so far that nothing else could be seen.
+    """
+    values = [value for points in curves for _, value in points]
+    last = max(step for points in curves for step, _ in points)
+    later = [value for points in curves for step, value in points if step > _BEGINNING * last]
+    low, high = min(values), max(later, default=0.0)
+    room = _ROOM * (high - low)
+    if later and max(values) > high + room:
+        axis.set_ylim(low - 0.05 * (high + room - low), high + room)
+        told = f"begins at {max(values):.3g}"
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+        axis.text(0.12, 0.96, told, transform=axis.transAxes, fontsize=8, color="#444444", va="top", bbox=box)

@@ -10,8 +10,8 @@ PANELS = (
     LossPanel(
         "All parts: surprise at the real band",
         _NATS,
-        "Falls fast for some hundred updates, then slowly for hours; more slowly while streams begin to keep a past of "
-        "their own. Where training falls on and validation rises, songs are learnt by heart: stop there.",
+        "Falls fast for some hundred updates, then slowly for hours; validation, of the averaged weights, comes later. "
+        "Where training falls on and validation rises, songs are learnt by heart: stop there.",
         {
             "reconstruction": "training, on its own past",
             "valid_live_reconstruction": "validation, melody heard so far",
@@ -21,8 +21,8 @@ PANELS = (
     LossPanel(
         "Bass",
         _NATS,
-        "All fall. Which note begins falls last, for it needs the chord; at log(24) = 3.2 times the notes a step it is "
-        "drawn blindly.",
+        "All fall within some hundred updates, then slowly, and wander with the songs that are drawn. Blindly, a note "
+        "that begins would cost log(24) = 3.2 nats.",
         {"bass_gate": "does a note begin", "bass_pitch": "which note", "bass_hold": "does it go on"},
     ),
     LossPanel(
@@ -40,14 +40,15 @@ PANELS = (
     LossPanel(
         "Drums",
         _NATS,
-        "Falls fastest of all, as a pattern comes again in every bar; it goes on falling as the groove vector is "
+        "Falls fastest of all, as a pattern comes again in every bar, and goes on falling as the groove vector is "
         "understood.",
         {"drums": "which drums are hit"},
     ),
     LossPanel(
         "Loudness",
         "nats a step, a tenth of them",
-        "Falls below 0 (a density can be above 1) and levels off early: there is little to know beyond a role's mean.",
+        "Below 0, for a density can be above 1. Falls early, and then wanders with the songs that are drawn: there is "
+        "little to know beyond a role's mean.",
         {"velocity": "how loud the notes are"},
     ),
     LossPanel(

@@ -78,6 +78,18 @@ def test_the_plot_has_titles_units_sentences_and_names(tmp_path: Path, monkeypat
     assert other.get_title(loc="left").startswith("old")  # of a table that an earlier version began
 
 
+def test_what_comes_after_a_steep_beginning_can_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    caught: list[Axes] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *args, **kwargs: caught.extend(figure.axes))
+    rows = [{"step": str(step), "seconds": "1", "a": str(100 if step < 3 else 1 + step % 2)} for step in range(1, 41)]
+    draw_losses(tmp_path / "losses.png", "gan", rows, PANELS)
+    [axis] = [axis for axis in caught if axis.lines]
+    low, high = axis.get_ylim()
+    assert low < 1
+    assert 2 < high < 5
+    assert "begins at 100" in [text.get_text() for text in axis.texts]
+
+
 def test_a_run_without_losses_is_no_plot_that_fails(tmp_path: Path) -> None:
     draw_losses(tmp_path / "losses.png", "gan", [{"step": "1", "seconds": "1"}], PANELS)
     assert (tmp_path / "losses.png").exists()
