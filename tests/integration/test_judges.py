@@ -160,6 +160,16 @@ def test_both_sides_are_asked_about_the_same_bars() -> None:
     assert critic.draw(pairs).shape == (10, 2 + 2 * (len(critic.SPLITS) + 1), 12, critic_songs.STEPS)
 
 
+def test_a_critic_that_hears_less_hears_neither_octaves_nor_lengths() -> None:
+    low = np.array([[-2, 48, 4], [0, 40, 8], [0, 52, 2], [4, 55, 1]], np.int32)
+    high = np.array([[0, 76, 1], [4, 67, 60]], np.int32)
+    [pair] = critic.hear([critic_songs.Pair("", low, low, high)], critic.HARMONY)
+    assert pair.people.tolist() == pair.other.tolist() == [[0, 64, 1], [4, 67, 1]]
+    [pair] = critic.hear([pair], critic.RHYTHM)
+    assert pair.people.tolist() == [[0, 60, 1], [4, 60, 1]]
+    assert pair.melody is low
+
+
 def test_the_critic_hears_all_keys_alike() -> None:
     pairs = critic_songs.cut_pairs([accompany(0, BAND)], BAND)
     made = critic.WindowCritic(RECIPE).eval()

@@ -112,7 +112,8 @@ def critic(**given: Any) -> None:
     grid of sixteenths. The band plays live to the melodies of people's songs; of each window there are people's four
     bars and the band's, in the same song to the same melody. The critic learns from songs of the training split and is
     asked about songs of --split. Beside the band: MMA, whose rule-made bands are among what players learn from; and a
-    logistic regression on densities, which hears no harmony.
+    logistic regression on densities, which hears no harmony. Critics that hear only pitch classes as they begin, or
+    only the rhythm, show where it is told.
     """
     from tests.programs.judges import critic_songs, report
 

@@ -14,7 +14,7 @@ from tests.programs.judges import belonging as contrast
 from tests.programs.judges import critic, critic_songs
 from tests.programs.judges import styles as classes
 from tests.programs.judges.bench import BLOCKS, FOLLOWER, OWN, Tried
-from tests.programs.judges.critic_songs import CriticSong
+from tests.programs.judges.critic_songs import CriticSong, Pair
 from tests.programs.judges.pieces import JUDGED_STYLES, Piece
 
 #: (whose parts the 31 others are, whether all are moved into one key) -> heading
@@ -106,16 +106,14 @@ def report_critic(learnt: Sequence[CriticSong], judged: Sequence[CriticSong]) ->
         known, asked = critic_songs.cut_pairs(learnt, who), critic_songs.cut_pairs(judged, who)
         if not known or not asked:
             continue
-        critics = [critic.train(known, recipe, recipe.seed + i) for i in range(recipe.critics)]
+        heard = {how: _tell(critic.hear(known, how), critic.hear(asked, how), recipe) for how in critic.HEARINGS}
         scores, weights = critic.regress_densities(known, asked)
-        told = critic.count_told(asked, critic.score_pairs(critics, asked))
         found[who] = {
-            "critic": _export_mean(told.accuracy),
-            "learnt": _export_mean(critic.count_told(known, critic.score_pairs(critics, known)).accuracy),
+            "critic": {how: _export_mean(told.accuracy) for how, told in heard.items()},
             "densities": _export_mean(critic.count_told(asked, scores).accuracy),
             "weights": {name: round(weight, 2) for name, weight in weights[:4]},
-            "songs": told.accuracy.songs,
-            "windows": told.windows,
+            "songs": len({pair.song for pair in asked}),
+            "windows": len(asked),
             "windows_learnt": len(known),
         }
     if not found:
@@ -123,15 +121,22 @@ def report_critic(learnt: Sequence[CriticSong], judged: Sequence[CriticSong]) ->
     return {"people_against": found}
 
 
+def _tell(known: Sequence[Pair], asked: Sequence[Pair], recipe: critic.CriticRecipe) -> critic.Told:
+    """Train critics on some windows, and return how many of the others they tell right together."""
+    critics = [critic.train(known, recipe, recipe.seed + i) for i in range(recipe.critics)]
+    return critic.count_told(asked, critic.score_pairs(critics, asked))
+
+
 def make_critic_tables(found: dict[str, Any]) -> list[Table]:
     """Return a table of balanced accuracies."""
     table = Table(
-        *("people's bass and chords, or ...", "told by the critic", "by densities alone", "songs", "windows of each"),
-        "told by (standard deviations)", title="balanced accuracy on songs that are not learnt from; chance 0.5",
-    )  # fmt: skip
+        *("people's bass and chords, or ...", *(f"told by {how}" for how in critic.HEARINGS), "by densities"),
+        *("songs", "windows of each", "densities that tell (a standard deviation)"),
+        title="balanced accuracy on songs that are not learnt from; chance 0.5",
+    )
     for who, told in found["people_against"].items():
         weights = ", ".join(f"{name} {weight:+.1f}" for name, weight in told["weights"].items())
-        shares = (_format_share(told[key]) for key in ("critic", "densities"))
+        shares = [_format_share(share) for share in (*told["critic"].values(), told["densities"])]
         table.add_row(who, *shares, str(told["songs"]), str(told["windows"]), weights)
     return [table]
 
