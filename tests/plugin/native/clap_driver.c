@@ -188,7 +188,9 @@ static void run(void *it, uint32_t frames, const struct events *in, struct event
 	out->count = 0;
 	clap_process_t process = {.steady_time = -1, .frames_count = frames, .transport = &instance->transport,
 	                          .in_events = &inputs, .out_events = &outputs};
+	cost_begin();
 	instance->plugin->process(instance->plugin, &process);
+	cost_end();
 }
 
 static int status(void *it)

@@ -256,35 +256,59 @@ static void check_ends(int instance, unsigned current)
 
 /* --- A block --- */
 
-/* What a run took. */
-struct cost {
-	double cpu_ns, wall_ns;
-	bool waited, preempted;
-};
-
-/* Keep the longest time that a run took, but for those in which the plugin waited: a host that does not wait either
- * outruns real time, and is then taken for one that renders. A run that another process broke off begins anew with
- * caches that are empty, so that those without are told apart. */
-static void measure(uint32_t frames, const struct cost *cost)
-{
-	if (exact || cost->waited)
-		return;
-	worst_ns = fmax(worst_ns, cost->cpu_ns);
-	double share = cost->cpu_ns / 1e9 * rate / frames;
-	if (frames < 64)
-		return;
-	worst_share = fmax(worst_share, share);
-	worst_wall_share = fmax(worst_wall_share, cost->wall_ns / 1e9 * rate / frames);
-	if (!cost->preempted)
-		worst_share_alone = fmax(worst_share_alone, share);
-	long_runs += share > 0.05;
-}
-
 static double read_ns(clockid_t clock)
 {
 	struct timespec now;
 	clock_gettime(clock, &now);
 	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+/* What the newest run took, without the work of the driver. */
+static struct {
+	double cpu_ns, wall_ns;
+	bool waited, broken_off;
+} cost;
+static struct rusage usage_before;
+static double cpu_before, wall_before;
+
+void cost_begin(void)
+{
+	getrusage(RUSAGE_THREAD, &usage_before);
+	wall_before = read_ns(CLOCK_MONOTONIC);
+	cpu_before = read_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
+void cost_end(void)
+{
+	struct rusage usage;
+	cost.cpu_ns = read_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_before;
+	cost.wall_ns = read_ns(CLOCK_MONOTONIC) - wall_before;
+	getrusage(RUSAGE_THREAD, &usage);
+	cost.waited = usage.ru_nvcsw != usage_before.ru_nvcsw;
+	cost.broken_off = usage.ru_nivcsw != usage_before.ru_nivcsw;
+}
+
+/* Keep the longest time that a run took, but for those in which the plugin waited: a host that does not wait either
+ * outruns real time, and is then taken for one that renders. A run that another process broke off goes on with caches
+ * that are empty, so that those without are told apart. */
+static void measure(int instance, uint32_t frames, const struct events *out)
+{
+	if (exact || cost.waited)
+		return;
+	worst_ns = fmax(worst_ns, cost.cpu_ns);
+	double share = cost.cpu_ns / 1e9 * rate / frames;
+	if (frames < 64)
+		return;
+	worst_share = fmax(worst_share, share);
+	worst_wall_share = fmax(worst_wall_share, cost.wall_ns / 1e9 * rate / frames);
+	if (!cost.broken_off)
+		worst_share_alone = fmax(worst_share_alone, share);
+	if (share <= 0.05)
+		return;
+	long_runs++;
+	if (getenv("HOST_LOG"))
+		fprintf(stderr, "instance %d: %.1f us for %u samples at %g Hz, %u events out\n", instance, cost.cpu_ns / 1e3, frames,
+		        rate, out->count);
 }
 
 static void put_melody(struct events *in, uint32_t frame)
@@ -310,19 +334,6 @@ struct piece {
 	int64_t expected[5];
 };
 
-static void run_measured(int i, uint32_t frames, const struct events *in, struct events *out)
-{
-	struct rusage before, after;
-	getrusage(RUSAGE_THREAD, &before);
-	double wall = read_ns(CLOCK_MONOTONIC), cpu = read_ns(CLOCK_THREAD_CPUTIME_ID);
-	driver->run(instances[i], frames, in, out);
-	cpu = read_ns(CLOCK_THREAD_CPUTIME_ID) - cpu;
-	wall = read_ns(CLOCK_MONOTONIC) - wall;
-	getrusage(RUSAGE_THREAD, &after);
-	const struct cost cost = {cpu, wall, after.ru_nvcsw != before.ru_nvcsw, after.ru_nivcsw != before.ru_nivcsw};
-	measure(frames, &cost);
-}
-
 static void run_instance(int i, uint32_t frames, const struct events *in, const struct piece *pieces, unsigned count)
 {
 	static struct events out;
@@ -333,7 +344,8 @@ static void run_instance(int i, uint32_t frames, const struct events *in, const 
 			if (in->list[k].is_place)
 				melody.list[melody.count++] = in->list[k];
 	}
-	run_measured(i, frames, &melody, &out);
+	driver->run(instances[i], frames, &melody, &out);
+	measure(i, frames, &out);
 	struct place after = here;
 	unsigned epoch_after = epoch, piece = 0;
 	int64_t expected_after = expected[i > 0 ? i : 1];

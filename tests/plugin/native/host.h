@@ -50,6 +50,10 @@ struct driver {
 
 extern const struct driver lv2_driver, clap_driver;
 
+/* For drivers: the plugin is called, and has returned. */
+void cost_begin(void);
+void cost_end(void);
+
 /* The daemon. */
 void fake_start(const char *path);
 void fake_stop(void); /* as kill -9 does */

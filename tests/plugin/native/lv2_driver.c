@@ -174,7 +174,9 @@ static void run(void *it, uint32_t frames, const struct events *in, struct event
 			memcpy(append(sequence, in->list[i].frame, LV2_MIDI__MidiEvent, 3), in->list[i].midi, 3);
 	}
 	((LV2_Atom_Sequence *)instance->out)->atom.size = BUFFER_BYTES - sizeof(LV2_Atom);
+	cost_begin();
 	instance->descriptor->run(instance->handle, frames);
+	cost_end();
 	read_out(instance, out);
 }
 
