@@ -76,6 +76,7 @@ static void locate(struct plugin *plugin, uint32_t frame, const clap_event_trans
 		position.tick = position.frame / plugin->band->rate * position.bpm / 60 * TICKS_PER_QUARTER;
 		position.bar_tick = 0;
 	}
+	position.tells_loop = flags & CLAP_TRANSPORT_HAS_BEATS_TIMELINE;
 	position.has_loop = flags & CLAP_TRANSPORT_IS_LOOP_ACTIVE && flags & CLAP_TRANSPORT_HAS_BEATS_TIMELINE;
 	position.loop_start = to_ticks(transport->loop_start_beats);
 	position.loop_end = to_ticks(transport->loop_end_beats);

@@ -106,25 +106,60 @@ static void insert_metre(struct band *band, unsigned place, int64_t bar, double 
 	band->metre_count++;
 }
 
+/* Give the metre changes their ticks, and show them to the other threads. */
+static void place_metres(struct band *band)
+{
+	struct shared_metres *shared = &band->shared_metres;
+	unsigned version = atomic_load_explicit(&shared->version, memory_order_relaxed);
+	atomic_store_explicit(&shared->version, version + 1, memory_order_relaxed);
+	for (unsigned i = 0; i < band->metre_count; i++) {
+		struct metre_change *change = &band->metres[i];
+		const struct metre_change *before = i ? change - 1 : change;
+		change->tick = i ? before->tick + (double)(change->bar - before->bar) * before->ticks_per_bar : 0;
+		atomic_store_explicit(&shared->changes[i].bar, change->bar, memory_order_release);
+		atomic_store_explicit(&shared->changes[i].ticks_per_bar, change->ticks_per_bar, memory_order_release);
+	}
+	atomic_store_explicit(&shared->count, band->metre_count, memory_order_release);
+	atomic_store_explicit(&shared->version, version + 2, memory_order_release);
+}
+
+bool band_copy_metres(struct band *band, struct band *from)
+{
+	struct shared_metres *shared = &from->shared_metres;
+	for (int tries = 0; tries < 1000; tries++) {
+		unsigned version = atomic_load_explicit(&shared->version, memory_order_acquire);
+		unsigned count = atomic_load_explicit(&shared->count, memory_order_acquire);
+		if (!count)
+			return false;
+		for (unsigned i = 0; i < count; i++) {
+			band->metres[i].bar = atomic_load_explicit(&shared->changes[i].bar, memory_order_acquire);
+			band->metres[i].ticks_per_bar = atomic_load_explicit(&shared->changes[i].ticks_per_bar, memory_order_acquire);
+		}
+		band->metre_count = count;
+		if (version % 2 == 0 && version == atomic_load_explicit(&shared->version, memory_order_relaxed))
+			break; /* nothing was written meanwhile */
+	}
+	place_metres(band);
+	return true;
+}
+
 /* Learn a bar's length. Hosts that count bars tell the metre of the bar that they are in and of no other, so that the
  * distance of a bar from the first follows from the metres met so far. */
 static void learn_metre(struct band *band, int64_t bar, double ticks_per_bar)
 {
 	if (band->metre_count >= MAX_METRE_CHANGES - 1)
 		band->metre_count = 0;
-	if (!band->metre_count)
+	bool is_first = !band->metre_count;
+	if (is_first)
 		insert_metre(band, 0, 0, ticks_per_bar);
 	unsigned found = find_metre(band, bar);
-	if (band->metres[found].ticks_per_bar == ticks_per_bar)
+	if (!is_first && band->metres[found].ticks_per_bar == ticks_per_bar)
 		return;
 	if (band->metres[found].bar == bar)
 		band->metres[found].ticks_per_bar = ticks_per_bar;
 	else if (bar > band->metres[found].bar)
 		insert_metre(band, found + 1, bar, ticks_per_bar);
-	for (unsigned i = 1; i < band->metre_count; i++) {
-		const struct metre_change *before = &band->metres[i - 1];
-		band->metres[i].tick = before->tick + (double)(band->metres[i].bar - before->bar) * before->ticks_per_bar;
-	}
+	place_metres(band);
 }
 
 /* Give a position that names bars its tick. */
@@ -172,9 +207,9 @@ static void refine(const struct band *band, struct host_position *position)
 }
 
 /* Find by how much the tempo rises, where the host does not say so. */
-static void guess_ramp(struct band *band, struct host_position *position, bool goes_on)
+static void guess_ramp(struct band *band, struct host_position *position, double told, bool goes_on)
 {
-	const struct tempo_point point = {position->frame, position->tick, position->bpm};
+	const struct tempo_point point = {position->frame, position->tick, position->bpm, told, position->rounded};
 	if (!position->hides_ramps)
 		return;
 	if (goes_on && position->has_frame && position->speed == 1 && position->frame > band->ramp.last.frame)
@@ -641,6 +676,9 @@ static void wait_for_notes(struct band *band, uint32_t until)
 {
 	if (!is_offline(band) || !is_rolling(band) || band->gave_up || is_known(band, until))
 		return;
+	if (band->grows)
+		report(band, band->now); /* the lead may not have told yet that blocks can be so long */
+	band->grows = false;
 	int64_t begun = read_clock_ns(), waited = 0, patience;
 	const struct timespec nap = {.tv_nsec = OFFLINE_NAP_NS};
 	do {
@@ -676,8 +714,8 @@ static void learn_wrap(struct band *band, double from, double to, bool rolled)
 	double bar = TICKS_PER_QUARTER * 4 * band->at.beats / band->at.unit, bars = round((from - to) / bar);
 	if (!is_rolling(band))
 		return;
-	if (!rolled || to >= from) {
-		band->wraps = band->wraps && to < band->wrap_from;
+	if (!rolled || to >= from || band->at.tells_loop) {
+		band->wraps = band->wraps && to < band->wrap_from && !band->at.tells_loop;
 		return;
 	}
 	band->wraps = bars >= 1 && fabs(from - to - bars * bar) < WHOLE_TICKS;
@@ -693,7 +731,7 @@ static bool is_wrap(const struct band *band, double to)
 }
 
 /* Begin another epoch: the host started, stopped or jumped. */
-static void begin_epoch(struct band *band, uint32_t frame, struct host_position *position)
+static void begin_epoch(struct band *band, uint32_t frame, struct host_position *position, double told)
 {
 	bool rolled = is_rolling(band), wraps = is_wrap(band, position->tick);
 	double from = band->at.tick;
@@ -704,7 +742,7 @@ static void begin_epoch(struct band *band, uint32_t frame, struct host_position 
 	band->epoch++;
 	band->until = find_until(band, wraps);
 	band->gave_up = false;
-	guess_ramp(band, position, false);
+	guess_ramp(band, position, told, false);
 	band->at = *position;
 	band->located = true;
 	band->landed = position->tick;
@@ -732,18 +770,19 @@ void band_locate(struct band *band, uint32_t frame, const struct host_position *
 		place_bar(band, &position);
 	move_origin(band, frame);
 	band->due_known = false;
+	double told_tick = position.tick;
 	bool goes = goes_on(band, &position);
 	refine(band, &position);
 	if (goes) {
 		bool loops_on = position.has_loop == band->at.has_loop && position.loop_start == band->at.loop_start &&
 		                position.loop_end == band->at.loop_end;
-		guess_ramp(band, &position, true);
+		guess_ramp(band, &position, told_tick, true);
 		band->at = position;
 		if (!loops_on)
 			forget_foretold(band);
 		return;
 	}
-	begin_epoch(band, frame, &position);
+	begin_epoch(band, frame, &position, told_tick);
 	report(band, frame);
 }
 
@@ -815,7 +854,8 @@ void band_begin(struct band *band, uint32_t frames, emit_function emit_message, 
 	band->frames = frames;
 	band->now = 0;
 	band->output_full = false;
-	if (frames > band->longest_block)
+	band->grows = frames > band->longest_block;
+	if (band->grows)
 		band->longest_block = frames;
 	band->outruns = detect_outrun(band);
 	end_overdue(band);
@@ -981,6 +1021,7 @@ void band_activate(struct band *band, double rate)
 {
 	if (rate > 0)
 		band->rate = rate;
+	link_copy_metres(band);
 	band->located = false; /* the host's next position begins another epoch */
 	band->origin = 0;
 	band->longest_block = 0;

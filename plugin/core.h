@@ -46,6 +46,7 @@ struct host_position {
 	int beats, unit;       /* the metre: 6 and 8 for 6/8 */
 	bool has_frame;
 	double frame;          /* samples since the song's beginning */
+	bool tells_loop; /* the host says where it repeats, if it does */
 	bool has_loop;
 	double loop_start, loop_end; /* ticks between which the host repeats */
 };
@@ -84,6 +85,16 @@ struct metre_change {
 	double tick, ticks_per_bar;
 };
 
+/* The metre changes of an instance, for others that are activated later. */
+struct shared_metres {
+	atomic_uint version; /* odd while they are written */
+	atomic_uint count;
+	struct {
+		_Atomic int64_t bar;
+		_Atomic double ticks_per_bar;
+	} changes[MAX_METRE_CHANGES];
+};
+
 struct session;
 
 struct band {
@@ -97,6 +108,7 @@ struct band {
 	uint32_t now;            /* sample of the block up to which everything has been sent */
 	bool output_full;        /* a message of this block found no room; whatever else is due waits for the next block */
 	uint32_t longest_block;  /* samples */
+	bool grows;              /* the block is longer than all before, of which was not told yet */
 	uint32_t epoch;          /* rises with every start, stop and jump of the host */
 	bool located;            /* the host has told where it is, at least once */
 	struct host_position at; /* as told last; tick, bar_tick and frame are those of the sample `origin` */
@@ -137,6 +149,7 @@ struct band {
 	struct ring up, down;
 	_Atomic double values[PARAMETER_COUNT];
 	_Atomic double ahead_s;               /* s ahead of the host's position that notes were needed in real time; 0: unknown */
+	struct shared_metres shared_metres;
 	atomic_bool unsent;                   /* a value has changed of which `up` does not tell */
 	atomic_bool flush;                    /* what sounds is to end, and what is planned is to be forgotten */
 	atomic_int outputs;                   /* bits (1 << role) of the roles that this instance plays */
@@ -164,6 +177,9 @@ double band_get(const struct band *band, unsigned number);
 size_t band_save(struct band *band, char *text, size_t size);
 /* Read a state of this version or an older one. Return false, and change nothing, where it is none. */
 bool band_load(struct band *band, const char *text);
+
+/* Take over the metre changes that another instance has met, while no audio thread runs for this one. */
+bool band_copy_metres(struct band *band, struct band *from);
 
 /* audio thread */
 

@@ -635,6 +635,16 @@ static void take_lead(struct session *session, const struct message *message, in
 		say_at(session, now);
 }
 
+/* Ask for notes further ahead where an instance renders that is processed before the lead and has a longer block. */
+static void take_need(struct session *session, const struct message *message, int64_t now)
+{
+	int64_t ahead = message->position + message->ahead - session->at.position;
+	if (message->data[0] != MODE_OFFLINE || session->at.data[0] != MODE_OFFLINE || ahead <= session->at.ahead)
+		return;
+	session->at.ahead = ahead;
+	say_at(session, now);
+}
+
 /* Take where the host is from an instance. */
 static void take_transport(struct session *session, struct band *band, const struct message *message, int64_t now)
 {
@@ -650,6 +660,8 @@ static void take_transport(struct session *session, struct band *band, const str
 		begin_epoch(session, message, (uint32_t)epoch, now);
 	} else if (band == session->lead && epoch == (int64_t)session->epochs.newest) {
 		take_lead(session, message, now);
+	} else if (epoch == (int64_t)session->epochs.newest) {
+		take_need(session, message, now);
 	} else if (is_new && !session->early_until) {
 		session->early = *message;
 		session->early.epoch = (uint32_t)epoch;
@@ -714,8 +726,12 @@ static bool serve(struct session *session, int64_t now)
 	if (session->fd < 0 && find_lead(session))
 		try_to_connect(session, now);
 	choose_lead(session);
+	/* the lead comes last, so that what the others told before it jumped is of epochs which are the newest still */
 	for (struct band *band = session->bands; band; band = band->next)
-		any |= take_messages(session, band, now);
+		if (band != session->lead)
+			any |= take_messages(session, band, now);
+	if (session->lead)
+		any |= take_messages(session, session->lead, now);
 	if (session->early_until && now >= session->early_until)
 		begin_epoch(session, &session->early, session->early.epoch, now);
 	if (session->fd < 0) {
@@ -902,6 +918,16 @@ void link_leave(struct band *band)
 	close(wake_pipe[0]);
 	close(wake_pipe[1]);
 	start_forget();
+}
+
+void link_copy_metres(struct band *band)
+{
+	pthread_mutex_lock(&lock);
+	struct band *lead = band->session->lead, *other = band->session->bands;
+	bool copied = lead && lead != band && band_copy_metres(band, lead);
+	for (; other && !copied; other = other->next)
+		copied = other != band && band_copy_metres(band, other);
+	pthread_mutex_unlock(&lock);
 }
 
 void link_get_session(struct band *band, char *text, size_t size)

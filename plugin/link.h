@@ -12,6 +12,8 @@ struct band;
 bool link_join(struct band *band);
 /* Let an instance go; the last ends the connection and the thread, before this returns. */
 void link_leave(struct band *band);
+/* Let an instance know which metre changes the others of its session have met. */
+void link_copy_metres(struct band *band);
 /* Write the id of an instance's session, at most MAX_SESSION_BYTES and a zero. */
 void link_get_session(struct band *band, char *text, size_t size);
 /* Move an instance to the session of an id. Return false where it is none. */

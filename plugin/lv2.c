@@ -18,6 +18,8 @@
 #define STANDARD_BPM 120
 /* Hosts such as Ardour tell the nearest of so many parts of a beat, though samples are finer. */
 #define PARTS_PER_BEAT 1920
+/* A host does so that has done it so often: of other positions two in a hundred lie there by chance. */
+#define ROUNDED_OFTEN 4
 
 /* Numbers of the ports; the parameters follow in their order. */
 enum port { PORT_IN, PORT_OUT, PORT_STATUS, PORT_FREEWHEEL, PORT_PARAMETERS };
@@ -37,6 +39,7 @@ struct plugin {
 	const float *freewheel;
 	const float *parameters[PARAMETER_COUNT];
 	double bar_beat, beats_per_minute; /* as the host told last */
+	unsigned rounded_count; /* positions on parts of a beat, without another among them */
 };
 
 static void map_uris(struct uris *uris, LV2_URID_Map *map)
@@ -174,10 +177,13 @@ static void read_position(const struct uris *uris, const LV2_Atom_Object *object
 	}
 }
 
-static bool is_rounded(double beat)
+/* Tell whether a host rounds so: what it told last lies all on such parts. */
+static bool is_rounded(struct plugin *plugin, double beat)
 {
 	double parts = beat * PARTS_PER_BEAT;
-	return fabs(parts - round(parts)) < 0.01; /* a float is as exact for the first 40 beats of a bar */
+	bool is_on_part = fabs(parts - round(parts)) < 0.01; /* a float is as exact for the first 40 beats of a bar */
+	plugin->rounded_count = is_on_part ? plugin->rounded_count + (plugin->rounded_count < ROUNDED_OFTEN) : 0;
+	return plugin->rounded_count == ROUNDED_OFTEN;
 }
 
 static void locate(struct plugin *plugin, uint32_t frame, const LV2_Atom_Object *object)
@@ -197,7 +203,7 @@ static void locate(struct plugin *plugin, uint32_t frame, const LV2_Atom_Object 
 	position.bpm_per_frame = 0;
 	position.hides_ramps = true;
 	position.rounded = 0;
-	position.has_loop = false;
+	position.tells_loop = position.has_loop = false;
 	position.has_tick = true;
 	if (!isnan(told.speed))
 		position.speed = fmax(told.speed, 0);
@@ -209,7 +215,7 @@ static void locate(struct plugin *plugin, uint32_t frame, const LV2_Atom_Object 
 		position.has_tick = false;
 		position.bar = (int64_t)floor(told.bar);
 		position.quarters = told.bar_beat * quarters_per_beat;
-		if (is_rounded(told.bar_beat))
+		if (is_rounded(plugin, told.bar_beat))
 			position.rounded = 0.51 * TICKS_PER_QUARTER / PARTS_PER_BEAT * fmax(quarters_per_beat, 1);
 	} else if (!isnan(told.frame)) { /* a host without bars, such as JACK without a timebase master */
 		position.tick = told.frame / plugin->band->rate * position.bpm / 60 * TICKS_PER_QUARTER;

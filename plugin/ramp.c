@@ -3,10 +3,12 @@
 #include <float.h>
 #include <math.h>
 
-/* Hosts tell beats as float, of which a bar may have sixteen: by so much (quarter notes) two of them may be wrong. */
-#define BEATS_NOISE 1e-6
+/* Hosts tell beats as float, of which a bar may have sixteen: by so much (ticks) two of them may be wrong. */
+#define FLOAT_NOISE 24e-6
 /* What is to be told from noise has to be so many times larger. */
-#define CLEAR 16
+#define CLEAR 4
+/* Where noise hides the way, a tempo that changes no faster (quarter notes a minute, in a second) is taken to rise. */
+#define PLAUSIBLE_RISE 60
 /* Points so far apart (s) make a rise known well enough. */
 #define LONG_SECONDS 0.05
 /* A rise that cannot be told for so long (s) is none. */
@@ -25,12 +27,13 @@ static bool judge(const struct ramp *ramp, const struct tempo_point *from, const
                   double *rise)
 {
 	double frames = to->frame - from->frame, change = to->bpm - from->bpm;
-	double noise = FLT_EPSILON * to->bpm + BEATS_NOISE * 60 * rate / frames;
+	double ticks = fmax(FLOAT_NOISE, from->noise + to->noise);
+	double noise = FLT_EPSILON * to->bpm + ticks / TICKS_PER_SECOND * rate / frames;
 	if (noise * CLEAR > fmax(fabs(change), fabs(ramp->rise * frames)))
 		return false;
 	/* the way between them says whether the tempo changed evenly, or at once */
-	double mean = (to->tick - from->tick) / TICKS_PER_SECOND * rate / frames;
-	bool is_even = fabs(mean - (from->bpm + to->bpm) / 2) < fabs(change) / 4 + noise;
+	double mean = (to->told - from->told) / TICKS_PER_SECOND * rate / frames;
+	bool is_even = fabs(mean - (from->bpm + to->bpm) / 2) < fabs(change) / 4;
 	*rise = is_even && fabs(change) > FLT_EPSILON * to->bpm ? change / frames : 0;
 	return true;
 }
@@ -49,6 +52,8 @@ void ramp_follow(struct ramp *ramp, const struct tempo_point *point, double rate
 	} else if (frames > GIVE_UP_SECONDS * rate) {
 		ramp_begin(ramp, point);
 	} else {
+		rise = (point->bpm - ramp->last.bpm) / (point->frame - ramp->last.frame);
+		ramp->rise = fabs(rise) * rate <= PLAUSIBLE_RISE ? rise : 0;
 		ramp->last = *point;
 	}
 }

@@ -7,6 +7,8 @@
 /* What a host tells at a sample. */
 struct tempo_point {
 	double frame, tick, bpm;
+	double told;  /* the tick as the host told it, where it rounds and `tick` is more exact ... */
+	double noise; /* ... and by how much it may be wrong */
 };
 
 struct ramp {

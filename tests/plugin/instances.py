@@ -47,6 +47,7 @@ class Place(ctypes.Structure):
         ("unit", ctypes.c_int),
         ("has_frame", ctypes.c_bool),
         ("frame", ctypes.c_double),
+        ("tells_loop", ctypes.c_bool),
         ("has_loop", ctypes.c_bool),
         ("loop_start", ctypes.c_double),
         ("loop_end", ctypes.c_double),

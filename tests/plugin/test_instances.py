@@ -17,6 +17,7 @@ from tests.plugin.instances import (
     RATE,
     Daemon,
     Instance,
+    Place,
     at,
     stopped,
     tell_all,
@@ -159,7 +160,8 @@ def test_what_sounds_ends_where_an_instance_is_taken_down_and_put_up_again(make:
 
 
 @pytest.mark.parametrize(("first", "last"), [(120, 120), (90, 150), (200, 60)])
-def test_a_position_that_the_host_rounds_is_made_exact(make: Make, first: int, last: int) -> None:
+def test_a_position_that_the_host_rounds_is_made_exact(make: Make, daemon: Daemon, first: int, last: int) -> None:
+    daemon.close()  # the host outruns real time: it would be waited for one that is there
     instance, block, blocks, part = make(ALL), 1000, 400, 24 / 1920
     rise = (last - first) / (block * blocks)
 
@@ -224,3 +226,41 @@ def test_a_loop_that_was_seen_once_is_expected_again_also_after_a_stop(make: Mak
     assert connection.hear("at", epoch + 3)[9:] == ["0", "96000"]
     bass.run(1000, (0, at(100)))  # behind it there is none
     assert connection.hear("at", epoch + 4)[9:] == ["0", "0"]
+
+
+def test_a_host_that_tells_its_loops_has_no_others(make: Make, daemon: Daemon) -> None:
+    bass = make(BASS)
+    connection = daemon.accept()
+    bass.run(1000, (0, at(96, tells_loop=True)))
+    epoch = int(connection.hear("at")[0])
+    bass.run(1000, (1, at(0, tells_loop=True)))
+    assert connection.hear("at", epoch + 1)[9:] == ["0", "0"]
+
+
+def in_bar(bar: int, quarters: float, beats: int) -> Place:
+    """Return where a host is that counts bars of its own metres and no ticks."""
+    return Place(speed=1, bpm=120, bar=bar, quarters=quarters, beats=beats, unit=4)
+
+
+@pytest.mark.parametrize("way", ["added", "put up again"])
+def test_an_instance_knows_the_metres_that_others_have_met(make: Make, daemon: Daemon, way: str) -> None:
+    melody = make(ALL)
+    bass = make(BASS) if way == "put up again" else None
+    connection = daemon.accept()
+    for each in (melody, bass) if bass else (melody,):
+        each.run(100, (0, in_bar(0, 0, 4)))
+    if bass:
+        bass.deactivate()
+    melody.run(100, (0, in_bar(2, 0, 3)))
+    melody.run(100, (0, in_bar(5, 0, 4)))
+    if bass:
+        bass.activate()
+    bass = bass or make(BASS)
+    position = 24_000 * (2 * 4 + 3 * 3 + 4)  # where bar 6 begins
+    for each in (melody, bass):
+        each.run(100, (0, in_bar(6, 0, 4)))
+    epoch = int(connection.hear("at")[0])
+    while connection.hear("at")[1] != str(position):
+        pass
+    tell_all(connection, melody, *(f"note {epoch + each} bass {position + 150} 40 90 0" for each in range(5)))
+    assert bass.run(100) == [(50, BASS_ON)]

@@ -21,12 +21,20 @@ FIRST_NOTE = 8
 NEAREST = 0.55
 
 
+#: instead of a rise: the host rounds its positions
+ROUNDS = math.inf
+
+
 def round_to_float(value: float) -> float:
     return ctypes.c_float(value).value
 
 
 def find_place(tick: float, frame: int, bpm: float, rise: float | None) -> Place:
     """Return what a host tells: as CLAP does or, with no rise, as LV2 does, whose numbers are float."""
+    if rise == ROUNDS:
+        place = at(round(tick * 80) / 80, frame)  # 1920 parts of a quarter note
+        place.bpm, place.hides_ramps, place.rounded = round_to_float(bpm), True, 0.51 / 80
+        return place
     if rise is not None:
         place = at(tick, frame)
         place.bpm, place.bpm_per_frame = bpm, rise
@@ -39,9 +47,11 @@ def find_place(tick: float, frame: int, bpm: float, rise: float | None) -> Place
 class Host:
     """A host with one instance, for which a note is told at every quarter of a tick."""
 
-    def __init__(self, make: Callable[..., Instance], daemon: Daemon, *, tells_rise: bool) -> None:
+    def __init__(
+        self, make: Callable[..., Instance], daemon: Daemon, *, tells_rise: bool, rounds: bool = False
+    ) -> None:
         self._bass, self._connection = make(BASS), daemon.accept()
-        self._tells_rise = tells_rise
+        self._tells_rise, self._rounds = tells_rise, rounds
         self._tick, self._frame, self._bpm = 0.0, 0, 120.0
         self._run(64, 0.0)
         epoch = int(self._connection.hear("at")[0])
@@ -49,7 +59,8 @@ class Host:
         tell_all(self._connection, self._bass, *notes, f"until {epoch} 100000")
 
     def _run(self, frames: int, rise: float) -> list[tuple[int, bytes]]:
-        place = find_place(self._tick, self._frame, self._bpm, rise if self._tells_rise else None)
+        told = rise if self._tells_rise else ROUNDS if self._rounds else None
+        place = find_place(self._tick, self._frame, self._bpm, told)
         sent = self._bass.run(frames, (0, place))
         self._tick += (self._bpm * frames + rise * frames**2 / 2) * TICKS_PER_FRAME_AND_BPM
         self._bpm += rise * frames
@@ -65,8 +76,9 @@ class Host:
         first = max(FIRST_NOTE, math.ceil((tick - half) * 4))
         assert abs(len(begins) - len(range(first, math.ceil((self._tick - half) * 4)))) <= 1
         deviations = [0.0]
-        for number, frame in enumerate(begins, first):
-            frames_even = (number / 4 - tick) / (bpm * TICKS_PER_FRAME_AND_BPM)
+        for frame in begins:
+            at_frame = tick + (bpm + rise * frame / 2) * frame * TICKS_PER_FRAME_AND_BPM
+            frames_even = (round(at_frame * 4) / 4 - tick) / (bpm * TICKS_PER_FRAME_AND_BPM)
             exact = 2 * frames_even / (1 + math.sqrt(1 + 2 * frames_even * rise / bpm))
             deviations.append(abs(frame - exact))
         return max(deviations)
@@ -110,6 +122,15 @@ def test_a_tempo_that_leaps_is_no_ramp(host: Host) -> None:
     for frames in (2048, 1, 64, 700):
         host.play(frames, step=8)
         assert host.play(4096) < NEAREST
+
+
+def test_a_tempo_that_leaps_in_a_host_that_rounds_its_positions_is_no_ramp(
+    make: Callable[..., Instance], daemon: Daemon
+) -> None:
+    host = Host(make, daemon, tells_rise=False, rounds=True)
+    for frames in (2048, 500, 64, 1, 700):
+        host.play(frames, step=8)
+        assert host.play(4096) < 10 * NEAREST  # a part of a beat is 12 samples
 
 
 def test_a_ramp_that_a_host_tells_is_followed_from_its_first_sample(

@@ -30,6 +30,7 @@ static const uint8_t CHANNELS[] = {0, 1, 2, 3, 9};
 static const struct driver *driver;
 static const char *binary, *socket_path;
 static void *instances[INSTANCES];
+static int order[INSTANCES]; /* in which they are processed */
 static double rate = 48000;
 
 /* the song */
@@ -427,21 +428,30 @@ static void run_block(uint32_t frames)
 	in.count = 0;
 	unsigned count = go_on(frames, &in, pieces);
 	for (int i = 0; i < INSTANCES; i++)
-		run_instance(i, frames, &in, pieces, count);
+		run_instance(order[i], frames, &in, pieces, count);
 	blocks++;
 	seconds += frames / rate;
 }
 
 /* --- Scenes --- */
 
+/* Process the instances in another order: hosts sort their tracks by what feeds what. */
+static void shuffle_instances(void)
+{
+	for (int i = 0; i < INSTANCES; i++) {
+		int other = (int)draw((uint64_t)i + 1);
+		order[i] = order[other];
+		order[other] = i;
+	}
+}
+
 static void create_instances(void)
 {
-	static const double order[] = {0, 1, 2, 3, 4};
 	for (int i = 0; i < INSTANCES; i++) {
 		instances[i] = driver->create(binary, rate);
 		if (!instances[i])
 			exit(2);
-		driver->set(instances[i], "plays", order[i]);
+		driver->set(instances[i], "plays", i);
 		driver->activate(instances[i], rate, LONGEST_BLOCK);
 	}
 }
@@ -652,6 +662,7 @@ static void play_scenes(double length, bool quiet)
 {
 	unsigned scene = 0;
 	while (seconds < length) {
+		shuffle_instances();
 		if (scene % 4 == 3 && !quiet)
 			play_rough_scene(draw_number(2, 8));
 		else
@@ -676,6 +687,7 @@ int main(int count, char **arguments)
 	const char *way = count > 6 ? arguments[6] : "";
 	setenv("HOUSEBAND_PLUGIN_SOCKET", socket_path, 1);
 	make_song();
+	shuffle_instances();
 	create_instances();
 	if (strcmp(way, "nodaemon") == 0) {
 		play_without_daemon(length);
