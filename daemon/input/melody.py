@@ -5,6 +5,7 @@ The melody is the top voice of the keys that are down. The sustain pedal lengthe
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ STUCK_TICKS = 16 * TICKS_PER_BEAT
 #: keys are taken as up when no key and no pedal has moved for this long: nobody holds them, a note-off was lost
 HELD_TICKS = 40 * TICKS_PER_BEAT
 
+#: the level is a mean of the melody's velocities in which a note counts for so long: what pianists' accompaniments
+#: follow best (models/LOG.md, Dynamics)
+LEVEL_TICKS = 4 * TICKS_PER_BEAT
 #: (port, channel)
 Place = tuple[int, int]
 #: (port, channel, pitch)
@@ -50,8 +54,9 @@ class MelodyTracker:
         #: keys below this pitch (0..127) are no melody
         self.split = split
         self._channels = channels or MelodyChannels()
-        #: how hard the melody is played: a running mean of its velocities, 0 before the first note
+        #: how hard the melody is played: a running mean of its velocities over LEVEL_TICKS, 0 before the first note
         self.level = 0.0
+        self._level_tick = 0  # of the note that it was last changed by
         self._past: deque[Note] = deque()
         self._down: dict[PlayedKey, tuple[int, int]] = {}  # key -> (tick, velocity)
         self._low: dict[PlayedKey, int] = {}  # key that is down below the split -> tick
@@ -194,8 +199,14 @@ class MelodyTracker:
                 self._top = None  # the lower part of a chord
             self._end_top(tick)
         self._begin_top(tick, key, velocity)
-        self.level += (velocity - self.level) / 8 if self.level else velocity
+        self._follow_level(tick, velocity)
         return True
+
+    def _follow_level(self, tick: int, velocity: int) -> None:
+        """Let the level come nearer to a note's velocity, the more, the longer ago the note before it began."""
+        known = math.exp(-max(0, tick - self._level_tick) / LEVEL_TICKS) if self.level else 0.0
+        self.level = velocity + (self.level - velocity) * known
+        self._level_tick = tick
 
     def _key_up(self, tick: int, key: PlayedKey) -> None:
         self._down.pop(key, None)

@@ -22,6 +22,12 @@ UNNOTICED_LOSS_NS = 15 * NS_PER_S
 REPEAT_NS = 100 * NS_PER_MS
 
 
+#: the melody's velocity at which the band plays as loud as it is planned
+USUAL_LEVEL = 80
+#: of a melody that is played louder by a factor, the band makes this power of it (models/LOG.md, Dynamics)
+FOLLOWING = 0.53
+
+
 class NoteSender:
     """The only one that sends. Works in nanoseconds, while the schedule works in ticks."""
 
@@ -164,12 +170,12 @@ class NoteSender:
     def _velocity(self, role: str, note: Note, touch: int, melody_level: float) -> int:
         """Return the velocity to play a note with, worked out as it begins, so that a turned control is heard at once.
 
-        It is as planned, times the role's level and the intensity (0.7 leaves it as it is) and, mildly, how hard the
-        melody is played.
+        It is as planned, times the role's level and the intensity (0.7 leaves it as it is), and goes with how hard the
+        melody is played, as pianists follow a melody.
         """
         loudness = self._settings.levels.get(role, 1.0) * (0.3 + self._settings.intensity)
         if melody_level:
-            loudness *= 1 + 0.4 * (melody_level - 80) / 80
+            loudness *= (melody_level / USUAL_LEVEL) ** FOLLOWING
         return min(127, max(1, round(note.velocity * loudness) + touch))
 
     def _count_onset(self, tick: int, heard: int | None, tempo: TempoMap, at: int) -> None:

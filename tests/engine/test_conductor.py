@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -493,6 +494,20 @@ def test_levels_and_intensity_are_heard_at_the_next_note(key: str, value: float,
     player = only("bass", lambda request, step: step, length=5)
     stage = perform(player, [Note(0, 60, 24)], until=30, events=[ControlChange(at(17), key, value)])
     assert [m.data[2] for m in stage.sent if m.data[0] == 0x91] == [80, 80, velocity, velocity]
+
+
+def test_a_crescendo_of_eight_bars_is_followed_note_by_note() -> None:
+    """The band gets louder by the power of 0.53 of a mean over four beats, at the next note that it begins."""
+    velocities = [40 + 2 * beat for beat in range(32)]
+    player = only("bass", lambda request, step: step % 100, length=5)
+    stage = perform(player, [Note(24 * i, 60 + i % 5, 20, v) for i, v in enumerate(velocities)], until=32 * 24)
+    levels = [40.0]
+    for velocity in velocities[1:]:
+        levels.append(velocity + (levels[-1] - velocity) * math.exp(-1 / 4))
+    wanted = {at(6 * step): round(80 * (levels[step // 4] / 80) ** 0.53) for step in range(2, 128)}
+    played = {m.due: m.data[2] for m in stage.sent if m.data[0] == 0x91 and at(12) <= m.due < at(32 * 24)}
+    assert played == wanted
+    assert (min(wanted.values()), max(wanted.values())) == (55, 88)
 
 
 def test_no_velocity_is_out_of_range() -> None:
