@@ -26,6 +26,7 @@ HELD_TICKS = 40 * TICKS_PER_BEAT
 #: the level is a mean of the melody's velocities in which a note counts for so long: what pianists' accompaniments
 #: follow best (models/LOG.md, Dynamics)
 LEVEL_TICKS = 4 * TICKS_PER_BEAT
+
 #: (port, channel)
 Place = tuple[int, int]
 #: (port, channel, pitch)
@@ -42,6 +43,21 @@ class SoundingNote:
     down: bool = True  #: False: its key is up, and the pedal holds it
 
 
+class PlayingLevel:
+    """Running mean of a melody's velocities over LEVEL_TICKS: how hard it is played."""
+
+    def __init__(self) -> None:
+        #: as a MIDI velocity; 0 before the first note
+        self.velocity = 0.0
+        self._tick = 0  # of the last note
+
+    def add(self, tick: int, velocity: int) -> None:
+        """Come nearer to a note's velocity, the more, the longer ago the note before it began."""
+        known = math.exp(-max(0, tick - self._tick) / LEVEL_TICKS) if self.velocity else 0.0
+        self.velocity = velocity + (self.velocity - velocity) * known
+        self._tick = tick
+
+
 class MelodyTracker:
     """Hears messages in time order, and keeps the melody until it is told to forget it.
 
@@ -54,9 +70,7 @@ class MelodyTracker:
         #: keys below this pitch (0..127) are no melody
         self.split = split
         self._channels = channels or MelodyChannels()
-        #: how hard the melody is played: a running mean of its velocities over LEVEL_TICKS, 0 before the first note
-        self.level = 0.0
-        self._level_tick = 0  # of the note that it was last changed by
+        self._level = PlayingLevel()
         self._past: deque[Note] = deque()
         self._down: dict[PlayedKey, tuple[int, int]] = {}  # key -> (tick, velocity)
         self._low: dict[PlayedKey, int] = {}  # key that is down below the split -> tick
@@ -92,6 +106,11 @@ class MelodyTracker:
             self._control(tick, port, channel, data)
         self._note_silence(tick)
         return False
+
+    @property
+    def level(self) -> float:
+        """A velocity that says how hard the melody is played; 0 before its first note."""
+        return self._level.velocity
 
     @property
     def newest_note(self) -> int | None:
@@ -199,14 +218,8 @@ class MelodyTracker:
                 self._top = None  # the lower part of a chord
             self._end_top(tick)
         self._begin_top(tick, key, velocity)
-        self._follow_level(tick, velocity)
+        self._level.add(tick, velocity)
         return True
-
-    def _follow_level(self, tick: int, velocity: int) -> None:
-        """Let the level come nearer to a note's velocity, the more, the longer ago the note before it began."""
-        known = math.exp(-max(0, tick - self._level_tick) / LEVEL_TICKS) if self.level else 0.0
-        self.level = velocity + (self.level - velocity) * known
-        self._level_tick = tick
 
     def _key_up(self, tick: int, key: PlayedKey) -> None:
         self._down.pop(key, None)
