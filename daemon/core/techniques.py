@@ -42,13 +42,17 @@ class Technique:
 _TECHNIQUES = {
     technique.name: technique
     for technique in (
-        Technique("gan", "daemon.players.gan:GanPlayer", learned_metres=(Metre(),)),
+        Technique(
+            "gan",
+            "daemon.players.gan:GanPlayer",
+            learned_metres=(Metre(), Metre(3, 4), Metre(6, 8), Metre(12, 8)),
+        ),
         Technique("arcnn", "daemon.players.arcnn:ArcnnPlayer", edits_notes=True),
         Technique(
             "transformer",
             "daemon.players.transformer:TransformerPlayer",
             continues_melodies=True,
-            learned_metres=(Metre(),),
+            learned_metres=(Metre(), *(Metre(3, 4), Metre(6, 4)), *(Metre(n, 8) for n in (3, 6, 9, 12))),
             is_one_network=False,
         ),
     )
