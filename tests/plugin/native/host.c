@@ -662,7 +662,6 @@ static void play_scenes(double length, bool quiet)
 {
 	unsigned scene = 0;
 	while (seconds < length) {
-		shuffle_instances();
 		if (scene % 4 == 3 && !quiet)
 			play_rough_scene(draw_number(2, 8));
 		else
