@@ -52,7 +52,7 @@ def draw_piano_rolls(
     drawn = {role for parts in rows.values() for role in parts} | {"melody"}
     handles = [Patch(color=COLOURS.get(role, _OTHER_COLOUR), label=role) for role in (*COLOURS, EDITS) if role in drawn]
     figure.legend(
-        handles=handles, loc="outside upper right", ncols=len(handles), fontsize="small", frameon=False, handlelength=1
+        handles=handles, loc="outside lower center", ncols=len(handles), fontsize="small", frameon=False, handlelength=1
     )
     panels = figure.subplots(len(rows), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     for panel, (label, parts) in zip(panels, rows.items(), strict=True):
