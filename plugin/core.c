@@ -34,6 +34,8 @@ static const uint8_t CHANNELS[ROLE_COUNT] = {[BASS] = 1, [CHORDS] = 2, [PAD] = 3
 #define DRIFT_TICKS 1.5
 /* ... where the sample that the host names says that it went on, and only its tempo map may have been changed */
 #define EDIT_TICKS 6.0
+/* ... and by which two distances that a host has rounded are the same */
+#define SEAM_TICKS 0.02
 /* A host whose position runs so far (s) ahead of real time renders; so far behind again, it plays. */
 #define OUTRUN_SECONDS 0.5
 #define CAUGHT_UP_SECONDS 0.25
@@ -696,18 +698,6 @@ static void wait_for_notes(struct band *band, uint32_t until)
 
 /* --- The block --- */
 
-/* Play what is due before a sample of the block. */
-static void play_until(struct band *band, uint32_t until)
-{
-	if (until > band->frames)
-		until = band->frames;
-	if (until > band->now)
-		wait_for_notes(band, until);
-	play_due(band, until);
-	if (until > band->now)
-		band->now = until;
-}
-
 /* Note where the host repeats: a jump back by whole bars while it plays, which is likely to come again, also after a stop. */
 static void learn_wrap(struct band *band, double from, double to, bool rolled)
 {
@@ -716,8 +706,10 @@ static void learn_wrap(struct band *band, double from, double to, bool rolled)
 		return;
 	if (!rolled || to >= from || band->at.tells_loop) {
 		band->wraps = band->wraps && to < band->wrap_from && !band->at.tells_loop;
+		band->wraps_unannounced = false;
 		return;
 	}
+	band->wraps_unannounced = false;
 	band->wraps = bars >= 1 && fabs(from - to - bars * bar) < WHOLE_TICKS;
 	band->wrap_from = to + bars * bar;
 	band->wrap_to = to;
@@ -747,6 +739,72 @@ static void begin_epoch(struct band *band, uint32_t frame, struct host_position 
 	band->located = true;
 	band->landed = position->tick;
 	learn_wrap(band, from, position->tick, rolled);
+}
+
+/* Return the ticks since the last beat. */
+static double find_rest(const struct host_position *position)
+{
+	double length = TICKS_PER_QUARTER * 4 / position->unit;
+	return fmod(fmod(position->tick - position->bar_tick, length) + length, length);
+}
+
+/* Find where in the block before the host went round, if it tells of it now, as Ardour does: it processes the block in
+ * which its loop ends as a whole. Loops begin and end on beats, and it is as far behind both now. */
+static void find_seam(struct band *band, const struct host_position *from, const struct host_position *to)
+{
+	double since_end = find_rest(from), since_begin = find_rest(to);
+	double block = band->block_before * from->bpm * TICKS_PER_QUARTER / (60 * band->rate);
+	bool is_whole = band->block_before == band->frames && !to->has_loop && to->has_frame && from->has_frame;
+	bool is_same = fabs(since_end / from->bpm - since_begin / to->bpm) * from->bpm < SEAM_TICKS;
+	if (!band->wraps || !is_whole || !is_same || since_end > block || since_end < SEAM_TICKS)
+		return;
+	band->wraps_unannounced = true;
+	band->wrap_from -= since_begin;
+	band->wrap_to -= since_begin;
+	band->wrap_frames = from->frame - to->frame;
+	band->wrap_bpm = to->bpm;
+}
+
+/* Play what is due before a sample of the block, in which the host does not jump. */
+static void play_straight(struct band *band, uint32_t until)
+{
+	if (until > band->now)
+		wait_for_notes(band, until);
+	play_due(band, until);
+	if (until > band->now)
+		band->now = until;
+}
+
+/* Go round where the host is going to, though it tells of it only with the next block. */
+static void go_round(struct band *band, uint32_t frame)
+{
+	struct host_position position;
+	double from = band->wrap_from, to = band->wrap_to;
+	play_straight(band, frame);
+	move_origin(band, frame);
+	position = band->at;
+	position.tick = to;
+	position.bar_tick -= from - to;
+	position.frame -= band->wrap_frames;
+	position.bpm = band->wrap_bpm;
+	begin_epoch(band, frame, &position, to);
+	band->wraps_unannounced = true;
+	band->wrap_from = from;
+	band->due_known = false;
+	report(band, frame);
+}
+
+/* Play what is due before a sample of the block. */
+static void play_until(struct band *band, uint32_t until)
+{
+	if (until > band->frames)
+		until = band->frames;
+	if (band->wraps_unannounced && is_rolling(band)) {
+		double seam = floor(find_time(band, band->wrap_from) + 0.5);
+		if (seam > band->origin && seam >= band->now && seam <= until && seam < band->frames)
+			go_round(band, (uint32_t)seam);
+	}
+	play_straight(band, until);
 }
 
 static bool is_sane(const struct host_position *position)
@@ -782,7 +840,10 @@ void band_locate(struct band *band, uint32_t frame, const struct host_position *
 			forget_foretold(band);
 		return;
 	}
+	const struct host_position before = band->at;
 	begin_epoch(band, frame, &position, told_tick);
+	if (!frame)
+		find_seam(band, &before, &position);
 	report(band, frame);
 }
 
@@ -955,6 +1016,7 @@ static void end_block(struct band *band)
 {
 	move_origin(band, band->frames);
 	band->origin = 0;
+	band->block_before = band->frames;
 	band->next_due -= band->frames;
 	if (is_rolling(band))
 		band->rolled += band->frames / band->rate;

@@ -117,6 +117,9 @@ struct band {
 	double landed;           /* tick at which this epoch began */
 	bool wraps;              /* the host jumped back by whole bars while it played, and is likely to do so again ... */
 	double wrap_from, wrap_to; /* ... between these ticks */
+	bool wraps_unannounced;  /* ... within a block, of which it tells with the next only ... */
+	double wrap_frames, wrap_bpm; /* ... by so many samples of the song, and to this tempo */
+	uint32_t block_before;   /* samples of the block before */
 	uint32_t unreported;     /* samples since the host's position was last passed on */
 	uint32_t reported_epoch; /* of the position that was last passed on ... */
 	double reported_bpm;     /* ... and the tempo */

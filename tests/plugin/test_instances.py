@@ -264,3 +264,38 @@ def test_an_instance_knows_the_metres_that_others_have_met(make: Make, daemon: D
         pass
     tell_all(connection, melody, *(f"note {epoch + each} bass {position + 150} 40 90 0" for each in range(5)))
     assert bass.run(100) == [(50, BASS_ON)]
+
+
+def test_a_loop_whose_seam_lies_within_a_block_that_is_told_of_afterwards_is_on_time(
+    make: Make, daemon: Daemon
+) -> None:
+    melody, bass = make(ALL), make(BASS)
+    connection = daemon.accept()
+    seam, key = 300, bytes((NOTE_ON, 60, 90))
+
+    def play(first: int, last: int, *heard: tuple[int, bytes]) -> list[tuple[int, bytes]]:
+        """Process a block for each tick, which begins behind it."""
+        sent = []
+        for tick in range(first, last + 1):
+            place = at(tick + 0.7, (tick + 0.7) * FRAMES_PER_TICK, hides_ramps=True)
+            place.beats, place.unit = 2, 32
+            melody.run(FRAMES_PER_TICK, (0, place), heard=heard)
+            sent += bass.run(FRAMES_PER_TICK, (0, place))
+        return sent
+
+    play(100, 101)
+    epoch = int(connection.hear("at")[0])
+    play(96, 97)  # the host has gone round from 102 to 96 in the block before: now it is known where
+    assert connection.hear("at", epoch + 1)[-2:] == ["96000", "102000"]
+    for now in (epoch + 2, epoch + 3):
+        tell_all(connection, melody, f"note {now} bass 96000 40 90 0", f"until {now} 98000")
+        assert play(98, 100) == []
+        assert play(101, 101, (seam, key)) == [(seam, BASS_ON)]
+        connection.hear("at", now, 96000)
+        assert connection.hear("in", now) == [str(now), "96000", *map(str, key)]
+        tell_all(connection, melody, f"note {now} bass 97800 40 0 0", f"until {now} 102000")
+        assert play(96, 97) == [(100, BASS_OFF)]  # it goes on there, as was expected
+    play(98, 101)
+    connection.hear("at", epoch + 4, 96000)
+    play(102, 102)  # the host goes round no more: there was no seam
+    assert connection.hear("at", epoch + 5, 102700)[-2:] == ["0", "0"]
