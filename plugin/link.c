@@ -343,6 +343,7 @@ static bool hear_welcome(struct session *session, char *text)
 		return false;
 	session->phase = WELCOME;
 	session->tries = 0;
+	start_succeeded();
 	return true;
 }
 

@@ -13,6 +13,7 @@
 
 #define SECOND INT64_C(1000000000)
 #define START_NS (20 * SECOND) /* it may take so long until it listens, on a slow machine that has just been turned on */
+#define RESTART_NS (5 * SECOND) /* one that has answered and ended is started again so long after its start */
 #define MAX_VARIABLES 4096
 
 extern char **environ;
@@ -119,6 +120,13 @@ bool start_daemon(const char *socket_path, int64_t now)
 		return false;
 	started = now;
 	return true;
+}
+
+void start_succeeded(void)
+{
+	tries = 0;
+	if (started && next_try > started + RESTART_NS)
+		next_try = started + RESTART_NS;
 }
 
 void start_reap(void)

@@ -10,6 +10,8 @@
 bool start_daemon(const char *socket_path, int64_t now);
 /* Tell whether it was started so shortly ago that it may not yet listen. */
 bool start_is_under_way(int64_t now);
+/* Note that it has answered: once it has ended, it may be started again soon. */
+void start_succeeded(void);
 /* Take the exit status of the process that starts it. */
 void start_reap(void);
 /* Forget all attempts; waits for the process that starts it, which takes no time. */
