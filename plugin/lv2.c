@@ -20,13 +20,16 @@
 #define PARTS_PER_BEAT 1920
 /* A host does so that has done it so often: of other positions two in a hundred lie there by chance. */
 #define ROUNDED_OFTEN 4
+/* A property that Ardour alone adds to positions. It tells the part of a beat that has passed, and the tempo, in quarter
+ * notes, whatever the unit of the metre (as of 7.3). */
+#define ARDOUR_SCALE "http://ardour.org/lv2/time#scale"
 
 /* Numbers of the ports; the parameters follow in their order. */
 enum port { PORT_IN, PORT_OUT, PORT_STATUS, PORT_FREEWHEEL, PORT_PARAMETERS };
 
 struct uris {
 	LV2_URID midi, object, blank, sequence, integer, whole, single, number, string, position, state;
-	LV2_URID bar, bar_beat, beat_unit, beats_per_bar, beats_per_minute, frame, speed;
+	LV2_URID bar, bar_beat, beat_unit, beats_per_bar, beats_per_minute, frame, speed, ardour_scale;
 };
 
 struct plugin {
@@ -57,6 +60,7 @@ static void map_uris(struct uris *uris, LV2_URID_Map *map)
 		{&uris->bar_beat, LV2_TIME__barBeat},     {&uris->beat_unit, LV2_TIME__beatUnit},
 		{&uris->beats_per_bar, LV2_TIME__beatsPerBar}, {&uris->beats_per_minute, LV2_TIME__beatsPerMinute},
 		{&uris->frame, LV2_TIME__frame},          {&uris->speed, LV2_TIME__speed},
+		{&uris->ardour_scale, ARDOUR_SCALE},
 	};
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		*all[i].urid = map->map(map->handle, all[i].uri);
@@ -154,7 +158,7 @@ static bool read_number(const struct uris *uris, const LV2_Atom *atom, double *n
 
 /* What a position names; NAN where it does not. */
 struct told {
-	double bar, bar_beat, unit, beats, bpm, frame, speed;
+	double bar, bar_beat, unit, beats, bpm, frame, speed, ardour_scale;
 };
 
 static void read_position(const struct uris *uris, const LV2_Atom_Object *object, struct told *told)
@@ -165,7 +169,7 @@ static void read_position(const struct uris *uris, const LV2_Atom_Object *object
 	} keys[] = {{uris->bar, &told->bar},           {uris->bar_beat, &told->bar_beat},
 	            {uris->beat_unit, &told->unit},    {uris->beats_per_bar, &told->beats},
 	            {uris->beats_per_minute, &told->bpm}, {uris->frame, &told->frame},
-	            {uris->speed, &told->speed}};
+	            {uris->speed, &told->speed},         {uris->ardour_scale, &told->ardour_scale}};
 	const char *end = (const char *)&object->body + object->atom.size;
 	const char *at = (const char *)(&object->body + 1);
 	while (at + sizeof(LV2_Atom_Property_Body) <= end) {
@@ -175,6 +179,15 @@ static void read_position(const struct uris *uris, const LV2_Atom_Object *object
 				*keys[i].number = NAN;
 		at += sizeof *property + ((property->value.size + 7u) & ~7u);
 	}
+}
+
+/* Return the quarter notes since the bar began; in_quarters: the part of the beat is told in them. */
+static double count_quarters(double beat, double quarters_per_beat, bool in_quarters)
+{
+	double part = beat - floor(beat);
+	if (in_quarters && part < quarters_per_beat)
+		return floor(beat) * quarters_per_beat + part;
+	return beat * quarters_per_beat;
 }
 
 /* Tell whether a host rounds so: what it told last lies all on such parts. */
@@ -188,7 +201,7 @@ static bool is_rounded(struct plugin *plugin, double beat)
 
 static void locate(struct plugin *plugin, uint32_t frame, const LV2_Atom_Object *object)
 {
-	struct told told = {NAN, NAN, NAN, NAN, NAN, NAN, NAN};
+	struct told told = {NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
 	struct host_position position;
 	read_position(&plugin->uris, object, &told);
 	band_where(plugin->band, frame, &position);
@@ -199,7 +212,8 @@ static void locate(struct plugin *plugin, uint32_t frame, const LV2_Atom_Object 
 	if (!isnan(told.bpm) && told.bpm > 0)
 		plugin->beats_per_minute = told.bpm;
 	double quarters_per_beat = 4.0 / position.unit;
-	position.bpm = plugin->beats_per_minute * quarters_per_beat;
+	bool in_quarters = !isnan(told.ardour_scale) && position.unit > 4;
+	position.bpm = plugin->beats_per_minute * (in_quarters ? 1 : quarters_per_beat);
 	position.bpm_per_frame = 0;
 	position.hides_ramps = true;
 	position.rounded = 0;
@@ -214,7 +228,7 @@ static void locate(struct plugin *plugin, uint32_t frame, const LV2_Atom_Object 
 	if (!isnan(told.bar) && fabs(told.bar) < 1e9 && !isnan(told.bar_beat)) {
 		position.has_tick = false;
 		position.bar = (int64_t)floor(told.bar);
-		position.quarters = told.bar_beat * quarters_per_beat;
+		position.quarters = count_quarters(told.bar_beat, quarters_per_beat, in_quarters);
 		if (is_rounded(plugin, told.bar_beat))
 			position.rounded = 0.51 * TICKS_PER_QUARTER / PARTS_PER_BEAT * fmax(quarters_per_beat, 1);
 	} else if (!isnan(told.frame)) { /* a host without bars, such as JACK without a timebase master */
