@@ -86,6 +86,10 @@ idle: $(VENV)/.develop ## start, memory and processor of the service that idles 
 daw: $(VENV)/.develop ## scenes with Ardour as clock master (needs ../shared/tools/daw and Debian's ardour, jackd2, jack-tools)
 	@$(BIN)/python -m tests.programs.daw.scenes $(ARGS)
 
+.PHONY: plugin-daw
+plugin-daw: $(VENV)/.develop ## scenes with the plugin in Ardour (needs ../shared/tools/daw, Debian's ardour, lv2-dev, gcc); ARGS="loop"
+	@$(BIN)/python -m tests.programs.daw.plugin $(ARGS)
+
 .PHONY: faults
 faults: $(VENV)/.develop ## jackd killed, DAW closed, clock gone, worker hung, ... on a real JACK server; ARGS="server --output jack"
 	@$(BIN)/python -m tests.programs.jack.faults $(ARGS)
