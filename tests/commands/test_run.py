@@ -51,10 +51,10 @@ def refused(result: Result) -> str:
     ("options", "sentence"),
     [
         (["--bpm", "0"], "bpm: takes a number from 10 to 400, not '0'"),
-        (["--metre", "7"], "metre: takes auto, a time signature such as 3/4 or 6/8"),
+        (["--metre", "7"], "metre: takes auto, a time signature such as 3/4, 6/8 or"),
         (
             ["--metre", "4/5"],
-            "metre: takes auto, a time signature such as 3/4 or 6/8",
+            "metre: takes auto, a time signature such as 3/4, 6/8 or",
         ),
         (["--pickup", "4"], "pickup: takes beats from 0 to less than a bar of 4/4, not 4"),
         (["--count-in", "-1"], "count_in: takes a whole number from 0 to 16, not '-1'"),

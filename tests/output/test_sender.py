@@ -93,8 +93,8 @@ def test_loudness_follows_level_intensity_and_how_hard_the_melody_is_played() ->
     assert velocity() == 80
     assert velocity(Settings(levels={"bass": 0.5})) == 40
     assert velocity(Settings(intensity=0.2)) == 40
-    assert velocity(level=120) == 96
-    assert velocity(level=40) == 64
+    assert velocity(level=120) == 99
+    assert velocity(level=40) == 55
     assert velocity(Settings(levels={"bass": 1.5}, intensity=1.0), level=127) == 127
 
 

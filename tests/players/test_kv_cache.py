@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from daemon.players.graph import Graph
 from daemon.players.kv_cache import DecoderState, KvCache, TokenWriter, _mark_heard
 from music.encoding import sampling, step_tokens
-from music.encoding.step_features import FEATURE_COUNT, get_compass
+from music.encoding.step_features import FEATURE_COUNT, PULSE_FEATURES, get_compass
 from music.note import PITCHED_ROLES, ROLES
 
 Floats = NDArray[np.float32]
@@ -38,7 +38,7 @@ def writers(graph: Graph) -> tuple[TokenWriter, Any, list[DecoderState]]:
 
 
 def make_rows(count: int, seed: int) -> Floats:
-    return (np.random.default_rng(seed).random((count, FEATURE_COUNT)) < 0.1).astype(np.float32)
+    return (np.random.default_rng(seed).random((count, FEATURE_COUNT + PULSE_FEATURES)) < 0.1).astype(np.float32)
 
 
 def style_of(graph: Graph, number: int = 0) -> Floats:
