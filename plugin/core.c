@@ -489,11 +489,12 @@ static double find_ahead(struct band *band)
 	return live;
 }
 
-/* Tell the daemon where the host is at a sample of the block, before which everything played has been told. */
-static void report(struct band *band, uint32_t frame)
+/* Tell the daemon where the host is at a sample of the block, before which everything played has been told; waits: up to
+ * which sample notes are waited for, or 0. */
+static void report(struct band *band, uint32_t frame, uint32_t waits)
 {
 	struct message message = {.type = MESSAGE_TRANSPORT, .epoch = band->epoch, .value = band->at.bpm};
-	double tick = find_tick(band, frame);
+	double tick = find_tick(band, frame), ahead = find_ahead(band) * band->at.bpm * TICKS_PER_QUARTER / 60;
 	bool begins = tick <= band->landed;
 	message.data[0] = !is_rolling(band) ? MODE_STOPPED : is_offline(band) ? MODE_OFFLINE : MODE_ROLLING;
 	message.data[1] = (uint8_t)band->at.beats;
@@ -501,7 +502,8 @@ static void report(struct band *band, uint32_t frame)
 	message.position = to_milliticks(tick);
 	message.begun = to_milliticks(band->landed);
 	message.bar = to_milliticks(find_bar(band, begins ? tick : tick - 1 / MILLITICKS_PER_TICK));
-	message.ahead = to_milliticks(find_ahead(band) * band->at.bpm * TICKS_PER_QUARTER / 60);
+	message.waits = waits > 0;
+	message.ahead = to_milliticks(waits ? fmax(ahead, find_tick(band, waits) - tick) : ahead);
 	report_loop(band, &message);
 	if (!ring_put(&band->up, &message))
 		return;
@@ -678,8 +680,8 @@ static void wait_for_notes(struct band *band, uint32_t until)
 {
 	if (!is_offline(band) || !is_rolling(band) || band->gave_up || is_known(band, until))
 		return;
-	if (band->grows)
-		report(band, band->now); /* the lead may not have told yet that blocks can be so long */
+	if (band->grows || band->plays != ALL_ROLES)
+		report(band, band->now, until); /* the lead may not have told yet of such a block, or tempo */
 	band->grows = false;
 	int64_t begun = read_clock_ns(), waited = 0, patience;
 	const struct timespec nap = {.tv_nsec = OFFLINE_NAP_NS};
@@ -791,7 +793,7 @@ static void go_round(struct band *band, uint32_t frame)
 	band->wraps_unannounced = true;
 	band->wrap_from = from;
 	band->due_known = false;
-	report(band, frame);
+	report(band, frame, 0);
 }
 
 /* Play what is due before a sample of the block. */
@@ -844,7 +846,7 @@ void band_locate(struct band *band, uint32_t frame, const struct host_position *
 	begin_epoch(band, frame, &position, told_tick);
 	if (!frame)
 		find_seam(band, &before, &position);
-	report(band, frame);
+	report(band, frame, 0);
 }
 
 /* Tell whether the host's position runs ahead of real time, as in a rendering of which the host says nothing. */
@@ -1044,7 +1046,7 @@ void band_end(struct band *band)
 	bool due = is_offline(band) || band->unreported >= REPORT_SECONDS * band->rate;
 	bool news = is_rolling(band) || band->epoch != band->reported_epoch || band->at.bpm != band->reported_bpm;
 	if (band->located && due && news)
-		report(band, 0);
+		report(band, 0, 0);
 }
 
 /* --- The main thread --- */

@@ -3,8 +3,10 @@
 /* An instance that tells for so long (ns) of an epoch before the session's has missed a jump. */
 #define LOST_NS INT64_C(100000000)
 /* An instance that begins an epoch by itself so close (thousandths of a tick) to where the host is comes in between:
- * it was added, or was not processed for a while. */
+ * it was added ... */
 #define CLOSE INT64_C(12000)
+/* ... or has not been processed for a while. It is where the last block ended, and a jump leads elsewhere. */
+#define SAME INT64_C(1000)
 
 static bool are_alike(struct stretch one, struct stretch other)
 {
@@ -29,11 +31,11 @@ static bool is_known_as(const struct epochs *epochs, int64_t number, struct stre
 }
 
 /* Tell whether what an instance takes for an epoch of its own is a part of the session's newest. */
-static bool comes_in_between(const struct epochs *epochs, struct stretch at)
+static bool comes_in_between(const struct epochs *epochs, struct stretch at, int64_t close)
 {
 	struct stretch newest = epochs->known[epochs->newest % MAX_KNOWN_EPOCHS];
 	int64_t apart = at.begun - epochs->reached;
-	return !at.stopped && !newest.stopped && at.begun > newest.begun && apart > -CLOSE && apart < CLOSE;
+	return !at.stopped && !newest.stopped && at.begun > newest.begun && apart > -close && apart < close;
 }
 
 /* Return the number of the newest epoch that is like a stretch; 0 where there is none. */
@@ -49,7 +51,7 @@ static int64_t find(const struct epochs *epochs, struct stretch stretch)
 /* Find the epoch of an instance whose count does not tell. */
 static int64_t choose(const struct epochs *epochs, struct stretch at, bool leads)
 {
-	if (leads && !is_known_as(epochs, epochs->newest, at) && !comes_in_between(epochs, at))
+	if (leads && !is_known_as(epochs, epochs->newest, at) && !comes_in_between(epochs, at, CLOSE))
 		return (int64_t)epochs->newest + 1;
 	int64_t found = leads ? 0 : find(epochs, at);
 	return found ? found : epochs->newest;
@@ -61,7 +63,7 @@ static bool disagrees(const struct epochs *epochs, const struct epoch_count *cou
 {
 	if (number <= epochs->newest)
 		return !is_known_as(epochs, number, at);
-	return !leads && (comes_in_between(epochs, at) || (!count->sure && is_known_as(epochs, epochs->newest, at)));
+	return !leads && (comes_in_between(epochs, at, SAME) || (!count->sure && is_known_as(epochs, epochs->newest, at)));
 }
 
 /* Tell whether no other epoch that is known is like the one of a number. */

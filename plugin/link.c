@@ -70,6 +70,7 @@ struct session {
 	int64_t begun;       /* position at which the epoch began, for this connection */
 	struct message early; /* the beginning of an epoch that an instance told which is not the lead */
 	int64_t early_until;  /* ns; 0: there is none */
+	struct message waiting; /* of an instance that waits for notes in a rendering, while `waits` */
 	int plays_said, lead_said;
 	int taken; /* bits as in `plays` of what all connections of the session play */
 	bool values_waited; /* all values are to be sent */
@@ -610,6 +611,7 @@ static void begin_epoch(struct session *session, const struct message *message, 
 	session->at = *message;
 	session->begun = message->begun;
 	session->early_until = 0;
+	session->waiting.waits = false;
 	for (struct band *band = session->bands; band; band = band->next)
 		if (band != session->lead)
 			epochs_match(&session->epochs, &band->count);
@@ -636,13 +638,18 @@ static void take_lead(struct session *session, const struct message *message, in
 		say_at(session, now);
 }
 
-/* Ask for notes further ahead where an instance renders that is processed before the lead and has a longer block. */
-static void take_need(struct session *session, const struct message *message, int64_t now)
+/* Ask for notes further ahead where an instance waits, in a rendering, that is processed before the lead: the block is
+ * longer, or the tempo faster, than the lead has told. */
+static void ask_for_waiting(struct session *session, int64_t now)
 {
-	int64_t ahead = message->position + message->ahead - session->at.position;
-	if (message->data[0] != MODE_OFFLINE || session->at.data[0] != MODE_OFFLINE || ahead <= session->at.ahead)
+	const struct message *waiting = &session->waiting;
+	bool is_there = waiting->position <= session->at.position + (int64_t)MILLITICKS_PER_TICK;
+	if (!waiting->waits || session->at.data[0] != MODE_OFFLINE || !is_there)
 		return;
-	session->at.ahead = ahead;
+	session->waiting.waits = false;
+	if (waiting->ahead <= session->at.ahead)
+		return;
+	session->at.ahead = waiting->ahead;
 	say_at(session, now);
 }
 
@@ -662,7 +669,8 @@ static void take_transport(struct session *session, struct band *band, const str
 	} else if (band == session->lead && epoch == (int64_t)session->epochs.newest) {
 		take_lead(session, message, now);
 	} else if (epoch == (int64_t)session->epochs.newest) {
-		take_need(session, message, now);
+		if (message->waits)
+			session->waiting = *message;
 	} else if (is_new && !session->early_until) {
 		session->early = *message;
 		session->early.epoch = (uint32_t)epoch;
@@ -733,6 +741,7 @@ static bool serve(struct session *session, int64_t now)
 			any |= take_messages(session, band, now);
 	if (session->lead)
 		any |= take_messages(session, session->lead, now);
+	ask_for_waiting(session, now);
 	if (session->early_until && now >= session->early_until)
 		begin_epoch(session, &session->early, session->early.epoch, now);
 	if (session->fd < 0) {

@@ -37,6 +37,7 @@ struct message {
 	int64_t late_ns;     /* NOTE: it comes so much later than its position */
 	double value;        /* SET; TRANSPORT: quarter notes a minute */
 	/* of TRANSPORT alone */
+	bool waits;          /* the instance does not go on before it has the notes */
 	int64_t begun;       /* where the epoch began */
 	int64_t bar;         /* where the bar begins */
 	int64_t ahead;       /* notes are needed so far ahead of the host's position */

@@ -157,6 +157,18 @@ def test_an_instance_that_was_not_processed_goes_on_where_the_session_is(library
     assert session.list_numbers() == [session.epochs.newest] * 2
 
 
+def test_a_short_jump_is_one_though_an_instance_tells_of_it_before_the_lead(library: ctypes.CDLL) -> None:
+    lead, other = Counted(1), Counted(1)
+    session = Session(library, [lead, other])
+    for each in (lead, other):
+        each.go(0)
+    session.hear_all()
+    session.epochs.reached = 33_187
+    other.go(29_148)
+    session.hear(other)
+    assert session.list_numbers() == [session.epochs.newest, session.epochs.newest + 1]
+
+
 def test_an_instance_that_has_missed_a_round_of_a_loop_follows_after_a_moment(library: ctypes.CDLL) -> None:
     lead, other = Counted(1), Counted(1)
     session = Session(library, [lead, other])
