@@ -1,7 +1,7 @@
 """Deviations from the grid, as human hands play; and how far ahead the band must be to play early.
 
-Where a drummer's feel tells them (daemon/players/feel.py), timing is the drummer's, and the whole band plays it; notes
-that nobody was asked about, such as those of a loop, stray at random.
+Where a drummer's feel tells them (daemon/arranging/drummer_feel.py), timing is the drummer's, and the whole band plays
+it; notes that nobody was asked about, such as those of a loop, stray at random.
 """
 
 from __future__ import annotations

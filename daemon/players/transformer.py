@@ -436,7 +436,7 @@ class _PlanWriter:
             step_features.extract_melody(melody, first, count),
             step_features.extract_band(played, first, count),
             np.array(chords, np.int64).T,
-            self._find_places(coming),
+            np.array([self._find_place(step) for step in range(first, first + count)]),
             begun=min(count, max(0, self._band.first_played - first)),
         )
         if not self._player.cache.reads_pulses:
@@ -451,19 +451,19 @@ class _PlanWriter:
         chords: Sequence[Chord],
     ) -> Floats:
         """Return the features (1, feature_count) of a step; see `step_features.build_step`."""
-        coming = np.array([step + 1 - self._bar])
-        [place] = self._find_places(coming).tolist()
-        begun, cache = self._band.first_played <= step, self._player.cache
-        row = step_features.build_step(heard, band, step, chords, place, begun, cache.feature_count)
-        if cache.reads_pulses and self._request.metre.steps_per_bar != STEPS_PER_BAR:
-            row[:, step_features.FEATURE_COUNT :] = step_features.mark_pulses(coming, self._request.metre)
+        begun, cache, metre = self._band.first_played <= step, self._player.cache, self._request.metre
+        row = step_features.build_step(heard, band, step, chords, self._find_place(step), begun, cache.feature_count)
+        if cache.reads_pulses and metre.steps_per_bar != STEPS_PER_BAR:
+            pulses = step_features.mark_pulses(np.array([step + 1 - self._bar]), metre)
+            row[:, step_features.FEATURE_COUNT :] = pulses
         return row
 
-    def _find_places(self, coming: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the places in their bars of steps that are counted from a bar line, as the graph has learnt them."""
+    def _find_place(self, step: int) -> int:
+        """Return the place in its bar of the step after one, as the graph has learnt it."""
+        coming, metre = step + 1 - self._bar, self._request.metre
         if self._player.cache.reads_pulses:
-            return step_features.find_places(coming, self._request.metre)
-        return np.minimum(coming % self._request.metre.steps_per_bar, STEPS_PER_BAR - 1)
+            return step_features.find_places(coming, metre)
+        return min(coming % metre.steps_per_bar, STEPS_PER_BAR - 1)
 
     # What it writes
 

@@ -16,6 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.data.song_cache import CachedSong
+from music import smf
+from music.midi_text import decode_text
+from music.midifile import Song
 from music.note import STEPS_PER_BAR
 from music.styles import BANDS, DRUMMERS
 from music.track_names import PARTS
@@ -27,6 +30,8 @@ SUITING = {
     "jazz": ("jazz",),
     "ballad": ("rock", "pop", "soul", "gospel", "country"),
 }
+#: words that the text of a take has: take, style, kind
+_TAKE_WORDS = 3
 #: a take may be so much faster or slower than the song
 MAX_TEMPO_RATIO = 1.3
 #: a take that is repeated has so many bars at least
@@ -34,6 +39,17 @@ _MIN_TAKE_BARS = 4
 #: bars of a phrase, phrases that a take lasts, and share of phrases that end with a fill
 PHRASE_BARS, _TAKE_PHRASES, _FILL_SHARE = 8, 2, 0.6
 _DRUMS, _MELODY = PARTS.index("drums"), PARTS.index("melody")
+
+
+def read_take_text(song: Song) -> tuple[str, bool] | None:
+    """Return the style of a drummer's take and whether it is a fill, None where it does not say them.
+
+    Its text says both: `Groove MIDI Dataset drummer1/session1/10, jazz/funk, fill`, which is jazz.
+    """
+    tracks = song.source.tracks if song.source else []
+    texts = (decode_text(body).split(", ") for track in tracks for _, body in track.find_bodies(smf.TEXT))
+    told = next((words for words in texts if len(words) == _TAKE_WORDS), None)
+    return (told[1].partition("/")[0], told[2] == "fill") if told else None
 
 
 def let_drummers_play(songs: Iterable[CachedSong]) -> list[CachedSong]:
@@ -45,7 +61,7 @@ def let_drummers_play(songs: Iterable[CachedSong]) -> list[CachedSong]:
     takes: dict[tuple[str, str], list[CachedSong]] = defaultdict(list)
     for song in songs:
         if song.collection == DRUMMERS and song.is_in_four:
-            takes[song.split, song.style.removeprefix(f"{DRUMMERS}/")].append(song)
+            takes[song.split, song.style].append(song)
     return [_join(song, takes) for song in songs if song.collection != DRUMMERS]
 
 
@@ -54,7 +70,12 @@ def _join(band: CachedSong, takes: Mapping[tuple[str, str], Sequence[CachedSong]
     by_rule = band.notes[band.notes[:, 0] == _DRUMS]
     if band.collection != BANDS or not band.is_in_four or not len(by_rule):
         return band
-    suiting = [take for style in SUITING.get(band.style, ()) for take in takes[band.split, style] if _suits(take, band)]
+    suiting = [
+        take
+        for style in SUITING.get(band.style, ())
+        for take in takes[band.split, f"{DRUMMERS}/{style}"]
+        if _suits(take, band)
+    ]
     if not suiting:
         return band
     random = np.random.default_rng(zlib.crc32(band.name.encode()))
@@ -67,9 +88,7 @@ def _join(band: CachedSong, takes: Mapping[tuple[str, str], Sequence[CachedSong]
     for index, end in enumerate(ends):
         phrase = _repeat(take, begin, end)
         if end < last and random.random() < _FILL_SHARE:
-            phrase = _end_with_fill(
-                phrase, take, takes[band.split, take.style.removeprefix(f"{DRUMMERS}/")], end, random
-            )
+            phrase = _end_with_fill(phrase, take, takes[band.split, take.style], end, random)
         rows.append(phrase)
         begin = end
         if index % _TAKE_PHRASES == 1:

@@ -18,11 +18,11 @@ from rich.console import Console
 from rich.progress import track
 
 from models.data import song_cache
+from models.data.played_drums import read_take_text
 from models.data.song_cache import CachedSong, DataError
-from music import corpus, midifile, smf
+from music import corpus, midifile
 from music.chords import NO_CHORD, QUALITY_TONES, Chord, ChordTrack
 from music.corpus import CorpusError, SkippedFile, SongFile, SongSource
-from music.midi_text import decode_text
 from music.midifile import MidiFileError
 from music.note import TICKS_PER_BEAT, Metre, round_to_step
 from music.styles import DEFAULT_STYLE, DRUMMERS
@@ -36,9 +36,6 @@ METRES = tuple(map(str, (Metre(), Metre(2, 2), *(Metre(n, 4) for n in (3, 6)), *
 _BATCH_FILES, _BATCH_BYTES = 16, 8 << 20
 #: so many batches a process wait to be read or to be collected
 _BATCHES_AHEAD = 3
-
-#: words that the text of a drummer's take has: take, style, kind
-_TAKE_WORDS = 3
 
 #: files with what is known of them: their content, or why they have none; None where it has to be read first
 Batch = list[tuple[SongSource, SongFile | str | None]]
@@ -97,22 +94,11 @@ def read_song(file: SongFile) -> CachedSong:
     beats = -(-song.end // TICKS_PER_BEAT)
     chord_track = ChordTrack(song.markers)
     chords = np.array([classify_chord(chord_track.find(b * TICKS_PER_BEAT)) for b in range(beats)], np.int8)
-    style, is_fill = _read_take(song) if is_take else (file.style, False)
+    style, is_fill = (read_take_text(song) or (DEFAULT_STYLE, False)) if is_take else (file.style, False)
+    style = f"{DRUMMERS}/{style}" if is_take else style
     metre = song.metres[0][1] if song.metres else Metre()
     bpm = round(60_000_000 / song.tempos[0][1])
     return CachedSong(file.name, file.collection, style, file.split, notes, chords.reshape(-1, 2), metre, bpm, is_fill)
-
-
-def _read_take(song: midifile.Song) -> tuple[str, bool]:
-    """Return the style that a drummer's take names, such as `grooves/funk`, and whether it is a fill.
-
-    Its text says both: `Groove MIDI Dataset drummer1/session1/10, jazz/funk, fill`.
-    """
-    tracks = song.source.tracks if song.source else []
-    texts = [decode_text(body).split(", ") for track in tracks for _, body in track.find_bodies(smf.TEXT)]
-    told = next((words for words in texts if len(words) == _TAKE_WORDS), None)
-    style = told[1].partition("/")[0] if told else DEFAULT_STYLE
-    return f"{DRUMMERS}/{style}", bool(told and told[2] == "fill")
 
 
 def _check_song(song: midifile.Song) -> None:

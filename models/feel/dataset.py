@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.data.played_drums import read_take_text
 from models.data.song_cache import DataError
-from music import corpus, smf
+from music import corpus
 from music.corpus import SongFile
 from music.encoding.drum_feel import (
     COMING_STEPS,
@@ -26,12 +27,10 @@ from music.encoding.drum_feel import (
     mark_places,
 )
 from music.midi import NOTE_ON
-from music.midi_text import decode_text
 from music.midifile import MidiFileError, Song
 from music.note import CHANNELS, STEPS_PER_BEAT, Metre
+from music.styles import DRUMMERS
 
-#: the collection that takes are in, and the archive that has those in other metres than 4/4
-GROOVES, OTHER_METRES = "grooves", "triple"
 #: styles of drummers, in the order of the network's input
 DRUM_STYLES = (
     *("rock", "pop", "funk", "soul", "jazz", "hiphop", "latin", "neworleans", "afrobeat", "afrocuban", "dance"),
@@ -49,8 +48,6 @@ SUITING = {
 }
 #: style of a band -> beats a minute at which those drummers play at most
 SLOWEST = {"ballad": 100.0}
-#: words that the text of a take has: take, style, beat or fill
-_TAKE_WORDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +81,13 @@ class FeelExamples(NamedTuple):
 
 def read_takes(folder: Path) -> list[DrumTake]:
     """Return the takes below a folder, sorted by name. Raises DataError where there is none."""
-    listing = corpus.list_songs(folder, (GROOVES, OTHER_METRES))
-    wanted = [file for file in listing.files if GROOVES in (file.collection, *Path(file.member).parts)]
     takes = [
         take
-        for _, file in corpus.read_songs(wanted)
+        for _, file in corpus.read_songs(corpus.list_songs(folder, (DRUMMERS,)).files)
         if isinstance(file, SongFile) and (take := _read_take(file)) is not None
     ]
     if not takes:
-        raise DataError(f"{folder}: holds no takes of drummers ({GROOVES}); name their folder with --set takes=FOLDER")
+        raise DataError(f"{folder}: holds no takes of drummers ({DRUMMERS}); name their folder with --set takes=FOLDER")
     return sorted(takes, key=lambda take: (take.split, take.name))
 
 
@@ -102,9 +97,9 @@ def _read_take(file: SongFile) -> DrumTake | None:
         song = file.read()
     except MidiFileError:
         return None
-    told = _read_text(song)
+    told = read_take_text(song)
     rows = _list_hits(song)
-    if told is None or not rows:
+    if told is None or told[0] not in DRUM_STYLES or not rows:
         return None
     metre = song.metres[0][1]
     bars = -(-(max(step for step, *_ in rows) + 1) // metre.steps_per_bar)
@@ -115,17 +110,6 @@ def _read_take(file: SongFile) -> DrumTake | None:
     hits = (played[VELOCITY] > 0).astype(np.float32)
     bpm = 60_000_000 / song.tempos[0][1]
     return DrumTake(file.name, file.split, told[0], told[1], bpm, metre, hits, played)
-
-
-def _read_text(song: Song) -> tuple[str, bool] | None:
-    """Return the style of a take, and whether it is a fill: `Groove MIDI Dataset d1/s1/10, jazz/funk, fill`."""
-    tracks = song.source.tracks if song.source else []
-    for track in tracks:
-        for _, body in track.find_bodies(smf.TEXT):
-            words = decode_text(body).split(", ")
-            if len(words) == _TAKE_WORDS and words[1].partition("/")[0] in DRUM_STYLES:
-                return words[1].partition("/")[0], words[2].startswith("fill")
-    return None
 
 
 def _list_hits(song: Song) -> list[tuple[int, int, float, float]]:

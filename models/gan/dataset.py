@@ -17,6 +17,7 @@ from torch import Tensor
 
 from models.data.parts import split_roles
 from models.data.song_cache import CachedSong, DataError
+from models.data.style_songs import StyleSongs
 from models.draws import Draws
 from music.chords import NO_CHORD
 from music.encoding import gan_canvas, melody_context
@@ -232,10 +233,8 @@ class Streams:
         if not self.weights.sum():
             raise DataError(f"no song of a style that the GAN learns has {_MIN_BARS} bars from its melody on")
         self.weights /= self.weights.sum()
-        self.heard_all, self.bars, self.other_metres = heard_all, bars, other_metres
-        #: style -> its songs in 4/4, and the others, by their place among all of its songs
-        self._in_four = {s: [i for i, x in enumerate(found) if x.is_in_four] for s, found in self.by_style.items()}
-        self._others = {s: [i for i, x in enumerate(found) if not x.is_in_four] for s, found in self.by_style.items()}
+        self.heard_all, self.bars = heard_all, bars
+        self._songs = {s: StyleSongs(found, other_metres) for s, found in self.by_style.items()}
         #: share of new streams whose past is the generator's own
         self.own_share = 0.0
         self.streams = [self.start_stream(random) for random in draws.open_examples(0)]
@@ -243,7 +242,7 @@ class Streams:
     def start_stream(self, random: np.random.Generator) -> _Stream:
         """Return a new stream, drawn at random."""
         style = self.styles[int(random.choice(len(self.styles), p=self.weights))]
-        index = self._draw_song(style, random)
+        index = self._songs[style].draw(random)
         source = GAN_STYLES.index(style), index, int(random.integers(*_TRANSPOSITIONS))
         score = self._draw_source(source)
         bar = int(random.integers(score.first_bar, max(score.first_bar + 1, score.bars - _MIN_BARS)))
@@ -260,13 +259,6 @@ class Streams:
         last = min(now + self.bars * per_bar, FIRST_NOW_STEP + score.bars * per_bar)
         begun = score.find_bar(now) if fresh else 0
         return _Stream(source, score, band, drums, begun, now, last, own, bool(random.random() < self.heard_all))
-
-    def _draw_song(self, style: str, random: np.random.Generator) -> int:
-        """Draw a song of a style, by its place."""
-        in_four, others = self._in_four[style], self._others[style]
-        if others and (not in_four or random.random() < self.other_metres):
-            return others[int(random.integers(len(others)))]
-        return in_four[int(random.integers(len(in_four)))]
 
     def _draw_source(self, source: tuple[int, int, int]) -> GanScore:
         style, index, transpose = source

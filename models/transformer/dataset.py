@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from models.data.chord_estimation import find_chords
 from models.data.parts import extract_top_line, split_roles
 from models.data.song_cache import CachedSong, DataError
+from models.data.style_songs import StyleSongs
 from models.transformer.network import TRANSFORMER_STYLES
 from music.chords import NO_CHORD
 from music.encoding import step_features, step_tokens
@@ -122,11 +123,9 @@ class Stretches:
         other_metres: float = 0.0,
     ) -> None:
         """Draw from songs; a share `other_metres` of them is not in 4/4, where their style has such."""
-        self._listen, self._other_metres = listen, other_metres
+        self._listen = listen
         self.songs = {s: [x for x in songs if x.style == s] for s in TRANSFORMER_STYLES}
-        #: style -> its songs of bars of sixteen steps, and the others, by their place
-        self._in_four = {s: [i for i, x in enumerate(found) if x.is_in_four] for s, found in self.songs.items()}
-        self._others = {s: [i for i, x in enumerate(found) if not x.is_in_four] for s, found in self.songs.items()}
+        self._places = {s: StyleSongs(found, other_metres) for s, found in self.songs.items()}
         self.styles = [s for s in TRANSFORMER_STYLES if self.songs[s]]
         self.weights = {s: (weights or {}).get(s, 1.0) for s in self.styles}
         self._scores: dict[tuple[str, int], BandScore | None] = {}
@@ -146,19 +145,12 @@ class Stretches:
         count = sum(len(songs) for songs in self.songs.values())
         while len(self._unusable) < count:
             style = self.styles[int(random.choice(len(self.styles), p=weight / weight.sum()))]
-            index = self._draw_song(style, random)
+            index = self._places[style].draw(random)
             made = self.get_score(style, index)
             if made is not None:
                 return made
             self._unusable.add((style, index))
         raise DataError("no song in the train split has a melody and chords and lasts four bars")
-
-    def _draw_song(self, style: str, random: np.random.Generator) -> int:
-        """Draw a song of a style, by its place."""
-        in_four, others = self._in_four[style], self._others[style]
-        if others and (not in_four or random.random() < self._other_metres):
-            return others[int(random.integers(len(others)))]
-        return in_four[int(random.integers(len(in_four)))]
 
     def draw_batch(self, randoms: Sequence[np.random.Generator], spoil: float = 0.0, told: float = 0.0) -> HandBatch:
         """Draw stretches for the hand, one from each generator.
@@ -190,7 +182,7 @@ class Stretches:
         """Choose a score of the same style, whose past the band is told it has played."""
         style = TRANSFORMER_STYLES[score.style]
         for _ in range(5):
-            other = self.get_score(style, self._draw_song(style, random))
+            other = self.get_score(style, self._places[style].draw(random))
             if other is not None and other.metre.steps_per_bar == score.metre.steps_per_bar:
                 return other
         return score

@@ -271,12 +271,19 @@ def mark_pulse(first: int, metre: Metre) -> NDArray[np.float32]:
 
     (PULSE_PLANES, CANVAS_STEPS); zeros for bars of sixteen steps, whose place the beat of the bar tells.
     """
-    pulse = np.zeros((PULSE_PLANES, CANVAS_STEPS), np.float32)
+    return mark_beats(first + np.arange(CANVAS_STEPS), metre)
+
+
+def mark_beats(steps: NDArray[np.int64], metre: Metre) -> NDArray[np.float32]:
+    """Return whether bars and felt beats begin at steps that are counted from a bar line, (PULSE_PLANES, n).
+
+    Zeros for bars of sixteen steps, whose place is told otherwise.
+    """
+    marks = np.zeros((PULSE_PLANES, len(steps)), np.float32)
     if metre.steps_per_bar != STEPS_PER_BAR:
-        place = (first + np.arange(CANVAS_STEPS)) % metre.steps_per_bar
-        pulse[0] = np.isin(place, metre.downbeat_steps)
-        pulse[1] = np.isin(place, metre.pulse_steps)
-    return pulse
+        place = steps % metre.steps_per_bar
+        marks[0], marks[1] = np.isin(place, metre.downbeat_steps), np.isin(place, metre.pulse_steps)
+    return marks
 
 
 #: kinds of metres by which grooves are kept: of sixteen steps a bar, of two or more beats in twos, of beats in threes

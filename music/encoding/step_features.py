@@ -9,18 +9,21 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from music.analysis.note_rows import to_rows
 from music.chords import QUALITIES
-from music.encoding.gan_canvas import DRUM_CLASS, DRUM_PLANES, REGISTERS
+from music.encoding.gan_canvas import DRUM_CLASS, DRUM_PLANES, PULSE_PLANES, REGISTERS, mark_beats
 from music.note import PITCH_CLASSES, PITCHED_ROLES, REST, STEPS_PER_BAR, Metre
 
 Rows = Iterable[tuple[int, int, int]] | NDArray[np.int64]
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
+#: a step, or many
+Steps = TypeVar("Steps", int, Ints)
 
 NO_QUALITY = len(QUALITIES)
 
@@ -41,7 +44,7 @@ FEATURE_COUNT = (
     + 2
 )
 #: features of a step that stand after those, for decoders that have learnt other metres: see `mark_pulses`
-PULSE_FEATURES = 3
+PULSE_FEATURES = PULSE_PLANES + 1
 #: a bar that is longer than STEPS_PER_BAR is told by places that repeat after so many steps: 12/8 as two bars of 6/8
 _LONG_BAR_STEPS = 12
 
@@ -102,9 +105,9 @@ def extract_band(roles: Mapping[str, NDArray[np.int64]], first: int, steps: int)
     return BandFeatures(begun, sounding, length, drums)
 
 
-def find_places(steps: Ints, metre: Metre) -> Ints:
-    """Return the places in their bars, below STEPS_PER_BAR, of steps that are counted from a bar line."""
-    places: Ints = steps % metre.steps_per_bar
+def find_places(steps: Steps, metre: Metre) -> Steps:
+    """Return the places in their bars, below STEPS_PER_BAR, of steps, or of one, counted from a bar line."""
+    places = steps % metre.steps_per_bar
     return places if metre.steps_per_bar <= STEPS_PER_BAR else places % _LONG_BAR_STEPS
 
 
@@ -113,12 +116,8 @@ def mark_pulses(steps: Ints, metre: Metre) -> Floats:
 
     The third is 1, whatever begins; bars of sixteen steps have zeros, as places tell all of them.
     """
-    marks = np.zeros((len(steps), PULSE_FEATURES), np.float32)
-    if metre.steps_per_bar != STEPS_PER_BAR:
-        place = steps % metre.steps_per_bar
-        marks[:, 0], marks[:, 1] = np.isin(place, metre.downbeat_steps), np.isin(place, metre.pulse_steps)
-        marks[:, 2] = 1
-    return marks
+    is_other = np.full((1, len(steps)), metre.steps_per_bar != STEPS_PER_BAR, np.float32)
+    return np.concatenate([mark_beats(steps, metre), is_other]).T
 
 
 def build_features(
