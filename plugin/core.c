@@ -43,6 +43,8 @@ static const uint8_t CHANNELS[ROLE_COUNT] = {[BASS] = 1, [CHORDS] = 2, [PAD] = 3
 #define OFFLINE_WAIT_NS 10000000000
 #define ABSENT_WAIT_NS 300000000
 #define OFFLINE_NAP_NS 100000
+/* ... and asked again after so long, should what was said have been lost */
+#define ASK_AGAIN_NS 50000000
 #define NS_PER_SECOND 1000000000
 
 #define EVERY_ROLE (~0)
@@ -683,7 +685,7 @@ static void wait_for_notes(struct band *band, uint32_t until)
 	if (band->grows || band->plays != ALL_ROLES)
 		report(band, band->now, until); /* the lead may not have told yet of such a block, or tempo */
 	band->grows = false;
-	int64_t begun = read_clock_ns(), waited = 0, patience;
+	int64_t begun = read_clock_ns(), waited = 0, asks = ASK_AGAIN_NS, patience;
 	const struct timespec nap = {.tv_nsec = OFFLINE_NAP_NS};
 	do {
 		nanosleep(&nap, NULL);
@@ -694,6 +696,10 @@ static void wait_for_notes(struct band *band, uint32_t until)
 		int status = atomic_load_explicit(&band->status, memory_order_relaxed);
 		patience = status == STATUS_ABSENT || status == STATUS_ERROR ? ABSENT_WAIT_NS : OFFLINE_WAIT_NS;
 		waited = read_clock_ns() - begun;
+		if (waited >= asks) {
+			report(band, band->now, until);
+			asks = waited + ASK_AGAIN_NS;
+		}
 	} while (waited < patience);
 	band->gave_up = true;
 }

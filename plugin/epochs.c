@@ -30,12 +30,14 @@ static bool is_known_as(const struct epochs *epochs, int64_t number, struct stre
 	       are_alike(epochs->known[number % MAX_KNOWN_EPOCHS], stretch);
 }
 
-/* Tell whether what an instance takes for an epoch of its own is a part of the session's newest. */
-static bool comes_in_between(const struct epochs *epochs, struct stretch at, int64_t close)
+/* Tell whether what an instance takes for an epoch of its own is a part of the session's newest. Who has only not been
+ * processed for a while is not further back than it was. */
+static bool comes_in_between(const struct epochs *epochs, const struct epoch_count *count, struct stretch at, int64_t close)
 {
 	struct stretch newest = epochs->known[epochs->newest % MAX_KNOWN_EPOCHS];
 	int64_t apart = at.begun - epochs->reached;
-	return !at.stopped && !newest.stopped && at.begun > newest.begun && apart > -close && apart < close;
+	bool goes_back = count->holds && !count->at.stopped && at.begun < count->reached;
+	return !goes_back && !at.stopped && !newest.stopped && at.begun > newest.begun && apart > -close && apart < close;
 }
 
 /* Return the number of the newest epoch that is like a stretch; 0 where there is none. */
@@ -49,9 +51,9 @@ static int64_t find(const struct epochs *epochs, struct stretch stretch)
 }
 
 /* Find the epoch of an instance whose count does not tell. */
-static int64_t choose(const struct epochs *epochs, struct stretch at, bool leads)
+static int64_t choose(const struct epochs *epochs, const struct epoch_count *count, struct stretch at, bool leads)
 {
-	if (leads && !is_known_as(epochs, epochs->newest, at) && !comes_in_between(epochs, at, CLOSE))
+	if (leads && !is_known_as(epochs, epochs->newest, at) && !comes_in_between(epochs, count, at, CLOSE))
 		return (int64_t)epochs->newest + 1;
 	int64_t found = leads ? 0 : find(epochs, at);
 	return found ? found : epochs->newest;
@@ -63,7 +65,7 @@ static bool disagrees(const struct epochs *epochs, const struct epoch_count *cou
 {
 	if (number <= epochs->newest)
 		return !is_known_as(epochs, number, at);
-	return !leads && (comes_in_between(epochs, at, SAME) || (!count->sure && is_known_as(epochs, epochs->newest, at)));
+	return !leads && (comes_in_between(epochs, count, at, SAME) || (!count->sure && is_known_as(epochs, epochs->newest, at)));
 }
 
 /* Tell whether no other epoch that is known is like the one of a number. */
@@ -89,14 +91,15 @@ int64_t epochs_take(const struct epochs *epochs, struct epoch_count *count, uint
 	else if (!count->behind_since)
 		count->behind_since = now;
 	if (!count->holds || (is_news && disagrees(epochs, count, number, at, leads))) {
-		number = choose(epochs, at, leads);
+		number = choose(epochs, count, at, leads);
 		count->sure = false;
 	} else if (is_lost) {
-		number = leads ? choose(epochs, at, true) : newest;
+		number = leads ? choose(epochs, count, at, true) : newest;
 	}
 	*count = (struct epoch_count){.holds = true, .own = own, .at = at, .offset = number - own,
 	                              .sure = count->sure || is_unique(epochs, number, at),
-	                              .behind_since = number < newest ? count->behind_since : 0};
+	                              .behind_since = number < newest ? count->behind_since : 0,
+	                              .reached = count->reached};
 	return number;
 }
 

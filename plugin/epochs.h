@@ -29,6 +29,7 @@ struct epoch_count {
 	int64_t offset;       /* the session's number of an epoch less its own */
 	bool sure;            /* where the epoch began says that the offset is right; it may be a guess otherwise */
 	int64_t behind_since; /* ns; 0: it is not behind the session */
+	int64_t reached;      /* where it was when it told last, which whoever takes what it tells keeps here: thousandths of a tick */
 };
 
 /* Let an epoch of the session begin. */

@@ -41,6 +41,13 @@
 
 enum phase { AWAY, GREETED, WELCOME };
 
+/* The beginning of an epoch that an instance told which is not the lead. */
+struct early {
+	uint32_t epoch; /* 0: there is none */
+	int64_t until;  /* ns: the lead is waited for until then */
+	struct message message;
+};
+
 /* A project of the host: its instances in this process, and their connection. */
 struct session {
 	char id[MAX_SESSION_BYTES + 1];
@@ -68,8 +75,7 @@ struct session {
 	bool at_waits;       /* `at` has not been passed on */
 	bool held_waits;     /* the keys that are down are to be told of again, once the daemon knows where the host is */
 	int64_t begun;       /* position at which the epoch began, for this connection */
-	struct message early; /* the beginning of an epoch that an instance told which is not the lead */
-	int64_t early_until;  /* ns; 0: there is none */
+	struct early early[MAX_EPOCHS_AHEAD]; /* each at its epoch modulo the size */
 	struct message waiting; /* of an instance that waits for notes in a rendering, while `waits` */
 	int plays_said, lead_said;
 	int taken; /* bits as in `plays` of what all connections of the session play */
@@ -610,7 +616,6 @@ static void begin_epoch(struct session *session, const struct message *message, 
 	session->epochs.reached = message->position;
 	session->at = *message;
 	session->begun = message->begun;
-	session->early_until = 0;
 	session->waiting.waits = false;
 	for (struct band *band = session->bands; band; band = band->next)
 		if (band != session->lead)
@@ -653,6 +658,27 @@ static void ask_for_waiting(struct session *session, int64_t now)
 	say_at(session, now);
 }
 
+/* Keep that an instance is in an epoch which the lead has yet to begin. */
+static void keep_early(struct session *session, const struct message *message, uint32_t epoch, int64_t now)
+{
+	struct early *early = &session->early[epoch % MAX_EPOCHS_AHEAD];
+	if (early->epoch != epoch && epoch <= session->epochs.newest + MAX_EPOCHS_AHEAD)
+		*early = (struct early){epoch, now + LEAD_NS, *message};
+}
+
+/* Begin the next epoch where the lead does not. */
+static void begin_early(struct session *session, int64_t now)
+{
+	for (uint32_t epoch = session->epochs.newest + 1; epoch <= session->epochs.newest + MAX_EPOCHS_AHEAD; epoch++) {
+		const struct early *early = &session->early[epoch % MAX_EPOCHS_AHEAD];
+		if (early->epoch != epoch)
+			continue;
+		if (now >= early->until)
+			begin_epoch(session, &early->message, epoch, now);
+		return;
+	}
+}
+
 /* Take where the host is from an instance. */
 static void take_transport(struct session *session, struct band *band, const struct message *message, int64_t now)
 {
@@ -661,6 +687,7 @@ static void take_transport(struct session *session, struct band *band, const str
 		epochs_begin(&session->epochs, 1, (struct stretch){0, true});
 	int64_t epoch = epochs_take(&session->epochs, &band->count, message->epoch, find_stretch(message),
 	                            band == session->lead, now);
+	band->count.reached = message->position;
 	if (before.holds && before.own == message->epoch)
 		forget_epochs(band, band->count.offset - before.offset);
 	bool is_new = epoch > (int64_t)session->epochs.newest && epoch <= UINT32_MAX;
@@ -671,10 +698,8 @@ static void take_transport(struct session *session, struct band *band, const str
 	} else if (epoch == (int64_t)session->epochs.newest) {
 		if (message->waits)
 			session->waiting = *message;
-	} else if (is_new && !session->early_until) {
-		session->early = *message;
-		session->early.epoch = (uint32_t)epoch;
-		session->early_until = now + LEAD_NS;
+	} else if (is_new) {
+		keep_early(session, message, (uint32_t)epoch, now);
 	}
 }
 
@@ -742,8 +767,7 @@ static bool serve(struct session *session, int64_t now)
 	if (session->lead)
 		any |= take_messages(session, session->lead, now);
 	ask_for_waiting(session, now);
-	if (session->early_until && now >= session->early_until)
-		begin_epoch(session, &session->early, session->early.epoch, now);
+	begin_early(session, now);
 	if (session->fd < 0) {
 		show_status(session, now);
 		return any;

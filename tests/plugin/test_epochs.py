@@ -39,6 +39,7 @@ class Count(ctypes.Structure):
         ("offset", ctypes.c_int64),
         ("sure", ctypes.c_bool),
         ("behind_since", ctypes.c_int64),
+        ("reached", ctypes.c_int64),
     )
 
 
@@ -165,6 +166,18 @@ def test_a_short_jump_is_one_though_an_instance_tells_of_it_before_the_lead(libr
     session.hear_all()
     session.epochs.reached = 33_187
     other.go(29_148)
+    session.hear(other)
+    assert session.list_numbers() == [session.epochs.newest, session.epochs.newest + 1]
+
+
+def test_an_instance_that_goes_back_has_jumped_though_the_lead_is_as_far_back(library: ctypes.CDLL) -> None:
+    lead, other = Counted(1), Counted(1)
+    session = Session(library, [lead, other])
+    for each in (lead, other):
+        each.go(0)
+    session.hear_all()
+    session.epochs.reached, other.count.reached = 0, 3840
+    other.go(879)
     session.hear(other)
     assert session.list_numbers() == [session.epochs.newest, session.epochs.newest + 1]
 

@@ -59,6 +59,22 @@ def test_an_instance_that_is_processed_first_agrees_in_every_round_of_a_loop(mak
         assert bass.run(200) == [(68, BASS_ON)]
 
 
+def test_an_instance_that_is_ahead_by_more_than_one_jump_is_believed_in_each(make: Make, daemon: Daemon) -> None:
+    melody, bass = make(ALL), make(BASS)
+    connection = daemon.accept()
+    for each in (bass, melody):
+        each.run(64, (0, at(96)))
+    epoch = int(connection.hear("at")[0])
+    bass.run(64, (0, stopped(200)))
+    bass.run(64, (0, at(200)))  # the melody's track waits for other tracks
+    connection.hear("at", epoch + 1, 200_000, 200_000, 0)
+    connection.hear("at", epoch + 2, 200_000, 200_000, 1)
+    for place in (stopped(200), at(200)):
+        melody.run(64, (0, place))
+    tell_all(connection, melody, f"note {epoch + 2} bass 200400 40 90 0", f"until {epoch + 2} 201000")
+    assert bass.run(400) == [(400 - 64, BASS_ON)]
+
+
 def test_an_instance_that_is_added_while_the_host_plays_receives_from_there_on(make: Make, daemon: Daemon) -> None:
     melody = make(ALL)
     connection = daemon.accept()

@@ -167,6 +167,16 @@ static void jump(double quarters)
 	begin_epoch();
 }
 
+/* The pieces of a block, within which the host goes on evenly. */
+struct piece {
+	uint32_t begin;
+	double doubt; /* as `known` has it */
+	double bpm_before; /* at its end, of the piece before */
+	struct place place;
+	unsigned epoch;
+	int64_t expected[5];
+};
+
 /* --- What comes out --- */
 
 /* Learn what the plugin may know of the tempo at a place that is told. */
@@ -193,10 +203,12 @@ static bool is_bar_line(int64_t position)
 	return llround(bars[bar].begin * MILLITICKS) == position;
 }
 
-static void check_begin(int role, uint32_t frame, double frames_here, double doubt)
+static void check_begin(int role, uint32_t frame, const struct piece *piece)
 {
-	double frames = frame - frames_here, position = (here.quarters + frames_to_quarters(frames)) * MILLITICKS;
+	double frames = (double)frame - piece->begin, doubt = piece->doubt, position = (here.quarters + frames_to_quarters(frames)) * MILLITICKS;
 	double per_frame = (here.bpm + here.bpm_per_frame * frames) * MILLITICKS / (60 * rate);
+	if (here.quarters * MILLITICKS > (double)expected[role]) /* it was due between the last sample of a piece and this one */
+		per_frame = fmax(per_frame, piece->bpm_before * MILLITICKS / (60 * rate));
 	double deviation = fabs(position - (double)expected[role]) / per_frame;
 	double allowed = 0.52, *worst = &worst_deviation;
 	if (!exact)
@@ -219,7 +231,7 @@ static void check_begin(int role, uint32_t frame, double frames_here, double dou
 	expected[role] += fake_step(role);
 }
 
-static void check_event(int instance, const struct event *event, double frames_here, double doubt)
+static void check_event(int instance, const struct event *event, const struct piece *piece)
 {
 	int channel = event->midi[0] & 15, kind = event->midi[0] & 0xF0;
 	unsigned *began = &sounding[instance][channel][event->midi[1] & 127];
@@ -241,7 +253,7 @@ static void check_event(int instance, const struct event *event, double frames_h
 	if (exact && instance > 0 && channel != CHANNELS[instance])
 		complain("instance %d plays on channel %d", instance, channel);
 	if (instance > 0)
-		check_begin(instance, event->frame, frames_here, doubt);
+		check_begin(instance, event->frame, piece);
 }
 
 /* Complain of every key that still sounds though the host has jumped or stopped. */
@@ -326,15 +338,6 @@ static void put_melody(struct events *in, uint32_t frame)
 	down = !down;
 }
 
-/* The pieces of a block, within which the host goes on evenly. */
-struct piece {
-	uint32_t begin;
-	double doubt; /* as `known` has it */
-	struct place place;
-	unsigned epoch;
-	int64_t expected[5];
-};
-
 static void run_instance(int i, uint32_t frames, const struct events *in, const struct piece *pieces, unsigned count)
 {
 	static struct events out;
@@ -368,7 +371,7 @@ static void run_instance(int i, uint32_t frames, const struct events *in, const 
 			epoch = pieces[piece].epoch;
 			here = pieces[piece].place;
 		}
-		check_event(i, event, pieces[piece].begin, pieces[piece].doubt);
+		check_event(i, event, &pieces[piece]);
 	}
 	if (i > 0 && piece + 1 < count && pieces[count - 1].epoch != epoch)
 		expected[i] = pieces[count - 1].expected[i];
@@ -391,13 +394,14 @@ static void tell(struct events *in, uint32_t frame)
 static unsigned go_on(uint32_t frames, struct events *in, struct piece *pieces)
 {
 	static unsigned told_epoch;
+	static double bpm_before;
 	uint32_t at = 0;
 	unsigned count = 0;
 	tell(in, 0);
 	doubt_tempo(epoch != told_epoch);
 	for (;;) {
 		told_epoch = epoch;
-		pieces[count] = (struct piece){.begin = at, .doubt = known.doubt, .place = here, .epoch = epoch};
+		pieces[count] = (struct piece){.begin = at, .doubt = known.doubt, .bpm_before = bpm_before, .place = here, .epoch = epoch};
 		memcpy(pieces[count++].expected, expected, sizeof expected);
 		put_melody(in, at);
 		if (!here.rolling)
@@ -407,6 +411,7 @@ static unsigned go_on(uint32_t frames, struct events *in, struct piece *pieces)
 		here.quarters += frames_to_quarters(step);
 		here.frame += step;
 		here.bpm += here.bpm_per_frame * step;
+		bpm_before = here.bpm;
 		known.steady += step;
 		at += step;
 		find_bar();
@@ -583,6 +588,8 @@ static void play_exact_scene(double length, bool quiet)
 		clamp_tempo();
 		if (!quiet && draw(60) == 0)
 			surprise();
+		if (draw(20) == 0)
+			shuffle_instances();
 	}
 	here.rolling = false;
 	begin_epoch();
@@ -610,6 +617,8 @@ static void play_rough_scene(double length)
 			surprise();
 		if (draw(40) == 0)
 			disturb();
+		if (draw(20) == 0)
+			shuffle_instances();
 		if (draw(20) == 0)
 			usleep(1000);
 	}
@@ -662,6 +671,7 @@ static void play_scenes(double length, bool quiet)
 {
 	unsigned scene = 0;
 	while (seconds < length) {
+		shuffle_instances();
 		if (scene % 4 == 3 && !quiet)
 			play_rough_scene(draw_number(2, 8));
 		else
@@ -685,6 +695,8 @@ int main(int count, char **arguments)
 	state = 88172645463325252u + (count > 5 ? strtoull(arguments[5], NULL, 10) : 0) * 7919;
 	const char *way = count > 6 ? arguments[6] : "";
 	setenv("HOUSEBAND_PLUGIN_SOCKET", socket_path, 1);
+	if (getenv("HOST_LOG"))
+		setvbuf(stderr, NULL, _IOFBF, 1 << 26);
 	make_song();
 	shuffle_instances();
 	create_instances();
