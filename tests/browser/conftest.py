@@ -12,19 +12,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.support.studio import StudioProcess
+from tests.support.studio_page import PATIENCE_MS
 
 ROOT = Path(__file__).resolve().parents[2]
 #: what the page is made for, and a phone
 DESK, PHONE = {"width": 1366, "height": 768}, {"width": 390, "height": 844}
 #: where screenshots are left, for the documents
 PICTURES = ROOT / "build" / "pictures"
-#: how long a test waits for what it expects of the page, on a machine that does other things, too
-PATIENCE_MS = 20_000
-
 OpenPage = Callable[..., Page]
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="module")

@@ -49,6 +49,74 @@ def test_two_pages_stay_in_step(page: Page, studio: StudioProcess, open_page: Op
     wait_until(page, f"JSON.stringify(h.documents.item.notes.melody) === '{before}'")
 
 
+#: makes answers that are whole items, of those that it names ("": of all), wait in `held` until the test lets them go
+HOLD_ITEMS = """(id) => {
+  const fetched = window.fetch;
+  Object.assign(window, { held: [], holds: true });
+  window.fetch = async (path, options) => {
+    const answer = await fetched(path, options);
+    const isItem = options?.method === "GET" && /^[/]api[/]project[/]items[/][a-z0-9]+$/.test(path);
+    if (isItem && path.endsWith(id) && window.holds) await new Promise((go) => window.held.push(go));
+    return answer;
+  };
+  window.letGo = () => {
+    window.holds = false;
+    for (const go of window.held.splice(0)) go();
+  };
+}"""
+#: notes in `torn` what was told of while the item that was shown was another one than the project has
+WATCH = """async () => {
+  const { on } = await import("/static/js/bus.js");
+  const { documents } = window.houseband;
+  window.torn = [];
+  for (const name of ["item:marked", "project:changed", "item:chosen", "editor"]) {
+    on(name, () => {
+      const { chosenId, item } = documents;
+      if (item.id !== chosenId || item.revision !== documents.find(chosenId).revision) window.torn.push(name);
+    });
+  }
+}"""
+
+
+def test_project_and_item_change_together_however_late_the_item_comes(page: Page) -> None:
+    item = take_example(open_ready(page))
+    page.locator("#roll").focus()
+    page.keyboard.press("PageDown")
+    page.evaluate(WATCH)
+    page.evaluate(HOLD_ITEMS, "")
+    page.keyboard.press("ArrowUp")
+    wait_until(page, "held.length > 0")
+    assert get_item(page) == item
+    assert read(page, "h.documents.project.undo").startswith("add ")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Delete")
+    page.keyboard.press("Control+z")
+    page.evaluate("letGo()")
+    wait_until(page, "h.documents.project.redo === 'delete 1 note'")
+    assert read(page, "h.documents.project.undo") == "move 1 note"
+    tick, pitch, *others = item["notes"]["melody"][0]
+    assert get_item(page)["notes"]["melody"] == [[tick, pitch + 1, *others], *item["notes"]["melody"][1:]]
+    assert read(page, "h.editor.notes") == get_item(page)["notes"]
+    assert read(page, "torn") == []
+
+
+def test_of_items_that_are_chosen_one_after_the_other_the_last_is_shown(page: Page) -> None:
+    first = take_example(open_ready(page))
+    last = take_example(page, "saints")
+    page.add_init_script(f"({HOLD_ITEMS})('{first['id']}')")
+    page.reload()
+    open_ready(page)
+    page.evaluate(WATCH)
+    inputs = page.get_by_role("listbox", name="Inputs")
+    for item in (first, last, first):
+        inputs.locator(f"[data-id={item['id']}]").click()
+        assert get_item(page) == last
+    page.evaluate("letGo()")
+    wait_until(page, f"h.documents.item.id === '{first['id']}'")
+    assert get_item(page) == first
+    assert read(page, "torn") == []
+
+
 def test_without_its_server_the_page_changes_nothing_and_catches_up(
     tmp_path: Path, open_page: OpenPage, expected_errors: list[str]
 ) -> None:

@@ -23,7 +23,7 @@ def wait_until(page: Page, expression: str, message: str = "") -> None:
     """Wait until a JavaScript expression, in which `h` is what the page shows to tests, is true."""
     try:
         page.wait_for_function(
-            f"() => {{ const h = window.houseband; return Boolean({expression}); }}", timeout=PATIENCE_MS
+            f"() => {{ const h = window.houseband; return Boolean({expression}); }}", polling=50, timeout=PATIENCE_MS
         )
     except Exception as error:
         told = page.locator("#messages").inner_text()
@@ -46,8 +46,10 @@ def take_example(page: Page, name: str = "ode") -> dict[str, Any]:
     """Take an example as the input; return it."""
     before = read(page, "h.documents.project.items.length")
     page.get_by_label("Example").select_option(name)
-    wait_until(page, f"h.documents.project.items.length === {before + 1} && h.documents.item?.kind === 'input'")
-    return get_item(page)
+    wait_until(page, f"h.documents.project.items.length === {before + 1}")
+    item = get_item(page)
+    assert item["id"] == read(page, "h.documents.project.items.at(-1).id")
+    return item
 
 
 def choose_technique(page: Page, technique: str) -> None:

@@ -38,7 +38,8 @@ export const compare = {
     stage.show("item");
     if (!playback.playing) playback.playWhenShown(turningTo);
     await attempt(() => documents.choose(id));
-    turningTo = "";
+    if (turningTo === id) turningTo = "";
+    if (!turningTo) this.showsB = documents.chosenId === findOther();
     emit("compare");
   },
 

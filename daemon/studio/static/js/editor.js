@@ -7,8 +7,7 @@
 import { emit, on } from "./bus.js";
 import { ROLE_NAMES } from "./colours.js";
 import { documents } from "./documents.js";
-import { say, sayError } from "./messages.js";
-import { noteSaving } from "./note_saving.js";
+import { attempt, say } from "./messages.js";
 import * as change from "./selection.js";
 import { TICKS_PER_BEAT, endOf, namePitch, tellCount, tellLength, tellPlace } from "./timeline.js";
 
@@ -22,6 +21,8 @@ const KICK = 36;
 let copied = [];
 /** Ids of the item whose notes are worked on, and of its revision. */
 let shownId = "";
+/** @type {Promise<any>|null} the end of the newest saving */
+let saving = null;
 
 export const editor = {
   /** @type {Notes} */
@@ -173,11 +174,17 @@ function apply(edited, label) {
   editor.selected = edited.selected;
   const first = change.pick(edited.notes, edited.selected)[0];
   if (first) editor.cursor = { tick: first.note[0], pitch: first.note[1] };
-  noteSaving.save(documents.item.id, edited.notes, label, (error) => {
-    sayError(error);
-    if (documents.item) takeItem(documents.item);
-  });
+  save(documents.item.id, edited.notes, label);
   tellSelection();
+}
+
+/** Save changed notes; what is shown then is what the server has. @param {string} id @param {Notes} notes @param {string} label */
+async function save(id, notes, label) {
+  const done = documents.save(id, "/notes", { notes, label });
+  if (done === saving) return; // goes with the changes before it
+  saving = done;
+  await attempt(() => done);
+  if (documents.item) takeItem(documents.item);
 }
 
 /** @param {(notes: Notes, selected: Set<string>) => import("./selection.js").Edited} work @param {string} verb */
@@ -206,7 +213,7 @@ function announce(text) {
 
 /** Show the notes of an item, and keep selected what is the same in it. @param {import("./documents.js").Item|null} item */
 function takeItem(item) {
-  if (item && noteSaving.isBusy && item.id === shownId) return; // what is shown is newer
+  if (item && item.id === shownId && documents.isSaving(item.id, "/notes")) return; // what is shown is newer
   const kept = item?.id === shownId ? change.pick(editor.notes, editor.selected) : [];
   const count = listAll().length;
   editor.notes = item?.notes ?? {};
@@ -231,6 +238,9 @@ function pickRole(notes) {
   const has = (/** @type {string} */ role) => notes[role]?.length > 0;
   return ["edits", "melody", ...Object.keys(notes)].find(has) ?? "melody";
 }
+
+/** What tests and the console may look at. */
+export const shown = { editor };
 
 /** Follow the item that is shown. */
 export function setUp() {

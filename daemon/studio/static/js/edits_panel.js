@@ -1,9 +1,8 @@
 /** The AR-CNN's edits of a melody, one by one: stepped through, and each of them kept or undone. */
-import { itemPath } from "./api.js";
 import { on } from "./bus.js";
 import { documents } from "./documents.js";
 import { byId, make, makeButton } from "./dom.js";
-import { sayError } from "./messages.js";
+import { attempt } from "./messages.js";
 import { namePitch, tellPlace } from "./timeline.js";
 
 /** @typedef {{action: "add"|"remove", tick: number, pitch: number, length: number, velocity: number, log_probability: number, kept: boolean}} Edit */
@@ -35,9 +34,6 @@ const panel = make(
 
 /** how many edits are to be shown: what the server shows, or will as soon as it is asked */
 let wanted = 0;
-/** @type {object|null} what the server is to be told next */
-let waiting = null;
-let sending = false;
 let shownId = "";
 
 /** Return an edit in words. @param {import("./documents.js").Item} item @param {Edit} edit */
@@ -54,29 +50,16 @@ function showEdits(shown) {
   send({ shown: wanted });
 }
 
-/** @param {number} index @param {boolean} kept */
-function keep(index, kept) {
-  const edits = /** @type {Edit[]} */ (documents.item?.edits ?? []);
-  send({ kept: edits.map((edit, i) => (i === index ? kept : edit.kept)) });
+/** Keep the edits that are ticked, as they are here: the server may not have the last ones yet. */
+function keep() {
+  send({ kept: [...list.querySelectorAll("input")].map((box) => box.checked) });
 }
 
-/** Tell the server, one call after the other; of what piles up meanwhile the newest counts. @param {object} body */
+/** Tell the server. @param {object} body */
 async function send(body) {
-  waiting = { ...waiting, ...body };
-  if (sending || !documents.item) return;
-  const path = itemPath(documents.item.id, "/edits");
-  sending = true;
-  try {
-    while (waiting) {
-      const now = waiting;
-      waiting = null;
-      await documents.change("PUT", path, now);
-    }
-  } catch (error) {
-    waiting = null;
-    sayError(error);
-  }
-  sending = false;
+  if (!documents.item) return;
+  const { id } = documents.item;
+  await attempt(() => documents.save(id, "/edits", body));
   if (documents.item) show(documents.item);
 }
 
@@ -103,7 +86,7 @@ function reveal(row) {
 function show(item) {
   const edits = /** @type {Edit[]} */ (item?.edits ?? []);
   panel.hidden = stepper.hidden = !edits.length;
-  if (!item || !edits.length || sending) return;
+  if (!item || !edits.length || (item.id === shownId && documents.isSaving(item.id, "/edits"))) return;
   wanted = item.edits_shown ?? edits.length;
   slider.max = String(edits.length);
   if (shownId !== item.id || list.children.length !== edits.length) fill(item, edits);
@@ -116,7 +99,7 @@ function show(item) {
 function fill(item, edits) {
   const rows = edits.map((edit, i) => {
     const box = make("input", { type: "checkbox", checked: edit.kept });
-    box.addEventListener("change", () => keep(i, box.checked));
+    box.addEventListener("change", keep);
     return make("li", { class: edit.action }, make("label", { class: "check" }, box, `${i + 1}. ${tellEdit(item, edit)}`));
   });
   list.replaceChildren(...rows);

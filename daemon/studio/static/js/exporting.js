@@ -58,6 +58,7 @@ export async function download(item, ending) {
 
 /** @param {"midi"|"wav"|"png"} kind */
 async function exportShown(kind) {
+  await documents.whenSaved();
   const item = documents.item;
   if (!item) {
     say("There is nothing to export yet: record or import an input, or make a result, and it is exported.");

@@ -19,11 +19,9 @@ function show() {
 
 /** @param {"undo"|"redo"} which */
 function step(which) {
-  const label = documents.project?.[which];
-  if (!label) return;
   return attempt(async () => {
-    await documents.step(which);
-    say(which === "undo" ? `Taken back: ${label}.` : `Done again: ${label}.`);
+    const label = await documents.step(which);
+    if (label) say(which === "undo" ? `Taken back: ${label}.` : `Done again: ${label}.`);
   });
 }
 

@@ -16,6 +16,7 @@ import { stage } from "./stage.js";
 const WRITTEN_AFTER_MS = [1000, 4000];
 
 let bandPlays = false;
+let loadNumber = 0;
 /** @type {Take[]} */
 let takes = [];
 /** @type {string|null} */
@@ -80,10 +81,13 @@ async function play() {
 async function rename(name) {
   const wanted = await askName("Rename", name);
   if (!wanted || wanted === name) return;
+  const wasChosen = chosen === name;
   await attempt(async () => {
     await call("PATCH", takePath(name), { name: wanted });
-    if (chosen === name) chosen = wanted;
+    if (wasChosen) chosen = wanted;
     await load();
+    const { item } = documents;
+    if (item?.id === `take:${name}`) documents.show({ ...item, id: `take:${wanted}`, name: wanted });
   });
 }
 
@@ -110,8 +114,9 @@ function save(ending) {
 }
 
 async function load() {
+  const number = ++loadNumber;
   const answer = await call("GET", "/api/takes").catch(() => null);
-  if (!answer) return;
+  if (!answer || number !== loadNumber) return; // a newer list is on its way
   takes = Array.isArray(answer) ? answer : answer.takes ?? [];
   show();
 }
