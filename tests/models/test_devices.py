@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import multiprocessing
 import socket
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -18,8 +15,6 @@ from models import checkpoint
 from tests.support import train_on_devices
 from tests.support.train_on_devices import BATCH, UPDATES, list_techniques, make_objective, update_and_collect
 
-ROOT = Path(__file__).parents[2]
-
 
 @pytest.fixture(scope="module")
 def on_two(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int], dict[str, Tensor]]:
@@ -28,16 +23,14 @@ def on_two(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int], di
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    common = os.environ | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "NODE_RANK": "0", "WORLD_SIZE": "2"}
-    command = [sys.executable, "-m", train_on_devices.__name__, str(folder)]
-    children = [
-        subprocess.Popen(
-            command, cwd=ROOT, env=common | {"LOCAL_RANK": str(rank)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        for rank in (0, 1)
-    ]
-    said = [child.communicate(timeout=240)[0].decode() for child in children]
-    assert [child.returncode for child in children] == [0, 0], "\n".join(said)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([train_on_devices.__name__])  # torch is loaded once, which takes long
+    children = [context.Process(target=train_on_devices.train_all, args=(folder, rank, port)) for rank in (0, 1)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(600)
+    assert [child.exitcode for child in children] == [0, 0]
     return {
         (technique, rank): load_file(folder / f"{technique}-{rank}.safetensors")
         for technique in list_techniques()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,8 @@ from click.testing import CliRunner
 from daemon.cli import main
 from models.data import preparation, song_cache
 from models.data.parts import split_roles
-from models.data.preparation import Batch, Read
 from music.note import Note
+from tests.support.deadly_files import DEADLY, read_or_die
 from tests.support.smf_bytes import file, track, tune
 
 SONG = file(track(tune()), track(tune(1)))
@@ -65,17 +64,11 @@ def test_each_skipped_file_is_told_in_a_table_and_as_json(tmp_path: Path) -> Non
 
 
 def test_a_file_that_kills_who_reads_it_costs_only_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for number in range(9):
-        (tmp_path / f"{number:02}.mid").write_bytes(SONG)
-    (tmp_path / "07.mid").write_bytes(b"DEADLY" + SONG)
+    for number in range(5):
+        (tmp_path / f"{number}.mid").write_bytes(SONG)
+    (tmp_path / "3.mid").write_bytes(DEADLY + SONG)
     monkeypatch.setattr(preparation, "_read_batch", read_or_die)
-    monkeypatch.setattr(preparation, "_BATCH_FILES", 3)
+    monkeypatch.setattr(preparation, "_BATCH_FILES", 2)
     made = preparation.prepare(tmp_path, tmp_path / "c.npz", jobs=2)
-    assert made.songs == 8
-    assert made.skipped == [("07.mid", "ended the program that read it, probably for lack of memory")]
-
-
-def read_or_die(batch: Batch) -> Read:
-    if any(source.path.read_bytes().startswith(b"DEADLY") for source, _ in batch):
-        os._exit(1)
-    return [(source, preparation._read_file(source, content)) for source, content in batch]
+    assert made.songs == 4
+    assert made.skipped == [("3.mid", "ended the program that read it, probably for lack of memory")]

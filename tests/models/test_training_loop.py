@@ -75,16 +75,22 @@ def read_losses(folder: Path) -> list[dict[str, str]]:
     return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
 
 
-@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("killed_at", [0, 3, 5])
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, CountingObjective]:
+    """A run that nothing stops: its folder, and what it has counted."""
+    folder, objective = tmp_path_factory.mktemp("whole"), CountingObjective()
+    run(folder, objective)
+    return folder, objective
+
+
+@pytest.mark.parametrize(("killed_at", "kind"), [(0, signal.SIGTERM), (3, signal.SIGINT), (5, signal.SIGTERM)])
 def test_a_stopped_run_is_saved_and_ends_as_if_it_had_not_been(
-    tmp_path: Path, killed_at: int, kind: signal.Signals
+    tmp_path: Path, killed_at: int, kind: signal.Signals, whole_run: tuple[Path, CountingObjective]
 ) -> None:
-    whole, broken = CountingObjective(), CountingObjective(killed_at, kind)
+    whole_folder, whole = whole_run
+    broken = CountingObjective(killed_at, kind)
     before = signal.getsignal(kind)
-    for name in ("whole", "broken"):
-        (tmp_path / name).mkdir()
-    run(tmp_path / "whole", whole)
+    (tmp_path / "broken").mkdir()
     with pytest.raises(
         TrainingStopped, match=f"{kind.name} at step {killed_at + 1} of {STEPS}, and saved in .*--resume"
     ):
@@ -93,11 +99,11 @@ def test_a_stopped_run_is_saved_and_ends_as_if_it_had_not_been(
     again = CountingObjective()
     run(tmp_path / "broken", again, resumes=True)
     assert torch.equal(whole.net.weight, again.net.weight)
-    assert read_losses(tmp_path / "whole") == read_losses(tmp_path / "broken")
-    assert [row["step"] for row in read_losses(tmp_path / "whole")] == ["3", "6", "7"]
+    assert read_losses(whole_folder) == read_losses(tmp_path / "broken")
+    assert [row["step"] for row in read_losses(whole_folder)] == ["3", "6", "7"]
     assert checkpoint.load(tmp_path / "broken" / "checkpoint")[1]["extras"] == {"end": True}
     moments = [
-        {step: load_moment(path) for step, path in list_moments(tmp_path / each)} for each in ("whole", "broken")
+        {step: load_moment(path) for step, path in list_moments(each)} for each in (whole_folder, tmp_path / "broken")
     ]
     assert list(moments[0]) == [0, 1, 3, 7]
     assert moments[0] == moments[1]

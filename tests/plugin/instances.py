@@ -68,11 +68,17 @@ def stopped(tick: float) -> Place:
     return place
 
 
+def compile_library(target: Path, *more: str) -> None:
+    """Build the plugin without its interfaces, and with more sources or flags."""
+    sources = bundles.find_sources()
+    command = ["cc", "-std=c11", "-shared", "-fPIC", "-pthread", f"-I{sources}", f"-I{sources / 'include'}"]
+    files = [str(sources / name) for name in SOURCES]
+    subprocess.run([*command, *more, *files, "-o", str(target), "-lm"], check=True, timeout=600)
+
+
 def load_library(built: Path) -> ctypes.CDLL:
     """Build the plugin without its interfaces, and load it."""
-    sources = bundles.find_sources()
-    command = ["cc", "-std=c11", "-shared", "-fPIC", "-pthread", *(str(sources / name) for name in SOURCES)]
-    subprocess.run([*command, "-o", str(built), "-lm"], check=True, timeout=60)
+    compile_library(built)
     found = ctypes.CDLL(str(built))
     pointer, number, whole = ctypes.c_void_p, ctypes.c_double, ctypes.c_uint32
     for name, arguments in (

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.plugin import broker as broker_module
 from daemon.plugin.broker import Broker
 
 PATIENCE_S = 20.0
@@ -135,7 +136,8 @@ def test_the_socket_is_the_users_alone_and_is_gone_at_the_end(tmp_path: Path) ->
     assert not stage.path.exists()
 
 
-def test_one_that_a_plugin_has_started_ends_when_nobody_plays(tmp_path: Path) -> None:
+def test_one_that_a_plugin_has_started_ends_when_nobody_plays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker_module, "TICK_S", 0.001)
     times = iter(range(0, 1 << 60, 1_000_000_000))
     broker = Broker(tmp_path / "plugin.sock", lambda *_: pytest.fail("nobody connects"), now=lambda: next(times))
     broker.run(ends_when_idle=True)

@@ -40,6 +40,8 @@ class Client:
     def wait_for(self, begin: str) -> str:
         for line in self._file:
             self.lines.append(line.decode().rstrip("\n"))
+            if self.lines[-1] == "ping":
+                self.socket.sendall(b"ping\n")  # who says nothing for five seconds is given up
             if self.lines[-1].startswith(begin):
                 return self.lines[-1]
         raise AssertionError(f"no {begin!r} in {self.lines[-20:]}")

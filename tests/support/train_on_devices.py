@@ -1,8 +1,8 @@
-"""Small runs of every technique on one device, or, run as a program twice, on two."""
+"""Small runs of every technique on one device, or, in two processes, on two."""
 
 from __future__ import annotations
 
-import sys
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -75,8 +75,10 @@ def list_techniques() -> list[str]:
     return list(TECHNIQUES)
 
 
-def train_all(folder: Path) -> None:
+def train_all(folder: Path, rank: int, port: int) -> None:
     """Train every technique on this device, one of two, and keep its weights in `TECHNIQUE-RANK.safetensors`."""
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "NODE_RANK": "0", "WORLD_SIZE": "2"}
+    os.environ["LOCAL_RANK"] = str(rank)
     torch.set_num_threads(1)
     fabric = Fabric(accelerator="cpu", devices=2, strategy="ddp")
     fabric.launch()
@@ -96,7 +98,3 @@ def _gather_state(objective: Objective, fabric: Fabric, steps: range, folder: Pa
     state = {name: run._gather(value) for name, value in objective.collect_state().items()}
     objective.restore_state(state)
     return state
-
-
-if __name__ == "__main__":
-    train_all(Path(sys.argv[1]))
