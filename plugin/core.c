@@ -3,6 +3,7 @@
 
 #include "link.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,11 +24,19 @@ static const uint8_t CHANNELS[ROLE_COUNT] = {[BASS] = 1, [CHORDS] = 2, [PAD] = 3
 #define WAY_SECONDS 0.025
 /* The host's position is passed on no more often than this, so that blocks of one sample do not flood the daemon. */
 #define REPORT_SECONDS 0.002
-/* Messages of the daemon that are taken in a block: what is left waits for the next, so that a block takes no long time. */
-#define MESSAGES_AT_ONCE 32
-#define FRAMES_PER_MESSAGE 4
+/* What a block may cost is bounded: the work for messages of the daemon that it takes (each costs one, and one more for so
+ * many notes that are planned, among which it has to be placed), the notes that it begins or ends, and the keys that it
+ * lets go for the daemon. What is left waits for the next block. */
+#define WORK_AT_ONCE 4
+#define FRAMES_PER_WORK 8
+#define NOTES_PER_WORK 32
+#define EVENTS_AT_ONCE 64
+#define FRAMES_PER_EVENT 8
+#define RELEASES_AT_ONCE 16
 /* By so much (samples) the end of a loop may be known wrongly. */
 #define WRAP_FRAMES 0.05
+/* Positions are told in whole milliticks; so much (milliticks) of what is asked for may be rounded away. */
+#define ROUNDED_AWAY 1
 /* Ticks by which what the host repeats may differ from whole bars. */
 #define WHOLE_TICKS 0.05
 /* Ticks by which the tempo within a block may make a position differ from what was reckoned. */
@@ -221,6 +230,31 @@ static void guess_ramp(struct band *band, struct host_position *position, double
 	else if (!goes_on || position->frame != band->ramp.last.frame)
 		ramp_begin(&band->ramp, &point);
 	position->bpm_per_frame = band->ramp.rise;
+}
+
+/* Tell whether the host renders, so that it may be held up. */
+static bool is_offline(const struct band *band)
+{
+	return band->outruns || atomic_load_explicit(&band->offline, memory_order_relaxed);
+}
+
+/* Find the tempo, and the exact place, of a host that rounds its positions and, within a ramp, tells only the tempo at
+ * which that began. `told`: the place as it was told. */
+static void guess_tempo(struct band *band, struct host_position *position, double told, bool goes_on)
+{
+	const struct told_place place = {position->frame, told, position->rounded, position->bpm};
+	bool is_apt = position->rounded > 0 && position->has_frame && position->speed == 1 && position->hides_ramps;
+	if (!is_apt || !goes_on)
+		band->tempo.count = 0;
+	if (!is_apt || (band->tempo.count && position->frame == band->tempo.last.frame && position->bpm == band->tempo.last.bpm))
+		return;
+	tempo_follow(&band->tempo, &place, band->rate);
+	if (!band->tempo.is_ramp)
+		return;
+	position->tick = band->tempo.tick;
+	position->bpm = tempo_get(&band->tempo, band->rate, &position->bpm_per_frame);
+	const struct tempo_point point = {position->frame, position->tick, position->bpm, told, position->rounded};
+	ramp_begin(&band->ramp, &point);
 }
 
 /* --- Notes --- */
@@ -442,6 +476,9 @@ static void play_due(struct band *band, uint32_t until)
 		band->next_due = frame;
 		if (frame >= until)
 			return;
+		if (!band->events_left && !is_offline(band))
+			break;
+		band->events_left -= band->events_left > 0;
 		band->now = (uint32_t)frame;
 		play_planned(band, index, band->now);
 	}
@@ -453,11 +490,6 @@ static void play_due(struct band *band, uint32_t until)
 static int64_t to_milliticks(double ticks)
 {
 	return llround(fmax(fmin(ticks, 1e12), -1e12) * MILLITICKS_PER_TICK);
-}
-
-static bool is_offline(const struct band *band)
-{
-	return band->outruns || atomic_load_explicit(&band->offline, memory_order_relaxed);
 }
 
 /* Return where the bar begins in which a tick lies. */
@@ -505,7 +537,7 @@ static void report(struct band *band, uint32_t frame, uint32_t waits)
 	message.begun = to_milliticks(band->landed);
 	message.bar = to_milliticks(find_bar(band, begins ? tick : tick - 1 / MILLITICKS_PER_TICK));
 	message.waits = waits > 0;
-	message.ahead = to_milliticks(waits ? fmax(ahead, find_tick(band, waits) - tick) : ahead);
+	message.ahead = to_milliticks(waits ? fmax(ahead, find_tick(band, waits) - tick) : ahead) + ROUNDED_AWAY;
 	report_loop(band, &message);
 	if (!ring_put(&band->up, &message))
 		return;
@@ -624,16 +656,19 @@ static double find_until(const struct band *band, bool wraps)
 	return told->epoch == band->epoch && (wraps || !told->foretold) ? told->tick : NO_TICK;
 }
 
-/* Forget everything of an epoch. */
-static void forget_epoch(struct band *band, uint32_t epoch)
+/* Forget everything of an epoch, or of later ones, too. */
+static void forget_epoch(struct band *band, uint32_t epoch, bool later)
 {
-	for (unsigned i = band->note_count; i-- > 0;)
-		if (band->notes[i].epoch == epoch)
-			remove_planned(band, i);
+	unsigned kept = 0;
+	for (unsigned i = 0; i < band->note_count; i++)
+		if (band->notes[i].epoch < epoch || (band->notes[i].epoch > epoch && !later))
+			band->notes[kept++] = band->notes[i];
+	band->note_count = kept;
 	if (epoch == band->epoch)
 		band->until = NO_TICK;
-	else
-		band->told[epoch % MAX_EPOCHS_AHEAD].epoch = 0;
+	for (unsigned i = 0; i < MAX_EPOCHS_AHEAD; i++)
+		if (band->told[i].epoch == epoch || (band->told[i].epoch > epoch && later))
+			band->told[i].epoch = 0;
 }
 
 static void take_message(struct band *band, const struct message *message)
@@ -644,7 +679,7 @@ static void take_message(struct band *band, const struct message *message)
 	} else if (message->type == MESSAGE_UNTIL) {
 		take_until(band, message);
 	} else if (message->type == MESSAGE_FORGET) {
-		forget_epoch(band, message->epoch);
+		forget_epoch(band, message->epoch, message->data[0]);
 	} else if (message->type == MESSAGE_PANIC) {
 		panic(band);
 	} else if (message->type == MESSAGE_STOP) {
@@ -655,7 +690,7 @@ static void take_message(struct band *band, const struct message *message)
 	}
 }
 
-/* Take what has come, no more than so many messages. */
+/* Take what has come, as far as it costs no more work than so much. */
 static void take_messages(struct band *band, unsigned most)
 {
 	struct message message;
@@ -665,16 +700,17 @@ static void take_messages(struct band *band, unsigned most)
 		band->until = NO_TICK;
 		memset(band->told, 0, sizeof band->told);
 	}
-	for (unsigned i = 0; i < most && ring_take(&band->down, &message); i++) {
+	for (unsigned work = 0; work < most && ring_take(&band->down, &message);) {
+		work += 1 + band->note_count / NOTES_PER_WORK;
 		take_message(band, &message);
 		band->due_known = false;
 	}
 }
 
-/* Tell whether all notes that begin before a sample of the block have come. */
+/* Tell whether all notes have come that begin before a sample of the block, to which those of the last half are rounded. */
 static bool is_known(const struct band *band, uint32_t frame)
 {
-	return band->until >= find_tick(band, frame) - 1 / MILLITICKS_PER_TICK;
+	return band->until >= find_tick(band, frame - 0.5);
 }
 
 /* While a host renders offline, wait until the notes of this block have come. */
@@ -689,7 +725,7 @@ static void wait_for_notes(struct band *band, uint32_t until)
 	const struct timespec nap = {.tv_nsec = OFFLINE_NAP_NS};
 	do {
 		nanosleep(&nap, NULL);
-		take_messages(band, RING_SIZE);
+		take_messages(band, UINT_MAX);
 		if (is_known(band, until))
 			return;
 		/* one that is absent may be found or started at once; the players of one that gets ready are loaded */
@@ -743,6 +779,7 @@ static void begin_epoch(struct band *band, uint32_t frame, struct host_position 
 	band->until = find_until(band, wraps);
 	band->gave_up = false;
 	guess_ramp(band, position, told, false);
+	guess_tempo(band, position, told, false);
 	band->at = *position;
 	band->located = true;
 	band->landed = position->tick;
@@ -843,6 +880,7 @@ void band_locate(struct band *band, uint32_t frame, const struct host_position *
 		bool loops_on = position.has_loop == band->at.has_loop && position.loop_start == band->at.loop_start &&
 		                position.loop_end == band->at.loop_end;
 		guess_ramp(band, &position, told_tick, true);
+		guess_tempo(band, &position, told_tick, true);
 		band->at = position;
 		if (!loops_on)
 			forget_foretold(band);
@@ -869,10 +907,10 @@ static bool detect_outrun(struct band *band)
 	return ahead > OUTRUN_SECONDS || (band->outruns && ahead > CAUGHT_UP_SECONDS);
 }
 
-/* Let go, for the daemon, of all keys that it has been told of as down. */
-static void release_heard(struct band *band, double tick)
+/* Let go, for the daemon, of keys that it has been told of as down, no more than so many. */
+static void release_heard(struct band *band, double tick, unsigned most)
 {
-	for (unsigned channel = 0; channel < 16; channel++)
+	for (unsigned channel = 0; channel < 16 && band->heard_count; channel++)
 		for (unsigned key = 0; key < 128; key++) {
 			uint64_t *word = &band->heard[channel][key / 64], bit = UINT64_C(1) << (key % 64);
 			if (!*word)
@@ -882,9 +920,10 @@ static void release_heard(struct band *band, double tick)
 			struct message off = {.type = MESSAGE_MIDI, .epoch = band->epoch, .position = to_milliticks(tick)};
 			off.data[0] = (uint8_t)(NOTE_OFF | channel);
 			off.data[1] = (uint8_t)key;
-			if (!ring_put(&band->up, &off))
+			if (!most-- || !ring_put(&band->up, &off))
 				return; /* asked for again with the next block */
 			*word &= ~bit;
+			band->heard_count--;
 		}
 }
 
@@ -913,7 +952,7 @@ static void obey_switches(struct band *band)
 	band->playing = playing;
 	band->enabled = enabled;
 	if (!feeds_band(band))
-		release_heard(band, find_tick(band, band->now));
+		release_heard(band, find_tick(band, band->now), RELEASES_AT_ONCE);
 }
 
 void band_begin(struct band *band, uint32_t frames, emit_function emit_message, void *context)
@@ -928,7 +967,8 @@ void band_begin(struct band *band, uint32_t frames, emit_function emit_message, 
 		band->longest_block = frames;
 	band->outruns = detect_outrun(band);
 	end_overdue(band);
-	take_messages(band, is_offline(band) ? RING_SIZE : MESSAGES_AT_ONCE + frames / FRAMES_PER_MESSAGE);
+	band->events_left = EVENTS_AT_ONCE + frames / FRAMES_PER_EVENT;
+	take_messages(band, is_offline(band) ? UINT_MAX : WORK_AT_ONCE + frames / FRAMES_PER_WORK);
 	obey_switches(band);
 }
 
@@ -949,8 +989,10 @@ void band_set(struct band *band, unsigned number, double value)
 {
 	if (number >= PARAMETER_COUNT)
 		return;
-	value = parameter_limit(number, value);
 	double before = atomic_load_explicit(&band->values[number], memory_order_relaxed);
+	if (value == before)
+		return; /* at once, for LV2 hosts tell all parameters in every block */
+	value = parameter_limit(number, value);
 	if (value == before)
 		return;
 	atomic_store_explicit(&band->values[number], value, memory_order_relaxed);
@@ -978,8 +1020,10 @@ static void feed(struct band *band, uint32_t frame, const uint8_t *midi, uint32_
 	memcpy(message.data, midi, size);
 	message.position = to_milliticks(find_tick(band, frame));
 	bool is_key = (midi[0] & 0xE0) == NOTE_OFF; /* on or off */
-	if (ring_put(&band->up, &message) && is_key)
-		note_key(band->heard, midi, !is_note_off(midi));
+	if (!ring_put(&band->up, &message) || !is_key)
+		return;
+	bool down = !is_note_off(midi), was_down = note_key(band->heard, midi, down);
+	band->heard_count += (unsigned)down - (unsigned)was_down;
 }
 
 /* Tell whether a message goes out again: all while the way through is open, and ends of what has gone through. */
@@ -1105,7 +1149,7 @@ void band_deactivate(struct band *band)
 	if (!atomic_load(&band->active))
 		return;
 	const struct message leaves = {.type = MESSAGE_LEAVE};
-	release_heard(band, band->at.tick);
+	release_heard(band, band->at.tick, UINT_MAX);
 	ring_put(&band->up, &leaves);
 	/* Nothing can be sent any more. Where the host did not end by itself what sounded, the next block does. */
 	for (unsigned i = 0; i < band->sounding_count; i++)

@@ -11,6 +11,7 @@
 #include "parameters.h"
 #include "ramp.h"
 #include "ring.h"
+#include "tempo.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -107,12 +108,14 @@ struct band {
 	uint32_t frames;         /* samples of the block */
 	uint32_t now;            /* sample of the block up to which everything has been sent */
 	bool output_full;        /* a message of this block found no room; whatever else is due waits for the next block */
+	unsigned events_left;    /* notes that may begin or end in this block; what else is due waits for the next block */
 	uint32_t longest_block;  /* samples */
 	bool grows;              /* the block is longer than all before, of which was not told yet */
 	uint32_t epoch;          /* rises with every start, stop and jump of the host */
 	bool located;            /* the host has told where it is, at least once */
 	struct host_position at; /* as told last; tick, bar_tick and frame are those of the sample `origin` */
-	struct ramp ramp;        /* of a host that hides how the tempo rises */
+	struct ramp ramp;        /* of a host that hides how the tempo rises ... */
+	struct tempo_filter tempo; /* ... and of one that rounds its positions, and hides the tempo itself in ramps */
 	double origin;           /* sample of the block, or of one before (below 0), that `at` speaks of */
 	double landed;           /* tick at which this epoch began */
 	bool wraps;              /* the host jumped back by whole bars while it played, and is likely to do so again ... */
@@ -136,7 +139,8 @@ struct band {
 	struct told_until told[MAX_EPOCHS_AHEAD]; /* the same of epochs to come, each at its number modulo the size */
 	struct metre_change metres[MAX_METRE_CHANGES];
 	unsigned metre_count;
-	uint64_t heard[16][2];   /* keys, by channel, that the band has been told of as down */
+	uint64_t heard[16][2];   /* keys, by channel, that the band has been told of as down ... */
+	unsigned heard_count;    /* ... and how many */
 	uint64_t passed[16][2];  /* keys, by channel, that were passed through as down */
 	double rolled;           /* seconds that the host has played since `rolled_since` */
 	int64_t rolled_since;    /* ns of the monotonic clock */

@@ -8,6 +8,10 @@
 /* ... or has not been processed for a while. It is where the last block ended, and a jump leads elsewhere. */
 #define SAME INT64_C(1000)
 
+/* An instance is no further behind the session than so many epochs: their messages are as old as those of the instance
+ * that leads, but for the time of a look at all of them. */
+#define MAX_EPOCHS_BEHIND 4
+
 static bool are_alike(struct stretch one, struct stretch other)
 {
 	return one.begun == other.begun && one.stopped == other.stopped;
@@ -40,11 +44,11 @@ static bool comes_in_between(const struct epochs *epochs, const struct epoch_cou
 	return !goes_back && !at.stopped && !newest.stopped && at.begun > newest.begun && apart > -close && apart < close;
 }
 
-/* Return the number of the newest epoch that is like a stretch; 0 where there is none. */
+/* Return the number of the newest epoch that is like a stretch; 0 where none of late is. */
 static int64_t find(const struct epochs *epochs, struct stretch stretch)
 {
 	int64_t number = epochs->newest;
-	for (int i = 0; i < MAX_KNOWN_EPOCHS && number > 0; i++, number--)
+	for (int i = 0; i <= MAX_EPOCHS_BEHIND && number > 0; i++, number--)
 		if (is_known_as(epochs, number, stretch))
 			return number;
 	return 0;
@@ -71,7 +75,7 @@ static bool disagrees(const struct epochs *epochs, const struct epoch_count *cou
 /* Tell whether no other epoch that is known is like the one of a number. */
 static bool is_unique(const struct epochs *epochs, int64_t number, struct stretch at)
 {
-	if (!is_known_as(epochs, number, at))
+	if (!is_known_as(epochs, number, at) || number < (int64_t)epochs->newest - MAX_EPOCHS_BEHIND)
 		return false;
 	for (int64_t other = epochs->newest; other > 0 && other > (int64_t)epochs->newest - MAX_KNOWN_EPOCHS; other--)
 		if (other != number && is_known_as(epochs, other, at))

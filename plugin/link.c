@@ -38,6 +38,8 @@
 #define SILENCE_NS (3 * SECOND)
 #define ERROR_SHOWN_NS (5 * SECOND)
 #define LATE_END_VELOCITY 64
+/* Notes that are kept for instances which join, or turn out to be in another epoch than was thought. */
+#define MAX_KEPT 512
 
 enum phase { AWAY, GREETED, WELCOME };
 
@@ -45,6 +47,12 @@ enum phase { AWAY, GREETED, WELCOME };
 struct early {
 	uint32_t epoch; /* 0: there is none */
 	int64_t until;  /* ns: the lead is waited for until then */
+	struct message message;
+};
+
+/* What the daemon has told of an epoch, as the session counts it. */
+struct kept {
+	long long epoch;
 	struct message message;
 };
 
@@ -81,6 +89,9 @@ struct session {
 	int taken; /* bits as in `plays` of what all connections of the session play */
 	bool values_waited; /* all values are to be sent */
 	uint64_t held[16][2]; /* keys, by channel, that the daemon has been told of as down */
+	struct kept notes[MAX_KEPT]; /* the newest ones, each at its number modulo the size */
+	unsigned note_count;         /* ever kept */
+	struct kept untils[MAX_EPOCHS_AHEAD]; /* each at its epoch modulo the size */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -204,19 +215,66 @@ static void put(struct band *band, const struct message *message)
 		flush_band(band);
 }
 
+/* Put a message for an instance with its own count of the epochs. */
+static void put_to_one(const struct session *session, struct band *band, const struct message *message, long long epoch)
+{
+	long long own = epoch - band->count.offset;
+	bool for_role = message->type != MESSAGE_NOTE || atomic_load(&band->outputs) >> message->data[0] & 1;
+	if (!band->count.holds || own < 0 || own > UINT32_MAX || !for_role)
+		return;
+	struct message counted = *message;
+	counted.epoch = (uint32_t)own;
+	counted.foretold = epoch > (long long)session->epochs.newest;
+	put(band, &counted);
+}
+
+/* Keep what is told of an epoch, and forget what is no more to be told. */
+static void keep(struct session *session, const struct message *message, long long epoch)
+{
+	if (message->type == MESSAGE_NOTE) {
+		session->notes[session->note_count++ % MAX_KEPT] = (struct kept){epoch, *message};
+	} else if (message->type == MESSAGE_UNTIL && epoch > 0) {
+		session->untils[epoch % MAX_EPOCHS_AHEAD] = (struct kept){epoch, *message};
+	} else if (message->type != MESSAGE_PROGRAM) {
+		for (unsigned i = 0; i < MAX_KEPT; i++)
+			if (message->type == MESSAGE_PANIC ||
+			    (message->type == MESSAGE_FORGET && session->notes[i].epoch == epoch) ||
+			    (message->type == MESSAGE_STOP && session->notes[i].message.data[0] == message->data[0]))
+				session->notes[i].epoch = 0;
+		if (message->type == MESSAGE_FORGET && epoch > 0)
+			session->untils[epoch % MAX_EPOCHS_AHEAD].epoch = 0;
+	}
+}
+
+static void forget_kept(struct session *session)
+{
+	memset(session->notes, 0, sizeof session->notes);
+	memset(session->untils, 0, sizeof session->untils);
+}
+
+/* Tell an instance once more what was told of the epoch that it is in, and of later ones. */
+static void tell_again(struct session *session, struct band *band)
+{
+	long long epoch = (long long)band->count.own + band->count.offset;
+	const struct message forget = {.type = MESSAGE_FORGET, .data = {true}, .epoch = band->count.own};
+	put(band, &forget);
+	for (unsigned i = 0; i < MAX_KEPT; i++) {
+		const struct kept *note = &session->notes[(session->note_count + i) % MAX_KEPT];
+		if (note->epoch && note->epoch >= epoch)
+			put_to_one(session, band, &note->message, note->epoch);
+	}
+	for (unsigned i = 0; i < MAX_EPOCHS_AHEAD; i++)
+		if (session->untils[i].epoch && session->untils[i].epoch >= epoch)
+			put_to_one(session, band, &session->untils[i].message, session->untils[i].epoch);
+}
+
 /* Pass a message on to all instances, each with its own count of the epochs. */
 static void put_to_all(struct session *session, struct message *message, long long wire_epoch)
 {
 	long long epoch = wire_epoch + session->epoch_base;
-	message->foretold = epoch > (long long)session->epochs.newest;
-	for (struct band *band = session->bands; band; band = band->next) {
-		long long own = epoch - band->count.offset;
-		bool for_role = message->type != MESSAGE_NOTE || atomic_load(&band->outputs) >> message->data[0] & 1;
-		if (!band->count.holds || own < 0 || own > UINT32_MAX || !for_role)
-			continue;
-		message->epoch = (uint32_t)own;
-		put(band, message);
-	}
+	keep(session, message, epoch);
+	for (struct band *band = session->bands; band; band = band->next)
+		put_to_one(session, band, message, epoch);
 }
 
 static void show_status(struct session *session, int64_t now)
@@ -426,6 +484,7 @@ static void hang_up(struct session *session, int64_t now)
 	session->next_try = now + pauses[session->tries < last ? session->tries : last];
 	session->tries++;
 	session->taken = 0;
+	forget_kept(session);
 	for (struct band *band = session->bands; band; band = band->next)
 		flush_band(band);
 }
@@ -617,19 +676,14 @@ static void begin_epoch(struct session *session, const struct message *message, 
 	session->at = *message;
 	session->begun = message->begun;
 	session->waiting.waits = false;
-	for (struct band *band = session->bands; band; band = band->next)
+	for (struct band *band = session->bands; band; band = band->next) {
+		int64_t offset = band->count.offset;
 		if (band != session->lead)
 			epochs_match(&session->epochs, &band->count);
-	say_at(session, now);
-}
-
-/* Have an instance forget what it was told of epochs which turned out to be none of its own. */
-static void forget_epochs(struct band *band, int64_t count)
-{
-	for (int64_t i = 1; i <= count && i < MAX_EPOCHS_AHEAD; i++) {
-		const struct message forget = {.type = MESSAGE_FORGET, .epoch = band->count.own + (uint32_t)i};
-		put(band, &forget);
+		if (band->count.offset != offset)
+			tell_again(session, band);
 	}
+	say_at(session, now);
 }
 
 /* Take where the host is from the instance that leads. */
@@ -652,9 +706,10 @@ static void ask_for_waiting(struct session *session, int64_t now)
 	if (!waiting->waits || session->at.data[0] != MODE_OFFLINE || !is_there)
 		return;
 	session->waiting.waits = false;
-	if (waiting->ahead <= session->at.ahead)
+	int64_t ahead = waiting->position + waiting->ahead - session->at.position;
+	if (ahead <= session->at.ahead)
 		return;
-	session->at.ahead = waiting->ahead;
+	session->at.ahead = ahead;
 	say_at(session, now);
 }
 
@@ -688,8 +743,8 @@ static void take_transport(struct session *session, struct band *band, const str
 	int64_t epoch = epochs_take(&session->epochs, &band->count, message->epoch, find_stretch(message),
 	                            band == session->lead, now);
 	band->count.reached = message->position;
-	if (before.holds && before.own == message->epoch)
-		forget_epochs(band, band->count.offset - before.offset);
+	if (!before.holds || band->count.offset != before.offset)
+		tell_again(session, band);
 	bool is_new = epoch > (int64_t)session->epochs.newest && epoch <= UINT32_MAX;
 	if (band == session->lead && is_new) {
 		begin_epoch(session, message, (uint32_t)epoch, now);

@@ -174,9 +174,11 @@ static void read_position(const struct uris *uris, const LV2_Atom_Object *object
 	const char *at = (const char *)(&object->body + 1);
 	while (at + sizeof(LV2_Atom_Property_Body) <= end) {
 		const LV2_Atom_Property_Body *property = (const LV2_Atom_Property_Body *)at;
-		for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-			if (property->key == keys[i].key && !read_number(uris, &property->value, keys[i].number))
-				*keys[i].number = NAN;
+		size_t i = 0, count = sizeof keys / sizeof *keys;
+		while (i < count && property->key != keys[i].key)
+			i++;
+		if (i < count && !read_number(uris, &property->value, keys[i].number))
+			*keys[i].number = NAN;
 		at += sizeof *property + ((property->value.size + 7u) & ~7u);
 	}
 }

@@ -30,7 +30,7 @@ enum mode { MODE_STOPPED, MODE_ROLLING, MODE_OFFLINE };
 struct message {
 	uint8_t type;
 	uint8_t data[3]; /* MIDI: the bytes; NOTE: role, pitch, velocity (0: it ends); PROGRAM: role, program from 1 on;
-	                  * SET: the parameter's number; TRANSPORT: an enum mode, beats and unit of the metre */
+	                  * FORGET: later epochs, too; SET: the parameter's number; TRANSPORT: an enum mode, beats and unit of the metre */
 	uint32_t epoch;
 	bool foretold;       /* NOTE, UNTIL: for an epoch that nobody has begun yet */
 	int64_t position;    /* PROGRAM: the bank; TRANSPORT: where the host is */

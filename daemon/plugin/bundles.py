@@ -13,7 +13,7 @@ from music.errors import UserError
 
 LV2_BUNDLE, CLAP_FILE = "houseband.lv2", "houseband.clap"
 #: C sources that both plugins are made of, then the one of each interface
-_SHARED = ("core.c", "link.c", "epochs.c", "ramp.c", "start.c", "state.c", "parameters.c")
+_SHARED = ("core.c", "link.c", "epochs.c", "ramp.c", "tempo.c", "start.c", "state.c", "parameters.c")
 _LV2, _CLAP = "lv2.c", "clap.c"
 _TURTLE = ("manifest.ttl", "houseband.ttl", "presets.ttl")
 _FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-fPIC", "-fvisibility=hidden", "-shared", "-pthread")

@@ -22,7 +22,7 @@ ABSENT, CONNECTING, PLAYING, FAILED = range(4)
 NOTE_ON, NOTE_OFF = 0x90, 0x80
 #: seconds after which a test gives up
 PATIENCE_S = 20
-SOURCES = ("core.c", "link.c", "epochs.c", "ramp.c", "start.c", "state.c", "parameters.c")
+SOURCES = ("core.c", "link.c", "epochs.c", "ramp.c", "tempo.c", "start.c", "state.c", "parameters.c")
 
 EMIT = ctypes.CFUNCTYPE(
     ctypes.c_bool, ctypes.c_void_p, ctypes.c_uint32, ctypes.POINTER(ctypes.c_uint8), ctypes.c_uint32

@@ -48,10 +48,17 @@ class Host:
     """A host with one instance, for which a note is told at every quarter of a tick."""
 
     def __init__(
-        self, make: Callable[..., Instance], daemon: Daemon, *, tells_rise: bool, rounds: bool = False
+        self,
+        make: Callable[..., Instance],
+        daemon: Daemon,
+        *,
+        tells_rise: bool,
+        rounds: bool = False,
+        tells_bpm: float | None = None,
     ) -> None:
+        """tells_bpm: the host tells this, whatever the tempo."""
         self._bass, self._connection = make(BASS), daemon.accept()
-        self._tells_rise, self._rounds = tells_rise, rounds
+        self._tells_rise, self._rounds, self._tells_bpm = tells_rise, rounds, tells_bpm
         self._tick, self._frame, self._bpm = 0.0, 0, 120.0
         self._run(64, 0.0)
         epoch = int(self._connection.hear("at")[0])
@@ -60,7 +67,7 @@ class Host:
 
     def _run(self, frames: int, rise: float) -> list[tuple[int, bytes]]:
         told = rise if self._tells_rise else ROUNDS if self._rounds else None
-        place = find_place(self._tick, self._frame, self._bpm, told)
+        place = find_place(self._tick, self._frame, self._tells_bpm or self._bpm, told)
         sent = self._bass.run(frames, (0, place))
         self._tick += (self._bpm * frames + rise * frames**2 / 2) * TICKS_PER_FRAME_AND_BPM
         self._bpm += rise * frames
@@ -131,6 +138,20 @@ def test_a_tempo_that_leaps_in_a_host_that_rounds_its_positions_is_no_ramp(
     for frames in (2048, 500, 64, 1, 700):
         host.play(frames, step=8)
         assert host.play(4096) < 10 * NEAREST  # a part of a beat is 12 samples
+
+
+def test_a_ramp_of_which_a_host_tells_only_the_first_tempo_and_rounded_places_is_followed(
+    make: Callable[..., Instance], daemon: Daemon
+) -> None:
+    host = Host(make, daemon, tells_rise=False, rounds=True, tells_bpm=120)
+    assert max(host.play(1024) for _ in range(10)) < NEAREST
+    bpm, deviations = 120.0, []
+    for _ in range(60):  # even in beats, as Ardour's ramps are
+        rise = bpm * 0.1 / RATE
+        deviations.append(host.play(1024, rise))
+        bpm += 1024 * rise
+    assert max(deviations[:15]) < 25  # it may be no ramp yet; a part of a beat is 12 samples
+    assert max(deviations[15:]) < 6  # without a ramp they would be 100 late by now
 
 
 def test_a_ramp_that_a_host_tells_is_followed_from_its_first_sample(

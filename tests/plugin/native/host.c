@@ -5,12 +5,14 @@
  *
  * A scene is a few seconds in one way: "exact" ones are rendered offline, where every note has to be there, at the
  * sample that is nearest to its position; in the others the host does not wait, the daemon may be killed or hang, and
- * instances are bypassed, told to play another role, or taken down; there every note that begins has to end. */
+ * instances are bypassed, told to play another role, or taken down; there every note that begins has to end. What a run
+ * costs is measured in those: the plugin is shown a clock that goes as the host plays, and takes it for real time. */
 #define _GNU_SOURCE
 #include "host.h"
 
 #include "parameters.h"
 
+#include <dlfcn.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,6 +25,7 @@
 #define INSTANCES 5
 #define BARS 2000
 #define LONGEST_BLOCK 8192u
+#define PACE 10 /* a host that does not wait plays so many times faster than the daemon's clock goes */
 #define MILLITICKS 24000.0 /* a quarter note */
 
 static const uint8_t CHANNELS[] = {0, 1, 2, 3, 9};
@@ -57,8 +60,24 @@ static bool settles; /* the host waits for the daemon: for how many blocks, the 
 static unsigned long notes, blocks, wrong, epochs, through_in, through_out, wraps;
 static unsigned long ramp_notes, doubtful_notes;
 static double seconds, worst_ramp_deviation, worst_doubtful_deviation, worst_deviation;
-static double worst_ns, worst_share, worst_wall_share, worst_share_alone; /* share: of the block's period */
 static unsigned long long_runs; /* that took more than 5 % of the period */
+/* What runs have cost, by the samples of their blocks. */
+static struct cost_class {
+	uint32_t most; /* samples */
+	unsigned long runs;
+	double sum_ns, worst_ns;
+	double worst_share; /* of the period */
+	double worst_undisturbed_ns; /* of those that no other process broke off */
+	unsigned long worst_work;
+} classes[] = {{.most = 8}, {.most = 63}, {.most = 256}, {.most = 1024}, {.most = UINT32_MAX}};
+/* What the same small work costs each time: by so much the machine is wrong. */
+static double control_sum_ns, worst_control_ns;
+static unsigned long controls;
+/* The work of a run, less what each sample of the block and each event that comes out may cost. */
+#define WORK_PER_FRAME 6
+#define WORK_PER_EVENT 100
+static unsigned long all_work, worst_own_work;
+static bool is_paced; /* the plugin is shown the host's clock */
 static uint64_t state = 1;
 
 static void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -279,15 +298,20 @@ static double read_ns(clockid_t clock)
 /* What the newest run took, without the work of the driver. */
 static struct {
 	double cpu_ns, wall_ns;
+	unsigned long work;
 	bool waited, broken_off;
 } cost;
+static _Thread_local bool is_shown; /* now: the plugin runs */
 static struct rusage usage_before;
 static double cpu_before, wall_before;
+static unsigned long work_before;
 
 void cost_begin(void)
 {
 	getrusage(RUSAGE_THREAD, &usage_before);
 	wall_before = read_ns(CLOCK_MONOTONIC);
+	is_shown = is_paced;
+	work_before = work_done();
 	cpu_before = read_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
@@ -295,33 +319,71 @@ void cost_end(void)
 {
 	struct rusage usage;
 	cost.cpu_ns = read_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_before;
+	is_shown = false;
 	cost.wall_ns = read_ns(CLOCK_MONOTONIC) - wall_before;
+	cost.work = work_done() - work_before;
 	getrusage(RUSAGE_THREAD, &usage);
 	cost.waited = usage.ru_nvcsw != usage_before.ru_nvcsw;
 	cost.broken_off = usage.ru_nivcsw != usage_before.ru_nivcsw;
 }
 
-/* Keep the longest time that a run took, but for those in which the plugin waited: a host that does not wait either
- * outruns real time, and is then taken for one that renders. A run that another process broke off goes on with caches
- * that are empty, so that those without are told apart. */
+/* Show the plugin the host's own clock where that does not go with the world's. */
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+	static int (*next)(clockid_t, struct timespec *);
+	if (!next)
+		*(void **)&next = dlsym(RTLD_NEXT, "clock_gettime");
+	if (!is_shown || clock != CLOCK_MONOTONIC)
+		return next(clock, now);
+	now->tv_sec = (time_t)seconds;
+	now->tv_nsec = (long)((seconds - floor(seconds)) * 1e9);
+	return 0;
+}
+
+/* Measure a small work that is the same each time. */
+static void measure_control(void)
+{
+	static volatile double number = 1;
+	double begun = read_ns(CLOCK_THREAD_CPUTIME_ID);
+	for (int i = 0; i < 500; i++)
+		number = number * 1.0000001;
+	double ns = read_ns(CLOCK_THREAD_CPUTIME_ID) - begun;
+	worst_control_ns = fmax(worst_control_ns, ns);
+	control_sum_ns += ns;
+	controls++;
+}
+
+/* Keep what a run cost, but for those in which the plugin may wait. A run that another process broke off goes on with
+ * caches that are empty, so that those without are told apart. */
 static void measure(int instance, uint32_t frames, const struct events *out)
 {
-	if (exact || cost.waited)
+	if (!is_paced)
 		return;
-	worst_ns = fmax(worst_ns, cost.cpu_ns);
+	struct cost_class *class = classes;
+	while (frames > class->most)
+		class++;
+	class->runs++;
+	class->sum_ns += cost.cpu_ns;
+	class->worst_ns = fmax(class->worst_ns, cost.cpu_ns);
 	double share = cost.cpu_ns / 1e9 * rate / frames;
-	if (frames < 64)
-		return;
-	worst_share = fmax(worst_share, share);
-	worst_wall_share = fmax(worst_wall_share, cost.wall_ns / 1e9 * rate / frames);
+	class->worst_share = fmax(class->worst_share, share);
 	if (!cost.broken_off)
-		worst_share_alone = fmax(worst_share_alone, share);
-	if (share <= 0.05)
+		class->worst_undisturbed_ns = fmax(class->worst_undisturbed_ns, cost.cpu_ns);
+	if (cost.work > class->worst_work)
+		class->worst_work = cost.work;
+	all_work += cost.work;
+	unsigned long allowed = WORK_PER_FRAME * (unsigned long)frames + WORK_PER_EVENT * (unsigned long)out->count;
+	if (cost.work > allowed && cost.work - allowed > worst_own_work)
+		worst_own_work = cost.work - allowed;
+	if (cost.waited)
+		complain("instance %d waits in real time", instance);
+	measure_control();
+	if (frames < 64 || share <= 0.05)
 		return;
 	long_runs++;
 	if (getenv("HOST_LOG"))
-		fprintf(stderr, "instance %d: %.1f us for %u samples at %g Hz, %u events out\n", instance, cost.cpu_ns / 1e3, frames,
-		        rate, out->count);
+		fprintf(stderr, "instance %d: %.1f us, work %lu, for %u samples at %g Hz, %u events out\n", instance,
+		        cost.cpu_ns / 1e3, cost.work, frames, rate, out->count);
 }
 
 static void put_melody(struct events *in, uint32_t frame)
@@ -610,8 +672,11 @@ static void play_rough_scene(double length)
 	if (way == 0)
 		fake_stop();
 	fake_hang(way == 1);
+	is_paced = true;
 	while (seconds < until) {
-		run_block(draw_block());
+		uint32_t frames = draw_block();
+		run_block(frames);
+		usleep((useconds_t)(frames / rate * 1e6 / PACE));
 		clamp_tempo();
 		if (draw(40) == 0)
 			surprise();
@@ -619,9 +684,8 @@ static void play_rough_scene(double length)
 			disturb();
 		if (draw(20) == 0)
 			shuffle_instances();
-		if (draw(20) == 0)
-			usleep(1000);
 	}
+	is_paced = false;
 	fake_hang(false);
 	if (way == 0)
 		fake_start(socket_path);
@@ -692,6 +756,7 @@ int main(int count, char **arguments)
 	binary = arguments[2];
 	socket_path = arguments[3];
 	double length = count > 4 ? atof(arguments[4]) : 60;
+	read_ns(CLOCK_MONOTONIC); /* finds the system's own function, before there are other threads */
 	state = 88172645463325252u + (count > 5 ? strtoull(arguments[5], NULL, 10) : 0) * 7919;
 	const char *way = count > 6 ? arguments[6] : "";
 	setenv("HOUSEBAND_PLUGIN_SOCKET", socket_path, 1);
@@ -718,11 +783,20 @@ int main(int count, char **arguments)
 		fake_stop();
 	printf("{\"format\": \"%s\", \"seconds\": %.1f, \"blocks\": %lu, \"notes\": %lu, \"epochs\": %lu, \"wraps\": %lu, "
 	       "\"wrong\": %lu, \"hanging\": %u, \"worst_deviation_samples\": %.3f, \"worst_ramp_deviation_samples\": %.3f, "
-	       "\"ramp_notes\": %lu, \"worst_doubtful_deviation_samples\": %.1f, \"doubtful_notes\": %lu, \"worst_run_us\": %.1f, "
-	       "\"worst_run_percent_of_period\": %.3f, \"worst_run_percent_undisturbed\": %.3f, "
-	       "\"worst_run_percent_by_the_wall\": %.3f, \"runs_above_5_percent\": %lu, \"melody\": [%lu, %lu]}\n",
+	       "\"ramp_notes\": %lu, \"worst_doubtful_deviation_samples\": %.1f, \"doubtful_notes\": %lu, "
+	       "\"runs_above_5_percent\": %lu, \"work\": %lu, \"worst_own_work\": %lu, \"control_us\": [%.2f, %.2f], \"runs\": {",
 	       arguments[1], seconds, blocks, notes, epochs, wraps, wrong, hanging, worst_deviation,
-	       worst_ramp_deviation, ramp_notes, worst_doubtful_deviation, doubtful_notes, worst_ns / 1e3,
-	       100 * worst_share, 100 * worst_share_alone, 100 * worst_wall_share, long_runs, through_in, through_out);
+	       worst_ramp_deviation, ramp_notes, worst_doubtful_deviation, doubtful_notes, long_runs, all_work, worst_own_work,
+	       controls ? control_sum_ns / 1e3 / (double)controls : 0, worst_control_ns / 1e3);
+	uint32_t least = 1;
+	for (struct cost_class *class = classes; class < classes + sizeof classes / sizeof *classes; class++) {
+		printf("%s\"%u-%u\": {\"count\": %lu, \"mean_us\": %.2f, \"worst_us\": %.1f, \"worst_undisturbed_us\": %.1f, "
+		       "\"worst_percent_of_period\": %.2f, \"worst_work\": %lu}",
+		       class == classes ? "" : ", ", least, class->most == UINT32_MAX ? LONGEST_BLOCK : class->most, class->runs,
+		       class->runs ? class->sum_ns / 1e3 / (double)class->runs : 0, class->worst_ns / 1e3,
+		       class->worst_undisturbed_ns / 1e3, 100 * class->worst_share, class->worst_work);
+		least = class->most + 1;
+	}
+	printf("}, \"melody\": [%lu, %lu]}\n", through_in, through_out);
 	return wrong || hanging;
 }

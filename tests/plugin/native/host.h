@@ -54,6 +54,9 @@ extern const struct driver lv2_driver, clap_driver;
 void cost_begin(void);
 void cost_end(void);
 
+/* Return what this thread has done in the plugin, in blocks of its code; 0 where it is not built to be counted. */
+unsigned long work_done(void);
+
 /* The daemon. */
 void fake_start(const char *path);
 void fake_stop(void); /* as kill -9 does */
