@@ -14,6 +14,7 @@ All time positions are beats; a beat's four steps lie side by side in its channe
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +24,7 @@ from models.gan.dataset import GAN_STYLES, RHYTHM_ROWS
 from models.gan.roll import WRITTEN_BEATS, RollLogits, SoftRoll
 from models.harmonist.network import Given, Harmonist, HarmonistConfig, measure_agreement
 from models.key_equivariant import Block, KeyConv, KeyNorm, Layout, Width, join
-from models.recipe import Count
+from models.recipe import Bounds, Count
 from music.chords import QUALITIES
 from music.encoding.gan_canvas import (
     BAND_KNOWN,
@@ -62,6 +63,7 @@ class GanConfig:
     blocks: Count = 3  #: residual blocks a level
     critic: tuple[int, int] = (12, 48)  #: width
     critic_hears_future: bool = True  #: it hears the true melody right of the now-line, too
+    critic_beats: Annotated[int, Bounds(4, CANVAS_BEATS)] = 32  #: it hears so many, the last of the canvas
     harmonist: HarmonistConfig = field(default_factory=HarmonistConfig)
 
 
@@ -258,16 +260,15 @@ class Encoder(nn.Module):
 
 
 class Critic(nn.Module):
-    """Tells how real a band sounds under its melody: the last 16 beats of the canvas -> one number a bar, (B, 4).
+    """Tells how real a band sounds under its melody: the last beats of the canvas -> one number for each four of them.
 
     Without normalisation: near silence it would make the critic arbitrarily steep where no penalty looks.
     """
 
-    BEATS = 16
-
     def __init__(self, config: GanConfig) -> None:
         super().__init__()
         self.hears_future = config.critic_hears_future
+        self.beats = config.critic_beats
         width = Width(*config.critic)
         plain_in = (DRUM_PLANES + 5) * STEPS_PER_BEAT + len(GAN_STYLES)
         self.read = KeyConv(Width(PITCHED_PLANES * STEPS_PER_BEAT, plain_in), width, gain=2.0)
@@ -277,15 +278,15 @@ class Critic(nn.Module):
         self.judge = KeyConv(width, Width(0, 1), gain=1.0)
 
     def forward(self, melody: Tensor, roll: SoftRoll, phase: Tensor, style: Tensor) -> Tensor:
-        """Judge a band.
+        """Judge a band; return (B, beats / 4).
 
         melody: (B, BAND, 12, T); roll: over the same T steps; phase: (B, 5, T), beat of the bar and what is known of
         the band; style: (B, styles).
         """
-        steps = self.BEATS * STEPS_PER_BEAT
+        steps = self.beats * STEPS_PER_BEAT
         pitched = torch.cat([melody, roll.band], 1)[..., -steps:]
         plain = torch.cat([roll.drums, phase], 1)[..., -steps:]
-        condition = style[:, :, None].expand(-1, -1, self.BEATS)
+        condition = style[:, :, None].expand(-1, -1, self.beats)
         x = self.read(torch.cat([cut_beats(pitched, plain), condition], 1))
         for block in self.blocks:
             x = block(x)

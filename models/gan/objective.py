@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -36,11 +36,11 @@ from models.gan.roll import RHYTHM_NOISES, WRITTEN_BEATS, RollLogits, SoftRoll, 
 from models.harmonist.objective import load_harmonist
 from models.loss_plot import LossPanel
 from models.optimisation import anneal, average_count, average_tensor, set_rate, update_average, update_weights, warm_up
-from models.recipe import BatchSize, Count, Rate, Share, read_recipe
+from models.recipe import BatchSize, Bounds, Count, Rate, Share, read_recipe
 from music.chords import QUALITIES
 from music.encoding import gan_canvas
 from music.encoding.gan_canvas import BAND_KNOWN, BEAT_OF_BAR, DRUM_PLANES, FIRST_NOW_STEP, FUTURE_STEPS
-from music.note import PITCH_CLASSES
+from music.note import PITCH_CLASSES, STEPS_PER_BEAT
 from music.styles import get_weights
 
 #: how far from a band's groove vector its part is still taught, and temperature 1 may stray
@@ -75,6 +75,7 @@ class GanRecipe:
     adversarial: float = 0.3  #: the critic's pull on the last layer as a share of the likelihood's
     adversarial_from: Share = 0.6
     critic_updates: Count = 3  #: for each update of the generator
+    critic_memory: Annotated[int, Bounds(1, 256)] = 8  #: it learns from what was played in so many updates
     critic_rate: Rate = 3e-5  #: at 3e-4 the penalty overshoots and the critic runs away (models/LOG.md, run 7)
     penalty: float = 10.0  #: weight of the gradient penalty
     chord_temperature: float = 0.3
@@ -147,7 +148,7 @@ class GanObjective:
             "critic_optimizer": torch.optim.Adam(self.critic.parameters(), recipe.critic_rate, (0.0, 0.9)),
         }
         #: what the critic learns from: examples of the last updates
-        self.examples: deque[CriticExamples] = deque(maxlen=8)
+        self.examples: deque[CriticExamples] = deque(maxlen=recipe.critic_memory)
 
     @staticmethod
     def read_recipe(values: Mapping[str, Any]) -> GanRecipe:
@@ -255,7 +256,7 @@ class GanObjective:
         penalty is that of every third of them, or of all where they are few.
         """
         melody, fake_whole, phase, style = _collect_hearing(batch, fake, self.critic.hears_future)
-        last = Critic.BEATS * 4
+        last = self.critic.beats * STEPS_PER_BEAT
         real = SoftRoll(batch["true_pitched"][:, BAND:, :, -last:], batch["true_drums"][..., -last:])
         played = SoftRoll(*(planes[..., -last:] for planes in fake_whole))
         self.examples.append(CriticExamples(melody[..., -last:], real, played, phase[..., -last:], style))
