@@ -83,19 +83,22 @@ def _join(band: CachedSong, takes: Mapping[tuple[str, str], Sequence[CachedSong]
     first, last = int(by_rule[0, 1]) // STEPS_PER_BAR, band.steps // STEPS_PER_BAR
     turn = (int(tune.min()) // STEPS_PER_BAR if len(tune) else first) % PHRASE_BARS
     ends = [*(bar for bar in range(first + 1, last) if bar % PHRASE_BARS == turn), last]
-    rows, begin = [], first
+    rows, fills, begin = [], [], first
     take = suiting[int(random.integers(len(suiting)))]
     for index, end in enumerate(ends):
         phrase = _repeat(take, begin, end)
         if end < last and random.random() < _FILL_SHARE:
-            phrase = _end_with_fill(phrase, take, takes[band.split, take.style], end, random)
+            fill = _choose_fill(take, takes[band.split, take.style], random)
+            if fill is not None:
+                phrase = _end_with_fill(phrase, fill, end)
+                fills.append((end - 1) * STEPS_PER_BAR)
         rows.append(phrase)
         begin = end
         if index % _TAKE_PHRASES == 1:
             take = suiting[int(random.integers(len(suiting)))]
     notes = np.concatenate([band.notes[band.notes[:, 0] != _DRUMS], *rows])
     notes = notes[np.lexsort((notes[:, 2], notes[:, 0], notes[:, 1]))]
-    return replace(band, name=f"{band.name} with drummers", notes=notes)
+    return replace(band, name=f"{band.name} with drummers", notes=notes, fills=tuple(fills))
 
 
 def _suits(take: CachedSong, band: CachedSong) -> bool:
@@ -120,19 +123,15 @@ def _repeat(take: CachedSong, begin: int, end: int) -> NDArray[np.int32]:
     return rows[rows[:, 1] < end * STEPS_PER_BAR]
 
 
-def _end_with_fill(
-    phrase: NDArray[np.int32],
-    take: CachedSong,
-    takes: Sequence[CachedSong],
-    end: int,
-    random: np.random.Generator,
-) -> NDArray[np.int32]:
-    """Return a phrase whose last bar is that of a fill: of the take's drummer and style, or else of the style."""
+def _choose_fill(take: CachedSong, takes: Sequence[CachedSong], random: np.random.Generator) -> CachedSong | None:
+    """Draw a fill of a take's drummer and style, or else of the style; None where there is none."""
     fills = [fill for fill in takes if fill.is_fill]
     fills = [fill for fill in fills if _get_drummer(fill) == _get_drummer(take)] or fills
-    if not fills:
-        return phrase
-    fill = fills[int(random.integers(len(fills)))]
+    return fills[int(random.integers(len(fills)))] if fills else None
+
+
+def _end_with_fill(phrase: NDArray[np.int32], fill: CachedSong, end: int) -> NDArray[np.int32]:
+    """Return a phrase, which ends before a bar, whose last bar is that of a fill."""
     last = int(fill.notes[:, 1].max()) // STEPS_PER_BAR
     own = fill.notes[fill.notes[:, 1] >= last * STEPS_PER_BAR]
     own = own + np.array([0, (end - 1 - last) * STEPS_PER_BAR, 0, 0, 0], np.int32)

@@ -59,6 +59,8 @@ class CachedSong:
     metre: Metre = Metre()
     bpm: int = 0  #: quarters a minute, at its beginning; 0 where it is not known
     is_fill: bool = False  #: a drummer's bar or two that leads into the next section
+    #: steps at which bars begin in which its drummer plays a fill; `models.data.played_drums` tells, a cache does not
+    fills: tuple[int, ...] = ()
 
     @property
     def steps(self) -> int:

@@ -24,6 +24,7 @@ from music.encoding import gan_canvas, melody_context
 from music.encoding.gan_canvas import (
     BAND_KNOWN,
     BEAT_OF_BAR,
+    CANVAS_BEATS,
     CANVAS_STEPS,
     DRUM_CLASS,
     DRUM_PLANES,
@@ -77,6 +78,7 @@ class GanScore:
     first_bar: int  #: of the melody
     bars: int
     metre: Metre
+    fills: NDArray[np.bool_]  #: (T / 4,): beats of bars in which a drummer leads into another section
 
     def find_canvas(self, now: int) -> int:
         """Return the step of the score at which the canvas of a now-line begins."""
@@ -125,7 +127,18 @@ def draw_score(song: CachedSong, transpose: int = 0) -> GanScore:
         first_bar=first_bar,
         bars=song.steps // per_bar,
         metre=song.metre,
+        fills=_mark_fills(song, steps),
     )
+
+
+def _mark_fills(song: CachedSong, steps: int) -> NDArray[np.bool_]:
+    """Return the beats of a score of so many steps that lie in a fill."""
+    fills = np.zeros(steps // STEPS_PER_BEAT, np.bool_)
+    beats = song.metre.steps_per_bar // STEPS_PER_BEAT
+    for start in song.fills:
+        first = (FIRST_NOW_STEP + start) // STEPS_PER_BEAT
+        fills[first : first + beats] = True
+    return fills
 
 
 def _spread_chords(song: CachedSong, steps: int, transpose: int) -> NDArray[np.int8]:
@@ -185,6 +198,7 @@ class GanBatch(NamedTuple):
     true_drums: NDArray[np.float32]  #: (B, DRUM_PLANES, CANVAS_STEPS): the song
     bar: NDArray[np.float32]  #: (B, RHYTHM_ROWS, STEPS_PER_BAR): the mean bar of the song's rhythm there
     pulse: NDArray[np.float32]  #: (B, PULSE_PLANES, CANVAS_STEPS): see music.encoding.gan_canvas.mark_pulse
+    fill: NDArray[np.float32]  #: (B, CANVAS_BEATS): beats of bars in which a drummer leads into another section
     velocity: NDArray[np.float32]  #: (B, ROLES, CANVAS_STEPS)
     chords: NDArray[np.int64]  #: (B, 2, CANVAS_BEATS)
     style: NDArray[np.int64]  #: (B,)
@@ -361,6 +375,7 @@ def _show(stream: _Stream) -> GanBatch:
         true_drums=score.drums[:, window].astype(np.float32),
         bar=find_mean_bar(score.rhythm[:, window], -place, score.metre),
         pulse=gan_canvas.mark_pulse(place, score.metre),
+        fill=score.fills[first // STEPS_PER_BEAT :][:CANVAS_BEATS].astype(np.float32),
         velocity=score.velocity[:, window],
         chords=score.chords[:, first // STEPS_PER_BEAT : (first + CANVAS_STEPS) // STEPS_PER_BEAT].astype(np.int64),
         style=np.asarray(score.style, np.int64),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,11 @@ from models.data.song_cache import CachedSong
 from models.gan.dataset import GAN_STYLES, RHYTHM_ROWS, draw_score, find_mean_bar
 from models.gan.network import Encoder
 from music.analysis import note_density
-from music.encoding.gan_canvas import CANVAS_STEPS, FIRST_NOW_STEP
+from music.encoding.gan_canvas import CANVAS_STEPS, DRUM_CLASS, DRUM_PLANES, FIRST_NOW_STEP
 from music.evaluation.passage import collect_notes, find_passage
 from music.evaluation.rhythm import measure_drums, measure_groove
-from music.note import TICKS_PER_STEP, Metre, Note
+from music.note import ROLES, TICKS_PER_STEP, Metre, Note
+from music.track_names import PARTS
 
 #: a role plays in at least this share of a passage's bars
 PLAYED_SHARE = 0.75
@@ -27,6 +28,11 @@ MOVES = ("onsets", "on_beat", "crumbs", "groove", "drum_onsets")
 MAX_PAIRS = 3
 #: weight of all figures beside the one that strays most, when pairs are ranked
 _SUM_WEIGHT = 0.1
+#: drums that are counted together where drummers are ranked: kick, snare, cymbals that keep time; as planes
+_DRUM_GROUPS = tuple(tuple({DRUM_CLASS[note] for note in notes}) for notes in ((36,), (38, 37), (42, 46, 51)))
+#: two grooves of drummers are two where so many hits a bar differ
+OTHER_GROOVE_HITS = 1.5
+_DRUMS = PARTS.index("drums")
 #: how far a figure strays that has no value
 _UNKNOWN_STRAY = 9.0
 
@@ -50,48 +56,107 @@ class GrooveChoice:
     passages: list[GroovePassage]
     #: rows of passages whose grooves a song's sections take in turns
     pairs: list[tuple[int, int]]
+    #: those of drummers, and pairs of them, for a generator whose drummer has a groove of its own
+    drummers: list[GroovePassage] = field(default_factory=list)
+    drum_pairs: list[tuple[int, int]] = field(default_factory=list)
 
 
-def choose_passages(songs: list[CachedSong], count: int = 48, heard: int = 256) -> list[GrooveChoice]:
+def choose_passages(
+    songs: list[CachedSong], drummers: list[CachedSong] | None = None, count: int = 48, heard: int = 256
+) -> list[GrooveChoice]:
     """Return the passages of each style that the groove vector is drawn from when playing.
 
     songs: in metres of one kind. There are up to `count` pairs a style, first those that together move most as the
-    style's bands do, chosen from `heard` passages. Takes a minute.
+    style's bands do, chosen from `heard` passages; drummers: songs whose drums are chosen likewise. Takes a minute.
     """
     random = np.random.default_rng(0)
     choices = []
     for style in GAN_STYLES:
-        own = [s for s in songs if s.style == style]
-        drawn = [own[int(random.integers(len(own)))] for _ in range(2 * heard)] if len(own) > 2 * heard else own
-        found = [passage for song in drawn if (passage := draw_passage(song, random)) is not None][:heard]
+        drawn, found = _draw_passages([s for s in songs if s.style == style], heard, random)
         if not found:
             choices.append(GrooveChoice([], []))
             continue
         mean = np.nanmean([measure_moves(collect_parts(song), 0, song.steps, song.metre) for song in drawn[:heard]], 0)
         choices.append(GrooveChoice(found, rank_pairs(np.array([passage.moves for passage in found]), mean)[:count]))
+    if drummers is None:
+        return choices
+    for i, style in enumerate(GAN_STYLES):
+        own = [s for s in drummers if s.style == style and any(s.notes[:, 0] == _DRUMS)]
+        _, found = _draw_passages(own, heard, random)
+        if found:
+            bars = np.stack([passage.bar[-DRUM_PLANES:] for passage in found])
+            choices[i] = replace(choices[i], drummers=found, drum_pairs=pair_drummers(bars)[:count])
     return choices
 
 
+def _draw_passages(
+    songs: list[CachedSong], heard: int, random: np.random.Generator
+) -> tuple[list[CachedSong], list[GroovePassage]]:
+    """Return the songs that are drawn from a style's, and up to `heard` passages of them."""
+    drawn = [songs[int(random.integers(len(songs)))] for _ in range(2 * heard)] if len(songs) > 2 * heard else songs
+    return drawn, [passage for song in drawn if (passage := draw_passage(song, random)) is not None][:heard]
+
+
+def pair_drummers(bars: NDArray[np.float32]) -> list[tuple[int, int]]:
+    """Return pairs of drummers' passages, by row, each with the most alike that is another groove.
+
+    First come those that hit as often as most do. bars: (n, DRUM_PLANES, STEPS_PER_BAR), mean bars. What differs by
+    less than OTHER_GROOVE_HITS hits a bar is the same groove, and stands first in one pair only.
+    """
+    flat = bars.reshape(len(bars), -1)
+    hits = np.stack([bars[:, list(planes)].sum((1, 2)) for planes in _DRUM_GROUPS], 1)
+    stray = np.abs(hits - hits.mean(0)) / np.maximum(hits.mean(0), 1e-6)
+    apart = np.abs(flat[:, None] - flat[None]).sum(2)
+    found: list[tuple[int, int]] = []
+    for i in (stray.max(1) + _SUM_WEIGHT * stray.sum(1)).argsort().tolist():
+        if any(apart[i, j] < OTHER_GROOVE_HITS for j, _ in found):
+            continue
+        others = np.where(apart[i] < OTHER_GROOVE_HITS, np.inf, apart[i])
+        nearest = int(others.argmin())
+        found.append((i, nearest if np.isfinite(others[nearest]) else i))
+    return found
+
+
 @torch.no_grad()
-def encode_grooves(choices: list[GrooveChoice], encoder: Encoder, z: int) -> tuple[list[list[Pair]], list[list[Pair]]]:
+def encode_grooves(
+    choices: list[GrooveChoice], encoder: Encoder, z: int, drum_encoder: Encoder | None = None
+) -> tuple[list[list[Pair]], list[list[Pair]]]:
     """Return pairs of groove vectors, `z` long, and pairs of habits, by style; zeros where a style has no passage.
 
-    Habits are as music.analysis.note_density measures them.
+    With an encoder of drums each vector is followed by that of a drummer, as long. Habits are as
+    music.analysis.note_density measures them.
     """
     grooves, habits = [], []
-    device = next(encoder.parameters()).device
     for choice in choices:
         if not choice.passages:
-            grooves.append([[[0.0] * z] * 2])
+            grooves.append([[[0.0] * z * (1 if drum_encoder is None else 2)] * 2])
             habits.append([[[0.0] * note_density.HABIT_COUNT] * 2])
             continue
-        bars = np.stack([passage.bar for passage in choice.passages])
-        vectors = encoder(torch.as_tensor(bars, device=device)).tolist()
-        grooves.append([[[round(v, 4) for v in vectors[i]] for i in pair] for pair in choice.pairs])
-        habits.append(
-            [[[round(v, 3) for v in choice.passages[i].habits.tolist()] for i in pair] for pair in choice.pairs]
-        )
-    return grooves, habits
+        vectors = _encode(np.stack([passage.bar for passage in choice.passages]), encoder)
+        grooves.append([[vectors[i] for i in pair] for pair in choice.pairs])
+        habits.append([[choice.passages[i].habits.tolist() for i in pair] for pair in choice.pairs])
+        if drum_encoder is not None:
+            _add_drummers(grooves[-1], habits[-1], choice, drum_encoder, z)
+    return grooves, [[[[round(v, 3) for v in each] for each in pair] for pair in pairs] for pairs in habits]
+
+
+def _encode(bars: NDArray[np.float32], encoder: Encoder) -> list[list[float]]:
+    """Return the groove vectors of mean bars, as they are kept in a graph."""
+    vectors = encoder(torch.as_tensor(bars, device=next(encoder.parameters()).device)).tolist()
+    return [[round(v, 4) for v in vector] for vector in vectors]
+
+
+def _add_drummers(grooves: list[Pair], habits: list[Pair], choice: GrooveChoice, encoder: Encoder, z: int) -> None:
+    """Let a drummer's vector follow each of a style's, and the drums' habits be those of that drummer."""
+    drums = ROLES.index("drums")
+    if not choice.drummers:
+        grooves[:] = [[[*vector, *[0.0] * z] for vector in pair] for pair in grooves]
+        return
+    vectors = _encode(np.stack([passage.bar[-DRUM_PLANES:] for passage in choice.drummers]), encoder)
+    for n, (pair, kept) in enumerate(zip(grooves, habits, strict=True)):
+        for turn, row in enumerate(choice.drum_pairs[n % len(choice.drum_pairs)]):
+            pair[turn] = [*pair[turn], *vectors[row]]
+            kept[turn][drums] = float(choice.drummers[row].habits[drums])
 
 
 def draw_passage(song: CachedSong, random: np.random.Generator) -> GroovePassage | None:

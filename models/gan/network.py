@@ -14,13 +14,14 @@ All time positions are beats; a beat's four steps lie side by side in its channe
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from models.gan.dataset import GAN_STYLES, RHYTHM_ROWS
+from models.gan.drummer import Drummer
 from models.gan.roll import WRITTEN_BEATS, RollLogits, SoftRoll
 from models.harmonist.network import Given, Harmonist, HarmonistConfig, measure_agreement
 from models.key_equivariant import Block, KeyConv, KeyNorm, Layout, Width, join
@@ -39,7 +40,7 @@ from music.encoding.gan_canvas import (
     PULSE_PLANES,
 )
 from music.encoding.melody_context import AHEAD_BEATS
-from music.note import PITCH_CLASSES, STEPS_PER_BAR, STEPS_PER_BEAT
+from music.note import PITCH_CLASSES, PITCHED_ROLES, STEPS_PER_BAR, STEPS_PER_BEAT
 
 CONTEXT_BEATS = 12  #: beats of the last level: those that may be written, and some before them for company
 #: chords whose root the bass is told of: that of its beat, and the next beat's
@@ -57,14 +58,22 @@ HEAD = Width(sum(PITCHED_HEADS.values()), sum(PLAIN_HEADS.values()))
 class GanConfig:
     """Sizes of the networks. A width is (pitched, plain) channels."""
 
-    z: int = 16  #: length of the groove vector
+    z: int = 16  #: length of the groove vector; the drummer has one of its own, as long
     fine: tuple[int, int] = (20, 80)  #: width at beats
     coarse: tuple[int, int] = (28, 112)  #: width at bars
     blocks: Count = 3  #: residual blocks a level
+    drummer: Count = 96  #: width of the drummer's own network; 0: the band's network writes the drums, too
     critic: tuple[int, int] = (12, 48)  #: width
     critic_hears_future: bool = True  #: it hears the true melody right of the now-line, too
     critic_beats: Annotated[int, Bounds(4, CANVAS_BEATS)] = 32  #: it hears so many, the last of the canvas
     harmonist: HarmonistConfig = field(default_factory=HarmonistConfig)
+
+
+class BandState(NamedTuple):
+    """What the generator has understood of a canvas."""
+
+    band: Tensor  #: (B, fine.total, CONTEXT_BEATS)
+    drummer: Tensor | None  #: (B, drummer, CANVAS_BEATS); None without a drummer of its own
 
 
 def cut_beats(pitched: Tensor, plain: Tensor) -> Tensor:
@@ -112,15 +121,24 @@ class Generator(nn.Module):
         self.cell_bias = nn.Parameter(torch.zeros(HEAD.pitched, PITCH_CLASSES))
         self.bass_intervals = BassIntervals(fine.plain)
         self.velocity_log_std = nn.Parameter(torch.full((len(GAN_STYLES), 4), -2.0))
+        self.drummer = Drummer(config.drummer, len(GAN_STYLES), config.z, fine.plain) if config.drummer else None
         self.harmonist = Harmonist(config.harmonist).eval()
         self.layout = Layout()
 
-    def encode(self, pitched: Tensor, plain: Tensor, pulse: Tensor, style: Tensor, z: Tensor) -> Tensor:
-        """Return the state of the last beats of the canvas, (B, fine.total, CONTEXT_BEATS).
+    def encode(
+        self, pitched: Tensor, plain: Tensor, pulse: Tensor, style: Tensor, z: Tensor, fill: Tensor | None = None
+    ) -> BandState:
+        """Return the state of a canvas.
 
         pitched: (B, PITCHED_PLANES, 12, CANVAS_STEPS); plain: (B, PLAIN_PLANES, CANVAS_STEPS);
-        pulse: (B, PULSE_PLANES, CANVAS_STEPS); style: (B, styles) one-hot; z: (B, z).
+        pulse: (B, PULSE_PLANES, CANVAS_STEPS); style: (B, styles) one-hot; z: (B, groove_size); fill: (B,
+        CANVAS_BEATS), beats of bars that lead into another section, which a drummer of its own hears.
         """
+        heard = None
+        if self.drummer is not None:
+            assert fill is not None
+            z, own = z.split(self.config.z, 1)
+            heard = self.drummer.listen(plain, pulse, style, own, fill)
         condition = torch.cat([style, z], 1)[:, :, None].expand(-1, -1, CANVAS_BEATS)
         x = self.read(torch.cat([cut_beats(pitched, plain), condition], 1))
         beats = pulse.reshape(-1, PULSE_PLANES, CANVAS_BEATS, STEPS_PER_BEAT).permute(0, 1, 3, 2).flatten(1, 2)
@@ -137,14 +155,19 @@ class Generator(nn.Module):
         x = self.merge(self.layout.concatenate(x, skip[:, :, -CONTEXT_BEATS:], self.fine))
         for block in self.up_blocks:
             x = block(x)
-        return x
+        return BandState(x, heard)
 
-    def score(self, state: Tensor, chord: Tensor) -> RollLogits:
+    @property
+    def groove_size(self) -> int:
+        """Length of what tells a groove: the band's vector, then the drummer's."""
+        return self.config.z * (1 if self.drummer is None else 2)
+
+    def score(self, state: BandState, chord: Tensor) -> RollLogits:
         """Return the logits given one chord a beat: (B, qualities, 12, WRITTEN_BEATS) one-hot, 0 left of the line."""
-        b = state.shape[0]
+        b = chord.shape[0]
         name = self.take_name(self.pitch_name.reshape(1, -1, 1).expand(b, -1, 1))
         taken = functional.pad(self.take_chord(chord.flatten(1, 2)), (CONTEXT_BEATS - WRITTEN_BEATS, 0))
-        x = state + taken + name
+        x = state.band + taken + name
         for block in self.score_blocks:
             x = block(x)
         normal = self.score_norm(x[:, :, -WRITTEN_BEATS:])
@@ -161,8 +184,13 @@ class Generator(nn.Module):
             .reshape(b, HEAD.plain, FUTURE_STEPS)
         )
         heads = dict(zip(PITCHED_HEADS, pitched.split(list(PITCHED_HEADS.values()), 1), strict=True))
-        heads["bass_pitch"] = heads["bass_pitch"] + self.bass_intervals(normal[:, -self.fine.plain :], chord)
-        return RollLogits(heads, dict(zip(PLAIN_HEADS, plain.split(list(PLAIN_HEADS.values()), 1), strict=True)))
+        heard = normal[:, -self.fine.plain :]
+        heads["bass_pitch"] = heads["bass_pitch"] + self.bass_intervals(heard, chord)
+        others = dict(zip(PLAIN_HEADS, plain.split(list(PLAIN_HEADS.values()), 1), strict=True))
+        if self.drummer is not None and state.drummer is not None:
+            gates = torch.cat([others[f"{role}_gate"] for role in PITCHED_ROLES], 1)
+            others["drums"] = self.drummer.score(state.drummer, heard, gates)
+        return RollLogits(heads, others)
 
     def forward(
         self,
@@ -175,16 +203,18 @@ class Generator(nn.Module):
         melody: Tensor,
         phase: Tensor,
         known: Tensor,
+        fill: Tensor | None = None,
         given: Given | None = None,
     ) -> tuple[Tensor, ...]:
         """Plan: return the chords, one-hot, then the logits of all pitched and of all plain heads, side by side.
 
         noise: (B, qualities, 12, WRITTEN_BEATS), added when a chord is chosen; melody, phase and known are the
-        harmonist's input (music.encoding.melody_context), and given the chords that are known. The heads stand in the
-        order of PITCHED_HEADS and PLAIN_HEADS: (B, HEAD.pitched, 12, FUTURE_STEPS) and (B, HEAD.plain, FUTURE_STEPS).
+        harmonist's input (music.encoding.melody_context), and given the chords that are known; the rest is as `encode`
+        takes it. The heads stand in the order of PITCHED_HEADS and PLAIN_HEADS: (B, HEAD.pitched, 12, FUTURE_STEPS) and
+        (B, HEAD.plain, FUTURE_STEPS).
         """
         chord = choose_chords(self.harmonist.predict(melody, phase, known, given), plain, noise, known)
-        scores = self.score(self.encode(pitched, plain, pulse, style, z), chord)
+        scores = self.score(self.encode(pitched, plain, pulse, style, z, fill), chord)
         return chord, torch.cat(list(scores.pitched.values()), 1), torch.cat(list(scores.plain.values()), 1)
 
 
@@ -241,17 +271,15 @@ def choose_chords(told: Tensor, plain: Tensor, noise: Tensor, known: Tensor) -> 
 
 
 class Encoder(nn.Module):
-    """Tells the groove of a band: its mean bar (B, RHYTHM_ROWS, STEPS_PER_BAR) -> groove vector z (B, z).
+    """Tells a groove: the mean bar of a band or its drums (B, rows, STEPS_PER_BAR) -> groove vector z (B, z).
 
     The mean bar (models.gan.dataset.find_mean_bar) is what begins at each sixteenth, how often, and how much sounds. So
     z tells how a band moves, and nothing of when it plays what.
     """
 
-    def __init__(self, config: GanConfig) -> None:
+    def __init__(self, config: GanConfig, rows: int = RHYTHM_ROWS) -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            nn.Linear(RHYTHM_ROWS * STEPS_PER_BAR, 128), nn.SiLU(), nn.Linear(128, 128), nn.SiLU()
-        )
+        self.body = nn.Sequential(nn.Linear(rows * STEPS_PER_BAR, 128), nn.SiLU(), nn.Linear(128, 128), nn.SiLU())
         self.head = nn.Linear(128, config.z)
 
     def forward(self, bar: Tensor) -> Tensor:

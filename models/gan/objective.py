@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -31,12 +31,12 @@ from models.gan import groove_bank
 from models.gan.dataset import BAND, GAN_STYLES, GanBatch, Streams
 from models.gan.loss_panels import PANELS
 from models.gan.losses import compute_gradient_penalty, compute_losses, weigh_steps
-from models.gan.network import Critic, Encoder, GanConfig, Generator, choose_chords
+from models.gan.network import BandState, Critic, Encoder, GanConfig, Generator, choose_chords
 from models.gan.roll import RHYTHM_NOISES, WRITTEN_BEATS, RollLogits, SoftRoll, mark_tones, play
 from models.harmonist.objective import load_harmonist
 from models.loss_plot import LossPanel
 from models.optimisation import anneal, average_count, average_tensor, set_rate, update_average, update_weights, warm_up
-from models.recipe import BatchSize, Bounds, Count, Rate, Share, read_recipe
+from models.recipe import BatchSize, Bounds, Count, Rate, RecipeError, Share, read_recipe
 from music.chords import QUALITIES
 from music.encoding import gan_canvas
 from music.encoding.gan_canvas import BAND_KNOWN, BEAT_OF_BAR, DRUM_PLANES, FIRST_NOW_STEP, FUTURE_STEPS
@@ -82,6 +82,7 @@ class GanRecipe:
     noise: bool = True
     played: bool = True  #: bass and chords of bands are a pianist's where one played it (models.data.played_bands)
     drummers: bool = True  #: drums of bands are a drummer's where one suits them (models.data.played_drums)
+    drummer_alone: bool = False  #: only the drummer's own network learns, without a critic; the rest stays as it is
     other_metres: Share = 0.25  #: share of songs that are not in 4/4, where there are such
     pop909_weight: float = get_weights("gan")["piano"]  #: how often songs of pop909 are drawn, beside other styles
 
@@ -124,9 +125,12 @@ class GanObjective:
         self.generator = Generator(recipe.model).to(fabric.device)
         self.encoder = Encoder(recipe.model).to(fabric.device)
         self.critic = Critic(recipe.model).to(fabric.device)
+        self.drum_encoder = Encoder(recipe.model, DRUM_PLANES).to(fabric.device) if recipe.model.drummer else None
         self.generator.harmonist.requires_grad_(False)
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         songs = let_people_play(songs) if recipe.played else songs
+        #: with the drums that they came with
+        self.train_bands = [s for s in songs if s.split == "train" and s.style in GAN_STYLES]
         songs = let_drummers_play(songs) if recipe.drummers else songs
         self.train_songs = [s for s in songs if s.split == "train" and s.style in GAN_STYLES]
         valid = [s for s in songs if s.split == "valid" and s.style in GAN_STYLES]
@@ -136,19 +140,36 @@ class GanObjective:
             self.train_songs, self.draws, weights, recipe.heard_all, other_metres=recipe.other_metres
         )
         self.valid_batches = _draw_validation(valid)
-        players = [*(p for p in self.generator.parameters() if p.requires_grad), *self.encoder.parameters()]
+        if recipe.drummer_alone:
+            self._hold_all_but_the_drummer()
+        players = [p for module in self._players for p in module.parameters() if p.requires_grad]
         self.modules: dict[str, nn.Module] = {
             "generator": self.generator,
             "average": self.average,
             "encoder": self.encoder,
             "critic": self.critic,
         }
+        if self.drum_encoder is not None:
+            self.modules["drum_encoder"] = self.drum_encoder
         self.optimizers: dict[str, torch.optim.Optimizer] = {
             "player_optimizer": torch.optim.AdamW(players, recipe.learning_rate, (0.9, 0.98), weight_decay=0.01),
             "critic_optimizer": torch.optim.Adam(self.critic.parameters(), recipe.critic_rate, (0.0, 0.9)),
         }
         #: what the critic learns from: examples of the last updates
         self.examples: deque[CriticExamples] = deque(maxlen=recipe.critic_memory)
+
+    @property
+    def _players(self) -> list[nn.Module]:
+        """What learns, but for the critic."""
+        return [self.generator, self.encoder, *([self.drum_encoder] if self.drum_encoder is not None else [])]
+
+    def _hold_all_but_the_drummer(self) -> None:
+        """Let the drummer's network and its encoder alone learn. Raises RecipeError without such a network."""
+        if self.generator.drummer is None:
+            raise RecipeError("drummer_alone: there is no drummer to teach; give model.drummer a width, such as 96")
+        self.generator.requires_grad_(False)
+        self.encoder.requires_grad_(False)
+        self.generator.drummer.requires_grad_(True)
 
     @staticmethod
     def read_recipe(values: Mapping[str, Any]) -> GanRecipe:
@@ -166,6 +187,8 @@ class GanObjective:
             if earlier.is_dir():
                 tensors = checkpoint.load(earlier / "checkpoint")[0]
                 checkpoint.load_fitting(self.encoder, checkpoint.select_tensors(tensors, "encoder"))
+                if self.drum_encoder is not None:
+                    checkpoint.load_fitting(self.drum_encoder, checkpoint.select_tensors(tensors, "drum_encoder"))
         if self.recipe.harmonist:
             learned = load_harmonist(Path(self.recipe.harmonist))
             checkpoint.load_whole(self.generator.harmonist, learned.state_dict(), self.recipe.harmonist)
@@ -185,9 +208,20 @@ class GanObjective:
         update_average(self.average, self.generator, 0.999 if done > 0.1 else 0.99)
         stride = int(shared.choice(STRIDES))
         self.streams.commit(_to_bytes(roll.band), _to_bytes(roll.drums), stride, step)
-        if recipe.adversarial > 0 and done >= recipe.adversarial_from - CRITIC_LEAD:
+        if self._has_critic and done >= recipe.adversarial_from - CRITIC_LEAD:
             losses |= self._teach_critic(batch, roll, noise, shared)
         return losses
+
+    @property
+    def _has_critic(self) -> bool:
+        return self.recipe.adversarial > 0 and not self.recipe.drummer_alone
+
+    def _hear_groove(self, batch: dict[str, Tensor]) -> Tensor:
+        """Return the groove vectors of the real bands, (B, groove_size)."""
+        z: Tensor = self.encoder(batch["bar"])
+        if self.drum_encoder is None:
+            return z
+        return torch.cat([z, self.drum_encoder(batch["bar"][:, -DRUM_PLANES:])], 1)
 
     def _schedule(self, done: float) -> None:
         """Set what changes over the run: the learning rate, and how many streams keep a past of their own."""
@@ -202,17 +236,18 @@ class GanObjective:
     ) -> tuple[Tensor, dict[str, float], SoftRoll]:
         """Return the loss of generator and encoder, the losses in it, and the roll that was played, detached."""
         recipe = self.recipe
-        z = self.encoder(batch["bar"])
+        z = self._hear_groove(batch)
         z = z + noise.draw_normal(z.shape) * GROOVE_NOISE * float(recipe.noise)
-        state = self.generator.encode(batch["pitched"], batch["plain"], batch["pulse"], batch["style_hot"], z)
+        state = _encode(self.generator, batch, z)
         scores = self.generator.score(state, _mark_annotated(batch, state))
         parts = _compute_likelihoods(self.generator, scores, batch, partial(average_count, self.fabric))
         loss = recipe.reconstruction * torch.stack(list(parts.values())).sum()
-        with torch.set_grad_enabled(adversarial and recipe.adversarial > 0):
+        adversarial = adversarial and self._has_critic
+        with torch.set_grad_enabled(adversarial):
             roll = self._play(state, batch, noise)
         losses = {"reconstruction": sum(float(v.detach()) for v in parts.values())}
         losses |= {name: float(value.detach()) for name, value in parts.items()}
-        if adversarial and recipe.adversarial > 0:
+        if adversarial:
             judged = self.critic(*_collect_hearing(batch, roll, self.critic.hears_future)).float().mean()
             weight = recipe.adversarial * self._balance(loss, judged)
             loss = loss - weight * judged
@@ -230,17 +265,17 @@ class GanObjective:
         likely, critical = average_tensor(self.fabric, torch.stack(pulls))
         return min(1.0, float(likely.norm() / (critical.norm() + 1e-6)))
 
-    def _play(self, state: Tensor, batch: dict[str, Tensor], noise: BatchNoise) -> SoftRoll:
+    def _play(self, state: BandState, batch: dict[str, Tensor], noise: BatchNoise) -> SoftRoll:
         """Return what the generator plays right of the line to the harmonist's chords.
 
         Binary; gradients pass straight through.
         """
-        count, device = state.shape[0], state.device
+        count, device = state.band.shape[0], state.band.device
         scale = self.recipe.chord_temperature * float(self.recipe.noise)
         with torch.no_grad(), torch.autocast(device.type, enabled=False):
             told = self.generator.harmonist.predict(batch["melody"], batch["phase"], batch["known"])
             chord = choose_chords(told, batch["plain"], draw_gumbel(count, noise) * scale, batch["known"])
-        scores = self.generator.score(state, chord.to(state.dtype))
+        scores = self.generator.score(state, chord.to(state.band.dtype))
         past = SoftRoll(
             batch["pitched"][:, BAND:, :, FIRST_NOW_STEP:], batch["plain"][:, :DRUM_PLANES, FIRST_NOW_STEP:]
         )
@@ -317,8 +352,7 @@ class GanObjective:
         for name, shown in zip(("live", "offline"), self.valid_batches, strict=False):
             batch = self._move(shown)
             with self.fabric.autocast():
-                z = self.encoder(batch["bar"])
-                state = self.average.encode(batch["pitched"], batch["plain"], batch["pulse"], batch["style_hot"], z)
+                state = _encode(self.average, batch, self._hear_groove(batch))
                 scores = self.average.score(state, _mark_annotated(batch, state))
                 parts = _compute_likelihoods(self.average, scores, batch, lambda count: count)
             losses[f"valid_{name}_reconstruction"] = sum(float(v) for v in parts.values())
@@ -327,7 +361,7 @@ class GanObjective:
     def collect_extras(self) -> dict[str, Any]:
         """Return the grooves to play, by metre, the habits of their bands, and how much velocities vary."""
         banks = {
-            kind: groove_bank.encode_grooves(choices, self.encoder, self.recipe.model.z)
+            kind: groove_bank.encode_grooves(choices, self.encoder, self.recipe.model.z, self.drum_encoder)
             for kind, choices in self._passages.items()
         }
         grooves, habits = ({kind: bank[i] for kind, bank in banks.items()} for i in (0, 1))
@@ -336,10 +370,11 @@ class GanObjective:
     @cached_property
     def _passages(self) -> dict[str, list[groove_bank.GrooveChoice]]:
         """The passages whose grooves are played, by metre: chosen once, however often the run is kept."""
-        songs: dict[str, list[CachedSong]] = {}
-        for song in self.train_songs:
-            songs.setdefault(gan_canvas.find_groove_kind(song.metre), []).append(song)
-        return {kind: groove_bank.choose_passages(found) for kind, found in sorted(songs.items())}
+        songs = _sort_by_kind(self.train_songs)
+        if self.drum_encoder is None:
+            return {kind: groove_bank.choose_passages(found) for kind, found in sorted(songs.items())}
+        bands = _sort_by_kind(self.train_bands)
+        return {kind: groove_bank.choose_passages(bands[kind], songs[kind]) for kind in sorted(bands)}
 
     def _move(self, batch: GanBatch) -> dict[str, Tensor]:
         """Return a batch on the device; with `style_hot`, the style one-hot, and `ahead`, the steps' weights."""
@@ -347,6 +382,14 @@ class GanObjective:
         tensors["style_hot"] = torch.eye(len(GAN_STYLES), device=self.fabric.device)[tensors["style"]]
         tensors["ahead"] = weigh_steps(tensors["line"])
         return tensors
+
+
+def _sort_by_kind(songs: Iterable[CachedSong]) -> dict[str, list[CachedSong]]:
+    """Return songs by the kind of their metre."""
+    found: dict[str, list[CachedSong]] = {}
+    for song in songs:
+        found.setdefault(gan_canvas.find_groove_kind(song.metre), []).append(song)
+    return found
 
 
 def _draw_validation(songs: list[CachedSong]) -> list[GanBatch]:
@@ -378,7 +421,12 @@ def _compute_likelihoods(
     return compute_losses(scores, true, velocity, batch["style"], generator.velocity_log_std, batch["line"], average)
 
 
-def _mark_annotated(batch: dict[str, Tensor], state: Tensor) -> Tensor:
+def _encode(generator: Generator, batch: dict[str, Tensor], z: Tensor) -> BandState:
+    """Return what a generator understands of a batch's canvases, given groove vectors (B, groove_size)."""
+    return generator.encode(batch["pitched"], batch["plain"], batch["pulse"], batch["style_hot"], z, batch["fill"])
+
+
+def _mark_annotated(batch: dict[str, Tensor], state: BandState) -> Tensor:
     """Return the annotated chords of the beats that are not over at the line, one-hot; zeros where none is known.
 
     (B, qualities, 12, WRITTEN_BEATS), of the type of `state`.
@@ -387,7 +435,7 @@ def _mark_annotated(batch: dict[str, Tensor], state: Tensor) -> Tensor:
     index = quality.clamp(min=0) * PITCH_CLASSES + root.clamp(min=0)
     told = (root >= 0) & (batch["ahead"].reshape(len(root), WRITTEN_BEATS, -1).amax(2) > 0)
     hot = nn.functional.one_hot(index, len(QUALITIES) * PITCH_CLASSES) * told[..., None]
-    return hot.permute(0, 2, 1).reshape(len(root), len(QUALITIES), PITCH_CLASSES, WRITTEN_BEATS).to(state.dtype)
+    return hot.permute(0, 2, 1).reshape(len(root), len(QUALITIES), PITCH_CLASSES, WRITTEN_BEATS).to(state.band.dtype)
 
 
 def _collect_hearing(

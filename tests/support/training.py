@@ -18,10 +18,16 @@ from models.harmonist.network import HarmonistConfig
 from music.track_names import PARTS
 
 HARMONIST = {"width": [2, 4], "past": 2, "future": 1}  #: few layers: an export takes time for each, whatever its width
-GAN = {"z": 4, "fine": [3, 6], "coarse": [4, 8], "blocks": 1, "critic": [2, 4], "harmonist": HARMONIST}
+GAN = {"z": 4, "fine": [3, 6], "coarse": [4, 8], "blocks": 1, "drummer": 4, "critic": [2, 4], "harmonist": HARMONIST}
 ARCNN = {"near": 4, "folded": 3, "beat": [2, 4], "bar": [2, 4], "bar_blocks": 1, "write_blocks": 1, "cell": 4}
 GAN_CONFIG = GanConfig(
-    z=4, fine=(3, 6), coarse=(4, 8), blocks=1, critic=(2, 4), harmonist=HarmonistConfig(width=(2, 4), past=2, future=1)
+    z=4,
+    fine=(3, 6),
+    coarse=(4, 8),
+    blocks=1,
+    drummer=4,
+    critic=(2, 4),
+    harmonist=HarmonistConfig(width=(2, 4), past=2, future=1),
 )
 #: one whose harmonist hears chords that are known
 HEARING = GAN | {"harmonist": HARMONIST | {"given": True}}
