@@ -20,7 +20,7 @@ from models.gan.objective import GanRecipe
 from models.gan.roll import WRITTEN_BEATS
 from models.recipe import read_recipe
 from music.chords import QUALITIES
-from music.encoding.gan_canvas import CANVAS_STEPS, PITCHED_PLANES, PLAIN_PLANES, mark_pulse
+from music.encoding.gan_canvas import CANVAS_STEPS, FILL, PITCHED_PLANES, PLAIN_PLANES, mark_fills, mark_pulse
 from music.encoding.melody_context import FUTURE_STEPS, PAST_STEPS
 from music.note import PITCH_CLASSES, STEPS_PER_BAR, Metre
 from music.signature import Signature
@@ -29,9 +29,9 @@ from music.signature import Signature
 class GanGraph(ExportModule):
     """`Generator.forward`: canvas, style, groove vector, noise and the harmonist's input -> chords and logits.
 
-    The chords that are known are inputs, too, where the harmonist hears them. It computes on Fourier coefficients of
-    pitch (export.fourier). The weights stay as compact in the file as in training; onnxruntime assembles each
-    convolution's kernel once, when it folds constants at load.
+    A drummer of its own is told where fills are, and a harmonist that hears them the chords that are known. It computes
+    on Fourier coefficients of pitch (export.fourier). The weights stay as compact in the file as in training;
+    onnxruntime assembles each convolution's kernel once, when it folds constants at load.
     """
 
     inputs: tuple[str, ...] = ("pitched", "plain", "pulse", "style", "z", "noise", "melody", "phase", "known")
@@ -40,7 +40,10 @@ class GanGraph(ExportModule):
     def __init__(self, generator: Generator) -> None:
         super().__init__()
         self.generator = fourier.transform(generator.requires_grad_(False).eval())
-        self.z = generator.config.z
+        self.z = generator.groove_size
+        self.hears_fill = generator.drummer is not None
+        if self.hears_fill:
+            self.inputs = (*self.inputs, FILL)
         self.hears_given = generator.harmonist.given is not None
         if self.hears_given:
             self.inputs = (*self.inputs, *GIVEN_INPUTS)
@@ -56,10 +59,11 @@ class GanGraph(ExportModule):
         melody: Tensor,
         phase: Tensor,
         known: Tensor,
-        *given: Tensor,
+        *more: Tensor,
     ) -> tuple[Tensor, ...]:
+        fill, given = (more[0], more[1:]) if self.hears_fill else (None, more)
         made: tuple[Tensor, ...] = self.generator(
-            pitched, plain, pulse, style, z, noise, melody, phase, known, make_given(given)
+            pitched, plain, pulse, style, z, noise, melody, phase, known, fill, make_given(given)
         )
         return made
 
@@ -76,13 +80,16 @@ class GanGraph(ExportModule):
             (torch.rand(1, BAND, PITCH_CLASSES, PAST_STEPS + FUTURE_STEPS, generator=make) < 0.05).float(),
             torch.eye(STEPS_PER_BAR)[:1],
             torch.zeros(1, 1),
+            *([torch.as_tensor(mark_fills(0, 0, Metre(), 0))[None]] if self.hears_fill else ()),
             *(make_given_example(1) if self.hears_given else ()),
         )
 
 
 def build_generator(recipe: Mapping[str, Any]) -> Generator:
-    """Return a fresh generator of a recipe in JSON."""
-    return Generator(read_recipe(GanRecipe, recipe).model)
+    """Return a fresh generator of a recipe in JSON; one from before drummers had a network of their own has none."""
+    model = recipe.get("model", {})
+    told = {**recipe, "model": {"drummer": 0, **model}} if isinstance(model, Mapping) else recipe
+    return Generator(read_recipe(GanRecipe, told).model)
 
 
 def write(tensors: Mapping[str, Tensor], state: Mapping[str, Any], target: Path) -> dict[str, Any]:

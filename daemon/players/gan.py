@@ -38,9 +38,11 @@ from music.encoding.chord_evidence import (
     weigh_known_bass,
 )
 from music.encoding.gan_canvas import (
+    CANVAS_BEATS,
     CANVAS_STEPS,
     DRUM_PLANES,
     DRUMS,
+    FILL,
     FIRST_NOW_STEP,
     FOUR,
     FRESH_SHARE,
@@ -189,8 +191,11 @@ class GanPlayer(GraphPlayer):
         }
         self._hears_given = "given_plain" in graph.signature.inputs
         self._knows_metres = "pulse" in graph.signature.inputs
-        metres = {"pulse": (1, PULSE_PLANES, CANVAS_STEPS)} if self._knows_metres else {}
-        if dict(graph.signature.inputs) != wanted | metres | (GRAPH_INPUTS if self._hears_given else {}):
+        self._knows_fills = FILL in graph.signature.inputs
+        more: dict[str, tuple[int, ...]] = {"pulse": (1, PULSE_PLANES, CANVAS_STEPS)} if self._knows_metres else {}
+        if self._knows_fills:
+            more[FILL] = (1, CANVAS_BEATS)
+        if dict(graph.signature.inputs) != wanted | more | (GRAPH_INPUTS if self._hears_given else {}):
             raise GraphError(f"this graph does not fit the GAN's canvas: it takes {dict(graph.signature.inputs)}")
         try:
             self._banks = _read_banks(settings["grooves"], settings["habits"], z)
@@ -276,6 +281,8 @@ class GanPlayer(GraphPlayer):
         }
         if self._knows_metres:
             inputs["pulse"] = gan_canvas.mark_pulse(first - FIRST_NOW_STEP - bar, metre)[None]
+        if self._knows_fills:
+            inputs[FILL] = gan_canvas.mark_fills(first - FIRST_NOW_STEP, bar, metre, settings.seed)[None]
         if self._hears_given:
             given = draw_evidence(request.harmony, request.now).arrange_for_graph() if request.harmony else _NO_EVIDENCE
             inputs |= given

@@ -14,6 +14,7 @@ All time positions are beats; a beat's four steps lie side by side in its channe
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Annotated, NamedTuple
 
 import torch
@@ -50,6 +51,11 @@ AGREEMENT_GAIN = 12.0
 #: no groove vector lies further out
 GROOVE_BOUND = 2.5
 
+#: where the plain heads lie side by side
+_PLAIN_ROWS = {
+    head: slice(end - size, end)
+    for (head, size), end in zip(PLAIN_HEADS.items(), accumulate(PLAIN_HEADS.values()), strict=True)
+}
 #: channels of all heads together
 HEAD = Width(sum(PITCHED_HEADS.values()), sum(PLAIN_HEADS.values()))
 
@@ -186,11 +192,11 @@ class Generator(nn.Module):
         heads = dict(zip(PITCHED_HEADS, pitched.split(list(PITCHED_HEADS.values()), 1), strict=True))
         heard = normal[:, -self.fine.plain :]
         heads["bass_pitch"] = heads["bass_pitch"] + self.bass_intervals(heard, chord)
-        others = dict(zip(PLAIN_HEADS, plain.split(list(PLAIN_HEADS.values()), 1), strict=True))
-        if self.drummer is not None and state.drummer is not None:
-            gates = torch.cat([others[f"{role}_gate"] for role in PITCHED_ROLES], 1)
-            others["drums"] = self.drummer.score(state.drummer, heard, gates)
-        return RollLogits(heads, others)
+        if self.drummer is None or state.drummer is None:
+            return RollLogits(heads, dict(zip(PLAIN_HEADS, plain.split(list(PLAIN_HEADS.values()), 1), strict=True)))
+        others = {head: plain[:, rows] for head, rows in _PLAIN_ROWS.items()}
+        gates = torch.cat([others[f"{role}_gate"] for role in PITCHED_ROLES], 1)
+        return RollLogits(heads, others | {"drums": self.drummer.score(state.drummer, heard, gates)})
 
     def forward(
         self,

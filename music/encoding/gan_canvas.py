@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -284,6 +285,33 @@ def mark_beats(steps: NDArray[np.int64], metre: Metre) -> NDArray[np.float32]:
         place = steps % metre.steps_per_bar
         marks[0], marks[1] = np.isin(place, metre.downbeat_steps), np.isin(place, metre.pulse_steps)
     return marks
+
+
+#: name of the input of a graph that is told where fills are
+FILL = "fill"
+#: share of sections that end with a fill: those of the drummers' takes that the GAN has learnt from have as many
+FILL_SHARE = 0.6
+
+
+@lru_cache(maxsize=4)  # the plans of a bar share it
+def mark_fills(first: int, bar: int, metre: Metre, seed: int) -> NDArray[np.float32]:
+    """Return the beats of a canvas that lie in bars in which the drummer leads into another section, (CANVAS_BEATS,).
+
+    Those are the last bars of sections of SECTION_BARS, drawn by the seed. first: step of the canvas's first beat; bar:
+    a step at which a bar begins, and the first section.
+    """
+    steps = first - bar + STEPS_PER_BEAT * np.arange(CANVAS_BEATS)
+    bars = steps // metre.steps_per_bar
+    sections = bars // SECTION_BARS
+    ends = bars % SECTION_BARS == SECTION_BARS - 1
+    drawn = {s: _has_fill(seed, s) for s in set(sections[ends].tolist())}
+    return np.array([end and drawn[s] for end, s in zip(ends.tolist(), sections.tolist(), strict=True)], np.float32)
+
+
+@lru_cache(maxsize=64)
+def _has_fill(seed: int, section: int) -> bool:
+    """Draw whether a section of a song ends with a fill."""
+    return bool(np.random.default_rng([abs(seed), section & 0xFFFFFFFF, 2]).random() < FILL_SHARE)
 
 
 #: kinds of metres by which grooves are kept: of sixteen steps a bar, of two or more beats in twos, of beats in threes

@@ -16,17 +16,23 @@ from models import checkpoint
 from models.draws import Draws
 from models.gan import dataset, groove_bank
 from models.gan.dataset import GAN_STYLES
+from models.gan.drummer import Drummer
 from models.gan.network import TOLD_ROOTS, BassIntervals
 from models.gan.objective import GanObjective, GanRecipe
 from models.gan.roll import RHYTHM_NOISES, WRITTEN_BEATS, RollLogits, SoftRoll, mark_tones, play
+from models.recipe import RecipeError
 from music.chords import QUALITIES
 from music.encoding import gan_canvas
 from music.encoding.gan_canvas import (
+    CANVAS_BEATS,
+    CANVAS_STEPS,
     DRUM_PLANES,
     FIRST_NOW_STEP,
     FUTURE_STEPS,
     PITCHED_HEADS,
     PLAIN_HEADS,
+    PLAIN_PLANES,
+    PULSE_PLANES,
 )
 from music.note import PITCH_CLASSES, STEPS_PER_BEAT, Metre, Note, make_notes
 from tests.support.training import GAN_CONFIG as SMALL
@@ -146,6 +152,67 @@ def test_an_update_teaches_generator_and_critic() -> None:
     harmonist = {k: v for k, v in collect(objective).items() if k.startswith("generator.harmonist.")}
     assert harmonist
     assert all(torch.equal(before[k], v) for k, v in harmonist.items())
+
+
+def test_a_drummer_that_learns_alone_changes_nothing_that_others_play() -> None:
+    songs = [make_song(style=s, split=p) for s in GAN_STYLES for p in ("train", "valid")]
+    recipe = GanRecipe(model=SMALL, batch=4, adversarial_from=0.0, learning_rate=0.01, drummer_alone=True)
+    objective = GanObjective(Fabric(accelerator="cpu", devices=1), recipe, songs, 100, seed=1)
+    before = {k: v.clone() for k, v in collect(objective).items()}
+    figures = [objective.update(step) for step in range(3)]
+    changed = {k for k, v in collect(objective).items() if k in before and not torch.equal(before[k], v)}
+    assert changed
+    assert all(k.startswith(("generator.drummer.", "average.drummer.", "drum_encoder.")) for k in changed)
+    assert not {"critic", "generator"} & set(figures[-1])
+
+
+def test_a_drummer_that_is_not_there_cannot_learn_alone() -> None:
+    recipe = GanRecipe(model=replace(SMALL, drummer=0), batch=2, drummer_alone=True)
+    with pytest.raises(RecipeError, match=r"model\.drummer"):
+        GanObjective(Fabric(accelerator="cpu", devices=1), recipe, [make_song()], 100, seed=1)
+
+
+def test_a_drummer_is_told_its_groove_and_its_fills_and_hears_what_the_band_begins() -> None:
+    torch.manual_seed(1)
+    drummer = Drummer(6, 5, 3, 7)
+    for block in drummer.blocks:
+        torch.nn.init.normal_(block.mix.weight)
+    plain, pulse = torch.zeros(1, PLAIN_PLANES, CANVAS_STEPS), torch.zeros(1, PULSE_PLANES, CANVAS_STEPS)
+    style, z, fill = torch.eye(5)[:1], torch.zeros(1, 3), torch.zeros(1, CANVAS_BEATS)
+    band, gates = torch.zeros(1, 7, WRITTEN_BEATS), torch.zeros(1, 3, FUTURE_STEPS)
+    still = drummer.score(drummer.listen(plain, pulse, style, z, fill), band, gates)
+    assert still.shape == (1, DRUM_PLANES, FUTURE_STEPS)
+    fill[0, -1] = 1  # in the last beat, which is heard in others only as far as the layers look
+    hit = drummer.score(drummer.listen(plain, pulse, style, z, fill), band, gates)
+    assert (hit - still).abs().sum((0, 1))[-STEPS_PER_BEAT:].min() > 0
+    assert not torch.equal(drummer.score(drummer.listen(plain, pulse, style, z + 1, 0 * fill), band, gates), still)
+    gates[0, 0, 9] = 3.0  # the bass begins on the second step of the third beat
+    told = drummer.score(drummer.listen(plain, pulse, style, z, 0 * fill), band, gates)
+    moved = (told - still).abs().sum((0, 1)).unflatten(0, (WRITTEN_BEATS, STEPS_PER_BEAT)).sum(1)
+    assert moved.nonzero().flatten().tolist() == [1, 2, 3]
+
+
+def test_drummers_grooves_stand_in_pairs_that_are_alike_and_two() -> None:
+    bars = np.zeros((5, DRUM_PLANES, 16), np.float32)
+    bars[:, 0, [0, 8]] = bars[:, 1, [4, 12]] = bars[:, 3, ::2] = 1
+    bars[1, 3, 1] = 0.5  # the same as the first, nearly
+    bars[2, 0, [2, 10]] = 1  # another one
+    bars[3, 3] = 1  # far away: sixteenths
+    bars[4] = 0
+    pairs = groove_bank.pair_drummers(bars)
+    assert {frozenset((0, 2)), frozenset((1, 2))} & {frozenset(pair) for pair in pairs[:2]}
+    firsts = [first for first, _ in pairs]
+    assert len(firsts) == len(set(firsts))
+    assert not {0, 1} <= set(firsts)
+    assert groove_bank.pair_drummers(bars[:1]) == [(0, 0)]
+
+
+def test_a_stream_shows_the_fills_of_its_song() -> None:
+    song = replace(make_song(style="pop"), fills=(7 * 16, 15 * 16))
+    made = dataset.Streams([song], Draws(3, 6), heard_all=0.0)
+    for row, stream in zip(made.show().fill, made.streams, strict=True):
+        first = (stream.score.find_canvas(stream.now) - FIRST_NOW_STEP) // STEPS_PER_BEAT
+        assert row.tolist() == [float((first + beat) // 4 in (7, 15)) for beat in range(CANVAS_BEATS)]
 
 
 def test_the_pair_of_grooves_that_moves_most_like_its_style_comes_first() -> None:

@@ -61,10 +61,10 @@ def test_a_take_begins_and_ends_with_its_full_bars() -> None:
 def test_phrases_end_with_fills_of_the_same_drummer() -> None:
     fill = make_take("d1-s1-2", TOM, bars=1, is_fill=True)
     other = make_take("d2-s1-2", KICK, bars=1, is_fill=True)
-    drums = [
-        get_drums(song)
-        for song in let_drummers_play([*(make_band(f"{i}-pop") for i in range(8)), make_take(), fill, other])
-    ]
+    songs = let_drummers_play([*(make_band(f"{i}-pop") for i in range(8)), make_take(), fill, other])
+    drums = [get_drums(song) for song in songs]
+    for song, rows in zip(songs, drums, strict=True):  # a song tells where they are
+        assert [16 * (start // 16) for _, start, pitch, *_ in rows.tolist() if pitch == TOM] == list(song.fills)
     places = {int(start) // 16 for rows in drums for _, start, pitch, *_ in rows.tolist() if pitch == TOM}
     assert places == {PHRASE_BARS - 1, 2 * PHRASE_BARS - 1}  # the melody begins with bar 1
     assert not any((rows[:, 2] == KICK).any() for rows in drums)

@@ -58,3 +58,22 @@ def test_a_bar_that_begins_elsewhere_moves_the_canvas_with_it() -> None:
     there = gan_canvas.build_canvas(moved, {}, 11, heard_all=False, bar=5)
     assert np.array_equal(here.pitched, there.pitched)
     assert np.array_equal(here.plain, there.plain)
+
+
+@given(st.integers(-40, 400), st.integers(0, 40), st.sampled_from([Metre(), Metre(3, 4), Metre(6, 8), Metre(5, 4)]))
+def test_fills_take_whole_last_bars_of_sections_the_same_whenever_they_are_looked_at(
+    beat: int, bar: int, metre: Metre
+) -> None:
+    first = bar + 4 * beat
+    marks = gan_canvas.mark_fills(first, bar, metre, 3)
+    assert marks.tolist() == [
+        float(gan_canvas.mark_fills(first + 4 * i, bar, metre, 3)[0]) for i in range(gan_canvas.CANVAS_BEATS)
+    ]
+    bars = (first - bar + 4 * np.arange(gan_canvas.CANVAS_BEATS)) // metre.steps_per_bar
+    assert set((bars[marks > 0] % gan_canvas.SECTION_BARS).tolist()) <= {gan_canvas.SECTION_BARS - 1}
+
+
+def test_about_as_many_sections_end_with_a_fill_as_drummers_have_it() -> None:
+    bar, section = 16, 16 * gan_canvas.SECTION_BARS
+    ends = [gan_canvas.mark_fills(section * (i + 1) - bar, 0, Metre(), 5)[0] for i in range(200)]
+    assert 0.5 < np.mean(ends) < 0.7

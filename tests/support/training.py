@@ -88,5 +88,5 @@ def write_gan_graph(path: Path) -> None:
     from music.signature import Signature
 
     habit = [4.0, 8.0, 2.0, 12.0, 0.2, 0.2, 0.2]
-    settings = {"grooves": [[[0.0] * 4]] * 5, "habits": [[[habit]]] * 5, "velocity_std": [[0.1] * 4] * 5}
+    settings = {"grooves": [[[0.0] * 2 * GAN_CONFIG.z]] * 5, "habits": [[[habit]]] * 5, "velocity_std": [[0.1] * 4] * 5}
     write(GanGraph(make_generator()), Signature("gan", {}, {}, GAN_STYLES, settings), path)
