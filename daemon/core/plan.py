@@ -92,6 +92,7 @@ class PlanRequest:
     upcoming: tuple[str, ...] = ()  #: techniques that are soon to play, to be loaded meanwhile
     key: Key | None = None  #: the key that chords keep to which are guessed, as the band sounds; None: any
     bpm: int = 120  #: quarters a minute at `now`
+    fill: bool = False  #: somebody wants a fill at `now`
 
 
 class ChosenChord(NamedTuple):

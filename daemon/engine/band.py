@@ -140,7 +140,8 @@ class Band:
             step = (tick + HALF_STEP) // TICKS_PER_STEP
             settings = self.form.settings(step * TICKS_PER_STEP, self.settings)
             heard = self.transport.tick_before(tick, self.sender.lookahead_ns)
-            self.planner.request(step, settings, heard, now, bpm=self.transport.find_bpm(tick), late=late)
+            bpm, fill = self.transport.find_bpm(tick), self.form.is_fill(step * TICKS_PER_STEP)
+            self.planner.request(step, settings, heard, now, bpm=bpm, fill=fill, late=late)
 
     def take_plan(self, plan: Plan, now: int) -> None:
         """Play from this plan, from now on, unless it comes from before a stop or the end is near."""

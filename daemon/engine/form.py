@@ -1,7 +1,8 @@
 """The form of a performance: fills, variations, endings, and what follows a pause of the player. All in ticks.
 
-- A **fill** raises density and temperature over the last half bar, in which nothing comes again that was played; from
-  the next step on when that has begun already, and in the next bar when less than a beat is left of this one.
+- A **fill** raises density and temperature over the last half bar, in which nothing comes again that was played, and
+  players are told of it; from the next step on when that has begun already, and in the next bar when less than a beat
+  is left of this one.
 - A **variation** is another seed, and with it another groove, from the next bar line on.
 - An **ending** is a final chord that is held for a bar, then silence. It falls on the next bar line, on the one after
   it, or on the next note of the melody; where the chart has an ending, that is played first.
@@ -72,6 +73,10 @@ class Form:
         if bar.end - tick < bar.beat:
             bar = self._bars.bar_at(bar.end)
         self._fill = bar.fill, bar.end
+
+    def is_fill(self, tick: int) -> bool:
+        """Tell whether a fill is asked for at a tick."""
+        return self._fill is not None and self._fill[0] <= tick < self._fill[1]
 
     def next_variation(self, tick: int | None) -> None:
         """Play another variation from the next bar line on; at once if `tick` is None, as while nothing plays."""
@@ -145,7 +150,7 @@ class Form:
         self._begin_variation(tick)
         if self._variation:
             settings = replace(settings, seed=settings.seed + SEED_STEP * self._variation)
-        if self._fill is not None and self._fill[0] <= tick < self._fill[1]:
+        if self.is_fill(tick):
             settings = replace(
                 settings,
                 density=min(MAX_VALUE, settings.density + FILL_DENSITY),

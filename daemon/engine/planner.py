@@ -94,13 +94,21 @@ class Planner:
         counters.used = self._schedule.used
 
     def request(
-        self, step: int, settings: Settings, heard: int, now: int, *, bpm: int = 120, late: bool = False
+        self,
+        step: int,
+        settings: Settings,
+        heard: int,
+        now: int,
+        *,
+        bpm: int = 120,
+        fill: bool = False,
+        late: bool = False,
     ) -> None:
         """Ask for a plan of what sounds from `step` on, if one is due.
 
-        heard: the tick up to which the melody is known; bpm: how fast the band plays; late: the step has begun already,
-        as after the machine stood still: then the request is numbered, so that the step does not count as in time, but
-        not sent.
+        heard: the tick up to which the melody is known; bpm: how fast the band plays; fill: one is wanted there; late:
+        the step has begun already, as after the machine stood still: then the request is numbered, so that the step
+        does not count as in time, but not sent.
         """
         origin, metre = self._bars.metre_at(step * TICKS_PER_STEP)
         if not (settings != self._requested[1] or self._is_due(step, origin, metre, settings)):
@@ -135,6 +143,7 @@ class Planner:
                 recalled=self._recall(step, origin // TICKS_PER_STEP, metre, settings, melody),
                 key=None if self._harmony is None else self._harmony.find_key(),
                 bpm=bpm,
+                fill=fill,
             )
         )
 

@@ -282,7 +282,8 @@ class GanPlayer(GraphPlayer):
         if self._knows_metres:
             inputs["pulse"] = gan_canvas.mark_pulse(first - FIRST_NOW_STEP - bar, metre)[None]
         if self._knows_fills:
-            inputs[FILL] = gan_canvas.mark_fills(first - FIRST_NOW_STEP, bar, metre, settings.seed)[None]
+            asked_at = request.now if request.fill else None
+            inputs[FILL] = gan_canvas.mark_fills(first - FIRST_NOW_STEP, bar, metre, settings.seed, asked_at)[None]
         if self._hears_given:
             given = draw_evidence(request.harmony, request.now).arrange_for_graph() if request.harmony else _NO_EVIDENCE
             inputs |= given

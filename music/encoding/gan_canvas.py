@@ -294,18 +294,23 @@ FILL_SHARE = 0.6
 
 
 @lru_cache(maxsize=4)  # the plans of a bar share it
-def mark_fills(first: int, bar: int, metre: Metre, seed: int) -> NDArray[np.float32]:
+def mark_fills(first: int, bar: int, metre: Metre, seed: int, asked_at: int | None = None) -> NDArray[np.float32]:
     """Return the beats of a canvas that lie in bars in which the drummer leads into another section, (CANVAS_BEATS,).
 
-    Those are the last bars of sections of SECTION_BARS, drawn by the seed. first: step of the canvas's first beat; bar:
-    a step at which a bar begins, and the first section.
+    Those are the last bars of sections of SECTION_BARS, drawn by the seed, and a bar in which a fill is asked for.
+
+    first: step of the canvas's first beat; bar: a step at which a bar begins, and the first section; asked_at: a step
+    of the bar that is to be a fill.
     """
     steps = first - bar + STEPS_PER_BEAT * np.arange(CANVAS_BEATS)
     bars = steps // metre.steps_per_bar
     sections = bars // SECTION_BARS
     ends = bars % SECTION_BARS == SECTION_BARS - 1
     drawn = {s: _has_fill(seed, s) for s in set(sections[ends].tolist())}
-    return np.array([end and drawn[s] for end, s in zip(ends.tolist(), sections.tolist(), strict=True)], np.float32)
+    fills = np.array([end and drawn[s] for end, s in zip(ends.tolist(), sections.tolist(), strict=True)])
+    if asked_at is not None:
+        fills |= bars == (asked_at - bar) // metre.steps_per_bar
+    return fills.astype(np.float32)
 
 
 @lru_cache(maxsize=64)

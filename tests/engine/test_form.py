@@ -146,6 +146,7 @@ def test_a_fill_is_asked_for_where_it_is_and_nowhere_else(replan: str) -> None:
     dense = {step: r.settings.density for step, r in asked(player).items() if step < 34}
     assert dense[24] == dense.get(31, 1 + FILL_DENSITY) == 1 + FILL_DENSITY
     assert {value for step, value in dense.items() if not 24 <= step < 32} == {1.0}
+    assert all(r.fill == (24 <= step < 32) for step, r in asked(player).items())
     assert 32 in dense
 
 

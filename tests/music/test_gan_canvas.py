@@ -70,6 +70,8 @@ def test_fills_take_whole_last_bars_of_sections_the_same_whenever_they_are_looke
         float(gan_canvas.mark_fills(first + 4 * i, bar, metre, 3)[0]) for i in range(gan_canvas.CANVAS_BEATS)
     ]
     bars = (first - bar + 4 * np.arange(gan_canvas.CANVAS_BEATS)) // metre.steps_per_bar
+    asked = gan_canvas.mark_fills(first, bar, metre, 3, asked_at=first + 50)
+    assert asked.tolist() == np.where(bars == (first + 50 - bar) // metre.steps_per_bar, 1, marks).tolist()
     assert set((bars[marks > 0] % gan_canvas.SECTION_BARS).tolist()) <= {gan_canvas.SECTION_BARS - 1}
 
 
