@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import PurePath
 
 import numpy as np
@@ -67,7 +68,8 @@ def _join(band: CachedSong, piece: CachedSong) -> CachedSong | None:
     notes = np.concatenate([own, rows])
     notes = notes[np.lexsort((notes[:, 2], notes[:, 0], notes[:, 1]))]
     name = f"{band.name} with {piece.name}"
-    return CachedSong(name, band.collection, band.style, band.split, notes, piece.chords, piece.metre, band.bpm)
+    made = CachedSong(name, band.collection, band.style, band.split, notes, piece.chords, piece.metre, band.bpm)
+    return replace(made, is_played=True)
 
 
 def find_shift(part: NDArray[np.int64], whole: NDArray[np.int64]) -> int | None:

@@ -59,6 +59,7 @@ class CachedSong:
     metre: Metre = Metre()
     bpm: int = 0  #: quarters a minute, at its beginning; 0 where it is not known
     is_fill: bool = False  #: a drummer's bar or two that leads into the next section
+    is_played: bool = False  #: bass and chords are a pianist's; `models.data.played_bands` tells, a cache does not
     #: steps at which bars begin in which its drummer plays a fill; `models.data.played_drums` tells, a cache does not
     fills: tuple[int, ...] = ()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from models.data.song_cache import CachedSong
 from models.gan.dataset import GAN_STYLES, RHYTHM_ROWS, draw_score, find_mean_bar
 from models.gan.network import Encoder
 from music.analysis import note_density
-from music.encoding.gan_canvas import CANVAS_STEPS, DRUM_CLASS, DRUM_PLANES, FIRST_NOW_STEP
+from music.encoding.gan_canvas import CANVAS_STEPS, DRUM_CLASS, DRUM_PLANES, FIRST_NOW_STEP, find_groove_kind
 from music.evaluation.passage import collect_notes, find_passage
 from music.evaluation.rhythm import measure_drums, measure_groove
 from music.note import ROLES, TICKS_PER_STEP, Metre, Note
@@ -59,6 +60,22 @@ class GrooveChoice:
     #: those of drummers, and pairs of them, for a generator whose drummer has a groove of its own
     drummers: list[GroovePassage] = field(default_factory=list)
     drum_pairs: list[tuple[int, int]] = field(default_factory=list)
+
+
+def choose_by_metre(songs: list[CachedSong], drummers: list[CachedSong] | None = None) -> dict[str, list[GrooveChoice]]:
+    """Return what `choose_passages` does for the songs of each kind of metre. Takes a minute for each."""
+    bands, drums = (_sort_by_kind(found or ()) for found in (songs, drummers))
+    return {
+        kind: choose_passages(bands[kind], None if drummers is None else drums.get(kind, [])) for kind in sorted(bands)
+    }
+
+
+def _sort_by_kind(songs: Iterable[CachedSong]) -> dict[str, list[CachedSong]]:
+    """Return songs by the kind of their metre."""
+    found: dict[str, list[CachedSong]] = {}
+    for song in songs:
+        found.setdefault(find_groove_kind(song.metre), []).append(song)
+    return found
 
 
 def choose_passages(

@@ -1,4 +1,4 @@
-"""Losses of the GAN: the likelihood of the real band, and the gradient penalty of the critic."""
+"""Losses of the GAN's generator: the likelihood of the real band."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from models.critic import SoftRoll
 from models.gan.dataset import BAND
-from models.gan.network import Critic
-from models.gan.roll import RollLogits, SoftRoll
+from models.gan.roll import RollLogits
 from music.encoding.gan_canvas import FIRST_NOW_STEP, FUTURE_STEPS, PLANE, REGISTERS
 from music.note import PITCHED_ROLES
 
@@ -72,18 +72,3 @@ def compute_losses(
     error = (scores.plain["velocity"].float().sigmoid() - velocity) / spread.exp()
     losses["velocity"] = ((0.5 * error.square() + spread) * (velocity > 0) * weight[:, None]).sum() / count * 0.1
     return losses
-
-
-def compute_gradient_penalty(
-    critic: Critic, melody: Tensor, real: SoftRoll, fake: SoftRoll, phase: Tensor, style: Tensor, mix: Tensor
-) -> Tensor:
-    """Return (|gradient| - 1)^2 of the critic between real and fake bands, (B,), in fp32.
-
-    mix: how far towards the real one, (B, 1, 1, 1).
-    """
-    band = (mix * real.band + (1 - mix) * fake.band).detach().requires_grad_(True)
-    drums = (mix[..., 0] * real.drums + (1 - mix[..., 0]) * fake.drums).detach().requires_grad_(True)
-    judged = critic(melody, SoftRoll(band, drums), phase, style).mean(1)
-    gradients = torch.autograd.grad(judged.sum(), (band, drums), create_graph=True)
-    norm = torch.cat([g.flatten(1) for g in gradients], 1).norm(dim=1)
-    return (norm - 1).square()

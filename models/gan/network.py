@@ -1,11 +1,11 @@
-"""The GAN: a conditional U-Net that accompanies, and a critic that hears what the generator could not.
+"""The GAN's generator: a conditional U-Net that accompanies.
 
 The generator reads the canvas left of the now-line (melody, committed band, masks, phase, style, groove vector z) and
-writes onsets and sustains of bass, chords, pad and drums right of it. The critic judges binary rolls, with the *true*
-melody on both sides of the now-line, so that the generator is paid for anticipating. WGAN-GP (Gulrajani et al. 2017);
-the groove vector z tells how a band moves: an encoder hears the mean bar of the real part during training, and its
-vectors of real bands are those that z is drawn from when playing. Between encoding and scoring stands a bottleneck, one
-chord a beat: it keeps a plan in one harmony instead of the mean of several. The chords are the harmonist's
+writes onsets and sustains of bass, chords, pad and drums right of it. Its critic (models.critic) judges binary rolls,
+with the *true* melody on both sides of the now-line, so that the generator is paid for anticipating. The groove vector
+z tells how a band moves: an encoder hears the mean bar of the real part during training, and its vectors of real bands
+are those that z is drawn from when playing. Between encoding and scoring stands a bottleneck, one chord a beat: it
+keeps a plan in one harmony instead of the mean of several. The chords are the harmonist's
 (models/harmonist/network.py), which hears nothing but the melody.
 
 All time positions are beats; a beat's four steps lie side by side in its channels.
@@ -21,17 +21,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.critic import cut_beats
 from models.gan.dataset import GAN_STYLES, RHYTHM_ROWS
 from models.gan.drummer import Drummer
-from models.gan.roll import WRITTEN_BEATS, RollLogits, SoftRoll
+from models.gan.roll import WRITTEN_BEATS, RollLogits
 from models.harmonist.network import Given, Harmonist, HarmonistConfig, measure_agreement
-from models.key_equivariant import Block, KeyConv, KeyNorm, Layout, Width, join
+from models.key_equivariant import Block, KeyConv, KeyNorm, Layout, Width
 from models.recipe import Bounds, Count
 from music.chords import QUALITIES
 from music.encoding.gan_canvas import (
     BAND_KNOWN,
     CANVAS_BEATS,
-    DRUM_PLANES,
     FIRST_NOW_STEP,
     FUTURE_STEPS,
     PITCHED_HEADS,
@@ -75,27 +75,11 @@ class GanConfig:
     harmonist: HarmonistConfig = field(default_factory=HarmonistConfig)
 
 
-class BandState(NamedTuple):
-    """What the generator has understood of a canvas."""
+class CanvasState(NamedTuple):
+    """A canvas as the generator has understood it."""
 
     band: Tensor  #: (B, fine.total, CONTEXT_BEATS)
     drummer: Tensor | None  #: (B, drummer, CANVAS_BEATS); None without a drummer of its own
-
-
-def cut_beats(pitched: Tensor, plain: Tensor) -> Tensor:
-    """Lay the four steps of each beat side by side: (B, C, 12, T) and (B, P, T) -> (B, C * 4 * 12 + P * 4, T / 4)."""
-    b, c, _, t = pitched.shape
-    beats = (
-        pitched.reshape(b, c, PITCH_CLASSES, t // STEPS_PER_BEAT, STEPS_PER_BEAT)
-        .permute(0, 1, 4, 2, 3)
-        .reshape(b, c * STEPS_PER_BEAT, PITCH_CLASSES, -1)
-    )
-    plain_beats = (
-        plain.reshape(b, -1, t // STEPS_PER_BEAT, STEPS_PER_BEAT)
-        .permute(0, 1, 3, 2)
-        .reshape(b, -1, t // STEPS_PER_BEAT)
-    )
-    return join(beats, plain_beats)
 
 
 class Generator(nn.Module):
@@ -133,7 +117,7 @@ class Generator(nn.Module):
 
     def encode(
         self, pitched: Tensor, plain: Tensor, pulse: Tensor, style: Tensor, z: Tensor, fill: Tensor | None = None
-    ) -> BandState:
+    ) -> CanvasState:
         """Return the state of a canvas.
 
         pitched: (B, PITCHED_PLANES, 12, CANVAS_STEPS); plain: (B, PLAIN_PLANES, CANVAS_STEPS);
@@ -161,14 +145,14 @@ class Generator(nn.Module):
         x = self.merge(self.layout.concatenate(x, skip[:, :, -CONTEXT_BEATS:], self.fine))
         for block in self.up_blocks:
             x = block(x)
-        return BandState(x, heard)
+        return CanvasState(x, heard)
 
     @property
     def groove_size(self) -> int:
         """Length of what tells a groove: the band's vector, then the drummer's."""
         return self.config.z * (1 if self.drummer is None else 2)
 
-    def score(self, state: BandState, chord: Tensor) -> RollLogits:
+    def score(self, state: CanvasState, chord: Tensor) -> RollLogits:
         """Return the logits given one chord a beat: (B, qualities, 12, WRITTEN_BEATS) one-hot, 0 left of the line."""
         b = chord.shape[0]
         name = self.take_name(self.pitch_name.reshape(1, -1, 1).expand(b, -1, 1))
@@ -291,38 +275,3 @@ class Encoder(nn.Module):
     def forward(self, bar: Tensor) -> Tensor:
         z: Tensor = self.head(self.body(2 * bar.flatten(1))).float()
         return GROOVE_BOUND * (z / GROOVE_BOUND).tanh()  # unbounded, it ran away (models/LOG.md, run 1)
-
-
-class Critic(nn.Module):
-    """Tells how real a band sounds under its melody: the last beats of the canvas -> one number for each four of them.
-
-    Without normalisation: near silence it would make the critic arbitrarily steep where no penalty looks.
-    """
-
-    def __init__(self, config: GanConfig) -> None:
-        super().__init__()
-        self.hears_future = config.critic_hears_future
-        self.beats = config.critic_beats
-        width = Width(*config.critic)
-        plain_in = (DRUM_PLANES + 5) * STEPS_PER_BEAT + len(GAN_STYLES)
-        self.read = KeyConv(Width(PITCHED_PLANES * STEPS_PER_BEAT, plain_in), width, gain=2.0)
-        self.blocks = nn.ModuleList(Block(width, normal=False) for _ in range(3))
-        self.down = KeyConv(width, width, kernel=4, stride=4)
-        self.bar_block = Block(width, normal=False)
-        self.judge = KeyConv(width, Width(0, 1), gain=1.0)
-
-    def forward(self, melody: Tensor, roll: SoftRoll, phase: Tensor, style: Tensor) -> Tensor:
-        """Judge a band; return (B, beats / 4).
-
-        melody: (B, BAND, 12, T); roll: over the same T steps; phase: (B, 5, T), beat of the bar and what is known of
-        the band; style: (B, styles).
-        """
-        steps = self.beats * STEPS_PER_BEAT
-        pitched = torch.cat([melody, roll.band], 1)[..., -steps:]
-        plain = torch.cat([roll.drums, phase], 1)[..., -steps:]
-        condition = style[:, :, None].expand(-1, -1, self.beats)
-        x = self.read(torch.cat([cut_beats(pitched, plain), condition], 1))
-        for block in self.blocks:
-            x = block(x)
-        x = self.bar_block(functional.silu(self.down(x)))
-        return self.judge(x)[:, 0]

@@ -9,12 +9,11 @@ The harmonist comes from a run of its own and stays as it is.
 from __future__ import annotations
 
 import copy
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -23,6 +22,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models import checkpoint
+from models.critic import (
+    Critic,
+    CriticExamples,
+    SoftRoll,
+    pack_examples,
+    to_bits,
+    unpack_examples,
+)
+from models.critic_teacher import CriticTeacher
 from models.data.played_bands import let_people_play
 from models.data.played_drums import let_drummers_play
 from models.data.song_cache import CachedSong, DataError
@@ -30,15 +38,15 @@ from models.draws import BatchNoise, Draws
 from models.gan import groove_bank
 from models.gan.dataset import BAND, GAN_STYLES, GanBatch, Streams
 from models.gan.loss_panels import PANELS
-from models.gan.losses import compute_gradient_penalty, compute_losses, weigh_steps
-from models.gan.network import BandState, Critic, Encoder, GanConfig, Generator, choose_chords
-from models.gan.roll import RHYTHM_NOISES, WRITTEN_BEATS, RollLogits, SoftRoll, mark_tones, play
+from models.gan.losses import compute_losses, weigh_steps
+from models.gan.network import CanvasState, Encoder, GanConfig, Generator, choose_chords
+from models.gan.roll import RHYTHM_NOISES, WRITTEN_BEATS, RollLogits, mark_tones, play
 from models.harmonist.objective import load_harmonist
+from models.key_equivariant import Width
 from models.loss_plot import LossPanel
 from models.optimisation import anneal, average_count, average_tensor, set_rate, update_average, update_weights, warm_up
 from models.recipe import BatchSize, Bounds, Count, Rate, RecipeError, Share, read_recipe
 from music.chords import QUALITIES
-from music.encoding import gan_canvas
 from music.encoding.gan_canvas import BAND_KNOWN, BEAT_OF_BAR, DRUM_PLANES, FIRST_NOW_STEP, FUTURE_STEPS
 from music.note import PITCH_CLASSES, STEPS_PER_BEAT
 from music.styles import get_weights
@@ -51,9 +59,7 @@ STRIDES = (2, 4, 8)
 CRITIC_LEAD = 0.05
 WARM_UP_STEPS = 200
 LOWEST_RATE = 0.03  #: of the learning rate, at the run's end
-PLAYER_CLIP, CRITIC_CLIP = 1.0, 10.0
-#: names of what the critic's examples consist of, in checkpoints
-_EXAMPLE_PLANES = ("melody", "real_band", "real_drums", "fake_band", "fake_drums", "phase", "style")
+PLAYER_CLIP = 1.0
 #: songs' canvases that validate: so many, drawn with this seed
 VALIDATION_COUNT, VALIDATION_SEED = 128, 7
 
@@ -87,21 +93,6 @@ class GanRecipe:
     pop909_weight: float = get_weights("gan")["piano"]  #: how often songs of pop909 are drawn, beside other styles
 
 
-class CriticExamples(NamedTuple):
-    """B examples for the critic: a true and a played band under one melody, over T steps."""
-
-    melody: Tensor  #: (B, BAND, 12, T)
-    real: SoftRoll
-    fake: SoftRoll
-    phase: Tensor  #: (B, 5, T)
-    style: Tensor  #: (B, styles)
-
-    def select(self, index: slice | Tensor) -> CriticExamples:
-        """Return some of the examples."""
-        real, fake = (SoftRoll(*(planes[index] for planes in roll)) for roll in (self.real, self.fake))
-        return CriticExamples(self.melody[index], real, fake, self.phase[index], self.style[index])
-
-
 def draw_logistic(shape: tuple[int, ...], noise: BatchNoise) -> Tensor:
     """Draw noise that turns a logit > 0 into a draw from its Bernoulli distribution."""
     u = noise.draw_uniform(shape).clamp(1e-4, 1 - 1e-4)
@@ -124,22 +115,22 @@ class GanObjective:
         self.fabric, self.recipe, self.steps = fabric, recipe, steps
         self.generator = Generator(recipe.model).to(fabric.device)
         self.encoder = Encoder(recipe.model).to(fabric.device)
-        self.critic = Critic(recipe.model).to(fabric.device)
+        model = recipe.model
+        critic = Critic(Width(*model.critic), len(GAN_STYLES), model.critic_beats).to(fabric.device)
         self.drum_encoder = Encoder(recipe.model, DRUM_PLANES).to(fabric.device) if recipe.model.drummer else None
         self.generator.harmonist.requires_grad_(False)
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         songs = let_people_play(songs) if recipe.played else songs
-        #: with the drums that they came with
-        self.train_bands = [s for s in songs if s.split == "train" and s.style in GAN_STYLES]
+        bands = _select_split(songs, "train")
         songs = let_drummers_play(songs) if recipe.drummers else songs
-        self.train_songs = [s for s in songs if s.split == "train" and s.style in GAN_STYLES]
-        valid = [s for s in songs if s.split == "valid" and s.style in GAN_STYLES]
+        #: those that are learnt from: with the drums that they came with, and with drummers
+        self.train_songs = bands, _select_split(songs, "train")
         weights = {**get_weights("gan"), "piano": recipe.pop909_weight}
         self.draws = Draws.of_device(fabric, seed, recipe.batch)
         self.streams = Streams(
-            self.train_songs, self.draws, weights, recipe.heard_all, other_metres=recipe.other_metres
+            self.train_songs[1], self.draws, weights, recipe.heard_all, other_metres=recipe.other_metres
         )
-        self.valid_batches = _draw_validation(valid)
+        self.valid_batches = _draw_validation(_select_split(songs, "valid"))
         if recipe.drummer_alone:
             self._hold_all_but_the_drummer()
         players = [p for module in self._players for p in module.parameters() if p.requires_grad]
@@ -147,20 +138,21 @@ class GanObjective:
             "generator": self.generator,
             "average": self.average,
             "encoder": self.encoder,
-            "critic": self.critic,
+            "critic": critic,
         }
         if self.drum_encoder is not None:
             self.modules["drum_encoder"] = self.drum_encoder
         self.optimizers: dict[str, torch.optim.Optimizer] = {
             "player_optimizer": torch.optim.AdamW(players, recipe.learning_rate, (0.9, 0.98), weight_decay=0.01),
-            "critic_optimizer": torch.optim.Adam(self.critic.parameters(), recipe.critic_rate, (0.0, 0.9)),
+            "critic_optimizer": torch.optim.Adam(critic.parameters(), recipe.critic_rate, (0.0, 0.9)),
         }
-        #: what the critic learns from: examples of the last updates
-        self.examples: deque[CriticExamples] = deque(maxlen=recipe.critic_memory)
+        self.teacher = CriticTeacher(
+            fabric, critic, self.optimizers["critic_optimizer"], self.draws, recipe.penalty, recipe.critic_memory
+        )
 
     @property
     def _players(self) -> list[nn.Module]:
-        """What learns, but for the critic."""
+        """Networks that learn, but for the critic."""
         return [self.generator, self.encoder, *([self.drum_encoder] if self.drum_encoder is not None else [])]
 
     def _hold_all_but_the_drummer(self) -> None:
@@ -248,7 +240,11 @@ class GanObjective:
         losses = {"reconstruction": sum(float(v.detach()) for v in parts.values())}
         losses |= {name: float(value.detach()) for name, value in parts.items()}
         if adversarial:
-            judged = self.critic(*_collect_hearing(batch, roll, self.critic.hears_future)).float().mean()
+            judged = (
+                self.teacher.critic(*_collect_hearing(batch, roll, self.recipe.model.critic_hears_future))
+                .float()
+                .mean()
+            )
             weight = recipe.adversarial * self._balance(loss, judged)
             loss = loss - weight * judged
             losses["adversarial_weight"] = weight
@@ -265,7 +261,7 @@ class GanObjective:
         likely, critical = average_tensor(self.fabric, torch.stack(pulls))
         return min(1.0, float(likely.norm() / (critical.norm() + 1e-6)))
 
-    def _play(self, state: BandState, batch: dict[str, Tensor], noise: BatchNoise) -> SoftRoll:
+    def _play(self, state: CanvasState, batch: dict[str, Tensor], noise: BatchNoise) -> SoftRoll:
         """Return what the generator plays right of the line to the harmonist's chords.
 
         Binary; gradients pass straight through.
@@ -285,49 +281,17 @@ class GanObjective:
     def _teach_critic(
         self, batch: dict[str, Tensor], fake: SoftRoll, noise: BatchNoise, shared: np.random.Generator
     ) -> dict[str, float]:
-        """Update the critic several times on what was played in the last updates; return its losses.
-
-        Every second example, the even or the odd: a critic update is dear, and neighbours in time are alike. The
-        penalty is that of every third of them, or of all where they are few.
-        """
-        melody, fake_whole, phase, style = _collect_hearing(batch, fake, self.critic.hears_future)
-        last = self.critic.beats * STEPS_PER_BEAT
+        """Update the critic several times on what was played in the last updates; return its losses."""
+        melody, fake_whole, phase, style = _collect_hearing(batch, fake, self.recipe.model.critic_hears_future)
+        last = self.teacher.critic.beats * STEPS_PER_BEAT
         real = SoftRoll(batch["true_pitched"][:, BAND:, :, -last:], batch["true_drums"][..., -last:])
         played = SoftRoll(*(planes[..., -last:] for planes in fake_whole))
-        self.examples.append(CriticExamples(melody[..., -last:], real, played, phase[..., -last:], style))
-        gaps, penalties = [], []
-        for _ in range(self.recipe.critic_updates):
-            chosen = self.examples[int(shared.integers(len(self.examples)))]
-            half = slice(int(shared.integers(2)), None, 2)
-            shown = chosen.select(half)
-            with self.fabric.autocast():
-                gap = (
-                    self.critic(shown.melody, shown.fake, shown.phase, shown.style).float().mean()
-                    - self.critic(shown.melody, shown.real, shown.phase, shown.style).float().mean()
-                )
-            mix = noise.draw_uniform((shown.melody.shape[0], 1, 1, 1))
-            is_one = self._choose_penalised(half, int(shared.integers(3))).to(mix.device)
-            with torch.autocast(self.fabric.device.type, enabled=False):
-                each = compute_gradient_penalty(self.critic, *shown.select(is_one), mix[is_one])
-                penalty = each.sum() / average_count(self.fabric, is_one.sum())
-            loss = gap + self.recipe.penalty * penalty
-            update_weights(self.fabric, self.optimizers["critic_optimizer"], loss, CRITIC_CLIP)
-            gaps.append(float(gap.detach()))
-            penalties.append(float(penalty.detach()))
-        return {"critic": float(np.mean(gaps)), "penalty": float(np.mean(penalties))}
-
-    def _choose_penalised(self, half: slice, turn: int) -> Tensor:
-        """Return which examples of a half of this device's batch have their penalty computed, (n,)."""
-        places = self.draws.number_places(half)
-        is_all = len(places) * self.draws.devices <= 4 * 3
-        return torch.full_like(places, True, dtype=torch.bool) if is_all else places // 2 % 3 == turn
+        self.teacher.examples.append(CriticExamples(melody[..., -last:], real, played, phase[..., -last:], style))
+        return self.teacher.teach(self.recipe.critic_updates, noise, shared)
 
     def collect_state(self) -> dict[str, Tensor]:
-        """Return the streams and the critic's examples, which are binary, in the order of the batch."""
-        state = self.streams.collect_state()
-        for name, planes in zip(_EXAMPLE_PLANES, zip(*map(_list_planes, self.examples), strict=True), strict=False):
-            state[f"critic.{name}"] = torch.stack([_to_bits(each) for each in planes], 1)
-        return state
+        """Return the streams and the critic's examples, in the order of the batch."""
+        return self.streams.collect_state() | pack_examples(self.teacher.examples)
 
     def restore_state(self, state: Mapping[str, Tensor]) -> None:
         """Let streams and critic go on."""
@@ -335,13 +299,7 @@ class GanObjective:
         if not {"places", "bands", "drums"} <= set(rows):
             return
         self.streams.restore_state(rows["places"], rows["bands"], rows["drums"])
-        planes = [rows[f"critic.{name}"] for name in _EXAMPLE_PLANES if f"critic.{name}" in rows]
-        if len(planes) < len(_EXAMPLE_PLANES):
-            return
-        for example in zip(*(each.float().to(self.fabric.device).unbind(1) for each in planes), strict=True):
-            melody, real_band, real_drums, fake_band, fake_drums, phase, style = example
-            real, fake = SoftRoll(real_band, real_drums), SoftRoll(fake_band, fake_drums)
-            self.examples.append(CriticExamples(melody, real, fake, phase, style))
+        self.teacher.examples.extend(unpack_examples(rows, self.fabric.device))
 
     # --- validating and keeping -------------------------------------------------------------------------------------
 
@@ -370,11 +328,10 @@ class GanObjective:
     @cached_property
     def _passages(self) -> dict[str, list[groove_bank.GrooveChoice]]:
         """The passages whose grooves are played, by metre: chosen once, however often the run is kept."""
-        songs = _sort_by_kind(self.train_songs)
+        bands, drummers = self.train_songs
         if self.drum_encoder is None:
-            return {kind: groove_bank.choose_passages(found) for kind, found in sorted(songs.items())}
-        bands = _sort_by_kind(self.train_bands)
-        return {kind: groove_bank.choose_passages(bands[kind], songs[kind]) for kind in sorted(bands)}
+            return groove_bank.choose_by_metre(drummers)
+        return groove_bank.choose_by_metre(bands, drummers)
 
     def _move(self, batch: GanBatch) -> dict[str, Tensor]:
         """Return a batch on the device; with `style_hot`, the style one-hot, and `ahead`, the steps' weights."""
@@ -384,12 +341,9 @@ class GanObjective:
         return tensors
 
 
-def _sort_by_kind(songs: Iterable[CachedSong]) -> dict[str, list[CachedSong]]:
-    """Return songs by the kind of their metre."""
-    found: dict[str, list[CachedSong]] = {}
-    for song in songs:
-        found.setdefault(gan_canvas.find_groove_kind(song.metre), []).append(song)
-    return found
+def _select_split(songs: Iterable[CachedSong], split: str) -> list[CachedSong]:
+    """Return the songs of a split that are in a style of the GAN's."""
+    return [song for song in songs if song.split == split and song.style in GAN_STYLES]
 
 
 def _draw_validation(songs: list[CachedSong]) -> list[GanBatch]:
@@ -399,15 +353,6 @@ def _draw_validation(songs: list[CachedSong]) -> list[GanBatch]:
         return [Streams(songs, draws, heard_all=heard_all).show() for heard_all in (0.0, 1.0)]
     except DataError:
         return []
-
-
-def _list_planes(example: CriticExamples) -> list[Tensor]:
-    """Return the planes of an example of the critic, as _EXAMPLE_PLANES has them."""
-    return [example.melody, *example.real, *example.fake, example.phase, example.style]
-
-
-def _to_bits(planes: Tensor) -> Tensor:
-    return (planes > 0.5).to(torch.uint8)
 
 
 def _compute_likelihoods(
@@ -421,12 +366,12 @@ def _compute_likelihoods(
     return compute_losses(scores, true, velocity, batch["style"], generator.velocity_log_std, batch["line"], average)
 
 
-def _encode(generator: Generator, batch: dict[str, Tensor], z: Tensor) -> BandState:
+def _encode(generator: Generator, batch: dict[str, Tensor], z: Tensor) -> CanvasState:
     """Return what a generator understands of a batch's canvases, given groove vectors (B, groove_size)."""
     return generator.encode(batch["pitched"], batch["plain"], batch["pulse"], batch["style_hot"], z, batch["fill"])
 
 
-def _mark_annotated(batch: dict[str, Tensor], state: BandState) -> Tensor:
+def _mark_annotated(batch: dict[str, Tensor], state: CanvasState) -> Tensor:
     """Return the annotated chords of the beats that are not over at the line, one-hot; zeros where none is known.
 
     (B, qualities, 12, WRITTEN_BEATS), of the type of `state`.
@@ -456,5 +401,5 @@ def _collect_hearing(
 
 
 def _to_bytes(planes: Tensor) -> NDArray[np.uint8]:
-    found: NDArray[np.uint8] = _to_bits(planes).cpu().numpy()
+    found: NDArray[np.uint8] = to_bits(planes).cpu().numpy()
     return found

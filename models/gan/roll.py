@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from models.critic import SoftRoll
 from models.gan.dataset import BAND
 from music.chords import QUALITY_TONES
 from music.encoding.gan_canvas import (
@@ -30,13 +31,6 @@ class RollLogits(NamedTuple):
 
     pitched: dict[str, Tensor]  #: (B, octaves, 12, FUTURE_STEPS) each
     plain: dict[str, Tensor]  #: (B, n, FUTURE_STEPS) each
-
-
-class SoftRoll(NamedTuple):
-    """A band as planes of 0..1 over T steps."""
-
-    band: Tensor  #: (B, BAND_PLANES, 12, T)
-    drums: Tensor  #: (B, DRUM_PLANES, T)
 
 
 def mark_tones(chord: Tensor) -> Tensor:

@@ -199,9 +199,9 @@ def _extract_stretch(
 ) -> tuple[step_features.MelodyFeatures, Ints, step_features.BandFeatures]:
     """Return melody, chords (2, count + 1) and band of the steps [begin, begin + count)."""
     melody = step_features.extract_melody(
-        _select_near(score.roles["melody"], begin, count)[:, :3].tolist(), begin, count
+        select_near(score.roles["melody"], begin, count)[:, :3].tolist(), begin, count
     )
-    near = {role: _select_near(score.roles[role], begin, count)[:, :3] for role in ROLES}
+    near = {role: select_near(score.roles[role], begin, count)[:, :3] for role in ROLES}
     return melody, _cut_chords(score.chords, begin, count + 1), step_features.extract_band(near, begin, count)
 
 
@@ -212,7 +212,8 @@ def _cut_chords(chords: Ints, begin: int, count: int) -> Ints:
     return made
 
 
-def _select_near(rows: Ints, begin: int, count: int) -> Ints:
+def select_near(rows: Ints, begin: int, count: int) -> Ints:
+    """Return the rows of notes that may sound in the steps [begin, begin + count)."""
     last = int(np.searchsorted(rows[:, 0], begin + count))
     first = int(np.searchsorted(rows[:, 0], begin - _LOOK_BACK_STEPS))
     return rows[first:last]
@@ -277,7 +278,7 @@ def _encode_written(score: BandScore, begin: int, count: int, roots: Ints) -> tu
     velocity = np.zeros((count, len(ROLES)), np.float32)
     begun: list[list[step_tokens.RoleOnsets]] = [[] for _ in range(count)]
     for i, role in enumerate(ROLES):
-        rows = _select_near(score.roles[role], begin, count)
+        rows = select_near(score.roles[role], begin, count)
         found: dict[int, set[tuple[int, int]]] = {}
         for start, pitch, long, loud in rows.tolist():
             step = start - begin

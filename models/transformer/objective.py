@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models import checkpoint
+from models.critic import pack_examples, unpack_examples
 from models.data.played_bands import let_people_play
 from models.data.played_drums import let_drummers_play
 from models.data.song_cache import CachedSong, DataError
@@ -28,7 +29,8 @@ from models.harmonist.network import measure_agreement
 from models.harmonist.objective import load_harmonist
 from models.loss_plot import LossPanel
 from models.optimisation import anneal, average_count, set_rate, update_average, update_weights, warm_up
-from models.recipe import BatchSize, Rate, RecipeError, Share, read_recipe
+from models.recipe import BatchSize, Count, Rate, RecipeError, Share, read_recipe
+from models.transformer.adversary import Adversary
 from models.transformer.dataset import BandScore, HandBatch, Stretches
 from models.transformer.loss_panels import PANELS
 from models.transformer.network import HALF_HEAD, TRANSFORMER_STYLES, Transformer, TransformerConfig
@@ -63,14 +65,22 @@ class TransformerRecipe:
     played: bool = True  #: bass and chords of bands are a pianist's where one played it (models.data.played_bands)
     drummers: bool = True  #: drums of bands are a drummer's where one suits them (models.data.played_drums)
     other_metres: Share = 0.25  #: share of songs that are not in 4/4, where there are such
+    adversarial: float = 0.0  #: weight of the critic's rewards; 0: there is no critic (models.transformer.adversary)
+    adversarial_from: Share = 0.1  #: of the run: from there on its rewards count
+    rolled: BatchSize = 16  #: bands that are rolled out at an update
+    critic: tuple[int, int] = (12, 48)  #: width, pitched and plain channels
+    critic_rate: Rate = 1e-4
+    critic_updates: Count = 3  #: for each update of the transformer
+    penalty: float = 10.0  #: weight of the critic's gradient penalty
 
 
 def compute_writing_loss(
-    model: Transformer, state: Tensor, batch: dict[str, Tensor], chosen: Tensor
+    model: Transformer, state: Tensor, batch: dict[str, Tensor], chosen: Tensor, weight: Tensor | None = None
 ) -> tuple[Tensor, int]:
     """Return the sum of the cross-entropies (nats) of the tokens of some steps, and how many steps have any.
 
-    state: of the hand, (B, T, hand); chosen: indices into all B * T steps.
+    state: of the hand, (B, T, hand); chosen: indices into all B * T steps; weight: (B, T), by which the tokens of each
+    step count (default: 1).
     """
     length = batch["length"].flatten()[chosen]
     length, order = length.sort(descending=True)
@@ -83,7 +93,11 @@ def compute_writing_loss(
     there = torch.arange(longest, device=line.device) < length[:, None]  # (N, longest)
     before = functional.pad(line[:, : longest - 1], (1, 0), value=step_tokens.WRITER_TOKENS)
     logits = model.writer(state.flatten(0, 1)[chosen][order], before.T[there.T], there.sum(0).tolist())
-    return functional.cross_entropy(logits.float(), line[:, :longest].T[there.T], reduction="sum"), len(length)
+    told = line[:, :longest].T[there.T]
+    if weight is None:
+        return functional.cross_entropy(logits.float(), told, reduction="sum"), len(length)
+    counts = weight.flatten()[chosen][order].expand(longest, -1)[there.T]
+    return (functional.cross_entropy(logits.float(), told, reduction="none") * counts).sum(), len(length)
 
 
 def compute_velocity_loss(fabric: Fabric, logits: Tensor, log_std: Tensor, batch: dict[str, Tensor]) -> Tensor:
@@ -106,18 +120,25 @@ class TransformerObjective:
         torch.manual_seed(seed)
         self.model: Transformer = Transformer(recipe.model).to(fabric.device)
         self.average: Transformer = copy.deepcopy(self.model).requires_grad_(False).eval()
-        songs = let_people_play(songs) if recipe.played else songs
+        played = let_people_play(songs) if recipe.played or recipe.adversarial else []
+        people = [song for song in played if song.is_played and song.split == "train"]
+        songs = played if recipe.played else songs
         songs = let_drummers_play(songs) if recipe.drummers else songs
         known = [s for s in songs if s.style in TRANSFORMER_STYLES]
         listen = self._predict_chords if recipe.harmonist else None
         train = [s for s in known if s.split == "train"]
         self.songs = Stretches(train, get_weights("transformer"), listen, recipe.other_metres)
-        self.draws = Draws.of_device(fabric, seed, recipe.batch)
+        self.draws, self.rolls = (Draws.of_device(fabric, seed, count) for count in (recipe.batch, recipe.rolled))
         learning = [*self.model.hand.parameters(), *self.model.writer.parameters()]
         optimizer = torch.optim.AdamW(learning, 1e-3, (0.9, 0.98), weight_decay=0.02)
         self.modules: dict[str, nn.Module] = {"model": self.model, "average": self.average}
         self.optimizers: dict[str, torch.optim.Optimizer] = {"optimizer": optimizer}
         self.valid = _draw_validation([s for s in known if s.split == "valid"])
+        self.adversary: Adversary | None = None
+        if recipe.adversarial > 0:
+            self.adversary = Adversary(fabric, people, self.rolls, recipe.critic, recipe.critic_rate, recipe.penalty)
+            self.modules["critic"] = self.adversary.critic
+            self.optimizers["critic_optimizer"] = self.adversary.optimizer
 
     @staticmethod
     def read_recipe(values: Mapping[str, Any]) -> TransformerRecipe:
@@ -151,13 +172,40 @@ class TransformerObjective:
         loudness = compute_velocity_loss(self.fabric, velocity, self.model.hand.loud_log_std, batch)
         tune = functional.cross_entropy(melody.float().flatten(0, 1), batch["tune"].flatten())
         writing = total / average_count(self.fabric, torch.tensor(many, device=state.device))
-        update_weights(self.fabric, optimizer, writing + loudness + recipe.tune * tune, 1.0)
+        loss, losses = writing + loudness + recipe.tune * tune, dict[str, float]()
+        if self.adversary is not None:
+            reward, losses = self._hear_critic(self.adversary, step)
+            loss = loss + reward
+        update_weights(self.fabric, optimizer, loss, 1.0)
         update_average(self.average, self.model, min(0.998, (step + 1) / (step + 20)))
-        return {
+        return losses | {
             "writing": float(writing.detach()),
             "loudness": float(loudness.detach()),
             "tune": float(tune.detach()),
         }
+
+    def _hear_critic(self, adversary: Adversary, step: int) -> tuple[Tensor | float, dict[str, float]]:
+        """Roll out bands and teach the critic; return what its rewards add to the loss, and losses."""
+        recipe, noise = self.recipe, self.rolls.open_noise(step, self.fabric.device)
+        randoms = [self.rolls.open_edit(step, place) for place in range(recipe.rolled)]
+        made = adversary.play(self.model, adversary.draw_places(randoms), noise.generator)
+        losses = adversary.teacher.teach(recipe.critic_updates, noise, self.rolls.open_shared(step))
+        notes = sum(len(rows) for band in made.bands for rows in band.values())
+        losses["onsets"] = STEPS_PER_BAR * notes / made.length.size
+        if step / self.steps < recipe.adversarial_from:
+            return 0.0, losses
+        rewards, score = adversary.reward()
+        batch = {
+            key: torch.as_tensor(value, device=self.fabric.device)
+            for key, value in made._asdict().items()
+            if key != "bands"
+        }
+        with self.fabric.autocast():
+            state, _, _ = self.model.hand(batch["features"], batch["style"])
+            chosen = torch.arange(batch["length"].numel(), device=state.device)
+            # the likelier a rewarded step is, the smaller is the loss
+            total, many = compute_writing_loss(self.model, state, batch, chosen, rewards)
+        return recipe.adversarial * total / max(1, many), losses | {"generator": -score}
 
     @torch.no_grad()
     def _predict_chords(self, score: BandScore) -> NDArray[np.int64]:
@@ -190,11 +238,14 @@ class TransformerObjective:
         return losses
 
     def collect_state(self) -> dict[str, Tensor]:
-        """Return nothing: an update depends on no earlier one but by the weights."""
-        return {}
+        """Return what the critic remembers; without one an update depends on no earlier one but by the weights."""
+        return {} if self.adversary is None else pack_examples(self.adversary.teacher.examples)
 
     def restore_state(self, state: Mapping[str, Tensor]) -> None:
-        """Put nothing back."""
+        """Let the critic remember what it did."""
+        if self.adversary is not None:
+            rows = {key: found for key, value in state.items() if (found := self.rolls.take_rows(value)) is not None}
+            self.adversary.teacher.examples.extend(unpack_examples(rows, self.fabric.device))
 
     def collect_extras(self) -> dict[str, Any]:
         """Return how much velocities vary."""

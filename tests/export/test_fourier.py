@@ -9,7 +9,7 @@ from export.fourier import WaveConv, WaveLayout, Waves, list_waves, transform
 from models.gan.network import Generator
 from models.harmonist.network import Harmonist
 from models.key_equivariant import KeyConv, Layout, Width
-from music.encoding.gan_canvas import CANVAS_STEPS, PITCHED_PLANES, PLAIN_PLANES, mark_pulse
+from music.encoding.gan_canvas import CANVAS_BEATS, CANVAS_STEPS, PITCHED_PLANES, PLAIN_PLANES, mark_pulse
 from music.encoding.melody_context import FUTURE_STEPS, MELODY_PLANES, PAST_STEPS
 from music.note import Metre
 from tests.support.training import GAN_CONFIG as SMALL
@@ -56,9 +56,14 @@ def test_whole_networks_compute_the_same() -> None:
     planes = (torch.rand(1, PITCHED_PLANES, 12, CANVAS_STEPS) < 0.1).float()
     plain = (torch.rand(1, PLAIN_PLANES, CANVAS_STEPS) < 0.3).float()
     pulse = torch.as_tensor(mark_pulse(5, Metre(6, 8)))[None]
-    style, z = torch.eye(generator.read.source.plain)[:1, : len(generator.velocity_log_std)], torch.randn(1, SMALL.z)
-    made, wanted = (network.encode(planes, plain, pulse, style, z) for network in (transform(generator), generator))
-    assert torch.allclose(Waves(generator.fine).leave(made), wanted, atol=1e-3)
+    style = torch.eye(len(generator.velocity_log_std))[:1]
+    z, fill = torch.randn(1, generator.groove_size), torch.ones(1, CANVAS_BEATS)
+    given = planes, plain, pulse, style, z, fill
+    state, told = (network.encode(*given) for network in (transform(generator), generator))
+    assert torch.allclose(Waves(generator.fine).leave(state.band), told.band, atol=1e-3)
+    assert state.drummer is not None
+    assert told.drummer is not None
+    assert torch.equal(state.drummer, told.drummer)
     harmonist = Harmonist(SMALL.harmonist).eval()
     melody = (torch.rand(1, MELODY_PLANES, 12, PAST_STEPS + FUTURE_STEPS) < 0.1).float()
     phase, known = torch.eye(16)[:1], torch.full((1, 1), 0.5)

@@ -13,13 +13,14 @@ from daemon.core.plan import PlanRequest
 from daemon.core.settings import Settings
 from daemon.players.gan import _CanvasNoise, _find_chords, _NoteWriter
 from models import checkpoint
+from models.critic import SoftRoll
 from models.draws import Draws
 from models.gan import dataset, groove_bank
 from models.gan.dataset import GAN_STYLES
-from models.gan.drummer import Drummer
+from models.gan.drummer import DilatedBlock, Drummer
 from models.gan.network import TOLD_ROOTS, BassIntervals
 from models.gan.objective import GanObjective, GanRecipe
-from models.gan.roll import RHYTHM_NOISES, WRITTEN_BEATS, RollLogits, SoftRoll, mark_tones, play
+from models.gan.roll import RHYTHM_NOISES, WRITTEN_BEATS, RollLogits, mark_tones, play
 from models.recipe import RecipeError
 from music.chords import QUALITIES
 from music.encoding import gan_canvas
@@ -176,6 +177,7 @@ def test_a_drummer_is_told_its_groove_and_its_fills_and_hears_what_the_band_begi
     torch.manual_seed(1)
     drummer = Drummer(6, 5, 3, 7)
     for block in drummer.blocks:
+        assert isinstance(block, DilatedBlock)
         torch.nn.init.normal_(block.mix.weight)
     plain, pulse = torch.zeros(1, PLAIN_PLANES, CANVAS_STEPS), torch.zeros(1, PULSE_PLANES, CANVAS_STEPS)
     style, z, fill = torch.eye(5)[:1], torch.zeros(1, 3), torch.zeros(1, CANVAS_BEATS)
