@@ -77,5 +77,8 @@ def fold(model: M) -> M:
             part.norm = fold_norm(part.norm, part.head)  # type: ignore[assignment]
         if isinstance(part, Generator):
             part.bass_intervals.tell.weight.data.mul_(part.score_norm.gain_plain[None, :, None])
+            if part.drummer is not None:
+                heard = part.drummer.take_band.weight.data[:, : part.fine.plain]  # then come the gates
+                heard.mul_(part.score_norm.gain_plain[None, :, None])
             part.score_norm = fold_norm(part.score_norm, part.write)  # type: ignore[assignment]
     return model

@@ -7,11 +7,13 @@ from torch import nn
 
 from export.fourier import WaveConv, WaveLayout, Waves, list_waves, transform
 from models.gan.network import Generator
+from models.gan.roll import WRITTEN_BEATS
 from models.harmonist.network import Harmonist
 from models.key_equivariant import KeyConv, Layout, Width
+from music.chords import QUALITIES
 from music.encoding.gan_canvas import CANVAS_BEATS, CANVAS_STEPS, PITCHED_PLANES, PLAIN_PLANES, mark_pulse
 from music.encoding.melody_context import FUTURE_STEPS, MELODY_PLANES, PAST_STEPS
-from music.note import Metre
+from music.note import PITCH_CLASSES, Metre
 from tests.support.training import GAN_CONFIG as SMALL
 
 WIDTH, OTHER = Width(3, 5), Width(4, 2)
@@ -53,6 +55,8 @@ def test_whole_networks_compute_the_same() -> None:
     torch.manual_seed(0)
     generator = Generator(SMALL).eval()
     generator.take_pulse.weight.normal_()
+    generator.score_norm.gain_plain.uniform_(0.5, 2)
+    generator.score_norm.gain_pitched.uniform_(0.5, 2)
     planes = (torch.rand(1, PITCHED_PLANES, 12, CANVAS_STEPS) < 0.1).float()
     plain = (torch.rand(1, PLAIN_PLANES, CANVAS_STEPS) < 0.3).float()
     pulse = torch.as_tensor(mark_pulse(5, Metre(6, 8)))[None]
@@ -64,6 +68,10 @@ def test_whole_networks_compute_the_same() -> None:
     assert state.drummer is not None
     assert told.drummer is not None
     assert torch.equal(state.drummer, told.drummer)
+    chord = torch.eye(len(QUALITIES) * PITCH_CLASSES)[:WRITTEN_BEATS].T.reshape(1, len(QUALITIES), PITCH_CLASSES, -1)
+    mine, theirs = (network.score(each, chord) for network, each in ((transform(generator), state), (generator, told)))
+    for head, wanted in theirs.plain.items():
+        assert torch.allclose(mine.plain[head], wanted, atol=1e-3), head
     harmonist = Harmonist(SMALL.harmonist).eval()
     melody = (torch.rand(1, MELODY_PLANES, 12, PAST_STEPS + FUTURE_STEPS) < 0.1).float()
     phase, known = torch.eye(16)[:1], torch.full((1, 1), 0.5)
