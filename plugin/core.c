@@ -29,7 +29,7 @@ static const uint8_t CHANNELS[ROLE_COUNT] = {[BASS] = 1, [CHORDS] = 2, [PAD] = 3
  * lets go for the daemon. What is left waits for the next block. */
 #define WORK_AT_ONCE 4
 #define FRAMES_PER_WORK 8
-#define NOTES_PER_WORK 32
+#define NOTES_PER_WORK 8
 #define EVENTS_AT_ONCE 64
 #define FRAMES_PER_EVENT 8
 #define RELEASES_AT_ONCE 16

@@ -27,7 +27,7 @@ STRICT = ("-Wpedantic", "-Wconversion", "-Werror")
 #: the host counts the blocks of code that are run through, which no load of the machine changes
 COUNTED = "-fsanitize-coverage=trace-pc"
 #: those of a run, but for what each sample and each note may cost
-MOST_WORK = 1000
+MOST_WORK = 1500
 
 pytestmark = pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
 
