@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from importlib.resources import files
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,6 +78,31 @@ def test_lines_are_read(text: str, line: object) -> None:
 def test_what_cannot_be_read_is_refused(text: str) -> None:
     with pytest.raises(LineError):
         read_line(text.encode())
+
+
+def list_described(heading: str) -> set[str]:
+    """Return the words of the lines that a section of the protocol's description describes."""
+    text = (files("daemon.plugin") / "protocol.md").read_text(encoding="utf-8")
+    return set(re.findall(r"^    ([a-z]+)\b", text.split(f"## {heading}\n")[1].split("\n## ")[0], re.M))
+
+
+def read_sources(package: str, suffix: str) -> str:
+    return "\n".join(
+        path.read_text(encoding="utf-8") for path in files(package).iterdir() if path.name.endswith(suffix)
+    )
+
+
+def test_every_line_that_the_plugin_or_the_band_sends_or_reads_is_described() -> None:
+    plugin, band = read_sources("plugin", ".c"), read_sources("daemon.plugin", ".py")
+    plugin_says = set(re.findall(r'\bsay\(session, "([a-z]+)', plugin))
+    plugin_reads = set(re.findall(r'\{"([a-z]+)", hear_\w+\}', plugin))
+    band_says = set(re.findall(r'make_line\(\s*"([a-z]+)"|b"([a-z]+)\\n"', band))
+    band_reads = set(re.findall(r'case "([a-z]+)":', band))
+    assert {"hello", "at"} <= plugin_says
+    assert {"note", "forget", "stop"} <= plugin_reads
+    from_plugin, from_band = list_described("From the plugin"), list_described("From the band")
+    assert plugin_says | band_reads == from_plugin
+    assert {one or other for one, other in band_says} | plugin_reads == from_band
 
 
 @given(st.binary(max_size=MAX_LINE_BYTES))

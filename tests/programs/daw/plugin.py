@@ -5,8 +5,8 @@
 Needs `../shared/tools/daw` beside the checkout, Debian's ardour and lv2-dev, and a C compiler; Ardour runs without JACK
 and hardware. A session has the plugin on the melody's track and on one for each role, and behind each a witness that
 writes down what it hears. Scenes: takes (four, recorded), loop (of four bars), tempo (a change and a ramp), locate
-(while it rolls), six_eight, reload (saved and opened again), export (faster than real time), killed (the band, by
-kill -9), two (projects at once, and a third). One JSON line for each; exit status 1 where a bound is missed.
+(while it rolls), six_eight, two_two, reload (saved and opened again), export (faster than real time), killed (the band,
+by kill -9), two (projects at once, and a third). One JSON line for each; exit status 1 where a bound is missed.
 `late_notes` are those for which the band took too long: where the machine has other things to do, play it again.
 """
 
@@ -475,6 +475,12 @@ def play_six_eight(studio: Studio) -> dict[str, Any]:
     return plain(studio.play(session, "grid:40 ready goto:0 roll at:32 stop goto:9 roll at:18 stop"))
 
 
+def play_two_two(studio: Studio) -> dict[str, Any]:
+    """Play in 2/2."""
+    session = studio.make("half", metre="2/2")
+    return plain(studio.play(session, "grid:40 ready goto:0 roll at:32 stop goto:9 roll at:18 stop"))
+
+
 def play_reload(studio: Studio) -> dict[str, Any]:
     """Play, turn controls, play, save; open again, and play the same."""
     session = studio.make("reload")
@@ -590,6 +596,7 @@ SCENES: dict[str, Callable[[Studio], dict[str, Any]]] = {
     "tempo": play_tempo,
     "locate": play_locate,
     "six_eight": play_six_eight,
+    "two_two": play_two_two,
     "reload": play_reload,
     "export": play_export,
     "killed": play_killed,
