@@ -3,7 +3,7 @@
 Learned from drummers (models/feel). A network tells for every step and lane how a hit there is likely to be played;
 which of the likely ways it is, the seed draws: a drummer's hand (a swung or a straight one, a loud or a soft one), and
 noise in which a drummer who is late stays late for a while. All of it depends on the seed and the place in the song,
-never on when a plan was asked for.
+never on when a plan was asked for. What the network has told of a step is kept for the plans to come.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from music.encoding.drum_feel import (
     PAST_STEPS,
     VELOCITY,
     WINDOW_FEATURES,
-    cut_windows,
-    draw_hits,
+    WINDOW_STEPS,
+    join_windows,
     mark_places,
 )
 from music.note import STEPS_PER_BEAT, TICKS_PER_STEP, Note, NoteNumbers, make_notes
@@ -68,6 +68,17 @@ _STAND_INS = np.array([lanes[0] for lanes in _LANES_OF])
 #: (lanes, fields) of 0 and 1
 _GROUPS = np.array([[lane in lanes for lanes in _LANES_OF] for lane in range(_LANE_COUNT)], np.float32)
 _BASS = StepOffsets._fields.index("bass")
+_LANE_BITS = {pitch: 1 << lane for pitch, lane in LANE_OF.items()}
+_LANE_NUMBERS = np.arange(_LANE_COUNT)[:, None]
+#: steps whose touch is kept, at most
+_MAX_KEPT_STEPS = 256
+
+
+class _StepTouch(NamedTuple):
+    """How a step is played."""
+
+    velocities: list[int]  #: of a hit in each lane
+    offsets: StepOffsets
 
 
 class DrummerFeel:
@@ -87,65 +98,110 @@ class DrummerFeel:
             for style, hands in signature.settings["hands"].items()
         }
         self._usual = self._hands.get(_USUAL_STYLE, next(iter(self._hands.values())))
+        self._basis: tuple[object, ...] = ()  # on which all touches depend
+        #: step -> the lanes that were hit around it, and how it is played with these
+        self._touches: dict[int, tuple[tuple[int, ...], _StepTouch]] = {}
 
     def play(self, request: PlanRequest, plan: Plan) -> Plan:
-        """Return a plan as a drummer plays it: with the velocities of its drums, and offsets for the whole band."""
-        steps = plan.last - plan.first
-        drums = plan.notes.get(DRUMS, ())
-        hits = self._draw_hits(request, drums, plan.first, steps)
-        played, medians = self._ask(request, hits, plan.first, steps)
-        here = hits[:, PAST_STEPS : PAST_STEPS + steps].T
-        offsets = played[:, OFFSET]
-        if request.settings.swing:  # which takes the place of the drummer's own
-            offsets = _take_swing_out(offsets, medians, plan.first, request.settings.swing)
-        notes = dict(plan.notes)
-        if drums:
-            notes[DRUMS] = _hit(drums, played[:, VELOCITY], plan.first)
-        return replace(plan, notes=notes, offsets=_list_offsets(offsets, here))
+        """Return a plan as a drummer plays it: with the velocities of its drums, and offsets for the whole band.
 
-    def _draw_hits(self, request: PlanRequest, drums: Sequence[Note], first: int, steps: int) -> NDArray[np.float32]:
-        since = (first - PAST_STEPS) * TICKS_PER_STEP
-        past = [n for n in request.committed.get(DRUMS, ()) if since <= n.start < first * TICKS_PER_STEP]
-        hits = ((note.start // TICKS_PER_STEP, note.pitch) for note in (*past, *drums))
-        return draw_hits(hits, first - PAST_STEPS, PAST_STEPS + steps + COMING_STEPS)
+        It reaches over the steps that are likely to be played of the plan, and some more; one without notes stays as it
+        is.
+        """
+        if not any(plan.notes.values()):
+            return plan
+        drums, first = plan.notes.get(DRUMS, ()), plan.first
+        last = plan.last
+        if request.played_steps is not None:
+            last = min(last, -(-(first + request.played_steps + STEPS_PER_BEAT) // STEPS_PER_BEAT) * STEPS_PER_BEAT)
+        touches = self._find_touches(request, _list_lanes(request, drums, first, last), first, last)
+        notes = {**plan.notes, DRUMS: _hit(drums, touches, first)} if drums else plan.notes
+        return replace(plan, notes=notes, offsets=tuple([touch.offsets for touch in touches]))
 
-    def _ask(
-        self, request: PlanRequest, hits: NDArray[np.float32], first: int, steps: int
-    ) -> list[NDArray[np.float32]]:
-        """Return how each step's hits are played, (steps, 2, lanes), and the medians of their offsets."""
-        settings = request.settings
+    def _find_touches(self, request: PlanRequest, lanes: Sequence[int], first: int, last: int) -> list[_StepTouch]:
+        """Return how the steps [first, last) are played.
+
+        The graph is asked about those only that were not asked about before, or whose surroundings have changed.
+        lanes: as `_list_lanes` returns them.
+        """
+        metre, bar = request.metre, request.bar_origin // TICKS_PER_STEP
+        basis = request.settings, request.bpm, metre, bar % metre.steps_per_bar
+        if basis != self._basis or len(self._touches) > _MAX_KEPT_STEPS:
+            self._basis, self._touches = basis, {}
+        windows = [tuple(lanes[place : place + WINDOW_STEPS]) for place in range(last - first)]
+        missing = []
+        for step, window in enumerate(windows, first):
+            known = self._touches.get(step)
+            if known is None or known[0] != window:
+                missing.append(step)
+        if missing:
+            asked = self._ask(request, missing, [windows[step - first] for step in missing])
+            for step, touch in zip(missing, asked, strict=True):
+                self._touches[step] = windows[step - first], touch
+        return [self._touches[step][1] for step in range(first, last)]
+
+    def _ask(self, request: PlanRequest, steps: Sequence[int], windows: Sequence[tuple[int, ...]]) -> list[_StepTouch]:
+        """Return how steps are played whose windows these are; the answer to each depends on nothing but its own."""
+        settings, bar = request.settings, request.bar_origin // TICKS_PER_STEP
         hands = self._hands.get(settings.style, self._usual)
         hand = hands[settings.seed % len(hands)]
-        places = mark_places(first - request.bar_origin // TICKS_PER_STEP, steps, request.metre)
+        hits = (np.array(windows)[:, None] >> _LANE_NUMBERS & 1).astype(np.float32)  # (steps, lanes, WINDOW_STEPS)
+        places = [mark_places(step - bar, 1, request.metre) for step in steps]
+        noise = np.array([_draw_block(settings.seed, step // _BLOCK_STEPS)[step % _BLOCK_STEPS] for step in steps])
         inputs = {
-            "windows": cut_windows(hits, places, request.bpm),
+            "windows": join_windows(hits, np.concatenate(places), request.bpm),
             "style": self._styles[None, int(hand[0])],
             "hand": hand[None, 1:],
-            "deviations": _draw_noise(settings.seed, first, steps) * np.float32(min(1.0, settings.temperature)),
+            "deviations": noise * np.float32(min(1.0, settings.temperature)),
         }
-        return self._run(inputs)
+        played, medians = self._run(inputs)
+        offsets = played[:, OFFSET]
+        if settings.swing:  # which takes the place of the drummer's own
+            offsets = _take_swing_out(offsets, medians, steps, settings.swing)
+        loud = np.minimum(np.maximum(np.rint(played[:, VELOCITY] * 127), 1), 127).astype(int).tolist()
+        return [*map(_StepTouch, loud, _list_offsets(offsets, hits[..., PAST_STEPS]))]
+
+
+def _list_lanes(request: PlanRequest, drums: Sequence[Note], first: int, last: int) -> list[int]:
+    """Return the lanes that are hit, a bit for each, in steps from PAST_STEPS before `first` on.
+
+    They are told as far as windows of the steps [first, last) reach. drums: those of the plan.
+    """
+    begin = first - PAST_STEPS
+    lanes = [0] * (last - begin + COMING_STEPS)
+    end, now = begin + len(lanes), first * TICKS_PER_STEP
+    for note in reversed(request.committed.get(DRUMS, ())):
+        if note.start < begin * TICKS_PER_STEP:
+            break
+        if note.start < now:
+            lanes[note.start // TICKS_PER_STEP - begin] |= _LANE_BITS.get(note.pitch, 0)
+    for note in drums:
+        step = note.start // TICKS_PER_STEP
+        if begin <= step < end:
+            lanes[step - begin] |= _LANE_BITS.get(note.pitch, 0)
+    return lanes
 
 
 def _take_swing_out(
-    offsets: NDArray[np.float32], medians: NDArray[np.float32], first: int, swing: float
+    offsets: NDArray[np.float32], medians: NDArray[np.float32], steps: Sequence[int], swing: float
 ) -> NDArray[np.float32]:
     """Return offsets without the drummer's own swing, as far as one is set: off-beat sixteenths keep their noise."""
-    is_off = ((first + np.arange(len(offsets))) % 2 == 1)[:, None]
+    is_off = (np.array(steps) % 2 == 1)[:, None]
     return offsets - np.where(is_off, np.float32(swing) * medians, 0)
 
 
-def _hit(drums: Sequence[Note], velocities: NDArray[np.float32], first: int) -> tuple[Note, ...]:
-    """Return the drums' notes with their velocities (steps, lanes) / 127; a note that has no lane keeps its own."""
-    loud = np.clip(np.rint(velocities * 127), 1, 127).astype(int).tolist()
+def _hit(drums: Sequence[Note], touches: Sequence[_StepTouch], first: int) -> tuple[Note, ...]:
+    """Return the drums' notes with the velocities of steps from `first` on; a note that has no lane keeps its own."""
     numbers: list[NoteNumbers] = []
     for note in drums:
-        lane = LANE_OF.get(note.pitch)
-        velocity = note.velocity if lane is None else loud[note.start // TICKS_PER_STEP - first][lane]
+        lane, place, velocity = LANE_OF.get(note.pitch), note.start // TICKS_PER_STEP - first, note.velocity
+        if lane is not None and 0 <= place < len(touches):
+            velocity = touches[place].velocities[lane]
         numbers.append((note.start, note.pitch, note.length, velocity))
     return tuple(make_notes(numbers))
 
 
-def _list_offsets(offsets: NDArray[np.float32], is_hit: NDArray[np.float32]) -> tuple[StepOffsets, ...]:
+def _list_offsets(offsets: NDArray[np.float32], is_hit: NDArray[np.float32]) -> list[StepOffsets]:
     """Return the offsets of every step, by what plays: (steps, lanes) in steps, and where something is hit.
 
     It is the mean of the lanes of a group that are hit, or what the first of them would have; together, the drums that
@@ -156,19 +212,12 @@ def _list_offsets(offsets: NDArray[np.float32], is_hit: NDArray[np.float32]) -> 
     table = np.where(counts > 0, means, offsets.take(_STAND_INS, 1))
     table[:, _BASS] = np.where(is_hit[:, KICK] > 0, table[:, 0], table[:, _BASS])
     bounded = np.minimum(np.maximum(np.rint(table * 1000), -MAX_OFFSET), MAX_OFFSET)
-    return tuple([StepOffsets(*row) for row in bounded.astype(int).tolist()])
-
-
-def _draw_noise(seed: int, first: int, steps: int) -> NDArray[np.float32]:
-    """Return how far every step's hits lie from the median, in standard deviations: (steps, 2, lanes)."""
-    begin = first // _BLOCK_STEPS
-    blocks = [_draw_block(seed, block) for block in range(begin, -(-(first + steps) // _BLOCK_STEPS))]
-    return np.concatenate(blocks)[first - begin * _BLOCK_STEPS :][:steps]
+    return [StepOffsets(*row) for row in bounded.astype(int).tolist()]
 
 
 @lru_cache(maxsize=64)
 def _draw_block(seed: int, block: int) -> NDArray[np.float32]:
-    """Return the noise of a block of steps: (steps, 2, lanes)."""
+    """Return how far the hits of a block of steps lie from the median, in standard deviations: (steps, 2, lanes)."""
     drawn = _open_random(seed, block, 0).standard_normal((_BLOCK_STEPS, 2, _LANE_COUNT))
     steps = block * _BLOCK_STEPS + np.arange(_BLOCK_STEPS)
     for kind, shares in enumerate(NOISE):

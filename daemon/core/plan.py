@@ -93,6 +93,8 @@ class PlanRequest:
     key: Key | None = None  #: the key that chords keep to which are guessed, as the band sounds; None: any
     bpm: int = 120  #: quarters a minute at `now`
     fill: bool = False  #: somebody wants a fill at `now`
+    #: steps that are to be played of the plan, as the next is asked for then, unless that is late; None: all of them
+    played_steps: int | None = None
 
 
 class ChosenChord(NamedTuple):
@@ -142,7 +144,7 @@ class Plan:
     edits: tuple[Edit, ...] = ()  #: of the request's loop, to be applied in order; the loop itself is not in `notes`
     #: the chords that the notes were chosen for, where each begins, from step `first` on; empty: none was chosen
     chords: tuple[ChosenChord, ...] = ()
-    #: of every step from `first` on; empty: nobody knows how a drummer would play
+    #: of steps from `first` on, as many as a drummer was asked about; empty: nobody knows how one would play
     offsets: tuple[StepOffsets, ...] = ()
 
     def find_offset(self, role: str, note: Note) -> int | None:

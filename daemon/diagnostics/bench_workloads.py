@@ -120,9 +120,7 @@ def time_plans(count: int, technique: str, graph: str | None) -> dict[str, Any]:
 
 def time_plan_parts(count: int, technique: str, graph: str | None) -> dict[str, Any]:
     """Time (ns) the parts of plans in a performance: before the graph, in it, after it began, and between processes."""
-    from daemon.players.load import load_player
-
-    player = load_player(technique, graph)
+    player = _load_whole(technique, graph)
     requests = _list_requests(player, count)
     parts: dict[str, list[int]] = {"prepare": [], "infer": [], "write": [], "transport": []}
     with _record_runs() as runs, real_time_section():
@@ -131,7 +129,7 @@ def time_plan_parts(count: int, technique: str, graph: str | None) -> dict[str, 
             begun = time.perf_counter_ns()
             player.plan(request)
             whole = time.perf_counter_ns() - begun
-            infer = sum(end - start for start, end in runs)
+            infer = sum(end - start for start, end in runs)  # of the drummer's feel, too
             prepare = runs[0][0] - begun if runs else whole
             for part, spent in zip(parts, (prepare, infer, whole - prepare - infer), strict=False):
                 parts[part].append(spent)
@@ -150,6 +148,14 @@ def time_plan_parts(count: int, technique: str, graph: str | None) -> dict[str, 
     finally:
         worker.close()
     return {part: values[_WARM_UP_PLANS:] for part, values in parts.items()}
+
+
+def _load_whole(technique: str, graph: str | None) -> Player:
+    """Return the player of a technique with a drummer's feel, as the worker has it, but not confined."""
+    from daemon.players.ensemble import Ensemble
+    from daemon.players.load import load_feel, load_player
+
+    return Ensemble({technique: load_player(technique, graph)}, feel=load_feel())
 
 
 @contextlib.contextmanager
@@ -200,9 +206,7 @@ def _list_requests(player: Player, count: int) -> list[PlanRequest]:
 
 def measure_renders(beats: int, technique: str, graph: str | None) -> dict[str, Any]:
     """Measure how many beats are rendered in a second of processor time, live and offline; nothing of an editor."""
-    from daemon.players.load import load_player
-
-    player = load_player(technique, graph)
+    player = _load_whole(technique, graph)
     if EDITS in player.info.roles:
         return {}
     rates = {}

@@ -20,6 +20,8 @@ from music.note import STEPS_PER_BEAT, TICKS_PER_STEP, Metre, Note
 
 #: ticks by which the first note of a melody may come before the bar line that it belongs to
 EARLY_TICKS = TICKS_PER_STEP // 2
+#: how often plans are asked for -> steps of each that are played; None: all, for bars are of any length
+_PLAYED_STEPS = {"step": 1, "beat": STEPS_PER_BEAT, "two-beats": 2 * STEPS_PER_BEAT, "bar": None}
 
 
 class _PlayedSong(NamedTuple):
@@ -144,6 +146,7 @@ class Planner:
                 key=None if self._harmony is None else self._harmony.find_key(),
                 bpm=bpm,
                 fill=fill,
+                played_steps=_PLAYED_STEPS[self._replan],
             )
         )
 

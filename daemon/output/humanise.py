@@ -27,7 +27,8 @@ class HumanTouch:
     velocity: int = 0  #: added to the note's
 
 
-_NO_TOUCH = HumanTouch()
+#: that of a hand that plays what is written
+NO_TOUCH = HumanTouch()
 
 
 def humanise(settings: Settings, scheduled: ScheduledNote, step_ns: int) -> HumanTouch:
@@ -36,7 +37,7 @@ def humanise(settings: Settings, scheduled: ScheduledNote, step_ns: int) -> Huma
     step_ns: how long the step lasts that it begins in.
     """
     if not settings.humanise:
-        return _NO_TOUCH
+        return NO_TOUCH
     role, note = scheduled.role, scheduled.note
     random = Random(f"{settings.seed}/{role}/{note.start}/{note.pitch}")
     late = (random.random() + random.random() - 1) * MAX_STRAY_NS

@@ -9,7 +9,7 @@ from daemon.core.settings import SOUNDING_ROLES, Settings
 from daemon.core.tempo import NS_PER_MS, NS_PER_S, TempoMap
 from daemon.core.world import Output
 from daemon.input.loopback_filter import LoopbackFilter
-from daemon.output.humanise import find_lookahead_ns, humanise
+from daemon.output.humanise import NO_TOUCH, find_lookahead_ns, humanise
 from daemon.output.output_queue import OutputMessage, OutputQueue
 from daemon.output.programs import list_program_changes
 from daemon.output.schedule import CLICK, DRUMS, NoteEvent, ScheduledNote
@@ -72,7 +72,9 @@ class NoteSender:
         melody_level: how hard the melody is played, as a MIDI velocity; 0 before its first note.
         """
         due, scheduled = tempo.ns_at(event.due), event.scheduled
-        touch = humanise(self._settings, scheduled, tempo.ns_at(event.due + TICKS_PER_STEP) - due)
+        touch = NO_TOUCH
+        if self._settings.humanise:
+            touch = humanise(self._settings, scheduled, tempo.ns_at(event.due + TICKS_PER_STEP) - due)
         slow = self._settings.offsets_ms.get(DRUMS if scheduled.role == CLICK else scheduled.role, 0)
         at = due + touch.late_ns - round(slow * NS_PER_MS) - self._latency_ns
         key = self._find_key(scheduled, begins=event.on)

@@ -6,7 +6,6 @@ far from its place on the step grid.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import lru_cache
 
 import numpy as np
@@ -48,15 +47,6 @@ LEVEL_DEVIATIONS = (-2.0537, -1.2816, -0.6745, -0.2533, 0.0, 0.2533, 0.6745, 1.2
 OFFSET, VELOCITY = 0, 1
 
 
-def draw_hits(hits: Iterable[tuple[int, int]], first: int, steps: int) -> NDArray[np.float32]:
-    """Return hits (step, drum note) as (lanes, steps) of 0 and 1, from step `first` on; others are left out."""
-    drawn = np.zeros((len(LANES), steps), np.float32)
-    for step, pitch in hits:
-        if first <= step < first + steps and pitch in LANE_OF:
-            drawn[LANE_OF[pitch], step - first] = 1
-    return drawn
-
-
 def mark_places(first: int, steps: int, metre: Metre) -> NDArray[np.float32]:
     """Return the places in bar and beat of steps that count from a bar line: (steps, PLACE_FEATURES) of 0 and 1."""
     return _mark_places(first % metre.steps_per_bar, steps, metre)
@@ -78,13 +68,21 @@ def _mark_places(first: int, steps: int, metre: Metre) -> NDArray[np.float32]:
 
 
 def cut_windows(hits: NDArray[np.float32], places: NDArray[np.float32], bpm: float) -> NDArray[np.float32]:
-    """Return the windows of steps: (steps, WINDOW_FEATURES).
+    """Return the windows of steps in a row: (steps, WINDOW_FEATURES).
 
     hits: (lanes, PAST_STEPS + steps + COMING_STEPS); places: (steps, PLACE_FEATURES); bpm: quarters a minute.
     """
-    steps, cells = len(places), len(LANES) * WINDOW_STEPS
-    made = np.empty((steps, WINDOW_FEATURES), np.float32)
-    made[:, :cells] = hits.reshape(-1).take(_list_cells(steps, hits.shape[1]))
+    return join_windows(hits.reshape(-1).take(_list_cells(len(places), hits.shape[1])), places, bpm)
+
+
+def join_windows(hits: NDArray[np.float32], places: NDArray[np.float32], bpm: float) -> NDArray[np.float32]:
+    """Return the windows of any steps, (steps, WINDOW_FEATURES), each of its hits around it and its place.
+
+    hits: (steps, lanes, WINDOW_STEPS) or flat; places: (steps, PLACE_FEATURES); bpm: quarters a minute.
+    """
+    cells = len(LANES) * WINDOW_STEPS
+    made = np.empty((len(places), WINDOW_FEATURES), np.float32)
+    made[:, :cells] = hits.reshape(len(places), cells)
     made[:, cells:-1] = places
     made[:, -1] = np.log2(bpm / 120)
     return made

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import resources
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from daemon.arranging.drummer_feel import MAX_OFFSET, DrummerFeel
+from daemon.arranging.drummer_feel import MAX_OFFSET, DrummerFeel, RunGraph
 from daemon.core.plan import Plan, PlanRequest
 from daemon.core.settings import Settings
 from daemon.core.wire import pack_plan, unpack_plan
 from daemon.players.ensemble import Ensemble
+from daemon.players.graph import open_graph
 from daemon.players.load import load_feel
-from music.encoding.drum_feel import LANE_OF, LANES, PLACE_FEATURES, mark_places
+from music.encoding.drum_feel import (
+    COMING_STEPS,
+    LANE_OF,
+    LANES,
+    PAST_STEPS,
+    PLACE_FEATURES,
+    cut_windows,
+    mark_places,
+)
 from music.note import Metre, Note
+from music.signature import Signature
 from tests.support.fakes import FakePlayer
 
 BEAT = {0: (36, 42), 2: (42,), 4: (38, 42), 6: (42,), 7: (36,)}
@@ -122,3 +136,71 @@ def test_an_ensemble_plays_with_the_feel_that_it_has(feel: DrummerFeel) -> None:
     assert {role: len(notes) for role, notes in felt.notes.items()} == {
         role: len(notes) for role, notes in plain.notes.items()
     }
+
+
+def test_it_reaches_over_what_is_played_of_a_plan_and_some_steps_more(feel: DrummerFeel) -> None:
+    """From beat to beat it reaches as far, so that its graph has nothing new to tell within one."""
+    whole = feel.play(ask(), write())
+    for played, reach in ((1, 8), (4, 8), (8, 12), (64, PLANNED)):
+        part = feel.play(replace(ask(), played_steps=played), write())
+        assert part.offsets == whole.offsets[:reach]
+        assert [n.velocity for n in part.notes["drums"] if n.start < 6 * (64 + reach)] == [
+            n.velocity for n in whole.notes["drums"] if n.start < 6 * (64 + reach)
+        ]
+        assert all(n.velocity == 80 for n in part.notes["drums"] if n.start >= 6 * (64 + reach))
+    assert [len(feel.play(replace(ask(now), played_steps=1), write(now)).offsets) for now in range(64, 69)] == [
+        *(8, 7, 6, 5, 8)
+    ]
+
+
+def test_a_plan_without_notes_asks_for_no_feel(feel: DrummerFeel) -> None:
+    empty = replace(write(), notes={"edits": (), "drums": ()})
+    assert feel.play(ask(), empty) is empty
+
+
+@pytest.fixture(scope="module")
+def graph() -> tuple[Signature, RunGraph]:
+    return open_graph((resources.files("models.pretrained") / "feel.onnx").read_bytes())
+
+
+def test_its_windows_are_those_of_the_training(graph: tuple[Signature, RunGraph]) -> None:
+    signature, run = graph
+    asked = []
+    DrummerFeel(signature, lambda inputs: (asked.append(inputs["windows"]), run(inputs))[1]).play(ask(), write())
+    hits = np.zeros((len(LANES), PAST_STEPS + PLANNED + COMING_STEPS), np.float32)
+    for note in DRUMS:
+        at = note.start // 6 - 64 + PAST_STEPS
+        if 0 <= at < PAST_STEPS + PLANNED:  # what comes after the plan is not known
+            hits[LANE_OF[note.pitch], at] = 1
+    (windows,) = asked
+    assert (windows == cut_windows(hits, mark_places(64, PLANNED, Metre()), 120)).all()
+
+
+MOMENTS = st.tuples(
+    st.integers(-40, 200),  # now
+    st.sets(st.tuples(st.integers(-20, 24), st.sampled_from([36, 38, 42, 46, 56, 51, 3])), max_size=40),
+    st.sampled_from([Metre(), Metre(3, 4), Metre(6, 8), Metre(7, 8)]),
+    st.sampled_from([60, 120, 121]),
+    st.sampled_from([0, 24, 42]),  # where a bar begins
+    st.sampled_from([Settings("pop"), Settings("jazz", seed=-5), Settings("pop", swing=0.5, temperature=0.3)]),
+    st.sampled_from([None, 1, 4]),
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(moments=st.lists(st.tuples(st.booleans(), MOMENTS), min_size=2, max_size=6))
+def test_what_is_kept_is_what_a_fresh_one_plays(
+    moments: list[tuple[bool, tuple[Any, ...]]], graph: tuple[Signature, RunGraph]
+) -> None:
+    """At leaps, edits of the past, other metres, tempos and settings; else a step further with the same drums."""
+    kept = DrummerFeel(*graph)
+    now, played = 0, set[tuple[int, int]]()
+    for goes_on, (leap, hits, metre, bpm, origin, controls, steps) in moments:
+        now = now + 1 if goes_on else leap
+        played = played if goes_on else {(now + step, pitch) for step, pitch in hits}
+        notes = tuple(Note(6 * step, pitch, 6) for step, pitch in sorted(played))
+        committed = {"drums": tuple(n for n in notes if n.start < 6 * now)}
+        request = PlanRequest(1, now, None, (), committed, metre, controls, origin, bpm=bpm, played_steps=steps)
+        coming = tuple(n for n in notes if 6 * now <= n.start < 6 * (now + PLANNED))
+        plan = Plan(1, now, now + PLANNED, None, {"drums": coming, "bass": (Note(6 * now, 40, 6),)})
+        assert kept.play(request, plan) == DrummerFeel(*graph).play(request, plan)
