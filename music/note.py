@@ -6,7 +6,7 @@ sixteenth (6 ticks). Nothing musical is ever a float.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
@@ -72,17 +72,18 @@ def make_notes(numbers: Iterable[NoteNumbers]) -> list[Note]:
     return made
 
 
-_FIELDS = attrgetter("start", "pitch", "length", "velocity")
+#: returns start, pitch, length and velocity of a note
+get_numbers: Callable[[Note], NoteNumbers] = attrgetter("start", "pitch", "length", "velocity")
 
 
 def list_numbers(notes: Iterable[Note]) -> list[NoteNumbers]:
     """Return start, pitch, length and velocity of notes."""
-    return [(note.start, note.pitch, note.length, note.velocity) for note in notes]
+    return [*map(get_numbers, notes)]
 
 
 def sort_notes(notes: Iterable[Note]) -> list[Note]:
     """Return notes in their order: `sorted` compares them one by one, which takes several times as long."""
-    return sorted(notes, key=_FIELDS)
+    return sorted(notes, key=get_numbers)
 
 
 def fit_pitch(pitch: int) -> int:

@@ -81,14 +81,16 @@ def arrange_plan(
 
     notes: those that begin, by role, as numbers that are soon made; chords: root and quality that the player has chosen
     for each step from the request's now-line on (`list_harmony`);
-    last: the step before which the plan's last notes begin, those after it are left out;
+    last: the step before which the plan's last notes begin, those after it are left out. Roles are made to agree in the
+    steps that are likely to be played and a beat more; later notes, which sound only where plans do not come, stay as
+    they are;
     near: by role, committed notes among which are all that sound at the now-line, for who knows them already.
     """
     near = request.committed if near is None else near
     harmony = list_harmony(chords, request.harmony, request.now)
     notes, held = play_again(request, notes, held, near, harmony)
     arranger = _Arranger(request, notes, held, near, harmony)
-    arranger.arrange(last)
+    arranger.arrange(_find_sure_step(request, last), last)
     end = last * TICKS_PER_STEP
     made = {role: line.list_planned(end) for role, line in arranger.lines.items()}
     others = {
@@ -121,15 +123,15 @@ class _Arranger:
         recent = chain.from_iterable([request.committed.get(role, ())[-RECENT_NOTES:] for role in UPPER_ROLES])
         self._tops = ChordTops(self._upper, (note for note in recent if note.start < tick))
 
-    def arrange(self, last: int) -> None:
-        """Arrange the steps before `last` whose harmony is told, and take over the rest.
+    def arrange(self, until: int, last: int) -> None:
+        """Arrange the steps before `until` whose harmony is told, and take over the rest of those before `last`.
 
         Where the bass is silent then, it goes on: chords to come may let its last note go on (`_hold_bass`).
         """
         now, bar, steps_per_bar, onsets = self._now, self._bar, self._steps_per_bar, self._onsets
         sure = find_sure_end(self._request)
         for step, harmony in enumerate(self._harmony, now):
-            if step >= last and any(note.end > step * TICKS_PER_STEP for note in self._bass.sounding.values()):
+            if step >= until and any(note.end > step * TICKS_PER_STEP for note in self._bass.sounding.values()):
                 break
             begins, place = onsets.pop(step, _NOTHING), (step - bar) % steps_per_bar
             if begins or step == now or place % STEPS_PER_BEAT == 0:
@@ -337,6 +339,12 @@ class _Arranger:
         for each, pitch in clashes:
             each.end(pitch, begun.start)
         line.begin(begun)
+
+
+def _find_sure_step(request: PlanRequest, last: int) -> int:
+    """Return the step before which roles are made to agree in a plan that ends at a step."""
+    played = request.played_steps
+    return last if played is None else min(last, request.now + played + STEPS_PER_BEAT)
 
 
 def _group_onsets(notes: Numbers) -> dict[int, dict[str, list[NoteNumbers]]]:

@@ -75,7 +75,7 @@ _MAX_KEPT_STEPS = 256
 
 
 class _StepTouch(NamedTuple):
-    """How a step is played."""
+    """The touch of a drummer in one step."""
 
     velocities: list[int]  #: of a hit in each lane
     offsets: StepOffsets

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from daemon.core.plan import Recollection
 from daemon.core.settings import Settings
-from music.note import REST, TICKS_PER_STEP, Metre, Note, round_to_step
+from music.note import REST, TICKS_PER_STEP, Metre, Note, NoteNumbers, get_numbers, make_notes, round_to_step
 
 #: steps of performance that are remembered: 256 bars of 4/4
 MEMORY_STEPS = 4096
@@ -151,19 +151,20 @@ class SongMemory:
 
     def _tell(self, step: int, lag: int, trust: float) -> Recollection:
         """Return what was played `lag` steps before the step to come, moved there."""
-        horizon = min(lag, HORIZON_STEPS)
-        notes: dict[str, list[Note]] = {}
-        for number in range(
-            max(self._count - lag - HELD_STEPS, self._count - MEMORY_STEPS, 0), self._count - lag + horizon
-        ):
-            at = number % MEMORY_STEPS
-            moved = (step + number - (self._count - lag) - int(self._steps[at])) * TICKS_PER_STEP
-            for role, played in self._played[at]:
-                note = played.note
-                if note.end + moved > step * TICKS_PER_STEP:
-                    again = Note(note.start + moved, note.pitch, note.length, note.velocity)
-                    notes.setdefault(role, []).append(again)
-        return Recollection(step + horizon, trust, {role: tuple(sorted(found)) for role, found in notes.items()})
+        horizon, line = min(lag, HORIZON_STEPS), self._count - lag
+        notes: dict[str, list[NoteNumbers]] = {}
+        for number in range(max(line - HELD_STEPS, self._count - MEMORY_STEPS, 0), line + horizon):
+            begun = self._played[number % MEMORY_STEPS]
+            if not begun:
+                continue
+            later = step + number - line - int(self._steps[number % MEMORY_STEPS])
+            moved, since = later * TICKS_PER_STEP, (step - later) * TICKS_PER_STEP
+            for role, played in begun:
+                start, pitch, length, velocity = get_numbers(played.note)
+                if start + length > since:
+                    notes.setdefault(role, []).append((start + moved, pitch, length, velocity))
+        told = {role: tuple(make_notes(sorted(found))) for role, found in notes.items()}
+        return Recollection(step + horizon, trust, told)
 
 
 _LAGS = np.arange(MIN_LAG_BARS, MAX_LAG_BARS + 1)

@@ -7,6 +7,7 @@ over the last beats is compared with the share of what sounds that a human accom
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,8 +53,8 @@ def count_sounding_steps(rows: NDArray[np.int64], step: int) -> Floats:
     return steps
 
 
-def add_up_sounding_steps(notes: Iterable[Note], step: int) -> Floats:
-    """Return what `count_sounding_steps` does, of notes that are few."""
+def add_up_sounding_ticks(notes: Iterable[Note], step: int) -> tuple[int, ...]:
+    """Return what `count_sounding_steps` does, of notes that are few and in ticks."""
     since, until = (step - BALANCE_STEPS) * TICKS_PER_STEP, step * TICKS_PER_STEP
     ticks = [0] * PITCH_CLASSES
     for note in notes:
@@ -61,7 +62,13 @@ def add_up_sounding_steps(notes: Iterable[Note], step: int) -> Floats:
         inside = min(start + note.length, until) - max(start, since)
         if inside > 0:
             ticks[note.pitch % PITCH_CLASSES] += inside
-    return np.array(ticks) / TICKS_PER_STEP
+    return tuple(ticks)
+
+
+@lru_cache(maxsize=1024)  # most steps are looked at in several plans
+def weigh_ticks(ticks: tuple[int, ...]) -> Floats | None:
+    """Return the logarithms of the shares (12,) of what sounded, in ticks; None where nothing did."""
+    return weigh_shares(np.array(ticks) / TICKS_PER_STEP) if any(ticks) else None
 
 
 def weigh_shares(wanted: Floats) -> Floats:

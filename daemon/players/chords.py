@@ -95,10 +95,10 @@ class ChordForecast:
         tones: Floats = self._tones[self._beats[k]]
         return tones
 
-    def weigh_tones(self, k: int, heard: NDArray[np.float64]) -> NDArray[np.float64]:
+    def weigh_tones(self, k: int, heard: tuple[int, ...]) -> NDArray[np.float64]:
         """Return how much is to be said for each pitch class (12,) in the k-th step.
 
-        heard: how long each sounded lately (`chord_balance`).
+        heard: how many ticks each sounded lately (`chord_balance`).
         """
         beat = self._beats[k]
         if beat not in self._weights:
@@ -106,9 +106,10 @@ class ChordForecast:
             doubt = DOUBT_WEIGHT * np.log((tones + 0.02) / (tones.max() + 0.02))
             self._weights[beat] = doubt, chord_balance.weigh_shares(self._shares[beat])
         doubt, wanted = self._weights[beat]
-        if not heard.any():
+        played = chord_balance.weigh_ticks(heard)
+        if played is None:
             return doubt.astype(np.float64)
-        neglected: NDArray[np.float64] = wanted - chord_balance.weigh_shares(heard)
+        neglected: NDArray[np.float64] = wanted - played
         return doubt + BALANCE_WEIGHT * neglected
 
 

@@ -595,11 +595,11 @@ def _weigh_neglected(recent: Iterable[Note], now: int, chords: Sequence[int]) ->
     It is counted from the mean over a chord's tones, so that chords do not grow by it. recent: what it played of late;
     chords: of each beat, as `_find_chords` has them.
     """
-    heard = chord_balance.add_up_sounding_steps(recent, now)
+    heard = chord_balance.weigh_ticks(chord_balance.add_up_sounding_ticks(recent, now))
     places = [beat for beat in range(len(chords)) for _ in range(STEPS_PER_BEAT)]
-    if not heard.any():
+    if heard is None:
         return np.zeros((PITCH_CLASSES, len(places)))
-    played = chord_balance.weigh_shares(heard).tolist()
+    played = heard.tolist()
     columns: dict[int, list[float]] = {}  # by chord; of a handful of tones each on its own is soon weighed
     for chord in chords:
         if chord not in columns:

@@ -261,14 +261,14 @@ class _PlannedBand:
                 if end <= tick:
                     self._last_end = max(self._last_end, end)
 
-    def measure_sounding(self, step: int) -> tuple[int, NDArray[np.float64]]:
+    def measure_sounding(self, step: int) -> tuple[int, tuple[int, ...]]:
         """Return for how many steps nothing with a pitch has sounded, and what `chord_balance` counts, at a step."""
         notes, last_end = self._ended_lately.copy(), self._last_end
         for role in PITCHED_ROLES:
             for note in self.parts[role].notes:
                 notes.append(note)
                 last_end = max(last_end, note.start + note.length)
-        return max(0, step + 1 - last_end // TICKS_PER_STEP), chord_balance.add_up_sounding_steps(notes, step)
+        return max(0, step + 1 - last_end // TICKS_PER_STEP), chord_balance.add_up_sounding_ticks(notes, step)
 
     def begin(self, onsets: step_tokens.RoleOnsets, tick: int, velocity: int) -> None:
         """Begin a role's notes; a note of the same pitch that sounds ends there, or goes on if it was tied."""

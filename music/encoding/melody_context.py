@@ -27,12 +27,13 @@ MEMORY_STEPS = melody_recall.MEMORY_STEPS  #: steps of melody that a player want
 AHEAD_BEATS = 8  #: beats whose chords are told, from the one that the now-line lies in on
 MELODY_PLANES = gan_canvas.PLANE["bass", "sustain"]
 _ONSET_PLANE = gan_canvas.PLANE["melody", "onset"]
-_PITCH_CLASS = np.arange(PITCHES) % PITCH_CLASSES
 #: where a pitch sounds among the planes: its octave, those outside of the register in the nearest one
 _REGISTER = gan_canvas.REGISTERS["melody"]
-_SUSTAIN_PLANE = gan_canvas.PLANE["melody", "sustain"] + np.clip(
-    (np.arange(PITCHES) - _REGISTER.lowest) // PITCH_CLASSES, 0, _REGISTER.octaves - 1
-)
+_SUSTAIN_PLANE = [
+    gan_canvas.PLANE["melody", "sustain"]
+    + min(max((pitch - _REGISTER.lowest) // PITCH_CLASSES, 0), _REGISTER.octaves - 1)
+    for pitch in range(PITCHES)
+]
 
 Row = tuple[int, int, int]  #: start, pitch, length, in steps
 Rows = Iterable[Row] | NDArray[np.int64]  #: (n, 3) where they are an array
@@ -113,7 +114,8 @@ class MelodySteps:
         self._rows = np.empty((0, 3), np.int64)
         self._base = 0  # the step of the first place
         self._pitches = np.zeros(0, np.int16)  # REST where none sounds
-        self._struck = np.zeros(0, np.bool_)  # a note begins
+        self._planes = np.zeros((MELODY_PLANES, PITCH_CLASSES, 0), np.bool_)  # the same, drawn
+        self._end = 0  # the place before which all of it lies
 
     def update(self, rows: NDArray[np.int64]) -> None:
         """Take the rows of one voice, sorted by start, which nobody changes."""
@@ -123,22 +125,27 @@ class MelodySteps:
         first, end = int(rows[0, 0]), int(rows[-1, 0] + rows[-1, 2])
         if first < self._base or end > self._base + len(self._pitches):
             size = 2 * (end - first) + MEMORY_STEPS
-            self._base, self._pitches, self._struck = first, np.zeros(size, np.int16), np.zeros(size, np.bool_)
+            self._base, self._pitches = first, np.full(size, REST, np.int16)
+            self._planes, self._end = np.zeros((MELODY_PLANES, PITCH_CLASSES, size), np.bool_), 0
             before = rows[:0]
         before = before[before[:, 0].searchsorted(first) :]
         same = _count_equal(before, rows)
         changed = [int(each[same, 0]) - self._base for each in (before, rows) if len(each) > same]
         if not changed:
             return
-        self._pitches[min(changed) :], self._struck[min(changed) :] = REST, False
+        self._pitches[min(changed) : self._end] = REST
+        self._planes[:, :, min(changed) : self._end] = False
+        self._end = end - self._base
         for start, pitch, length in rows[same:].tolist():
-            at = start - self._base
-            self._pitches[at : at + length], self._struck[at] = pitch, True
+            at, pitch_class = start - self._base, pitch % PITCH_CLASSES
+            self._pitches[at : at + length] = pitch
+            self._planes[_SUSTAIN_PLANE[pitch], pitch_class, at : at + length] = True
+            self._planes[_ONSET_PLANE, pitch_class, at] = True
 
     def draw_around(self, planes: NDArray[np.float32], now: int, heard_all: bool, metre: Metre = Metre()) -> float:
         """Draw what the function of this name returns into planes; return how sure the future is, 0..1."""
-        planes.fill(0)
         if not len(self._rows):
+            planes.fill(0)
             return float(heard_all)
         if heard_all:
             self._draw(planes, now - PAST_STEPS, int(self._rows[0, 0]))
@@ -146,8 +153,10 @@ class MelodySteps:
         heard = self._clip_to_past(now)
         change = find_key_change(heard, now, metre.steps_per_bar)
         if change is not None:
+            planes.fill(0)
             return _draw_past(planes, apply_key_change(heard, change), now, metre)
         if not len(heard):
+            planes.fill(0)
             return 0.0
         first = int(heard[0, 0])
         line, trust = melody_recall.find_match(
@@ -156,6 +165,8 @@ class MelodySteps:
         self._draw(planes[:, :, :PAST_STEPS], now - PAST_STEPS, first)
         if trust:
             self._draw(planes[:, :, PAST_STEPS:], first + line, first)
+        else:
+            planes[:, :, PAST_STEPS:] = 0
         return trust
 
     def _clip_to_past(self, now: int) -> NDArray[np.int64]:
@@ -168,14 +179,12 @@ class MelodySteps:
         return heard
 
     def _draw(self, planes: NDArray[np.float32], step: int, first: int) -> None:
-        """Draw the steps from `step` on into planes, those before `first` left out."""
-        low = max(step, first)
-        places = slice(low - self._base, max(low, step + planes.shape[2]) - self._base)
-        pitches, struck = self._pitches[places], self._struck[places]
-        sounds, begins = (pitches != REST).nonzero()[0], struck.nonzero()[0]
-        sounding, begun = pitches[sounds], pitches[begins]
-        planes[_SUSTAIN_PLANE[sounding], _PITCH_CLASS[sounding], sounds + (low - step)] = 1
-        planes[_ONSET_PLANE, _PITCH_CLASS[begun], begins + (low - step)] = 1
+        """Draw the steps from `step` on into planes; those before `first` are empty."""
+        low, end = max(step, first) - self._base, step + planes.shape[2] - self._base
+        told = self._planes[:, :, low : max(low, end)]
+        begin = low - (step - self._base)
+        planes[:, :, :begin], planes[:, :, begin + told.shape[2] :] = 0, 0
+        planes[:, :, begin : begin + told.shape[2]] = told
 
 
 class HarmonistInputs:

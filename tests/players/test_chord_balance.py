@@ -7,9 +7,11 @@ import numpy as np
 from daemon.players.chord_balance import (
     BALANCE_STEPS,
     TONE_SHARES,
-    add_up_sounding_steps,
+    add_up_sounding_ticks,
     count_sounding_steps,
     weigh_neglected_tones,
+    weigh_shares,
+    weigh_ticks,
 )
 from music.analysis.note_rows import list_rows
 from music.analysis.part_notes import RECENT_TICKS
@@ -40,7 +42,12 @@ def test_only_what_sounded_lately_counts_for_as_long_as_it_did() -> None:
     wanted = np.zeros(12)
     wanted[[0, 4]] = BALANCE_STEPS, 3
     assert np.array_equal(count_sounding_steps(list_rows(notes), step), wanted)
-    assert np.array_equal(add_up_sounding_steps(notes, step), wanted)
+    ticks = add_up_sounding_ticks(notes, step)
+    assert np.array_equal(np.array(ticks) / 6, wanted)
+    played = weigh_ticks(ticks)
+    assert played is not None
+    assert np.array_equal(played, weigh_shares(wanted))
+    assert weigh_ticks((0,) * 12) is None
     assert RECENT_TICKS >= BALANCE_STEPS * TICKS_PER_STEP  # so the recent notes of a part are enough
 
 
