@@ -244,6 +244,22 @@ def test_a_shorter_plan_is_the_beginning_of_a_longer_one(
     assert all(note.start < last * TICKS_PER_STEP for played in part[0].values() for note in played)
 
 
+@given(NOTES, COMMITTED, CHORDS, st.integers(1, 8))
+def test_what_is_played_of_a_plan_is_the_same_whether_the_rest_is_arranged_or_not(
+    notes: dict[str, list[Note]], committed: dict[str, list[Note]], chords: list[tuple[int, int]], played: int
+) -> None:
+    request, sure = ask(committed=_by_role(committed)), 16 + played + 4
+    whole, part = (arrange(_by_role(notes), replace(request, played_steps=steps), chords) for steps in (None, played))
+    for before, after in zip(whole, part, strict=True):
+        assert _clip(before, sure) == _clip(after, sure)
+
+
+def test_late_notes_of_a_plan_stay_as_they_are_written() -> None:
+    notes: Plan = {"bass": (at(16, 43, 12),), "chords": (at(20, 61, 4), at(24, 61, 4))}
+    made, _ = arrange(notes, ask(played_steps=1), [C_MAJOR] * 16)
+    assert [(n.start // TICKS_PER_STEP, n.pitch) for n in made["chords"]] == [(20, 60), (24, 61)]
+
+
 def _clip(notes: Plan, last: int) -> Plan:
     """The notes that begin before a step, ended there."""
     tick = last * TICKS_PER_STEP
