@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib import resources
 from typing import Any
@@ -165,8 +166,13 @@ def graph() -> tuple[Signature, RunGraph]:
 
 def test_its_windows_are_those_of_the_training(graph: tuple[Signature, RunGraph]) -> None:
     signature, run = graph
-    asked = []
-    DrummerFeel(signature, lambda inputs: (asked.append(inputs["windows"]), run(inputs))[1]).play(ask(), write())
+    asked: list[Any] = []
+
+    def listen(inputs: Mapping[str, Any]) -> list[Any]:
+        asked.append(inputs["windows"])
+        return [*run(inputs)]
+
+    DrummerFeel(signature, listen).play(ask(), write())
     hits = np.zeros((len(LANES), PAST_STEPS + PLANNED + COMING_STEPS), np.float32)
     for note in DRUMS:
         at = note.start // 6 - 64 + PAST_STEPS
