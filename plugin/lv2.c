@@ -183,13 +183,37 @@ static void read_position(const struct uris *uris, const LV2_Atom_Object *object
 	}
 }
 
-/* Return the quarter notes since the bar began; in_quarters: the part of the beat is told in them. */
-static double count_quarters(double beat, double quarters_per_beat, bool in_quarters)
+/* Return the quarter notes since the song's beginning that are expected: as the host goes on, else as if the tempo had
+ * been the same ever since. */
+static double expect_quarters(const struct plugin *plugin, const struct host_position *before, const struct told *told)
 {
-	double part = beat - floor(beat);
-	if (in_quarters && part < quarters_per_beat)
-		return floor(beat) * quarters_per_beat + part;
-	return beat * quarters_per_beat;
+	bool goes_on = before->has_frame && fabs(told->frame - before->frame) < 2;
+	if (goes_on || isnan(told->frame))
+		return (before->tick - before->bar_tick) / TICKS_PER_QUARTER;
+	return told->frame / plugin->band->rate * plugin->beats_per_minute / 60;
+}
+
+/* Return by how much two places in bars of a length differ, whichever bars they are in. */
+static double compare_in_bar(double one, double other, double bar)
+{
+	return fabs(remainder(one - other, bar));
+}
+
+/* Return the quarter notes since the bar began; in_quarters: the part of the beat is told in them. Of a beat longer than a
+ * quarter note that may be 1 and more, which is told as if it were another beat, or the next bar's first: then what was
+ * expected decides. */
+static double count_quarters(double beat, const struct host_position *metre, bool in_quarters, double expected)
+{
+	double whole = floor(beat), part = beat - whole, length = 4.0 / metre->unit, bar = length * metre->beats;
+	if (!in_quarters || part >= length)
+		return beat * length;
+	double nearest = whole * length + part;
+	for (double over = 1; over + part < length && over <= whole + 1; over++) {
+		double other = (whole - over) * length + part + over;
+		if (compare_in_bar(other, expected, bar) < compare_in_bar(nearest, expected, bar))
+			nearest = other;
+	}
+	return nearest;
 }
 
 /* Tell whether a host rounds so: what it told last lies all on such parts. */
@@ -214,7 +238,8 @@ static void locate(struct plugin *plugin, uint32_t frame, const LV2_Atom_Object 
 	if (!isnan(told.bpm) && told.bpm > 0)
 		plugin->beats_per_minute = told.bpm;
 	double quarters_per_beat = 4.0 / position.unit;
-	bool in_quarters = !isnan(told.ardour_scale) && position.unit > 4;
+	bool in_quarters = !isnan(told.ardour_scale);
+	double expected = expect_quarters(plugin, &position, &told);
 	position.bpm = plugin->beats_per_minute * (in_quarters ? 1 : quarters_per_beat);
 	position.bpm_per_frame = 0;
 	position.hides_ramps = true;
@@ -230,9 +255,9 @@ static void locate(struct plugin *plugin, uint32_t frame, const LV2_Atom_Object 
 	if (!isnan(told.bar) && fabs(told.bar) < 1e9 && !isnan(told.bar_beat)) {
 		position.has_tick = false;
 		position.bar = (int64_t)floor(told.bar);
-		position.quarters = count_quarters(told.bar_beat, quarters_per_beat, in_quarters);
+		position.quarters = count_quarters(told.bar_beat, &position, in_quarters, expected);
 		if (is_rounded(plugin, told.bar_beat))
-			position.rounded = 0.51 * TICKS_PER_QUARTER / PARTS_PER_BEAT * fmax(quarters_per_beat, 1);
+			position.rounded = 0.51 * TICKS_PER_QUARTER / PARTS_PER_BEAT * (in_quarters ? 1 : fmax(quarters_per_beat, 1));
 	} else if (!isnan(told.frame)) { /* a host without bars, such as JACK without a timebase master */
 		position.tick = told.frame / plugin->band->rate * position.bpm / 60 * TICKS_PER_QUARTER;
 		position.bar_tick = 0;

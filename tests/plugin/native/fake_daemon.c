@@ -120,15 +120,20 @@ static void read_from(struct client *client)
 
 static void *serve(void *nothing)
 {
+	bool hung = false;
 	while (!atomic_load(&quits)) {
 		struct pollfd polled[MAX_CLIENTS + 1] = {{.fd = listener, .events = POLLIN}};
 		for (int i = 0; i < MAX_CLIENTS; i++)
 			polled[i + 1] = (struct pollfd){.fd = clients[i].fd, .events = POLLIN};
 		poll(polled, MAX_CLIENTS + 1, 20);
 		if (atomic_load(&hangs)) {
+			hung = true;
 			usleep(10000);
 			continue;
 		}
+		for (int i = 0; hung && i < MAX_CLIENTS; i++)
+			say(&clients[i], "ping\n"); /* at once, before the plugin takes the connection for lost */
+		hung = false;
 		for (int i = 0; i < MAX_CLIENTS; i++)
 			if (polled[i + 1].revents && clients[i].fd >= 0)
 				read_from(&clients[i]);
