@@ -8,8 +8,17 @@ from typing import Any
 
 from playwright.sync_api import Page
 
-#: eight bars of a melody in 4/4 as (beat, key of the computer's keyboard): a note a beat, of Ode to Joy
-MELODY_KEYS = "cccvbbvcxzzxccxxcccvbbvcxzzxcxzz"
+#: eight bars of a melody in 4/4, a note a beat: Ode to Joy
+MELODY_PITCHES = [60 + "c d ef g".index(name) for name in "eefggfedccdeedddeefggfedccdedccc"]
+#: plays keys at moments of the page's clock, however late the page is: (when it is pressed, pitch, length), in ms
+PLAY_KEYS = """async (keys) => {
+  const { emit } = await import("/static/js/bus.js");
+  for (const [atMs, pitch, lengthMs] of keys) {
+    const key = { pitch, velocity: 90, source: "test" };
+    emit("key", { ...key, on: true, atMs });
+    emit("key", { ...key, on: false, atMs: atMs + lengthMs });
+  }
+}"""
 #: how long what the page shall show may take, on a machine that does other things, too
 PATIENCE_MS = 60_000
 
@@ -73,7 +82,7 @@ def wait_for_sound(page: Page, *roles: str) -> None:
 
 
 def record_melody(page: Page, bars: int = 8, bpm: int = 240) -> dict[str, Any]:
-    """Press Record, play a note a beat on the computer's keyboard, and press it again; return the input."""
+    """Press Record, play a note a beat, and press it again; return the input."""
     page.get_by_label("Tempo").fill(str(bpm))
     page.get_by_label("Tempo").press("Enter")
     wait_until(page, f"h.settings.get('bpm') === {bpm}")
@@ -81,11 +90,9 @@ def record_melody(page: Page, bars: int = 8, bpm: int = 240) -> dict[str, Any]:
     before = read(page, "h.documents.chosenId")
     page.get_by_role("button", name="Record").click()
     wait_until(page, "h.recorder.state === 'recording'", "the end of the count-in")
-    for beat, key in enumerate(MELODY_KEYS * (bars // 8)):
-        wait_until(page, f"h.recorder.tickAt(performance.now()) >= {24 * beat}")
-        page.keyboard.down(key)
-        page.wait_for_timeout(30_000 / bpm)
-        page.keyboard.up(key)
+    begun, beat = read(page, "h.recorder.zeroMs"), 60_000 / bpm
+    melody = enumerate(MELODY_PITCHES * (bars // 8))
+    page.evaluate(PLAY_KEYS, [[begun + beat * number, pitch, beat / 2] for number, pitch in melody])
     page.get_by_role("button", name="Record").click()
     wait_until(page, f"h.documents.item?.kind === 'input' && h.documents.item.id !== {json.dumps(before)}", "an input")
     return get_item(page)
