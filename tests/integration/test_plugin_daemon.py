@@ -69,9 +69,14 @@ class Connection:
     def wait_for(self, begin: bytes) -> bytes:
         """Return the next line that begins so; empty at the end of the connection."""
         try:
-            return next((line for line in self._lines if line.startswith(begin)), b"")
+            for line in self._lines:
+                if line == b"ping\n":
+                    self.socket.sendall(b"ping\n")  # who says nothing for five seconds is given up
+                if line.startswith(begin):
+                    return bytes(line)
         except ConnectionError:
-            return b""
+            pass
+        return b""
 
 
 @pytest.fixture
