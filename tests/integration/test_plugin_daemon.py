@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -94,8 +95,8 @@ def list_children(process: int) -> list[int]:
 
 def test_two_projects_are_played_for_and_a_third_is_told_why_not(program: Program) -> None:
     first, second = program.connect("one"), program.connect("two")
-    for each in (first, second):
-        assert each.wait_for(b"state 2")
+    with ThreadPoolExecutor() as both:  # none of them may be silent while the other gets ready
+        assert all(both.map(lambda each: each.wait_for(b"state 2"), (first, second)))
     assert b"2 projects" in program.connect("three").wait_for(b"refused 5 ")
     program.process.terminate()
     assert first.wait_for(b"no such line") == second.wait_for(b"no such line") == b""
