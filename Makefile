@@ -38,7 +38,7 @@ develop: $(VENV)/.develop ## install what training, tests and linting need
 
 .PHONY: test
 test: $(VENV)/.develop ## run every test; pass pytest's options with ARGS="..."
-	@$(BIN)/python -m pytest --ignore tests/browser --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest --ignore tests/browser --numprocesses auto --maxprocesses 4 --max-worker-restart 0 --dist loadfile $(ARGS)
 
 .PHONY: test-browser
 test-browser: $(VENV)/.develop ## try the studio's page in Chromium (Debian's chromium); pass pytest's options with ARGS="..."
