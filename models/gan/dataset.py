@@ -26,7 +26,6 @@ from music.encoding.gan_canvas import (
     BEAT_OF_BAR,
     CANVAS_BEATS,
     CANVAS_STEPS,
-    DRUM_CLASS,
     DRUM_PLANES,
     FIRST_NOW_STEP,
     FUTURE_STEPS,
@@ -104,9 +103,7 @@ def draw_score(song: CachedSong, transpose: int = 0) -> GanScore:
             melody = [(start, pitch, length) for start, pitch, length in rows.tolist()]
     _sustain_onsets(pitched)
     drums = np.zeros((DRUM_PLANES, steps), np.uint8)
-    for start, pitch, _, _ in roles["drums"].tolist():
-        if pitch in DRUM_CLASS:
-            drums[DRUM_CLASS[pitch], start + FIRST_NOW_STEP] = 1
+    gan_canvas.draw_drums(drums[:, FIRST_NOW_STEP:], roles["drums"].tolist())
     velocity = np.zeros((len(ROLES), steps), np.float32)
     for i, role in enumerate(ROLES):
         rows = roles[role]

@@ -25,7 +25,7 @@ from models.transformer.dataset import BandScore, Stretches, select_near
 from models.transformer.network import TRANSFORMER_STYLES, Transformer
 from models.transformer.rollout import RollOut, roll_out
 from music.encoding import gan_canvas
-from music.encoding.gan_canvas import CANVAS_STEPS, DRUM_CLASS, DRUM_PLANES, PITCHED_PLANES, PLANE
+from music.encoding.gan_canvas import CANVAS_STEPS, DRUM_PLANES, PITCHED_PLANES, PLANE
 from music.note import PITCH_CLASSES, PITCHED_ROLES, STEPS_PER_BAR, STEPS_PER_BEAT
 
 #: steps of a roll-out; the critic hears the last CANVAS_STEPS of them
@@ -55,9 +55,9 @@ class Adversary:
     ) -> None:
         """songs: whose bass and chords people played; draws: of the roll-outs; penalty: weight of the gradient's."""
         self.fabric = fabric
-        self.critic = Critic(Width(*width), len(TRANSFORMER_STYLES)).to(fabric.device)
-        self.optimizer = torch.optim.Adam(self.critic.parameters(), rate, (0.0, 0.9))
-        self.teacher = CriticTeacher(fabric, self.critic, self.optimizer, draws, penalty, MEMORY)
+        critic = Critic(Width(*width), len(TRANSFORMER_STYLES)).to(fabric.device)
+        self.optimizer = torch.optim.Adam(critic.parameters(), rate, (0.0, 0.9))
+        self.teacher = CriticTeacher(fabric, critic, self.optimizer, draws, penalty, MEMORY)
         self._songs = Stretches([song for song in songs if song.is_in_four])
 
     def draw_places(self, randoms: Sequence[np.random.Generator]) -> list[tuple[BandScore, int]]:
@@ -125,10 +125,8 @@ def draw_example(
             gan_canvas.draw_part(pitched[1], role, [(s + _LEAD_STEPS, p, n) for s, p, n in band[role]])
     drums = np.zeros((2, DRUM_PLANES, steps), np.float32)
     hits = (select_near(score.roles["drums"], begin, ROLL_STEPS)[:, :3] - away).tolist()
-    for which, rows in enumerate((hits, [(s + _LEAD_STEPS, p, n) for s, p, n in band["drums"]])):
-        for start, pitch, _ in rows:
-            if pitch in DRUM_CLASS and 0 <= start < steps:
-                drums[which, DRUM_CLASS[pitch], start] = 1
+    gan_canvas.draw_drums(drums[0], hits)
+    gan_canvas.draw_drums(drums[1, :, _LEAD_STEPS:], band["drums"])
     shown = slice(first, first + CANVAS_STEPS)
     phase = np.zeros((5, CANVAS_STEPS), np.float32)
     phase[np.arange(CANVAS_STEPS) // STEPS_PER_BEAT % 4, np.arange(CANVAS_STEPS)] = phase[4] = 1

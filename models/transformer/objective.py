@@ -137,7 +137,7 @@ class TransformerObjective:
         self.adversary: Adversary | None = None
         if recipe.adversarial > 0:
             self.adversary = Adversary(fabric, people, self.rolls, recipe.critic, recipe.critic_rate, recipe.penalty)
-            self.modules["critic"] = self.adversary.critic
+            self.modules["critic"] = self.adversary.teacher.critic
             self.optimizers["critic_optimizer"] = self.adversary.optimizer
 
     @staticmethod

@@ -181,6 +181,17 @@ def draw_part(planes: NDArray[np.generic], part: str, rows: Iterable[Sequence[in
             planes[onset, pitch_class, begin] = 1
 
 
+def draw_drums(planes: NDArray[np.generic], rows: Iterable[Sequence[int]]) -> None:
+    """Draw hits into planes (DRUM_PLANES, T); rows begin with start step and pitch.
+
+    Notes that are no drum of ours, and those outside of the planes, are left out.
+    """
+    steps = planes.shape[1]
+    for start, pitch, *_ in rows:
+        if pitch in DRUM_CLASS and 0 <= start < steps:
+            planes[DRUM_CLASS[pitch], start] = 1
+
+
 def _draw(
     planes: NDArray[Any],
     part: NDArray[np.int64],
